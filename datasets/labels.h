@@ -1,0 +1,29 @@
+/* From what the sensor saw to what the network is trained and tested on. */
+#ifndef MD_DATASETS_LABELS_H
+#define MD_DATASETS_LABELS_H
+
+#include "sample.h"
+
+enum md_label_mode {
+    MD_LABEL_BILINEAR, /* invalid zones are never mixed into valid pixels (default) */
+    MD_LABEL_NEAREST,
+    MD_LABEL_RELEASE /* the release's: plain bilinear over depth and disparity, invalid or not */
+};
+
+/* "bilinear", "nearest", "release"; -1 when `name` is none of them. */
+int md_label_mode_find(const char *name);
+extern const char *const md_label_mode_names[]; /* ended by NULL, in the order of the enum */
+
+/* Training label of a sample: disparity (height, width), MD_INVALID where there is none.
+ * Bilinear: half-pixel centres, edges clamped (PyTorch's align_corners=False). A pixel is valid
+ * when the zone it lies in is; its value is the weighted mean of the valid ones among its four
+ * neighbours. `no_return_m`: used by MD_LABEL_RELEASE only, which reads a missing depth as that
+ * distance and drops the pixels whose interpolated depth is exactly that. */
+void md_label(const struct md_sample *sample, enum md_label_mode mode, float no_return_m,
+              int height, int width, float *disparity);
+
+/* Ground truth of a sample: depth in metres (height, width), nearest zone, MD_NO_DEPTH where
+ * there is none. */
+void md_truth(const struct md_sample *sample, int height, int width, float *depth_m);
+
+#endif

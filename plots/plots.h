@@ -1,0 +1,39 @@
+/* Figures, drawn by gnuplot through a pipe. The file's ending chooses the form: .png, .svg or
+ * .pdf. Each is written to a temporary name and renamed, and fails when gnuplot is missing or
+ * complains. */
+#ifndef MD_PLOTS_PLOTS_H
+#define MD_PLOTS_PLOTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../datasets/error.h"
+
+/* One row of a contact sheet. */
+struct md_sheet_row {
+    const char *caption;
+    const uint8_t *picture; /* (3, height, width) */
+    const float *zones_m;   /* (zones_height, zones_width), metres, <= 0: no value */
+    int zones_height, zones_width;
+    const float *before_m; /* (height, width), metres, prediction before fine-tuning */
+    const float *after_m;  /* (height, width), metres, prediction after it */
+};
+
+/* Picture | sensor label | prediction before | prediction after, a row per sample, and one colour
+ * bar in metres from 0 to max_depth_m (farther is drawn as the bar's end; no value is grey). */
+int md_plot_contact_sheet(const char *path, const char *title, const struct md_sheet_row *rows,
+                          size_t count, int height, int width, double max_depth_m,
+                          struct md_error *error);
+
+/* Training and validation loss (left axis) and validation RMSE (right axis, metres) over epochs
+ * 1 .. epochs; `rmse_before_m` stands at epoch 0, `rmse_dummy_m` is drawn as a dashed line. A
+ * NaN is left out. */
+int md_plot_loss_curve(const char *path, const char *title, size_t epochs, const double *train_loss,
+                       const double *validation_loss, const double *validation_rmse_m,
+                       double rmse_before_m, double rmse_dummy_m, struct md_error *error);
+
+/* The colour (sRGB) of a depth in 0 .. max_depth_m: the scale of all our depth pictures, readable
+ * in grey print and by colour-blind readers. Grey (no value) for depth <= 0 or NaN. */
+void md_depth_colour(double depth_m, double max_depth_m, uint8_t rgb[3]);
+
+#endif

@@ -1,0 +1,55 @@
+/* A thin layer over HDF5 that turns its failures into our errors. HDF5's own error printing is
+ * switched off by the first call. */
+#ifndef MD_RESULTS_H5_H
+#define MD_RESULTS_H5_H
+
+#include <hdf5.h>
+#include <stddef.h>
+
+#include "../datasets/error.h"
+
+/* Opens a file for reading; fails when it is missing, not HDF5, or truncated. */
+int md_h5_open(const char *path, hid_t *file, struct md_error *error);
+
+/* A file that appears whole or not at all: md_h5_create makes PATH.tmp.PID, md_h5_commit flushes,
+ * closes, fsyncs, renames it to PATH and fsyncs the folder; md_h5_abandon closes and removes it. */
+struct md_h5_writer {
+    hid_t file;
+    char path[1200], temporary[1240];
+};
+int md_h5_create(const char *path, struct md_h5_writer *writer, struct md_error *error);
+int md_h5_commit(struct md_h5_writer *writer, struct md_error *error);
+void md_h5_abandon(struct md_h5_writer *writer);
+
+/* Reads data set `name` of any numeric type into `values`, converted to `type` (H5T_NATIVE_FLOAT
+ * and the like). It must have exactly `count` elements; when dimensions >= 0 also that shape. */
+int md_h5_read(hid_t file, const char *name, hid_t type, int dimensions, const size_t *shape,
+               size_t count, void *values, struct md_error *error);
+
+/* Shape of data set `name`: at most `most` dimensions; fails when it has more or is missing. */
+int md_h5_shape(hid_t file, const char *name, int most, int *dimensions, size_t *shape,
+                struct md_error *error);
+
+/* 1 when there is a link called `name` (a path), else 0. */
+int md_h5_has(hid_t file, const char *name);
+
+/* Writes a data set; groups on the way are made. dimensions 0 writes a scalar. */
+int md_h5_write(hid_t file, const char *name, hid_t type, int dimensions, const size_t *shape,
+                const void *values, struct md_error *error);
+
+/* Attributes of `object` (a path; "/" for the file): UTF-8 text, 64-bit integer, double. Reading
+ * text fails when it does not fit. */
+int md_h5_write_text(hid_t file, const char *object, const char *name, const char *text,
+                     struct md_error *error);
+int md_h5_write_integer(hid_t file, const char *object, const char *name, long long value,
+                        struct md_error *error);
+int md_h5_write_real(hid_t file, const char *object, const char *name, double value,
+                     struct md_error *error);
+int md_h5_read_text(hid_t file, const char *object, const char *name, size_t size, char *text,
+                    struct md_error *error);
+int md_h5_read_integer(hid_t file, const char *object, const char *name, long long *value,
+                       struct md_error *error);
+int md_h5_read_real(hid_t file, const char *object, const char *name, double *value,
+                    struct md_error *error);
+
+#endif
