@@ -1,0 +1,481 @@
+/* Faster twins of the convolutions, to the same bits: many output elements are computed side by
+ * side in the lanes of a vector, and each still goes through the chain of ops_tmpl.c. Compiled once
+ * per format and instruction set (MD_FORMAT, MD_LEVEL).
+ *
+ * There are two kernels, and every operator is one of them:
+ *
+ * tap_sum      acc = 0; over channels, over taps: acc = fma(weight, source[p + tap], acc)
+ *              Lanes are neighbouring pixels p of a grid, counted row after row. It is the forward
+ *              pass and the input gradient. Where a stride is 2, the picture is first split into
+ *              its four phases (even and odd rows and columns), on which a tap is a plain shift.
+ * tap_product  acc = 0; over pixels p: acc = fma(lanes[p][channel], scalar[p + tap], acc)
+ *              Lanes are channels, so one operand is transposed first. It is the weight gradient.
+ *
+ * A tap outside the picture is skipped by switching its lanes off, not by multiplying with zero:
+ * that would change the bits where a weight is infinite, or the sum is a negative zero. */
+#include "ops.h"
+
+#include "lanes.h"
+
+#define INLINE   static inline __attribute__((always_inline))
+#define TILE     (TILE_P * LANES)
+#define MAX_TAPS 9
+
+static size_t round_up(size_t n, size_t to) {
+    return (n + to - 1) / to * to;
+}
+
+/* ---- tap_sum --------------------------------------------------------------------------------- */
+
+struct tap {
+    ptrdiff_t source; /* from pixel p of the grid to the source element, elements */
+    ptrdiff_t weight; /* from the channel's weights to the tap's, elements */
+    int dh, dw;       /* the shift, -1 .. 1: the tap exists where (h + dh, w + dw) is in the grid */
+};
+
+struct tap_sum {
+    int height, width;    /* of the grid */
+    int channels;         /* the chain runs over these */
+    size_t source_stride; /* from one of them to the next, elements */
+    size_t weight_stride;
+    size_t output_stride; /* weights: from one output channel to the next, elements */
+    int tap_count;
+    struct tap taps[MAX_TAPS];
+};
+
+/* Where finished sums go: output channel m, pixel (h, w) to plane m, element
+ * (h * step) * row + w * step. */
+struct sink {
+    elem *to;
+    size_t plane, row;
+    int step;
+    const elem *bias; /* added to the sum where not NULL */
+    int accumulate;   /* the sum is added to what is there */
+};
+
+/* bits[tap * vectors + v]: which lanes of vector v the tap exists for. */
+static void find_lanes(const struct tap_sum *t, int vectors, uint16_t *bits) {
+    const unsigned all = (1u << LANES) - 1u;
+    int pixels = t->height * t->width;
+    for (int v = 0; v < vectors; v++) {
+        int p = v * LANES, column = p % t->width;
+        unsigned left = 0, right = 0, top = 0, bottom = 0;
+        unsigned inside = p >= pixels ? 0 : pixels - p < LANES ? (1u << (pixels - p)) - 1u : all;
+        for (int l = (t->width - column) % t->width; l < LANES; l += t->width)
+            left |= 1u << l;
+        for (int l = t->width - 1 - column; l < LANES; l += t->width)
+            right |= 1u << l;
+        if (p < t->width)
+            top = t->width - p < LANES ? (1u << (t->width - p)) - 1u : all;
+        int last_row = pixels - t->width;
+        if (last_row < p + LANES)
+            bottom = last_row > p ? all & ~((1u << (last_row - p)) - 1u) : all;
+        for (int k = 0; k < t->tap_count; k++) {
+            int dh = t->taps[k].dh, dw = t->taps[k].dw;
+            bits[k * vectors + v] = (uint16_t)(inside &
+                                               ~(dw < 0   ? left
+                                                 : dw > 0 ? right
+                                                          : 0) &
+                                               ~(dh < 0   ? top
+                                                 : dh > 0 ? bottom
+                                                          : 0));
+        }
+    }
+}
+
+/* The sums of `m` output channels (a constant) for the pixels of TILE_P vectors. */
+INLINE void tile(const struct tap_sum *t, const int m, const elem *source, const elem *weight,
+                 const uint16_t *bits, int vectors, elem *sums) {
+    const unsigned all = (1u << LANES) - 1u;
+    vec acc[TILE_M][TILE_P];
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < TILE_P; j++)
+            acc[i][j] = v_zero();
+    for (int c = 0; c < t->channels; c++) {
+        for (int k = 0; k < t->tap_count; k++) {
+            const elem *x = source + t->taps[k].source, *w = weight + t->taps[k].weight;
+            const uint16_t *b = bits + k * vectors;
+            unsigned common = all;
+            for (int j = 0; j < TILE_P; j++)
+                common &= b[j];
+            if (common == all) {
+                vec value[TILE_P];
+                for (int j = 0; j < TILE_P; j++)
+                    value[j] = v_load(x + j * LANES);
+                for (int i = 0; i < m; i++) {
+                    vec factor = v_splat(w + (size_t)i * t->output_stride);
+                    for (int j = 0; j < TILE_P; j++)
+                        acc[i][j] = v_fma(factor, value[j], acc[i][j]);
+                }
+            } else {
+                mask on[TILE_P];
+                vec value[TILE_P];
+                for (int j = 0; j < TILE_P; j++) {
+                    on[j] = v_mask(b[j]);
+                    value[j] = v_load_masked(x + j * LANES, on[j]);
+                }
+                for (int i = 0; i < m; i++) {
+                    vec factor = v_splat(w + (size_t)i * t->output_stride);
+                    for (int j = 0; j < TILE_P; j++)
+                        acc[i][j] = v_fma_masked(factor, value[j], acc[i][j], on[j]);
+                }
+            }
+        }
+        source += t->source_stride;
+        weight += t->weight_stride;
+    }
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < TILE_P; j++)
+            v_store(sums + i * TILE + j * LANES, acc[i][j]);
+}
+
+static void tile_of(int m, const struct tap_sum *t, const elem *source, const elem *weight,
+                    const uint16_t *bits, int vectors, elem *sums) {
+    if (m == TILE_M)
+        tile(t, TILE_M, source, weight, bits, vectors, sums);
+    else
+        for (int i = 0; i < m; i++)
+            tile(t, 1, source, weight + (size_t)i * t->output_stride, bits, vectors,
+                 sums + i * TILE);
+}
+
+static void put(const struct sink *sink, int channel, int p, int count, int width,
+                const elem *sums) {
+    elem *to = sink->to + (size_t)channel * sink->plane;
+    if (sink->step == 1 && sink->bias != NULL) {
+        for (int i = 0; i < count; i++)
+            to[p + i] = sums[i] + sink->bias[channel];
+        return;
+    }
+    if (sink->step == 1) {
+        for (int i = 0; i < count; i++)
+            to[p + i] = sink->accumulate ? to[p + i] + sums[i] : sums[i];
+        return;
+    }
+    for (int i = 0, h = p / width, w = p % width; i < count; i++) {
+        elem *at = to + (size_t)(h * sink->step) * sink->row + w * sink->step;
+        elem sum = sink->bias != NULL ? sums[i] + sink->bias[channel] : sums[i];
+        *at = sink->accumulate ? *at + sum : sum;
+        if (++w == width) {
+            w = 0;
+            h++;
+        }
+    }
+}
+
+/* All of it for output channels first .. last-1. With `parts` > 1 there are that many chains, their
+ * sources part_stride elements apart and their weights one; their sums are added to 0 in order. */
+static void run_tap_sum(const struct tap_sum *t, const elem *source, const elem *weight, int parts,
+                        size_t part_stride, int first, int last, const struct sink *sink,
+                        uint16_t *bits) {
+    int pixels = t->height * t->width;
+    int vectors = (int)round_up((size_t)pixels, TILE) / LANES;
+    elem sums[TILE_M * TILE], total[TILE_M * TILE];
+    find_lanes(t, vectors, bits);
+    for (int v = 0; v < vectors; v += TILE_P)
+        for (int channel = first; channel < last; channel += TILE_M) {
+            int m = last - channel < TILE_M ? last - channel : TILE_M;
+            int count = pixels - v * LANES < TILE ? pixels - v * LANES : TILE;
+            for (int part = 0; part < parts; part++) {
+                tile_of(m, t, source + (size_t)part * part_stride + v * LANES,
+                        weight + (size_t)channel * t->output_stride + part, bits + v, vectors,
+                        sums);
+                for (int i = 0; parts > 1 && i < m * TILE; i++)
+                    total[i] = (part == 0 ? (elem)0 : total[i]) + sums[i];
+            }
+            for (int i = 0; i < m; i++)
+                put(sink, channel - first + i, v * LANES, count, t->width,
+                    (parts > 1 ? total : sums) + i * TILE);
+        }
+}
+
+/* ---- tap_product ----------------------------------------------------------------------------- */
+
+struct tap_product {
+    int height, width; /* of the grid of pixels p */
+    int step;          /* pixel (h, w) of the grid stands for row h * step of the scalars ... */
+    int scalar_height, scalar_width;
+    int scalars; /* channels of the scalar operand */
+    int origin; /* tap (kh, kw) is the scalar at (h * step + kh - origin, w * step + kw - origin) */
+    int kernel; /* 3: 3x3 taps, skipped outside the picture; 2: 2x2 taps, all inside */
+};
+
+/* to[p * stride + c] = from[c * pixels + p], zeros up to the stride: lanes are then channels. */
+static void transpose(const elem *from, int channels, int pixels, size_t stride, elem *to) {
+    for (int p = 0; p < pixels; p++) {
+        for (int c = 0; c < channels; c++)
+            to[(size_t)p * stride + (size_t)c] = from[(size_t)c * (size_t)pixels + (size_t)p];
+        for (size_t c = (size_t)channels; c < stride; c++)
+            to[(size_t)p * stride + c] = 0;
+    }
+}
+
+/* One pixel's taps kh0 .. kh1-1, kw0 .. kw1-1 (constants). */
+INLINE void pixel_taps(vec acc[][WIDE], const int wide, const int kernel, const int kh0,
+                       const int kh1, const int kw0, const int kw1, const elem *lanes,
+                       const elem *scalar, int row) {
+    vec value[WIDE];
+    for (int v = 0; v < wide; v++)
+        value[v] = v_load(lanes + v * LANES);
+    for (int kh = kh0; kh < kh1; kh++)
+        for (int kw = kw0; kw < kw1; kw++) {
+            vec factor = v_splat(scalar + kh * row + kw);
+            for (int v = 0; v < wide; v++)
+                acc[kh * kernel + kw][v] = v_fma(value[v], factor, acc[kh * kernel + kw][v]);
+        }
+}
+
+/* One row of pixels with 3x3 taps: the first and the last may lack a column. */
+INLINE void pixel_row(vec acc[][WIDE], const int wide, const int kh0, const int kh1,
+                      const struct tap_product *t, const elem *lanes, size_t lane_stride,
+                      const elem *scalar) {
+    int last = t->width - 1, row = t->scalar_width;
+    int cut = last * t->step + 1 >= t->scalar_width; /* the last pixel lacks its right column */
+    if (last == 0 && cut) {
+        pixel_taps(acc, wide, 3, kh0, kh1, 1, 2, lanes, scalar, row);
+        return;
+    }
+    pixel_taps(acc, wide, 3, kh0, kh1, 1, 3, lanes, scalar, row);
+    for (int w = 1; w < last + !cut; w++) {
+        lanes += lane_stride;
+        scalar += t->step;
+        pixel_taps(acc, wide, 3, kh0, kh1, 0, 3, lanes, scalar, row);
+    }
+    if (cut)
+        pixel_taps(acc, wide, 3, kh0, kh1, 0, 2, lanes + lane_stride, scalar + t->step, row);
+}
+
+/* The chains of `wide` (a constant) vectors of lanes with every tap of one scalar channel. */
+INLINE void product(const struct tap_product *t, const int wide, const elem *lanes,
+                    size_t lane_stride, const elem *scalar, elem *sums) {
+    vec acc[MAX_TAPS][WIDE];
+    const int taps = t->kernel * t->kernel;
+    for (int k = 0; k < MAX_TAPS; k++)
+        for (int v = 0; v < wide; v++)
+            acc[k][v] = v_zero();
+    for (int h = 0; h < t->height; h++) {
+        int top = h * t->step - t->origin;
+        const elem *row = scalar + (ptrdiff_t)top * t->scalar_width - t->origin;
+        const elem *row_lanes = lanes + (size_t)(h * t->width) * lane_stride;
+        if (t->kernel == 2)
+            for (int w = 0; w < t->width; w++)
+                pixel_taps(acc, wide, 2, 0, 2, 0, 2, row_lanes + (size_t)w * lane_stride,
+                           row + w * t->step, t->scalar_width);
+        else if (top >= 0 && top + 3 <= t->scalar_height)
+            pixel_row(acc, wide, 0, 3, t, row_lanes, lane_stride, row);
+        else if (top >= 0)
+            pixel_row(acc, wide, 0, 2, t, row_lanes, lane_stride, row);
+        else if (top + 3 <= t->scalar_height)
+            pixel_row(acc, wide, 1, 3, t, row_lanes, lane_stride, row);
+        else
+            pixel_row(acc, wide, 1, 2, t, row_lanes, lane_stride, row);
+    }
+    for (int k = 0; k < taps; k++)
+        for (int v = 0; v < wide; v++)
+            v_store(sums + (k * wide + v) * LANES, acc[k][v]);
+}
+
+/* to[(lane * scalars + scalar) * taps + tap] for `count` lanes. */
+static void run_tap_product(const struct tap_product *t, const elem *lanes, size_t lane_stride,
+                            int count, const elem *scalars, elem *to) {
+    int taps = t->kernel * t->kernel;
+    size_t plane = (size_t)t->scalar_height * (size_t)t->scalar_width;
+    elem sums[MAX_TAPS * WIDE * LANES];
+    for (int first = 0; first < count; first += WIDE * LANES) {
+        int wide = WIDE > 1 && count - first > LANES ? WIDE : 1;
+        int here = count - first < wide * LANES ? count - first : wide * LANES;
+        for (int s = 0; s < t->scalars; s++) {
+            if (wide == 1)
+                product(t, 1, lanes + first, lane_stride, scalars + (size_t)s * plane, sums);
+            else
+                product(t, WIDE, lanes + first, lane_stride, scalars + (size_t)s * plane, sums);
+            for (int lane = 0; lane < here; lane++)
+                for (int k = 0; k < taps; k++)
+                    to[((size_t)(first + lane) * (size_t)t->scalars + (size_t)s) * (size_t)taps +
+                       (size_t)k] = sums[k * wide * LANES + lane];
+        }
+    }
+}
+
+/* acc = 0; over p: acc + lanes[p][channel]. */
+static void sum_lanes(const elem *lanes, size_t lane_stride, int pixels, int count, elem *to) {
+    for (int first = 0; first < count; first += LANES) {
+        elem sums[LANES];
+        vec acc = v_zero();
+        for (int p = 0; p < pixels; p++)
+            acc = v_add(acc, v_load(lanes + (size_t)p * lane_stride + first));
+        v_store(sums, acc);
+        for (int l = 0; l < LANES && first + l < count; l++)
+            to[first + l] = sums[l];
+    }
+}
+
+/* ---- the operators --------------------------------------------------------------------------- */
+
+/* Scratch holds the lanes' bits, and behind them one rearranged operand. */
+static size_t bits_bytes(int pixels) {
+    size_t vectors = round_up((size_t)pixels, TILE) / LANES;
+    return round_up(MAX_TAPS * vectors * sizeof(uint16_t), 64);
+}
+
+static size_t scratch_bytes(const struct md_shape *s, int transposed) {
+    size_t pixels = (size_t)s->height * (size_t)s->width;
+    size_t output = transposed ? 4 * pixels : pixels / (size_t)(s->stride * s->stride);
+    size_t ci = (size_t)s->ci, co = (size_t)s->co;
+    size_t phases = transposed ? co * output : s->stride == 2 ? ci * pixels : 0;
+    size_t lanes = transposed ? round_up(ci, LANES) * pixels : round_up(co, LANES) * output;
+    /* The transposed convolution's bias gradient wants its output's error in lanes as well. */
+    if (transposed && round_up(co, LANES) * output > lanes)
+        lanes = round_up(co, LANES) * output;
+    return bits_bytes((int)pixels) + (phases > lanes ? phases : lanes) * sizeof(elem);
+}
+
+/* The four phases of `channels` planes: to[(row parity * 2 + column parity)][channel][h][w]. */
+static void split_phases(const elem *from, int channels, int height, int width, elem *to) {
+    for (int phase = 0; phase < 4; phase++)
+        for (int c = 0; c < channels; c++)
+            for (int h = phase / 2; h < height; h += 2) {
+                const elem *row = from + ((size_t)c * (size_t)height + (size_t)h) * (size_t)width;
+                for (int w = phase % 2; w < width; w += 2)
+                    *to++ = row[w];
+            }
+}
+
+static void conv_forward(const struct md_shape *s, const void *x, const void *weight,
+                         const void *bias, void *y, void *scratch, struct md_part part) {
+    int first, last, ho = s->height / s->stride, wo = s->width / s->stride;
+    size_t plane = (size_t)ho * (size_t)wo;
+    elem *phases = (elem *)((unsigned char *)scratch + bits_bytes(s->height * s->width));
+    struct tap_sum t = {ho, wo, s->ci, plane, 9, (size_t)s->ci * 9, 9, {{0}}};
+    md_share(part, s->co, &first, &last);
+    for (int kh = 0; kh < 3; kh++)
+        for (int kw = 0; kw < 3; kw++) {
+            /* With stride 2, output row h reads rows 2h-1 (odd phase, row h-1), 2h (even, h) and
+             * 2h+1 (odd, h); columns alike. */
+            int dh = s->stride == 1 ? kh - 1 : kh == 0 ? -1 : 0;
+            int dw = s->stride == 1 ? kw - 1 : kw == 0 ? -1 : 0;
+            int phase = s->stride == 1 ? 0 : (kh != 1) * 2 + (kw != 1);
+            ptrdiff_t source = (ptrdiff_t)phase * s->ci * ho * wo + dh * wo + dw;
+            t.taps[kh * 3 + kw] = (struct tap){source, kh * 3 + kw, dh, dw};
+        }
+    if (s->stride == 2)
+        split_phases(x, s->ci, s->height, s->width, phases);
+    struct sink sink = {(elem *)y + (size_t)first * plane, plane, (size_t)wo, 1,
+                        (const elem *)bias + first,        0};
+    run_tap_sum(&t, s->stride == 2 ? phases : x, weight, 1, 0, first, last, &sink, scratch);
+}
+
+/* Which kernel rows (or columns), in the chain's order, an input row of a phase is used by, and how
+ * far from it in the output's grid. Stride 1 has one phase. */
+struct back_taps {
+    int count;
+    struct {
+        int k, shift;
+    } tap[3];
+};
+static const struct back_taps back_stride1 = {3, {{2, -1}, {1, 0}, {0, 1}}};
+static const struct back_taps back_stride2[2] = {{1, {{1, 0}}}, {2, {{2, 0}, {0, 1}}}};
+
+static void conv_input_gradient(const struct md_shape *s, const void *dy, const void *weight,
+                                int first, int last, int accumulate, void *dx, void *scratch,
+                                struct md_part part) {
+    int from, to, ho = s->height / s->stride, wo = s->width / s->stride;
+    size_t plane = (size_t)s->height * (size_t)s->width;
+    md_share(part, last - first, &from, &to);
+    for (int phase = 0; phase < s->stride * s->stride; phase++) {
+        int a = phase / s->stride, b = phase % s->stride;
+        const struct back_taps *rows = s->stride == 1 ? &back_stride1 : &back_stride2[a];
+        const struct back_taps *columns = s->stride == 1 ? &back_stride1 : &back_stride2[b];
+        struct tap_sum t = {ho, wo, s->co, (size_t)ho * (size_t)wo, (size_t)s->ci * 9, 9, 0, {{0}}};
+        for (int i = 0; i < rows->count; i++)
+            for (int j = 0; j < columns->count; j++) {
+                int dh = rows->tap[i].shift, dw = columns->tap[j].shift;
+                int k = rows->tap[i].k * 3 + columns->tap[j].k;
+                t.taps[t.tap_count++] = (struct tap){dh * wo + dw, k, dh, dw};
+            }
+        struct sink sink = {(elem *)dx + (size_t)from * plane + (size_t)(a * s->width + b),
+                            plane,
+                            (size_t)s->width,
+                            s->stride,
+                            NULL,
+                            accumulate};
+        run_tap_sum(&t, dy, weight, 1, 0, first + from, first + to, &sink, scratch);
+    }
+}
+
+static void conv_weight_gradient(const struct md_shape *s, const void *x, const void *dy,
+                                 void *dweight, void *dbias, void *scratch, struct md_part part) {
+    int first, last, ho = s->height / s->stride, wo = s->width / s->stride;
+    size_t pixels = (size_t)ho * (size_t)wo;
+    md_share(part, s->co, &first, &last);
+    size_t stride = round_up((size_t)(last - first), LANES);
+    elem *lanes = (elem *)((unsigned char *)scratch + bits_bytes(s->height * s->width));
+    struct tap_product t = {ho, wo, s->stride, s->height, s->width, s->ci, 1, 3};
+    transpose((const elem *)dy + (size_t)first * pixels, last - first, (int)pixels, stride, lanes);
+    run_tap_product(&t, lanes, stride, last - first, x,
+                    (elem *)dweight + (size_t)first * (size_t)s->ci * 9);
+    sum_lanes(lanes, stride, (int)pixels, last - first, (elem *)dbias + first);
+}
+
+static void tconv_forward(const struct md_shape *s, const void *x, const void *weight,
+                          const void *bias, void *y, void *scratch, struct md_part part) {
+    int first, last;
+    size_t pixels = (size_t)s->height * (size_t)s->width, row = 2 * (size_t)s->width;
+    struct tap_sum t = {s->height, s->width, s->ci, pixels, (size_t)s->co * 4, 4, 1, {{0}}};
+    md_share(part, s->co, &first, &last);
+    for (int k = 0; k < 4; k++) {
+        struct sink sink = {(elem *)y + (size_t)first * 4 * pixels + (size_t)(k / 2) * row + k % 2,
+                            4 * pixels,
+                            row,
+                            2,
+                            (const elem *)bias + first,
+                            0};
+        run_tap_sum(&t, x, (const elem *)weight + k, 1, 0, first, last, &sink, scratch);
+    }
+}
+
+static void tconv_input_gradient(const struct md_shape *s, const void *dy, const void *weight,
+                                 int first, int last, int accumulate, void *dx, void *scratch,
+                                 struct md_part part) {
+    int from, to;
+    size_t pixels = (size_t)s->height * (size_t)s->width;
+    elem *phases = (elem *)((unsigned char *)scratch + bits_bytes(s->height * s->width));
+    struct tap_sum t = {s->height, s->width, s->co, pixels, 4, (size_t)s->co * 4, 1, {{0}}};
+    md_share(part, last - first, &from, &to);
+    split_phases(dy, s->co, 2 * s->height, 2 * s->width, phases);
+    struct sink sink = {
+        (elem *)dx + (size_t)from * pixels, pixels, (size_t)s->width, 1, NULL, accumulate};
+    run_tap_sum(&t, phases, weight, 4, (size_t)s->co * pixels, first + from, first + to, &sink,
+                scratch);
+}
+
+static void tconv_weight_gradient(const struct md_shape *s, const void *x, const void *dy,
+                                  void *dweight, void *dbias, void *scratch, struct md_part part) {
+    int first, last, pixels = s->height * s->width;
+    elem *lanes = (elem *)((unsigned char *)scratch + bits_bytes(pixels));
+    struct tap_product t = {s->height, s->width, 2, 2 * s->height, 2 * s->width, s->co, 0, 2};
+    md_share(part, s->ci, &first, &last);
+    size_t stride = round_up((size_t)(last - first), LANES);
+    transpose((const elem *)x + (size_t)first * (size_t)pixels, last - first, pixels, stride,
+              lanes);
+    run_tap_product(&t, lanes, stride, last - first, dy,
+                    (elem *)dweight + (size_t)first * (size_t)s->co * 4);
+    md_share(part, s->co, &first, &last);
+    stride = round_up((size_t)(last - first), LANES);
+    transpose((const elem *)dy + (size_t)first * 4 * (size_t)pixels, last - first, 4 * pixels,
+              stride, lanes);
+    sum_lanes(lanes, stride, 4 * pixels, last - first, (elem *)dbias + first);
+}
+
+#define CAT_(a, b) a##b
+#define CAT(a, b)  CAT_(a, b)
+
+void MD_NAME(CAT(md_lanes_, MD_LEVEL))(struct md_ops *ops) {
+    ops->scratch_bytes = scratch_bytes;
+    ops->conv_forward = conv_forward;
+    ops->conv_input_gradient = conv_input_gradient;
+    ops->conv_weight_gradient = conv_weight_gradient;
+    ops->tconv_forward = tconv_forward;
+    ops->tconv_input_gradient = tconv_input_gradient;
+    ops->tconv_weight_gradient = tconv_weight_gradient;
+}

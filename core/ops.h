@@ -1,0 +1,142 @@
+/* The operators of a training step, as a table of function pointers per number format. Each output
+ * element is one fixed chain of roundings, written above its function in ops_tmpl.c; every other
+ * implementation in a table (a faster twin) gives the same bits, except the `blas` backend.
+ *
+ * Conventions. Tensors are dense and row-major; x is (ci, height, width), y is (co, h', w'), a
+ * convolution's weight is (co, ci, 3, 3), a transposed one's (ci, co, 2, 2), a bias (co). d in
+ * front of a name is the gradient of the loss with respect to it. `void *` is an array of the
+ * table's format. Arrays of one call do not overlap. Nothing allocates; nothing can fail.
+ *
+ * Work sharing. `part` says which share a call computes: with n channels (of the output for
+ * forward and weight gradient of a convolution, of the input for an input gradient and for a
+ * transposed convolution's weight gradient) and N cores, core i takes b = ceil(n / N) of them from
+ * i * b on. Calls for different parts touch disjoint outputs and need separate `scratch`. */
+#ifndef MD_CORE_OPS_H
+#define MD_CORE_OPS_H
+
+#include "format.h"
+
+struct md_shape {
+    int ci, co;
+    int height, width; /* of the input */
+    int stride; /* convolution: 1, or 2 with even height and width; pooling: its size (a divisor of
+                 * both); transposed convolution: unused, its output is twice as high and wide */
+};
+
+struct md_part {
+    int index, count;
+};
+
+/* The share of 0 .. n-1 that `part` stands for. */
+static inline void md_share(struct md_part part, int n, int *first, int *last) {
+    int chunk = (n + part.count - 1) / part.count;
+    *first = part.index * chunk < n ? part.index * chunk : n;
+    *last = *first + chunk < n ? *first + chunk : n;
+}
+
+/* y = convolution of x with weight, plus bias. */
+typedef void md_forward_fn(const struct md_shape *shape, const void *x, const void *weight,
+                           const void *bias, void *y, void *scratch, struct md_part part);
+
+/* dweight and dbias from x and dy; both are overwritten. */
+typedef void md_weight_gradient_fn(const struct md_shape *shape, const void *x, const void *dy,
+                                   void *dweight, void *dbias, void *scratch, struct md_part part);
+
+/* dx from dy for input channels first .. last-1 only (`part` shares out these); dx points at
+ * channel `first`. accumulate 0: dx is overwritten; 1: the finished chain is added to it. */
+typedef void md_input_gradient_fn(const struct md_shape *shape, const void *dy, const void *weight,
+                                  int first, int last, int accumulate, void *dx, void *scratch,
+                                  struct md_part part);
+
+enum md_loss { MD_BERHU, MD_L1, MD_MSE, MD_REL_L1, MD_DEPTH_L1, MD_LOSS_COUNT };
+
+/* "berhu", "l1", "mse", "rel_l1", "depth_l1". */
+extern const char *const md_loss_names[MD_LOSS_COUNT];
+
+struct md_loss_report {
+    float value; /* sum over valid pixels / number of valid pixels; 0 when there is none */
+    float c;     /* berhu: the threshold; otherwise 0 */
+    int valid;   /* number of valid pixels */
+};
+
+enum md_optimizer { MD_SGD, MD_ADAM, MD_OPTIMIZER_COUNT };
+
+/* "sgd", "adam". */
+extern const char *const md_optimizer_names[MD_OPTIMIZER_COUNT];
+
+/* What one update needs beside the tensors; the scalars are rounded to the format once. */
+struct md_update {
+    float learning_rate, momentum, weight_decay; /* momentum: SGD only */
+    float beta1, beta2, epsilon;                 /* Adam only */
+    float correction1, correction2;              /* Adam: 1 - beta^t, kept by the step (step.c) */
+};
+
+struct md_ops {
+    enum md_format format;
+    const char *level; /* "ref", "avx2", "avx512", "blas" */
+
+    /* Bytes of scratch memory that one core needs for an operator of this shape (transposed: 1 for
+     * a transposed convolution). */
+    size_t (*scratch_bytes)(const struct md_shape *shape, int transposed);
+
+    md_forward_fn *conv_forward, *tconv_forward;
+    md_weight_gradient_fn *conv_weight_gradient, *tconv_weight_gradient;
+    md_input_gradient_fn *conv_input_gradient, *tconv_input_gradient;
+
+    /* y = y > 0 ? y : y * 1/8, in place. */
+    void (*leaky_forward)(size_t n, void *y);
+    /* dy = y > 0 ? dy : dy * 1/8, in place; y is the forward's output. */
+    void (*leaky_backward)(size_t n, const void *y, void *dy);
+    /* y = x < 0 ? 0 : x (a NaN stays one);  dx = y > 0 ? dy : 0. */
+    void (*relu_forward)(size_t n, const void *x, void *y);
+    void (*relu_backward)(size_t n, const void *y, const void *dy, void *dx);
+    /* Mean over stride x stride pixels, and its gradient. */
+    void (*pool_forward)(const struct md_shape *shape, const void *x, void *y, struct md_part part);
+    void (*pool_backward)(const struct md_shape *shape, const void *dy, void *dx,
+                          struct md_part part);
+
+    /* to[i] = to[i] + from[i]. */
+    void (*add)(size_t n, const void *from, void *to);
+
+    /* Gradient of a loss for a whole batch: label and gradient are (samples, pixels),
+     * disparity, label -1 = no value; a sample's output is (pixels), output_stride elements from
+     * the next one's; fb is one per sample. depth_cap_m: depth_l1 only. The
+     * gradient of a batch without a valid pixel is 0. */
+    void (*loss_gradient)(enum md_loss loss, int samples, int pixels, const void *output,
+                          size_t output_stride, const void *label, const float *fb,
+                          float depth_cap_m, void *gradient, struct md_loss_report *report);
+
+    /* One step for n parameters. state: SGD, n elements (momentum buffer; unused and may be NULL
+     * when momentum is 0); Adam, n elements first moment and n second moment, `state_stride`
+     * elements apart. */
+    void (*sgd)(size_t n, const struct md_update *update, const void *gradient, void *state,
+                void *weight);
+    void (*adam)(size_t n, const struct md_update *update, const void *gradient, void *state,
+                 size_t state_stride, void *weight);
+
+    /* Conversions: exact, or rounded once. Bytes become byte / 255. */
+    void (*from_float)(size_t n, const float *from, void *to);
+    void (*to_float)(size_t n, const void *from, float *to);
+    void (*from_bytes)(size_t n, const uint8_t *from, void *to);
+};
+
+/* The tables that ops_tmpl.c and lanes_tmpl.c are compiled to. md_lanes_* overwrites the slots it
+ * has a faster twin for. */
+extern const struct md_ops md_ops_ref_fp32, md_ops_ref_fp64;
+#if defined(__x86_64__)
+extern const struct md_ops md_ops_avx2_fp32, md_ops_avx2_fp64;
+extern const struct md_ops md_ops_avx512_fp32, md_ops_avx512_fp64;
+void md_lanes_avx2_fp32(struct md_ops *ops);
+void md_lanes_avx512_fp32(struct md_ops *ops);
+#endif
+
+/* The best table for this machine, or the one that `level` names ("ref", "avx2", "avx512",
+ * "blas"); NULL when it is unknown, or cannot run here, or does not exist for the format. A NULL or
+ * empty `level` asks for the best. Provided per machine, in core/target. */
+const struct md_ops *md_ops_find(enum md_format format, const char *level);
+
+/* The levels that md_ops_find knows for `format` and can run here, best last before "blas"; ended
+ * by NULL. */
+int md_ops_levels(enum md_format format, const char *levels[8]);
+
+#endif

@@ -1,0 +1,364 @@
+#include "step.h"
+
+enum md_engine_error md_engine_start(struct md_engine *engine, const struct md_setup *setup,
+                                     struct md_team *team, void *arena, size_t arena_bytes) {
+    *engine = (struct md_engine){0};
+    engine->setup = *setup;
+    engine->team = team;
+    engine->arena = arena;
+    md_plan_make(setup, &engine->plan);
+    if (setup->cores != (team == NULL ? 1 : team->cores))
+        return MD_ENGINE_WRONG_TEAM;
+    if (arena_bytes < engine->plan.arena_bytes)
+        return MD_ENGINE_ARENA_TOO_SMALL;
+    size_t state_bytes;
+    unsigned char *state = md_engine_state(engine, &state_bytes);
+    for (size_t i = 0; i < state_bytes; i++)
+        state[i] = 0;
+    return MD_ENGINE_OK;
+}
+
+/* ---- where things lie ------------------------------------------------------------------------ */
+
+static unsigned char *region(const struct md_engine *engine, enum md_region r, int copy) {
+    return engine->arena + engine->plan.regions[r].offset +
+           (size_t)copy * engine->plan.regions[r].bytes;
+}
+
+/* `values` moved on by `count` elements. */
+static void *after(const struct md_engine *engine, void *values, size_t count) {
+    return (unsigned char *)values + count * md_format_bytes[engine->setup.ops->format];
+}
+
+static void *activation(const struct md_engine *engine, int layer, int slot) {
+    if (layer == MD_PICTURE)
+        return region(engine, MD_PICTURES, slot);
+    return after(engine, region(engine, MD_ACTIVATIONS, slot), engine->plan.activation[layer]);
+}
+
+/* The error of a layer's output; the last layer's is the gradient of the loss. */
+static void *error_of(const struct md_engine *engine, int layer, int slot, int group) {
+    if (layer == engine->setup.network->layer_count - 1)
+        return region(engine, MD_OUTPUT_GRADIENTS, slot);
+    return after(engine, region(engine, MD_ERRORS, group), engine->plan.error[layer]);
+}
+
+static void *gradient_of(const struct md_engine *engine, int layer, int slot) {
+    return after(engine, region(engine, MD_WEIGHT_GRADIENTS, slot), engine->plan.gradient[layer]);
+}
+
+/* A layer's first input: the skip half of its concat where it has one. */
+static int first_input(const struct md_layer *layer) {
+    return layer->skip != MD_NO_SKIP ? layer->skip : layer->input;
+}
+
+void *md_engine_state(struct md_engine *engine, size_t *bytes) {
+    *bytes = engine->plan.regions[MD_WEIGHTS].bytes +
+             engine->plan.regions[MD_OPTIMIZER_STATE].bytes *
+                 (size_t)engine->plan.regions[MD_OPTIMIZER_STATE].copies;
+    return region(engine, MD_WEIGHTS, 0);
+}
+
+void md_engine_set_weights(struct md_engine *engine, const float *weights) {
+    engine->setup.ops->from_float(md_parameter_total(engine->setup.network), weights,
+                                  region(engine, MD_WEIGHTS, 0));
+}
+
+void md_engine_get_weights(const struct md_engine *engine, float *weights) {
+    engine->setup.ops->to_float(md_parameter_total(engine->setup.network),
+                                region(engine, MD_WEIGHTS, 0), weights);
+}
+
+void md_engine_set_picture(struct md_engine *engine, int slot, const uint8_t *picture) {
+    engine->setup.ops->from_bytes(md_layer_elements(engine->setup.network, MD_PICTURE), picture,
+                                  region(engine, MD_PICTURES, slot));
+}
+
+static size_t output_pixels(const struct md_engine *engine) {
+    return md_layer_elements(engine->setup.network, engine->setup.network->layer_count - 1);
+}
+
+void md_engine_set_label(struct md_engine *engine, int slot, const float *disparity) {
+    engine->setup.ops->from_float(output_pixels(engine), disparity,
+                                  region(engine, MD_LABELS, slot));
+}
+
+void md_engine_output(const struct md_engine *engine, int slot, float *disparity) {
+    engine->setup.ops->to_float(output_pixels(engine),
+                                activation(engine, engine->setup.network->layer_count - 1, slot),
+                                disparity);
+}
+
+/* ---- the cores at work ----------------------------------------------------------------------- */
+
+/* One core's view of a run: which group it is in, and its part of that group's work. */
+struct worker {
+    struct md_engine *engine;
+    int core, group;
+    struct md_part part;
+    void *scratch;
+};
+
+static struct worker worker_of(struct md_engine *engine, int core) {
+    int alone = engine->plan.groups > 1 || engine->setup.cores == 1;
+    struct worker w = {engine, core, 0, {0, 1}, region(engine, MD_SCRATCH, core)};
+    if (alone)
+        w.group = core;
+    else
+        w.part = (struct md_part){core, engine->setup.cores};
+    return w;
+}
+
+/* Waits for the cores that work on the same sample. */
+static void meet(const struct worker *w) {
+    if (w->part.count > 1)
+        w->engine->team->barrier(w->engine->team);
+}
+
+/* Waits for all cores. */
+static void meet_all(const struct worker *w) {
+    if (w->engine->team != NULL)
+        w->engine->team->barrier(w->engine->team);
+}
+
+static void observe(const struct worker *w, enum md_observed what, int layer, int slot,
+                    const void *values, size_t count) {
+    if (w->engine->observe != NULL && w->engine->setup.cores == 1)
+        w->engine->observe(w->engine->observe_context, what, layer, slot, values, count);
+}
+
+/* This worker's channels of a layer's output: a pointer to them in `values` and their number of
+ * elements. */
+static void *own_channels(const struct worker *w, int layer, void *values, size_t *count) {
+    const struct md_network *network = w->engine->setup.network;
+    int first, last, co = network->layers[layer].co;
+    md_share(w->part, co, &first, &last);
+    size_t plane = md_layer_elements(network, layer) / (size_t)co;
+    *count = (size_t)(last - first) * plane;
+    return after(w->engine, values, (size_t)first * plane);
+}
+
+static void forward_layer(const struct worker *w, int l, int slot, void *weights) {
+    const struct md_engine *engine = w->engine;
+    const struct md_ops *ops = engine->setup.ops;
+    const struct md_layer *layer = &engine->setup.network->layers[l];
+    struct md_shape shape = md_layer_shape(engine->setup.network, l);
+    void *x = activation(engine, first_input(layer), slot), *y = activation(engine, l, slot);
+    void *bias = after(engine, weights, md_layer_weights(layer));
+    size_t own;
+    void *own_y = own_channels(w, l, y, &own);
+    switch (layer->kind) {
+    case MD_CONV3X3:
+        ops->conv_forward(&shape, x, weights, bias, y, w->scratch, w->part);
+        break;
+    case MD_TCONV2X2:
+        ops->tconv_forward(&shape, x, weights, bias, y, w->scratch, w->part);
+        break;
+    case MD_RELU:
+        ops->relu_forward(own, own_channels(w, l, x, &own), own_y);
+        break;
+    case MD_AVERAGE_POOL:
+        ops->pool_forward(&shape, x, y, w->part);
+        break;
+    }
+    if (layer->leaky)
+        ops->leaky_forward(own, own_y);
+    meet(w);
+    observe(w, MD_SEE_ACTIVATION, l, slot, y, md_layer_elements(engine->setup.network, l));
+}
+
+static void forward_sample(const struct worker *w, int slot) {
+    const struct md_network *network = w->engine->setup.network;
+    void *weights = region(w->engine, MD_WEIGHTS, 0);
+    for (int l = 0; l < network->layer_count; l++) {
+        const struct md_layer *layer = &network->layers[l];
+        forward_layer(w, l, slot, weights);
+        weights = after(w->engine, weights, md_layer_weights(layer) + md_layer_biases(layer));
+    }
+}
+
+/* Whether a later layer has already put its share into the error of `layer`'s output, as the skip
+ * half of its concat. */
+static int feeds_a_skip(const struct md_network *network, int layer) {
+    for (int l = layer + 2; l < network->layer_count; l++)
+        if (network->layers[l].skip == layer)
+            return 1;
+    return 0;
+}
+
+static void input_gradient(const struct worker *w, int l, int slot, const void *dy,
+                           const void *weights) {
+    const struct md_engine *engine = w->engine;
+    const struct md_network *network = engine->setup.network;
+    const struct md_layer *layer = &network->layers[l];
+    if (layer->input == MD_PICTURE)
+        return;
+    int skipped = layer->skip == MD_NO_SKIP ? 0 : network->layers[layer->skip].co;
+    int skip_wanted = skipped > 0 && engine->plan.wanted[layer->skip];
+    int first = skip_wanted ? 0 : skipped;
+    int last = engine->plan.wanted[layer->input] ? layer->ci : skipped;
+    if (first == last)
+        return;
+    struct md_shape shape = md_layer_shape(network, l);
+    void *dx = error_of(engine, skip_wanted ? layer->skip : layer->input, slot, w->group);
+    md_input_gradient_fn *run = layer->kind == MD_CONV3X3 ? engine->setup.ops->conv_input_gradient
+                                                          : engine->setup.ops->tconv_input_gradient;
+    run(&shape, dy, weights, first, last, feeds_a_skip(network, layer->input), dx, w->scratch,
+        w->part);
+}
+
+static void backward_layer(const struct worker *w, int l, int slot, const void *weights) {
+    const struct md_engine *engine = w->engine;
+    const struct md_ops *ops = engine->setup.ops;
+    const struct md_network *network = engine->setup.network;
+    const struct md_layer *layer = &network->layers[l];
+    struct md_shape shape = md_layer_shape(network, l);
+    void *dy = error_of(engine, l, slot, w->group), *y = activation(engine, l, slot);
+    size_t own, elements = md_layer_elements(network, l);
+    void *own_dy = own_channels(w, l, dy, &own), *own_y = own_channels(w, l, y, &own);
+    observe(w, MD_SEE_ERROR, l, slot, dy, elements);
+    if (layer->kind == MD_RELU) {
+        void *dx = error_of(engine, layer->input, slot, w->group);
+        ops->relu_backward(own, own_y, own_dy, own_channels(w, l, dx, &own));
+    } else if (layer->kind == MD_AVERAGE_POOL) {
+        ops->pool_backward(&shape, dy, error_of(engine, layer->input, slot, w->group), w->part);
+    } else {
+        if (layer->leaky) {
+            ops->leaky_backward(own, own_y, own_dy);
+            meet(w);
+        }
+        if (engine->plan.learns[l]) {
+            void *dweight = gradient_of(engine, l, slot);
+            void *dbias = after(engine, dweight, md_layer_weights(layer));
+            md_weight_gradient_fn *run =
+                layer->kind == MD_CONV3X3 ? ops->conv_weight_gradient : ops->tconv_weight_gradient;
+            run(&shape, activation(engine, first_input(layer), slot), dy, dweight, dbias,
+                w->scratch, w->part);
+            observe(w, MD_SEE_WEIGHT_GRADIENT, l, slot, dweight,
+                    md_layer_weights(layer) + md_layer_biases(layer));
+        }
+        input_gradient(w, l, slot, dy, weights);
+    }
+    meet(w);
+}
+
+static void backward_sample(const struct worker *w, int slot) {
+    const struct md_network *network = w->engine->setup.network;
+    void *weights = region(w->engine, MD_WEIGHTS, 0);
+    size_t offset = md_parameter_total(network);
+    for (int l = network->layer_count - 1; l >= 0 && w->engine->plan.wanted[l]; l--) {
+        const struct md_layer *layer = &network->layers[l];
+        offset -= md_layer_weights(layer) + md_layer_biases(layer);
+        backward_layer(w, l, slot, after(w->engine, weights, offset));
+    }
+}
+
+/* Sums the samples' gradients in sample order and updates this worker's share of every layer that
+ * learns. */
+static void update_share(const struct worker *w, int samples) {
+    struct md_engine *engine = w->engine;
+    const struct md_network *network = engine->setup.network;
+    void *weights = region(engine, MD_WEIGHTS, 0);
+    struct md_part part = {w->core, engine->setup.cores};
+    for (int l = 0; l < network->layer_count; l++) {
+        const struct md_layer *layer = &network->layers[l];
+        size_t count = md_layer_weights(layer) + md_layer_biases(layer);
+        if (engine->plan.learns[l]) {
+            int first, last;
+            md_share(part, (int)count, &first, &last);
+            size_t n = (size_t)(last - first), from = (size_t)first;
+            void *gradient = after(engine, gradient_of(engine, l, 0), from);
+            for (int s = 1; s < samples; s++)
+                engine->setup.ops->add(n, after(engine, gradient_of(engine, l, s), from), gradient);
+            void *weight = after(engine, weights, from);
+            void *state = after(engine, region(engine, MD_OPTIMIZER_STATE, 0),
+                                engine->plan.gradient[l] + from);
+            if (engine->setup.optimizer == MD_ADAM)
+                engine->setup.ops->adam(n, &engine->update, gradient, state, engine->plan.learning,
+                                        weight);
+            else
+                engine->setup.ops->sgd(n, &engine->update, gradient, state, weight);
+        }
+        weights = after(engine, weights, count);
+    }
+}
+
+/* ---- a run over a batch ---------------------------------------------------------------------- */
+
+struct job {
+    struct md_engine *engine;
+    int samples, train;
+    const float *fb;
+    struct md_loss_report *report;
+};
+
+static void loss_of(struct md_engine *engine, int samples, const float *fb,
+                    struct md_loss_report *report) {
+    int last = engine->setup.network->layer_count - 1;
+    size_t stride =
+        engine->plan.regions[MD_ACTIVATIONS].bytes / md_format_bytes[engine->setup.ops->format];
+    engine->setup.ops->loss_gradient(engine->loss, samples, (int)output_pixels(engine),
+                                     activation(engine, last, 0), stride,
+                                     region(engine, MD_LABELS, 0), fb, engine->depth_cap_m,
+                                     region(engine, MD_OUTPUT_GRADIENTS, 0), report);
+}
+
+/* 1 - beta^(t+1) from 1 - beta^t, each step's terms positive: no cancellation, no power. */
+static void advance(struct md_engine *engine) {
+    struct md_progress *p = &engine->progress;
+    const struct md_update *u = &engine->update;
+    p->steps++;
+    p->correction1 = u->beta1 * p->correction1 + (1.0f - u->beta1);
+    p->correction2 = u->beta2 * p->correction2 + (1.0f - u->beta2);
+    engine->update.correction1 = p->correction1;
+    engine->update.correction2 = p->correction2;
+}
+
+static void work_on_batch(void *argument, int core) {
+    const struct job *job = argument;
+    struct md_engine *engine = job->engine;
+    struct worker w = worker_of(engine, core);
+    int first = 0, last = job->samples;
+    if (engine->plan.groups > 1)
+        md_share((struct md_part){w.group, engine->plan.groups}, job->samples, &first, &last);
+    for (int slot = first; slot < last; slot++)
+        forward_sample(&w, slot);
+    if (!job->train)
+        return;
+    meet_all(&w);
+    if (core == 0) {
+        loss_of(engine, job->samples, job->fb, job->report);
+        if (job->report->valid > 0)
+            advance(engine);
+    }
+    meet_all(&w);
+    for (int slot = first; slot < last; slot++)
+        backward_sample(&w, slot);
+    meet_all(&w);
+    if (job->report->valid > 0)
+        update_share(&w, job->samples);
+}
+
+static void run(struct job *job) {
+    struct md_team *team = job->engine->team;
+    if (team == NULL)
+        work_on_batch(job, 0);
+    else
+        team->run(team, work_on_batch, job);
+}
+
+void md_engine_forward(struct md_engine *engine, int samples) {
+    struct job job = {engine, samples, 0, NULL, NULL};
+    run(&job);
+}
+
+void md_engine_train(struct md_engine *engine, int samples, const float *fb,
+                     struct md_loss_report *report) {
+    struct job job = {engine, samples, 1, fb, report};
+    run(&job);
+}
+
+void md_engine_loss(struct md_engine *engine, int samples, const float *fb,
+                    struct md_loss_report *report) {
+    loss_of(engine, samples, fb, report);
+}

@@ -1,0 +1,83 @@
+/* The training step: forward, loss, backward, update, for one network in one arena. */
+#ifndef MD_CORE_STEP_H
+#define MD_CORE_STEP_H
+
+#include "plan.h"
+
+/* The cores that share the work. run() calls work(argument, core) once on each core 0 .. cores-1
+ * and returns when all have; barrier() is called by all of them within a run. One core needs
+ * neither: a NULL team. */
+struct md_team {
+    int cores;
+    void (*run)(struct md_team *team, void (*work)(void *argument, int core), void *argument);
+    void (*barrier)(struct md_team *team);
+};
+
+/* What an observer is shown, with the layer it belongs to (loss gradient: the last one). A weight
+ * gradient holds the weight's and behind it the bias's. */
+enum md_observed { MD_SEE_ACTIVATION, MD_SEE_ERROR, MD_SEE_WEIGHT_GRADIENT };
+
+/* Called with every tensor as soon as it is complete, when there is one core; the values are in
+ * the engine's format and must not be changed. Errors are shown before the derivative of the
+ * layer's own activation is applied. */
+typedef void md_observe_fn(void *context, enum md_observed what, int layer, int slot,
+                           const void *values, size_t count);
+
+/* How far the optimizer has come: with weights and optimizer state, all that a resumed run
+ * needs. */
+struct md_progress {
+    uint64_t steps;
+    float correction1, correction2; /* Adam: 1 - beta^steps */
+};
+
+struct md_engine {
+    struct md_setup setup;
+    struct md_plan plan;
+    struct md_team *team;
+    unsigned char *arena;
+    struct md_update update; /* may be changed between steps (learning-rate schedules) */
+    enum md_loss loss;
+    float depth_cap_m; /* depth_l1 */
+    struct md_progress progress;
+    md_observe_fn *observe;
+    void *observe_context;
+};
+
+enum md_engine_error { MD_ENGINE_OK = 0, MD_ENGINE_ARENA_TOO_SMALL, MD_ENGINE_WRONG_TEAM };
+
+/* Prepares an engine: plans, and takes the arena (arena_bytes long, aligned to 64 bytes; it stays
+ * the caller's, and must live as long as the engine). Weights are undefined and the optimizer's
+ * state is zero afterwards. loss, update, depth_cap_m and the observer are the caller's to set. */
+enum md_engine_error md_engine_start(struct md_engine *engine, const struct md_setup *setup,
+                                     struct md_team *team, void *arena, size_t arena_bytes);
+
+/* All parameters, md_parameter_total floats in parameter order. */
+void md_engine_set_weights(struct md_engine *engine, const float *weights);
+void md_engine_get_weights(const struct md_engine *engine, float *weights);
+
+/* Weights and optimizer state as they lie in the arena, for checkpoints: the same setup with these
+ * bytes and the same progress continues to the same bits. */
+void *md_engine_state(struct md_engine *engine, size_t *bytes);
+
+/* Puts a picture (3, height, width) and, for training, its label (disparity in the output's size,
+ * -1 = no value) into slot 0 .. batch-1. */
+void md_engine_set_picture(struct md_engine *engine, int slot, const uint8_t *picture);
+void md_engine_set_label(struct md_engine *engine, int slot, const float *disparity);
+
+/* Forward pass of slots 0 .. samples-1. */
+void md_engine_forward(struct md_engine *engine, int samples);
+
+/* Output of a slot after a forward pass: disparity, in the output's size. */
+void md_engine_output(const struct md_engine *engine, int slot, float *disparity);
+
+/* Forward pass, loss and gradients of slots 0 .. samples-1; fb is one per slot. Then, unless the
+ * batch has no valid pixel, one update of the parameters that learn. */
+void md_engine_train(struct md_engine *engine, int samples, const float *fb,
+                     struct md_loss_report *report);
+
+/* Loss of slots 0 .. samples-1 after a forward pass; overwrites the output gradients only. Needs a
+ * setup that trains. */
+void md_engine_loss(struct md_engine *engine, int samples, const float *fb,
+                    struct md_loss_report *report);
+
+#endif

@@ -1,0 +1,23 @@
+/* The host as a target: threads as cores, and memory for the arena. */
+#ifndef MD_CORE_TARGET_HOST_H
+#define MD_CORE_TARGET_HOST_H
+
+#include "../step.h"
+
+#define MD_HOST_MAX_CORES 64
+
+/* Starts a team of `cores` threads (the caller's is one of them), 1 .. MD_HOST_MAX_CORES. Returns
+ * NULL for one core, which needs no team, and sets *failed to 1 when threads or memory are out. */
+struct md_team *md_host_team_start(int cores, int *failed);
+
+/* Ends and frees it; NULL is fine. */
+void md_host_team_stop(struct md_team *team);
+
+/* Memory aligned to 64 bytes, to be freed with free(); NULL when it is out. */
+void *md_host_arena(size_t bytes);
+
+/* Overwrites the convolutions of an fp32 table with im2col and OpenBLAS: fast, but not bit-exact:
+ * OpenBLAS chooses its own order of summation per processor. */
+void md_blas_fp32(struct md_ops *ops);
+
+#endif

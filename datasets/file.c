@@ -1,0 +1,198 @@
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int fail_errno(struct md_error *error, const char *verb, const char *path) {
+    return md_fail(error, MD_FAILED, "cannot %s %s: %s", verb, path, strerror(errno));
+}
+
+/* Reads to the end of `descriptor`; returns the bytes read, or -1 with errno set. */
+static ssize_t read_all(int descriptor, uint8_t *bytes, size_t size) {
+    size_t have = 0;
+    while (have < size) {
+        ssize_t got = read(descriptor, bytes + have, size - have);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        have += (size_t)got;
+    }
+    return (ssize_t)have;
+}
+
+static int read_open_file(int descriptor, const char *path, struct md_file *file,
+                          struct md_error *error) {
+    struct stat status;
+    if (fstat(descriptor, &status) != 0)
+        return fail_errno(error, "read", path);
+    if (!S_ISREG(status.st_mode))
+        return md_fail(error, MD_FAILED, "cannot read %s: not a regular file", path);
+    if ((uintmax_t)status.st_size > MD_FILE_MAX_BYTES)
+        return md_fail(error, MD_FAILED, "%s: %ju bytes, expected at most %zu", path,
+                       (uintmax_t)status.st_size, MD_FILE_MAX_BYTES);
+    file->bytes = malloc((size_t)status.st_size + 1);
+    if (!file->bytes)
+        return md_fail(error, MD_FAILED, "%s: out of memory", path);
+    ssize_t size = read_all(descriptor, file->bytes, (size_t)status.st_size);
+    if (size < 0) {
+        int status_now = fail_errno(error, "read", path);
+        md_file_free(file);
+        return status_now;
+    }
+    file->size = (size_t)size;
+    file->bytes[size] = 0;
+    return MD_OK;
+}
+
+int md_file_read(const char *path, struct md_file *file, struct md_error *error) {
+    *file = (struct md_file){0};
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return fail_errno(error, "read", path);
+    int status = read_open_file(descriptor, path, file, error);
+    close(descriptor);
+    return status;
+}
+
+void md_file_free(struct md_file *file) {
+    free(file->bytes);
+    *file = (struct md_file){0};
+}
+
+static bool write_all(int descriptor, const uint8_t *bytes, size_t size) {
+    while (size > 0) {
+        ssize_t put = write(descriptor, bytes, size);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return false;
+        bytes += put;
+        size -= (size_t)put;
+    }
+    return true;
+}
+
+/* After a rename only the folder's own entry can still be lost with the power. */
+static bool sync_folder_of(const char *path) {
+    char folder[MD_PATH_MAX] = ".";
+    const char *slash = strrchr(path, '/');
+    if (slash)
+        snprintf(folder, sizeof folder, "%.*s", (int)(slash - path) + 1, path);
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0)
+        return false;
+    bool synced = fsync(descriptor) == 0 || errno == EINVAL; /* not every file system can */
+    close(descriptor);
+    return synced;
+}
+
+int md_file_write(const char *path, const void *bytes, size_t size, struct md_error *error) {
+    char temporary[MD_PATH_MAX];
+    if (md_path_format(temporary, error, "%s.%ld.tmp", path, (long)getpid()) != MD_OK)
+        return MD_FAILED;
+    int descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (descriptor < 0)
+        return fail_errno(error, "write", temporary);
+    bool written = write_all(descriptor, bytes, size) && fsync(descriptor) == 0;
+    int write_errno = errno;
+    if (close(descriptor) != 0 && written) {
+        written = false;
+        write_errno = errno;
+    }
+    if (written && rename(temporary, path) == 0)
+        return sync_folder_of(path) ? MD_OK : fail_errno(error, "flush the folder of", path);
+    errno = written ? errno : write_errno;
+    int status = fail_errno(error, "write", path);
+    unlink(temporary);
+    return status;
+}
+
+int md_path_format(char path[MD_PATH_MAX], struct md_error *error, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(path, MD_PATH_MAX, format, arguments);
+    va_end(arguments);
+    if (length < 0 || length >= MD_PATH_MAX)
+        return md_fail(error, MD_FAILED, "%.200s...: path longer than %d characters", path,
+                       MD_PATH_MAX - 1);
+    return MD_OK;
+}
+
+static bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+char *md_trim(char *string) {
+    size_t length = strlen(string);
+    while (length > 0 && is_space(string[length - 1]))
+        string[--length] = 0;
+    while (is_space(*string))
+        string++;
+    return string;
+}
+
+int md_text_open(const char *path, struct md_text *text, struct md_error *error) {
+    *text = (struct md_text){0};
+    int status = md_file_read(path, &text->file, error);
+    if (status != MD_OK)
+        return status;
+    char *start = (char *)text->file.bytes;
+    size_t length = strlen(start);
+    if (length < text->file.size) {
+        md_text_close(text);
+        return md_fail(error, MD_FAILED, "%s: expected text, found a zero byte at offset %zu", path,
+                       length);
+    }
+    if (strncmp(start, "\xEF\xBB\xBF", 3) == 0)
+        start += 3;
+    for (char *end = start + strlen(start); end > start && is_space(end[-1]); end--)
+        end[-1] = 0;
+    text->rest = start;
+    return MD_OK;
+}
+
+void md_text_close(struct md_text *text) {
+    md_file_free(&text->file);
+    *text = (struct md_text){0};
+}
+
+char *md_text_line(struct md_text *text) {
+    if (*text->rest == 0)
+        return NULL;
+    char *line = text->rest;
+    size_t length = strcspn(line, "\n");
+    text->rest = line + length + (line[length] == '\n');
+    line[length] = 0;
+    text->line++;
+    return md_trim(line);
+}
+
+int md_fail_at_line(struct md_error *error, int status, const char *path, int line) {
+    char place[MD_PATH_MAX + 32];
+    snprintf(place, sizeof place, "line %d of %s", line, path);
+    return md_fail_in(error, status, place);
+}
+
+const char *md_parse_integer(const char *string, int64_t *value) {
+    bool negative = *string == '-';
+    const char *digits = string + negative;
+    size_t count = strspn(digits, "0123456789");
+    if (count < 1 || count > 15)
+        return NULL;
+    *value = 0;
+    for (size_t i = 0; i < count; i++)
+        *value = *value * 10 + (digits[i] - '0');
+    if (negative)
+        *value = -*value;
+    return digits + count;
+}

@@ -1,0 +1,55 @@
+/* Whole files in memory, text by lines, and writing that never leaves half a file behind. */
+#ifndef MD_DATASETS_FILE_H
+#define MD_DATASETS_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+/* A larger file is refused before anything is allocated. */
+#define MD_FILE_MAX_BYTES ((size_t)1 << 30)
+#define MD_PATH_MAX       4096
+
+struct md_file {
+    size_t size;
+    uint8_t *bytes; /* owned; a zero stands behind the last one */
+};
+
+int md_file_read(const char *path, struct md_file *file, struct md_error *error);
+void md_file_free(struct md_file *file);
+
+/* Writes under a temporary name in the same folder, flushes it to the disk and renames it, so that
+ * `path` is at every moment either what it was before or whole. */
+int md_file_write(const char *path, const void *bytes, size_t size, struct md_error *error);
+
+/* Prints into `path`, or fails when the result is too long. */
+int md_path_format(char path[MD_PATH_MAX], struct md_error *error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* A text file being read line by line. A byte order mark at the start and white space at the end
+ * (of the file and of each line: Windows line ends) are no part of it. */
+struct md_text {
+    struct md_file file;
+    char *rest;
+    int line; /* number of the line given out last; the first is 1 */
+};
+
+int md_text_open(const char *path, struct md_text *text, struct md_error *error);
+void md_text_close(struct md_text *text);
+
+/* The next line without the white space round it, NULL after the last. It may be changed and lives
+ * until the text is closed. */
+char *md_text_line(struct md_text *text);
+
+/* Puts `line N of PATH: ` before the error's text and returns `status`. */
+int md_fail_at_line(struct md_error *error, int status, const char *path, int line);
+
+/* Cuts the white space off both ends, in place; returns the new start. */
+char *md_trim(char *string);
+
+/* Reads a decimal integer of at most 15 digits and returns where it ends, or NULL when there is
+ * none. Only digits and a leading '-' count: no white space, no '+', no 0x. */
+const char *md_parse_integer(const char *string, int64_t *value);
+
+#endif

@@ -1,0 +1,224 @@
+/* A flight is a folder that holds state_ToF.csv and images/. The forms of a split:
+ *
+ *     all                 every flight, the root itself or up to 3 folders below it, by path
+ *     train, val, test    of those, the i-th goes to val when i % 6 is 2, to test when it is 5 and
+ *                         to train otherwise, so that any folder of flights works at once
+ *     A, or A,B,C         these flights (paths relative to root, "." for root itself), in this
+ * order
+ *     @FILE               the same, one a line; '#' begins a comment, blank lines are skipped
+ */
+#include "flights.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "file.h"
+
+#define MAX_DEPTH 3
+#define PERIOD    6
+
+/* Which of the flights, sorted by path and numbered modulo PERIOD, a split takes. */
+static const struct share {
+    const char *name;
+    unsigned residues; /* bit i: flights with i % PERIOD == i */
+} shares[] = {
+    {"all", 0x3f},
+    {"train", 0x3f & ~(1u << 2) & ~(1u << 5)},
+    {"val", 1u << 2},
+    {"test", 1u << 5},
+};
+
+static bool is_flight(const char *folder) {
+    char path[MD_PATH_MAX];
+    struct md_error ignored;
+    struct stat csv, images;
+    if (md_path_format(path, &ignored, "%s/state_ToF.csv", folder) != MD_OK ||
+        stat(path, &csv) != 0)
+        return false;
+    if (md_path_format(path, &ignored, "%s/images", folder) != MD_OK || stat(path, &images) != 0)
+        return false;
+    return S_ISREG(csv.st_mode) && S_ISDIR(images.st_mode);
+}
+
+static int add(struct md_flights *flights, const char *path, struct md_error *error) {
+    if (flights->count == flights->capacity) {
+        size_t wanted = flights->capacity ? 2 * flights->capacity : 16;
+        char **paths = realloc(flights->paths, wanted * sizeof *paths);
+        if (!paths)
+            return md_fail(error, MD_FAILED, "out of memory for %zu flights", wanted);
+        flights->paths = paths;
+        flights->capacity = wanted;
+    }
+    char *copy = strdup(path);
+    if (!copy)
+        return md_fail(error, MD_FAILED, "out of memory for the flight %s", path);
+    flights->paths[flights->count++] = copy;
+    return MD_OK;
+}
+
+void md_flights_free(struct md_flights *flights) {
+    for (size_t i = 0; i < flights->count; i++)
+        free(flights->paths[i]);
+    free(flights->paths);
+    *flights = (struct md_flights){0};
+}
+
+/* --- all flights below a folder --- */
+
+static int search(const char *root, const char *relative, int depth, struct md_flights *flights,
+                  struct md_error *error);
+
+/* Searches each folder in `folder`, which is `relative` to the root. */
+static int search_below(DIR *folder, const char *root, const char *relative, int depth,
+                        struct md_flights *flights, struct md_error *error) {
+    int status = MD_OK;
+    for (struct dirent *entry; status == MD_OK && (entry = readdir(folder));) {
+        char below[MD_PATH_MAX];
+        if (entry->d_name[0] == '.')
+            continue;
+        status = strcmp(relative, ".") == 0
+                     ? md_path_format(below, error, "%s", entry->d_name)
+                     : md_path_format(below, error, "%s/%s", relative, entry->d_name);
+        if (status == MD_OK)
+            status = search(root, below, depth + 1, flights, error);
+    }
+    return status;
+}
+
+/* Adds `relative` when it is a flight, otherwise the flights in it. What is no folder is passed
+ * over. */
+static int search(const char *root, const char *relative, int depth, struct md_flights *flights,
+                  struct md_error *error) {
+    char path[MD_PATH_MAX];
+    struct stat information;
+    int status = md_path_format(path, error, "%s/%s", root, relative);
+    if (status != MD_OK)
+        return status;
+    if (stat(path, &information) != 0 || !S_ISDIR(information.st_mode))
+        return MD_OK;
+    if (is_flight(path))
+        return add(flights, relative, error);
+    if (depth == MAX_DEPTH)
+        return MD_OK;
+    DIR *folder = opendir(path);
+    if (!folder)
+        return md_fail(error, MD_FAILED, "cannot read the folder %s: %s", path, strerror(errno));
+    status = search_below(folder, root, relative, depth, flights, error);
+    closedir(folder);
+    return status;
+}
+
+static int compare_paths(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void keep_share(struct md_flights *flights, unsigned residues) {
+    size_t kept = 0;
+    for (size_t i = 0; i < flights->count; i++) {
+        if (residues >> (i % PERIOD) & 1u)
+            flights->paths[kept++] = flights->paths[i];
+        else
+            free(flights->paths[i]);
+    }
+    flights->count = kept;
+}
+
+static int find_share(const char *root, const struct share *share, struct md_flights *flights,
+                      struct md_error *error) {
+    struct stat information;
+    if (stat(root, &information) != 0)
+        return md_fail(error, MD_FAILED, "cannot read %s: %s", root, strerror(errno));
+    int status = search(root, ".", 0, flights, error);
+    if (status != MD_OK)
+        return status;
+    if (flights->count == 0)
+        return md_fail(error, MD_FAILED,
+                       "%s: no flight (a folder with state_ToF.csv and images/) within %d folders",
+                       root, MAX_DEPTH);
+    size_t found = flights->count;
+    qsort(flights->paths, found, sizeof *flights->paths, compare_paths);
+    keep_share(flights, share->residues);
+    if (flights->count == 0)
+        return md_fail(error, MD_FAILED, "%s: its %zu flights leave none for %s", root, found,
+                       share->name);
+    return MD_OK;
+}
+
+/* --- flights given by name --- */
+
+static int add_named(const char *root, char *name, struct md_flights *flights,
+                     struct md_error *error) {
+    char path[MD_PATH_MAX];
+    name = md_trim(name);
+    for (size_t length = strlen(name); length > 1 && name[length - 1] == '/';)
+        name[--length] = 0;
+    if (name[0] == 0)
+        return md_fail(error, MD_USAGE, "split: expected the name of a flight, found nothing");
+    for (size_t i = 0; i < flights->count; i++)
+        if (strcmp(flights->paths[i], name) == 0)
+            return md_fail(error, MD_USAGE, "split: the flight %s is named twice", name);
+    int status = md_path_format(path, error, "%s/%s", root, name);
+    if (status == MD_OK && !is_flight(path))
+        return md_fail(error, MD_FAILED,
+                       "%s is no flight: expected state_ToF.csv and images/ in it", path);
+    return status == MD_OK ? add(flights, name, error) : status;
+}
+
+static int add_list(const char *root, const char *split, struct md_flights *flights,
+                    struct md_error *error) {
+    char *names = strdup(split);
+    if (!names)
+        return md_fail(error, MD_FAILED, "out of memory for the split");
+    int status = MD_OK;
+    for (char *name = names; name && status == MD_OK;) {
+        char *comma = strchr(name, ',');
+        if (comma)
+            *comma++ = 0;
+        status = add_named(root, name, flights, error);
+        name = comma;
+    }
+    free(names);
+    return status;
+}
+
+static int add_file(const char *root, const char *path, struct md_flights *flights,
+                    struct md_error *error) {
+    struct md_text text;
+    int status = md_text_open(path, &text, error);
+    if (status != MD_OK)
+        return status;
+    for (char *line; status == MD_OK && (line = md_text_line(&text));) {
+        line[strcspn(line, "#")] = 0;
+        if (*md_trim(line) == 0)
+            continue;
+        status = add_named(root, line, flights, error);
+        if (status != MD_OK)
+            md_fail_at_line(error, status, path, text.line);
+    }
+    md_text_close(&text);
+    if (status == MD_OK && flights->count == 0)
+        return md_fail(error, MD_FAILED, "%s: names no flight", path);
+    return status;
+}
+
+static int find_flights(const char *root, const char *split, struct md_flights *flights,
+                        struct md_error *error) {
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+        if (strcmp(split, shares[i].name) == 0)
+            return find_share(root, &shares[i], flights, error);
+    return split[0] == '@' ? add_file(root, split + 1, flights, error)
+                           : add_list(root, split, flights, error);
+}
+
+int md_flights_find(const char *root, const char *split, struct md_flights *flights,
+                    struct md_error *error) {
+    *flights = (struct md_flights){0};
+    int status = find_flights(root, split, flights, error);
+    if (status != MD_OK)
+        md_flights_free(flights);
+    return status;
+}

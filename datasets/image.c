@@ -1,0 +1,280 @@
+#include "image.h"
+
+#include <png.h>
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdio.h> /* jpeglib.h needs it */
+#include <stdlib.h>
+#include <string.h>
+
+#include <jerror.h>
+#include <jpeglib.h>
+
+#include "file.h"
+
+/* The most pixels a byte of a file can stand for. PNG: deflate packs at most 1032 to 1, and one
+ * bit may be a pixel. JPEG: at least one bit for each block of 8 x 8. A header that claims more is
+ * a lie, and is found out before it costs memory. */
+enum { PNG_PIXELS_PER_BYTE = 1032 * 8, JPEG_PIXELS_PER_BYTE = 8 * 64 };
+
+/* What both decoders work on. It belongs to the function above the one that calls setjmp, so that
+ * a longjmp leaves nothing in it indeterminate (C11 7.13.2.1). */
+struct decoding {
+    const struct md_file *file;
+    size_t offset; /* PNG: what has been read so far */
+    struct md_image *image;
+    struct md_error *error;
+    jmp_buf failed; /* JPEG; libpng brings its own */
+};
+
+static bool make_room(struct decoding *decoding, size_t width, size_t height,
+                      size_t pixels_per_byte) {
+    size_t file_bytes = decoding->file->size;
+    if (width < 1 || height < 1 || width > MD_IMAGE_MAX_SIDE || height > MD_IMAGE_MAX_SIDE) {
+        md_fail(decoding->error, MD_FAILED, "expected sides of 1 to %d pixels, found %zux%zu",
+                MD_IMAGE_MAX_SIDE, width, height);
+        return false;
+    }
+    if (width * height > file_bytes * pixels_per_byte) {
+        md_fail(decoding->error, MD_FAILED,
+                "the header claims %zux%zu pixels, more than %zu bytes can hold", width, height,
+                file_bytes);
+        return false;
+    }
+    decoding->image->rgb = malloc(width * height * 3);
+    if (!decoding->image->rgb) {
+        md_fail(decoding->error, MD_FAILED, "out of memory for %zux%zu pixels", width, height);
+        return false;
+    }
+    decoding->image->width = (int)width;
+    decoding->image->height = (int)height;
+    return true;
+}
+
+static uint8_t *image_row(const struct md_image *image, size_t row) {
+    return image->rgb + row * (size_t)image->width * 3;
+}
+
+/* --- PNG --- */
+
+static void png_failed(png_structp png, png_const_charp message) {
+    struct decoding *decoding = png_get_error_ptr(png);
+    md_fail(decoding->error, MD_FAILED, "not a sound PNG: %s (at byte %zu of %zu)", message,
+            decoding->offset, decoding->file->size);
+    png_longjmp(png, 1);
+}
+
+static void png_warned(png_structp png, png_const_charp message) {
+    (void)png; /* warnings are about chunks that do not touch the pixels */
+    (void)message;
+}
+
+static void png_read_bytes(png_structp png, png_bytep bytes, size_t count) {
+    struct decoding *decoding = png_get_io_ptr(png);
+    if (count > decoding->file->size - decoding->offset)
+        png_error(png, "truncated");
+    memcpy(bytes, decoding->file->bytes + decoding->offset, count);
+    decoding->offset += count;
+}
+
+/* Asks libpng for 8-bit RGB whatever the file holds. */
+static void png_request_rgb(png_structp png) {
+    png_set_expand(png);
+    png_set_strip_16(png);
+    png_set_strip_alpha(png);
+    png_set_gray_to_rgb(png);
+}
+
+static int png_decode(png_structp png, png_infop info, struct decoding *decoding) {
+    if (setjmp(png_jmpbuf(png)))
+        return MD_FAILED;
+    png_set_user_limits(png, MD_IMAGE_MAX_SIDE, MD_IMAGE_MAX_SIDE);
+    png_set_read_fn(png, decoding, png_read_bytes);
+    png_read_info(png, info);
+    if (!make_room(decoding, png_get_image_width(png, info), png_get_image_height(png, info),
+                   PNG_PIXELS_PER_BYTE))
+        return MD_FAILED;
+    png_request_rgb(png);
+    int passes = png_set_interlace_handling(png);
+    png_read_update_info(png, info);
+    if (png_get_rowbytes(png, info) != (size_t)decoding->image->width * 3)
+        png_error(png, "cannot be turned into 8-bit RGB");
+    for (int pass = 0; pass < passes; pass++)
+        for (int row = 0; row < decoding->image->height; row++)
+            png_read_row(png, image_row(decoding->image, (size_t)row), NULL);
+    png_read_end(png, NULL);
+    return MD_OK;
+}
+
+static int read_png(struct decoding *decoding) {
+    png_structp png =
+        png_create_read_struct(PNG_LIBPNG_VER_STRING, decoding, png_failed, png_warned);
+    png_infop info = png ? png_create_info_struct(png) : NULL;
+    int status = info ? png_decode(png, info, decoding)
+                      : md_fail(decoding->error, MD_FAILED, "libpng could not start");
+    png_destroy_read_struct(&png, &info, NULL);
+    return status;
+}
+
+/* --- JPEG --- */
+
+static void jpeg_failed(j_common_ptr jpeg) {
+    struct decoding *decoding = jpeg->client_data;
+    char message[JMSG_LENGTH_MAX];
+    jpeg->err->format_message(jpeg, message);
+    md_fail(decoding->error, MD_FAILED, "not a sound JPEG: %s", message);
+    longjmp(decoding->failed, 1);
+}
+
+/* A negative level is a warning, and libjpeg only warns about data that is missing or corrupt. */
+static void jpeg_warned(j_common_ptr jpeg, int level) {
+    if (level < 0)
+        jpeg->err->error_exit(jpeg);
+}
+
+static int jpeg_decode(struct jpeg_decompress_struct *jpeg, struct decoding *decoding) {
+    if (setjmp(decoding->failed))
+        return MD_FAILED;
+    jpeg_create_decompress(jpeg);
+    jpeg_mem_src(jpeg, decoding->file->bytes, decoding->file->size);
+    jpeg_read_header(jpeg, TRUE);
+    if (!make_room(decoding, jpeg->image_width, jpeg->image_height, JPEG_PIXELS_PER_BYTE))
+        return MD_FAILED;
+    jpeg->out_color_space = JCS_RGB;
+    jpeg_start_decompress(jpeg);
+    while (jpeg->output_scanline < jpeg->output_height) {
+        JSAMPROW row = image_row(decoding->image, jpeg->output_scanline);
+        jpeg_read_scanlines(jpeg, &row, 1);
+    }
+    jpeg_finish_decompress(jpeg);
+    return MD_OK;
+}
+
+static int read_jpeg(struct decoding *decoding) {
+    struct jpeg_error_mgr manager;
+    struct jpeg_decompress_struct jpeg = {.err = jpeg_std_error(&manager), .client_data = decoding};
+    manager.error_exit = jpeg_failed;
+    manager.emit_message = jpeg_warned;
+    int status = jpeg_decode(&jpeg, decoding);
+    jpeg_destroy_decompress(&jpeg);
+    return status;
+}
+
+/* --- either --- */
+
+static const struct picture_format {
+    const char *signature;
+    size_t signature_bytes;
+    int (*read)(struct decoding *decoding);
+} formats[] = {
+    {"\x89PNG\r\n\x1a\n", 8, read_png},
+    {"\xff\xd8\xff", 3, read_jpeg},
+};
+
+static int read_picture(struct decoding *decoding) {
+    const struct md_file *file = decoding->file;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (file->size >= formats[i].signature_bytes &&
+            memcmp(file->bytes, formats[i].signature, formats[i].signature_bytes) == 0)
+            return formats[i].read(decoding);
+    return md_fail(decoding->error, MD_FAILED, "expected a PNG or JPEG picture, found %s",
+                   file->size == 0 ? "an empty file" : "something else");
+}
+
+int md_image_read(const char *path, struct md_image *image, struct md_error *error) {
+    *image = (struct md_image){0};
+    struct md_file file;
+    int status = md_file_read(path, &file, error);
+    if (status != MD_OK)
+        return status;
+    struct decoding decoding = {.file = &file, .image = image, .error = error};
+    status = read_picture(&decoding);
+    md_file_free(&file);
+    if (status != MD_OK) {
+        md_image_free(image);
+        return md_fail_in(error, status, path);
+    }
+    return MD_OK;
+}
+
+void md_image_free(struct md_image *image) {
+    free(image->rgb);
+    *image = (struct md_image){0};
+}
+
+/* --- resizing --- */
+
+/* One axis of an area average of `from` pixels to `to`: in units of 1/to of a source pixel and
+ * 1/from of a target one everything is an integer. Source pixel s covers [s*to, (s+1)*to), target
+ * pixel t covers [t*from, (t+1)*from). */
+struct axis {
+    int64_t from, to;
+};
+
+static int64_t overlap(struct axis axis, int64_t source, int64_t target) {
+    int64_t start = source * axis.to, end = start + axis.to;
+    int64_t low = target * axis.from, high = low + axis.from;
+    return (end < high ? end : high) - (start > low ? start : low);
+}
+
+static int64_t first_source(struct axis axis, int64_t target) {
+    return target * axis.from / axis.to;
+}
+
+static int64_t end_source(struct axis axis, int64_t target) {
+    return ((target + 1) * axis.from + axis.to - 1) / axis.to;
+}
+
+void md_image_resize(const struct md_image *image, int top, int left, int crop_height,
+                     int crop_width, int height, int width, uint8_t *planes) {
+    const struct axis vertical = {crop_height, height}, horizontal = {crop_width, width};
+    const int64_t area = (int64_t)crop_height * crop_width;
+    const size_t plane = (size_t)height * (size_t)width;
+    for (int y = 0; y < height; y++) {
+        for (int x = 0; x < width; x++) {
+            int64_t sum[3] = {0};
+            for (int64_t r = first_source(vertical, y); r < end_source(vertical, y); r++) {
+                const uint8_t *row = image_row(image, (size_t)(top + r)) + (size_t)left * 3;
+                int64_t row_weight = overlap(vertical, r, y);
+                for (int64_t c = first_source(horizontal, x); c < end_source(horizontal, x); c++)
+                    for (int channel = 0; channel < 3; channel++)
+                        sum[channel] +=
+                            row_weight * overlap(horizontal, c, x) * row[3 * c + channel];
+            }
+            size_t pixel = (size_t)y * (size_t)width + (size_t)x;
+            for (size_t channel = 0; channel < 3; channel++)
+                planes[channel * plane + pixel] = (uint8_t)((sum[channel] + area / 2) / area);
+        }
+    }
+}
+
+/* --- writing --- */
+
+static int write_png(const char *path, png_uint_32 format, const void *pixels, int height,
+                     int width, struct md_error *error) {
+    png_image png = {.version = PNG_IMAGE_VERSION,
+                     .width = (png_uint_32)width,
+                     .height = (png_uint_32)height,
+                     .format = format};
+    png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(png);
+    void *bytes = malloc(size);
+    if (!bytes)
+        return md_fail(error, MD_FAILED, "%s: out of memory for %dx%d pixels", path, width, height);
+    int status = MD_OK;
+    if (png_image_write_to_memory(&png, bytes, &size, 0, pixels, 0, NULL))
+        status = md_file_write(path, bytes, size, error);
+    else
+        status = md_fail(error, MD_FAILED, "cannot write %s: %s", path, png.message);
+    free(bytes);
+    return status;
+}
+
+int md_png_write_rgb(const char *path, const uint8_t *rgb, int height, int width,
+                     struct md_error *error) {
+    return write_png(path, PNG_FORMAT_RGB, rgb, height, width, error);
+}
+
+int md_png_write_grey16(const char *path, const uint16_t *grey, int height, int width,
+                        struct md_error *error) {
+    return write_png(path, PNG_FORMAT_LINEAR_Y, grey, height, width, error);
+}

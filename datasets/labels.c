@@ -1,0 +1,120 @@
+#include "labels.h"
+
+#include <string.h>
+
+const char *const md_label_mode_names[] = {"bilinear", "nearest", "release", NULL};
+
+int md_label_mode_find(const char *name) {
+    for (int mode = 0; md_label_mode_names[mode]; mode++)
+        if (strcmp(md_label_mode_names[mode], name) == 0)
+            return mode;
+    return -1;
+}
+
+/* Where the centre of a pixel falls on one axis of the grid: the zone it lies in, and the two zones
+ * whose centres it lies between with their weights. Weights are integers, so that sums of them are
+ * exact and a mean of equal values is that value. */
+struct place {
+    int zone;
+    int neighbour[2];
+    int weight[2];
+};
+
+/* Pixel centre (pixel + 1/2) * zones / pixels in zones, from the first zone's edge; the grid's own
+ * centres are at zone + 1/2. All in units of 1 / (2 * pixels) of a zone. */
+static struct place place_pixel(int pixel, int pixels, int zones) {
+    const int unit = 2 * pixels;
+    const int centre = (2 * pixel + 1) * zones;
+    const int from_first_centre = centre > pixels ? centre - pixels : 0;
+    const int lower = from_first_centre / unit;
+    const int upper = lower + 1 < zones ? lower + 1 : lower;
+    const int fraction = from_first_centre % unit;
+    return (struct place){centre / unit, {lower, upper}, {unit - fraction, fraction}};
+}
+
+/* A picture's pixel as a place in the grid. */
+struct spot {
+    struct place row, column;
+};
+
+static int nearest_zone(const struct md_sample *sample, const struct spot *spot) {
+    return spot->row.zone * sample->depth_width + spot->column.zone;
+}
+
+/* The four neighbours of a spot and the weights they have. */
+static void neighbours(const struct md_sample *sample, const struct spot *spot, int zone[4],
+                       double weight[4]) {
+    for (int i = 0; i < 4; i++) {
+        zone[i] = spot->row.neighbour[i / 2] * sample->depth_width + spot->column.neighbour[i % 2];
+        weight[i] = (double)spot->row.weight[i / 2] * spot->column.weight[i % 2];
+    }
+}
+
+static float label_bilinear(const struct md_sample *sample, const struct spot *spot,
+                            float no_return_m) {
+    (void)no_return_m;
+    int zone[4];
+    double weight[4], sum = 0, total = 0;
+    if (sample->disparity[nearest_zone(sample, spot)] == MD_INVALID)
+        return MD_INVALID;
+    neighbours(sample, spot, zone, weight);
+    for (int i = 0; i < 4; i++) {
+        if (sample->disparity[zone[i]] == MD_INVALID)
+            continue;
+        sum += weight[i] * sample->disparity[zone[i]];
+        total += weight[i];
+    }
+    return (float)(sum / total);
+}
+
+static float label_nearest(const struct md_sample *sample, const struct spot *spot,
+                           float no_return_m) {
+    (void)no_return_m;
+    return sample->disparity[nearest_zone(sample, spot)];
+}
+
+/* A zone without a return, or with one behind no_return_m, counts as lying there. */
+static float label_release(const struct md_sample *sample, const struct spot *spot,
+                           float no_return_m) {
+    int zone[4];
+    double weight[4], depth = 0, disparity = 0, total = 0;
+    neighbours(sample, spot, zone, weight);
+    for (int i = 0; i < 4; i++) {
+        float zone_depth = sample->depth_m[zone[i]];
+        int returned = zone_depth != MD_NO_DEPTH && zone_depth < no_return_m;
+        depth += weight[i] * (returned ? zone_depth : no_return_m);
+        disparity += weight[i] * (returned ? sample->disparity[zone[i]] : sample->fb / no_return_m);
+        total += weight[i];
+    }
+    return (float)(depth / total) == no_return_m ? MD_INVALID : (float)(disparity / total);
+}
+
+typedef float (*label_function)(const struct md_sample *sample, const struct spot *spot,
+                                float no_return_m);
+
+static const label_function label_functions[] = {
+    [MD_LABEL_BILINEAR] = label_bilinear,
+    [MD_LABEL_NEAREST] = label_nearest,
+    [MD_LABEL_RELEASE] = label_release,
+};
+
+void md_label(const struct md_sample *sample, enum md_label_mode mode, float no_return_m,
+              int height, int width, float *disparity) {
+    for (int y = 0; y < height; y++) {
+        for (int x = 0; x < width; x++) {
+            const struct spot spot = {place_pixel(y, height, sample->depth_height),
+                                      place_pixel(x, width, sample->depth_width)};
+            *disparity++ = label_functions[mode](sample, &spot, no_return_m);
+        }
+    }
+}
+
+void md_truth(const struct md_sample *sample, int height, int width, float *depth_m) {
+    for (int y = 0; y < height; y++) {
+        for (int x = 0; x < width; x++) {
+            const struct spot spot = {place_pixel(y, height, sample->depth_height),
+                                      place_pixel(x, width, sample->depth_width)};
+            *depth_m++ = sample->depth_m[nearest_zone(sample, &spot)];
+        }
+    }
+}

@@ -1,0 +1,290 @@
+/* Flights of a nano-drone with a VL53L5CX 8x8 time-of-flight sensor and a grey camera, as recorded
+ * by Mueller et al. (T-RO 2023; ETH-PBL/Matrix_ToF_Drones). A flight is a folder:
+ *
+ *     state_ToF.csv       65 lines a frame: "time_ms,0,0", then "distance_mm,targets,status" for
+ *                         each zone from the top left in row-major order; times never go back
+ *     images/TIME.jpeg    grey pictures, named by the same clock in ms
+ *
+ * Each picture is paired with the frame nearest in time, the earlier line of the file on a tie; a
+ * picture without one within 100 ms is left out. The sensor sees the middle of the picture only:
+ * a centred square of side spec->crop. Which flights a split means: flights.c. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+#include "flights.h"
+#include "image.h"
+#include "readers.h"
+
+enum { GRID_SIDE = 8, ZONES = GRID_SIDE * GRID_SIDE, MAX_GAP_MS = 100 };
+
+/* Focal length times baseline of a camera pair that is not there: what the field sets agreed on. */
+#define FB 80.0f
+
+struct frame {
+    int64_t time_ms;
+    float depth_m[ZONES];
+};
+
+struct picture {
+    int64_t time_ms;
+    char *name; /* of the file in images/ */
+};
+
+/* One flight while it is being read. */
+struct flight {
+    size_t frame_count, frame_capacity;
+    struct frame *frames;
+    size_t picture_count, picture_capacity;
+    struct picture *pictures;
+};
+
+static void free_flight(struct flight *flight) {
+    for (size_t i = 0; i < flight->picture_count; i++)
+        free(flight->pictures[i].name);
+    free(flight->pictures);
+    free(flight->frames);
+}
+
+/* Makes room for one more element; returns where the elements are now, NULL when memory is out
+ * (they then stay where they were). */
+static void *grown(void *elements, size_t count, size_t *capacity, size_t size) {
+    if (count < *capacity)
+        return elements;
+    size_t wanted = *capacity ? 2 * *capacity : 64;
+    void *moved = realloc(elements, wanted * size);
+    if (moved)
+        *capacity = wanted;
+    return moved;
+}
+
+/* --- state_ToF.csv --- */
+
+/* Three integers with commas between and nothing behind. */
+static bool parse_line(const char *line, int64_t value[3]) {
+    for (int i = 0; i < 3; i++) {
+        line += strspn(line, " \t");
+        line = md_parse_integer(line, &value[i]);
+        if (!line)
+            return false;
+        line += strspn(line, " \t");
+        if (*line++ != (i < 2 ? ',' : 0))
+            return false;
+    }
+    return true;
+}
+
+/* The rule of the recording's authors: status 5 or 9, and exactly one target. */
+static float zone_depth(const struct md_data_spec *spec, const int64_t value[3]) {
+    const int64_t distance_mm = value[0], targets = value[1], status = value[2];
+    bool valid = (status == 5 || status == 9) && targets == 1;
+    return valid ? md_valid_depth(spec, (float)distance_mm / 1000.0f) : MD_NO_DEPTH;
+}
+
+/* Begins a frame with its header line. */
+static int begin_frame(struct flight *flight, const char *line, const int64_t value[3],
+                       struct md_error *error) {
+    if (value[0] < 0 || value[1] != 0 || value[2] != 0)
+        return md_fail(error, MD_FAILED,
+                       "expected a frame's first line time_ms,0,0, found \"%.60s\"", line);
+    size_t count = flight->frame_count;
+    if (count > 0 && value[0] < flight->frames[count - 1].time_ms)
+        return md_fail(error, MD_FAILED, "time goes back from %lld to %lld ms",
+                       (long long)flight->frames[count - 1].time_ms, (long long)value[0]);
+    void *frames = grown(flight->frames, count, &flight->frame_capacity, sizeof *flight->frames);
+    if (!frames)
+        return md_fail(error, MD_FAILED, "out of memory for frame %zu", count);
+    flight->frames = frames;
+    flight->frames[count].time_ms = value[0];
+    flight->frame_count++;
+    return MD_OK;
+}
+
+/* Reads the next line; `zone` is ZONES between frames and otherwise the zone that comes next. */
+static int read_state_line(const struct md_data_spec *spec, const char *line, int *zone,
+                           struct flight *flight, struct md_error *error) {
+    int64_t value[3];
+    if (!parse_line(line, value))
+        return md_fail(error, MD_FAILED, "expected three integers, found \"%.60s\"", line);
+    if (*zone == ZONES) {
+        *zone = 0;
+        return begin_frame(flight, line, value, error);
+    }
+    flight->frames[flight->frame_count - 1].depth_m[(*zone)++] = zone_depth(spec, value);
+    return MD_OK;
+}
+
+static int read_frames(const struct md_data_spec *spec, const char *folder, struct flight *flight,
+                       struct md_error *error) {
+    char path[MD_PATH_MAX];
+    struct md_text text;
+    int status = md_path_format(path, error, "%s/state_ToF.csv", folder);
+    if (status == MD_OK)
+        status = md_text_open(path, &text, error);
+    if (status != MD_OK)
+        return status;
+    int zone = ZONES;
+    for (char *line; status == MD_OK && (line = md_text_line(&text));)
+        status = read_state_line(spec, line, &zone, flight, error);
+    if (status == MD_OK && text.line == 0)
+        status = md_fail(error, MD_FAILED, "expected frames, found an empty file");
+    if (status == MD_OK && zone != ZONES)
+        status =
+            md_fail(error, MD_FAILED, "truncated: the last frame has %d of %d zones", zone, ZONES);
+    if (status != MD_OK)
+        md_fail_at_line(error, status, path, text.line);
+    md_text_close(&text);
+    return status;
+}
+
+/* --- images/ --- */
+
+/* Adds the file when it is a picture; other files are passed over. */
+static int add_picture(const char *name, struct flight *flight, struct md_error *error) {
+    const size_t length = strlen(name), suffix = strlen(".jpeg");
+    if (name[0] == '.' || length < suffix || strcmp(name + length - suffix, ".jpeg") != 0)
+        return MD_OK;
+    int64_t time_ms;
+    const char *end = md_parse_integer(name, &time_ms);
+    if (!end || end != name + length - suffix)
+        return md_fail(error, MD_FAILED, "expected pictures named TIME.jpeg, found %s", name);
+    void *pictures = grown(flight->pictures, flight->picture_count, &flight->picture_capacity,
+                           sizeof *flight->pictures);
+    if (!pictures)
+        return md_fail(error, MD_FAILED, "out of memory for picture %s", name);
+    flight->pictures = pictures;
+    char *copy = strdup(name);
+    if (!copy)
+        return md_fail(error, MD_FAILED, "out of memory for picture %s", name);
+    flight->pictures[flight->picture_count++] = (struct picture){time_ms, copy};
+    return MD_OK;
+}
+
+static int compare_pictures(const void *a, const void *b) {
+    const struct picture *left = a, *right = b;
+    if (left->time_ms != right->time_ms)
+        return left->time_ms < right->time_ms ? -1 : 1;
+    return strcmp(left->name, right->name);
+}
+
+static int list_pictures(const char *folder, struct flight *flight, struct md_error *error) {
+    char path[MD_PATH_MAX];
+    int status = md_path_format(path, error, "%s/images", folder);
+    if (status != MD_OK)
+        return status;
+    DIR *images = opendir(path);
+    if (!images)
+        return md_fail(error, MD_FAILED, "cannot read the folder %s: %s", path, strerror(errno));
+    for (struct dirent *entry; status == MD_OK && (entry = readdir(images));)
+        status = add_picture(entry->d_name, flight, error);
+    closedir(images);
+    if (status != MD_OK)
+        return md_fail_in(error, status, path);
+    if (flight->picture_count > 0)
+        qsort(flight->pictures, flight->picture_count, sizeof *flight->pictures, compare_pictures);
+    return MD_OK;
+}
+
+/* --- samples --- */
+
+static const struct frame *nearest_frame(const struct flight *flight, int64_t time_ms) {
+    const struct frame *nearest = NULL;
+    int64_t smallest = MAX_GAP_MS + 1;
+    for (size_t i = 0; i < flight->frame_count; i++) {
+        int64_t gap = llabs(flight->frames[i].time_ms - time_ms);
+        if (gap < smallest) {
+            nearest = &flight->frames[i];
+            smallest = gap;
+        }
+    }
+    return nearest;
+}
+
+/* Reads the picture `name` (relative to the root) and cuts out what the sensor sees. */
+static int read_picture(const struct md_data_spec *spec, const char *name, int height, int width,
+                        uint8_t *planes, struct md_error *error) {
+    char path[MD_PATH_MAX];
+    struct md_image image;
+    const int crop = spec->crop;
+    int status = md_path_format(path, error, "%s/%s", spec->root, name);
+    if (status == MD_OK)
+        status = md_image_read(path, &image, error);
+    if (status != MD_OK)
+        return status;
+    if (image.height < crop || image.width < crop)
+        status =
+            md_fail(error, MD_FAILED, "%s: expected at least %dx%d pixels (the crop), found %dx%d",
+                    path, crop, crop, image.width, image.height);
+    else
+        md_image_resize(&image, (image.height - crop) / 2, (image.width - crop) / 2, crop, crop,
+                        height, width, planes);
+    md_image_free(&image);
+    return status;
+}
+
+static int add_sample(const struct md_data_spec *spec, const char *name, const struct frame *frame,
+                      struct md_dataset *dataset, size_t *capacity, struct md_error *error) {
+    struct md_sample *sample;
+    int status = md_dataset_append(dataset, capacity, name, GRID_SIDE, GRID_SIDE, &sample, error);
+    if (status != MD_OK)
+        return status;
+    sample->fb = FB;
+    for (int zone = 0; zone < ZONES; zone++) {
+        float depth_m = frame->depth_m[zone];
+        sample->depth_m[zone] = depth_m;
+        sample->disparity[zone] = depth_m == MD_NO_DEPTH ? MD_INVALID : FB / depth_m;
+    }
+    return read_picture(spec, name, dataset->height, dataset->width, sample->picture, error);
+}
+
+/* Adds the samples of a flight whose frames and pictures have been listed. */
+static int add_samples(const struct md_data_spec *spec, const char *path,
+                       const struct flight *flight, struct md_dataset *dataset, size_t *capacity,
+                       struct md_error *error) {
+    bool at_root = strcmp(path, ".") == 0;
+    int status = MD_OK;
+    for (size_t i = 0; i < flight->picture_count && status == MD_OK; i++) {
+        const struct picture *picture = &flight->pictures[i];
+        const struct frame *frame = nearest_frame(flight, picture->time_ms);
+        char name[MD_PATH_MAX];
+        if (!frame)
+            continue;
+        status = md_path_format(name, error, "%s%simages/%s", at_root ? "" : path,
+                                at_root ? "" : "/", picture->name);
+        if (status == MD_OK)
+            status = add_sample(spec, name, frame, dataset, capacity, error);
+    }
+    return status;
+}
+
+static int read_flight(const struct md_data_spec *spec, const char *path,
+                       struct md_dataset *dataset, size_t *capacity, struct md_error *error) {
+    char folder[MD_PATH_MAX];
+    struct flight flight = {0};
+    int status = md_path_format(folder, error, "%s/%s", spec->root, path);
+    if (status == MD_OK)
+        status = read_frames(spec, folder, &flight, error);
+    if (status == MD_OK)
+        status = list_pictures(folder, &flight, error);
+    if (status == MD_OK)
+        status = add_samples(spec, path, &flight, dataset, capacity, error);
+    free_flight(&flight);
+    return status;
+}
+
+int md_matrix_read(const struct md_data_spec *spec, struct md_dataset *dataset,
+                   struct md_error *error) {
+    struct md_flights flights;
+    size_t capacity = 0;
+    int status = md_flights_find(spec->root, spec->split, &flights, error);
+    if (status != MD_OK)
+        return status;
+    for (size_t i = 0; i < flights.count && status == MD_OK; i++)
+        status = read_flight(spec, flights.paths[i], dataset, &capacity, error);
+    md_flights_free(&flights);
+    return status;
+}

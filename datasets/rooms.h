@@ -1,0 +1,94 @@
+/* The two built-in worlds, as parameters, and the building of places from them. */
+#ifndef MD_DATASETS_ROOMS_H
+#define MD_DATASETS_ROOMS_H
+
+#include "random.h"
+#include "world.h"
+
+struct md_range {
+    double low, high;
+};
+
+/* What a surface may be made of. */
+struct md_finish {
+    enum md_texture texture;
+    struct md_vec first, second;
+    struct md_range scale_m;
+    double emission;
+};
+
+struct md_palette {
+    const struct md_finish *finishes;
+    int count;
+};
+
+enum md_piece {
+    MD_TABLE,
+    MD_CHAIR,
+    MD_SHELF,
+    MD_CABINET,
+    MD_SOFA,
+    MD_CARTON,
+    MD_PILLAR,
+    MD_BALL,
+    MD_SCREEN,
+    MD_POSTER,
+    MD_WINDOW,
+    MD_LEAF, /* of a closed door */
+    MD_RUG
+};
+
+/* Which furniture rooms have: a piece of weight 2 is drawn twice as often as one of weight 1. */
+struct md_stock {
+    enum md_piece piece;
+    int weight;
+};
+
+/* A time-of-flight sensor like the VL53L5CX. What returns from a surface at depth d counts as
+ * reflectance * cos(incidence) / d^2, averaged over a zone: the signal. */
+struct md_sensor {
+    int zones;                   /* along each side; 0: exact depth at every pixel instead */
+    double noise_m, noise_share; /* deviation of a reading: noise_m + noise_share * depth */
+    double half_detected;        /* signal of which every other target is found */
+    double apart_m;              /* targets nearer to each other are taken for one */
+    double substantial;          /* the share of a zone's signal that makes a target */
+    double competing, confused;  /* when farther ones send back more than this share, the zone
+                                  * is invalid with this probability */
+};
+
+struct md_world {
+    const char *name;
+
+    struct md_range length_m, width_m, height_m; /* of the whole place */
+    int fewest_rooms, most_rooms;
+    struct md_range door_width_m, door_height_m; /* of the openings between rooms */
+    double wall_m;                               /* thickness of the walls between rooms */
+    double skirting_m; /* height of the dark strip at the bottom of walls */
+    struct md_palette walls, floors, ceilings, furniture, decoration, panes;
+    const struct md_stock *stock; /* ended by weight 0 */
+    double furniture_scale;       /* 1: as at home */
+    double floor_per_piece_m2;
+    double lamp_spacing_m;
+    double lamp_power; /* times the square of the lamp's height: irradiance below it */
+    struct md_vec lamp_colour, ambient;
+
+    double exposure;   /* what the mean of a picture is brought near to, 1 is white ... */
+    double adaptation; /* ... by this power of the ratio: 0 fixed, 1 fully automatic */
+    double saturation; /* 0 grey, 1 as it is */
+    double read_noise, shot_noise; /* deviation in the dark; variance per unit of light */
+
+    double frame_interval_s;
+    int frames_per_place; /* 0: one place for all */
+    double speed_m_s, turn_rad_s, tilt_rad;
+    struct md_range flight_height_m;
+
+    struct md_sensor sensor;
+};
+
+extern const struct md_world md_worlds[];
+extern const int md_world_count;
+
+/* Builds the place that `random` decides on. */
+void md_place_build(struct md_place *place, const struct md_world *world, struct md_random random);
+
+#endif

@@ -1,0 +1,37 @@
+#include "plots.h"
+
+#include <math.h>
+
+#include "gnuplot.h"
+
+/* Our depth colours from near to far, equally spaced, straight lines in sRGB between them.
+ * Chosen on a path through OKLab from pale yellow over green and blue to dark indigo, and spaced
+ * by colour difference (CIE 1976, half for normal and half for deuteranope vision): lightness
+ * falls all the way, so the order survives grey print and colour-blindness. */
+static const unsigned char anchors[][3] = {
+    {253, 242, 144}, {174, 225, 112}, {118, 210, 128}, {61, 191, 146}, {18, 165, 156},
+    {43, 129, 148},  {25, 97, 146},   {37, 61, 133},   {32, 17, 75},
+};
+enum { LAST = sizeof anchors / sizeof *anchors - 1 };
+
+const unsigned char md_no_depth_rgb[3] = {176, 176, 176};
+
+void md_depth_colour(double depth_m, double max_depth_m, uint8_t rgb[3]) {
+    /* The negation catches NaN. */
+    int known = depth_m > 0.0;
+    double place = known ? fmin(depth_m / max_depth_m, 1.0) * LAST : 0.0;
+    int below = place < LAST ? (int)place : LAST - 1;
+    double weight = place - below;
+    for (int c = 0; c < 3; c++) {
+        double mixed = anchors[below][c] * (1.0 - weight) + anchors[below + 1][c] * weight;
+        rgb[c] = known ? (uint8_t)lround(mixed) : md_no_depth_rgb[c];
+    }
+}
+
+void md_gnuplot_depth_palette(FILE *script) {
+    fputs("set palette maxcolors 256 defined (", script);
+    for (int a = 0; a <= LAST; a++)
+        fprintf(script, "%s%d '#%02x%02x%02x'", a == 0 ? "" : ", ", a, anchors[a][0], anchors[a][1],
+                anchors[a][2]);
+    fputs(")\n", script);
+}

@@ -1,0 +1,220 @@
+#include "gnuplot.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* Sizes come in pixels; `unit` is what the terminal counts in. */
+static const struct terminal {
+    const char *ending, *name;
+    double unit;
+    const char *size_unit;
+} terminals[] = {{".png", "pngcairo", 1.0, ""},
+                 {".svg", "svg", 1.0, ""},
+                 {".pdf", "pdfcairo", 1.0 / 96.0, "in"}};
+enum { TERMINAL_COUNT = sizeof terminals / sizeof *terminals };
+
+static const struct terminal *find_terminal(const char *path) {
+    const char *ending = strrchr(path, '.');
+    for (int t = 0; ending != NULL && t < TERMINAL_COUNT; t++)
+        if (strcmp(ending, terminals[t].ending) == 0)
+            return &terminals[t];
+    return NULL;
+}
+
+int md_gnuplot_start(struct md_gnuplot *figure, const char *path, int width, int height,
+                     struct md_error *error) {
+    const struct terminal *terminal = find_terminal(path);
+    if (terminal == NULL)
+        return md_fail(error, MD_USAGE, "%s: a figure's name must end in .png, .svg or .pdf", path);
+    if (strlen(path) >= sizeof figure->path)
+        return md_fail(error, MD_USAGE, "%.100s...: the path is longer than %zu bytes", path,
+                       sizeof figure->path - 1);
+    strcpy(figure->path, path);
+    snprintf(figure->temporary, sizeof figure->temporary, "%s.tmp.%ld", path, (long)getpid());
+    figure->script = tmpfile();
+    if (figure->script == NULL)
+        return md_fail(error, MD_FAILED, "%s: cannot make a temporary file: %s", path,
+                       strerror(errno));
+    fprintf(figure->script,
+            "set encoding utf8\n"
+            "set terminal %s size %.4f%s,%.4f%s font 'Helvetica,11' linewidth 1 noenhanced\n",
+            terminal->name, width * terminal->unit, terminal->size_unit, height * terminal->unit,
+            terminal->size_unit);
+    return MD_OK;
+}
+
+/* Copies what gnuplot complained about on one line. */
+static void read_complaint(FILE *complaints, size_t size, char *text) {
+    size_t length = 0;
+    int c, gap = 0;
+    rewind(complaints);
+    while ((c = getc(complaints)) != EOF && length + 2 < size) {
+        if (isspace(c)) {
+            gap = length > 0;
+            continue;
+        }
+        if (gap)
+            text[length++] = ' ';
+        gap = 0;
+        text[length++] = (char)c;
+    }
+    text[length] = '\0';
+}
+
+/* Runs gnuplot (-d: without the user's settings) between three open files. */
+static int spawn(int script, int drawing, int complaints, pid_t *child) {
+    char program[] = "gnuplot", option[] = "-d";
+    char *const arguments[] = {program, option, NULL};
+    posix_spawn_file_actions_t actions;
+    int reason = posix_spawn_file_actions_init(&actions);
+    if (reason != 0)
+        return reason;
+    posix_spawn_file_actions_adddup2(&actions, script, STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, drawing, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, complaints, STDERR_FILENO);
+    reason = posix_spawnp(child, program, &actions, NULL, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    return reason;
+}
+
+static int await(pid_t child, int *result) {
+    pid_t ended;
+    do
+        ended = waitpid(child, result, 0);
+    while (ended < 0 && errno == EINTR);
+    return ended == child ? 0 : -1;
+}
+
+static int run(const struct md_gnuplot *figure, int drawing, FILE *complaints,
+               struct md_error *error) {
+    pid_t child;
+    int result, reason = spawn(fileno(figure->script), drawing, fileno(complaints), &child);
+    if (reason != 0)
+        return md_fail(error, MD_FAILED, "%s: cannot run gnuplot (is it installed?): %s",
+                       figure->path, strerror(reason));
+    if (await(child, &result) != 0)
+        return md_fail(error, MD_FAILED, "%s: lost gnuplot: %s", figure->path, strerror(errno));
+    char text[600];
+    read_complaint(complaints, sizeof text, text);
+    if (WIFSIGNALED(result))
+        return md_fail(error, MD_FAILED, "%s: gnuplot was killed by signal %d: %s", figure->path,
+                       WTERMSIG(result), text);
+    /* gnuplot draws on after a warning of its own; those of the font library are not about us. */
+    if (WEXITSTATUS(result) != 0 || strstr(text, ": warning:") != NULL)
+        return md_fail(error, MD_FAILED, "%s: gnuplot failed (exit status %d): %s", figure->path,
+                       WEXITSTATUS(result), text);
+    return MD_OK;
+}
+
+/* Draws into the temporary file, which the caller removes on failure. */
+static int draw(const struct md_gnuplot *figure, struct md_error *error) {
+    /* gnuplot reads the same open file: it must be complete, and read from its beginning. */
+    if (fflush(figure->script) != 0 || lseek(fileno(figure->script), 0, SEEK_SET) != 0)
+        return md_fail(error, MD_FAILED, "%s: cannot write the script: %s", figure->path,
+                       strerror(errno));
+    int drawing = open(figure->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    FILE *complaints = tmpfile();
+    int status;
+    if (drawing < 0 || complaints == NULL)
+        status =
+            md_fail(error, MD_FAILED, "%s: cannot create: %s", figure->temporary, strerror(errno));
+    else
+        status = run(figure, drawing, complaints, error);
+    if (status == MD_OK && lseek(drawing, 0, SEEK_END) <= 0)
+        status = md_fail(error, MD_FAILED, "%s: gnuplot drew nothing", figure->path);
+    if (complaints != NULL)
+        fclose(complaints);
+    if (drawing >= 0)
+        close(drawing);
+    return status;
+}
+
+int md_gnuplot_finish(struct md_gnuplot *figure, struct md_error *error) {
+    int status = draw(figure, error);
+    fclose(figure->script);
+    if (status == MD_OK && rename(figure->temporary, figure->path) != 0)
+        status = md_fail(error, MD_FAILED, "%s: cannot rename to %s: %s", figure->temporary,
+                         figure->path, strerror(errno));
+    if (status != MD_OK)
+        unlink(figure->temporary);
+    return status;
+}
+
+void md_gnuplot_cancel(struct md_gnuplot *figure) {
+    fclose(figure->script);
+}
+
+/* Length in bytes of the UTF-8 character at `text`, 0 when it is broken, overlong, a surrogate, or
+ * one of the two that XML (so SVG) forbids. */
+static int utf8_length(const unsigned char *text) {
+    int length = 1;
+    if (text[0] >= 0x80)
+        length = text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
+    for (int i = 1; i < length; i++)
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+    int overlong = (text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xf0 && text[1] < 0x90);
+    int surrogate = text[0] == 0xed && text[1] >= 0xa0;
+    int too_large = text[0] > 0xf4 || (text[0] == 0xf4 && text[1] >= 0x90);
+    int forbidden = text[0] == 0xef && text[1] == 0xbf && text[2] >= 0xbe;
+    return overlong || surrogate || too_large || forbidden ? 0 : length;
+}
+
+/* Rough width of a character of Helvetica in units of the font size, rather too much than too
+ * little. */
+static double width_em(unsigned char c) {
+    if (c >= 0xe1) /* from U+1000 on: mostly ideographs */
+        return 1.0;
+    if (c < 0x80 && strchr("MWm@%", c) != NULL)
+        return 1.0;
+    if (c < 0x80 && strchr(" iljtf.,:;'|!()[]", c) != NULL)
+        return 0.34;
+    return isupper(c) ? 0.75 : 0.58;
+}
+
+/* One character to show: where its bytes are, how many, and how wide it will be. */
+struct glyph {
+    const char *bytes;
+    int length;
+    double width;
+};
+
+static struct glyph glyph_at(const char *text) {
+    const unsigned char *c = (const unsigned char *)text;
+    int length = utf8_length(c);
+    if (length == 0 || *c < ' ' || *c == 0x7f)
+        return (struct glyph){"?", 1, width_em('?')};
+    /* Inside single quotes gnuplot interprets nothing, and a quote is written twice. */
+    if (*c == '\'')
+        return (struct glyph){"''", 2, width_em('\'')};
+    return (struct glyph){text, length, width_em(*c)};
+}
+
+static const char *next_glyph(const char *text) {
+    int length = utf8_length((const unsigned char *)text);
+    return text + (length == 0 ? 1 : length);
+}
+
+void md_gnuplot_text(FILE *script, const char *text, double most_em) {
+    static const double ellipsis_em = 1.0;
+    double total = 0.0, written = 0.0;
+    for (const char *c = text; *c != '\0'; c = next_glyph(c))
+        total += glyph_at(c).width;
+    int cut = total > most_em;
+    putc('\'', script);
+    for (const char *c = text; *c != '\0'; c = next_glyph(c)) {
+        struct glyph glyph = glyph_at(c);
+        written += glyph.width;
+        if (cut && written > most_em - ellipsis_em)
+            break;
+        fwrite(glyph.bytes, 1, (size_t)glyph.length, script);
+    }
+    fputs(cut ? "\xe2\x80\xa6' noenhanced" : "' noenhanced", script);
+}

@@ -1,0 +1,40 @@
+/* One run of gnuplot. Internal to this room.
+ *
+ * The script, with its data, goes into a temporary file that becomes gnuplot's standard input,
+ * and gnuplot draws to its standard output: no file name is ever part of a script, no pipe can
+ * fill up or break, and a program that plots needs no care about SIGPIPE. */
+#ifndef MD_PLOTS_GNUPLOT_H
+#define MD_PLOTS_GNUPLOT_H
+
+#include <stdio.h>
+
+#include "../datasets/error.h"
+
+struct md_gnuplot {
+    FILE *script; /* write commands and data here */
+    char path[1200], temporary[1240];
+};
+
+/* Starts a figure of width x height pixels (1/96 inch in a .pdf). MD_USAGE when `path` has none of
+ * the three endings. After MD_OK, md_gnuplot_finish or md_gnuplot_cancel must follow. */
+int md_gnuplot_start(struct md_gnuplot *figure, const char *path, int width, int height,
+                     struct md_error *error);
+
+/* Runs the script and puts the figure in its place, or leaves nothing behind. */
+int md_gnuplot_finish(struct md_gnuplot *figure, struct md_error *error);
+
+/* Gives the figure up instead. */
+void md_gnuplot_cancel(struct md_gnuplot *figure);
+
+/* Writes `text` (UTF-8) as a quoted string that gnuplot takes literally, followed by the option
+ * that switches markup off. Control characters and broken UTF-8 become '?'; what would be wider
+ * than about `most_em` times the font size is cut and ends in an ellipsis. */
+void md_gnuplot_text(FILE *script, const char *text, double most_em);
+
+/* Writes the commands that make the depth colours (colour.c) gnuplot's palette. */
+void md_gnuplot_depth_palette(FILE *script);
+
+/* The colour of "no value". */
+extern const unsigned char md_no_depth_rgb[3];
+
+#endif

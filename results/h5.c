@@ -1,0 +1,315 @@
+#include "h5_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MOST_DIMENSIONS = 8 };
+
+/* HDF5 keeps a stack of what went wrong; walked upwards, the first entry is the cause. */
+static herr_t keep_cause(unsigned depth, const H5E_error2_t *entry, void *cause) {
+    if (depth == 0)
+        snprintf(cause, 200, "%s", entry->desc);
+    return 0;
+}
+
+static void find_cause(char cause[200]) {
+    snprintf(cause, 200, "no cause given");
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_cause, cause);
+}
+
+int md_h5_blame(struct md_error *error, hid_t file, const char *what, const char *name,
+                const char *deed) {
+    char cause[200], path[400] = "?";
+    find_cause(cause);
+    H5Fget_name(file, path, sizeof path);
+    return md_fail(error, MD_FAILED, "%s: %s '%s': cannot %s (HDF5: %s)", path, what, name, deed,
+                   cause);
+}
+
+int md_h5_refuse(struct md_error *error, hid_t file, const char *what, const char *name,
+                 const char *reason) {
+    char path[400] = "?";
+    H5Fget_name(file, path, sizeof path);
+    return md_fail(error, MD_FAILED, "%s: %s '%s': %s", path, what, name, reason);
+}
+
+void md_h5_be_quiet(void) {
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+/* No file locks: a file is renamed into place when complete and never changed afterwards, and
+ * some cluster file systems have none. Format 1.8: its metadata carry checksums. Strong closing:
+ * a file that is renamed has really been closed. */
+static hid_t access_properties(void) {
+    hid_t list = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_file_locking(list, 0, 1);
+    H5Pset_libver_bounds(list, H5F_LIBVER_V18, H5F_LIBVER_V18);
+    H5Pset_fclose_degree(list, H5F_CLOSE_STRONG);
+    return list;
+}
+
+/* Properties of kind `class` of objects that keep no time: equal content is an equal file. */
+static hid_t timeless_properties(hid_t class) {
+    hid_t list = H5Pcreate(class);
+    H5Pset_obj_track_times(list, 0);
+    return list;
+}
+
+/* HDF5 would report a missing file in words of its own; ask the system first. */
+static int check_readable(const char *path, struct md_error *error) {
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return md_fail(error, MD_FAILED, "%s: cannot open: %s", path, strerror(errno));
+    close(descriptor);
+    return MD_OK;
+}
+
+int md_h5_open(const char *path, hid_t *file, struct md_error *error) {
+    md_h5_be_quiet();
+    int status = check_readable(path, error);
+    if (status != MD_OK)
+        return status;
+    hid_t access = access_properties();
+    *file = H5Fopen(path, H5F_ACC_RDONLY, access);
+    H5Pclose(access);
+    if (*file >= 0)
+        return MD_OK;
+    char cause[200];
+    find_cause(cause);
+    return md_fail(error, MD_FAILED, "%s: not a whole HDF5 file (HDF5: %s)", path, cause);
+}
+
+int md_h5_create(const char *path, struct md_h5_writer *writer, struct md_error *error) {
+    md_h5_be_quiet();
+    if (strlen(path) >= sizeof writer->path)
+        return md_fail(error, MD_FAILED, "%.100s...: the path is longer than %zu bytes", path,
+                       sizeof writer->path - 1);
+    strcpy(writer->path, path);
+    snprintf(writer->temporary, sizeof writer->temporary, "%s.tmp.%ld", path, (long)getpid());
+    hid_t access = access_properties(), creation = timeless_properties(H5P_FILE_CREATE);
+    errno = 0;
+    writer->file = H5Fcreate(writer->temporary, H5F_ACC_TRUNC, creation, access);
+    int reason = errno;
+    H5Pclose(creation);
+    H5Pclose(access);
+    if (writer->file < 0)
+        return md_fail(error, MD_FAILED, "%s: cannot create: %s", writer->temporary,
+                       strerror(reason));
+    return MD_OK;
+}
+
+/* Forces what is written under `path`, a file or a folder, onto the disk. */
+static int sync_path(const char *path, struct md_error *error) {
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    int failed = descriptor < 0 || fsync(descriptor) != 0;
+    if (failed)
+        md_fail(error, MD_FAILED, "%s: cannot sync to disk: %s", path, strerror(errno));
+    if (descriptor >= 0)
+        close(descriptor);
+    return failed ? MD_FAILED : MD_OK;
+}
+
+static int sync_folder_of(const char *path, struct md_error *error) {
+    char folder[sizeof((struct md_h5_writer *)0)->path];
+    const char *slash = strrchr(path, '/');
+    /* The slash stays: the folder of "/a" is "/". */
+    size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    memcpy(folder, path, length);
+    strcpy(folder + length, length == 0 ? "." : "");
+    return sync_path(folder, error);
+}
+
+int md_h5_commit(struct md_h5_writer *writer, struct md_error *error) {
+    int status = MD_OK;
+    if (H5Fclose(writer->file) < 0)
+        status = md_fail(error, MD_FAILED, "%s: cannot finish writing (is the disk full?)",
+                         writer->temporary);
+    writer->file = H5I_INVALID_HID;
+    if (status == MD_OK)
+        status = sync_path(writer->temporary, error);
+    if (status == MD_OK && rename(writer->temporary, writer->path) != 0)
+        status = md_fail(error, MD_FAILED, "%s: cannot rename to %s: %s", writer->temporary,
+                         writer->path, strerror(errno));
+    if (status != MD_OK) {
+        unlink(writer->temporary);
+        return status;
+    }
+    return sync_folder_of(writer->path, error);
+}
+
+void md_h5_abandon(struct md_h5_writer *writer) {
+    if (writer->file >= 0)
+        H5Fclose(writer->file);
+    writer->file = H5I_INVALID_HID;
+    unlink(writer->temporary);
+}
+
+/* Opens data set `name` and its data space; on failure neither is open. */
+static int open_data_set(hid_t file, const char *name, hid_t *data, hid_t *space,
+                         struct md_error *error) {
+    *data = H5Dopen2(file, name, H5P_DEFAULT);
+    if (*data < 0)
+        return md_h5_blame(error, file, "data set", name, "open");
+    *space = H5Dget_space(*data);
+    if (*space < 0) {
+        int status = md_h5_blame(error, file, "data set", name, "get the shape");
+        H5Dclose(*data);
+        return status;
+    }
+    return MD_OK;
+}
+
+/* Writes a shape as "(8, 3, 3, 3)". */
+static void format_shape(int dimensions, const hsize_t *shape, size_t size, char *text) {
+    size_t length = 0;
+    text[0] = '\0';
+    for (int d = 0; d < dimensions && length < size; d++)
+        length += (size_t)snprintf(text + length, size - length, "%s%llu", d == 0 ? "(" : ", ",
+                                   (unsigned long long)shape[d]);
+    if (length < size)
+        snprintf(text + length, size - length, "%s", dimensions == 0 ? "()" : ")");
+}
+
+static int check_shape(hid_t file, const char *name, hid_t space, int dimensions,
+                       const size_t *shape, size_t count, struct md_error *error) {
+    hsize_t found[H5S_MAX_RANK], expected[MOST_DIMENSIONS];
+    int rank = H5Sget_simple_extent_dims(space, found, NULL);
+    hssize_t elements = H5Sget_simple_extent_npoints(space);
+    /* An HDF5 "null" space has rank 0 too, but no element. */
+    if (rank < 0 || elements < 0 || dimensions > MOST_DIMENSIONS)
+        return md_h5_refuse(error, file, "data set", name, "it has no shape that could be read");
+    int same = (size_t)elements == count && (dimensions < 0 || rank == dimensions);
+    for (int d = 0; d < dimensions; d++) {
+        expected[d] = shape[d];
+        same = same && found[d] == expected[d];
+    }
+    if (same)
+        return MD_OK;
+    char found_text[100], expected_text[100], reason[300];
+    format_shape(rank, found, sizeof found_text, found_text);
+    if (dimensions >= 0)
+        format_shape(dimensions, expected, sizeof expected_text, expected_text);
+    else
+        snprintf(expected_text, sizeof expected_text, "%zu elements", count);
+    snprintf(reason, sizeof reason, "its shape is %s, expected %s", found_text, expected_text);
+    return md_h5_refuse(error, file, "data set", name, reason);
+}
+
+static int check_numeric(hid_t file, const char *name, hid_t data, struct md_error *error) {
+    hid_t type = H5Dget_type(data);
+    H5T_class_t class = H5Tget_class(type);
+    if (type >= 0)
+        H5Tclose(type);
+    if (class == H5T_INTEGER || class == H5T_FLOAT)
+        return MD_OK;
+    return md_h5_refuse(error, file, "data set", name, "its elements are not numbers");
+}
+
+int md_h5_read(hid_t file, const char *name, hid_t type, int dimensions, const size_t *shape,
+               size_t count, void *values, struct md_error *error) {
+    hid_t data, space;
+    int status = open_data_set(file, name, &data, &space, error);
+    if (status != MD_OK)
+        return status;
+    status = check_numeric(file, name, data, error);
+    if (status == MD_OK)
+        status = check_shape(file, name, space, dimensions, shape, count, error);
+    if (status == MD_OK && H5Dread(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
+        status = md_h5_blame(error, file, "data set", name, "read");
+    H5Sclose(space);
+    H5Dclose(data);
+    return status;
+}
+
+int md_h5_shape(hid_t file, const char *name, int most, int *dimensions, size_t *shape,
+                struct md_error *error) {
+    hid_t data, space;
+    int status = open_data_set(file, name, &data, &space, error);
+    if (status != MD_OK)
+        return status;
+    hsize_t found[H5S_MAX_RANK];
+    int rank = H5Sget_simple_extent_dims(space, found, NULL);
+    if (rank < 0 || rank > most) {
+        char reason[80];
+        snprintf(reason, sizeof reason, "it has %d dimensions, at most %d expected", rank, most);
+        status = md_h5_refuse(error, file, "data set", name, reason);
+    } else {
+        *dimensions = rank;
+        for (int d = 0; d < rank; d++)
+            shape[d] = (size_t)found[d];
+    }
+    H5Sclose(space);
+    H5Dclose(data);
+    return status;
+}
+
+/* Calls `visit` with each group on the way to `name` ("/a", then "/a/b" for "/a/b/c"), until it
+ * returns a negative number; returns that, or 0. */
+static int walk_groups(hid_t file, const char *name, int (*visit)(hid_t file, const char *group)) {
+    char group[400];
+    for (const char *slash = strchr(name + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        size_t length = (size_t)(slash - name);
+        if (length >= sizeof group)
+            return -1;
+        memcpy(group, name, length);
+        group[length] = '\0';
+        int status = visit(file, group);
+        if (status < 0)
+            return status;
+    }
+    return 0;
+}
+
+static int need_link(hid_t file, const char *group) {
+    return H5Lexists(file, group, H5P_DEFAULT) > 0 ? 0 : -1;
+}
+
+int md_h5_has(hid_t file, const char *name) {
+    md_h5_be_quiet();
+    if (name[0] == '\0' || strcmp(name, "/") == 0)
+        return name[0] != '\0';
+    /* HDF5 answers only for the last part of a path; the parts before must be there. */
+    return walk_groups(file, name, need_link) == 0 && need_link(file, name) == 0;
+}
+
+static int make_group(hid_t file, const char *group) {
+    if (need_link(file, group) == 0)
+        return 0;
+    hid_t creation = timeless_properties(H5P_GROUP_CREATE);
+    hid_t made = H5Gcreate2(file, group, H5P_DEFAULT, creation, H5P_DEFAULT);
+    H5Pclose(creation);
+    return made < 0 ? -1 : H5Gclose(made);
+}
+
+static hid_t make_space(int dimensions, const size_t *shape) {
+    hsize_t extent[MOST_DIMENSIONS];
+    if (dimensions > MOST_DIMENSIONS)
+        return H5I_INVALID_HID;
+    for (int d = 0; d < dimensions; d++)
+        extent[d] = shape[d];
+    return dimensions == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(dimensions, extent, NULL);
+}
+
+int md_h5_write(hid_t file, const char *name, hid_t type, int dimensions, const size_t *shape,
+                const void *values, struct md_error *error) {
+    md_h5_be_quiet();
+    if (walk_groups(file, name, make_group) < 0)
+        return md_h5_blame(error, file, "data set", name, "make the groups above it");
+    hid_t space = make_space(dimensions, shape);
+    hid_t creation = timeless_properties(H5P_DATASET_CREATE);
+    hid_t data = H5Dcreate2(file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    int status = MD_OK;
+    if (data < 0)
+        status = md_h5_blame(error, file, "data set", name, "create");
+    else if (H5Dwrite(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
+        status = md_h5_blame(error, file, "data set", name, "write");
+    if (data >= 0 && H5Dclose(data) < 0 && status == MD_OK)
+        status = md_h5_blame(error, file, "data set", name, "close");
+    H5Pclose(creation);
+    if (space >= 0)
+        H5Sclose(space);
+    return status;
+}

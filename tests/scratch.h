@@ -1,0 +1,120 @@
+/* For tests that read and write files: a temporary folder of their own, and where the real data
+ * lies when this machine has it. Only static functions, so that every test file may include it. */
+#ifndef MD_TESTS_SCRATCH_H
+#define MD_TESTS_SCRATCH_H
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct scratch {
+    char folder[512];
+};
+
+static inline struct scratch scratch_open(void) {
+    struct scratch scratch;
+    const char *parent = getenv("TMPDIR");
+    snprintf(scratch.folder, sizeof scratch.folder, "%s/mudepth.XXXXXX", parent ? parent : "/tmp");
+    cr_assert(mkdtemp(scratch.folder), "cannot create %s", scratch.folder);
+    return scratch;
+}
+
+/* Removes a file or a folder with all that is in it. */
+static inline void scratch_remove(const char *path) {
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        char below[2048];
+        int length = snprintf(below, sizeof below, "%s/%s", path, entry->d_name);
+        if (length < (int)sizeof below && strcmp(entry->d_name, ".") != 0 &&
+            strcmp(entry->d_name, "..") != 0)
+            scratch_remove(below);
+    }
+    if (folder)
+        closedir(folder);
+    remove(path);
+}
+
+static inline void scratch_close(struct scratch *scratch) {
+    scratch_remove(scratch->folder);
+}
+
+struct scratch_path {
+    char text[1536];
+};
+
+/* A path in the folder. The folders it leads through are created. */
+__attribute__((format(printf, 2, 3))) static inline struct scratch_path
+scratch_path(const struct scratch *scratch, const char *format, ...) {
+    struct scratch_path path;
+    int root = snprintf(path.text, sizeof path.text, "%s/", scratch->folder);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(path.text + root, sizeof path.text - (size_t)root, format, arguments);
+    va_end(arguments);
+    for (char *c = path.text + root; *c; c++) {
+        if (*c != '/')
+            continue;
+        *c = 0;
+        mkdir(path.text, 0777);
+        *c = '/';
+    }
+    return path;
+}
+
+static inline void scratch_write(const char *path, const void *bytes, size_t size) {
+    FILE *file = fopen(path, "wb");
+    cr_assert(file, "cannot write %s", path);
+    cr_assert_eq(fwrite(bytes, 1, size, file), size);
+    cr_assert_eq(fclose(file), 0);
+}
+
+static inline void scratch_write_text(const char *path, const char *text) {
+    scratch_write(path, text, strlen(text));
+}
+
+/* The whole file, to be freed. */
+static inline unsigned char *scratch_read(const char *path, size_t *size) {
+    FILE *file = fopen(path, "rb");
+    cr_assert(file, "cannot read %s", path);
+    fseek(file, 0, SEEK_END);
+    *size = (size_t)ftell(file);
+    rewind(file);
+    unsigned char *bytes = malloc(*size + 1);
+    cr_assert(bytes);
+    cr_assert_eq(fread(bytes, 1, *size, file), *size);
+    fclose(file);
+    return bytes;
+}
+
+/* How many entries a folder has. */
+static inline int scratch_count(const char *path) {
+    int count = 0;
+    DIR *folder = opendir(path);
+    cr_assert(folder, "no folder %s", path);
+    while (readdir(folder))
+        count++;
+    closedir(folder);
+    return count - 2; /* . and .. */
+}
+
+/* Where `name` lies in the data pack; skips the test, and says so, when it is not there. */
+static inline struct scratch_path shared_data(const char *name) {
+    struct scratch_path path;
+    const char *shared = getenv("MUDEPTH_SHARED");
+    snprintf(path.text, sizeof path.text, "%s/%s", shared ? shared : "../shared", name);
+    if (access(path.text, F_OK) != 0) {
+        fprintf(stderr, "SKIP: %s not there\n", path.text);
+        cr_skip("%s not there", path.text);
+    }
+    return path;
+}
+
+#define assert_contains(text, part)                                                                \
+    cr_assert(strstr(text, part), "expected \"%s\" in \"%s\"", part, text)
+
+#endif

@@ -1,0 +1,439 @@
+/* Data sets as a whole: sample.h, the micro layout. (Matrix ToF flights: test_matrix.c.) */
+#include <criterion/criterion.h>
+#include <math.h>
+
+#include "../datasets/image.h"
+#include "../datasets/micro.h"
+#include "../datasets/npy.h"
+#include "../datasets/random.h"
+#include "../datasets/sample.h"
+#include "scratch.h"
+
+enum { SIDE = 6, GRID = 2, ZONES = GRID * GRID };
+
+static struct scratch scratch;
+static struct md_data_spec spec;
+static struct md_dataset dataset;
+static struct md_error error;
+
+static void set_up(void) {
+    scratch = scratch_open();
+    spec = md_data_spec_default;
+    strcpy(spec.set, "micro");
+    strcpy(spec.root, scratch.folder);
+    strcpy(spec.split, "train");
+    error.text[0] = 0;
+}
+
+static void tear_down(void) {
+    md_dataset_close(&dataset);
+    scratch_close(&scratch);
+}
+
+TestSuite(sample, .init = set_up, .fini = tear_down);
+TestSuite(micro, .init = set_up, .fini = tear_down);
+
+static void write_array(const char *name, const float *values, int dimensions,
+                        const size_t *shape) {
+    cr_assert_eq(
+        md_npy_write(scratch_path(&scratch, "%s", name).text, values, dimensions, shape, &error),
+        MD_OK, "%s", error.text);
+}
+
+static void write_grid(const char *name, const float values[ZONES]) {
+    write_array(name, values, 2, (const size_t[]){GRID, GRID});
+}
+
+static void write_scalar(const char *name, float value) {
+    write_array(name, &value, 0, NULL);
+}
+
+/* A picture whose every byte depends on `seed`. */
+static void write_picture(const char *name, uint32_t seed, int height, int width) {
+    uint8_t rgb[3 * 64 * 64];
+    struct md_random random = md_random_stream(seed, 0, 0, 0);
+    for (int i = 0; i < 3 * height * width; i++)
+        rgb[i] = (uint8_t)md_random_bits(&random);
+    cr_assert_eq(
+        md_png_write_rgb(scratch_path(&scratch, "%s", name).text, rgb, height, width, &error),
+        MD_OK, "%s", error.text);
+}
+
+/* Files that make a good sample: "p.png,d.npy,s.npy,f.npy". */
+static void write_good_files(void) {
+    write_picture("p.png", 1, SIDE, SIDE);
+    write_grid("d.npy", (float[]){1, 2, 0.5f, 3.5f});
+    write_grid("s.npy", (float[]){80, 40, 160, 22});
+    write_scalar("f.npy", 80);
+}
+
+static void write_csv(const char *text) {
+    scratch_write_text(scratch_path(&scratch, "train.csv").text, text);
+}
+
+static int open_dataset(void) {
+    md_dataset_close(&dataset);
+    return md_dataset_open(&spec, SIDE, SIDE, &dataset, &error);
+}
+
+static void assert_nothing_left(void) {
+    static const struct md_dataset none;
+    cr_assert_null(dataset.samples);
+    cr_assert_eq(dataset.count, 0);
+    cr_assert_eq(dataset.height, none.height);
+    cr_assert_eq(dataset.digest[0], 0);
+}
+
+/* --- the micro layout --- */
+
+Test(micro, a_csv_as_windows_leaves_it) {
+    write_good_files();
+    write_csv("\xEF\xBB\xBFp.png,d.npy,s.npy,f.npy\r\n  p.png , d.npy,\ts.npy , f.npy  \r\n\r\n\n");
+    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    cr_assert_eq(dataset.count, 2);
+    const struct md_sample *sample = &dataset.samples[1];
+    cr_assert_str_eq(sample->name, "p.png");
+    cr_assert_eq(sample->depth_height, GRID);
+    cr_assert_eq(sample->depth_width, GRID);
+    cr_assert_float_eq(sample->fb, 80, 0);
+    cr_assert_arr_eq(sample->depth_m, ((float[]){1, 2, 0.5f, 3.5f}), sizeof(float[ZONES]));
+    /* 22 is not 80 / 3.5: the file's disparity is kept. */
+    cr_assert_arr_eq(sample->disparity, ((float[]){80, 40, 160, 22}), sizeof(float[ZONES]));
+}
+
+Test(micro, pictures_become_planes) {
+    struct md_image image;
+    write_good_files();
+    write_csv("p.png,d.npy,s.npy,f.npy");
+    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    cr_assert_eq(md_image_read(scratch_path(&scratch, "p.png").text, &image, &error), MD_OK);
+    for (int pixel = 0; pixel < SIDE * SIDE; pixel++)
+        for (int channel = 0; channel < 3; channel++)
+            cr_assert_eq(dataset.samples[0].picture[channel * SIDE * SIDE + pixel],
+                         image.rgb[3 * pixel + channel]);
+    md_image_free(&image);
+}
+
+Test(micro, values_that_are_none) {
+    static const struct {
+        float depth, disparity;
+        int valid;
+    } cases[] = {
+        {1, 80, 1},          {0.02f, 4000, 1}, {3.9999f, 20, 1},  {0.0199f, 4020, 0},
+        {4, 20, 0},          {4.5f, 17, 0},    {0, 80, 0},        {-1, 80, 0},
+        {-9.999f, 80000, 0}, {NAN, 80, 0},     {INFINITY, 80, 0}, {1, 0, 0},
+        {1, -1, 0},          {1, NAN, 0},      {1, INFINITY, 0},  {-INFINITY, 80, 0},
+    };
+    enum { CASES = sizeof cases / sizeof *cases };
+    const size_t shape[3] = {1, CASES / 2, 2}; /* a leading 1 is no dimension */
+    float depth[CASES], disparity[CASES];
+    for (int i = 0; i < CASES; i++) {
+        depth[i] = cases[i].depth;
+        disparity[i] = cases[i].disparity;
+    }
+    write_good_files();
+    write_array("d.npy", depth, 3, shape);
+    write_array("s.npy", disparity, 2, shape + 1);
+    write_csv("p.png,d.npy,s.npy,f.npy");
+    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    cr_assert_eq(dataset.samples[0].depth_height, CASES / 2);
+    for (int i = 0; i < CASES; i++) {
+        float expected_depth = cases[i].valid ? depth[i] : MD_NO_DEPTH;
+        float expected_disparity = cases[i].valid ? disparity[i] : MD_INVALID;
+        cr_assert_eq(dataset.samples[0].depth_m[i], expected_depth, "case %d", i);
+        cr_assert_eq(dataset.samples[0].disparity[i], expected_disparity, "case %d", i);
+    }
+}
+
+Test(micro, dense_labels_and_one_element_fb) {
+    static float depth[SIDE * SIDE], disparity[SIDE * SIDE];
+    const size_t shape[2] = {SIDE, SIDE};
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        depth[i] = 0.1f * (float)(i + 1);
+        disparity[i] = 400 / depth[i];
+    }
+    write_good_files();
+    write_array("d.npy", depth, 2, shape);
+    write_array("s.npy", disparity, 2, shape);
+    write_array("f.npy", (float[]){400}, 2, (const size_t[]){1, 1});
+    write_csv("p.png,d.npy,s.npy,f.npy");
+    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    cr_assert_eq(dataset.samples[0].depth_width, SIDE);
+    cr_assert_eq(dataset.samples[0].fb, 400);
+    cr_assert_eq(dataset.samples[0].disparity[38 - 1 - 2], disparity[35]);
+}
+
+Test(micro, broken_csv_names_file_and_line) {
+    static const struct {
+        const char *csv, *line, *expected;
+    } cases[] = {
+        {"G\np.png,d.npy,s.npy\n", "line 2 of ", "expected 4 columns (img,depth,disp,fb), found 3"},
+        {"G,x\n", "line 1 of ", "found 5"},
+        {"G\n\nG\n", "line 2 of ", "found 1"},
+        {"G\np.png,,s.npy,f.npy\n", "line 2 of ", "the column depth is empty"},
+        {"G\nG\nnone.png,d.npy,s.npy,f.npy", "line 3 of ", "none.png: No such file"},
+        {"p.png,d.npy,s.npy,none.npy", "line 1 of ", "none.npy: No such file"},
+        {"big.png,d.npy,s.npy,f.npy", "line 1 of ", "big.png: expected 6x6 pixels, found 9x8"},
+        {"p.png,p.png,s.npy,f.npy", "line 1 of ", "p.png: not a .npy file"},
+        {"d.npy,d.npy,s.npy,f.npy", "line 1 of ", "d.npy: expected a PNG or JPEG"},
+        {"p.png,row.npy,s.npy,f.npy", "line 1 of ", "row.npy: expected 2 dimensions of 1 to 4096"},
+        {"p.png,row.npy,s.npy,f.npy", "line 1 of ", "found shape (4)"},
+        {"p.png,two.npy,s.npy,f.npy", "line 1 of ", "found shape (2, 2, 1)"},
+        {"p.png,wide.npy,s.npy,f.npy", "line 1 of ", "found shape (1, 4097)"},
+        {"p.png,none_in_it.npy,s.npy,f.npy", "line 1 of ", "found shape (0, 3)"},
+        {"p.png,d.npy,tall.npy,f.npy", "line 1 of ", "shape of depth (2, 2), found (4, 1)"},
+        {"p.png,d.npy,s.npy,s.npy", "line 1 of ", "s.npy: expected one value, found 4"},
+        {"p.png,d.npy,s.npy,zero.npy", "line 1 of ", "zero.npy: expected a positive number"},
+        {"p.png,d.npy,s.npy,nan.npy", "line 1 of ", "nan.npy: expected a positive number"},
+    };
+    static const float zeros[4097];
+    write_good_files();
+    write_picture("big.png", 2, 8, 9);
+    write_array("row.npy", zeros, 1, (const size_t[]){ZONES});
+    write_array("two.npy", zeros, 3, (const size_t[]){2, 2, 1});
+    write_array("wide.npy", zeros, 2, (const size_t[]){1, 4097});
+    write_array("none_in_it.npy", zeros, 2, (const size_t[]){0, 3});
+    write_array("tall.npy", zeros, 2, (const size_t[]){ZONES, 1});
+    write_scalar("zero.npy", 0);
+    write_scalar("nan.npy", NAN);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char csv[512] = "";
+        for (const char *c = cases[i].csv; *c; c++) /* G stands for a good line */
+            strncat(csv, *c == 'G' ? "p.png,d.npy,s.npy,f.npy" : c, *c == 'G' ? 30 : 1);
+        write_csv(csv);
+        cr_assert_eq(open_dataset(), MD_FAILED, "%s", csv);
+        assert_contains(error.text, cases[i].line);
+        assert_contains(error.text, "train.csv: ");
+        assert_contains(error.text, cases[i].expected);
+        assert_nothing_left();
+    }
+}
+
+/* --- exporting --- */
+
+/* Makes a data set of `count` samples that exercises every kind of value. */
+static void write_samples(int count) {
+    char csv[4096] = "";
+    for (int i = 0; i < count; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "p%d.png", i);
+        write_picture(name, (uint32_t)i, SIDE, SIDE);
+        snprintf(name, sizeof name, "d%d.npy", i);
+        write_grid(name, (float[]){1 + 0.1f * (float)i, 9, 0.5f, 3.5f});
+        snprintf(name, sizeof name, "f%d.npy", i);
+        write_scalar(name, 80 + (float)i);
+        snprintf(csv + strlen(csv), sizeof csv - strlen(csv), "p%d.png,d%d.npy,s.npy,f%d.npy\n", i,
+                 i, i);
+    }
+    write_grid("s.npy", (float[]){80, 40, NAN, 22});
+    write_csv(csv);
+}
+
+Test(micro, write_and_read_back) {
+    char digest[sizeof dataset.digest];
+    write_samples(12);
+    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    memcpy(digest, dataset.digest, sizeof digest);
+    struct scratch_path root = scratch_path(&scratch, "some/where");
+    cr_assert_eq(md_micro_write(&dataset, root.text, "val", &error), MD_OK, "%s", error.text);
+
+    strcpy(spec.root, root.text);
+    strcpy(spec.split, "val");
+    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    cr_assert_eq(dataset.count, 12);
+    cr_assert_str_eq(dataset.digest, digest);
+    cr_assert_str_eq(dataset.samples[11].name, "val/img/11.png");
+    cr_assert_eq(scratch_count(root.text), 2, "more than val and val.csv");
+    cr_assert_eq(scratch_count(scratch_path(&scratch, "some/where/val/fb").text), 12);
+
+    struct md_array depth, disparity;
+    cr_assert_eq(
+        md_npy_read(scratch_path(&scratch, "some/where/val/depth/0.npy").text, &depth, &error),
+        MD_OK);
+    cr_assert_eq(
+        md_npy_read(scratch_path(&scratch, "some/where/val/disp/0.npy").text, &disparity, &error),
+        MD_OK);
+    cr_assert_arr_eq(depth.values, ((float[]){1, 0, 0, 3.5f}), sizeof(float[ZONES]));
+    cr_assert_arr_eq(disparity.values, ((float[]){80, -1, -1, 22}), sizeof(float[ZONES]));
+    md_array_free(&depth);
+    md_array_free(&disparity);
+}
+
+Test(micro, write_does_not_overwrite) {
+    write_samples(1);
+    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    cr_assert_eq(md_micro_write(&dataset, scratch.folder, "train", &error), MD_USAGE);
+    assert_contains(error.text, "train.csv is there already");
+    cr_assert_neq(access(scratch_path(&scratch, "train").text, F_OK), 0, "something was written");
+}
+
+Test(micro, a_broken_export_has_no_csv) {
+    write_samples(3);
+    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    scratch_write_text(scratch_path(&scratch, "out/val/disp/2.npy/in_the_way").text, "");
+    cr_assert_eq(md_micro_write(&dataset, scratch_path(&scratch, "out").text, "val", &error),
+                 MD_FAILED);
+    assert_contains(error.text, "disp/2.npy: ");
+    cr_assert_neq(access(scratch_path(&scratch, "out/val.csv").text, F_OK), 0);
+    cr_assert_eq(md_micro_write(&dataset, scratch_path(&scratch, "p0.png").text, "val", &error),
+                 MD_FAILED);
+    assert_contains(error.text, "p0.png");
+}
+
+Test(micro, split_names_that_would_break_the_csv_are_refused) {
+    static const char *const names[] = {"", "a,b", "a/b", "..", "a b", "t[0:1]", "a\nb"};
+    write_samples(1);
+    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        cr_assert_eq(md_micro_write(&dataset, scratch.folder, names[i], &error), MD_USAGE, "%s",
+                     names[i]);
+}
+
+/* --- sample.h --- */
+
+Test(sample, cuts) {
+    static const struct {
+        const char *split;
+        int status;
+        size_t first, count;
+    } cases[] = {
+        {"train", MD_OK, 0, 5},
+        {"train[:]", MD_OK, 0, 5},
+        {"train[0:5]", MD_OK, 0, 5},
+        {"train[2:]", MD_OK, 2, 3},
+        {"train[:2]", MD_OK, 0, 2},
+        {"train[1:2]", MD_OK, 1, 1},
+        {"train[3:3]", MD_FAILED, 0, 0},
+        {"train[5:]", MD_FAILED, 0, 0},
+        {"train[0:6]", MD_USAGE, 0, 0},
+        {"train[3:2]", MD_USAGE, 0, 0},
+        {"train[6:]", MD_USAGE, 0, 0},
+        {"train[-1:]", MD_USAGE, 0, 0},
+        {"train[1]", MD_USAGE, 0, 0},
+        {"train[a:b]", MD_USAGE, 0, 0},
+        {"train[ 1:2]", MD_USAGE, 0, 0},
+        {"train1:2]", MD_USAGE, 0, 0},
+        {"train[1:2]]", MD_USAGE, 0, 0},
+        {"train[1:2:3]", MD_USAGE, 0, 0},
+        {"train[1:2", MD_FAILED, 0, 0},
+        {"]", MD_USAGE, 0, 0},
+        {"train[1000000000000000:]", MD_USAGE, 0, 0},
+    };
+    write_samples(5);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        strcpy(spec.split, cases[i].split);
+        cr_assert_eq(open_dataset(), (int)cases[i].status, "%s: %s", spec.split, error.text);
+        cr_assert_eq(dataset.count, cases[i].count, "%s", spec.split);
+        if (dataset.count > 0)
+            cr_assert_eq(dataset.samples[0].fb, 80 + (float)cases[i].first, "%s", spec.split);
+        else
+            assert_nothing_left();
+    }
+}
+
+Test(sample, the_digest_sees_every_part) {
+    char whole[sizeof dataset.digest];
+    write_samples(3);
+    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    memcpy(whole, dataset.digest, sizeof whole);
+    cr_assert_eq(strlen(whole), 32);
+    cr_assert_eq(strspn(whole, "0123456789abcdef"), 32);
+    cr_assert_eq(open_dataset(), MD_OK);
+    cr_assert_str_eq(dataset.digest, whole, "the same files gave another digest");
+
+    for (int change = 0; change < 5; change++) {
+        write_samples(3);
+        strcpy(spec.split, change == 0 ? "train[0:2]" : "train");
+        if (change == 1)
+            write_picture("p2.png", 99, SIDE, SIDE);
+        if (change == 2)
+            write_grid("d2.npy", (float[]){1.2f, 9, 0.5f, 3.25f});
+        if (change == 3)
+            write_grid("s.npy", (float[]){80, 40, NAN, 23});
+        if (change == 4)
+            write_scalar("f2.npy", 83);
+        cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+        cr_assert_str_neq(dataset.digest, whole, "change %d was not seen", change);
+    }
+}
+
+Test(sample, the_digest_sees_shapes) {
+    char square[sizeof dataset.digest];
+    write_good_files();
+    write_csv("p.png,d.npy,s.npy,f.npy");
+    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    memcpy(square, dataset.digest, sizeof square);
+    write_array("d.npy", (float[]){1, 2, 0.5f, 3.5f}, 2, (const size_t[]){ZONES, 1});
+    write_array("s.npy", (float[]){80, 40, 160, 22}, 2, (const size_t[]){ZONES, 1});
+    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    cr_assert_str_neq(dataset.digest, square);
+}
+
+Test(sample, wrong_requests) {
+    static const struct {
+        const char *set, *root;
+        double min_depth_m, max_depth_m;
+        int crop, status;
+        const char *expected;
+    } cases[] = {
+        {"kitti", "R", 0, 4, 1, MD_USAGE, "expected micro, matrix or synthetic, found \"kitti\""},
+        {"", "R", 0, 4, 1, MD_USAGE, "expected micro, matrix or synthetic, found \"\""},
+        {"micro", "", 0, 4, 1, MD_USAGE, "root: the set micro needs"},
+        {"matrix", "", 0, 4, 1, MD_USAGE, "root: the set matrix needs"},
+        {"micro", "R", 4, 4, 1, MD_USAGE, "min_depth_m < max_depth_m"},
+        {"micro", "R", -1, 4, 1, MD_USAGE, "min_depth_m < max_depth_m"},
+        {"micro", "R", 0, NAN, 1, MD_USAGE, "min_depth_m < max_depth_m"},
+        {"micro", "R", 0, INFINITY, 1, MD_USAGE, "min_depth_m < max_depth_m"},
+        {"matrix", "R", 0, 4, 0, MD_USAGE, "crop: expected at least 1 pixel, found 0"},
+        {"micro", "R/none", 0, 4, 1, MD_FAILED, "none/train.csv: No such file or directory"},
+        {"micro", "R", 0, 4, 1, MD_FAILED, "no samples"}, /* train.csv is empty */
+    };
+    write_csv("");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        strcpy(spec.set, cases[i].set);
+        snprintf(spec.root, sizeof spec.root, "%s%s", cases[i].root[0] ? scratch.folder : "",
+                 cases[i].root[0] ? cases[i].root + 1 : "");
+        spec.min_depth_m = cases[i].min_depth_m;
+        spec.max_depth_m = cases[i].max_depth_m;
+        spec.crop = cases[i].crop;
+        cr_assert_eq(open_dataset(), cases[i].status, "case %zu: %s", i, error.text);
+        assert_contains(error.text, cases[i].expected);
+        assert_nothing_left();
+    }
+}
+
+Test(sample, valid_depth) {
+    static const struct {
+        float reading, expected;
+    } cases[] = {{1, 1},           {0.02f, 0.02f}, {20 / 1000.0f, 0.02f}, {0.0199f, 0}, {4, 0},
+                 {3.999f, 3.999f}, {NAN, 0},       {INFINITY, 0},         {-1, 0},      {0, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        cr_assert_eq(md_valid_depth(&md_data_spec_default, cases[i].reading), cases[i].expected,
+                     "%g", cases[i].reading);
+}
+
+/* --- real data --- */
+
+Test(micro, the_real_set) {
+    struct scratch_path root = shared_data("data/tof/micro_sec_mde");
+    strcpy(spec.root, root.text);
+    cr_assert_eq(md_dataset_open(&spec, 48, 48, &dataset, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(dataset.count, 139);
+    int valid = 0, sum_mm = 0;
+    for (size_t i = 0; i < dataset.count; i++) {
+        cr_assert_eq(dataset.samples[i].fb, 80);
+        for (int zone = 0; zone < 64; zone++) {
+            float depth_m = dataset.samples[i].depth_m[zone];
+            valid += depth_m != MD_NO_DEPTH;
+            sum_mm += (int)lroundf(1000 * depth_m);
+            cr_assert_eq(depth_m == MD_NO_DEPTH, dataset.samples[i].disparity[zone] == MD_INVALID);
+        }
+    }
+    /* Counted with NumPy and Pillow. */
+    cr_assert_eq(valid, 6308);
+    cr_assert_eq(sum_mm, 10682517);
+    cr_assert_str_eq(dataset.samples[138].name, "train/img/comb_capt_202.jpg");
+    cr_assert_eq(dataset.samples[138].picture[24 * 48 + 24], 157);
+    cr_assert_float_eq(dataset.samples[0].depth_m[3], 1.528f, 1e-6);
+    cr_assert_float_eq(dataset.samples[0].disparity[3], 52.356f, 1e-3);
+}
