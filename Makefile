@@ -34,7 +34,7 @@ FLAGS_ref    :=
 FLAGS_avx2   := -mavx2 -mfma
 FLAGS_avx512 := -mavx512f -mavx2 -mfma
 TEMPLATES := $(foreach level,ref $(VECTOR_LEVELS),core/ops_32_$(level) core/ops_64_$(level)) \
-             $(foreach level,$(VECTOR_LEVELS),core/lanes_32_$(level))
+             $(foreach level,$(VECTOR_LEVELS),core/lanes_32_$(level) core/lanes_64_$(level))
 OBJECTS   += $(TEMPLATES:%=$(BUILD)/%.o)
 
 all: $(BUILD)/mudepth

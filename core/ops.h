@@ -127,7 +127,9 @@ extern const struct md_ops md_ops_ref_fp32, md_ops_ref_fp64;
 extern const struct md_ops md_ops_avx2_fp32, md_ops_avx2_fp64;
 extern const struct md_ops md_ops_avx512_fp32, md_ops_avx512_fp64;
 void md_lanes_avx2_fp32(struct md_ops *ops);
+void md_lanes_avx2_fp64(struct md_ops *ops);
 void md_lanes_avx512_fp32(struct md_ops *ops);
+void md_lanes_avx512_fp64(struct md_ops *ops);
 #endif
 
 /* The best table for this machine, or the one that `level` names ("ref", "avx2", "avx512",

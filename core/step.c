@@ -89,6 +89,19 @@ void md_engine_output(const struct md_engine *engine, int slot, float *disparity
                                 disparity);
 }
 
+void md_engine_get_gradients(const struct md_engine *engine, float *gradients) {
+    const struct md_network *network = engine->setup.network;
+    for (int l = 0; l < network->layer_count; l++) {
+        const struct md_layer *layer = &network->layers[l];
+        size_t count = md_layer_weights(layer) + md_layer_biases(layer);
+        if (engine->plan.learns[l])
+            engine->setup.ops->to_float(count, gradient_of(engine, l, 0), gradients);
+        for (size_t i = 0; !engine->plan.learns[l] && i < count; i++)
+            gradients[i] = 0.0f;
+        gradients += count;
+    }
+}
+
 /* ---- the cores at work ----------------------------------------------------------------------- */
 
 /* One core's view of a run: which group it is in, and its part of that group's work. */
@@ -122,7 +135,7 @@ static void meet_all(const struct worker *w) {
 }
 
 static void observe(const struct worker *w, enum md_observed what, int layer, int slot,
-                    const void *values, size_t count) {
+                    void *values, size_t count) {
     if (w->engine->observe != NULL && w->engine->setup.cores == 1)
         w->engine->observe(w->engine->observe_context, what, layer, slot, values, count);
 }

@@ -18,10 +18,10 @@ struct md_team {
 enum md_observed { MD_SEE_ACTIVATION, MD_SEE_ERROR, MD_SEE_WEIGHT_GRADIENT };
 
 /* Called with every tensor as soon as it is complete, when there is one core; the values are in
- * the engine's format and must not be changed. Errors are shown before the derivative of the
- * layer's own activation is applied. */
-typedef void md_observe_fn(void *context, enum md_observed what, int layer, int slot,
-                           const void *values, size_t count);
+ * the engine's format, and what the observer changes in them is what the step goes on with. Errors
+ * are shown before the derivative of the layer's own activation is applied. */
+typedef void md_observe_fn(void *context, enum md_observed what, int layer, int slot, void *values,
+                           size_t count);
 
 /* How far the optimizer has come: with weights and optimizer state, all that a resumed run
  * needs. */
@@ -54,6 +54,10 @@ enum md_engine_error md_engine_start(struct md_engine *engine, const struct md_s
 /* All parameters, md_parameter_total floats in parameter order. */
 void md_engine_set_weights(struct md_engine *engine, const float *weights);
 void md_engine_get_weights(const struct md_engine *engine, float *weights);
+
+/* The gradients of the last md_engine_train, summed over its samples, in parameter order; 0 for
+ * parameters that do not learn. */
+void md_engine_get_gradients(const struct md_engine *engine, float *gradients);
 
 /* Weights and optimizer state as they lie in the arena, for checkpoints: the same setup with these
  * bytes and the same progress continues to the same bits. */

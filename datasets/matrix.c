@@ -7,7 +7,7 @@
  *
  * Each picture is paired with the frame nearest in time, the earlier line of the file on a tie; a
  * picture without one within 100 ms is left out. The sensor sees the middle of the picture only:
- * a centred square of side spec->crop. Which flights a split means: flights.c. */
+ * a centred square of side spec->crop. Which flights a split means: matrix_flights.c. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -16,8 +16,8 @@
 #include <string.h>
 
 #include "file.h"
-#include "flights.h"
 #include "image.h"
+#include "matrix_flights.h"
 #include "readers.h"
 
 enum { GRID_SIDE = 8, ZONES = GRID_SIDE * GRID_SIDE, MAX_GAP_MS = 100 };
@@ -130,14 +130,14 @@ static int read_frames(const struct md_data_spec *spec, const char *folder, stru
     int zone = ZONES;
     for (char *line; status == MD_OK && (line = md_text_line(&text));)
         status = read_state_line(spec, line, &zone, flight, error);
-    if (status == MD_OK && text.line == 0)
-        status = md_fail(error, MD_FAILED, "expected frames, found an empty file");
     if (status == MD_OK && zone != ZONES)
         status =
             md_fail(error, MD_FAILED, "truncated: the last frame has %d of %d zones", zone, ZONES);
     if (status != MD_OK)
         md_fail_at_line(error, status, path, text.line);
     md_text_close(&text);
+    if (status == MD_OK && flight->frame_count == 0)
+        status = md_fail(error, MD_FAILED, "%s: expected frames, found an empty file", path);
     return status;
 }
 

@@ -214,9 +214,8 @@ int md_dataset_append(struct md_dataset *dataset, size_t *capacity, const char *
     return MD_OK;
 }
 
-/* Compared in float, as readings are: 20 mm is not nearer than 0.02 m. */
+/* Compared in float, as readings are: 20 mm is not nearer than 0.02 m. A NaN fails both. */
 float md_valid_depth(const struct md_data_spec *spec, float depth_m) {
-    bool valid = isfinite(depth_m) && depth_m >= (float)spec->min_depth_m &&
-                 depth_m < (float)spec->max_depth_m;
+    bool valid = depth_m >= (float)spec->min_depth_m && depth_m < (float)spec->max_depth_m;
     return valid ? depth_m : MD_NO_DEPTH;
 }

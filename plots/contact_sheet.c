@@ -110,25 +110,25 @@ static void write_place(FILE *script, const struct sheet *sheet, const char *bef
 
 /* `most` is the room there is, in pixels. */
 static void write_label(FILE *script, const struct sheet *sheet, const char *text, double x,
-                        double y, double most, const char *align, const char *font, double size) {
+                        double y, double most, const char *align, double size) {
     fputs("set label ", script);
     md_gnuplot_text(script, text, most / (size * 96.0 / 72.0));
     write_place(script, sheet, " at", x, y);
-    fprintf(script, "%s front font '%s,%g'\n", align, font, size);
+    fprintf(script, "%s front font 'Helvetica,%g'\n", align, size);
 }
 
 static void write_texts(FILE *script, const struct sheet *sheet, const char *title) {
-    write_label(script, sheet, title, MARGIN, 22, sheet->image_width, "left", "Helvetica:Bold", 14);
+    write_label(script, sheet, title, MARGIN, 22, sheet->image_width, "left", 15);
     for (int c = 0; c < COLUMNS; c++)
         write_label(script, sheet, column_titles[c],
                     MARGIN + c * (sheet->tile_width + GAP) + sheet->tile_width / 2.0, HEAD - 13,
-                    sheet->tile_width, "center", "Helvetica", 11);
+                    sheet->tile_width, "center", 11);
     write_label(script, sheet, "depth (m)", MARGIN + sheet->image_width + BAR_GAP, HEAD - 13,
-                BAR + BAR_LABELS, "left", "Helvetica", 11);
+                BAR + BAR_LABELS, "left", 11);
     for (int r = 0; r < sheet->count; r++)
         write_label(script, sheet, sheet->rows[r].caption, MARGIN,
                     HEAD + r * sheet->row_height + sheet->tile_height + 12, sheet->image_width,
-                    "left", "Helvetica", 10);
+                    "left", 10);
 }
 
 /* A box in the colour of "no value" and those words beside it. */
@@ -138,7 +138,7 @@ static void write_no_value_key(FILE *script, const struct sheet *sheet, double x
     write_place(script, sheet, "to", x + BAR, y + 12);
     fprintf(script, "fillcolor rgb '#%02x%02x%02x' fillstyle solid noborder\n", grey[0], grey[1],
             grey[2]);
-    write_label(script, sheet, "no value", x + BAR + 6, y + 6, BAR_LABELS, "left", "Helvetica", 9);
+    write_label(script, sheet, "no value", x + BAR + 6, y + 6, BAR_LABELS, "left", 9);
 }
 
 static void write_colour_bar(FILE *script, const struct sheet *sheet) {

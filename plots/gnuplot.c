@@ -10,14 +10,17 @@
 
 extern char **environ;
 
-/* Sizes come in pixels; `unit` is what the terminal counts in. */
+/* The same figure, as far as it goes: `unit` is a pixel in what the terminal counts its size in,
+ * and the SVG terminal takes font sizes for pixels where the others take them for points. */
 static const struct terminal {
     const char *ending, *name;
     double unit;
-    const char *size_unit;
-} terminals[] = {{".png", "pngcairo", 1.0, ""},
-                 {".svg", "svg", 1.0, ""},
-                 {".pdf", "pdfcairo", 1.0 / 96.0, "in"}};
+    const char *size_unit, *options;
+} terminals[] = {
+    {".png", "pngcairo", 1.0, "", ""},
+    {".svg", "svg", 1.0, "", "fontscale 1.333 background rgb 'white'"},
+    {".pdf", "pdfcairo", 1.0 / 128.0, "in", ""},
+};
 enum { TERMINAL_COUNT = sizeof terminals / sizeof *terminals };
 
 static const struct terminal *find_terminal(const char *path) {
@@ -44,9 +47,9 @@ int md_gnuplot_start(struct md_gnuplot *figure, const char *path, int width, int
                        strerror(errno));
     fprintf(figure->script,
             "set encoding utf8\n"
-            "set terminal %s size %.4f%s,%.4f%s font 'Helvetica,11' linewidth 1 noenhanced\n",
+            "set terminal %s size %.4f%s,%.4f%s font 'Helvetica,11' noenhanced %s\n",
             terminal->name, width * terminal->unit, terminal->size_unit, height * terminal->unit,
-            terminal->size_unit);
+            terminal->size_unit, terminal->options);
     return MD_OK;
 }
 

@@ -15,7 +15,7 @@ struct md_gnuplot {
     char path[1200], temporary[1240];
 };
 
-/* Starts a figure of width x height pixels (1/96 inch in a .pdf). MD_USAGE when `path` has none of
+/* Starts a figure of width x height pixels (1/128 inch in a .pdf). MD_USAGE when `path` has none of
  * the three endings. After MD_OK, md_gnuplot_finish or md_gnuplot_cancel must follow. */
 int md_gnuplot_start(struct md_gnuplot *figure, const char *path, int width, int height,
                      struct md_error *error);

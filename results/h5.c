@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -41,20 +42,24 @@ void md_h5_be_quiet(void) {
 }
 
 /* No file locks: a file is renamed into place when complete and never changed afterwards, and
- * some cluster file systems have none. Format 1.8: its metadata carry checksums. Strong closing:
- * a file that is renamed has really been closed. */
+ * some cluster file systems have none. Strong closing: a file that is closed is closed, even when
+ * someone forgot an object in it. */
 static hid_t access_properties(void) {
     hid_t list = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_file_locking(list, 0, 1);
-    H5Pset_libver_bounds(list, H5F_LIBVER_V18, H5F_LIBVER_V18);
     H5Pset_fclose_degree(list, H5F_CLOSE_STRONG);
     return list;
 }
 
-/* Properties of kind `class` of objects that keep no time: equal content is an equal file. */
-static hid_t timeless_properties(hid_t class) {
+/* Properties of objects of kind `class`. No times: equal content is an equal file. Attributes and
+ * links in order of creation: that needs the newer form of object headers, which has checksums.
+ * (Asking for the newer file format instead breaks H5Fget_file_image: HDFGroup/hdf5 #1915.) */
+static hid_t creation_properties(hid_t class) {
     hid_t list = H5Pcreate(class);
     H5Pset_obj_track_times(list, 0);
+    H5Pset_attr_creation_order(list, H5P_CRT_ORDER_TRACKED);
+    if (class != H5P_DATASET_CREATE)
+        H5Pset_link_creation_order(list, H5P_CRT_ORDER_TRACKED);
     return list;
 }
 
@@ -82,6 +87,18 @@ int md_h5_open(const char *path, hid_t *file, struct md_error *error) {
     return md_fail(error, MD_FAILED, "%s: not a whole HDF5 file (HDF5: %s)", path, cause);
 }
 
+/* HDF5 builds the file in memory and md_h5_commit writes it out, because HDF5 1.10 cannot take a
+ * failing write: the file then stays open for ever, and the program crashes when it ends. */
+static hid_t create_in_memory(const char *path) {
+    enum { GROWTH_BYTES = 1 << 20, NOT_TO_DISK = 0 };
+    hid_t access = access_properties(), creation = creation_properties(H5P_FILE_CREATE);
+    H5Pset_fapl_core(access, GROWTH_BYTES, NOT_TO_DISK);
+    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
+    H5Pclose(creation);
+    H5Pclose(access);
+    return file;
+}
+
 int md_h5_create(const char *path, struct md_h5_writer *writer, struct md_error *error) {
     md_h5_be_quiet();
     if (strlen(path) >= sizeof writer->path)
@@ -89,16 +106,17 @@ int md_h5_create(const char *path, struct md_h5_writer *writer, struct md_error 
                        sizeof writer->path - 1);
     strcpy(writer->path, path);
     snprintf(writer->temporary, sizeof writer->temporary, "%s.tmp.%ld", path, (long)getpid());
-    hid_t access = access_properties(), creation = timeless_properties(H5P_FILE_CREATE);
-    errno = 0;
-    writer->file = H5Fcreate(writer->temporary, H5F_ACC_TRUNC, creation, access);
-    int reason = errno;
-    H5Pclose(creation);
-    H5Pclose(access);
-    if (writer->file < 0)
+    /* Where nothing can be written, say so now and not after hours of training. */
+    int descriptor = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (descriptor < 0)
         return md_fail(error, MD_FAILED, "%s: cannot create: %s", writer->temporary,
-                       strerror(reason));
-    return MD_OK;
+                       strerror(errno));
+    close(descriptor);
+    writer->file = create_in_memory(path);
+    if (writer->file >= 0)
+        return MD_OK;
+    unlink(writer->temporary);
+    return md_fail(error, MD_FAILED, "%s: HDF5 cannot create a file in memory", path);
 }
 
 /* Forces what is written under `path`, a file or a folder, onto the disk. */
@@ -122,22 +140,44 @@ static int sync_folder_of(const char *path, struct md_error *error) {
     return sync_path(folder, error);
 }
 
+/* Returns a copy of the file that is being built, or NULL. */
+static unsigned char *take_image(hid_t file, size_t *size) {
+    ssize_t length = H5Fflush(file, H5F_SCOPE_GLOBAL) < 0 ? -1 : H5Fget_file_image(file, NULL, 0);
+    unsigned char *image = length < 0 ? NULL : malloc((size_t)length);
+    if (image != NULL && H5Fget_file_image(file, image, (size_t)length) != length) {
+        free(image);
+        return NULL;
+    }
+    *size = (size_t)length;
+    return image;
+}
+
+static int write_image(const char *path, const unsigned char *image, size_t size,
+                       struct md_error *error) {
+    FILE *file = fopen(path, "wb");
+    int failed = file == NULL || fwrite(image, 1, size, file) != size;
+    if (file != NULL && fclose(file) != 0)
+        failed = 1;
+    if (failed)
+        return md_fail(error, MD_FAILED, "%s: cannot write: %s", path, strerror(errno));
+    return sync_path(path, error);
+}
+
 int md_h5_commit(struct md_h5_writer *writer, struct md_error *error) {
-    int status = MD_OK;
-    if (H5Fclose(writer->file) < 0)
-        status = md_fail(error, MD_FAILED, "%s: cannot finish writing (is the disk full?)",
-                         writer->temporary);
+    size_t size;
+    unsigned char *image = take_image(writer->file, &size);
+    H5Fclose(writer->file);
     writer->file = H5I_INVALID_HID;
-    if (status == MD_OK)
-        status = sync_path(writer->temporary, error);
+    int status = image != NULL ? write_image(writer->temporary, image, size, error)
+                               : md_fail(error, MD_FAILED, "%s: out of memory", writer->path);
+    free(image);
     if (status == MD_OK && rename(writer->temporary, writer->path) != 0)
         status = md_fail(error, MD_FAILED, "%s: cannot rename to %s: %s", writer->temporary,
                          writer->path, strerror(errno));
-    if (status != MD_OK) {
-        unlink(writer->temporary);
-        return status;
-    }
-    return sync_folder_of(writer->path, error);
+    if (status == MD_OK)
+        return sync_folder_of(writer->path, error);
+    unlink(writer->temporary);
+    return status;
 }
 
 void md_h5_abandon(struct md_h5_writer *writer) {
@@ -278,10 +318,17 @@ int md_h5_has(hid_t file, const char *name) {
 static int make_group(hid_t file, const char *group) {
     if (need_link(file, group) == 0)
         return 0;
-    hid_t creation = timeless_properties(H5P_GROUP_CREATE);
+    hid_t creation = creation_properties(H5P_GROUP_CREATE);
     hid_t made = H5Gcreate2(file, group, H5P_DEFAULT, creation, H5P_DEFAULT);
     H5Pclose(creation);
     return made < 0 ? -1 : H5Gclose(made);
+}
+
+int md_h5_group(hid_t file, const char *name, struct md_error *error) {
+    md_h5_be_quiet();
+    if (walk_groups(file, name, make_group) < 0 || make_group(file, name) < 0)
+        return md_h5_blame(error, file, "group", name, "make");
+    return MD_OK;
 }
 
 static hid_t make_space(int dimensions, const size_t *shape) {
@@ -299,7 +346,7 @@ int md_h5_write(hid_t file, const char *name, hid_t type, int dimensions, const 
     if (walk_groups(file, name, make_group) < 0)
         return md_h5_blame(error, file, "data set", name, "make the groups above it");
     hid_t space = make_space(dimensions, shape);
-    hid_t creation = timeless_properties(H5P_DATASET_CREATE);
+    hid_t creation = creation_properties(H5P_DATASET_CREATE);
     hid_t data = H5Dcreate2(file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
     int status = MD_OK;
     if (data < 0)

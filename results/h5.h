@@ -37,6 +37,9 @@ int md_h5_has(hid_t file, const char *name);
 int md_h5_write(hid_t file, const char *name, hid_t type, int dimensions, const size_t *shape,
                 const void *values, struct md_error *error);
 
+/* Makes group `name` (a path) and those above it; fine when it is there already. */
+int md_h5_group(hid_t file, const char *name, struct md_error *error);
+
 /* Attributes of `object` (a path; "/" for the file): UTF-8 text, 64-bit integer, double. Reading
  * text fails when it does not fit. */
 int md_h5_write_text(hid_t file, const char *object, const char *name, const char *text,

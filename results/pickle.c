@@ -5,68 +5,34 @@
  *
  * Every instruction takes at least one byte and makes at most one value, so no table ever needs
  * more entries than the pickle has bytes: all memory is taken once, at the start. */
-#include "pickle.h"
+#include "pickle_machine.h"
 
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_DIMENSIONS = 8 };
-
-enum kind { MARK, BOOLEAN, INTEGER, TEXT, TUPLE, DICT, GLOBAL, STORAGE, TENSOR };
-static const char *const kind_names[] = {"mark", "boolean", "integer", "text",  "tuple",
-                                         "dict", "name",    "storage", "tensor"};
-
-enum global { ORDERED_DICT, REBUILD_TENSOR, FLOAT_STORAGE, BFLOAT16_STORAGE };
-static const char *const global_names[] = {"collections.OrderedDict",
-                                           "torch._utils._rebuild_tensor_v2", "torch.FloatStorage",
-                                           "torch.BFloat16Storage"};
-enum { GLOBAL_COUNT = sizeof global_names / sizeof *global_names };
-
-struct value {
-    enum kind kind;
-    /* INTEGER and BOOLEAN: the number. TEXT: where it begins in the pickle. TUPLE: where its
-     * members begin in `members`. GLOBAL: which one. STORAGE: its tuple. TENSOR: its place in
-     * `tensors`. */
-    int32_t where;
-    uint32_t length; /* of a TEXT, in bytes, or a TUPLE, in members */
+const char *const md_pickle_kind_names[] = {"mark", "boolean", "integer", "text",  "tuple",
+                                            "dict", "name",    "storage", "tensor"};
+const char *const md_pickle_global_names[GLOBALS] = {
+    [ORDERED_DICT] = "collections.OrderedDict",
+    [REBUILD_TENSOR] = "torch._utils._rebuild_tensor_v2",
+    [FLOAT_STORAGE] = "torch.FloatStorage",
+    [BFLOAT16_STORAGE] = "torch.BFloat16Storage",
 };
 
-/* dict[key] = value; dicts and keys and values by their place in `values`. */
-struct entry {
-    uint32_t dict, key, value;
-};
-
-struct machine {
-    const unsigned char *bytes;
-    size_t length, position;
-    size_t instruction; /* where the one being run begins */
-    int stopped;
-    struct value *values;
-    uint32_t *stack, *members, *memo; /* places in `values`; memo: that + 1, 0 for unset */
-    struct entry *entries;
-    struct md_pickled_tensor *tensors;
-    size_t value_count, height, member_count, entry_count, tensor_count;
-    size_t height_before; /* of the stack, before the instruction being run */
-    struct md_error *error;
-};
-
-static const struct value *on_stack(const struct machine *machine, size_t place) {
+const struct value *md_pickle_on_stack(const struct machine *machine, size_t place) {
     return &machine->values[machine->stack[place]];
 }
 
-/* A character that can be shown to the user and used in a name. */
-static int is_printable(unsigned char c) {
+int md_pickle_is_printable(unsigned char c) {
     return c > ' ' && c < 0x7f;
 }
 
-/* Copies text for an error message, with anything unprintable as '?', cut to `size`. */
-static const char *show(const unsigned char *text, size_t length, size_t size, char *shown) {
+const char *md_pickle_show(const unsigned char *text, size_t length, size_t size, char *shown) {
     size_t count = length < size ? length : size - 1;
     for (size_t i = 0; i < count; i++)
-        shown[i] = is_printable(text[i]) ? (char)text[i] : '?';
+        shown[i] = md_pickle_is_printable(text[i]) ? (char)text[i] : '?';
     shown[count] = '\0';
     return shown;
 }
@@ -74,15 +40,15 @@ static const char *show(const unsigned char *text, size_t length, size_t size, c
 /* The name of the tensor that is being built: the key below the topmost rebuild function. */
 static const struct value *tensor_in_work(const struct machine *machine) {
     for (size_t i = machine->height_before; i-- > 1;) {
-        const struct value *value = on_stack(machine, i), *below = on_stack(machine, i - 1);
+        const struct value *value = md_pickle_on_stack(machine, i),
+                           *below = md_pickle_on_stack(machine, i - 1);
         if (value->kind == GLOBAL && value->where == REBUILD_TENSOR)
             return below->kind == TEXT ? below : NULL;
     }
     return NULL;
 }
 
-__attribute__((format(printf, 2, 3))) static int fail(struct machine *machine, const char *format,
-                                                      ...) {
+int md_pickle_fail(struct machine *machine, const char *format, ...) {
     char reason[400], name[96];
     va_list arguments;
     va_start(arguments, format);
@@ -90,14 +56,15 @@ __attribute__((format(printf, 2, 3))) static int fail(struct machine *machine, c
     va_end(arguments);
     const struct value *key = tensor_in_work(machine);
     if (key != NULL)
-        return md_fail(machine->error, MD_FAILED, "data.pkl byte %zu: tensor '%s': %s",
-                       machine->instruction,
-                       show(machine->bytes + key->where, key->length, sizeof name, name), reason);
+        return md_fail(
+            machine->error, MD_FAILED, "data.pkl byte %zu: tensor '%s': %s", machine->instruction,
+            md_pickle_show(machine->bytes + key->where, key->length, sizeof name, name), reason);
     return md_fail(machine->error, MD_FAILED, "data.pkl byte %zu: %s", machine->instruction,
                    reason);
 }
 
-static int push(struct machine *machine, enum kind kind, int32_t where, uint32_t length) {
+int md_pickle_push(struct machine *machine, enum md_pickle_kind kind, int32_t where,
+                   uint32_t length) {
     machine->values[machine->value_count] = (struct value){kind, where, length};
     machine->stack[machine->height++] = (uint32_t)machine->value_count++;
     return MD_OK;
@@ -107,60 +74,61 @@ static int push(struct machine *machine, enum kind kind, int32_t where, uint32_t
  * readable at machine->stack[machine->height ...] until the next push. */
 static int pop(struct machine *machine, size_t count) {
     if (count > machine->height)
-        return fail(machine, "the stack is empty");
+        return md_pickle_fail(machine, "the stack is empty");
     for (size_t i = machine->height - count; i < machine->height; i++)
-        if (on_stack(machine, i)->kind == MARK)
-            return fail(machine, "there is a mark where a value was expected");
+        if (md_pickle_on_stack(machine, i)->kind == MARK)
+            return md_pickle_fail(machine, "there is a mark where a value was expected");
     machine->height -= count;
     return MD_OK;
 }
 
-static int pop_kind(struct machine *machine, enum kind kind, const struct value **value) {
+static int pop_kind(struct machine *machine, enum md_pickle_kind kind, const struct value **value) {
     int status = pop(machine, 1);
     if (status != MD_OK)
         return status;
-    *value = on_stack(machine, machine->height);
+    *value = md_pickle_on_stack(machine, machine->height);
     if ((*value)->kind != kind)
-        return fail(machine, "found a %s, expected a %s", kind_names[(*value)->kind],
-                    kind_names[kind]);
+        return md_pickle_fail(machine, "found a %s, expected a %s",
+                              md_pickle_kind_names[(*value)->kind], md_pickle_kind_names[kind]);
     return MD_OK;
 }
 
 /* Takes everything down to the topmost mark, and the mark; `count` is how many lay above it. */
 static int pop_to_mark(struct machine *machine, size_t *count) {
     size_t mark = machine->height;
-    while (mark > 0 && on_stack(machine, mark - 1)->kind != MARK)
+    while (mark > 0 && md_pickle_on_stack(machine, mark - 1)->kind != MARK)
         mark--;
     if (mark == 0)
-        return fail(machine, "there is no mark on the stack");
+        return md_pickle_fail(machine, "there is no mark on the stack");
     *count = machine->height - mark;
     machine->height = mark - 1;
     return MD_OK;
 }
 
 static int run_protocol(struct machine *machine, uint32_t version) {
-    return version == 2 ? MD_OK : fail(machine, "pickle protocol %u, expected 2", version);
+    return version == 2 ? MD_OK
+                        : md_pickle_fail(machine, "pickle protocol %u, expected 2", version);
 }
 
 static int run_mark(struct machine *machine, uint32_t unused) {
     (void)unused;
-    return push(machine, MARK, 0, 0);
+    return md_pickle_push(machine, MARK, 0, 0);
 }
 
 static int run_boolean(struct machine *machine, uint32_t truth) {
-    return push(machine, BOOLEAN, (int32_t)truth, 0);
+    return md_pickle_push(machine, BOOLEAN, (int32_t)truth, 0);
 }
 
 static int run_integer(struct machine *machine, uint32_t number) {
-    return push(machine, INTEGER, (int32_t)number, 0);
+    return md_pickle_push(machine, INTEGER, (int32_t)number, 0);
 }
 
 static int run_text(struct machine *machine, uint32_t length) {
     if (length > machine->length - machine->position)
-        return fail(machine, "text of %u bytes does not fit into the file", length);
+        return md_pickle_fail(machine, "text of %u bytes does not fit into the file", length);
     int32_t where = (int32_t)machine->position;
     machine->position += length;
-    return push(machine, TEXT, where, length);
+    return md_pickle_push(machine, TEXT, where, length);
 }
 
 /* GLOBAL: two lines, module and name. */
@@ -173,16 +141,17 @@ static int run_global(struct machine *machine, uint32_t unused) {
     const unsigned char *second =
         first == NULL ? NULL : memchr(first + 1, '\n', left - (size_t)(first + 1 - start));
     if (second == NULL)
-        return fail(machine, "a name without its end");
+        return md_pickle_fail(machine, "a name without its end");
     machine->position += (size_t)(second + 1 - start);
-    show(start, (size_t)(second - start), sizeof name, name);
+    md_pickle_show(start, (size_t)(second - start), sizeof name, name);
     if (first < start + strlen(name))
         name[first - start] = '.';
-    for (int g = 0; g < GLOBAL_COUNT; g++)
-        if (strcmp(name, global_names[g]) == 0)
-            return push(machine, GLOBAL, g, 0);
-    return fail(machine, "'%s' is refused; only %s, %s, %s and %s are known", name, global_names[0],
-                global_names[1], global_names[2], global_names[3]);
+    for (int g = 0; g < GLOBALS; g++)
+        if (strcmp(name, md_pickle_global_names[g]) == 0)
+            return md_pickle_push(machine, GLOBAL, g, 0);
+    return md_pickle_fail(machine, "'%s' is refused; only %s, %s, %s and %s are known", name,
+                          md_pickle_global_names[0], md_pickle_global_names[1],
+                          md_pickle_global_names[2], md_pickle_global_names[3]);
 }
 
 /* Makes a tuple of the `count` values that have just been taken from stack[first ...]. */
@@ -190,7 +159,7 @@ static int push_tuple(struct machine *machine, size_t first, size_t count) {
     size_t where = machine->member_count;
     memcpy(machine->members + where, machine->stack + first, count * sizeof *machine->members);
     machine->member_count += count;
-    return push(machine, TUPLE, (int32_t)where, (uint32_t)count);
+    return md_pickle_push(machine, TUPLE, (int32_t)where, (uint32_t)count);
 }
 
 static int run_tuple_of(struct machine *machine, uint32_t count) {
@@ -207,19 +176,19 @@ static int run_tuple(struct machine *machine, uint32_t unused) {
 
 static int run_dict(struct machine *machine, uint32_t unused) {
     (void)unused;
-    return push(machine, DICT, 0, 0);
+    return md_pickle_push(machine, DICT, 0, 0);
 }
 
 /* Writes the `count` / 2 pairs at stack[first ...] into the dict on top of the stack. */
 static int set_items(struct machine *machine, size_t first, size_t count) {
-    if (machine->height == 0 || on_stack(machine, machine->height - 1)->kind != DICT)
-        return fail(machine, "there is no dict to put an item into");
+    if (machine->height == 0 || md_pickle_on_stack(machine, machine->height - 1)->kind != DICT)
+        return md_pickle_fail(machine, "there is no dict to put an item into");
     if (count % 2 != 0)
-        return fail(machine, "a key without its value");
+        return md_pickle_fail(machine, "a key without its value");
     for (size_t i = first; i < first + count; i += 2) {
-        if (on_stack(machine, i)->kind != TEXT)
-            return fail(machine, "a key is a %s, expected text",
-                        kind_names[on_stack(machine, i)->kind]);
+        if (md_pickle_on_stack(machine, i)->kind != TEXT)
+            return md_pickle_fail(machine, "a key is a %s, expected text",
+                                  md_pickle_kind_names[md_pickle_on_stack(machine, i)->kind]);
         machine->entries[machine->entry_count++] = (struct entry){
             machine->stack[machine->height - 1], machine->stack[i], machine->stack[i + 1]};
     }
@@ -241,7 +210,7 @@ static int run_set_items(struct machine *machine, uint32_t unused) {
 
 static int run_put(struct machine *machine, uint32_t slot) {
     if (slot >= machine->length)
-        return fail(machine, "memo slot %u is out of range", slot);
+        return md_pickle_fail(machine, "memo slot %u is out of range", slot);
     int status = pop(machine, 1);
     if (status == MD_OK)
         machine->memo[slot] = machine->stack[machine->height++] + 1;
@@ -250,110 +219,17 @@ static int run_put(struct machine *machine, uint32_t slot) {
 
 static int run_get(struct machine *machine, uint32_t slot) {
     if (slot >= machine->length || machine->memo[slot] == 0)
-        return fail(machine, "memo slot %u is empty", slot);
+        return md_pickle_fail(machine, "memo slot %u is empty", slot);
     machine->stack[machine->height++] = machine->memo[slot] - 1;
     return MD_OK;
 }
 
-static const struct value *member(const struct machine *machine, const struct value *tuple,
-                                  size_t index) {
-    return &machine->values[machine->members[(size_t)tuple->where + index]];
-}
-
-/* Checks the kinds of all members of a tuple; `what` says what it stands for. */
-static int check_members(struct machine *machine, const struct value *tuple, size_t count,
-                         const enum kind *kinds, const char *what) {
-    if (tuple->length != count)
-        return fail(machine, "%s has %u members, expected %zu", what, tuple->length, count);
-    for (size_t i = 0; i < count; i++)
-        if (member(machine, tuple, i)->kind != kinds[i])
-            return fail(machine, "member %zu of %s is a %s, expected a %s", i, what,
-                        kind_names[member(machine, tuple, i)->kind], kind_names[kinds[i]]);
-    return MD_OK;
-}
-
-/* Copies a text that will be a name: 1 .. size - 1 printable characters. */
-static int copy_name(struct machine *machine, const struct value *text, size_t size, char *name) {
-    const unsigned char *start = machine->bytes + text->where;
-    int fits = text->length > 0 && text->length < size;
-    for (size_t i = 0; fits && i < text->length; i++)
-        fits = is_printable(start[i]);
-    show(start, text->length, size, name);
-    return fits ? MD_OK : fail(machine, "'%s' is empty, too long or unprintable", name);
-}
-
-/* BINPERSID: ("storage", type, key, device, elements) becomes a storage. */
+/* BINPERSID: the only things outside the pickle are storages. */
 static int run_storage(struct machine *machine, uint32_t unused) {
     (void)unused;
-    static const enum kind kinds[] = {TEXT, GLOBAL, TEXT, TEXT, INTEGER};
     const struct value *tuple;
     int status = pop_kind(machine, TUPLE, &tuple);
-    if (status == MD_OK)
-        status = check_members(machine, tuple, 5, kinds, "a storage");
-    if (status != MD_OK)
-        return status;
-    const struct value *tag = member(machine, tuple, 0);
-    if (tag->length != 7 || memcmp(machine->bytes + tag->where, "storage", 7) != 0)
-        return fail(machine, "a persistent id that is not a storage");
-    if (member(machine, tuple, 1)->where < FLOAT_STORAGE)
-        return fail(machine, "'%s' is not a storage type",
-                    global_names[member(machine, tuple, 1)->where]);
-    int32_t elements = member(machine, tuple, 4)->where;
-    if (elements < 1 || elements > MD_PICKLE_MOST_ELEMENTS)
-        return fail(machine, "a storage of %d elements, expected 1 to %d", elements,
-                    MD_PICKLE_MOST_ELEMENTS);
-    return push(machine, STORAGE, tuple->where, tuple->length);
-}
-
-static int read_shape(struct machine *machine, const struct value *sizes,
-                      const struct value *strides, struct md_pickled_tensor *tensor) {
-    if (sizes->length > MOST_DIMENSIONS || strides->length != sizes->length)
-        return fail(machine, "%u sizes and %u strides", sizes->length, strides->length);
-    tensor->dimensions = (int)sizes->length;
-    tensor->count = 1;
-    for (size_t d = sizes->length; d-- > 0;) {
-        const struct value *size = member(machine, sizes, d), *stride = member(machine, strides, d);
-        if (size->kind != INTEGER || stride->kind != INTEGER)
-            return fail(machine, "a size or stride is not an integer");
-        if (size->where < 1 || (size_t)size->where > MD_PICKLE_MOST_ELEMENTS / tensor->count)
-            return fail(machine, "size %d in dimension %zu is out of range", size->where, d);
-        /* The stride of a dimension of one element is never used, and PyTorch may write any. */
-        if (size->where != 1 && (stride->where < 1 || (size_t)stride->where != tensor->count))
-            return fail(machine, "it is not contiguous: stride %d in dimension %zu, expected %zu",
-                        stride->where, d, tensor->count);
-        tensor->shape[d] = (size_t)size->where;
-        tensor->count *= (size_t)size->where;
-    }
-    return MD_OK;
-}
-
-/* _rebuild_tensor_v2(storage, offset, sizes, strides, requires_grad, backward_hooks) */
-static int rebuild_tensor(struct machine *machine, const struct value *arguments) {
-    static const enum kind kinds[] = {STORAGE, INTEGER, TUPLE, TUPLE, BOOLEAN, DICT};
-    int status = check_members(machine, arguments, 6, kinds, "the tensor");
-    if (status != MD_OK)
-        return status;
-    if (machine->tensor_count == MD_PICKLE_MOST_TENSORS)
-        return fail(machine, "more than %d tensors", MD_PICKLE_MOST_TENSORS);
-    struct md_pickled_tensor *tensor = &machine->tensors[machine->tensor_count];
-    const struct value *storage = member(machine, arguments, 0);
-    int bfloat16 = member(machine, storage, 1)->where == BFLOAT16_STORAGE;
-    tensor->type = bfloat16 ? MD_STORAGE_BFLOAT16 : MD_STORAGE_FLOAT32;
-    tensor->storage_count = (size_t)member(machine, storage, 4)->where;
-    status =
-        copy_name(machine, member(machine, storage, 2), sizeof tensor->storage, tensor->storage);
-    if (status == MD_OK)
-        status = read_shape(machine, member(machine, arguments, 2), member(machine, arguments, 3),
-                            tensor);
-    if (status != MD_OK)
-        return status;
-    int32_t offset = member(machine, arguments, 1)->where;
-    if (offset < 0 || tensor->count > tensor->storage_count ||
-        (size_t)offset > tensor->storage_count - tensor->count)
-        return fail(machine, "%zu elements from %d on do not fit into a storage of %zu",
-                    tensor->count, offset, tensor->storage_count);
-    tensor->offset = (size_t)offset;
-    return push(machine, TENSOR, (int32_t)machine->tensor_count++, 0);
+    return status == MD_OK ? md_pickle_storage(machine, tuple) : status;
 }
 
 static int run_reduce(struct machine *machine, uint32_t unused) {
@@ -365,11 +241,11 @@ static int run_reduce(struct machine *machine, uint32_t unused) {
     if (status != MD_OK)
         return status;
     if (function->where == REBUILD_TENSOR)
-        return rebuild_tensor(machine, arguments);
+        return md_pickle_tensor(machine, arguments);
     if (function->where == ORDERED_DICT && arguments->length == 0)
-        return push(machine, DICT, 0, 0);
-    return fail(machine, "a call of %s with %u arguments", global_names[function->where],
-                arguments->length);
+        return md_pickle_push(machine, DICT, 0, 0);
+    return md_pickle_fail(machine, "a call of %s with %u arguments",
+                          md_pickle_global_names[function->where], arguments->length);
 }
 
 /* BUILD sets the attributes of an object; a state dict has "_metadata", which nobody needs. */
@@ -388,9 +264,9 @@ static int run_stop(struct machine *machine, uint32_t unused) {
     (void)unused;
     machine->stopped = 1;
     if (machine->position != machine->length)
-        return fail(machine, "there is more behind the end");
-    if (machine->height != 1 || on_stack(machine, 0)->kind != DICT)
-        return fail(machine, "the file does not hold a state dict");
+        return md_pickle_fail(machine, "there is more behind the end");
+    if (machine->height != 1 || md_pickle_on_stack(machine, 0)->kind != DICT)
+        return md_pickle_fail(machine, "the file does not hold a state dict");
     return MD_OK;
 }
 
@@ -423,44 +299,17 @@ static int step(struct machine *machine) {
     machine->instruction = machine->position;
     machine->height_before = machine->height;
     if (machine->position == machine->length)
-        return fail(machine, "the pickle ends too early");
+        return md_pickle_fail(machine, "the pickle ends too early");
     unsigned char code = machine->bytes[machine->position++];
     const struct instruction *instruction = find_instruction(code);
     if (instruction == NULL)
-        return fail(machine, "instruction 0x%02x has no place in a state dict", code);
+        return md_pickle_fail(machine, "instruction 0x%02x has no place in a state dict", code);
     if (instruction->operand_bytes > machine->length - machine->position)
-        return fail(machine, "the pickle ends too early");
+        return md_pickle_fail(machine, "the pickle ends too early");
     uint32_t operand = instruction->constant;
     for (unsigned i = 0; i < instruction->operand_bytes; i++)
         operand |= (uint32_t)machine->bytes[machine->position++] << (8 * i);
     return instruction->run(machine, operand);
-}
-
-/* Collects the tensors of the dict that is left on the stack, under their names. */
-static int collect(struct machine *machine, struct md_state_dict *dict) {
-    for (size_t i = 0; i < machine->entry_count; i++) {
-        const struct entry *entry = &machine->entries[i];
-        const struct value *value = &machine->values[entry->value];
-        if (entry->dict != machine->stack[0])
-            continue;
-        if (dict->count == MD_PICKLE_MOST_TENSORS)
-            return fail(machine, "more than %d tensors", MD_PICKLE_MOST_TENSORS);
-        struct md_pickled_tensor *tensor = &dict->tensors[dict->count];
-        if (value->kind == TENSOR)
-            *tensor = machine->tensors[value->where];
-        int status =
-            copy_name(machine, &machine->values[entry->key], sizeof tensor->name, tensor->name);
-        if (status != MD_OK)
-            return status;
-        if (value->kind != TENSOR)
-            return fail(machine, "'%s' is a %s, expected a tensor", tensor->name,
-                        kind_names[value->kind]);
-        for (size_t t = 0; t < dict->count; t++)
-            if (strcmp(dict->tensors[t].name, tensor->name) == 0)
-                return fail(machine, "tensor '%s' is there twice", tensor->name);
-        dict->count++;
-    }
-    return MD_OK;
 }
 
 static void free_machine(struct machine *machine) {
@@ -498,7 +347,7 @@ int md_pickle_read(const unsigned char *bytes, size_t length, struct md_state_di
     while (status == MD_OK && !machine.stopped)
         status = step(&machine);
     if (status == MD_OK)
-        status = collect(&machine, dict);
+        status = md_pickle_collect(&machine, dict);
     if (status != MD_OK)
         md_state_dict_free(dict);
     free_machine(&machine);

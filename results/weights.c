@@ -271,8 +271,6 @@ static int check_digest(const char *path, const struct md_network *network, cons
 static int read_opened(const char *path, hid_t file, const struct md_network *network,
                        float *values, struct md_weights_info *info, struct md_error *error) {
     struct md_parameter parameter;
-    if (!md_h5_has(file, GROUP))
-        return md_fail(error, MD_FAILED, "%s: there is no group " GROUP, path);
     int status = read_info(file, info, error);
     if (status == MD_OK)
         status = check_network(path, network, info, error);

@@ -174,6 +174,7 @@ Test(micro, broken_csv_names_file_and_line) {
         {"G\nG\nnone.png,d.npy,s.npy,f.npy", "line 3 of ", "none.png: No such file"},
         {"p.png,d.npy,s.npy,none.npy", "line 1 of ", "none.npy: No such file"},
         {"big.png,d.npy,s.npy,f.npy", "line 1 of ", "big.png: expected 6x6 pixels, found 9x8"},
+        {"tall.png,d.npy,s.npy,f.npy", "line 1 of ", "expected 6x6 pixels, found 6x8"},
         {"p.png,p.png,s.npy,f.npy", "line 1 of ", "p.png: not a .npy file"},
         {"d.npy,d.npy,s.npy,f.npy", "line 1 of ", "d.npy: expected a PNG or JPEG"},
         {"p.png,row.npy,s.npy,f.npy", "line 1 of ", "row.npy: expected 2 dimensions of 1 to 4096"},
@@ -189,6 +190,7 @@ Test(micro, broken_csv_names_file_and_line) {
     static const float zeros[4097];
     write_good_files();
     write_picture("big.png", 2, 8, 9);
+    write_picture("tall.png", 2, 8, SIDE);
     write_array("row.npy", zeros, 1, (const size_t[]){ZONES});
     write_array("two.npy", zeros, 3, (const size_t[]){2, 2, 1});
     write_array("wide.npy", zeros, 2, (const size_t[]){1, 4097});
@@ -309,6 +311,7 @@ Test(sample, cuts) {
         {"train[3:2]", MD_USAGE, 0, 0},
         {"train[6:]", MD_USAGE, 0, 0},
         {"train[-1:]", MD_USAGE, 0, 0},
+        {"train[:-1]", MD_USAGE, 0, 0},
         {"train[1]", MD_USAGE, 0, 0},
         {"train[a:b]", MD_USAGE, 0, 0},
         {"train[ 1:2]", MD_USAGE, 0, 0},

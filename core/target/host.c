@@ -34,9 +34,9 @@ static const struct level {
     {"ref", &md_ops_ref_fp64, NULL, runs_everywhere, MD_FP64},
 #if defined(__x86_64__)
     {"avx2", &md_ops_avx2_fp32, md_lanes_avx2_fp32, runs_avx2, MD_FP32},
-    {"avx2", &md_ops_avx2_fp64, NULL, runs_avx2, MD_FP64},
+    {"avx2", &md_ops_avx2_fp64, md_lanes_avx2_fp64, runs_avx2, MD_FP64},
     {"avx512", &md_ops_avx512_fp32, md_lanes_avx512_fp32, runs_avx512, MD_FP32},
-    {"avx512", &md_ops_avx512_fp64, NULL, runs_avx512, MD_FP64},
+    {"avx512", &md_ops_avx512_fp64, md_lanes_avx512_fp64, runs_avx512, MD_FP64},
 #endif
     {"blas", NULL, md_blas_fp32, runs_everywhere, MD_FP32},
 };

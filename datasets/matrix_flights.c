@@ -7,7 +7,7 @@
  * order
  *     @FILE               the same, one a line; '#' begins a comment, blank lines are skipped
  */
-#include "flights.h"
+#include "matrix_flights.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
-/* Which Matrix ToF flights a split means: see flights.c. */
-#ifndef MD_DATASETS_FLIGHTS_H
-#define MD_DATASETS_FLIGHTS_H
+/* Which Matrix ToF flights a split means: see matrix_flights.c. */
+#ifndef MD_DATASETS_MATRIX_FLIGHTS_H
+#define MD_DATASETS_MATRIX_FLIGHTS_H
 
 #include <stddef.h>
 

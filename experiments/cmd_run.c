@@ -1,0 +1,353 @@
+/* mudepth run: one run from a config, its cell, and what to look at. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../plots/plots.h"
+#include "../results/cell.h"
+#include "../results/weights.h"
+#include "command.h"
+#include "train.h"
+
+#define DEFAULT_FOLDER "results/runs"
+enum { CHECKPOINT_SECONDS = 60, SHEET_ROWS = 6 };
+
+struct options {
+    const char *output; /* the cell; NULL: named after the config, in DEFAULT_FOLDER */
+    int resume, figures, json;
+};
+
+/* Everything about one call. */
+struct session {
+    struct options options;
+    const char *config_path;
+    struct md_config config;
+    float *initial; /* weights the run starts from */
+    struct md_run run;
+    char identity[33], command[1024];
+    char cell[1100], checkpoint[1160];
+    time_t kept; /* when the last checkpoint was written */
+};
+
+static int parse(int argc, char **argv, struct session *session, struct md_error *error) {
+    static const struct option options[] = {{"output", required_argument, NULL, 'o'},
+                                            {"resume", no_argument, NULL, 'r'},
+                                            {"figures", no_argument, NULL, 'f'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {0}};
+    struct options *o = &session->options;
+    for (int c; (c = md_next_option(argc, argv, ":o:", options, error)) != -1;) {
+        if (c == '?')
+            return MD_USAGE;
+        o->output = c == 'o' ? optarg : o->output;
+        o->resume |= c == 'r';
+        o->figures |= c == 'f';
+        o->json |= c == 'j';
+    }
+    if (optind >= argc)
+        return md_fail(error, MD_USAGE, "expected a config file; see mudepth run --help");
+    session->config_path = argv[optind];
+    size_t length = 0;
+    for (int i = 0; i < argc && length < sizeof session->command; i++)
+        length += (size_t)snprintf(session->command + length, sizeof session->command - length,
+                                   "%s%s", i > 0 ? " " : "mudepth ", argv[i]);
+    return md_config_read(argv[optind], argc - optind - 1, argv + optind + 1, &session->config,
+                          error);
+}
+
+static int load_weights(struct session *session, char digest[33], struct md_error *error) {
+    const struct md_network *network = md_networks[session->config.network];
+    size_t total = md_parameter_total(network);
+    session->initial = malloc(total * sizeof *session->initial);
+    if (session->initial == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    int status = MD_OK;
+    if (strcmp(session->config.weights, "scratch") == 0)
+        md_initial_weights(network, session->config.seed, session->initial);
+    else
+        status = md_weights_read(session->config.weights, network, session->initial, NULL, error);
+    md_weights_digest(session->initial, total, digest);
+    return status;
+}
+
+/* The cell's path: as given, or the config's name and the run's identity in the default folder. */
+static int name_output(struct session *session, struct md_error *error) {
+    const char *given = session->options.output;
+    const char *slash = strrchr(session->config_path, '/');
+    const char *stem = slash != NULL ? slash + 1 : session->config_path;
+    const char *dot = strrchr(stem, '.');
+    int length = dot != NULL ? (int)(dot - stem) : (int)strlen(stem);
+    int written = given != NULL
+                      ? snprintf(session->cell, sizeof session->cell, "%s", given)
+                      : snprintf(session->cell, sizeof session->cell,
+                                 DEFAULT_FOLDER "/%.*s-%.8s.h5", length, stem, session->identity);
+    if (written >= (int)sizeof session->cell)
+        return md_fail(error, MD_USAGE, "%.200s...: the path is too long", session->cell);
+    snprintf(session->checkpoint, sizeof session->checkpoint, "%s.checkpoint", session->cell);
+    char found[33];
+    if (access(session->cell, F_OK) == 0 &&
+        (md_cell_read_identity(session->cell, found, error) != MD_OK ||
+         strcmp(found, session->identity) != 0))
+        return md_fail(error, MD_USAGE,
+                       "%.400s: is there already and is not this run's cell; move it away or give "
+                       "another --output",
+                       session->cell);
+    int has_checkpoint = access(session->checkpoint, F_OK) == 0;
+    if (session->options.resume && !has_checkpoint)
+        return md_fail(error, MD_USAGE, "%.400s: nothing to resume: %s", session->checkpoint,
+                       strerror(errno));
+    if (!session->options.resume && has_checkpoint)
+        return md_fail(error, MD_USAGE,
+                       "%.400s: a checkpoint of an earlier run is there: continue it with "
+                       "--resume, or remove it",
+                       session->checkpoint);
+    char folder[sizeof session->cell];
+    snprintf(folder, sizeof folder, "%s", session->cell);
+    char *end = strrchr(folder, '/');
+    if (end == NULL || end == folder)
+        return MD_OK;
+    *end = '\0';
+    return md_make_folder(folder, error);
+}
+
+static int keep(void *context, struct md_run *run, struct md_error *error) {
+    struct session *session = context;
+    if (!md_stop_requested && time(NULL) - session->kept < CHECKPOINT_SECONDS)
+        return MD_OK;
+    session->kept = time(NULL);
+    return md_checkpoint_write(session->checkpoint, run, session->identity, error);
+}
+
+static void describe(const struct session *session) {
+    const struct md_run *run = &session->run;
+    const struct md_plan *plan = &run->engine.plan;
+    fprintf(stderr, "%s, %s, policy %s, %s: %zu train, %zu val, %zu test samples\n",
+            run->network->name, md_format_names[run->config.format], run->config.policy,
+            run->engine.setup.ops->level, run->train.count, run->val.count, run->test.count);
+    fprintf(stderr, "arena: %zu bytes", plan->arena_bytes);
+    for (int r = 0; r < MD_REGION_COUNT; r++)
+        if (plan->regions[r].bytes * (size_t)plan->regions[r].copies > 0)
+            fprintf(stderr, "%s %s %zu", r == 0 ? " =" : " +", md_region_names[r],
+                    plan->regions[r].bytes * (size_t)plan->regions[r].copies);
+    fprintf(stderr, "\n");
+}
+
+static int train(struct session *session, struct md_error *error) {
+    struct md_run *run = &session->run;
+    struct md_progress_line line;
+    struct md_watch watch = md_progress_watch(&line);
+    int interrupted = 0, status = md_run_measure_before(run, &watch, error);
+    if (status == MD_OK && session->options.resume)
+        status = md_checkpoint_read(session->checkpoint, run, session->identity, error);
+    session->kept = time(NULL);
+    if (status == MD_OK && md_stop_requested)
+        status = md_fail(error, MD_FAILED, "interrupted before the first step");
+    else if (status == MD_OK)
+        status = md_run_train(run, &watch, keep, session, &interrupted, error);
+    if (status == MD_OK && interrupted) {
+        session->kept = 0; /* an end between two epochs has not been kept yet */
+        status = keep(session, run, error);
+        if (status == MD_OK)
+            status = md_fail(error, MD_FAILED,
+                             "interrupted after epoch %d, step %d; --resume continues from %.300s",
+                             run->position.epoch, run->position.step, session->checkpoint);
+    }
+    if (status == MD_OK)
+        status = md_run_measure_after(run, NULL, error);
+    md_progress_clear(&line);
+    return status;
+}
+
+/* ---- what to look at ------------------------------------------------------------------------- */
+
+static size_t valid_zones(const struct md_sample *sample) {
+    size_t valid = 0;
+    for (int z = 0; z < sample->depth_height * sample->depth_width; z++)
+        valid += sample->depth_m[z] > 0.0f;
+    return valid;
+}
+
+/* From each of SHEET_ROWS equal parts of the test split the sample with the most valid zones. */
+static size_t choose_samples(const struct md_dataset *test, size_t chosen[SHEET_ROWS]) {
+    size_t rows = test->count < SHEET_ROWS ? test->count : SHEET_ROWS;
+    for (size_t r = 0; r < rows; r++) {
+        chosen[r] = r * test->count / rows;
+        for (size_t s = chosen[r]; s < (r + 1) * test->count / rows; s++)
+            if (valid_zones(&test->samples[s]) > valid_zones(&test->samples[chosen[r]]))
+                chosen[r] = s;
+    }
+    return rows;
+}
+
+static int draw_sheet(struct session *session, const char *path, struct md_error *error) {
+    struct md_run *run = &session->run;
+    struct md_sheet_row rows[SHEET_ROWS];
+    size_t chosen[SHEET_ROWS], count = choose_samples(&run->test, chosen);
+    int height, width, status = MD_OK;
+    md_layer_size(run->network, run->network->layer_count - 1, &height, &width);
+    size_t pixels = (size_t)height * (size_t)width;
+    float *depth = malloc(2 * count * pixels * sizeof *depth);
+    if (depth == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    const float *weights[2] = {session->initial, run->best_weights};
+    for (size_t w = 0; w < 2; w++) {
+        md_engine_set_weights(&run->engine, weights[w]);
+        for (size_t r = 0; r < count && status == MD_OK; r++)
+            status = md_predict(&run->engine, (enum md_protocol)run->config.protocol, &run->test,
+                                chosen[r], 1, depth + (w * count + r) * pixels, error);
+    }
+    for (size_t r = 0; r < count; r++) {
+        const struct md_sample *s = &run->test.samples[chosen[r]];
+        rows[r] = (struct md_sheet_row){s->name,
+                                        s->picture,
+                                        s->depth_m,
+                                        s->depth_height,
+                                        s->depth_width,
+                                        depth + r * pixels,
+                                        depth + (count + r) * pixels};
+    }
+    if (status == MD_OK)
+        status = md_plot_contact_sheet(path, "Test samples before and after fine-tuning", rows,
+                                       count, height, width, run->config.data.max_depth_m, error);
+    free(depth);
+    return status;
+}
+
+static int draw_curve(const struct session *session, const char *path, struct md_error *error) {
+    const struct md_run *run = &session->run;
+    size_t epochs = (size_t)run->position.epoch;
+    double *columns = malloc((3 * epochs + 1) * sizeof *columns);
+    if (columns == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    for (size_t e = 0; e < epochs; e++) {
+        columns[e] = run->history[e].train_loss;
+        columns[epochs + e] = run->history[e].validation_loss;
+        columns[2 * epochs + e] = run->history[e].validation_rmse_m;
+    }
+    char title[100];
+    snprintf(title, sizeof title, "%s, policy %s, %s %g", md_loss_names[run->config.loss],
+             run->config.policy, md_optimizer_names[run->config.optimizer],
+             run->config.learning_rate);
+    int status =
+        md_plot_loss_curve(path, title, epochs, columns, columns + epochs, columns + 2 * epochs,
+                           run->before.value[MD_RMSE], run->dummy.value[MD_RMSE], error);
+    free(columns);
+    return status;
+}
+
+/* CELL.h5 -> CELL.sheet.png, CELL.loss.png */
+static int draw_figures(struct session *session, json_t *json, struct md_error *error) {
+    char sheet[1200], curve[1200];
+    int stem = (int)strlen(session->cell);
+    if (stem > 3 && strcmp(session->cell + stem - 3, ".h5") == 0)
+        stem -= 3;
+    snprintf(sheet, sizeof sheet, "%.*s.sheet.png", stem, session->cell);
+    snprintf(curve, sizeof curve, "%.*s.loss.png", stem, session->cell);
+    int status = draw_sheet(session, sheet, error);
+    if (status == MD_OK)
+        status = draw_curve(session, curve, error);
+    if (status != MD_OK)
+        return md_fail_in(error, status, "the cell is written, but not its figures");
+    if (json != NULL) {
+        json_object_set_new(json, "contact_sheet", json_string(sheet));
+        json_object_set_new(json, "loss_curve", json_string(curve));
+    } else {
+        printf("contact sheet:  %s\nloss curve:     %s\n", sheet, curve);
+    }
+    return MD_OK;
+}
+
+static json_t *to_json(const struct session *session) {
+    const struct md_run *run = &session->run;
+    json_t *epochs = json_array(), *test = json_object();
+    for (int e = 0; e < run->position.epoch; e++) {
+        const struct md_epoch *h = &run->history[e];
+        json_array_append_new(epochs,
+                              json_pack("{s:f, s:o, s:o, s:o}", "learning_rate", h->learning_rate,
+                                        "train_loss", md_json_number(h->train_loss),
+                                        "validation_loss", md_json_number(h->validation_loss),
+                                        "validation_rmse_m", md_json_number(h->validation_rmse_m)));
+    }
+    json_object_set_new(test, "before", md_report_json(&run->before));
+    json_object_set_new(test, "after", md_report_json(&run->after));
+    json_object_set_new(test, "dummy", md_report_json(&run->dummy));
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:o, s:o}", "cell", session->cell, "identity",
+                     session->identity, "run_digest", run->position.digest, "cpu_level",
+                     run->engine.setup.ops->level, "arena_bytes",
+                     (json_int_t)run->engine.plan.arena_bytes, "seconds", run->position.seconds,
+                     "epochs", epochs, "test", test);
+}
+
+static int report(struct session *session, struct md_error *error) {
+    const struct md_run *run = &session->run;
+    json_t *json = session->options.json ? to_json(session) : NULL;
+    const struct md_report_row rows[] = {{"before fine-tuning", &run->before},
+                                         {"after fine-tuning", &run->after},
+                                         {"dummy predictor", &run->dummy}};
+    if (json == NULL) {
+        md_report_table(rows, 3, 0);
+        printf("\nrun digest:     %s\ncell:           %s\n", run->position.digest, session->cell);
+    }
+    int status = session->options.figures ? draw_figures(session, json, error) : MD_OK;
+    if (json != NULL && status == MD_OK)
+        return md_print_json(json, error);
+    json_decref(json);
+    return status;
+}
+
+static int work(struct session *session, struct md_error *error) {
+    char digest[33];
+    int status = load_weights(session, digest, error);
+    if (status == MD_OK)
+        status = md_run_open(&session->config, session->initial, &session->run, error);
+    if (status != MD_OK)
+        return status;
+    md_cell_identity(&session->run, digest, session->identity);
+    status = name_output(session, error);
+    if (status == MD_OK) {
+        describe(session);
+        status = train(session, error);
+    }
+    if (status == MD_OK)
+        status =
+            md_cell_write(session->cell, &session->run, session->identity, session->command, error);
+    if (status == MD_OK) {
+        unlink(session->checkpoint);
+        status = report(session, error);
+    }
+    md_run_close(&session->run);
+    return status;
+}
+
+static int run(int argc, char **argv, struct md_error *error) {
+    struct session *session = calloc(1, sizeof *session);
+    if (session == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    int status = parse(argc, argv, session, error);
+    if (status == MD_OK)
+        status = work(session, error);
+    free(session->initial);
+    free(session);
+    return status;
+}
+
+static void help_more(void) {
+    md_config_print_keys(0);
+}
+
+const struct md_command md_command_run = {
+    "run", "fine-tune (or train) a network as a config says, and measure it before and after",
+    "CONFIG.yaml [KEY=VALUE ...] [options]\n\n"
+    "  -o, --output FILE  the result cell (default " DEFAULT_FOLDER "/CONFIG-IDENTITY.h5)\n"
+    "      --resume       continue from the checkpoint an interrupted run left\n"
+    "      --figures      also draw a contact sheet and a loss curve beside the cell\n"
+    "      --json         print the result as JSON\n\n"
+    "examples:\n"
+    "  mudepth run configs/demo.yaml --figures\n"
+    "  mudepth run configs/matrix.yaml policy=full loss=depth_l1 epochs=10 threads=2\n"
+    "  mudepth run configs/matrix.yaml data.root=FLIGHTS weights=tartanair.h5 augment=[flip]\n\n"
+    "Interrupted (Ctrl-C), it finishes the step and leaves CELL.checkpoint for --resume.\n\n"
+    "keys of a config:\n",
+    help_more, run};

@@ -1,0 +1,134 @@
+#include "command.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+int md_next_option(int argc, char **argv, const char *letters, const struct option *options,
+                   struct md_error *error) {
+    opterr = 0;
+    int at = optind, option = getopt_long(argc, argv, letters, options, NULL);
+    const char *word = at > 0 && at < argc ? argv[at] : "";
+    if (option == ':')
+        md_fail(error, MD_USAGE, "%s: option %.100s needs a value", argv[0], argv[optind - 1]);
+    else if (option == '?')
+        md_fail(error, MD_USAGE, "%s: unknown option %.100s; see mudepth %s --help", argv[0], word,
+                argv[0]);
+    return option == ':' ? '?' : option;
+}
+
+int md_option_number(const char *option, const char *text, double low, double high, double *value,
+                     struct md_error *error) {
+    char *end;
+    *value = strtod(text, &end);
+    if (end == text || *end != '\0' || !(*value >= low && *value <= high))
+        return md_fail(error, MD_USAGE, "%s: expected a number from %g to %g, found \"%.100s\"",
+                       option, low, high, text);
+    return MD_OK;
+}
+
+/* ---- progress -------------------------------------------------------------------------------- */
+
+static double seconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static int tell(void *context, const char *what, double done, double all) {
+    struct md_progress_line *line = context;
+    double now = seconds_now();
+    if (what != line->what) {
+        md_progress_clear(line);
+        *line = (struct md_progress_line){what, now, now, done, isatty(STDERR_FILENO), 0};
+    }
+    if (line->on_terminal && now - line->began > 2.0 && now - line->shown > 0.2) {
+        double left = (now - line->began) / (done - line->first + 1e-9) * (all - done);
+        line->shown = now;
+        fprintf(stderr, "\r%*s\r", line->width, "");
+        line->width = fprintf(stderr, "%s: %.4g of %.0f (%.0f %%), %.0f s to go", what, done, all,
+                              100.0 * done / all, left);
+        fflush(stderr);
+    }
+    return md_stop_requested != 0;
+}
+
+struct md_watch md_progress_watch(struct md_progress_line *line) {
+    *line = (struct md_progress_line){0};
+    return (struct md_watch){tell, line};
+}
+
+void md_progress_clear(struct md_progress_line *line) {
+    if (line->width > 0)
+        fprintf(stderr, "\r%*s\r", line->width, "");
+    line->width = 0;
+}
+
+/* ---- reports --------------------------------------------------------------------------------- */
+
+static const struct column {
+    enum md_metric metric;
+    const char *title;
+} columns[] = {{MD_RMSE, "RMSE (m)"},     {MD_ABS_REL, "abs_rel"}, {MD_DELTA1, "delta1"},
+               {MD_DELTA2, "delta2"},     {MD_DELTA3, "delta3"},   {MD_SQ_REL, "sq_rel"},
+               {MD_RMSE_LOG, "rmse_log"}, {MD_SILOG, "silog"},     {MD_SI_RMSE, "si_rmse"},
+               {MD_LOG10, "log10"}};
+enum { SHORT_TABLE = 5, FULL_TABLE = sizeof columns / sizeof columns[0] };
+
+void md_report_table(const struct md_report_row *rows, size_t count, int all) {
+    int shown = all ? FULL_TABLE : SHORT_TABLE, width = 0;
+    for (size_t r = 0; r < count; r++)
+        width = (int)strlen(rows[r].name) > width ? (int)strlen(rows[r].name) : width;
+    printf("%*s", width, "");
+    for (int c = 0; c < shown; c++)
+        printf("  %8s", columns[c].title);
+    printf("  %8s\n", "images");
+    for (size_t r = 0; r < count; r++) {
+        printf("%-*s", width, rows[r].name);
+        for (int c = 0; c < shown; c++)
+            printf("  %8.3f", rows[r].metrics->value[columns[c].metric]);
+        printf("  %8zu\n", rows[r].metrics->images);
+    }
+}
+
+json_t *md_json_number(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *md_report_json(const struct md_metrics *metrics) {
+    json_t *object = json_object();
+    for (int m = 0; m < MD_METRIC_COUNT; m++)
+        json_object_set_new(object, md_metric_names[m], md_json_number(metrics->value[m]));
+    json_object_set_new(object, "images", json_integer((json_int_t)metrics->images));
+    json_object_set_new(object, "without_truth", json_integer((json_int_t)metrics->without_truth));
+    return object;
+}
+
+int md_print_json(json_t *object, struct md_error *error) {
+    int failed =
+        object == NULL || json_dumpf(object, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF;
+    json_decref(object);
+    return failed ? md_fail(error, MD_FAILED, "cannot write JSON: %s", strerror(errno)) : MD_OK;
+}
+
+int md_make_folder(const char *path, struct md_error *error) {
+    char part[1200];
+    if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
+        return md_fail(error, MD_USAGE, "%.200s...: the path is too long", path);
+    for (char *slash = part + 1;; slash++) {
+        char kept = *slash;
+        if (kept != '/' && kept != '\0')
+            continue;
+        *slash = '\0';
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            return md_fail(error, MD_FAILED, "%.400s: cannot make the folder: %s", part,
+                           strerror(errno));
+        *slash = kept;
+        if (kept == '\0')
+            return MD_OK;
+    }
+}

@@ -1,0 +1,64 @@
+/* The subcommands, and what they share. A command file is where the rooms meet: it may open every
+ * door, the rooms themselves only those to their left. */
+#ifndef MD_EXPERIMENTS_COMMAND_H
+#define MD_EXPERIMENTS_COMMAND_H
+
+#include <getopt.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "../datasets/error.h"
+#include "evaluate.h"
+
+struct md_command {
+    const char *name, *summary;
+    const char *help;        /* after "usage: mudepth NAME " */
+    void (*help_more)(void); /* prints further help; may be NULL */
+    int (*run)(int argc, char **argv, struct md_error *error); /* argv[0] is the command's name */
+};
+
+extern const struct md_command md_command_run, md_command_eval, md_command_golden,
+    md_command_predict, md_command_weights, md_command_data;
+
+/* Set by SIGINT and SIGTERM (main.c): finish the step, keep what there is, and end. */
+extern volatile sig_atomic_t md_stop_requested;
+
+/* getopt_long with our errors: the option's character, -1 at the end, or '?' with `error` filled.
+ * letters: short options, with ':' at the beginning. "--help" is answered by main. */
+int md_next_option(int argc, char **argv, const char *letters, const struct option *options,
+                   struct md_error *error);
+
+/* A number given to an option: the whole text, within low .. high. */
+int md_option_number(const char *option, const char *text, double low, double high, double *value,
+                     struct md_error *error);
+
+/* A line on a terminal with what is done and when it will be over, from two seconds on; asks for
+ * an early end when md_stop_requested. */
+struct md_progress_line {
+    const char *what;
+    double began, shown; /* seconds */
+    double first;        /* what was done when it began */
+    int on_terminal, width;
+};
+struct md_watch md_progress_watch(struct md_progress_line *line);
+void md_progress_clear(struct md_progress_line *line);
+
+/* Metrics as an aligned table, one row per named entry, and as JSON. */
+struct md_report_row {
+    const char *name;
+    const struct md_metrics *metrics;
+};
+void md_report_table(const struct md_report_row *rows, size_t count, int all);
+
+/* A number as JSON, which has no NaN: null stands for no value. */
+json_t *md_json_number(double value);
+json_t *md_report_json(const struct md_metrics *metrics);
+
+/* Prints a JSON object and a line end to standard output, and frees it. */
+int md_print_json(json_t *object, struct md_error *error);
+
+/* Makes a folder and those above it; fine when it is there. */
+int md_make_folder(const char *path, struct md_error *error);
+
+#endif

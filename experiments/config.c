@@ -1,0 +1,554 @@
+#include "config.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+#include "../datasets/augment.h"
+
+static const char *const select_names[] = {"best", "last", NULL};
+static const char *const schedule_names[] = {"constant", "cosine", NULL};
+static const char *const format_names[] = {"fp32", "fp64", NULL};
+static const char *const optimizer_names[] = {"sgd", "adam", NULL};
+static const char *const loss_names[] = {"berhu", "l1", "mse", "rel_l1", "depth_l1", NULL};
+static const char *const network_names[] = {"upydnet", "upydnet_large", NULL};
+
+/* ---- the table of keys ----------------------------------------------------------------------- */
+
+enum type { TEXT, CHOICE, BITS, REAL, COUNT, SEED, POLICY };
+
+struct key {
+    const char *name;
+    enum type type;
+    size_t offset, size;      /* in the struct; size of a text */
+    double low, high;         /* numbers: the range, both ends allowed */
+    const char *const *names; /* choices and bits */
+    const char *preset;       /* default; NULL: the key must be given */
+    int result;               /* 1: can change what comes out */
+    const char *help;
+};
+
+#define AT(type, field) offsetof(struct type, field), sizeof((struct type *)0)->field
+
+static const struct key run_keys[] = {
+    {"weights", TEXT, AT(md_config, weights), 0, 0, NULL, NULL, 1,
+     "weights file (HDF5, result cell, or published .pth) to start from, or scratch"},
+    {"network", CHOICE, AT(md_config, network), 0, 0, network_names, "upydnet", 1, "network table"},
+    {"format", CHOICE, AT(md_config, format), 0, 0, format_names, "fp32", 1, "number format"},
+    {"backend", TEXT, AT(md_config, backend), 0, 0, NULL, "", 1,
+     "operators: ref, avx2, avx512 (same bits), blas (not bit-exact); empty: the fastest exact"},
+    {"policy", POLICY, AT(md_config, policy), 0, 0, NULL, "d0", 1,
+     "blocks that learn: e, d0, d1, d2 joined by +, or full"},
+    {"loss", CHOICE, AT(md_config, loss), 0, 0, loss_names, "berhu", 1, "loss"},
+    {"depth_cap_m", REAL, AT(md_config, depth_cap_m), 0.1, 1000, NULL, "5", 1,
+     "depth_l1: depth beyond which it is linear in disparity"},
+    {"optimizer", CHOICE, AT(md_config, optimizer), 0, 0, optimizer_names, "adam", 1, "optimizer"},
+    {"lr", REAL, AT(md_config, learning_rate), 0, 10, NULL, "0.001", 1, "learning rate"},
+    {"schedule", CHOICE, AT(md_config, schedule), 0, 0, schedule_names, "constant", 1,
+     "learning rate over the epochs"},
+    {"momentum", REAL, AT(md_config, momentum), 0, 0.9999, NULL, "0", 1, "SGD momentum"},
+    {"weight_decay", REAL, AT(md_config, weight_decay), 0, 1, NULL, "0", 1, "L2 weight decay"},
+    {"beta1", REAL, AT(md_config, beta1), 0, 0.99999, NULL, "0.9", 1, "Adam"},
+    {"beta2", REAL, AT(md_config, beta2), 0, 0.99999, NULL, "0.999", 1, "Adam"},
+    {"epsilon", REAL, AT(md_config, epsilon), 1e-12, 1, NULL, "1e-7", 1, "Adam"},
+    {"batch", COUNT, AT(md_config, batch), 1, 256, NULL, "16", 1, "samples per step"},
+    {"epochs", COUNT, AT(md_config, epochs), 0, 100000, NULL, "1", 1,
+     "passes over the train split"},
+    {"seed", SEED, AT(md_config, seed), 0, 0, NULL, "0", 1,
+     "of the sample order, the augmentation and weights from scratch"},
+    {"augment", BITS, AT(md_config, augment), 0, 0, md_augment_names,
+     "[flip, gamma, gain, brightness]", 1, "list of augmentations, each with probability 1/2"},
+    {"label", CHOICE, AT(md_config, label), 0, 0, md_label_mode_names, "bilinear", 1,
+     "from 8x8 zones to pixels"},
+    {"select", CHOICE, AT(md_config, select), 0, 0, select_names, "best", 1,
+     "weights to keep: of the epoch with the best validation loss, or the last"},
+    {"protocol", CHOICE, AT(md_config, protocol), 0, 0, md_protocol_names, "textbook", 1,
+     "evaluation protocol"},
+    {"cap_m", REAL, AT(md_config, cap_m), 0.1, 1000, NULL, "80", 1,
+     "evaluation: truth beyond it does not count"},
+    {"threads", COUNT, AT(md_config, threads), 1, 64, NULL, "1", 0,
+     "cores to use; the results do not depend on it"},
+};
+
+static const char *const set_names[] = {"micro", "matrix", "synthetic", NULL};
+static const char *const world_names[] = {"source", "field", NULL};
+
+static const struct key data_keys[] = {
+    {"set", TEXT, AT(md_data_spec, set), 0, 0, set_names, NULL, 1, "which reader"},
+    {"root", TEXT, AT(md_data_spec, root), 0, 0, NULL, "", 1, "folder of the data set"},
+    {"world", TEXT, AT(md_data_spec, world), 0, 0, world_names, "field", 1,
+     "synthetic: which world"},
+    {"seed", SEED, AT(md_data_spec, seed), 0, 0, NULL, "1", 1, "synthetic: which place"},
+    {"count", COUNT, AT(md_data_spec, count), 1, 1000000, NULL, "400", 1,
+     "synthetic: samples of the split"},
+    {"min_depth_m", REAL, AT(md_data_spec, min_depth_m), 0, 100, NULL, "0.02", 1,
+     "a nearer reading is no value"},
+    {"max_depth_m", REAL, AT(md_data_spec, max_depth_m), 0.1, 1000, NULL, "4", 1,
+     "a reading at or beyond it is no value"},
+    {"crop", COUNT, AT(md_data_spec, crop), 1, 16384, NULL, "162", 1,
+     "matrix: side of the centred square that the sensor sees, pixels"},
+};
+static const struct key split_key[] = {{"split", TEXT, AT(md_data_spec, split), 0, 0, NULL, NULL, 1,
+                                        "which samples; a trailing [a:b] cuts out a part"}};
+static const struct key splits_keys[] = {
+    {"train", TEXT, AT(md_config, train), 0, 0, NULL, "train", 1, "split to learn from"},
+    {"val", TEXT, AT(md_config, val), 0, 0, NULL, "val", 1,
+     "split that chooses the epoch; empty: none"},
+    {"test", TEXT, AT(md_config, test), 0, 0, NULL, "test", 1, "split to report on"},
+};
+
+/* A table of keys, and the struct they are fields of. */
+struct section {
+    const char *prefix;
+    const struct key *keys;
+    size_t count;
+    void *fields;
+    unsigned given; /* bit per key */
+};
+#define SECTION(prefix, keys, fields)                                                              \
+    { prefix, keys, sizeof keys / sizeof keys[0], fields, 0 }
+
+enum { RUN, DATA, SPLITS, RUN_SECTIONS };
+
+static void run_sections(struct md_config *config, struct section sections[RUN_SECTIONS]) {
+    const struct section all[RUN_SECTIONS] = {SECTION("", run_keys, config),
+                                              SECTION("data.", data_keys, &config->data),
+                                              SECTION("data.", splits_keys, config)};
+    memcpy(sections, all, sizeof all);
+}
+
+/* ---- one value ------------------------------------------------------------------------------- */
+
+/* Where a value stands, for messages. */
+struct place {
+    const char *origin; /* a file's name or "command line" */
+    size_t line;        /* from 1; 0: none */
+    const char *prefix, *key;
+};
+
+static int complain(const struct place *at, struct md_error *error, const char *format, ...) {
+    char what[600], line[32] = "";
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    if (at->line > 0)
+        snprintf(line, sizeof line, ":%zu", at->line);
+    return md_fail(error, MD_USAGE, "%.200s%s: %s%.100s: %s", at->origin, line, at->prefix, at->key,
+                   what);
+}
+
+static int find_name(const char *const *names, const char *text) {
+    for (int i = 0; names[i] != NULL; i++)
+        if (strcmp(names[i], text) == 0)
+            return i;
+    return -1;
+}
+
+static void join_names(const char *const *names, char *text, size_t size) {
+    text[0] = '\0';
+    for (int i = 0; names[i] != NULL; i++)
+        snprintf(text + strlen(text), size - strlen(text), "%s%s", i > 0 ? ", " : "", names[i]);
+}
+
+static int unknown_name(const struct place *at, const char *const *names, const char *text,
+                        struct md_error *error) {
+    char list[200];
+    join_names(names, list, sizeof list);
+    return complain(at, error, "expected one of %s, found \"%.100s\"", list, text);
+}
+
+/* A decimal number and nothing else: "8x", "0x10", "nan" and "" are none. */
+static int parse_real(const char *text, double *value) {
+    char *end;
+    if (text[0] == '\0' || text[strspn(text, "+-.0123456789eE")] != '\0')
+        return -1;
+    errno = 0;
+    *value = strtod(text, &end);
+    return *end == '\0' && isfinite(*value) && errno == 0 ? 0 : -1;
+}
+
+static int parse_whole(const char *text, uint64_t *value) {
+    char *end;
+    if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0')
+        return -1;
+    errno = 0;
+    *value = strtoull(text, &end, 10);
+    return errno == 0 ? 0 : -1;
+}
+
+static int set_number(const struct key *key, const char *text, void *field, const struct place *at,
+                      struct md_error *error) {
+    double real = 0;
+    uint64_t whole = 0;
+    int is_real = key->type == REAL;
+    if (is_real ? parse_real(text, &real) != 0 : parse_whole(text, &whole) != 0)
+        return complain(at, error, "expected a %s, found \"%.100s\"",
+                        is_real ? "number" : "whole number", text);
+    if (!is_real)
+        real = (double)whole;
+    if (key->type != SEED && (real < key->low || real > key->high))
+        return complain(at, error, "expected %g to %g, found %.100s", key->low, key->high, text);
+    if (is_real)
+        memcpy(field, &real, sizeof real);
+    else if (key->size == sizeof(int))
+        memcpy(field, &(int){(int)whole}, sizeof(int));
+    else
+        memcpy(field, &whole, sizeof whole);
+    return MD_OK;
+}
+
+static int set_text(const struct key *key, const char *text, void *field, const struct place *at,
+                    struct md_error *error) {
+    md_policy policy;
+    if (strlen(text) >= key->size)
+        return complain(at, error, "longer than %zu characters", key->size - 1);
+    if (strpbrk(text, "\n\r") != NULL)
+        return complain(at, error, "a line break is not allowed");
+    if (key->names != NULL && find_name(key->names, text) < 0)
+        return unknown_name(at, key->names, text, error);
+    if (key->type == POLICY && (md_policy_parse(text, &policy) != 0 || policy == 0))
+        return complain(at, error, "expected e, d0, d1, d2 joined by +, or full, found \"%.100s\"",
+                        text);
+    strcpy(field, text);
+    return MD_OK;
+}
+
+static int set_scalar(const struct key *key, const char *text, void *fields, const struct place *at,
+                      struct md_error *error) {
+    void *field = (char *)fields + key->offset;
+    switch (key->type) {
+    case TEXT:
+    case POLICY:
+        return set_text(key, text, field, at, error);
+    case CHOICE: {
+        int found = find_name(key->names, text);
+        if (found < 0)
+            return unknown_name(at, key->names, text, error);
+        memcpy(field, &found, sizeof found);
+        return MD_OK;
+    }
+    case BITS:
+        return complain(at, error, "expected a list such as %s, found \"%.100s\"", key->preset,
+                        text);
+    default:
+        return set_number(key, text, field, at, error);
+    }
+}
+
+static int set_bits(const struct key *key, yaml_document_t *document, const yaml_node_t *node,
+                    void *fields, const struct place *at, struct md_error *error) {
+    unsigned bits = 0;
+    for (yaml_node_item_t *item = node->data.sequence.items.start;
+         item < node->data.sequence.items.top; item++) {
+        const yaml_node_t *one = yaml_document_get_node(document, *item);
+        if (one->type != YAML_SCALAR_NODE)
+            return complain(at, error, "expected a list of names");
+        const char *text = (const char *)one->data.scalar.value;
+        int found = find_name(key->names, text);
+        if (found < 0)
+            return unknown_name(at, key->names, text, error);
+        bits |= 1u << found;
+    }
+    memcpy((char *)fields + key->offset, &bits, sizeof bits);
+    return MD_OK;
+}
+
+static int set_node(const struct key *key, yaml_document_t *document, const yaml_node_t *node,
+                    void *fields, const struct place *at, struct md_error *error) {
+    if (node->type == YAML_SEQUENCE_NODE && key->type == BITS)
+        return set_bits(key, document, node, fields, at, error);
+    if (node->type != YAML_SCALAR_NODE)
+        return complain(at, error, "expected a single value, found a %s",
+                        node->type == YAML_SEQUENCE_NODE ? "list" : "mapping");
+    return set_scalar(key, (const char *)node->data.scalar.value, fields, at, error);
+}
+
+/* ---- documents ------------------------------------------------------------------------------- */
+
+static int set_in(struct section *sections, int count, const char *prefix, const char *name,
+                  yaml_document_t *document, const yaml_node_t *node, const char *origin,
+                  size_t line, struct md_error *error) {
+    struct place at = {origin, line, prefix, name};
+    for (int s = 0; s < count; s++)
+        for (size_t k = 0; k < sections[s].count; k++) {
+            const struct key *key = &sections[s].keys[k];
+            if (strcmp(sections[s].prefix, prefix) != 0 || strcmp(key->name, name) != 0)
+                continue;
+            if ((sections[s].given >> k & 1u) != 0)
+                return complain(&at, error, "the key is given twice");
+            sections[s].given |= 1u << k;
+            return set_node(key, document, node, sections[s].fields, &at, error);
+        }
+    return complain(&at, error, "unknown key");
+}
+
+/* Sets every pair of a mapping; a mapping under "data" belongs to the sections of that prefix. */
+static int set_mapping(struct section *sections, int count, const char *prefix,
+                       yaml_document_t *document, const yaml_node_t *mapping, const char *origin,
+                       struct md_error *error) {
+    for (yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
+         pair < mapping->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *key = yaml_document_get_node(document, pair->key);
+        const yaml_node_t *value = yaml_document_get_node(document, pair->value);
+        size_t line = key->start_mark.line + 1;
+        if (key->type != YAML_SCALAR_NODE)
+            return md_fail(error, MD_USAGE, "%.200s:%zu: expected a key", origin, line);
+        const char *name = (const char *)key->data.scalar.value;
+        int status;
+        if (prefix[0] == '\0' && strcmp(name, "data") == 0 && value->type == YAML_MAPPING_NODE)
+            status = set_mapping(sections, count, "data.", document, value, origin, error);
+        else
+            status = set_in(sections, count, prefix, name, document, value, origin, line, error);
+        if (status != MD_OK)
+            return status;
+    }
+    return MD_OK;
+}
+
+static int load(yaml_parser_t *parser, yaml_document_t *document, const char *origin,
+                struct md_error *error) {
+    if (yaml_parser_load(parser, document))
+        return MD_OK;
+    return md_fail(error, MD_USAGE, "%.200s:%zu:%zu: not YAML: %s", origin,
+                   parser->problem_mark.line + 1, parser->problem_mark.column + 1,
+                   parser->problem != NULL ? parser->problem : "no more is known");
+}
+
+/* Loads one document and sets what its mapping says. An empty document sets nothing. */
+static int set_document(yaml_parser_t *parser, const char *origin, struct section *sections,
+                        int count, struct md_error *error) {
+    yaml_document_t document;
+    int status = load(parser, &document, origin, error);
+    if (status != MD_OK)
+        return status;
+    const yaml_node_t *root = yaml_document_get_root_node(&document);
+    if (root != NULL && root->type != YAML_MAPPING_NODE)
+        status = md_fail(error, MD_USAGE, "%.200s: expected \"key: value\" pairs", origin);
+    else if (root != NULL)
+        status = set_mapping(sections, count, sections[0].prefix, &document, root, origin, error);
+    yaml_document_delete(&document);
+    return status;
+}
+
+static int set_text_document(const char *text, const char *origin, struct section *sections,
+                             int count, struct md_error *error) {
+    yaml_parser_t parser;
+    if (!yaml_parser_initialize(&parser))
+        return md_fail(error, MD_FAILED, "out of memory");
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text, strlen(text));
+    int status = set_document(&parser, origin, sections, count, error);
+    yaml_parser_delete(&parser);
+    return status;
+}
+
+static int set_file(const char *path, struct section *sections, int count, struct md_error *error) {
+    yaml_parser_t parser;
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        return md_fail(error, MD_FAILED, "%.400s: %s", path, strerror(errno));
+    if (!yaml_parser_initialize(&parser)) {
+        fclose(file);
+        return md_fail(error, MD_FAILED, "out of memory");
+    }
+    yaml_parser_set_input_file(&parser, file);
+    int status = set_document(&parser, path, sections, count, error);
+    yaml_parser_delete(&parser);
+    fclose(file);
+    return status;
+}
+
+/* "data.root=DIR": the value is YAML too, so that lists work; one that is not is taken as text. */
+static int set_override(const char *text, struct section *sections, int count,
+                        struct md_error *error) {
+    const char *origin = "command line", *equals = strchr(text, '=');
+    char name[64];
+    if (equals == NULL || equals == text || (size_t)(equals - text) >= sizeof name)
+        return md_fail(error, MD_USAGE, "%s: expected key=value, found \"%.200s\"", origin, text);
+    snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
+    const char *prefix = strncmp(name, "data.", 5) == 0 ? "data." : "";
+    yaml_parser_t parser;
+    yaml_document_t document;
+    if (!yaml_parser_initialize(&parser))
+        return md_fail(error, MD_FAILED, "out of memory");
+    yaml_parser_set_input_string(&parser, (const unsigned char *)equals + 1, strlen(equals + 1));
+    yaml_node_t plain = {.type = YAML_SCALAR_NODE};
+    plain.data.scalar.value = (yaml_char_t *)(uintptr_t)(equals + 1);
+    int loaded = yaml_parser_load(&parser, &document);
+    const yaml_node_t *root = loaded ? yaml_document_get_root_node(&document) : NULL;
+    const yaml_node_t *node = root != NULL && root->type == YAML_SEQUENCE_NODE ? root : &plain;
+    int status =
+        set_in(sections, count, prefix, name + strlen(prefix), &document, node, origin, 0, error);
+    if (loaded)
+        yaml_document_delete(&document);
+    yaml_parser_delete(&parser);
+    return status;
+}
+
+static int set_presets(struct section *sections, int count, struct md_error *error) {
+    for (int s = 0; s < count; s++)
+        for (size_t k = 0; k < sections[s].count; k++) {
+            const struct key *key = &sections[s].keys[k];
+            struct place at = {"default", 0, sections[s].prefix, key->name};
+            void *field = (char *)sections[s].fields + key->offset;
+            if (key->type == BITS)
+                memcpy(field, &(unsigned){MD_AUGMENT_ALL}, sizeof(unsigned));
+            else if (key->preset != NULL &&
+                     set_scalar(key, key->preset, sections[s].fields, &at, error) != MD_OK)
+                return MD_FAILED;
+        }
+    return MD_OK;
+}
+
+static int check_given(const struct section *sections, int count, const unsigned *given,
+                       const char *origin, struct md_error *error) {
+    for (int s = 0; s < count; s++)
+        for (size_t k = 0; k < sections[s].count; k++)
+            if (sections[s].keys[k].preset == NULL && (given[s] >> k & 1u) == 0)
+                return md_fail(error, MD_USAGE, "%.200s: %s%s is missing", origin,
+                               sections[s].prefix, sections[s].keys[k].name);
+    return MD_OK;
+}
+
+int md_config_read(const char *path, int override_count, char *const *overrides,
+                   struct md_config *config, struct md_error *error) {
+    struct section sections[RUN_SECTIONS];
+    unsigned given[RUN_SECTIONS];
+    memset(config, 0, sizeof *config);
+    run_sections(config, sections);
+    int status = set_presets(sections, RUN_SECTIONS, error);
+    if (status == MD_OK && path != NULL)
+        status = set_file(path, sections, RUN_SECTIONS, error);
+    for (int s = 0; s < RUN_SECTIONS; s++) { /* an override may repeat a key of the file */
+        given[s] = sections[s].given;
+        sections[s].given = 0;
+    }
+    for (int i = 0; i < override_count && status == MD_OK; i++)
+        status = set_override(overrides[i], sections, RUN_SECTIONS, error);
+    for (int s = 0; s < RUN_SECTIONS; s++)
+        given[s] |= sections[s].given;
+    if (status != MD_OK)
+        return status;
+    return check_given(sections, RUN_SECTIONS, given, path != NULL ? path : "command line", error);
+}
+
+int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_error *error) {
+    struct section sections[] = {SECTION("", data_keys, spec), SECTION("", split_key, spec)};
+    memset(spec, 0, sizeof *spec);
+    int status = set_presets(sections, 2, error);
+    if (status == MD_OK)
+        status = set_text_document(text, "data", sections, 2, error);
+    unsigned given[] = {sections[0].given, sections[1].given};
+    return status != MD_OK ? status : check_given(sections, 2, given, "data", error);
+}
+
+md_policy md_config_policy(const struct md_config *config) {
+    md_policy policy = 0;
+    md_policy_parse(config->policy, &policy);
+    return policy;
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+/* A text in single quotes, as YAML wants it. */
+static void quote(const char *text, char *quoted, size_t size) {
+    size_t n = 0;
+    quoted[n++] = '\'';
+    for (; *text != '\0' && n + 4 < size; text++) {
+        if (*text == '\'')
+            quoted[n++] = '\'';
+        quoted[n++] = *text;
+    }
+    quoted[n++] = '\'';
+    quoted[n] = '\0';
+}
+
+static void format_value(const struct key *key, const void *fields, char *text, size_t size) {
+    const void *field = (const char *)fields + key->offset;
+    int number;
+    unsigned bits;
+    double real;
+    uint64_t whole;
+    switch (key->type) {
+    case TEXT:
+    case POLICY:
+        quote(field, text, size);
+        break;
+    case CHOICE:
+        memcpy(&number, field, sizeof number);
+        snprintf(text, size, "%s", key->names[number]);
+        break;
+    case BITS:
+        memcpy(&bits, field, sizeof bits);
+        snprintf(text, size, "[");
+        for (int i = 0; key->names[i] != NULL; i++)
+            if ((bits >> i & 1u) != 0)
+                snprintf(text + strlen(text), size - strlen(text), "%s%s",
+                         text[1] != '\0' ? ", " : "", key->names[i]);
+        snprintf(text + strlen(text), size - strlen(text), "]");
+        break;
+    case REAL:
+        memcpy(&real, field, sizeof real);
+        snprintf(text, size, "%.17g", real);
+        break;
+    default:
+        whole = 0;
+        memcpy(&whole, field, key->size == sizeof(int) ? sizeof(int) : sizeof whole);
+        snprintf(text, size, "%llu", (unsigned long long)whole);
+        break;
+    }
+}
+
+size_t md_config_format(const struct md_config *config, int all, char *text, size_t size) {
+    struct section sections[RUN_SECTIONS];
+    struct md_config copy = *config;
+    char value[9000];
+    size_t length = 0;
+    run_sections(&copy, sections);
+    for (int s = 0; s < RUN_SECTIONS; s++) {
+        for (size_t k = 0; k < sections[s].count; k++) {
+            const struct key *key = &sections[s].keys[k];
+            if (!all && !key->result)
+                continue;
+            format_value(key, sections[s].fields, value, sizeof value);
+            const char *begin = s == DATA && k == 0 ? "data:\n  " : s != RUN ? "  " : "";
+            length += (size_t)snprintf(length < size ? text + length : NULL,
+                                       length < size ? size - length : 0, "%s%s: %s\n", begin,
+                                       key->name, value);
+        }
+    }
+    return length;
+}
+
+static void print_keys(const char *prefix, const struct key *keys, size_t count) {
+    for (size_t k = 0; k < count; k++) {
+        char name[40], choices[200] = "";
+        const struct key *key = &keys[k];
+        snprintf(name, sizeof name, "%s%s", prefix, key->name);
+        if (key->names != NULL && key->type != BITS)
+            join_names(key->names, choices, sizeof choices);
+        printf("  %-18s %s%s%s%s", name, key->help, choices[0] != '\0' ? " (" : "", choices,
+               choices[0] != '\0' ? ")" : "");
+        if (key->preset == NULL)
+            printf("; must be given\n");
+        else
+            printf("; default %s\n", key->preset[0] != '\0' ? key->preset : "empty");
+    }
+}
+
+#define PRINT(prefix, keys) print_keys(prefix, keys, sizeof keys / sizeof keys[0])
+
+void md_config_print_keys(int data_only) {
+    const char *prefix = data_only ? "" : "data.";
+    if (!data_only)
+        PRINT("", run_keys);
+    PRINT(prefix, data_keys);
+    if (data_only)
+        PRINT("", split_key);
+    else
+        PRINT(prefix, splits_keys);
+}

@@ -1,0 +1,64 @@
+/* What a run is: a YAML file of keys and values, overridden on the command line by key=value.
+ * Strict: an unknown, repeated or missing key, a wrong type and a value out of range are errors
+ * that name file, line and key. The keys are one table (config.c); `mudepth run --help` prints
+ * it. */
+#ifndef MD_EXPERIMENTS_CONFIG_H
+#define MD_EXPERIMENTS_CONFIG_H
+
+#include "../core/network.h"
+#include "../core/ops.h"
+#include "../datasets/labels.h"
+#include "../datasets/sample.h"
+#include "metrics.h"
+
+enum md_select { MD_SELECT_BEST, MD_SELECT_LAST };
+enum md_schedule { MD_SCHEDULE_CONSTANT, MD_SCHEDULE_COSINE };
+
+struct md_config {
+    char weights[1024]; /* a weights file, or "scratch" */
+    int network;        /* index into md_networks */
+    int format;         /* enum md_format */
+    char backend[16];   /* operator level; "" is the best one here */
+    char policy[32];
+    int loss;           /* enum md_loss */
+    double depth_cap_m; /* depth_l1 */
+    int optimizer;      /* enum md_optimizer */
+    double learning_rate;
+    int schedule; /* enum md_schedule */
+    double momentum, weight_decay, beta1, beta2, epsilon;
+    int batch, epochs;
+    uint64_t seed;
+    unsigned augment; /* bits of augment.h */
+    int label;        /* enum md_label_mode */
+    int select;       /* enum md_select */
+    int protocol;     /* enum md_protocol */
+    double cap_m;
+    int threads;
+    struct md_data_spec data; /* split is unused: the three below are */
+    char train[sizeof((struct md_data_spec *)0)->split];
+    char val[sizeof((struct md_data_spec *)0)->split];
+    char test[sizeof((struct md_data_spec *)0)->split];
+};
+
+/* Reads the file (NULL: defaults only), then the overrides ("key=value"), then checks that every
+ * key without a default was given. */
+int md_config_read(const char *path, int override_count, char *const *overrides,
+                   struct md_config *config, struct md_error *error);
+
+/* The policy of a config that was read. */
+md_policy md_config_policy(const struct md_config *config);
+
+/* The config in full, one "key: value" a line, in the table's order: itself a config file, and
+ * equal for equal runs. Returns the length without the final zero, as snprintf does. `all` = 0
+ * leaves out the keys that cannot change a result (threads). */
+size_t md_config_format(const struct md_config *config, int all, char *text, size_t size);
+
+/* Reads a data specification from the command line: a YAML mapping in one line, such as
+ * {set: matrix, root: DIR, split: test}. */
+int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_error *error);
+
+/* Prints the table of keys to standard output: for --help. `data_only`: those of a data
+ * specification. */
+void md_config_print_keys(int data_only);
+
+#endif

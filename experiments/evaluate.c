@@ -1,0 +1,177 @@
+#include "evaluate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../datasets/labels.h"
+
+int md_watch_tell(const struct md_watch *watch, const char *what, double done, double all) {
+    return watch != NULL && watch->tell(watch->context, what, done, all);
+}
+
+void md_depth_from_disparity(float fb, size_t n, const float *disparity, float *depth_m) {
+    for (size_t i = 0; i < n; i++)
+        depth_m[i] = disparity[i] > 0.0f ? fb / disparity[i] : MD_NO_DEPTH;
+}
+
+static int out_of_memory(struct md_error *error) {
+    return md_fail(error, MD_FAILED, "out of memory");
+}
+
+static void output_size(const struct md_engine *engine, int *height, int *width) {
+    md_layer_size(engine->setup.network, engine->setup.network->layer_count - 1, height, width);
+}
+
+/* to = from with left and right exchanged, for `rows` rows of `row` elements of `bytes` each. */
+static void flip(const void *from, int rows, int row, size_t bytes, void *to) {
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < row; c++)
+            memcpy((char *)to + (size_t)(r * row + c) * bytes,
+                   (const char *)from + (size_t)(r * row + row - 1 - c) * bytes, bytes);
+}
+
+/* Disparities of up to a batch of samples. */
+static void forward(struct md_engine *engine, const struct md_sample *samples, int count,
+                    int flipped, uint8_t *picture, float *disparity) {
+    const struct md_network *network = engine->setup.network;
+    int height, width;
+    output_size(engine, &height, &width);
+    for (int s = 0; s < count; s++) {
+        if (flipped)
+            flip(samples[s].picture, 3 * network->height, network->width, 1, picture);
+        md_engine_set_picture(engine, s, flipped ? picture : samples[s].picture);
+    }
+    md_engine_forward(engine, count);
+    for (int s = 0; s < count; s++)
+        md_engine_output(engine, s, disparity + (size_t)s * (size_t)(height * width));
+}
+
+/* The release's post-processing of one sample, in place of the plain prediction. */
+static void merge_flipped(int height, int width, const float *flipped, float *plain) {
+    int border = width / 20;
+    for (int h = 0; h < height; h++)
+        for (int w = 0; w < width; w++) {
+            float other = flipped[h * width + width - 1 - w];
+            float *here = &plain[h * width + w];
+            *here = h < border ? other : (*here + other) / 2.0f;
+        }
+}
+
+int md_predict(struct md_engine *engine, enum md_protocol protocol,
+               const struct md_dataset *dataset, size_t first, size_t count, float *depth_m,
+               struct md_error *error) {
+    int height, width, batch = engine->setup.batch;
+    output_size(engine, &height, &width);
+    size_t pixels = (size_t)height * (size_t)width;
+    uint8_t *picture = malloc(md_layer_elements(engine->setup.network, MD_PICTURE));
+    float *flipped = malloc((size_t)batch * pixels * sizeof *flipped);
+    for (size_t done = 0; picture != NULL && flipped != NULL && done < count;) {
+        const struct md_sample *samples = &dataset->samples[first + done];
+        int here = count - done < (size_t)batch ? (int)(count - done) : batch;
+        float *depth = depth_m + done * pixels;
+        forward(engine, samples, here, 0, picture, depth);
+        if (protocol == MD_RELEASE)
+            forward(engine, samples, here, 1, picture, flipped);
+        for (int s = 0; s < here; s++) {
+            float *one = depth + (size_t)s * pixels;
+            if (protocol == MD_RELEASE)
+                merge_flipped(height, width, flipped + (size_t)s * pixels, one);
+            md_depth_from_disparity(samples[s].fb, pixels, one, one);
+        }
+        done += (size_t)here;
+    }
+    int failed = picture == NULL || flipped == NULL;
+    free(picture);
+    free(flipped);
+    return failed ? out_of_memory(error) : MD_OK;
+}
+
+/* Adds one sample's prediction (height, width) to the metrics, at the larger of the two sizes. */
+static int add_sample(enum md_protocol protocol, double cap_m, const struct md_sample *sample,
+                      int height, int width, const float *depth_m, struct md_metrics *metrics,
+                      struct md_error *error) {
+    int finer = sample->depth_height > height || sample->depth_width > width;
+    int rows = finer ? sample->depth_height : height;
+    int columns = finer ? sample->depth_width : width;
+    size_t n = (size_t)rows * (size_t)columns;
+    float *truth = malloc(2 * n * sizeof *truth);
+    if (truth == NULL)
+        return out_of_memory(error);
+    float *prediction = truth + n;
+    md_truth(sample, rows, columns, truth);
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < columns; c++)
+            prediction[r * columns + c] = depth_m[r * height / rows * width + c * width / columns];
+    md_metrics_add(metrics, protocol, sample->depth_height * sample->depth_width > 64, cap_m, n,
+                   prediction, truth);
+    free(truth);
+    return MD_OK;
+}
+
+int md_evaluate(struct md_engine *engine, enum md_protocol protocol, double cap_m,
+                const struct md_dataset *dataset, const struct md_watch *watch,
+                struct md_metrics *metrics, struct md_error *error) {
+    int height, width, status = MD_OK;
+    output_size(engine, &height, &width);
+    size_t pixels = (size_t)height * (size_t)width, batch = (size_t)engine->setup.batch;
+    float *depth = malloc(batch * pixels * sizeof *depth);
+    *metrics = (struct md_metrics){0};
+    if (depth == NULL)
+        return out_of_memory(error);
+    for (size_t done = 0; status == MD_OK && done < dataset->count; done += batch) {
+        size_t here = dataset->count - done < batch ? dataset->count - done : batch;
+        if (md_watch_tell(watch, "evaluating", (double)done, (double)dataset->count)) {
+            *metrics = (struct md_metrics){0};
+            break;
+        }
+        status = md_predict(engine, protocol, dataset, done, here, depth, error);
+        for (size_t s = 0; status == MD_OK && s < here; s++)
+            status = add_sample(protocol, cap_m, &dataset->samples[done + s], height, width,
+                                depth + s * pixels, metrics, error);
+    }
+    free(depth);
+    md_metrics_finish(metrics);
+    return status;
+}
+
+int md_dummy_fit(const struct md_dataset *train, int height, int width, float *depth_m,
+                 struct md_error *error) {
+    size_t pixels = (size_t)height * (size_t)width, overall_count = 0;
+    double *sum = calloc(2 * pixels, sizeof *sum), overall = 0.0;
+    float *truth = malloc(pixels * sizeof *truth);
+    if (sum == NULL || truth == NULL) {
+        free(sum);
+        free(truth);
+        return out_of_memory(error);
+    }
+    double *count = sum + pixels;
+    for (size_t s = 0; s < train->count; s++) {
+        md_truth(&train->samples[s], height, width, truth);
+        for (size_t p = 0; p < pixels; p++)
+            if (truth[p] > 0.0f) {
+                sum[p] += truth[p];
+                count[p] += 1.0;
+                overall += truth[p];
+                overall_count++;
+            }
+    }
+    for (size_t p = 0; p < pixels; p++)
+        depth_m[p] = (float)(count[p] > 0.0      ? sum[p] / count[p]
+                             : overall_count > 0 ? overall / (double)overall_count
+                                                 : 0.0);
+    free(sum);
+    free(truth);
+    return MD_OK;
+}
+
+int md_dummy_evaluate(const float *depth_m, int height, int width, enum md_protocol protocol,
+                      double cap_m, const struct md_dataset *dataset, struct md_metrics *metrics,
+                      struct md_error *error) {
+    *metrics = (struct md_metrics){0};
+    for (size_t s = 0; s < dataset->count; s++)
+        if (add_sample(protocol, cap_m, &dataset->samples[s], height, width, depth_m, metrics,
+                       error) != MD_OK)
+            return MD_FAILED;
+    md_metrics_finish(metrics);
+    return MD_OK;
+}

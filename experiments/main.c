@@ -1,0 +1,73 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+#include "version.h"
+
+volatile sig_atomic_t md_stop_requested;
+
+static const struct md_command *const commands[] = {&md_command_run,
+                                                    &md_command_eval,
+                                                    &md_command_golden,
+                                                    &md_command_predict,
+                                                    &md_command_weights,
+                                                    &md_command_data,
+                                                    NULL};
+
+static void request_stop(int signal_number) {
+    (void)signal_number;
+    md_stop_requested = 1;
+}
+
+static void print_usage(FILE *to) {
+    fprintf(to, "mudepth: on-device learning of monocular depth, on a host\n\n"
+                "usage: mudepth COMMAND [options]    (mudepth COMMAND --help says more)\n\n");
+    for (int i = 0; commands[i] != NULL; i++)
+        fprintf(to, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
+    fprintf(to, "\n  --version  what this program was built from\n\n"
+                "exit code: 0 fine, 1 failed, 2 wrong usage\n");
+}
+
+static int asks_for_help(int argc, char **argv) {
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return 1;
+    return 0;
+}
+
+static int run_command(const struct md_command *command, int argc, char **argv) {
+    struct md_error error = {{0}};
+    if (asks_for_help(argc, argv)) {
+        printf("mudepth %s: %s\n\nusage: mudepth %s %s", command->name, command->summary,
+               command->name, command->help);
+        if (command->help_more != NULL)
+            command->help_more();
+        return MD_OK;
+    }
+    int status = command->run(argc, argv, &error);
+    if (status == MD_OK && (fflush(stdout) != 0 || ferror(stdout)))
+        status = md_fail(&error, MD_FAILED, "cannot write to standard output");
+    if (status != MD_OK && error.text[0] != '\0')
+        fprintf(stderr, "mudepth %s: %s\n", command->name, error.text);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    struct sigaction action = {.sa_handler = request_stop};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    const char *name = argc > 1 ? argv[1] : "--help";
+    for (int i = 0; commands[i] != NULL; i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return run_command(commands[i], argc - 1, argv + 1);
+    if (strcmp(name, "--version") == 0) {
+        printf("mudepth %s (%s)\n", md_code_version(), md_compiler());
+        return MD_OK;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_usage(stdout);
+        return argc > 1 ? MD_OK : MD_USAGE;
+    }
+    fprintf(stderr, "mudepth: unknown command \"%s\"; see mudepth --help\n", name);
+    return MD_USAGE;
+}

@@ -1,0 +1,58 @@
+#include "metrics.h"
+
+#include <math.h>
+
+const char *const md_protocol_names[] = {"textbook", "release", NULL};
+const char *const md_metric_names[MD_METRIC_COUNT] = {"abs_rel", "sq_rel", "rmse",   "rmse_log",
+                                                      "delta1",  "delta2", "delta3", "silog",
+                                                      "si_rmse", "log10"};
+
+/* Sums over the pixels of one image; returns how many were valid. */
+static size_t sum_pixels(double cap_m, int swapped, size_t n, const float *prediction_m,
+                         const float *truth_m, double sum[MD_METRIC_COUNT], double *sum_log) {
+    size_t valid = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!(truth_m[i] > 0.0f && truth_m[i] <= cap_m && prediction_m[i] > 0.0f))
+            continue;
+        double p = swapped ? truth_m[i] : prediction_m[i];
+        double g = swapped ? prediction_m[i] : truth_m[i];
+        double e = log(p) - log(g), ratio = p > g ? p / g : g / p;
+        sum[MD_ABS_REL] += fabs(p - g) / g;
+        sum[MD_SQ_REL] += (p - g) * (p - g) / g;
+        sum[MD_RMSE] += (p - g) * (p - g);
+        sum[MD_RMSE_LOG] += e * e;
+        sum[MD_DELTA1] += ratio < 1.25;
+        sum[MD_DELTA2] += ratio < 1.25 * 1.25;
+        sum[MD_DELTA3] += ratio < 1.25 * 1.25 * 1.25;
+        sum[MD_LOG10] += fabs(e) / log(10.0);
+        *sum_log += e;
+        valid++;
+    }
+    return valid;
+}
+
+void md_metrics_add(struct md_metrics *sums, enum md_protocol protocol, int dense, double cap_m,
+                    size_t n, const float *prediction_m, const float *truth_m) {
+    double image[MD_METRIC_COUNT] = {0}, sum_log = 0.0;
+    size_t valid = sum_pixels(cap_m, protocol == MD_RELEASE && dense, n, prediction_m, truth_m,
+                              image, &sum_log);
+    sums->without_truth += valid == 0;
+    sums->images += valid > 0 || protocol == MD_RELEASE;
+    if (valid == 0)
+        return;
+    for (int m = 0; m < MD_METRIC_COUNT; m++)
+        image[m] /= (double)valid;
+    double mean_log = sum_log / (double)valid;
+    double variance = image[MD_RMSE_LOG] - mean_log * mean_log;
+    image[MD_RMSE] = sqrt(image[MD_RMSE]);
+    image[MD_SI_RMSE] = sqrt(variance > 0.0 ? variance : 0.0);
+    image[MD_SILOG] = 10.0 * image[MD_SI_RMSE];
+    image[MD_RMSE_LOG] = sqrt(image[MD_RMSE_LOG]);
+    for (int m = 0; m < MD_METRIC_COUNT; m++)
+        sums->value[m] += image[m];
+}
+
+void md_metrics_finish(struct md_metrics *sums) {
+    for (int m = 0; m < MD_METRIC_COUNT; m++)
+        sums->value[m] = sums->images > 0 ? sums->value[m] / (double)sums->images : NAN;
+}

@@ -1,0 +1,51 @@
+/* How good a depth map is.
+ *
+ * For one image, over the pixels with truth in (0, cap] and prediction > 0, with p the prediction,
+ * g the truth and e = ln p - ln g:
+ *   abs_rel = mean |p-g|/g      sq_rel = mean (p-g)^2/g     rmse = sqrt mean (p-g)^2, metres
+ *   rmse_log = sqrt mean e^2    delta_k = share with max(p/g, g/p) < 1.25^k
+ *   silog = 10 sqrt(mean e^2 - (mean e)^2)                  si_rmse = silog / 10
+ *   log10 = mean |log10 p - log10 g|
+ * then the mean over images. Sources: Eigen et al. 2014; the public release; LiteDepth.
+ *
+ * Protocols. textbook: as above; an image without a valid pixel does not count. release: what the
+ * release's published logs were made with: an image without a valid pixel adds 0 and is counted;
+ * where the truth is denser than a sensor's 8x8 zones (its KITTI and NYUv2 scripts), prediction
+ * and truth change places in the formulas. (Its flipped second prediction is in evaluate.h.) */
+#ifndef MD_EXPERIMENTS_METRICS_H
+#define MD_EXPERIMENTS_METRICS_H
+
+#include <stddef.h>
+
+enum md_protocol { MD_TEXTBOOK, MD_RELEASE, MD_PROTOCOL_COUNT };
+extern const char *const md_protocol_names[]; /* "textbook", "release", NULL */
+
+enum md_metric {
+    MD_ABS_REL,
+    MD_SQ_REL,
+    MD_RMSE,
+    MD_RMSE_LOG,
+    MD_DELTA1,
+    MD_DELTA2,
+    MD_DELTA3,
+    MD_SILOG,
+    MD_SI_RMSE,
+    MD_LOG10,
+    MD_METRIC_COUNT
+};
+extern const char *const md_metric_names[MD_METRIC_COUNT]; /* "abs_rel", ... "delta1", ... */
+
+struct md_metrics {
+    double value[MD_METRIC_COUNT]; /* means over `images`; NaN when there is none */
+    size_t images;                 /* that count */
+    size_t without_truth;          /* images without a valid pixel */
+};
+
+/* Adds one image of n pixels; `dense` says that the truth is denser than 8x8 zones. */
+void md_metrics_add(struct md_metrics *sums, enum md_protocol protocol, int dense, double cap_m,
+                    size_t n, const float *prediction_m, const float *truth_m);
+
+/* Turns the sums into means. */
+void md_metrics_finish(struct md_metrics *sums);
+
+#endif

@@ -1,0 +1,338 @@
+#include "train.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <xxhash.h>
+
+#include "../core/target/host.h"
+#include "../datasets/augment.h"
+#include "../datasets/labels.h"
+#include "../datasets/random.h"
+
+/* The third name of a random stream: what it is drawn for. (Augmentation has its own.) */
+enum { DRAW_ORDER = 1, DRAW_WEIGHTS = 2 };
+
+static int out_of_memory(struct md_error *error) {
+    return md_fail(error, MD_FAILED, "out of memory");
+}
+
+void md_initial_weights(const struct md_network *network, uint64_t seed, float *weights) {
+    struct md_random random = md_random_stream(seed, 0, 0, DRAW_WEIGHTS);
+    struct md_parameter p;
+    for (int i = 0; md_parameter(network, i, &p) == 0; i++) {
+        const struct md_layer *layer = &network->layers[p.layer];
+        int inputs = layer->kind == MD_CONV3X3 ? layer->ci * 9 : layer->co * 4;
+        double bound = 1.0 / sqrt((double)inputs);
+        int last = layer->kind == MD_CONV3X3 && layer->co == 1;
+        for (size_t k = 0; k < p.count; k++)
+            weights[p.offset + k] =
+                p.dimensions == 1 && last ? 10.0f : (float)md_random_range(&random, -bound, bound);
+    }
+}
+
+/* ---- opening and closing --------------------------------------------------------------------- */
+
+static int open_split(const struct md_config *config, const struct md_network *network,
+                      const char *split, struct md_dataset *dataset, struct md_error *error) {
+    struct md_data_spec spec = config->data;
+    memset(dataset, 0, sizeof *dataset);
+    if (split[0] == '\0')
+        return MD_OK;
+    memcpy(spec.split, split, sizeof spec.split);
+    return md_dataset_open(&spec, network->height, network->width, dataset, error);
+}
+
+static int open_engine(struct md_run *run, struct md_error *error) {
+    const struct md_config *config = &run->config;
+    int failed;
+    struct md_setup setup = {run->network,
+                             md_ops_find((enum md_format)config->format, config->backend),
+                             md_config_policy(config),
+                             (enum md_optimizer)config->optimizer,
+                             config->momentum > 0,
+                             config->batch,
+                             config->threads};
+    if (setup.ops == NULL)
+        return md_fail(error, MD_USAGE, "backend \"%s\" does not exist here for %s",
+                       config->backend, md_format_names[config->format]);
+    struct md_plan plan;
+    md_plan_make(&setup, &plan);
+    run->team = md_host_team_start(config->threads, &failed);
+    run->arena = md_host_arena(plan.arena_bytes);
+    if (failed || run->arena == NULL)
+        return md_fail(error, MD_FAILED, "no memory for an arena of %zu bytes, or no %d threads",
+                       plan.arena_bytes, config->threads);
+    md_engine_start(&run->engine, &setup, run->team, run->arena, plan.arena_bytes);
+    run->engine.loss = (enum md_loss)config->loss;
+    run->engine.depth_cap_m = (float)config->depth_cap_m;
+    run->engine.update = (struct md_update){.learning_rate = (float)config->learning_rate,
+                                            .momentum = (float)config->momentum,
+                                            .weight_decay = (float)config->weight_decay,
+                                            .beta1 = (float)config->beta1,
+                                            .beta2 = (float)config->beta2,
+                                            .epsilon = (float)config->epsilon};
+    return MD_OK;
+}
+
+int md_run_open(const struct md_config *config, const float *weights, struct md_run *run,
+                struct md_error *error) {
+    memset(run, 0, sizeof *run);
+    run->config = *config;
+    run->network = md_networks[config->network];
+    if (config->val[0] == '\0' && config->select == MD_SELECT_BEST)
+        run->config.select = MD_SELECT_LAST;
+    size_t total = md_parameter_total(run->network);
+    int status = open_split(config, run->network, config->train, &run->train, error);
+    if (status == MD_OK)
+        status = open_split(config, run->network, config->val, &run->val, error);
+    if (status == MD_OK)
+        status = open_split(config, run->network, config->test, &run->test, error);
+    if (status == MD_OK && (run->train.count == 0 || run->test.count == 0))
+        status = md_fail(error, MD_USAGE, "data.train and data.test must not be empty");
+    if (status == MD_OK)
+        status = open_engine(run, error);
+    if (status == MD_OK) {
+        run->history = calloc((size_t)config->epochs + 1, sizeof *run->history);
+        run->best_weights = malloc(total * sizeof *run->best_weights);
+        if (run->history == NULL || run->best_weights == NULL)
+            status = out_of_memory(error);
+    }
+    if (status != MD_OK) {
+        md_run_close(run);
+        return status;
+    }
+    if (weights != NULL)
+        memcpy(run->best_weights, weights, total * sizeof *weights);
+    else
+        md_initial_weights(run->network, config->seed, run->best_weights);
+    md_engine_set_weights(&run->engine, run->best_weights);
+    run->position.best_loss = INFINITY;
+    return MD_OK;
+}
+
+void md_run_close(struct md_run *run) {
+    md_dataset_close(&run->train);
+    md_dataset_close(&run->val);
+    md_dataset_close(&run->test);
+    md_host_team_stop(run->team);
+    free(run->arena);
+    free(run->history);
+    free(run->best_weights);
+    memset(run, 0, sizeof *run);
+}
+
+/* ---- measuring ------------------------------------------------------------------------------- */
+
+int md_run_measure_before(struct md_run *run, const struct md_watch *watch,
+                          struct md_error *error) {
+    int height, width, last = run->network->layer_count - 1;
+    enum md_protocol protocol = (enum md_protocol)run->config.protocol;
+    md_layer_size(run->network, last, &height, &width);
+    float *dummy = malloc(md_layer_elements(run->network, last) * sizeof *dummy);
+    if (dummy == NULL)
+        return out_of_memory(error);
+    int status = md_dummy_fit(&run->train, height, width, dummy, error);
+    if (status == MD_OK)
+        status = md_dummy_evaluate(dummy, height, width, protocol, run->config.cap_m, &run->test,
+                                   &run->dummy, error);
+    free(dummy);
+    if (status == MD_OK)
+        status = md_evaluate(&run->engine, protocol, run->config.cap_m, &run->test, watch,
+                             &run->before, error);
+    return status;
+}
+
+int md_run_measure_after(struct md_run *run, const struct md_watch *watch, struct md_error *error) {
+    if (run->config.select == MD_SELECT_LAST)
+        md_engine_get_weights(&run->engine, run->best_weights);
+    else
+        md_engine_set_weights(&run->engine, run->best_weights);
+    return md_evaluate(&run->engine, (enum md_protocol)run->config.protocol, run->config.cap_m,
+                       &run->test, watch, &run->after, error);
+}
+
+/* ---- training -------------------------------------------------------------------------------- */
+
+/* Room for preparing samples. */
+struct desk {
+    uint32_t *order; /* the epoch's order of the training samples */
+    uint8_t *picture;
+    float *label;
+    float *fb; /* one per slot */
+};
+
+static int desk_open(const struct md_run *run, struct desk *desk, struct md_error *error) {
+    size_t pixels = md_layer_elements(run->network, run->network->layer_count - 1);
+    desk->order = malloc(run->train.count * sizeof *desk->order);
+    desk->picture = malloc(md_layer_elements(run->network, MD_PICTURE));
+    desk->label = malloc(pixels * sizeof *desk->label);
+    desk->fb = malloc((size_t)run->config.batch * sizeof *desk->fb);
+    if (desk->order != NULL && desk->picture != NULL && desk->label != NULL && desk->fb != NULL)
+        return MD_OK;
+    return out_of_memory(error);
+}
+
+static void desk_close(struct desk *desk) {
+    free(desk->order);
+    free(desk->picture);
+    free(desk->label);
+    free(desk->fb);
+}
+
+/* A random order of the training samples, a function of seed and epoch (Fisher and Yates). */
+static void shuffle(const struct md_run *run, int epoch, uint32_t *order) {
+    struct md_random random = md_random_stream(run->config.seed, (uint32_t)epoch, 0, DRAW_ORDER);
+    for (uint32_t i = 0; i < run->train.count; i++) {
+        uint32_t j = md_random_below(&random, i + 1);
+        order[i] = order[j];
+        order[j] = i;
+    }
+}
+
+/* Puts one sample into a slot; epoch < 0: as it is, without augmentation. */
+static void fill_slot(struct md_run *run, struct desk *desk, const struct md_dataset *dataset,
+                      uint32_t index, int epoch, int slot) {
+    const struct md_sample *sample = &dataset->samples[index];
+    int height, width;
+    md_layer_size(run->network, run->network->layer_count - 1, &height, &width);
+    memcpy(desk->picture, sample->picture, md_layer_elements(run->network, MD_PICTURE));
+    md_label(sample, (enum md_label_mode)run->config.label, (float)run->config.data.max_depth_m,
+             height, width, desk->label);
+    if (epoch >= 0)
+        md_augment(run->config.augment, run->config.seed, (uint32_t)epoch, index, height, width,
+                   desk->picture, desk->label);
+    md_engine_set_picture(&run->engine, slot, desk->picture);
+    md_engine_set_label(&run->engine, slot, desk->label);
+    desk->fb[slot] = sample->fb;
+}
+
+static int batch_at(const struct md_run *run, const struct md_dataset *dataset, size_t done) {
+    size_t left = dataset->count - done, batch = (size_t)run->config.batch;
+    return (int)(left < batch ? left : batch);
+}
+
+static int validate(struct md_run *run, struct desk *desk, struct md_epoch *epoch,
+                    struct md_error *error) {
+    double sum = 0.0, valid = 0.0;
+    struct md_metrics metrics;
+    epoch->validation_loss = epoch->validation_rmse_m = NAN;
+    if (run->val.count == 0)
+        return MD_OK;
+    for (size_t done = 0; done < run->val.count; done += (size_t)run->config.batch) {
+        int here = batch_at(run, &run->val, done);
+        struct md_loss_report report;
+        for (int s = 0; s < here; s++)
+            fill_slot(run, desk, &run->val, (uint32_t)done + (uint32_t)s, -1, s);
+        md_engine_forward(&run->engine, here);
+        md_engine_loss(&run->engine, here, desk->fb, &report);
+        sum += (double)report.value * report.valid;
+        valid += report.valid;
+    }
+    epoch->validation_loss = valid > 0.0 ? sum / valid : NAN;
+    int status = md_evaluate(&run->engine, (enum md_protocol)run->config.protocol,
+                             run->config.cap_m, &run->val, NULL, &metrics, error);
+    epoch->validation_rmse_m = metrics.value[MD_RMSE];
+    return status;
+}
+
+static double learning_rate(const struct md_config *config, int epoch) {
+    if (config->schedule == MD_SCHEDULE_CONSTANT)
+        return config->learning_rate;
+    double turn = acos(-1.0) * epoch / config->epochs;
+    return config->learning_rate * 0.5 * (1.0 + cos(turn));
+}
+
+/* digest = XXH3-128(digest before, weights). */
+static void chain_digest(char digest[33], const float *weights, size_t count) {
+    XXH3_state_t *state = XXH3_createState();
+    if (state == NULL)
+        return;
+    XXH3_128bits_reset(state);
+    XXH3_128bits_update(state, digest, strlen(digest));
+    XXH3_128bits_update(state, weights, count * sizeof *weights);
+    XXH128_hash_t hash = XXH3_128bits_digest(state);
+    XXH3_freeState(state);
+    snprintf(digest, 33, "%016llx%016llx", (unsigned long long)hash.high64,
+             (unsigned long long)hash.low64);
+}
+
+static int finish_epoch(struct md_run *run, struct desk *desk, struct md_error *error) {
+    struct md_position *at = &run->position;
+    struct md_epoch *epoch = &run->history[at->epoch];
+    size_t total = md_parameter_total(run->network);
+    float *weights = malloc(total * sizeof *weights);
+    if (weights == NULL)
+        return out_of_memory(error);
+    epoch->learning_rate = learning_rate(&run->config, at->epoch);
+    epoch->train_loss = at->loss_valid > 0.0 ? at->loss_sum / at->loss_valid : NAN;
+    int status = validate(run, desk, epoch, error);
+    md_engine_get_weights(&run->engine, weights);
+    chain_digest(at->digest, weights, total);
+    at->epoch++;
+    at->step = 0;
+    at->loss_sum = at->loss_valid = 0.0;
+    if (run->config.select == MD_SELECT_BEST && epoch->validation_loss < at->best_loss) {
+        at->best_loss = epoch->validation_loss;
+        at->best_epoch = at->epoch;
+        memcpy(run->best_weights, weights, total * sizeof *weights);
+    }
+    free(weights);
+    return status;
+}
+
+static double seconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* One step of the current epoch. */
+static void step(struct md_run *run, struct desk *desk) {
+    struct md_position *at = &run->position;
+    size_t done = (size_t)at->step * (size_t)run->config.batch;
+    int here = batch_at(run, &run->train, done);
+    struct md_loss_report report;
+    for (int s = 0; s < here; s++)
+        fill_slot(run, desk, &run->train, desk->order[done + (size_t)s], at->epoch, s);
+    md_engine_train(&run->engine, here, desk->fb, &report);
+    at->loss_sum += (double)report.value * report.valid;
+    at->loss_valid += report.valid;
+    at->step++;
+}
+
+int md_run_train(struct md_run *run, const struct md_watch *watch,
+                 int (*keep)(void *context, struct md_run *run, struct md_error *error),
+                 void *keep_context, int *interrupted, struct md_error *error) {
+    struct md_position *at = &run->position;
+    size_t batch = (size_t)run->config.batch;
+    int steps = (int)((run->train.count + batch - 1) / batch);
+    struct desk desk = {0};
+    int status = desk_open(run, &desk, error);
+    double began = seconds_now() - at->seconds;
+    *interrupted = 0;
+    while (status == MD_OK && at->epoch < run->config.epochs) {
+        shuffle(run, at->epoch, desk.order);
+        run->engine.update.learning_rate = (float)learning_rate(&run->config, at->epoch);
+        while (at->step < steps && status == MD_OK && !*interrupted) {
+            step(run, &desk);
+            at->seconds = seconds_now() - began;
+            *interrupted = md_watch_tell(watch, "training", at->epoch + (double)at->step / steps,
+                                         run->config.epochs);
+            if (keep != NULL && at->step < steps)
+                status = keep(keep_context, run, error);
+        }
+        if (at->step < steps)
+            break;
+        if (status == MD_OK)
+            status = finish_epoch(run, &desk, error);
+        at->seconds = seconds_now() - began;
+        if (*interrupted)
+            break;
+    }
+    desk_close(&desk);
+    *interrupted = *interrupted && at->epoch < run->config.epochs;
+    return status;
+}

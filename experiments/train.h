@@ -1,0 +1,68 @@
+/* One run: fine-tuning (or training from scratch) of one network on one data set, with everything
+ * measured before and after. The program around it reads weights, writes results and checkpoints,
+ * and shows progress; a run itself touches no file but the data set's. */
+#ifndef MD_EXPERIMENTS_TRAIN_H
+#define MD_EXPERIMENTS_TRAIN_H
+
+#include "config.h"
+#include "evaluate.h"
+
+/* What one epoch gave. Without a validation split those are NaN. */
+struct md_epoch {
+    double learning_rate;
+    double train_loss;      /* mean over the valid pixels of the epoch's batches */
+    double validation_loss; /* the same over the validation split, without augmentation */
+    double validation_rmse_m;
+};
+
+/* Where the training stands; all of it is in a checkpoint, and with the same config and data it
+ * continues to the same bits. */
+struct md_position {
+    int epoch;         /* epochs completed */
+    int step;          /* steps completed in the current one */
+    double loss_sum;   /* of the current epoch, weighted by valid pixels */
+    double loss_valid; /* valid pixels of the current epoch */
+    int best_epoch;    /* epochs completed when the best validation loss was seen; 0: none yet */
+    double best_loss;
+    char digest[33]; /* chained over the weights after every completed epoch */
+    double seconds;  /* spent in training so far */
+};
+
+struct md_run {
+    struct md_config config;
+    const struct md_network *network;
+    struct md_dataset train, val, test; /* val.count is 0 without one */
+    struct md_engine engine;
+    struct md_team *team;
+    void *arena;
+
+    struct md_position position;
+    struct md_epoch *history;               /* config.epochs of them, position.epoch filled */
+    float *best_weights;                    /* md_parameter_total floats */
+    struct md_metrics before, after, dummy; /* on the test split */
+};
+
+/* Opens the data, prepares the engine and its memory, sets the weights. `weights` NULL: from
+ * scratch (md_initial_weights). */
+int md_run_open(const struct md_config *config, const float *weights, struct md_run *run,
+                struct md_error *error);
+void md_run_close(struct md_run *run);
+
+/* Metrics before training, and the dummy predictor's. */
+int md_run_measure_before(struct md_run *run, const struct md_watch *watch, struct md_error *error);
+
+/* Trains from run->position to the end. After every step it asks `watch`; on an early end
+ * *interrupted is 1 and the run can go on later. `keep` (may be NULL) is called after steps for a
+ * checkpoint to be written when it thinks it is time. */
+int md_run_train(struct md_run *run, const struct md_watch *watch,
+                 int (*keep)(void *context, struct md_run *run, struct md_error *error),
+                 void *keep_context, int *interrupted, struct md_error *error);
+
+/* Puts the weights that config.select asks for into the engine and measures them. */
+int md_run_measure_after(struct md_run *run, const struct md_watch *watch, struct md_error *error);
+
+/* Fresh weights: uniform in +-1/sqrt(fan in), as PyTorch starts its convolutions, from the seed;
+ * the last bias is 10 (a disparity of 8 m at fb 80), so that the final ReLU is alive. */
+void md_initial_weights(const struct md_network *network, uint64_t seed, float *weights);
+
+#endif

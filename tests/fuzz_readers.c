@@ -1,0 +1,147 @@
+/* A libFuzzer harness for everything that reads a user's file. The first byte picks the reader, the
+ * rest becomes the file. Build with clang -fsanitize=fuzzer,address,undefined. A reader may refuse
+ * what it is given, with a text; it may not crash, leak or leave something behind. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../datasets/image.h"
+#include "../datasets/npy.h"
+#include "../datasets/sample.h"
+
+enum { SIDE = 4 }; /* of every picture */
+
+/* Where all files lie, made by LLVMFuzzerInitialize. (The current folder stays what it is:
+ * libFuzzer has paths of its own, relative to it.) */
+static char folder[512];
+
+struct path {
+    char text[1024];
+};
+
+static struct path path_of(const char *name) {
+    struct path path;
+    snprintf(path.text, sizeof path.text, "%s/%s", folder, name);
+    return path;
+}
+
+static int read_image(struct md_error *error) {
+    struct md_image image;
+    int status = md_image_read(path_of("fuzzed.png").text, &image, error);
+    md_image_free(&image);
+    return status;
+}
+
+static int read_npy(struct md_error *error) {
+    struct md_array array;
+    int status = md_npy_read(path_of("fuzzed.npy").text, &array, error);
+    md_array_free(&array);
+    return status;
+}
+
+static int read_dataset(const char *set, const char *split, struct md_error *error) {
+    struct md_data_spec spec = md_data_spec_default;
+    struct md_dataset dataset;
+    snprintf(spec.set, sizeof spec.set, "%s", set);
+    snprintf(spec.root, sizeof spec.root, "%s", folder);
+    snprintf(spec.split, sizeof spec.split, "%s", split);
+    spec.crop = SIDE;
+    int status = md_dataset_open(&spec, SIDE, SIDE, &dataset, error);
+    if (status != MD_OK && (dataset.count || dataset.samples))
+        abort();
+    md_dataset_close(&dataset);
+    return status;
+}
+
+static int read_micro_csv(struct md_error *error) {
+    return read_dataset("micro", "fuzzed", error);
+}
+
+static int read_micro_grid(struct md_error *error) {
+    return read_dataset("micro", "grid", error);
+}
+
+static int read_state(struct md_error *error) {
+    return read_dataset("matrix", "fuzzed_flight", error);
+}
+
+static int read_flight_list(struct md_error *error) {
+    char split[1032];
+    snprintf(split, sizeof split, "@%s", path_of("fuzzed.txt").text);
+    return read_dataset("matrix", split, error);
+}
+
+/* The split itself is the user's text too. */
+static int read_split(struct md_error *error) {
+    char split[4096] = "";
+    FILE *file = fopen(path_of("fuzzed_split").text, "rb");
+    if (file) {
+        size_t size = fread(split, 1, sizeof split - 1, file);
+        split[size] = 0;
+        fclose(file);
+    }
+    return read_dataset("matrix", split, error);
+}
+
+static const struct reader {
+    const char *name; /* of the file it reads */
+    int (*read)(struct md_error *error);
+} readers[] = {
+    {"fuzzed.png", read_image},
+    {"fuzzed.npy", read_npy},
+    {"fuzzed.csv", read_micro_csv},
+    {"fuzzed.npy", read_micro_grid},
+    {"fuzzed_flight/state_ToF.csv", read_state},
+    {"fuzzed.txt", read_flight_list},
+    {"fuzzed_split", read_split},
+};
+
+static void write_file(const char *name, const void *bytes, size_t size) {
+    FILE *file = fopen(path_of(name).text, "wb");
+    if (!file || fwrite(bytes, 1, size, file) != size || fclose(file) != 0)
+        abort();
+}
+
+/* What the fuzzed file needs round it: a sample of the micro layout, a flight with a picture. */
+int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
+    (void)argument_count;
+    (void)arguments;
+    static const uint8_t grey[3 * SIDE * SIDE] = {128, 128, 128};
+    static const size_t shape[2] = {2, 2};
+    char state[64 * 16 + 16] = "100,0,0\n";
+    struct md_error error;
+    const char *parent = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/mudepth-fuzz.XXXXXX", parent ? parent : "/tmp");
+    if (!mkdtemp(folder))
+        abort();
+    mkdir(path_of("fuzzed_flight").text, 0777);
+    mkdir(path_of("fuzzed_flight/images").text, 0777);
+    mkdir(path_of("flight").text, 0777);
+    mkdir(path_of("flight/images").text, 0777);
+    for (int zone = 0; zone < 64; zone++)
+        strcat(state, "1500,1,5\n");
+    write_file("flight/state_ToF.csv", state, strlen(state));
+    write_file("grid.csv", "p,fuzzed.npy,s.npy,f.npy", 24);
+    if (md_png_write_rgb(path_of("p").text, grey, SIDE, SIDE, &error) ||
+        md_png_write_rgb(path_of("flight/images/100.jpeg").text, grey, SIDE, SIDE, &error) ||
+        md_png_write_rgb(path_of("fuzzed_flight/images/100.jpeg").text, grey, SIDE, SIDE, &error) ||
+        md_npy_write(path_of("s.npy").text, (const float[]){80, 40, 20, 10}, 2, shape, &error) ||
+        md_npy_write(path_of("f.npy").text, (const float[]){80}, 0, NULL, &error))
+        abort();
+    return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
+    if (size < 1)
+        return -1;
+    const struct reader *reader = &readers[bytes[0] % (sizeof readers / sizeof *readers)];
+    struct md_error error = {.text = ""};
+    write_file(reader->name, bytes + 1, size - 1);
+    int status = reader->read(&error);
+    if ((status != MD_OK) != (error.text[0] != 0))
+        abort(); /* a failure without a text, or a text without a failure */
+    return 0;
+}

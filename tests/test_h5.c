@@ -1,0 +1,229 @@
+/* The HDF5 layer: data sets, attributes, files that appear whole or not at all. */
+#include <criterion/criterion.h>
+#include <math.h>
+
+#include "../results/h5.h"
+#include "scratch.h"
+
+static struct scratch scratch;
+static struct scratch_path path;
+static struct md_error error;
+static struct md_h5_writer writer;
+static hid_t file;
+
+static void set_up(void) {
+    scratch = scratch_open();
+    path = scratch_path(&scratch, "cell.h5");
+    cr_assert_eq(md_h5_create(path.text, &writer, &error), MD_OK, "%s", error.text);
+}
+
+static void tear_down(void) {
+    cr_expect_eq(H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_ALL), 0, "an HDF5 object stays open");
+    scratch_close(&scratch);
+}
+
+TestSuite(h5, .init = set_up, .fini = tear_down);
+
+/* Puts the file in its place and opens it. */
+static void reopen(void) {
+    cr_assert_eq(md_h5_commit(&writer, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(md_h5_open(path.text, &file, &error), MD_OK, "%s", error.text);
+}
+
+static void write_ok(int status) {
+    cr_assert_eq(status, MD_OK, "%s", error.text);
+}
+
+static void refused(int status, const char *part, const char *other) {
+    cr_assert_eq(status, MD_FAILED, "expected an error with '%s'", part);
+    assert_contains(error.text, "cell.h5");
+    assert_contains(error.text, part);
+    assert_contains(error.text, other);
+}
+
+Test(h5, values_come_back_converted) {
+    const uint8_t bytes[6] = {0, 1, 2, 3, 254, 255};
+    const size_t shape[2] = {2, 3};
+    const double loss = 0.1;
+    float values[6];
+    double scalar;
+    write_ok(md_h5_write(writer.file, "/a/b/bytes", H5T_NATIVE_UINT8, 2, shape, bytes, &error));
+    write_ok(md_h5_write(writer.file, "/a/loss", H5T_NATIVE_DOUBLE, 0, NULL, &loss, &error));
+    reopen();
+    write_ok(md_h5_read(file, "/a/b/bytes", H5T_NATIVE_FLOAT, 2, shape, 6, values, &error));
+    for (int i = 0; i < 6; i++)
+        cr_assert_eq(values[i], bytes[i]);
+    write_ok(md_h5_read(file, "/a/b/bytes", H5T_NATIVE_FLOAT, -1, NULL, 6, values, &error));
+    write_ok(md_h5_read(file, "/a/loss", H5T_NATIVE_DOUBLE, 0, NULL, 1, &scalar, &error));
+    cr_assert_eq(scalar, loss);
+    H5Fclose(file);
+}
+
+Test(h5, wrong_shapes_and_names_are_refused) {
+    const size_t shape[3] = {2, 3, 1};
+    const float values[6] = {0};
+    float found[7];
+    size_t extent[3];
+    int dimensions;
+    write_ok(md_h5_write(writer.file, "/x", H5T_NATIVE_FLOAT, 3, shape, values, &error));
+    reopen();
+    refused(md_h5_read(file, "/y", H5T_NATIVE_FLOAT, -1, NULL, 6, found, &error), "'/y'", "open");
+    refused(md_h5_read(file, "/x", H5T_NATIVE_FLOAT, -1, NULL, 7, found, &error), "'/x'",
+            "(2, 3, 1), expected 7 elements");
+    refused(md_h5_read(file, "/x", H5T_NATIVE_FLOAT, 2, shape, 6, found, &error), "'/x'",
+            "(2, 3, 1), expected (2, 3)");
+    refused(md_h5_read(file, "/x", H5T_NATIVE_FLOAT, 0, NULL, 1, found, &error), "'/x'",
+            "expected ()");
+    refused(md_h5_shape(file, "/x", 2, &dimensions, extent, &error), "3 dimensions", "at most 2");
+    refused(md_h5_shape(file, "/y", 2, &dimensions, extent, &error), "'/y'", "open");
+    write_ok(md_h5_shape(file, "/x", 3, &dimensions, extent, &error));
+    cr_assert_eq(dimensions, 3);
+    cr_assert_eq(memcmp(extent, shape, sizeof shape), 0);
+    H5Fclose(file);
+}
+
+Test(h5, text_is_not_read_as_numbers) {
+    hid_t type = H5Tcopy(H5T_C_S1);
+    char text = 'a';
+    float value;
+    write_ok(md_h5_write(writer.file, "/text", type, 0, NULL, &text, &error));
+    H5Tclose(type);
+    reopen();
+    refused(md_h5_read(file, "/text", H5T_NATIVE_FLOAT, 0, NULL, 1, &value, &error), "'/text'",
+            "not numbers");
+    H5Fclose(file);
+}
+
+Test(h5, writing_over_is_refused) {
+    const float value = 1;
+    write_ok(md_h5_write(writer.file, "/x", H5T_NATIVE_FLOAT, 0, NULL, &value, &error));
+    refused(md_h5_write(writer.file, "/x", H5T_NATIVE_FLOAT, 0, NULL, &value, &error), "'/x'",
+            "cannot create");
+    refused(md_h5_write(writer.file, "/x/y", H5T_NATIVE_FLOAT, 0, NULL, &value, &error), "'/x/y'",
+            "cannot create");
+    md_h5_abandon(&writer);
+}
+
+Test(h5, has_answers_for_every_path) {
+    const float value = 1;
+    write_ok(md_h5_write(writer.file, "/a/b", H5T_NATIVE_FLOAT, 0, NULL, &value, &error));
+    cr_assert(md_h5_has(writer.file, "/"));
+    cr_assert(md_h5_has(writer.file, "/a"));
+    cr_assert(md_h5_has(writer.file, "/a/b"));
+    cr_assert(md_h5_has(writer.file, "a/b"));
+    cr_assert_not(md_h5_has(writer.file, ""));
+    cr_assert_not(md_h5_has(writer.file, "/b"));
+    cr_assert_not(md_h5_has(writer.file, "/b/a"));
+    cr_assert_not(md_h5_has(writer.file, "/a/b/c"));
+    cr_assert_not(md_h5_has(writer.file, "/a/b/c/d"));
+    md_h5_abandon(&writer);
+}
+
+Test(h5, attributes_come_back) {
+    char text[16];
+    long long integer;
+    double real;
+    write_ok(md_h5_write_text(writer.file, "/", "unit", "m\xc2\xb2", &error));
+    write_ok(md_h5_write_text(writer.file, "/", "empty", "", &error));
+    write_ok(md_h5_write_integer(writer.file, "/", "seed", -9007199254740993, &error));
+    write_ok(md_h5_write_real(writer.file, "/", "rmse_m", 0.1, &error));
+    reopen();
+    write_ok(md_h5_read_text(file, "/", "unit", sizeof text, text, &error));
+    cr_assert_str_eq(text, "m\xc2\xb2");
+    write_ok(md_h5_read_text(file, "/", "unit", 4, text, &error));
+    write_ok(md_h5_read_text(file, "/", "empty", 1, text, &error));
+    cr_assert_str_eq(text, "");
+    write_ok(md_h5_read_integer(file, "/", "seed", &integer, &error));
+    cr_assert_eq(integer, -9007199254740993);
+    write_ok(md_h5_read_real(file, "/", "rmse_m", &real, &error));
+    cr_assert_eq(real, 0.1);
+    refused(md_h5_read_text(file, "/", "unit", 3, text, &error), "unit of /", "at most 2 bytes");
+    refused(md_h5_read_text(file, "/", "seed", 9, text, &error), "seed of /", "not text");
+    refused(md_h5_read_integer(file, "/", "rmse_m", &integer, &error), "rmse_m", "not an integer");
+    refused(md_h5_read_real(file, "/", "unit", &real, &error), "unit of /", "not a number");
+    refused(md_h5_read_real(file, "/", "loss", &real, &error), "loss of /", "cannot open");
+    refused(md_h5_read_real(file, "/none", "loss", &real, &error), "loss of /none", "cannot open");
+    H5Fclose(file);
+}
+
+/* As h5py writes text; and an attribute that is not one value. */
+Test(h5, attributes_of_other_programs) {
+    const char *words = "of variable length";
+    hsize_t two = 2;
+    char text[32];
+    double real;
+    hid_t type = H5Tcopy(H5T_C_S1), scalar = H5Screate(H5S_SCALAR);
+    hid_t pair = H5Screate_simple(1, &two, NULL);
+    H5Tset_size(type, H5T_VARIABLE);
+    hid_t attribute = H5Acreate2(writer.file, "words", type, scalar, H5P_DEFAULT, H5P_DEFAULT);
+    H5Awrite(attribute, type, &words);
+    H5Aclose(attribute);
+    H5Aclose(H5Acreate2(writer.file, "pair", H5T_NATIVE_DOUBLE, pair, H5P_DEFAULT, H5P_DEFAULT));
+    H5Tclose(type);
+    H5Sclose(scalar);
+    H5Sclose(pair);
+    reopen();
+    write_ok(md_h5_read_text(file, "/", "words", sizeof text, text, &error));
+    cr_assert_str_eq(text, words);
+    refused(md_h5_read_text(file, "/", "words", 18, text, &error), "words", "at most 17 bytes");
+    refused(md_h5_read_real(file, "/", "pair", &real, &error), "pair", "not a single value");
+    H5Fclose(file);
+}
+
+Test(h5, nothing_is_there_before_the_commit) {
+    cr_assert_eq(access(path.text, F_OK), -1);
+    cr_assert_eq(scratch_count(scratch.folder), 1);
+    cr_assert_eq(md_h5_commit(&writer, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(access(path.text, F_OK), 0);
+    cr_assert_eq(scratch_count(scratch.folder), 1);
+}
+
+Test(h5, abandoned_file_is_gone) {
+    md_h5_abandon(&writer);
+    cr_assert_eq(scratch_count(scratch.folder), 0);
+}
+
+/* An object someone forgot must not keep the file from being complete. */
+Test(h5, commit_closes_what_is_open) {
+    hid_t group = H5Gcreate2(writer.file, "/g", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    cr_assert_geq(group, 0);
+    reopen();
+    cr_assert(md_h5_has(file, "/g"));
+    H5Fclose(file);
+}
+
+Test(h5, unreadable_files_are_refused) {
+    md_h5_abandon(&writer);
+    refused(md_h5_open(path.text, &file, &error), "cannot open", "No such file");
+    scratch_write_text(path.text, "");
+    refused(md_h5_open(path.text, &file, &error), "not a whole HDF5 file", "HDF5:");
+    scratch_write_text(path.text, "\x89HDF\r\n\x1a\n");
+    refused(md_h5_open(path.text, &file, &error), "not a whole HDF5 file", "HDF5:");
+}
+
+Test(h5, overlong_paths_are_refused) {
+    char overlong[1300];
+    struct md_h5_writer other;
+    memset(overlong, 'x', sizeof overlong);
+    overlong[sizeof overlong - 1] = '\0';
+    cr_assert_eq(md_h5_create(overlong, &other, &error), MD_FAILED);
+    assert_contains(error.text, "longer than");
+    md_h5_abandon(&writer);
+}
+
+Test(h5, golden_files) {
+    static uint8_t picture[3 * 48 * 48];
+    static double output[48 * 48];
+    const size_t shape[4] = {1, 3, 48, 48};
+    double loss = 0.0;
+    md_h5_abandon(&writer);
+    path = shared_data("golden/step_batch1.h5");
+    write_ok(md_h5_open(path.text, &file, &error));
+    write_ok(
+        md_h5_read(file, "/input_u8", H5T_NATIVE_UINT8, 4, shape, sizeof picture, picture, &error));
+    write_ok(md_h5_read(file, "/f64/activation/output", H5T_NATIVE_DOUBLE, -1, NULL, 48 * 48,
+                        output, &error));
+    write_ok(md_h5_read(file, "/f64/loss", H5T_NATIVE_DOUBLE, 0, NULL, 1, &loss, &error));
+    cr_assert(isfinite(loss) && loss > 0.0);
+    H5Fclose(file);
+}

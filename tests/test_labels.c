@@ -1,0 +1,411 @@
+/* Labels and ground truth from the sensor's grid, and augmentation. */
+#include <criterion/criterion.h>
+#include <math.h>
+
+#include "../datasets/augment.h"
+#include "../datasets/labels.h"
+#include "../datasets/random.h"
+
+enum { MAX_GRID = 64, MAX_PIXELS = 64 * 64 };
+
+/* A grid with values from `random`, each zone valid with probability `valid`. */
+struct grid {
+    struct md_sample sample;
+    float depth_m[MAX_GRID * MAX_GRID], disparity[MAX_GRID * MAX_GRID];
+};
+
+static void fill_grid(struct grid *grid, int height, int width, double valid,
+                      struct md_random *random) {
+    grid->sample = (struct md_sample){.depth_m = grid->depth_m,
+                                      .disparity = grid->disparity,
+                                      .depth_height = height,
+                                      .depth_width = width,
+                                      .fb = 80};
+    for (int zone = 0; zone < height * width; zone++) {
+        int is_valid = md_random_unit(random) < valid;
+        float depth_m = (float)md_random_range(random, 0.1, 3.9);
+        grid->depth_m[zone] = is_valid ? depth_m : MD_NO_DEPTH;
+        grid->disparity[zone] = is_valid ? 80 / depth_m : MD_INVALID;
+    }
+}
+
+/* Grids and pictures that the properties below are tried on. */
+static const struct shape {
+    int grid_height, grid_width, height, width;
+} shapes[] = {
+    {8, 8, 48, 48}, {8, 8, 8, 8},  {1, 1, 5, 7},     {4, 8, 9, 21},  {3, 5, 48, 40},
+    {10, 12, 7, 5}, {1, 6, 4, 13}, {48, 48, 48, 48}, {2, 2, 63, 64},
+};
+enum { SHAPES = sizeof shapes / sizeof *shapes };
+
+/* --- the four neighbours, written the other way round: as PyTorch's documentation puts
+ * align_corners=False, in floating point --- */
+
+struct tap {
+    int zone;
+    double weight;
+};
+
+static void axis_taps(int pixel, int pixels, int zones, int index[2], double weight[2]) {
+    double source = fmax((pixel + 0.5) * zones / pixels - 0.5, 0);
+    index[0] = (int)floor(source);
+    index[1] = index[0] + 1 < zones ? index[0] + 1 : zones - 1;
+    weight[1] = source - index[0];
+    weight[0] = 1 - weight[1];
+}
+
+static void four_taps(const struct shape *shape, int y, int x, struct tap taps[4]) {
+    int rows[2], columns[2];
+    double row_weight[2], column_weight[2];
+    axis_taps(y, shape->height, shape->grid_height, rows, row_weight);
+    axis_taps(x, shape->width, shape->grid_width, columns, column_weight);
+    for (int i = 0; i < 4; i++)
+        taps[i] = (struct tap){rows[i / 2] * shape->grid_width + columns[i % 2],
+                               row_weight[i / 2] * column_weight[i % 2]};
+}
+
+/* The zone that holds the middle of the pixel. */
+static int own_zone(const struct shape *shape, int y, int x) {
+    int row = (int)((y + 0.5) * shape->grid_height / shape->height);
+    int column = (int)((x + 0.5) * shape->grid_width / shape->width);
+    return row * shape->grid_width + column;
+}
+
+Test(labels, modes_have_names) {
+    cr_assert_eq(md_label_mode_find("bilinear"), MD_LABEL_BILINEAR);
+    cr_assert_eq(md_label_mode_find("nearest"), MD_LABEL_NEAREST);
+    cr_assert_eq(md_label_mode_find("release"), MD_LABEL_RELEASE);
+    cr_assert_eq(md_label_mode_find("Bilinear"), -1);
+    cr_assert_eq(md_label_mode_find(""), -1);
+    cr_assert_str_eq(md_label_mode_names[MD_LABEL_RELEASE], "release");
+    cr_assert_null(md_label_mode_names[3]);
+}
+
+Test(labels, all_valid_is_plain_bilinear) {
+    static struct grid grid;
+    static float label[MAX_PIXELS];
+    struct md_random random = md_random_stream(1, 0, 0, 0);
+    for (int s = 0; s < SHAPES; s++) {
+        const struct shape *shape = &shapes[s];
+        fill_grid(&grid, shape->grid_height, shape->grid_width, 1, &random);
+        md_label(&grid.sample, MD_LABEL_BILINEAR, 4, shape->height, shape->width, label);
+        for (int y = 0; y < shape->height; y++)
+            for (int x = 0; x < shape->width; x++) {
+                struct tap taps[4];
+                double expected = 0;
+                four_taps(shape, y, x, taps);
+                for (int i = 0; i < 4; i++)
+                    expected += taps[i].weight * grid.disparity[taps[i].zone];
+                cr_assert_float_eq(label[y * shape->width + x], expected, 1e-6 * expected,
+                                   "shape %d, row %d, column %d", s, y, x);
+            }
+    }
+}
+
+Test(labels, invalid_zones_only_take_away) {
+    static struct grid grid;
+    static float label[MAX_PIXELS];
+    struct md_random random = md_random_stream(2, 0, 0, 0);
+    for (int trial = 0; trial < 20 * SHAPES; trial++) {
+        const struct shape *shape = &shapes[trial % SHAPES];
+        fill_grid(&grid, shape->grid_height, shape->grid_width, md_random_unit(&random), &random);
+        md_label(&grid.sample, MD_LABEL_BILINEAR, 4, shape->height, shape->width, label);
+        for (int y = 0; y < shape->height; y++)
+            for (int x = 0; x < shape->width; x++) {
+                struct tap taps[4];
+                double sum = 0, total = 0;
+                float low = INFINITY, high = 0, value = label[y * shape->width + x];
+                four_taps(shape, y, x, taps);
+                for (int i = 0; i < 4; i++) {
+                    float disparity = grid.disparity[taps[i].zone];
+                    if (disparity == MD_INVALID || taps[i].weight == 0)
+                        continue;
+                    sum += taps[i].weight * disparity;
+                    total += taps[i].weight;
+                    low = fminf(low, disparity);
+                    high = fmaxf(high, disparity);
+                }
+                if (grid.disparity[own_zone(shape, y, x)] == MD_INVALID) {
+                    cr_assert_eq(value, MD_INVALID);
+                    continue;
+                }
+                cr_assert(value >= low && value <= high, "%g outside %g..%g", value, low, high);
+                cr_assert_float_eq(value, sum / total, 1e-6 * value);
+            }
+    }
+}
+
+/* What the depth grid says must not leak either: only the disparity of valid zones counts. */
+Test(labels, what_an_invalid_zone_hides_changes_nothing) {
+    static struct grid grid;
+    static float before[MAX_PIXELS], after[MAX_PIXELS];
+    struct md_random random = md_random_stream(3, 0, 0, 0);
+    for (int trial = 0; trial < 5 * SHAPES; trial++) {
+        const struct shape *shape = &shapes[trial % SHAPES];
+        const size_t pixels = (size_t)(shape->height * shape->width);
+        fill_grid(&grid, shape->grid_height, shape->grid_width, 0.6, &random);
+        md_label(&grid.sample, MD_LABEL_BILINEAR, 4, shape->height, shape->width, before);
+        for (int zone = 0; zone < shape->grid_height * shape->grid_width; zone++)
+            if (grid.disparity[zone] == MD_INVALID)
+                grid.depth_m[zone] = (float)md_random_range(&random, 0, 4);
+        md_label(&grid.sample, MD_LABEL_BILINEAR, 3, shape->height, shape->width, after);
+        cr_assert_arr_eq(before, after, pixels * sizeof *before);
+    }
+}
+
+Test(labels, equal_zones_give_exactly_their_value) {
+    static struct grid grid;
+    static float label[MAX_PIXELS];
+    struct md_random random = md_random_stream(4, 0, 0, 0);
+    for (int s = 0; s < SHAPES; s++) {
+        fill_grid(&grid, shapes[s].grid_height, shapes[s].grid_width, 0.7, &random);
+        for (int zone = 0; zone < shapes[s].grid_height * shapes[s].grid_width; zone++)
+            if (grid.disparity[zone] != MD_INVALID)
+                grid.disparity[zone] = 80 / 0.7f;
+        md_label(&grid.sample, MD_LABEL_BILINEAR, 4, shapes[s].height, shapes[s].width, label);
+        for (int pixel = 0; pixel < shapes[s].height * shapes[s].width; pixel++)
+            cr_assert(label[pixel] == MD_INVALID || label[pixel] == 80 / 0.7f);
+    }
+}
+
+Test(labels, a_grid_of_the_pictures_size_is_the_label) {
+    static struct grid grid;
+    static float label[MAX_PIXELS];
+    struct md_random random = md_random_stream(5, 0, 0, 0);
+    fill_grid(&grid, 48, 48, 0.5, &random);
+    for (int mode = 0; md_label_mode_names[mode]; mode++) {
+        md_label(&grid.sample, mode, 4, 48, 48, label);
+        cr_assert_arr_eq(label, grid.disparity, 48 * 48 * sizeof *label, "%s",
+                         md_label_mode_names[mode]);
+    }
+}
+
+Test(labels, nearest_and_truth_take_the_zone_a_pixel_lies_in) {
+    static struct grid grid;
+    static float label[MAX_PIXELS], truth[MAX_PIXELS];
+    struct md_random random = md_random_stream(6, 0, 0, 0);
+    for (int s = 0; s < SHAPES; s++) {
+        const struct shape *shape = &shapes[s];
+        fill_grid(&grid, shape->grid_height, shape->grid_width, 0.7, &random);
+        md_label(&grid.sample, MD_LABEL_NEAREST, 4, shape->height, shape->width, label);
+        md_truth(&grid.sample, shape->height, shape->width, truth);
+        for (int y = 0; y < shape->height; y++)
+            for (int x = 0; x < shape->width; x++) {
+                int zone = own_zone(shape, y, x), pixel = y * shape->width + x;
+                cr_assert_eq(label[pixel], grid.disparity[zone]);
+                cr_assert_eq(truth[pixel], grid.depth_m[zone]);
+            }
+    }
+}
+
+Test(labels, release_mixes_and_drops_only_what_is_all_missing) {
+    static struct grid grid;
+    static float label[MAX_PIXELS];
+    static const float no_returns_m[] = {4, 3.3f};
+    struct md_random random = md_random_stream(7, 0, 0, 0);
+    int mixed = 0, dropped = 0;
+    for (int trial = 0; trial < 4 * SHAPES; trial++) {
+        const struct shape *shape = &shapes[trial % SHAPES];
+        const float no_return_m = no_returns_m[trial % 2];
+        fill_grid(&grid, shape->grid_height, shape->grid_width, 0.4, &random);
+        md_label(&grid.sample, MD_LABEL_RELEASE, no_return_m, shape->height, shape->width, label);
+        for (int y = 0; y < shape->height; y++)
+            for (int x = 0; x < shape->width; x++) {
+                struct tap taps[4];
+                double expected = 0;
+                int missing = 0, touched = 0;
+                four_taps(shape, y, x, taps);
+                for (int i = 0; i < 4; i++) {
+                    float depth_m = grid.depth_m[taps[i].zone];
+                    int none = depth_m == MD_NO_DEPTH || depth_m >= no_return_m;
+                    touched += taps[i].weight > 1e-9;
+                    missing += none && taps[i].weight > 1e-9;
+                    expected +=
+                        taps[i].weight * (none ? 80 / no_return_m : grid.disparity[taps[i].zone]);
+                }
+                float value = label[y * shape->width + x];
+                mixed += missing > 0 && missing < touched;
+                dropped += missing == touched;
+                if (missing == touched)
+                    cr_assert_eq(value, MD_INVALID);
+                else
+                    cr_assert_float_eq(value, expected, 1e-6 * expected);
+            }
+    }
+    cr_assert(mixed > 100 && dropped > 100);
+}
+
+/* --- augment.h --- */
+
+enum { HEIGHT = 5, WIDTH = 6, PLANE = HEIGHT * WIDTH };
+
+struct example {
+    uint8_t picture[3 * PLANE];
+    float label[PLANE];
+};
+
+/* An example whose every element is different enough to tell where it went. */
+static struct example plain_example(void) {
+    struct example example;
+    for (int i = 0; i < 3 * PLANE; i++)
+        example.picture[i] = (uint8_t)(i * 255 / (3 * PLANE - 1));
+    for (int i = 0; i < PLANE; i++)
+        example.label[i] = (float)i;
+    return example;
+}
+
+static struct example augmented(unsigned augmentations, uint64_t seed, uint32_t epoch,
+                                uint32_t sample) {
+    struct example example = plain_example();
+    md_augment(augmentations, seed, epoch, sample, HEIGHT, WIDTH, example.picture, example.label);
+    return example;
+}
+
+static int same(const struct example *a, const struct example *b) {
+    return memcmp(a->picture, b->picture, sizeof a->picture) == 0 &&
+           memcmp(a->label, b->label, sizeof a->label) == 0;
+}
+
+Test(augment, names) {
+    static const char *const expected[] = {"flip", "gamma", "gain", "brightness"};
+    for (int i = 0; i < 4; i++)
+        cr_assert_str_eq(md_augment_names[i], expected[i]);
+    cr_assert_null(md_augment_names[4]);
+}
+
+Test(augment, none_changes_nothing) {
+    const struct example plain = plain_example();
+    for (uint32_t sample = 0; sample < 50; sample++) {
+        struct example example = augmented(0, 1, 0, sample);
+        cr_assert(same(&example, &plain));
+    }
+}
+
+Test(augment, each_depends_on_seed_epoch_and_sample_alone) {
+    for (unsigned bit = MD_FLIP; bit <= MD_BRIGHTNESS; bit <<= 1) {
+        int changes[3] = {0};
+        for (uint32_t i = 0; i < 64; i++) {
+            struct example first = augmented(bit, 1, 2, i), again = augmented(bit, 1, 2, i);
+            struct example other[3] = {augmented(bit, 2, 2, i), augmented(bit, 1, 3, i),
+                                       augmented(bit, 1, 2, i + 1)};
+            cr_assert(same(&first, &again));
+            for (int k = 0; k < 3; k++)
+                changes[k] += !same(&first, &other[k]);
+        }
+        for (int k = 0; k < 3; k++)
+            cr_assert(changes[k] > 16, "augmentation %u hardly depends on key %d", bit, k);
+    }
+}
+
+/* Together they do what each does alone, one after the other: none sees another's draws. */
+Test(augment, none_changes_what_another_draws) {
+    for (uint32_t sample = 0; sample < 64; sample++)
+        for (unsigned set = 0; set <= MD_AUGMENT_ALL; set++) {
+            struct example together = augmented(set, 9, 1, sample), apart = plain_example();
+            for (unsigned bit = MD_FLIP; bit <= MD_BRIGHTNESS; bit <<= 1)
+                md_augment(set & bit, 9, 1, sample, HEIGHT, WIDTH, apart.picture, apart.label);
+            cr_assert(same(&together, &apart), "set %u, sample %u", set, sample);
+        }
+}
+
+Test(augment, each_happens_half_the_time) {
+    enum { SAMPLES = 4000 };
+    const struct example plain = plain_example();
+    for (unsigned bit = MD_FLIP; bit <= MD_BRIGHTNESS; bit <<= 1) {
+        int happened = 0;
+        for (uint32_t sample = 0; sample < SAMPLES; sample++) {
+            struct example example = augmented(bit, 5, 0, sample);
+            happened += !same(&example, &plain);
+        }
+        /* Five standard deviations, and a little for draws that change no byte. */
+        cr_assert_float_eq(happened, SAMPLES / 2, 5 * sqrt(SAMPLES) / 2 + 10, "%u: %d", bit,
+                           happened);
+    }
+}
+
+/* If two shared their draws they would happen together always. */
+Test(augment, each_happens_independently_of_the_others) {
+    enum { SAMPLES = 1000 };
+    const struct example plain = plain_example();
+    for (unsigned a = MD_FLIP; a <= MD_BRIGHTNESS; a <<= 1)
+        for (unsigned b = a << 1; b <= MD_BRIGHTNESS; b <<= 1) {
+            int agreed = 0;
+            for (uint32_t sample = 0; sample < SAMPLES; sample++) {
+                struct example with_a = augmented(a, 5, 0, sample);
+                struct example with_b = augmented(b, 5, 0, sample);
+                agreed += same(&with_a, &plain) == same(&with_b, &plain);
+            }
+            cr_assert_float_eq(agreed, SAMPLES / 2, 5 * sqrt(SAMPLES) / 2 + 10, "%u and %u: %d", a,
+                               b, agreed);
+        }
+}
+
+Test(augment, flip_mirrors_picture_and_label) {
+    const struct example plain = plain_example();
+    int flipped = 0;
+    for (uint32_t sample = 0; sample < 20; sample++) {
+        struct example example = augmented(MD_FLIP, 1, 0, sample);
+        if (same(&example, &plain))
+            continue;
+        flipped++;
+        for (int row = 0; row < 3 * HEIGHT; row++)
+            for (int x = 0; x < WIDTH; x++)
+                cr_assert_eq(example.picture[row * WIDTH + x],
+                             plain.picture[row * WIDTH + WIDTH - 1 - x]);
+        for (int row = 0; row < HEIGHT; row++)
+            for (int x = 0; x < WIDTH; x++)
+                cr_assert_eq(example.label[row * WIDTH + x],
+                             plain.label[row * WIDTH + WIDTH - 1 - x]);
+    }
+    cr_assert_gt(flipped, 0);
+}
+
+/* Whether one parameter explains what became of a channel: x' = min(255, floor(f(x))) bounds it
+ * from both sides by each byte. The bounds met over all samples must fill the published range. */
+static void parameter_bounds(unsigned bit, const uint8_t *before, const uint8_t *after, double *low,
+                             double *high) {
+    *low = 0;
+    *high = 100;
+    for (int i = 0; i < PLANE; i++) {
+        double x = before[i], at_least = after[i], below = after[i] == 255 ? 1e9 : after[i] + 1.0;
+        if (bit == MD_GAMMA && before[i] > 0 && before[i] < 255 && after[i] > 0) {
+            *low = fmax(*low, log(below / 255) / log(x / 255));
+            *high = fmin(*high, log(at_least / 255) / log(x / 255));
+        } else if (bit != MD_GAMMA && before[i] > 0) {
+            *low = fmax(*low, at_least / x);
+            *high = fmin(*high, below / x);
+        }
+    }
+}
+
+Test(augment, photometric_ranges) {
+    static const struct {
+        unsigned bit;
+        double low, high;
+        int one_for_all;
+    } cases[] = {{MD_GAMMA, 0.8, 1.2, 1}, {MD_GAIN, 0.8, 1.2, 0}, {MD_BRIGHTNESS, 0.5, 2.0, 1}};
+    const struct example plain = plain_example();
+    for (int c = 0; c < 3; c++) {
+        double least = 100, most = 0, apart = 0;
+        for (uint32_t sample = 0; sample < 2000; sample++) {
+            struct example example = augmented(cases[c].bit, 3, 0, sample);
+            double low[3], high[3];
+            cr_assert_arr_eq(example.label, plain.label, sizeof plain.label);
+            if (same(&example, &plain))
+                continue;
+            for (int channel = 0; channel < 3; channel++) {
+                parameter_bounds(cases[c].bit, plain.picture + channel * PLANE,
+                                 example.picture + channel * PLANE, &low[channel], &high[channel]);
+                cr_assert(low[channel] <= high[channel] + 1e-9, "no parameter does this");
+                cr_assert(high[channel] >= cases[c].low && low[channel] <= cases[c].high);
+                least = fmin(least, high[channel]);
+                most = fmax(most, low[channel]);
+            }
+            apart = fmax(apart, low[0] - high[1]);
+        }
+        double range = cases[c].high - cases[c].low;
+        cr_assert_lt(least, cases[c].low + 0.05 * range, "%u: %g", cases[c].bit, least);
+        cr_assert_gt(most, cases[c].high - 0.05 * range, "%u: %g", cases[c].bit, most);
+        cr_assert_eq(apart <= 1e-9, cases[c].one_for_all, "%u: %g", cases[c].bit, apart);
+    }
+}
