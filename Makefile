@@ -5,17 +5,17 @@ BUILD  ?= build
 
 # What has to be there to build and run, and for the tests on top of it (Debian 12).
 PACKAGES       := gcc libc6-dev pkg-config libhdf5-dev libpng-dev libjpeg62-turbo-dev libzip-dev \
-                  libyaml-dev libxxhash-dev libopenblas-dev gnuplot-nox
+                  libyaml-dev libxxhash-dev libopenblas-dev libjansson-dev gnuplot-nox
 CHECK_PACKAGES := $(PACKAGES) libcriterion-dev
 
-LIBRARIES := hdf5 libpng libjpeg libzip yaml-0.1 libxxhash openblas
+LIBRARIES := hdf5 libpng libjpeg libzip yaml-0.1 libxxhash openblas jansson
 pkg        = $(shell pkg-config $(1) $(LIBRARIES) 2>/dev/null)
 
 # Contraction is off: the only fused operations are the ones that are written (core/format.h).
 OPTIMIZE ?= -O3 -g
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wvla -Werror
 ALL_CFLAGS := -std=c11 $(OPTIMIZE) $(WARNINGS) -ffp-contract=off -fno-math-errno -pthread $(CFLAGS)
-ALL_CPPFLAGS = -D_POSIX_C_SOURCE=200809L $(call pkg,--cflags) $(CPPFLAGS)
+ALL_CPPFLAGS = -D_POSIX_C_SOURCE=200809L -I$(BUILD) $(call pkg,--cflags) $(CPPFLAGS)
 ALL_LDLIBS = $(LDFLAGS) $(call pkg,--libs) -lm -pthread $(LDLIBS)
 
 # V=1 shows the commands.
@@ -63,7 +63,16 @@ $(BUILD)/$(1).o: core/$(word 1,$(subst _, ,$(notdir $(1))))_tmpl.c
 endef
 $(foreach template,$(TEMPLATES),$(eval $(call template_rule,$(template))))
 
+# What was built from what: part of every result. Rewritten only when it changes.
+VERSION := $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
+$(BUILD)/build.h: FORCE
+	@mkdir -p $(@D)
+	$(Q)printf '#define MD_BUILD_VERSION "%s"\n#define MD_BUILD_FLAGS "%s"\n' \
+	    '$(VERSION)' '$(strip $(OPTIMIZE) $(CFLAGS))' > $@.new
+	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(BUILD)/experiments/version.o: $(BUILD)/build.h
+
 -include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d
 
-.PHONY: all
+.PHONY: all FORCE
 .DELETE_ON_ERROR:

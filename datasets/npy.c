@@ -129,7 +129,7 @@ static int find_header(const struct md_file *file, size_t *offset, size_t *lengt
 }
 
 static int parse_file(const struct md_file *file, struct md_array *array, struct md_error *error) {
-    size_t offset, length;
+    size_t offset = 0, length = 0;
     int status = find_header(file, &offset, &length, error);
     if (status != MD_OK)
         return status;

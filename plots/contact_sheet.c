@@ -101,11 +101,20 @@ static uint8_t *draw_image(const struct sheet *sheet, size_t *size) {
     return image;
 }
 
-/* "at screen X,Y " for a place on the page; gnuplot counts from the bottom left. */
+/* A place on the page in gnuplot's screen coordinates, which go from 0, the middle of the first
+ * pixel, to 1, the middle of the last, and upwards. The edges of the image must fall exactly on
+ * edges of pixels. */
+static double screen_x(const struct sheet *sheet, double x) {
+    return (x - 0.5) / (sheet->page_width - 1);
+}
+
+static double screen_y(const struct sheet *sheet, double y) {
+    return 1.0 - (y - 0.5) / (sheet->page_height - 1);
+}
+
 static void write_place(FILE *script, const struct sheet *sheet, const char *before, double x,
                         double y) {
-    fprintf(script, "%s screen %.6f,%.6f ", before, x / sheet->page_width,
-            1.0 - y / sheet->page_height);
+    fprintf(script, "%s screen %.9f,%.9f ", before, screen_x(sheet, x), screen_y(sheet, y));
 }
 
 /* `most` is the room there is, in pixels. */
@@ -155,11 +164,10 @@ static void write_colour_bar(FILE *script, const struct sheet *sheet) {
 
 /* Places the plot's area exactly over the image's pixels. */
 static void write_margins(FILE *script, const struct sheet *sheet) {
-    double bottom = HEAD + sheet->image_height, right = MARGIN + sheet->image_width;
     fprintf(script, "set lmargin at screen %.9f\nset rmargin at screen %.9f\n",
-            (double)MARGIN / sheet->page_width, right / sheet->page_width);
+            screen_x(sheet, MARGIN), screen_x(sheet, MARGIN + sheet->image_width));
     fprintf(script, "set tmargin at screen %.9f\nset bmargin at screen %.9f\n",
-            1.0 - (double)HEAD / sheet->page_height, 1.0 - bottom / sheet->page_height);
+            screen_y(sheet, HEAD), screen_y(sheet, HEAD + sheet->image_height));
 }
 
 static void write_sheet(FILE *script, const struct sheet *sheet, const char *title,

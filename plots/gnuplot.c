@@ -194,9 +194,6 @@ static struct glyph glyph_at(const char *text) {
     int length = utf8_length(c);
     if (length == 0 || *c < ' ' || *c == 0x7f)
         return (struct glyph){"?", 1, width_em('?')};
-    /* Inside single quotes gnuplot interprets nothing, and a quote is written twice. */
-    if (*c == '\'')
-        return (struct glyph){"''", 2, width_em('\'')};
     return (struct glyph){text, length, width_em(*c)};
 }
 
@@ -205,19 +202,30 @@ static const char *next_glyph(const char *text) {
     return text + (length == 0 ? 1 : length);
 }
 
+/* Everything that could mean something to gnuplot, or to a program it starts, is written as an
+ * octal escape. (Its single quotes would be simpler, but cannot hold a text that begins with
+ * one.) */
+static void write_bytes(FILE *script, const char *bytes, int length) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ";
+    for (int i = 0; i < length; i++)
+        fprintf(script, strchr(plain, bytes[i]) != NULL ? "%c" : "\\%03o", (unsigned char)bytes[i]);
+}
+
 void md_gnuplot_text(FILE *script, const char *text, double most_em) {
+    static const char ellipsis[] = "\xe2\x80\xa6";
     static const double ellipsis_em = 1.0;
     double total = 0.0, written = 0.0;
     for (const char *c = text; *c != '\0'; c = next_glyph(c))
         total += glyph_at(c).width;
     int cut = total > most_em;
-    putc('\'', script);
+    putc('"', script);
     for (const char *c = text; *c != '\0'; c = next_glyph(c)) {
         struct glyph glyph = glyph_at(c);
         written += glyph.width;
         if (cut && written > most_em - ellipsis_em)
             break;
-        fwrite(glyph.bytes, 1, (size_t)glyph.length, script);
+        write_bytes(script, glyph.bytes, glyph.length);
     }
-    fputs(cut ? "\xe2\x80\xa6' noenhanced" : "' noenhanced", script);
+    write_bytes(script, ellipsis, cut ? 3 : 0);
+    fputs("\" noenhanced", script);
 }

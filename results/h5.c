@@ -250,7 +250,7 @@ static int check_numeric(hid_t file, const char *name, hid_t data, struct md_err
 
 int md_h5_read(hid_t file, const char *name, hid_t type, int dimensions, const size_t *shape,
                size_t count, void *values, struct md_error *error) {
-    hid_t data, space;
+    hid_t data, space = H5I_INVALID_HID;
     int status = open_data_set(file, name, &data, &space, error);
     if (status != MD_OK)
         return status;
@@ -266,7 +266,7 @@ int md_h5_read(hid_t file, const char *name, hid_t type, int dimensions, const s
 
 int md_h5_shape(hid_t file, const char *name, int most, int *dimensions, size_t *shape,
                 struct md_error *error) {
-    hid_t data, space;
+    hid_t data, space = H5I_INVALID_HID;
     int status = open_data_set(file, name, &data, &space, error);
     if (status != MD_OK)
         return status;

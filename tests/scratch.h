@@ -12,6 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../datasets/error.h"
+
+#define assert_contains(text, part)                                                                \
+    cr_assert(strstr(text, part), "expected \"%s\" in \"%s\"", part, text)
+
 struct scratch {
     char folder[512];
 };
@@ -91,6 +96,22 @@ static inline unsigned char *scratch_read(const char *path, size_t *size) {
     return bytes;
 }
 
+/* Hands every prefix of the file to `fails`, which returns whether its reader refused it. The
+ * reader's text has to name the file. */
+static inline void scratch_each_prefix_fails(const struct scratch *scratch, const char *path,
+                                             int (*fails)(const char *path),
+                                             const struct md_error *error) {
+    size_t size;
+    unsigned char *bytes = scratch_read(path, &size);
+    struct scratch_path cut = scratch_path(scratch, "cut");
+    for (size_t length = 0; length < size; length++) {
+        scratch_write(cut.text, bytes, length);
+        cr_assert(fails(cut.text), "%zu of %zu bytes were taken for a whole file", length, size);
+        assert_contains(error->text, cut.text);
+    }
+    free(bytes);
+}
+
 /* How many entries a folder has. */
 static inline int scratch_count(const char *path) {
     int count = 0;
@@ -113,8 +134,5 @@ static inline struct scratch_path shared_data(const char *name) {
     }
     return path;
 }
-
-#define assert_contains(text, part)                                                                \
-    cr_assert(strstr(text, part), "expected \"%s\" in \"%s\"", part, text)
 
 #endif

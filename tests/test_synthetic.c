@@ -54,7 +54,7 @@ Test(random, counts_blocks_and_keeps_streams_apart) {
 
 Test(random, has_the_moments_of_its_distributions) {
     enum { DRAWS = 200000 };
-    double unit = 0, normal = 0, square = 0;
+    double unit = 0, ranged = 0, normal = 0, square = 0;
     int seen[3] = {0};
     struct md_random random = md_random_stream(1, 2, 3, 4);
     for (int i = 0; i < DRAWS; i++) {
@@ -63,13 +63,15 @@ Test(random, has_the_moments_of_its_distributions) {
         unit += u / DRAWS;
         normal += z / DRAWS;
         square += z * z / DRAWS;
-        double ranged = md_random_range(&random, -2, 3);
-        cr_assert(ranged >= -2 && ranged < 3);
+        double x = md_random_range(&random, -2, 3);
+        cr_assert(x >= -2 && x < 3);
+        ranged += x / DRAWS;
         seen[md_random_below(&random, 3)]++;
         cr_assert_eq(md_random_below(&random, 1), 0);
     }
     /* Variances: of a unit 1/12, of a normal 1, of its square 2, of a third (1/3)(2/3). */
     cr_assert_lt(fabs(unit - 0.5), five * sqrt(1.0 / 12 / DRAWS));
+    cr_assert_lt(fabs(ranged - 0.5), five * 5 * sqrt(1.0 / 12 / DRAWS));
     cr_assert_lt(fabs(normal), five * sqrt(1.0 / DRAWS));
     cr_assert_lt(fabs(square - 1), five * sqrt(2.0 / DRAWS));
     for (int i = 0; i < 3; i++)
@@ -158,23 +160,28 @@ Test(rays, meet_every_wall_of_an_empty_room) {
 
 Test(rays, meet_each_shape_where_geometry_says) {
     struct md_scene *scene = new_room(20, 20, 6);
-    const struct md_vec eye = {2, 10, 2}, half = {1, 1, 1}, centre = {0, 0, 0};
+    const struct md_vec eye = {2, 10, 2}, half = {1, 1, 1}, minus_half = {-1, -1, -1};
+    const double quarter_pi = 0.78539816339744831, wall = 18 / 8.9;
     const struct {
         enum md_shape shape;
-        double yaw, reach; /* along x, the solid 8 m away */
+        double middle_m, yaw; /* its height; 8 m away along x */
         struct md_vec direction;
+        double reach;
     } known[] = {
-        {MD_BOX, 0, 7, {1, 0, 0}},
-        {MD_BOX, 0.78539816339744831, 8 - 1.4142135623730951, {1, 0, 0}}, /* an edge in front */
-        {MD_SPHERE, 0, 7, {1, 0, 0}},
-        {MD_SPHERE, 0, 7.31853836334, {1, 0, 0.1}}, /* (8 - sqrt(64 - 63 * 1.01)) / 1.01 */
-        {MD_CYLINDER, 0, 7, {1, 0, 0.1}},
-        {MD_CYLINDER, 0, 2, {1, 0, -1}}, /* misses it: the floor is nearer */
+        {MD_BOX, 2, 0, {1, 0, 0}, 7},
+        {MD_BOX, 2, quarter_pi, {1, 0, 0}, 8 - 1.4142135623730951}, /* an edge in front */
+        {MD_SPHERE, 2, 0, {1, 0, 0}, 7},
+        {MD_SPHERE, 2, 0, {1, 0, 0.1}, 7.31853836334}, /* (8 - sqrt(64 - 63 * 1.01)) / 1.01 */
+        {MD_CYLINDER, 2, 0, {1, 0, 0.1}, 7},
+        {MD_CYLINDER, 2, 0, {1, 0, -1}, 2},         /* misses it: the floor is nearer */
+        {MD_CYLINDER, .5, 0, {8, 0, -.5}, 1},       /* comes in through the disc on top */
+        {MD_CYLINDER, .5, 0, {8.9, .9, -.5}, wall}, /* passes that disc within its box */
+        {MD_BOX, .5, 0, {8.9, .9, -.5}, 1},         /* where a box would be hit */
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        struct md_vec at = {10, 10, 2};
         scene->place.group_count = scene->place.solid_count = 0;
-        add_solid(scene, known[i].shape, at, known[i].yaw, md_vec_sub(centre, half), half);
+        add_solid(scene, known[i].shape, (struct md_vec){10, 10, known[i].middle_m}, known[i].yaw,
+                  minus_half, half);
         struct md_hit hit = cast_from(scene, eye, known[i].direction);
         cr_expect_float_eq(hit.reach, known[i].reach, 1e-9, "ray %zu: %.12f", i, hit.reach);
     }
@@ -508,6 +515,15 @@ static int same_sample(const struct md_sample *a, const struct md_sample *b) {
            memcmp(a->disparity, b->disparity, depths) == 0;
 }
 
+/* Mean difference of two data sets' pictures, sample by sample, in levels. */
+static double difference(const struct md_dataset *a, const struct md_dataset *b) {
+    double sum = 0;
+    for (size_t i = 0; i < a->count; i++)
+        for (int p = 0; p < 3 * SIDE * SIDE; p++)
+            sum += abs(a->samples[i].picture[p] - b->samples[i].picture[p]);
+    return sum / ((double)a->count * 3 * SIDE * SIDE);
+}
+
 Test(synthetic, is_a_function_of_its_description) {
     const char *const worlds[] = {"source", "field"};
     for (int w = 0; w < 2; w++) {
@@ -521,14 +537,56 @@ Test(synthetic, is_a_function_of_its_description) {
         cr_expect_str_neq(first.digest, other_split.digest);
         for (size_t i = 0; i < first.count; i++) {
             cr_expect(same_sample(&first.samples[i], &longer.samples[i]), "%zu", i);
-            cr_expect_not(same_sample(&first.samples[i], &other_split.samples[i]), "%zu", i);
         }
+        /* Far more than the camera's noise: other places, or another flight. */
+        cr_expect_gt(difference(&first, &other_seed), 15);
+        cr_expect_gt(difference(&first, &other_split), 15);
         md_dataset_close(&first);
         md_dataset_close(&again);
         md_dataset_close(&longer);
         md_dataset_close(&other_seed);
         md_dataset_close(&other_split);
     }
+}
+
+enum { SHADES = 6, COLOURS = SHADES * SHADES * SHADES };
+
+/* How much of a data set's pictures has each colour. */
+static void count_colours(const struct md_dataset *dataset, double share[COLOURS]) {
+    const int pixels = SIDE * SIDE;
+    memset(share, 0, COLOURS * sizeof *share);
+    for (size_t i = 0; i < dataset->count; i++)
+        for (int p = 0; p < pixels; p++) {
+            const uint8_t *picture = dataset->samples[i].picture;
+            int red = picture[p], green = picture[pixels + p], blue = picture[2 * pixels + p];
+            int colour =
+                (red * SHADES / 256 * SHADES + green * SHADES / 256) * SHADES + blue * SHADES / 256;
+            share[colour] += 1.0 / ((double)dataset->count * pixels);
+        }
+}
+
+/* Total variation between what two field flights see. */
+static double colour_distance(uint64_t seed, const char *split, uint64_t other_seed,
+                              const char *other_split) {
+    double share[COLOURS], other_share[COLOURS], distance = 0;
+    struct md_dataset a = open_world("field", seed, split, 200);
+    struct md_dataset b = open_world("field", other_seed, other_split, 200);
+    count_colours(&a, share);
+    count_colours(&b, other_share);
+    for (int i = 0; i < COLOURS; i++)
+        distance += fabs(share[i] - other_share[i]) / 2;
+    md_dataset_close(&a);
+    md_dataset_close(&b);
+    return distance;
+}
+
+Test(synthetic, flies_through_one_field_per_seed, .timeout = 120) {
+    double same_place = 0, other_place = 0;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        same_place += colour_distance(seed, "train", seed, "test") / 4;
+        other_place += colour_distance(seed, "train", seed + 1, "test") / 4;
+    }
+    cr_expect_lt(same_place, 0.6 * other_place, "%g, %g", same_place, other_place);
 }
 
 Test(synthetic, has_the_shapes_it_promises) {

@@ -1,0 +1,201 @@
+/* mudepth eval: all metrics of given weights on given data, beside the dummy predictor. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/target/host.h"
+#include "../results/weights.h"
+#include "command.h"
+#include "config.h"
+
+enum { BATCH = 16 };
+
+struct options {
+    const char *weights, *data, *train, *backend;
+    int protocol, threads, json;
+    double cap_m;
+};
+
+static int parse(int argc, char **argv, struct options *o, struct md_error *error) {
+    static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
+                                            {"data", required_argument, NULL, 'd'},
+                                            {"train", required_argument, NULL, 't'},
+                                            {"protocol", required_argument, NULL, 'p'},
+                                            {"cap", required_argument, NULL, 'c'},
+                                            {"threads", required_argument, NULL, 'n'},
+                                            {"backend", required_argument, NULL, 'b'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {0}};
+    *o = (struct options){.protocol = MD_TEXTBOOK, .threads = 1, .cap_m = 80.0};
+    for (int c; (c = md_next_option(argc, argv, ":", options, error)) != -1;) {
+        double number = 0.0;
+        int status = MD_OK;
+        switch (c) {
+        case 'w':
+            o->weights = optarg;
+            break;
+        case 'd':
+            o->data = optarg;
+            break;
+        case 't':
+            o->train = optarg;
+            break;
+        case 'b':
+            o->backend = optarg;
+            break;
+        case 'j':
+            o->json = 1;
+            break;
+        case 'c':
+            status = md_option_number("--cap", optarg, 0.1, 1000, &o->cap_m, error);
+            break;
+        case 'n':
+            status = md_option_number("--threads", optarg, 1, MD_HOST_MAX_CORES, &number, error);
+            o->threads = (int)number;
+            break;
+        case 'p':
+            for (o->protocol = 0; o->protocol < MD_PROTOCOL_COUNT; o->protocol++)
+                if (strcmp(md_protocol_names[o->protocol], optarg) == 0)
+                    break;
+            if (o->protocol == MD_PROTOCOL_COUNT)
+                status =
+                    md_fail(error, MD_USAGE,
+                            "--protocol: expected textbook or release, found \"%.100s\"", optarg);
+            break;
+        default:
+            return MD_USAGE;
+        }
+        if (status != MD_OK)
+            return status;
+    }
+    if (optind < argc)
+        return md_fail(error, MD_USAGE, "unexpected \"%.100s\"; see mudepth eval --help",
+                       argv[optind]);
+    if (o->weights == NULL || o->data == NULL)
+        return md_fail(error, MD_USAGE, "--weights and --data must be given");
+    return MD_OK;
+}
+
+static int open_data(const char *text, const struct md_network *network, struct md_dataset *dataset,
+                     struct md_error *error) {
+    struct md_data_spec spec;
+    int status = md_data_spec_parse(text, &spec, error);
+    if (status != MD_OK)
+        return status;
+    return md_dataset_open(&spec, network->height, network->width, dataset, error);
+}
+
+/* The network's and the dummy predictor's metrics on `data`; the dummy's means are of `train`. */
+static int measure(const struct options *o, const struct md_network *network, const float *weights,
+                   const struct md_dataset *data, const struct md_dataset *train,
+                   struct md_metrics metrics[2], struct md_error *error) {
+    enum md_protocol protocol = (enum md_protocol)o->protocol;
+    int failed, height, width;
+    struct md_setup setup = {network,   md_ops_find(MD_FP32, o->backend), 0, MD_SGD, 0, BATCH,
+                             o->threads};
+    if (setup.ops == NULL)
+        return md_fail(error, MD_USAGE, "--backend: \"%.100s\" does not exist here", o->backend);
+    struct md_plan plan;
+    md_plan_make(&setup, &plan);
+    md_layer_size(network, network->layer_count - 1, &height, &width);
+    struct md_team *team = md_host_team_start(o->threads, &failed);
+    void *arena = md_host_arena(plan.arena_bytes);
+    float *dummy = malloc((size_t)height * (size_t)width * sizeof *dummy);
+    struct md_progress_line line;
+    struct md_watch watch = md_progress_watch(&line);
+    int status = MD_OK;
+    if (failed || arena == NULL || dummy == NULL)
+        status = md_fail(error, MD_FAILED, "out of memory or threads");
+    if (status == MD_OK) {
+        struct md_engine engine;
+        md_engine_start(&engine, &setup, team, arena, plan.arena_bytes);
+        md_engine_set_weights(&engine, weights);
+        status = md_evaluate(&engine, protocol, o->cap_m, data, &watch, &metrics[0], error);
+    }
+    md_progress_clear(&line);
+    if (status == MD_OK && md_stop_requested)
+        status = md_fail(error, MD_FAILED, "interrupted");
+    if (status == MD_OK)
+        status = md_dummy_fit(train, height, width, dummy, error);
+    if (status == MD_OK)
+        status =
+            md_dummy_evaluate(dummy, height, width, protocol, o->cap_m, data, &metrics[1], error);
+    free(dummy);
+    free(arena);
+    md_host_team_stop(team);
+    return status;
+}
+
+static int report(const struct options *o, const struct md_network *network,
+                  const struct md_dataset *data, const char *weights_digest,
+                  const struct md_metrics metrics[2], struct md_error *error) {
+    const char *dummy = o->train != NULL ? "dummy predictor" : "dummy predictor (of this data)";
+    if (o->json)
+        return md_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:o, s:o}", "weights",
+                                       o->weights, "weights_digest", weights_digest, "network",
+                                       network->name, "data_digest", data->digest, "protocol",
+                                       md_protocol_names[o->protocol], "cap_m", o->cap_m,
+                                       "network_metrics", md_report_json(&metrics[0]),
+                                       "dummy_metrics", md_report_json(&metrics[1])),
+                             error);
+    const struct md_report_row rows[] = {{network->name, &metrics[0]}, {dummy, &metrics[1]}};
+    md_report_table(rows, 2, 1);
+    printf("\nprotocol %s, truth up to %g m, %zu images without truth\nweights %s\ndata    %s\n",
+           md_protocol_names[o->protocol], o->cap_m, metrics[0].without_truth, weights_digest,
+           data->digest);
+    return MD_OK;
+}
+
+static int run(int argc, char **argv, struct md_error *error) {
+    struct options o;
+    const struct md_network *network;
+    struct md_dataset data = {0}, train = {0};
+    struct md_metrics metrics[2];
+    char digest[33];
+    int status = parse(argc, argv, &o, error);
+    if (status == MD_OK)
+        status = md_weights_network(o.weights, &network, error);
+    if (status != MD_OK)
+        return status;
+    size_t total = md_parameter_total(network);
+    float *weights = malloc(total * sizeof *weights);
+    if (weights == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    status = md_weights_read(o.weights, network, weights, NULL, error);
+    md_weights_digest(weights, total, digest);
+    if (status == MD_OK)
+        status = open_data(o.data, network, &data, error);
+    if (status == MD_OK && o.train != NULL)
+        status = open_data(o.train, network, &train, error);
+    if (status == MD_OK)
+        status =
+            measure(&o, network, weights, &data, o.train != NULL ? &train : &data, metrics, error);
+    if (status == MD_OK)
+        status = report(&o, network, &data, digest, metrics, error);
+    md_dataset_close(&data);
+    md_dataset_close(&train);
+    free(weights);
+    return status;
+}
+
+static void help_more(void) {
+    md_config_print_keys(1);
+}
+
+const struct md_command md_command_eval = {
+    "eval", "measure weights on a data set, beside the dummy predictor",
+    "--weights W --data SPEC [options]\n\n"
+    "      --weights W      weights file (HDF5, result cell, or published .pth)\n"
+    "      --data SPEC      what to measure on\n"
+    "      --train SPEC     data whose per-pixel mean is the dummy predictor (default: --data)\n"
+    "      --protocol NAME  textbook (default) or release\n"
+    "      --cap M          truth beyond M metres does not count (default 80)\n"
+    "      --threads N      cores to use (default 1)\n"
+    "      --backend NAME   operators: ref, avx2, avx512, blas (default: the fastest exact)\n"
+    "      --json           print the result as JSON\n\n"
+    "examples:\n"
+    "  mudepth eval --weights w.h5 --data '{set: synthetic, split: test}'\n"
+    "  mudepth eval --weights w.pth --data '{set: matrix, root: FLIGHTS, split: test}' \\\n"
+    "      --train '{set: matrix, root: FLIGHTS, split: train}' --cap 4\n\n"
+    "keys of SPEC:\n",
+    help_more, run};

@@ -1,0 +1,162 @@
+/* mudepth predict: depth of pictures, as 16-bit PNG in millimetres and as a coloured PNG. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../core/target/host.h"
+#include "../datasets/image.h"
+#include "../plots/plots.h"
+#include "../results/weights.h"
+#include "command.h"
+
+struct options {
+    const char *weights, *folder;
+    double fb, max_m;
+};
+
+static int parse(int argc, char **argv, struct options *o, struct md_error *error) {
+    static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
+                                            {"output", required_argument, NULL, 'o'},
+                                            {"fb", required_argument, NULL, 'f'},
+                                            {"max", required_argument, NULL, 'm'},
+                                            {0}};
+    *o = (struct options){.fb = 80.0, .max_m = 4.0};
+    for (int c; (c = md_next_option(argc, argv, ":o:", options, error)) != -1;) {
+        int status = c == '?' ? MD_USAGE : MD_OK;
+        if (c == 'f')
+            status = md_option_number("--fb", optarg, 1e-3, 1e6, &o->fb, error);
+        if (c == 'm')
+            status = md_option_number("--max", optarg, 0.1, 1000, &o->max_m, error);
+        if (status != MD_OK)
+            return status;
+        o->weights = c == 'w' ? optarg : o->weights;
+        o->folder = c == 'o' ? optarg : o->folder;
+    }
+    if (o->weights == NULL || o->folder == NULL || optind == argc)
+        return md_fail(error, MD_USAGE,
+                       "--weights, -o and at least one picture must be given; see mudepth predict "
+                       "--help");
+    return MD_OK;
+}
+
+/* The largest centred square of the picture, resized to the network's input. */
+static int read_picture(const char *path, const struct md_network *network, uint8_t *picture,
+                        struct md_error *error) {
+    struct md_image image;
+    int status = md_image_read(path, &image, error);
+    if (status != MD_OK)
+        return status;
+    int side = image.height < image.width ? image.height : image.width;
+    md_image_resize(&image, (image.height - side) / 2, (image.width - side) / 2, side, side,
+                    network->height, network->width, picture);
+    md_image_free(&image);
+    return MD_OK;
+}
+
+/* FOLDER/STEM.depth.png and FOLDER/STEM.colour.png; refuses to replace anything. */
+static int name_outputs(const char *path, const char *folder, char names[2][1200],
+                        struct md_error *error) {
+    static const char *const endings[] = {"depth", "colour"};
+    const char *slash = strrchr(path, '/'), *stem = slash != NULL ? slash + 1 : path;
+    const char *dot = strrchr(stem, '.');
+    int length = dot != NULL && dot != stem ? (int)(dot - stem) : (int)strlen(stem);
+    for (int i = 0; i < 2; i++) {
+        if (snprintf(names[i], 1200, "%s/%.*s.%s.png", folder, length, stem, endings[i]) >= 1200)
+            return md_fail(error, MD_USAGE, "%.200s...: the path is too long", path);
+        if (access(names[i], F_OK) == 0)
+            return md_fail(error, MD_USAGE,
+                           "%.400s: is there already (two pictures of one name?); give another -o",
+                           names[i]);
+    }
+    return MD_OK;
+}
+
+static int write_depth(char names[2][1200], const float *depth_m, int height, int width,
+                       double max_m, struct md_error *error) {
+    size_t pixels = (size_t)height * (size_t)width;
+    uint16_t *millimetres = malloc(pixels * sizeof *millimetres);
+    uint8_t *colour = malloc(3 * pixels);
+    int status =
+        millimetres == NULL || colour == NULL ? md_fail(error, MD_FAILED, "out of memory") : MD_OK;
+    for (size_t p = 0; status == MD_OK && p < pixels; p++) {
+        double mm = depth_m[p] > 0.0f ? floor(1000.0 * depth_m[p] + 0.5) : 0.0;
+        millimetres[p] = (uint16_t)(mm < 65535.0 ? mm : 65535.0);
+        md_depth_colour(depth_m[p], max_m, colour + 3 * p);
+    }
+    if (status == MD_OK)
+        status = md_png_write_grey16(names[0], millimetres, height, width, error);
+    if (status == MD_OK)
+        status = md_png_write_rgb(names[1], colour, height, width, error);
+    free(millimetres);
+    free(colour);
+    return status;
+}
+
+static int predict_one(struct md_engine *engine, const struct options *o, const char *path,
+                       uint8_t *picture, float *depth_m, struct md_error *error) {
+    const struct md_network *network = engine->setup.network;
+    char names[2][1200];
+    int height, width, status = name_outputs(path, o->folder, names, error);
+    if (status == MD_OK)
+        status = read_picture(path, network, picture, error);
+    if (status != MD_OK)
+        return status;
+    md_layer_size(network, network->layer_count - 1, &height, &width);
+    md_engine_set_picture(engine, 0, picture);
+    md_engine_forward(engine, 1);
+    md_engine_output(engine, 0, depth_m);
+    md_depth_from_disparity((float)o->fb, (size_t)height * (size_t)width, depth_m, depth_m);
+    status = write_depth(names, depth_m, height, width, o->max_m, error);
+    if (status == MD_OK)
+        printf("%s\n%s\n", names[0], names[1]);
+    return status;
+}
+
+static int run(int argc, char **argv, struct md_error *error) {
+    struct options o;
+    const struct md_network *network;
+    int status = parse(argc, argv, &o, error);
+    if (status == MD_OK)
+        status = md_weights_network(o.weights, &network, error);
+    if (status == MD_OK)
+        status = md_make_folder(o.folder, error);
+    if (status != MD_OK)
+        return status;
+    struct md_setup setup = {network, md_ops_find(MD_FP32, NULL), 0, MD_SGD, 0, 1, 1};
+    struct md_plan plan;
+    md_plan_make(&setup, &plan);
+    void *arena = md_host_arena(plan.arena_bytes);
+    float *weights = malloc(md_parameter_total(network) * sizeof *weights);
+    float *depth = malloc(md_layer_elements(network, network->layer_count - 1) * sizeof *depth);
+    uint8_t *picture = malloc(md_layer_elements(network, MD_PICTURE));
+    if (arena == NULL || weights == NULL || depth == NULL || picture == NULL)
+        status = md_fail(error, MD_FAILED, "out of memory");
+    if (status == MD_OK)
+        status = md_weights_read(o.weights, network, weights, NULL, error);
+    if (status == MD_OK) {
+        struct md_engine engine;
+        md_engine_start(&engine, &setup, NULL, arena, plan.arena_bytes);
+        md_engine_set_weights(&engine, weights);
+        for (int i = optind; i < argc && status == MD_OK; i++)
+            status = predict_one(&engine, &o, argv[i], picture, depth, error);
+    }
+    free(arena);
+    free(weights);
+    free(depth);
+    free(picture);
+    return status;
+}
+
+const struct md_command md_command_predict = {
+    "predict", "depth of pictures, as PNG",
+    "--weights W IMAGE... -o DIR [options]\n\n"
+    "      --weights W   weights file (HDF5, result cell, or published .pth)\n"
+    "  -o, --output DIR  folder for NAME.depth.png (16 bits, millimetres, 0 = no value) and\n"
+    "                    NAME.colour.png\n"
+    "      --fb X        focal length times baseline (default 80)\n"
+    "      --max M       depth at the end of the colours, metres (default 4)\n\n"
+    "Of each picture (PNG or JPEG) the largest centred square is used, resized to 48x48.\n\n"
+    "example:\n"
+    "  mudepth predict --weights w.h5 room.jpg -o depth\n",
+    NULL, run};
