@@ -143,12 +143,13 @@ static void gather(const struct md_frame *frame, int zones, int zone, struct his
         for (int column = zone_column * columns / zones;
              column < (zone_column + 1) * columns / zones; column++) {
             const struct md_echo *echo = &frame->echoes[row * columns + column];
-            double signal = echo->return_ / (echo->depth_m * echo->depth_m);
+            double signal = echo->strength / (echo->depth_m * echo->depth_m);
+            int bin = (int)(echo->depth_m / bin_m);
             histogram->rays++;
-            if (echo->depth_m >= BINS * bin_m)
+            if (bin >= BINS)
                 continue;
-            histogram->signal[(int)(echo->depth_m / bin_m)] += signal;
-            histogram->moment[(int)(echo->depth_m / bin_m)] += signal * echo->depth_m;
+            histogram->signal[bin] += signal;
+            histogram->moment[bin] += signal * echo->depth_m;
             histogram->total += signal;
         }
 }

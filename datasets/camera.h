@@ -15,8 +15,8 @@ struct md_scene {
 
 /* What came back along one of the rays through a pixel. */
 struct md_echo {
-    double depth_m; /* along the optical axis */
-    double return_; /* reflectance times the cosine of the incidence */
+    double depth_m;  /* along the optical axis */
+    double strength; /* reflectance times the cosine of the incidence */
 };
 
 enum { MD_RAYS = 2 }; /* along each side of a pixel */

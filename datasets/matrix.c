@@ -160,7 +160,9 @@ static int add_picture(const char *name, struct flight *flight, struct md_error 
     char *copy = strdup(name);
     if (!copy)
         return md_fail(error, MD_FAILED, "out of memory for picture %s", name);
-    flight->pictures[flight->picture_count++] = (struct picture){time_ms, copy};
+    struct picture *picture = &flight->pictures[flight->picture_count++];
+    picture->time_ms = time_ms;
+    picture->name = copy;
     return MD_OK;
 }
 

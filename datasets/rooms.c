@@ -5,13 +5,8 @@
 /* ---- Furniture ---- */
 
 enum stand { FREE, AT_WALL };
-enum finish {
-    BODY,
-    LIMB,
-    DECORATED,
-    PANE,
-    FINISHES
-}; /* two of furniture, one of decoration, one of glass */
+/* What a part is made of: two finishes of furniture, one of decoration, one of window panes. */
+enum finish { BODY, LIMB, DECORATED, PANE, FINISHES };
 
 struct part {
     enum md_shape shape;
@@ -29,114 +24,51 @@ struct piece {
     struct part parts[MOST_PARTS];
 };
 
-#define WHOLE(shape, finish)                                                                       \
-    {                                                                                              \
-        {                                                                                          \
-            shape, finish, {-.5, -.5, 0}, {                                                        \
-                .5, .5, 1                                                                          \
-            }                                                                                      \
-        }                                                                                          \
-    }
-#define LEG(x, y, top)                                                                             \
-    {                                                                                              \
-        MD_BOX, LIMB, {(x)-.04, (y)-.05, 0}, {                                                     \
-            (x) + .04, (y) + .05, top                                                              \
-        }                                                                                          \
-    }
-#define FOUR_LEGS(top)                                                                             \
+/* clang-format off */
+#define WHOLE(shape, finish) {{shape, finish, {-.5, -.5, 0}, {.5, .5, 1}}}
+#define BLOCK(finish, x0, y0, z0, x1, y1, z1) {MD_BOX, finish, {x0, y0, z0}, {x1, y1, z1}}
+#define LEG(x, y, top) BLOCK(LIMB, (x) - .04, (y) - .05, 0, (x) + .04, (y) + .05, top)
+#define FOUR_LEGS(top) \
     LEG(-.44, -.42, top), LEG(.44, -.42, top), LEG(-.44, .42, top), LEG(.44, .42, top)
-#define BOARD(z)                                                                                   \
-    {                                                                                              \
-        MD_BOX, BODY, {-.46, -.5, z}, {                                                            \
-            .46, .46, (z) + .025                                                                   \
-        }                                                                                          \
-    }
-#define BOOKS(left, right, z, top)                                                                 \
-    {                                                                                              \
-        MD_BOX, DECORATED, {left, -.3, z}, {                                                       \
-            right, .4, top                                                                         \
-        }                                                                                          \
-    }
+#define BOARD(z) BLOCK(BODY, -.46, -.5, z, .46, .46, (z) + .025)
+#define BOOKS(x0, x1, z0, z1) BLOCK(DECORATED, x0, -.3, z0, x1, .4, z1)
 
+/* stand, width, depth, height, height of the underside, parts */
 static const struct piece pieces[] = {
-    [MD_TABLE] = {AT_WALL,
-                  {.9, 1.7},
-                  {.6, .9},
-                  {.7, .78},
-                  {0, 0},
-                  6,
-                  {{MD_BOX, BODY, {-.5, -.5, .94}, {.5, .5, 1}},
-                   FOUR_LEGS(.94),
-                   {MD_BOX, DECORATED, {-.2, -.1, 1}, {.15, .3, 1.4}}}},
-    [MD_CHAIR] = {FREE,
-                  {.4, .5},
-                  {.4, .5},
-                  {.8, .95},
-                  {0, 0},
-                  6,
-                  {{MD_BOX, BODY, {-.5, -.5, .46}, {.5, .5, .52}},
-                   FOUR_LEGS(.46),
-                   {MD_BOX, BODY, {-.5, .4, .6}, {.5, .5, 1}}}},
-    [MD_SHELF] = {AT_WALL,
-                  {.7, 1.3},
-                  {.28, .4},
-                  {1.2, 2.0},
-                  {0, 0},
-                  9,
-                  {{MD_BOX, BODY, {-.5, -.5, 0}, {-.46, .5, 1}},
-                   {MD_BOX, BODY, {.46, -.5, 0}, {.5, .5, 1}},
-                   {MD_BOX, LIMB, {-.46, .46, 0}, {.46, .5, 1}},
-                   BOARD(.04),
-                   BOARD(.36),
-                   BOARD(.68),
-                   BOOKS(-.44, .1, .065, .27),
-                   BOOKS(-.2, .4, .385, .6),
+    [MD_TABLE] = {AT_WALL, {.9, 1.7}, {.6, .9}, {.7, .78}, {0, 0}, 6,
+                  {BLOCK(BODY, -.5, -.5, .94, .5, .5, 1), FOUR_LEGS(.94),
+                   BLOCK(DECORATED, -.2, -.1, 1, .15, .3, 1.4)}},
+    [MD_CHAIR] = {FREE, {.4, .5}, {.4, .5}, {.8, .95}, {0, 0}, 6,
+                  {BLOCK(BODY, -.5, -.5, .46, .5, .5, .52), FOUR_LEGS(.46),
+                   BLOCK(BODY, -.5, .4, .6, .5, .5, 1)}},
+    [MD_SHELF] = {AT_WALL, {.7, 1.3}, {.28, .4}, {1.2, 2}, {0, 0}, 9,
+                  {BLOCK(BODY, -.5, -.5, 0, -.46, .5, 1), BLOCK(BODY, .46, -.5, 0, .5, .5, 1),
+                   BLOCK(LIMB, -.46, .46, 0, .46, .5, 1), BOARD(.04), BOARD(.36), BOARD(.68),
+                   BOOKS(-.44, .1, .065, .27), BOOKS(-.2, .4, .385, .6),
                    BOOKS(-.4, .25, .705, .95)}},
-    [MD_CABINET] = {AT_WALL,
-                    {.5, 1.4},
-                    {.35, .6},
-                    {.8, 2.0},
-                    {0, 0},
-                    3,
-                    {{MD_BOX, BODY, {-.5, -.46, .05}, {.5, .5, 1}},
-                     {MD_BOX, LIMB, {-.46, -.4, 0}, {.46, .5, .05}},
-                     {MD_BOX, LIMB, {-.02, -.5, .1}, {.02, -.46, .95}}}},
-    [MD_SOFA] = {AT_WALL,
-                 {1.3, 2.0},
-                 {.75, .95},
-                 {.75, .9},
-                 {0, 0},
-                 4,
-                 {{MD_BOX, BODY, {-.5, -.5, .06}, {.5, .5, .48}},
-                  {MD_BOX, BODY, {-.5, .25, .48}, {.5, .5, 1}},
-                  {MD_BOX, LIMB, {-.5, -.5, .48}, {-.42, .25, .7}},
-                  {MD_BOX, LIMB, {.42, -.5, .48}, {.5, .25, .7}}}},
+    [MD_CABINET] = {AT_WALL, {.5, 1.4}, {.35, .6}, {.8, 2}, {0, 0}, 3,
+                    {BLOCK(BODY, -.5, -.46, .05, .5, .5, 1),
+                     BLOCK(LIMB, -.46, -.4, 0, .46, .5, .05),
+                     BLOCK(LIMB, -.02, -.5, .1, .02, -.46, .95)}},
+    [MD_SOFA] = {AT_WALL, {1.3, 2}, {.75, .95}, {.75, .9}, {0, 0}, 4,
+                 {BLOCK(BODY, -.5, -.5, .06, .5, .5, .48), BLOCK(BODY, -.5, .25, .48, .5, .5, 1),
+                  BLOCK(LIMB, -.5, -.5, .48, -.42, .25, .7),
+                  BLOCK(LIMB, .42, -.5, .48, .5, .25, .7)}},
     [MD_CARTON] = {FREE, {.35, .7}, {.35, .6}, {.3, .9}, {0, 0}, 1, WHOLE(MD_BOX, BODY)},
     [MD_PILLAR] = {FREE, {.25, .5}, {.25, .5}, {9, 9}, {0, 0}, 1, WHOLE(MD_CYLINDER, BODY)},
     [MD_BALL] = {FREE, {.3, .55}, {.3, .55}, {.3, .55}, {0, 0}, 1, WHOLE(MD_SPHERE, DECORATED)},
     [MD_SCREEN] = {FREE, {.7, 1.2}, {.05, .07}, {1.2, 1.9}, {0, 0}, 1, WHOLE(MD_BOX, BODY)},
-    [MD_POSTER] =
-        {AT_WALL, {.4, 1.0}, {.02, .03}, {.5, 1.0}, {.8, 1.3}, 1, WHOLE(MD_BOX, DECORATED)},
-    [MD_WINDOW] = {AT_WALL,
-                   {.7, 1.3},
-                   {.03, .05},
-                   {.8, 1.2},
-                   {.7, 1.0},
-                   3,
-                   {{MD_BOX, LIMB, {-.5, -.3, 0}, {.5, .5, 1}},
-                    {MD_BOX, PANE, {-.46, -.5, .05}, {-.02, -.3, .95}},
-                    {MD_BOX, PANE, {.02, -.5, .05}, {.46, -.3, .95}}}},
-    [MD_LEAF] = {AT_WALL,
-                 {.85, .95},
-                 {.04, .05},
-                 {2.0, 2.0},
-                 {0, 0},
-                 3,
-                 {{MD_BOX, BODY, {-.5, 0, 0}, {.5, .5, 1}},
-                  {MD_BOX, LIMB, {.36, -.5, .49}, {.44, 0, .52}},
-                  {MD_BOX, LIMB, {-.35, -.1, .55}, {.25, 0, .9}}}},
+    [MD_POSTER] = {AT_WALL, {.4, 1}, {.02, .03}, {.5, 1}, {.8, 1.3}, 1, WHOLE(MD_BOX, DECORATED)},
+    [MD_WINDOW] = {AT_WALL, {.7, 1.3}, {.03, .05}, {.8, 1.2}, {.7, 1}, 3,
+                   {BLOCK(LIMB, -.5, -.3, 0, .5, .5, 1),
+                    BLOCK(PANE, -.46, -.5, .05, -.02, -.3, .95),
+                    BLOCK(PANE, .02, -.5, .05, .46, -.3, .95)}},
+    [MD_LEAF] = {AT_WALL, {.85, .95}, {.04, .05}, {2, 2}, {0, 0}, 3,
+                 {BLOCK(BODY, -.5, 0, 0, .5, .5, 1), BLOCK(LIMB, .36, -.5, .49, .44, 0, .52),
+                  BLOCK(LIMB, -.35, -.1, .55, .25, 0, .9)}},
     [MD_RUG] = {FREE, {1.2, 2.2}, {.8, 1.5}, {.01, .015}, {0, 0}, 1, WHOLE(MD_BOX, DECORATED)},
 };
+/* clang-format on */
 
 /* ---- Building ---- */
 
@@ -152,6 +84,7 @@ struct site {
     struct md_random random;
     struct room rooms[MOST_ROOMS];
     int room_count;
+    int turn;                        /* which finish the next wall gets */
     struct md_vec doors[MOST_ROOMS]; /* the middle of each, on the floor */
     int door_count;
 };
@@ -174,9 +107,8 @@ static struct md_vec draw_vec(struct site *site, struct md_range x, struct md_ra
     return drawn;
 }
 
-static struct md_material draw_material(struct site *site, const struct md_palette *palette) {
+static struct md_material draw_finish(struct site *site, const struct md_finish *finish) {
     const struct md_range brighter = {.85, 1.15}, tinted = {.93, 1.07};
-    const struct md_finish *finish = &palette->finishes[draw_below(site, palette->count)];
     double brightness = draw(site, brighter), scale_m = draw(site, finish->scale_m);
     struct md_vec tint = md_vec_scale(draw_vec(site, tinted, tinted, tinted), brightness);
     return (struct md_material){.texture = finish->texture,
@@ -185,6 +117,18 @@ static struct md_material draw_material(struct site *site, const struct md_palet
                                 .scale_m = scale_m,
                                 .emission = finish->emission,
                                 .variant = md_random_bits(&site->random)};
+}
+
+static struct md_material draw_material(struct site *site, const struct md_palette *palette) {
+    return draw_finish(site, &palette->finishes[draw_below(site, palette->count)]);
+}
+
+/* Walls take turns, so that a place does not look the same on all sides. */
+static struct md_material draw_wall(struct site *site) {
+    const struct md_palette *walls = &site->world->walls;
+    struct md_material material = draw_finish(site, &walls->finishes[site->turn++ % walls->count]);
+    material.skirting_m = site->world->skirting_m;
+    return material;
 }
 
 static double span(struct md_range range) {
@@ -232,8 +176,7 @@ static void split_room(struct site *site, struct room *room) {
         return;
 
     double ceiling = site->place->size.z;
-    struct md_material material = draw_material(site, &world->walls);
-    material.skirting_m = world->skirting_m;
+    struct md_material material = draw_wall(site);
     add_wall(site, &material, along_x, across, (struct md_range){along.low, door - door_half},
              (struct md_range){0, ceiling});
     add_wall(site, &material, along_x, across, (struct md_range){door + door_half, along.high},
@@ -359,8 +302,8 @@ static void furnish(struct site *site, const struct room *room) {
     size.z = fmin(size.z, site->place->size.z);
     if (piece->parts[0].shape != MD_BOX) /* round pieces are as deep as they are wide */
         size.y = size.x;
-    double longest = fmax(size.x, size.y) + .1;
-    if (span(room->x) < longest || span(room->y) < longest ||
+    double across = hypot(size.x, size.y) + .1; /* however it is turned */
+    if (span(room->x) < across || span(room->y) < across ||
         site->place->solid_count + MOST_PARTS > MD_MOST_SOLIDS)
         return;
     struct pose pose = draw_pose(site, room, piece, size);
@@ -383,8 +326,9 @@ static void hang_lamps(struct site *site, const struct room *room) {
                             {.5 * scale, .08 * scale, 0},
                             {.first = world->lamp_colour, .scale_m = 1, .emission = 2.5}};
     for (int i = 0; i < columns * rows && place->light_count < MD_MOST_LIGHTS; i++) {
-        double x = room->x.low + span(room->x) * (i % columns + .5) / columns;
-        double y = room->y.low + span(room->y) * (i / columns + .5) / rows;
+        int column = i % columns, row = i / columns;
+        double x = room->x.low + span(room->x) * (column + .5) / columns;
+        double y = room->y.low + span(room->y) * (row + .5) / rows;
         if (!md_place_add_group(place, (struct md_vec){x, y, height}, 1, 0))
             return;
         md_place_add_solid(place, &lamp);
@@ -397,10 +341,9 @@ static void hang_lamps(struct site *site, const struct room *room) {
 static void dress_shell(struct site *site) {
     const struct md_world *world = site->world;
     struct md_place *place = site->place;
-    for (int face = 0; face < MD_FLOOR; face++) {
-        place->shell[face] = draw_material(site, &world->walls);
-        place->shell[face].skirting_m = world->skirting_m;
-    }
+    site->turn = draw_below(site, world->walls.count);
+    for (int face = 0; face < MD_FLOOR; face++)
+        place->shell[face] = draw_wall(site);
     place->shell[MD_FLOOR] = draw_material(site, &world->floors);
     place->shell[MD_CEILING] = draw_material(site, &world->ceilings);
 }

@@ -88,6 +88,14 @@ struct md_world {
 extern const struct md_world md_worlds[];
 extern const int md_world_count;
 
+/* What a random stream of a recording is for. */
+enum md_purpose { MD_FOR_PLACE, MD_FOR_FLIGHT, MD_FOR_PICTURE, MD_FOR_SENSOR, MD_PURPOSES };
+
+/* The stream for one purpose: of the seed, of the flight (`split`, a hash of its name), and of the
+ * number of the place or sample. In a world of one place, the place is the seed's alone. */
+struct md_random md_world_stream(const struct md_world *world, enum md_purpose purpose,
+                                 uint64_t seed, uint32_t split, uint32_t number);
+
 /* Builds the place that `random` decides on. */
 void md_place_build(struct md_place *place, const struct md_world *world, struct md_random random);
 

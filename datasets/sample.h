@@ -34,7 +34,8 @@ struct md_data_spec {
     char set[16];       /* "micro", "matrix" or "synthetic" */
     char root[1024];    /* folder; unused for synthetic */
     char split[4096];   /* which samples; its form is said at each reader, "[a:b]" at its end cuts
-                         * samples a .. b-1 out (either may be missing) */
+                         * samples a .. b-1 out (either may be missing; asking for more samples
+                         * than there are is a failure) */
     char world[16];     /* synthetic: "source" or "field" */
     uint64_t seed;      /* synthetic */
     size_t count;       /* synthetic: samples per split */

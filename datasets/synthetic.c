@@ -15,9 +15,6 @@
 #define MOST_SAMPLES 1000000
 static const float focal_times_baseline = 80;
 
-/* Random streams are named (purpose and world, split, number). */
-enum purpose { PLACE, FLIGHT, PICTURE, SENSOR, PURPOSES };
-
 struct recording {
     const struct md_world *world;
     uint64_t seed;
@@ -27,11 +24,10 @@ struct recording {
     struct md_frame frame;
 };
 
-static struct md_random stream(const struct recording *recording, enum purpose purpose,
+static struct md_random stream(const struct recording *recording, enum md_purpose purpose,
                                size_t number) {
-    uint32_t world = (uint32_t)(recording->world - md_worlds);
-    return md_random_stream(recording->seed, world * PURPOSES + purpose, recording->split,
-                            (uint32_t)number);
+    return md_world_stream(recording->world, purpose, recording->seed, recording->split,
+                           (uint32_t)number);
 }
 
 /* FNV-1a. */
@@ -62,14 +58,10 @@ static int unknown_world(const char *name, struct md_error *error) {
 /* Another place, in worlds that have several, and a flight through it. */
 static void enter_place(struct recording *recording, size_t number) {
     const struct md_world *world = recording->world;
-    /* A world of one place has it for all splits. */
-    struct md_random rooms = world->frames_per_place > 0
-                                 ? stream(recording, PLACE, number)
-                                 : md_random_stream(recording->seed, PLACE, 0, 0);
-    md_place_build(&recording->scene.place, world, rooms);
+    md_place_build(&recording->scene.place, world, stream(recording, MD_FOR_PLACE, number));
     md_scene_light(&recording->scene);
     md_flight_start(&recording->flight, world, &recording->scene.place,
-                    stream(recording, FLIGHT, number));
+                    stream(recording, MD_FOR_FLIGHT, number));
 }
 
 static void take_sample(struct recording *recording, size_t number, struct md_sample *sample) {
@@ -78,12 +70,12 @@ static void take_sample(struct recording *recording, size_t number, struct md_sa
     size_t frame = per_place > 0 ? number % per_place : number;
     if (frame == 0)
         enter_place(recording, per_place > 0 ? number / per_place : 0);
-    struct md_view view = md_flight_at(&recording->flight, frame * world->frame_interval_s);
+    struct md_view view = md_flight_at(&recording->flight, (double)frame * world->frame_interval_s);
     md_camera_shoot(&recording->scene, &view, &recording->frame);
-    md_camera_develop(world, &recording->frame, stream(recording, PICTURE, number),
+    md_camera_develop(world, &recording->frame, stream(recording, MD_FOR_PICTURE, number),
                       sample->picture);
     if (world->sensor.zones > 0)
-        md_sensor_read(&world->sensor, &recording->frame, stream(recording, SENSOR, number),
+        md_sensor_read(&world->sensor, &recording->frame, stream(recording, MD_FOR_SENSOR, number),
                        sample->depth_m);
     else
         md_camera_depth(&recording->frame, sample->depth_m);
@@ -126,7 +118,7 @@ int md_synthetic_read(const struct md_data_spec *spec, struct md_dataset *datase
         return md_fail(error, MD_USAGE, "synthetic: count is between 1 and %d, not %zu",
                        MOST_SAMPLES, spec->count);
     size_t pixels = (size_t)dataset->height * (size_t)dataset->width;
-    struct recording *recording = malloc(sizeof *recording);
+    struct recording *recording = calloc(1, sizeof *recording);
     struct md_vec *light = malloc(pixels * sizeof *light);
     struct md_echo *echoes = malloc(pixels * MD_RAYS * MD_RAYS * sizeof *echoes);
     int status;
@@ -134,10 +126,10 @@ int md_synthetic_read(const struct md_data_spec *spec, struct md_dataset *datase
         status = md_fail(error, MD_FAILED, "synthetic: no memory for pictures of %d x %d pixels",
                          dataset->height, dataset->width);
     } else {
-        *recording = (struct recording){.world = world,
-                                        .seed = spec->seed,
-                                        .split = hash_word(spec->split),
-                                        .frame = {dataset->height, dataset->width, light, echoes}};
+        recording->world = world;
+        recording->seed = spec->seed;
+        recording->split = hash_word(spec->split);
+        recording->frame = (struct md_frame){dataset->height, dataset->width, light, echoes};
         status = record(recording, spec, dataset, error);
     }
     free(echoes);

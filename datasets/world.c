@@ -94,7 +94,7 @@ static double box_reach(const struct ray *ray, struct md_vec low, struct md_vec 
     return enter <= leave ? enter : DBL_MAX;
 }
 
-/* The smaller positive root of a x^2 + 2 b x + c = 0. */
+/* The smaller root of a x^2 + 2 b x + c = 0 where it is positive. */
 static double first_root(double a, double b, double c) {
     double square = b * b - a * c;
     if (square < 0 || a <= 0)

@@ -82,7 +82,7 @@ static const struct md_stock source_stock[] = {
 
 const struct md_world md_worlds[] = {
     {.name = "source",
-     .length_m = {12, 42},
+     .length_m = {12, 48},
      .width_m = {9, 28},
      .height_m = {3.5, 9},
      .fewest_rooms = 1,
@@ -159,3 +159,11 @@ const struct md_world md_worlds[] = {
                 .confused = .6}},
 };
 const int md_world_count = sizeof md_worlds / sizeof md_worlds[0];
+
+struct md_random md_world_stream(const struct md_world *world, enum md_purpose purpose,
+                                 uint64_t seed, uint32_t split, uint32_t number) {
+    uint32_t row = (uint32_t)(world - md_worlds);
+    if (purpose == MD_FOR_PLACE && world->frames_per_place == 0)
+        split = number = 0;
+    return md_random_stream(seed, row * MD_PURPOSES + purpose, split, number);
+}

@@ -7,15 +7,19 @@ const char *const md_metric_names[MD_METRIC_COUNT] = {"abs_rel", "sq_rel", "rmse
                                                       "delta1",  "delta2", "delta3", "silog",
                                                       "si_rmse", "log10"};
 
+/* The depth at which the textbook protocol holds predictions, metres. */
+static const float farthest_m[MD_PROTOCOL_COUNT] = {[MD_TEXTBOOK] = 80.0f, [MD_RELEASE] = INFINITY};
+
 /* Sums over the pixels of one image; returns how many were valid. */
-static size_t sum_pixels(double cap_m, int swapped, size_t n, const float *prediction_m,
-                         const float *truth_m, double sum[MD_METRIC_COUNT], double *sum_log) {
+static size_t sum_pixels(enum md_protocol protocol, double cap_m, int swapped, size_t n,
+                         const float *prediction_m, const float *truth_m,
+                         double sum[MD_METRIC_COUNT], double *sum_log) {
     size_t valid = 0;
     for (size_t i = 0; i < n; i++) {
         if (!(truth_m[i] > 0.0f && truth_m[i] <= cap_m && prediction_m[i] > 0.0f))
             continue;
-        double p = swapped ? truth_m[i] : prediction_m[i];
-        double g = swapped ? prediction_m[i] : truth_m[i];
+        float held = fminf(prediction_m[i], farthest_m[protocol]);
+        double p = swapped ? truth_m[i] : held, g = swapped ? held : truth_m[i];
         double e = log(p) - log(g), ratio = p > g ? p / g : g / p;
         sum[MD_ABS_REL] += fabs(p - g) / g;
         sum[MD_SQ_REL] += (p - g) * (p - g) / g;
@@ -34,8 +38,8 @@ static size_t sum_pixels(double cap_m, int swapped, size_t n, const float *predi
 void md_metrics_add(struct md_metrics *sums, enum md_protocol protocol, int dense, double cap_m,
                     size_t n, const float *prediction_m, const float *truth_m) {
     double image[MD_METRIC_COUNT] = {0}, sum_log = 0.0;
-    size_t valid = sum_pixels(cap_m, protocol == MD_RELEASE && dense, n, prediction_m, truth_m,
-                              image, &sum_log);
+    size_t valid = sum_pixels(protocol, cap_m, protocol == MD_RELEASE && dense, n, prediction_m,
+                              truth_m, image, &sum_log);
     sums->without_truth += valid == 0;
     sums->images += valid > 0 || protocol == MD_RELEASE;
     if (valid == 0)

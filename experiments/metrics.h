@@ -8,7 +8,9 @@
  *   log10 = mean |log10 p - log10 g|
  * then the mean over images. Sources: Eigen et al. 2014; the public release; LiteDepth.
  *
- * Protocols. textbook: as above; an image without a valid pixel does not count. release: what the
+ * Protocols. textbook: as above, with predictions beyond 80 m taken as 80 m (the depth to which the
+ * networks are trained; a single disparity near 0 would otherwise outweigh everything); an image
+ * without a valid pixel does not count. release: what the
  * release's published logs were made with: an image without a valid pixel adds 0 and is counted;
  * where the truth is denser than a sensor's 8x8 zones (its KITTI and NYUv2 scripts), prediction
  * and truth change places in the formulas. (Its flipped second prediction is in evaluate.h.) */

@@ -100,12 +100,13 @@ static inline unsigned char *scratch_read(const char *path, size_t *size) {
  * reader's text has to name the file. */
 static inline void scratch_each_prefix_fails(const struct scratch *scratch, const char *path,
                                              int (*fails)(const char *path),
-                                             const struct md_error *error) {
+                                             struct md_error *error) {
     size_t size;
     unsigned char *bytes = scratch_read(path, &size);
     struct scratch_path cut = scratch_path(scratch, "cut");
     for (size_t length = 0; length < size; length++) {
         scratch_write(cut.text, bytes, length);
+        error->text[0] = 0;
         cr_assert(fails(cut.text), "%zu of %zu bytes were taken for a whole file", length, size);
         assert_contains(error->text, cut.text);
     }

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "../results/h5.h"
+#include "h5_leaks.h"
 #include "scratch.h"
 
 static struct scratch scratch;
@@ -18,7 +19,6 @@ static void set_up(void) {
 }
 
 static void tear_down(void) {
-    cr_expect_eq(H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_ALL), 0, "an HDF5 object stays open");
     scratch_close(&scratch);
 }
 
@@ -41,7 +41,7 @@ static void refused(int status, const char *part, const char *other) {
     assert_contains(error.text, other);
 }
 
-Test(h5, values_come_back_converted) {
+H5_TEST(h5, values_come_back_converted) {
     const uint8_t bytes[6] = {0, 1, 2, 3, 254, 255};
     const size_t shape[2] = {2, 3};
     const double loss = 0.1;
@@ -59,7 +59,7 @@ Test(h5, values_come_back_converted) {
     H5Fclose(file);
 }
 
-Test(h5, wrong_shapes_and_names_are_refused) {
+H5_TEST(h5, wrong_shapes_and_names_are_refused) {
     const size_t shape[3] = {2, 3, 1};
     const float values[6] = {0};
     float found[7];
@@ -72,6 +72,9 @@ Test(h5, wrong_shapes_and_names_are_refused) {
             "(2, 3, 1), expected 7 elements");
     refused(md_h5_read(file, "/x", H5T_NATIVE_FLOAT, 2, shape, 6, found, &error), "'/x'",
             "(2, 3, 1), expected (2, 3)");
+    refused(
+        md_h5_read(file, "/x", H5T_NATIVE_FLOAT, 3, (const size_t[]){3, 2, 1}, 6, found, &error),
+        "'/x'", "(2, 3, 1), expected (3, 2, 1)");
     refused(md_h5_read(file, "/x", H5T_NATIVE_FLOAT, 0, NULL, 1, found, &error), "'/x'",
             "expected ()");
     refused(md_h5_shape(file, "/x", 2, &dimensions, extent, &error), "3 dimensions", "at most 2");
@@ -82,7 +85,7 @@ Test(h5, wrong_shapes_and_names_are_refused) {
     H5Fclose(file);
 }
 
-Test(h5, text_is_not_read_as_numbers) {
+H5_TEST(h5, text_is_not_read_as_numbers) {
     hid_t type = H5Tcopy(H5T_C_S1);
     char text = 'a';
     float value;
@@ -94,7 +97,7 @@ Test(h5, text_is_not_read_as_numbers) {
     H5Fclose(file);
 }
 
-Test(h5, writing_over_is_refused) {
+H5_TEST(h5, writing_over_is_refused) {
     const float value = 1;
     write_ok(md_h5_write(writer.file, "/x", H5T_NATIVE_FLOAT, 0, NULL, &value, &error));
     refused(md_h5_write(writer.file, "/x", H5T_NATIVE_FLOAT, 0, NULL, &value, &error), "'/x'",
@@ -104,7 +107,7 @@ Test(h5, writing_over_is_refused) {
     md_h5_abandon(&writer);
 }
 
-Test(h5, has_answers_for_every_path) {
+H5_TEST(h5, has_answers_for_every_path) {
     const float value = 1;
     write_ok(md_h5_write(writer.file, "/a/b", H5T_NATIVE_FLOAT, 0, NULL, &value, &error));
     cr_assert(md_h5_has(writer.file, "/"));
@@ -119,7 +122,7 @@ Test(h5, has_answers_for_every_path) {
     md_h5_abandon(&writer);
 }
 
-Test(h5, attributes_come_back) {
+H5_TEST(h5, attributes_come_back) {
     char text[16];
     long long integer;
     double real;
@@ -147,7 +150,7 @@ Test(h5, attributes_come_back) {
 }
 
 /* As h5py writes text; and an attribute that is not one value. */
-Test(h5, attributes_of_other_programs) {
+H5_TEST(h5, attributes_of_other_programs) {
     const char *words = "of variable length";
     hsize_t two = 2;
     char text[32];
@@ -169,7 +172,7 @@ Test(h5, attributes_of_other_programs) {
     H5Fclose(file);
 }
 
-Test(h5, nothing_is_there_before_the_commit) {
+H5_TEST(h5, nothing_is_there_before_the_commit) {
     cr_assert_eq(access(path.text, F_OK), -1);
     cr_assert_eq(scratch_count(scratch.folder), 1);
     cr_assert_eq(md_h5_commit(&writer, &error), MD_OK, "%s", error.text);
@@ -177,21 +180,43 @@ Test(h5, nothing_is_there_before_the_commit) {
     cr_assert_eq(scratch_count(scratch.folder), 1);
 }
 
-Test(h5, abandoned_file_is_gone) {
+H5_TEST(h5, abandoned_file_is_gone) {
     md_h5_abandon(&writer);
     cr_assert_eq(scratch_count(scratch.folder), 0);
 }
 
-/* An object someone forgot must not keep the file from being complete. */
-Test(h5, commit_closes_what_is_open) {
-    hid_t group = H5Gcreate2(writer.file, "/g", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    cr_assert_geq(group, 0);
+/* An object someone forgot must not keep a file open. */
+H5_TEST(h5, closing_closes_what_is_open) {
+    cr_assert_geq(H5Gcreate2(writer.file, "/g", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), 0);
     reopen();
     cr_assert(md_h5_has(file, "/g"));
+    cr_assert_geq(H5Gopen2(file, "/g", H5P_DEFAULT), 0);
     H5Fclose(file);
 }
 
-Test(h5, unreadable_files_are_refused) {
+H5_TEST(h5, groups_are_made) {
+    write_ok(md_h5_group(writer.file, "/a/b", &error));
+    write_ok(md_h5_group(writer.file, "/a/b", &error));
+    cr_assert(md_h5_has(writer.file, "/a/b"));
+    refused(md_h5_group(writer.file, "", &error), "group ''", "cannot make");
+    md_h5_abandon(&writer);
+}
+
+/* Of a data set that was never written HDF5 would make zeros. */
+H5_TEST(h5, unwritten_values_are_refused) {
+    const hsize_t six = 6;
+    float values[6];
+    hid_t space = H5Screate_simple(1, &six, NULL);
+    H5Dclose(H5Dcreate2(writer.file, "/x", H5T_IEEE_F32LE, space, H5P_DEFAULT, H5P_DEFAULT,
+                        H5P_DEFAULT));
+    H5Sclose(space);
+    reopen();
+    refused(md_h5_read(file, "/x", H5T_NATIVE_FLOAT, -1, NULL, 6, values, &error), "'/x'",
+            "does not hold all");
+    H5Fclose(file);
+}
+
+H5_TEST(h5, unreadable_files_are_refused) {
     md_h5_abandon(&writer);
     refused(md_h5_open(path.text, &file, &error), "cannot open", "No such file");
     scratch_write_text(path.text, "");
@@ -200,7 +225,7 @@ Test(h5, unreadable_files_are_refused) {
     refused(md_h5_open(path.text, &file, &error), "not a whole HDF5 file", "HDF5:");
 }
 
-Test(h5, overlong_paths_are_refused) {
+H5_TEST(h5, overlong_paths_are_refused) {
     char overlong[1300];
     struct md_h5_writer other;
     memset(overlong, 'x', sizeof overlong);
@@ -210,7 +235,7 @@ Test(h5, overlong_paths_are_refused) {
     md_h5_abandon(&writer);
 }
 
-Test(h5, golden_files) {
+H5_TEST(h5, golden_files) {
     static uint8_t picture[3 * 48 * 48];
     static double output[48 * 48];
     const size_t shape[4] = {1, 3, 48, 48};

@@ -140,13 +140,29 @@ Test(plots, any_number_of_rows_and_epochs_is_drawn) {
     assert_drawn(curve("a hundred epochs", MOST_EPOCHS), "\x89PNG");
 }
 
+/* Draws an SVG, where one can look for a legend. */
+static void assert_legend(const char *title, const char *legend, int expected) {
+    struct scratch_path png = path;
+    size_t size;
+    path = scratch_path(&scratch, "figure.svg");
+    cr_assert_eq(curve(title, 10), MD_OK, "%s", error.text);
+    char *text = (char *)scratch_read(path.text, &size);
+    text[size] = '\0';
+    cr_assert_eq(strstr(text, legend) != NULL, expected, "legend '%s'", legend);
+    free(text);
+    remove(path.text);
+    path = png;
+}
+
 Test(plots, missing_values_are_left_out) {
+    assert_legend("all", "validation RMSE", 1);
     train[3] = validation[0] = rmse_m[9] = NAN;
     train[5] = INFINITY;
     assert_drawn(curve("some", 10), "\x89PNG");
     for (int e = 0; e < 10; e++)
         rmse_m[e] = NAN;
     assert_drawn(curve("no RMSE", 10), "\x89PNG");
+    assert_legend("no RMSE", "validation RMSE", 0);
     assert_drawn(
         md_plot_loss_curve(path.text, "nothing", 10, rmse_m, rmse_m, rmse_m, NAN, NAN, &error),
         "\x89PNG");
