@@ -1,22 +1,23 @@
-# mudepth. Everything built lands in $(BUILD). `make help` lists the targets.
-CC      = gcc
+# mudepth. Everything built lands in $(BUILD); `make help` lists the targets.
+CC     := $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
 PREFIX ?= /usr/local
 BUILD  ?= build
 
-# What has to be there to build and run, and for the tests on top of it (Debian 12).
-PACKAGES       := gcc libc6-dev pkg-config libhdf5-dev libpng-dev libjpeg62-turbo-dev libzip-dev \
-                  libyaml-dev libxxhash-dev libopenblas-dev libjansson-dev gnuplot-nox
+# Debian packages: to build and run, for the tests on top of it, and for lint.
+PACKAGES       := gcc libc6-dev make pkg-config libhdf5-dev libpng-dev libjpeg62-turbo-dev \
+                  libzip-dev libyaml-dev libxxhash-dev libopenblas-dev libjansson-dev gnuplot-nox
 CHECK_PACKAGES := $(PACKAGES) libcriterion-dev
+LINT_PACKAGES  := $(CHECK_PACKAGES) clang clang-format clang-tidy cppcheck
 
 LIBRARIES := hdf5 libpng libjpeg libzip yaml-0.1 libxxhash openblas jansson
-pkg        = $(shell pkg-config $(1) $(LIBRARIES) 2>/dev/null)
+pkg        = $(shell pkg-config $(1) $(2) 2>/dev/null)
 
 # Contraction is off: the only fused operations are the ones that are written (core/format.h).
 OPTIMIZE ?= -O3 -g
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wvla -Werror
-ALL_CFLAGS := -std=c11 $(OPTIMIZE) $(WARNINGS) -ffp-contract=off -fno-math-errno -pthread $(CFLAGS)
-ALL_CPPFLAGS = -D_POSIX_C_SOURCE=200809L -I$(BUILD) $(call pkg,--cflags) $(CPPFLAGS)
-ALL_LDLIBS = $(LDFLAGS) $(call pkg,--libs) -lm -pthread $(LDLIBS)
+ALL_CFLAGS   := -std=c11 $(OPTIMIZE) $(WARNINGS) -ffp-contract=off -fno-math-errno -pthread $(CFLAGS)
+ALL_CPPFLAGS  = -D_POSIX_C_SOURCE=200809L -I$(BUILD) $(call pkg,--cflags,$(LIBRARIES)) $(CPPFLAGS)
+ALL_LDLIBS    = $(LDFLAGS) $(call pkg,--libs,$(LIBRARIES)) -lm -pthread $(LDLIBS)
 
 # V=1 shows the commands.
 Q   := $(if $(V),,@)
@@ -26,18 +27,22 @@ ROOMS   := core core/target datasets results plots experiments
 PLAIN   := $(filter-out %_tmpl.c experiments/main.c,$(wildcard $(ROOMS:%=%/*.c)))
 OBJECTS := $(PLAIN:%.c=$(BUILD)/%.o)
 
-# The templates: each is compiled once per number format and instruction set.
-ifeq ($(shell $(CC) -dumpmachine | cut -d- -f1),x86_64)
+# The templates: NAME_FORMAT_LEVEL is core/NAME_tmpl.c for one number format and instruction set.
+ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 VECTOR_LEVELS := avx2 avx512
 endif
 FLAGS_ref    :=
 FLAGS_avx2   := -mavx2 -mfma
 FLAGS_avx512 := -mavx512f -mavx2 -mfma
-TEMPLATES := $(foreach level,ref $(VECTOR_LEVELS),core/ops_32_$(level) core/ops_64_$(level)) \
-             $(foreach level,$(VECTOR_LEVELS),core/lanes_32_$(level) core/lanes_64_$(level))
+TEMPLATES := $(foreach format,32 64,\
+               $(foreach level,ref $(VECTOR_LEVELS),core/ops_$(format)_$(level)) \
+               $(foreach level,$(VECTOR_LEVELS),core/lanes_$(format)_$(level)))
 OBJECTS   += $(TEMPLATES:%=$(BUILD)/%.o)
 
-all: $(BUILD)/mudepth
+TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
+FUZZERS := $(patsubst tests/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz_*.c))
+
+all: $(BUILD)/mudepth ## build the program (default)
 
 $(BUILD)/mudepth: $(BUILD)/experiments/main.o $(BUILD)/libmudepth.a
 	$(SAY) LD $@
@@ -47,32 +52,129 @@ $(BUILD)/libmudepth.a: $(OBJECTS)
 	$(Q)rm -f $@
 	$(Q)ar rcs $@ $^
 
+compile = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP
+
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) CC $@
-	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(compile) -c $< -o $@
 
-# $(BUILD)/core/NAME_FORMAT_LEVEL.o from core/NAME_tmpl.c
 define template_rule
-$(BUILD)/$(1).o: core/$(word 1,$(subst _, ,$(notdir $(1))))_tmpl.c
+$(BUILD)/core/$(1)_$(2)_$(3).o: core/$(1)_tmpl.c
 	@mkdir -p $$(@D)
 	$$(SAY) CC $$@
-	$$(Q)$$(CC) $$(ALL_CPPFLAGS) $$(ALL_CFLAGS) $$(FLAGS_$(word 3,$(subst _, ,$(notdir $(1))))) \
-	    -ffreestanding -DMD_FORMAT=$(word 2,$(subst _, ,$(notdir $(1)))) \
-	    -DMD_LEVEL=$(word 3,$(subst _, ,$(notdir $(1)))) -MMD -MP -c $$< -o $$@
+	$$(Q)$$(compile) $$(FLAGS_$(3)) -ffreestanding -DMD_FORMAT=$(2) -DMD_LEVEL=$(3) -c $$< -o $$@
 endef
-$(foreach template,$(TEMPLATES),$(eval $(call template_rule,$(template))))
+$(foreach t,$(TEMPLATES:core/%=%),$(eval $(call template_rule,$(word 1,$(subst _, ,$(t))),$(word \
+    2,$(subst _, ,$(t))),$(word 3,$(subst _, ,$(t))))))
 
 # What was built from what: part of every result. Rewritten only when it changes.
-VERSION := $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
 $(BUILD)/build.h: FORCE
 	@mkdir -p $(@D)
 	$(Q)printf '#define MD_BUILD_VERSION "%s"\n#define MD_BUILD_FLAGS "%s"\n' \
-	    '$(VERSION)' '$(strip $(OPTIMIZE) $(CFLAGS))' > $@.new
+	    "$$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" \
+	    '$(strip $(OPTIMIZE) $(CFLAGS))' > $@.new
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $(BUILD)/experiments/version.o: $(BUILD)/build.h
 
--include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d
+-include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d $(TESTS:=.d) $(BUILD)/bench.d
 
-.PHONY: all FORCE
+# ---- for users ----------------------------------------------------------------------------------
+
+demo: ## install what is missing, build, and run the main job on the built-in data
+	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES)"
+	@$(MAKE) --no-print-directory all
+	@rm -f results/runs/demo.h5 results/runs/demo.h5.checkpoint
+	$(BUILD)/mudepth run configs/demo.yaml --figures -o results/runs/demo.h5
+
+check: ## install what is missing, build, and run all tests
+	@$(MAKE) --no-print-directory packages WANT="$(CHECK_PACKAGES)"
+	@$(MAKE) --no-print-directory run-tests
+
+install: all ## install to $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/mudepth/configs
+	install -m 755 $(BUILD)/mudepth $(DESTDIR)$(PREFIX)/bin/mudepth
+	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/mudepth
+	install -m 644 configs/* $(DESTDIR)$(PREFIX)/share/mudepth/configs
+
+bench: all $(BUILD)/bench ## milliseconds per training step, beside PyTorch when it is there
+	$(BUILD)/bench
+
+clean: ## remove everything built
+	rm -rf $(BUILD)
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+# ---- for developers -----------------------------------------------------------------------------
+
+packages: # WANT="names": installs the Debian packages that are missing
+	@missing=""; for p in $(WANT); do \
+	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+	done; [ -z "$$missing" ] && exit 0; \
+	echo "installing$$missing"; \
+	command -v apt-get >/dev/null || { echo "no apt-get here: please install them yourself"; exit 1; }; \
+	root=""; [ "$$(id -u)" = 0 ] || root=sudo; \
+	$$root apt-get update -qq && \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+
+$(BUILD)/tests/%: tests/%.c $(BUILD)/libmudepth.a
+	@mkdir -p $(@D)
+	$(SAY) LD $@
+	$(Q)$(compile) $(call pkg,--cflags,criterion) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ \
+	    $(ALL_LDLIBS) $(call pkg,--libs,criterion)
+
+run-tests: $(BUILD)/mudepth $(TESTS) freestanding
+	@MUDEPTH_PROGRAM=$(BUILD)/mudepth tests/run.sh $(BUILD)/test-logs $(TESTS)
+
+# core brings everything it needs: its objects may ask for each other and for what every C compiler
+# may call by itself, nothing else.
+freestanding: $(BUILD)/libmudepth.a
+	@foreign=$$(nm -u $(BUILD)/core/*.o | awk '/ U /{print $$2}' | sort -u | \
+	    grep -vE '^(md_.*|memcpy|memset|memmove|memcmp|__asan.*|__ubsan.*|__stack_chk_fail)$$'); \
+	    [ -z "$$foreign" ] || { echo "core is not freestanding, it needs: $$foreign"; exit 1; }
+
+asan: ## run all tests with the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory packages WANT="$(CHECK_PACKAGES)"
+	@$(MAKE) --no-print-directory run-tests BUILD=$(BUILD)/asan \
+	    OPTIMIZE='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
+
+SOURCES = $(wildcard $(ROOMS:%=%/*.c) tests/*.c)
+HEADERS = $(wildcard $(ROOMS:%=%/*.h))
+
+lint: $(BUILD)/build.h ## format, clang-tidy, cppcheck, headers compiled alone
+	@$(MAKE) --no-print-directory packages WANT="$(LINT_PACKAGES)"
+	@$(MAKE) --no-print-directory run-lint
+
+run-lint:
+	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(wildcard tests/*.h)
+	$(Q)for h in $(filter-out core/lanes.h,$(HEADERS)); do \
+	    $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -fsyntax-only -x c $$h || exit 1; done
+	cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
+	    --error-exitcode=1 --suppress=missingInclude -DMD_FORMAT=32 -DMD_LEVEL=ref -I. $(ROOMS)
+	clang-tidy --quiet --warnings-as-errors='*' $(filter-out %_tmpl.c,$(wildcard $(ROOMS:%=%/*.c))) -- \
+	    -std=c11 $(ALL_CPPFLAGS)
+
+fmt: ## format all sources
+	clang-format -i $(SOURCES) $(HEADERS) $(wildcard tests/*.h)
+
+FUZZ_SECONDS ?= 30
+$(BUILD)/fuzz/%: tests/%.c $(PLAIN)
+	@mkdir -p $(@D)
+	$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/fuzz/lib $(BUILD)/fuzz/lib/libmudepth.a \
+	    OPTIMIZE='-O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all'
+	clang $(ALL_CPPFLAGS) $(ALL_CFLAGS) -fsanitize=address,undefined,fuzzer $< \
+	    $(BUILD)/fuzz/lib/libmudepth.a -o $@ $(ALL_LDLIBS)
+
+fuzz: $(FUZZERS) ## run every fuzzer for FUZZ_SECONDS (30)
+	@for f in $(FUZZERS); do mkdir -p $$f.corpus && \
+	    $$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 -print_final_stats=1 \
+	        -artifact_prefix=$$f. $$f.corpus || exit 1; done
+
+$(BUILD)/bench: tests/bench.c $(BUILD)/libmudepth.a
+	$(SAY) LD $@
+	$(Q)$(compile) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS)
+
+.PHONY: all demo check install bench clean help packages run-tests freestanding asan lint run-lint \
+        fmt fuzz FORCE
 .DELETE_ON_ERROR:
