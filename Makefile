@@ -7,7 +7,7 @@ BUILD  ?= build
 PACKAGES       := gcc libc6-dev make pkg-config libhdf5-dev libpng-dev libjpeg62-turbo-dev \
                   libzip-dev libyaml-dev libxxhash-dev libopenblas-dev libjansson-dev gnuplot-nox
 CHECK_PACKAGES := $(PACKAGES) libcriterion-dev
-LINT_PACKAGES  := $(CHECK_PACKAGES) clang clang-format clang-tidy cppcheck
+LINT_PACKAGES  := $(CHECK_PACKAGES) clang libclang-rt-dev clang-format clang-tidy cppcheck
 
 LIBRARIES := hdf5 libpng libjpeg libzip yaml-0.1 libxxhash openblas jansson
 pkg        = $(shell pkg-config $(1) $(2) 2>/dev/null)
@@ -166,7 +166,11 @@ $(BUILD)/fuzz/%: tests/%.c $(PLAIN)
 	clang $(ALL_CPPFLAGS) $(ALL_CFLAGS) -fsanitize=address,undefined,fuzzer $< \
 	    $(BUILD)/fuzz/lib/libmudepth.a -o $@ $(ALL_LDLIBS)
 
-fuzz: $(FUZZERS) ## run every fuzzer for FUZZ_SECONDS (30)
+fuzz: ## run every fuzzer for FUZZ_SECONDS (30)
+	@$(MAKE) --no-print-directory packages WANT="$(LINT_PACKAGES)"
+	@$(MAKE) --no-print-directory run-fuzzers
+
+run-fuzzers: $(FUZZERS)
 	@for f in $(FUZZERS); do mkdir -p $$f.corpus && \
 	    $$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 -print_final_stats=1 \
 	        -artifact_prefix=$$f. $$f.corpus || exit 1; done
@@ -176,5 +180,5 @@ $(BUILD)/bench: tests/bench.c $(BUILD)/libmudepth.a
 	$(Q)$(compile) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS)
 
 .PHONY: all demo check install bench clean help packages run-tests freestanding asan lint run-lint \
-        fmt fuzz FORCE
+        fmt fuzz run-fuzzers FORCE
 .DELETE_ON_ERROR:

@@ -76,7 +76,7 @@ static int run(int argc, char **argv, struct md_error *error) {
                                             {"split", required_argument, NULL, 's'},
                                             {"json", no_argument, NULL, 'j'},
                                             {0}};
-    const char *output = NULL, *split = "train";
+    const char *output = NULL, *split = NULL;
     int json = 0;
     for (int c; (c = md_next_option(argc, argv, ":o:", options, error)) != -1;) {
         if (c == '?')
@@ -88,9 +88,11 @@ static int run(int argc, char **argv, struct md_error *error) {
     const char *what = optind < argc ? argv[optind] : "";
     int exports = strcmp(what, "export") == 0;
     if (argc - optind != 2 || (!exports && strcmp(what, "info") != 0) ||
-        exports != (output != NULL))
+        exports != (output != NULL) || (exports ? json : split != NULL))
         return md_fail(error, MD_USAGE,
                        "expected \"info SPEC\" or \"export SPEC -o DIR\"; see mudepth data --help");
+    if (split == NULL)
+        split = "train";
     struct md_data_spec spec;
     struct md_dataset data;
     int status = md_data_spec_parse(argv[optind + 1], &spec, error);

@@ -28,7 +28,6 @@ static int parse(int argc, char **argv, struct options *o, struct md_error *erro
                                             {0}};
     *o = (struct options){.protocol = MD_TEXTBOOK, .threads = 1, .cap_m = 80.0};
     for (int c; (c = md_next_option(argc, argv, ":", options, error)) != -1;) {
-        double number = 0.0;
         int status = MD_OK;
         switch (c) {
         case 'w':
@@ -50,8 +49,7 @@ static int parse(int argc, char **argv, struct options *o, struct md_error *erro
             status = md_option_number("--cap", optarg, 0.1, 1000, &o->cap_m, error);
             break;
         case 'n':
-            status = md_option_number("--threads", optarg, 1, MD_HOST_MAX_CORES, &number, error);
-            o->threads = (int)number;
+            status = md_option_whole("--threads", optarg, 1, MD_HOST_MAX_CORES, &o->threads, error);
             break;
         case 'p':
             for (o->protocol = 0; o->protocol < MD_PROTOCOL_COUNT; o->protocol++)
@@ -162,9 +160,10 @@ static int run(int argc, char **argv, struct md_error *error) {
     if (weights == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
     status = md_weights_read(o.weights, network, weights, NULL, error);
-    md_weights_digest(weights, total, digest);
-    if (status == MD_OK)
+    if (status == MD_OK) {
+        md_weights_digest(weights, total, digest);
         status = open_data(o.data, network, &data, error);
+    }
     if (status == MD_OK && o.train != NULL)
         status = open_data(o.train, network, &train, error);
     if (status == MD_OK)

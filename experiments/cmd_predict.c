@@ -139,7 +139,9 @@ static int run(int argc, char **argv, struct md_error *error) {
         md_engine_start(&engine, &setup, NULL, arena, plan.arena_bytes);
         md_engine_set_weights(&engine, weights);
         for (int i = optind; i < argc && status == MD_OK; i++)
-            status = predict_one(&engine, &o, argv[i], picture, depth, error);
+            status = md_stop_requested
+                         ? md_fail(error, MD_FAILED, "interrupted before %.400s", argv[i])
+                         : predict_one(&engine, &o, argv[i], picture, depth, error);
     }
     free(arena);
     free(weights);

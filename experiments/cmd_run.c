@@ -49,10 +49,7 @@ static int parse(int argc, char **argv, struct session *session, struct md_error
     if (optind >= argc)
         return md_fail(error, MD_USAGE, "expected a config file; see mudepth run --help");
     session->config_path = argv[optind];
-    size_t length = 0;
-    for (int i = 0; i < argc && length < sizeof session->command; i++)
-        length += (size_t)snprintf(session->command + length, sizeof session->command - length,
-                                   "%s%s", i > 0 ? " " : "mudepth ", argv[i]);
+    md_command_line(argc, argv, session->command, sizeof session->command);
     return md_config_read(argv[optind], argc - optind - 1, argv + optind + 1, &session->config,
                           error);
 }
@@ -106,10 +103,15 @@ static int name_output(struct session *session, struct md_error *error) {
     char folder[sizeof session->cell];
     snprintf(folder, sizeof folder, "%s", session->cell);
     char *end = strrchr(folder, '/');
-    if (end == NULL || end == folder)
-        return MD_OK;
-    *end = '\0';
-    return md_make_folder(folder, error);
+    if (end == NULL)
+        strcpy(folder, ".");
+    else
+        end[end == folder] = '\0';
+    int status = md_make_folder(folder, error);
+    if (status == MD_OK && access(folder, W_OK) != 0) /* now, not after hours of training */
+        status = md_fail(error, MD_FAILED, "%.400s: cannot write into this folder: %s", folder,
+                         strerror(errno));
+    return status;
 }
 
 static int keep(void *context, struct md_run *run, struct md_error *error) {

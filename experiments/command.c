@@ -8,16 +8,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../datasets/file.h"
+
 int md_next_option(int argc, char **argv, const char *letters, const struct option *options,
                    struct md_error *error) {
     opterr = 0;
-    int at = optind, option = getopt_long(argc, argv, letters, options, NULL);
-    const char *word = at > 0 && at < argc ? argv[at] : "";
+    int option = getopt_long(argc, argv, letters, options, NULL);
+    const char *word = argv[optind - 1]; /* what has been read last */
     if (option == ':')
-        md_fail(error, MD_USAGE, "%s: option %.100s needs a value", argv[0], argv[optind - 1]);
+        md_fail(error, MD_USAGE, "option %.100s needs a value", word);
+    else if (option == '?' && optopt == 0)
+        md_fail(error, MD_USAGE, "unknown option %.100s; see mudepth %s --help", word, argv[0]);
+    else if (option == '?' && strncmp(word, "--", 2) == 0 && strchr(word, '=') != NULL)
+        md_fail(error, MD_USAGE, "option %.100s takes no value", word);
     else if (option == '?')
-        md_fail(error, MD_USAGE, "%s: unknown option %.100s; see mudepth %s --help", argv[0], word,
-                argv[0]);
+        md_fail(error, MD_USAGE, "unknown option -%c; see mudepth %s --help", optopt, argv[0]);
     return option == ':' ? '?' : option;
 }
 
@@ -25,10 +30,44 @@ int md_option_number(const char *option, const char *text, double low, double hi
                      struct md_error *error) {
     char *end;
     *value = strtod(text, &end);
-    if (end == text || *end != '\0' || !(*value >= low && *value <= high))
+    if (text[strspn(text, "+-.0123456789eE")] != '\0' || end == text || *end != '\0' ||
+        !(*value >= low && *value <= high))
         return md_fail(error, MD_USAGE, "%s: expected a number from %g to %g, found \"%.100s\"",
                        option, low, high, text);
     return MD_OK;
+}
+
+int md_option_whole(const char *option, const char *text, int low, int high, int *value,
+                    struct md_error *error) {
+    int64_t number = 0;
+    const char *end = md_parse_integer(text, &number);
+    if (end == NULL || *end != '\0' || number < low || number > high)
+        return md_fail(error, MD_USAGE,
+                       "%s: expected a whole number from %d to %d, found \"%.100s\"", option, low,
+                       high, text);
+    *value = (int)number;
+    return MD_OK;
+}
+
+/* One word for a shell: as it is when it has ordinary characters only, otherwise in single quotes.
+ * Returns its length, of which as much is written as there is room for. */
+static size_t shell_word(const char *word, char *text, size_t size) {
+    static const char ordinary[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                   "0123456789_-+=./,:@%";
+    if (word[0] != '\0' && word[strspn(word, ordinary)] == '\0')
+        return (size_t)snprintf(text, size, "%s", word);
+    size_t length = (size_t)snprintf(text, size, "'");
+    for (const char *c = word; *c != '\0' && length < size; c++)
+        length += (size_t)snprintf(text + length, size - length, *c == '\'' ? "'\\''" : "%c", *c);
+    return length < size ? length + (size_t)snprintf(text + length, size - length, "'") : length;
+}
+
+void md_command_line(int argc, char *const *argv, char *text, size_t size) {
+    size_t length = (size_t)snprintf(text, size, "mudepth");
+    for (int i = 0; i < argc && length + 1 < size; i++) {
+        text[length++] = ' ';
+        length += shell_word(argv[i], text + length, size - length);
+    }
 }
 
 /* ---- progress -------------------------------------------------------------------------------- */
@@ -117,6 +156,8 @@ int md_print_json(json_t *object, struct md_error *error) {
 
 int md_make_folder(const char *path, struct md_error *error) {
     char part[1200];
+    if (path[0] == '\0')
+        return md_fail(error, MD_USAGE, "expected the name of a folder, found an empty one");
     if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
         return md_fail(error, MD_USAGE, "%.200s...: the path is too long", path);
     for (char *slash = part + 1;; slash++) {

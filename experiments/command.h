@@ -32,6 +32,11 @@ int md_next_option(int argc, char **argv, const char *letters, const struct opti
 /* A number given to an option: the whole text, within low .. high. */
 int md_option_number(const char *option, const char *text, double low, double high, double *value,
                      struct md_error *error);
+int md_option_whole(const char *option, const char *text, int low, int high, int *value,
+                    struct md_error *error);
+
+/* The words as a line to be pasted into a shell, "mudepth" before them; cut when it is too long. */
+void md_command_line(int argc, char *const *argv, char *text, size_t size);
 
 /* A line on a terminal with what is done and when it will be over, from two seconds on; asks for
  * an early end when md_stop_requested. */

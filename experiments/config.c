@@ -202,13 +202,51 @@ static int set_number(const struct key *key, const char *text, void *field, cons
     return MD_OK;
 }
 
+enum { QUOTED_SIZE = 9000 }; /* twice the longest text */
+
+/* A text in single quotes, as YAML wants it. */
+static void quote(const char *text, char *quoted, size_t size) {
+    size_t n = 0;
+    quoted[n++] = '\'';
+    for (; *text != '\0' && n + 4 < size; text++) {
+        if (*text == '\'')
+            quoted[n++] = '\'';
+        quoted[n++] = *text;
+    }
+    quoted[n++] = '\'';
+    quoted[n] = '\0';
+}
+
+/* Whether the config in a result, where the text stands in quotes, would give it back: no line
+ * breaks, no control characters, and only UTF-8 do. */
+static int reads_back(const char *text) {
+    char quoted[QUOTED_SIZE];
+    yaml_parser_t parser;
+    yaml_document_t document;
+    quote(text, quoted, sizeof quoted);
+    if (!yaml_parser_initialize(&parser))
+        return 0;
+    yaml_parser_set_input_string(&parser, (const unsigned char *)quoted, strlen(quoted));
+    int same = 0;
+    if (yaml_parser_load(&parser, &document)) {
+        const yaml_node_t *root = yaml_document_get_root_node(&document);
+        same = root != NULL && root->type == YAML_SCALAR_NODE &&
+               strcmp((const char *)root->data.scalar.value, text) == 0;
+        yaml_document_delete(&document);
+    }
+    yaml_parser_delete(&parser);
+    return same;
+}
+
 static int set_text(const struct key *key, const char *text, void *field, const struct place *at,
                     struct md_error *error) {
     md_policy policy;
     if (strlen(text) >= key->size)
         return complain(at, error, "longer than %zu characters", key->size - 1);
-    if (strpbrk(text, "\n\r") != NULL)
-        return complain(at, error, "a line break is not allowed");
+    if (text[0] == '\0' && key->preset == NULL)
+        return complain(at, error, "must not be empty");
+    if (!reads_back(text))
+        return complain(at, error, "expected UTF-8 without line breaks and control characters");
     if (key->names != NULL && find_name(key->names, text) < 0)
         return unknown_name(at, key->names, text, error);
     if (key->type == POLICY && (md_policy_parse(text, &policy) != 0 || policy == 0))
@@ -265,7 +303,10 @@ static int set_node(const struct key *key, yaml_document_t *document, const yaml
     if (node->type != YAML_SCALAR_NODE)
         return complain(at, error, "expected a single value, found a %s",
                         node->type == YAML_SEQUENCE_NODE ? "list" : "mapping");
-    return set_scalar(key, (const char *)node->data.scalar.value, fields, at, error);
+    const char *text = (const char *)node->data.scalar.value;
+    if (strlen(text) != node->data.scalar.length)
+        return complain(at, error, "a zero byte is not allowed");
+    return set_scalar(key, text, fields, at, error);
 }
 
 /* ---- documents ------------------------------------------------------------------------------- */
@@ -284,13 +325,14 @@ static int set_in(struct section *sections, int count, const char *prefix, const
             sections[s].given |= 1u << k;
             return set_node(key, document, node, sections[s].fields, &at, error);
         }
-    return complain(&at, error, "unknown key");
+    return complain(&at, error, "unknown key; --help lists the keys");
 }
 
 /* Sets every pair of a mapping; a mapping under "data" belongs to the sections of that prefix. */
 static int set_mapping(struct section *sections, int count, const char *prefix,
                        yaml_document_t *document, const yaml_node_t *mapping, const char *origin,
                        struct md_error *error) {
+    int data_mappings = 0;
     for (yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
          pair < mapping->data.mapping.pairs.top; pair++) {
         const yaml_node_t *key = yaml_document_get_node(document, pair->key);
@@ -299,8 +341,13 @@ static int set_mapping(struct section *sections, int count, const char *prefix,
         if (key->type != YAML_SCALAR_NODE)
             return md_fail(error, MD_USAGE, "%.200s:%zu: expected a key", origin, line);
         const char *name = (const char *)key->data.scalar.value;
+        struct place at = {origin, line, prefix, name};
         int status;
-        if (prefix[0] == '\0' && strcmp(name, "data") == 0 && value->type == YAML_MAPPING_NODE)
+        if (strlen(name) != key->data.scalar.length)
+            status = complain(&at, error, "a zero byte is not allowed");
+        else if (prefix[0] == '\0' && strcmp(name, "data") == 0 && data_mappings++ > 0)
+            status = complain(&at, error, "the key is given twice");
+        else if (prefix[0] == '\0' && strcmp(name, "data") == 0 && value->type == YAML_MAPPING_NODE)
             status = set_mapping(sections, count, "data.", document, value, origin, error);
         else
             status = set_in(sections, count, prefix, name, document, value, origin, line, error);
@@ -310,13 +357,33 @@ static int set_mapping(struct section *sections, int count, const char *prefix,
     return MD_OK;
 }
 
+static int not_yaml(const yaml_parser_t *parser, const char *origin, struct md_error *error) {
+    const char *problem = parser->problem != NULL ? parser->problem : "no more is known";
+    if (parser->error == YAML_READER_ERROR)
+        return md_fail(error, MD_USAGE, "%.200s: byte %zu: not YAML: %s", origin,
+                       parser->problem_offset, problem);
+    return md_fail(error, MD_USAGE, "%.200s:%zu:%zu: not YAML: %s", origin,
+                   parser->problem_mark.line + 1, parser->problem_mark.column + 1, problem);
+}
+
+/* Loads a text's only document. */
 static int load(yaml_parser_t *parser, yaml_document_t *document, const char *origin,
                 struct md_error *error) {
-    if (yaml_parser_load(parser, document))
-        return MD_OK;
-    return md_fail(error, MD_USAGE, "%.200s:%zu:%zu: not YAML: %s", origin,
-                   parser->problem_mark.line + 1, parser->problem_mark.column + 1,
-                   parser->problem != NULL ? parser->problem : "no more is known");
+    yaml_document_t next;
+    if (!yaml_parser_load(parser, document))
+        return not_yaml(parser, origin, error);
+    int status = MD_OK;
+    if (!yaml_parser_load(parser, &next)) {
+        status = not_yaml(parser, origin, error);
+    } else {
+        if (yaml_document_get_root_node(&next) != NULL)
+            status = md_fail(error, MD_USAGE, "%.200s:%zu: expected one document, found a second",
+                             origin, next.start_mark.line + 1);
+        yaml_document_delete(&next);
+    }
+    if (status != MD_OK)
+        yaml_document_delete(document);
+    return status;
 }
 
 /* Loads one document and sets what its mapping says. An empty document sets nothing. */
@@ -357,12 +424,14 @@ static int set_file(const char *path, struct section *sections, int count, struc
     }
     yaml_parser_set_input_file(&parser, file);
     int status = set_document(&parser, path, sections, count, error);
+    if (ferror(file))
+        status = md_fail(error, MD_FAILED, "%.400s: cannot read: %s", path, strerror(errno));
     yaml_parser_delete(&parser);
     fclose(file);
     return status;
 }
 
-/* "data.root=DIR": the value is YAML too, so that lists work; one that is not is taken as text. */
+/* "data.root=DIR": the value is a list when it is one in YAML, and otherwise text as it stands. */
 static int set_override(const char *text, struct section *sections, int count,
                         struct md_error *error) {
     const char *origin = "command line", *equals = strchr(text, '=');
@@ -378,7 +447,9 @@ static int set_override(const char *text, struct section *sections, int count,
     yaml_parser_set_input_string(&parser, (const unsigned char *)equals + 1, strlen(equals + 1));
     yaml_node_t plain = {.type = YAML_SCALAR_NODE};
     plain.data.scalar.value = (yaml_char_t *)(uintptr_t)(equals + 1);
-    int loaded = yaml_parser_load(&parser, &document);
+    plain.data.scalar.length = strlen(equals + 1);
+    struct md_error ignored;
+    int loaded = load(&parser, &document, origin, &ignored) == MD_OK;
     const yaml_node_t *root = loaded ? yaml_document_get_root_node(&document) : NULL;
     const yaml_node_t *node = root != NULL && root->type == YAML_SEQUENCE_NODE ? root : &plain;
     int status =
@@ -454,19 +525,6 @@ md_policy md_config_policy(const struct md_config *config) {
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-/* A text in single quotes, as YAML wants it. */
-static void quote(const char *text, char *quoted, size_t size) {
-    size_t n = 0;
-    quoted[n++] = '\'';
-    for (; *text != '\0' && n + 4 < size; text++) {
-        if (*text == '\'')
-            quoted[n++] = '\'';
-        quoted[n++] = *text;
-    }
-    quoted[n++] = '\'';
-    quoted[n] = '\0';
-}
-
 static void format_value(const struct key *key, const void *fields, char *text, size_t size) {
     const void *field = (const char *)fields + key->offset;
     int number;
@@ -506,7 +564,7 @@ static void format_value(const struct key *key, const void *fields, char *text, 
 size_t md_config_format(const struct md_config *config, int all, char *text, size_t size) {
     struct section sections[RUN_SECTIONS];
     struct md_config copy = *config;
-    char value[9000];
+    char value[QUOTED_SIZE];
     size_t length = 0;
     run_sections(&copy, sections);
     for (int s = 0; s < RUN_SECTIONS; s++) {

@@ -1,5 +1,7 @@
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "version.h"
@@ -17,6 +19,18 @@ static const struct md_command *const commands[] = {&md_command_run,
 static void request_stop(int signal_number) {
     (void)signal_number;
     md_stop_requested = 1;
+}
+
+/* A standard stream that was closed by the caller (`>&-`) leaves its number to the next file that
+ * is opened, and a message would then go into that file: occupies the number with something that
+ * cannot be written to. */
+static void occupy_standard_streams(void) {
+    int descriptor;
+    do
+        descriptor = open("/dev/null", O_RDONLY);
+    while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+    if (descriptor >= 0)
+        close(descriptor);
 }
 
 static void print_usage(FILE *to) {
@@ -45,18 +59,13 @@ static int run_command(const struct md_command *command, int argc, char **argv) 
         return MD_OK;
     }
     int status = command->run(argc, argv, &error);
-    if (status == MD_OK && (fflush(stdout) != 0 || ferror(stdout)))
-        status = md_fail(&error, MD_FAILED, "cannot write to standard output");
     if (status != MD_OK && error.text[0] != '\0')
         fprintf(stderr, "mudepth %s: %s\n", command->name, error.text);
     return status;
 }
 
-int main(int argc, char **argv) {
-    struct sigaction action = {.sa_handler = request_stop};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    const char *name = argc > 1 ? argv[1] : "--help";
+static int dispatch(int argc, char **argv) {
+    const char *name = argc > 1 ? argv[1] : "";
     for (int i = 0; commands[i] != NULL; i++)
         if (strcmp(commands[i]->name, name) == 0)
             return run_command(commands[i], argc - 1, argv + 1);
@@ -64,10 +73,27 @@ int main(int argc, char **argv) {
         printf("mudepth %s (%s)\n", md_code_version(), md_compiler());
         return MD_OK;
     }
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         print_usage(stdout);
-        return argc > 1 ? MD_OK : MD_USAGE;
+        return MD_OK;
     }
-    fprintf(stderr, "mudepth: unknown command \"%s\"; see mudepth --help\n", name);
+    if (argc > 1)
+        fprintf(stderr, "mudepth: unknown command \"%s\"; see mudepth --help\n", name);
+    else
+        print_usage(stderr);
     return MD_USAGE;
+}
+
+int main(int argc, char **argv) {
+    /* The second signal ends the program at once. */
+    struct sigaction action = {.sa_handler = request_stop, .sa_flags = (int)SA_RESETHAND};
+    occupy_standard_streams();
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    int status = dispatch(argc, argv);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == MD_OK) {
+        fprintf(stderr, "mudepth: cannot write to standard output\n");
+        status = MD_FAILED;
+    }
+    return status;
 }

@@ -119,7 +119,8 @@ static int run(const struct md_gnuplot *figure, int drawing, FILE *complaints,
 /* Draws into the temporary file, which the caller removes on failure. */
 static int draw(const struct md_gnuplot *figure, struct md_error *error) {
     /* gnuplot reads the same open file: it must be complete, and read from its beginning. */
-    if (fflush(figure->script) != 0 || lseek(fileno(figure->script), 0, SEEK_SET) != 0)
+    if (fflush(figure->script) != 0 || ferror(figure->script) ||
+        lseek(fileno(figure->script), 0, SEEK_SET) != 0)
         return md_fail(error, MD_FAILED, "%s: cannot write the script: %s", figure->path,
                        strerror(errno));
     int drawing = open(figure->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -202,11 +203,11 @@ static const char *next_glyph(const char *text) {
     return text + (length == 0 ? 1 : length);
 }
 
-/* Everything that could mean something to gnuplot, or to a program it starts, is written as an
- * octal escape. (Its single quotes would be simpler, but cannot hold a text that begins with
- * one.) */
+/* Everything that could mean something to gnuplot is written as an octal escape; digits too, since
+ * one behind an escape would be read as part of it. (Single quotes would be simpler, but gnuplot
+ * misreads a text that begins with one.) */
 static void write_bytes(FILE *script, const char *bytes, int length) {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ";
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ";
     for (int i = 0; i < length; i++)
         fprintf(script, strchr(plain, bytes[i]) != NULL ? "%c" : "\\%03o", (unsigned char)bytes[i]);
 }

@@ -1,4 +1,4 @@
-/* Figures, drawn by gnuplot through a pipe. The file's ending chooses the form: .png, .svg or
+/* Figures, drawn by a gnuplot process. The file's ending chooses the form: .png, .svg or
  * .pdf. Each is written to a temporary name and renamed, and fails when gnuplot is missing or
  * complains. */
 #ifndef MD_PLOTS_PLOTS_H

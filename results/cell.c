@@ -121,7 +121,7 @@ static void write_epochs(struct pen *pen, const char *where, const struct md_run
 
 static void write_training(struct pen *pen, const struct md_run *run) {
     const char *where = "/training";
-    int best = run->config.select == MD_SELECT_BEST && run->position.best_epoch > 0;
+    int best = run->config.select == MD_SELECT_BEST;
     group(pen, where);
     integer(pen, where, "arena_bytes", (long long)run->engine.plan.arena_bytes);
     integer(pen, where, "parameters_learning", (long long)run->engine.plan.learning);

@@ -30,6 +30,12 @@ static void reopen(void) {
     cr_assert_eq(md_h5_open(path.text, &file, &error), MD_OK, "%s", error.text);
 }
 
+/* Closing a file closes all in it, so what was forgotten must be counted before. */
+static void close_file(void) {
+    cr_assert_eq(H5Fget_obj_count(file, H5F_OBJ_ALL), 1, "an HDF5 object stays open");
+    H5Fclose(file);
+}
+
 static void write_ok(int status) {
     cr_assert_eq(status, MD_OK, "%s", error.text);
 }
@@ -56,7 +62,7 @@ H5_TEST(h5, values_come_back_converted) {
     write_ok(md_h5_read(file, "/a/b/bytes", H5T_NATIVE_FLOAT, -1, NULL, 6, values, &error));
     write_ok(md_h5_read(file, "/a/loss", H5T_NATIVE_DOUBLE, 0, NULL, 1, &scalar, &error));
     cr_assert_eq(scalar, loss);
-    H5Fclose(file);
+    close_file();
 }
 
 H5_TEST(h5, wrong_shapes_and_names_are_refused) {
@@ -82,7 +88,7 @@ H5_TEST(h5, wrong_shapes_and_names_are_refused) {
     write_ok(md_h5_shape(file, "/x", 3, &dimensions, extent, &error));
     cr_assert_eq(dimensions, 3);
     cr_assert_eq(memcmp(extent, shape, sizeof shape), 0);
-    H5Fclose(file);
+    close_file();
 }
 
 H5_TEST(h5, text_is_not_read_as_numbers) {
@@ -94,7 +100,7 @@ H5_TEST(h5, text_is_not_read_as_numbers) {
     reopen();
     refused(md_h5_read(file, "/text", H5T_NATIVE_FLOAT, 0, NULL, 1, &value, &error), "'/text'",
             "not numbers");
-    H5Fclose(file);
+    close_file();
 }
 
 H5_TEST(h5, writing_over_is_refused) {
@@ -146,7 +152,7 @@ H5_TEST(h5, attributes_come_back) {
     refused(md_h5_read_real(file, "/", "unit", &real, &error), "unit of /", "not a number");
     refused(md_h5_read_real(file, "/", "loss", &real, &error), "loss of /", "cannot open");
     refused(md_h5_read_real(file, "/none", "loss", &real, &error), "loss of /none", "cannot open");
-    H5Fclose(file);
+    close_file();
 }
 
 /* As h5py writes text; and an attribute that is not one value. */
@@ -169,7 +175,7 @@ H5_TEST(h5, attributes_of_other_programs) {
     refused(md_h5_read_text(file, "/", "words", sizeof text, text, &error), "words",
             "not text of fixed length");
     refused(md_h5_read_real(file, "/", "pair", &real, &error), "pair", "not a single value");
-    H5Fclose(file);
+    close_file();
 }
 
 H5_TEST(h5, nothing_is_there_before_the_commit) {
@@ -213,7 +219,7 @@ H5_TEST(h5, unwritten_values_are_refused) {
     reopen();
     refused(md_h5_read(file, "/x", H5T_NATIVE_FLOAT, -1, NULL, 6, values, &error), "'/x'",
             "does not hold all");
-    H5Fclose(file);
+    close_file();
 }
 
 H5_TEST(h5, unreadable_files_are_refused) {
@@ -249,5 +255,5 @@ H5_TEST(h5, golden_files) {
                         output, &error));
     write_ok(md_h5_read(file, "/f64/loss", H5T_NATIVE_DOUBLE, 0, NULL, 1, &loss, &error));
     cr_assert(isfinite(loss) && loss > 0.0);
-    H5Fclose(file);
+    close_file();
 }

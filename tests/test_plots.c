@@ -246,11 +246,12 @@ static const struct quoting {
     const char *text, *inside; /* the quotes */
 } quotings[] = {
     {"", ""},
-    {"Run 12 a", "Run 12 a"},
+    {"Run a", "Run a"},
+    {"-12", "\\055\\061\\062"},
     {"it's", "it\\047s"},
     {"'", "\\047"},
     {"\"\\`@", "\\042\\134\\140\\100"},
-    {"$x_{1}", "\\044x\\137\\1731\\175"},
+    {"$x_{1}", "\\044x\\137\\173\\061\\175"},
     {"two\nlines\ttab\x7f", "two\\077lines\\077tab\\077"},
     {"\xc3\xbc", "\\303\\274"},
     {"\xe6\xb7\xb1\xf0\x9f\x98\x80", "\\346\\267\\261\\360\\237\\230\\200"},
@@ -288,11 +289,12 @@ Test(plots, long_text_ends_in_an_ellipsis) {
 /* In the SVG the text can be read back: all of it, nothing interpreted. */
 Test(plots, titles_are_taken_literally) {
     path = scratch_path(&scratch, "figure.svg");
-    cr_assert_eq(curve("it's a_b^{c} \\n {/:Bold x} <b>&amp;", 3), MD_OK, "%s", error.text);
+    cr_assert_eq(curve("it's 1e-3 0.68 a_b^{c} \\n {/:Bold x} <b>&amp;", 3), MD_OK, "%s",
+                 error.text);
     size_t size;
     unsigned char *bytes = scratch_read(path.text, &size);
     bytes[size] = '\0';
-    assert_contains((char *)bytes, "it's a_b^{c} \\n {/:Bold x} &lt;b>&amp;amp;");
+    assert_contains((char *)bytes, "it's 1e-3 0.68 a_b^{c} \\n {/:Bold x} &lt;b>&amp;amp;");
     free(bytes);
 }
 

@@ -465,6 +465,18 @@ static void change_type(hid_t file) {
     replace_tensor(file, H5T_NATIVE_DOUBLE, 1, (const size_t[]){32});
 }
 
+static void compress(hid_t file) {
+    const hsize_t extent = 32;
+    hid_t space = H5Screate_simple(1, &extent, NULL), creation = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(creation, 1, &extent);
+    H5Pset_deflate(creation, 1);
+    remove_tensor(file);
+    H5Dclose(H5Dcreate2(file, "/weights/ups0.tconv.bias", H5T_IEEE_F32LE, space, H5P_DEFAULT,
+                        creation, H5P_DEFAULT));
+    H5Pclose(creation);
+    H5Sclose(space);
+}
+
 static void change_values(hid_t file) {
     replace_tensor(file, H5T_IEEE_F32LE, 1, (const size_t[]){32});
 }
@@ -512,7 +524,8 @@ static const struct broken_h5 {
     {remove_tensor, "ups0.tconv.bias'", "missing"},
     {change_shape, "ups0.tconv.bias'", "(32, 1), expected (32)"},
     {change_size, "ups0.tconv.bias'", "(33), expected (32)"},
-    {change_type, "ups0.tconv.bias'", "not of type float32"},
+    {change_type, "ups0.tconv.bias'", "not plain float32"},
+    {compress, "ups0.tconv.bias'", "not plain float32"},
     {change_values, "damaged", "digest"},
     {add_tensor, "'momentum'", "does not belong"},
     {set_nan, "'ups0.tconv.bias'", "element 5 is nan"},

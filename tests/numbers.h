@@ -1,0 +1,161 @@
+/* For the tests of core: arrays of numbers of either format. Data that finds mistakes, fences
+ * around memory, and comparison bit for bit. Only static functions, so that every test file may
+ * include it. */
+#ifndef MD_TESTS_NUMBERS_H
+#define MD_TESTS_NUMBERS_H
+
+#include <criterion/criterion.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../core/ops.h"
+#include "../datasets/random.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+static inline double number(enum md_format format, const void *values, size_t i) {
+    return format == MD_FP32 ? ((const float *)values)[i] : ((const double *)values)[i];
+}
+
+static inline void set_number(enum md_format format, void *values, size_t i, double value) {
+    if (format == MD_FP32)
+        ((float *)values)[i] = (float)value;
+    else
+        ((double *)values)[i] = value;
+}
+
+static inline unsigned long long bits_of(enum md_format format, const void *values, size_t i) {
+    union {
+        float value;
+        uint32_t bits;
+    } single = {format == MD_FP32 ? ((const float *)values)[i] : 0.0f};
+    union {
+        double value;
+        uint64_t bits;
+    } twice = {format == MD_FP64 ? ((const double *)values)[i] : 0.0};
+    return format == MD_FP32 ? single.bits : twice.bits;
+}
+
+/* The first of n numbers that differ in their bits, or n. A NaN equals every NaN. */
+static inline size_t first_difference(enum md_format format, const void *a, const void *b,
+                                      size_t n) {
+    size_t bytes = md_format_bytes[format];
+    if (memcmp(a, b, n * bytes) == 0)
+        return n;
+    for (size_t i = 0; i < n; i++)
+        if (bits_of(format, a, i) != bits_of(format, b, i) &&
+            !(isnan(number(format, a, i)) && isnan(number(format, b, i))))
+            return i;
+    return n;
+}
+
+/* ---- data ------------------------------------------------------------------------------------ */
+
+enum data {
+    ORDINARY, /* normally distributed */
+    POWERS_OF_TWO /* +-1 .. +-8: every sum of products is exact, so only indexing can be wrong */,
+    ADVERSARIAL, /* products around the smallest number, zeros of both signs, subnormals; now and
+                  * then something huge, infinite or NaN */
+    DATA_COUNT
+};
+static const char *const data_names[DATA_COUNT] = {"ordinary", "powers of two", "adversarial"};
+
+static inline double draw(enum md_format format, enum data data, struct md_random *random) {
+    double sign = md_random_below(random, 2) ? 1.0 : -1.0;
+    if (data == ORDINARY)
+        return md_random_normal(random);
+    if (data == POWERS_OF_TWO)
+        return ldexp(sign, (int)md_random_below(random, 4));
+    double smallest = format == MD_FP32 ? FLT_TRUE_MIN : DBL_TRUE_MIN;
+    double largest = format == MD_FP32 ? FLT_MAX : DBL_MAX;
+    uint32_t kind = md_random_below(random, 4096);
+    if (kind < 3)
+        return kind == 0 ? NAN : sign * (kind == 1 ? (double)INFINITY : largest);
+    if (kind < 512)
+        return sign * 0.0;
+    if (kind < 1024)
+        return sign * smallest * (1 + md_random_below(random, 1000));
+    int root = format == MD_FP32 ? -75 : -538; /* half the smallest number's exponent */
+    return ldexp(sign * (1 + md_random_unit(random)), root + (int)md_random_below(random, 16) - 4);
+}
+
+static inline void fill(enum md_format format, enum data data, struct md_random *random, size_t n,
+                        void *values) {
+    for (size_t i = 0; i < n; i++)
+        set_number(format, values, i, draw(format, data, random));
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* Memory that ends, up to alignment, at a page nobody may touch. In front of it, and in the
+ * alignment's gap behind it, lies poison: as a number it is a NaN, so that a value read from there
+ * shows in the result, and a write there is found when the fence is taken down. */
+struct fenced {
+    unsigned char *pages, *values;
+    size_t bytes, page, whole;
+};
+
+enum { POISON = 0xff };
+
+static inline struct fenced fence(size_t bytes, size_t alignment) {
+    struct fenced f = {.bytes = bytes, .page = (size_t)sysconf(_SC_PAGESIZE)};
+    void *pages = NULL;
+    f.whole = (bytes / f.page + 2) * f.page;
+    cr_assert_eq(posix_memalign(&pages, f.page, f.whole + f.page), 0);
+    f.pages = pages;
+    memset(f.pages, POISON, f.whole);
+    cr_assert_eq(mprotect(f.pages + f.whole, f.page, PROT_NONE), 0);
+    f.values = f.pages + (f.whole - bytes) / alignment * alignment;
+    return f;
+}
+
+static inline int fence_holds(const struct fenced *f) {
+    int holds = 1;
+    for (const unsigned char *c = f->pages; c < f->values; c++)
+        holds &= *c == POISON;
+    for (const unsigned char *c = f->values + f->bytes; c < f->pages + f->whole; c++)
+        holds &= *c == POISON;
+    return holds;
+}
+
+static inline void unfence(struct fenced *f) {
+    mprotect(f->pages + f->whole, f->page, PROT_READ | PROT_WRITE);
+    free(f->pages);
+}
+
+/* n numbers, to be freed. */
+static inline void *numbers(enum md_format format, size_t n) {
+    void *values = calloc(n + 1, md_format_bytes[format]);
+    cr_assert(values);
+    return values;
+}
+
+/* ---- levels ---------------------------------------------------------------------------------- */
+
+/* The levels of a format that have to give the reference's bits, ended by NULL: all but "ref" and
+ * "blas". What this processor can run has to be among them. */
+static inline int exact_levels(enum md_format format, const char *levels[8]) {
+    const char *all[8];
+    int count = 0, found = md_ops_levels(format, all);
+    for (int i = 0; i < found; i++)
+        if (strcmp(all[i], "ref") != 0 && strcmp(all[i], "blas") != 0)
+            levels[count++] = all[i];
+    levels[count] = NULL;
+#if defined(__x86_64__)
+    int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    int avx512 = avx2 && __builtin_cpu_supports("avx512f");
+    cr_assert_eq(count, avx2 + avx512, "%s: %d levels besides ref and blas",
+                 md_format_names[format], count);
+    cr_assert(!avx2 || strcmp(levels[0], "avx2") == 0);
+    cr_assert(!avx512 || strcmp(levels[1], "avx512") == 0);
+#endif
+    for (int i = 0; i < count; i++)
+        cr_assert_str_eq(md_ops_find(format, levels[i])->level, levels[i]);
+    return count;
+}
+
+#endif

@@ -1,0 +1,178 @@
+/* For the tests of core: the six operators with weights behind one kind of call, so that a test is
+ * written once for all of them. */
+#ifndef MD_TESTS_OPERATORS_H
+#define MD_TESTS_OPERATORS_H
+
+#include <stdio.h>
+
+#include "../core/plan.h"
+#include "numbers.h"
+
+enum direction { FORWARD, WEIGHT_GRADIENT, INPUT_GRADIENT };
+
+static const struct operator{
+    const char *name;
+    int transposed;
+    enum direction direction;
+}
+operators[] = {
+    {"conv_forward", 0, FORWARD},
+    {"conv_weight_gradient", 0, WEIGHT_GRADIENT},
+    {"conv_input_gradient", 0, INPUT_GRADIENT},
+    {"tconv_forward", 1, FORWARD},
+    {"tconv_weight_gradient", 1, WEIGHT_GRADIENT},
+    {"tconv_input_gradient", 1, INPUT_GRADIENT},
+};
+
+/* One call of an operator; first, last and accumulate are for input gradients. */
+struct call {
+    const struct operator* op;
+    struct md_shape shape;
+    int first, last, accumulate;
+};
+
+static inline struct call call_of(const struct operator* op, struct md_shape shape) {
+    return (struct call){op, shape, 0, shape.ci, 0};
+}
+
+/* Elements of x, y (and their gradients), weight and bias. */
+static inline size_t x_count(const struct call *c) {
+    return (size_t)c->shape.ci * (size_t)c->shape.height * (size_t)c->shape.width;
+}
+
+static inline size_t y_pixels(const struct call *c) {
+    size_t pixels = (size_t)c->shape.height * (size_t)c->shape.width;
+    return c->op->transposed ? 4 * pixels : pixels / (size_t)(c->shape.stride * c->shape.stride);
+}
+
+static inline size_t y_count(const struct call *c) {
+    return (size_t)c->shape.co * y_pixels(c);
+}
+
+static inline size_t weight_count(const struct call *c) {
+    return (size_t)c->shape.co * (size_t)c->shape.ci * (c->op->transposed ? 4 : 9);
+}
+
+/* What a call reads: forward x, weight, bias; weight gradient x, dy; input gradient dy, weight. */
+enum { OPERANDS = 3, RESULTS = 2 };
+
+static inline size_t operand_count(const struct call *c, int which) {
+    const size_t counts[3][OPERANDS] = {
+        [FORWARD] = {x_count(c), weight_count(c), (size_t)c->shape.co},
+        [WEIGHT_GRADIENT] = {x_count(c), y_count(c), 0},
+        [INPUT_GRADIENT] = {y_count(c), weight_count(c), 0},
+    };
+    return counts[c->op->direction][which];
+}
+
+/* What it writes (forward y; weight gradient dweight, dbias; input gradient dx): the number of
+ * channels that are shared out, and the elements of each. */
+struct extent {
+    int channels;
+    size_t each;
+};
+
+static inline struct extent result_extent(const struct call *c, int which) {
+    const struct md_shape *s = &c->shape;
+    size_t taps = c->op->transposed ? 4 : 9;
+    if (c->op->direction == FORWARD)
+        return which == 0 ? (struct extent){s->co, y_pixels(c)} : (struct extent){0, 0};
+    if (c->op->direction == INPUT_GRADIENT)
+        return which == 0
+                   ? (struct extent){c->last - c->first, (size_t)s->height * (size_t)s->width}
+                   : (struct extent){0, 0};
+    if (which == 1)
+        return (struct extent){s->co, 1};
+    return c->op->transposed ? (struct extent){s->ci, (size_t)s->co * taps}
+                             : (struct extent){s->co, (size_t)s->ci * taps};
+}
+
+static inline size_t result_count(const struct call *c, int which) {
+    struct extent e = result_extent(c, which);
+    return (size_t)e.channels * e.each;
+}
+
+static inline void make_call(const struct md_ops *ops, const struct call *c, void *const in[],
+                             void *const out[], void *scratch, struct md_part part) {
+    const struct md_shape *s = &c->shape;
+    int t = c->op->transposed;
+    switch (c->op->direction) {
+    case FORWARD:
+        (t ? ops->tconv_forward : ops->conv_forward)(s, in[0], in[1], in[2], out[0], scratch, part);
+        break;
+    case WEIGHT_GRADIENT:
+        (t ? ops->tconv_weight_gradient : ops->conv_weight_gradient)(s, in[0], in[1], out[0],
+                                                                     out[1], scratch, part);
+        break;
+    case INPUT_GRADIENT:
+        (t ? ops->tconv_input_gradient : ops->conv_input_gradient)(
+            s, in[0], in[1], c->first, c->last, c->accumulate, out[0], scratch, part);
+        break;
+    }
+}
+
+/* The call in words, for messages. */
+static inline const char *describe(const struct call *c, enum md_format format) {
+    static char text[160];
+    snprintf(text, sizeof text,
+             "%s %s, ci %d, co %d, %dx%d, stride %d, channels %d..%d, accumulate %d", c->op->name,
+             md_format_names[format], c->shape.ci, c->shape.co, c->shape.height, c->shape.width,
+             c->shape.stride, c->first, c->last, c->accumulate);
+    return text;
+}
+
+/* Calls `visit` once for every different shape among a network's layers, for a picture of height x
+ * width, and for each operator of that layer; the channels of its input gradients are those the
+ * network may ask for. Returns the number of calls. */
+static inline int each_layer_call(const struct md_network *original, int height, int width,
+                                  void (*visit)(const struct call *call, void *context),
+                                  void *context) {
+    struct md_network network = *original;
+    int calls = 0;
+    network.height = height;
+    network.width = width;
+    for (int l = 0; l < network.layer_count; l++) {
+        const struct md_layer *layer = &network.layers[l];
+        struct md_shape shape = md_layer_shape(&network, l);
+        int known = md_layer_weights(layer) == 0;
+        for (int e = 0; e < l && !known; e++) {
+            struct md_shape earlier = md_layer_shape(&network, e);
+            known = network.layers[e].kind == layer->kind &&
+                    memcmp(&earlier, &shape, sizeof shape) == 0;
+        }
+        for (size_t o = 0; o < LENGTH(operators) && !known; o++) {
+            struct call call = call_of(&operators[o], shape);
+            if (call.op->transposed != (layer->kind == MD_TCONV2X2))
+                continue;
+            /* A feature that later layers read too already has their share of the error. */
+            call.accumulate = layer->stride == 2 && call.op->direction == INPUT_GRADIENT;
+            visit(&call, context);
+            calls++;
+            if (layer->skip == MD_NO_SKIP || call.op->direction != INPUT_GRADIENT)
+                continue;
+            call.first = network.layers[layer->skip].co;
+            visit(&call, context);
+            calls++;
+        }
+    }
+    return calls;
+}
+
+/* A shape for `op` that no network has, with at most `most` channels and pixels a side. */
+static inline struct md_shape random_shape(const struct operator* op, uint32_t most,
+                                           struct md_random *random) {
+    struct md_shape s = {1, 1, 1, 1, 1};
+    uint32_t special = md_random_below(random, 8);
+    s.ci += (int)md_random_below(random, most);
+    s.co += (int)md_random_below(random, most);
+    s.height += special == 0 || special == 1 ? 0 : (int)md_random_below(random, most);
+    s.width += special == 0 || special == 2 ? 0 : (int)md_random_below(random, most);
+    if (!op->transposed && md_random_below(random, 2) == 1) {
+        s.stride = 2;
+        s.height = (s.height + 1) / 2 * 2;
+        s.width = (s.width + 1) / 2 * 2;
+    }
+    return s;
+}
+
+#endif

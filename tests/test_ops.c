@@ -1,0 +1,435 @@
+/* Every slot of every table against the plain loops, bit for bit (dav1d's checkasm): core/ops.h.
+ * What the plain loops compute is judged in test_arithmetic.c and test_losses.c. */
+#include <signal.h>
+
+#include "operators.h"
+
+static const int splits[] = {1, 2, 3, 5, 8};
+
+/* What is running, for the message when it touches a fence and dies. */
+static char running[256];
+
+static void tell_and_die(int signal_number) {
+    ssize_t written = write(STDERR_FILENO, running, strlen(running));
+    signal(signal_number, SIG_DFL);
+    raise(written >= 0 ? signal_number : SIGABRT);
+}
+
+static void setup(void) {
+    signal(SIGSEGV, tell_and_die);
+    signal(SIGBUS, tell_and_die);
+}
+
+TestSuite(ops, .init = setup);
+
+/* ---- convolutions ---------------------------------------------------------------------------- */
+
+/* A call, its operands, what the results held before, and what the plain loops make of that. */
+struct trial {
+    enum md_format format;
+    struct call call;
+    const char *data;
+    struct fenced in[OPERANDS];
+    void *in_copies[OPERANDS], *before[RESULTS], *expected[RESULTS];
+    struct md_random random;
+    int compared; /* elements, over all levels */
+};
+
+static void run_shares(struct trial *t, const struct md_ops *ops, int split) {
+    size_t elem = md_format_bytes[t->format], n[RESULTS];
+    struct fenced out[RESULTS];
+    struct fenced scratch = fence(ops->scratch_bytes(&t->call.shape, t->call.op->transposed), 64);
+    void *in[OPERANDS], *results[RESULTS], *expected[RESULTS];
+    for (int i = 0; i < OPERANDS; i++)
+        in[i] = t->in[i].values;
+    for (int r = 0; r < RESULTS; r++) {
+        n[r] = result_count(&t->call, r);
+        out[r] = fence(n[r] * elem, elem);
+        results[r] = out[r].values;
+        expected[r] = numbers(t->format, n[r]);
+        memcpy(out[r].values, t->before[r], n[r] * elem);
+        memcpy(expected[r], t->before[r], n[r] * elem);
+    }
+    for (int i = 0; i < split; i++) {
+        struct md_part part = {i, split};
+        snprintf(running, sizeof running, "%s %s, %s data, part %d of %d\n", ops->level,
+                 describe(&t->call, t->format), t->data, i, split);
+        memset(scratch.values, POISON, scratch.bytes);
+        make_call(ops, &t->call, in, results, scratch.values, part);
+        for (int r = 0; r < RESULTS; r++) {
+            struct extent e = result_extent(&t->call, r);
+            int first, last;
+            md_share(part, e.channels, &first, &last);
+            memcpy((char *)expected[r] + (size_t)first * e.each * elem,
+                   (char *)t->expected[r] + (size_t)first * e.each * elem,
+                   (size_t)(last - first) * e.each * elem);
+            size_t at = first_difference(t->format, results[r], expected[r], n[r]);
+            cr_assert(at == n[r], "%sresult %d[%zu] is 0x%llx, expected 0x%llx", running, r, at,
+                      bits_of(t->format, results[r], at), bits_of(t->format, expected[r], at));
+            cr_assert(fence_holds(&out[r]), "%swrote beside result %d", running, r);
+            t->compared += (int)n[r];
+        }
+        for (int k = 0; k < OPERANDS; k++)
+            cr_assert(memcmp(in[k], t->in_copies[k], t->in[k].bytes) == 0, "%schanged operand %d",
+                      running, k);
+        cr_assert(fence_holds(&scratch), "%swrote beside scratch of %zu bytes", running,
+                  scratch.bytes);
+    }
+    for (int r = 0; r < RESULTS; r++) {
+        unfence(&out[r]);
+        free(expected[r]);
+    }
+    unfence(&scratch);
+}
+
+/* Makes the taps of one side of the kernel infinite, or for a weight gradient one side of y's
+ * error: where such a tap lies outside the picture, or such an error meets what is outside, the
+ * result is finite if it is skipped and NaN if it is multiplied by zero. */
+static void make_a_side_infinite(struct trial *t) {
+    const struct call *c = &t->call;
+    int height = 3, width = 3, side = (int)md_random_below(&t->random, 4);
+    if (c->op->direction == WEIGHT_GRADIENT) {
+        height = c->shape.height / c->shape.stride;
+        width = c->shape.width / c->shape.stride;
+    }
+    size_t plane = (size_t)height * (size_t)width;
+    for (size_t i = 0; i < operand_count(c, 1); i++) {
+        int row = (int)(i % plane) / width, column = (int)(i % plane) % width;
+        if (side == 0   ? row == 0
+            : side == 1 ? row == height - 1
+            : side == 2 ? column == 0
+                        : column == width - 1)
+            set_number(t->format, t->in[1].values, i, INFINITY);
+    }
+}
+
+/* Runs one call through every level and split. infinite: see above. */
+static void check_call(struct trial *t, const struct call *call, enum data data, int infinite) {
+    const char *levels[8];
+    size_t elem = md_format_bytes[t->format];
+    t->call = *call;
+    t->data = infinite ? "infinite border" : data_names[data];
+    for (int i = 0; i < OPERANDS; i++) {
+        size_t n = operand_count(call, i);
+        t->in[i] = fence(n * elem, elem);
+        fill(t->format, data, &t->random, n, t->in[i].values);
+    }
+    if (infinite && !call->op->transposed)
+        make_a_side_infinite(t);
+    for (int i = 0; i < OPERANDS; i++) {
+        t->in_copies[i] = numbers(t->format, t->in[i].bytes / elem);
+        memcpy(t->in_copies[i], t->in[i].values, t->in[i].bytes);
+    }
+    for (int r = 0; r < RESULTS; r++) {
+        size_t n = result_count(call, r);
+        t->before[r] = numbers(t->format, n);
+        t->expected[r] = numbers(t->format, n);
+        fill(t->format, data, &t->random, n, t->before[r]);
+        memcpy(t->expected[r], t->before[r], n * elem);
+    }
+    const struct md_ops *ref = md_ops_find(t->format, "ref");
+    void *in[OPERANDS] = {t->in[0].values, t->in[1].values, t->in[2].values};
+    make_call(ref, call, in, t->expected, NULL, (struct md_part){0, 1});
+    /* The plain loops' own shares: cheap shapes are enough, they have no special cases. */
+    for (size_t s = 0; s < LENGTH(splits) && weight_count(call) * y_pixels(call) < 5000; s++)
+        run_shares(t, ref, splits[s]);
+    for (int l = 0; l < exact_levels(t->format, levels); l++)
+        for (size_t s = 0; s < LENGTH(splits); s++)
+            run_shares(t, md_ops_find(t->format, levels[l]), splits[s]);
+    for (int i = 0; i < OPERANDS; i++) {
+        unfence(&t->in[i]);
+        free(t->in_copies[i]);
+    }
+    for (int r = 0; r < RESULTS; r++) {
+        free(t->before[r]);
+        free(t->expected[r]);
+    }
+}
+
+static void check_both(const struct call *call, void *trial) {
+    check_call(trial, call, ORDINARY, 0);
+    check_call(trial, call, ADVERSARIAL, 0);
+}
+
+/* A picture of another size changes nothing but the planes: small ones keep the plain loops from
+ * taking minutes. The real one is run in binary32, the published network's format. */
+static void check_layers(enum md_format format, const char *network, int height, int width) {
+    struct trial trial = {.format = format, .random = md_random_stream(1, 0, 0, 0)};
+    const char *levels[8];
+    if (exact_levels(format, levels) == 0) {
+        fprintf(stderr, "SKIP: this processor runs the plain loops only\n");
+        cr_skip("this processor runs the plain loops only");
+    }
+    int calls = each_layer_call(md_network_find(network), height, width, check_both, &trial);
+    cr_assert_geq(calls, 3 * 10);
+    cr_assert_gt(trial.compared, 0);
+}
+
+Test(ops, layers_of_upydnet_fp32) {
+    check_layers(MD_FP32, "upydnet", 48, 48);
+}
+Test(ops, layers_of_upydnet_fp64) {
+    check_layers(MD_FP64, "upydnet", 24, 24);
+}
+Test(ops, layers_of_upydnet_large) {
+    check_layers(MD_FP32, "upydnet_large", 12, 12);
+    check_layers(MD_FP64, "upydnet_large", 8, 8);
+}
+Test(ops, layers_of_upydnet_8x8) {
+    check_layers(MD_FP32, "upydnet_8x8", 20, 40);
+    check_layers(MD_FP64, "upydnet_8x8", 40, 20);
+}
+
+static void check_random_shapes(enum md_format format) {
+    struct trial trial = {.format = format, .random = md_random_stream(2, 0, 0, 0)};
+    for (size_t o = 0; o < LENGTH(operators); o++)
+        for (int i = 0; i < 240; i++) {
+            /* Mostly small, so that borders are everywhere; channels up to more than two vectors.
+             */
+            uint32_t most = i % 16 == 0 ? 40 : i % 4 == 0 ? 20 : 7;
+            struct call call =
+                call_of(&operators[o], random_shape(&operators[o], most, &trial.random));
+            call.first = (int)md_random_below(&trial.random, (uint32_t)call.shape.ci);
+            call.last -= (int)md_random_below(&trial.random, (uint32_t)(call.last - call.first));
+            call.accumulate = (int)md_random_below(&trial.random, 2);
+            trial.compared = 0;
+            check_call(&trial, &call, (enum data)(i % DATA_COUNT), 0);
+            check_call(&trial, &call, POWERS_OF_TWO, 1);
+            cr_assert_gt(trial.compared, 0);
+        }
+}
+
+Test(ops, random_shapes_fp32) {
+    check_random_shapes(MD_FP32);
+}
+Test(ops, random_shapes_fp64) {
+    check_random_shapes(MD_FP64);
+}
+
+/* ---- element by element ---------------------------------------------------------------------- */
+
+typedef void slot_fn(const struct md_ops *ops, size_t n, void *const in[], void *const out[]);
+
+static const struct md_update plain = {.learning_rate = 0.01f};
+static const struct md_update heavy = {
+    .learning_rate = 0.01f, .momentum = 0.9f, .weight_decay = 0.001f};
+static const struct md_update decayed = {.learning_rate = 0.01f, .weight_decay = 0.001f};
+static const struct md_update adaptive = {.learning_rate = 0.01f,
+                                          .beta1 = 0.9f,
+                                          .beta2 = 0.999f,
+                                          .epsilon = 1e-7f,
+                                          .correction1 = 0.1f,
+                                          .correction2 = 0.001f};
+
+#define SLOT(name, call)                                                                           \
+    static void name(const struct md_ops *ops, size_t n, void *const in[], void *const out[]) {    \
+        (void)in;                                                                                  \
+        ops->call;                                                                                 \
+    }
+SLOT(leaky_forward, leaky_forward(n, out[0]))
+SLOT(leaky_backward, leaky_backward(n, in[0], out[0]))
+SLOT(relu_forward, relu_forward(n, in[0], out[0]))
+SLOT(relu_backward, relu_backward(n, in[0], in[1], out[0]))
+SLOT(add, add(n, in[0], out[0]))
+SLOT(sgd, sgd(n, &plain, in[0], NULL, out[0]))
+SLOT(sgd_momentum, sgd(n, &heavy, in[0], out[1], out[0]))
+SLOT(sgd_decay, sgd(n, &decayed, in[0], NULL, out[0]))
+SLOT(adam, adam(n, &adaptive, in[0], out[1], n, out[0]))
+SLOT(from_float, from_float(n, in[0], out[0]))
+SLOT(to_float, to_float(n, in[0], out[0]))
+SLOT(from_bytes, from_bytes(n, in[0], out[0]))
+
+/* What an array holds: elements of the format, two per n, floats, or bytes. */
+enum array { NONE, ELEMENTS, PAIRS, FLOATS, BYTES };
+
+static const struct slot {
+    const char *name;
+    slot_fn *run;
+    enum array in[2], out[2];
+} slots[] = {
+    {"leaky_forward", leaky_forward, {NONE}, {ELEMENTS}},
+    {"leaky_backward", leaky_backward, {ELEMENTS}, {ELEMENTS}},
+    {"relu_forward", relu_forward, {ELEMENTS}, {ELEMENTS}},
+    {"relu_backward", relu_backward, {ELEMENTS, ELEMENTS}, {ELEMENTS}},
+    {"add", add, {ELEMENTS}, {ELEMENTS}},
+    {"sgd", sgd, {ELEMENTS}, {ELEMENTS}},
+    {"sgd with momentum", sgd_momentum, {ELEMENTS}, {ELEMENTS, ELEMENTS}},
+    {"sgd with weight decay", sgd_decay, {ELEMENTS}, {ELEMENTS}},
+    {"adam", adam, {ELEMENTS}, {ELEMENTS, PAIRS}},
+    {"from_float", from_float, {FLOATS}, {ELEMENTS}},
+    {"to_float", to_float, {ELEMENTS}, {FLOATS}},
+    {"from_bytes", from_bytes, {BYTES}, {ELEMENTS}},
+};
+
+static size_t array_bytes(enum array array, enum md_format format, size_t n) {
+    size_t elem = md_format_bytes[format];
+    return array == NONE       ? 0
+           : array == ELEMENTS ? n * elem
+           : array == PAIRS    ? 2 * n * elem
+           : array == FLOATS   ? n * sizeof(float)
+                               : n;
+}
+
+static struct fenced fenced_data(enum array array, enum md_format format, enum data data, size_t n,
+                                 struct md_random *random) {
+    size_t bytes = array_bytes(array, format, n);
+    if (array == FLOATS)
+        format = MD_FP32;
+    struct fenced f = fence(bytes, array == BYTES ? 1 : md_format_bytes[format]);
+    if (array == BYTES)
+        for (size_t i = 0; i < bytes; i++)
+            f.values[i] = (unsigned char)md_random_bits(random);
+    else
+        fill(format, data, random, bytes / md_format_bytes[format], f.values);
+    return f;
+}
+
+/* Same inputs, same random numbers: run by both tables. */
+static void run_slot(const struct slot *slot, const struct md_ops *ops, enum data data, size_t n,
+                     struct md_random random, struct fenced out[2]) {
+    struct fenced in[2];
+    void *from[2], *to[2], *copies[2];
+    for (int i = 0; i < 2; i++) {
+        in[i] = fenced_data(slot->in[i], ops->format, data, n, &random);
+        from[i] = in[i].values;
+        copies[i] = numbers(MD_FP64, in[i].bytes);
+        memcpy(copies[i], from[i], in[i].bytes);
+    }
+    for (int i = 0; i < 2; i++) {
+        out[i] = fenced_data(slot->out[i], ops->format, data, n, &random);
+        to[i] = out[i].values;
+    }
+    snprintf(running, sizeof running, "%s %s %s, %s data, n %zu\n", slot->name, ops->level,
+             md_format_names[ops->format], data_names[data], n);
+    slot->run(ops, n, from, to);
+    for (int i = 0; i < 2; i++) {
+        cr_assert(memcmp(copies[i], from[i], in[i].bytes) == 0, "%schanged input %d", running, i);
+        cr_assert(fence_holds(&out[i]), "%swrote beside output %d", running, i);
+        unfence(&in[i]);
+        free(copies[i]);
+    }
+}
+
+static void check_slot(const struct slot *slot, enum md_format format, const char *level,
+                       enum data data, size_t n, struct md_random *random) {
+    struct fenced expected[2], out[2];
+    md_random_bits(random);
+    run_slot(slot, md_ops_find(format, "ref"), data, n, *random, expected);
+    run_slot(slot, md_ops_find(format, level), data, n, *random, out);
+    for (int i = 0; i < 2; i++) {
+        enum md_format type = slot->out[i] == FLOATS ? MD_FP32 : format;
+        size_t count = out[i].bytes / md_format_bytes[type];
+        size_t at = first_difference(type, out[i].values, expected[i].values, count);
+        cr_assert(at == count, "%soutput %d[%zu] is 0x%llx, ref has 0x%llx", running, i, at,
+                  bits_of(type, out[i].values, at), bits_of(type, expected[i].values, at));
+        unfence(&expected[i]);
+        unfence(&out[i]);
+    }
+}
+
+Test(ops, elementwise) {
+    static const size_t counts[] = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100, 1000};
+    const char *levels[8];
+    struct md_random random = md_random_stream(3, 0, 0, 0);
+    for (int format = 0; format < MD_FORMAT_COUNT; format++)
+        for (int l = 0; l < exact_levels((enum md_format)format, levels); l++)
+            for (size_t s = 0; s < LENGTH(slots); s++)
+                for (size_t n = 0; n < LENGTH(counts); n++)
+                    for (int data = 0; data < DATA_COUNT; data++)
+                        check_slot(&slots[s], (enum md_format)format, levels[l], (enum data)data,
+                                   counts[n], &random);
+}
+
+/* ---- pooling and losses ---------------------------------------------------------------------- */
+
+static void check_pool(const struct md_ops *ops, const struct md_shape *s, int backward, int split,
+                       enum data data, struct md_random *random) {
+    const struct md_ops *ref = md_ops_find(ops->format, "ref");
+    size_t elem = md_format_bytes[ops->format];
+    size_t x = (size_t)(s->co * s->height * s->width), y = x / (size_t)(s->stride * s->stride);
+    size_t n = backward ? x : y, per_channel = n / (size_t)s->co;
+    struct fenced in = fence((backward ? y : x) * elem, elem), out = fence(n * elem, elem);
+    char *whole = numbers(ops->format, n), *expected = numbers(ops->format, n);
+    fill(ops->format, data, random, backward ? y : x, in.values);
+    memset(out.values, POISON, n * elem);
+    memset(expected, POISON, n * elem);
+    (backward ? ref->pool_backward : ref->pool_forward)(s, in.values, whole,
+                                                        (struct md_part){0, 1});
+    for (int i = 0; i < split; i++) {
+        struct md_part part = {i, split};
+        int first, last;
+        md_share(part, s->co, &first, &last);
+        (backward ? ops->pool_backward : ops->pool_forward)(s, in.values, out.values, part);
+        memcpy(expected + (size_t)first * per_channel * elem,
+               whole + (size_t)first * per_channel * elem,
+               (size_t)(last - first) * per_channel * elem);
+        size_t at = first_difference(ops->format, out.values, expected, n);
+        cr_assert(at == n && fence_holds(&out),
+                  "pool_%s %s %s, %s data, %d channels %dx%d by %d, part %d of %d: element %zu",
+                  backward ? "backward" : "forward", ops->level, md_format_names[ops->format],
+                  data_names[data], s->co, s->height, s->width, s->stride, i, split, at);
+    }
+    unfence(&in);
+    unfence(&out);
+    free(whole);
+    free(expected);
+}
+
+Test(ops, pooling) {
+    struct md_random random = md_random_stream(4, 0, 0, 0);
+    const char *levels[8];
+    for (int format = 0; format < MD_FORMAT_COUNT; format++) {
+        int count = exact_levels((enum md_format)format, levels);
+        levels[count++] = "ref";
+        for (int i = 0; i < 100 * count; i++) {
+            int size = 1 + (int)md_random_below(&random, 5), co = (int)md_random_below(&random, 9);
+            struct md_shape s = {co + 1, co + 1, 0, 0, size};
+            s.height = size * (1 + (int)md_random_below(&random, 5));
+            s.width = size * (1 + (int)md_random_below(&random, 5));
+            check_pool(md_ops_find((enum md_format)format, levels[i % count]), &s, i % 2,
+                       splits[i % (int)LENGTH(splits)], (enum data)(i % DATA_COUNT), &random);
+        }
+    }
+}
+
+/* samples x pixels; a sample's output is followed by something else. Every eighth label lacks. */
+static void check_loss(enum md_format format, const char *level, enum md_loss loss, enum data data,
+                       struct md_random *random) {
+    size_t elem = md_format_bytes[format], samples = 1 + md_random_below(random, 4);
+    size_t pixels = 1 + md_random_below(random, 70), stride = pixels + md_random_below(random, 9);
+    size_t outputs = (samples - 1) * stride + pixels, n = samples * pixels;
+    struct fenced output = fence(outputs * elem, elem), label = fence(n * elem, elem);
+    struct fenced gradients[2] = {fence(n * elem, elem), fence(n * elem, elem)};
+    struct md_loss_report reports[2];
+    const char *names[2] = {"ref", level};
+    float fb[4] = {80.0f, 1.0f, 33.25f, 1e-3f};
+    fill(format, data, random, outputs, output.values);
+    for (size_t i = 0; i < n; i++)
+        set_number(format, label.values, i,
+                   md_random_below(random, 8) == 0 ? -1.0 : fabs(draw(format, data, random)));
+    for (int i = 0; i < 2; i++)
+        md_ops_find(format, names[i])
+            ->loss_gradient(loss, (int)samples, (int)pixels, output.values, stride, label.values,
+                            fb, 5.0f, gradients[i].values, &reports[i]);
+    size_t at = first_difference(format, gradients[0].values, gradients[1].values, n);
+    cr_assert(at == n && fence_holds(&gradients[1]) &&
+                  first_difference(MD_FP32, &reports[0].value, &reports[1].value, 1) == 1 &&
+                  first_difference(MD_FP32, &reports[0].c, &reports[1].c, 1) == 1 &&
+                  reports[0].valid == reports[1].valid,
+              "%s %s %s, %s data, %zu samples of %zu pixels: element %zu", md_loss_names[loss],
+              level, md_format_names[format], data_names[data], samples, pixels, at);
+    unfence(&output);
+    unfence(&label);
+    unfence(&gradients[0]);
+    unfence(&gradients[1]);
+}
+
+Test(ops, losses) {
+    struct md_random random = md_random_stream(5, 0, 0, 0);
+    const char *levels[8];
+    for (int format = 0; format < MD_FORMAT_COUNT; format++)
+        for (int l = 0; l < exact_levels((enum md_format)format, levels); l++)
+            for (int i = 0; i < 100 * MD_LOSS_COUNT; i++)
+                check_loss((enum md_format)format, levels[l], (enum md_loss)(i % MD_LOSS_COUNT),
+                           (enum data)(i / MD_LOSS_COUNT % DATA_COUNT), &random);
+}
