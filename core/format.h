@@ -36,16 +36,15 @@ static inline elem md_fma(elem a, elem b, elem c) {
      * bit is made odd, so that the second rounding, to binary32, goes the way a single rounding
      * would have gone (round to odd; Boldo and Melquiond, "Emulation of a FMA and correctly
      * rounded sums", 2008). For infinities and NaN the error term is NaN and nothing is touched. */
+    double product = (double)a * (double)b, rounded = product + (double)c;
+    double from_c = rounded - product;
+    double error = (product - (rounded - from_c)) + ((double)c - from_c);
     union {
         double value;
         uint64_t bits;
-    } sum;
-    double product = (double)a * (double)b;
-    sum.value = product + (double)c;
-    double from_c = sum.value - product;
-    double error = (product - (sum.value - from_c)) + ((double)c - from_c);
+    } sum = {rounded};
     if ((error < 0.0 || error > 0.0) && (sum.bits & 1u) == 0)
-        sum.bits += (error > 0.0) == (sum.value > 0.0) ? 1u : (uint64_t)-1;
+        sum.bits += (error > 0.0) == (rounded > 0.0) ? 1u : (uint64_t)-1;
     return (float)sum.value;
 #endif
 }

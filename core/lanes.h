@@ -18,10 +18,11 @@
 #if defined(__AVX512F__)
 
 #define V(name) V_SUFFIX(_mm512_, name)
-#define TILE_M  8 /* output channels x TILE_P vectors of pixels are summed at a time: 24 of the 32 \
-                   */
-#define TILE_P 3  /* registers */
-#define WIDE   2  /* vectors of channels x 9 taps in a weight gradient: 18 registers */
+#define TILE_M                                                                                     \
+    8            /* output channels x TILE_P vectors of pixels are summed at a time: 24 of the 32  \
+                  */
+#define TILE_P 3 /* registers */
+#define WIDE   2 /* vectors of channels x 9 taps in a weight gradient: 18 registers */
 #if MD_FORMAT == 32
 #define LANES 16
 typedef __m512 vec;

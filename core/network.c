@@ -96,7 +96,7 @@ static char *append(char *to, const char *text) {
 
 int md_parameter(const struct md_network *network, int index, struct md_parameter *parameter) {
     size_t offset = 0;
-    for (int l = 0; l < network->layer_count; l++) {
+    for (int l = 0; index >= 0 && l < network->layer_count; l++) {
         const struct md_layer *layer = &network->layers[l];
         if (!has_parameters(layer))
             continue;

@@ -124,7 +124,7 @@ static struct worker worker_of(struct md_engine *engine, int core) {
 
 /* Waits for the cores that work on the same sample. */
 static void meet(const struct worker *w) {
-    if (w->part.count > 1)
+    if (w->engine->team != NULL && w->part.count > 1)
         w->engine->team->barrier(w->engine->team);
 }
 

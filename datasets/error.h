@@ -14,12 +14,16 @@ struct md_error {
     char text[1024];
 };
 
-/* Puts the formatted text into `error` and returns `status`, so that a function can end with
- * `return md_fail(...)`. A longer text is cut. */
-int md_fail(struct md_error *error, enum md_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Puts the formatted text into `error`; a longer text is cut. */
+void md_error_set(struct md_error *error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
-/* Puts `prefix: ` before the text that is there already and returns `status`. */
-int md_fail_in(struct md_error *error, int status, const char *prefix);
+/* The same, with `status` as its value, so that a function can end with `return md_fail(...)`. A
+ * macro, so that compilers and analysers see that what is returned is not MD_OK. */
+#define md_fail(error, status, ...) (md_error_set((error), __VA_ARGS__), (int)(status))
+
+/* Puts `prefix: ` before the text that is there already; its value is `status`. */
+void md_error_prefix(struct md_error *error, const char *prefix);
+#define md_fail_in(error, status, prefix) (md_error_prefix((error), (prefix)), (int)(status))
 
 #endif

@@ -31,19 +31,19 @@ static bool make_room(struct decoding *decoding, size_t width, size_t height,
                       size_t pixels_per_byte) {
     size_t file_bytes = decoding->file->size;
     if (width < 1 || height < 1 || width > MD_IMAGE_MAX_SIDE || height > MD_IMAGE_MAX_SIDE) {
-        md_fail(decoding->error, MD_FAILED, "expected sides of 1 to %d pixels, found %zux%zu",
-                MD_IMAGE_MAX_SIDE, width, height);
+        md_error_set(decoding->error, "expected sides of 1 to %d pixels, found %zux%zu",
+                     MD_IMAGE_MAX_SIDE, width, height);
         return false;
     }
     if (width * height > file_bytes * pixels_per_byte) {
-        md_fail(decoding->error, MD_FAILED,
-                "the header claims %zux%zu pixels, more than %zu bytes can hold", width, height,
-                file_bytes);
+        md_error_set(decoding->error,
+                     "the header claims %zux%zu pixels, more than %zu bytes can hold", width,
+                     height, file_bytes);
         return false;
     }
     decoding->image->rgb = malloc(width * height * 3);
     if (!decoding->image->rgb) {
-        md_fail(decoding->error, MD_FAILED, "out of memory for %zux%zu pixels", width, height);
+        md_error_set(decoding->error, "out of memory for %zux%zu pixels", width, height);
         return false;
     }
     decoding->image->width = (int)width;
@@ -59,8 +59,8 @@ static uint8_t *image_row(const struct md_image *image, size_t row) {
 
 static void png_failed(png_structp png, png_const_charp message) {
     struct decoding *decoding = png_get_error_ptr(png);
-    md_fail(decoding->error, MD_FAILED, "not a sound PNG: %s (at byte %zu of %zu)", message,
-            decoding->offset, decoding->file->size);
+    md_error_set(decoding->error, "not a sound PNG: %s (at byte %zu of %zu)", message,
+                 decoding->offset, decoding->file->size);
     png_longjmp(png, 1);
 }
 
@@ -122,7 +122,7 @@ static void jpeg_failed(j_common_ptr jpeg) {
     struct decoding *decoding = jpeg->client_data;
     char message[JMSG_LENGTH_MAX];
     jpeg->err->format_message(jpeg, message);
-    md_fail(decoding->error, MD_FAILED, "not a sound JPEG: %s", message);
+    md_error_set(decoding->error, "not a sound JPEG: %s", message);
     longjmp(decoding->failed, 1);
 }
 

@@ -60,10 +60,10 @@ static int show(const struct md_dataset *data, int json, struct md_error *error)
                first->name, data->samples[data->count - 1].name, data->width, data->height,
                first->depth_width, first->depth_height);
         printf("valid:    %.1f %% of the depth values\ndepth (m):", 100.0 * share);
-        const char *name;
-        json_t *value;
-        json_object_foreach(percentiles, name, value)
-            printf(" %s %%: %.2f", name, json_number_value(value));
+        for (void *i = json_object_iter(percentiles); i != NULL;
+             i = json_object_iter_next(percentiles, i))
+            printf(" %s %%: %.2f", json_object_iter_key(i),
+                   json_number_value(json_object_iter_value(i)));
         printf("\ndigest:   %s\n", data->digest);
     }
     json_decref(percentiles);

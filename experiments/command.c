@@ -16,13 +16,13 @@ int md_next_option(int argc, char **argv, const char *letters, const struct opti
     int option = getopt_long(argc, argv, letters, options, NULL);
     const char *word = argv[optind - 1]; /* what has been read last */
     if (option == ':')
-        md_fail(error, MD_USAGE, "option %.100s needs a value", word);
+        md_error_set(error, "option %.100s needs a value", word);
     else if (option == '?' && optopt == 0)
-        md_fail(error, MD_USAGE, "unknown option %.100s; see mudepth %s --help", word, argv[0]);
+        md_error_set(error, "unknown option %.100s; see mudepth %s --help", word, argv[0]);
     else if (option == '?' && strncmp(word, "--", 2) == 0 && strchr(word, '=') != NULL)
-        md_fail(error, MD_USAGE, "option %.100s takes no value", word);
+        md_error_set(error, "option %.100s takes no value", word);
     else if (option == '?')
-        md_fail(error, MD_USAGE, "unknown option -%c; see mudepth %s --help", optopt, argv[0]);
+        md_error_set(error, "unknown option -%c; see mudepth %s --help", optopt, argv[0]);
     return option == ':' ? '?' : option;
 }
 

@@ -39,7 +39,7 @@ int md_gnuplot_start(struct md_gnuplot *figure, const char *path, int width, int
     if (strlen(path) >= sizeof figure->path)
         return md_fail(error, MD_USAGE, "%.100s...: the path is longer than %zu bytes", path,
                        sizeof figure->path - 1);
-    strcpy(figure->path, path);
+    snprintf(figure->path, sizeof figure->path, "%s", path);
     snprintf(figure->temporary, sizeof figure->temporary, "%s.tmp.%ld", path, (long)getpid());
     figure->script = tmpfile();
     if (figure->script == NULL)

@@ -104,7 +104,7 @@ int md_h5_create(const char *path, struct md_h5_writer *writer, struct md_error 
     if (strlen(path) >= sizeof writer->path)
         return md_fail(error, MD_FAILED, "%.100s...: the path is longer than %zu bytes", path,
                        sizeof writer->path - 1);
-    strcpy(writer->path, path);
+    snprintf(writer->path, sizeof writer->path, "%s", path);
     snprintf(writer->temporary, sizeof writer->temporary, "%s.tmp.%ld", path, (long)getpid());
     /* Where nothing can be written, say so now and not after hours of training. */
     int descriptor = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -121,22 +121,20 @@ int md_h5_create(const char *path, struct md_h5_writer *writer, struct md_error 
 
 /* Forces what is written under `path`, a file or a folder, onto the disk. */
 static int sync_path(const char *path, struct md_error *error) {
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    int failed = descriptor < 0 || fsync(descriptor) != 0;
-    if (failed)
-        md_fail(error, MD_FAILED, "%s: cannot sync to disk: %s", path, strerror(errno));
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC), status = MD_OK;
+    if (descriptor < 0 || fsync(descriptor) != 0)
+        status = md_fail(error, MD_FAILED, "%s: cannot sync to disk: %s", path, strerror(errno));
     if (descriptor >= 0)
         close(descriptor);
-    return failed ? MD_FAILED : MD_OK;
+    return status;
 }
 
 static int sync_folder_of(const char *path, struct md_error *error) {
     char folder[sizeof((struct md_h5_writer *)0)->path];
     const char *slash = strrchr(path, '/');
     /* The slash stays: the folder of "/a" is "/". */
-    size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-    memcpy(folder, path, length);
-    strcpy(folder + length, length == 0 ? "." : "");
+    snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : (int)(slash - path) + 1,
+             slash == NULL ? "." : path);
     return sync_path(folder, error);
 }
 

@@ -103,7 +103,7 @@ static int read_text(hid_t attribute, hid_t type, size_t size, char *text) {
                H5Tset_strpad(memory, H5T_STR_NULLTERM) >= 0 &&
                H5Aread(attribute, memory, found) >= 0 && strlen(found) < size;
     if (fits)
-        strcpy(text, found);
+        memcpy(text, found, strlen(found) + 1);
     H5Tclose(memory);
     free(found);
     return fits ? MD_OK : MD_FAILED;
@@ -111,7 +111,7 @@ static int read_text(hid_t attribute, hid_t type, size_t size, char *text) {
 
 int md_h5_read_text(hid_t file, const char *object, const char *name, size_t size, char *text,
                     struct md_error *error) {
-    hid_t attribute, type;
+    hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
     int status = open_attribute(file, object, name, &attribute, &type, error);
     if (status != MD_OK)
         return status;
@@ -129,7 +129,7 @@ int md_h5_read_text(hid_t file, const char *object, const char *name, size_t siz
 
 static int read_number(hid_t file, const char *object, const char *name, int real, void *value,
                        struct md_error *error) {
-    hid_t attribute, type;
+    hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
     int status = open_attribute(file, object, name, &attribute, &type, error);
     if (status != MD_OK)
         return status;

@@ -7,7 +7,6 @@
  * more entries than the pickle has bytes: all memory is taken once, at the start. */
 #include "pickle_machine.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,19 +47,14 @@ static const struct value *tensor_in_work(const struct machine *machine) {
     return NULL;
 }
 
-int md_pickle_fail(struct machine *machine, const char *format, ...) {
-    char reason[400], name[96];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(reason, sizeof reason, format, arguments);
-    va_end(arguments);
+void md_pickle_locate(const struct machine *machine) {
+    char where[160], name[96];
     const struct value *key = tensor_in_work(machine);
+    int length = snprintf(where, sizeof where, "data.pkl byte %zu", machine->instruction);
     if (key != NULL)
-        return md_fail(
-            machine->error, MD_FAILED, "data.pkl byte %zu: tensor '%s': %s", machine->instruction,
-            md_pickle_show(machine->bytes + key->where, key->length, sizeof name, name), reason);
-    return md_fail(machine->error, MD_FAILED, "data.pkl byte %zu: %s", machine->instruction,
-                   reason);
+        snprintf(where + length, sizeof where - (size_t)length, ": tensor '%s'",
+                 md_pickle_show(machine->bytes + key->where, key->length, sizeof name, name));
+    md_error_prefix(machine->error, where);
 }
 
 int md_pickle_push(struct machine *machine, enum md_pickle_kind kind, int32_t where,

@@ -49,9 +49,11 @@ const struct value *md_pickle_on_stack(const struct machine *machine, size_t pla
 int md_pickle_push(struct machine *machine, enum md_pickle_kind kind, int32_t where,
                    uint32_t length);
 
-/* Fails with "data.pkl byte N: ...", and the name of the tensor when one is being built. */
-int md_pickle_fail(struct machine *machine, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+/* Puts "data.pkl byte N: " before the error's text, and the name of the tensor when one is being
+ * built; the macro sets the text too, and is MD_FAILED. */
+void md_pickle_locate(const struct machine *machine);
+#define md_pickle_fail(machine, ...)                                                               \
+    (md_error_set((machine)->error, __VA_ARGS__), md_pickle_locate(machine), (int)MD_FAILED)
 
 /* A character that can be shown to the user and used in a name. */
 int md_pickle_is_printable(unsigned char c);

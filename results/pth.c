@@ -101,8 +101,8 @@ static int check_byte_order(const struct archive *archive) {
     snprintf(full, sizeof full, "%sbyteorder", archive->prefix);
     if (zip_name_locate(archive->zip, full, 0) < 0)
         return MD_OK;
-    unsigned char *text;
-    size_t size;
+    unsigned char *text = NULL;
+    size_t size = 0;
     int status = read_entry(archive, "byteorder", 0, 16, &text, &size);
     if (status != MD_OK)
         return status;
@@ -113,8 +113,8 @@ static int check_byte_order(const struct archive *archive) {
 }
 
 static int read_state_dict(const struct archive *archive, struct md_state_dict *dict) {
-    unsigned char *pickle;
-    size_t size;
+    unsigned char *pickle = NULL;
+    size_t size = 0;
     int status = read_entry(archive, "data.pkl", 0, MD_PICKLE_MOST_BYTES, &pickle, &size);
     if (status != MD_OK)
         return status;
@@ -140,8 +140,8 @@ static int read_tensor(const struct archive *archive, const struct md_pickled_te
                        struct md_pth_tensor *tensor) {
     const struct storage_type *type = &storage_types[pickled->type];
     char entry[64];
-    unsigned char *storage;
-    size_t size;
+    unsigned char *storage = NULL;
+    size_t size = 0;
     snprintf(entry, sizeof entry, "data/%s", pickled->storage);
     int status =
         read_entry(archive, entry, pickled->storage_count * type->bytes, 0, &storage, &size);

@@ -167,17 +167,17 @@ static int network_of_pth(const char *path, const struct md_network **network,
     int status = md_pth_read(path, &checkpoint, error);
     if (status != MD_OK)
         return status;
-    struct md_error difference;
+    struct md_error difference = {{0}},
+                    nearest = {{0}}; /* what the first network misses is the best hint */
     *network = NULL;
-    for (int n = 0; *network == NULL && md_networks[n] != NULL; n++)
-        if (match_pth(&checkpoint, md_networks[n], path, &difference) == MD_OK)
+    for (int n = 0; *network == NULL && md_networks[n] != NULL; n++) {
+        if (match_pth(&checkpoint, md_networks[n], "nearest", &difference) == MD_OK)
             *network = md_networks[n];
-    /* What the first network misses is the best hint there is. */
-    if (*network == NULL) {
-        match_pth(&checkpoint, md_networks[0], "nearest", &difference);
-        status = md_fail(error, MD_FAILED, "%s: no network has these tensors (%s)", path,
-                         difference.text);
+        nearest = n == 0 ? difference : nearest;
     }
+    if (*network == NULL)
+        status =
+            md_fail(error, MD_FAILED, "%s: no network has these tensors (%s)", path, nearest.text);
     md_pth_free(&checkpoint);
     return status;
 }

@@ -224,8 +224,10 @@ static void check_convolution_derivatives(int transposed, struct md_shape shape,
             check_derivative(three->name, i, ((double *)gradient[o])[i],
                              (sums[1] - sums[0]) / (2 * step), largest);
         }
-        free(in[o]);
-        free(gradient[o]);
+    }
+    for (int i = 0; i < OPERANDS; i++) {
+        free(in[i]);
+        free(gradient[i]);
     }
     free(y);
     free(g);

@@ -45,13 +45,18 @@ enum { LEVELS = sizeof levels / sizeof levels[0] };
 static struct md_ops tables[LEVELS]; /* the dispatch table */
 static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
 
+/* The fastest exact table of row i's format, among the rows before it. */
+static const struct md_ops *best_before(int i) {
+    const struct md_ops *best = &tables[0];
+    for (int j = 0; j < i; j++)
+        if (levels[j].format == levels[i].format && levels[j].runs())
+            best = &tables[j];
+    return best;
+}
+
 static void fill_tables(void) {
     for (int i = 0; i < LEVELS; i++) {
-        const struct md_ops *plain = levels[i].plain;
-        for (int j = 0; plain == NULL && j < i; j++)
-            if (levels[i - 1 - j].format == levels[i].format && levels[i - 1 - j].runs())
-                plain = &tables[i - 1 - j];
-        tables[i] = *plain;
+        tables[i] = levels[i].plain != NULL ? *levels[i].plain : *best_before(i);
         tables[i].level = levels[i].name;
         if (levels[i].overlay != NULL)
             levels[i].overlay(&tables[i]);

@@ -1,0 +1,116 @@
+/* For the tests of core: a training engine with pictures, labels and weights in it, in an arena of
+ * exactly the planned size behind a fence. */
+#ifndef MD_TESTS_ENGINE_H
+#define MD_TESTS_ENGINE_H
+
+#include "../core/target/host.h"
+#include "numbers.h"
+
+enum { MOST_SAMPLES = 4 };
+
+/* uPyD-Net (or another) for a picture of side x side. */
+static inline struct md_network sized_network(const char *name, int side) {
+    struct md_network network = *md_network_find(name);
+    network.height = network.width = side;
+    return network;
+}
+
+static inline size_t pixels_of(const struct md_network *network) {
+    return md_layer_elements(network, network->layer_count - 1);
+}
+
+struct rig {
+    struct md_engine engine;
+    struct fenced arena;
+    struct md_team *team;
+    float fb[MOST_SAMPLES];
+};
+
+/* Weights of the size that keeps activations at theirs, and a last bias that lets most of the
+ * outputs pass the final ReLU. To be freed. */
+static inline float *random_weights(const struct md_network *network, uint64_t seed) {
+    struct md_random random = md_random_stream(seed, 1, 0, 0);
+    float *weights = numbers(MD_FP32, md_parameter_total(network));
+    struct md_parameter p;
+    for (int i = 0; md_parameter(network, i, &p) == 0; i++) {
+        int transposed = network->layers[p.layer].kind == MD_TCONV2X2;
+        double fan_in = (double)network->layers[p.layer].ci * (transposed ? 1 : 9);
+        for (size_t k = 0; k < p.count; k++)
+            weights[p.offset + k] =
+                (float)(md_random_normal(&random) * (p.dimensions == 1 ? 0.1 : sqrt(1.7 / fan_in)));
+    }
+    weights[md_parameter_total(network) - 1] = 1.0f;
+    return weights;
+}
+
+/* Picture and label of slot `slot` are those of sample `sample` of a fixed random set; every
+ * seventh pixel lacks a label. */
+static inline void put_sample(struct rig *rig, int slot, int sample) {
+    const struct md_network *network = rig->engine.setup.network;
+    struct md_random random = md_random_stream(3, 2, (uint32_t)sample, 0);
+    size_t bytes = md_layer_elements(network, MD_PICTURE), pixels = pixels_of(network);
+    uint8_t *picture = malloc(bytes);
+    float *label = numbers(MD_FP32, pixels);
+    cr_assert(picture);
+    for (size_t i = 0; i < bytes; i++)
+        picture[i] = (uint8_t)md_random_bits(&random);
+    for (size_t i = 0; i < pixels; i++)
+        label[i] = i % 7 == 3 ? -1.0f : (float)md_random_range(&random, 0.5, 4);
+    md_engine_set_picture(&rig->engine, slot, picture);
+    if (rig->engine.setup.policy != 0)
+        md_engine_set_label(&rig->engine, slot, label);
+    rig->fb[slot] = 2.0f + (float)sample;
+    free(picture);
+    free(label);
+}
+
+/* Starts an engine on `cores` threads, with weights, and with sample s in slot s. */
+static inline void rig_start(struct rig *rig, const struct md_setup *setup) {
+    int failed;
+    struct md_plan plan;
+    md_plan_make(setup, &plan);
+    rig->arena = fence(plan.arena_bytes, 64);
+    rig->team = md_host_team_start(setup->cores, &failed);
+    cr_assert_eq(failed, 0);
+    cr_assert_eq(
+        md_engine_start(&rig->engine, setup, rig->team, rig->arena.values, plan.arena_bytes),
+        MD_ENGINE_OK);
+    float *weights = random_weights(setup->network, 1);
+    md_engine_set_weights(&rig->engine, weights);
+    free(weights);
+    rig->engine.loss = MD_BERHU;
+    rig->engine.depth_cap_m = 5.0f;
+    rig->engine.update = (struct md_update){.learning_rate = 1e-2f,
+                                            .momentum = setup->momentum ? 0.9f : 0.0f,
+                                            .beta1 = 0.9f,
+                                            .beta2 = 0.999f,
+                                            .epsilon = 1e-7f};
+    for (int slot = 0; slot < setup->batch; slot++)
+        put_sample(rig, slot, slot);
+}
+
+static inline struct md_loss_report rig_train(struct rig *rig, int samples) {
+    struct md_loss_report report;
+    md_engine_train(&rig->engine, samples, rig->fb, &report);
+    return report;
+}
+
+static inline void rig_stop(struct rig *rig) {
+    md_host_team_stop(rig->team);
+    cr_assert(fence_holds(&rig->arena), "the engine wrote beside its arena");
+    unfence(&rig->arena);
+}
+
+/* All parameters, or gradients; to be freed. */
+static inline float *rig_weights(const struct rig *rig) {
+    float *weights = numbers(MD_FP32, md_parameter_total(rig->engine.setup.network));
+    md_engine_get_weights(&rig->engine, weights);
+    return weights;
+}
+static inline float *rig_gradients(const struct rig *rig) {
+    float *gradients = numbers(MD_FP32, md_parameter_total(rig->engine.setup.network));
+    md_engine_get_gradients(&rig->engine, gradients);
+    return gradients;
+}
+
+#endif

@@ -1,0 +1,394 @@
+/* Losses and optimizers of the plain loops, in both formats, against the published formulas in
+ * binary64: core/ops.h. */
+#include "numbers.h"
+
+static double unit_roundoff(enum md_format format) {
+    return format == MD_FP32 ? 0x1p-24 : 0x1p-53;
+}
+
+/* ---- the losses, written down once more ------------------------------------------------------ */
+
+enum { MOST = 256 };
+static const double depth_cap = 5.0;
+
+/* Labels and outputs, sample after sample; label -1: none. */
+struct batch {
+    int samples, pixels;
+    double output[MOST], label[MOST];
+    float fb[4];
+};
+
+static int count_of(const struct batch *b) {
+    return b->samples * b->pixels;
+}
+
+/* What is held constant in the gradient. */
+struct constants {
+    double t, c;
+    int valid;
+    double rough; /* how many times larger than the largest difference its operands are */
+};
+
+static struct constants constants_of(enum md_loss loss, const struct batch *b) {
+    struct constants k = {-1, 0, 0, 1};
+    double largest = 0, operands = 0;
+    for (int i = 0; i < count_of(b); i++) {
+        k.t = fmax(k.t, b->label[i]);
+        k.valid += b->label[i] != -1;
+    }
+    for (int i = 0; i < count_of(b) && loss == MD_BERHU && k.valid > 0; i++) {
+        largest = fmax(largest, fabs(b->output[i] - b->label[i]) / k.t);
+        operands = fmax(operands, (fabs(b->output[i]) + fabs(b->label[i])) / k.t);
+    }
+    k.c = 0.2 * largest;
+    k.rough = largest > 0 ? operands / largest : 1;
+    return k;
+}
+
+/* One pixel's value and derivative by o, and for the bounds the same with the operands' magnitudes
+ * in place of their difference: no rounding on the way is relative to more than that. */
+struct term {
+    double value, slope, value_terms, slope_terms;
+};
+
+static struct term term_of(enum md_loss loss, double o, double y, double fb,
+                           const struct constants *k) {
+    double sign = (o > y) - (o < y), off = fabs(o - y), operands = fabs(o) + fabs(y);
+    double floor = fb / depth_cap, slope = o > floor ? fb / (o * o) : fb / (floor * floor);
+    double depth = o > floor ? fb / o : fb / floor + slope * (floor - o);
+    double nearer = (depth > fb / y) - (depth < fb / y);
+    switch (loss) {
+    case MD_BERHU:
+        if (off / k->t < k->c || k->c == 0)
+            return (struct term){off / k->t, sign / k->t, operands / k->t, 1 / k->t};
+        return (struct term){(off * off / (k->t * k->t) - k->c * k->c) / (2 * k->c),
+                             sign * off / (k->c * k->t * k->t),
+                             (operands * operands / (k->t * k->t) + k->c * k->c) / (2 * k->c),
+                             operands / (k->c * k->t * k->t)};
+    case MD_L1:
+        return (struct term){off, sign, operands, 1};
+    case MD_MSE:
+        return (struct term){off * off, 2 * sign * off, operands * operands, 2 * operands};
+    case MD_REL_L1:
+        return (struct term){off / y, sign / y, operands / y, 1 / y};
+    default:
+        return (struct term){fabs(depth - fb / y), -nearer * slope,
+                             fb / floor + slope * (floor + fabs(o)) + fb / y, slope};
+    }
+}
+
+static double value_of(enum md_loss loss, const struct batch *b, const struct constants *k) {
+    long double sum = 0;
+    for (int i = 0; i < count_of(b); i++)
+        if (b->label[i] != -1)
+            sum += term_of(loss, b->output[i], b->label[i], (double)b->fb[i / b->pixels], k).value;
+    return k->valid > 0 ? (double)(sum / k->valid) : 0.0;
+}
+
+/* Runs the table's loss on outputs that lie `gap` elements further apart than they need to. */
+static struct md_loss_report run_loss(enum md_format format, enum md_loss loss,
+                                      const struct batch *b, int gap, double *gradient) {
+    struct md_loss_report report;
+    size_t n = (size_t)count_of(b), stride = (size_t)(b->pixels + gap);
+    void *output = numbers(format, (size_t)b->samples * stride), *label = numbers(format, n);
+    void *slopes = numbers(format, n);
+    for (size_t i = 0; i < n; i++) {
+        size_t sample = i / (size_t)b->pixels, pixel = i % (size_t)b->pixels;
+        set_number(format, output, sample * stride + pixel, b->output[i]);
+        set_number(format, label, i, b->label[i]);
+        set_number(format, slopes, i, 99);
+    }
+    md_ops_find(format, "ref")
+        ->loss_gradient(loss, b->samples, b->pixels, output, stride, label, b->fb, (float)depth_cap,
+                        slopes, &report);
+    for (size_t i = 0; i < n; i++)
+        gradient[i] = number(format, slopes, i);
+    free(output);
+    free(label);
+    free(slopes);
+    return report;
+}
+
+/* A pixel's value and slope take fewer than 16 roundings, c's among them; the report is rounded to
+ * binary32 once. */
+static void check_loss(enum md_format format, enum md_loss loss, const struct batch *b, int gap) {
+    double gradient[MOST], terms = 0, u = unit_roundoff(format);
+    struct constants k = constants_of(loss, b);
+    struct md_loss_report report = run_loss(format, loss, b, gap, gradient);
+    for (int i = 0; i < count_of(b); i++) {
+        struct term term = {0, 0, 0, 0};
+        if (b->label[i] != -1)
+            term = term_of(loss, b->output[i], b->label[i], (double)b->fb[i / b->pixels], &k);
+        double slope = k.valid > 0 ? term.slope / k.valid : 0;
+        double allowed = k.valid > 0 ? 16 * u * k.rough * term.slope_terms / k.valid : 0;
+        cr_assert(fabs(gradient[i] - slope) <= allowed, "%s %s: gradient[%d] is %g, expected %g",
+                  md_loss_names[loss], md_format_names[format], i, gradient[i], slope);
+        terms += k.valid > 0 ? term.value_terms / k.valid : 0;
+    }
+    double value = value_of(loss, b, &k);
+    cr_assert(fabs((double)report.value - value) <=
+                  16 * u * k.rough * terms + 0x1p-24 * fabs(value),
+              "%s %s: value is %.9g, expected %.9g", md_loss_names[loss], md_format_names[format],
+              (double)report.value, value);
+    cr_assert(fabs((double)report.c - k.c) <= (16 * u * k.rough + 0x1p-24) * k.c,
+              "%s %s: c is %.9g, expected %.9g", md_loss_names[loss], md_format_names[format],
+              (double)report.c, k.c);
+    cr_assert_eq(report.valid, k.valid);
+}
+
+/* Disparities around their labels, some below the depth cap's floor of 16, some labels missing. All
+ * are binary32 numbers, so that both formats get the same. */
+static struct batch random_batch(struct md_random *random) {
+    struct batch b = {.samples = 1 + (int)md_random_below(random, 4), .fb = {80, 65.5f, 12, 100}};
+    b.pixels = 1 + (int)md_random_below(random, MOST / 4);
+    for (int i = 0; i < count_of(&b); i++) {
+        double y = md_random_range(random, 10, 80);
+        b.label[i] = md_random_below(random, 5) == 0 ? -1 : (double)(float)y;
+        b.output[i] = (double)(float)(y * md_random_range(random, 0.2, 2));
+    }
+    return b;
+}
+
+Test(losses, equal_the_formulas) {
+    struct md_random random = md_random_stream(20, 0, 0, 0);
+    for (int i = 0; i < 200; i++) {
+        struct batch b = random_batch(&random);
+        for (int loss = 0; loss < MD_LOSS_COUNT; loss++)
+            for (int format = 0; format < MD_FORMAT_COUNT; format++)
+                check_loss((enum md_format)format, (enum md_loss)loss, &b, i % 3);
+    }
+}
+
+Test(losses, gradients_are_derivatives) {
+    struct md_random random = md_random_stream(21, 0, 0, 0);
+    for (int loss = 0; loss < MD_LOSS_COUNT; loss++) {
+        int compared = 0, pixels = 0;
+        for (int n = 0; n < 40; n++) {
+            struct batch b = random_batch(&random);
+            struct constants k = constants_of((enum md_loss)loss, &b);
+            double gradient[MOST];
+            run_loss(MD_FP64, (enum md_loss)loss, &b, 0, gradient);
+            for (int i = 0; i < count_of(&b); i++) {
+                double o = b.output[i], y = b.label[i], step = 0x1p-11, sums[2];
+                double to_c = fabs(fabs(o - y) / k.t - k.c) * k.t;
+                double to_floor = fabs(o - (double)b.fb[i / b.pixels] / depth_cap);
+                pixels++;
+                /* Not where a magnitude has its kink, the published formula jumps, or depth_l1
+                 * changes its curvature. */
+                if (y != -1 && (fabs(o - y) <= step || (loss == MD_BERHU && to_c <= step) ||
+                                (loss == MD_DEPTH_L1 && to_floor <= step)))
+                    continue;
+                for (int side = 0; side < 2; side++) {
+                    b.output[i] = side ? o + step : o - step;
+                    sums[side] = value_of((enum md_loss)loss, &b, &k);
+                }
+                b.output[i] = o;
+                double difference = (sums[1] - sums[0]) / (2 * step);
+                double noise = 4 * 0x1p-53 * fabs(sums[1]) / step;
+                cr_assert(fabs(difference - gradient[i]) <= 1e-6 * fabs(difference) + noise,
+                          "%s: gradient[%d] is %.12g, the difference quotient %.12g",
+                          md_loss_names[loss], i, gradient[i], difference);
+                compared++;
+            }
+        }
+        cr_assert_gt(compared, pixels * 9 / 10);
+    }
+}
+
+/* berHu by hand. With t = 8 and o - y = 5 somewhere, c = 0.2 * 5/8 = 1/8 exactly, in both formats,
+ * so a difference of 1 lies on the threshold itself. */
+Test(losses, berhu_is_the_published_one) {
+    static const struct {
+        const char *what;
+        struct batch batch;
+        double value, c, gradient[4];
+        int valid;
+    } cases[] = {
+        {"d is c: the value jumps to 0, the slope is 1/t",
+         {1, 2, {13, 9}, {8, 8}, {80}},
+         (25.0 / 64 - 1.0 / 64) / (2.0 / 8) / 2,
+         1.0 / 8,
+         {5.0 / 8 * 8 / 8 / 2, 1.0 / 8 / 2},
+         2},
+        {"d is below c: the value is d",
+         {1, 2, {13, 7.5}, {8, 8}, {80}},
+         (1.5 + 1.0 / 16) / 2,
+         1.0 / 8,
+         {5.0 / 8 / 2, -1.0 / 8 / 2},
+         2},
+        {"a pixel without label is in c, not in the sum: |9 + 1| / 8 = 1.25",
+         {1, 3, {9, 8.5, 11}, {-1, 8, 8}, {80}},
+         (1.0 / 16 + (9.0 / 64 - 1.0 / 16) / 0.5) / 2,
+         0.25,
+         {0, 1.0 / 8 / 2, 3.0 / 8 / 0.25 / 8 / 2},
+         2},
+        {"t and c are the batch's: of two samples, one has both",
+         {2, 2, {4, 4.5, 13, 8}, {4, 4, 8, 8}, {80, 80}},
+         (1.0 / 16 + 1.5) / 4,
+         1.0 / 8,
+         {0, 1.0 / 8 / 4, 5.0 / 8 / 4, 0},
+         4},
+        {"o is y everywhere", {1, 2, {3, 4}, {3, 4}, {80}}, 0, 0, {0, 0}, 2},
+        {"no label at all", {2, 1, {3, 4}, {-1, -1}, {80, 80}}, 0, 0, {0, 0}, 0},
+    };
+    for (size_t n = 0; n < LENGTH(cases); n++)
+        for (int format = 0; format < MD_FORMAT_COUNT; format++) {
+            double gradient[MOST];
+            struct md_loss_report report =
+                run_loss((enum md_format)format, MD_BERHU, &cases[n].batch, 1, gradient);
+            /* Few roundings, and the numbers were chosen so that most are exact. */
+            cr_assert_float_eq(report.value, cases[n].value, 4 * 0x1p-24, "%s: value %g, not %g",
+                               cases[n].what, (double)report.value, cases[n].value);
+            cr_assert_float_eq(report.c, cases[n].c, 0x1p-24, "%s: c %g, not %g", cases[n].what,
+                               (double)report.c, cases[n].c);
+            cr_assert_eq(report.valid, cases[n].valid, "%s", cases[n].what);
+            for (int i = 0; i < count_of(&cases[n].batch); i++)
+                cr_assert_float_eq(gradient[i], cases[n].gradient[i], 4 * 0x1p-24,
+                                   "%s: gradient[%d] is %g, not %g", cases[n].what, i, gradient[i],
+                                   cases[n].gradient[i]);
+        }
+}
+
+/* No loss has anything to say without a label, whatever the outputs are. */
+Test(losses, nothing_without_labels) {
+    struct batch b = {1, 3, {1e30, 0, -5}, {-1, -1, -1}, {80}};
+    for (int loss = 0; loss < MD_LOSS_COUNT; loss++)
+        for (int format = 0; format < MD_FORMAT_COUNT; format++) {
+            double gradient[MOST];
+            struct md_loss_report report =
+                run_loss((enum md_format)format, (enum md_loss)loss, &b, 0, gradient);
+            cr_assert(report.value == 0 && report.valid == 0, "%s", md_loss_names[loss]);
+            for (int i = 0; i < 3; i++)
+                cr_assert(gradient[i] == 0, "%s", md_loss_names[loss]);
+        }
+}
+
+/* depth_l1 goes on below the floor fb / cap = 16 by its tangent: value and slope meet there, and
+ * the slope stays. */
+Test(losses, depth_l1_is_smooth_at_its_floor) {
+    for (int format = 0; format < MD_FORMAT_COUNT; format++) {
+        double u = unit_roundoff((enum md_format)format), slope = 80.0 / (16 * 16), gradient[MOST];
+        const double outputs[] = {16 - 64 * u, 16, 16 + 64 * u, 8, 0, -100};
+        for (size_t i = 0; i < LENGTH(outputs); i++) {
+            struct batch b = {1, 1, {outputs[i]}, {40}, {80}};
+            struct md_loss_report report =
+                run_loss((enum md_format)format, MD_DEPTH_L1, &b, 0, gradient);
+            double value = 5 + slope * (16 - outputs[i]) - 2;
+            cr_assert(fabs((double)report.value - value) <= 4 * 0x1p-24 * value, "o = %g: %.9g",
+                      outputs[i], (double)report.value);
+            cr_assert(fabs(gradient[0] + slope) <= 16 * u * slope, "o = %g: %.17g", outputs[i],
+                      gradient[0]);
+        }
+    }
+}
+
+/* ---- optimizers ------------------------------------------------------------------------------ */
+
+enum { PARAMETERS = 50, STEPS = 20 };
+
+/* A number, and how far rounding may have carried ours from it. The bounds grow with the values, by
+ * the usual first-order rules; 2u for a fused step also covers fp64's two roundings. */
+struct bounded {
+    double value, bound;
+};
+
+struct parameter {
+    struct bounded weight, first, second; /* moments; first is also SGD's buffer */
+};
+
+/* torch.optim.SGD, dampening 0. */
+static void sgd(struct parameter *p, double gradient, const struct md_update *s, int step,
+                double u) {
+    double rate = (double)s->learning_rate, momentum = (double)s->momentum;
+    double decay = (double)s->weight_decay;
+    struct bounded g = {gradient + decay * p->weight.value, decay * p->weight.bound};
+    g.bound += 2 * u * (fabs(gradient) + fabs(g.value));
+    if (momentum > 0) {
+        double kept = step == 1 ? 0 : momentum * p->first.value;
+        g.bound += momentum * p->first.bound + 2 * u * (fabs(kept) + fabs(g.value));
+        g.value += kept;
+        p->first = g;
+    }
+    p->weight.value -= rate * g.value;
+    p->weight.bound += rate * g.bound + 2 * u * (fabs(p->weight.value) + fabs(rate * g.value));
+}
+
+/* torch.optim.Adam; the corrections reach ours rounded to binary32. */
+static void adam(struct parameter *p, double gradient, const struct md_update *s, int step,
+                 double u) {
+    double beta1 = (double)s->beta1, beta2 = (double)s->beta2, decay = (double)s->weight_decay;
+    double correction1 = 1 - pow(beta1, step), correction2 = 1 - pow(beta2, step);
+    double rate = (double)s->learning_rate / correction1;
+    struct bounded g = {gradient + decay * p->weight.value, decay * p->weight.bound};
+    g.bound += 2 * u * (fabs(gradient) + fabs(g.value));
+
+    struct bounded m = {beta1 * p->first.value + (1 - beta1) * g.value, 0};
+    m.bound = beta1 * p->first.bound + (1 - beta1) * g.bound +
+              4 * u * (fabs(beta1 * p->first.value) + fabs((1 - beta1) * g.value));
+    struct bounded v = {beta2 * p->second.value + (1 - beta2) * g.value * g.value, 0};
+    v.bound = beta2 * p->second.bound + 2 * (1 - beta2) * fabs(g.value) * g.bound + 4 * u * v.value;
+
+    struct bounded root = {sqrt(v.value) / sqrt(correction2) + (double)s->epsilon, 0};
+    root.bound = root.value * (v.bound / (2 * v.value) + 4 * u + 0x1p-24);
+    struct bounded move = {rate * m.value / root.value, 0};
+    move.bound = rate * m.bound / root.value +
+                 fabs(move.value) * (root.bound / root.value + 4 * u + 0x1p-24);
+    p->first = m;
+    p->second = v;
+    p->weight.value -= move.value;
+    p->weight.bound += move.bound + 2 * u * (fabs(p->weight.value) + fabs(move.value));
+}
+
+static void check_optimizer(enum md_format format, enum md_optimizer optimizer,
+                            struct md_update settings) {
+    const struct md_ops *ops = md_ops_find(format, "ref");
+    struct md_random random = md_random_stream(22, 0, 0, 0);
+    struct parameter right[PARAMETERS] = {{{0, 0}, {0, 0}, {0, 0}}};
+    enum { STRIDE = PARAMETERS + 3 };
+    void *weight = numbers(format, PARAMETERS), *gradient = numbers(format, PARAMETERS);
+    void *state = numbers(format, 2 * STRIDE);
+    int no_state = optimizer == MD_SGD && !(settings.momentum > 0);
+    for (int i = 0; i < PARAMETERS; i++) {
+        right[i].weight.value = (double)(float)md_random_normal(&random);
+        set_number(format, weight, (size_t)i, right[i].weight.value);
+    }
+    for (int step = 1; step <= STEPS; step++) {
+        settings.correction1 = (float)(1 - pow((double)settings.beta1, step));
+        settings.correction2 = (float)(1 - pow((double)settings.beta2, step));
+        for (int i = 0; i < PARAMETERS; i++) {
+            double g = (double)(float)md_random_normal(&random);
+            set_number(format, gradient, (size_t)i, g);
+            (optimizer == MD_SGD ? sgd : adam)(&right[i], g, &settings, step,
+                                               unit_roundoff(format));
+        }
+        if (optimizer == MD_SGD)
+            ops->sgd(PARAMETERS, &settings, gradient, no_state ? NULL : state, weight);
+        else
+            ops->adam(PARAMETERS, &settings, gradient, state, STRIDE, weight);
+    }
+    for (size_t i = 0; i < PARAMETERS; i++) {
+        struct bounded w = right[i].weight;
+        cr_assert_lt(w.bound, (double)settings.learning_rate / 100, "a bound that proves nothing");
+        cr_assert(fabs(number(format, weight, i) - w.value) <= w.bound,
+                  "%s %s, momentum %g, decay %g: weight %zu is %.12g, expected %.12g +- %g",
+                  md_optimizer_names[optimizer], md_format_names[format], (double)settings.momentum,
+                  (double)settings.weight_decay, i, number(format, weight, i), w.value, w.bound);
+    }
+    free(weight);
+    free(gradient);
+    free(state);
+}
+
+Test(optimizers, equal_pytorchs_formulas) {
+    struct md_update settings = {
+        .learning_rate = 1e-2f, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-7f};
+    for (int format = 0; format < MD_FORMAT_COUNT; format++)
+        for (int decays = 0; decays < 2; decays++) {
+            settings.weight_decay = decays ? 0.05f : 0.0f;
+            settings.momentum = 0.0f;
+            check_optimizer((enum md_format)format, MD_ADAM, settings);
+            check_optimizer((enum md_format)format, MD_SGD, settings);
+            settings.momentum = 0.9f;
+            check_optimizer((enum md_format)format, MD_SGD, settings);
+        }
+}
