@@ -123,5 +123,13 @@ const struct md_command md_command_data = {
     "examples:\n"
     "  mudepth data info '{set: matrix, root: FLIGHTS, split: all}'\n"
     "  mudepth data export '{set: synthetic, seed: 7, split: train, count: 100}' -o my_flight\n\n"
+    "What split means:\n"
+    "  micro      split: NAME reads root/NAME.csv (img,depth.npy,disp.npy,fb.npy; no header)\n"
+    "  matrix     split: all, train, val or test of the flights below root; or one flight, or\n"
+    "             several with commas between (Approach/A0,Rotate/R1), or @FILE with one a line.\n"
+    "             Of the flights sorted by name, every sixth from the third on is val, every\n"
+    "             sixth from the sixth on is test. A folder that is itself a flight: \".\"\n"
+    "  synthetic  split: any word; another word is another flight through the same place\n"
+    "  A trailing [a:b] takes samples a to b-1 of any of them.\n\n"
     "keys of SPEC:\n",
     help_more, run};

@@ -234,7 +234,7 @@ static int draw_curve(const struct session *session, const char *path, struct md
              run->config.learning_rate);
     int status =
         md_plot_loss_curve(path, title, epochs, columns, columns + epochs, columns + 2 * epochs,
-                           run->before.value[MD_RMSE], run->dummy.value[MD_RMSE], error);
+                           run->val_before.value[MD_RMSE], run->val_dummy.value[MD_RMSE], error);
     free(columns);
     return status;
 }

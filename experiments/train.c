@@ -128,6 +128,11 @@ void md_run_close(struct md_run *run) {
 
 int md_run_measure_before(struct md_run *run, const struct md_watch *watch,
                           struct md_error *error) {
+    const struct {
+        const struct md_dataset *data;
+        struct md_metrics *dummy, *network;
+    } splits[] = {{&run->test, &run->dummy, &run->before},
+                  {&run->val, &run->val_dummy, &run->val_before}};
     int height, width, last = run->network->layer_count - 1;
     enum md_protocol protocol = (enum md_protocol)run->config.protocol;
     md_layer_size(run->network, last, &height, &width);
@@ -135,13 +140,14 @@ int md_run_measure_before(struct md_run *run, const struct md_watch *watch,
     if (dummy == NULL)
         return out_of_memory(error);
     int status = md_dummy_fit(&run->train, height, width, dummy, error);
-    if (status == MD_OK)
-        status = md_dummy_evaluate(dummy, height, width, protocol, run->config.cap_m, &run->test,
-                                   &run->dummy, error);
+    for (int i = 0; i < 2 && status == MD_OK; i++) {
+        status = md_dummy_evaluate(dummy, height, width, protocol, run->config.cap_m,
+                                   splits[i].data, splits[i].dummy, error);
+        if (status == MD_OK)
+            status = md_evaluate(&run->engine, protocol, run->config.cap_m, splits[i].data, watch,
+                                 splits[i].network, error);
+    }
     free(dummy);
-    if (status == MD_OK)
-        status = md_evaluate(&run->engine, protocol, run->config.cap_m, &run->test, watch,
-                             &run->before, error);
     return status;
 }
 

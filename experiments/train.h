@@ -37,9 +37,10 @@ struct md_run {
     void *arena;
 
     struct md_position position;
-    struct md_epoch *history;               /* config.epochs of them, position.epoch filled */
-    float *best_weights;                    /* md_parameter_total floats */
-    struct md_metrics before, after, dummy; /* on the test split */
+    struct md_epoch *history;                /* config.epochs of them, position.epoch filled */
+    float *best_weights;                     /* md_parameter_total floats */
+    struct md_metrics before, after, dummy;  /* on the test split */
+    struct md_metrics val_before, val_dummy; /* on the validation split, for the loss curve */
 };
 
 /* Opens the data, prepares the engine and its memory, sets the weights. `weights` NULL: from
@@ -48,7 +49,7 @@ int md_run_open(const struct md_config *config, const float *weights, struct md_
                 struct md_error *error);
 void md_run_close(struct md_run *run);
 
-/* Metrics before training, and the dummy predictor's. */
+/* Metrics before training, and the dummy predictor's, on test and validation split. */
 int md_run_measure_before(struct md_run *run, const struct md_watch *watch, struct md_error *error);
 
 /* Trains from run->position to the end. After every step it asks `watch`; on an early end

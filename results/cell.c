@@ -173,6 +173,8 @@ int md_cell_write(const char *path, const struct md_run *run, const char *identi
     write_metrics(&pen, "/test/before", &run->before);
     write_metrics(&pen, "/test/after", &run->after);
     write_metrics(&pen, "/test/dummy", &run->dummy);
+    write_metrics(&pen, "/validation/before", &run->val_before);
+    write_metrics(&pen, "/validation/dummy", &run->val_dummy);
     write_weights(&pen, run, command);
     return finish(&writer, &pen);
 }

@@ -10,6 +10,7 @@
  *   /training/{learning_rate, train_loss, validation_loss, validation_rmse_m}
  *                       float64, one per epoch; NaN where there is none
  *   /test/{before, after, dummy}  attributes: abs_rel ... log10, images, without_truth
+ *   /validation/{before, dummy}   the same on the validation split
  *   /weights            as in weights.h: a cell is a weights file too
  *
  * A checkpoint has the same config and data attributes, and /checkpoint with everything that

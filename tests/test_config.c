@@ -91,7 +91,7 @@ static const struct key_case {
     {"data.crop", WHOLE, {"162", "1", "16384"}, {"0", "16385"}},
     {"data.train", ANY_TEXT, {"train", "'all[0:3]'", "A0,A1"}, {NULL}},
     {"data.val", ANY_TEXT, {"val", "''", "'x[:9]'"}, {NULL}},
-    {"data.test", ANY_TEXT, {"test", "@list"}, {NULL}},
+    {"data.test", ANY_TEXT, {"test", "'@list'"}, {NULL}},
 };
 enum { RUN_KEYS = sizeof run_keys / sizeof run_keys[0] };
 
@@ -411,20 +411,18 @@ Test(config, whatever_is_no_file_fails) {
 
 /* Every beginning of a good config is a config, an error in YAML or one in a key, and no crash. */
 Test(config, prefixes_and_single_byte_changes_do_not_crash) {
+    static const char changes[] = "\x01\xff'{\n";
     free(formatted_with(run_keys, "scratch"));
     char *text = formatted(1);
     size_t size = strlen(text), good = 0, bad = 0;
-    for (size_t length = 0; length < size; length++) {
-        scratch_write(path.text, text, length);
+    for (size_t i = 0; i < size; i++) {
+        char kept = text[i];
+        scratch_write(path.text, text, i);
         *(read_file() == MD_OK ? &good : &bad) += 1;
+        text[i] = changes[i % (sizeof changes - 1)];
+        *(read_text(text) == MD_OK ? &good : &bad) += 1;
+        text[i] = kept;
     }
-    for (size_t i = 0; i < size; i++)
-        for (const char *c = "\x01\xff'{\n"; *c; c++) {
-            char kept = text[i];
-            text[i] = *c;
-            *(read_text(text) == MD_OK ? &good : &bad) += 1;
-            text[i] = kept;
-        }
     cr_assert(good > 0 && bad > 0);
     free(text);
 }
@@ -483,8 +481,7 @@ static int read_with(char *override) {
 Test(config, overrides_win_over_the_file) {
     cr_assert_eq(read_with("lr=0.01"), MD_OK, "%s", error.text);
     cr_assert_eq(config.learning_rate, 0.01);
-    static char *const roots[] = {"a b",          "a: b", "{x}", "'q'", "@x",
-                                  "# no comment", "- a",  "é",   "a=b"};
+    static char *const roots[] = {"a b", "a: b", "{x}", "'q'", "@x", "# no comment", "é", "a=b"};
     for (size_t i = 0; i < sizeof roots / sizeof roots[0]; i++) {
         char override[80];
         snprintf(override, sizeof override, "data.root=%s", roots[i]);

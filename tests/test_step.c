@@ -329,3 +329,174 @@ Test(step, partial_batches_are_batches) {
             rig_stop(&larger);
         }
 }
+
+/* Without a label there is nothing to learn: weights, moments and the count of steps stay. */
+Test(step, a_batch_without_labels_changes_nothing) {
+    struct md_network network = sized_network("upydnet", 8);
+    for (int optimizer = 0; optimizer < MD_OPTIMIZER_COUNT; optimizer++)
+        for (int cores = 1; cores <= 3; cores += 2) {
+            struct md_setup setup = {&network, best(), MD_POLICY_FULL, (enum md_optimizer)optimizer,
+                                     1,        2,      cores};
+            struct rig rig;
+            rig_start(&rig, &setup);
+            rig_train(&rig, 2); /* so that there are moments */
+            size_t bytes;
+            void *state = md_engine_state(&rig.engine, &bytes), *before = malloc(bytes);
+            struct md_progress progress = rig.engine.progress;
+            cr_assert(before);
+            memcpy(before, state, bytes);
+            float *none = numbers(MD_FP32, pixels_of(&network));
+            for (size_t i = 0; i < pixels_of(&network); i++)
+                none[i] = -1;
+            md_engine_set_label(&rig.engine, 0, none);
+            md_engine_set_label(&rig.engine, 1, none);
+            struct md_loss_report report = rig_train(&rig, 2);
+            cr_assert(report.value == 0 && report.valid == 0);
+            cr_assert(memcmp(before, state, bytes) == 0, "%s", md_optimizer_names[optimizer]);
+            cr_assert_eq(rig.engine.progress.steps, progress.steps);
+            cr_assert_eq(rig.engine.progress.correction1, progress.correction1);
+            put_sample(&rig, 1, 1);
+            rig_train(&rig, 2);
+            cr_assert(memcmp(before, state, bytes) != 0, "a label makes no difference");
+            free(before);
+            free(none);
+            rig_stop(&rig);
+        }
+}
+
+/* ---- threads and levels ---------------------------------------------------------------------- */
+
+static float *weights_after_three_steps(const struct md_network *network, const char *level,
+                                        enum md_optimizer optimizer, int batch, int cores) {
+    struct md_setup setup = {network,   md_ops_find(MD_FP32, level), MD_POLICY_FULL,
+                             optimizer, optimizer == MD_SGD,         batch,
+                             cores};
+    struct rig rig;
+    rig_start(&rig, &setup);
+    for (int step = 0; step < 3; step++)
+        cr_assert_gt(rig_train(&rig, batch).valid, 0);
+    float *weights = rig_weights(&rig);
+    rig_stop(&rig);
+    return weights;
+}
+
+/* By every exact level and number of threads the same weights as by `level` on one thread. */
+static void check_threads(const char *name, int side, const char *level, const char **levels,
+                          int level_count) {
+    static const int cores[] = {1, 2, 3, 5}, batches[] = {1, 4};
+    struct md_network network = sized_network(name, side);
+    for (size_t b = 0; b < LENGTH(batches); b++)
+        for (int o = 0; o < MD_OPTIMIZER_COUNT; o++) {
+            float *right =
+                weights_after_three_steps(&network, level, (enum md_optimizer)o, batches[b], 1);
+            for (int l = 0; l < level_count; l++)
+                for (size_t c = 0; c < LENGTH(cores); c++) {
+                    char what[80];
+                    snprintf(what, sizeof what, "%s, %s, batch %d, %d threads", levels[l],
+                             md_optimizer_names[o], batches[b], cores[c]);
+                    float *ours = weights_after_three_steps(
+                        &network, levels[l], (enum md_optimizer)o, batches[b], cores[c]);
+                    assert_same(&network, ours, right, what);
+                    free(ours);
+                }
+            free(right);
+        }
+}
+
+Test(step, threads_and_levels_give_the_same_bits) {
+    const char *levels[8];
+    int count = exact_levels(MD_FP32, levels);
+    levels[count++] = "ref";
+    check_threads("upydnet", 8, "ref", levels, count);
+}
+
+/* The real planes, without the plain loops, which would take minutes. */
+Test(step, threads_give_the_same_bits_on_the_published_network) {
+    const char *levels[8];
+    int count = exact_levels(MD_FP32, levels);
+    if (count == 0) {
+        fprintf(stderr, "SKIP: this processor runs the plain loops only\n");
+        cr_skip("this processor runs the plain loops only");
+    }
+    check_threads("upydnet", 48, levels[0], levels, count);
+}
+
+/* ---- going on -------------------------------------------------------------------------------- */
+
+Test(step, a_copied_state_goes_on_to_the_same_bits) {
+    struct md_network network = sized_network("upydnet", 16);
+    for (int optimizer = 0; optimizer < MD_OPTIMIZER_COUNT; optimizer++) {
+        struct md_setup setup = {
+            &network, best(), 1u << MD_DECODER0, (enum md_optimizer)optimizer, 1, 2, 1};
+        struct rig first, second;
+        size_t bytes, other_bytes;
+        rig_start(&first, &setup);
+        rig_start(&second, &setup);
+        rig_train(&first, 2);
+        rig_train(&first, 2);
+        void *state = md_engine_state(&first.engine, &bytes);
+        void *other = md_engine_state(&second.engine, &other_bytes);
+        cr_assert_eq(bytes, other_bytes);
+        memcpy(other, state, bytes);
+        second.engine.progress = first.engine.progress;
+        for (int step = 0; step < 2; step++) {
+            rig_train(&first, 2);
+            rig_train(&second, 2);
+        }
+        cr_assert(memcmp(other, state, bytes) == 0, "%s", md_optimizer_names[optimizer]);
+        rig_stop(&first);
+        rig_stop(&second);
+    }
+}
+
+/* correction = beta * correction + (1 - beta): 1 - beta is exact for betas of 1/2 and more, and the
+ * two roundings of a step are relative to a value that only grows, so after t steps the error is at
+ * most 2 t u of it. */
+Test(step, adams_corrections_are_powers) {
+    struct md_network network = sized_network("upydnet", 4);
+    struct md_setup setup = {&network, best(), 1u << MD_DECODER2, MD_ADAM, 0, 1, 1};
+    struct rig rig;
+    rig_start(&rig, &setup);
+    for (int t = 1; t <= 200; t++) {
+        rig_train(&rig, 1);
+        double right1 = 1 - pow((double)0.9f, t), right2 = 1 - pow((double)0.999f, t);
+        double bound = 2 * t * 0x1p-24;
+        cr_assert_eq(rig.engine.progress.steps, (uint64_t)t);
+        cr_assert(fabs((double)rig.engine.progress.correction1 - right1) <= bound * right1, "%d",
+                  t);
+        cr_assert(fabs((double)rig.engine.progress.correction2 - right2) <= bound * right2, "%d",
+                  t);
+    }
+    rig_stop(&rig);
+}
+
+/* An engine that learns nothing needs less memory and sees the same; and the loss without a step is
+ * the step's. */
+Test(step, inference_alone_gives_the_same_output) {
+    struct md_network network = sized_network("upydnet", 16);
+    struct md_setup setup = {&network, best(), MD_POLICY_FULL, MD_ADAM, 0, 3, 1};
+    size_t pixels = pixels_of(&network);
+    float *right = numbers(MD_FP32, pixels), *ours = numbers(MD_FP32, pixels);
+    struct rig trains, infers;
+    rig_start(&trains, &setup);
+    setup.policy = 0;
+    rig_start(&infers, &setup);
+    cr_assert_lt(infers.engine.plan.arena_bytes, trains.engine.plan.arena_bytes);
+    struct md_loss_report report;
+    md_engine_forward(&trains.engine, 3);
+    md_engine_loss(&trains.engine, 3, trains.fb, &report);
+    struct md_loss_report step = rig_train(&trains, 3);
+    cr_assert(report.value == step.value && report.c == step.c && report.valid == step.valid);
+    cr_assert_eq(report.valid, 3 * (int)(pixels - (pixels + 3) / 7));
+    md_engine_forward(&infers.engine, 3);
+    for (int slot = 0; slot < 3; slot++) {
+        md_engine_output(&trains.engine, slot,
+                         right); /* still the forward pass before the update */
+        md_engine_output(&infers.engine, slot, ours);
+        cr_assert_eq(first_difference(MD_FP32, ours, right, pixels), pixels, "slot %d", slot);
+    }
+    free(right);
+    free(ours);
+    rig_stop(&trains);
+    rig_stop(&infers);
+}
