@@ -75,7 +75,8 @@ void md_engine_forward(struct md_engine *engine, int samples);
 void md_engine_output(const struct md_engine *engine, int slot, float *disparity);
 
 /* Forward pass, loss and gradients of slots 0 .. samples-1; fb is one per slot. Then, unless the
- * batch has no valid pixel, one update of the parameters that learn. */
+ * batch has no valid pixel, one update of the parameters that learn. Needs a setup that trains:
+ * without one the arena has no labels and no gradients. */
 void md_engine_train(struct md_engine *engine, int samples, const float *fb,
                      struct md_loss_report *report);
 

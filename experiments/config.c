@@ -357,6 +357,9 @@ static int set_mapping(struct section *sections, int count, const char *prefix,
     return MD_OK;
 }
 
+/* A longer text is no config, and libyaml's time grows with the square of the nesting. */
+enum { LONGEST = 1 << 15 };
+
 static int not_yaml(const yaml_parser_t *parser, const char *origin, struct md_error *error) {
     const char *problem = parser->problem != NULL ? parser->problem : "no more is known";
     if (parser->error == YAML_READER_ERROR)
@@ -402,33 +405,31 @@ static int set_document(yaml_parser_t *parser, const char *origin, struct sectio
     return status;
 }
 
-static int set_text_document(const char *text, const char *origin, struct section *sections,
-                             int count, struct md_error *error) {
+static int set_text_document(const char *text, size_t size, const char *origin,
+                             struct section *sections, int count, struct md_error *error) {
     yaml_parser_t parser;
+    if (size > LONGEST)
+        return md_fail(error, MD_USAGE, "%.200s: longer than %d bytes: this is no config", origin,
+                       LONGEST);
     if (!yaml_parser_initialize(&parser))
         return md_fail(error, MD_FAILED, "out of memory");
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text, strlen(text));
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
     int status = set_document(&parser, origin, sections, count, error);
     yaml_parser_delete(&parser);
     return status;
 }
 
 static int set_file(const char *path, struct section *sections, int count, struct md_error *error) {
-    yaml_parser_t parser;
+    char text[LONGEST + 1];
     FILE *file = fopen(path, "rb");
     if (file == NULL)
         return md_fail(error, MD_FAILED, "%.400s: %s", path, strerror(errno));
-    if (!yaml_parser_initialize(&parser)) {
-        fclose(file);
-        return md_fail(error, MD_FAILED, "out of memory");
-    }
-    yaml_parser_set_input_file(&parser, file);
-    int status = set_document(&parser, path, sections, count, error);
-    if (ferror(file))
-        status = md_fail(error, MD_FAILED, "%.400s: cannot read: %s", path, strerror(errno));
-    yaml_parser_delete(&parser);
+    size_t size = fread(text, 1, sizeof text, file);
+    int failure = ferror(file) ? errno : 0;
     fclose(file);
-    return status;
+    if (failure != 0)
+        return md_fail(error, MD_FAILED, "%.400s: cannot read: %s", path, strerror(failure));
+    return set_text_document(text, size, path, sections, count, error);
 }
 
 /* "data.root=DIR": the value is a list when it is one in YAML, and otherwise text as it stands. */
@@ -512,7 +513,7 @@ int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_er
     memset(spec, 0, sizeof *spec);
     int status = set_presets(sections, 2, error);
     if (status == MD_OK)
-        status = set_text_document(text, "data", sections, 2, error);
+        status = set_text_document(text, strlen(text), "data", sections, 2, error);
     unsigned given[] = {sections[0].given, sections[1].given};
     return status != MD_OK ? status : check_given(sections, 2, given, "data", error);
 }

@@ -244,10 +244,13 @@ static void take_integer(struct pen *pen, const char *name, long long low, long 
                          long long *value) {
     if (pen->status == MD_OK)
         pen->status = md_h5_read_integer(pen->file, WHERE, name, value, pen->error);
-    if (pen->status == MD_OK && (*value < low || *value > high))
+    if (pen->status == MD_OK && (*value < low || *value > high)) {
+        char path[400] = "";
+        H5Fget_name(pen->file, path, sizeof path);
         pen->status =
-            md_fail(pen->error, MD_FAILED, "checkpoint: %s: expected %lld to %lld, found %lld",
-                    name, low, high, *value);
+            md_fail(pen->error, MD_FAILED, "%s: " WHERE " %s: expected %lld to %lld, found %lld",
+                    path, name, low, high, *value);
+    }
 }
 static void take_real(struct pen *pen, const char *name, double *value) {
     if (pen->status == MD_OK)

@@ -3,8 +3,6 @@
 #ifndef MD_TESTS_ENGINE_H
 #define MD_TESTS_ENGINE_H
 
-#include <stdio.h>
-
 #include "../core/target/host.h"
 #include "numbers.h"
 

@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -156,6 +157,14 @@ static inline int exact_levels(enum md_format format, const char *levels[8]) {
     for (int i = 0; i < count; i++)
         cr_assert_str_eq(md_ops_find(format, levels[i])->level, levels[i]);
     return count;
+}
+
+/* Skips a test that is nothing without levels, and says so. */
+static inline void skip_without(int levels) {
+    if (levels > 0)
+        return;
+    fprintf(stderr, "SKIP: this processor runs the plain loops only\n");
+    cr_skip("this processor runs the plain loops only");
 }
 
 #endif

@@ -3,8 +3,6 @@
 #ifndef MD_TESTS_OPERATORS_H
 #define MD_TESTS_OPERATORS_H
 
-#include <stdio.h>
-
 #include "../core/plan.h"
 #include "numbers.h"
 

@@ -118,7 +118,7 @@ static void check_network(const char *name, int side, int pool, enum md_loss los
                       "%s %s, direction %d: the gradient says %.12Lg, the difference %.12g", name,
                       p.name, n, expected, difference);
         }
-    cr_assert_geq(compared, 34 * DIRECTIONS / 2, "%d compared, %d skipped", compared, skipped);
+    cr_assert_geq(compared, 34 * DIRECTIONS * 9 / 10, "%d compared, %d skipped", compared, skipped);
     free(eye.output);
     free(gradient);
     free(direction);
@@ -176,8 +176,9 @@ static void compare(struct golden *g, const char *kind, const char *name, const 
     free(right);
 }
 
-/* The two sides sum up thousands of products each in another order; 1e-11 is some hundred times
- * what that does in binary64, and far below what any other arithmetic would do. */
+/* The two sides sum up thousands of products each in another order. 1e-11 of the largest value is
+ * 1e5 roundings of binary64, as many as a long chain through all layers has; the worst tensor was
+ * seen at 8e-15. Binary32, or a formula that differs anywhere, is far above it. */
 static const double same_arithmetic = 1e-11;
 
 static void compare_tensor(void *context, enum md_observed what, int layer, int slot, void *values,

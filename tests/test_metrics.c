@@ -1,0 +1,327 @@
+/* Metrics by hand: every metric, the masks and caps, the two protocols, the dummy predictor, and
+ * the release's prediction with the flipped picture. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/target/host.h"
+#include "../experiments/evaluate.h"
+#include "../experiments/train.h"
+
+static struct md_metrics sums;
+static struct md_error error;
+
+static void set_up(void) {
+    memset(&sums, 0, sizeof sums);
+}
+
+TestSuite(metrics, .init = set_up, .timeout = 60);
+
+static void assert_close(double found, double expected, const char *what) {
+    cr_assert(fabs(found - expected) <= 1e-9 * fabs(expected), "%s: expected %.12g, found %.12g",
+              what, expected, found);
+}
+
+static void add(enum md_protocol protocol, int dense, double cap_m, size_t n,
+                const float *prediction, const float *truth) {
+    md_metrics_add(&sums, protocol, dense, cap_m, n, prediction, truth);
+}
+
+/* ---- the formulas ---------------------------------------------------------------------------- */
+
+/* Ratios 1.125, 1.5, 1.875 and 4: one below each of 1.25, 1.25^2, 1.25^3, and one beyond. */
+static const float prediction[] = {1.125f, 3, 3.75f, 1}, truth[] = {1, 2, 2, 4};
+
+/* Of the four pixels above, from the formulas in Python; `swapped` with truth for prediction. */
+static const struct {
+    const char *name;
+    double value, swapped;
+} by_hand[] = {
+    {"abs_rel", 0.5625, 0.977777777777778},
+    {"sq_rel", 1.07421875, 2.54097222222222},
+    {"rmse", 1.80818451769163, 1.80818451769163},
+    {"rmse_log", 0.789815753791958, 0.789815753791958},
+    {"delta1", 0.25, 0.25},
+    {"delta2", 0.5, 0.5},
+    {"delta3", 0.75, 0.75},
+    {"silog", 7.87638155756005, 7.87638155756005},
+    {"si_rmse", 0.787638155756005, 0.787638155756005},
+    {"log10", 0.275576261224309, 0.275576261224309},
+};
+enum { BY_HAND = sizeof by_hand / sizeof by_hand[0] };
+
+/* Every metric that exists is compared: a new one without a value above fails. */
+static void assert_by_hand(int swapped) {
+    md_metrics_finish(&sums);
+    for (int m = 0; m < MD_METRIC_COUNT; m++) {
+        int h = 0;
+        while (h < BY_HAND && strcmp(by_hand[h].name, md_metric_names[m]) != 0)
+            h++;
+        cr_assert_lt(h, BY_HAND, "%s has no value computed by hand", md_metric_names[m]);
+        assert_close(sums.value[m], swapped ? by_hand[h].swapped : by_hand[h].value,
+                     by_hand[h].name);
+    }
+}
+
+Test(metrics, equal_those_computed_by_hand) {
+    add(MD_TEXTBOOK, 0, 80, 4, prediction, truth);
+    assert_by_hand(0);
+    cr_assert_eq(sums.images, 1);
+    cr_assert_eq(sums.without_truth, 0);
+}
+
+Test(metrics, names_differ) {
+    for (int a = 0; a < MD_METRIC_COUNT; a++)
+        for (int b = 0; b < a; b++)
+            cr_assert_str_neq(md_metric_names[a], md_metric_names[b]);
+    cr_assert_eq(BY_HAND, MD_METRIC_COUNT);
+}
+
+Test(metrics, release_exchanges_prediction_and_dense_truth) {
+    static const struct {
+        enum md_protocol protocol;
+        int dense, swapped;
+    } cases[] = {{MD_TEXTBOOK, 0, 0}, {MD_TEXTBOOK, 1, 0}, {MD_RELEASE, 0, 0}, {MD_RELEASE, 1, 1}};
+    for (int i = 0; i < 4; i++) {
+        set_up();
+        add(cases[i].protocol, cases[i].dense, 80, 4, prediction, truth);
+        assert_by_hand(cases[i].swapped);
+    }
+}
+
+Test(metrics, a_perfect_prediction) {
+    add(MD_TEXTBOOK, 0, 80, 4, truth, truth);
+    md_metrics_finish(&sums);
+    for (int m = 0; m < MD_METRIC_COUNT; m++) {
+        int is_share = m >= MD_DELTA1 && m <= MD_DELTA3;
+        cr_assert_eq(sums.value[m], is_share ? 1 : 0, "%s", md_metric_names[m]);
+    }
+}
+
+/* silog and si_rmse do not see a common factor; the thresholds of delta do not count themselves. */
+Test(metrics, a_common_factor) {
+    float scaled[4];
+    for (int i = 0; i < 4; i++)
+        scaled[i] = 1.25f * truth[i];
+    add(MD_TEXTBOOK, 0, 80, 4, scaled, truth);
+    md_metrics_finish(&sums);
+    cr_assert_lt(sums.value[MD_SI_RMSE], 1e-7);
+    cr_assert_lt(sums.value[MD_SILOG], 1e-6);
+    assert_close(sums.value[MD_ABS_REL], 0.25, "abs_rel");
+    cr_assert_eq(sums.value[MD_DELTA1], 0);
+    cr_assert_eq(sums.value[MD_DELTA2], 1);
+}
+
+/* ---- which pixels and images count ----------------------------------------------------------- */
+
+static const float nan_ = NAN, far_ = INFINITY;
+
+/* One pixel off by 1 m, and one that may not count beside it. */
+Test(metrics, pixels_without_truth_or_prediction_do_not_count) {
+    const float others[][2] = {{5, 0}, {5, -1}, {5, nan_}, {5, 4.001f}, {5, far_},
+                               {0, 3}, {-1, 3}, {nan_, 3}, {0, 0},      {nan_, nan_}};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        const float p[] = {3, others[i][0]}, g[] = {2, others[i][1]};
+        set_up();
+        add(MD_TEXTBOOK, 0, 4, 2, p, g);
+        md_metrics_finish(&sums);
+        cr_assert_eq(sums.value[MD_RMSE], 1, "pair %zu: RMSE %g", i, sums.value[MD_RMSE]);
+        cr_assert_eq(sums.images, 1);
+    }
+}
+
+Test(metrics, truth_at_the_cap_counts) {
+    const float p[] = {5}, g[] = {4};
+    add(MD_TEXTBOOK, 0, 4, 1, p, g);
+    md_metrics_finish(&sums);
+    cr_assert_eq(sums.value[MD_RMSE], 1);
+}
+
+Test(metrics, only_textbook_holds_predictions_at_80_m) {
+    const float predictions[] = {80, 81, 1e6f, far_}, g[] = {2};
+    for (int i = 0; i < 4; i++) {
+        set_up();
+        add(MD_TEXTBOOK, 0, 80, 1, &predictions[i], g);
+        cr_assert_eq(sums.value[MD_RMSE], 78, "prediction %g", (double)predictions[i]);
+        set_up();
+        add(MD_RELEASE, 0, 80, 1, &predictions[i], g);
+        cr_assert_eq(sums.value[MD_RMSE], (double)predictions[i] - 2);
+    }
+}
+
+/* Errors of 1 m and 3 m on two images, and one that shows nothing. */
+Test(metrics, images_without_truth_dilute_the_release_only) {
+    const float p[] = {3, 3, 5, 5}, near[] = {2, 2, 0, 0}, far[] = {0, 2, 0, 2},
+                none[] = {0, 0, 0, 0};
+    static const struct {
+        enum md_protocol protocol;
+        double rmse;
+        size_t images;
+    } cases[] = {{MD_TEXTBOOK, (1 + 2.2360679774997896) / 2, 2},
+                 {MD_RELEASE, (1 + 2.2360679774997896) / 3, 3}};
+    for (int i = 0; i < 2; i++) {
+        set_up();
+        add(cases[i].protocol, 0, 80, 4, p, near);
+        add(cases[i].protocol, 0, 80, 4, p, none);
+        add(cases[i].protocol, 0, 80, 4, p, far); /* (1 + 9) / 2 under the root */
+        md_metrics_finish(&sums);
+        assert_close(sums.value[MD_RMSE], cases[i].rmse, "rmse");
+        cr_assert_eq(sums.images, cases[i].images);
+        cr_assert_eq(sums.without_truth, 1);
+    }
+}
+
+Test(metrics, no_image_gives_nan) {
+    const float p[] = {3}, none[] = {0};
+    add(MD_TEXTBOOK, 0, 80, 1, p, none);
+    add(MD_TEXTBOOK, 0, 80, 0, NULL, NULL);
+    md_metrics_finish(&sums);
+    for (int m = 0; m < MD_METRIC_COUNT; m++)
+        cr_assert(isnan(sums.value[m]), "%s", md_metric_names[m]);
+    cr_assert_eq(sums.images, 0);
+    cr_assert_eq(sums.without_truth, 2);
+}
+
+/* ---- sizes, and the dummy predictor ---------------------------------------------------------- */
+
+/* A data set of depth grids; pictures are not looked at. */
+static struct md_dataset dataset_of(struct md_sample *samples, size_t count, int side,
+                                    float *depths) {
+    for (size_t s = 0; s < count; s++)
+        samples[s] = (struct md_sample){.depth_m = depths + s * (size_t)(side * side),
+                                        .depth_height = side,
+                                        .depth_width = side,
+                                        .fb = 80};
+    return (struct md_dataset){.count = count, .samples = samples};
+}
+
+Test(metrics, dummy_is_the_mean_per_pixel_and_overall_where_there_is_none) {
+    float depths[] = {1, 0, 3, 0, /* */ 2, 0, 0, 0, /* */ 6, 0, 5, 0}, dummy[4];
+    struct md_sample samples[3];
+    struct md_dataset data = dataset_of(samples, 3, 2, depths);
+    cr_assert_eq(md_dummy_fit(&data, 2, 2, dummy, &error), MD_OK);
+    cr_assert_eq(dummy[0], 3);
+    cr_assert_eq(dummy[2], 4);
+    cr_assert_float_eq(dummy[1], 17.0 / 5, 1e-6);
+    cr_assert_eq(dummy[1], dummy[3]);
+}
+
+Test(metrics, dummy_of_data_without_any_depth_predicts_nothing) {
+    float depths[4] = {0}, dummy[4] = {9, 9, 9, 9};
+    struct md_sample sample;
+    struct md_dataset data = dataset_of(&sample, 1, 2, depths);
+    cr_assert_eq(md_dummy_fit(&data, 2, 2, dummy, &error), MD_OK);
+    for (int i = 0; i < 4; i++)
+        cr_assert_eq(dummy[i], 0);
+}
+
+Test(metrics, a_coarser_truth_is_enlarged_for_the_dummy) {
+    float depths[] = {1, 2, 3, 4}, dummy[16];
+    struct md_sample sample;
+    struct md_dataset data = dataset_of(&sample, 1, 2, depths);
+    cr_assert_eq(md_dummy_fit(&data, 4, 4, dummy, &error), MD_OK);
+    for (int i = 0; i < 16; i++)
+        cr_assert_eq(dummy[i], depths[i / 8 * 2 + i % 4 / 2]);
+}
+
+/* The larger of both sizes counts: 2x2 against 4x4 either way, nearest neighbour. */
+Test(metrics, sizes_meet_at_the_larger) {
+    float small[] = {1, 2, 3, 4}, large[16];
+    struct md_sample sample;
+    for (int i = 0; i < 16; i++)
+        large[i] = small[i / 8 * 2 + i % 4 / 2];
+    large[0] = 5; /* off by 4 m in one of 16 pixels */
+    struct md_dataset data = dataset_of(&sample, 1, 4, large);
+    cr_assert_eq(md_dummy_evaluate(small, 2, 2, MD_TEXTBOOK, 80, &data, &sums, &error), MD_OK);
+    cr_assert_eq(sums.value[MD_RMSE], 1);
+    data = dataset_of(&sample, 1, 2, small);
+    cr_assert_eq(md_dummy_evaluate(large, 4, 4, MD_TEXTBOOK, 80, &data, &sums, &error), MD_OK);
+    cr_assert_eq(sums.value[MD_RMSE], 1);
+}
+
+/* Denser than a sensor's 8x8 zones is what the release exchanges. */
+Test(metrics, density_is_that_of_the_truth) {
+    enum { MOST = 9 };
+    for (int side = MOST - 1; side <= MOST; side++) {
+        float depths[MOST * MOST], dummy[1] = {4};
+        struct md_sample sample;
+        for (int i = 0; i < side * side; i++)
+            depths[i] = 2;
+        struct md_dataset data = dataset_of(&sample, 1, side, depths);
+        cr_assert_eq(md_dummy_evaluate(dummy, 1, 1, MD_RELEASE, 80, &data, &sums, &error), MD_OK);
+        assert_close(sums.value[MD_ABS_REL], side == MOST ? 0.5 : 1, "abs_rel");
+    }
+}
+
+/* ---- predictions ----------------------------------------------------------------------------- */
+
+Test(metrics, depth_is_fb_over_disparity_and_none_below_0) {
+    const float disparity[] = {40, 80, 0, -1, nan_, far_};
+    float depth[6];
+    md_depth_from_disparity(80, 6, disparity, depth);
+    const float expected[] = {2, 1, 0, 0, 0, 0};
+    for (int i = 0; i < 6; i++)
+        cr_assert_eq(depth[i], expected[i], "%d: %g", i, (double)depth[i]);
+}
+
+enum { SIDE = 48, PIXELS = SIDE * SIDE };
+
+/* Three pictures, in batches of two, so that the last batch is a partial one. */
+Test(metrics, release_averages_with_the_flipped_picture) {
+    static uint8_t pictures[6][3 * PIXELS];
+    static float plain[6 * PIXELS], merged[3 * PIXELS];
+    struct md_sample samples[6] = {{0}};
+    const struct md_network *network = md_networks[0];
+    struct md_setup setup = {network, md_ops_find(MD_FP32, NULL), 0, MD_SGD, 0, 2, 1};
+    struct md_plan plan;
+    struct md_engine engine;
+    md_plan_make(&setup, &plan);
+    void *arena = md_host_arena(plan.arena_bytes);
+    float *weights = malloc(md_parameter_total(network) * sizeof *weights);
+    cr_assert(arena && weights);
+    cr_assert_eq(md_engine_start(&engine, &setup, NULL, arena, plan.arena_bytes), MD_ENGINE_OK);
+    md_initial_weights(network, 1, weights);
+    md_engine_set_weights(&engine, weights);
+
+    for (int s = 0; s < 6; s++) { /* 3 .. 5 are 0 .. 2 flipped */
+        samples[s] = (struct md_sample){.picture = pictures[s], .fb = 80 + 10 * (float)(s % 3)};
+        for (int i = 0; i < 3 * PIXELS; i++) {
+            int x = i % SIDE, from = s < 3 ? i : i - x + SIDE - 1 - x;
+            pictures[s][i] = (uint8_t)(from * (7 + s % 3) + from / 101);
+        }
+    }
+    struct md_dataset data = {SIDE, SIDE, 6, samples, ""};
+    cr_assert_eq(md_predict(&engine, MD_TEXTBOOK, &data, 0, 6, plain, &error), MD_OK);
+    cr_assert_eq(md_predict(&engine, MD_RELEASE, &data, 0, 3, merged, &error), MD_OK);
+    int different = 0;
+    for (int s = 0; s < 3; s++)
+        for (int i = 0; i < PIXELS; i++) {
+            int y = i / SIDE, x = i % SIDE;
+            double fb = samples[s].fb, here = fb / (double)plain[s * PIXELS + i],
+                   there = fb / (double)plain[(s + 3) * PIXELS + y * SIDE + SIDE - 1 - x];
+            /* The upper 5 % come from the flipped picture alone. */
+            double expected = fb / (y < SIDE / 20 ? there : (here + there) / 2);
+            cr_assert_float_eq((double)merged[s * PIXELS + i], expected, 1e-5 * expected,
+                               "sample %d, row %d, column %d", s, y, x);
+            different += fabs(here - there) > 1e-3;
+        }
+    cr_assert_gt(different, PIXELS);
+    free(arena);
+    free(weights);
+}
+
+static int stop(void *context, const char *what, double done, double all) {
+    (void)context, (void)what, (void)done, (void)all;
+    return 1;
+}
+
+Test(metrics, an_early_end_gives_no_metrics) {
+    struct md_engine engine = {.setup = {.network = md_networks[0], .batch = 1}};
+    struct md_sample sample = {0};
+    struct md_dataset data = {SIDE, SIDE, 1, &sample, ""};
+    struct md_watch watch = {stop, NULL};
+    cr_assert_eq(md_evaluate(&engine, MD_RELEASE, 80, &data, &watch, &sums, &error), MD_OK);
+    cr_assert_eq(sums.images, 0);
+    cr_assert(isnan(sums.value[MD_RMSE]));
+}

@@ -1,0 +1,439 @@
+/* The program at the command line: help, exit codes, what goes where, and every subcommand but
+ * `run` (test_program_run.c). */
+#include <criterion/criterion.h>
+
+#include "../datasets/image.h"
+#include "../experiments/config.h"
+#include "../results/weights.h"
+#include "checkpoint.h"
+#include "h5_leaks.h"
+#include "program.h"
+
+static void set_up(void) {
+    scratch = scratch_open();
+}
+
+static void tear_down(void) {
+    scratch_close(&scratch);
+}
+
+TestSuite(program, .init = set_up, .fini = tear_down, .timeout = 60);
+
+/* ---- help and usage -------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name, *options[12];
+} commands[] = {
+    {"run", {"--output", "--resume", "--figures", "--json"}},
+    {"eval",
+     {"--weights", "--data", "--train", "--protocol", "--cap", "--threads", "--backend", "--json"}},
+    {"golden", {"--weights", "--json"}},
+    {"predict", {"--weights", "--output", "--fb", "--max"}},
+    {"weights", {"--output", "--json"}},
+    {"data", {"--output", "--split", "--json"}},
+};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+Test(program, help_names_every_command) {
+    static const char *const ways[] = {"--help", "-h", "help"};
+    for (int w = 0; w < 3; w++) {
+        MUDEPTH(ways[w]);
+        assert_fine("usage: mudepth COMMAND");
+        for (int c = 0; c < COMMANDS; c++)
+            assert_contains(out, commands[c].name);
+        cr_assert_str_empty(err);
+    }
+}
+
+Test(program, help_of_a_command_names_every_option) {
+    for (int c = 0; c < COMMANDS; c++) {
+        MUDEPTH(commands[c].name, "--help");
+        assert_fine("usage: mudepth ");
+        for (int o = 0; commands[c].options[o] != NULL; o++)
+            assert_contains(out, commands[c].options[o]);
+        cr_assert_str_empty(err);
+    }
+}
+
+/* Each "--word" of a help text is an option, and one that this test knows. */
+Test(program, options_in_help_exist) {
+    int count = 0;
+    for (int c = 0; c < COMMANDS; c++) {
+        MUDEPTH(commands[c].name, "--help");
+        char *help = strdup(out), *rest = help;
+        while ((rest = strstr(rest, "--")) != NULL) {
+            char option[40];
+            int length = (int)strspn(rest, "-abcdefghijklmnopqrstuvwxyz"), known = 0;
+            snprintf(option, sizeof option, "%.*s", length, rest);
+            rest += length;
+            if (strcmp(option, "--help") == 0)
+                continue;
+            for (int o = 0; commands[c].options[o] != NULL; o++)
+                known |= strcmp(option, commands[c].options[o]) == 0;
+            cr_assert(known, "%s %s is not in this test's list", commands[c].name, option);
+            MUDEPTH(commands[c].name, option);
+            cr_assert_eq(code, 2);
+            cr_assert_null(strstr(err, "unknown option"), "%s", err);
+            count++;
+        }
+        free(help);
+    }
+    cr_assert_gt(count, 15);
+}
+
+Test(program, help_names_every_key) {
+    static const char *const of_data[] = {"eval", "data"};
+    char text[32768];
+    struct md_config config;
+    struct md_error error;
+    char *required[] = {"weights=w", "data.set=synthetic"};
+    cr_assert_eq(md_config_read(NULL, 2, required, &config, &error), MD_OK);
+    md_config_format(&config, 1, text, sizeof text);
+    int keys = 0, in_data = 0;
+    MUDEPTH("run", "--help");
+    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"), keys++) {
+        char key[80];
+        if (strcmp(line, "data:") == 0) {
+            in_data = 1;
+            continue;
+        }
+        line[strcspn(line, ":")] = '\0';
+        snprintf(key, sizeof key, in_data ? "  data.%s " : "  %s ", line + strspn(line, " "));
+        assert_contains(out, key);
+    }
+    cr_assert_gt(keys, 30);
+    for (int c = 0; c < 2; c++) {
+        MUDEPTH(of_data[c], "--help");
+        assert_contains(out, "  split ");
+        assert_contains(out, "  max_depth_m ");
+    }
+}
+
+Test(program, version_says_what_it_was_built_from) {
+    MUDEPTH("--version");
+    assert_fine("mudepth ");
+    cr_assert_gt(strlen(out), 20);
+    cr_assert_str_empty(err);
+}
+
+#define SPEC "{set: synthetic, split: test, count: 2}"
+
+/* Wrong usage: exit code 2, the offending word in standard error, nothing in standard output. */
+Test(program, wrong_usage_is_2_and_says_why) {
+    static const struct {
+        const char *words[10], *message;
+    } cases[] = {
+        {{"mudepth"}, "usage: mudepth COMMAND"},
+        {{"mudepth", ""}, "unknown command \"\""},
+        {{"mudepth", "Run"}, "unknown command \"Run\""},
+        {{"mudepth", "--json"}, "unknown command \"--json\""},
+        {{"mudepth", "run"}, "config"},
+        {{"mudepth", "run", "--", "a.yaml", "--json"}, "--json"},
+        {{"mudepth", "run", "a.yaml", "--bogus"}, "unknown option --bogus"},
+        {{"mudepth", "run", "a.yaml", "-x"}, "unknown option -x"},
+        {{"mudepth", "run", "a.yaml", "-jx"}, "unknown option -j"},
+        {{"mudepth", "run", "a.yaml", "--output"}, "option --output needs a value"},
+        {{"mudepth", "run", "a.yaml", "-o"}, "option -o needs a value"},
+        {{"mudepth", "run", "a.yaml", "--json=yes"}, "--json=yes takes no value"},
+        {{"mudepth", "eval"}, "--weights and --data"},
+        {{"mudepth", "eval", "--data", SPEC}, "--weights and --data"},
+        {{"mudepth", "eval", "--weights", "w", "--data", SPEC, "x"}, "\"x\""},
+        {{"mudepth", "eval", "--protocol", "book"}, "--protocol: expected textbook or release"},
+        {{"mudepth", "eval", "--cap", "0"}, "--cap: expected a number from 0.1 to 1000"},
+        {{"mudepth", "eval", "--cap", "nan"}, "--cap"},
+        {{"mudepth", "eval", "--cap", "8x"}, "--cap"},
+        {{"mudepth", "eval", "--cap", "0x10"}, "--cap"},
+        {{"mudepth", "eval", "--cap", ""}, "--cap"},
+        {{"mudepth", "eval", "--threads", "0"}, "--threads: expected a whole number"},
+        {{"mudepth", "eval", "--threads", "1.5"}, "--threads: expected a whole number"},
+        {{"mudepth", "eval", "--threads", "99999999999999999999"}, "--threads"},
+        {{"mudepth", "golden"}, "expected one golden file"},
+        {{"mudepth", "golden", "a", "b"}, "expected one golden file"},
+        {{"mudepth", "predict", "x.png"}, "--weights, -o and at least one picture"},
+        {{"mudepth", "predict", "--weights", "w", "-o", "d"}, "at least one picture"},
+        {{"mudepth", "predict", "--fb", "0"}, "--fb: expected a number"},
+        {{"mudepth", "predict", "--max", "inf"}, "--max: expected a number"},
+        {{"mudepth", "weights"}, "expected \"import FILE -o OUT.h5\" or \"info FILE\""},
+        {{"mudepth", "weights", "import", "a"}, "expected \"import"},
+        {{"mudepth", "weights", "info", "a", "b"}, "expected \"import"},
+        {{"mudepth", "weights", "info", "a", "-o", "b"}, "expected \"import"},
+        {{"mudepth", "data"}, "expected \"info SPEC\""},
+        {{"mudepth", "data", "export", SPEC}, "expected \"info SPEC\""},
+        {{"mudepth", "data", "export", SPEC, "-o", "d", "--json"}, "expected \"info SPEC\""},
+        {{"mudepth", "data", "info", SPEC, "--split", "x"}, "expected \"info SPEC\""},
+        {{"mudepth", "data", "info", "{set: nyu}"}, "data:1: set: expected one of"},
+        {{"mudepth", "data", "info", "{set: micro, split: a}"}, "root"},
+        {{"mudepth", "data", "info", "{set: synthetic, split: 'a[5:2]'}"}, "[5:2]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        call(cases[i].words, (struct manner){.folder = scratch.folder});
+        assert_fails(2, cases[i].message);
+    }
+    cr_assert_eq(scratch_count(scratch.folder), 2, "something was written");
+}
+
+Test(program, what_is_not_there_is_1_and_says_its_name) {
+    static const struct {
+        const char *words[10], *message;
+    } cases[] = {
+        {{"mudepth", "run", "no.yaml"}, "no.yaml: No such file"},
+        {{"mudepth", "run", "."}, ".: cannot read: Is a directory"},
+        {{"mudepth", "eval", "--weights", "no.h5", "--data", SPEC}, "no.h5"},
+        {{"mudepth", "eval", "--weights", ".", "--data", SPEC}, "."},
+        {{"mudepth", "golden", "no.h5"}, "no.h5"},
+        {{"mudepth", "golden", "."}, "."},
+        {{"mudepth", "predict", "--weights", "no.h5", "-o", "d", "x.png"}, "no.h5"},
+        {{"mudepth", "weights", "info", "no.pth"}, "no.pth"},
+        {{"mudepth", "weights", "import", "no.pth", "-o", "x.h5"}, "no.pth"},
+        {{"mudepth", "data", "info", "{set: micro, root: ., split: train}"}, "./train.csv"},
+        {{"mudepth", "data", "info", "{set: matrix, root: no, split: all}"}, "no"},
+        {{"mudepth", "data", "info", "{set: matrix, root: ., split: all}"}, "no flight"},
+        {{"mudepth", "data", "export", SPEC, "-o", "stdout/x"}, "stdout"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        call(cases[i].words, (struct manner){.folder = scratch.folder});
+        assert_fails(1, cases[i].message);
+    }
+    cr_assert_eq(scratch_count(scratch.folder), 2, "something was written");
+}
+
+/* ---- output ---------------------------------------------------------------------------------- */
+
+Test(program, output_that_cannot_be_written_is_1) {
+    static const char *const calls[][4] = {{"mudepth", "--help"},
+                                           {"mudepth", "--version"},
+                                           {"mudepth", "run", "--help"},
+                                           {"mudepth", "data", "info", SPEC}};
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        const char *words[] = {calls[i][0], calls[i][1], calls[i][2], calls[i][3], NULL};
+        call(words, (struct manner){.output = "/dev/full"});
+        assert_fails(1, "cannot write");
+    }
+}
+
+static void assert_all_metrics(json_t *json, const char *prefix) {
+    char path[100];
+    for (int m = 0; m < MD_METRIC_COUNT; m++) {
+        snprintf(path, sizeof path, "%s.%s", prefix, md_metric_names[m]);
+        assert_json(json, path, JSON_REAL);
+    }
+    snprintf(path, sizeof path, "%s.images", prefix);
+    assert_json(json, path, JSON_INTEGER);
+    snprintf(path, sizeof path, "%s.without_truth", prefix);
+    assert_json(json, path, JSON_INTEGER);
+}
+
+/* ---- eval ------------------------------------------------------------------------------------ */
+
+Test(program, eval_reports_the_network_beside_the_dummy) {
+    struct scratch_path cell = small_cell();
+    MUDEPTH("eval", "--weights", cell.text, "--data", SPEC);
+    assert_fine("dummy predictor (of this data)");
+    for (int m = 0; m < MD_METRIC_COUNT; m++)
+        assert_contains(out, m == MD_RMSE ? "RMSE (m)" : md_metric_names[m]);
+    cr_assert_str_empty(err);
+    MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, "--train",
+            "{set: synthetic, split: train, count: 3}");
+    assert_fine("dummy predictor  ");
+}
+
+Test(program, eval_under_both_protocols) {
+    static const char *const more[][4] = {{"--protocol", "textbook", "--json", NULL},
+                                          {"--protocol", "release", "--json", NULL},
+                                          {"--json", "--cap", "0.9", NULL}};
+    struct scratch_path cell = small_cell();
+    json_t *json[3];
+    for (int i = 0; i < 3; i++) {
+        MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, more[i][0], more[i][1], more[i][2],
+                more[i][3]);
+        json[i] = output_json();
+        assert_all_metrics(json[i], "network_metrics");
+        assert_all_metrics(json[i], "dummy_metrics");
+        for (const char *const *key =
+                 WORDS("weights", "weights_digest", "network", "data_digest", "protocol") + 1;
+             *key; key++)
+            assert_json(json[i], *key, JSON_STRING);
+    }
+    cr_assert_str_eq(json_string_value(json_at(json[0], "protocol")), "textbook");
+    cr_assert_str_eq(json_string_value(json_at(json[1], "protocol")), "release");
+    cr_assert_not(
+        json_equal(json_at(json[0], "network_metrics"), json_at(json[1], "network_metrics")));
+    cr_assert_not(json_equal(json_at(json[0], "dummy_metrics"), json_at(json[2], "dummy_metrics")));
+    for (int i = 0; i < 3; i++)
+        json_decref(json[i]);
+}
+
+Test(program, eval_is_equal_for_all_threads_and_levels) {
+    static const char *const ways[][2] = {
+        {"--threads", "2"}, {"--threads", "5"}, {"--backend", "ref"}};
+    struct scratch_path cell = small_cell();
+    MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, "--json");
+    char *first = strdup(out);
+    for (int i = 0; i < 3; i++) {
+        MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, "--json", ways[i][0], ways[i][1]);
+        cr_assert_str_eq(out, first);
+    }
+    free(first);
+    MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, "--backend", "sse");
+    assert_fails(2, "--backend: \"sse\"");
+}
+
+/* ---- weights --------------------------------------------------------------------------------- */
+
+Test(program, weights_of_a_checkpoint_are_imported) {
+    struct scratch_path pth = scratch_path(&scratch, "a 'b'\nc/published.pth"),
+                        h5 = scratch_path(&scratch, "imported.h5");
+    for (int bfloat16 = 0; bfloat16 < 2; bfloat16++) {
+        checkpoint_write(pth.text, (struct checkpoint){.bfloat16 = bfloat16});
+        remove(h5.text);
+        MUDEPTH("weights", "import", pth.text, "-o", h5.text);
+        assert_fine(bfloat16 ? "bfloat16" : "float32");
+        MUDEPTH("weights", "info", h5.text, "--json");
+        json_t *json = output_json();
+        cr_assert_eq(json_integer_value(json_at(json, "parameters")), 107625);
+        cr_assert_str_eq(json_string_value(json_at(json, "stored_as")),
+                         bfloat16 ? "bfloat16" : "float32");
+        cr_assert_str_eq(json_string_value(json_at(json, "source")), pth.text);
+        for (const char *const *key =
+                 WORDS("file", "network", "command", "code_version", "digest") + 1;
+             *key; key++)
+            assert_json(json, *key, JSON_STRING);
+        json_decref(json);
+    }
+    MUDEPTH("weights", "info", h5.text);
+    assert_fine("decoder2.conv2.bias");
+    assert_contains(out, "(32, 48, 3, 3)");
+}
+
+Test(program, weights_are_not_overwritten) {
+    struct scratch_path cell = small_cell(), other = written("precious.h5", "precious");
+    MUDEPTH("weights", "import", cell.text, "-o", other.text);
+    assert_fails(2, "precious.h5: is there already");
+    size_t size;
+    unsigned char *bytes = scratch_read(other.text, &size);
+    cr_assert_eq(size, 8);
+    free(bytes);
+    MUDEPTH("weights", "import", cell.text, "-o", "/dev/null/x.h5");
+    assert_fails(1, "/dev/null/x.h5");
+}
+
+Test(program, broken_weights_are_refused_by_name) {
+    struct scratch_path pth = scratch_path(&scratch, "broken.pth"), h5 = small_cell();
+    const struct checkpoint broken[] = {
+        {.network = md_network_find("upydnet_8x8"), .broken = 3, .first_size = 7},
+        {.broken = 2, .left_out = 1},
+        {.broken = 5, .bits = 0x7fc00000}};
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        checkpoint_write(pth.text, broken[i]);
+        MUDEPTH("eval", "--weights", pth.text, "--data", SPEC);
+        assert_fails(1, "broken.pth");
+    }
+    size_t size;
+    unsigned char *bytes = scratch_read(h5.text, &size);
+    scratch_write(h5.text, bytes, size / 2);
+    free(bytes);
+    MUDEPTH("weights", "info", h5.text);
+    assert_fails(1, "small.h5");
+}
+
+/* ---- data ------------------------------------------------------------------------------------ */
+
+Test(program, data_info_says_what_there_is) {
+    MUDEPTH("data", "info", "{set: synthetic, split: train, count: 3}");
+    assert_fine("samples:  3, from synthetic:field:train:0 to synthetic:field:train:2");
+    MUDEPTH("data", "info", "{set: synthetic, split: train, count: 3}", "--json");
+    json_t *json = output_json();
+    cr_assert_eq(json_integer_value(json_at(json, "samples")), 3);
+    cr_assert_eq(json_integer_value(json_at(json, "width")), 48);
+    assert_json(json, "valid_share", JSON_REAL);
+    assert_json(json, "depth_percentiles_m.50", JSON_REAL);
+    assert_json(json, "digest", JSON_STRING);
+    json_decref(json);
+}
+
+static char *digest_of(const char *spec) {
+    MUDEPTH("data", "info", spec, "--json");
+    json_t *json = output_json();
+    char *digest = strdup(json_string_value(json_at(json, "digest")));
+    json_decref(json);
+    return digest;
+}
+
+Test(program, exported_data_is_the_same_data) {
+    struct scratch_path folder = scratch_path(&scratch, "an export/of");
+    char spec[2000];
+    MUDEPTH("data", "export", SPEC, "-o", folder.text, "--split", "part");
+    assert_fine("part.csv: 2 samples");
+    snprintf(spec, sizeof spec, "{set: micro, root: '%s', split: part}", folder.text);
+    char *from = digest_of(SPEC), *to = digest_of(spec);
+    cr_assert_str_eq(from, to);
+    free(from);
+    free(to);
+    MUDEPTH("data", "export", SPEC, "-o", folder.text, "--split", "part");
+    assert_fails(2, "part.csv is there already");
+    MUDEPTH("data", "export", SPEC, "-o", folder.text, "--split", "../part");
+    assert_fails(2, "../part");
+}
+
+/* ---- predict --------------------------------------------------------------------------------- */
+
+static struct scratch_path picture(const char *name, int height, int width) {
+    struct scratch_path path = scratch_path(&scratch, "%s", name);
+    uint8_t *rgb = malloc((size_t)(3 * height * width));
+    struct md_error error;
+    cr_assert(rgb);
+    for (int i = 0; i < 3 * height * width; i++)
+        rgb[i] = (uint8_t)(i * 7 / 3);
+    cr_assert_eq(md_png_write_rgb(path.text, rgb, height, width, &error), MD_OK);
+    free(rgb);
+    return path;
+}
+
+Test(program, predict_writes_depth_and_colours) {
+    struct scratch_path cell = small_cell(), wide = picture("wide.png", 60, 100),
+                        tiny = picture("a b.c.png", 1, 1), folder = scratch_path(&scratch, "d/e");
+    MUDEPTH("predict", "--weights", cell.text, wide.text, tiny.text, "-o", folder.text);
+    assert_fine("wide.depth.png");
+    assert_contains(out, "a b.c.colour.png");
+    static const char *const names[] = {"wide.depth", "wide.colour", "a b.c.depth", "a b.c.colour"};
+    for (int i = 0; i < 4; i++) {
+        struct md_image image;
+        struct md_error error;
+        cr_assert_eq(
+            md_image_read(scratch_path(&scratch, "d/e/%s.png", names[i]).text, &image, &error),
+            MD_OK, "%s", error.text);
+        cr_assert_eq(image.height, 48);
+        cr_assert_eq(image.width, 48);
+        md_image_free(&image);
+    }
+    MUDEPTH("predict", "--weights", cell.text, wide.text, "-o", folder.text);
+    assert_fails(2, "wide.depth.png: is there already");
+}
+
+Test(program, predict_refuses_broken_pictures_by_name) {
+    struct scratch_path cell = small_cell(), whole = picture("whole.png", 48, 48),
+                        cut = scratch_path(&scratch, "cut.png"),
+                        text = written("text.png", "no picture");
+    size_t size;
+    unsigned char *bytes = scratch_read(whole.text, &size);
+    scratch_write(cut.text, bytes, size / 2);
+    free(bytes);
+    const char *broken[] = {cut.text, text.text, scratch.folder, "/dev/null", "no.png"};
+    for (int i = 0; i < 5; i++) {
+        MUDEPTH("predict", "--weights", cell.text, broken[i], "-o",
+                scratch_path(&scratch, "d%d", i).text);
+        assert_fails(1, broken[i]);
+        cr_assert_eq(scratch_count(scratch_path(&scratch, "d%d", i).text), 0);
+    }
+}
+
+/* ---- golden ---------------------------------------------------------------------------------- */
+
+Test(program, golden_refuses_other_files) {
+    struct scratch_path cell = small_cell(), text = written("text.h5", "no HDF5");
+    MUDEPTH("golden", cell.text);
+    assert_fails(1, "input_u8");
+    assert_contains(err, "small.h5");
+    MUDEPTH("golden", text.text, "--json");
+    assert_fails(1, "text.h5");
+}
