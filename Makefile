@@ -32,9 +32,10 @@ ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 VECTOR_LEVELS := avx2 avx512
 endif
 FLAGS_ref    :=
-FLAGS_avx2   := -mavx2 -mfma
-FLAGS_avx512 := -mavx512f -mavx2 -mfma
-TEMPLATES := $(foreach format,32 64,\
+FLAGS_avx2   := -mavx2 -mfma -mf16c
+FLAGS_avx512 := -mavx512f -mavx2 -mfma -mf16c
+FORMATS   := fp32 fp64 fp16 bf16 fp16w bf16w
+TEMPLATES := $(foreach format,$(FORMATS),\
                $(foreach level,ref $(VECTOR_LEVELS),core/ops_$(format)_$(level)) \
                $(foreach level,$(VECTOR_LEVELS),core/lanes_$(format)_$(level)))
 OBJECTS   += $(TEMPLATES:%=$(BUILD)/%.o)
@@ -152,7 +153,7 @@ run-lint:
 	$(Q)for h in $(filter-out core/lanes.h,$(HEADERS)); do \
 	    $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -fsyntax-only -x c $$h || exit 1; done
 	cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
-	    --error-exitcode=1 -DMD_FORMAT=32 -DMD_LEVEL=ref -i core/lanes_tmpl.c -I. $(ROOMS) \
+	    --error-exitcode=1 -DMD_FORMAT=fp32 -DMD_LEVEL=ref -i core/lanes_tmpl.c -I. $(ROOMS) \
     --suppress=ctuuninitvar --suppress=invalidPointerCast
 	clang-tidy --quiet --warnings-as-errors='*' $(filter-out %_tmpl.c,$(wildcard $(ROOMS:%=%/*.c))) -- \
 	    -std=c11 $(ALL_CPPFLAGS)

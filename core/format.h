@@ -1,70 +1,153 @@
 /* Number formats. One source per operator serves all of them: a file *_tmpl.c is compiled once per
- * format with MD_FORMAT set, and finds here what an element is and how it is rounded.
+ * format with MD_FORMAT set to its name, and finds here how an element is stored (elem), what it is
+ * while one computes with it (real, which holds every value of the format exactly), and arithmetic
+ * that rounds as the format does.
  *
- * fp32: binary32, a product and a sum are fused (one rounding) wherever md_fma stands.
- * fp64: binary64, product and sum rounded one after the other. It is no device format: it serves
- *       gradient checks and error bounds, and without a fused step it has the same bits on hosts
- *       with and without such an instruction.
- * Nothing here needs libm: where the machine has no fused instruction, md_fma computes it. */
+ * name    stored as        each operation rounds to
+ * fp32    binary32         binary32
+ * fp64    binary64         binary64; product and sum of md_fma one after the other. It is no device
+ *                          format: it serves gradient checks and error bounds, and without a fused
+ *                          step it has the same bits on hosts with and without such an instruction
+ * fp16    IEEE binary16    binary16
+ * bf16    bfloat16         bfloat16
+ * fp16w   IEEE binary16    binary32; to binary16 only when an element is stored
+ * bf16w   bfloat16         binary32; to bfloat16 only when an element is stored
+ *
+ * Nothing here needs libm: where the machine has no fused instruction, it is computed. */
 #ifndef MD_CORE_FORMAT_H
 #define MD_CORE_FORMAT_H
 
 #include <stddef.h>
-#include <stdint.h>
 
-enum md_format { MD_FP32, MD_FP64, MD_FORMAT_COUNT };
+#include "rounding.h"
 
-/* "fp32", "fp64". */
+enum md_format { MD_FP32, MD_FP64, MD_FP16, MD_BF16, MD_FP16W, MD_BF16W, MD_FORMAT_COUNT };
+
+/* "fp32", "fp64", ... */
 extern const char *const md_format_names[MD_FORMAT_COUNT];
 
 /* Bytes of one element. */
 extern const size_t md_format_bytes[MD_FORMAT_COUNT];
 
-#ifdef MD_FORMAT /* inside a template: 32 or 64 */
+#ifdef MD_FORMAT /* inside a template */
 
-#if MD_FORMAT == 32
-#define MD_NAME_(x)    x##_fp32
-#define MD_NAME(x)     MD_NAME_(x)
-#define MD_THIS_FORMAT MD_FP32
-typedef float elem;
+#define MD_PASTE_(a, b) a##b
+#define MD_PASTE(a, b)  MD_PASTE_(a, b)
+#define MD_NAME(x)      MD_PASTE(MD_PASTE(x, _), MD_FORMAT) /* x_fp32 */
 
-static inline elem md_fma(elem a, elem b, elem c) {
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__riscv)
-    return __builtin_fmaf(a, b, c);
-#else
-    /* a * b is exact in binary64. The sum is rounded there first; when that was inexact, its last
-     * bit is made odd, so that the second rounding, to binary32, goes the way a single rounding
-     * would have gone (round to odd; Boldo and Melquiond, "Emulation of a FMA and correctly
-     * rounded sums", 2008). For infinities and NaN the error term is NaN and nothing is touched. */
-    double product = (double)a * (double)b, rounded = product + (double)c;
-    double from_c = rounded - product;
-    double error = (product - (rounded - from_c)) + ((double)c - from_c);
-    union {
-        double value;
-        uint64_t bits;
-    } sum = {rounded};
-    if ((error < 0.0 || error > 0.0) && (sum.bits & 1u) == 0)
-        sum.bits += (error > 0.0) == (rounded > 0.0) ? 1u : (uint64_t)-1;
-    return (float)sum.value;
-#endif
-}
-static inline elem md_sqrt(elem a) {
-    return __builtin_sqrtf(a);
-}
+#define MD_NUMBER_fp32  0
+#define MD_NUMBER_fp64  1
+#define MD_NUMBER_fp16  2
+#define MD_NUMBER_bf16  3
+#define MD_NUMBER_fp16w 4
+#define MD_NUMBER_bf16w 5
+#define MD_NUMBER       MD_PASTE(MD_NUMBER_, MD_FORMAT)
+#define MD_THIS_FORMAT  ((enum md_format)MD_NUMBER)
 
-#elif MD_FORMAT == 64
-#define MD_NAME_(x)    x##_fp64
-#define MD_NAME(x)     MD_NAME_(x)
-#define MD_THIS_FORMAT MD_FP64
+/* Storage. */
+#if MD_NUMBER == MD_NUMBER_fp64
 typedef double elem;
-
-static inline elem md_fma(elem a, elem b, elem c) {
-    return a * b + c;
-}
-static inline elem md_sqrt(elem a) {
-    return __builtin_sqrt(a);
-}
+typedef double real;
+#elif MD_NUMBER == MD_NUMBER_fp32
+typedef float elem;
+typedef float real;
+#else
+typedef uint16_t elem;
+typedef float real;
 #endif
+
+static inline real md_load(elem a) {
+#if MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_fp16w
+    return md_fp16_widen(a);
+#elif MD_NUMBER == MD_NUMBER_bf16 || MD_NUMBER == MD_NUMBER_bf16w
+    return md_bf16_widen(a);
+#else
+    return a;
+#endif
+}
+
+/* Exact, except in the widening formats, which round here. */
+static inline elem md_store(real a) {
+#if MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_fp16w
+    return md_fp16_narrow(a);
+#elif MD_NUMBER == MD_NUMBER_bf16 || MD_NUMBER == MD_NUMBER_bf16w
+    return md_bf16_narrow(a);
+#else
+    return a;
+#endif
+}
+
+/* The value of the format nearest to a binary32 or binary64 value. */
+static inline real md_round(real a) {
+#if MD_NUMBER == MD_NUMBER_fp16
+    return md_fp16_round(a);
+#elif MD_NUMBER == MD_NUMBER_bf16
+    return md_bf16_round(a);
+#else
+    return a;
+#endif
+}
+
+/* Sum, product, quotient and root of values of a 16-bit format: binary32 has more than twice their
+ * precision and two bits, so rounding there first changes nothing (Figueroa, "When is double
+ * rounding innocuous?", 1995). Only products of bfloat16 can be too small for that: they may
+ * underflow in binary32 already, and go through binary64. */
+static inline real md_add(real a, real b) {
+    return md_round(a + b);
+}
+static inline real md_sub(real a, real b) {
+    return md_round(a - b);
+}
+static inline real md_mul(real a, real b) {
+#if MD_NUMBER == MD_NUMBER_bf16
+    return md_bf16_round_double((double)a * (double)b);
+#else
+    return md_round(a * b);
+#endif
+}
+static inline real md_div(real a, real b) {
+#if MD_NUMBER == MD_NUMBER_bf16
+    return md_bf16_round_double((double)a / (double)b);
+#else
+    return md_round(a / b);
+#endif
+}
+static inline real md_sqrt(real a) {
+#if MD_NUMBER == MD_NUMBER_fp64
+    return __builtin_sqrt(a);
+#else
+    return md_round(__builtin_sqrtf(a));
+#endif
+}
+
+/* a * b + c. */
+static inline real md_fma(real a, real b, real c) {
+#if MD_NUMBER == MD_NUMBER_fp64
+    return a * b + c;
+#elif MD_NUMBER == MD_NUMBER_fp16
+    return md_fp16_fma(a, b, c);
+#elif MD_NUMBER == MD_NUMBER_bf16
+    return md_bf16_fma(a, b, c);
+#else
+    return md_fp32_fma(a, b, c);
+#endif
+}
+
+/* The same in the arithmetic that real itself has, without rounding to a 16-bit format. */
+static inline real md_wide_fma(real a, real b, real c) {
+#if MD_NUMBER == MD_NUMBER_fp64
+    return a * b + c;
+#else
+    return md_fp32_fma(a, b, c);
+#endif
+}
+static inline real md_wide_sqrt(real a) {
+#if MD_NUMBER == MD_NUMBER_fp64
+    return __builtin_sqrt(a);
+#else
+    return __builtin_sqrtf(a);
+#endif
+}
 
 #endif /* MD_FORMAT */
 #endif

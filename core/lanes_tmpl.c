@@ -17,9 +17,32 @@
 
 #include "lanes.h"
 
-#define INLINE   static inline __attribute__((always_inline))
+#define INLINE static inline __attribute__((always_inline))
+/* Before a loop of a few constant rounds: takes it apart early enough for its array of vectors to
+ * become registers. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
 #define TILE     (TILE_P * LANES)
 #define MAX_TAPS 9
+
+/* The kernels read operands as real numbers. Those of a 16-bit format are widened into scratch
+ * first, once per operand; the others are what they are. */
+#define WIDENS (MD_NUMBER > MD_NUMBER_fp64)
+
+static const real *widened(const elem *from, size_t n, real *room) {
+#if WIDENS
+    for (size_t i = 0; i < n; i++)
+        room[i] = md_load(from[i]);
+    return room;
+#else
+    (void)n;
+    (void)room;
+    return from;
+#endif
+}
 
 static size_t round_up(size_t n, size_t to) {
     return (n + to - 1) / to * to;
@@ -83,54 +106,38 @@ static void find_lanes(const struct tap_sum *t, int vectors, uint16_t *bits) {
     }
 }
 
-/* The sums of `m` output channels (a constant) for the pixels of TILE_P vectors. */
-INLINE void tile(const struct tap_sum *t, const int m, const elem *source, const elem *weight,
-                 const uint16_t *bits, int vectors, elem *sums) {
-    const unsigned all = (1u << LANES) - 1u;
+/* The sums of `m` output channels (a constant) for the pixels of TILE_P vectors. One straight way
+ * through the loops, masked throughout: with a second one for vectors that need no mask, compilers
+ * keep the accumulators in memory. */
+INLINE void tile(const struct tap_sum *t, const int m, const real *source, const real *weight,
+                 const uint16_t *bits, int vectors, real *sums) {
     vec acc[TILE_M][TILE_P];
-    for (int i = 0; i < m; i++)
-        for (int j = 0; j < TILE_P; j++)
-            acc[i][j] = v_zero();
+    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < TILE_P; j++) acc[i][j] = v_zero();
     for (int c = 0; c < t->channels; c++) {
         for (int k = 0; k < t->tap_count; k++) {
-            const elem *x = source + t->taps[k].source, *w = weight + t->taps[k].weight;
+            const real *x = source + t->taps[k].source, *w = weight + t->taps[k].weight;
             const uint16_t *b = bits + k * vectors;
-            unsigned common = all;
-            for (int j = 0; j < TILE_P; j++)
-                common &= b[j];
-            if (common == all) {
-                vec value[TILE_P];
-                for (int j = 0; j < TILE_P; j++)
-                    value[j] = v_load(x + j * LANES);
-                for (int i = 0; i < m; i++) {
-                    vec factor = v_splat(w + (size_t)i * t->output_stride);
-                    for (int j = 0; j < TILE_P; j++)
-                        acc[i][j] = v_fma(factor, value[j], acc[i][j]);
-                }
-            } else {
-                mask on[TILE_P];
-                vec value[TILE_P];
-                for (int j = 0; j < TILE_P; j++) {
-                    on[j] = v_mask(b[j]);
-                    value[j] = v_load_masked(x + j * LANES, on[j]);
-                }
-                for (int i = 0; i < m; i++) {
-                    vec factor = v_splat(w + (size_t)i * t->output_stride);
-                    for (int j = 0; j < TILE_P; j++)
-                        acc[i][j] = v_fma_masked(factor, value[j], acc[i][j], on[j]);
-                }
+            mask on[TILE_P];
+            vec value[TILE_P];
+            UNROLL for (int j = 0; j < TILE_P; j++) {
+                on[j] = v_mask(b[j]);
+                value[j] = v_load_masked(x + j * LANES, on[j]);
+            }
+            UNROLL for (int i = 0; i < m; i++) {
+                vec factor = v_splat(w + (size_t)i * t->output_stride);
+                UNROLL for (int j = 0; j < TILE_P; j++) acc[i][j] =
+                    v_fma_masked(factor, value[j], acc[i][j], on[j]);
             }
         }
         source += t->source_stride;
         weight += t->weight_stride;
     }
-    for (int i = 0; i < m; i++)
-        for (int j = 0; j < TILE_P; j++)
-            v_store(sums + i * TILE + j * LANES, acc[i][j]);
+    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < TILE_P; j++)
+        v_store(sums + i * TILE + j * LANES, acc[i][j]);
 }
 
-static void tile_of(int m, const struct tap_sum *t, const elem *source, const elem *weight,
-                    const uint16_t *bits, int vectors, elem *sums) {
+static void tile_of(int m, const struct tap_sum *t, const real *source, const real *weight,
+                    const uint16_t *bits, int vectors, real *sums) {
     if (m == TILE_M)
         tile(t, TILE_M, source, weight, bits, vectors, sums);
     else
@@ -140,22 +147,15 @@ static void tile_of(int m, const struct tap_sum *t, const elem *source, const el
 }
 
 static void put(const struct sink *sink, int channel, int p, int count, int width,
-                const elem *sums) {
+                const real *sums) {
     elem *to = sink->to + (size_t)channel * sink->plane;
-    if (sink->step == 1 && sink->bias != NULL) {
-        for (int i = 0; i < count; i++)
-            to[p + i] = sums[i] + sink->bias[channel];
-        return;
-    }
-    if (sink->step == 1) {
-        for (int i = 0; i < count; i++)
-            to[p + i] = sink->accumulate ? to[p + i] + sums[i] : sums[i];
-        return;
-    }
-    for (int i = 0, h = p / width, w = p % width; i < count; i++) {
-        elem *at = to + (size_t)(h * sink->step) * sink->row + w * sink->step;
-        elem sum = sink->bias != NULL ? sums[i] + sink->bias[channel] : sums[i];
-        *at = sink->accumulate ? *at + sum : sum;
+    real bias = sink->bias != NULL ? md_load(sink->bias[channel]) : 0;
+    int h = p / width, w = p % width;
+    for (int i = 0; i < count; i++) {
+        elem *at = sink->step == 1 ? to + p + i
+                                   : to + (size_t)(h * sink->step) * sink->row + w * sink->step;
+        real sum = sink->bias != NULL ? md_add(sums[i], bias) : sums[i];
+        *at = md_store(sink->accumulate ? md_add(md_load(*at), sum) : sum);
         if (++w == width) {
             w = 0;
             h++;
@@ -165,12 +165,12 @@ static void put(const struct sink *sink, int channel, int p, int count, int widt
 
 /* All of it for output channels first .. last-1. With `parts` > 1 there are that many chains, their
  * sources part_stride elements apart and their weights one; their sums are added to 0 in order. */
-static void run_tap_sum(const struct tap_sum *t, const elem *source, const elem *weight, int parts,
+static void run_tap_sum(const struct tap_sum *t, const real *source, const real *weight, int parts,
                         size_t part_stride, int first, int last, const struct sink *sink,
                         uint16_t *bits) {
     int pixels = t->height * t->width;
     int vectors = (int)round_up((size_t)pixels, TILE) / LANES;
-    elem sums[TILE_M * TILE], total[TILE_M * TILE];
+    real sums[TILE_M * TILE], total[TILE_M * TILE];
     find_lanes(t, vectors, bits);
     for (int v = 0; v < vectors; v += TILE_P)
         for (int channel = first; channel < last; channel += TILE_M) {
@@ -181,7 +181,7 @@ static void run_tap_sum(const struct tap_sum *t, const elem *source, const elem 
                         weight + (size_t)channel * t->output_stride + part, bits + v, vectors,
                         sums);
                 for (int i = 0; parts > 1 && i < m * TILE; i++)
-                    total[i] = (part == 0 ? (elem)0 : total[i]) + sums[i];
+                    total[i] = md_add(part == 0 ? 0 : total[i], sums[i]);
             }
             for (int i = 0; i < m; i++)
                 put(sink, channel - first + i, v * LANES, count, t->width,
@@ -201,10 +201,11 @@ struct tap_product {
 };
 
 /* to[p * stride + c] = from[c * pixels + p], zeros up to the stride: lanes are then channels. */
-static void transpose(const elem *from, int channels, int pixels, size_t stride, elem *to) {
+static void transpose(const elem *from, int channels, int pixels, size_t stride, real *to) {
     for (int p = 0; p < pixels; p++) {
         for (int c = 0; c < channels; c++)
-            to[(size_t)p * stride + (size_t)c] = from[(size_t)c * (size_t)pixels + (size_t)p];
+            to[(size_t)p * stride + (size_t)c] =
+                md_load(from[(size_t)c * (size_t)pixels + (size_t)p]);
         for (size_t c = (size_t)channels; c < stride; c++)
             to[(size_t)p * stride + c] = 0;
     }
@@ -212,8 +213,8 @@ static void transpose(const elem *from, int channels, int pixels, size_t stride,
 
 /* One pixel's taps kh0 .. kh1-1, kw0 .. kw1-1 (constants). */
 INLINE void pixel_taps(vec acc[][WIDE], const int wide, const int kernel, const int kh0,
-                       const int kh1, const int kw0, const int kw1, const elem *lanes,
-                       const elem *scalar, int row) {
+                       const int kh1, const int kw0, const int kw1, const real *lanes,
+                       const real *scalar, int row) {
     vec value[WIDE];
     for (int v = 0; v < wide; v++)
         value[v] = v_load(lanes + v * LANES);
@@ -227,8 +228,8 @@ INLINE void pixel_taps(vec acc[][WIDE], const int wide, const int kernel, const 
 
 /* One row of pixels with 3x3 taps: the first and the last may lack a column. */
 INLINE void pixel_row(vec acc[][WIDE], const int wide, const int kh0, const int kh1,
-                      const struct tap_product *t, const elem *lanes, size_t lane_stride,
-                      const elem *scalar) {
+                      const struct tap_product *t, const real *lanes, size_t lane_stride,
+                      const real *scalar) {
     int last = t->width - 1, row = t->scalar_width;
     int cut = last * t->step + 1 >= t->scalar_width; /* the last pixel lacks its right column */
     if (last == 0 && cut) {
@@ -246,8 +247,8 @@ INLINE void pixel_row(vec acc[][WIDE], const int wide, const int kh0, const int 
 }
 
 /* The chains of `wide` (a constant) vectors of lanes with every tap of one scalar channel. */
-INLINE void product(const struct tap_product *t, const int wide, const elem *lanes,
-                    size_t lane_stride, const elem *scalar, elem *sums) {
+INLINE void product(const struct tap_product *t, const int wide, const real *lanes,
+                    size_t lane_stride, const real *scalar, real *sums) {
     vec acc[MAX_TAPS][WIDE];
     const int taps = t->kernel * t->kernel;
     for (int k = 0; k < MAX_TAPS; k++)
@@ -255,8 +256,8 @@ INLINE void product(const struct tap_product *t, const int wide, const elem *lan
             acc[k][v] = v_zero();
     for (int h = 0; h < t->height; h++) {
         int top = h * t->step - t->origin;
-        const elem *row = scalar + (ptrdiff_t)top * t->scalar_width - t->origin;
-        const elem *row_lanes = lanes + (size_t)(h * t->width) * lane_stride;
+        const real *row = scalar + (ptrdiff_t)top * t->scalar_width - t->origin;
+        const real *row_lanes = lanes + (size_t)(h * t->width) * lane_stride;
         if (t->kernel == 2)
             for (int w = 0; w < t->width; w++)
                 pixel_taps(acc, wide, 2, 0, 2, 0, 2, row_lanes + (size_t)w * lane_stride,
@@ -276,11 +277,11 @@ INLINE void product(const struct tap_product *t, const int wide, const elem *lan
 }
 
 /* to[(lane * scalars + scalar) * taps + tap] for `count` lanes. */
-static void run_tap_product(const struct tap_product *t, const elem *lanes, size_t lane_stride,
-                            int count, const elem *scalars, elem *to) {
+static void run_tap_product(const struct tap_product *t, const real *lanes, size_t lane_stride,
+                            int count, const real *scalars, elem *to) {
     int taps = t->kernel * t->kernel;
     size_t plane = (size_t)t->scalar_height * (size_t)t->scalar_width;
-    elem sums[MAX_TAPS * WIDE * LANES];
+    real sums[MAX_TAPS * WIDE * LANES];
     for (int first = 0; first < count; first += WIDE * LANES) {
         int wide = WIDE > 1 && count - first > LANES ? WIDE : 1;
         int here = count - first < wide * LANES ? count - first : wide * LANES;
@@ -292,52 +293,71 @@ static void run_tap_product(const struct tap_product *t, const elem *lanes, size
             for (int lane = 0; lane < here; lane++)
                 for (int k = 0; k < taps; k++)
                     to[((size_t)(first + lane) * (size_t)t->scalars + (size_t)s) * (size_t)taps +
-                       (size_t)k] = sums[k * wide * LANES + lane];
+                       (size_t)k] = md_store(sums[k * wide * LANES + lane]);
         }
     }
 }
 
 /* acc = 0; over p: acc + lanes[p][channel]. */
-static void sum_lanes(const elem *lanes, size_t lane_stride, int pixels, int count, elem *to) {
+static void sum_lanes(const real *lanes, size_t lane_stride, int pixels, int count, elem *to) {
     for (int first = 0; first < count; first += LANES) {
-        elem sums[LANES];
+        real sums[LANES];
         vec acc = v_zero();
         for (int p = 0; p < pixels; p++)
             acc = v_add(acc, v_load(lanes + (size_t)p * lane_stride + first));
         v_store(sums, acc);
         for (int l = 0; l < LANES && first + l < count; l++)
-            to[first + l] = sums[l];
+            to[first + l] = md_store(sums[l]);
     }
 }
 
 /* ---- the operators --------------------------------------------------------------------------- */
 
-/* Scratch holds the lanes' bits, and behind them one rearranged operand. */
-static size_t bits_bytes(int pixels) {
-    size_t vectors = round_up((size_t)pixels, TILE) / LANES;
-    return round_up(MAX_TAPS * vectors * sizeof(uint16_t), 64);
+/* What scratch holds, one behind the other: the lanes' bits; one rearranged operand (phases or
+ * lanes); and, in a 16-bit format, an operand and the weights as real numbers. */
+struct room {
+    uint16_t *bits;
+    real *arranged, *operand, *weight;
+    size_t bytes; /* of all of it */
+};
+
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
 }
 
-static size_t scratch_bytes(const struct md_shape *s, int transposed) {
+static struct room room_in(const struct md_shape *s, int transposed, void *scratch) {
     size_t pixels = (size_t)s->height * (size_t)s->width;
     size_t output = transposed ? 4 * pixels : pixels / (size_t)(s->stride * s->stride);
     size_t ci = (size_t)s->ci, co = (size_t)s->co;
     size_t phases = transposed ? co * output : s->stride == 2 ? ci * pixels : 0;
-    size_t lanes = transposed ? round_up(ci, LANES) * pixels : round_up(co, LANES) * output;
     /* The transposed convolution's bias gradient wants its output's error in lanes as well. */
-    if (transposed && round_up(co, LANES) * output > lanes)
-        lanes = round_up(co, LANES) * output;
-    return bits_bytes((int)pixels) + (phases > lanes ? phases : lanes) * sizeof(elem);
+    size_t lanes = larger(round_up(co, LANES) * output, round_up(ci, LANES) * pixels);
+    size_t bits = round_up(MAX_TAPS * round_up(pixels, TILE) / LANES * sizeof(uint16_t), 64);
+    size_t arranged = larger(phases, lanes);
+    size_t operand = WIDENS ? larger(ci * pixels, co * output) : 0;
+    size_t weight = WIDENS ? ci * co * (transposed ? 4 : 9) : 0;
+    struct room room = {scratch, NULL, NULL, NULL, 0};
+    room.bytes = bits + (arranged + operand + weight) * sizeof(real);
+    if (scratch != NULL) {
+        room.arranged = (real *)((unsigned char *)scratch + bits);
+        room.operand = room.arranged + arranged;
+        room.weight = room.operand + operand;
+    }
+    return room;
+}
+
+static size_t scratch_bytes(const struct md_shape *s, int transposed) {
+    return room_in(s, transposed, NULL).bytes;
 }
 
 /* The four phases of `channels` planes: to[(row parity * 2 + column parity)][channel][h][w]. */
-static void split_phases(const elem *from, int channels, int height, int width, elem *to) {
+static void split_phases(const elem *from, int channels, int height, int width, real *to) {
     for (int phase = 0; phase < 4; phase++)
         for (int c = 0; c < channels; c++)
             for (int h = phase / 2; h < height; h += 2) {
                 const elem *row = from + ((size_t)c * (size_t)height + (size_t)h) * (size_t)width;
                 for (int w = phase % 2; w < width; w += 2)
-                    *to++ = row[w];
+                    *to++ = md_load(row[w]);
             }
 }
 
@@ -345,7 +365,7 @@ static void conv_forward(const struct md_shape *s, const void *x, const void *we
                          const void *bias, void *y, void *scratch, struct md_part part) {
     int first, last, ho = s->height / s->stride, wo = s->width / s->stride;
     size_t plane = (size_t)ho * (size_t)wo;
-    elem *phases = (elem *)((unsigned char *)scratch + bits_bytes(s->height * s->width));
+    struct room room = room_in(s, 0, scratch);
     struct tap_sum t = {ho, wo, s->ci, plane, 9, (size_t)s->ci * 9, 9, {{0}}};
     md_share(part, s->co, &first, &last);
     for (int kh = 0; kh < 3; kh++)
@@ -358,11 +378,15 @@ static void conv_forward(const struct md_shape *s, const void *x, const void *we
             ptrdiff_t source = (ptrdiff_t)phase * s->ci * ho * wo + dh * wo + dw;
             t.taps[kh * 3 + kw] = (struct tap){source, kh * 3 + kw, dh, dw};
         }
+    const real *source = room.arranged;
     if (s->stride == 2)
-        split_phases(x, s->ci, s->height, s->width, phases);
+        split_phases(x, s->ci, s->height, s->width, room.arranged);
+    else
+        source = widened(x, (size_t)s->ci * plane, room.operand);
     struct sink sink = {(elem *)y + (size_t)first * plane, plane, (size_t)wo, 1,
                         (const elem *)bias + first,        0};
-    run_tap_sum(&t, s->stride == 2 ? phases : x, weight, 1, 0, first, last, &sink, scratch);
+    run_tap_sum(&t, source, widened(weight, (size_t)(s->co * s->ci) * 9, room.weight), 1, 0, first,
+                last, &sink, room.bits);
 }
 
 /* Which kernel rows (or columns), in the chain's order, an input row of a phase is used by, and how
@@ -381,6 +405,9 @@ static void conv_input_gradient(const struct md_shape *s, const void *dy, const 
                                 struct md_part part) {
     int from, to, ho = s->height / s->stride, wo = s->width / s->stride;
     size_t plane = (size_t)s->height * (size_t)s->width;
+    struct room room = room_in(s, 0, scratch);
+    const real *source = widened(dy, (size_t)(s->co * ho * wo), room.operand);
+    const real *weights = widened(weight, (size_t)(s->co * s->ci) * 9, room.weight);
     md_share(part, last - first, &from, &to);
     for (int phase = 0; phase < s->stride * s->stride; phase++) {
         int a = phase / s->stride, b = phase % s->stride;
@@ -399,7 +426,7 @@ static void conv_input_gradient(const struct md_shape *s, const void *dy, const 
                             s->stride,
                             NULL,
                             accumulate};
-        run_tap_sum(&t, dy, weight, 1, 0, first + from, first + to, &sink, scratch);
+        run_tap_sum(&t, source, weights, 1, 0, first + from, first + to, &sink, room.bits);
     }
 }
 
@@ -409,10 +436,12 @@ static void conv_weight_gradient(const struct md_shape *s, const void *x, const 
     size_t pixels = (size_t)ho * (size_t)wo;
     md_share(part, s->co, &first, &last);
     size_t stride = round_up((size_t)(last - first), LANES);
-    elem *lanes = (elem *)((unsigned char *)scratch + bits_bytes(s->height * s->width));
+    struct room room = room_in(s, 0, scratch);
+    real *lanes = room.arranged;
     struct tap_product t = {ho, wo, s->stride, s->height, s->width, s->ci, 1, 3};
     transpose((const elem *)dy + (size_t)first * pixels, last - first, (int)pixels, stride, lanes);
-    run_tap_product(&t, lanes, stride, last - first, x,
+    run_tap_product(&t, lanes, stride, last - first,
+                    widened(x, (size_t)(s->ci * s->height * s->width), room.operand),
                     (elem *)dweight + (size_t)first * (size_t)s->ci * 9);
     sum_lanes(lanes, stride, (int)pixels, last - first, (elem *)dbias + first);
 }
@@ -421,7 +450,10 @@ static void tconv_forward(const struct md_shape *s, const void *x, const void *w
                           const void *bias, void *y, void *scratch, struct md_part part) {
     int first, last;
     size_t pixels = (size_t)s->height * (size_t)s->width, row = 2 * (size_t)s->width;
+    struct room room = room_in(s, 1, scratch);
     struct tap_sum t = {s->height, s->width, s->ci, pixels, (size_t)s->co * 4, 4, 1, {{0}}};
+    const real *source = widened(x, (size_t)s->ci * pixels, room.operand);
+    const real *weights = widened(weight, (size_t)(s->ci * s->co) * 4, room.weight);
     md_share(part, s->co, &first, &last);
     for (int k = 0; k < 4; k++) {
         struct sink sink = {(elem *)y + (size_t)first * 4 * pixels + (size_t)(k / 2) * row + k % 2,
@@ -430,7 +462,7 @@ static void tconv_forward(const struct md_shape *s, const void *x, const void *w
                             2,
                             (const elem *)bias + first,
                             0};
-        run_tap_sum(&t, x, (const elem *)weight + k, 1, 0, first, last, &sink, scratch);
+        run_tap_sum(&t, source, weights + k, 1, 0, first, last, &sink, room.bits);
     }
 }
 
@@ -439,26 +471,28 @@ static void tconv_input_gradient(const struct md_shape *s, const void *dy, const
                                  struct md_part part) {
     int from, to;
     size_t pixels = (size_t)s->height * (size_t)s->width;
-    elem *phases = (elem *)((unsigned char *)scratch + bits_bytes(s->height * s->width));
+    struct room room = room_in(s, 1, scratch);
     struct tap_sum t = {s->height, s->width, s->co, pixels, 4, (size_t)s->co * 4, 1, {{0}}};
     md_share(part, last - first, &from, &to);
-    split_phases(dy, s->co, 2 * s->height, 2 * s->width, phases);
+    split_phases(dy, s->co, 2 * s->height, 2 * s->width, room.arranged);
     struct sink sink = {
         (elem *)dx + (size_t)from * pixels, pixels, (size_t)s->width, 1, NULL, accumulate};
-    run_tap_sum(&t, phases, weight, 4, (size_t)s->co * pixels, first + from, first + to, &sink,
-                scratch);
+    run_tap_sum(&t, room.arranged, widened(weight, (size_t)(s->ci * s->co) * 4, room.weight), 4,
+                (size_t)s->co * pixels, first + from, first + to, &sink, room.bits);
 }
 
 static void tconv_weight_gradient(const struct md_shape *s, const void *x, const void *dy,
                                   void *dweight, void *dbias, void *scratch, struct md_part part) {
     int first, last, pixels = s->height * s->width;
-    elem *lanes = (elem *)((unsigned char *)scratch + bits_bytes(pixels));
+    struct room room = room_in(s, 1, scratch);
+    real *lanes = room.arranged;
     struct tap_product t = {s->height, s->width, 2, 2 * s->height, 2 * s->width, s->co, 0, 2};
     md_share(part, s->ci, &first, &last);
     size_t stride = round_up((size_t)(last - first), LANES);
     transpose((const elem *)x + (size_t)first * (size_t)pixels, last - first, pixels, stride,
               lanes);
-    run_tap_product(&t, lanes, stride, last - first, dy,
+    run_tap_product(&t, lanes, stride, last - first,
+                    widened(dy, (size_t)(s->co * 4 * pixels), room.operand),
                     (elem *)dweight + (size_t)first * (size_t)s->co * 4);
     md_share(part, s->co, &first, &last);
     stride = round_up((size_t)(last - first), LANES);
@@ -467,10 +501,7 @@ static void tconv_weight_gradient(const struct md_shape *s, const void *x, const
     sum_lanes(lanes, stride, 4 * pixels, last - first, (elem *)dbias + first);
 }
 
-#define CAT_(a, b) a##b
-#define CAT(a, b)  CAT_(a, b)
-
-void MD_NAME(CAT(md_lanes_, MD_LEVEL))(struct md_ops *ops) {
+void MD_NAME(MD_PASTE(md_lanes_, MD_LEVEL))(struct md_ops *ops) {
     ops->scratch_bytes = scratch_bytes;
     ops->conv_forward = conv_forward;
     ops->conv_input_gradient = conv_input_gradient;

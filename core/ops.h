@@ -120,17 +120,23 @@ struct md_ops {
     void (*from_bytes)(size_t n, const uint8_t *from, void *to);
 };
 
-/* The tables that ops_tmpl.c and lanes_tmpl.c are compiled to. md_lanes_* overwrites the slots it
- * has a faster twin for. */
-extern const struct md_ops md_ops_ref_fp32, md_ops_ref_fp64;
+/* The tables that ops_tmpl.c and lanes_tmpl.c are compiled to, per format. md_lanes_* overwrites
+ * the slots it has a faster twin for. */
 #if defined(__x86_64__)
-extern const struct md_ops md_ops_avx2_fp32, md_ops_avx2_fp64;
-extern const struct md_ops md_ops_avx512_fp32, md_ops_avx512_fp64;
-void md_lanes_avx2_fp32(struct md_ops *ops);
-void md_lanes_avx2_fp64(struct md_ops *ops);
-void md_lanes_avx512_fp32(struct md_ops *ops);
-void md_lanes_avx512_fp64(struct md_ops *ops);
+#define MD_TABLES(format)                                                                          \
+    extern const struct md_ops md_ops_ref_##format, md_ops_avx2_##format, md_ops_avx512_##format;  \
+    void md_lanes_avx2_##format(struct md_ops *ops);                                               \
+    void md_lanes_avx512_##format(struct md_ops *ops)
+#else
+#define MD_TABLES(format) extern const struct md_ops md_ops_ref_##format
 #endif
+MD_TABLES(fp32);
+MD_TABLES(fp64);
+MD_TABLES(fp16);
+MD_TABLES(bf16);
+MD_TABLES(fp16w);
+MD_TABLES(bf16w);
+#undef MD_TABLES
 
 /* The best table for this machine, or the one that `level` names ("ref", "avx2", "avx512",
  * "blas"); NULL when it is unknown, or cannot run here, or does not exist for the format. A NULL or

@@ -12,7 +12,7 @@
 
 static const char *const select_names[] = {"best", "last", NULL};
 static const char *const schedule_names[] = {"constant", "cosine", NULL};
-static const char *const format_names[] = {"fp32", "fp64", NULL};
+static const char *const format_names[] = {"fp32", "fp64", "fp16", "bf16", "fp16w", "bf16w", NULL};
 static const char *const optimizer_names[] = {"sgd", "adam", NULL};
 static const char *const loss_names[] = {"berhu", "l1", "mse", "rel_l1", "depth_l1", NULL};
 static const char *const network_names[] = {"upydnet", "upydnet_large", NULL};

@@ -14,7 +14,8 @@ static int runs_everywhere(void) {
 
 #if defined(__x86_64__)
 static int runs_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("f16c");
 }
 static int runs_avx512(void) {
     return runs_avx2() && __builtin_cpu_supports("avx512f");
@@ -23,6 +24,16 @@ static int runs_avx512(void) {
 
 /* One row per level and format, from the slowest to the fastest; `blas` is last and is only taken
  * when asked for. A row without plain loops of its own overlays the best row before it. */
+#if defined(__x86_64__)
+#define ROWS(format, id)                                                                           \
+    {"ref", &md_ops_ref_##format, NULL, runs_everywhere, id},                                      \
+        {"avx2", &md_ops_avx2_##format, md_lanes_avx2_##format, runs_avx2, id}, {                  \
+        "avx512", &md_ops_avx512_##format, md_lanes_avx512_##format, runs_avx512, id               \
+    }
+#else
+#define ROWS(format, id)                                                                           \
+    { "ref", &md_ops_ref_##format, NULL, runs_everywhere, id }
+#endif
 static const struct level {
     const char *name;
     const struct md_ops *plain;
@@ -30,14 +41,12 @@ static const struct level {
     int (*runs)(void);
     enum md_format format;
 } levels[] = {
-    {"ref", &md_ops_ref_fp32, NULL, runs_everywhere, MD_FP32},
-    {"ref", &md_ops_ref_fp64, NULL, runs_everywhere, MD_FP64},
-#if defined(__x86_64__)
-    {"avx2", &md_ops_avx2_fp32, md_lanes_avx2_fp32, runs_avx2, MD_FP32},
-    {"avx2", &md_ops_avx2_fp64, md_lanes_avx2_fp64, runs_avx2, MD_FP64},
-    {"avx512", &md_ops_avx512_fp32, md_lanes_avx512_fp32, runs_avx512, MD_FP32},
-    {"avx512", &md_ops_avx512_fp64, md_lanes_avx512_fp64, runs_avx512, MD_FP64},
-#endif
+    ROWS(fp32, MD_FP32),
+    ROWS(fp64, MD_FP64),
+    ROWS(fp16, MD_FP16),
+    ROWS(bf16, MD_BF16),
+    ROWS(fp16w, MD_FP16W),
+    ROWS(bf16w, MD_BF16W),
     {"blas", NULL, md_blas_fp32, runs_everywhere, MD_FP32},
 };
 enum { LEVELS = sizeof levels / sizeof levels[0] };

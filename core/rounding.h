@@ -1,0 +1,165 @@
+/* Exact arithmetic of the 16-bit formats and the fused step of binary32, in portable C: integers
+ * and plain additions and multiplications of binary32 and binary64, rounded to nearest, ties to
+ * even. Subnormals are kept, overflow gives infinity, a NaN stays a NaN.
+ *
+ * Round to odd. A result is first rounded to a wider format in a special way: when that was inexact
+ * its last bit is made odd. A second rounding, to a format at least two bits narrower, then goes
+ * the way a single rounding would have gone (Boldo and Melquiond, "Emulation of a FMA and correctly
+ * rounded sums: proved algorithms using rounding to odd", 2008). */
+#ifndef MD_CORE_ROUNDING_H
+#define MD_CORE_ROUNDING_H
+
+#include <stdint.h>
+
+static inline uint32_t md_float_bits(float value) {
+    union {
+        float value;
+        uint32_t bits;
+    } u = {value};
+    return u.bits;
+}
+static inline float md_float_of(uint32_t bits) {
+    union {
+        uint32_t bits;
+        float value;
+    } u = {bits};
+    return u.value;
+}
+static inline uint64_t md_double_bits(double value) {
+    union {
+        double value;
+        uint64_t bits;
+    } u = {value};
+    return u.bits;
+}
+static inline double md_double_of(uint64_t bits) {
+    union {
+        uint64_t bits;
+        double value;
+    } u = {bits};
+    return u.value;
+}
+
+/* a + b in binary32 and binary64, rounded to odd. The error of the sum is exact (Knuth's two-sum);
+ * for infinities and NaN it is NaN, and nothing is touched. */
+static inline float md_add_odd_float(float a, float b) {
+    float sum = a + b, from_b = sum - a;
+    float error = (a - (sum - from_b)) + (b - from_b);
+    uint32_t bits = md_float_bits(sum);
+    if ((error < 0.0f || error > 0.0f) && (bits & 1u) == 0)
+        bits += (error > 0.0f) == (sum > 0.0f) ? 1u : (uint32_t)-1;
+    return md_float_of(bits);
+}
+static inline double md_add_odd_double(double a, double b) {
+    double sum = a + b, from_b = sum - a;
+    double error = (a - (sum - from_b)) + (b - from_b);
+    uint64_t bits = md_double_bits(sum);
+    if ((error < 0.0 || error > 0.0) && (bits & 1u) == 0)
+        bits += (error > 0.0) == (sum > 0.0) ? 1u : (uint64_t)-1;
+    return md_double_of(bits);
+}
+
+/* ---- binary32 -------------------------------------------------------------------------------- */
+
+/* a * b + c, rounded once. The product is exact in binary64. */
+static inline float md_fp32_fma(float a, float b, float c) {
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__riscv)
+    return __builtin_fmaf(a, b, c);
+#else
+    return (float)md_add_odd_double((double)a * (double)b, (double)c);
+#endif
+}
+
+/* ---- binary16: 1 sign, 5 exponent, 10 fraction bits ------------------------------------------ */
+
+/* The nearest binary16 value. */
+static inline float md_fp16_round(float value) {
+    uint32_t bits = md_float_bits(value), sign = bits & 0x80000000u, magnitude = bits ^ sign;
+    if (magnitude < 0x38800000u) { /* below 2^-14 the grid is 2^-24: that of binary32 at 3/4 */
+        float shifted = (md_float_of(magnitude) + 0.75f) - 0.75f;
+        return md_float_of(md_float_bits(shifted) | sign);
+    }
+    if (magnitude > 0x7f800000u)
+        return value;                             /* NaN */
+    magnitude += 0xfffu + (magnitude >> 13 & 1u); /* ties to even, 13 bits further up */
+    magnitude &= ~0x1fffu;
+    if (magnitude > 0x477fe000u) /* beyond 65504 */
+        magnitude = 0x7f800000u;
+    return md_float_of(magnitude | sign);
+}
+
+/* The bits of the nearest binary16 value. */
+static inline uint16_t md_fp16_narrow(float value) {
+    uint32_t bits = md_float_bits(md_fp16_round(value));
+    uint32_t sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
+    if (magnitude >= 0x7f800000u)
+        return (uint16_t)(sign | (magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u));
+    if (magnitude < 0x38800000u) /* subnormal: a multiple of 2^-24 */
+        return (uint16_t)(sign | (uint32_t)(md_float_of(magnitude) * 16777216.0f));
+    return (uint16_t)(sign | (magnitude - 0x38000000u) >> 13);
+}
+
+static inline float md_fp16_widen(uint16_t half) {
+    uint32_t sign = (uint32_t)(half & 0x8000u) << 16, magnitude = half & 0x7fffu;
+    if (magnitude < 0x400u)
+        return md_float_of(md_float_bits((float)magnitude / 16777216.0f) | sign);
+    if (magnitude >= 0x7c00u)
+        return md_float_of(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
+    return md_float_of(sign | ((magnitude << 13) + 0x38000000u));
+}
+
+/* a * b + c, rounded once. The product of two binary16 values is exact in binary32. */
+static inline float md_fp16_fma(float a, float b, float c) {
+    return md_fp16_round(md_add_odd_float(a * b, c));
+}
+
+/* ---- bfloat16: the upper half of binary32 ---------------------------------------------------- */
+
+/* The nearest bfloat16 value. */
+static inline float md_bf16_round(float value) {
+    uint32_t bits = md_float_bits(value);
+    if ((bits & 0x7fffffffu) > 0x7f800000u)
+        return value; /* NaN */
+    bits += 0x7fffu + (bits >> 16 & 1u);
+    return md_float_of(bits & 0xffff0000u);
+}
+
+/* The nearest bfloat16 value of a binary64 one. */
+static inline float md_bf16_round_double(double value) {
+    /* To binary32 by rounding to odd: cut off what is too much, and note it in the last bit. */
+    float cut = (float)value;
+    uint32_t bits = md_float_bits(cut);
+    double back = (double)cut;
+    if (back != value && value == value && (bits & 1u) == 0) {
+        double rest = value > back ? 1.0 : -1.0;
+        if ((bits & 0x7fffffffu) == 0) /* from zero there is only one way */
+            bits = (value < 0.0 ? 0x80000000u : 0u) | 1u;
+        else if ((bits & 0x7fffffffu) != 0x7f800000u)
+            bits += (rest > 0.0) == (back > 0.0) ? 1u : (uint32_t)-1;
+    }
+    return md_bf16_round(md_float_of(bits));
+}
+
+/* The bits of the nearest bfloat16 value. */
+static inline uint16_t md_bf16_narrow(float value) {
+    uint32_t bits = md_float_bits(md_bf16_round(value));
+    if ((bits & 0x7fffffffu) > 0x7f800000u)
+        bits |= 0x00400000u; /* a NaN keeps a set bit in its upper half */
+    return (uint16_t)(bits >> 16);
+}
+
+static inline float md_bf16_widen(uint16_t upper) {
+    return md_float_of((uint32_t)upper << 16);
+}
+
+/* a * b + c, rounded once. The product of two bfloat16 values is exact in binary64, and in binary32
+ * too unless it is very small or very large. */
+static inline float md_bf16_fma(float a, float b, float c) {
+    float product = a * b;
+    uint32_t exponent = md_float_bits(product) >> 23 & 0xffu;
+    if (exponent - 32u < 190u) /* 2^-95 to 2^94: exact, and no sum with it overflows unrounded */
+        return md_bf16_round(md_add_odd_float(product, c));
+    return md_bf16_round_double(md_add_odd_double((double)a * (double)b, (double)c));
+}
+
+#endif

@@ -1,0 +1,201 @@
+/* The arithmetic of the 16-bit formats (core/rounding.h and core/format.h) against the integers of
+ * exact.h. MUDEPTH_NUMERICS=full (make check-numerics) goes through every pair of binary16 and
+ * bfloat16 values for sums and products, and through 10^8 random triples per format for the fused
+ * step; without it, samples of them. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/rounding.h"
+#include "exact.h"
+
+/* One format under test. */
+struct format {
+    const struct float_form *form;
+    float (*widen)(uint16_t bits);
+    uint16_t (*narrow)(float value);
+    float (*round)(float value);
+    float (*fma)(float a, float b, float c);
+    int wide_product; /* products go through binary64 */
+};
+static const struct format formats[] = {
+    {&binary16_form, md_fp16_widen, md_fp16_narrow, md_fp16_round, md_fp16_fma, 0},
+    {&bfloat16_form, md_bf16_widen, md_bf16_narrow, md_bf16_round, md_bf16_fma, 1},
+};
+enum { FORMATS = sizeof formats / sizeof formats[0] };
+
+static int full(void) {
+    const char *wanted = getenv("MUDEPTH_NUMERICS");
+    return wanted != NULL && strcmp(wanted, "full") == 0;
+}
+
+/* splitmix64: the tests' own numbers. */
+static uint64_t next(uint64_t *state) {
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+/* Equal bits; every NaN equals every other. */
+static int same(const struct float_form *f, uint32_t a, uint32_t b) {
+    return a == b || (exact_of(f, a).kind == NOT_A_NUMBER && exact_of(f, b).kind == NOT_A_NUMBER);
+}
+
+static void check(const struct format *f, const char *what, uint16_t a, uint16_t b, uint16_t c,
+                  float got, struct exact expected) {
+    uint32_t wanted = exact_round(f->form, expected);
+    cr_assert(same(f->form, f->narrow(got), wanted),
+              "%s %s of %04x, %04x, %04x: expected %04x, got %04x (%a)", f->form->name, what, a, b,
+              c, wanted, f->narrow(got), (double)got);
+    /* The result is a value of the format, not merely near one. */
+    cr_assert(isnan(got) || f->widen(f->narrow(got)) == got, "%s %s: %a is between two values",
+              f->form->name, what, (double)got);
+}
+
+static void check_pair(const struct format *f, uint16_t a, uint16_t b) {
+    float x = f->widen(a), y = f->widen(b);
+    struct exact p = exact_of(f->form, a), q = exact_of(f->form, b);
+    float product = f->wide_product ? md_bf16_round_double((double)x * (double)y) : f->round(x * y);
+    check(f, "sum", a, b, 0, f->round(x + y), exact_add(p, q));
+    check(f, "product", a, b, 0, product, exact_multiply(p, q));
+}
+
+static void check_triple(const struct format *f, uint16_t a, uint16_t b, uint16_t c) {
+    struct exact product = exact_multiply(exact_of(f->form, a), exact_of(f->form, b));
+    check(f, "fma", a, b, c, f->fma(f->widen(a), f->widen(b), f->widen(c)),
+          exact_add(product, exact_of(f->form, c)));
+}
+
+/* Zeros, smallest and largest subnormals and normals, one and its neighbours, infinity, NaN. */
+static size_t special_values(const struct format *f, uint16_t values[32]) {
+    int m = f->form->fraction_bits;
+    uint32_t one = ((1u << (f->form->exponent_bits - 1)) - 1u) << m;
+    uint32_t infinity = ((1u << f->form->exponent_bits) - 1u) << m;
+    const uint32_t some[] = {0,
+                             1,
+                             2,
+                             3,
+                             (1u << m) - 1u,
+                             1u << m,
+                             one - 1,
+                             one,
+                             one + 1,
+                             one + 3,
+                             2u << m,
+                             infinity - 1,
+                             infinity,
+                             infinity + 1,
+                             one + (1u << m),
+                             infinity - (1u << m)};
+    size_t count = sizeof some / sizeof some[0];
+    for (size_t i = 0; i < count; i++) {
+        values[2 * i] = (uint16_t)some[i];
+        values[2 * i + 1] = (uint16_t)(some[i] | 0x8000u);
+    }
+    return 2 * count;
+}
+
+Test(rounding, every_value_widens_and_narrows_exactly) {
+    for (int i = 0; i < FORMATS; i++)
+        for (uint32_t bits = 0; bits < 65536; bits++) {
+            const struct format *f = &formats[i];
+            uint32_t wide_bits = md_float_bits(f->widen((uint16_t)bits));
+            uint32_t expected = exact_round(&binary32_form, exact_of(f->form, bits));
+            cr_assert(same(&binary32_form, wide_bits, expected), "%s %04x: expected %08x, got %08x",
+                      f->form->name, bits, expected, wide_bits);
+            cr_assert(same(f->form, f->narrow(f->widen((uint16_t)bits)), bits), "%s %04x",
+                      f->form->name, bits);
+        }
+}
+
+Test(rounding, binary32_values_narrow_to_the_nearest, .timeout = 600) {
+    uint32_t step = full() ? 1u : 997u;
+    for (int i = 0; i < FORMATS; i++) {
+        const struct format *f = &formats[i];
+        for (uint64_t bits = 0; bits < 1ull << 32; bits += step) {
+            float value = md_float_of((uint32_t)bits);
+            uint32_t expected = exact_round(f->form, exact_of(&binary32_form, (uint32_t)bits));
+            cr_assert(same(f->form, f->narrow(value), expected),
+                      "%s of %08x: expected %04x, got %04x", f->form->name, (unsigned)bits,
+                      expected, f->narrow(value));
+            cr_assert(same(f->form, f->narrow(f->round(value)), expected));
+        }
+    }
+}
+
+Test(rounding, special_values_in_every_combination) {
+    for (int i = 0; i < FORMATS; i++) {
+        uint16_t v[32];
+        size_t n = special_values(&formats[i], v);
+        for (size_t a = 0; a < n; a++)
+            for (size_t b = 0; b < n; b++) {
+                check_pair(&formats[i], v[a], v[b]);
+                for (size_t c = 0; c < n; c++)
+                    check_triple(&formats[i], v[a], v[b], v[c]);
+            }
+    }
+}
+
+Test(rounding, sums_and_products, .timeout = 3600) {
+    uint64_t state = 1, pairs = full() ? 1ull << 32 : 2000000;
+    for (int i = 0; i < FORMATS; i++)
+        for (uint64_t p = 0; p < pairs; p++) {
+            uint32_t pair = full() ? (uint32_t)p : (uint32_t)next(&state);
+            check_pair(&formats[i], (uint16_t)pair, (uint16_t)(pair >> 16));
+        }
+}
+
+/* Uniform bits meet neither cancellation nor ties often: half of the triples get a third operand
+ * near minus the product, and operands with few bits. */
+Test(rounding, fused_steps, .timeout = 3600) {
+    uint64_t state = 2, triples = full() ? 100000000 : 1500000;
+    for (int i = 0; i < FORMATS; i++) {
+        const struct format *f = &formats[i];
+        for (uint64_t t = 0; t < triples; t++) {
+            uint64_t draw = next(&state);
+            uint16_t a = (uint16_t)draw, b = (uint16_t)(draw >> 16), c = (uint16_t)(draw >> 32);
+            if ((draw >> 62 & 1u) != 0) {
+                a &= (uint16_t)(0xffffu << (draw >> 56 & 7u));
+                c = (uint16_t)(f->narrow(-f->widen(a) * f->widen(b)) + (int)(draw >> 48 & 7u) - 3);
+            }
+            check_triple(f, a, b, c);
+        }
+    }
+}
+
+/* Quotients have no finite form to compare with: q = a / b rounded is right when no neighbour is
+ * nearer to a / b, that is |a - q b| <= |a - n b| in integers, and a tie goes to the even one. */
+Test(rounding, quotients_and_roots) {
+    uint64_t state = 3;
+    for (int t = 0; t < 1000000; t++) {
+        uint64_t draw = next(&state);
+        float a = md_fp16_widen((uint16_t)draw), b = md_fp16_widen((uint16_t)(draw >> 16));
+        if (isnan(a) || isnan(b) || isinf(a) || isinf(b) || b == 0)
+            continue;
+        /* In binary64 the quotient of two 11-bit numbers is so near to the real one that rounding
+         * it again cannot differ: they are at least 2^-23 away from any tie, or on it. */
+        float q = md_fp16_round(a / b);
+        uint16_t expected = md_fp16_narrow(0.0f);
+        double exact = (double)a / (double)b, nearest = INFINITY;
+        int found = 0;
+        for (int d = -2; d <= 2; d++) {
+            uint16_t bits = (uint16_t)(md_fp16_narrow(q) + d);
+            double distance = fabs((double)md_fp16_widen(bits) - exact);
+            if (distance < nearest || (distance == nearest && (bits & 1u) == 0)) {
+                nearest = distance;
+                expected = bits;
+                found = 1;
+            }
+        }
+        if (isfinite(q) && found)
+            cr_assert(md_fp16_narrow(q) == expected, "%a / %a: %04x, expected %04x", (double)a,
+                      (double)b, md_fp16_narrow(q), expected);
+    }
+    for (uint32_t bits = 0; bits < 0x7c00; bits++) {
+        float root = md_fp16_round(sqrtf(md_fp16_widen((uint16_t)bits)));
+        cr_assert(root == md_fp16_round((float)sqrt((double)md_fp16_widen((uint16_t)bits))));
+    }
+}
