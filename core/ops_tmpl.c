@@ -416,7 +416,9 @@ static void loss_gradient(enum md_loss loss, int samples, int pixels, const void
         sum = compensated_add(sum, terms[loss](o, y, &k, &slope), &lost);
         gradient[i] = md_store(md_div(slope, count));
     }
-    report->value = valid > 0 ? (float)((sum + lost) / (real)valid) : 0.0f;
+    /* Once the sum is infinite, what it lost is NaN. */
+    sum = lost == lost ? sum + lost : sum;
+    report->value = valid > 0 ? (float)(sum / (real)valid) : 0.0f;
     report->c = (float)k.c;
     report->valid = valid;
 }

@@ -158,7 +158,7 @@ static void forward_layer(const struct worker *w, int l, int slot, void *weights
     struct md_shape shape = md_layer_shape(engine->setup.network, l);
     void *x = activation(engine, first_input(layer), slot), *y = activation(engine, l, slot);
     void *bias = after(engine, weights, md_layer_weights(layer));
-    size_t own;
+    size_t own, own_x;
     void *own_y = own_channels(w, l, y, &own);
     switch (layer->kind) {
     case MD_CONV3X3:
@@ -168,7 +168,7 @@ static void forward_layer(const struct worker *w, int l, int slot, void *weights
         ops->tconv_forward(&shape, x, weights, bias, y, w->scratch, w->part);
         break;
     case MD_RELU:
-        ops->relu_forward(own, own_channels(w, l, x, &own), own_y);
+        ops->relu_forward(own, own_channels(w, l, x, &own_x), own_y);
         break;
     case MD_AVERAGE_POOL:
         ops->pool_forward(&shape, x, y, w->part);
@@ -227,12 +227,12 @@ static void backward_layer(const struct worker *w, int l, int slot, const void *
     const struct md_layer *layer = &network->layers[l];
     struct md_shape shape = md_layer_shape(network, l);
     void *dy = error_of(engine, l, slot, w->group), *y = activation(engine, l, slot);
-    size_t own, elements = md_layer_elements(network, l);
+    size_t own, own_x, elements = md_layer_elements(network, l);
     void *own_dy = own_channels(w, l, dy, &own), *own_y = own_channels(w, l, y, &own);
     observe(w, MD_SEE_ERROR, l, slot, dy, elements);
     if (layer->kind == MD_RELU) {
         void *dx = error_of(engine, layer->input, slot, w->group);
-        ops->relu_backward(own, own_y, own_dy, own_channels(w, l, dx, &own));
+        ops->relu_backward(own, own_y, own_dy, own_channels(w, l, dx, &own_x));
     } else if (layer->kind == MD_AVERAGE_POOL) {
         ops->pool_backward(&shape, dy, error_of(engine, layer->input, slot, w->group), w->part);
     } else {
@@ -345,11 +345,12 @@ static void work_on_batch(void *argument, int core) {
             advance(engine);
     }
     meet_all(&w);
+    if (job->report->valid == 0)
+        return;
     for (int slot = first; slot < last; slot++)
         backward_sample(&w, slot);
     meet_all(&w);
-    if (job->report->valid > 0)
-        update_share(&w, job->samples);
+    update_share(&w, job->samples);
 }
 
 static void run(struct job *job) {

@@ -118,8 +118,10 @@ static int run(int argc, char **argv, struct md_error *error) {
 
 const struct md_command md_command_weights = {
     "weights", "import published checkpoints; say what a weights file holds",
-    "import FILE -o OUT.h5\n"
+    "import FILE -o OUT.h5 [--json]\n"
     "       mudepth weights info FILE [--json]\n\n"
+    "  -o, --output OUT.h5  the copy; refuses to replace a file\n"
+    "      --json           print what the file holds as JSON\n\n"
     "FILE is a published .pth (float32 or bfloat16), a result cell or a weights file. The copy\n"
     "keeps where the weights came from.\n\n"
     "examples:\n"

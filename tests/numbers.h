@@ -18,27 +18,32 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 
+/* The formats that are precise enough to be compared with formulas; the 16-bit ones come behind
+ * them and are compared with integers (test_rounding.c) and, here, bit for bit. */
+enum { PRECISE_FORMATS = MD_FP64 + 1 };
+
 static inline double number(enum md_format format, const void *values, size_t i) {
-    return format == MD_FP32 ? ((const float *)values)[i] : ((const double *)values)[i];
+    float value;
+    if (format == MD_FP64)
+        return ((const double *)values)[i];
+    md_ops_find(format, "ref")
+        ->to_float(1, (const char *)values + i * md_format_bytes[format], &value);
+    return value;
 }
 
 static inline void set_number(enum md_format format, void *values, size_t i, double value) {
-    if (format == MD_FP32)
-        ((float *)values)[i] = (float)value;
-    else
+    if (format == MD_FP64)
         ((double *)values)[i] = value;
+    else
+        md_ops_find(format, "ref")
+            ->from_float(1, &(float){(float)value}, (char *)values + i * md_format_bytes[format]);
 }
 
 static inline unsigned long long bits_of(enum md_format format, const void *values, size_t i) {
-    union {
-        float value;
-        uint32_t bits;
-    } single = {format == MD_FP32 ? ((const float *)values)[i] : 0.0f};
-    union {
-        double value;
-        uint64_t bits;
-    } twice = {format == MD_FP64 ? ((const double *)values)[i] : 0.0};
-    return format == MD_FP32 ? single.bits : twice.bits;
+    unsigned long long bits = 0; /* little-endian, as all hosts here are */
+    size_t bytes = md_format_bytes[format];
+    memcpy(&bits, (const char *)values + i * bytes, bytes);
+    return bits;
 }
 
 /* The first of n numbers that differ in their bits, or n. A NaN equals every NaN. */
@@ -71,8 +76,16 @@ static inline double draw(enum md_format format, enum data data, struct md_rando
         return md_random_normal(random);
     if (data == POWERS_OF_TWO)
         return ldexp(sign, (int)md_random_below(random, 4));
-    double smallest = format == MD_FP32 ? FLT_TRUE_MIN : DBL_TRUE_MIN;
-    double largest = format == MD_FP32 ? FLT_MAX : DBL_MAX;
+    /* The smallest number, the largest, and half the smallest one's exponent. */
+    static const struct {
+        double smallest, largest;
+        int root;
+    } ranges[MD_FORMAT_COUNT] = {
+        [MD_FP32] = {0x1p-149, FLT_MAX, -75},    [MD_FP64] = {DBL_TRUE_MIN, DBL_MAX, -538},
+        [MD_FP16] = {0x1p-24, 65504, -12},       [MD_FP16W] = {0x1p-24, 65504, -12},
+        [MD_BF16] = {0x1p-133, 0x1.fep127, -67}, [MD_BF16W] = {0x1p-133, 0x1.fep127, -67},
+    };
+    double smallest = ranges[format].smallest, largest = ranges[format].largest;
     uint32_t kind = md_random_below(random, 4096);
     if (kind < 3)
         return kind == 0 ? NAN : sign * (kind == 1 ? (double)INFINITY : largest);
@@ -80,7 +93,7 @@ static inline double draw(enum md_format format, enum data data, struct md_rando
         return sign * 0.0;
     if (kind < 1024)
         return sign * smallest * (1 + md_random_below(random, 1000));
-    int root = format == MD_FP32 ? -75 : -538; /* half the smallest number's exponent */
+    int root = ranges[format].root;
     return ldexp(sign * (1 + md_random_unit(random)), root + (int)md_random_below(random, 16) - 4);
 }
 

@@ -5,7 +5,7 @@
 /* The path for machines without a fused instruction, whichever this one is. */
 #undef __FMA__
 #undef __ARM_FEATURE_FMA
-#define MD_FORMAT 32
+#define MD_FORMAT fp32
 #include "../core/format.h"
 
 #include "operators.h"
@@ -144,7 +144,7 @@ static void check_naively(const struct call *c, enum md_format format, enum data
 
 static void check_layer_naively(const struct call *call, void *worst) {
     struct md_random random = md_random_stream(11, 0, 0, 0);
-    for (int format = 0; format < MD_FORMAT_COUNT; format++)
+    for (int format = 0; format < PRECISE_FORMATS; format++)
         for (int data = 0; data <= POWERS_OF_TWO; data++)
             check_naively(call, (enum md_format)format, (enum data)data, &random, worst);
 }

@@ -34,7 +34,8 @@ enum kind { ANY_TEXT, NAME, NAMES, REAL, WHOLE };
 
 /* Values that no key of a kind may take. Those of a real key are refused by whole ones, too. */
 static const char *const refused_by_kind[][16] = {
-    [ANY_TEXT] = {"[a]", "{a: b}", "\"a\\0b\"", "\"a\\nb\"", "\"\\x07\"", "|\n      a\n      b", NULL},
+    [ANY_TEXT] = {"[a]", "{a: b}", "\"a\\0b\"", "\"a\\nb\"", "\"\\x07\"", "|\n      a\n      b",
+                  NULL},
     [NAME] = {"''", "nonsense", "Adam", "0", "[full]", "{full: 1}", "\"fp32\\0\"", NULL},
     [NAMES] = {"flip", "''", "[[flip]]", "[flip, {gamma: 1}]", "[shake]", "{flip: 1}", "15", NULL},
     [REAL] = {"''", "8x", "0x10", "nan", ".nan", "inf", "1e999", "1e-999", "-1", "1 2", "1,5",

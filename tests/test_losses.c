@@ -154,7 +154,7 @@ Test(losses, equal_the_formulas) {
     for (int i = 0; i < 200; i++) {
         struct batch b = random_batch(&random);
         for (int loss = 0; loss < MD_LOSS_COUNT; loss++)
-            for (int format = 0; format < MD_FORMAT_COUNT; format++)
+            for (int format = 0; format < PRECISE_FORMATS; format++)
                 check_loss((enum md_format)format, (enum md_loss)loss, &b, i % 3);
     }
 }
@@ -232,7 +232,7 @@ Test(losses, berhu_is_the_published_one) {
         {"no label at all", {2, 1, {3, 4}, {-1, -1}, {80, 80}}, 0, 0, {0, 0}, 0},
     };
     for (size_t n = 0; n < LENGTH(cases); n++)
-        for (int format = 0; format < MD_FORMAT_COUNT; format++) {
+        for (int format = 0; format < PRECISE_FORMATS; format++) {
             double gradient[MOST];
             struct md_loss_report report =
                 run_loss((enum md_format)format, MD_BERHU, &cases[n].batch, 1, gradient);
@@ -253,7 +253,7 @@ Test(losses, berhu_is_the_published_one) {
 Test(losses, nothing_without_labels) {
     struct batch b = {1, 3, {1e30, 0, -5}, {-1, -1, -1}, {80}};
     for (int loss = 0; loss < MD_LOSS_COUNT; loss++)
-        for (int format = 0; format < MD_FORMAT_COUNT; format++) {
+        for (int format = 0; format < PRECISE_FORMATS; format++) {
             double gradient[MOST];
             struct md_loss_report report =
                 run_loss((enum md_format)format, (enum md_loss)loss, &b, 0, gradient);
@@ -266,7 +266,7 @@ Test(losses, nothing_without_labels) {
 /* depth_l1 goes on below the floor fb / cap = 16 by its tangent: value and slope meet there, and
  * the slope stays. */
 Test(losses, depth_l1_is_smooth_at_its_floor) {
-    for (int format = 0; format < MD_FORMAT_COUNT; format++) {
+    for (int format = 0; format < PRECISE_FORMATS; format++) {
         double u = unit_roundoff((enum md_format)format), slope = 80.0 / (16 * 16), gradient[MOST];
         const double outputs[] = {16 - 64 * u, 16, 16 + 64 * u, 8, 0, -100};
         for (size_t i = 0; i < LENGTH(outputs); i++) {
@@ -382,7 +382,7 @@ static void check_optimizer(enum md_format format, enum md_optimizer optimizer,
 Test(optimizers, equal_pytorchs_formulas) {
     struct md_update settings = {
         .learning_rate = 1e-2f, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-7f};
-    for (int format = 0; format < MD_FORMAT_COUNT; format++)
+    for (int format = 0; format < PRECISE_FORMATS; format++)
         for (int decays = 0; decays < 2; decays++) {
             settings.weight_decay = decays ? 0.05f : 0.0f;
             settings.momentum = 0.0f;

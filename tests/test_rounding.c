@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../core/rounding.h"
+#include "../core/ops.h"
 #include "exact.h"
 
 /* One format under test. */
@@ -198,4 +198,54 @@ Test(rounding, quotients_and_roots) {
         float root = md_fp16_round(sqrtf(md_fp16_widen((uint16_t)bits)));
         cr_assert(root == md_fp16_round((float)sqrt((double)md_fp16_widen((uint16_t)bits))));
     }
+}
+
+/* ---- the operators use it -------------------------------------------------------------------- */
+
+/* One fused step as the format makes it, on the bits of its elements or, in a widening format, of
+ * binary32. */
+static uint32_t step_of(const struct float_form *accumulator, const struct float_form *f,
+                        uint16_t a, uint16_t b, uint32_t c) {
+    struct exact product = exact_multiply(exact_of(f, a), exact_of(f, b));
+    return exact_round(accumulator, exact_add(product, exact_of(accumulator, c)));
+}
+
+/* A convolution of one row of pixels, 2 channels to 1, by its chain in integers. */
+Test(rounding, a_convolution_is_its_chain_of_roundings) {
+    static const struct {
+        enum md_format format;
+        const struct float_form *element, *accumulator;
+    } cases[] = {{MD_FP16, &binary16_form, &binary16_form},
+                 {MD_BF16, &bfloat16_form, &bfloat16_form},
+                 {MD_FP16W, &binary16_form, &binary32_form},
+                 {MD_BF16W, &bfloat16_form, &binary32_form}};
+    enum { WIDTH = 6, CHANNELS = 2 };
+    uint64_t state = 4;
+    for (size_t n = 0; n < sizeof cases / sizeof cases[0]; n++)
+        for (int trial = 0; trial < 2000; trial++) {
+            const struct float_form *f = cases[n].element, *accumulator = cases[n].accumulator;
+            const struct md_shape shape = {CHANNELS, 1, 1, WIDTH, 1};
+            uint16_t x[CHANNELS * WIDTH], weight[CHANNELS * 9], bias, y[WIDTH];
+            uint16_t mask = (uint16_t)(trial % 2 ? 0xbfffu : 0xffffu); /* half of them near 1 */
+            for (int i = 0; i < CHANNELS * WIDTH; i++)
+                x[i] = (uint16_t)next(&state) & mask;
+            for (int i = 0; i < CHANNELS * 9; i++)
+                weight[i] = (uint16_t)next(&state) & mask;
+            bias = (uint16_t)next(&state) & mask;
+            md_ops_find(cases[n].format, "ref")
+                ->conv_forward(&shape, x, weight, &bias, y, NULL, (struct md_part){0, 1});
+            for (int w = 0; w < WIDTH; w++) {
+                uint32_t acc = 0;
+                for (int ci = 0; ci < CHANNELS; ci++)
+                    for (int kw = 0; kw < 3; kw++)
+                        if (w + kw - 1 >= 0 && w + kw - 1 < WIDTH)
+                            acc = step_of(accumulator, f, weight[ci * 9 + 3 + kw],
+                                          x[ci * WIDTH + w + kw - 1], acc);
+                uint32_t sum = exact_round(
+                    accumulator, exact_add(exact_of(accumulator, acc), exact_of(f, bias)));
+                uint32_t expected = exact_round(f, exact_of(accumulator, sum));
+                cr_assert(same(f, y[w], expected), "%s: y[%d] is %04x, expected %04x",
+                          md_format_names[cases[n].format], w, y[w], expected);
+            }
+        }
 }

@@ -10,10 +10,9 @@ static size_t scratch_bytes(const struct md_shape *s, int transposed) {
     return rows * (transposed ? pixels : pixels / (size_t)(s->stride * s->stride)) * sizeof(float);
 }
 
-/* C (m, n) = op(A) op(B), row-major, one thread: the team's cores are the parallelism. */
+/* C (m, n) = op(A) op(B), row-major. */
 static void multiply(int transpose_a, int transpose_b, int m, int n, int k, const float *a, int lda,
                      const float *b, int ldb, float *c) {
-    openblas_set_num_threads(1);
     cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
                 transpose_b ? CblasTrans : CblasNoTrans, m, n, k, 1.0f, a, lda, b, ldb, 0.0f, c, n);
 }
@@ -124,13 +123,13 @@ static void tconv_input_gradient(const struct md_shape *s, const void *dy, const
     int from, to, pixels = s->height * s->width;
     md_share(part, last - first, &from, &to);
     move_phases(s, 0, s->co, NULL, (float *)dy, scratch, 0);
-    openblas_set_num_threads(1);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, to - from, pixels, s->co * 4, 1.0f,
                 (const float *)weight + (first + from) * s->co * 4, s->co * 4, scratch, pixels,
                 accumulate ? 1.0f : 0.0f, (float *)dx + from * pixels, pixels);
 }
 
 void md_blas_fp32(struct md_ops *ops) {
+    openblas_set_num_threads(1); /* the team's cores are the parallelism */
     ops->scratch_bytes = scratch_bytes;
     ops->conv_forward = conv_forward;
     ops->conv_weight_gradient = conv_weight_gradient;

@@ -1,0 +1,332 @@
+/* `mudepth run` at the command line: results, interruption and resuming, and what cannot be
+ * written. (The other subcommands: test_program.c.) */
+#include <criterion/criterion.h>
+#include <math.h>
+
+#include "../experiments/metrics.h"
+#include "../results/cell.h"
+#include "../results/h5.h"
+#include "h5_leaks.h"
+#include "program.h"
+
+static struct scratch_path config, cell;
+
+static void set_up(void) {
+    scratch = scratch_open();
+    config = written("small.yaml", SMALL_FIELD);
+    cell = scratch_path(&scratch, "out/cell.h5");
+}
+
+static void tear_down(void) {
+    scratch_close(&scratch);
+}
+
+TestSuite(program_run, .init = set_up, .fini = tear_down, .timeout = 100);
+
+static int exists(const char *path) {
+    return access(path, F_OK) == 0;
+}
+
+/* Runs with --json and returns the digest of the run. Whoever calls frees it. */
+static char *digest_of_run(const char *first, const char *second) {
+    MUDEPTH("run", config.text, "-o", cell.text, "--json", first, second);
+    json_t *json = output_json();
+    char *digest = strdup(json_string_value(json_at(json, "run_digest")));
+    json_decref(json);
+    return digest;
+}
+
+/* ---- results --------------------------------------------------------------------------------- */
+
+Test(program_run, reports_before_after_and_dummy) {
+    MUDEPTH("run", config.text, "-o", cell.text);
+    assert_fine("before fine-tuning");
+    assert_contains(out, "after fine-tuning");
+    assert_contains(out, "dummy predictor");
+    assert_contains(out, cell.text);
+    assert_contains(err, "6 train, 6 val, 6 test samples"); /* not a result, so not in `out` */
+    cr_assert_null(strstr(out, "arena"));
+    cr_assert_eq(scratch_count(scratch_path(&scratch, "out/").text), 1);
+}
+
+Test(program_run, json_has_everything) {
+    static const char *const tests[] = {"before", "after", "dummy"};
+    MUDEPTH("run", config.text, "-o", cell.text, "--json");
+    json_t *json = output_json();
+    static const char *const texts[] = {"cell", "identity", "run_digest", "cpu_level"};
+    for (int i = 0; i < 4; i++)
+        assert_json(json, texts[i], JSON_STRING);
+    assert_json(json, "arena_bytes", JSON_INTEGER);
+    assert_json(json, "seconds", JSON_REAL);
+    cr_assert_eq(json_array_size(json_at(json, "epochs")), 2);
+    for (size_t e = 0; e < 2; e++) {
+        json_t *epoch = json_array_get(json_at(json, "epochs"), e);
+        static const char *const keys[] = {"learning_rate", "train_loss", "validation_loss",
+                                           "validation_rmse_m"};
+        for (int k = 0; k < 4; k++)
+            assert_json(epoch, keys[k], JSON_REAL);
+    }
+    for (int t = 0; t < 3; t++)
+        for (int m = 0; m < MD_METRIC_COUNT; m++) {
+            char path[100];
+            snprintf(path, sizeof path, "test.%s.%s", tests[t], md_metric_names[m]);
+            assert_json(json, path, JSON_REAL);
+        }
+    json_decref(json);
+}
+
+Test(program_run, figures_lie_beside_the_cell) {
+    if (system("gnuplot --version >/dev/null 2>&1") != 0) {
+        fprintf(stderr, "SKIP: gnuplot not there\n");
+        cr_skip("gnuplot not there");
+    }
+    MUDEPTH("run", config.text, "-o", cell.text, "--figures", "--json");
+    json_t *json = output_json();
+    static const char *const names[] = {"contact_sheet", "loss_curve"};
+    for (int i = 0; i < 2; i++)
+        cr_assert(exists(json_string_value(json_at(json, names[i]))));
+    json_decref(json);
+    cr_assert_eq(scratch_count(scratch_path(&scratch, "out/").text), 3);
+}
+
+Test(program_run, default_output_is_named_after_config_and_identity) {
+    call(WORDS("run", "small.yaml", "--json"), (struct manner){.folder = scratch.folder});
+    json_t *json = output_json();
+    char name[200];
+    snprintf(name, sizeof name, "results/runs/small-%.8s.h5",
+             json_string_value(json_at(json, "identity")));
+    cr_assert_str_eq(json_string_value(json_at(json, "cell")), name);
+    cr_assert(exists(scratch_path(&scratch, "%s", name).text));
+    json_decref(json);
+}
+
+Test(program_run, paths_may_be_of_any_kind) {
+    static const char *const names[] = {"a b.h5",  "it's \"it\".h5", "line\nbreak.h5", "-x.h5",
+                                        "深/é.h5", "%s%n.h5",        "no_ending",      ".h5"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        call(WORDS("run", config.text, "-o", names[i], "--json", "epochs=1"),
+             (struct manner){.folder = scratch.folder});
+        json_t *json = output_json();
+        cr_assert_str_eq(json_string_value(json_at(json, "cell")), names[i]);
+        json_decref(json);
+        call(WORDS("weights", "info", "--", names[i]), (struct manner){.folder = scratch.folder});
+        assert_fine("107625 parameters");
+    }
+}
+
+Test(program_run, command_in_a_cell_can_be_pasted) {
+    char command[1024];
+    struct md_error error;
+    hid_t file;
+    MUDEPTH("run", config.text, "-o", cell.text, "augment=[flip]", "data.root=it's b");
+    assert_code(0);
+    cr_assert_eq(md_h5_open(cell.text, &file, &error), MD_OK);
+    cr_assert_eq(md_h5_read_text(file, "/config", "command", sizeof command, command, &error),
+                 MD_OK);
+    H5Fclose(file);
+    assert_contains(command, "mudepth run ");
+    assert_contains(command, " 'augment=[flip]' 'data.root=it'\\''s b'");
+}
+
+Test(program_run, threads_do_not_change_the_result) {
+    char *one = digest_of_run("threads=1", NULL), *three = digest_of_run("threads=3", NULL);
+    cr_assert_str_eq(one, three);
+    free(one);
+    free(three);
+}
+
+/* The exported files hold all that the built-in set does. */
+Test(program_run, exported_data_gives_the_same_metrics) {
+    struct scratch_path folder = scratch_path(&scratch, "exported");
+    static const char *const splits[] = {"train", "val", "test"};
+    for (int s = 0; s < 3; s++) {
+        char spec[100];
+        snprintf(spec, sizeof spec, "{set: synthetic, count: 6, split: %s}", splits[s]);
+        MUDEPTH("data", "export", spec, "-o", folder.text, "--split", splits[s]);
+        assert_code(0);
+    }
+    MUDEPTH("run", config.text, "-o", cell.text, "--json");
+    json_t *built_in = output_json();
+    char root[1700];
+    snprintf(root, sizeof root, "data.root=%s", folder.text);
+    MUDEPTH("run", config.text, "-o", scratch_path(&scratch, "other.h5").text, "--json",
+            "data.set=micro", root);
+    json_t *exported = output_json();
+    cr_assert(json_equal(json_at(built_in, "test"), json_at(exported, "test")));
+    cr_assert(json_equal(json_at(built_in, "run_digest"), json_at(exported, "run_digest")));
+    json_decref(built_in);
+    json_decref(exported);
+}
+
+Test(program_run, starts_from_the_weights_of_a_cell) {
+    char weights[1700];
+    MUDEPTH("run", config.text, "-o", cell.text, "--json");
+    json_t *first = output_json();
+    snprintf(weights, sizeof weights, "weights=%s", cell.text);
+    MUDEPTH("run", config.text, "-o", scratch_path(&scratch, "next.h5").text, "--json", weights);
+    json_t *next = output_json();
+    cr_assert(json_equal(json_at(first, "test.after"), json_at(next, "test.before")));
+    json_decref(first);
+    json_decref(next);
+}
+
+Test(program_run, weights_of_another_network_are_refused) {
+    MUDEPTH("run", config.text, "-o", cell.text, "network=upydnet_large", "epochs=0");
+    assert_code(0);
+    char weights[1700];
+    snprintf(weights, sizeof weights, "weights=%s", cell.text);
+    MUDEPTH("run", config.text, "-o", scratch_path(&scratch, "next.h5").text, weights);
+    assert_fails(1, "cell.h5");
+    assert_contains(err, "upydnet_large");
+}
+
+/* ---- a result that is there already ---------------------------------------------------------- */
+
+Test(program_run, the_same_run_may_be_done_again) {
+    char *first = digest_of_run(NULL, NULL), *second = digest_of_run("threads=2", NULL);
+    cr_assert_str_eq(first, second);
+    free(first);
+    free(second);
+}
+
+Test(program_run, nothing_else_is_overwritten) {
+    struct scratch_path text = written("notes.txt", "precious");
+    size_t size[2];
+    free(digest_of_run(NULL, NULL));
+    unsigned char *before = scratch_read(cell.text, &size[0]);
+    MUDEPTH("run", config.text, "-o", cell.text, "seed=2");
+    assert_fails(2, "cell.h5: is there already and is not this run's cell");
+    unsigned char *after = scratch_read(cell.text, &size[1]);
+    cr_assert_eq(size[0], size[1]);
+    cr_assert_eq(memcmp(before, after, size[0]), 0);
+    free(before);
+    free(after);
+    MUDEPTH("run", config.text, "-o", text.text);
+    assert_fails(2, "notes.txt: is there already");
+    MUDEPTH("run", config.text, "-o", scratch.folder);
+    assert_fails(2, "is there already");
+    unsigned char *notes = scratch_read(text.text, &size[0]);
+    cr_assert_eq(memcmp(notes, "precious", 8), 0);
+    free(notes);
+}
+
+/* ---- interruption ---------------------------------------------------------------------------- */
+
+/* About a second of training on this machine's cores; the signal is sent earlier or later until it
+ * comes in the midst of it. */
+#define LONG_RUN "epochs=40", "batch=1"
+
+static void interrupt(int signal_number) {
+    double after_s = 0.1;
+    for (int attempt = 0; attempt < 12; attempt++) {
+        call(WORDS("run", config.text, "-o", cell.text, LONG_RUN),
+             (struct manner){.interrupt = signal_number, .interrupt_after_s = after_s});
+        if (code == 1 && strstr(err, "before the first step") == NULL)
+            return;
+        after_s *= code == 0 ? 0.4 : 1.5;
+        remove(cell.text);
+    }
+    cr_assert_fail("no signal came in time");
+}
+
+Test(program_run, interrupted_and_resumed_is_the_same_run) {
+    struct scratch_path checkpoint = scratch_path(&scratch, "out/cell.h5.checkpoint");
+    char *whole = digest_of_run(LONG_RUN);
+    const int signals[] = {SIGINT, SIGTERM};
+    for (int s = 0; s < 2; s++) {
+        remove(cell.text);
+        interrupt(signals[s]);
+        assert_fails(1, "interrupted after epoch");
+        assert_contains(err, "--resume");
+        assert_contains(err, checkpoint.text);
+        cr_assert(exists(checkpoint.text));
+        cr_assert_not(exists(cell.text));
+        MUDEPTH("run", config.text, "-o", cell.text, LONG_RUN);
+        assert_fails(2, "a checkpoint of an earlier run is there");
+        MUDEPTH("run", config.text, "-o", cell.text, LONG_RUN, "--resume", "seed=3");
+        assert_fails(1, "belongs to another run");
+        cr_assert(exists(checkpoint.text));
+        MUDEPTH("run", config.text, "-o", cell.text, LONG_RUN, "--resume", "--json", "threads=2");
+        json_t *json = output_json();
+        cr_assert_str_eq(json_string_value(json_at(json, "run_digest")), whole);
+        json_decref(json);
+        cr_assert_not(exists(checkpoint.text), "a finished run needs no checkpoint");
+    }
+    free(whole);
+}
+
+Test(program_run, nothing_to_resume) {
+    MUDEPTH("run", config.text, "-o", cell.text, "--resume");
+    assert_fails(2, "cell.h5.checkpoint: nothing to resume");
+}
+
+Test(program_run, damaged_checkpoint_is_refused_and_kept) {
+    struct scratch_path checkpoint = written("out/cell.h5.checkpoint", "no HDF5");
+    MUDEPTH("run", config.text, "-o", cell.text, "--resume");
+    assert_fails(1, checkpoint.text);
+    cr_assert(exists(checkpoint.text));
+}
+
+/* When the user insists, the program ends at once. */
+Test(program_run, second_signal_kills) {
+    for (int attempt = 0; attempt < 10; attempt++) {
+        call(WORDS("run", config.text, "-o", cell.text, "epochs=1000", "batch=256",
+                   "data.count=300"),
+             (struct manner){.interrupt = SIGINT, .again = SIGINT, .interrupt_after_s = 0.1});
+        if (code == 1000 + SIGINT)
+            return;
+        cr_assert_eq(code, 1, "it ended by itself between the two signals");
+        remove(scratch_path(&scratch, "out/cell.h5.checkpoint").text);
+    }
+    cr_assert_fail("never killed by the second signal");
+}
+
+/* ---- what cannot be written ------------------------------------------------------------------ */
+
+Test(program_run, full_disk_is_1_and_leaves_nothing_broken) {
+    const struct manner full_disk = {.file_bytes = 100000};
+    call(WORDS("run", config.text, "-o", cell.text), full_disk);
+    assert_fails(1, "cell.h5");
+    cr_assert_eq(scratch_count(scratch_path(&scratch, "out/").text), 0);
+    /* And a cell that was there stays. */
+    char *digest = digest_of_run(NULL, NULL);
+    call(WORDS("run", config.text, "-o", cell.text), full_disk);
+    assert_fails(1, "cell.h5");
+    char *again = digest_of_run(NULL, NULL);
+    cr_assert_str_eq(again, digest);
+    free(digest);
+    free(again);
+}
+
+/* Known before the training, not after it. */
+Test(program_run, read_only_folder_is_1_before_any_training) {
+    struct scratch_path folder = scratch_path(&scratch, "locked/");
+    chmod(scratch.folder, 0755);
+    mkdir(folder.text, 0555);
+    call(WORDS("run", config.text, "-o", scratch_path(&scratch, "locked/cell.h5").text),
+         (struct manner){.as_nobody = 1});
+    assert_fails(1, "locked: cannot write into this folder: Permission denied");
+    cr_assert_null(strstr(err, "arena"));
+    MUDEPTH("run", config.text, "-o", scratch_path(&scratch, "small.yaml").text, "-o",
+            "/dev/null/x.h5");
+    assert_fails(1, "/dev/null");
+    cr_assert_eq(scratch_count(folder.text), 0);
+}
+
+/* Messages must not end up in the first file that is opened. */
+Test(program_run, closed_streams_do_not_damage_the_cell) {
+    char identity[33];
+    struct md_error error;
+    call(WORDS("run", config.text, "-o", cell.text), (struct manner){.close_streams = 1});
+    assert_code(1);
+    cr_assert_eq(md_cell_read_identity(cell.text, identity, &error), MD_OK, "%s", error.text);
+    MUDEPTH("weights", "info", cell.text);
+    assert_fine("107625 parameters");
+}
+
+Test(program_run, report_that_cannot_be_printed_is_1_but_the_cell_is_there) {
+    call(WORDS("run", config.text, "-o", cell.text, "--json"),
+         (struct manner){.output = "/dev/full"});
+    assert_fails(1, "cannot write");
+    cr_assert(exists(cell.text));
+}
