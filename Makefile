@@ -105,7 +105,7 @@ clean: ## remove everything built
 	rm -rf $(BUILD)
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 # ---- for developers -----------------------------------------------------------------------------
 
@@ -134,6 +134,9 @@ freestanding: $(BUILD)/libmudepth.a
 	@foreign=$$(nm -u $(BUILD)/core/*.o | awk '/ U /{print $$2}' | sort -u | \
 	    grep -vE '^(md_.*|memcpy|memset|memmove|memcmp|__asan.*|__ubsan.*|__stack_chk_fail)$$'); \
 	    [ -z "$$foreign" ] || { echo "core is not freestanding, it needs: $$foreign"; exit 1; }
+
+check-numerics: $(BUILD)/tests/test_rounding ## the 16-bit arithmetic exhaustively (minutes)
+	MUDEPTH_NUMERICS=full $(BUILD)/tests/test_rounding
 
 asan: ## run all tests with the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory packages WANT="$(CHECK_PACKAGES)"
@@ -182,6 +185,6 @@ $(BUILD)/bench: tests/bench.c $(BUILD)/libmudepth.a
 	$(SAY) LD $@
 	$(Q)$(compile) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS)
 
-.PHONY: all demo check install bench clean help packages run-tests freestanding asan lint run-lint \
+.PHONY: all demo check install bench clean help packages run-tests freestanding check-numerics asan lint run-lint \
         fmt fuzz run-fuzzers FORCE
 .DELETE_ON_ERROR:

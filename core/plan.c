@@ -77,6 +77,11 @@ void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
         }
     plan->groups = setup->batch >= setup->cores ? setup->cores : 1;
 
+    /* The error of the last output is the loss's gradient, which has a region of its own. */
+    unsigned char inner[MD_MAX_LAYERS];
+    for (int l = 0; l <= last; l++)
+        inner[l] = plan->wanted[l] && l < last;
+
     int moments = setup->optimizer == MD_ADAM ? 2 : setup->momentum ? 1 : 0;
     int trains = plan->learning > 0;
     size_t pixels = md_layer_elements(network, last);
@@ -91,7 +96,7 @@ void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
         [MD_LABELS] = {pixels * elem, trains ? setup->batch : 0},
         [MD_ACTIVATIONS] = {place(network, NULL, plan->activation) * elem, setup->batch},
         [MD_OUTPUT_GRADIENTS] = {pixels * elem, trains ? setup->batch : 0},
-        [MD_ERRORS] = {place(network, plan->wanted, plan->error) * elem, plan->groups},
+        [MD_ERRORS] = {place(network, inner, plan->error) * elem, plan->groups},
         [MD_SCRATCH] = {scratch_bytes(setup), setup->cores}};
     for (int r = 0; r < MD_REGION_COUNT; r++) {
         /* Scratch starts every copy on a cache line; the others need to lie densely: the loss

@@ -52,7 +52,7 @@ static const struct key_case {
 } run_keys[] = {
     {"weights", ANY_TEXT, {NULL, "scratch", "a b/it''s.h5", "\"tab \\\" é 深.pth\""}, {"''"}},
     {"network", NAME, {"upydnet", "upydnet_large"}, {"upydnet_8x8"}},
-    {"format", NAME, {"fp32", "fp64"}, {"fp16"}},
+    {"format", NAME, {"fp32", "fp64"}, {"fp8"}},
     {"backend", ANY_TEXT, {"''", "ref", "avx2", "blas"}, {"a_name_too_long_"}},
     {"policy", NAME, {"d0", "full", "e+d0", "d0+d1+d2", "encoder"}, {"none", "d3", "d0+", "d0,d1"}},
     {"loss", NAME, {"berhu", "l1", "mse", "rel_l1", "depth_l1"}, {"l2"}},

@@ -212,12 +212,11 @@ Test(program_run, nothing_else_is_overwritten) {
 
 /* ---- interruption ---------------------------------------------------------------------------- */
 
-/* About a second of training on this machine's cores; the signal is sent earlier or later until it
- * comes in the midst of it. */
-#define LONG_RUN "epochs=40", "batch=1"
+/* Sixty steps. The signal is sent earlier or later until it comes in the midst of them. */
+#define LONG_RUN "epochs=10", "batch=1"
 
 static void interrupt(int signal_number) {
-    double after_s = 0.1;
+    double after_s = 0.05;
     for (int attempt = 0; attempt < 12; attempt++) {
         call(WORDS("run", config.text, "-o", cell.text, LONG_RUN),
              (struct manner){.interrupt = signal_number, .interrupt_after_s = after_s});
@@ -270,9 +269,8 @@ Test(program_run, damaged_checkpoint_is_refused_and_kept) {
 /* When the user insists, the program ends at once. */
 Test(program_run, second_signal_kills) {
     for (int attempt = 0; attempt < 10; attempt++) {
-        call(WORDS("run", config.text, "-o", cell.text, "epochs=1000", "batch=256",
-                   "data.count=300"),
-             (struct manner){.interrupt = SIGINT, .again = SIGINT, .interrupt_after_s = 0.1});
+        call(WORDS("run", config.text, "-o", cell.text, "epochs=1000", "batch=40", "data.count=40"),
+             (struct manner){.interrupt = SIGINT, .again = SIGINT, .interrupt_after_s = 0.05});
         if (code == 1000 + SIGINT)
             return;
         cr_assert_eq(code, 1, "it ended by itself between the two signals");

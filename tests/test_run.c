@@ -171,7 +171,7 @@ static void reopen(struct md_run *run, const char *words) {
 H5_TEST(run, an_interruption_at_any_step_changes_nothing) {
     static const char *const ways[] = {SIX_STEPS, SIX_STEPS " optimizer=sgd lr=0.01 momentum=0.9",
                                        SIX_STEPS " policy=d0 select=last",
-                                       SIX_STEPS " data.val= threads=2"};
+                                       SIX_STEPS " data.val= threads=2", SIX_STEPS " format=bf16"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         struct trained whole = trained_with(ways[i]);
         for (int steps = 1; steps < STEPS; steps++) {
