@@ -1,7 +1,5 @@
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "command.h"
 #include "version.h"
@@ -19,18 +17,6 @@ static const struct md_command *const commands[] = {&md_command_run,
 static void request_stop(int signal_number) {
     (void)signal_number;
     md_stop_requested = 1;
-}
-
-/* A standard stream that was closed by the caller (`>&-`) leaves its number to the next file that
- * is opened, and a message would then go into that file: occupies the number with something that
- * cannot be written to. */
-static void occupy_standard_streams(void) {
-    int descriptor;
-    do
-        descriptor = open("/dev/null", O_RDONLY);
-    while (descriptor >= 0 && descriptor <= STDERR_FILENO);
-    if (descriptor >= 0)
-        close(descriptor);
 }
 
 static void print_usage(FILE *to) {
@@ -87,7 +73,6 @@ static int dispatch(int argc, char **argv) {
 int main(int argc, char **argv) {
     /* The second signal ends the program at once. */
     struct sigaction action = {.sa_handler = request_stop, .sa_flags = (int)SA_RESETHAND};
-    occupy_standard_streams();
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     int status = dispatch(argc, argv);

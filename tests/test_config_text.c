@@ -168,6 +168,16 @@ Test(config_text, deep_nesting_and_huge_values_are_refused, .timeout = 20) {
     }
 }
 
+/* What stands behind the longest text that is read must not be dropped in silence. */
+Test(config_text, a_long_file_is_read_whole_or_refused) {
+    char text[40000] = GOOD "# ";
+    memset(text + strlen(text), '-', 30000);
+    cr_assert_eq(read_text(text), MD_OK, "%s", error.text);
+    memset(text + strlen(text), '-', 9000);
+    cr_assert_eq(read_text(text), MD_USAGE);
+    assert_contains(error.text, "longer than");
+}
+
 /* ---- overrides ------------------------------------------------------------------------------- */
 
 static int read_with(char *override) {

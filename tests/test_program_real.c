@@ -11,7 +11,8 @@ static void tear_down(void) {
     scratch_close(&scratch);
 }
 
-TestSuite(program_real, .init = set_up, .fini = tear_down, .timeout = 100);
+/* (Seven seconds for a golden step; minutes with sanitizers.) */
+TestSuite(program_real, .init = set_up, .fini = tear_down, .timeout = 900);
 
 static double rmse_of(json_t *json, const char *which) {
     char path[60];

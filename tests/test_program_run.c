@@ -216,13 +216,13 @@ Test(program_run, nothing_else_is_overwritten) {
 #define LONG_RUN "epochs=10", "batch=1"
 
 static void interrupt(int signal_number) {
-    double after_s = 0.05;
+    static double after_s = 0.05;
     for (int attempt = 0; attempt < 12; attempt++) {
         call(WORDS("run", config.text, "-o", cell.text, LONG_RUN),
              (struct manner){.interrupt = signal_number, .interrupt_after_s = after_s});
         if (code == 1 && strstr(err, "before the first step") == NULL)
             return;
-        after_s *= code == 0 ? 0.4 : 1.5;
+        after_s *= code == 0 ? 0.6 : 3;
         remove(cell.text);
     }
     cr_assert_fail("no signal came in time");

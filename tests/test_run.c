@@ -316,6 +316,17 @@ H5_TEST(run, the_last_batch_may_be_partial) {
     }
 }
 
+/* A batch of the whole split, not augmented: what validation finds after one epoch on the very same
+ * samples is what the next one begins with. */
+H5_TEST(run, losses_are_those_of_their_epoch) {
+    struct trained done = trained_with("epochs=4 batch=8 augment=[] data.val=train select=last");
+    for (int e = 0; e < 3; e++) {
+        cr_assert_float_eq(done.history[e].validation_loss, done.history[e + 1].train_loss, 1e-6);
+        cr_assert_gt(fabs(done.history[e].train_loss - done.history[e + 1].train_loss), 1e-5);
+    }
+    cr_assert_eq(done.after.images, 8);
+}
+
 H5_TEST(run, initial_weights_come_from_the_seed_and_end_alive) {
     const struct md_network *network = md_networks[0];
     size_t total = md_parameter_total(network);
