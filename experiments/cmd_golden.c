@@ -1,7 +1,7 @@
 /* mudepth golden: the training step stored in a file, done again in binary32 and compared with the
  * file's float64 values tensor by tensor.
  *
- * The bounds are derived by experiment: the step is done in binary64 TRIALS times with operators
+ * The bounds are derived by experiment: the step is done in binary64 several times with operators
  * that make binary32's rounding errors (disturbed.h), and once without. A tensor's bound is SAFETY
  * times the root mean square, over the trials, of its largest deviation. The largest deviation of
  * one more draw, ours, exceeds a few times that only when something other than rounding is at
@@ -15,7 +15,14 @@
 #include "command.h"
 #include "disturbed.h"
 
-enum { TRIALS = 8, SAFETY = 6, MORE_STEPS = 20, MAX_TENSORS = 256, MAX_BATCH = 64 };
+enum {
+    DEFAULT_TRIALS = 8,
+    MAX_TRIALS = 1000,
+    SAFETY = 6,
+    MORE_STEPS = 20,
+    MAX_TENSORS = 256,
+    MAX_BATCH = 64
+};
 
 /* One tensor of the file, and what we know about it. */
 struct tensor {
@@ -33,7 +40,7 @@ enum way { OURS, EXACT, TRIAL };
 struct golden {
     hid_t file;
     const struct md_network *network;
-    int batch;
+    int batch, trials;
     uint8_t *pictures;
     float *labels, *weights, *fb;
     struct tensor tensors[MAX_TENSORS];
@@ -214,9 +221,9 @@ static double largest_difference(const double *a, const double *b, size_t count)
 
 static int do_all(struct golden *g, const struct md_watch *watch, struct md_error *error) {
     int status = MD_OK;
-    for (int run = 0; run < TRIALS + 2 && status == MD_OK; run++) {
+    for (int run = 0; run < g->trials + 2 && status == MD_OK; run++) {
         enum way way = run == 0 ? OURS : run == 1 ? EXACT : TRIAL;
-        if (md_watch_tell(watch, "golden", run, TRIALS + 2))
+        if (md_watch_tell(watch, "golden", run, g->trials + 2))
             return md_fail(error, MD_FAILED, "interrupted");
         for (int o = 0; o < MD_OPTIMIZER_COUNT && status == MD_OK; o++)
             status = do_steps(g, way, (uint64_t)run, (enum md_optimizer)o, error);
@@ -244,7 +251,7 @@ static int compare(struct golden *g, struct tensor *t, struct md_error *error) {
         t->error = largest_difference(t->ours, file, t->count);
         t->relative = t->error > 0.0 ? t->error / largest : 0.0;
         /* What is stored as binary32 is rounded once more. */
-        t->bound = SAFETY * sqrt(t->squared_deviations / TRIALS) + largest / (1 << 24);
+        t->bound = SAFETY * sqrt(t->squared_deviations / g->trials) + largest / (1 << 24);
         t->reference = NAN;
         snprintf(path, sizeof path, "/f32/%s", t->name);
         if (md_h5_has(g->file, path)) {
@@ -364,12 +371,18 @@ static void close_golden(struct golden *g) {
 }
 
 static int run(int argc, char **argv, struct md_error *error) {
-    static const struct option options[] = {
-        {"weights", required_argument, NULL, 'w'}, {"json", no_argument, NULL, 'j'}, {0}};
+    static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
+                                            {"trials", required_argument, NULL, 't'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {0}};
     const char *weights = NULL;
+    double trials = DEFAULT_TRIALS;
     int json = 0;
     for (int c; (c = md_next_option(argc, argv, ":", options, error)) != -1;) {
         if (c == '?')
+            return MD_USAGE;
+        if (c == 't' &&
+            md_option_number("--trials", optarg, 1, MAX_TRIALS, &trials, error) != MD_OK)
             return MD_USAGE;
         weights = c == 'w' ? optarg : weights;
         json |= c == 'j';
@@ -380,6 +393,7 @@ static int run(int argc, char **argv, struct md_error *error) {
     if (g == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
     g->network = md_networks[0];
+    g->trials = (int)trials;
     int status = md_h5_open(argv[optind], &g->file, error);
     if (status != MD_OK) {
         free(g);
@@ -403,6 +417,7 @@ const struct md_command md_command_golden = {
     "golden", "do the training step stored in a file again, and compare every tensor",
     "FILE.h5 [options]\n\n"
     "      --weights W  other weights than the file's\n"
+    "      --trials N   steps with random rounding errors that the bounds come from (default 8)\n"
     "      --json       print the comparison as JSON\n\n"
     "The file holds /input_u8 (N, 3, 48, 48), /label_disparity (N, 48, 48; -1 = no value),\n"
     "/weights/NAME, and below /f64 what the step gives: loss, c, activation/LAYER, error/LAYER,\n"

@@ -1,5 +1,6 @@
 /* mudepth run: one run from a config, its cell, and what to look at. */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -164,20 +165,28 @@ static int train(struct session *session, struct md_error *error) {
 
 /* ---- what to look at ------------------------------------------------------------------------- */
 
-static size_t valid_zones(const struct md_sample *sample) {
-    size_t valid = 0;
-    for (int z = 0; z < sample->depth_height * sample->depth_width; z++)
+/* How much there is to see in a sample: the sum over its valid zones of how far they are from their
+ * mean. */
+static double relief(const struct md_sample *sample) {
+    int zones = sample->depth_height * sample->depth_width, valid = 0;
+    double sum = 0.0, deviation = 0.0;
+    for (int z = 0; z < zones; z++) {
         valid += sample->depth_m[z] > 0.0f;
-    return valid;
+        sum += sample->depth_m[z];
+    }
+    for (int z = 0; z < zones && valid > 0; z++)
+        if (sample->depth_m[z] > 0.0f)
+            deviation += fabs(sample->depth_m[z] - sum / valid);
+    return deviation;
 }
 
-/* From each of SHEET_ROWS equal parts of the test split the sample with the most valid zones. */
+/* From each of SHEET_ROWS equal parts of the test split the sample with the most relief. */
 static size_t choose_samples(const struct md_dataset *test, size_t chosen[SHEET_ROWS]) {
     size_t rows = test->count < SHEET_ROWS ? test->count : SHEET_ROWS;
     for (size_t r = 0; r < rows; r++) {
         chosen[r] = r * test->count / rows;
         for (size_t s = chosen[r]; s < (r + 1) * test->count / rows; s++)
-            if (valid_zones(&test->samples[s]) > valid_zones(&test->samples[chosen[r]]))
+            if (relief(&test->samples[s]) > relief(&test->samples[chosen[r]]))
                 chosen[r] = s;
     }
     return rows;

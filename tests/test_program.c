@@ -27,7 +27,7 @@ static const struct {
     {"run", {"--output", "--resume", "--figures", "--json"}},
     {"eval",
      {"--weights", "--data", "--train", "--protocol", "--cap", "--threads", "--backend", "--json"}},
-    {"golden", {"--weights", "--json"}},
+    {"golden", {"--weights", "--trials", "--json"}},
     {"predict", {"--weights", "--output", "--fb", "--max"}},
     {"weights", {"--output", "--json"}},
     {"data", {"--output", "--split", "--json"}},
