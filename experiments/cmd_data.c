@@ -59,8 +59,9 @@ static int show(const struct md_dataset *data, int json, struct md_error *error)
         printf("samples:  %zu, from %s to %s\npictures: %dx%d, depth %dx%d\n", data->count,
                first->name, data->samples[data->count - 1].name, data->width, data->height,
                first->depth_width, first->depth_height);
-        printf("valid:    %.1f %% of the depth values\ndepth (m):", 100.0 * share);
-        for (void *i = json_object_iter(percentiles); i != NULL;
+        printf("valid:    %.1f %% of the depth values\ndepth (m):%s", 100.0 * share,
+               count > 0 ? "" : " none");
+        for (void *i = count > 0 ? json_object_iter(percentiles) : NULL; i != NULL;
              i = json_object_iter_next(percentiles, i))
             printf(" %s %%: %.2f", json_object_iter_key(i),
                    json_number_value(json_object_iter_value(i)));

@@ -83,6 +83,9 @@ static int name_output(struct session *session, struct md_error *error) {
                                  DEFAULT_FOLDER "/%.*s-%.8s.h5", length, stem, session->identity);
     if (written >= (int)sizeof session->cell)
         return md_fail(error, MD_USAGE, "%.200s...: the path is too long", session->cell);
+    if (session->cell[0] == '\0' || session->cell[written - 1] == '/')
+        return md_fail(error, MD_USAGE, "--output: expected the name of a file, found \"%.400s\"",
+                       session->cell);
     snprintf(session->checkpoint, sizeof session->checkpoint, "%s.checkpoint", session->cell);
     char found[33];
     if (access(session->cell, F_OK) == 0 &&
@@ -248,7 +251,7 @@ static int draw_curve(const struct session *session, const char *path, struct md
     return status;
 }
 
-/* CELL.h5 -> CELL.sheet.png, CELL.loss.png */
+/* CELL.h5 -> CELL.sheet.png, and CELL.loss.png when there are epochs to draw */
 static int draw_figures(struct session *session, json_t *json, struct md_error *error) {
     char sheet[1200], curve[1200];
     int stem = (int)strlen(session->cell);
@@ -256,16 +259,18 @@ static int draw_figures(struct session *session, json_t *json, struct md_error *
         stem -= 3;
     snprintf(sheet, sizeof sheet, "%.*s.sheet.png", stem, session->cell);
     snprintf(curve, sizeof curve, "%.*s.loss.png", stem, session->cell);
-    int status = draw_sheet(session, sheet, error);
-    if (status == MD_OK)
+    int trained = session->run.position.epoch > 0, status = draw_sheet(session, sheet, error);
+    if (status == MD_OK && trained)
         status = draw_curve(session, curve, error);
     if (status != MD_OK)
         return md_fail_in(error, status, "the cell is written, but not its figures");
     if (json != NULL) {
         json_object_set_new(json, "contact_sheet", json_string(sheet));
-        json_object_set_new(json, "loss_curve", json_string(curve));
+        json_object_set_new(json, "loss_curve", trained ? json_string(curve) : json_null());
     } else {
-        printf("contact sheet:  %s\nloss curve:     %s\n", sheet, curve);
+        printf("contact sheet:  %s\n", sheet);
+        if (trained)
+            printf("loss curve:     %s\n", curve);
     }
     return MD_OK;
 }
@@ -297,6 +302,12 @@ static int report(struct session *session, struct md_error *error) {
     const struct md_report_row rows[] = {{"before fine-tuning", &run->before},
                                          {"after fine-tuning", &run->after},
                                          {"dummy predictor", &run->dummy}};
+    if (session->options.json && json == NULL)
+        return md_print_json(json, error);
+    if (run->after.images < run->before.images)
+        fprintf(stderr,
+                "note: after training there is no depth at all on %zu of %zu test samples\n",
+                run->before.images - run->after.images, run->before.images);
     if (json == NULL) {
         md_report_table(rows, 3, 0);
         printf("\nrun digest:     %s\ncell:           %s\n", run->position.digest, session->cell);

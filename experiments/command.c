@@ -148,8 +148,9 @@ json_t *md_report_json(const struct md_metrics *metrics) {
 }
 
 int md_print_json(json_t *object, struct md_error *error) {
-    int failed =
-        object == NULL || json_dumpf(object, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF;
+    if (object == NULL)
+        return md_fail(error, MD_FAILED, "no JSON can be made of it: a text is not UTF-8");
+    int failed = json_dumpf(object, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF;
     json_decref(object);
     return failed ? md_fail(error, MD_FAILED, "cannot write JSON: %s", strerror(errno)) : MD_OK;
 }

@@ -36,13 +36,15 @@ void md_initial_weights(const struct md_network *network, uint64_t seed, float *
 /* ---- opening and closing --------------------------------------------------------------------- */
 
 static int open_split(const struct md_config *config, const struct md_network *network,
-                      const char *split, struct md_dataset *dataset, struct md_error *error) {
+                      const char *key, const char *split, struct md_dataset *dataset,
+                      struct md_error *error) {
     struct md_data_spec spec = config->data;
     memset(dataset, 0, sizeof *dataset);
     if (split[0] == '\0')
         return MD_OK;
     memcpy(spec.split, split, sizeof spec.split);
-    return md_dataset_open(&spec, network->height, network->width, dataset, error);
+    int status = md_dataset_open(&spec, network->height, network->width, dataset, error);
+    return status == MD_OK ? MD_OK : md_fail_in(error, status, key);
 }
 
 static int open_engine(struct md_run *run, struct md_error *error) {
@@ -85,11 +87,11 @@ int md_run_open(const struct md_config *config, const float *weights, struct md_
     if (config->val[0] == '\0' && config->select == MD_SELECT_BEST)
         run->config.select = MD_SELECT_LAST;
     size_t total = md_parameter_total(run->network);
-    int status = open_split(config, run->network, config->train, &run->train, error);
+    int status = open_split(config, run->network, "data.train", config->train, &run->train, error);
     if (status == MD_OK)
-        status = open_split(config, run->network, config->val, &run->val, error);
+        status = open_split(config, run->network, "data.val", config->val, &run->val, error);
     if (status == MD_OK)
-        status = open_split(config, run->network, config->test, &run->test, error);
+        status = open_split(config, run->network, "data.test", config->test, &run->test, error);
     if (status == MD_OK && (run->train.count == 0 || run->test.count == 0))
         status = md_fail(error, MD_USAGE, "data.train and data.test must not be empty");
     if (status == MD_OK)

@@ -17,7 +17,7 @@ static void tear_down(void) {
     scratch_close(&scratch);
 }
 
-TestSuite(program, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(program, .init = set_up, .fini = tear_down, .timeout = 300);
 
 /* ---- help and usage -------------------------------------------------------------------------- */
 
@@ -348,6 +348,8 @@ Test(program, data_info_says_what_there_is) {
     assert_json(json, "depth_percentiles_m.50", JSON_REAL);
     assert_json(json, "digest", JSON_STRING);
     json_decref(json);
+    MUDEPTH("data", "info", "{set: synthetic, split: train, count: 3, max_depth_m: 0.1}");
+    assert_fine("depth (m): none");
 }
 
 static char *digest_of(const char *spec) {

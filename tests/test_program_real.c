@@ -82,7 +82,7 @@ Test(program_real, published_weights_can_be_read) {
 }
 
 Test(program_real, golden_step_is_within_its_bounds) {
-    MUDEPTH("golden", "--trials", "2", shared_data("golden/step_batch1.h5").text, "--json");
+    MUDEPTH("golden", "--trials", "4", shared_data("golden/step_batch1.h5").text, "--json");
     json_t *json = output_json();
     size_t count = json_array_size(json_at(json, "tensors"));
     cr_assert_gt(count, 100);
@@ -96,7 +96,7 @@ Test(program_real, golden_step_is_within_its_bounds) {
 }
 
 Test(program_real, golden_notices_other_weights) {
-    MUDEPTH("golden", "--trials", "2", shared_data("golden/step_batch1.h5").text, "--weights",
+    MUDEPTH("golden", "--trials", "4", shared_data("golden/step_batch1.h5").text, "--weights",
             shared_data("weights/kitti_scratch.pth").text);
     assert_code(1);
     assert_contains(out, "EXCEEDS ITS BOUND");

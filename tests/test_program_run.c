@@ -21,7 +21,7 @@ static void tear_down(void) {
     scratch_close(&scratch);
 }
 
-TestSuite(program_run, .init = set_up, .fini = tear_down, .timeout = 100);
+TestSuite(program_run, .init = set_up, .fini = tear_down, .timeout = 600);
 
 static int exists(const char *path) {
     return access(path, F_OK) == 0;
@@ -87,6 +87,26 @@ Test(program_run, figures_lie_beside_the_cell) {
         cr_assert(exists(json_string_value(json_at(json, names[i]))));
     json_decref(json);
     cr_assert_eq(scratch_count(scratch_path(&scratch, "out/").text), 3);
+    struct scratch_path untrained = scratch_path(&scratch, "none/cell.h5");
+    MUDEPTH("run", config.text, "-o", untrained.text, "--figures", "epochs=0");
+    assert_fine("contact sheet");
+    cr_assert_eq(scratch_count(scratch_path(&scratch, "none/").text), 2, "no epochs, no curve");
+}
+
+Test(program_run, says_when_the_network_predicts_nothing_any_more) {
+    MUDEPTH("run", config.text, "-o", cell.text, "loss=mse", "optimizer=sgd", "lr=10",
+            "select=last");
+    assert_fine("nan");
+    assert_contains(err, "no depth at all on 6 of 6 test samples");
+    MUDEPTH("weights", "info", cell.text);
+    assert_fails(1, "expected a finite number");
+}
+
+Test(program_run, a_path_that_json_cannot_say_is_1_and_the_cell_is_there) {
+    struct scratch_path path = scratch_path(&scratch, "\xff.h5");
+    MUDEPTH("run", config.text, "-o", path.text, "--json");
+    assert_fails(1, "not UTF-8");
+    cr_assert(exists(path.text));
 }
 
 Test(program_run, default_output_is_named_after_config_and_identity) {
@@ -205,6 +225,10 @@ Test(program_run, nothing_else_is_overwritten) {
     assert_fails(2, "notes.txt: is there already");
     MUDEPTH("run", config.text, "-o", scratch.folder);
     assert_fails(2, "is there already");
+    MUDEPTH("run", config.text, "-o", "");
+    assert_fails(2, "--output: expected the name of a file");
+    MUDEPTH("run", config.text, "-o", scratch_path(&scratch, "new/").text);
+    assert_fails(2, "--output: expected the name of a file");
     unsigned char *notes = scratch_read(text.text, &size[0]);
     cr_assert_eq(memcmp(notes, "precious", 8), 0);
     free(notes);

@@ -17,7 +17,7 @@ static void tear_down(void) {
     scratch_close(&scratch);
 }
 
-TestSuite(run, .init = set_up, .fini = tear_down, .timeout = 100);
+TestSuite(run, .init = set_up, .fini = tear_down, .timeout = 600);
 
 /* ---- learning -------------------------------------------------------------------------------- */
 
@@ -65,7 +65,8 @@ H5_TEST(run, only_what_the_policy_says_learns) {
 
 /* A digest is worth something only when everything that should change it does. */
 H5_TEST(run, digest_depends_on_what_decides_the_weights) {
-    static const char *const base = "data.count=4 batch=2 epochs=1 lr=0.01";
+    static const char *const base =
+        "data.count=4 data.val=val[:1] data.test=test[:1] batch=2 epochs=1 lr=0.01";
     static const struct {
         const char *with, *change; /* `change` against nothing, both on top of `with` */
         int matters;
@@ -156,7 +157,8 @@ H5_TEST(run, digest_is_equal_on_all_levels) {
 /* ---- interruption ---------------------------------------------------------------------------- */
 
 /* Five samples in batches of two, for two epochs: six steps, every third one a partial batch. */
-#define SIX_STEPS "data.count=5 batch=2 epochs=2 schedule=cosine"
+#define SIX_STEPS                                                                                  \
+    "data.count=5 data.val=val[:2] data.test=test[:1] batch=2 epochs=2 schedule=cosine"
 enum { STEPS = 6 };
 
 /* Closes the run and opens another one that continues from its checkpoint. */
@@ -403,8 +405,8 @@ H5_TEST(run, what_cannot_run_is_refused_when_opened) {
                  {"backend=blas format=fp64", "fp64", MD_USAGE},
                  {"data.train=", "data.train", MD_USAGE},
                  {"data.test=", "data.test", MD_USAGE},
-                 {"data.val=val[3:9]", "[3:9]", MD_USAGE},
-                 {"data.test=test[2:2]", "no samples", MD_FAILED},
+                 {"data.val=val[3:9]", "data.val: split: [3:9]", MD_USAGE},
+                 {"data.test=test[2:2]", "data.test: ", MD_FAILED},
                  {"data.set=micro", "root", MD_USAGE},
                  {"data.set=micro data.root=nowhere", "nowhere", MD_FAILED},
                  {"data.min_depth_m=5", "min_depth_m", MD_USAGE}};
