@@ -80,7 +80,7 @@ void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
     /* The error of the last output is the loss's gradient, which has a region of its own. */
     unsigned char inner[MD_MAX_LAYERS];
     for (int l = 0; l <= last; l++)
-        inner[l] = plan->wanted[l] && l < last;
+        inner[l] = l < last && plan->wanted[l];
 
     int moments = setup->optimizer == MD_ADAM ? 2 : setup->momentum ? 1 : 0;
     int trains = plan->learning > 0;

@@ -1,5 +1,8 @@
 #include "host.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -14,8 +17,9 @@ static int runs_everywhere(void) {
 
 #if defined(__x86_64__)
 static int runs_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __builtin_cpu_supports("f16c");
+    unsigned a, b, c = 0, d; /* not every compiler's __builtin_cpu_supports knows F16C */
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) != 0 &&
+           __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 static int runs_avx512(void) {
     return runs_avx2() && __builtin_cpu_supports("avx512f");
