@@ -19,7 +19,7 @@ static void tear_down(void) {
     scratch_close(&scratch);
 }
 
-TestSuite(cell, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(cell, .init = set_up, .fini = tear_down, .timeout = 600);
 
 #define SMALL "data.count=3 batch=2"
 

@@ -26,7 +26,7 @@ static void tear_down(void) {
     scratch_close(&scratch);
 }
 
-TestSuite(config, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(config, .init = set_up, .fini = tear_down, .timeout = 600);
 
 /* ---- the keys -------------------------------------------------------------------------------- */
 

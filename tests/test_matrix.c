@@ -382,7 +382,7 @@ Test(flights, wrong_requests) {
 
 /* --- real data --- */
 
-Test(matrix, the_real_flights, .timeout = 120) {
+Test(matrix, the_real_flights, .timeout = 600) {
     /* Found with NumPy and Pillow by the rules in matrix.c. */
     static const struct {
         size_t index;

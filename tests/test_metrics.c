@@ -16,7 +16,7 @@ static void set_up(void) {
     memset(&sums, 0, sizeof sums);
 }
 
-TestSuite(metrics, .init = set_up, .timeout = 60);
+TestSuite(metrics, .init = set_up, .timeout = 600);
 
 static void assert_close(double found, double expected, const char *what) {
     cr_assert(fabs(found - expected) <= 1e-9 * fabs(expected), "%s: expected %.12g, found %.12g",

@@ -46,7 +46,7 @@ static void tear_down(void) {
     scratch_close(&scratch);
 }
 
-TestSuite(plots, .init = set_up, .fini = tear_down, .timeout = 120);
+TestSuite(plots, .init = set_up, .fini = tear_down, .timeout = 600);
 
 static int sheet(const char *title, size_t count) {
     return md_plot_contact_sheet(path.text, title, rows, count, SIDE, SIDE, 4.0, &error);

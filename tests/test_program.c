@@ -17,7 +17,7 @@ static void tear_down(void) {
     scratch_close(&scratch);
 }
 
-TestSuite(program, .init = set_up, .fini = tear_down, .timeout = 300);
+TestSuite(program, .init = set_up, .fini = tear_down, .timeout = 600);
 
 /* ---- help and usage -------------------------------------------------------------------------- */
 

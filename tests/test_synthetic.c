@@ -153,7 +153,7 @@ static int ascending(const void *a, const void *b) {
 }
 
 /* The wanted character of the worlds: a sensor in small rooms, exact depth in large ones. */
-Test(synthetic, looks_as_near_and_as_far_as_it_should, .timeout = 120) {
+Test(synthetic, looks_as_near_and_as_far_as_it_should, .timeout = 600) {
     enum { COUNT = 300 };
     static float depths[COUNT * ZONES * ZONES];
     for (uint64_t seed = 1; seed <= 4; seed++) {

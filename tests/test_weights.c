@@ -36,7 +36,7 @@ static void tear_down(void) {
     free(found);
 }
 
-TestSuite(weights, .init = set_up, .fini = tear_down, .timeout = 120);
+TestSuite(weights, .init = set_up, .fini = tear_down, .timeout = 600);
 
 static int read_found(struct md_weights_info *info) {
     return md_weights_read(path.text, network, found, info, &error);

@@ -361,7 +361,7 @@ Test(sensor, reports_the_nearer_surface_or_gives_up) {
 
 /* ---- Flight ---- */
 
-Test(flight, keeps_clear_and_does_not_jump, .timeout = 120) {
+Test(flight, keeps_clear_and_does_not_jump, .timeout = 600) {
     for (int w = 0; w < md_world_count; w++)
         for (uint64_t seed = 1; seed <= 40; seed++) {
             const struct md_world *world = &md_worlds[w];
