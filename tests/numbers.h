@@ -23,20 +23,34 @@
 enum { PRECISE_FORMATS = MD_FP64 + 1 };
 
 static inline double number(enum md_format format, const void *values, size_t i) {
-    float value;
-    if (format == MD_FP64)
+    switch (format) {
+    case MD_FP32:
+        return ((const float *)values)[i];
+    case MD_FP64:
         return ((const double *)values)[i];
-    md_ops_find(format, "ref")
-        ->to_float(1, (const char *)values + i * md_format_bytes[format], &value);
-    return value;
+    case MD_FP16:
+    case MD_FP16W:
+        return md_fp16_widen(((const uint16_t *)values)[i]);
+    default:
+        return md_bf16_widen(((const uint16_t *)values)[i]);
+    }
 }
 
 static inline void set_number(enum md_format format, void *values, size_t i, double value) {
-    if (format == MD_FP64)
+    switch (format) {
+    case MD_FP32:
+        ((float *)values)[i] = (float)value;
+        break;
+    case MD_FP64:
         ((double *)values)[i] = value;
-    else
-        md_ops_find(format, "ref")
-            ->from_float(1, &(float){(float)value}, (char *)values + i * md_format_bytes[format]);
+        break;
+    case MD_FP16:
+    case MD_FP16W:
+        ((uint16_t *)values)[i] = md_fp16_narrow((float)value);
+        break;
+    default:
+        ((uint16_t *)values)[i] = md_bf16_narrow((float)value);
+    }
 }
 
 static inline unsigned long long bits_of(enum md_format format, const void *values, size_t i) {

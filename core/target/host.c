@@ -55,20 +55,23 @@ static const struct level {
 };
 enum { LEVELS = sizeof levels / sizeof levels[0] };
 
-static struct md_ops tables[LEVELS]; /* the dispatch table */
+/* The dispatch table, and which of its rows can run here. */
+static struct md_ops tables[LEVELS];
+static int runs_here[LEVELS];
 static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
 
 /* The fastest exact table of row i's format, among the rows before it. */
 static const struct md_ops *best_before(int i) {
     const struct md_ops *best = &tables[0];
     for (int j = 0; j < i; j++)
-        if (levels[j].format == levels[i].format && levels[j].runs())
+        if (levels[j].format == levels[i].format && runs_here[j])
             best = &tables[j];
     return best;
 }
 
 static void fill_tables(void) {
     for (int i = 0; i < LEVELS; i++) {
+        runs_here[i] = levels[i].runs();
         tables[i] = levels[i].plain != NULL ? *levels[i].plain : *best_before(i);
         tables[i].level = levels[i].name;
         if (levels[i].overlay != NULL)
@@ -81,7 +84,7 @@ const struct md_ops *md_ops_find(enum md_format format, const char *level) {
     int best = level == NULL || level[0] == '\0';
     pthread_once(&tables_once, fill_tables);
     for (int i = 0; i < LEVELS; i++)
-        if (levels[i].format == format && levels[i].runs() &&
+        if (levels[i].format == format && runs_here[i] &&
             (best ? levels[i].plain != NULL : strcmp(levels[i].name, level) == 0))
             found = &tables[i];
     return found;
@@ -89,8 +92,9 @@ const struct md_ops *md_ops_find(enum md_format format, const char *level) {
 
 int md_ops_levels(enum md_format format, const char *names[8]) {
     int count = 0;
+    pthread_once(&tables_once, fill_tables);
     for (int i = 0; i < LEVELS && count < 7; i++)
-        if (levels[i].format == format && levels[i].runs())
+        if (levels[i].format == format && runs_here[i])
             names[count++] = levels[i].name;
     names[count] = NULL;
     return count;
