@@ -54,12 +54,16 @@ static inline void read_output(const char *name, char *text) {
     fclose(file);
 }
 
+extern char **environ;
+
 static inline int open_output(const char *path) {
     return open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
 }
 
 static inline void become_program(const char *const *words, const struct manner *how,
                                   const char *path, const char *out_path, const char *err_path) {
+    /* Opened while we may: nobody cannot go through every folder to it. */
+    int executable = open(path, O_RDONLY | O_CLOEXEC);
     int failed = dup2(open_output(how->output ? how->output : out_path), 1) < 0 ||
                  dup2(open_output(err_path), 2) < 0;
     if (how->close_streams)
@@ -74,7 +78,7 @@ static inline void become_program(const char *const *words, const struct manner 
     if (how->as_nobody && geteuid() == 0)
         failed |= setgid(65534) != 0 || setuid(65534) != 0;
     if (!failed)
-        execv(path, (char *const *)(uintptr_t)words);
+        fexecve(executable, (char *const *)(uintptr_t)words, environ);
     _exit(127);
 }
 
