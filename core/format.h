@@ -23,8 +23,8 @@
 
 enum md_format { MD_FP32, MD_FP64, MD_FP16, MD_BF16, MD_FP16W, MD_BF16W, MD_FORMAT_COUNT };
 
-/* "fp32", "fp64", ... */
-extern const char *const md_format_names[MD_FORMAT_COUNT];
+/* "fp32", "fp64", ..., NULL. */
+extern const char *const md_format_names[MD_FORMAT_COUNT + 1];
 
 /* Bytes of one element. */
 extern const size_t md_format_bytes[MD_FORMAT_COUNT];
@@ -88,7 +88,7 @@ static inline real md_round(real a) {
 #endif
 }
 
-/* Sum, product, quotient and root of values of a 16-bit format: binary32 has more than twice their
+/* Sum, product and quotient of values of a 16-bit format: binary32 has more than twice their
  * precision and two bits, so rounding there first changes nothing (Figueroa, "When is double
  * rounding innocuous?", 1995). Only products of bfloat16 can be too small for that: they may
  * underflow in binary32 already, and go through binary64. */
@@ -110,13 +110,6 @@ static inline real md_div(real a, real b) {
     return md_bf16_round_double((double)a / (double)b);
 #else
     return md_round(a / b);
-#endif
-}
-static inline real md_sqrt(real a) {
-#if MD_NUMBER == MD_NUMBER_fp64
-    return __builtin_sqrt(a);
-#else
-    return md_round(__builtin_sqrtf(a));
 #endif
 }
 

@@ -1,8 +1,8 @@
 /* The names that configs, results and messages use for what core can do. */
 #include "ops.h"
 
-const char *const md_format_names[MD_FORMAT_COUNT] = {"fp32", "fp64",  "fp16",
-                                                      "bf16", "fp16w", "bf16w"};
+const char *const md_format_names[MD_FORMAT_COUNT + 1] = {"fp32", "fp64",  "fp16",
+                                                          "bf16", "fp16w", "bf16w"};
 const size_t md_format_bytes[MD_FORMAT_COUNT] = {4, 8, 2, 2, 2, 2};
-const char *const md_loss_names[MD_LOSS_COUNT] = {"berhu", "l1", "mse", "rel_l1", "depth_l1"};
-const char *const md_optimizer_names[MD_OPTIMIZER_COUNT] = {"sgd", "adam"};
+const char *const md_loss_names[MD_LOSS_COUNT + 1] = {"berhu", "l1", "mse", "rel_l1", "depth_l1"};
+const char *const md_optimizer_names[MD_OPTIMIZER_COUNT + 1] = {"sgd", "adam"};

@@ -51,7 +51,7 @@ typedef void md_input_gradient_fn(const struct md_shape *shape, const void *dy, 
 enum md_loss { MD_BERHU, MD_L1, MD_MSE, MD_REL_L1, MD_DEPTH_L1, MD_LOSS_COUNT };
 
 /* "berhu", "l1", "mse", "rel_l1", "depth_l1". */
-extern const char *const md_loss_names[MD_LOSS_COUNT];
+extern const char *const md_loss_names[MD_LOSS_COUNT + 1]; /* NULL at the end */
 
 struct md_loss_report {
     float value; /* sum over valid pixels / number of valid pixels; 0 when there is none */
@@ -62,7 +62,7 @@ struct md_loss_report {
 enum md_optimizer { MD_SGD, MD_ADAM, MD_OPTIMIZER_COUNT };
 
 /* "sgd", "adam". */
-extern const char *const md_optimizer_names[MD_OPTIMIZER_COUNT];
+extern const char *const md_optimizer_names[MD_OPTIMIZER_COUNT + 1]; /* NULL at the end */
 
 /* What one update needs beside the tensors; the scalars are rounded to the format once. */
 struct md_update {

@@ -12,9 +12,6 @@
 
 static const char *const select_names[] = {"best", "last", NULL};
 static const char *const schedule_names[] = {"constant", "cosine", NULL};
-static const char *const format_names[] = {"fp32", "fp64", "fp16", "bf16", "fp16w", "bf16w", NULL};
-static const char *const optimizer_names[] = {"sgd", "adam", NULL};
-static const char *const loss_names[] = {"berhu", "l1", "mse", "rel_l1", "depth_l1", NULL};
 static const char *const network_names[] = {"upydnet", "upydnet_large", NULL};
 
 /* ---- the table of keys ----------------------------------------------------------------------- */
@@ -38,15 +35,16 @@ static const struct key run_keys[] = {
     {"weights", TEXT, AT(md_config, weights), 0, 0, NULL, NULL, 1,
      "weights file (HDF5, result cell, or published .pth) to start from, or scratch"},
     {"network", CHOICE, AT(md_config, network), 0, 0, network_names, "upydnet", 1, "network table"},
-    {"format", CHOICE, AT(md_config, format), 0, 0, format_names, "fp32", 1, "number format"},
+    {"format", CHOICE, AT(md_config, format), 0, 0, md_format_names, "fp32", 1, "number format"},
     {"backend", TEXT, AT(md_config, backend), 0, 0, NULL, "", 1,
      "operators: ref, avx2, avx512 (same bits), blas (not bit-exact); empty: the fastest exact"},
     {"policy", POLICY, AT(md_config, policy), 0, 0, NULL, "d0", 1,
      "blocks that learn: e, d0, d1, d2 joined by +, or full"},
-    {"loss", CHOICE, AT(md_config, loss), 0, 0, loss_names, "berhu", 1, "loss"},
+    {"loss", CHOICE, AT(md_config, loss), 0, 0, md_loss_names, "berhu", 1, "loss"},
     {"depth_cap_m", REAL, AT(md_config, depth_cap_m), 0.1, 1000, NULL, "5", 1,
      "depth_l1: depth beyond which it is linear in disparity"},
-    {"optimizer", CHOICE, AT(md_config, optimizer), 0, 0, optimizer_names, "adam", 1, "optimizer"},
+    {"optimizer", CHOICE, AT(md_config, optimizer), 0, 0, md_optimizer_names, "adam", 1,
+     "optimizer"},
     {"lr", REAL, AT(md_config, learning_rate), 0, 10, NULL, "0.001", 1, "learning rate"},
     {"schedule", CHOICE, AT(md_config, schedule), 0, 0, schedule_names, "constant", 1,
      "learning rate over the epochs"},
