@@ -32,12 +32,13 @@ ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 VECTOR_LEVELS := avx2 avx512
 endif
 FLAGS_ref    :=
+FLAGS_scalar :=
 FLAGS_avx2   := -mavx2 -mfma -mf16c
 FLAGS_avx512 := -mavx512f -mavx2 -mfma -mf16c
 FORMATS   := fp32 fp64 fp16 bf16 fp16w bf16w
 TEMPLATES := $(foreach format,$(FORMATS),\
                $(foreach level,ref $(VECTOR_LEVELS),core/ops_$(format)_$(level)) \
-               $(foreach level,$(VECTOR_LEVELS),core/lanes_$(format)_$(level)))
+               $(foreach level,scalar $(VECTOR_LEVELS),core/lanes_$(format)_$(level)))
 OBJECTS   += $(TEMPLATES:%=$(BUILD)/%.o)
 
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))

@@ -44,6 +44,9 @@ extern const size_t md_format_bytes[MD_FORMAT_COUNT];
 #define MD_NUMBER       MD_PASTE(MD_NUMBER_, MD_FORMAT)
 #define MD_THIS_FORMAT  ((enum md_format)MD_NUMBER)
 
+/* fp16 on a machine that computes with it needs nothing of what follows: each operation rounds. */
+#define MD_NATIVE_HALF (MD_NUMBER == MD_NUMBER_fp16 && MD_HAS_HALF)
+
 /* Storage. */
 #if MD_NUMBER == MD_NUMBER_fp64
 typedef double elem;
@@ -51,13 +54,18 @@ typedef double real;
 #elif MD_NUMBER == MD_NUMBER_fp32
 typedef float elem;
 typedef float real;
+#elif MD_NATIVE_HALF
+typedef md_half elem;
+typedef md_half real;
 #else
 typedef uint16_t elem;
 typedef float real;
 #endif
 
 static inline real md_load(elem a) {
-#if MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_fp16w
+#if MD_NATIVE_HALF
+    return a;
+#elif MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_fp16w
     return md_fp16_widen(a);
 #elif MD_NUMBER == MD_NUMBER_bf16 || MD_NUMBER == MD_NUMBER_bf16w
     return md_bf16_widen(a);
@@ -68,7 +76,9 @@ static inline real md_load(elem a) {
 
 /* Exact, except in the widening formats, which round here. */
 static inline elem md_store(real a) {
-#if MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_fp16w
+#if MD_NATIVE_HALF
+    return a;
+#elif MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_fp16w
     return md_fp16_narrow(a);
 #elif MD_NUMBER == MD_NUMBER_bf16 || MD_NUMBER == MD_NUMBER_bf16w
     return md_bf16_narrow(a);
@@ -79,7 +89,9 @@ static inline elem md_store(real a) {
 
 /* The value of the format nearest to a binary32 or binary64 value. */
 static inline real md_round(real a) {
-#if MD_NUMBER == MD_NUMBER_fp16
+#if MD_NATIVE_HALF
+    return a;
+#elif MD_NUMBER == MD_NUMBER_fp16
     return md_fp16_round(a);
 #elif MD_NUMBER == MD_NUMBER_bf16
     return md_bf16_round(a);
@@ -90,8 +102,8 @@ static inline real md_round(real a) {
 
 /* Sum, product and quotient of values of a 16-bit format: binary32 has more than twice their
  * precision and two bits, so rounding there first changes nothing (Figueroa, "When is double
- * rounding innocuous?", 1995). Only products of bfloat16 can be too small for that: they may
- * underflow in binary32 already, and go through binary64. */
+ * rounding innocuous?", 1995). Only products and quotients of bfloat16 can be too small for that:
+ * they may underflow in binary32 already. */
 static inline real md_add(real a, real b) {
     return md_round(a + b);
 }
@@ -100,14 +112,14 @@ static inline real md_sub(real a, real b) {
 }
 static inline real md_mul(real a, real b) {
 #if MD_NUMBER == MD_NUMBER_bf16
-    return md_bf16_round_double((double)a * (double)b);
+    return md_bf16_mul(a, b);
 #else
     return md_round(a * b);
 #endif
 }
 static inline real md_div(real a, real b) {
 #if MD_NUMBER == MD_NUMBER_bf16
-    return md_bf16_round_double((double)a / (double)b);
+    return md_bf16_div(a, b);
 #else
     return md_round(a / b);
 #endif
@@ -117,6 +129,8 @@ static inline real md_div(real a, real b) {
 static inline real md_fma(real a, real b, real c) {
 #if MD_NUMBER == MD_NUMBER_fp64
     return a * b + c;
+#elif MD_NATIVE_HALF
+    return __builtin_fmaf16(a, b, c);
 #elif MD_NUMBER == MD_NUMBER_fp16
     return md_fp16_fma(a, b, c);
 #elif MD_NUMBER == MD_NUMBER_bf16

@@ -6,6 +6,7 @@
 
 #include "format.h"
 
+#if defined(__AVX2__)
 #include <immintrin.h>
 
 /* V(add) is the intrinsic that adds vectors of this width and format. */
@@ -43,7 +44,7 @@ static inline vec v_blend(mask m, vec off, vec on) {
     return V(mask_blend)(m, off, on);
 }
 
-#elif defined(__AVX2__)
+#else
 
 #define V(name) V_SUFFIX(_mm256_, name)
 #define TILE_M  4
@@ -77,8 +78,6 @@ static inline vec v_load_masked(const real *from, mask m) {
     return V(maskload)(from, m);
 }
 
-#else
-#error "no lanes for this instruction set"
 #endif
 
 static inline vec v_zero(void) {
@@ -240,4 +239,45 @@ static inline vec v_add(vec a, vec b) {
 static inline vec v_fma_masked(vec a, vec b, vec c, mask m) {
     return v_blend(m, c, v_fma(a, b, c));
 }
+
+#else
+
+/* Any machine: a vector of one lane. What is left of the kernels is a tile of sums in registers,
+ * each operand loaded once for several of them. */
+#define LANES  1
+#define TILE_M 4
+#define TILE_P 2
+#define WIDE   1
+typedef real vec;
+typedef unsigned mask;
+
+static inline mask v_mask(unsigned bits) {
+    return bits;
+}
+static inline vec v_load_masked(const real *from, mask m) {
+    return m != 0 ? *from : 0;
+}
+static inline vec v_zero(void) {
+    return 0;
+}
+static inline vec v_splat(const real *from) {
+    return *from;
+}
+static inline vec v_load(const real *from) {
+    return *from;
+}
+static inline void v_store(real *to, vec a) {
+    *to = a;
+}
+static inline vec v_add(vec a, vec b) {
+    return md_add(a, b);
+}
+static inline vec v_fma(vec a, vec b, vec c) {
+    return md_fma(a, b, c);
+}
+static inline vec v_fma_masked(vec a, vec b, vec c, mask m) {
+    return m != 0 ? md_fma(a, b, c) : c;
+}
+
+#endif
 #endif

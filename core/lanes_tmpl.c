@@ -30,7 +30,7 @@
 
 /* The kernels read operands as real numbers. Those of a 16-bit format are widened into scratch
  * first, once per operand; the others are what they are. */
-#define WIDENS (MD_NUMBER > MD_NUMBER_fp64)
+#define WIDENS (MD_NUMBER > MD_NUMBER_fp64 && !MD_NATIVE_HALF)
 
 static const real *widened(const elem *from, size_t n, real *room) {
 #if WIDENS

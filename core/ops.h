@@ -73,7 +73,7 @@ struct md_update {
 
 struct md_ops {
     enum md_format format;
-    const char *level; /* "ref", "avx2", "avx512", "blas" */
+    const char *level; /* "ref", "scalar", "avx2", "avx512", "blas" */
 
     /* Bytes of scratch memory that one core needs for an operator of this shape (transposed: 1 for
      * a transposed convolution). */
@@ -125,10 +125,13 @@ struct md_ops {
 #if defined(__x86_64__)
 #define MD_TABLES(format)                                                                          \
     extern const struct md_ops md_ops_ref_##format, md_ops_avx2_##format, md_ops_avx512_##format;  \
+    void md_lanes_scalar_##format(struct md_ops *ops);                                             \
     void md_lanes_avx2_##format(struct md_ops *ops);                                               \
     void md_lanes_avx512_##format(struct md_ops *ops)
 #else
-#define MD_TABLES(format) extern const struct md_ops md_ops_ref_##format
+#define MD_TABLES(format)                                                                          \
+    extern const struct md_ops md_ops_ref_##format;                                                \
+    void md_lanes_scalar_##format(struct md_ops *ops)
 #endif
 MD_TABLES(fp32);
 MD_TABLES(fp64);
@@ -138,9 +141,9 @@ MD_TABLES(fp16w);
 MD_TABLES(bf16w);
 #undef MD_TABLES
 
-/* The best table for this machine, or the one that `level` names ("ref", "avx2", "avx512",
- * "blas"); NULL when it is unknown, or cannot run here, or does not exist for the format. A NULL or
- * empty `level` asks for the best. Provided per machine, in core/target. */
+/* The best table for this machine, or the one that `level` names ("ref", "scalar", "avx2",
+ * "avx512", "blas"); NULL when it is unknown, or cannot run here, or does not exist for the format.
+ * A NULL or empty `level` asks for the best. Provided per machine, in core/target. */
 const struct md_ops *md_ops_find(enum md_format format, const char *level);
 
 /* The levels that md_ops_find knows for `format` and can run here, best last before "blas"; ended

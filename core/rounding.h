@@ -11,6 +11,21 @@
 
 #include <stdint.h>
 
+/* The machine has a fused multiply-add of binary32. */
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__riscv)
+#define MD_HAS_FMA 1
+#else
+#define MD_HAS_FMA 0
+#endif
+
+/* The machine computes with binary16: md_half is that type. */
+#if defined(__riscv_zhinx)
+#define MD_HAS_HALF 1
+typedef _Float16 md_half;
+#else
+#define MD_HAS_HALF 0
+#endif
+
 static inline uint32_t md_float_bits(float value) {
     union {
         float value;
@@ -63,7 +78,7 @@ static inline double md_add_odd_double(double a, double b) {
 
 /* a * b + c, rounded once. The product is exact in binary64. */
 static inline float md_fp32_fma(float a, float b, float c) {
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__riscv)
+#if MD_HAS_FMA
     return __builtin_fmaf(a, b, c);
 #else
     return (float)md_add_odd_double((double)a * (double)b, (double)c);
@@ -88,6 +103,22 @@ static inline float md_fp16_round(float value) {
     return md_float_of(magnitude | sign);
 }
 
+#if MD_HAS_HALF
+static inline uint16_t md_fp16_narrow(float value) {
+    union {
+        md_half value;
+        uint16_t bits;
+    } u = {(md_half)value};
+    return u.bits;
+}
+static inline float md_fp16_widen(uint16_t half) {
+    union {
+        uint16_t bits;
+        md_half value;
+    } u = {half};
+    return (float)u.value;
+}
+#else
 /* The bits of the nearest binary16 value. */
 static inline uint16_t md_fp16_narrow(float value) {
     uint32_t bits = md_float_bits(md_fp16_round(value));
@@ -107,6 +138,7 @@ static inline float md_fp16_widen(uint16_t half) {
         return md_float_of(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
     return md_float_of(sign | ((magnitude << 13) + 0x38000000u));
 }
+#endif
 
 /* a * b + c, rounded once. The product of two binary16 values is exact in binary32. */
 static inline float md_fp16_fma(float a, float b, float c) {
@@ -124,22 +156,6 @@ static inline float md_bf16_round(float value) {
     return md_float_of(bits & 0xffff0000u);
 }
 
-/* The nearest bfloat16 value of a binary64 one. */
-static inline float md_bf16_round_double(double value) {
-    /* To binary32 by rounding to odd: cut off what is too much, and note it in the last bit. */
-    float cut = (float)value;
-    uint32_t bits = md_float_bits(cut);
-    double back = (double)cut;
-    if (back != value && value == value && (bits & 1u) == 0) {
-        double rest = value > back ? 1.0 : -1.0;
-        if ((bits & 0x7fffffffu) == 0) /* from zero there is only one way */
-            bits = (value < 0.0 ? 0x80000000u : 0u) | 1u;
-        else if ((bits & 0x7fffffffu) != 0x7f800000u)
-            bits += (rest > 0.0) == (back > 0.0) ? 1u : (uint32_t)-1;
-    }
-    return md_bf16_round(md_float_of(bits));
-}
-
 /* The bits of the nearest bfloat16 value. */
 static inline uint16_t md_bf16_narrow(float value) {
     uint32_t bits = md_float_bits(md_bf16_round(value));
@@ -152,14 +168,76 @@ static inline float md_bf16_widen(uint16_t upper) {
     return md_float_of((uint32_t)upper << 16);
 }
 
-/* a * b + c, rounded once. The product of two bfloat16 values is exact in binary64, and in binary32
- * too unless it is very small or very large. */
+/* value / scale rounded to odd, for a power of two so large that the result may be subnormal in
+ * binary32; back = result * scale is then what was kept of the value. */
+static inline float md_shrink_odd(float value, float scale) {
+    float small = value / scale, back = small * scale;
+    uint32_t bits = md_float_bits(small);
+    uint32_t size = md_float_bits(value) & 0x7fffffffu, kept = md_float_bits(back) & 0x7fffffffu;
+    if (size != kept && (bits & 1u) == 0)
+        bits += size > kept ? 1u : (uint32_t)-1;
+    return md_float_of(bits);
+}
+
+static const float md_2_to_60 = 1152921504606846976.0f;
+
+/* Below this (2^-95) a product or quotient of bfloat16 values may lose bits to binary32's subnormal
+ * range, and is formed from scaled operands; 0 either is exact or rounds to 0 in any case. */
+static inline int md_bf16_is_small(float value) {
+    return (md_float_bits(value) & 0x7fffffffu) - 1u < 0x10000000u - 1u;
+}
+
+/* a * b, rounded once: with 8 + 8 bits exact in binary32, unless it is small. */
+static inline float md_bf16_mul(float a, float b) {
+    float product = a * b;
+    if (md_bf16_is_small(product))
+        product = md_shrink_odd(a * md_2_to_60 * (b * md_2_to_60), md_2_to_60 * md_2_to_60);
+    return md_bf16_round(product);
+}
+
+/* a / b, rounded once: a quotient of 8-bit numbers that is half-way between two of 8 bits or fewer
+ * has 9 bits, and no other comes so near that binary32 could not tell. */
+static inline float md_bf16_div(float a, float b) {
+    float quotient = a / b;
+    if (md_bf16_is_small(quotient))
+        quotient = md_shrink_odd(a / (b / md_2_to_60), md_2_to_60);
+    return md_bf16_round(quotient);
+}
+
+/* a * b + c, rounded once, where the product is not between 2^-95 and 2^94. */
+static inline float md_bf16_fma_scaled(float a, float b, float c) {
+    const float up = md_2_to_60, huge = md_2_to_60 * 16.0f; /* 2^64 */
+    uint32_t size = md_float_bits(c) & 0x7fffffffu;
+    if ((md_float_bits(a * b) & 0x7fffffffu) < 0x10000000u) {
+        /* An exact zero, or a c so much larger (2^-60) that the product cannot change it. */
+        if ((md_float_bits(a) << 1) == 0 || (md_float_bits(b) << 1) == 0 || size >= 0x21800000u)
+            return md_bf16_round(a * b + c);
+        return md_bf16_round(
+            md_shrink_odd(md_add_odd_float(a * up * (b * up), c * up * up), up * up));
+    }
+    if (size >= 0x7f800000u || !(a * 0.0f + b * 0.0f <= 0.0f)) /* infinite or not a number */
+        return size >= 0x7f800000u && a * 0.0f + b * 0.0f <= 0.0f ? c : a * b + c;
+    /* Large: 2^-128 of all; of a c below 1 only the side matters that it pulls to (2^-100). */
+    float scaled = c / huge / huge;
+    if (size - 1u < 0x3f800000u - 1u)
+        scaled = md_float_of((md_float_bits(c) ^ size) | 0x0d800000u);
+    return md_bf16_round(md_add_odd_float(a / huge * (b / huge), scaled)) * huge * huge;
+}
+
+/* a * b + c, rounded once. */
 static inline float md_bf16_fma(float a, float b, float c) {
+#if MD_HAS_FMA
+    /* One rounding to binary32, and a second that goes wrong only where the first ends half-way
+     * between two bfloat16 values. With ties gone, adding one half and cutting off rounds. */
+    uint32_t bits = md_float_bits(__builtin_fmaf(a, b, c));
+    if ((bits & 0xffffu) != 0x8000u)
+        return md_float_of((bits + 0x8000u) & 0xffff0000u);
+#endif
     float product = a * b;
     uint32_t exponent = md_float_bits(product) >> 23 & 0xffu;
     if (exponent - 32u < 190u) /* 2^-95 to 2^94: exact, and no sum with it overflows unrounded */
         return md_bf16_round(md_add_odd_float(product, c));
-    return md_bf16_round_double(md_add_odd_double((double)a * (double)b, (double)c));
+    return md_bf16_fma_scaled(a, b, c);
 }
 
 #endif

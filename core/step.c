@@ -20,7 +20,7 @@ enum md_engine_error md_engine_start(struct md_engine *engine, const struct md_s
 
 /* ---- where things lie ------------------------------------------------------------------------ */
 
-static unsigned char *region(const struct md_engine *engine, enum md_region r, int copy) {
+void *md_engine_region(const struct md_engine *engine, enum md_region r, int copy) {
     return engine->arena + engine->plan.regions[r].offset +
            (size_t)copy * engine->plan.regions[r].bytes;
 }
@@ -32,19 +32,21 @@ static void *after(const struct md_engine *engine, void *values, size_t count) {
 
 static void *activation(const struct md_engine *engine, int layer, int slot) {
     if (layer == MD_PICTURE)
-        return region(engine, MD_PICTURES, slot);
-    return after(engine, region(engine, MD_ACTIVATIONS, slot), engine->plan.activation[layer]);
+        return md_engine_region(engine, MD_PICTURES, slot);
+    return after(engine, md_engine_region(engine, MD_ACTIVATIONS, slot),
+                 engine->plan.activation[layer]);
 }
 
 /* The error of a layer's output; the last layer's is the gradient of the loss. */
 static void *error_of(const struct md_engine *engine, int layer, int slot, int group) {
     if (layer == engine->setup.network->layer_count - 1)
-        return region(engine, MD_OUTPUT_GRADIENTS, slot);
-    return after(engine, region(engine, MD_ERRORS, group), engine->plan.error[layer]);
+        return md_engine_region(engine, MD_OUTPUT_GRADIENTS, slot);
+    return after(engine, md_engine_region(engine, MD_ERRORS, group), engine->plan.error[layer]);
 }
 
 static void *gradient_of(const struct md_engine *engine, int layer, int slot) {
-    return after(engine, region(engine, MD_WEIGHT_GRADIENTS, slot), engine->plan.gradient[layer]);
+    return after(engine, md_engine_region(engine, MD_WEIGHT_GRADIENTS, slot),
+                 engine->plan.gradient[layer]);
 }
 
 /* A layer's first input: the skip half of its concat where it has one. */
@@ -56,22 +58,22 @@ void *md_engine_state(struct md_engine *engine, size_t *bytes) {
     *bytes = engine->plan.regions[MD_WEIGHTS].bytes +
              engine->plan.regions[MD_OPTIMIZER_STATE].bytes *
                  (size_t)engine->plan.regions[MD_OPTIMIZER_STATE].copies;
-    return region(engine, MD_WEIGHTS, 0);
+    return md_engine_region(engine, MD_WEIGHTS, 0);
 }
 
 void md_engine_set_weights(struct md_engine *engine, const float *weights) {
     engine->setup.ops->from_float(md_parameter_total(engine->setup.network), weights,
-                                  region(engine, MD_WEIGHTS, 0));
+                                  md_engine_region(engine, MD_WEIGHTS, 0));
 }
 
 void md_engine_get_weights(const struct md_engine *engine, float *weights) {
     engine->setup.ops->to_float(md_parameter_total(engine->setup.network),
-                                region(engine, MD_WEIGHTS, 0), weights);
+                                md_engine_region(engine, MD_WEIGHTS, 0), weights);
 }
 
 void md_engine_set_picture(struct md_engine *engine, int slot, const uint8_t *picture) {
     engine->setup.ops->from_bytes(md_layer_elements(engine->setup.network, MD_PICTURE), picture,
-                                  region(engine, MD_PICTURES, slot));
+                                  md_engine_region(engine, MD_PICTURES, slot));
 }
 
 static size_t output_pixels(const struct md_engine *engine) {
@@ -80,7 +82,7 @@ static size_t output_pixels(const struct md_engine *engine) {
 
 void md_engine_set_label(struct md_engine *engine, int slot, const float *disparity) {
     engine->setup.ops->from_float(output_pixels(engine), disparity,
-                                  region(engine, MD_LABELS, slot));
+                                  md_engine_region(engine, MD_LABELS, slot));
 }
 
 void md_engine_output(const struct md_engine *engine, int slot, float *disparity) {
@@ -114,7 +116,7 @@ struct worker {
 
 static struct worker worker_of(struct md_engine *engine, int core) {
     int alone = engine->plan.groups > 1 || engine->setup.cores == 1;
-    struct worker w = {engine, core, 0, {0, 1}, region(engine, MD_SCRATCH, core)};
+    struct worker w = {engine, core, 0, {0, 1}, md_engine_region(engine, MD_SCRATCH, core)};
     if (alone)
         w.group = core;
     else
@@ -134,10 +136,15 @@ static void meet_all(const struct worker *w) {
         w->engine->team->barrier(w->engine->team);
 }
 
+/* Shows a tensor to the observer, while the cores that work on it wait. */
 static void observe(const struct worker *w, enum md_observed what, int layer, int slot,
                     void *values, size_t count) {
-    if (w->engine->observe != NULL && w->engine->setup.cores == 1)
+    if (w->engine->observe == NULL)
+        return;
+    meet(w);
+    if (w->part.index == 0)
         w->engine->observe(w->engine->observe_context, what, layer, slot, values, count);
+    meet(w);
 }
 
 /* This worker's channels of a layer's output: a pointer to them in `values` and their number of
@@ -182,7 +189,7 @@ static void forward_layer(const struct worker *w, int l, int slot, void *weights
 
 static void forward_sample(const struct worker *w, int slot) {
     const struct md_network *network = w->engine->setup.network;
-    void *weights = region(w->engine, MD_WEIGHTS, 0);
+    void *weights = md_engine_region(w->engine, MD_WEIGHTS, 0);
     for (int l = 0; l < network->layer_count; l++) {
         const struct md_layer *layer = &network->layers[l];
         forward_layer(w, l, slot, weights);
@@ -257,7 +264,7 @@ static void backward_layer(const struct worker *w, int l, int slot, const void *
 
 static void backward_sample(const struct worker *w, int slot) {
     const struct md_network *network = w->engine->setup.network;
-    void *weights = region(w->engine, MD_WEIGHTS, 0);
+    void *weights = md_engine_region(w->engine, MD_WEIGHTS, 0);
     size_t offset = md_parameter_total(network);
     for (int l = network->layer_count - 1; l >= 0 && w->engine->plan.wanted[l]; l--) {
         const struct md_layer *layer = &network->layers[l];
@@ -271,7 +278,7 @@ static void backward_sample(const struct worker *w, int slot) {
 static void update_share(const struct worker *w, int samples) {
     struct md_engine *engine = w->engine;
     const struct md_network *network = engine->setup.network;
-    void *weights = region(engine, MD_WEIGHTS, 0);
+    void *weights = md_engine_region(engine, MD_WEIGHTS, 0);
     struct md_part part = {w->core, engine->setup.cores};
     for (int l = 0; l < network->layer_count; l++) {
         const struct md_layer *layer = &network->layers[l];
@@ -284,7 +291,7 @@ static void update_share(const struct worker *w, int samples) {
             for (int s = 1; s < samples; s++)
                 engine->setup.ops->add(n, after(engine, gradient_of(engine, l, s), from), gradient);
             void *weight = after(engine, weights, from);
-            void *state = after(engine, region(engine, MD_OPTIMIZER_STATE, 0),
+            void *state = after(engine, md_engine_region(engine, MD_OPTIMIZER_STATE, 0),
                                 engine->plan.gradient[l] + from);
             if (engine->setup.optimizer == MD_ADAM)
                 engine->setup.ops->adam(n, &engine->update, gradient, state, engine->plan.learning,
@@ -310,10 +317,10 @@ static void loss_of(struct md_engine *engine, int samples, const float *fb,
     int last = engine->setup.network->layer_count - 1;
     size_t stride =
         engine->plan.regions[MD_ACTIVATIONS].bytes / md_format_bytes[engine->setup.ops->format];
-    engine->setup.ops->loss_gradient(engine->loss, samples, (int)output_pixels(engine),
-                                     activation(engine, last, 0), stride,
-                                     region(engine, MD_LABELS, 0), fb, engine->depth_cap_m,
-                                     region(engine, MD_OUTPUT_GRADIENTS, 0), report);
+    engine->setup.ops->loss_gradient(
+        engine->loss, samples, (int)output_pixels(engine), activation(engine, last, 0), stride,
+        md_engine_region(engine, MD_LABELS, 0), fb, engine->depth_cap_m,
+        md_engine_region(engine, MD_OUTPUT_GRADIENTS, 0), report);
 }
 
 /* 1 - beta^(t+1) from 1 - beta^t, each step's terms positive: no cancellation, no power. */
@@ -327,15 +334,26 @@ static void advance(struct md_engine *engine) {
     engine->update.correction2 = p->correction2;
 }
 
+/* Does the work of this worker's group on its share of the samples. Groups work at the same time,
+ * unless somebody observes: then one after the other. */
+static void for_own_samples(const struct worker *w, int samples,
+                            void (*work)(const struct worker *w, int slot)) {
+    int groups = w->engine->plan.groups, turns = w->engine->observe != NULL ? groups : 1;
+    int first, last;
+    md_share((struct md_part){groups > 1 ? w->group : 0, groups}, samples, &first, &last);
+    for (int turn = 0; turn < turns; turn++) {
+        for (int slot = first; slot < last && (turns == 1 || turn == w->group); slot++)
+            work(w, slot);
+        if (turns > 1)
+            meet_all(w);
+    }
+}
+
 static void work_on_batch(void *argument, int core) {
     const struct job *job = argument;
     struct md_engine *engine = job->engine;
     struct worker w = worker_of(engine, core);
-    int first = 0, last = job->samples;
-    if (engine->plan.groups > 1)
-        md_share((struct md_part){w.group, engine->plan.groups}, job->samples, &first, &last);
-    for (int slot = first; slot < last; slot++)
-        forward_sample(&w, slot);
+    for_own_samples(&w, job->samples, forward_sample);
     if (!job->train)
         return;
     meet_all(&w);
@@ -347,8 +365,7 @@ static void work_on_batch(void *argument, int core) {
     meet_all(&w);
     if (job->report->valid == 0)
         return;
-    for (int slot = first; slot < last; slot++)
-        backward_sample(&w, slot);
+    for_own_samples(&w, job->samples, backward_sample);
     meet_all(&w);
     update_share(&w, job->samples);
 }

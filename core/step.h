@@ -17,9 +17,10 @@ struct md_team {
  * gradient holds the weight's and behind it the bias's. */
 enum md_observed { MD_SEE_ACTIVATION, MD_SEE_ERROR, MD_SEE_WEIGHT_GRADIENT };
 
-/* Called with every tensor as soon as it is complete, when there is one core; the values are in
- * the engine's format, and what the observer changes in them is what the step goes on with. Errors
- * are shown before the derivative of the layer's own activation is applied. */
+/* Called with every tensor as soon as it is complete, in the same order whatever the number of
+ * cores (which take turns for it, sample by sample), always by one of them at a time; the values
+ * are in the engine's format, and what the observer changes in them is what the step goes on with.
+ * Errors are shown before the derivative of the layer's own activation is applied. */
 typedef void md_observe_fn(void *context, enum md_observed what, int layer, int slot, void *values,
                            size_t count);
 
@@ -58,6 +59,9 @@ void md_engine_get_weights(const struct md_engine *engine, float *weights);
 /* The gradients of the last md_engine_train, summed over its samples, in parameter order; 0 for
  * parameters that do not learn. */
 void md_engine_get_gradients(const struct md_engine *engine, float *gradients);
+
+/* Where a region's copy-th part lies in the arena. */
+void *md_engine_region(const struct md_engine *engine, enum md_region region, int copy);
 
 /* Weights and optimizer state as they lie in the arena, for checkpoints: the same setup with these
  * bytes and the same progress continues to the same bits. */

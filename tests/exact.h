@@ -97,6 +97,24 @@ static struct exact exact_multiply(struct exact a, struct exact b) {
     return r;
 }
 
+/* Exact up to 2^-80 of the quotient; what lies below is kept as one bit. */
+static struct exact exact_divide(struct exact a, struct exact b) {
+    struct exact r = {FINITE, a.negative ^ b.negative, 0, 0};
+    int zero_a = a.kind == FINITE && a.significand == 0;
+    int zero_b = b.kind == FINITE && b.significand == 0;
+    if (a.kind == NOT_A_NUMBER || b.kind == NOT_A_NUMBER ||
+        (a.kind == INFINITE && b.kind == INFINITE) || (zero_a && zero_b))
+        r.kind = NOT_A_NUMBER;
+    else if (a.kind == INFINITE || zero_b)
+        r.kind = INFINITE;
+    if (r.kind != FINITE || zero_a || b.kind == INFINITE)
+        return r;
+    wide dividend = a.significand << 80;
+    r.significand = dividend / b.significand | (dividend % b.significand != 0);
+    r.exponent = a.exponent - 80 - b.exponent;
+    return r;
+}
+
 /* Exact up to 2^-60 of the larger operand; what lies below is kept as one bit that is never at a
  * tie of a form with fewer than 50 bits. */
 static struct exact exact_add(struct exact a, struct exact b) {

@@ -31,12 +31,15 @@ static int runs_avx512(void) {
 #if defined(__x86_64__)
 #define ROWS(format, id)                                                                           \
     {"ref", &md_ops_ref_##format, NULL, runs_everywhere, id},                                      \
+        {"scalar", &md_ops_ref_##format, md_lanes_scalar_##format, runs_everywhere, id},           \
         {"avx2", &md_ops_avx2_##format, md_lanes_avx2_##format, runs_avx2, id}, {                  \
         "avx512", &md_ops_avx512_##format, md_lanes_avx512_##format, runs_avx512, id               \
     }
 #else
 #define ROWS(format, id)                                                                           \
-    { "ref", &md_ops_ref_##format, NULL, runs_everywhere, id }
+    {"ref", &md_ops_ref_##format, NULL, runs_everywhere, id}, {                                    \
+        "scalar", &md_ops_ref_##format, md_lanes_scalar_##format, runs_everywhere, id              \
+    }
 #endif
 static const struct level {
     const char *name;

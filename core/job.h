@@ -1,0 +1,99 @@
+/* A job: what an engine is to do, as bytes, so that any machine can be given the same work; and the
+ * trace it answers with. Both are streams of little-endian words without gaps:
+ *
+ * job    struct md_job; the weights (md_parameter_total floats, in parameter order); then, for each
+ *        step, struct md_job_step, and for each of its samples fb (float), the picture (bytes,
+ *        (3, height, width)) and the label (floats, disparity in the output's size, -1 = no value)
+ * trace  struct md_job, its magic number replaced; then records, each followed by its values where
+ *        bytes > 0; the last one is MD_TRACE_END
+ *
+ * Records come in the same order whatever the number of cores. */
+#ifndef MD_CORE_JOB_H
+#define MD_CORE_JOB_H
+
+#include "step.h"
+
+#define MD_JOB_MAGIC   0x314a444du /* "MDJ1" */
+#define MD_TRACE_MAGIC 0x3154444du /* "MDT1" */
+
+#define MD_JOB_MAX_BATCH 256
+#define MD_JOB_MAX_CORES 64
+
+/* What a record holds. The first three are those of enum md_observed. */
+enum md_trace_kind {
+    MD_TRACE_ACTIVATION,
+    MD_TRACE_ERROR,
+    MD_TRACE_WEIGHT_GRADIENT,
+    MD_TRACE_WEIGHT,        /* of a layer that learns, with its bias, after the step's update */
+    MD_TRACE_LOSS,          /* fp32: value, c, number of valid pixels */
+    MD_TRACE_FINAL_WEIGHTS, /* all parameters; always written, always with values */
+    MD_TRACE_END,
+    MD_TRACE_KIND_COUNT
+};
+
+/* "activation", "error", "weight gradient", "weight", "loss", "final weights", "end". */
+extern const char *const md_trace_kind_names[MD_TRACE_KIND_COUNT];
+
+struct md_job {
+    uint32_t magic;
+    uint32_t network;   /* index into md_networks */
+    uint32_t format;    /* enum md_format */
+    uint32_t reference; /* 1: level "ref"; 0: the machine's best */
+    uint32_t policy, optimizer, loss;
+    uint32_t batch, cores, steps;
+    uint32_t kinds;  /* which records are written: bits 1 << enum md_trace_kind */
+    uint32_t values; /* 1: with their values; 0: digests only */
+    float depth_cap_m, momentum, weight_decay, beta1, beta2, epsilon;
+};
+
+struct md_job_step {
+    uint32_t samples; /* 1 .. batch */
+    float learning_rate;
+};
+
+struct md_record {
+    uint32_t kind, step, layer, slot;
+    uint32_t format, count;           /* of the values */
+    uint32_t bytes;                   /* that follow: 0, or all of them */
+    uint32_t digest_low, digest_high; /* md_digest */
+};
+
+/* How a job is read and a trace is written: both return 0, or -1 when not all of it could be. */
+struct md_io {
+    void *context;
+    int (*read)(void *context, void *to, size_t bytes);
+    int (*write)(void *context, const void *from, size_t bytes);
+};
+
+enum md_job_error {
+    MD_JOB_OK,
+    MD_JOB_CUT,          /* the job ends too early */
+    MD_JOB_WRONG,        /* not a job, or a value out of range */
+    MD_JOB_NO_OPERATORS, /* the machine does not have the format */
+    MD_JOB_NO_CORES,     /* ... not so many cores */
+    MD_JOB_NO_MEMORY,    /* the arena is too small */
+    MD_JOB_NO_OUTPUT,    /* the trace could not be written */
+    MD_JOB_ERROR_COUNT
+};
+
+/* "", "the job ends too early", ... */
+extern const char *const md_job_error_texts[MD_JOB_ERROR_COUNT];
+
+/* Reads a job's head and checks every value in it. */
+enum md_job_error md_job_read(const struct md_io *io, struct md_job *job);
+
+/* What the head says about the engine; ops NULL where the machine lacks the format. The level is
+ * `level` unless the job asks for the reference. */
+void md_job_setup(const struct md_job *job, const char *level, struct md_setup *setup);
+
+/* Reads the rest of the job, does it in the arena (as md_engine_start wants it, of the size that
+ * md_plan_make tells for md_job_setup's setup), and writes the trace. */
+enum md_job_error md_job_run(const struct md_job *job, const struct md_setup *setup,
+                             struct md_team *team, void *arena, size_t arena_bytes,
+                             const struct md_io *io);
+
+/* A 64-bit digest of values of a format: FNV-1a by elements instead of bytes, every NaN counting as
+ * the same one. Any single difference shows. */
+uint64_t md_digest(enum md_format format, const void *values, size_t count);
+
+#endif
