@@ -7,6 +7,7 @@ BUILD  ?= build
 PACKAGES       := gcc libc6-dev make pkg-config libhdf5-dev libpng-dev libjpeg62-turbo-dev \
                   libzip-dev libyaml-dev libxxhash-dev libopenblas-dev libjansson-dev gnuplot-nox
 CHECK_PACKAGES := $(PACKAGES) libcriterion-dev
+RV32_PACKAGES  := clang-19 lld-19 qemu-user
 LINT_PACKAGES  := $(CHECK_PACKAGES) clang libclang-rt-dev clang-format clang-tidy cppcheck
 
 LIBRARIES := hdf5 libpng libjpeg libzip yaml-0.1 libxxhash openblas jansson
@@ -78,6 +79,42 @@ $(BUILD)/build.h: FORCE
 	    '$(strip $(OPTIMIZE) $(CFLAGS))' > $@.new
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $(BUILD)/experiments/version.o: $(BUILD)/build.h
+
+# ---- the RISC-V target --------------------------------------------------------------------------
+
+# The same core for a bare RISC-V machine with its floats in integer registers and native binary16,
+# as GAP9 has them. clang 19 is the first here that fuses binary16; without -fno-math-errno it would
+# call a function instead.
+RV32_CC      := clang-19
+RV32_TARGET  := --target=riscv32-unknown-elf -march=rv32imc_zicsr_zfinx_zhinx -mabi=ilp32
+RV32_CFLAGS  := $(RV32_TARGET) -std=c11 -O3 -ffreestanding -fno-math-errno -ffp-contract=off \
+                $(WARNINGS)
+RV32_FORMATS := $(filter-out fp64,$(FORMATS))
+RV32_OBJECTS := $(patsubst core/%.c,$(BUILD)/rv32/%.o,$(filter-out %_tmpl.c,$(wildcard core/*.c)) \
+                  $(wildcard core/target/device/*.c)) \
+                $(foreach f,$(RV32_FORMATS),$(BUILD)/rv32/ops_$(f)_ref.o $(BUILD)/rv32/lanes_$(f)_scalar.o)
+
+rv32: ## build core for a bare RISC-V machine, to be run by qemu-riscv32
+	@$(MAKE) --no-print-directory packages WANT="$(RV32_PACKAGES)"
+	@$(MAKE) --no-print-directory $(BUILD)/mudepth-rv32
+
+$(BUILD)/mudepth-rv32: $(RV32_OBJECTS)
+	$(SAY) LD $@
+	$(Q)$(RV32_CC) $(RV32_TARGET) -fuse-ld=lld -static -nostdlib $^ -o $@
+
+rv32_compile = @mkdir -p $(@D); [ -n "$(V)" ] || echo CC $@; $(RV32_CC) $(RV32_CFLAGS) -MMD -MP
+$(BUILD)/rv32/%.o: core/%.c
+	$(rv32_compile) -c $< -o $@
+# The compiler must not turn memcpy's loop into a call of memcpy.
+$(BUILD)/rv32/target/device/rv32.o: RV32_CFLAGS += -fno-builtin
+
+define rv32_rule
+$(BUILD)/rv32/$(1)_$(2)_$(3).o: core/$(1)_tmpl.c
+	$$(rv32_compile) -DMD_FORMAT=$(2) -DMD_LEVEL=$(3) -c $$< -o $$@
+endef
+$(foreach f,$(RV32_FORMATS),$(eval $(call rv32_rule,ops,$(f),ref))$(eval $(call rv32_rule,lanes,$(f),scalar)))
+
+-include $(RV32_OBJECTS:.o=.d)
 
 -include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d $(TESTS:=.d) $(BUILD)/bench.d
 
@@ -186,6 +223,6 @@ $(BUILD)/bench: tests/bench.c $(BUILD)/libmudepth.a
 	$(SAY) LD $@
 	$(Q)$(compile) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS)
 
-.PHONY: all demo check install bench clean help packages run-tests freestanding check-numerics asan lint run-lint \
+.PHONY: all demo check rv32 install bench clean help packages run-tests freestanding check-numerics asan lint run-lint \
         fmt fuzz run-fuzzers FORCE
 .DELETE_ON_ERROR:

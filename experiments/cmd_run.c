@@ -55,21 +55,6 @@ static int parse(int argc, char **argv, struct session *session, struct md_error
                           error);
 }
 
-static int load_weights(struct session *session, char digest[33], struct md_error *error) {
-    const struct md_network *network = md_networks[session->config.network];
-    size_t total = md_parameter_total(network);
-    session->initial = malloc(total * sizeof *session->initial);
-    if (session->initial == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
-    int status = MD_OK;
-    if (strcmp(session->config.weights, "scratch") == 0)
-        md_initial_weights(network, session->config.seed, session->initial);
-    else
-        status = md_weights_read(session->config.weights, network, session->initial, NULL, error);
-    md_weights_digest(session->initial, total, digest);
-    return status;
-}
-
 /* The cell's path: as given, or the config's name and the run's identity in the default folder. */
 static int name_output(struct session *session, struct md_error *error) {
     const char *given = session->options.output;
@@ -321,9 +306,13 @@ static int report(struct session *session, struct md_error *error) {
 
 static int work(struct session *session, struct md_error *error) {
     char digest[33];
-    int status = load_weights(session, digest, error);
-    if (status == MD_OK)
-        status = md_run_open(&session->config, session->initial, &session->run, error);
+    int status;
+    session->initial = md_load_weights(&session->config, &status, error);
+    if (session->initial == NULL)
+        return status;
+    md_weights_digest(session->initial, md_parameter_total(md_networks[session->config.network]),
+                      digest);
+    status = md_run_open(&session->config, session->initial, &session->run, error);
     if (status != MD_OK)
         return status;
     md_cell_identity(&session->run, digest, session->identity);

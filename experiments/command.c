@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "../datasets/file.h"
+#include "../results/weights.h"
+#include "train.h"
 
 int md_next_option(int argc, char **argv, const char *letters, const struct option *options,
                    struct md_error *error) {
@@ -60,6 +62,22 @@ static size_t shell_word(const char *word, char *text, size_t size) {
     for (const char *c = word; *c != '\0' && length < size; c++)
         length += (size_t)snprintf(text + length, size - length, *c == '\'' ? "'\\''" : "%c", *c);
     return length < size ? length + (size_t)snprintf(text + length, size - length, "'") : length;
+}
+
+float *md_load_weights(const struct md_config *config, int *status, struct md_error *error) {
+    const struct md_network *network = md_networks[config->network];
+    float *weights = malloc(md_parameter_total(network) * sizeof *weights);
+    *status = MD_OK;
+    if (weights == NULL)
+        *status = md_fail(error, MD_FAILED, "out of memory");
+    else if (strcmp(config->weights, "scratch") == 0)
+        md_initial_weights(network, config->seed, weights);
+    else
+        *status = md_weights_read(config->weights, network, weights, NULL, error);
+    if (*status == MD_OK)
+        return weights;
+    free(weights);
+    return NULL;
 }
 
 void md_command_line(int argc, char *const *argv, char *text, size_t size) {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "../datasets/error.h"
+#include "config.h"
 #include "evaluate.h"
 
 struct md_command {
@@ -19,7 +20,7 @@ struct md_command {
 };
 
 extern const struct md_command md_command_run, md_command_eval, md_command_golden,
-    md_command_predict, md_command_weights, md_command_data;
+    md_command_predict, md_command_weights, md_command_data, md_command_compare;
 
 /* Set by SIGINT and SIGTERM (main.c): finish the step, keep what there is, and end. */
 extern volatile sig_atomic_t md_stop_requested;
@@ -34,6 +35,9 @@ int md_option_number(const char *option, const char *text, double low, double hi
                      struct md_error *error);
 int md_option_whole(const char *option, const char *text, int low, int high, int *value,
                     struct md_error *error);
+
+/* The weights a config starts from, md_parameter_total floats to be freed; NULL with `error`. */
+float *md_load_weights(const struct md_config *config, int *status, struct md_error *error);
 
 /* The words as a line to be pasted into a shell, "mudepth" before them; cut when it is too long. */
 void md_command_line(int argc, char *const *argv, char *text, size_t size);

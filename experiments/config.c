@@ -37,7 +37,8 @@ static const struct key run_keys[] = {
     {"network", CHOICE, AT(md_config, network), 0, 0, network_names, "upydnet", 1, "network table"},
     {"format", CHOICE, AT(md_config, format), 0, 0, md_format_names, "fp32", 1, "number format"},
     {"backend", TEXT, AT(md_config, backend), 0, 0, NULL, "", 1,
-     "operators: ref, scalar, avx2, avx512 (same bits), blas (not bit-exact); empty: the fastest exact"},
+     "operators: ref, scalar, avx2, avx512 (same bits), blas (not bit-exact); empty: the fastest "
+     "exact"},
     {"policy", POLICY, AT(md_config, policy), 0, 0, NULL, "d0", 1,
      "blocks that learn: e, d0, d1, d2 joined by +, or full"},
     {"loss", CHOICE, AT(md_config, loss), 0, 0, md_loss_names, "berhu", 1, "loss"},

@@ -8,19 +8,15 @@
 #include <xxhash.h>
 
 #include "../core/target/host.h"
-#include "../datasets/augment.h"
-#include "../datasets/labels.h"
 #include "../datasets/random.h"
-
-/* The third name of a random stream: what it is drawn for. (Augmentation has its own.) */
-enum { DRAW_ORDER = 1, DRAW_WEIGHTS = 2 };
+#include "batch.h"
 
 static int out_of_memory(struct md_error *error) {
     return md_fail(error, MD_FAILED, "out of memory");
 }
 
 void md_initial_weights(const struct md_network *network, uint64_t seed, float *weights) {
-    struct md_random random = md_random_stream(seed, 0, 0, DRAW_WEIGHTS);
+    struct md_random random = md_random_stream(seed, 0, 0, MD_DRAW_WEIGHTS);
     struct md_parameter p;
     for (int i = 0; md_parameter(network, i, &p) == 0; i++) {
         const struct md_layer *layer = &network->layers[p.layer];
@@ -190,31 +186,14 @@ static void desk_close(struct desk *desk) {
     free(desk->fb);
 }
 
-/* A random order of the training samples, a function of seed and epoch (Fisher and Yates). */
-static void shuffle(const struct md_run *run, int epoch, uint32_t *order) {
-    struct md_random random = md_random_stream(run->config.seed, (uint32_t)epoch, 0, DRAW_ORDER);
-    for (uint32_t i = 0; i < run->train.count; i++) {
-        uint32_t j = md_random_below(&random, i + 1);
-        order[i] = order[j];
-        order[j] = i;
-    }
-}
-
 /* Puts one sample into a slot; epoch < 0: as it is, without augmentation. */
 static void fill_slot(struct md_run *run, struct desk *desk, const struct md_dataset *dataset,
                       uint32_t index, int epoch, int slot) {
-    const struct md_sample *sample = &dataset->samples[index];
-    int height, width;
-    md_layer_size(run->network, run->network->layer_count - 1, &height, &width);
-    memcpy(desk->picture, sample->picture, md_layer_elements(run->network, MD_PICTURE));
-    md_label(sample, (enum md_label_mode)run->config.label, (float)run->config.data.max_depth_m,
-             height, width, desk->label);
-    if (epoch >= 0)
-        md_augment(run->config.augment, run->config.seed, (uint32_t)epoch, index, height, width,
-                   desk->picture, desk->label);
+    md_prepare_sample(&run->config, run->network, dataset, index, epoch, desk->picture,
+                      desk->label);
     md_engine_set_picture(&run->engine, slot, desk->picture);
     md_engine_set_label(&run->engine, slot, desk->label);
-    desk->fb[slot] = sample->fb;
+    desk->fb[slot] = dataset->samples[index].fb;
 }
 
 static int batch_at(const struct md_run *run, const struct md_dataset *dataset, size_t done) {
@@ -246,13 +225,6 @@ static int validate(struct md_run *run, struct desk *desk, struct md_epoch *epoc
     return status;
 }
 
-static double learning_rate(const struct md_config *config, int epoch) {
-    if (config->schedule == MD_SCHEDULE_CONSTANT)
-        return config->learning_rate;
-    double turn = acos(-1.0) * epoch / config->epochs;
-    return config->learning_rate * 0.5 * (1.0 + cos(turn));
-}
-
 /* digest = XXH3-128(digest before, weights). */
 static void chain_digest(char digest[33], const float *weights, size_t count) {
     XXH3_state_t *state = XXH3_createState();
@@ -274,7 +246,7 @@ static int finish_epoch(struct md_run *run, struct desk *desk, struct md_error *
     float *weights = malloc(total * sizeof *weights);
     if (weights == NULL)
         return out_of_memory(error);
-    epoch->learning_rate = learning_rate(&run->config, at->epoch);
+    epoch->learning_rate = md_epoch_learning_rate(&run->config, at->epoch);
     epoch->train_loss = at->loss_valid > 0.0 ? at->loss_sum / at->loss_valid : NAN;
     int status = validate(run, desk, epoch, error);
     md_engine_get_weights(&run->engine, weights);
@@ -322,8 +294,8 @@ int md_run_train(struct md_run *run, const struct md_watch *watch,
     double began = seconds_now() - at->seconds;
     *interrupted = 0;
     while (status == MD_OK && at->epoch < run->config.epochs) {
-        shuffle(run, at->epoch, desk.order);
-        run->engine.update.learning_rate = (float)learning_rate(&run->config, at->epoch);
+        md_epoch_order(run->config.seed, at->epoch, (uint32_t)run->train.count, desk.order);
+        run->engine.update.learning_rate = (float)md_epoch_learning_rate(&run->config, at->epoch);
         while (at->step < steps && status == MD_OK && !*interrupted) {
             step(run, &desk);
             at->seconds = seconds_now() - began;

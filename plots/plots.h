@@ -32,6 +32,23 @@ int md_plot_loss_curve(const char *path, const char *title, size_t epochs, const
                        const double *validation_loss, const double *validation_rmse_m,
                        double rmse_before_m, double rmse_dummy_m, struct md_error *error);
 
+/* How far two runs are apart: by_step is (steps, kinds), by_layer (layers, kinds); 0, NaN and
+ * infinity are left out. */
+struct md_error_growth {
+    const char *title;
+    size_t kinds; /* of tensors, at most 4 */
+    const char *const *kind_names;
+    size_t steps;
+    const double *by_step;
+    size_t layers;
+    const char *const *layer_names; /* without quotes */
+    const double *by_layer;
+};
+
+/* The relative errors over the steps (left) and by layer (right). */
+int md_plot_error_growth(const char *path, const struct md_error_growth *growth,
+                         struct md_error *error);
+
 /* The colour (sRGB) of a depth in 0 .. max_depth_m: the scale of all our depth pictures, readable
  * in grey print and by colour-blind readers. Grey (no value) for depth <= 0 or NaN. */
 void md_depth_colour(double depth_m, double max_depth_m, uint8_t rgb[3]);

@@ -429,11 +429,15 @@ Test(step, threads_and_levels_give_the_same_bits) {
     check_threads("upydnet", 8, "ref", levels, count);
 }
 
-/* The real planes, without the plain loops, which would take minutes. */
+/* The real planes, without the plain and scalar loops, which would take minutes. */
 Test(step, threads_give_the_same_bits_on_the_published_network) {
     const char *levels[8];
     int count = exact_levels(MD_FP32, levels);
-    check_threads("upydnet", 48, levels[0], levels, count);
+    if (count < 2) {
+        fprintf(stderr, "SKIP: this processor has no vector levels\n");
+        cr_skip("this processor has no vector levels");
+    }
+    check_threads("upydnet", 48, levels[1], levels + 1, count - 1);
 }
 
 /* ---- going on -------------------------------------------------------------------------------- */

@@ -1,0 +1,24 @@
+/* What a training step is fed: which samples in which order, how each is prepared, and the learning
+ * rate. Everything is a function of config, epoch and sample, never of what happened before. */
+#ifndef MD_EXPERIMENTS_BATCH_H
+#define MD_EXPERIMENTS_BATCH_H
+
+#include "config.h"
+
+/* The third name of a random stream: what it is drawn for. (Augmentation has its own.) */
+enum md_draw { MD_DRAW_ORDER = 1, MD_DRAW_WEIGHTS = 2 };
+
+/* A random order of 0 .. count-1 for an epoch (Fisher and Yates). */
+void md_epoch_order(uint64_t seed, int epoch, uint32_t count, uint32_t *order);
+
+/* Copies sample `index` to picture (3, height, width of the network) and makes its label
+ * (disparity in the output's size), both augmented for the epoch; epoch < 0: without
+ * augmentation. */
+void md_prepare_sample(const struct md_config *config, const struct md_network *network,
+                       const struct md_dataset *dataset, uint32_t index, int epoch,
+                       uint8_t *picture, float *label);
+
+/* The learning rate that config.schedule gives an epoch, 0 the first. */
+double md_epoch_learning_rate(const struct md_config *config, int epoch);
+
+#endif

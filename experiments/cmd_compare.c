@@ -1,0 +1,645 @@
+/* mudepth compare: the same training steps on two machines, tensor by tensor and bit by bit. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "../datasets/file.h"
+#include "../plots/plots.h"
+#include "batch.h"
+#include "command.h"
+#include "side.h"
+
+enum { KINDS = MD_TRACE_WEIGHT + 1, ULP_CLASSES = 13 };
+
+struct options {
+    const char *a, *b, *tensors, *save_job, *save_trace, *figure;
+    int steps, digest, json;
+};
+
+/* How far two arrays are apart. */
+struct gap {
+    double square_difference, square; /* sums */
+    double largest_difference, largest;
+    size_t values, differing;
+};
+
+struct comparison {
+    struct md_config config;
+    struct options options;
+    const struct md_network *network;
+    struct md_side_spec specs[2];
+    struct md_job job;
+    char *body; /* of the job */
+    size_t body_bytes;
+
+    size_t tensors, values, differing_tensors, differing_values;
+    int by_value;                  /* both sides tell their values */
+    char first[600];               /* the first difference, in words; empty: none */
+    struct gap *by_step;           /* [step][kind] */
+    struct gap (*by_layer)[KINDS]; /* of the last step */
+    size_t ulps[ULP_CLASSES];
+};
+
+/* ---- the command line ------------------------------------------------------------------------ */
+
+static int parse(int argc, char **argv, struct comparison *c, struct md_error *error) {
+    static const struct option options[] = {
+        {"a", required_argument, NULL, 'a'},        {"b", required_argument, NULL, 'b'},
+        {"steps", required_argument, NULL, 's'},    {"tensors", required_argument, NULL, 't'},
+        {"digest", no_argument, NULL, 'd'},         {"figure", required_argument, NULL, 'f'},
+        {"save-job", required_argument, NULL, 'J'}, {"save-trace", required_argument, NULL, 'T'},
+        {"json", no_argument, NULL, 'j'},           {0}};
+    struct options *o = &c->options;
+    *o = (struct options){.a = "host", .b = "host:ref", .steps = 1};
+    for (int letter; (letter = md_next_option(argc, argv, ":", options, error)) != -1;) {
+        int status = MD_OK;
+        const char **text = NULL;
+        switch (letter) {
+        case 'a':
+            text = &o->a;
+            break;
+        case 'b':
+            text = &o->b;
+            break;
+        case 't':
+            text = &o->tensors;
+            break;
+        case 'f':
+            text = &o->figure;
+            break;
+        case 'J':
+            text = &o->save_job;
+            break;
+        case 'T':
+            text = &o->save_trace;
+            break;
+        case 's':
+            status = md_option_whole("--steps", optarg, 0, 1000000, &o->steps, error);
+            break;
+        case 'd':
+            o->digest = 1;
+            break;
+        case 'j':
+            o->json = 1;
+            break;
+        default:
+            return MD_USAGE;
+        }
+        if (status != MD_OK)
+            return status;
+        if (text != NULL)
+            *text = optarg;
+    }
+    const char *config = optind < argc && strchr(argv[optind], '=') == NULL ? argv[optind++] : NULL;
+    if (config == NULL)
+        return md_fail(error, MD_USAGE, "expected a config file; see mudepth compare --help");
+    return md_config_read(config, argc - optind, argv + optind, &c->config, error);
+}
+
+/* --tensors activation,error,... as bits. */
+static int parse_kinds(const char *text, uint32_t *kinds, struct md_error *error) {
+    static const char *const words[] = {"activation", "error", "gradient", "weight", "loss"};
+    enum { WORDS = sizeof words / sizeof words[0] };
+    *kinds = (1u << WORDS) - 1u;
+    if (text == NULL)
+        return MD_OK;
+    *kinds = 0;
+    for (const char *word = text; *word != '\0';) {
+        size_t length = strcspn(word, ",");
+        int found = 0;
+        for (int k = 0; k < WORDS; k++)
+            if (strlen(words[k]) == length && strncmp(word, words[k], length) == 0) {
+                *kinds |= 1u << k;
+                found = 1;
+            }
+        if (!found)
+            return md_fail(error, MD_USAGE,
+                           "--tensors: expected activation, error, gradient, weight or loss, "
+                           "joined by commas; found \"%.100s\"",
+                           word);
+        word += length + (word[length] == ',');
+    }
+    return MD_OK;
+}
+
+/* ---- the job --------------------------------------------------------------------------------- */
+
+/* Weights, and the batches that `mudepth run` would train with. */
+static int write_body(struct comparison *c, const float *weights, const struct md_dataset *data,
+                      FILE *to, struct md_error *error) {
+    const struct md_config *config = &c->config;
+    size_t picture_bytes = md_layer_elements(c->network, MD_PICTURE);
+    size_t pixels = md_layer_elements(c->network, c->network->layer_count - 1);
+    uint32_t *order = malloc(data->count * sizeof *order);
+    uint8_t *picture = malloc(picture_bytes);
+    float *label = malloc(pixels * sizeof *label);
+    int status = MD_OK, epoch = -1;
+    if (order == NULL || picture == NULL || label == NULL)
+        status = md_fail(error, MD_FAILED, "out of memory");
+    fwrite(weights, sizeof *weights, md_parameter_total(c->network), to);
+    size_t at = data->count; /* in the epoch */
+    for (int step = 0; status == MD_OK && step < c->options.steps; step++) {
+        if (at == data->count) {
+            at = 0;
+            md_epoch_order(config->seed, ++epoch, (uint32_t)data->count, order);
+        }
+        size_t left = data->count - at, batch = (size_t)config->batch;
+        struct md_job_step head = {(uint32_t)(left < batch ? left : batch),
+                                   (float)md_epoch_learning_rate(config, epoch)};
+        fwrite(&head, sizeof head, 1, to);
+        for (uint32_t s = 0; s < head.samples; s++, at++) {
+            md_prepare_sample(config, c->network, data, order[at], epoch, picture, label);
+            fwrite(&data->samples[order[at]].fb, sizeof(float), 1, to);
+            fwrite(picture, 1, picture_bytes, to);
+            fwrite(label, sizeof *label, pixels, to);
+        }
+    }
+    if (status == MD_OK && (fflush(to) != 0 || ferror(to)))
+        status = md_fail(error, MD_FAILED, "out of memory for a job of %d steps", c->options.steps);
+    free(order);
+    free(picture);
+    free(label);
+    return status;
+}
+
+static int make_job(struct comparison *c, struct md_error *error) {
+    const struct md_config *config = &c->config;
+    struct md_data_spec spec = config->data;
+    struct md_dataset data = {0};
+    uint32_t kinds;
+    c->network = md_networks[config->network];
+    memcpy(spec.split, config->train, sizeof spec.split);
+    int status = parse_kinds(c->options.tensors, &kinds, error);
+    if (status == MD_OK && config->batch > MD_JOB_MAX_BATCH)
+        status = md_fail(error, MD_USAGE, "batch: expected at most %d here, found %d",
+                         MD_JOB_MAX_BATCH, config->batch);
+    if (status != MD_OK)
+        return status;
+    float *weights = md_load_weights(config, &status, error);
+    if (weights == NULL)
+        return status;
+    status = md_dataset_open(&spec, c->network->height, c->network->width, &data, error);
+    if (status == MD_OK && data.count == 0)
+        status = md_fail(error, MD_USAGE, "data.train must not be empty");
+    FILE *body = status == MD_OK ? open_memstream(&c->body, &c->body_bytes) : NULL;
+    if (status == MD_OK && body == NULL)
+        status = md_fail(error, MD_FAILED, "out of memory");
+    if (status == MD_OK)
+        status = write_body(c, weights, &data, body, error);
+    if (body != NULL && fclose(body) != 0 && status == MD_OK)
+        status = md_fail(error, MD_FAILED, "out of memory for a job of %d steps", c->options.steps);
+    md_dataset_close(&data);
+    free(weights);
+    if (status != MD_OK)
+        return status;
+    uint64_t digest = XXH3_64bits(c->body, c->body_bytes);
+    c->job = (struct md_job){.magic = MD_JOB_MAGIC,
+                             .network = (uint32_t)config->network,
+                             .policy = md_config_policy(config),
+                             .optimizer = (uint32_t)config->optimizer,
+                             .loss = (uint32_t)config->loss,
+                             .batch = (uint32_t)config->batch,
+                             .steps = (uint32_t)c->options.steps,
+                             .kinds = kinds,
+                             .values = !c->options.digest,
+                             .depth_cap_m = (float)config->depth_cap_m,
+                             .momentum = (float)config->momentum,
+                             .weight_decay = (float)config->weight_decay,
+                             .beta1 = (float)config->beta1,
+                             .beta2 = (float)config->beta2,
+                             .epsilon = (float)config->epsilon,
+                             .body = {(uint32_t)digest, (uint32_t)(digest >> 32)}};
+    return MD_OK;
+}
+
+/* ---- saving instead of comparing ------------------------------------------------------------- */
+
+/* Opens a temporary file beside `path`, and puts it in its place. */
+static FILE *open_new(const char *path, char temporary[MD_PATH_MAX], struct md_error *error) {
+    if (md_path_format(temporary, error, "%s.new", path) != MD_OK)
+        return NULL;
+    FILE *to = fopen(temporary, "wb");
+    if (to == NULL)
+        md_error_set(error, "%.400s: %s", temporary, strerror(errno));
+    return to;
+}
+
+static int put_in_place(FILE *file, const char *temporary, const char *path, int status,
+                        struct md_error *error) {
+    if (status == MD_OK && (fflush(file) != 0 || fsync(fileno(file)) != 0))
+        status = md_fail(error, MD_FAILED, "%.400s: %s", temporary, strerror(errno));
+    if (fclose(file) != 0 && status == MD_OK)
+        status = md_fail(error, MD_FAILED, "%.400s: %s", temporary, strerror(errno));
+    if (status == MD_OK && rename(temporary, path) != 0)
+        status = md_fail(error, MD_FAILED, "%.400s: %s", path, strerror(errno));
+    if (status != MD_OK)
+        unlink(temporary);
+    return status;
+}
+
+static int save_job(struct comparison *c, struct md_error *error) {
+    char temporary[MD_PATH_MAX];
+    FILE *to = open_new(c->options.save_job, temporary, error);
+    if (to == NULL)
+        return MD_FAILED;
+    int status = md_side_write_job(&c->specs[0], &c->job, c->body, c->body_bytes, to, error);
+    return put_in_place(to, temporary, c->options.save_job, status, error);
+}
+
+static int save_trace(struct comparison *c, struct md_error *error) {
+    char temporary[MD_PATH_MAX], some[65536];
+    struct md_side side;
+    FILE *to = open_new(c->options.save_trace, temporary, error);
+    if (to == NULL)
+        return MD_FAILED;
+    int status = md_side_start(&c->specs[0], &c->job, c->body, c->body_bytes, &side, error);
+    for (size_t got = 1; status == MD_OK && got > 0;) {
+        got = fread(some, 1, sizeof some, side.trace);
+        if (fwrite(some, 1, got, to) != got)
+            status = md_fail(error, MD_FAILED, "%.400s: %s", temporary, strerror(errno));
+    }
+    status = md_side_finish(&side, status, error);
+    return put_in_place(to, temporary, c->options.save_trace, status, error);
+}
+
+/* ---- comparing ------------------------------------------------------------------------------- */
+
+/* Bits of a format's significand, and the exponent of its smallest subnormal. */
+static const struct precision {
+    int bits, lowest;
+} precisions[MD_FORMAT_COUNT] = {{24, -149}, {53, -1074}, {11, -24},
+                                 {8, -133},  {11, -24},   {8, -133}};
+
+/* |a - b| in units in the last place of the coarser format. */
+static double ulps_apart(const struct md_trace trace[2], double a, double b) {
+    struct precision p = precisions[trace[0].record.format], q = precisions[trace[1].record.format];
+    if (q.bits < p.bits)
+        p = q;
+    int exponent;
+    frexp(fmax(fabs(a), fabs(b)), &exponent);
+    exponent = exponent - p.bits > p.lowest ? exponent - p.bits : p.lowest;
+    return ldexp(fabs(a - b), -exponent);
+}
+
+/* 0: equal; 1: up to half an ulp; then up to 1, 2, 4, ...; the last: more, or not finite. */
+static int ulp_class(double ulps) {
+    int class = 0;
+    for (double limit = 0.0; class < ULP_CLASSES - 1 && !(ulps <= limit); class ++)
+        limit = class == 0 ? 0.5 : 2.0 * limit;
+    return class;
+}
+
+static int same(double a, double b) {
+    return a == b ? signbit(a) == signbit(b) : isnan(a) && isnan(b);
+}
+
+static void note_first(struct comparison *c, const struct md_trace trace[2], size_t i) {
+    char what[200];
+    if (c->first[0] != '\0')
+        return;
+    md_trace_describe(&trace[0], what, sizeof what);
+    const struct md_record *a = &trace[0].record, *b = &trace[1].record;
+    if (!c->by_value) {
+        snprintf(c->first, sizeof c->first, "%s: digest %08x%08x against %08x%08x", what,
+                 (unsigned)a->digest_high, (unsigned)a->digest_low, (unsigned)b->digest_high,
+                 (unsigned)b->digest_low);
+        return;
+    }
+    char hex[2][20];
+    for (int s = 0; s < 2; s++) {
+        uint64_t bits = 0;
+        size_t bytes = md_format_bytes[trace[s].record.format];
+        memcpy(&bits, (const char *)trace[s].values + i * bytes, bytes);
+        snprintf(hex[s], sizeof hex[s], "%0*llx", (int)bytes * 2, (unsigned long long)bits);
+    }
+    double x = md_trace_value(&trace[0], i), y = md_trace_value(&trace[1], i);
+    snprintf(c->first, sizeof c->first,
+             "%s, value %zu of %u: %s (%.9g) against %s (%.9g), %.4g ulp", what, i,
+             (unsigned)a->count, hex[0], x, hex[1], y, ulps_apart(trace, x, y));
+}
+
+static void add_to(struct gap *gap, double a, double b) {
+    double difference = fabs(a - b);
+    gap->values++;
+    gap->differing += !same(a, b);
+    gap->square_difference += difference * difference;
+    gap->square += b * b;
+    if (!(difference <= gap->largest_difference))
+        gap->largest_difference = difference;
+    if (fabs(b) > gap->largest)
+        gap->largest = fabs(b);
+}
+
+/* One pair of records. */
+static void compare_tensor(struct comparison *c, const struct md_trace trace[2]) {
+    const struct md_record *a = &trace[0].record, *b = &trace[1].record;
+    int equal = a->format == b->format && a->digest_low == b->digest_low &&
+                a->digest_high == b->digest_high;
+    c->tensors++;
+    c->values += a->count;
+    c->differing_tensors += !equal;
+    c->by_value = a->bytes > 0 && b->bytes > 0;
+    if (!c->by_value) {
+        if (!equal)
+            note_first(c, trace, 0);
+        return;
+    }
+    int measured = a->kind < KINDS;
+    for (size_t i = 0; i < a->count; i++) {
+        double x = md_trace_value(&trace[0], i), y = md_trace_value(&trace[1], i);
+        if (!same(x, y)) {
+            c->differing_values++;
+            note_first(c, trace, i);
+        }
+        if (measured) {
+            add_to(&c->by_step[(size_t)a->step * KINDS + a->kind], x, y);
+            if (a->step + 1 == c->job.steps)
+                add_to(&c->by_layer[a->layer][a->kind], x, y);
+            c->ulps[ulp_class(ulps_apart(trace, x, y))]++;
+        }
+    }
+}
+
+/* The traces have to be those of this job. */
+static int check_heads(const struct comparison *c, const struct md_trace trace[2],
+                       struct md_error *error) {
+    for (int s = 0; s < 2; s++) {
+        struct md_job head = trace[s].job;
+        head.format = head.reference = head.cores = 0;
+        head.values = c->job.values;
+        if (memcmp(&head, &c->job, sizeof head) != 0)
+            return md_fail(error, MD_FAILED,
+                           "%s: the trace of another job: config, data, weights, --steps and "
+                           "--tensors must be those it was made with",
+                           trace[s].name);
+    }
+    return MD_OK;
+}
+
+static int compare_traces(struct comparison *c, struct md_trace trace[2],
+                          const struct md_watch *watch, int *broken, struct md_error *error) {
+    int status = check_heads(c, trace, error);
+    while (status == MD_OK) {
+        for (int s = 0; s < 2 && status == MD_OK; s++) {
+            *broken = s;
+            status = md_trace_next(&trace[s], error);
+        }
+        if (status != MD_OK)
+            return status;
+        const struct md_record *a = &trace[0].record, *b = &trace[1].record;
+        if (a->kind != b->kind || a->step != b->step || a->layer != b->layer || a->slot != b->slot)
+            return md_fail(error, MD_FAILED, "record %zu is of another tensor in each trace",
+                           trace[0].records);
+        if (a->kind == MD_TRACE_END)
+            return MD_OK;
+        compare_tensor(c, trace);
+        if (md_watch_tell(watch, "comparing steps", a->step, c->job.steps))
+            return md_fail(error, MD_FAILED, "interrupted");
+    }
+    return status;
+}
+
+static int compare(struct comparison *c, struct md_error *error) {
+    struct md_side sides[2] = {{.spec = c->specs[0]}, {.spec = c->specs[1]}};
+    struct md_trace trace[2] = {{0}};
+    struct md_progress_line line;
+    struct md_watch watch = md_progress_watch(&line);
+    int status = MD_OK, broken = 0;
+    for (int s = 0; s < 2 && status == MD_OK; s++) {
+        broken = s;
+        status = md_side_start(&c->specs[s], &c->job, c->body, c->body_bytes, &sides[s], error);
+    }
+    for (int s = 0; s < 2 && status == MD_OK; s++) {
+        broken = s;
+        status = md_trace_open(sides[s].trace, c->specs[s].text, &trace[s], error);
+    }
+    if (status == MD_OK)
+        status = compare_traces(c, trace, &watch, &broken, error);
+    md_progress_clear(&line);
+    /* The side whose trace broke knows best why. */
+    int first = md_side_finish(&sides[broken], status, error);
+    int second = md_side_finish(&sides[1 - broken], first, error);
+    md_trace_close(&trace[0]);
+    md_trace_close(&trace[1]);
+    return second;
+}
+
+/* ---- the report ------------------------------------------------------------------------------ */
+
+static double rms_error(const struct gap *gap) {
+    return gap->square > 0.0 ? sqrt(gap->square_difference / gap->square)
+                             : (gap->square_difference > 0.0 ? INFINITY : 0.0);
+}
+
+static double largest_error(const struct gap *gap) {
+    return gap->largest > 0.0 ? gap->largest_difference / gap->largest
+                              : (gap->largest_difference > 0.0 ? INFINITY : 0.0);
+}
+
+static void print_gap(const char *name, const struct gap *gaps) {
+    printf("%-22s", name);
+    for (int k = 0; k < KINDS; k++)
+        if (gaps[k].values > 0)
+            printf("  %8.2e %8.2e", rms_error(&gaps[k]), largest_error(&gaps[k]));
+        else
+            printf("  %8s %8s", "-", "-");
+    printf("\n");
+}
+
+/* Steps 0, 1, 2, 4, 8, ... and the last. */
+static uint32_t next_shown(uint32_t step, uint32_t steps) {
+    uint32_t next = step == 0 ? 1 : 2 * step;
+    return step + 1 == steps ? steps : next < steps ? next : steps - 1;
+}
+
+static void print_growth(const struct comparison *c) {
+    uint32_t steps = c->job.steps;
+    printf("\nrelative error, RMS and largest; b is the measure\n%-22s", "");
+    for (int k = 0; k < KINDS; k++)
+        printf("  %-17s", md_trace_kind_names[k]);
+    printf("\n");
+    for (uint32_t s = 0; s < steps; s = next_shown(s, steps)) {
+        char name[32];
+        snprintf(name, sizeof name, "step %u", (unsigned)s);
+        print_gap(name, &c->by_step[(size_t)s * KINDS]);
+    }
+    printf("\nin the last step, by layer\n");
+    for (int l = 0; l < c->network->layer_count; l++) {
+        char name[64];
+        md_trace_layer_name(c->network, l, name, sizeof name);
+        print_gap(name, c->by_layer[l]);
+    }
+    printf("\nunits in the last place of the coarser format    values\n");
+    for (int u = 0; u < ULP_CLASSES; u++) {
+        char limit[32];
+        snprintf(limit, sizeof limit,
+                 u == 0                 ? "0"
+                 : u == ULP_CLASSES - 1 ? "more"
+                                        : "up to %g",
+                 u > 0 ? ldexp(0.5, u - 1) : 0.0);
+        if (c->ulps[u] > 0)
+            printf("%-46s %8zu\n", limit, c->ulps[u]);
+    }
+}
+
+static json_t *gaps_json(const struct gap *gaps) {
+    json_t *object = json_object();
+    for (int k = 0; k < KINDS; k++)
+        if (gaps[k].values > 0)
+            json_object_set_new(object, md_trace_kind_names[k],
+                                json_pack("{s:o, s:o}", "rms", md_json_number(rms_error(&gaps[k])),
+                                          "largest", md_json_number(largest_error(&gaps[k]))));
+    return object;
+}
+
+static json_t *to_json(const struct comparison *c) {
+    json_t *steps = json_array(), *layers = json_object(), *ulps = json_array();
+    int growth = c->by_value;
+    for (uint32_t s = 0; growth && s < c->job.steps; s++)
+        json_array_append_new(steps, gaps_json(&c->by_step[(size_t)s * KINDS]));
+    for (int l = 0; growth && l < c->network->layer_count; l++) {
+        char name[64];
+        md_trace_layer_name(c->network, l, name, sizeof name);
+        json_object_set_new(layers, name, gaps_json(c->by_layer[l]));
+    }
+    for (int u = 0; u < ULP_CLASSES; u++)
+        json_array_append_new(ulps, json_integer((json_int_t)c->ulps[u]));
+    return json_pack(
+        "{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "a", c->options.a, "b",
+        c->options.b, "bit_exact", c->differing_tensors == 0, "tensors", (json_int_t)c->tensors,
+        "values", (json_int_t)c->values, "steps", (json_int_t)c->job.steps, "differing_tensors",
+        (json_int_t)c->differing_tensors, "differing_values", (json_int_t)c->differing_values,
+        "first_difference", c->first[0] != '\0' ? json_string(c->first) : json_null(),
+        "relative_error_by_step", steps, "relative_error_by_layer", layers, "ulp_classes", ulps);
+}
+
+static int draw(const struct comparison *c, struct md_error *error) {
+    size_t steps = c->job.steps;
+    double *errors = malloc((steps + MD_MAX_LAYERS) * KINDS * sizeof *errors);
+    char names[MD_MAX_LAYERS][64], title[300];
+    const char *layers[MD_MAX_LAYERS];
+    if (errors == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    double *by_layer = errors + steps * KINDS;
+    for (size_t i = 0; i < steps * KINDS; i++)
+        errors[i] = c->by_step[i].values > 0 ? rms_error(&c->by_step[i]) : NAN;
+    for (int l = 0; l < c->network->layer_count; l++) {
+        md_trace_layer_name(c->network, l, names[l], sizeof names[l]);
+        layers[l] = names[l];
+        for (int k = 0; k < KINDS; k++)
+            by_layer[l * KINDS + k] =
+                c->by_layer[l][k].values > 0 ? rms_error(&c->by_layer[l][k]) : NAN;
+    }
+    snprintf(title, sizeof title, "%.100s against %.100s: policy %s, %s", c->options.a,
+             c->options.b, c->config.policy, md_optimizer_names[c->config.optimizer]);
+    const struct md_error_growth growth = {title,  KINDS,   md_trace_kind_names,
+                                           steps,  errors,  (size_t)c->network->layer_count,
+                                           layers, by_layer};
+    int status = md_plot_error_growth(c->options.figure, &growth, error);
+    free(errors);
+    return status;
+}
+
+static int report(const struct comparison *c, struct md_error *error) {
+    int same_format = c->specs[0].format == c->specs[1].format;
+    int status = MD_OK;
+    if (c->options.json)
+        status = md_print_json(to_json(c), error);
+    else if (c->differing_tensors == 0)
+        printf("bit-exact: %zu tensors, %zu values, %u steps\n", c->tensors, c->values,
+               (unsigned)c->job.steps);
+    else {
+        printf("different: %zu of %zu tensors", c->differing_tensors, c->tensors);
+        if (c->by_value)
+            printf(", %zu of %zu values", c->differing_values, c->values);
+        printf("\nfirst: %s\n", c->first);
+        if (c->by_value)
+            print_growth(c);
+    }
+    if (status == MD_OK && c->options.figure != NULL)
+        status = draw(c, error);
+    if (status == MD_OK && same_format && c->differing_tensors > 0) {
+        error->text[0] = '\0'; /* it has been said */
+        status = MD_FAILED;
+    }
+    return status;
+}
+
+static int parse_sides(struct comparison *c, struct md_error *error) {
+    const struct options *o = &c->options;
+    int status = md_side_parse("--a", o->a, c->config.format, &c->specs[0], error);
+    if (status == MD_OK)
+        status = md_side_parse("--b", o->b, c->config.format, &c->specs[1], error);
+    if (status != MD_OK)
+        return status;
+    int both = c->specs[0].machine != NULL && c->specs[1].machine != NULL;
+    if (o->digest && both && c->specs[0].format != c->specs[1].format)
+        return md_fail(error, MD_USAGE,
+                       "--digest compares bits, and %s and %s have different formats", o->a, o->b);
+    if (o->digest && o->figure != NULL)
+        return md_fail(error, MD_USAGE, "--figure needs values, --digest leaves them out");
+    if ((o->save_job != NULL || o->save_trace != NULL) && c->specs[0].machine == NULL)
+        return md_fail(error, MD_USAGE, "--a: a saved trace is there already");
+    return MD_OK;
+}
+
+static int work(struct comparison *c, struct md_error *error) {
+    int status = parse_sides(c, error);
+    if (status == MD_OK)
+        status = make_job(c, error);
+    if (status != MD_OK)
+        return status;
+    if (c->options.save_job != NULL)
+        return save_job(c, error);
+    if (c->options.save_trace != NULL)
+        return save_trace(c, error);
+    c->by_step = calloc((size_t)c->job.steps * KINDS + 1, sizeof *c->by_step);
+    c->by_layer = calloc(MD_MAX_LAYERS, sizeof *c->by_layer);
+    if (c->by_step == NULL || c->by_layer == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    status = compare(c, error);
+    return status == MD_OK ? report(c, error) : status;
+}
+
+static int run(int argc, char **argv, struct md_error *error) {
+    struct comparison *c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    int status = parse(argc, argv, c, error);
+    if (status == MD_OK)
+        status = work(c, error);
+    free(c->body);
+    free(c->by_step);
+    free(c->by_layer);
+    free(c);
+    return status;
+}
+
+const struct md_command md_command_compare = {
+    "compare", "train on two machines side by side, and compare them bit by bit",
+    "CONFIG.yaml [KEY=VALUE ...] [options]\n\n"
+    "  --a, --b MACHINE  what is compared (default host and host:ref):\n"
+    "                      host[:LEVEL]   this machine; levels as in the key `backend`\n"
+    "                      rv32[:ref]     bare RISC-V under qemu-riscv32 (make rv32)\n"
+    "                      gap9-shim      the GAP9 program on threads (make gap9-shim)\n"
+    "                      trace:FILE     a trace that --save-trace or a device wrote\n"
+    "                    with :FORMAT (default the config's) and :cores=N (default 1) behind it\n"
+    "  --steps K         training steps (default 1)\n"
+    "  --tensors LIST    of activation,error,gradient,weight,loss (default all); the final\n"
+    "                    weights are always compared\n"
+    "  --digest          only digests leave the machines: for long runs\n"
+    "  --figure FILE     draw how the error grows, over the steps and by layer (PNG, SVG, PDF)\n"
+    "  --json            print the result as JSON\n"
+    "  --save-job FILE   write the job for machine a instead, for a device to be given\n"
+    "  --save-trace FILE write the trace of machine a instead\n\n"
+    "The steps are those that `mudepth run` would do first. exit code: 1 when machines of one\n"
+    "format differ; with two formats the difference is what is asked for, and it is 0.\n\n"
+    "examples:\n"
+    "  mudepth compare configs/demo.yaml --a host:avx2 --b host:ref\n"
+    "  mudepth compare configs/demo.yaml --a host:fp16 --b rv32:fp16:cores=8 --steps 3\n"
+    "  mudepth compare configs/demo.yaml batch=1 --a host:bf16 --b host:fp32 --steps 100 \\\n"
+    "      --figure growth.png\n",
+    NULL, run};

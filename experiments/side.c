@@ -1,0 +1,259 @@
+#include "side.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../core/target/host.h"
+#include "../datasets/file.h"
+
+/* ---- machines -------------------------------------------------------------------------------- */
+
+enum { NOT_STARTED = 127 };
+
+/* A machine other than the host is a program of its own, built beside this one, and perhaps an
+ * emulator that runs it. */
+static const struct md_machine {
+    const char *program, *make;
+    const char *const emulator[4];
+} machines[] = {
+    {NULL, NULL, {NULL}},
+    {"mudepth-rv32",
+     "make rv32",
+     {"qemu-riscv32", "-cpu", "rv32,f=false,d=false,zfinx=true,zhinx=true", NULL}},
+    {"mudepth-gap9-shim", "make gap9-shim", {NULL}},
+};
+const char *const md_machine_names[] = {"host", "rv32", "gap9-shim", NULL};
+
+/* ---- the specification ----------------------------------------------------------------------- */
+
+static int index_of(const char *const *names, const char *name) {
+    for (int i = 0; names[i] != NULL; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return -1;
+}
+
+static int set_word(const char *option, const char *word, struct md_side_spec *spec,
+                    struct md_error *error) {
+    int format = index_of(md_format_names, word);
+    int64_t cores = 0;
+    if (format >= 0) {
+        spec->format = format;
+        return MD_OK;
+    }
+    if (strncmp(word, "cores=", 6) == 0) {
+        const char *end = md_parse_integer(word + 6, &cores);
+        if (end == NULL || *end != '\0' || cores < 1 || cores > MD_JOB_MAX_CORES)
+            return md_fail(error, MD_USAGE, "%s: expected cores=1 to cores=%d, found \"%.100s\"",
+                           option, MD_JOB_MAX_CORES, word);
+        spec->cores = (int)cores;
+        return MD_OK;
+    }
+    int host = spec->machine == &machines[0];
+    if (strlen(word) >= sizeof spec->level || (!host && strcmp(word, "ref") != 0))
+        return md_fail(error, MD_USAGE,
+                       "%s: expected a number format, cores=N or %s after the machine, found "
+                       "\"%.100s\"",
+                       option, host ? "a level (ref, scalar, avx2, ...)" : "ref", word);
+    strcpy(spec->level, word);
+    return MD_OK;
+}
+
+int md_side_parse(const char *option, const char *text, int format, struct md_side_spec *spec,
+                  struct md_error *error) {
+    char words[256], *rest = NULL;
+    *spec = (struct md_side_spec){.text = text, .format = format, .cores = 1};
+    if (strncmp(text, "trace:", 6) == 0) {
+        spec->path = text + 6;
+        return MD_OK;
+    }
+    snprintf(words, sizeof words, "%s", text);
+    char *word = strtok_r(words, ":", &rest);
+    int machine = word != NULL ? index_of(md_machine_names, word) : -1;
+    if (machine < 0 || strlen(text) >= sizeof words)
+        return md_fail(error, MD_USAGE,
+                       "%s: expected host, rv32 or gap9-shim, then perhaps :LEVEL, :FORMAT and "
+                       ":cores=N, or trace:FILE; found \"%.200s\"",
+                       option, text);
+    spec->machine = &machines[machine];
+    while ((word = strtok_r(NULL, ":", &rest)) != NULL) {
+        int status = set_word(option, word, spec, error);
+        if (status != MD_OK)
+            return status;
+    }
+    if (machine == 0 && md_ops_find((enum md_format)spec->format, spec->level) == NULL)
+        return md_fail(error, MD_USAGE, "%s: level \"%s\" does not exist here for %s", option,
+                       spec->level, md_format_names[spec->format]);
+    if (machine != 0 && spec->format == MD_FP64)
+        return md_fail(error, MD_USAGE, "%s: fp64 is for the host only", option);
+    return MD_OK;
+}
+
+/* ---- starting -------------------------------------------------------------------------------- */
+
+int md_side_write_job(const struct md_side_spec *spec, const struct md_job *job, const void *body,
+                      size_t body_bytes, FILE *to, struct md_error *error) {
+    struct md_job head = *job;
+    head.format = (uint32_t)spec->format;
+    head.reference = strcmp(spec->level, "ref") == 0;
+    head.cores = (uint32_t)spec->cores;
+    if (fwrite(&head, sizeof head, 1, to) != 1 || fwrite(body, body_bytes, 1, to) != 1 ||
+        fflush(to) != 0)
+        return md_fail(error, MD_FAILED, "the job cannot be written: %s", strerror(errno));
+    return MD_OK;
+}
+
+static int read_stream(void *context, void *to, size_t bytes) {
+    (void)context;
+    return fread(to, 1, bytes, stdin) == bytes ? 0 : -1;
+}
+
+static int write_stream(void *context, const void *from, size_t bytes) {
+    (void)context;
+    return fwrite(from, 1, bytes, stdout) == bytes ? 0 : -1;
+}
+
+/* The host as a machine: a child process that does the job from standard input. */
+static enum md_job_error work_on_host(const struct md_side_spec *spec) {
+    const struct md_io io = {NULL, read_stream, write_stream};
+    struct md_job job;
+    struct md_setup setup;
+    struct md_plan plan;
+    int failed;
+    enum md_job_error error = md_job_read(&io, &job);
+    if (error != MD_JOB_OK)
+        return error;
+    md_job_setup(&job, spec->level, &setup);
+    if (setup.ops == NULL)
+        return MD_JOB_NO_OPERATORS;
+    md_plan_make(&setup, &plan);
+    struct md_team *team = md_host_team_start((int)job.cores, &failed);
+    void *arena = md_host_arena(plan.arena_bytes);
+    error = failed ? MD_JOB_NO_CORES : MD_JOB_NO_MEMORY;
+    if (!failed && arena != NULL)
+        error = md_job_run(&job, &setup, team, arena, plan.arena_bytes, &io);
+    if (fflush(stdout) != 0 && error == MD_JOB_OK)
+        error = MD_JOB_NO_OUTPUT;
+    free(arena);
+    md_host_team_stop(team);
+    return error;
+}
+
+/* The path of a machine's program: beside this one. */
+static int program_path(const struct md_machine *machine, char path[MD_PATH_MAX],
+                        struct md_error *error) {
+    char self[MD_PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    while (length > 0 && self[length - 1] != '/')
+        length--;
+    int status =
+        md_path_format(path, error, "%.*s%s", length > 0 ? (int)length : 0, self, machine->program);
+    if (status == MD_OK && access(path, X_OK) != 0)
+        status = md_fail(error, MD_FAILED, "%s: %s; it is built by: %s", path, strerror(errno),
+                         machine->make);
+    return status;
+}
+
+/* In the child: standard input is the job, standard output the pipe. Never returns. */
+static void become(const struct md_side_spec *spec, char *program) {
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    if (spec->machine->program == NULL)
+        _exit((int)work_on_host(spec));
+    char *words[6], **next = words;
+    for (const char *const *w = spec->machine->emulator; *w != NULL; w++)
+        *next++ = (char *)(uintptr_t)*w;
+    *next++ = program;
+    *next = NULL;
+    execvp(words[0], words);
+    _exit(NOT_STARTED);
+}
+
+static int open_saved(const struct md_side_spec *spec, struct md_side *side,
+                      struct md_error *error) {
+    side->trace = fopen(spec->path, "rb");
+    if (side->trace == NULL)
+        return md_fail(error, MD_FAILED, "%.400s: %s", spec->path, strerror(errno));
+    return MD_OK;
+}
+
+int md_side_start(const struct md_side_spec *spec, const struct md_job *job, const void *body,
+                  size_t body_bytes, struct md_side *side, struct md_error *error) {
+    char program[MD_PATH_MAX] = "";
+    int ends[2];
+    *side = (struct md_side){.spec = *spec};
+    if (spec->machine == NULL)
+        return open_saved(spec, side, error);
+    if (spec->machine->program != NULL) {
+        int status = program_path(spec->machine, program, error);
+        if (status != MD_OK)
+            return status;
+    }
+    FILE *file = tmpfile();
+    if (file == NULL || pipe(ends) != 0) {
+        int status = md_fail(error, MD_FAILED, "no temporary file or pipe: %s", strerror(errno));
+        if (file != NULL)
+            fclose(file);
+        return status;
+    }
+    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+    int status = md_side_write_job(spec, job, body, body_bytes, file, error);
+    if (status == MD_OK) {
+        lseek(fileno(file), 0, SEEK_SET);
+        fflush(stdout);
+        side->child = fork();
+        if (side->child == 0) {
+            dup2(fileno(file), STDIN_FILENO);
+            dup2(ends[1], STDOUT_FILENO);
+            close(ends[0]);
+            close(ends[1]);
+            become(spec, program);
+        }
+        if (side->child < 0) {
+            side->child = 0;
+            status = md_fail(error, MD_FAILED, "no process can be started: %s", strerror(errno));
+        }
+    }
+    fclose(file);
+    close(ends[1]);
+    if (status == MD_OK)
+        side->trace = fdopen(ends[0], "rb");
+    if (side->trace == NULL)
+        close(ends[0]);
+    return status;
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+int md_side_finish(struct md_side *side, int status, struct md_error *error) {
+    int how = 0, ended_by_itself = side->trace != NULL && (status == MD_OK || feof(side->trace));
+    if (side->trace != NULL)
+        fclose(side->trace);
+    side->trace = NULL;
+    if (side->child == 0)
+        return status;
+    if (!ended_by_itself)
+        kill(side->child, SIGTERM);
+    while (waitpid(side->child, &how, 0) < 0 && errno == EINTR)
+        ;
+    side->child = 0;
+    if (!ended_by_itself)
+        return status;
+    if (WIFSIGNALED(how))
+        return md_fail(error, MD_FAILED, "%s was ended by signal %d", side->spec.text,
+                       WTERMSIG(how));
+    int code = WEXITSTATUS(how);
+    if (code == NOT_STARTED)
+        return md_fail(error, MD_FAILED, "%s: cannot run %s; is it installed?", side->spec.text,
+                       side->spec.machine->emulator[0] != NULL ? side->spec.machine->emulator[0]
+                                                               : side->spec.machine->program);
+    if (code != 0)
+        return md_fail(error, MD_FAILED, "%s: %s", side->spec.text,
+                       code < MD_JOB_ERROR_COUNT ? md_job_error_texts[code] : "failed");
+    return status;
+}
