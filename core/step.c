@@ -47,6 +47,12 @@ static void *gradient_of(const struct md_engine *engine, int layer, int slot) {
     return after(engine, region(engine, MD_WEIGHT_GRADIENTS, slot), engine->plan.gradient[layer]);
 }
 
+/* Weights and biases of a layer. */
+static size_t layer_parameters(const struct md_engine *engine, int layer) {
+    const struct md_layer *l = &engine->setup.network->layers[layer];
+    return md_layer_weights(l) + md_layer_biases(l);
+}
+
 /* A layer's first input: the skip half of its concat where it has one. */
 static int first_input(const struct md_layer *layer) {
     return layer->skip != MD_NO_SKIP ? layer->skip : layer->input;
@@ -59,9 +65,28 @@ void *md_engine_state(struct md_engine *engine, size_t *bytes) {
     return region(engine, MD_WEIGHTS, 0);
 }
 
+/* Value `index` of an array that the optimizer keeps; NULL when it is not needed. */
+static void *kept_at(const struct md_engine *engine, enum md_keeps which, size_t index) {
+    size_t bytes = engine->plan.keeps[which].bytes;
+    return bytes == 0 ? NULL : engine->arena + engine->plan.keeps[which].offset + index * bytes;
+}
+
 void md_engine_set_weights(struct md_engine *engine, const float *weights) {
-    engine->setup.ops->from_float(md_parameter_total(engine->setup.network), weights,
+    const struct md_network *network = engine->setup.network;
+    int master = engine->setup.storing == MD_STORE_MASTER;
+    unsigned char *beside = kept_at(engine, MD_BESIDE_WEIGHT, 0);
+    size_t beside_bytes = engine->plan.learning * engine->plan.keeps[MD_BESIDE_WEIGHT].bytes;
+    engine->setup.ops->from_float(md_parameter_total(network), weights,
                                   region(engine, MD_WEIGHTS, 0));
+    for (size_t i = 0; i < beside_bytes; i++)
+        beside[i] = 0;
+    for (int l = 0; l < network->layer_count && master; l++) {
+        size_t count = layer_parameters(engine, l);
+        float *to = kept_at(engine, MD_BESIDE_WEIGHT, engine->plan.gradient[l]);
+        for (size_t i = 0; i < count && engine->plan.learns[l]; i++)
+            to[i] = weights[i];
+        weights += count;
+    }
 }
 
 void md_engine_get_weights(const struct md_engine *engine, float *weights) {
@@ -110,11 +135,12 @@ struct worker {
     int core, group;
     struct md_part part;
     void *scratch;
+    int samples; /* of the batch */
 };
 
-static struct worker worker_of(struct md_engine *engine, int core) {
+static struct worker worker_of(struct md_engine *engine, int core, int samples) {
     int alone = engine->plan.groups > 1 || engine->setup.cores == 1;
-    struct worker w = {engine, core, 0, {0, 1}, region(engine, MD_SCRATCH, core)};
+    struct worker w = {engine, core, 0, {0, 1}, region(engine, MD_SCRATCH, core), samples};
     if (alone)
         w.group = core;
     else
@@ -266,34 +292,43 @@ static void backward_sample(const struct worker *w, int slot) {
     }
 }
 
-/* Sums the samples' gradients in sample order and updates this worker's share of every layer that
- * learns. */
-static void update_share(const struct worker *w, int samples) {
-    struct md_engine *engine = w->engine;
-    const struct md_network *network = engine->setup.network;
-    void *weights = region(engine, MD_WEIGHTS, 0);
-    struct md_part part = {w->core, engine->setup.cores};
-    for (int l = 0; l < network->layer_count; l++) {
-        const struct md_layer *layer = &network->layers[l];
-        size_t count = md_layer_weights(layer) + md_layer_biases(layer);
-        if (engine->plan.learns[l]) {
-            int first, last;
-            md_share(part, (int)count, &first, &last);
-            size_t n = (size_t)(last - first), from = (size_t)first;
-            void *gradient = after(engine, gradient_of(engine, l, 0), from);
-            for (int s = 1; s < samples; s++)
-                engine->setup.ops->add(n, after(engine, gradient_of(engine, l, s), from), gradient);
-            void *weight = after(engine, weights, from);
-            void *state = after(engine, region(engine, MD_OPTIMIZER_STATE, 0),
-                                engine->plan.gradient[l] + from);
-            if (engine->setup.optimizer == MD_ADAM)
-                engine->setup.ops->adam(n, &engine->update, gradient, state, engine->plan.learning,
-                                        weight);
-            else
-                engine->setup.ops->sgd(n, &engine->update, gradient, state, weight);
-        }
-        weights = after(engine, weights, count);
+/* Calls `visit` for this worker's share of every layer that learns: `count` parameters from number
+ * `first` of the layer's on. */
+static void visit_share(const struct worker *w, void (*visit)(const struct worker *w, int layer,
+                                                              size_t first, size_t count)) {
+    struct md_part part = {w->core, w->engine->setup.cores};
+    for (int l = 0; l < w->engine->setup.network->layer_count; l++) {
+        int first, last;
+        if (!w->engine->plan.learns[l])
+            continue;
+        md_share(part, (int)layer_parameters(w->engine, l), &first, &last);
+        visit(w, l, (size_t)first, (size_t)(last - first));
     }
+}
+
+/* Adds the samples' gradients up in sample order. */
+static void sum_gradients(const struct worker *w, int layer, size_t first, size_t count) {
+    const struct md_engine *engine = w->engine;
+    void *sum = after(engine, gradient_of(engine, layer, 0), first);
+    for (int s = 1; s < w->samples; s++)
+        engine->setup.ops->add(count, after(engine, gradient_of(engine, layer, s), first), sum);
+}
+
+static void update(const struct worker *w, int layer, size_t first, size_t count) {
+    const struct md_engine *engine = w->engine;
+    const struct md_ops *ops = engine->setup.ops;
+    size_t index = first, learning = engine->plan.gradient[layer] + first;
+    for (int l = 0; l < layer; l++)
+        index += layer_parameters(engine, l);
+    struct md_kept kept = {engine->setup.moments,
+                           kept_at(engine, MD_FIRST_MOMENT, learning),
+                           kept_at(engine, MD_SECOND_MOMENT, learning),
+                           engine->setup.storing,
+                           kept_at(engine, MD_BESIDE_WEIGHT, learning),
+                           index};
+    (engine->setup.optimizer == MD_ADAM ? ops->adam : ops->sgd)(
+        count, &engine->update, after(engine, gradient_of(engine, layer, 0), first), &kept,
+        after(engine, region(engine, MD_WEIGHTS, 0), index));
 }
 
 /* ---- a run over a batch ---------------------------------------------------------------------- */
@@ -301,6 +336,7 @@ static void update_share(const struct worker *w, int samples) {
 struct job {
     struct md_engine *engine;
     int samples, train;
+    int updates; /* whether this step changes the weights */
     const float *fb;
     struct md_loss_report *report;
 };
@@ -313,24 +349,34 @@ static void loss_of(struct md_engine *engine, int samples, const float *fb,
     engine->setup.ops->loss_gradient(engine->loss, samples, (int)output_pixels(engine),
                                      activation(engine, last, 0), stride,
                                      region(engine, MD_LABELS, 0), fb, engine->depth_cap_m,
+                                     md_power_of_two(engine->update.loss_scale_log2),
                                      region(engine, MD_OUTPUT_GRADIENTS, 0), report);
 }
 
-/* 1 - beta^(t+1) from 1 - beta^t, each step's terms positive: no cancellation, no power. */
-static void advance(struct md_engine *engine) {
+/* Decides about the update, from the summed gradients, and prepares it. 1 - beta^(t+1) comes from
+ * 1 - beta^t, each step's terms positive: no cancellation, no power. Without a loss scale there is
+ * no remedy for gradients that are not finite, and they are to show. */
+static int advance(struct md_engine *engine) {
     struct md_progress *p = &engine->progress;
     const struct md_update *u = &engine->update;
+    if (u->loss_scale_log2 > 0 &&
+        !engine->setup.ops->finite(engine->plan.learning, region(engine, MD_WEIGHT_GRADIENTS, 0))) {
+        p->skipped++;
+        return 0;
+    }
     p->steps++;
     p->correction1 = u->beta1 * p->correction1 + (1.0f - u->beta1);
     p->correction2 = u->beta2 * p->correction2 + (1.0f - u->beta2);
     engine->update.correction1 = p->correction1;
     engine->update.correction2 = p->correction2;
+    engine->update.step = p->steps;
+    return 1;
 }
 
 static void work_on_batch(void *argument, int core) {
-    const struct job *job = argument;
+    struct job *job = argument;
     struct md_engine *engine = job->engine;
-    struct worker w = worker_of(engine, core);
+    struct worker w = worker_of(engine, core, job->samples);
     int first = 0, last = job->samples;
     if (engine->plan.groups > 1)
         md_share((struct md_part){w.group, engine->plan.groups}, job->samples, &first, &last);
@@ -339,18 +385,21 @@ static void work_on_batch(void *argument, int core) {
     if (!job->train)
         return;
     meet_all(&w);
-    if (core == 0) {
+    if (core == 0)
         loss_of(engine, job->samples, job->fb, job->report);
-        if (job->report->valid > 0)
-            advance(engine);
-    }
     meet_all(&w);
     if (job->report->valid == 0)
         return;
     for (int slot = first; slot < last; slot++)
         backward_sample(&w, slot);
     meet_all(&w);
-    update_share(&w, job->samples);
+    visit_share(&w, sum_gradients);
+    meet_all(&w);
+    if (core == 0)
+        job->updates = advance(engine);
+    meet_all(&w);
+    if (job->updates)
+        visit_share(&w, update);
 }
 
 static void run(struct job *job) {
@@ -362,13 +411,13 @@ static void run(struct job *job) {
 }
 
 void md_engine_forward(struct md_engine *engine, int samples) {
-    struct job job = {engine, samples, 0, NULL, NULL};
+    struct job job = {engine, samples, 0, 0, NULL, NULL};
     run(&job);
 }
 
 void md_engine_train(struct md_engine *engine, int samples, const float *fb,
                      struct md_loss_report *report) {
-    struct job job = {engine, samples, 1, fb, report};
+    struct job job = {engine, samples, 1, 0, fb, report};
     run(&job);
 }
 
