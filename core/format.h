@@ -1,7 +1,7 @@
 /* Number formats. One source per operator serves all of them: a file *_tmpl.c is compiled once per
  * format with MD_FORMAT set to its name, and finds here how an element is stored (elem), what it is
  * while one computes with it (real, which holds every value of the format exactly), and arithmetic
- * that rounds as the format does.
+ * that rounds as the format does. Updates of 16-bit weights need more than the format: wide_real.
  *
  * name    stored as        each operation rounds to
  * fp32    binary32         binary32
@@ -62,6 +62,13 @@ typedef uint16_t elem;
 typedef float real;
 #endif
 
+/* Binary32 for all 16-bit formats: what updates are computed in. */
+#if MD_NUMBER == MD_NUMBER_fp64
+typedef double wide_real;
+#else
+typedef float wide_real;
+#endif
+
 static inline real md_load(elem a) {
 #if MD_NATIVE_HALF
     return a;
@@ -97,6 +104,14 @@ static inline real md_round(real a) {
     return md_bf16_round(a);
 #else
     return a;
+#endif
+}
+
+static inline real md_negate(real a) {
+#if MD_NATIVE_HALF
+    return md_half_negate(a);
+#else
+    return -a;
 #endif
 }
 
@@ -140,19 +155,54 @@ static inline real md_fma(real a, real b, real c) {
 #endif
 }
 
-/* The same in the arithmetic that real itself has, without rounding to a 16-bit format. */
-static inline real md_wide_fma(real a, real b, real c) {
+/* ---- wide_real ------------------------------------------------------------------------------- */
+
+/* The element nearest to a wide value, rounded once. */
+static inline elem md_narrow(wide_real a) {
+    return md_store((real)a);
+}
+
+/* An element beside a wide value, chosen by 32 random bits (rounding.h). Of a format that is as
+ * wide as wide_real it is the value itself. */
+static inline elem md_narrow_random(wide_real a, uint32_t random) {
+#if MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_fp16w
+    return md_store((real)md_fp16_round_random(a, random));
+#elif MD_NUMBER == MD_NUMBER_bf16 || MD_NUMBER == MD_NUMBER_bf16w
+    return md_store(md_bf16_round_random(a, random));
+#else
+    (void)random;
+    return a;
+#endif
+}
+
+/* A wide value as the format's arithmetic gives its results: rounded to the format, except in the
+ * widening formats. */
+static inline real md_from_wide(wide_real a) {
+    return md_round((real)a);
+}
+
+/* a * b + c, without rounding to a 16-bit format. */
+static inline wide_real md_wide_fma(wide_real a, wide_real b, wide_real c) {
 #if MD_NUMBER == MD_NUMBER_fp64
     return a * b + c;
 #else
     return md_fp32_fma(a, b, c);
 #endif
 }
-static inline real md_wide_sqrt(real a) {
+static inline wide_real md_wide_sqrt(wide_real a) {
 #if MD_NUMBER == MD_NUMBER_fp64
     return __builtin_sqrt(a);
 #else
     return __builtin_sqrtf(a);
+#endif
+}
+
+/* a * scale / b with a power of two as scale, rounded once: also where a / b underflows. */
+static inline real md_div_scaled(real a, wide_real scale, real b) {
+#if MD_NUMBER == MD_NUMBER_bf16
+    return md_bf16_div(a * scale, b);
+#else
+    return md_from_wide((wide_real)a * scale / (wide_real)b);
 #endif
 }
 

@@ -61,6 +61,9 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
                   {job->policy, 1, MD_POLICY_FULL},
                   {job->optimizer, 0, MD_OPTIMIZER_COUNT - 1},
                   {job->loss, 0, MD_LOSS_COUNT - 1},
+                  {job->moments, 0, MD_MOMENTS_COUNT - 1},
+                  {job->storing, 0, MD_STORING_COUNT - 1},
+                  {job->loss_scale_log2, 0, MD_MOST_LOSS_SCALE_LOG2},
                   {job->batch, 1, MD_JOB_MAX_BATCH},
                   {job->cores, 1, MD_JOB_MAX_CORES},
                   {job->steps, 0, 1u << 30},
@@ -84,7 +87,9 @@ void md_job_setup(const struct md_job *job, const char *level, struct md_setup *
                           (enum md_optimizer)job->optimizer,
                           job->momentum > 0.0f,
                           (int)job->batch,
-                          (int)job->cores};
+                          (int)job->cores,
+                          (enum md_moments)job->moments,
+                          (enum md_storing)job->storing};
 }
 
 /* ---- the work -------------------------------------------------------------------------------- */
@@ -125,13 +130,26 @@ static void observe(void *context, enum md_observed what, int layer, int slot, v
            work->engine.setup.ops->format, values, count);
 }
 
-/* Reads floats, a few at a time, into an array of the engine's format. */
-static int read_floats(const struct work *work, void *to, size_t count) {
+enum { PIECE = 256 }; /* floats read at a time */
+
+static int read_weights(struct work *work) {
+    size_t total = md_parameter_total(work->engine.setup.network);
+    float some[PIECE];
+    for (size_t done = 0, here; done < total; done += here) {
+        here = total - done < PIECE ? total - done : PIECE;
+        if (work->io->read(work->io->context, some, here * sizeof *some) != 0)
+            return -1;
+        md_engine_put_weights(&work->engine, done, here, some);
+    }
+    return 0;
+}
+
+static int read_label(const struct work *work, void *to, size_t count) {
     const struct md_ops *ops = work->engine.setup.ops;
-    float some[256];
+    float some[PIECE];
     unsigned char *at = to;
     for (size_t done = 0, here; done < count; done += here) {
-        here = count - done < 256 ? count - done : 256;
+        here = count - done < PIECE ? count - done : PIECE;
         if (work->io->read(work->io->context, some, here * sizeof *some) != 0)
             return -1;
         ops->from_float(here, some, at + done * md_format_bytes[ops->format]);
@@ -178,8 +196,8 @@ static enum md_job_error step(struct work *work, float *fb) {
         if (work->io->read(work->io->context, &fb[s], sizeof *fb) != 0 ||
             read_picture(work, md_engine_region(engine, MD_PICTURES, s),
                          md_layer_elements(network, MD_PICTURE)) != 0 ||
-            read_floats(work, md_engine_region(engine, MD_LABELS, s),
-                        md_layer_elements(network, network->layer_count - 1)) != 0)
+            read_label(work, md_engine_region(engine, MD_LABELS, s),
+                       md_layer_elements(network, network->layer_count - 1)) != 0)
             return MD_JOB_CUT;
     struct md_loss_report report;
     engine->update.learning_rate = head.learning_rate;
@@ -206,7 +224,9 @@ enum md_job_error md_job_run(const struct md_job *job, const struct md_setup *se
                                             .weight_decay = job->weight_decay,
                                             .beta1 = job->beta1,
                                             .beta2 = job->beta2,
-                                            .epsilon = job->epsilon};
+                                            .epsilon = job->epsilon,
+                                            .loss_scale_log2 = (int)job->loss_scale_log2,
+                                            .seed = job->seed[0] | (uint64_t)job->seed[1] << 32};
     work.engine.observe = observe;
     work.engine.observe_context = &work;
 
@@ -216,7 +236,7 @@ enum md_job_error md_job_run(const struct md_job *job, const struct md_setup *se
     void *weights = md_engine_region(&work.engine, MD_WEIGHTS, 0);
     if (io->write(io->context, &head, sizeof head) != 0)
         return MD_JOB_NO_OUTPUT;
-    if (read_floats(&work, weights, total) != 0)
+    if (read_weights(&work) != 0)
         return MD_JOB_CUT;
     float fb[MD_JOB_MAX_BATCH];
     enum md_job_error error = MD_JOB_OK;

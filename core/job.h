@@ -40,6 +40,8 @@ struct md_job {
     uint32_t format;    /* enum md_format */
     uint32_t reference; /* 1: level "ref"; 0: the machine's best */
     uint32_t policy, optimizer, loss;
+    uint32_t moments, storing, loss_scale_log2; /* enum md_moments, enum md_storing */
+    uint32_t seed[2];                           /* lower and upper half */
     uint32_t batch, cores, steps;
     uint32_t kinds;  /* which records are written: bits 1 << enum md_trace_kind */
     uint32_t values; /* 1: with their values; 0: digests only */

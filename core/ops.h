@@ -64,11 +64,48 @@ enum md_optimizer { MD_SGD, MD_ADAM, MD_OPTIMIZER_COUNT };
 /* "sgd", "adam". */
 extern const char *const md_optimizer_names[MD_OPTIMIZER_COUNT + 1]; /* NULL at the end */
 
-/* What one update needs beside the tensors; the scalars are rounded to the format once. */
+/* How a new weight is stored. Beyond plain they are for 16-bit formats, where most updates are less
+ * than half a unit in a weight's last place and rounding to nearest would lose them all. */
+enum md_storing {
+    MD_STORE_PLAIN,      /* rounded to nearest */
+    MD_STORE_STOCHASTIC, /* rounded up or down at random, right on average */
+    MD_STORE_MASTER,     /* the rounding of a binary32 weight kept beside it */
+    MD_STORE_KAHAN,      /* rounded to nearest, and what that lost kept beside it, in the format */
+    MD_STORING_COUNT
+};
+enum md_moments { MD_MOMENTS_FORMAT, MD_MOMENTS_FP32, MD_MOMENTS_COUNT };
+
+/* "plain", "stochastic", ...; "format", "fp32". */
+extern const char *const md_storing_names[MD_STORING_COUNT + 1]; /* NULL at the end */
+extern const char *const md_moments_names[MD_MOMENTS_COUNT + 1]; /* NULL at the end */
+
+/* What one update needs beside the tensors. */
 struct md_update {
     float learning_rate, momentum, weight_decay; /* momentum: SGD only */
     float beta1, beta2, epsilon;                 /* Adam only */
-    float correction1, correction2;              /* Adam: 1 - beta^t, kept by the step (step.c) */
+    int loss_scale_log2; /* the gradient is 2^this times too large: 0 .. MD_MOST_LOSS_SCALE_LOG2 */
+    uint64_t seed;       /* stochastic: names the run's random bits */
+
+    /* Kept by the step (step.c). */
+    float correction1, correction2; /* Adam: 1 - beta^t */
+    uint64_t step;                  /* t, from 1 */
+};
+
+enum { MD_MOST_LOSS_SCALE_LOG2 = 24 };
+
+/* 2^log2 for 126 >= log2 >= -126. */
+static inline float md_power_of_two(int log2) {
+    return md_float_of((uint32_t)(127 + log2) << 23);
+}
+
+/* What an optimizer keeps for n parameters. Arrays that its options do not need may be NULL. */
+struct md_kept {
+    enum md_moments moments; /* the arrays of moments hold elements of the format, or floats */
+    void *first;             /* Adam's first moment; SGD's momentum buffer when there is momentum */
+    void *second;            /* Adam's second moment */
+    enum md_storing storing;
+    void *beside; /* master: weights as floats; kahan: compensations, elements */
+    size_t index; /* of the first parameter in the network: stochastic draws by it */
 };
 
 struct md_ops {
@@ -100,19 +137,21 @@ struct md_ops {
 
     /* Gradient of a loss for a whole batch: label and gradient are (samples, pixels),
      * disparity, label -1 = no value; a sample's output is (pixels), output_stride elements from
-     * the next one's; fb is one per sample. depth_cap_m: depth_l1 only. The
-     * gradient of a batch without a valid pixel is 0. */
+     * the next one's; fb is one per sample. depth_cap_m: depth_l1 only. The gradient is that of
+     * scale (a power of two) times the loss, of a batch without a valid pixel 0. */
     void (*loss_gradient)(enum md_loss loss, int samples, int pixels, const void *output,
                           size_t output_stride, const void *label, const float *fb,
-                          float depth_cap_m, void *gradient, struct md_loss_report *report);
+                          float depth_cap_m, float scale, void *gradient,
+                          struct md_loss_report *report);
 
-    /* One step for n parameters. state: SGD, n elements (momentum buffer; unused and may be NULL
-     * when momentum is 0); Adam, n elements first moment and n second moment, `state_stride`
-     * elements apart. */
-    void (*sgd)(size_t n, const struct md_update *update, const void *gradient, void *state,
-                void *weight);
-    void (*adam)(size_t n, const struct md_update *update, const void *gradient, void *state,
-                 size_t state_stride, void *weight);
+    /* 1 when none of n values is infinite or NaN. */
+    int (*finite)(size_t n, const void *values);
+
+    /* One step for n parameters. */
+    void (*sgd)(size_t n, const struct md_update *update, const void *gradient,
+                const struct md_kept *kept, void *weight);
+    void (*adam)(size_t n, const struct md_update *update, const void *gradient,
+                 const struct md_kept *kept, void *weight);
 
     /* Conversions: exact, or rounded once. Bytes become byte / 255. */
     void (*from_float)(size_t n, const float *from, void *to);

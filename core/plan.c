@@ -63,6 +63,34 @@ static size_t scratch_bytes(const struct md_setup *setup) {
     return most;
 }
 
+/* Gives the optimizer's arrays their places from byte `begin` of the arena on, each aligned to its
+ * values, and returns where the last one ends. */
+static size_t place_kept(const struct md_setup *setup, size_t begin, struct md_plan *plan) {
+    size_t elem = md_format_bytes[setup->ops->format], end = begin;
+    size_t moment = setup->moments == MD_MOMENTS_FP32 ? sizeof(float) : elem;
+    int moments = setup->optimizer == MD_ADAM ? 2 : setup->momentum ? 1 : 0;
+    plan->keeps[MD_FIRST_MOMENT].bytes = moments >= 1 ? moment : 0;
+    plan->keeps[MD_SECOND_MOMENT].bytes = moments >= 2 ? moment : 0;
+    plan->keeps[MD_BESIDE_WEIGHT].bytes = setup->storing == MD_STORE_MASTER  ? sizeof(float)
+                                          : setup->storing == MD_STORE_KAHAN ? elem
+                                                                             : 0;
+    for (int k = 0; k < MD_KEEPS_COUNT; k++) {
+        size_t bytes = plan->learning > 0 ? plan->keeps[k].bytes : 0;
+        if (bytes > 0)
+            end = (end + bytes - 1) / bytes * bytes;
+        plan->keeps[k].offset = end;
+        end += plan->learning * bytes;
+    }
+    return end;
+}
+
+size_t md_plan_kept_bytes(const struct md_plan *plan) {
+    size_t bytes = 0;
+    for (int k = 0; k < MD_KEEPS_COUNT; k++)
+        bytes += plan->keeps[k].bytes;
+    return bytes;
+}
+
 void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
     const struct md_network *network = setup->network;
     size_t elem = md_format_bytes[setup->ops->format];
@@ -82,15 +110,16 @@ void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
     for (int l = 0; l <= last; l++)
         inner[l] = l < last && plan->wanted[l];
 
-    int moments = setup->optimizer == MD_ADAM ? 2 : setup->momentum ? 1 : 0;
+    size_t weights = md_parameter_total(network) * elem;
+    size_t kept = place_kept(setup, weights, plan) - weights; /* the weights lie first */
     int trains = plan->learning > 0;
     size_t pixels = md_layer_elements(network, last);
     const struct {
         size_t bytes;
         int copies;
     } needs[MD_REGION_COUNT] = {
-        [MD_WEIGHTS] = {md_parameter_total(network) * elem, 1},
-        [MD_OPTIMIZER_STATE] = {plan->learning * elem, moments},
+        [MD_WEIGHTS] = {weights, 1},
+        [MD_OPTIMIZER_STATE] = {kept, 1},
         [MD_WEIGHT_GRADIENTS] = {plan->learning * elem, setup->batch},
         [MD_PICTURES] = {md_layer_elements(network, MD_PICTURE) * elem, setup->batch},
         [MD_LABELS] = {pixels * elem, trains ? setup->batch : 0},

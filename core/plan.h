@@ -15,7 +15,13 @@ struct md_setup {
     int momentum; /* SGD: 1 when a momentum buffer is needed */
     int batch;    /* samples per step, >= 1 */
     int cores;    /* that share the work, >= 1 */
+    enum md_moments moments;
+    enum md_storing storing; /* of new weights */
 };
+
+/* What an optimizer keeps, an array of one value per parameter that learns each (struct md_kept).
+ */
+enum md_keeps { MD_FIRST_MOMENT, MD_SECOND_MOMENT, MD_BESIDE_WEIGHT, MD_KEEPS_COUNT };
 
 enum md_region {
     MD_WEIGHTS,
@@ -52,6 +58,12 @@ struct md_plan {
     size_t gradient[MD_MAX_LAYERS];   /* weight gradient, bias behind it; where learns[] */
     size_t learning;                  /* parameters that learn */
 
+    /* The optimizer's arrays: where in the arena they begin, and the bytes of one value (0: the
+     * array is not needed). */
+    struct {
+        size_t offset, bytes;
+    } keeps[MD_KEEPS_COUNT];
+
     unsigned char learns[MD_MAX_LAYERS]; /* the layer's parameters are updated */
     unsigned char wanted[MD_MAX_LAYERS]; /* the error of its output is needed: it learns, or a
                                           * layer it depends on does */
@@ -59,6 +71,9 @@ struct md_plan {
 
 /* Makes the plan for `setup`. */
 void md_plan_make(const struct md_setup *setup, struct md_plan *plan);
+
+/* Bytes of optimizer state per parameter that learns. */
+size_t md_plan_kept_bytes(const struct md_plan *plan);
 
 /* The shape of layer `layer`'s operator. */
 struct md_shape md_layer_shape(const struct md_network *network, int layer);

@@ -103,6 +103,26 @@ static inline float md_fp16_round(float value) {
     return md_float_of(magnitude | sign);
 }
 
+/* One of the two binary16 neighbours of a value, the farther one from zero with the probability of
+ * how far it is gone towards it, in steps of 2^-13 (subnormal results: 2^-24, and the value cut off
+ * 24 bits below their last one). random has 32 uniform bits. The neighbour above 65504 is
+ * infinity. */
+static inline float md_fp16_round_random(float value, uint32_t random) {
+    uint32_t bits = md_float_bits(value), sign = bits & 0x80000000u, magnitude = bits ^ sign;
+    if (magnitude < 0x38800000u) { /* below 2^-14: a multiple of 2^-24, and a rest */
+        float units = md_float_of(magnitude) * 16777216.0f;
+        int32_t whole = (int32_t)units, rest = (int32_t)((units - (float)whole) * 16777216.0f);
+        whole += (int32_t)(random >> 8) < rest;
+        return md_float_of(md_float_bits((float)whole / 16777216.0f) | sign);
+    }
+    if (magnitude > 0x7f800000u)
+        return value; /* NaN */
+    magnitude = (magnitude + (random >> 19)) & ~0x1fffu;
+    if (magnitude > 0x477fe000u) /* beyond 65504 */
+        magnitude = 0x7f800000u;
+    return md_float_of(magnitude | sign);
+}
+
 #if MD_HAS_HALF
 static inline uint16_t md_fp16_narrow(float value) {
     union {
@@ -117,6 +137,18 @@ static inline float md_fp16_widen(uint16_t half) {
         md_half value;
     } u = {half};
     return (float)u.value;
+}
+
+/* -value, by its bits, and behind the compiler's back: QEMU 7.2 executes fsgnjn.h and fsgnjx.h (and
+ * so fneg.h and fabs.h) without writing the result where floats live in integer registers. */
+static inline md_half md_half_negate(md_half value) {
+    union {
+        md_half value;
+        uint16_t bits;
+    } u = {value};
+    u.bits ^= 0x8000u;
+    __asm__("" : "+r"(u.bits));
+    return u.value;
 }
 #else
 /* The bits of the nearest binary16 value. */
@@ -154,6 +186,16 @@ static inline float md_bf16_round(float value) {
         return value; /* NaN */
     bits += 0x7fffu + (bits >> 16 & 1u);
     return md_float_of(bits & 0xffff0000u);
+}
+
+/* One of the two bfloat16 neighbours of a value, the farther one from zero with the probability of
+ * how far it is gone towards it, exactly. random has 32 uniform bits. The neighbour above the
+ * largest number is infinity. */
+static inline float md_bf16_round_random(float value, uint32_t random) {
+    uint32_t bits = md_float_bits(value);
+    if ((bits & 0x7fffffffu) > 0x7f800000u)
+        return value; /* NaN */
+    return md_float_of((bits + (random >> 16)) & 0xffff0000u);
 }
 
 /* The bits of the nearest bfloat16 value. */

@@ -49,6 +49,12 @@ static void *gradient_of(const struct md_engine *engine, int layer, int slot) {
                  engine->plan.gradient[layer]);
 }
 
+/* Weights and biases of a layer. */
+static size_t layer_parameters(const struct md_engine *engine, int layer) {
+    const struct md_layer *l = &engine->setup.network->layers[layer];
+    return md_layer_weights(l) + md_layer_biases(l);
+}
+
 /* A layer's first input: the skip half of its concat where it has one. */
 static int first_input(const struct md_layer *layer) {
     return layer->skip != MD_NO_SKIP ? layer->skip : layer->input;
@@ -61,9 +67,37 @@ void *md_engine_state(struct md_engine *engine, size_t *bytes) {
     return md_engine_region(engine, MD_WEIGHTS, 0);
 }
 
+/* Value `index` of an array that the optimizer keeps; NULL when it is not needed. */
+static void *kept_at(const struct md_engine *engine, enum md_keeps which, size_t index) {
+    size_t bytes = engine->plan.keeps[which].bytes;
+    return bytes == 0 ? NULL : engine->arena + engine->plan.keeps[which].offset + index * bytes;
+}
+
+void md_engine_put_weights(struct md_engine *engine, size_t first, size_t count,
+                           const float *weights) {
+    const struct md_network *network = engine->setup.network;
+    size_t bytes = engine->plan.keeps[MD_BESIDE_WEIGHT].bytes, begin = 0, last = first + count;
+    engine->setup.ops->from_float(count, weights,
+                                  after(engine, md_engine_region(engine, MD_WEIGHTS, 0), first));
+    for (int l = 0; l < network->layer_count && bytes > 0; l++) {
+        size_t end = begin + layer_parameters(engine, l);
+        for (size_t i = first > begin ? first : begin; i < end && i < last; i++) {
+            if (!engine->plan.learns[l])
+                break;
+            unsigned char *beside =
+                kept_at(engine, MD_BESIDE_WEIGHT, engine->plan.gradient[l] + i - begin);
+            if (engine->setup.storing == MD_STORE_MASTER)
+                *(float *)(void *)beside = weights[i - first];
+            else
+                for (size_t b = 0; b < bytes; b++)
+                    beside[b] = 0;
+        }
+        begin = end;
+    }
+}
+
 void md_engine_set_weights(struct md_engine *engine, const float *weights) {
-    engine->setup.ops->from_float(md_parameter_total(engine->setup.network), weights,
-                                  md_engine_region(engine, MD_WEIGHTS, 0));
+    md_engine_put_weights(engine, 0, md_parameter_total(engine->setup.network), weights);
 }
 
 void md_engine_get_weights(const struct md_engine *engine, float *weights) {
@@ -112,11 +146,13 @@ struct worker {
     int core, group;
     struct md_part part;
     void *scratch;
+    int samples; /* of the batch */
 };
 
-static struct worker worker_of(struct md_engine *engine, int core) {
+static struct worker worker_of(struct md_engine *engine, int core, int samples) {
     int alone = engine->plan.groups > 1 || engine->setup.cores == 1;
-    struct worker w = {engine, core, 0, {0, 1}, md_engine_region(engine, MD_SCRATCH, core)};
+    struct worker w = {engine, core, 0, {0, 1}, md_engine_region(engine, MD_SCRATCH, core),
+                       samples};
     if (alone)
         w.group = core;
     else
@@ -273,34 +309,43 @@ static void backward_sample(const struct worker *w, int slot) {
     }
 }
 
-/* Sums the samples' gradients in sample order and updates this worker's share of every layer that
- * learns. */
-static void update_share(const struct worker *w, int samples) {
-    struct md_engine *engine = w->engine;
-    const struct md_network *network = engine->setup.network;
-    void *weights = md_engine_region(engine, MD_WEIGHTS, 0);
-    struct md_part part = {w->core, engine->setup.cores};
-    for (int l = 0; l < network->layer_count; l++) {
-        const struct md_layer *layer = &network->layers[l];
-        size_t count = md_layer_weights(layer) + md_layer_biases(layer);
-        if (engine->plan.learns[l]) {
-            int first, last;
-            md_share(part, (int)count, &first, &last);
-            size_t n = (size_t)(last - first), from = (size_t)first;
-            void *gradient = after(engine, gradient_of(engine, l, 0), from);
-            for (int s = 1; s < samples; s++)
-                engine->setup.ops->add(n, after(engine, gradient_of(engine, l, s), from), gradient);
-            void *weight = after(engine, weights, from);
-            void *state = after(engine, md_engine_region(engine, MD_OPTIMIZER_STATE, 0),
-                                engine->plan.gradient[l] + from);
-            if (engine->setup.optimizer == MD_ADAM)
-                engine->setup.ops->adam(n, &engine->update, gradient, state, engine->plan.learning,
-                                        weight);
-            else
-                engine->setup.ops->sgd(n, &engine->update, gradient, state, weight);
-        }
-        weights = after(engine, weights, count);
+/* Calls `visit` for this worker's share of every layer that learns: `count` parameters from number
+ * `first` of the layer's on. */
+static void visit_share(const struct worker *w, void (*visit)(const struct worker *w, int layer,
+                                                              size_t first, size_t count)) {
+    struct md_part part = {w->core, w->engine->setup.cores};
+    for (int l = 0; l < w->engine->setup.network->layer_count; l++) {
+        int first, last;
+        if (!w->engine->plan.learns[l])
+            continue;
+        md_share(part, (int)layer_parameters(w->engine, l), &first, &last);
+        visit(w, l, (size_t)first, (size_t)(last - first));
     }
+}
+
+/* Adds the samples' gradients up in sample order. */
+static void sum_gradients(const struct worker *w, int layer, size_t first, size_t count) {
+    const struct md_engine *engine = w->engine;
+    void *sum = after(engine, gradient_of(engine, layer, 0), first);
+    for (int s = 1; s < w->samples; s++)
+        engine->setup.ops->add(count, after(engine, gradient_of(engine, layer, s), first), sum);
+}
+
+static void update(const struct worker *w, int layer, size_t first, size_t count) {
+    const struct md_engine *engine = w->engine;
+    const struct md_ops *ops = engine->setup.ops;
+    size_t index = first, learning = engine->plan.gradient[layer] + first;
+    for (int l = 0; l < layer; l++)
+        index += layer_parameters(engine, l);
+    struct md_kept kept = {engine->setup.moments,
+                           kept_at(engine, MD_FIRST_MOMENT, learning),
+                           kept_at(engine, MD_SECOND_MOMENT, learning),
+                           engine->setup.storing,
+                           kept_at(engine, MD_BESIDE_WEIGHT, learning),
+                           index};
+    (engine->setup.optimizer == MD_ADAM ? ops->adam : ops->sgd)(
+        count, &engine->update, after(engine, gradient_of(engine, layer, 0), first), &kept,
+        after(engine, md_engine_region(engine, MD_WEIGHTS, 0), index));
 }
 
 /* ---- a run over a batch ---------------------------------------------------------------------- */
@@ -308,6 +353,7 @@ static void update_share(const struct worker *w, int samples) {
 struct job {
     struct md_engine *engine;
     int samples, train;
+    int updates; /* whether this step changes the weights */
     const float *fb;
     struct md_loss_report *report;
 };
@@ -320,27 +366,38 @@ static void loss_of(struct md_engine *engine, int samples, const float *fb,
     engine->setup.ops->loss_gradient(
         engine->loss, samples, (int)output_pixels(engine), activation(engine, last, 0), stride,
         md_engine_region(engine, MD_LABELS, 0), fb, engine->depth_cap_m,
+        md_power_of_two(engine->update.loss_scale_log2),
         md_engine_region(engine, MD_OUTPUT_GRADIENTS, 0), report);
 }
 
-/* 1 - beta^(t+1) from 1 - beta^t, each step's terms positive: no cancellation, no power. */
-static void advance(struct md_engine *engine) {
+/* Decides about the update, from the summed gradients, and prepares it. 1 - beta^(t+1) comes from
+ * 1 - beta^t, each step's terms positive: no cancellation, no power. Without a loss scale there is
+ * no remedy for gradients that are not finite, and they are to show. */
+static int advance(struct md_engine *engine) {
     struct md_progress *p = &engine->progress;
     const struct md_update *u = &engine->update;
+    if (u->loss_scale_log2 > 0 &&
+        !engine->setup.ops->finite(engine->plan.learning,
+                                   md_engine_region(engine, MD_WEIGHT_GRADIENTS, 0))) {
+        p->skipped++;
+        return 0;
+    }
     p->steps++;
     p->correction1 = u->beta1 * p->correction1 + (1.0f - u->beta1);
     p->correction2 = u->beta2 * p->correction2 + (1.0f - u->beta2);
     engine->update.correction1 = p->correction1;
     engine->update.correction2 = p->correction2;
+    engine->update.step = p->steps;
+    return 1;
 }
 
 /* Does the work of this worker's group on its share of the samples. Groups work at the same time,
  * unless somebody observes: then one after the other. */
-static void for_own_samples(const struct worker *w, int samples,
+static void for_own_samples(const struct worker *w,
                             void (*work)(const struct worker *w, int slot)) {
     int groups = w->engine->plan.groups, turns = w->engine->observe != NULL ? groups : 1;
     int first, last;
-    md_share((struct md_part){groups > 1 ? w->group : 0, groups}, samples, &first, &last);
+    md_share((struct md_part){groups > 1 ? w->group : 0, groups}, w->samples, &first, &last);
     for (int turn = 0; turn < turns; turn++) {
         for (int slot = first; slot < last && (turns == 1 || turn == w->group); slot++)
             work(w, slot);
@@ -350,24 +407,27 @@ static void for_own_samples(const struct worker *w, int samples,
 }
 
 static void work_on_batch(void *argument, int core) {
-    const struct job *job = argument;
+    struct job *job = argument;
     struct md_engine *engine = job->engine;
-    struct worker w = worker_of(engine, core);
-    for_own_samples(&w, job->samples, forward_sample);
+    struct worker w = worker_of(engine, core, job->samples);
+    for_own_samples(&w, forward_sample);
     if (!job->train)
         return;
     meet_all(&w);
-    if (core == 0) {
+    if (core == 0)
         loss_of(engine, job->samples, job->fb, job->report);
-        if (job->report->valid > 0)
-            advance(engine);
-    }
     meet_all(&w);
     if (job->report->valid == 0)
         return;
-    for_own_samples(&w, job->samples, backward_sample);
+    for_own_samples(&w, backward_sample);
     meet_all(&w);
-    update_share(&w, job->samples);
+    visit_share(&w, sum_gradients);
+    meet_all(&w);
+    if (core == 0)
+        job->updates = advance(engine);
+    meet_all(&w);
+    if (job->updates)
+        visit_share(&w, update);
 }
 
 static void run(struct job *job) {
@@ -379,13 +439,13 @@ static void run(struct job *job) {
 }
 
 void md_engine_forward(struct md_engine *engine, int samples) {
-    struct job job = {engine, samples, 0, NULL, NULL};
+    struct job job = {engine, samples, 0, 0, NULL, NULL};
     run(&job);
 }
 
 void md_engine_train(struct md_engine *engine, int samples, const float *fb,
                      struct md_loss_report *report) {
-    struct job job = {engine, samples, 1, fb, report};
+    struct job job = {engine, samples, 1, 0, fb, report};
     run(&job);
 }
 

@@ -29,6 +29,7 @@ typedef void md_observe_fn(void *context, enum md_observed what, int layer, int 
 struct md_progress {
     uint64_t steps;
     float correction1, correction2; /* Adam: 1 - beta^steps */
+    uint64_t skipped;               /* steps that changed nothing: see md_engine_train */
 };
 
 struct md_engine {
@@ -52,12 +53,15 @@ enum md_engine_error { MD_ENGINE_OK = 0, MD_ENGINE_ARENA_TOO_SMALL, MD_ENGINE_WR
 enum md_engine_error md_engine_start(struct md_engine *engine, const struct md_setup *setup,
                                      struct md_team *team, void *arena, size_t arena_bytes);
 
-/* All parameters, md_parameter_total floats in parameter order. */
+/* All parameters, md_parameter_total floats in parameter order. What an update keeps beside a
+ * weight starts anew: a master is the float itself, a compensation 0. */
 void md_engine_set_weights(struct md_engine *engine, const float *weights);
+void md_engine_put_weights(struct md_engine *engine, size_t first, size_t count,
+                           const float *weights); /* only parameters first .. first+count-1 */
 void md_engine_get_weights(const struct md_engine *engine, float *weights);
 
-/* The gradients of the last md_engine_train, summed over its samples, in parameter order; 0 for
- * parameters that do not learn. */
+/* The gradients of the last md_engine_train, summed over its samples and still times the loss
+ * scale, in parameter order; 0 for parameters that do not learn. */
 void md_engine_get_gradients(const struct md_engine *engine, float *gradients);
 
 /* Where a region's copy-th part lies in the arena. */
@@ -79,8 +83,10 @@ void md_engine_forward(struct md_engine *engine, int samples);
 void md_engine_output(const struct md_engine *engine, int slot, float *disparity);
 
 /* Forward pass, loss and gradients of slots 0 .. samples-1; fb is one per slot. Then, unless the
- * batch has no valid pixel, one update of the parameters that learn. Needs a setup that trains:
- * without one the arena has no labels and no gradients. */
+ * batch has no valid pixel, one update of the parameters that learn. With a loss scale above 1, a
+ * step with a gradient that is infinite or NaN changes nothing and is counted as skipped, as by
+ * PyTorch's GradScaler (but the scale stays). Needs a setup that trains: without one the arena has
+ * no labels and no gradients. */
 void md_engine_train(struct md_engine *engine, int samples, const float *fb,
                      struct md_loss_report *report);
 

@@ -1,6 +1,6 @@
-/* Counter-based random numbers: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy
- * as 1, 2, 3", SC 2011). A number depends on its key and counter alone, so what is drawn for one
- * sample never depends on how many threads there are or what was drawn before. */
+/* Counter-based random numbers (Philox: core/random.h). A number depends on its key and counter
+ * alone, so what is drawn for one sample never depends on how many threads there are or what was
+ * drawn before. */
 #ifndef MD_DATASETS_RANDOM_H
 #define MD_DATASETS_RANDOM_H
 

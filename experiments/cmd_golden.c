@@ -180,7 +180,7 @@ static int do_steps(struct golden *g, enum way way, uint64_t trial, enum md_opti
     const struct md_ops *ops = way == OURS    ? md_ops_find(MD_FP32, NULL)
                                : way == EXACT ? md_ops_find(MD_FP64, NULL)
                                               : &disturbed;
-    struct md_setup setup = {g->network, ops, MD_POLICY_FULL, optimizer, 0, g->batch, 1};
+    struct md_setup setup = {g->network, ops, MD_POLICY_FULL, optimizer, 0, g->batch, .cores = 1};
     struct md_plan plan;
     md_plan_make(&setup, &plan);
     void *arena = md_host_arena(plan.arena_bytes);

@@ -122,7 +122,8 @@ static void describe(const struct session *session) {
         if (plan->regions[r].bytes * (size_t)plan->regions[r].copies > 0)
             fprintf(stderr, "%s %s %zu", r == 0 ? " =" : " +", md_region_names[r],
                     plan->regions[r].bytes * (size_t)plan->regions[r].copies);
-    fprintf(stderr, "\n");
+    fprintf(stderr, "\n%zu parameters learn; the optimizer keeps %zu bytes for each\n",
+            plan->learning, md_plan_kept_bytes(plan));
 }
 
 static int train(struct session *session, struct md_error *error) {
@@ -274,10 +275,12 @@ static json_t *to_json(const struct session *session) {
     json_object_set_new(test, "before", md_report_json(&run->before));
     json_object_set_new(test, "after", md_report_json(&run->after));
     json_object_set_new(test, "dummy", md_report_json(&run->dummy));
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:o, s:o}", "cell", session->cell, "identity",
-                     session->identity, "run_digest", run->position.digest, "cpu_level",
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:o, s:o}", "cell", session->cell,
+                     "identity", session->identity, "run_digest", run->position.digest, "cpu_level",
                      run->engine.setup.ops->level, "arena_bytes",
-                     (json_int_t)run->engine.plan.arena_bytes, "seconds", run->position.seconds,
+                     (json_int_t)run->engine.plan.arena_bytes, "steps",
+                     (json_int_t)run->engine.progress.steps, "skipped_steps",
+                     (json_int_t)run->engine.progress.skipped, "seconds", run->position.seconds,
                      "epochs", epochs, "test", test);
 }
 
@@ -293,6 +296,13 @@ static int report(struct session *session, struct md_error *error) {
         fprintf(stderr,
                 "note: after training there is no depth at all on %zu of %zu test samples\n",
                 run->before.images - run->after.images, run->before.images);
+    const struct md_progress *progress = &run->engine.progress;
+    if (progress->skipped > 0)
+        fprintf(stderr,
+                "note: %llu of %llu steps were skipped: with loss_scale %d a gradient was "
+                "infinite or NaN\n",
+                (unsigned long long)progress->skipped,
+                (unsigned long long)(progress->skipped + progress->steps), run->config.loss_scale);
     if (json == NULL) {
         md_report_table(rows, 3, 0);
         printf("\nrun digest:     %s\ncell:           %s\n", run->position.digest, session->cell);

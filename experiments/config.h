@@ -26,6 +26,9 @@ struct md_config {
     double learning_rate;
     int schedule; /* enum md_schedule */
     double momentum, weight_decay, beta1, beta2, epsilon;
+    int moments;    /* enum md_moments */
+    int loss_scale; /* a power of two */
+    int storing;    /* enum md_storing: the key is `update` */
     int batch, epochs;
     uint64_t seed;
     unsigned augment; /* bits of augment.h */

@@ -52,7 +52,9 @@ static int open_engine(struct md_run *run, struct md_error *error) {
                              (enum md_optimizer)config->optimizer,
                              config->momentum > 0,
                              config->batch,
-                             config->threads};
+                             config->threads,
+                             (enum md_moments)config->moments,
+                             (enum md_storing)config->storing};
     if (setup.ops == NULL)
         return md_fail(error, MD_USAGE, "backend \"%s\" does not exist here for %s",
                        config->backend, md_format_names[config->format]);
@@ -71,13 +73,25 @@ static int open_engine(struct md_run *run, struct md_error *error) {
                                             .weight_decay = (float)config->weight_decay,
                                             .beta1 = (float)config->beta1,
                                             .beta2 = (float)config->beta2,
-                                            .epsilon = (float)config->epsilon};
+                                            .epsilon = (float)config->epsilon,
+                                            .loss_scale_log2 = ilogb(config->loss_scale),
+                                            .seed = config->seed};
     return MD_OK;
+}
+
+/* A weight that is as wide as the update's arithmetic has nothing to gain. */
+static int check_update(const struct md_config *config, struct md_error *error) {
+    if (config->storing == MD_STORE_PLAIN || md_format_bytes[config->format] == 2)
+        return MD_OK;
+    return md_fail(error, MD_USAGE, "update: %s needs a 16-bit format, found format: %s",
+                   md_storing_names[config->storing], md_format_names[config->format]);
 }
 
 int md_run_open(const struct md_config *config, const float *weights, struct md_run *run,
                 struct md_error *error) {
     memset(run, 0, sizeof *run);
+    if (check_update(config, error) != MD_OK)
+        return MD_USAGE;
     run->config = *config;
     run->network = md_networks[config->network];
     if (config->val[0] == '\0' && config->select == MD_SELECT_BEST)

@@ -125,7 +125,10 @@ static void write_training(struct pen *pen, const struct md_run *run) {
     group(pen, where);
     integer(pen, where, "arena_bytes", (long long)run->engine.plan.arena_bytes);
     integer(pen, where, "parameters_learning", (long long)run->engine.plan.learning);
+    integer(pen, where, "optimizer_bytes_per_parameter",
+            (long long)md_plan_kept_bytes(&run->engine.plan));
     integer(pen, where, "steps", (long long)run->engine.progress.steps);
+    integer(pen, where, "skipped_steps", (long long)run->engine.progress.skipped);
     integer(pen, where, "selected_epoch", best ? run->position.best_epoch : run->position.epoch);
     real(pen, where, "seconds", run->position.seconds);
     write_epochs(pen, where, run);
@@ -200,6 +203,7 @@ int md_checkpoint_write(const char *path, struct md_run *run, const char *identi
     integer(&pen, WHERE, "step", at->step);
     integer(&pen, WHERE, "best_epoch", at->best_epoch);
     integer(&pen, WHERE, "optimizer_steps", (long long)progress->steps);
+    integer(&pen, WHERE, "skipped_steps", (long long)progress->skipped);
     real(&pen, WHERE, "loss_sum", at->loss_sum);
     real(&pen, WHERE, "loss_valid", at->loss_valid);
     real(&pen, WHERE, "best_loss", at->best_loss);
@@ -279,7 +283,8 @@ static void take_epochs(struct pen *pen, struct md_run *run, size_t epochs) {
  * given up. */
 static void take_state(struct pen *pen, struct md_run *run) {
     struct md_position *at = &run->position;
-    long long epoch = 0, step = 0, best_epoch = 0, steps = 0, batch = run->config.batch;
+    long long epoch = 0, step = 0, best_epoch = 0, steps = 0, skipped = 0;
+    long long batch = run->config.batch;
     long long most_steps = ((long long)run->train.count + batch - 1) / batch;
     double correction1 = 0, correction2 = 0;
     size_t bytes;
@@ -288,6 +293,7 @@ static void take_state(struct pen *pen, struct md_run *run) {
     take_integer(pen, "step", 0, most_steps, &step);
     take_integer(pen, "best_epoch", 0, epoch, &best_epoch);
     take_integer(pen, "optimizer_steps", 0, epoch * most_steps + step, &steps);
+    take_integer(pen, "skipped_steps", 0, epoch * most_steps + step - steps, &skipped);
     take_real(pen, "loss_sum", &at->loss_sum);
     take_real(pen, "loss_valid", &at->loss_valid);
     take_real(pen, "best_loss", &at->best_loss);
@@ -305,8 +311,8 @@ static void take_state(struct pen *pen, struct md_run *run) {
     at->epoch = (int)epoch;
     at->step = (int)step;
     at->best_epoch = (int)best_epoch;
-    run->engine.progress =
-        (struct md_progress){(uint64_t)steps, (float)correction1, (float)correction2};
+    run->engine.progress = (struct md_progress){(uint64_t)steps, (float)correction1,
+                                                (float)correction2, (uint64_t)skipped};
 }
 
 int md_checkpoint_read(const char *path, struct md_run *run, const char *identity,

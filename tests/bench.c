@@ -27,8 +27,8 @@ struct ours {
 
 static int start(struct ours *ours, const char *level, md_policy policy, int batch, int threads) {
     int failed;
-    struct md_setup setup = {md_networks[0], md_ops_find(MD_FP32, level), policy, MD_ADAM, 0, batch,
-                             threads};
+    struct md_setup setup = {
+        md_networks[0], md_ops_find(MD_FP32, level), policy, MD_ADAM, 0, batch, .cores = threads};
     struct md_plan plan;
     md_plan_make(&setup, &plan);
     struct md_team *team = md_host_team_start(threads, &failed);

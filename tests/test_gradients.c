@@ -69,7 +69,8 @@ static void check_network(const char *name, int side, int pool, enum md_loss los
     struct md_network network = sized_network(name, side);
     if (pool > 0)
         network.layers[network.layer_count - 1].stride = pool;
-    struct md_setup setup = {&network, md_ops_find(MD_FP64, NULL), MD_POLICY_FULL, MD_SGD, 0, 2, 1};
+    struct md_setup setup = {&network,  md_ops_find(MD_FP64, NULL), MD_POLICY_FULL, MD_SGD, 0, 2,
+                             .cores = 1};
     size_t total = md_parameter_total(&network), outputs = 2 * pixels_of(&network);
     struct look eye = {&network, numbers(MD_FP64, outputs), 0};
     struct md_random random = md_random_stream(30, 0, 0, 0);
@@ -205,7 +206,7 @@ static struct golden open_golden(const char *file, enum md_format format,
     g.batch = (int)shape[0];
     cr_assert_leq(g.batch, MOST_SAMPLES);
     struct md_setup setup = {
-        network, md_ops_find(format, NULL), MD_POLICY_FULL, optimizer, 0, g.batch, 1};
+        network, md_ops_find(format, NULL), MD_POLICY_FULL, optimizer, 0, g.batch, .cores = 1};
     rig_start(&g.rig, &setup);
     uint8_t *pictures = malloc(3 * pixels * (size_t)g.batch);
     float *labels = numbers(MD_FP32, pixels * (size_t)g.batch);

@@ -100,7 +100,7 @@ static struct md_loss_report run_loss(enum md_format format, enum md_loss loss,
     }
     md_ops_find(format, "ref")
         ->loss_gradient(loss, b->samples, b->pixels, output, stride, label, b->fb, (float)depth_cap,
-                        slopes, &report);
+                        1.0f, slopes, &report);
     for (size_t i = 0; i < n; i++)
         gradient[i] = number(format, slopes, i);
     free(output);
@@ -344,10 +344,11 @@ static void check_optimizer(enum md_format format, enum md_optimizer optimizer,
     const struct md_ops *ops = md_ops_find(format, "ref");
     struct md_random random = md_random_stream(22, 0, 0, 0);
     struct parameter right[PARAMETERS] = {{{0, 0}, {0, 0}, {0, 0}}};
-    enum { STRIDE = PARAMETERS + 3 };
     void *weight = numbers(format, PARAMETERS), *gradient = numbers(format, PARAMETERS);
-    void *state = numbers(format, 2 * STRIDE);
+    void *first = numbers(format, PARAMETERS), *second = numbers(format, PARAMETERS);
     int no_state = optimizer == MD_SGD && !(settings.momentum > 0);
+    struct md_kept kept = {.first = no_state ? NULL : first,
+                           .second = optimizer == MD_ADAM ? second : NULL};
     for (int i = 0; i < PARAMETERS; i++) {
         right[i].weight.value = (double)(float)md_random_normal(&random);
         set_number(format, weight, (size_t)i, right[i].weight.value);
@@ -361,10 +362,8 @@ static void check_optimizer(enum md_format format, enum md_optimizer optimizer,
             (optimizer == MD_SGD ? sgd : adam)(&right[i], g, &settings, step,
                                                unit_roundoff(format));
         }
-        if (optimizer == MD_SGD)
-            ops->sgd(PARAMETERS, &settings, gradient, no_state ? NULL : state, weight);
-        else
-            ops->adam(PARAMETERS, &settings, gradient, state, STRIDE, weight);
+        (optimizer == MD_SGD ? ops->sgd : ops->adam)(PARAMETERS, &settings, gradient, &kept,
+                                                     weight);
     }
     for (size_t i = 0; i < PARAMETERS; i++) {
         struct bounded w = right[i].weight;
@@ -376,7 +375,8 @@ static void check_optimizer(enum md_format format, enum md_optimizer optimizer,
     }
     free(weight);
     free(gradient);
-    free(state);
+    free(first);
+    free(second);
 }
 
 Test(optimizers, equal_pytorchs_formulas) {

@@ -273,7 +273,7 @@ Test(metrics, release_averages_with_the_flipped_picture) {
     static float plain[6 * PIXELS], merged[3 * PIXELS];
     struct md_sample samples[6] = {{0}};
     const struct md_network *network = md_networks[0];
-    struct md_setup setup = {network, md_ops_find(MD_FP32, NULL), 0, MD_SGD, 0, 2, 1};
+    struct md_setup setup = {network, md_ops_find(MD_FP32, NULL), 0, MD_SGD, 0, 2, .cores = 1};
     struct md_plan plan;
     struct md_engine engine;
     md_plan_make(&setup, &plan);

@@ -215,6 +215,17 @@ static const struct md_update adaptive = {.learning_rate = 0.01f,
                                           .epsilon = 1e-7f,
                                           .correction1 = 0.1f,
                                           .correction2 = 0.001f};
+static const struct md_update scaled = {.learning_rate = 0.01f,
+                                        .momentum = 0.9f,
+                                        .weight_decay = 0.001f,
+                                        .beta1 = 0.9f,
+                                        .beta2 = 0.999f,
+                                        .epsilon = 1e-7f,
+                                        .loss_scale_log2 = 10,
+                                        .seed = 5,
+                                        .correction1 = 0.1f,
+                                        .correction2 = 0.001f,
+                                        .step = 3};
 
 #define SLOT(name, call)                                                                           \
     static void name(const struct md_ops *ops, size_t n, void *const in[], void *const out[]) {    \
@@ -226,21 +237,33 @@ SLOT(leaky_backward, leaky_backward(n, in[0], out[0]))
 SLOT(relu_forward, relu_forward(n, in[0], out[0]))
 SLOT(relu_backward, relu_backward(n, in[0], in[1], out[0]))
 SLOT(add, add(n, in[0], out[0]))
-SLOT(sgd, sgd(n, &plain, in[0], NULL, out[0]))
-SLOT(sgd_momentum, sgd(n, &heavy, in[0], out[1], out[0]))
-SLOT(sgd_decay, sgd(n, &decayed, in[0], NULL, out[0]))
-SLOT(adam, adam(n, &adaptive, in[0], out[1], n, out[0]))
+#define KEPT(moments, storing) (&(struct md_kept){moments, out[1], out[2], storing, out[3], 6})
+#define UPDATE(name, optimizer, settings, moments, storing)                                        \
+    SLOT(name, optimizer(n, &settings, in[0], KEPT(moments, storing), out[0]))
+UPDATE(sgd, sgd, plain, MD_MOMENTS_FORMAT, MD_STORE_PLAIN)
+UPDATE(sgd_momentum, sgd, heavy, MD_MOMENTS_FORMAT, MD_STORE_PLAIN)
+UPDATE(sgd_decay, sgd, decayed, MD_MOMENTS_FORMAT, MD_STORE_PLAIN)
+UPDATE(sgd_fp32, sgd, scaled, MD_MOMENTS_FP32, MD_STORE_PLAIN)
+UPDATE(sgd_stochastic, sgd, plain, MD_MOMENTS_FORMAT, MD_STORE_STOCHASTIC)
+UPDATE(sgd_master, sgd, scaled, MD_MOMENTS_FP32, MD_STORE_MASTER)
+UPDATE(sgd_kahan, sgd, heavy, MD_MOMENTS_FORMAT, MD_STORE_KAHAN)
+UPDATE(adam, adam, adaptive, MD_MOMENTS_FORMAT, MD_STORE_PLAIN)
+UPDATE(adam_fp32, adam, scaled, MD_MOMENTS_FP32, MD_STORE_PLAIN)
+UPDATE(adam_stochastic, adam, scaled, MD_MOMENTS_FP32, MD_STORE_STOCHASTIC)
+UPDATE(adam_master, adam, adaptive, MD_MOMENTS_FORMAT, MD_STORE_MASTER)
+UPDATE(adam_kahan, adam, scaled, MD_MOMENTS_FORMAT, MD_STORE_KAHAN)
 SLOT(from_float, from_float(n, in[0], out[0]))
 SLOT(to_float, to_float(n, in[0], out[0]))
 SLOT(from_bytes, from_bytes(n, in[0], out[0]))
 
-/* What an array holds: elements of the format, two per n, floats, or bytes. */
-enum array { NONE, ELEMENTS, PAIRS, FLOATS, BYTES };
+/* What an array holds: elements of the format, floats, or bytes. */
+enum array { NONE, ELEMENTS, FLOATS, BYTES };
+enum { OUTPUTS = 4 };
 
 static const struct slot {
     const char *name;
     slot_fn *run;
-    enum array in[2], out[2];
+    enum array in[2], out[OUTPUTS];
 } slots[] = {
     {"leaky_forward", leaky_forward, {NONE}, {ELEMENTS}},
     {"leaky_backward", leaky_backward, {ELEMENTS}, {ELEMENTS}},
@@ -250,7 +273,15 @@ static const struct slot {
     {"sgd", sgd, {ELEMENTS}, {ELEMENTS}},
     {"sgd with momentum", sgd_momentum, {ELEMENTS}, {ELEMENTS, ELEMENTS}},
     {"sgd with weight decay", sgd_decay, {ELEMENTS}, {ELEMENTS}},
-    {"adam", adam, {ELEMENTS}, {ELEMENTS, PAIRS}},
+    {"sgd, fp32 moments", sgd_fp32, {ELEMENTS}, {ELEMENTS, FLOATS}},
+    {"sgd, stochastic", sgd_stochastic, {ELEMENTS}, {ELEMENTS}},
+    {"sgd, master", sgd_master, {ELEMENTS}, {ELEMENTS, FLOATS, NONE, FLOATS}},
+    {"sgd, kahan", sgd_kahan, {ELEMENTS}, {ELEMENTS, ELEMENTS, NONE, ELEMENTS}},
+    {"adam", adam, {ELEMENTS}, {ELEMENTS, ELEMENTS, ELEMENTS}},
+    {"adam, fp32 moments", adam_fp32, {ELEMENTS}, {ELEMENTS, FLOATS, FLOATS}},
+    {"adam, stochastic", adam_stochastic, {ELEMENTS}, {ELEMENTS, FLOATS, FLOATS}},
+    {"adam, master", adam_master, {ELEMENTS}, {ELEMENTS, ELEMENTS, ELEMENTS, FLOATS}},
+    {"adam, kahan", adam_kahan, {ELEMENTS}, {ELEMENTS, ELEMENTS, ELEMENTS, ELEMENTS}},
     {"from_float", from_float, {FLOATS}, {ELEMENTS}},
     {"to_float", to_float, {ELEMENTS}, {FLOATS}},
     {"from_bytes", from_bytes, {BYTES}, {ELEMENTS}},
@@ -260,7 +291,6 @@ static size_t array_bytes(enum array array, enum md_format format, size_t n) {
     size_t elem = md_format_bytes[format];
     return array == NONE       ? 0
            : array == ELEMENTS ? n * elem
-           : array == PAIRS    ? 2 * n * elem
            : array == FLOATS   ? n * sizeof(float)
                                : n;
 }
@@ -281,16 +311,16 @@ static struct fenced fenced_data(enum array array, enum md_format format, enum d
 
 /* Same inputs, same random numbers: run by both tables. */
 static void run_slot(const struct slot *slot, const struct md_ops *ops, enum data data, size_t n,
-                     struct md_random random, struct fenced out[2]) {
+                     struct md_random random, struct fenced out[OUTPUTS]) {
     struct fenced in[2];
-    void *from[2], *to[2], *copies[2];
+    void *from[2], *to[OUTPUTS], *copies[2];
     for (int i = 0; i < 2; i++) {
         in[i] = fenced_data(slot->in[i], ops->format, data, n, &random);
         from[i] = in[i].values;
         copies[i] = numbers(MD_FP64, in[i].bytes);
         memcpy(copies[i], from[i], in[i].bytes);
     }
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < OUTPUTS; i++) {
         out[i] = fenced_data(slot->out[i], ops->format, data, n, &random);
         to[i] = out[i].values;
     }
@@ -299,19 +329,20 @@ static void run_slot(const struct slot *slot, const struct md_ops *ops, enum dat
     slot->run(ops, n, from, to);
     for (int i = 0; i < 2; i++) {
         cr_assert(memcmp(copies[i], from[i], in[i].bytes) == 0, "%schanged input %d", running, i);
-        cr_assert(fence_holds(&out[i]), "%swrote beside output %d", running, i);
         unfence(&in[i]);
         free(copies[i]);
     }
+    for (int i = 0; i < OUTPUTS; i++)
+        cr_assert(fence_holds(&out[i]), "%swrote beside output %d", running, i);
 }
 
 static void check_slot(const struct slot *slot, enum md_format format, const char *level,
                        enum data data, size_t n, struct md_random *random) {
-    struct fenced expected[2], out[2];
+    struct fenced expected[OUTPUTS], out[OUTPUTS];
     md_random_bits(random);
     run_slot(slot, md_ops_find(format, "ref"), data, n, *random, expected);
     run_slot(slot, md_ops_find(format, level), data, n, *random, out);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < OUTPUTS; i++) {
         enum md_format type = slot->out[i] == FLOATS ? MD_FP32 : format;
         size_t count = out[i].bytes / md_format_bytes[type];
         size_t at = first_difference(type, out[i].values, expected[i].values, count);
@@ -398,6 +429,7 @@ static void check_loss(enum md_format format, const char *level, enum md_loss lo
     struct md_loss_report reports[2];
     const char *names[2] = {"ref", level};
     float fb[4] = {80.0f, 1.0f, 33.25f, 1e-3f};
+    float scale = md_power_of_two((int)md_random_below(random, 2) * MD_MOST_LOSS_SCALE_LOG2);
     fill(format, data, random, outputs, output.values);
     for (size_t i = 0; i < n; i++)
         set_number(format, label.values, i,
@@ -405,7 +437,7 @@ static void check_loss(enum md_format format, const char *level, enum md_loss lo
     for (int i = 0; i < 2; i++)
         md_ops_find(format, names[i])
             ->loss_gradient(loss, (int)samples, (int)pixels, output.values, stride, label.values,
-                            fb, 5.0f, gradients[i].values, &reports[i]);
+                            fb, 5.0f, scale, gradients[i].values, &reports[i]);
     size_t at = first_difference(format, gradients[0].values, gradients[1].values, n);
     cr_assert(at == n && fence_holds(&gradients[1]) &&
                   first_difference(MD_FP32, &reports[0].value, &reports[1].value, 1) == 1 &&

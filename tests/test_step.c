@@ -31,6 +31,31 @@ static void assert_apart(const struct interval *intervals, int count, size_t end
     }
 }
 
+/* The optimizer's arrays lie apart in their region, aligned to their values, and are those that the
+ * options need. */
+static void check_kept(const struct md_setup *setup, const struct md_plan *plan) {
+    struct interval at[MD_KEEPS_COUNT];
+    size_t elem = md_format_bytes[setup->ops->format], sum = 0;
+    size_t moment = setup->moments == MD_MOMENTS_FP32 ? 4 : elem;
+    int adam = setup->optimizer == MD_ADAM;
+    const size_t right[MD_KEEPS_COUNT] = {adam || setup->momentum ? moment : 0, adam ? moment : 0,
+                                          setup->storing == MD_STORE_MASTER  ? 4
+                                          : setup->storing == MD_STORE_KAHAN ? elem
+                                                                             : 0};
+    for (int k = 0; k < MD_KEEPS_COUNT; k++) {
+        size_t from = plan->keeps[k].offset, bytes = plan->keeps[k].bytes * plan->learning;
+        cr_assert_eq(plan->keeps[k].bytes, right[k]);
+        cr_assert(bytes == 0 || from % plan->keeps[k].bytes == 0);
+        cr_assert_geq(from, plan->regions[MD_OPTIMIZER_STATE].offset);
+        at[k] = (struct interval){from, from + bytes};
+        sum += right[k];
+    }
+    assert_apart(at, MD_KEEPS_COUNT,
+                 plan->regions[MD_OPTIMIZER_STATE].offset + plan->regions[MD_OPTIMIZER_STATE].bytes,
+                 "optimizer state");
+    cr_assert_eq(md_plan_kept_bytes(plan), sum);
+}
+
 static void check_plan(const struct md_setup *setup) {
     struct md_plan plan;
     struct interval at[MD_REGION_COUNT + MD_MAX_LAYERS], errors[MD_MAX_LAYERS];
@@ -61,6 +86,7 @@ static void check_plan(const struct md_setup *setup) {
     assert_apart(at, last + 1, plan.regions[MD_ACTIVATIONS].bytes, "activations");
     assert_apart(errors, wanted, plan.regions[MD_ERRORS].bytes, "errors");
     cr_assert_eq(plan.learning * elem, plan.regions[MD_WEIGHT_GRADIENTS].bytes);
+    check_kept(setup, &plan);
     static const enum md_region training[] = {MD_OPTIMIZER_STATE, MD_WEIGHT_GRADIENTS, MD_LABELS,
                                               MD_OUTPUT_GRADIENTS, MD_ERRORS};
     for (size_t r = 0; r < LENGTH(training) && setup->policy == 0; r++)
@@ -74,15 +100,16 @@ Test(step, plans_give_everything_a_place_of_its_own) {
         for (md_policy policy = 0; policy <= MD_POLICY_FULL; policy++)
             for (size_t s = 0; s < LENGTH(sizes); s++)
                 for (int format = 0; format < MD_FORMAT_COUNT; format++)
-                    for (int o = 0; o < 3; o++)
+                    for (int o = 0; o < 3 * MD_STORING_COUNT; o++)
                         check_plan(&(struct md_setup){
                             md_networks[n], md_ops_find((enum md_format)format, NULL), policy,
-                            o == 2 ? MD_ADAM : MD_SGD, o == 1, sizes[s].batch, sizes[s].cores});
+                            o % 3 == 2 ? MD_ADAM : MD_SGD, o % 3 == 1, sizes[s].batch,
+                            sizes[s].cores, (enum md_moments)(o % 2), (enum md_storing)(o / 3)});
 }
 
 Test(step, refuses_what_cannot_work) {
     struct md_network network = sized_network("upydnet", 8);
-    struct md_setup setup = {&network, best(), MD_POLICY_FULL, MD_ADAM, 0, 1, 1};
+    struct md_setup setup = {&network, best(), MD_POLICY_FULL, MD_ADAM, 0, 1, .cores = 1};
     struct md_team team = {2, NULL, NULL};
     struct md_engine engine;
     struct md_plan plan;
@@ -182,7 +209,7 @@ static struct md_ops noting_ops(void) {
 static void check_work(md_policy policy) {
     const struct md_network *network = md_network_find("upydnet");
     struct md_ops ops = noting_ops();
-    struct md_setup setup = {network, &ops, policy, MD_SGD, 0, 1, 1};
+    struct md_setup setup = {network, &ops, policy, MD_SGD, 0, 1, .cores = 1};
     struct rig rig;
     rig_start(&rig, &setup);
     memset(&calls, 0, sizeof calls);
@@ -226,7 +253,7 @@ Test(step, macs_are_the_published_ones) {
 /* One step by every policy changes what it may as the full one does, and nothing else. */
 static void check_sparse(enum md_optimizer optimizer) {
     struct md_network network = sized_network("upydnet", 24);
-    struct md_setup setup = {&network, best(), MD_POLICY_FULL, optimizer, 0, 2, 1};
+    struct md_setup setup = {&network, best(), MD_POLICY_FULL, optimizer, 0, 2, .cores = 1};
     size_t total = md_parameter_total(&network);
     struct rig rig;
     rig_start(&rig, &setup);
@@ -276,9 +303,9 @@ static const float *given_error;
 
 static void give_error(enum md_loss loss, int samples, int pixels, const void *output,
                        size_t output_stride, const void *label, const float *fb, float depth_cap_m,
-                       void *gradient, struct md_loss_report *report) {
+                       float scale, void *gradient, struct md_loss_report *report) {
     best()->loss_gradient(loss, samples, pixels, output, output_stride, label, fb, depth_cap_m,
-                          gradient, report);
+                          scale, gradient, report);
     memcpy(gradient, given_error, (size_t)pixels * sizeof(float));
 }
 
@@ -287,7 +314,7 @@ static void give_error(enum md_loss loss, int samples, int pixels, const void *o
 Test(step, a_batch_is_the_ordered_sum_of_its_samples) {
     enum { SAMPLES = 4 };
     struct md_network network = sized_network("upydnet", 24);
-    struct md_setup setup = {&network, best(), MD_POLICY_FULL, MD_SGD, 0, SAMPLES, 1};
+    struct md_setup setup = {&network, best(), MD_POLICY_FULL, MD_SGD, 0, SAMPLES, .cores = 1};
     size_t total = md_parameter_total(&network), pixels = pixels_of(&network);
     struct rig rig;
     rig_start(&rig, &setup);
@@ -323,7 +350,8 @@ Test(step, partial_batches_are_batches) {
     struct md_network network = sized_network("upydnet", 16);
     for (int samples = 1; samples < 4; samples++)
         for (int cores = 1; cores <= 3; cores += 2) {
-            struct md_setup setup = {&network, best(), MD_POLICY_FULL, MD_ADAM, 0, samples, 1};
+            struct md_setup setup = {&network, best(),  MD_POLICY_FULL, MD_ADAM,
+                                     0,        samples, .cores = 1};
             struct rig exact, larger;
             int idle = 1;
             rig_start(&exact, &setup);
@@ -355,7 +383,7 @@ Test(step, a_batch_without_labels_changes_nothing) {
     for (int optimizer = 0; optimizer < MD_OPTIMIZER_COUNT; optimizer++)
         for (int cores = 1; cores <= 3; cores += 2) {
             struct md_setup setup = {&network, best(), MD_POLICY_FULL, (enum md_optimizer)optimizer,
-                                     1,        2,      cores};
+                                     1,        2,      .cores = cores};
             struct rig rig;
             rig_start(&rig, &setup);
             rig_train(&rig, 2); /* so that there are moments */
@@ -387,9 +415,9 @@ Test(step, a_batch_without_labels_changes_nothing) {
 
 static float *weights_after_three_steps(const struct md_network *network, const char *level,
                                         enum md_optimizer optimizer, int batch, int cores) {
-    struct md_setup setup = {network,   md_ops_find(MD_FP32, level), MD_POLICY_FULL,
-                             optimizer, optimizer == MD_SGD,         batch,
-                             cores};
+    struct md_setup setup = {network,       md_ops_find(MD_FP32, level), MD_POLICY_FULL,
+                             optimizer,     optimizer == MD_SGD,         batch,
+                             .cores = cores};
     struct rig rig;
     rig_start(&rig, &setup);
     for (int step = 0; step < 3; step++)
@@ -445,8 +473,8 @@ Test(step, threads_give_the_same_bits_on_the_published_network) {
 Test(step, a_copied_state_goes_on_to_the_same_bits) {
     struct md_network network = sized_network("upydnet", 16);
     for (int optimizer = 0; optimizer < MD_OPTIMIZER_COUNT; optimizer++) {
-        struct md_setup setup = {
-            &network, best(), 1u << MD_DECODER0, (enum md_optimizer)optimizer, 1, 2, 1};
+        struct md_setup setup = {&network, best(), 1u << MD_DECODER0, (enum md_optimizer)optimizer,
+                                 1,        2,      .cores = 1};
         struct rig first, second;
         size_t bytes, other_bytes;
         rig_start(&first, &setup);
@@ -473,7 +501,7 @@ Test(step, a_copied_state_goes_on_to_the_same_bits) {
  * most 2 t u of it. */
 Test(step, adams_corrections_are_powers) {
     struct md_network network = sized_network("upydnet", 4);
-    struct md_setup setup = {&network, best(), 1u << MD_DECODER2, MD_ADAM, 0, 1, 1};
+    struct md_setup setup = {&network, best(), 1u << MD_DECODER2, MD_ADAM, 0, 1, .cores = 1};
     struct rig rig;
     rig_start(&rig, &setup);
     for (int t = 1; t <= 200; t++) {
@@ -493,7 +521,7 @@ Test(step, adams_corrections_are_powers) {
  * the step's. */
 Test(step, inference_alone_gives_the_same_output) {
     struct md_network network = sized_network("upydnet", 16);
-    struct md_setup setup = {&network, best(), MD_POLICY_FULL, MD_ADAM, 0, 3, 1};
+    struct md_setup setup = {&network, best(), MD_POLICY_FULL, MD_ADAM, 0, 3, .cores = 1};
     size_t pixels = pixels_of(&network);
     float *right = numbers(MD_FP32, pixels), *ours = numbers(MD_FP32, pixels);
     struct rig trains, infers;

@@ -1,0 +1,646 @@
+/* How 16-bit weights learn: moments in binary32, loss scale, stochastic rounding, master weights
+ * and Kahan's compensation, against integers and binary64, and in whole steps. (Every level against
+ * the plain loops: test_ops.c. Where the arrays lie: test_step.c.) */
+#include "engine.h"
+#include "exact.h"
+
+static const enum md_format small_formats[] = {MD_FP16, MD_BF16, MD_FP16W, MD_BF16W};
+
+/* ---- an independent update --------------------------------------------------------------------
+ */
+
+/* Numbers are doubles that hold values of binary32 or of a 16-bit format. */
+static const struct float_form *form_of(enum md_format format) {
+    return format == MD_FP16 || format == MD_FP16W ? &binary16_form : &bfloat16_form;
+}
+
+static double value_of(const struct float_form *form, uint32_t bits) {
+    struct exact e = exact_of(form, bits);
+    cr_assert_eq(e.kind, FINITE);
+    return ldexp((double)e.significand, e.exponent) * (e.negative ? -1 : 1);
+}
+
+static struct exact exact_float(double value) {
+    return exact_of(&binary32_form, md_float_bits((float)value));
+}
+
+static double fused(const struct float_form *form, double a, double b, double c) {
+    struct exact product = exact_multiply(exact_float(a), exact_float(b));
+    return value_of(form, exact_round(form, exact_add(product, exact_float(c))));
+}
+
+static double rounded(const struct float_form *form, double a) {
+    return value_of(form, exact_round(form, exact_float(a)));
+}
+
+/* The upper neighbour (away from zero) when the word's highest bits are among the last `rest` of
+ * 2^dropped; below the smallest normal number in steps of 2^-24. */
+static double rounded_randomly(const struct float_form *form, double a, uint32_t word) {
+    struct exact e = exact_float(a);
+    int lowest = form == &binary16_form ? -24 : -133, bits = 0;
+    for (wide s = e.significand; s != 0; s >>= 1)
+        bits++;
+    int unit = e.exponent + bits - (form->fraction_bits + 1), subnormal = unit < lowest;
+    int dropped = (subnormal ? lowest : unit) - e.exponent;
+    if (dropped <= 0)
+        return a;
+    wide kept = dropped > 60 ? 0 : e.significand >> dropped;
+    wide rest = e.significand - (kept << (dropped > 60 ? 0 : dropped));
+    int up = word >> (32 - (dropped < 32 ? dropped : 31)) >= ((wide)1 << dropped) - rest;
+    if (subnormal && form == &binary16_form)
+        up = word >> 8 < (rest << 24) >> dropped;
+    return ldexp((double)(kept + up), e.exponent + dropped) * (e.negative ? -1 : 1);
+}
+
+struct parameter {
+    double weight, first, second, beside;
+};
+
+struct options {
+    enum md_format format;
+    enum md_optimizer optimizer;
+    enum md_moments moments;
+    enum md_storing storing;
+};
+
+/* Of binary32, correctly rounded: binary64 has more than twice its precision. */
+static double single(double a) {
+    return (double)(float)a;
+}
+
+static void expect_weight(const struct options *o, const struct md_update *u, struct parameter *p,
+                          double step, double direction, size_t index) {
+    const struct float_form *form = form_of(o->format), *single_form = &binary32_form;
+    int widening = o->format == MD_FP16W || o->format == MD_BF16W;
+    const struct float_form *results = widening ? single_form : form;
+    if (o->storing == MD_STORE_KAHAN) {
+        double y = rounded(results, fused(single_form, step, direction, -p->beside)),
+               old = p->weight;
+        p->weight = rounded(form, fused(results, 1, old, y));
+        p->beside = rounded(form, fused(results, 1, fused(results, 1, p->weight, -old), -y));
+        return;
+    }
+    double from = o->storing == MD_STORE_MASTER ? p->beside : p->weight;
+    double to = fused(single_form, step, direction, from);
+    p->beside = to;
+    p->weight = rounded(form, to);
+    if (o->storing == MD_STORE_STOCHASTIC) {
+        struct md_random random =
+            md_random_stream(u->seed, (uint32_t)u->step, (uint32_t)(u->step >> 32), 3);
+        uint32_t word = 0;
+        random.counter[0] = (uint32_t)(index / 4);
+        for (size_t i = 0; i <= index % 4; i++)
+            word = md_random_bits(&random);
+        p->weight = rounded_randomly(form, to, word);
+    }
+}
+
+static void expect_update(const struct options *o, const struct md_update *u, struct parameter *p,
+                          double gradient, size_t index) {
+    const struct float_form *form = form_of(o->format), *arithmetic = &binary32_form;
+    double step = -(double)u->learning_rate, momentum = (double)u->momentum;
+    double decay = (double)u->weight_decay;
+    int widening = o->format == MD_FP16W || o->format == MD_BF16W;
+    if (o->optimizer == MD_SGD && o->moments == MD_MOMENTS_FORMAT && o->storing == MD_STORE_PLAIN &&
+        u->loss_scale_log2 == 0 && !widening) {
+        arithmetic = form; /* the device library's */
+        step = rounded(form, step);
+        momentum = rounded(form, momentum);
+        decay = rounded(form, decay);
+    }
+    const struct float_form *moments = o->moments == MD_MOMENTS_FP32 ? &binary32_form : form;
+    double g = ldexp(gradient, -u->loss_scale_log2);
+    if (decay > 0)
+        g = fused(arithmetic, decay, o->storing == MD_STORE_MASTER ? p->beside : p->weight, g);
+    if (o->optimizer == MD_ADAM) {
+        double beta1 = (double)u->beta1, beta2 = (double)u->beta2;
+        double rest1 = single(1 - beta1), rest2 = single(1 - beta2);
+        p->first = rounded(moments, fused(arithmetic, beta1, p->first, single(rest1 * g)));
+        p->second =
+            rounded(moments, fused(arithmetic, beta2, p->second, single(single(rest2 * g) * g)));
+        step = -single((double)u->learning_rate / (double)u->correction1);
+        double root = single(single(sqrt(p->second)) / single(sqrt((double)u->correction2)));
+        g = single(p->first / single(root + (double)u->epsilon));
+    } else if (momentum > 0) {
+        g = p->first = rounded(moments, fused(arithmetic, momentum, p->first, g));
+    }
+    if (arithmetic == form)
+        p->weight = fused(form, step, g, p->weight);
+    else
+        expect_weight(o, u, p, step, g, index);
+}
+
+/* ---- the operators against it ------------------------------------------------------------------
+ */
+
+enum { PARAMETERS = 150, STEPS = 6, INDEX = 5 };
+
+static const char *describe(const struct options *o, const struct md_update *u) {
+    static char text[200];
+    snprintf(text, sizeof text, "%s %s, moments %s, %s, scale 2^%d, momentum %g, decay %g",
+             md_optimizer_names[o->optimizer], md_format_names[o->format],
+             md_moments_names[o->moments], md_storing_names[o->storing], u->loss_scale_log2,
+             (double)u->momentum, (double)u->weight_decay);
+    return text;
+}
+
+static void assert_value(const struct options *o, const struct md_update *u, const char *what,
+                         enum md_format format, const void *values, size_t i, double right) {
+    cr_assert(number(format, values, i) == right, "%s: %s %zu after step %d is %a, expected %a",
+              describe(o, u), what, i, (int)u->step, number(format, values, i), right);
+}
+
+static void check_update(const struct options *o, struct md_update u) {
+    const struct md_ops *ops = md_ops_find(o->format, "ref");
+    struct md_random random = md_random_stream(40, 0, 0, 0);
+    struct parameter right[PARAMETERS] = {{0}};
+    enum md_format moments = o->moments == MD_MOMENTS_FP32 ? MD_FP32 : o->format;
+    enum md_format beside = o->storing == MD_STORE_MASTER ? MD_FP32 : o->format;
+    void *weight = numbers(o->format, PARAMETERS), *gradient = numbers(o->format, PARAMETERS);
+    struct md_kept kept = {.moments = o->moments,
+                           .first = numbers(moments, PARAMETERS),
+                           .second = numbers(moments, PARAMETERS),
+                           .storing = o->storing,
+                           .beside = numbers(beside, PARAMETERS),
+                           .index = INDEX};
+    for (size_t i = 0; i < PARAMETERS; i++) {
+        double start = (double)(float)md_random_normal(&random);
+        set_number(o->format, weight, i, start);
+        right[i].weight = number(o->format, weight, i);
+        if (o->storing == MD_STORE_MASTER) {
+            set_number(MD_FP32, kept.beside, i, start);
+            right[i].beside = start;
+        }
+    }
+    for (u.step = 1; u.step <= STEPS; u.step++) {
+        u.correction1 = (float)(1 - pow(0.9, (double)u.step));
+        u.correction2 = (float)(1 - pow(0.999, (double)u.step));
+        for (size_t i = 0; i < PARAMETERS; i++) {
+            set_number(o->format, gradient, i, ldexp(md_random_normal(&random), u.loss_scale_log2));
+            expect_update(o, &u, &right[i], number(o->format, gradient, i), INDEX + i);
+        }
+        (o->optimizer == MD_ADAM ? ops->adam : ops->sgd)(PARAMETERS, &u, gradient, &kept, weight);
+        for (size_t i = 0; i < PARAMETERS; i++) {
+            assert_value(o, &u, "weight", o->format, weight, i, right[i].weight);
+            if (o->optimizer == MD_ADAM || u.momentum > 0)
+                assert_value(o, &u, "first moment", moments, kept.first, i, right[i].first);
+            if (o->optimizer == MD_ADAM)
+                assert_value(o, &u, "second moment", moments, kept.second, i, right[i].second);
+            if (o->storing == MD_STORE_MASTER || o->storing == MD_STORE_KAHAN)
+                assert_value(o, &u, "beside", beside, kept.beside, i, right[i].beside);
+        }
+    }
+    free(weight);
+    free(gradient);
+    free(kept.first);
+    free(kept.second);
+    free(kept.beside);
+}
+
+Test(updates, equal_an_independent_computation) {
+    static const struct { float momentum, decay; } settings[] = {{0, 0}, {0.9f, 0.05f}};
+    for (size_t f = 0; f < LENGTH(small_formats); f++)
+        for (int way = 0; way < MD_OPTIMIZER_COUNT * MD_MOMENTS_COUNT * MD_STORING_COUNT; way++)
+            for (int log2 = 0; log2 <= 8; log2 += 8)
+                for (size_t s = 0; s < LENGTH(settings); s++) {
+                    struct options o = {small_formats[f], (enum md_optimizer)(way % 2),
+                                        (enum md_moments)(way / 2 % 2), (enum md_storing)(way / 4)};
+                    check_update(&o, (struct md_update){.learning_rate = 0.01f,
+                                                        .momentum = settings[s].momentum,
+                                                        .weight_decay = settings[s].decay,
+                                                        .beta1 = 0.9f,
+                                                        .beta2 = 0.999f,
+                                                        .epsilon = 1e-7f,
+                                                        .loss_scale_log2 = log2,
+                                                        .seed = UINT64_C(0x123456789a)});
+                }
+}
+
+/* ---- stochastic rounding -----------------------------------------------------------------------
+ */
+
+/* The mean of N roundings, each up with probability p by one unit, deviates by sqrt(p (1 - p) / N)
+ * units; five deviations are missed once in 1.7 million. Subnormal probabilities of fp16 are cut
+ * off at 2^-24. */
+static void check_unbiased(const struct float_form *form, float (*round)(float, uint32_t),
+                           double value, double unit, struct md_random *random) {
+    enum { DRAWS = 40000 };
+    double low = floor(value / unit) * unit, part = (value - low) / unit, mean = 0;
+    for (int i = 0; i < DRAWS; i++) {
+        double one = (double)round((float)value, md_random_bits(random));
+        cr_assert(one == low || (part > 0 && one == low + unit), "%s %a became %a", form->name,
+                  value, one);
+        mean += (one - low) / unit / DRAWS;
+    }
+    cr_assert(fabs(mean - part) <= 5 * sqrt(part * (1 - part) / DRAWS) + 0x1p-24,
+              "%s %a: %g of %g went up", form->name, value, mean, part);
+}
+
+Test(updates, stochastic_rounding_is_right_on_average) {
+    struct md_random random = md_random_stream(41, 0, 0, 0);
+    static const double parts[] = {0, 0x1p-10, 0.1, 0.5, 0.75, 0.999};
+    for (size_t i = 0; i < LENGTH(parts); i++)
+        for (int sign = -1; sign <= 1; sign += 2) {
+            double part = (double)(float)parts[i] * sign;
+            /* Units of 1 .. 2 and of the smallest numbers; binary32 has 13 and 16 bits more. */
+            double normal = floor(part * 0x1p13) * 0x1p-13;
+            check_unbiased(&binary16_form, md_fp16_round_random, sign + normal * 0x1p-10, 0x1p-10,
+                           &random);
+            check_unbiased(&binary16_form, md_fp16_round_random, part * 0x1p-24, 0x1p-24, &random);
+            check_unbiased(&binary16_form, md_fp16_round_random, (sign * 700 + normal) * 0x1p-24,
+                           0x1p-24, &random);
+            check_unbiased(&bfloat16_form, md_bf16_round_random, sign + normal * 0x1p-7, 0x1p-7,
+                           &random);
+            check_unbiased(&bfloat16_form, md_bf16_round_random, normal * 0x1p-133, 0x1p-133,
+                           &random);
+        }
+}
+
+Test(updates, stochastic_rounding_keeps_what_is_exact_and_ends_at_infinity) {
+    static const uint32_t words[] = {0, 1, 0x80000000u, 0xffffffffu};
+    for (size_t w = 0; w < LENGTH(words); w++) {
+        for (uint32_t bits = 0; bits < 0x10000; bits++) {
+            float half = md_fp16_widen((uint16_t)bits), brain = md_bf16_widen((uint16_t)bits);
+            float kept_half = md_fp16_round_random(half, words[w]);
+            float kept_brain = md_bf16_round_random(brain, words[w]);
+            cr_assert(isnan(half) ? isnan(kept_half)
+                                  : md_float_bits(half) == md_float_bits(kept_half));
+            cr_assert(isnan(brain) ? isnan(kept_brain)
+                                   : md_float_bits(brain) == md_float_bits(kept_brain));
+        }
+        int up = words[w] == 0xffffffffu;
+        cr_assert_eq(isinf(md_fp16_round_random(65504.5f, words[w])) != 0, up);
+        cr_assert_eq(isinf(md_fp16_round_random(-65504.5f, words[w])) != 0, up);
+        cr_assert(isinf(md_fp16_round_random(65536.0f, words[w])));
+        cr_assert_eq(isinf(md_bf16_round_random(0x1.fe0002p127f, words[w])) != 0, up);
+        cr_assert(isnan(md_bf16_round_random(NAN, words[w])));
+    }
+}
+
+/* What is drawn for a parameter depends on seed, step and its index: on nothing else, and on all of
+ * these. */
+Test(updates, random_bits_belong_to_seed_step_and_parameter) {
+    enum { MANY = 300 };
+    const struct md_ops *ops = md_ops_find(MD_BF16, NULL);
+    uint16_t whole[MANY], parts[MANY], gradient[MANY];
+    for (size_t i = 0; i < MANY; i++)
+        gradient[i] = md_bf16_narrow(-0.5f);
+    const struct md_update u = {.learning_rate = 0x1p-7f, .seed = 3, .step = 4};
+    struct md_kept kept = {.storing = MD_STORE_STOCHASTIC, .index = 10};
+    for (size_t piece = 1; piece <= MANY; piece += piece < 9 ? 1 : 97) {
+        for (size_t i = 0; i < MANY; i++)
+            whole[i] = parts[i] = md_bf16_narrow(1.0f);
+        kept.index = 10;
+        ops->sgd(MANY, &u, gradient, &kept, whole);
+        for (size_t i = 0; i < MANY; i += piece) {
+            kept.index = 10 + i;
+            ops->sgd(MANY - i < piece ? MANY - i : piece, &u, gradient + i, &kept, parts + i);
+        }
+        cr_assert_arr_eq(whole, parts, sizeof whole, "pieces of %zu", piece);
+    }
+    struct md_update others[] = {u, u, u, u};
+    others[0].seed = 2;
+    others[1].seed = 3 + (UINT64_C(1) << 32);
+    others[2].step = 5;
+    others[3].step = 4 + (UINT64_C(1) << 32);
+    for (size_t o = 0; o <= LENGTH(others); o++) {
+        for (size_t i = 0; i < MANY; i++)
+            parts[i] = md_bf16_narrow(1.0f);
+        kept.index = o == LENGTH(others) ? 11 : 10;
+        ops->sgd(MANY, o == LENGTH(others) ? &u : &others[o], gradient, &kept, parts);
+        int equal = 0;
+        for (size_t i = 0; i < MANY; i++)
+            equal += whole[i] == parts[i];
+        /* Independent draws agree with probability 1/2. */
+        cr_assert(abs(equal - MANY / 2) < 5 * sqrt(MANY / 4.0), "case %zu: %d equal", o, equal);
+    }
+}
+
+/* ---- stalled weights ---------------------------------------------------------------------------
+ */
+
+/* A weight of 1 goes down by `step` a thousand times, by less than half of what lies between 1 and
+ * the number below it: plain rounding keeps it where it is. Adam's direction for a constant
+ * gradient is that gradient's sign. */
+static void check_stalled(enum md_format format, enum md_optimizer optimizer, double unit) {
+    enum { WEIGHTS = 64, TIMES = 1000 };
+    const struct md_ops *ops = md_ops_find(format, NULL);
+    double step = unit / 8, end = 1 - TIMES * step;
+    for (int storing = 0; storing < MD_STORING_COUNT; storing++) {
+        struct md_update u = {.learning_rate = (float)step,
+                              .beta1 = 0.9f,
+                              .beta2 = 0.999f,
+                              .epsilon = 1e-7f,
+                              .seed = 6};
+        void *weight = numbers(format, WEIGHTS), *gradient = numbers(format, WEIGHTS);
+        struct md_kept kept = {MD_MOMENTS_FP32,           numbers(MD_FP32, WEIGHTS),
+                               numbers(MD_FP32, WEIGHTS), (enum md_storing)storing,
+                               numbers(MD_FP32, WEIGHTS), 0};
+        for (size_t i = 0; i < WEIGHTS; i++) {
+            set_number(format, weight, i, 1);
+            set_number(format, gradient, i, 1);
+            if (storing == MD_STORE_MASTER)
+                set_number(MD_FP32, kept.beside, i, 1);
+        }
+        double mean = 0;
+        for (u.step = 1; u.step <= TIMES; u.step++) {
+            u.correction1 = (float)(1 - pow((double)u.beta1, (double)u.step));
+            u.correction2 = (float)(1 - pow((double)u.beta2, (double)u.step));
+            (optimizer == MD_ADAM ? ops->adam : ops->sgd)(WEIGHTS, &u, gradient, &kept, weight);
+        }
+        for (size_t i = 0; i < WEIGHTS; i++)
+            mean += number(format, weight, i) / WEIGHTS;
+        /* Master and Kahan: half a unit for the weight, and less than another for the steps' own
+         * roundings. Stochastic: a step's variance is at most p (1 - p) units^2, p = 1/8. */
+        double bound =
+            storing == MD_STORE_STOCHASTIC ? 5 * unit * sqrt(TIMES * 7.0 / 64 / WEIGHTS) : unit;
+        if (storing == MD_STORE_PLAIN)
+            cr_assert_eq(mean, 1, "plain %s moved", md_format_names[format]);
+        else
+            cr_assert(fabs(mean - end) <= bound && bound < (1 - end) / 10,
+                      "%s %s %s: 1 went to %g, expected %g +- %g", md_format_names[format],
+                      md_optimizer_names[optimizer], md_storing_names[storing], mean, end, bound);
+        free(weight);
+        free(gradient);
+        free(kept.first);
+        free(kept.second);
+        free(kept.beside);
+    }
+}
+
+Test(updates, each_remedy_moves_a_weight_that_plain_rounding_keeps) {
+    for (size_t f = 0; f < LENGTH(small_formats); f++)
+        for (int o = 0; o < MD_OPTIMIZER_COUNT; o++)
+            check_stalled(small_formats[f], (enum md_optimizer)o,
+                          form_of(small_formats[f]) == &binary16_form ? 0x1p-11 : 0x1p-8);
+}
+
+/* ---- loss scale --------------------------------------------------------------------------------
+ */
+
+/* 1/t = 5e-5 is a number of fp16, a 9216th of it is none. */
+Test(updates, loss_scale_keeps_small_gradients) {
+    enum { PIXELS = 9216 };
+    for (size_t f = 0; f < LENGTH(small_formats); f++) {
+        enum md_format format = small_formats[f];
+        if (form_of(format) != &binary16_form)
+            continue;
+        void *output = numbers(format, PIXELS), *label = numbers(format, PIXELS);
+        void *gradient = numbers(format, PIXELS);
+        struct md_loss_report report[2];
+        float fb = 80;
+        for (size_t i = 0; i < PIXELS; i++) {
+            set_number(format, output, i, i == 0 ? 10000 : 19984);
+            set_number(format, label, i, 20000);
+        }
+        for (int scaled = 0; scaled < 2; scaled++) {
+            float scale = scaled ? 0x1p16f : 1;
+            md_ops_find(format, NULL)
+                ->loss_gradient(MD_BERHU, 1, PIXELS, output, PIXELS, label, &fb, 5, scale, gradient,
+                                &report[scaled]);
+            float slope = 1 / 20000.0f;
+            if (format == MD_FP16)
+                slope = md_fp16_round(slope);
+            double right = (double)md_fp16_round(slope * scale / PIXELS);
+            cr_assert_eq(fabs(number(format, gradient, 1)), right, "%a, expected %a",
+                         number(format, gradient, 1), right);
+            cr_assert_eq(right > 0, scaled);
+        }
+        cr_assert_eq(report[0].value, report[1].value, "the loss itself is not scaled");
+        free(output);
+        free(label);
+        free(gradient);
+    }
+}
+
+/* Where nothing underflows, a power of two commutes with every rounding. */
+Test(updates, loss_scale_comes_out_again) {
+    static const struct {
+        enum md_format format;
+        enum md_optimizer optimizer;
+    } ways[] = {{MD_FP32, MD_SGD}, {MD_FP32, MD_ADAM}, {MD_FP64, MD_ADAM}, {MD_BF16, MD_ADAM}};
+    struct md_network network = sized_network("upydnet", 8);
+    size_t total = md_parameter_total(&network);
+    for (size_t w = 0; w < LENGTH(ways); w++) {
+        struct md_setup setup = {
+            &network,  md_ops_find(ways[w].format, NULL), MD_POLICY_FULL, ways[w].optimizer, 1, 2,
+            .cores = 1};
+        struct rig plain, scaled;
+        rig_start(&plain, &setup);
+        rig_start(&scaled, &setup);
+        scaled.engine.update.loss_scale_log2 = 12;
+        for (int step = 0; step < 3; step++) {
+            rig_train(&plain, 2);
+            rig_train(&scaled, 2);
+        }
+        float *right = rig_weights(&plain), *ours = rig_weights(&scaled);
+        float *right_gradients = rig_gradients(&plain), *ours_gradients = rig_gradients(&scaled);
+        cr_assert_eq(first_difference(MD_FP32, ours, right, total), total, "case %zu", w);
+        for (size_t i = 0; i < total; i++)
+            cr_assert_eq(ours_gradients[i], right_gradients[i] * 4096);
+        cr_assert_eq(scaled.engine.progress.skipped, 0);
+        free(right);
+        free(ours);
+        free(right_gradients);
+        free(ours_gradients);
+        rig_stop(&plain);
+        rig_stop(&scaled);
+    }
+}
+
+/* Weights and everything the optimizer keeps. */
+static int same_state(struct rig *a, struct rig *b) {
+    size_t bytes, other_bytes;
+    const void *state = md_engine_state(&a->engine, &bytes);
+    const void *other = md_engine_state(&b->engine, &other_bytes);
+    return bytes == other_bytes && memcmp(state, other, bytes) == 0;
+}
+
+/* The step is not there at all: what follows is what would have come in its place. */
+Test(updates, a_step_whose_gradients_overflow_is_skipped_and_counted) {
+    struct md_network network = sized_network("upydnet", 8);
+    for (int cores = 1; cores <= 3; cores++)
+        for (int storing = 0; storing < MD_STORING_COUNT; storing++) {
+            struct md_setup setup = {
+                &network,        md_ops_find(MD_FP16, NULL), MD_POLICY_FULL, MD_ADAM, 0, 2, cores,
+                MD_MOMENTS_FP32, (enum md_storing)storing};
+            struct rig with, without;
+            rig_start(&with, &setup);
+            rig_start(&without, &setup);
+            rig_train(&with, 2);
+            rig_train(&without, 2);
+            with.engine.update.loss_scale_log2 = MD_MOST_LOSS_SCALE_LOG2;
+            rig_train(&with, 2);
+            cr_assert(same_state(&with, &without));
+            cr_assert_eq(with.engine.progress.skipped, 1);
+            cr_assert_eq(with.engine.progress.steps, 1);
+            with.engine.update.loss_scale_log2 = 0;
+            rig_train(&with, 2);
+            rig_train(&without, 2);
+            cr_assert(same_state(&with, &without), "%d cores, %s", cores,
+                      md_storing_names[storing]);
+            rig_stop(&with);
+            rig_stop(&without);
+        }
+}
+
+Test(updates, finite_finds_every_number_that_is_not) {
+    for (int format = 0; format < MD_FORMAT_COUNT; format++) {
+        const char *levels[8];
+        int count = exact_levels((enum md_format)format, levels);
+        levels[count++] = "ref";
+        double most = format == MD_FP16 || format == MD_FP16W ? 65504 : 0x1.fep127;
+        for (int l = 0; l < count; l++)
+            for (size_t n = 0; n < 70; n++) {
+                const struct md_ops *ops = md_ops_find((enum md_format)format, levels[l]);
+                void *values = numbers((enum md_format)format, n);
+                for (size_t i = 0; i < n; i++)
+                    set_number((enum md_format)format, values, i, i % 2 ? most : -most);
+                cr_assert_eq(ops->finite(n, values), 1);
+                for (size_t i = 0; i < n; i++) {
+                    static const double bad[] = {INFINITY, -INFINITY, NAN};
+                    set_number((enum md_format)format, values, i, bad[i % 3]);
+                    cr_assert_eq(ops->finite(n, values), 0, "%zu of %zu", i, n);
+                    set_number((enum md_format)format, values, i, 0);
+                }
+                free(values);
+            }
+    }
+}
+
+/* ---- whole steps -------------------------------------------------------------------------------
+ */
+
+static const struct way {
+    enum md_format format;
+    enum md_optimizer optimizer;
+    enum md_moments moments;
+    enum md_storing storing;
+    int loss_scale_log2;
+} ways[] = {
+    {MD_BF16, MD_ADAM, MD_MOMENTS_FP32, MD_STORE_STOCHASTIC, 0},
+    {MD_BF16, MD_SGD, MD_MOMENTS_FORMAT, MD_STORE_KAHAN, 0},
+    {MD_FP16, MD_ADAM, MD_MOMENTS_FP32, MD_STORE_MASTER, 8},
+    {MD_FP16W, MD_SGD, MD_MOMENTS_FP32, MD_STORE_STOCHASTIC, 4},
+    {MD_BF16W, MD_ADAM, MD_MOMENTS_FORMAT, MD_STORE_KAHAN, 2},
+    {MD_FP16, MD_SGD, MD_MOMENTS_FP32, MD_STORE_PLAIN, 8},
+};
+
+static struct md_setup setup_of(const struct way *way, const struct md_network *network,
+                                const char *level, int cores) {
+    return (struct md_setup){network,
+                             md_ops_find(way->format, level),
+                             MD_POLICY_FULL,
+                             way->optimizer,
+                             1,
+                             3,
+                             cores,
+                             way->moments,
+                             way->storing};
+}
+
+static void train(struct rig *rig, const struct way *way, int steps) {
+    rig->engine.update.loss_scale_log2 = way->loss_scale_log2;
+    rig->engine.update.seed = 9;
+    for (int step = 0; step < steps; step++)
+        cr_assert_gt(rig_train(rig, 3).valid, 0);
+    cr_assert_eq(rig->engine.progress.skipped, 0);
+}
+
+Test(updates, threads_and_levels_give_the_same_bits) {
+    struct md_network network = sized_network("upydnet", 8);
+    for (size_t w = 0; w < LENGTH(ways); w++) {
+        const char *levels[8];
+        int count = exact_levels(ways[w].format, levels);
+        levels[count++] = "ref";
+        struct md_setup setup = setup_of(&ways[w], &network, "ref", 1);
+        struct rig right, ours;
+        rig_start(&right, &setup);
+        train(&right, &ways[w], 2);
+        for (int l = 0; l < count; l++)
+            for (int cores = 1; cores <= 4; cores++) { /* 4 share out channels */
+                setup = setup_of(&ways[w], &network, levels[l], cores);
+                rig_start(&ours, &setup);
+                train(&ours, &ways[w], 2);
+                cr_assert(same_state(&ours, &right), "case %zu, %s, %d cores", w, levels[l], cores);
+                rig_stop(&ours);
+            }
+        rig_stop(&right);
+    }
+}
+
+Test(updates, a_copied_state_goes_on_to_the_same_bits) {
+    struct md_network network = sized_network("upydnet", 8);
+    for (size_t w = 0; w < LENGTH(ways); w++) {
+        struct md_setup setup = setup_of(&ways[w], &network, NULL, 1);
+        struct rig first, second;
+        size_t bytes;
+        rig_start(&first, &setup);
+        rig_start(&second, &setup);
+        train(&first, &ways[w], 2);
+        void *state = md_engine_state(&first.engine, &bytes);
+        void *other = md_engine_state(&second.engine, &bytes);
+        memcpy(other, state, bytes);
+        second.engine.progress = first.engine.progress;
+        train(&first, &ways[w], 2);
+        train(&second, &ways[w], 2);
+        cr_assert(same_state(&first, &second), "case %zu", w);
+        rig_stop(&first);
+        rig_stop(&second);
+    }
+}
+
+/* Random bits go by the parameter's place in the network and not among those that learn. */
+Test(updates, sparse_updates_are_parts_of_the_full_one) {
+    struct md_network network = sized_network("upydnet", 8);
+    struct md_setup setup = setup_of(&ways[0], &network, NULL, 1);
+    struct rig rig;
+    rig_start(&rig, &setup);
+    train(&rig, &ways[0], 1);
+    float *full = rig_weights(&rig);
+    rig_stop(&rig);
+    for (unsigned block = 0; block < MD_BLOCK_COUNT; block++) {
+        setup.policy = 1u << block;
+        rig_start(&rig, &setup);
+        train(&rig, &ways[0], 1);
+        float *sparse = rig_weights(&rig);
+        struct md_parameter p;
+        for (int i = 0; md_parameter(&network, i, &p) == 0; i++)
+            if (network.layers[p.layer].block == (enum md_block)block)
+                cr_assert(memcmp(sparse + p.offset, full + p.offset, p.count * sizeof(float)) == 0,
+                          "%s", p.name);
+        free(sparse);
+        rig_stop(&rig);
+    }
+    free(full);
+}
+
+/* Masters begin with what the weights were before they were rounded. */
+Test(updates, new_weights_begin_with_nothing_lost) {
+    struct md_network network = sized_network("upydnet", 8);
+    float *weights = random_weights(&network, 2);
+    for (int storing = MD_STORE_MASTER; storing <= MD_STORE_KAHAN; storing++) {
+        struct md_setup setup = setup_of(&ways[1], &network, NULL, 1);
+        setup.storing = (enum md_storing)storing;
+        setup.policy = 1u << MD_DECODER0 | 1u << MD_DECODER2;
+        struct rig rig;
+        rig_start(&rig, &setup);
+        train(&rig, &ways[1], 2);
+        md_engine_set_weights(&rig.engine, weights);
+        const struct md_plan *plan = &rig.engine.plan;
+        const unsigned char *beside = rig.arena.values + plan->keeps[MD_BESIDE_WEIGHT].offset;
+        size_t bytes = plan->keeps[MD_BESIDE_WEIGHT].bytes, checked = 0;
+        struct md_parameter p;
+        for (int i = 0; md_parameter(&network, i, &p) == 0; i++)
+            for (size_t k = 0; k < p.count && plan->learns[p.layer]; k++, checked++) {
+                static const float none = 0;
+                cr_assert(memcmp(beside + checked * bytes,
+                                 storing == MD_STORE_MASTER ? &weights[p.offset + k] : &none,
+                                 bytes) == 0,
+                          "%s", p.name);
+            }
+        cr_assert_eq(checked, plan->learning);
+        rig_stop(&rig);
+    }
+    free(weights);
+}
