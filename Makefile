@@ -1,4 +1,5 @@
 # mudepth. Everything built lands in $(BUILD); `make help` lists the targets.
+MAKEFLAGS += --no-builtin-rules
 CC     := $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
 PREFIX ?= /usr/local
 BUILD  ?= build
@@ -34,6 +35,7 @@ VECTOR_LEVELS := avx2 avx512
 endif
 FLAGS_ref    :=
 FLAGS_scalar :=
+FLAGS_v2f16  := -DMD_PAIRS
 FLAGS_avx2   := -mavx2 -mfma -mf16c
 FLAGS_avx512 := -mavx512f -mavx2 -mfma -mf16c
 FORMATS   := fp32 fp64 fp16 bf16 fp16w bf16w
@@ -62,14 +64,17 @@ $(BUILD)/%.o: %.c
 	$(SAY) CC $@
 	$(Q)$(compile) -c $< -o $@
 
-define template_rule
-$(BUILD)/core/$(1)_$(2)_$(3).o: core/$(1)_tmpl.c
-	@mkdir -p $$(@D)
-	$$(SAY) CC $$@
-	$$(Q)$$(compile) $$(FLAGS_$(3)) -ffreestanding -DMD_FORMAT=$(2) -DMD_LEVEL=$(3) -c $$< -o $$@
-endef
-$(foreach t,$(TEMPLATES:core/%=%),$(eval $(call template_rule,$(word 1,$(subst _, ,$(t))),$(word \
-    2,$(subst _, ,$(t))),$(word 3,$(subst _, ,$(t))))))
+# From FORMAT_LEVEL.
+template_flags = $(FLAGS_$(word 2,$(subst _, ,$*))) -ffreestanding \
+                 -DMD_FORMAT=$(word 1,$(subst _, ,$*)) -DMD_LEVEL=$(word 2,$(subst _, ,$*))
+$(BUILD)/core/lanes_%.o: core/lanes_tmpl.c
+	@mkdir -p $(@D)
+	$(SAY) CC $@
+	$(Q)$(compile) $(template_flags) -c $< -o $@
+$(BUILD)/core/ops_%.o: core/ops_tmpl.c
+	@mkdir -p $(@D)
+	$(SAY) CC $@
+	$(Q)$(compile) $(template_flags) -c $< -o $@
 
 # What was built from what: part of every result. Rewritten only when it changes.
 $(BUILD)/build.h: FORCE
@@ -80,7 +85,12 @@ $(BUILD)/build.h: FORCE
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $(BUILD)/experiments/version.o: $(BUILD)/build.h
 
-# ---- the RISC-V target --------------------------------------------------------------------------
+# ---- microcontrollers ---------------------------------------------------------------------------
+
+DEVICE_FORMATS   := $(filter-out fp64,$(FORMATS))
+DEVICE_TEMPLATES := $(foreach f,$(DEVICE_FORMATS),ops_$(f)_ref lanes_$(f)_scalar) lanes_fp16_v2f16
+DEVICE_OBJECTS   := $(patsubst core/%.c,%.o,$(filter-out %_tmpl.c,$(wildcard core/*.c))) \
+                    target/device/device.o $(DEVICE_TEMPLATES:%=%.o)
 
 # The same core for a bare RISC-V machine with its floats in integer registers and native binary16,
 # as GAP9 has them. clang 19 is the first here that fuses binary16; without -fno-math-errno it would
@@ -88,11 +98,8 @@ $(BUILD)/experiments/version.o: $(BUILD)/build.h
 RV32_CC      := clang-19
 RV32_TARGET  := --target=riscv32-unknown-elf -march=rv32imc_zicsr_zfinx_zhinx -mabi=ilp32
 RV32_CFLAGS  := $(RV32_TARGET) -std=c11 -O3 -ffreestanding -fno-math-errno -ffp-contract=off \
-                $(WARNINGS)
-RV32_FORMATS := $(filter-out fp64,$(FORMATS))
-RV32_OBJECTS := $(patsubst core/%.c,$(BUILD)/rv32/%.o,$(filter-out %_tmpl.c,$(wildcard core/*.c)) \
-                  $(wildcard core/target/device/*.c)) \
-                $(foreach f,$(RV32_FORMATS),$(BUILD)/rv32/ops_$(f)_ref.o $(BUILD)/rv32/lanes_$(f)_scalar.o)
+                $(WARNINGS) -MMD -MP
+RV32_OBJECTS := $(addprefix $(BUILD)/rv32/,$(DEVICE_OBJECTS) target/device/rv32.o)
 
 rv32: ## build core for a bare RISC-V machine, to be run by qemu-riscv32
 	@$(MAKE) --no-print-directory packages WANT="$(RV32_PACKAGES)"
@@ -102,19 +109,38 @@ $(BUILD)/mudepth-rv32: $(RV32_OBJECTS)
 	$(SAY) LD $@
 	$(Q)$(RV32_CC) $(RV32_TARGET) -fuse-ld=lld -static -nostdlib $^ -o $@
 
-rv32_compile = @mkdir -p $(@D); [ -n "$(V)" ] || echo CC $@; $(RV32_CC) $(RV32_CFLAGS) -MMD -MP
-$(BUILD)/rv32/%.o: core/%.c
-	$(rv32_compile) -c $< -o $@
+# GAP9's program, with a few of its SDK's functions played by this machine.
+GAP9_OBJECTS := $(addprefix $(BUILD)/gap9/,$(DEVICE_OBJECTS) target/gap9/gap9.o target/gap9/shim/pmsis.o)
+
+gap9: $(BUILD)/mudepth-gap9-shim ## build GAP9's program for this machine, with a shim of its SDK
+
+$(BUILD)/mudepth-gap9-shim: $(GAP9_OBJECTS)
+	$(SAY) LD $@
+	$(Q)$(CC) $(ALL_CFLAGS) $^ -o $@ $(LDFLAGS) -pthread
+
 # The compiler must not turn memcpy's loop into a call of memcpy.
 $(BUILD)/rv32/target/device/rv32.o: RV32_CFLAGS += -fno-builtin
+rv32_compile = $(RV32_CC) $(RV32_CFLAGS)
+gap9_compile = $(compile) -DARENA_BYTES="(64 << 20)" -Icore/target/gap9/shim
 
-define rv32_rule
-$(BUILD)/rv32/$(1)_$(2)_$(3).o: core/$(1)_tmpl.c
-	$$(rv32_compile) -DMD_FORMAT=$(2) -DMD_LEVEL=$(3) -c $$< -o $$@
+# $(1): rv32 or gap9
+define device_rules
+$(BUILD)/$(1)/%.o: core/%.c
+	@mkdir -p $$(@D)
+	$$(SAY) CC $$@
+	$$(Q)$$($(1)_compile) -c $$< -o $$@
+$(BUILD)/$(1)/lanes_%.o: core/lanes_tmpl.c
+	@mkdir -p $$(@D)
+	$$(SAY) CC $$@
+	$$(Q)$$($(1)_compile) $$(template_flags) -c $$< -o $$@
+$(BUILD)/$(1)/ops_%.o: core/ops_tmpl.c
+	@mkdir -p $$(@D)
+	$$(SAY) CC $$@
+	$$(Q)$$($(1)_compile) $$(template_flags) -c $$< -o $$@
 endef
-$(foreach f,$(RV32_FORMATS),$(eval $(call rv32_rule,ops,$(f),ref))$(eval $(call rv32_rule,lanes,$(f),scalar)))
+$(foreach device,rv32 gap9,$(eval $(call device_rules,$(device))))
 
--include $(RV32_OBJECTS:.o=.d)
+-include $(RV32_OBJECTS:.o=.d) $(GAP9_OBJECTS:.o=.d)
 
 -include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d $(TESTS:=.d) $(BUILD)/bench.d
 
@@ -223,6 +249,6 @@ $(BUILD)/bench: tests/bench.c $(BUILD)/libmudepth.a
 	$(SAY) LD $@
 	$(Q)$(compile) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS)
 
-.PHONY: all demo check rv32 install bench clean help packages run-tests freestanding check-numerics asan lint run-lint \
+.PHONY: all demo check rv32 gap9 install bench clean help packages run-tests freestanding check-numerics asan lint run-lint \
         fmt fuzz run-fuzzers FORCE
 .DELETE_ON_ERROR:

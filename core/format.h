@@ -145,7 +145,7 @@ static inline real md_fma(real a, real b, real c) {
 #if MD_NUMBER == MD_NUMBER_fp64
     return a * b + c;
 #elif MD_NATIVE_HALF
-    return __builtin_fmaf16(a, b, c);
+    return md_half_fma(a, b, c);
 #elif MD_NUMBER == MD_NUMBER_fp16
     return md_fp16_fma(a, b, c);
 #elif MD_NUMBER == MD_NUMBER_bf16

@@ -11,7 +11,7 @@ const char *const md_job_error_texts[MD_JOB_ERROR_COUNT] = {
     "",
     "the job ends too early",
     "not a job, or a value in it is out of range",
-    "no operators for this number format",
+    "no operators of this number format and level here",
     "not so many cores here",
     "the arena is too small",
     "the trace cannot be written"};
@@ -57,7 +57,7 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
     } ranges[] = {{job->magic, MD_JOB_MAGIC, MD_JOB_MAGIC},
                   {job->network, 0, networks - 1},
                   {job->format, 0, MD_FORMAT_COUNT - 1},
-                  {job->reference, 0, 1},
+                  {(uint32_t)job->level[sizeof job->level - 1], 0, 0},
                   {job->policy, 1, MD_POLICY_FULL},
                   {job->optimizer, 0, MD_OPTIMIZER_COUNT - 1},
                   {job->loss, 0, MD_LOSS_COUNT - 1},
@@ -79,17 +79,16 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
     return MD_JOB_OK;
 }
 
-void md_job_setup(const struct md_job *job, const char *level, struct md_setup *setup) {
-    *setup =
-        (struct md_setup){md_networks[job->network],
-                          md_ops_find((enum md_format)job->format, job->reference ? "ref" : level),
-                          job->policy,
-                          (enum md_optimizer)job->optimizer,
-                          job->momentum > 0.0f,
-                          (int)job->batch,
-                          (int)job->cores,
-                          (enum md_moments)job->moments,
-                          (enum md_storing)job->storing};
+void md_job_setup(const struct md_job *job, struct md_setup *setup) {
+    *setup = (struct md_setup){md_networks[job->network],
+                               md_ops_find((enum md_format)job->format, job->level),
+                               job->policy,
+                               (enum md_optimizer)job->optimizer,
+                               job->momentum > 0.0f,
+                               (int)job->batch,
+                               (int)job->cores,
+                               (enum md_moments)job->moments,
+                               (enum md_storing)job->storing};
 }
 
 /* ---- the work -------------------------------------------------------------------------------- */

@@ -36,9 +36,9 @@ extern const char *const md_trace_kind_names[MD_TRACE_KIND_COUNT];
 
 struct md_job {
     uint32_t magic;
-    uint32_t network;   /* index into md_networks */
-    uint32_t format;    /* enum md_format */
-    uint32_t reference; /* 1: level "ref"; 0: the machine's best */
+    uint32_t network; /* index into md_networks */
+    uint32_t format;  /* enum md_format */
+    char level[8];    /* of the operators: "ref", ...; "": the machine's best */
     uint32_t policy, optimizer, loss;
     uint32_t moments, storing, loss_scale_log2; /* enum md_moments, enum md_storing */
     uint32_t seed[2];                           /* lower and upper half */
@@ -73,7 +73,7 @@ enum md_job_error {
     MD_JOB_OK,
     MD_JOB_CUT,          /* the job ends too early */
     MD_JOB_WRONG,        /* not a job, or a value out of range */
-    MD_JOB_NO_OPERATORS, /* the machine does not have the format */
+    MD_JOB_NO_OPERATORS, /* the machine does not have the format, or the level */
     MD_JOB_NO_CORES,     /* ... not so many cores */
     MD_JOB_NO_MEMORY,    /* the arena is too small */
     MD_JOB_NO_OUTPUT,    /* the trace could not be written */
@@ -86,9 +86,8 @@ extern const char *const md_job_error_texts[MD_JOB_ERROR_COUNT];
 /* Reads a job's head and checks every value in it. */
 enum md_job_error md_job_read(const struct md_io *io, struct md_job *job);
 
-/* What the head says about the engine; ops NULL where the machine lacks the format. The level is
- * `level` unless the job asks for the reference. */
-void md_job_setup(const struct md_job *job, const char *level, struct md_setup *setup);
+/* What the head says about the engine; ops is NULL where the machine lacks format or level. */
+void md_job_setup(const struct md_job *job, struct md_setup *setup);
 
 /* Reads the rest of the job, does it in the arena (as md_engine_start wants it, of the size that
  * md_plan_make tells for md_job_setup's setup), and writes the trace. */

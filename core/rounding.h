@@ -19,7 +19,10 @@
 #endif
 
 /* The machine computes with binary16: md_half is that type. */
-#if defined(__riscv_zhinx)
+#if defined(__gap9__)
+#define MD_HAS_HALF 1
+typedef float16 md_half; /* the GAP SDK's compiler */
+#elif defined(__riscv_zhinx)
 #define MD_HAS_HALF 1
 typedef _Float16 md_half;
 #else
@@ -137,6 +140,17 @@ static inline float md_fp16_widen(uint16_t half) {
         md_half value;
     } u = {half};
     return (float)u.value;
+}
+
+/* a * b + c, rounded once. */
+static inline md_half md_half_fma(md_half a, md_half b, md_half c) {
+#if defined(__gap9__)
+    md_half sum;
+    __asm__("fmadd.h %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(c));
+    return sum;
+#else
+    return __builtin_fmaf16(a, b, c);
+#endif
 }
 
 /* -value, by its bits, and behind the compiler's back: QEMU 7.2 executes fsgnjn.h and fsgnjx.h (and

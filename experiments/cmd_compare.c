@@ -372,7 +372,8 @@ static int check_heads(const struct comparison *c, const struct md_trace trace[2
                        struct md_error *error) {
     for (int s = 0; s < 2; s++) {
         struct md_job head = trace[s].job;
-        head.format = head.reference = head.cores = 0;
+        head.format = head.cores = 0;
+        memset(head.level, 0, sizeof head.level);
         head.values = c->job.values;
         if (memcmp(&head, &c->job, sizeof head) != 0)
             return md_fail(error, MD_FAILED,
@@ -626,11 +627,12 @@ const struct md_command md_command_compare = {
     "compare", "train on two machines side by side, and compare them bit by bit",
     "CONFIG.yaml [KEY=VALUE ...] [options]\n\n"
     "  --a, --b MACHINE  what is compared (default host and host:ref):\n"
-    "                      host[:LEVEL]   this machine; levels as in the key `backend`\n"
-    "                      rv32[:ref]     bare RISC-V under qemu-riscv32 (make rv32)\n"
-    "                      gap9-shim      the GAP9 program on threads (make gap9-shim)\n"
-    "                      trace:FILE     a trace that --save-trace or a device wrote\n"
-    "                    with :FORMAT (default the config's) and :cores=N (default 1) behind it\n"
+    "                      host        this machine, in a process of its own\n"
+    "                      rv32        bare RISC-V under qemu-riscv32 (make rv32)\n"
+    "                      gap9-shim   the program for GAP9 on this machine's threads (make gap9)\n"
+    "                      trace:FILE  a trace that --save-trace or a device wrote\n"
+    "                    with :FORMAT (default the config's), :LEVEL of the operators (host: as in\n"
+    "                    the key `backend`; others: ref, scalar, v2f16) and :cores=N behind it\n"
     "  --steps K         training steps (default 1)\n"
     "  --tensors LIST    of activation,error,gradient,weight,loss (default all); the final\n"
     "                    weights are always compared\n"

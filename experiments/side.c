@@ -25,7 +25,7 @@ static const struct md_machine {
     {"mudepth-rv32",
      "make rv32",
      {"qemu-riscv32", "-cpu", "rv32,f=false,d=false,zfinx=true,zhinx=true", NULL}},
-    {"mudepth-gap9-shim", "make gap9-shim", {NULL}},
+    {"mudepth-gap9-shim", "make gap9", {NULL}},
 };
 const char *const md_machine_names[] = {"host", "rv32", "gap9-shim", NULL};
 
@@ -54,12 +54,11 @@ static int set_word(const char *option, const char *word, struct md_side_spec *s
         spec->cores = (int)cores;
         return MD_OK;
     }
-    int host = spec->machine == &machines[0];
-    if (strlen(word) >= sizeof spec->level || (!host && strcmp(word, "ref") != 0))
+    if (strlen(word) >= sizeof spec->level)
         return md_fail(error, MD_USAGE,
-                       "%s: expected a number format, cores=N or %s after the machine, found "
-                       "\"%.100s\"",
-                       option, host ? "a level (ref, scalar, avx2, ...)" : "ref", word);
+                       "%s: expected a number format, cores=N or a level (ref, scalar, ...) after "
+                       "the machine, found \"%.100s\"",
+                       option, word);
     strcpy(spec->level, word);
     return MD_OK;
 }
@@ -100,7 +99,7 @@ int md_side_write_job(const struct md_side_spec *spec, const struct md_job *job,
                       size_t body_bytes, FILE *to, struct md_error *error) {
     struct md_job head = *job;
     head.format = (uint32_t)spec->format;
-    head.reference = strcmp(spec->level, "ref") == 0;
+    memcpy(head.level, spec->level, sizeof head.level);
     head.cores = (uint32_t)spec->cores;
     if (fwrite(&head, sizeof head, 1, to) != 1 || fwrite(body, body_bytes, 1, to) != 1 ||
         fflush(to) != 0)
@@ -119,7 +118,7 @@ static int write_stream(void *context, const void *from, size_t bytes) {
 }
 
 /* The host as a machine: a child process that does the job from standard input. */
-static enum md_job_error work_on_host(const struct md_side_spec *spec) {
+static enum md_job_error work_on_host(void) {
     const struct md_io io = {NULL, read_stream, write_stream};
     struct md_job job;
     struct md_setup setup;
@@ -128,7 +127,7 @@ static enum md_job_error work_on_host(const struct md_side_spec *spec) {
     enum md_job_error error = md_job_read(&io, &job);
     if (error != MD_JOB_OK)
         return error;
-    md_job_setup(&job, spec->level, &setup);
+    md_job_setup(&job, &setup);
     if (setup.ops == NULL)
         return MD_JOB_NO_OPERATORS;
     md_plan_make(&setup, &plan);
@@ -164,7 +163,7 @@ static void become(const struct md_side_spec *spec, char *program) {
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     if (spec->machine->program == NULL)
-        _exit((int)work_on_host(spec));
+        _exit((int)work_on_host());
     char *words[6], **next = words;
     for (const char *const *w = spec->machine->emulator; *w != NULL; w++)
         *next++ = (char *)(uintptr_t)*w;

@@ -12,7 +12,7 @@ struct md_side_spec {
     const char *text;
     const struct md_machine *machine; /* NULL: a saved trace */
     const char *path;                 /* of the saved trace */
-    char level[16];                   /* host: any of md_ops_find; others: "" or "ref" */
+    char level[8];                    /* of the operators; "" is the machine's best */
     int format, cores;
 };
 

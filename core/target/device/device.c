@@ -1,26 +1,45 @@
 #include "device.h"
 
-/* Without fp64: it is no device format. */
+void md_lanes_v2f16_fp16(struct md_ops *ops);
+
+/* One row per level and format, from the slowest to the fastest. fp64 is no device format. */
+#define ROWS(format, id)                                                                           \
+    {id, "ref", &md_ops_ref_##format, NULL}, {                                                     \
+        id, "scalar", &md_ops_ref_##format, md_lanes_scalar_##format                               \
+    }
 static const struct {
+    enum md_format format;
+    const char *level;
     const struct md_ops *plain;
     void (*overlay)(struct md_ops *ops);
-} formats[MD_FORMAT_COUNT] = {[MD_FP32] = {&md_ops_ref_fp32, md_lanes_scalar_fp32},
-                              [MD_FP16] = {&md_ops_ref_fp16, md_lanes_scalar_fp16},
-                              [MD_BF16] = {&md_ops_ref_bf16, md_lanes_scalar_bf16},
-                              [MD_FP16W] = {&md_ops_ref_fp16w, md_lanes_scalar_fp16w},
-                              [MD_BF16W] = {&md_ops_ref_bf16w, md_lanes_scalar_bf16w}};
+} rows[] = {ROWS(fp32, MD_FP32),   ROWS(bf16, MD_BF16),
+            ROWS(fp16w, MD_FP16W), ROWS(bf16w, MD_BF16W),
+            ROWS(fp16, MD_FP16),   {MD_FP16, "v2f16", &md_ops_ref_fp16, md_lanes_v2f16_fp16}};
+enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 
-static struct md_ops fast; /* the dispatch table: a program does one job */
+static struct md_ops table; /* the dispatch table: a program does one job */
+
+static int same(const char *a, const char *b) {
+    while (*a != '\0' && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
 
 const struct md_ops *md_ops_find(enum md_format format, const char *level) {
-    if (formats[format].plain == NULL)
-        return NULL;
-    if (level != NULL && level[0] == 'r') /* "ref" */
-        return formats[format].plain;
-    fast = *formats[format].plain;
-    fast.level = "scalar";
-    formats[format].overlay(&fast);
-    return &fast;
+    const struct md_ops *found = NULL;
+    int best = level == NULL || level[0] == '\0';
+    for (int i = 0; i < ROW_COUNT; i++) {
+        if (rows[i].format != format || !(best || same(rows[i].level, level)))
+            continue;
+        table = *rows[i].plain;
+        table.level = rows[i].level;
+        if (rows[i].overlay != NULL)
+            rows[i].overlay(&table);
+        found = &table;
+    }
+    return found;
 }
 
 enum md_job_error md_device_work(const struct md_io *io, struct md_team *(*team)(int cores),
@@ -30,7 +49,7 @@ enum md_job_error md_device_work(const struct md_io *io, struct md_team *(*team)
     enum md_job_error error = md_job_read(io, &job);
     if (error != MD_JOB_OK)
         return error;
-    md_job_setup(&job, "", &setup);
+    md_job_setup(&job, &setup);
     struct md_team *cores = job.cores > 1 ? team((int)job.cores) : NULL;
     return md_job_run(&job, &setup, cores, arena, arena_bytes, io);
 }
