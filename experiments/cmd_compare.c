@@ -10,20 +10,12 @@
 #include "../plots/plots.h"
 #include "batch.h"
 #include "command.h"
+#include "comparison.h"
 #include "side.h"
-
-enum { KINDS = MD_TRACE_WEIGHT + 1, ULP_CLASSES = 13 };
 
 struct options {
     const char *a, *b, *tensors, *save_job, *save_trace, *figure;
     int steps, digest, json;
-};
-
-/* How far two arrays are apart. */
-struct gap {
-    double square_difference, square; /* sums */
-    double largest_difference, largest;
-    size_t values, differing;
 };
 
 struct comparison {
@@ -35,12 +27,7 @@ struct comparison {
     char *body; /* of the job */
     size_t body_bytes;
 
-    size_t tensors, values, differing_tensors, differing_values;
-    int by_value;                  /* both sides tell their values */
-    char first[600];               /* the first difference, in words; empty: none */
-    struct gap *by_step;           /* [step][kind] */
-    struct gap (*by_layer)[KINDS]; /* of the last step */
-    size_t ulps[ULP_CLASSES];
+    struct md_comparison result;
 };
 
 /* ---- the command line ------------------------------------------------------------------------ */
@@ -271,102 +258,6 @@ static int save_trace(struct comparison *c, struct md_error *error) {
 
 /* ---- comparing ------------------------------------------------------------------------------- */
 
-/* Bits of a format's significand, and the exponent of its smallest subnormal. */
-static const struct precision {
-    int bits, lowest;
-} precisions[MD_FORMAT_COUNT] = {{24, -149}, {53, -1074}, {11, -24},
-                                 {8, -133},  {11, -24},   {8, -133}};
-
-/* |a - b| in units in the last place of the coarser format. */
-static double ulps_apart(const struct md_trace trace[2], double a, double b) {
-    struct precision p = precisions[trace[0].record.format], q = precisions[trace[1].record.format];
-    if (q.bits < p.bits)
-        p = q;
-    int exponent;
-    frexp(fmax(fabs(a), fabs(b)), &exponent);
-    exponent = exponent - p.bits > p.lowest ? exponent - p.bits : p.lowest;
-    return ldexp(fabs(a - b), -exponent);
-}
-
-/* 0: equal; 1: up to half an ulp; then up to 1, 2, 4, ...; the last: more, or not finite. */
-static int ulp_class(double ulps) {
-    int class = 0;
-    for (double limit = 0.0; class < ULP_CLASSES - 1 && !(ulps <= limit); class ++)
-        limit = class == 0 ? 0.5 : 2.0 * limit;
-    return class;
-}
-
-static int same(double a, double b) {
-    return a == b ? signbit(a) == signbit(b) : isnan(a) && isnan(b);
-}
-
-static void note_first(struct comparison *c, const struct md_trace trace[2], size_t i) {
-    char what[200];
-    if (c->first[0] != '\0')
-        return;
-    md_trace_describe(&trace[0], what, sizeof what);
-    const struct md_record *a = &trace[0].record, *b = &trace[1].record;
-    if (!c->by_value) {
-        snprintf(c->first, sizeof c->first, "%s: digest %08x%08x against %08x%08x", what,
-                 (unsigned)a->digest_high, (unsigned)a->digest_low, (unsigned)b->digest_high,
-                 (unsigned)b->digest_low);
-        return;
-    }
-    char hex[2][20];
-    for (int s = 0; s < 2; s++) {
-        uint64_t bits = 0;
-        size_t bytes = md_format_bytes[trace[s].record.format];
-        memcpy(&bits, (const char *)trace[s].values + i * bytes, bytes);
-        snprintf(hex[s], sizeof hex[s], "%0*llx", (int)bytes * 2, (unsigned long long)bits);
-    }
-    double x = md_trace_value(&trace[0], i), y = md_trace_value(&trace[1], i);
-    snprintf(c->first, sizeof c->first,
-             "%s, value %zu of %u: %s (%.9g) against %s (%.9g), %.4g ulp", what, i,
-             (unsigned)a->count, hex[0], x, hex[1], y, ulps_apart(trace, x, y));
-}
-
-static void add_to(struct gap *gap, double a, double b) {
-    double difference = fabs(a - b);
-    gap->values++;
-    gap->differing += !same(a, b);
-    gap->square_difference += difference * difference;
-    gap->square += b * b;
-    if (!(difference <= gap->largest_difference))
-        gap->largest_difference = difference;
-    if (fabs(b) > gap->largest)
-        gap->largest = fabs(b);
-}
-
-/* One pair of records. */
-static void compare_tensor(struct comparison *c, const struct md_trace trace[2]) {
-    const struct md_record *a = &trace[0].record, *b = &trace[1].record;
-    int equal = a->format == b->format && a->digest_low == b->digest_low &&
-                a->digest_high == b->digest_high;
-    c->tensors++;
-    c->values += a->count;
-    c->differing_tensors += !equal;
-    c->by_value = a->bytes > 0 && b->bytes > 0;
-    if (!c->by_value) {
-        if (!equal)
-            note_first(c, trace, 0);
-        return;
-    }
-    int measured = a->kind < KINDS;
-    for (size_t i = 0; i < a->count; i++) {
-        double x = md_trace_value(&trace[0], i), y = md_trace_value(&trace[1], i);
-        if (!same(x, y)) {
-            c->differing_values++;
-            note_first(c, trace, i);
-        }
-        if (measured) {
-            add_to(&c->by_step[(size_t)a->step * KINDS + a->kind], x, y);
-            if (a->step + 1 == c->job.steps)
-                add_to(&c->by_layer[a->layer][a->kind], x, y);
-            c->ulps[ulp_class(ulps_apart(trace, x, y))]++;
-        }
-    }
-}
-
 /* The traces have to be those of this job. */
 static int check_heads(const struct comparison *c, const struct md_trace trace[2],
                        struct md_error *error) {
@@ -384,29 +275,6 @@ static int check_heads(const struct comparison *c, const struct md_trace trace[2
     return MD_OK;
 }
 
-static int compare_traces(struct comparison *c, struct md_trace trace[2],
-                          const struct md_watch *watch, int *broken, struct md_error *error) {
-    int status = check_heads(c, trace, error);
-    while (status == MD_OK) {
-        for (int s = 0; s < 2 && status == MD_OK; s++) {
-            *broken = s;
-            status = md_trace_next(&trace[s], error);
-        }
-        if (status != MD_OK)
-            return status;
-        const struct md_record *a = &trace[0].record, *b = &trace[1].record;
-        if (a->kind != b->kind || a->step != b->step || a->layer != b->layer || a->slot != b->slot)
-            return md_fail(error, MD_FAILED, "record %zu is of another tensor in each trace",
-                           trace[0].records);
-        if (a->kind == MD_TRACE_END)
-            return MD_OK;
-        compare_tensor(c, trace);
-        if (md_watch_tell(watch, "comparing steps", a->step, c->job.steps))
-            return md_fail(error, MD_FAILED, "interrupted");
-    }
-    return status;
-}
-
 static int compare(struct comparison *c, struct md_error *error) {
     struct md_side sides[2] = {{.spec = c->specs[0]}, {.spec = c->specs[1]}};
     struct md_trace trace[2] = {{0}};
@@ -422,7 +290,9 @@ static int compare(struct comparison *c, struct md_error *error) {
         status = md_trace_open(sides[s].trace, c->specs[s].text, &trace[s], error);
     }
     if (status == MD_OK)
-        status = compare_traces(c, trace, &watch, &broken, error);
+        status = check_heads(c, trace, error);
+    if (status == MD_OK)
+        status = md_comparison_read(trace, &watch, &c->result, &broken, error);
     md_progress_clear(&line);
     /* The side whose trace broke knows best why. */
     int first = md_side_finish(&sides[broken], status, error);
@@ -434,21 +304,11 @@ static int compare(struct comparison *c, struct md_error *error) {
 
 /* ---- the report ------------------------------------------------------------------------------ */
 
-static double rms_error(const struct gap *gap) {
-    return gap->square > 0.0 ? sqrt(gap->square_difference / gap->square)
-                             : (gap->square_difference > 0.0 ? INFINITY : 0.0);
-}
-
-static double largest_error(const struct gap *gap) {
-    return gap->largest > 0.0 ? gap->largest_difference / gap->largest
-                              : (gap->largest_difference > 0.0 ? INFINITY : 0.0);
-}
-
-static void print_gap(const char *name, const struct gap *gaps) {
+static void print_gap(const char *name, const struct md_gap *gaps) {
     printf("%-22s", name);
-    for (int k = 0; k < KINDS; k++)
+    for (int k = 0; k < MD_COMPARED_KINDS; k++)
         if (gaps[k].values > 0)
-            printf("  %8.2e %8.2e", rms_error(&gaps[k]), largest_error(&gaps[k]));
+            printf("  %8.2e %8.2e", md_gap_rms(&gaps[k]), md_gap_largest(&gaps[k]));
         else
             printf("  %8s %8s", "-", "-");
     printf("\n");
@@ -461,112 +321,121 @@ static uint32_t next_shown(uint32_t step, uint32_t steps) {
 }
 
 static void print_growth(const struct comparison *c) {
+    const struct md_comparison *r = &c->result;
     uint32_t steps = c->job.steps;
     printf("\nrelative error, RMS and largest; b is the measure\n%-22s", "");
-    for (int k = 0; k < KINDS; k++)
+    for (int k = 0; k < MD_COMPARED_KINDS; k++)
         printf("  %-17s", md_trace_kind_names[k]);
     printf("\n");
     for (uint32_t s = 0; s < steps; s = next_shown(s, steps)) {
         char name[32];
         snprintf(name, sizeof name, "step %u", (unsigned)s);
-        print_gap(name, &c->by_step[(size_t)s * KINDS]);
+        print_gap(name, r->by_step[s]);
     }
     printf("\nin the last step, by layer\n");
     for (int l = 0; l < c->network->layer_count; l++) {
         char name[64];
         md_trace_layer_name(c->network, l, name, sizeof name);
-        print_gap(name, c->by_layer[l]);
+        print_gap(name, r->by_layer[l]);
     }
     printf("\nunits in the last place of the coarser format    values\n");
-    for (int u = 0; u < ULP_CLASSES; u++) {
+    for (int u = 0; u < MD_ULP_CLASSES; u++) {
         char limit[32];
         snprintf(limit, sizeof limit,
-                 u == 0                 ? "0"
-                 : u == ULP_CLASSES - 1 ? "more"
-                                        : "up to %g",
+                 u == 0                    ? "0"
+                 : u == MD_ULP_CLASSES - 1 ? "more"
+                                           : "up to %g",
                  u > 0 ? ldexp(0.5, u - 1) : 0.0);
-        if (c->ulps[u] > 0)
-            printf("%-46s %8zu\n", limit, c->ulps[u]);
+        if (r->ulps[u] > 0)
+            printf("%-46s %8zu\n", limit, r->ulps[u]);
     }
 }
 
-static json_t *gaps_json(const struct gap *gaps) {
+static json_t *gaps_json(const struct md_gap *gaps) {
     json_t *object = json_object();
-    for (int k = 0; k < KINDS; k++)
+    for (int k = 0; k < MD_COMPARED_KINDS; k++)
         if (gaps[k].values > 0)
             json_object_set_new(object, md_trace_kind_names[k],
-                                json_pack("{s:o, s:o}", "rms", md_json_number(rms_error(&gaps[k])),
-                                          "largest", md_json_number(largest_error(&gaps[k]))));
+                                json_pack("{s:o, s:o}", "rms", md_json_number(md_gap_rms(&gaps[k])),
+                                          "largest", md_json_number(md_gap_largest(&gaps[k]))));
     return object;
 }
 
 static json_t *to_json(const struct comparison *c) {
+    const struct md_comparison *r = &c->result;
     json_t *steps = json_array(), *layers = json_object(), *ulps = json_array();
-    int growth = c->by_value;
+    int growth = r->by_value;
     for (uint32_t s = 0; growth && s < c->job.steps; s++)
-        json_array_append_new(steps, gaps_json(&c->by_step[(size_t)s * KINDS]));
+        json_array_append_new(steps, gaps_json(r->by_step[s]));
     for (int l = 0; growth && l < c->network->layer_count; l++) {
         char name[64];
         md_trace_layer_name(c->network, l, name, sizeof name);
-        json_object_set_new(layers, name, gaps_json(c->by_layer[l]));
+        json_object_set_new(layers, name, gaps_json(r->by_layer[l]));
     }
-    for (int u = 0; u < ULP_CLASSES; u++)
-        json_array_append_new(ulps, json_integer((json_int_t)c->ulps[u]));
+    for (int u = 0; u < MD_ULP_CLASSES; u++)
+        json_array_append_new(ulps, json_integer((json_int_t)r->ulps[u]));
     return json_pack(
         "{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "a", c->options.a, "b",
-        c->options.b, "bit_exact", c->differing_tensors == 0, "tensors", (json_int_t)c->tensors,
-        "values", (json_int_t)c->values, "steps", (json_int_t)c->job.steps, "differing_tensors",
-        (json_int_t)c->differing_tensors, "differing_values", (json_int_t)c->differing_values,
-        "first_difference", c->first[0] != '\0' ? json_string(c->first) : json_null(),
+        c->options.b, "bit_exact", r->differing_tensors == 0, "tensors", (json_int_t)r->tensors,
+        "values", (json_int_t)r->values, "steps", (json_int_t)c->job.steps, "differing_tensors",
+        (json_int_t)r->differing_tensors, "differing_values", (json_int_t)r->differing_values,
+        "first_difference", r->first[0] != '\0' ? json_string(r->first) : json_null(),
         "relative_error_by_step", steps, "relative_error_by_layer", layers, "ulp_classes", ulps);
 }
 
 static int draw(const struct comparison *c, struct md_error *error) {
+    const struct md_comparison *r = &c->result;
     size_t steps = c->job.steps;
-    double *errors = malloc((steps + MD_MAX_LAYERS) * KINDS * sizeof *errors);
+    double *errors = malloc((steps + MD_MAX_LAYERS) * MD_COMPARED_KINDS * sizeof *errors);
     char names[MD_MAX_LAYERS][64], title[300];
     const char *layers[MD_MAX_LAYERS];
     if (errors == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
-    double *by_layer = errors + steps * KINDS;
-    for (size_t i = 0; i < steps * KINDS; i++)
-        errors[i] = c->by_step[i].values > 0 ? rms_error(&c->by_step[i]) : NAN;
+    double *by_layer = errors + steps * MD_COMPARED_KINDS;
+    for (size_t i = 0; i < steps * MD_COMPARED_KINDS; i++)
+        errors[i] = md_gap_rms(&r->by_step[i / MD_COMPARED_KINDS][i % MD_COMPARED_KINDS]);
     for (int l = 0; l < c->network->layer_count; l++) {
         md_trace_layer_name(c->network, l, names[l], sizeof names[l]);
         layers[l] = names[l];
-        for (int k = 0; k < KINDS; k++)
-            by_layer[l * KINDS + k] =
-                c->by_layer[l][k].values > 0 ? rms_error(&c->by_layer[l][k]) : NAN;
+        for (int k = 0; k < MD_COMPARED_KINDS; k++)
+            by_layer[l * MD_COMPARED_KINDS + k] =
+                r->by_layer[l][k].values > 0 ? md_gap_rms(&r->by_layer[l][k]) : NAN;
     }
     snprintf(title, sizeof title, "%.100s against %.100s: policy %s, %s", c->options.a,
              c->options.b, c->config.policy, md_optimizer_names[c->config.optimizer]);
-    const struct md_error_growth growth = {title,  KINDS,   md_trace_kind_names,
-                                           steps,  errors,  (size_t)c->network->layer_count,
-                                           layers, by_layer};
+    const struct md_error_growth growth = {title,
+                                           MD_COMPARED_KINDS,
+                                           md_trace_kind_names,
+                                           steps,
+                                           errors,
+                                           (size_t)c->network->layer_count,
+                                           layers,
+                                           by_layer};
     int status = md_plot_error_growth(c->options.figure, &growth, error);
     free(errors);
     return status;
 }
 
 static int report(const struct comparison *c, struct md_error *error) {
+    const struct md_comparison *r = &c->result;
     int same_format = c->specs[0].format == c->specs[1].format;
     int status = MD_OK;
     if (c->options.json)
         status = md_print_json(to_json(c), error);
-    else if (c->differing_tensors == 0)
-        printf("bit-exact: %zu tensors, %zu values, %u steps\n", c->tensors, c->values,
+    else if (r->differing_tensors == 0)
+        printf("bit-exact: %zu tensors, %zu values, %u steps\n", r->tensors, r->values,
                (unsigned)c->job.steps);
     else {
-        printf("different: %zu of %zu tensors", c->differing_tensors, c->tensors);
-        if (c->by_value)
-            printf(", %zu of %zu values", c->differing_values, c->values);
-        printf("\nfirst: %s\n", c->first);
-        if (c->by_value)
+        printf("different: %zu of %zu tensors", r->differing_tensors, r->tensors);
+        if (r->by_value)
+            printf(", %zu of %zu values", r->differing_values, r->values);
+        printf("\nfirst: %s\n", r->first);
+        if (r->by_value)
             print_growth(c);
     }
     if (status == MD_OK && c->options.figure != NULL)
         status = draw(c, error);
-    if (status == MD_OK && same_format && c->differing_tensors > 0) {
+    if (status == MD_OK && same_format && r->differing_tensors > 0) {
         error->text[0] = '\0'; /* it has been said */
         status = MD_FAILED;
     }
@@ -601,10 +470,6 @@ static int work(struct comparison *c, struct md_error *error) {
         return save_job(c, error);
     if (c->options.save_trace != NULL)
         return save_trace(c, error);
-    c->by_step = calloc((size_t)c->job.steps * KINDS + 1, sizeof *c->by_step);
-    c->by_layer = calloc(MD_MAX_LAYERS, sizeof *c->by_layer);
-    if (c->by_step == NULL || c->by_layer == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
     status = compare(c, error);
     return status == MD_OK ? report(c, error) : status;
 }
@@ -617,8 +482,7 @@ static int run(int argc, char **argv, struct md_error *error) {
     if (status == MD_OK)
         status = work(c, error);
     free(c->body);
-    free(c->by_step);
-    free(c->by_layer);
+    md_comparison_close(&c->result);
     free(c);
     return status;
 }
@@ -631,7 +495,8 @@ const struct md_command md_command_compare = {
     "                      rv32        bare RISC-V under qemu-riscv32 (make rv32)\n"
     "                      gap9-shim   the program for GAP9 on this machine's threads (make gap9)\n"
     "                      trace:FILE  a trace that --save-trace or a device wrote\n"
-    "                    with :FORMAT (default the config's), :LEVEL of the operators (host: as in\n"
+    "                    with :FORMAT (default the config's), :LEVEL of the operators (host: as "
+    "in\n"
     "                    the key `backend`; others: ref, scalar, v2f16) and :cores=N behind it\n"
     "  --steps K         training steps (default 1)\n"
     "  --tensors LIST    of activation,error,gradient,weight,loss (default all); the final\n"

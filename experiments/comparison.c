@@ -1,0 +1,147 @@
+#include "comparison.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+double md_gap_rms(const struct md_gap *gap) {
+    if (gap->square > 0.0)
+        return sqrt(gap->square_difference / gap->square);
+    return gap->square_difference > 0.0 ? INFINITY : 0.0;
+}
+
+double md_gap_largest(const struct md_gap *gap) {
+    if (gap->largest > 0.0)
+        return gap->largest_difference / gap->largest;
+    return gap->largest_difference > 0.0 ? INFINITY : 0.0;
+}
+
+/* ---- one pair of tensors --------------------------------------------------------------------- */
+
+/* Bits of a format's significand, and the exponent of its smallest subnormal. */
+static const struct precision {
+    int bits, lowest;
+} precisions[MD_FORMAT_COUNT] = {{24, -149}, {53, -1074}, {11, -24},
+                                 {8, -133},  {11, -24},   {8, -133}};
+
+/* |a - b| in units in the last place of the coarser format. */
+static double ulps_apart(const struct md_trace trace[2], double a, double b) {
+    struct precision p = precisions[trace[0].record.format], q = precisions[trace[1].record.format];
+    if (q.bits < p.bits)
+        p = q;
+    int exponent;
+    frexp(fmax(fabs(a), fabs(b)), &exponent);
+    exponent = exponent - p.bits > p.lowest ? exponent - p.bits : p.lowest;
+    return ldexp(fabs(a - b), -exponent);
+}
+
+/* 0: equal; 1: up to half an ulp; then up to 1, 2, 4, ...; the last: more, or not finite. */
+static int ulp_class(double ulps) {
+    int class = 0;
+    for (double limit = 0.0; class < MD_ULP_CLASSES - 1 && !(ulps <= limit); class ++)
+        limit = class == 0 ? 0.5 : 2.0 * limit;
+    return class;
+}
+
+static int same(double a, double b) {
+    return a == b ? signbit(a) == signbit(b) : isnan(a) && isnan(b);
+}
+
+static void note_first(struct md_comparison *c, const struct md_trace trace[2], size_t i) {
+    char what[200];
+    if (c->first[0] != '\0')
+        return;
+    md_trace_describe(&trace[0], what, sizeof what);
+    const struct md_record *a = &trace[0].record, *b = &trace[1].record;
+    if (!c->by_value) {
+        snprintf(c->first, sizeof c->first, "%s: digest %08x%08x against %08x%08x", what,
+                 (unsigned)a->digest_high, (unsigned)a->digest_low, (unsigned)b->digest_high,
+                 (unsigned)b->digest_low);
+        return;
+    }
+    char hex[2][20];
+    for (int s = 0; s < 2; s++) {
+        uint64_t bits = 0;
+        size_t bytes = md_format_bytes[trace[s].record.format];
+        memcpy(&bits, (const char *)trace[s].values + i * bytes, bytes);
+        snprintf(hex[s], sizeof hex[s], "%0*llx", (int)bytes * 2, (unsigned long long)bits);
+    }
+    double x = md_trace_value(&trace[0], i), y = md_trace_value(&trace[1], i);
+    snprintf(c->first, sizeof c->first,
+             "%s, value %zu of %u: %s (%.9g) against %s (%.9g), %.4g ulp", what, i,
+             (unsigned)a->count, hex[0], x, hex[1], y, ulps_apart(trace, x, y));
+}
+
+static void add_to(struct md_gap *gap, double a, double b) {
+    double difference = fabs(a - b);
+    gap->values++;
+    gap->square_difference += difference * difference;
+    gap->square += b * b;
+    if (!(difference <= gap->largest_difference))
+        gap->largest_difference = difference;
+    if (fabs(b) > gap->largest)
+        gap->largest = fabs(b);
+}
+
+/* One pair of records. */
+static void compare_tensor(struct md_comparison *c, const struct md_trace trace[2]) {
+    const struct md_record *a = &trace[0].record, *b = &trace[1].record;
+    int equal = a->format == b->format && a->digest_low == b->digest_low &&
+                a->digest_high == b->digest_high;
+    c->tensors++;
+    c->values += a->count;
+    c->differing_tensors += !equal;
+    c->by_value = a->bytes > 0 && b->bytes > 0;
+    if (!c->by_value) {
+        if (!equal)
+            note_first(c, trace, 0);
+        return;
+    }
+    int measured = a->kind < MD_COMPARED_KINDS;
+    for (size_t i = 0; i < a->count; i++) {
+        double x = md_trace_value(&trace[0], i), y = md_trace_value(&trace[1], i);
+        if (!same(x, y)) {
+            c->differing_values++;
+            note_first(c, trace, i);
+        }
+        if (measured) {
+            add_to(&c->by_step[a->step][a->kind], x, y);
+            if (a->step + 1 == trace[0].job.steps)
+                add_to(&c->by_layer[a->layer][a->kind], x, y);
+            c->ulps[ulp_class(ulps_apart(trace, x, y))]++;
+        }
+    }
+}
+
+/* ---- two traces ------------------------------------------------------------------------------ */
+
+int md_comparison_read(struct md_trace trace[2], const struct md_watch *watch,
+                       struct md_comparison *comparison, int *broken, struct md_error *error) {
+    uint32_t steps = trace[0].job.steps;
+    *comparison = (struct md_comparison){0};
+    comparison->by_step = calloc((size_t)steps + 1, sizeof *comparison->by_step);
+    if (comparison->by_step == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    for (;;) {
+        for (int s = 0; s < 2; s++) {
+            int status = md_trace_next(&trace[s], error);
+            *broken = s;
+            if (status != MD_OK)
+                return status;
+        }
+        const struct md_record *a = &trace[0].record, *b = &trace[1].record;
+        if (a->kind != b->kind || a->step != b->step || a->layer != b->layer || a->slot != b->slot)
+            return md_fail(error, MD_FAILED, "record %zu is of another tensor in each trace",
+                           trace[0].records);
+        if (a->kind == MD_TRACE_END)
+            return MD_OK;
+        compare_tensor(comparison, trace);
+        if (md_watch_tell(watch, "comparing steps", a->step, steps))
+            return md_fail(error, MD_FAILED, "interrupted");
+    }
+}
+
+void md_comparison_close(struct md_comparison *comparison) {
+    free(comparison->by_step);
+    comparison->by_step = NULL;
+}

@@ -1,0 +1,41 @@
+/* Two traces of one job, compared record by record. */
+#ifndef MD_EXPERIMENTS_COMPARISON_H
+#define MD_EXPERIMENTS_COMPARISON_H
+
+#include "../results/trace.h"
+#include "evaluate.h"
+
+/* The kinds of tensors whose differences are measured: the first four of enum md_trace_kind. */
+enum { MD_COMPARED_KINDS = MD_TRACE_WEIGHT + 1, MD_ULP_CLASSES = 13 };
+
+/* How far two arrays a and b are apart. */
+struct md_gap {
+    double square_difference, square;   /* sums of (a - b)^2 and of b^2 */
+    double largest_difference, largest; /* of |a - b| and of |b| */
+    size_t values;
+};
+
+/* Relative errors: the root mean square of a - b over that of b, and the largest |a - b| over the
+ * largest |b|. */
+double md_gap_rms(const struct md_gap *gap);
+double md_gap_largest(const struct md_gap *gap);
+
+struct md_comparison {
+    size_t tensors, values, differing_tensors, differing_values;
+    int by_value;                                /* both traces have values, not only digests */
+    char first[600];                             /* the first difference; empty: none */
+    struct md_gap (*by_step)[MD_COMPARED_KINDS]; /* one per step; owned */
+    struct md_gap by_layer[MD_MAX_LAYERS][MD_COMPARED_KINDS]; /* of the last step */
+
+    /* Values by their distance in units in the last place of the coarser format: 0, up to 1/2, up
+     * to 1, 2, 4, ..., and what is beyond or not finite. */
+    size_t ulps[MD_ULP_CLASSES];
+};
+
+/* Reads two opened traces to their ends. On an error *broken is the trace that is the cause.
+ * Afterwards md_comparison_close must follow. */
+int md_comparison_read(struct md_trace trace[2], const struct md_watch *watch,
+                       struct md_comparison *comparison, int *broken, struct md_error *error);
+void md_comparison_close(struct md_comparison *comparison);
+
+#endif
