@@ -9,6 +9,7 @@ PACKAGES       := gcc libc6-dev make pkg-config libhdf5-dev libpng-dev libjpeg62
                   libzip-dev libyaml-dev libxxhash-dev libopenblas-dev libjansson-dev gnuplot-nox
 CHECK_PACKAGES := $(PACKAGES) libcriterion-dev
 RV32_PACKAGES  := clang-19 lld-19 qemu-user
+AARCH64_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 LINT_PACKAGES  := $(CHECK_PACKAGES) clang libclang-rt-dev clang-format clang-tidy cppcheck
 
 LIBRARIES := hdf5 libpng libjpeg libzip yaml-0.1 libxxhash openblas jansson
@@ -18,7 +19,7 @@ pkg        = $(shell pkg-config $(1) $(2) 2>/dev/null)
 OPTIMIZE ?= -O3 -g
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wvla -Werror
 ALL_CFLAGS   := -std=c11 $(OPTIMIZE) $(WARNINGS) -ffp-contract=off -fno-math-errno -pthread $(CFLAGS)
-ALL_CPPFLAGS  = -D_POSIX_C_SOURCE=200809L -I$(BUILD) $(call pkg,--cflags,$(LIBRARIES)) $(CPPFLAGS)
+ALL_CPPFLAGS  = -D_POSIX_C_SOURCE=200809L $(if $(VECTOR_LEVELS),-DMD_VECTOR_LEVELS) -I$(BUILD) $(call pkg,--cflags,$(LIBRARIES)) $(CPPFLAGS)
 ALL_LDLIBS    = $(LDFLAGS) $(call pkg,--libs,$(LIBRARIES)) -lm -pthread $(LDLIBS)
 
 # V=1 shows the commands.
@@ -31,7 +32,7 @@ OBJECTS := $(PLAIN:%.c=$(BUILD)/%.o)
 
 # The templates: NAME_FORMAT_LEVEL is core/NAME_tmpl.c for one number format and instruction set.
 ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
-VECTOR_LEVELS := avx2 avx512
+VECTOR_LEVELS := avx2 avx512 # empty: no intrinsics, for any processor
 endif
 FLAGS_ref    :=
 FLAGS_scalar :=
@@ -118,12 +119,35 @@ $(BUILD)/mudepth-gap9-shim: $(GAP9_OBJECTS)
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_CFLAGS) $^ -o $@ $(LDFLAGS) -pthread
 
+# The same program for a third kind of processor, and all other sources compiled for it, though not
+# linked: its libraries are not installed here, but their headers are the same.
+AARCH64_CC      := aarch64-linux-gnu-gcc
+AARCH64_OBJECTS := $(GAP9_OBJECTS:$(BUILD)/gap9/%=$(BUILD)/aarch64/%)
+AARCH64_CHECKED := $(patsubst %.c,$(BUILD)/aarch64/%.o,$(filter-out core/%,$(PLAIN)) experiments/main.c \
+                     core/target/host.c core/target/blas.c)
+
+aarch64: ## cross-compile everything for aarch64, and core as a program for qemu-aarch64
+	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES) $(AARCH64_PACKAGES)"
+	@$(MAKE) --no-print-directory $(BUILD)/mudepth-aarch64 $(AARCH64_CHECKED)
+
+$(BUILD)/mudepth-aarch64: $(AARCH64_OBJECTS)
+	$(SAY) LD $@
+	$(Q)$(AARCH64_CC) -static $^ -o $@ -pthread
+
 # The compiler must not turn memcpy's loop into a call of memcpy.
 $(BUILD)/rv32/target/device/rv32.o: RV32_CFLAGS += -fno-builtin
 rv32_compile = $(RV32_CC) $(RV32_CFLAGS)
+aarch64_compile = $(AARCH64_CC) $(filter-out -DMD_VECTOR_LEVELS,$(ALL_CPPFLAGS)) -idirafter /usr/include \
+    -idirafter /usr/include/x86_64-linux-gnu $(ALL_CFLAGS) -MMD -MP -DARENA_BYTES="(64 << 20)" \
+    -Icore/target/gap9/shim
 gap9_compile = $(compile) -DARENA_BYTES="(64 << 20)" -Icore/target/gap9/shim
 
-# $(1): rv32 or gap9
+$(BUILD)/aarch64/%.o: %.c
+	@mkdir -p $(@D)
+	$(SAY) CC $@
+	$(Q)$(aarch64_compile) -c $< -o $@
+
+# $(1): the machine
 define device_rules
 $(BUILD)/$(1)/%.o: core/%.c
 	@mkdir -p $$(@D)
@@ -138,9 +162,9 @@ $(BUILD)/$(1)/ops_%.o: core/ops_tmpl.c
 	$$(SAY) CC $$@
 	$$(Q)$$($(1)_compile) $$(template_flags) -c $$< -o $$@
 endef
-$(foreach device,rv32 gap9,$(eval $(call device_rules,$(device))))
+$(foreach device,rv32 gap9 aarch64,$(eval $(call device_rules,$(device))))
 
--include $(RV32_OBJECTS:.o=.d) $(GAP9_OBJECTS:.o=.d)
+-include $(RV32_OBJECTS:.o=.d) $(GAP9_OBJECTS:.o=.d) $(AARCH64_OBJECTS:.o=.d) $(AARCH64_CHECKED:.o=.d)
 
 -include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d $(TESTS:=.d) $(BUILD)/bench.d
 
@@ -249,6 +273,6 @@ $(BUILD)/bench: tests/bench.c $(BUILD)/libmudepth.a
 	$(SAY) LD $@
 	$(Q)$(compile) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS)
 
-.PHONY: all demo check rv32 gap9 install bench clean help packages run-tests freestanding check-numerics asan lint run-lint \
+.PHONY: all demo check rv32 gap9 aarch64 install bench clean help packages run-tests freestanding check-numerics asan lint run-lint \
         fmt fuzz run-fuzzers FORCE
 .DELETE_ON_ERROR:

@@ -161,7 +161,7 @@ struct md_ops {
 
 /* The tables that ops_tmpl.c and lanes_tmpl.c are compiled to, per format. md_lanes_* overwrites
  * the slots it has a faster twin for. */
-#if defined(__x86_64__)
+#if defined(MD_VECTOR_LEVELS)
 #define MD_TABLES(format)                                                                          \
     extern const struct md_ops md_ops_ref_##format, md_ops_avx2_##format, md_ops_avx512_##format;  \
     void md_lanes_scalar_##format(struct md_ops *ops);                                             \

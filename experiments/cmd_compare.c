@@ -494,6 +494,7 @@ const struct md_command md_command_compare = {
     "                      host        this machine, in a process of its own\n"
     "                      rv32        bare RISC-V under qemu-riscv32 (make rv32)\n"
     "                      gap9-shim   the program for GAP9 on this machine's threads (make gap9)\n"
+    "                      aarch64     the same under qemu-aarch64 (make aarch64)\n"
     "                      trace:FILE  a trace that --save-trace or a device wrote\n"
     "                    with :FORMAT (default the config's), :LEVEL of the operators (host: as "
     "in\n"

@@ -26,8 +26,9 @@ static const struct md_machine {
      "make rv32",
      {"qemu-riscv32", "-cpu", "rv32,f=false,d=false,zfinx=true,zhinx=true", NULL}},
     {"mudepth-gap9-shim", "make gap9", {NULL}},
+    {"mudepth-aarch64", "make aarch64", {"qemu-aarch64", NULL}},
 };
-const char *const md_machine_names[] = {"host", "rv32", "gap9-shim", NULL};
+const char *const md_machine_names[] = {"host", "rv32", "gap9-shim", "aarch64", NULL};
 
 /* ---- the specification ----------------------------------------------------------------------- */
 
@@ -76,7 +77,7 @@ int md_side_parse(const char *option, const char *text, int format, struct md_si
     int machine = word != NULL ? index_of(md_machine_names, word) : -1;
     if (machine < 0 || strlen(text) >= sizeof words)
         return md_fail(error, MD_USAGE,
-                       "%s: expected host, rv32 or gap9-shim, then perhaps :LEVEL, :FORMAT and "
+                       "%s: expected host, rv32, gap9-shim or aarch64, then perhaps :LEVEL, :FORMAT and "
                        ":cores=N, or trace:FILE; found \"%.200s\"",
                        option, text);
     spec->machine = &machines[machine];

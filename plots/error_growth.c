@@ -63,13 +63,14 @@ int md_plot_error_growth(const char *path, const struct md_error_growth *growth,
     write_block(script, "layers", growth->layers, growth->kinds, growth->by_layer);
     fputs("set multiplot\nset logscale y\nset format y '10^{%L}'\nset termoption enhanced\n"
           "set grid x y lc rgb '#dddddd' lw 1 dt 1\nset border 3\n"
-          "set tics nomirror\nset tmargin at screen 0.90\nset bmargin at screen 0.30\n"
+          "set tics nomirror\nset tmargin at screen 0.86\nset bmargin at screen 0.30\n"
           "set label 1 ",
           script);
     md_gnuplot_text(script, growth->title, 60.0);
     fputs(" at screen 0.5,0.955 center font 'Helvetica,15'\n", script);
     fprintf(script,
             "set lmargin at screen 0.10\nset rmargin at screen 0.47\nset xlabel 'training step'\n"
+            "set title 'all layers, by step'\n"
             "set ylabel 'relative RMS error'\nset xrange [%g:%g]\n"
             "set key at screen 0.28,0.03 center bottom horizontal maxcols 2 samplen 3 width 2\n",
             -0.02 * (double)growth->steps,
@@ -77,7 +78,7 @@ int md_plot_error_growth(const char *path, const struct md_error_growth *growth,
     write_plot(script, "steps", growth->steps, growth, growth->by_step, 1);
     fprintf(script,
             "unset label 1\nunset ylabel\nset lmargin at screen 0.57\nset rmargin at screen 0.98\n"
-            "set xlabel 'layer, in the last step' offset 0,-4.6\nset xrange [-0.5:%g]\n"
+            "unset xlabel\nset title 'the last step, by layer'\nset xrange [-0.5:%g]\n"
             "set xtics rotate by 55 right noenhanced (",
             (double)growth->layers - 0.5);
     for (size_t l = 0; l < growth->layers; l++)

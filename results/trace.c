@@ -100,7 +100,7 @@ void md_trace_layer_name(const struct md_network *network, int layer, char *text
             snprintf(text, size, "%.*s", (int)(dot - p.name), p.name);
             return;
         }
-    snprintf(text, size, "layer %d", layer);
+    snprintf(text, size, network->layers[layer].kind == MD_RELU ? "relu" : "pool");
 }
 
 void md_trace_describe(const struct md_trace *trace, char *text, size_t size) {

@@ -28,7 +28,7 @@ int md_trace_next(struct md_trace *trace, struct md_error *error);
 /* What the record holds, in words: "step 3, weight gradient of encoder.conv0, sample 1". */
 void md_trace_describe(const struct md_trace *trace, char *text, size_t size);
 
-/* The name of the layer's parameters ("encoder.conv0"), or "layer 12" where it has none. */
+/* The name of the layer's parameters ("encoder.conv0"), or what it does ("relu", "pool"). */
 void md_trace_layer_name(const struct md_network *network, int layer, char *text, size_t size);
 
 /* Value i of the latest record. */

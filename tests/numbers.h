@@ -173,7 +173,7 @@ static inline int exact_levels(enum md_format format, const char *levels[8]) {
         if (strcmp(all[i], "ref") != 0 && strcmp(all[i], "blas") != 0)
             levels[count++] = all[i];
     levels[count] = NULL;
-#if defined(__x86_64__)
+#if defined(MD_VECTOR_LEVELS)
     int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     int avx512 = avx2 && __builtin_cpu_supports("avx512f");
 #else

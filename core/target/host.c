@@ -1,6 +1,6 @@
 #include "host.h"
 
-#if defined(__x86_64__)
+#if defined(MD_VECTOR_LEVELS)
 #include <cpuid.h>
 #endif
 #include <pthread.h>
@@ -15,7 +15,7 @@ static int runs_everywhere(void) {
     return 1;
 }
 
-#if defined(__x86_64__)
+#if defined(MD_VECTOR_LEVELS)
 static int runs_avx2(void) {
     unsigned a, b, c = 0, d; /* not every compiler's __builtin_cpu_supports knows F16C */
     return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) != 0 &&
@@ -28,7 +28,7 @@ static int runs_avx512(void) {
 
 /* One row per level and format, from the slowest to the fastest; `blas` is last and is only taken
  * when asked for. A row without plain loops of its own overlays the best row before it. */
-#if defined(__x86_64__)
+#if defined(MD_VECTOR_LEVELS)
 #define ROWS(format, id)                                                                           \
     {"ref", &md_ops_ref_##format, NULL, runs_everywhere, id},                                      \
         {"scalar", &md_ops_ref_##format, md_lanes_scalar_##format, runs_everywhere, id},           \
