@@ -545,6 +545,7 @@ static void train(struct rig *rig, const struct way *way, int steps) {
     for (int step = 0; step < steps; step++)
         cr_assert_gt(rig_train(rig, 3).valid, 0);
     cr_assert_eq(rig->engine.progress.skipped, 0);
+    cr_assert_eq(rig->engine.update.step, rig->engine.progress.steps);
 }
 
 Test(updates, threads_and_levels_give_the_same_bits) {
