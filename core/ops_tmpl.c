@@ -258,7 +258,8 @@ static int finite(size_t n, const void *values_) {
 /* ---- optimizers ------------------------------------------------------------------------------
  * Parameters are updated in blocks, and what one stage hands on to the next is wide. Only what is
  * kept is rounded to the format, before it is used: 1 - 0.999 and 1e-7 have no place in 8 or 11
- * bits. (But SGD without options is the device library's, in the format throughout.) */
+ * bits. (But plain SGD without fp32 momentum or loss scale is the device library's, in the format
+ * throughout.) */
 
 enum { BLOCK = 64 };
 
@@ -380,7 +381,7 @@ INLINE void add_momentum(const int floats, wide_real momentum, size_t first, siz
 static void sgd(size_t n, const struct md_update *u, const void *gradient,
                 const struct md_kept *kept, void *weight) {
     wide_real g[BLOCK], momentum = u->momentum, step = -(wide_real)u->learning_rate;
-    int floats = kept->moments == MD_MOMENTS_FP32;
+    int floats = momentum > 0 && kept->moments == MD_MOMENTS_FP32;
     if (kept->storing == MD_STORE_PLAIN && !floats && u->loss_scale_log2 == 0) {
         plain_sgd(n, u, gradient, kept->first, weight);
         return;

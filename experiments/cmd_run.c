@@ -1,5 +1,6 @@
 /* mudepth run: one run from a config, its cell, and what to look at. */
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -299,10 +300,10 @@ static int report(struct session *session, struct md_error *error) {
     const struct md_progress *progress = &run->engine.progress;
     if (progress->skipped > 0)
         fprintf(stderr,
-                "note: %llu of %llu steps were skipped: with loss_scale %d a gradient was "
-                "infinite or NaN\n",
-                (unsigned long long)progress->skipped,
-                (unsigned long long)(progress->skipped + progress->steps), run->config.loss_scale);
+                "note: %" PRIu64 " of %" PRIu64
+                " steps were skipped: with loss_scale %d a gradient "
+                "was infinite or NaN\n",
+                progress->skipped, progress->skipped + progress->steps, run->config.loss_scale);
     if (json == NULL) {
         md_report_table(rows, 3, 0);
         printf("\nrun digest:     %s\ncell:           %s\n", run->position.digest, session->cell);

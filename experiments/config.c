@@ -55,13 +55,13 @@ static const struct key run_keys[] = {
     {"beta2", REAL, AT(md_config, beta2), 0, 0.99999, NULL, "0.999", 1, "Adam"},
     {"epsilon", REAL, AT(md_config, epsilon), 1e-12, 1, NULL, "1e-7", 1, "Adam"},
     {"moments", CHOICE, AT(md_config, moments), 0, 0, md_moments_names, "format", 1,
-     "what Adam's two moments and SGD's momentum are kept in; fp32 is 4 bytes each"},
+     "what Adam's two moments and SGD's momentum are kept in; fp32: 4 bytes each"},
     {"loss_scale", POWER, AT(md_config, loss_scale), 1, 1 << MD_MOST_LOSS_SCALE_LOG2, NULL, "1", 1,
      "power of two that gradients are multiplied by until the update; steps that overflow are "
      "skipped"},
     {"update", CHOICE, AT(md_config, storing), 0, 0, md_storing_names, "plain", 1,
-     "how 16-bit weights take small steps, and more bytes per learning parameter: plain 0, "
-     "stochastic rounding 0, fp32 master weights 4, kahan compensation 2"},
+     "how 16-bit weights take small steps, with more bytes for each that learns: plain 0, "
+     "stochastic rounding 0, fp32 master 4, kahan compensation 2"},
     {"batch", COUNT, AT(md_config, batch), 1, 256, NULL, "16", 1, "samples per step"},
     {"epochs", COUNT, AT(md_config, epochs), 0, 100000, NULL, "1", 1,
      "passes over the train split"},

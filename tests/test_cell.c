@@ -84,6 +84,8 @@ H5_TEST(cell, holds_the_course_of_the_training) {
     write_cell(SMALL);
     hid_t file = opened_file();
     cr_assert_eq(integer_in(file, "/training", "steps"), 4);
+    cr_assert_eq(integer_in(file, "/training", "skipped_steps"), 0);
+    cr_assert_eq(integer_in(file, "/training", "optimizer_bytes_per_parameter"), 8);
     cr_assert_eq(integer_in(file, "/training", "selected_epoch"), run.position.best_epoch);
     cr_assert_eq(integer_in(file, "/training", "parameters_learning"), 107625);
     cr_assert_eq(integer_in(file, "/training", "arena_bytes"),
@@ -215,7 +217,11 @@ H5_TEST(cell, identity_is_that_of_what_decides_the_result) {
                  {SMALL " data.seed=2", "w", 0},
                  {SMALL " data.test=other", "w", 0},
                  {SMALL " select=last", "w", 0},
-                 {SMALL " protocol=release", "w", 0}};
+                 {SMALL " protocol=release", "w", 0},
+                 {SMALL " moments=fp32", "w", 0},
+                 {SMALL " loss_scale=2", "w", 0},
+                 {SMALL " format=fp16", "w", 0},
+                 {SMALL " format=fp16 update=kahan", "w", 0}};
     char first[33];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char identity[33];
@@ -343,8 +349,9 @@ H5_TEST(cell, checkpoint_of_another_run_is_refused) {
 
 /* A checkpoint with one number out of its range. */
 H5_TEST(cell, checkpoint_beyond_the_run_is_refused) {
-    static const char *const names[] = {"epoch", "step", "best_epoch", "optimizer_steps"};
-    for (int i = 0; i < 4; i++)
+    static const char *const names[] = {"epoch", "step", "best_epoch", "optimizer_steps",
+                                        "skipped_steps"};
+    for (int i = 0; i < 5; i++)
         for (long long value = -1; value <= 1000; value += 1001) {
             run = opened(SMALL);
             train_for(&run, 1);

@@ -65,6 +65,12 @@ static const struct key_case {
     {"beta1", REAL, {"0.9", "0", "0.99999"}, {"1"}},
     {"beta2", REAL, {"0.999", "0", "0.99999"}, {"1"}},
     {"epsilon", REAL, {"1e-7", "1e-12", "1"}, {"0", "1e-13", "1.1"}},
+    {"moments", NAME, {"format", "fp32"}, {"fp16"}},
+    {"loss_scale",
+     WHOLE,
+     {"1", "2", "16777216", "1024"},
+     {"0", "3", "1023", "16777217", "33554432"}},
+    {"update", NAME, {"plain", "stochastic", "master", "kahan"}, {"compensated"}},
     {"batch", WHOLE, {"16", "1", "256"}, {"0", "257"}},
     {"epochs", WHOLE, {"1", "0", "100000"}, {"100001"}},
     {"seed", WHOLE, {"0", "18446744073709551615", "007"}, {"18446744073709551616"}},
@@ -255,6 +261,9 @@ Test(config, fields_hold_what_the_keys_say) {
                                "beta1=0.2",
                                "beta2=0.3",
                                "epsilon=0.4",
+                               "moments=fp32",
+                               "loss_scale=16",
+                               "update=kahan",
                                "batch=3",
                                "epochs=4",
                                "seed=5",
@@ -286,6 +295,8 @@ Test(config, fields_hold_what_the_keys_say) {
     cr_assert_eq(config.loss, MD_DEPTH_L1);
     cr_assert_eq(config.optimizer, MD_SGD);
     cr_assert_eq(config.schedule, MD_SCHEDULE_COSINE);
+    cr_assert_eq(config.moments, MD_MOMENTS_FP32);
+    cr_assert_eq(config.storing, MD_STORE_KAHAN);
     cr_assert_eq(config.augment, MD_GAIN | MD_FLIP);
     cr_assert_eq(config.label, MD_LABEL_NEAREST);
     cr_assert_eq(config.select, MD_SELECT_LAST);
@@ -300,6 +311,7 @@ Test(config, fields_hold_what_the_keys_say) {
                                {config.cap_m, 6},
                                {config.data.min_depth_m, 0.5},
                                {config.data.max_depth_m, 11},
+                               {config.loss_scale, 16},
                                {config.batch, 3},
                                {config.epochs, 4},
                                {(double)config.seed, 5},
@@ -325,6 +337,8 @@ Test(config, choices_stand_in_the_order_of_core) {
     } choices[] = {{"format", md_format_names, MD_FORMAT_COUNT, &config.format},
                    {"loss", md_loss_names, MD_LOSS_COUNT, &config.loss},
                    {"optimizer", md_optimizer_names, MD_OPTIMIZER_COUNT, &config.optimizer},
+                   {"moments", md_moments_names, MD_MOMENTS_COUNT, &config.moments},
+                   {"update", md_storing_names, MD_STORING_COUNT, &config.storing},
                    {"protocol", md_protocol_names, MD_PROTOCOL_COUNT, &config.protocol}};
     for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
         for (int v = 0; v < choices[i].count; v++) {
@@ -334,6 +348,12 @@ Test(config, choices_stand_in_the_order_of_core) {
                          error.text);
             cr_assert_eq(*choices[i].field, v, "%s", override);
         }
+}
+
+Test(config, a_loss_scale_that_is_no_power_of_two_is_told_so) {
+    char *overrides[] = {"weights=w", "data.set=synthetic", "loss_scale=1000"};
+    cr_assert_eq(md_config_read(NULL, 3, overrides, &config, &error), MD_USAGE);
+    assert_contains(error.text, "loss_scale: expected a power of two, found 1000");
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */

@@ -102,6 +102,25 @@ Test(program_run, says_when_the_network_predicts_nothing_any_more) {
     assert_fails(1, "expected a finite number");
 }
 
+Test(program_run, says_what_an_update_costs_and_what_it_skipped) {
+    MUDEPTH("run", config.text, "-o", cell.text, "format=fp16", "moments=fp32", "update=master",
+            "policy=d0");
+    assert_fine("run digest");
+    assert_contains(err, "31872 parameters learn; the optimizer keeps 12 bytes for each");
+    cr_assert_null(strstr(err, "skipped"));
+    struct scratch_path other = scratch_path(&scratch, "other.h5");
+    MUDEPTH("run", config.text, "-o", other.text, "format=fp16", "loss_scale=16777216", "--json");
+    assert_contains(err, "with loss_scale 16777216 a gradient was infinite or NaN");
+    json_t *json = output_json();
+    assert_json(json, "skipped_steps", JSON_INTEGER);
+    cr_assert_gt(json_integer_value(json_at(json, "skipped_steps")), 0);
+    json_decref(json);
+    MUDEPTH("run", config.text, "-o", other.text, "update=master", "format=fp32");
+    assert_fails(2, "update: master needs a 16-bit format");
+    MUDEPTH("run", config.text, "-o", other.text, "loss_scale=24");
+    assert_fails(2, "loss_scale: expected a power of two");
+}
+
 Test(program_run, a_path_that_json_cannot_say_is_1_and_the_cell_is_there) {
     struct scratch_path path = scratch_path(&scratch, "\xff.h5");
     MUDEPTH("run", config.text, "-o", path.text, "--json");

@@ -22,10 +22,14 @@ TestSuite(run, .init = set_up, .fini = tear_down, .timeout = 600);
 /* ---- learning -------------------------------------------------------------------------------- */
 
 H5_TEST(run, every_optimizer_learns) {
-    static const char *const ways[] = {
-        "optimizer=adam lr=0.003", "optimizer=adam lr=0.003 schedule=cosine weight_decay=1e-4",
-        "optimizer=sgd lr=0.02", "optimizer=sgd lr=0.01 momentum=0.9",
-        "loss=depth_l1 lr=0.003 batch=1"};
+    static const char *const ways[] = {"optimizer=adam lr=0.003",
+                                       "optimizer=adam lr=0.003 schedule=cosine weight_decay=1e-4",
+                                       "optimizer=sgd lr=0.02",
+                                       "optimizer=sgd lr=0.01 momentum=0.9",
+                                       "loss=depth_l1 lr=0.003 batch=1",
+                                       "format=bf16 moments=fp32 update=stochastic",
+                                       "format=fp16 moments=fp32 update=master loss_scale=256",
+                                       "format=bf16 moments=fp32 update=kahan"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         char words[200];
         snprintf(words, sizeof words, "data.count=24 epochs=3 %s", ways[i]);
@@ -61,6 +65,15 @@ H5_TEST(run, only_what_the_policy_says_learns) {
     }
 }
 
+H5_TEST(run, update_keys_reach_the_engine) {
+    struct md_run run = opened("format=fp16 moments=fp32 update=kahan loss_scale=128 seed=77");
+    cr_assert_eq(run.engine.setup.moments, MD_MOMENTS_FP32);
+    cr_assert_eq(run.engine.setup.storing, MD_STORE_KAHAN);
+    cr_assert_eq(run.engine.update.loss_scale_log2, 7);
+    cr_assert_eq(run.engine.update.seed, 77);
+    md_run_close(&run);
+}
+
 /* ---- what the bits depend on ----------------------------------------------------------------- */
 
 /* A digest is worth something only when everything that should change it does. */
@@ -70,42 +83,53 @@ H5_TEST(run, digest_depends_on_what_decides_the_weights) {
     static const struct {
         const char *with, *change; /* `change` against nothing, both on top of `with` */
         int matters;
-    } cases[] = {{"", "lr=0.02", 1},
-                 {"", "seed=1", 1},
-                 {"", "batch=1", 1},
-                 {"", "epochs=2", 1},
-                 {"", "policy=d0", 1},
-                 {"", "policy=e+d0+d1+d2", 0},
-                 {"", "optimizer=sgd", 1},
-                 {"", "loss=l1", 1},
-                 {"", "loss=mse", 1},
-                 {"", "loss=rel_l1", 1},
-                 {"", "loss=depth_l1", 1},
-                 {"", "depth_cap_m=2", 0},
-                 {"", "weight_decay=0.1", 1},
-                 {"", "beta1=0.8", 1},
-                 {"", "beta2=0.9", 1},
-                 {"", "epsilon=1e-3", 1},
-                 {"", "momentum=0.5", 0},
-                 {"", "augment=[]", 1},
-                 {"", "augment=[flip]", 1},
-                 {"", "label=nearest", 1},
-                 {"", "format=fp64", 1},
-                 {"", "schedule=cosine", 0}, /* the first epoch has the full rate */
-                 {"", "select=last", 0},
-                 {"", "protocol=release", 0},
-                 {"", "cap_m=3", 0},
-                 {"", "data.seed=2", 1},
-                 {"", "data.world=source", 1},
-                 {"", "data.train=other", 1},
-                 {"", "data.train=train[:3]", 1},
-                 {"", "data.val=other", 0},
-                 {"", "data.test=other", 0},
-                 {"", "data.max_depth_m=1.5", 1},
-                 {"loss=depth_l1", "depth_cap_m=2", 1},
-                 {"optimizer=sgd", "momentum=0.5", 1},
-                 {"optimizer=sgd", "beta1=0.5", 0},
-                 {"epochs=2", "schedule=cosine", 1}};
+    } cases[] = {
+        {"", "lr=0.02", 1},
+        {"", "seed=1", 1},
+        {"", "batch=1", 1},
+        {"", "epochs=2", 1},
+        {"", "policy=d0", 1},
+        {"", "policy=e+d0+d1+d2", 0},
+        {"", "optimizer=sgd", 1},
+        {"", "loss=l1", 1},
+        {"", "loss=mse", 1},
+        {"", "loss=rel_l1", 1},
+        {"", "loss=depth_l1", 1},
+        {"", "depth_cap_m=2", 0},
+        {"", "weight_decay=0.1", 1},
+        {"", "beta1=0.8", 1},
+        {"", "beta2=0.9", 1},
+        {"", "epsilon=1e-3", 1},
+        {"", "momentum=0.5", 0},
+        {"", "moments=fp32", 0},    /* they are that already */
+        {"", "loss_scale=1024", 0}, /* comes out again where nothing underflows */
+        {"", "augment=[]", 1},
+        {"", "augment=[flip]", 1},
+        {"", "label=nearest", 1},
+        {"", "format=fp64", 1},
+        {"", "schedule=cosine", 0}, /* the first epoch has the full rate */
+        {"", "select=last", 0},
+        {"", "protocol=release", 0},
+        {"", "cap_m=3", 0},
+        {"", "data.seed=2", 1},
+        {"", "data.world=source", 1},
+        {"", "data.train=other", 1},
+        {"", "data.train=train[:3]", 1},
+        {"", "data.val=other", 0},
+        {"", "data.test=other", 0},
+        {"", "data.max_depth_m=1.5", 1},
+        {"loss=depth_l1", "depth_cap_m=2", 1},
+        {"optimizer=sgd", "momentum=0.5", 1},
+        {"optimizer=sgd", "beta1=0.5", 0},
+        {"epochs=2", "schedule=cosine", 1},
+        {"format=bf16", "moments=fp32", 1},
+        {"format=bf16", "update=stochastic", 1},
+        {"format=bf16", "update=master", 1},
+        {"format=bf16", "update=kahan", 1},
+        {"format=fp16", "loss_scale=64", 1},
+        {"format=bf16 optimizer=sgd", "moments=fp32", 0}, /* without momentum there are none */
+        {"format=bf16 update=stochastic", "update=master", 1},
+        {"format=bf16 update=stochastic", "update=kahan", 1}};
     struct trained done[2] = {{.steps = 0}};
     char words[300];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -121,7 +145,8 @@ H5_TEST(run, digest_depends_on_what_decides_the_weights) {
 /* More threads than samples share the channels, fewer share the samples. */
 H5_TEST(run, digest_is_equal_for_all_numbers_of_threads) {
     static const char *const ways[] = {"batch=1 data.count=3", "batch=2 data.count=3", "batch=4",
-                                       "batch=4 optimizer=sgd momentum=0.9"};
+                                       "batch=4 optimizer=sgd momentum=0.9",
+                                       "batch=2 data.count=3 format=bf16 update=stochastic"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         struct trained one = trained_with(ways[i]);
         for (int threads = 2; threads <= 5; threads++) {
@@ -171,9 +196,14 @@ static void reopen(struct md_run *run, const char *words) {
 }
 
 H5_TEST(run, an_interruption_at_any_step_changes_nothing) {
-    static const char *const ways[] = {SIX_STEPS, SIX_STEPS " optimizer=sgd lr=0.01 momentum=0.9",
+    static const char *const ways[] = {SIX_STEPS,
+                                       SIX_STEPS " optimizer=sgd lr=0.01 momentum=0.9",
                                        SIX_STEPS " policy=d0 select=last",
-                                       SIX_STEPS " data.val= threads=2", SIX_STEPS " format=bf16"};
+                                       SIX_STEPS " data.val= threads=2",
+                                       SIX_STEPS " format=bf16",
+                                       SIX_STEPS " format=bf16 moments=fp32 update=stochastic",
+                                       SIX_STEPS " format=fp16 update=master loss_scale=64",
+                                       SIX_STEPS " format=bf16 optimizer=sgd update=kahan"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         struct trained whole = trained_with(ways[i]);
         for (int steps = 1; steps < STEPS; steps++) {
@@ -395,21 +425,47 @@ H5_TEST(run, without_any_truth_nothing_changes_and_nothing_is_claimed) {
     md_run_close(&run);
 }
 
+/* ---- steps without an update -------------------------------------------------------------------
+ */
+
+H5_TEST(run, skipped_steps_are_counted_over_interruptions) {
+    const char *words = "data.count=6 batch=2 epochs=1 format=fp16 loss_scale=16777216 data.val=";
+    struct md_run run = opened(words);
+    float *start = malloc(md_parameter_total(run.network) * sizeof *start);
+    cr_assert(start);
+    md_engine_get_weights(&run.engine, start);
+    cr_assert_eq(train_for(&run, 2), 1);
+    reopen(&run, words);
+    cr_assert_eq(run.engine.progress.skipped, 2);
+    struct trained done = finished(&run);
+    cr_assert_eq(run.engine.progress.skipped, 3);
+    cr_assert_eq(done.steps, 0);
+    cr_assert(isfinite(done.history[0].train_loss));
+    cr_assert_eq(memcmp(start, run.best_weights, md_parameter_total(run.network) * sizeof *start),
+                 0);
+    free(start);
+    md_run_close(&run);
+}
+
 /* ---- what cannot be opened ------------------------------------------------------------------- */
 
 H5_TEST(run, what_cannot_run_is_refused_when_opened) {
     static const struct {
         const char *words, *message;
         int status;
-    } cases[] = {{"backend=sse", "sse", MD_USAGE},
-                 {"backend=blas format=fp64", "fp64", MD_USAGE},
-                 {"data.train=", "data.train", MD_USAGE},
-                 {"data.test=", "data.test", MD_USAGE},
-                 {"data.val=val[3:9]", "data.val: split: [3:9]", MD_USAGE},
-                 {"data.test=test[2:2]", "data.test: ", MD_FAILED},
-                 {"data.set=micro", "root", MD_USAGE},
-                 {"data.set=micro data.root=nowhere", "nowhere", MD_FAILED},
-                 {"data.min_depth_m=5", "min_depth_m", MD_USAGE}};
+    } cases[] = {
+        {"backend=sse", "sse", MD_USAGE},
+        {"backend=blas format=fp64", "fp64", MD_USAGE},
+        {"update=master", "update: master needs a 16-bit format, found format: fp32", MD_USAGE},
+        {"update=stochastic format=fp64", "update: stochastic", MD_USAGE},
+        {"update=kahan format=fp32", "update: kahan", MD_USAGE},
+        {"data.train=", "data.train", MD_USAGE},
+        {"data.test=", "data.test", MD_USAGE},
+        {"data.val=val[3:9]", "data.val: split: [3:9]", MD_USAGE},
+        {"data.test=test[2:2]", "data.test: ", MD_FAILED},
+        {"data.set=micro", "root", MD_USAGE},
+        {"data.set=micro data.root=nowhere", "nowhere", MD_FAILED},
+        {"data.min_depth_m=5", "min_depth_m", MD_USAGE}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct md_config config = config_of(cases[i].words);
         struct md_run run;

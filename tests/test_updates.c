@@ -101,8 +101,8 @@ static void expect_update(const struct options *o, const struct md_update *u, st
     double step = -(double)u->learning_rate, momentum = (double)u->momentum;
     double decay = (double)u->weight_decay;
     int widening = o->format == MD_FP16W || o->format == MD_BF16W;
-    if (o->optimizer == MD_SGD && o->moments == MD_MOMENTS_FORMAT && o->storing == MD_STORE_PLAIN &&
-        u->loss_scale_log2 == 0 && !widening) {
+    if (o->optimizer == MD_SGD && (o->moments == MD_MOMENTS_FORMAT || !(momentum > 0)) &&
+        o->storing == MD_STORE_PLAIN && u->loss_scale_log2 == 0 && !widening) {
         arithmetic = form; /* the device library's */
         step = rounded(form, step);
         momentum = rounded(form, momentum);
@@ -484,6 +484,29 @@ Test(updates, a_step_whose_gradients_overflow_is_skipped_and_counted) {
         }
 }
 
+/* Then nothing is scaled that could be scaled less: what went wrong is to show in the weights. */
+Test(updates, without_a_loss_scale_nothing_is_skipped) {
+    struct md_network network = sized_network("upydnet", 8);
+    size_t total = md_parameter_total(&network);
+    for (int log2 = 0; log2 < 2; log2++) {
+        struct md_setup setup = {
+            &network, md_ops_find(MD_FP16, NULL), MD_POLICY_FULL, MD_ADAM, 0, 1, .cores = 1};
+        struct rig rig;
+        rig_start(&rig, &setup);
+        float *before = rig_weights(&rig);
+        before[0] = NAN; /* of the first layer: everything behind it is NaN */
+        md_engine_set_weights(&rig.engine, before);
+        rig.engine.update.loss_scale_log2 = log2;
+        rig_train(&rig, 1);
+        float *after = rig_weights(&rig);
+        cr_assert_eq(rig.engine.progress.skipped, (uint64_t)log2);
+        cr_assert_eq(isnan(after[total - 2]) != 0, log2 == 0); /* the last one is a bias */
+        free(before);
+        free(after);
+        rig_stop(&rig);
+    }
+}
+
 Test(updates, finite_finds_every_number_that_is_not) {
     for (int format = 0; format < MD_FORMAT_COUNT; format++) {
         const char *levels[8];
@@ -545,6 +568,7 @@ static void train(struct rig *rig, const struct way *way, int steps) {
     for (int step = 0; step < steps; step++)
         cr_assert_gt(rig_train(rig, 3).valid, 0);
     cr_assert_eq(rig->engine.progress.skipped, 0);
+    cr_assert_eq(rig->engine.update.step, rig->engine.progress.steps);
 }
 
 Test(updates, threads_and_levels_give_the_same_bits) {
