@@ -33,7 +33,7 @@ VECTOR_LEVELS := avx2 avx512
 endif
 FLAGS_ref    :=
 FLAGS_avx2   := -mavx2 -mfma -mf16c
-FLAGS_avx512 := -mavx512f -mavx2 -mfma -mf16c
+FLAGS_avx512 := -mavx512f -mavx512bw -mavx2 -mfma -mf16c
 FORMATS   := fp32 fp64 fp16 bf16 fp16w bf16w
 TEMPLATES := $(foreach format,$(FORMATS),\
                $(foreach level,ref $(VECTOR_LEVELS),core/ops_$(format)_$(level)) \
