@@ -96,12 +96,12 @@ static void stop(struct ours *ours) {
 
 #if defined(__x86_64__)
 /* Twelve fused steps that need not wait for each other, in registers only. */
+/* clang-format off */
 #define FMA(r, i) "vfmadd231ps %%" r "15, %%" r "14, %%" r i "\n\t"
 #define TWELVE(r)                                                                                  \
-    FMA(r, "0")                                                                                    \
-    FMA(r, "1")                                                                                    \
-    FMA(r, "2") FMA(r, "3") FMA(r, "4") FMA(r, "5") FMA(r, "6") FMA(r, "7") FMA(r, "8")            \
-        FMA(r, "9") FMA(r, "10") FMA(r, "11")
+    FMA(r, "0") FMA(r, "1") FMA(r, "2") FMA(r, "3") FMA(r, "4") FMA(r, "5")                        \
+    FMA(r, "6") FMA(r, "7") FMA(r, "8") FMA(r, "9") FMA(r, "10") FMA(r, "11")
+/* clang-format on */
 #define REPEAT(r)                                                                                  \
     __asm__ volatile("vzeroall\n1:\n\t" TWELVE(r) "dec %0\n\tjnz 1b\n\tvzeroupper"                 \
                      : "+r"(count)                                                                 \
