@@ -35,8 +35,12 @@ typedef __mmask8 mask;
 #endif
 
 static inline mask v_mask(unsigned bits) {
-    return (mask)bits;
+    mask m = (mask)bits;
+    /* Once in a mask register it stays there: compilers think that moving it anew is free. */
+    __asm__("" : "+Yk"(m));
+    return m;
 }
+#define V_ALL ((mask)-1)
 static inline vec v_load_masked(const real *from, mask m) {
     return V(maskz_loadu)(m, from);
 }
@@ -74,6 +78,7 @@ static inline vec v_blend(mask m, vec off, vec on) {
     return _mm256_blendv_pd(off, on, _mm256_castsi256_pd(m));
 }
 #endif
+#define V_ALL _mm256_set1_epi32(-1)
 static inline vec v_load_masked(const real *from, mask m) {
     return V(maskload)(from, m);
 }
@@ -92,138 +97,9 @@ static inline vec v_load(const real *from) {
 static inline void v_store(real *to, vec a) {
     V(storeu)(to, a);
 }
-/* ---- arithmetic that rounds as the format does ------------------------------------------------
- */
 
-#if MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_bf16
-
-/* The 16-bit formats compute in binary32. A fused step there is rounded once; rounding it again, to
- * 16 bits, goes wrong only where its result lies exactly half-way between two 16-bit values and the
- * unrounded one did not. Those lanes are rare: one in 2^13 or 2^16. So the fast way is taken by
- * all, and a vector with such a lane takes the slow one, which rounds to odd first (rounding.h). */
-
-#if defined(__AVX512F__)
-typedef __m512i ivec;
-#define VI(name)   _mm512_##name
-#define VI_ALL(op) _mm512_##op##_si512
-static inline int v_any_equal(ivec a, ivec b) {
-    return _mm512_cmpeq_epi32_mask(a, b) != 0;
-}
-/* 0 < a < b in any lane */
-static inline int v_any_between(ivec a, int b) {
-    return (_mm512_cmplt_epi32_mask(a, _mm512_set1_epi32(b)) & _mm512_test_epi32_mask(a, a)) != 0;
-}
-static inline ivec v_mask_where_odd_needed(vec error, ivec bits) {
-    __mmask16 inexact = _mm512_cmp_ps_mask(error, _mm512_setzero_ps(), _CMP_NEQ_OQ);
-    __mmask16 even = _mm512_testn_epi32_mask(bits, _mm512_set1_epi32(1));
-    return _mm512_maskz_set1_epi32(inexact & even, -1);
-}
-static inline vec v_fp16_round(vec a) {
-    return _mm512_cvtph_ps(_mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-}
-#else
-typedef __m256i ivec;
-#define VI(name)   _mm256_##name
-#define VI_ALL(op) _mm256_##op##_si256
-static inline int v_any_equal(ivec a, ivec b) {
-    return _mm256_movemask_epi8(_mm256_cmpeq_epi32(a, b)) != 0;
-}
-static inline int v_any_between(ivec a, int b) {
-    ivec below = _mm256_cmpgt_epi32(_mm256_set1_epi32(b), a);
-    return !_mm256_testz_si256(below, _mm256_cmpgt_epi32(a, _mm256_setzero_si256()));
-}
-static inline ivec v_mask_where_odd_needed(vec error, ivec bits) {
-    ivec inexact = _mm256_castps_si256(_mm256_cmp_ps(error, _mm256_setzero_ps(), _CMP_NEQ_OQ));
-    ivec odd =
-        _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_and_si256(bits, _mm256_set1_epi32(1)));
-    return _mm256_andnot_si256(odd, inexact);
-}
-static inline vec v_fp16_round(vec a) {
-    return _mm256_cvtph_ps(_mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-}
-#endif
-
-static inline ivec v_bits(vec a) {
-#if defined(__AVX512F__)
-    return _mm512_castps_si512(a);
-#else
-    return _mm256_castps_si256(a);
-#endif
-}
-static inline vec v_of_bits(ivec a) {
-#if defined(__AVX512F__)
-    return _mm512_castsi512_ps(a);
-#else
-    return _mm256_castsi256_ps(a);
-#endif
-}
-
-static inline vec v_round(vec a) {
-#if MD_NUMBER == MD_NUMBER_fp16
-    return v_fp16_round(a);
-#else
-    ivec bits = v_bits(a), low = VI_ALL(and)(VI(srli_epi32)(bits, 16), VI(set1_epi32)(1));
-    bits = VI(add_epi32)(bits, VI(add_epi32)(low, VI(set1_epi32)(0x7fff)));
-    return v_of_bits(VI_ALL(and)(bits, VI(set1_epi32)((int)0xffff0000u)));
-#endif
-}
-
-/* The sum is rounded to odd, if the product is exact in binary32: of binary16 values it always is,
- * of bfloat16 values unless it is very small or large; then the portable code goes lane by lane. */
-static __attribute__((noinline)) vec v_fma_slow(vec a, vec b, vec c) {
-    vec product = V(mul)(a, b), sum = V(add)(product, c), from_c = V(sub)(sum, product);
-    vec error = V(add)(V(sub)(product, V(sub)(sum, from_c)), V(sub)(c, from_c));
-#if MD_NUMBER == MD_NUMBER_bf16
-    ivec size = VI_ALL(and)(v_bits(product), VI(set1_epi32)(0x7fffffff));
-    /* 2^-95 and 2^94, as in md_bf16_fma; a product of 0 counts as small */
-    if (v_any_between(VI(add_epi32)(size, VI(set1_epi32)(1)), (32 << 23) + 1) ||
-        v_any_between(VI(sub_epi32)(VI(set1_epi32)(0x7fffffff), size), 0x7fffffff - (221 << 23))) {
-        real x[LANES], y[LANES], z[LANES];
-        v_store(x, a);
-        v_store(y, b);
-        v_store(z, c);
-        for (int l = 0; l < LANES; l++)
-            z[l] = md_bf16_fma(x[l], y[l], z[l]);
-        return v_load(z);
-    }
-#endif
-    ivec bits = v_bits(sum);
-    ivec towards = VI(srai_epi32)(VI_ALL(xor)(v_bits(error), bits), 31); /* 0 away from 0, -1 to */
-    towards = VI_ALL(or)(towards, VI(set1_epi32)(1));
-    towards = VI_ALL(and)(towards, v_mask_where_odd_needed(error, bits));
-    return v_round(v_of_bits(VI(add_epi32)(bits, towards)));
-}
-
-#if MD_NUMBER == MD_NUMBER_fp16
-static inline vec v_fma(vec a, vec b, vec c) {
-    vec sum = V(fmadd)(a, b, c);
-    ivec bits = v_bits(sum), tie = VI(set1_epi32)(0x1000);
-    /* A subnormal of binary16 loses more than these 13 bits: the slow way, for all but 0. */
-    if (__builtin_expect(
-            v_any_equal(VI_ALL(and)(bits, VI(set1_epi32)(0x1fff)), tie) |
-                v_any_between(VI_ALL(and)(bits, VI(set1_epi32)(0x7fffffff)), 0x38800000),
-            0))
-        return v_fma_slow(a, b, c);
-    return v_round(sum);
-}
-#else
-static inline vec v_fma(vec a, vec b, vec c) {
-    ivec bits = v_bits(V(fmadd)(a, b, c));
-    ivec half = VI(set1_epi32)((int)0x80000000u);
-    if (__builtin_expect(v_any_equal(VI(slli_epi32)(bits, 16), half), 0))
-        return v_fma_slow(a, b, c);
-    /* No ties are left, so adding one half and cutting off is rounding to nearest. */
-    bits = VI(add_epi32)(bits, VI(set1_epi32)(0x8000));
-    return v_of_bits(VI_ALL(and)(bits, VI(set1_epi32)((int)0xffff0000u)));
-}
-#endif
-
-#else
-
-static inline vec v_round(vec a) {
-    return a;
-}
-static inline vec v_fma(vec a, vec b, vec c) {
+/* a * b + c in the arithmetic that real itself has. */
+static inline vec v_wide_fma(vec a, vec b, vec c) {
 #if MD_NUMBER == MD_NUMBER_fp64
     return V(add)(V(mul)(a, b), c);
 #else
@@ -231,13 +107,172 @@ static inline vec v_fma(vec a, vec b, vec c) {
 #endif
 }
 
+/* ---- elements -------------------------------------------------------------------------------- */
+
+#if MD_NUMBER <= MD_NUMBER_fp64
+
+static inline vec v_widen(const elem *from) {
+    return v_load(from);
+}
+static inline void v_narrow(elem *to, vec a) {
+    v_store(to, a);
+}
+
+#else
+
+#if defined(__AVX512F__)
+typedef __m512i ivec;
+typedef __m256i halves; /* a vector of elements */
+#define VI(name)   _mm512_##name
+#define VI_ALL(op) _mm512_##op##_si512
+#define V_BITS(a)  _mm512_castps_si512(a)
+#define V_OF(a)    _mm512_castsi512_ps(a)
+#else
+typedef __m256i ivec;
+typedef __m128i halves;
+#define VI(name)   _mm256_##name
+#define VI_ALL(op) _mm256_##op##_si256
+#define V_BITS(a)  _mm256_castps_si256(a)
+#define V_OF(a)    _mm256_castsi256_ps(a)
+#endif
+#define VI_SPLAT(a) VI(set1_epi32)((int)(a))
+
+static inline halves v_load_halves(const elem *from) {
+    halves a;
+    __builtin_memcpy(&a, from, sizeof a);
+    return a;
+}
+static inline void v_store_halves(elem *to, halves a) {
+    __builtin_memcpy(to, &a, sizeof a);
+}
+
+#if MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_fp16w
+
+static inline vec v_widen(const elem *from) {
+    return V(cvtph)(v_load_halves(from));
+}
+static inline void v_narrow(elem *to, vec a) {
+    v_store_halves(to, VI(cvtps_ph)(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+#else
+
+/* To the nearest number whose lower half is 0, ties to even; overflow carries into the exponent and
+ * gives infinity. A NaN made by arithmetic on numbers with such a half stays one. */
+static inline vec v_cut(vec a) {
+    ivec bits = V_BITS(a);
+    ivec last = VI_ALL(and)(VI(srli_epi32)(bits, 16), VI_SPLAT(1));
+    bits = VI(add_epi32)(bits, VI(add_epi32)(last, VI_SPLAT(0x7fff)));
+    return V_OF(VI_ALL(and)(bits, VI_SPLAT(0xffff0000u)));
+}
+
+static inline vec v_widen(const elem *from) {
+    return V_OF(VI(slli_epi32)(VI(cvtepu16_epi32)(v_load_halves(from)), 16));
+}
+static inline void v_narrow(elem *to, vec a) {
+    ivec upper = VI(srli_epi32)(V_BITS(v_cut(a)), 16);
+#if defined(__AVX512F__)
+    v_store_halves(to, _mm512_cvtepi32_epi16(upper));
+#else
+    upper = _mm256_permute4x64_epi64(_mm256_packus_epi32(upper, upper), 0xd8);
+    v_store_halves(to, _mm256_castsi256_si128(upper));
+#endif
+}
 #endif
 
-static inline vec v_add(vec a, vec b) {
-    return v_round(V(add)(a, b));
+#endif
+
+/* ---- arithmetic that rounds as the format does ----------------------------------------------- */
+
+#if MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_bf16
+
+/* a rounded to 16 bits in the lanes of m, `off` in the others. */
+static inline vec v_round_masked(vec a, vec off, mask m) {
+#if MD_NUMBER == MD_NUMBER_fp16 && defined(__AVX512F__)
+    return _mm512_mask_cvtph_ps(off, m,
+                                _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+#elif MD_NUMBER == MD_NUMBER_fp16
+    return v_blend(
+        m, off, _mm256_cvtph_ps(_mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)));
+#elif defined(__AVX512F__)
+    /* Half is added and the rest cut off; where nothing is left to cut it was a tie, and the last
+     * bit that was kept goes too. */
+    ivec sum = VI(add_epi32)(V_BITS(a), VI_SPLAT(0x8000));
+    mask tie = _mm512_mask_testn_epi32_mask(m, sum, VI_SPLAT(0xffff));
+    ivec cut = _mm512_mask_and_epi32(V_BITS(off), m, sum, VI_SPLAT(0xffff0000u));
+    return V_OF(_mm512_mask_and_epi32(cut, tie, sum, VI_SPLAT(0xfffe0000u)));
+#else
+    return v_blend(m, off, v_cut(a));
+#endif
+}
+static inline vec v_round(vec a) {
+    return v_round_masked(a, a, V_ALL);
+}
+
+/* A fused step of a 16-bit format is one of binary32, rounded to odd (rounding.h), and then to 16
+ * bits. Rounded up and rounded down, an inexact result gives two neighbours, of which one is odd:
+ * that one. An exact result gives the same twice; only the difference of equal numbers is -0 or +0,
+ * of which the latter, rounded up, is meant. AVX-512 has the direction in the instruction. Before,
+ * it is a state of the processor, which is as v_fma needs it between v_fma_begin and v_fma_end;
+ * compilers do not know, so what stands in between must be a function they cannot take apart. */
+#if defined(__AVX512F__)
+
+static inline unsigned v_fma_begin(void) {
+    return 0;
+}
+static inline void v_fma_end(unsigned before) {
+    (void)before;
+}
+static inline vec v_fma_odd(vec a, vec b, vec c) {
+    vec down = _mm512_fmadd_round_ps(a, b, c, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    vec up = _mm512_fmadd_round_ps(a, b, c, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC);
+    return _mm512_mask_mov_ps(down, _mm512_testn_epi32_mask(V_BITS(down), VI_SPLAT(1)), up);
+}
+
+#else
+
+static inline unsigned v_fma_begin(void) {
+    unsigned before = _mm_getcsr();
+    _mm_setcsr((before & ~(unsigned)_MM_ROUND_MASK) | _MM_ROUND_DOWN);
+    return before;
+}
+static inline void v_fma_end(unsigned before) {
+    _mm_setcsr(before);
+}
+static inline vec v_fma_odd(vec a, vec b, vec c) {
+    vec down = _mm256_fmadd_ps(a, b, c), minus_up = _mm256_fnmsub_ps(a, b, c);
+    vec up = V_OF(VI_ALL(xor)(V_BITS(minus_up), VI_SPLAT(0x80000000u)));
+    return _mm256_blendv_ps(up, down, V_OF(VI(slli_epi32)(V_BITS(down), 31)));
+}
+
+#endif
+
+static inline vec v_fma_masked(vec a, vec b, vec c, mask m) {
+    return v_round_masked(v_fma_odd(a, b, c), c, m);
+}
+
+#else
+
+static inline vec v_round(vec a) {
+    return a;
+}
+static inline unsigned v_fma_begin(void) {
+    return 0;
+}
+static inline void v_fma_end(unsigned before) {
+    (void)before;
 }
 static inline vec v_fma_masked(vec a, vec b, vec c, mask m) {
-    return v_blend(m, c, v_fma(a, b, c));
+    return v_blend(m, c, v_wide_fma(a, b, c));
+}
+
+#endif
+
+static inline vec v_fma(vec a, vec b, vec c) {
+    return v_fma_masked(a, b, c, V_ALL);
+}
+static inline vec v_add(vec a, vec b) {
+    return v_round(V(add)(a, b));
 }
 
 #elif defined(MD_PAIRS)
@@ -258,6 +293,19 @@ static inline vec v_load(const real *from) {
     vec v;
     __builtin_memcpy(&v, from, sizeof v);
     return v;
+}
+static inline vec v_widen(const elem *from) {
+    return (vec){md_load(from[0]), md_load(from[1])};
+}
+static inline void v_narrow(elem *to, vec a) {
+    to[0] = md_store(a[0]);
+    to[1] = md_store(a[1]);
+}
+static inline unsigned v_fma_begin(void) {
+    return 0;
+}
+static inline void v_fma_end(unsigned before) {
+    (void)before;
 }
 static inline vec v_load_masked(const real *from, mask m) {
     if (m == 3)
@@ -304,6 +352,18 @@ typedef unsigned mask;
 
 static inline mask v_mask(unsigned bits) {
     return bits;
+}
+static inline vec v_widen(const elem *from) {
+    return md_load(*from);
+}
+static inline void v_narrow(elem *to, vec a) {
+    *to = md_store(a);
+}
+static inline unsigned v_fma_begin(void) {
+    return 0;
+}
+static inline void v_fma_end(unsigned before) {
+    (void)before;
 }
 static inline vec v_load_masked(const real *from, mask m) {
     return m != 0 ? *from : 0;

@@ -17,7 +17,8 @@
 
 #include "lanes.h"
 
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE   static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
 /* Before a loop of a few constant rounds: takes it apart early enough for its array of vectors to
  * become registers. */
 #if defined(__clang__)
@@ -28,14 +29,40 @@
 #define TILE     (TILE_P * LANES)
 #define MAX_TAPS 9
 
+/* The first n elements, at most a vector's worth: `from` is not read beyond them, nor `to` written.
+ */
+static vec load_elements(const elem *from, size_t n) {
+    elem some[LANES] = {0};
+    if (n >= LANES)
+        return v_widen(from);
+    for (size_t i = 0; i < n; i++)
+        some[i] = from[i];
+    return v_widen(some);
+}
+static void store_elements(elem *to, size_t n, vec a) {
+    elem some[LANES];
+    if (n >= LANES) {
+        v_narrow(to, a);
+        return;
+    }
+    v_narrow(some, a);
+    for (size_t i = 0; i < n; i++)
+        to[i] = some[i];
+}
+
 /* The kernels read operands as real numbers. Those of a 16-bit format are widened into scratch
  * first, once per operand; the others are what they are. */
 #define WIDENS (MD_NUMBER > MD_NUMBER_fp64 && !MD_NATIVE_HALF)
 
 static const real *widened(const elem *from, size_t n, real *room) {
 #if WIDENS
-    for (size_t i = 0; i < n; i++)
-        room[i] = md_load(from[i]);
+    for (size_t i = 0; i < n; i += LANES) {
+        vec a = load_elements(from + i, n - i);
+        if (i + LANES <= n)
+            v_store(room + i, a);
+        for (size_t l = i; i + LANES > n && l < n; l++)
+            room[l] = md_load(from[l]);
+    }
     return room;
 #else
     (void)n;
@@ -136,8 +163,8 @@ INLINE void tile(const struct tap_sum *t, const int m, const real *source, const
         v_store(sums + i * TILE + j * LANES, acc[i][j]);
 }
 
-static void tile_of(int m, const struct tap_sum *t, const real *source, const real *weight,
-                    const uint16_t *bits, int vectors, real *sums) {
+static NOINLINE void tile_of(int m, const struct tap_sum *t, const real *source, const real *weight,
+                             const uint16_t *bits, int vectors, real *sums) {
     if (m == TILE_M)
         tile(t, TILE_M, source, weight, bits, vectors, sums);
     else
@@ -146,19 +173,44 @@ static void tile_of(int m, const struct tap_sum *t, const real *source, const re
                  sums + i * TILE);
 }
 
+/* n elements of the sink from pixel p on: copied to `some`, or from it. */
+static void gather(const struct sink *sink, const elem *plane, int p, int n, int width,
+                   elem *some) {
+    for (int l = 0, h = p / width, w = p % width; l < n; l++, w++) {
+        h += w == width;
+        w = w == width ? 0 : w;
+        some[l] = plane[(size_t)(h * sink->step) * sink->row + (size_t)(w * sink->step)];
+    }
+}
+static void scatter(const struct sink *sink, const elem *some, int p, int n, int width,
+                    elem *plane) {
+    for (int l = 0, h = p / width, w = p % width; l < n; l++, w++) {
+        h += w == width;
+        w = w == width ? 0 : w;
+        plane[(size_t)(h * sink->step) * sink->row + (size_t)(w * sink->step)] = some[l];
+    }
+}
+
 static void put(const struct sink *sink, int channel, int p, int count, int width,
                 const real *sums) {
     elem *to = sink->to + (size_t)channel * sink->plane;
     real bias = sink->bias != NULL ? md_load(sink->bias[channel]) : 0;
-    int h = p / width, w = p % width;
-    for (int i = 0; i < count; i++) {
-        elem *at = sink->step == 1 ? to + p + i
-                                   : to + (size_t)(h * sink->step) * sink->row + w * sink->step;
-        real sum = sink->bias != NULL ? md_add(sums[i], bias) : sums[i];
-        *at = md_store(sink->accumulate ? md_add(md_load(*at), sum) : sum);
-        if (++w == width) {
-            w = 0;
-            h++;
+    int dense = sink->step == 1;
+    for (; count > 0; p += LANES, count -= LANES, sums += LANES) {
+        int n = count < LANES ? count : LANES;
+        elem some[LANES] = {0};
+        vec sum = v_load(sums);
+        if (sink->bias != NULL)
+            sum = v_add(sum, v_splat(&bias));
+        if (sink->accumulate && !dense)
+            gather(sink, to, p, n, width, some);
+        if (sink->accumulate)
+            sum = v_add(dense ? load_elements(to + p, (size_t)n) : v_widen(some), sum);
+        if (dense) {
+            store_elements(to + p, (size_t)n, sum);
+        } else {
+            v_narrow(some, sum);
+            scatter(sink, some, p, n, width, to);
         }
     }
 }
@@ -177,11 +229,14 @@ static void run_tap_sum(const struct tap_sum *t, const real *source, const real 
             int m = last - channel < TILE_M ? last - channel : TILE_M;
             int count = pixels - v * LANES < TILE ? pixels - v * LANES : TILE;
             for (int part = 0; part < parts; part++) {
+                unsigned before = v_fma_begin();
                 tile_of(m, t, source + (size_t)part * part_stride + v * LANES,
                         weight + (size_t)channel * t->output_stride + part, bits + v, vectors,
                         sums);
-                for (int i = 0; parts > 1 && i < m * TILE; i++)
-                    total[i] = md_add(part == 0 ? 0 : total[i], sums[i]);
+                v_fma_end(before);
+                for (int i = 0; parts > 1 && i < m * TILE; i += LANES)
+                    v_store(total + i,
+                            v_add(part == 0 ? v_zero() : v_load(total + i), v_load(sums + i)));
             }
             for (int i = 0; i < m; i++)
                 put(sink, channel - first + i, v * LANES, count, t->width,
@@ -202,13 +257,18 @@ struct tap_product {
 
 /* to[p * stride + c] = from[c * pixels + p], zeros up to the stride: lanes are then channels. */
 static void transpose(const elem *from, int channels, int pixels, size_t stride, real *to) {
-    for (int p = 0; p < pixels; p++) {
-        for (int c = 0; c < channels; c++)
-            to[(size_t)p * stride + (size_t)c] =
-                md_load(from[(size_t)c * (size_t)pixels + (size_t)p]);
-        for (size_t c = (size_t)channels; c < stride; c++)
-            to[(size_t)p * stride + c] = 0;
-    }
+    for (int c0 = 0; c0 < channels; c0 += LANES)
+        for (int p0 = 0; p0 < pixels; p0 += LANES) {
+            real block[LANES][LANES] = {{0}};
+            int here = pixels - p0 < LANES ? pixels - p0 : LANES;
+            for (int c = 0; c < LANES && c0 + c < channels; c++) {
+                const elem *row = from + (size_t)(c0 + c) * (size_t)pixels + (size_t)p0;
+                v_store(block[c], load_elements(row, (size_t)here));
+            }
+            for (int p = 0; p < here; p++)
+                for (int c = 0; c < LANES; c++)
+                    to[(size_t)(p0 + p) * stride + (size_t)(c0 + c)] = block[c][p];
+        }
 }
 
 /* One pixel's taps kh0 .. kh1-1, kw0 .. kw1-1 (constants). */
@@ -276,6 +336,14 @@ INLINE void product(const struct tap_product *t, const int wide, const real *lan
             v_store(sums + (k * wide + v) * LANES, acc[k][v]);
 }
 
+static NOINLINE void product_of(int wide, const struct tap_product *t, const real *lanes,
+                                size_t lane_stride, const real *scalar, real *sums) {
+    if (wide == 1)
+        product(t, 1, lanes, lane_stride, scalar, sums);
+    else
+        product(t, WIDE, lanes, lane_stride, scalar, sums);
+}
+
 /* to[(lane * scalars + scalar) * taps + tap] for `count` lanes. */
 static void run_tap_product(const struct tap_product *t, const real *lanes, size_t lane_stride,
                             int count, const real *scalars, elem *to) {
@@ -286,14 +354,18 @@ static void run_tap_product(const struct tap_product *t, const real *lanes, size
         int wide = WIDE > 1 && count - first > LANES ? WIDE : 1;
         int here = count - first < wide * LANES ? count - first : wide * LANES;
         for (int s = 0; s < t->scalars; s++) {
-            if (wide == 1)
-                product(t, 1, lanes + first, lane_stride, scalars + (size_t)s * plane, sums);
-            else
-                product(t, WIDE, lanes + first, lane_stride, scalars + (size_t)s * plane, sums);
-            for (int lane = 0; lane < here; lane++)
-                for (int k = 0; k < taps; k++)
-                    to[((size_t)(first + lane) * (size_t)t->scalars + (size_t)s) * (size_t)taps +
-                       (size_t)k] = md_store(sums[k * wide * LANES + lane]);
+            unsigned before = v_fma_begin();
+            product_of(wide, t, lanes + first, lane_stride, scalars + (size_t)s * plane, sums);
+            v_fma_end(before);
+            for (int k = 0; k < taps; k++)
+                for (int v = 0; v < wide; v++) {
+                    elem values[LANES];
+                    v_narrow(values, v_load(sums + (k * wide + v) * LANES));
+                    for (int lane = v * LANES; lane < here && lane < (v + 1) * LANES; lane++)
+                        to[((size_t)(first + lane) * (size_t)t->scalars + (size_t)s) *
+                               (size_t)taps +
+                           (size_t)k] = values[lane - v * LANES];
+                }
         }
     }
 }
@@ -351,13 +423,13 @@ static size_t scratch_bytes(const struct md_shape *s, int transposed) {
 }
 
 /* The four phases of `channels` planes: to[(row parity * 2 + column parity)][channel][h][w]. */
-static void split_phases(const elem *from, int channels, int height, int width, real *to) {
+static void split_phases(const real *from, int channels, int height, int width, real *to) {
     for (int phase = 0; phase < 4; phase++)
         for (int c = 0; c < channels; c++)
             for (int h = phase / 2; h < height; h += 2) {
-                const elem *row = from + ((size_t)c * (size_t)height + (size_t)h) * (size_t)width;
+                const real *row = from + ((size_t)c * (size_t)height + (size_t)h) * (size_t)width;
                 for (int w = phase % 2; w < width; w += 2)
-                    *to++ = md_load(row[w]);
+                    *to++ = row[w];
             }
 }
 
@@ -378,11 +450,11 @@ static void conv_forward(const struct md_shape *s, const void *x, const void *we
             ptrdiff_t source = (ptrdiff_t)phase * s->ci * ho * wo + dh * wo + dw;
             t.taps[kh * 3 + kw] = (struct tap){source, kh * 3 + kw, dh, dw};
         }
-    const real *source = room.arranged;
-    if (s->stride == 2)
-        split_phases(x, s->ci, s->height, s->width, room.arranged);
-    else
-        source = widened(x, (size_t)s->ci * plane, room.operand);
+    const real *source = widened(x, (size_t)(s->ci * s->height * s->width), room.operand);
+    if (s->stride == 2) {
+        split_phases(source, s->ci, s->height, s->width, room.arranged);
+        source = room.arranged;
+    }
     struct sink sink = {(elem *)y + (size_t)first * plane, plane, (size_t)wo, 1,
                         (const elem *)bias + first,        0};
     run_tap_sum(&t, source, widened(weight, (size_t)(s->co * s->ci) * 9, room.weight), 1, 0, first,
@@ -474,7 +546,8 @@ static void tconv_input_gradient(const struct md_shape *s, const void *dy, const
     struct room room = room_in(s, 1, scratch);
     struct tap_sum t = {s->height, s->width, s->co, pixels, 4, (size_t)s->co * 4, 1, {{0}}};
     md_share(part, last - first, &from, &to);
-    split_phases(dy, s->co, 2 * s->height, 2 * s->width, room.arranged);
+    split_phases(widened(dy, (size_t)s->co * 4 * pixels, room.operand), s->co, 2 * s->height,
+                 2 * s->width, room.arranged);
     struct sink sink = {
         (elem *)dx + (size_t)from * pixels, pixels, (size_t)s->width, 1, NULL, accumulate};
     run_tap_sum(&t, room.arranged, widened(weight, (size_t)(s->ci * s->co) * 4, room.weight), 4,

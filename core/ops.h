@@ -182,7 +182,8 @@ MD_TABLES(bf16w);
 
 /* The best table for this machine, or the one that `level` names ("ref", "scalar", "avx2",
  * "avx512", "blas"); NULL when it is unknown, or cannot run here, or does not exist for the format.
- * A NULL or empty `level` asks for the best. Provided per machine, in core/target. */
+ * A NULL or empty `level` asks for the best (or what the machine's user has set). Provided per
+ * machine, in core/target. */
 const struct md_ops *md_ops_find(enum md_format format, const char *level);
 
 /* The levels that md_ops_find knows for `format` and can run here, best last before "blas"; ended

@@ -90,20 +90,17 @@ static inline float md_fp32_fma(float a, float b, float c) {
 
 /* ---- binary16: 1 sign, 5 exponent, 10 fraction bits ------------------------------------------ */
 
-/* The nearest binary16 value. */
+/* The nearest binary16 value. (Without branches, so that loops of it become vectors.) */
 static inline float md_fp16_round(float value) {
     uint32_t bits = md_float_bits(value), sign = bits & 0x80000000u, magnitude = bits ^ sign;
-    if (magnitude < 0x38800000u) { /* below 2^-14 the grid is 2^-24: that of binary32 at 3/4 */
-        float shifted = (md_float_of(magnitude) + 0.75f) - 0.75f;
-        return md_float_of(md_float_bits(shifted) | sign);
-    }
-    if (magnitude > 0x7f800000u)
-        return value;                             /* NaN */
-    magnitude += 0xfffu + (magnitude >> 13 & 1u); /* ties to even, 13 bits further up */
-    magnitude &= ~0x1fffu;
-    if (magnitude > 0x477fe000u) /* beyond 65504 */
-        magnitude = 0x7f800000u;
-    return md_float_of(magnitude | sign);
+    /* Below 2^-14 the grid is 2^-24: that of binary32 at 3/4. */
+    float shifted = (md_float_of(magnitude < 0x38800000u ? magnitude : 0) + 0.75f) - 0.75f;
+    uint32_t rounded = magnitude + 0xfffu + (magnitude >> 13 & 1u); /* ties to even */
+    rounded &= ~0x1fffu;
+    rounded = rounded > 0x477fe000u ? 0x7f800000u : rounded; /* beyond 65504 */
+    rounded = magnitude > 0x7f800000u ? magnitude : rounded; /* NaN */
+    rounded = magnitude < 0x38800000u ? md_float_bits(shifted) : rounded;
+    return md_float_of(rounded | sign);
 }
 
 /* One of the two binary16 neighbours of a value, the farther one from zero with the probability of
@@ -169,20 +166,17 @@ static inline md_half md_half_negate(md_half value) {
 static inline uint16_t md_fp16_narrow(float value) {
     uint32_t bits = md_float_bits(md_fp16_round(value));
     uint32_t sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
-    if (magnitude >= 0x7f800000u)
-        return (uint16_t)(sign | (magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u));
-    if (magnitude < 0x38800000u) /* subnormal: a multiple of 2^-24 */
-        return (uint16_t)(sign | (uint32_t)(md_float_of(magnitude) * 16777216.0f));
-    return (uint16_t)(sign | (magnitude - 0x38000000u) >> 13);
+    /* Times 2^-112 the exponents are those of binary16, and subnormals lie where they should. */
+    uint32_t half = md_float_bits(md_float_of(magnitude) * 0x1p-112f) >> 13;
+    half = magnitude == 0x7f800000u ? 0x7c00u : magnitude > 0x7f800000u ? 0x7e00u : half;
+    return (uint16_t)(sign | half);
 }
 
 static inline float md_fp16_widen(uint16_t half) {
     uint32_t sign = (uint32_t)(half & 0x8000u) << 16, magnitude = half & 0x7fffu;
-    if (magnitude < 0x400u)
-        return md_float_of(md_float_bits((float)magnitude / 16777216.0f) | sign);
-    if (magnitude >= 0x7c00u)
-        return md_float_of(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
-    return md_float_of(sign | ((magnitude << 13) + 0x38000000u));
+    uint32_t wide = md_float_bits(md_float_of(magnitude << 13) * 0x1p112f);
+    wide = magnitude >= 0x7c00u ? 0x7f800000u | magnitude << 13 : wide;
+    return md_float_of(wide | sign);
 }
 #endif
 

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../core/target/host.h"
 #include "command.h"
 #include "version.h"
 
@@ -20,8 +21,11 @@ static void print_usage(FILE *to) {
                 "usage: mudepth COMMAND [options]    (mudepth COMMAND --help says more)\n\n");
     for (int i = 0; commands[i] != NULL; i++)
         fprintf(to, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
-    fprintf(to, "\n  --version  what this program was built from\n\n"
-                "exit code: 0 fine, 1 failed, 2 wrong usage\n");
+    fprintf(to,
+            "\n  --version  what this program was built from\n\n"
+            "environment: MUDEPTH_CPU=ref, avx2 or avx512 forces the instruction set, where no\n"
+            "backend is asked for; the results are the same to the bit\n\n"
+            "exit code: 0 fine, 1 failed, 2 wrong usage\n");
 }
 
 static int asks_for_help(int argc, char **argv) {
@@ -39,6 +43,15 @@ static int run_command(const struct md_command *command, int argc, char **argv) 
         if (command->help_more != NULL)
             command->help_more();
         return MD_OK;
+    }
+    if (md_ops_find(MD_FP32, NULL) == NULL) {
+        fprintf(stderr, "mudepth: MUDEPTH_CPU=%.100s does not exist here; there is",
+                md_host_level());
+        const char *levels[8];
+        for (int i = 0, count = md_ops_levels(MD_FP64, levels); i < count; i++)
+            fprintf(stderr, "%s %s", i > 0 ? "," : "", levels[i]);
+        fprintf(stderr, "\n");
+        return MD_USAGE;
     }
     int status = command->run(argc, argv, &error);
     if (status != MD_OK && error.text[0] != '\0')

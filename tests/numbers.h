@@ -80,9 +80,12 @@ enum data {
     POWERS_OF_TWO /* +-1 .. +-8: every sum of products is exact, so only indexing can be wrong */,
     ADVERSARIAL, /* products around the smallest number, zeros of both signs, subnormals; now and
                   * then something huge, infinite or NaN */
+    HALVES, /* a byte at one of four distances: products lie half-way between two numbers of 16 bits
+             * often, and what is added to them decides, however small */
     DATA_COUNT
 };
-static const char *const data_names[DATA_COUNT] = {"ordinary", "powers of two", "adversarial"};
+static const char *const data_names[DATA_COUNT] = {"ordinary", "powers of two", "adversarial",
+                                                   "halves"};
 
 static inline double draw(enum md_format format, enum data data, struct md_random *random) {
     double sign = md_random_below(random, 2) ? 1.0 : -1.0;
@@ -90,6 +93,9 @@ static inline double draw(enum md_format format, enum data data, struct md_rando
         return md_random_normal(random);
     if (data == POWERS_OF_TWO)
         return ldexp(sign, (int)md_random_below(random, 4));
+    if (data == HALVES)
+        return ldexp(sign * (1 + md_random_below(random, 255)),
+                     -8 * (int)md_random_below(random, 4));
     /* The smallest number, the largest, and half the smallest one's exponent. */
     static const struct {
         double smallest, largest;

@@ -1,5 +1,6 @@
 /* Every slot of every table against the plain loops, bit for bit (dav1d's checkasm): core/ops.h.
  * What the plain loops compute is judged in test_arithmetic.c and test_losses.c. */
+#include <fenv.h>
 #include <signal.h>
 
 #include "operators.h"
@@ -136,6 +137,7 @@ static void check_call(struct trial *t, const struct call *call, enum data data,
     for (int l = 0; l < exact_levels(t->format, levels); l++)
         for (size_t s = 0; s < LENGTH(splits); s++)
             run_shares(t, md_ops_find(t->format, levels[l]), splits[s]);
+    cr_assert_eq(fegetround(), FE_TONEAREST, "%sleft another rounding", running);
     for (int i = 0; i < OPERANDS; i++) {
         unfence(&t->in[i]);
         free(t->in_copies[i]);
@@ -165,6 +167,14 @@ Test(ops, layers_of_upydnet_fp32) {
 }
 Test(ops, layers_of_upydnet_fp64) {
     check_layers(MD_FP64, "upydnet", 24, 24);
+}
+Test(ops, layers_of_upydnet_fp16) {
+    check_layers(MD_FP16, "upydnet", 16, 24);
+    check_layers(MD_FP16W, "upydnet", 16, 24);
+}
+Test(ops, layers_of_upydnet_bf16) {
+    check_layers(MD_BF16, "upydnet", 16, 24);
+    check_layers(MD_BF16W, "upydnet", 16, 24);
 }
 Test(ops, layers_of_upydnet_large) {
     check_layers(MD_FP32, "upydnet_large", 12, 12);
@@ -199,6 +209,18 @@ Test(ops, random_shapes_fp32) {
 }
 Test(ops, random_shapes_fp64) {
     check_random_shapes(MD_FP64);
+}
+Test(ops, random_shapes_fp16) {
+    check_random_shapes(MD_FP16);
+}
+Test(ops, random_shapes_bf16) {
+    check_random_shapes(MD_BF16);
+}
+Test(ops, random_shapes_fp16w) {
+    check_random_shapes(MD_FP16W);
+}
+Test(ops, random_shapes_bf16w) {
+    check_random_shapes(MD_BF16W);
 }
 
 /* ---- element by element ---------------------------------------------------------------------- */

@@ -55,6 +55,40 @@ Test(program, help_of_a_command_names_every_option) {
     }
 }
 
+#define ONE_STEP                                                                                   \
+    "weights: scratch\npolicy: d0\nbatch: 1\nepochs: 1\ndata: {set: synthetic, count: 1}\n"
+
+/* What MUDEPTH_CPU names is used and reported, unless the config asks for another backend; what is
+ * not there is an error, not a silent choice. */
+Test(program, the_environment_forces_a_level) {
+    static const char *const wrong[] = {"avx1024", "blas", "REF"};
+    struct scratch_path config = written("forced.yaml", ONE_STEP),
+                        asked = written("asked.yaml", ONE_STEP "backend: ref\n"),
+                        cell = scratch_path(&scratch, "forced.h5");
+    const char *levels[8];
+    MUDEPTH("--help");
+    assert_contains(out, "MUDEPTH_CPU");
+    for (int w = 0; w < 3; w++) {
+        setenv("MUDEPTH_CPU", wrong[w], 1);
+        MUDEPTH("run", config.text, "-o", cell.text);
+        assert_fails(2, "does not exist here; there is ref");
+        assert_contains(err, wrong[w]);
+        MUDEPTH("run", "--help");
+        assert_code(0);
+    }
+    for (int l = 0, count = md_ops_levels(MD_FP64, levels); l < count; l++)
+        for (int is_asked = 0; is_asked <= (l + 1 == count); is_asked++) {
+            setenv("MUDEPTH_CPU", levels[l], 1);
+            remove(cell.text);
+            MUDEPTH("run", is_asked ? asked.text : config.text, "-o", cell.text, "--json");
+            json_t *json = output_json();
+            cr_assert_str_eq(json_string_value(json_at(json, "cpu_level")),
+                             is_asked ? "ref" : levels[l]);
+            json_decref(json);
+        }
+    unsetenv("MUDEPTH_CPU");
+}
+
 /* Each "--word" of a help text is an option, and one that this test knows. */
 Test(program, options_in_help_exist) {
     int count = 0;

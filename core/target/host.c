@@ -22,7 +22,7 @@ static int runs_avx2(void) {
            __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 static int runs_avx512(void) {
-    return runs_avx2() && __builtin_cpu_supports("avx512f");
+    return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
 }
 #endif
 
@@ -82,13 +82,20 @@ static void fill_tables(void) {
     }
 }
 
+const char *md_host_level(void) {
+    const char *level = getenv("MUDEPTH_CPU");
+    return level != NULL ? level : "";
+}
+
 const struct md_ops *md_ops_find(enum md_format format, const char *level) {
     const struct md_ops *found = NULL;
-    int best = level == NULL || level[0] == '\0';
+    int asked = level != NULL && level[0] != '\0';
+    if (!asked)
+        level = md_host_level();
     pthread_once(&tables_once, fill_tables);
     for (int i = 0; i < LEVELS; i++)
-        if (levels[i].format == format && runs_here[i] &&
-            (best ? levels[i].plain != NULL : strcmp(levels[i].name, level) == 0))
+        if (levels[i].format == format && runs_here[i] && (asked || levels[i].plain != NULL) &&
+            (level[0] == '\0' || strcmp(levels[i].name, level) == 0))
             found = &tables[i];
     return found;
 }

@@ -16,6 +16,11 @@ void md_host_team_stop(struct md_team *team);
 /* Memory aligned to 64 bytes, to be freed with free(); NULL when it is out. */
 void *md_host_arena(size_t bytes);
 
+/* The level that the environment variable MUDEPTH_CPU forces ("ref", "avx2", "avx512"), or "".
+ * Where md_ops_find is not asked for a level it takes this one, and finds nothing if it cannot run.
+ */
+const char *md_host_level(void);
+
 /* Overwrites the convolutions of an fp32 table with im2col and OpenBLAS: fast, but not bit-exact:
  * OpenBLAS chooses its own order of summation per processor. */
 void md_blas_fp32(struct md_ops *ops);
