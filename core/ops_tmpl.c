@@ -356,15 +356,21 @@ static void plain_sgd(size_t n, const struct md_update *u, const elem *gradient,
                       elem *weight) {
     real step = md_negate(md_round((real)u->learning_rate)), momentum = md_round((real)u->momentum);
     real decay = md_round((real)u->weight_decay);
-    for (size_t i = 0; i < n; i++) {
-        real g = md_load(gradient[i]), w = md_load(weight[i]);
-        if (decay > 0)
-            g = md_fma(decay, w, g);
-        if (momentum > 0) {
-            velocity[i] = md_store(md_fma(momentum, md_load(velocity[i]), g));
-            g = md_load(velocity[i]);
+    for (size_t first = 0; first < n; first += BLOCK) {
+        size_t count = n - first < BLOCK ? n - first : BLOCK;
+        elem *w = weight + first;
+        real g[BLOCK];
+        for (size_t k = 0; k < count; k++)
+            g[k] = md_load(gradient[first + k]);
+        for (size_t k = 0; decay > 0 && k < count; k++)
+            g[k] = md_fma(decay, md_load(w[k]), g[k]);
+        for (size_t k = 0; momentum > 0 && k < count; k++) {
+            elem *v = &velocity[first + k];
+            *v = md_store(md_fma(momentum, md_load(*v), g[k]));
+            g[k] = md_load(*v);
         }
-        weight[i] = md_store(md_fma(step, g, w));
+        for (size_t k = 0; k < count; k++)
+            w[k] = md_store(md_fma(step, g[k], md_load(w[k])));
     }
 }
 

@@ -64,9 +64,9 @@ static inline float md_add_odd_float(float a, float b) {
     float sum = a + b, from_b = sum - a;
     float error = (a - (sum - from_b)) + (b - from_b);
     uint32_t bits = md_float_bits(sum);
-    if ((error < 0.0f || error > 0.0f) && (bits & 1u) == 0)
-        bits += (error > 0.0f) == (sum > 0.0f) ? 1u : (uint32_t)-1;
-    return md_float_of(bits);
+    uint32_t inexact_and_even = (uint32_t)((error < 0.0f) | (error > 0.0f)) & ~bits & 1u;
+    uint32_t away = (error > 0.0f) == (sum > 0.0f) ? 1u : (uint32_t)-1; /* from zero */
+    return md_float_of(bits + inexact_and_even * away);
 }
 static inline double md_add_odd_double(double a, double b) {
     double sum = a + b, from_b = sum - a;

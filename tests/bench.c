@@ -352,21 +352,26 @@ static void time_call(const struct call *call, void *context) {
 /* Millions of parameters updated per second. */
 static double update_rate(const struct md_ops *ops, int adam) {
     enum { COUNT = 1 << 15 };
-    struct md_update update = {1e-3f, 0.9f, 0.0f, 0.9f, 0.999f, 1e-7f, 0.1f, 0.001f};
-    void *gradient = operand(ops, COUNT, 0.01f), *state = operand(ops, 2 * COUNT, 0.0f);
-    void *weight = operand(ops, COUNT, 0.2f);
+    const struct md_update update = {.learning_rate = 1e-3f,
+                                     .momentum = 0.9f,
+                                     .beta1 = 0.9f,
+                                     .beta2 = 0.999f,
+                                     .epsilon = 1e-7f,
+                                     .correction1 = 0.1f,
+                                     .correction2 = 0.001f};
+    void *gradient = operand(ops, COUNT, 0.01f), *weight = operand(ops, COUNT, 0.2f);
+    const struct md_kept kept = {.first = operand(ops, COUNT, 0.0f),
+                                 .second = operand(ops, COUNT, 0.0f)};
     double best = 1e9;
     for (int i = 0; i < 20; i++) {
         double began = now();
-        if (adam)
-            ops->adam(COUNT, &update, gradient, state, COUNT, weight);
-        else
-            ops->sgd(COUNT, &update, gradient, state, weight);
+        (adam ? ops->adam : ops->sgd)(COUNT, &update, gradient, &kept, weight);
         double took = now() - began;
         best = took < best ? took : best;
     }
     free(gradient);
-    free(state);
+    free(kept.first);
+    free(kept.second);
     free(weight);
     return 1e-6 * COUNT / best;
 }

@@ -98,7 +98,7 @@ static struct exact exact_multiply(struct exact a, struct exact b) {
 }
 
 /* Exact up to 2^-80 of the quotient; what lies below is kept as one bit. */
-static struct exact exact_divide(struct exact a, struct exact b) {
+static inline struct exact exact_divide(struct exact a, struct exact b) {
     struct exact r = {FINITE, a.negative ^ b.negative, 0, 0};
     int zero_a = a.kind == FINITE && a.significand == 0;
     int zero_b = b.kind == FINITE && b.significand == 0;
