@@ -226,7 +226,8 @@ enum md_job_error md_job_run(const struct md_job *job, const struct md_setup *se
                                             .epsilon = job->epsilon,
                                             .loss_scale_log2 = (int)job->loss_scale_log2,
                                             .seed = job->seed[0] | (uint64_t)job->seed[1] << 32};
-    work.engine.observe = observe;
+    if ((job->kinds & ((1u << MD_TRACE_WEIGHT) - 1u)) != 0) /* it makes cores wait for each other */
+        work.engine.observe = observe;
     work.engine.observe_context = &work;
 
     struct md_job head = *job;
