@@ -25,14 +25,14 @@ struct key {
     double low, high;         /* numbers: the range, both ends allowed */
     const char *const *names; /* choices and bits */
     const char *preset;       /* default; NULL: the key must be given */
-    int result;               /* 1: can change what comes out */
+    int result;               /* 1: can change what comes out, other than by what digests cover */
     const char *help;
 };
 
 #define AT(type, field) offsetof(struct type, field), sizeof((struct type *)0)->field
 
 static const struct key run_keys[] = {
-    {"weights", TEXT, AT(md_config, weights), 0, 0, NULL, NULL, 1,
+    {"weights", TEXT, AT(md_config, weights), 0, 0, NULL, NULL, 0,
      "weights file (HDF5, result cell, or published .pth) to start from, or scratch"},
     {"network", CHOICE, AT(md_config, network), 0, 0, network_names, "upydnet", 1, "network table"},
     {"format", CHOICE, AT(md_config, format), 0, 0, md_format_names, "fp32", 1, "number format"},
@@ -86,7 +86,7 @@ static const char *const world_names[] = {"source", "field", NULL};
 
 static const struct key data_keys[] = {
     {"set", TEXT, AT(md_data_spec, set), 0, 0, set_names, NULL, 1, "which reader"},
-    {"root", TEXT, AT(md_data_spec, root), 0, 0, NULL, "", 1, "folder of the data set"},
+    {"root", TEXT, AT(md_data_spec, root), 0, 0, NULL, "", 0, "folder of the data set"},
     {"world", TEXT, AT(md_data_spec, world), 0, 0, world_names, "field", 1,
      "synthetic: which world"},
     {"seed", SEED, AT(md_data_spec, seed), 0, 0, NULL, "1", 1, "synthetic: which place"},

@@ -79,18 +79,27 @@ static int open_engine(struct md_run *run, struct md_error *error) {
     return MD_OK;
 }
 
-/* A weight that is as wide as the update's arithmetic has nothing to gain. */
-static int check_update(const struct md_config *config, struct md_error *error) {
-    if (config->storing == MD_STORE_PLAIN || md_format_bytes[config->format] == 2)
-        return MD_OK;
-    return md_fail(error, MD_USAGE, "update: %s needs a 16-bit format, found format: %s",
-                   md_storing_names[config->storing], md_format_names[config->format]);
+/* What keys ask for together and cannot have: a weight that is as wide as the update's arithmetic
+ * has nothing to gain; and a loss divides by the number of valid pixels, in the format. */
+static int check_config(const struct md_config *config, struct md_error *error) {
+    static const double largest_binary16 = 65504.0;
+    const struct md_network *network = md_networks[config->network];
+    size_t pixels = md_layer_elements(network, network->layer_count - 1);
+    if (config->storing != MD_STORE_PLAIN && md_format_bytes[config->format] != 2)
+        return md_fail(error, MD_USAGE, "update: %s needs a 16-bit format, found format: %s",
+                       md_storing_names[config->storing], md_format_names[config->format]);
+    if (config->format == MD_FP16 && (double)pixels * config->batch > largest_binary16)
+        return md_fail(error, MD_USAGE,
+                       "batch: expected at most %d with format: fp16, which counts no more pixels, "
+                       "found %d",
+                       (int)(largest_binary16 / (double)pixels), config->batch);
+    return MD_OK;
 }
 
 int md_run_open(const struct md_config *config, const float *weights, struct md_run *run,
                 struct md_error *error) {
     memset(run, 0, sizeof *run);
-    if (check_update(config, error) != MD_OK)
+    if (check_config(config, error) != MD_OK)
         return MD_USAGE;
     run->config = *config;
     run->network = md_networks[config->network];

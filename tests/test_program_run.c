@@ -49,6 +49,22 @@ Test(program_run, reports_before_after_and_dummy) {
     cr_assert_eq(scratch_count(scratch_path(&scratch, "out/").text), 1);
 }
 
+/* Identities are of contents: who moves a file can still resume. */
+Test(program_run, identity_does_not_know_where_files_are) {
+    char identity[2][33] = {"", ""};
+    struct scratch_path first = small_cell(), second = scratch_path(&scratch, "moved.h5");
+    for (int i = 0; i < 2; i++) {
+        char weights[5000];
+        snprintf(weights, sizeof weights, "weights=%s", i == 0 ? first.text : second.text);
+        MUDEPTH("run", config.text, weights, "-o", cell.text, "--json");
+        json_t *json = output_json();
+        snprintf(identity[i], 33, "%s", json_string_value(json_at(json, "identity")));
+        json_decref(json);
+        cr_assert_eq(rename(first.text, second.text), i == 0 ? 0 : -1);
+    }
+    cr_assert_str_eq(identity[0], identity[1]);
+}
+
 Test(program_run, json_has_everything) {
     static const char *const tests[] = {"before", "after", "dummy"};
     MUDEPTH("run", config.text, "-o", cell.text, "--json");
