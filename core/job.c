@@ -67,6 +67,7 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
                   {job->batch, 1, MD_JOB_MAX_BATCH},
                   {job->cores, 1, MD_JOB_MAX_CORES},
                   {job->steps, 0, 1u << 30},
+                  {job->kinds, 0, (1u << MD_TRACE_FINAL_WEIGHTS) - 1u},
                   {job->values, 0, 1}};
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
         if (ranges[i].value < ranges[i].low || ranges[i].value > ranges[i].high)
