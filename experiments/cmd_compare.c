@@ -472,11 +472,8 @@ static void print_growth(const struct comparison *c) {
         print_gap(name, &c->by_step[(size_t)s * KINDS]);
     }
     printf("\nin the last step, by layer\n");
-    for (int l = 0; l < c->network->layer_count; l++) {
-        char name[64];
-        md_trace_layer_name(c->network, l, name, sizeof name);
-        print_gap(name, c->by_layer[l]);
-    }
+    for (int l = 0; l < c->network->layer_count; l++)
+        print_gap(c->network->layers[l].name, c->by_layer[l]);
     printf("\nunits in the last place of the coarser format    values\n");
     for (int u = 0; u < ULP_CLASSES; u++) {
         char limit[32];
@@ -505,11 +502,8 @@ static json_t *to_json(const struct comparison *c) {
     int growth = c->by_value;
     for (uint32_t s = 0; growth && s < c->job.steps; s++)
         json_array_append_new(steps, gaps_json(&c->by_step[(size_t)s * KINDS]));
-    for (int l = 0; growth && l < c->network->layer_count; l++) {
-        char name[64];
-        md_trace_layer_name(c->network, l, name, sizeof name);
-        json_object_set_new(layers, name, gaps_json(c->by_layer[l]));
-    }
+    for (int l = 0; growth && l < c->network->layer_count; l++)
+        json_object_set_new(layers, c->network->layers[l].name, gaps_json(c->by_layer[l]));
     for (int u = 0; u < ULP_CLASSES; u++)
         json_array_append_new(ulps, json_integer((json_int_t)c->ulps[u]));
     return json_pack(
@@ -524,7 +518,7 @@ static json_t *to_json(const struct comparison *c) {
 static int draw(const struct comparison *c, struct md_error *error) {
     size_t steps = c->job.steps;
     double *errors = malloc((steps + MD_MAX_LAYERS) * KINDS * sizeof *errors);
-    char names[MD_MAX_LAYERS][64], title[300];
+    char title[300];
     const char *layers[MD_MAX_LAYERS];
     if (errors == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
@@ -532,8 +526,7 @@ static int draw(const struct comparison *c, struct md_error *error) {
     for (size_t i = 0; i < steps * KINDS; i++)
         errors[i] = c->by_step[i].values > 0 ? rms_error(&c->by_step[i]) : NAN;
     for (int l = 0; l < c->network->layer_count; l++) {
-        md_trace_layer_name(c->network, l, names[l], sizeof names[l]);
-        layers[l] = names[l];
+        layers[l] = c->network->layers[l].name;
         for (int k = 0; k < KINDS; k++)
             by_layer[l * KINDS + k] =
                 c->by_layer[l][k].values > 0 ? rms_error(&c->by_layer[l][k]) : NAN;
@@ -631,7 +624,8 @@ const struct md_command md_command_compare = {
     "                      rv32        bare RISC-V under qemu-riscv32 (make rv32)\n"
     "                      gap9-shim   the program for GAP9 on this machine's threads (make gap9)\n"
     "                      trace:FILE  a trace that --save-trace or a device wrote\n"
-    "                    with :FORMAT (default the config's), :LEVEL of the operators (host: as in\n"
+    "                    with :FORMAT (default the config's), :LEVEL of the operators (host: as "
+    "in\n"
     "                    the key `backend`; others: ref, scalar, v2f16) and :cores=N behind it\n"
     "  --steps K         training steps (default 1)\n"
     "  --tensors LIST    of activation,error,gradient,weight,loss (default all); the final\n"

@@ -92,6 +92,7 @@ static struct bytes trace_by_hand(const struct md_job *job, const char *level) {
             put_sample(&rig, (int)slot, sample_of(job, hand.step, slot));
         struct md_update *u = &rig.engine.update;
         u->learning_rate = step.learning_rate;
+        u->epsilon = job->epsilon;
         u->momentum = job->momentum;
         u->weight_decay = job->weight_decay;
         u->loss_scale_log2 = (int)job->loss_scale_log2;
