@@ -36,7 +36,8 @@ struct comparison {
     size_t body_bytes;
 
     size_t tensors, values, differing_tensors, differing_values;
-    int by_value;                  /* both sides tell their values */
+    int by_value; /* both sides tell their values */
+    int same_format;
     char first[600];               /* the first difference, in words; empty: none */
     struct gap *by_step;           /* [step][kind] */
     struct gap (*by_layer)[KINDS]; /* of the last step */
@@ -306,7 +307,7 @@ static void note_first(struct comparison *c, const struct md_trace trace[2], siz
         return;
     md_trace_describe(&trace[0], what, sizeof what);
     const struct md_record *a = &trace[0].record, *b = &trace[1].record;
-    if (!c->by_value) {
+    if (a->bytes == 0 || b->bytes == 0) {
         snprintf(c->first, sizeof c->first, "%s: digest %08x%08x against %08x%08x", what,
                  (unsigned)a->digest_high, (unsigned)a->digest_low, (unsigned)b->digest_high,
                  (unsigned)b->digest_low);
@@ -326,7 +327,7 @@ static void note_first(struct comparison *c, const struct md_trace trace[2], siz
 }
 
 static void add_to(struct gap *gap, double a, double b) {
-    double difference = fabs(a - b);
+    double difference = same(a, b) ? 0.0 : fabs(a - b); /* infinities may be equal too */
     gap->values++;
     gap->differing += !same(a, b);
     gap->square_difference += difference * difference;
@@ -337,39 +338,47 @@ static void add_to(struct gap *gap, double a, double b) {
         gap->largest = fabs(b);
 }
 
+/* One pair of records with values: returns how many differ. */
+static size_t compare_values(struct comparison *c, const struct md_trace trace[2]) {
+    const struct md_record *a = &trace[0].record;
+    size_t differing = 0;
+    for (size_t i = 0; i < a->count; i++) {
+        double x = md_trace_value(&trace[0], i), y = md_trace_value(&trace[1], i);
+        int equal = same(x, y);
+        if (!equal)
+            note_first(c, trace, i);
+        differing += !equal;
+        if (a->kind >= KINDS)
+            continue;
+        add_to(&c->by_step[(size_t)a->step * KINDS + a->kind], x, y);
+        if (a->step + 1 == c->job.steps)
+            add_to(&c->by_layer[a->layer][a->kind], x, y);
+        c->ulps[ulp_class(equal ? 0.0 : ulps_apart(trace, x, y))]++;
+    }
+    return differing;
+}
+
 /* One pair of records. */
 static void compare_tensor(struct comparison *c, const struct md_trace trace[2]) {
     const struct md_record *a = &trace[0].record, *b = &trace[1].record;
-    int equal = a->format == b->format && a->digest_low == b->digest_low &&
-                a->digest_high == b->digest_high;
+    size_t differing = 0;
+    int equal = a->digest_low == b->digest_low && a->digest_high == b->digest_high;
+    if (a->bytes > 0 && b->bytes > 0) {
+        differing = compare_values(c, trace);
+        equal = differing == 0;
+    } else if (!equal)
+        note_first(c, trace, 0);
     c->tensors++;
     c->values += a->count;
     c->differing_tensors += !equal;
-    c->by_value = a->bytes > 0 && b->bytes > 0;
-    if (!c->by_value) {
-        if (!equal)
-            note_first(c, trace, 0);
-        return;
-    }
-    int measured = a->kind < KINDS;
-    for (size_t i = 0; i < a->count; i++) {
-        double x = md_trace_value(&trace[0], i), y = md_trace_value(&trace[1], i);
-        if (!same(x, y)) {
-            c->differing_values++;
-            note_first(c, trace, i);
-        }
-        if (measured) {
-            add_to(&c->by_step[(size_t)a->step * KINDS + a->kind], x, y);
-            if (a->step + 1 == c->job.steps)
-                add_to(&c->by_layer[a->layer][a->kind], x, y);
-            c->ulps[ulp_class(ulps_apart(trace, x, y))]++;
-        }
-    }
+    c->differing_values += differing;
 }
 
-/* The traces have to be those of this job. */
-static int check_heads(const struct comparison *c, const struct md_trace trace[2],
+/* The traces have to be those of this job, and to tell what is asked for. */
+static int check_heads(struct comparison *c, const struct md_trace trace[2],
                        struct md_error *error) {
+    c->by_value = trace[0].job.values && trace[1].job.values;
+    c->same_format = trace[0].job.format == trace[1].job.format;
     for (int s = 0; s < 2; s++) {
         struct md_job head = trace[s].job;
         head.format = head.cores = 0;
@@ -381,6 +390,10 @@ static int check_heads(const struct comparison *c, const struct md_trace trace[2
                            "--tensors must be those it was made with",
                            trace[s].name);
     }
+    if (!c->by_value && (!c->same_format || c->options.figure != NULL))
+        return md_fail(error, MD_FAILED, "%s: without values, the trace cannot be %s",
+                       trace[trace[0].job.values != 0].name,
+                       c->same_format ? "drawn" : "compared with another format's");
     return MD_OK;
 }
 
@@ -542,7 +555,6 @@ static int draw(const struct comparison *c, struct md_error *error) {
 }
 
 static int report(const struct comparison *c, struct md_error *error) {
-    int same_format = c->specs[0].format == c->specs[1].format;
     int status = MD_OK;
     if (c->options.json)
         status = md_print_json(to_json(c), error);
@@ -559,7 +571,7 @@ static int report(const struct comparison *c, struct md_error *error) {
     }
     if (status == MD_OK && c->options.figure != NULL)
         status = draw(c, error);
-    if (status == MD_OK && same_format && c->differing_tensors > 0) {
+    if (status == MD_OK && c->same_format && c->differing_tensors > 0) {
         error->text[0] = '\0'; /* it has been said */
         status = MD_FAILED;
     }
@@ -579,6 +591,8 @@ static int parse_sides(struct comparison *c, struct md_error *error) {
                        "--digest compares bits, and %s and %s have different formats", o->a, o->b);
     if (o->digest && o->figure != NULL)
         return md_fail(error, MD_USAGE, "--figure needs values, --digest leaves them out");
+    if (o->steps == 0 && o->figure != NULL)
+        return md_fail(error, MD_USAGE, "--figure needs steps, there are none");
     if ((o->save_job != NULL || o->save_trace != NULL) && c->specs[0].machine == NULL)
         return md_fail(error, MD_USAGE, "--a: a saved trace is there already");
     return MD_OK;
