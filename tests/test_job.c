@@ -453,16 +453,19 @@ Test(job, memory_and_cores_that_are_not_there_are_errors) {
     }
 }
 
-/* The head, a loss's record and values, the final weights', the end. */
+/* The head, record and values of each step's loss and of the final weights, the end. After a
+ * failure nothing is written, and no further step done. */
 Test(job, output_that_fails_is_an_error_and_the_last_of_it) {
-    enum { WRITES = 1 + 2 + 2 + 1 };
+    enum { STEP = 2, WRITES = 1 + 2 * STEP + 2 + 1 };
     struct md_job job = small_job(MD_FP32, "");
     job.kinds = 1u << MD_TRACE_LOSS;
+    job.steps = 2;
     struct bytes bytes = job_bytes(&job);
     for (int most = 1; most <= WRITES; most++) {
         struct exchange e = {.from = bytes.at, .left = bytes.size, .most_writes = most};
         assert_error(do_job_with(&e, 0, 0), most < WRITES ? MD_JOB_NO_OUTPUT : MD_JOB_OK, "output");
         cr_assert_eq(e.writes, most);
+        cr_assert_eq(e.left == 0, most >= 1 + STEP);
         free(e.trace.at);
     }
     struct exchange none = {.from = bytes.at, .left = bytes.size, .writes = 1, .most_writes = 1};
