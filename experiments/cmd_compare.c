@@ -384,7 +384,7 @@ static int check_heads(struct comparison *c, const struct md_trace trace[2],
         head.format = head.cores = 0;
         memset(head.level, 0, sizeof head.level);
         head.values = c->job.values;
-        if (memcmp(&head, &c->job, sizeof head) != 0)
+        if (memcmp((const char *)&head, (const char *)&c->job, sizeof head) != 0)
             return md_fail(error, MD_FAILED,
                            "%s: the trace of another job: config, data, weights, --steps and "
                            "--tensors must be those it was made with",
@@ -638,9 +638,9 @@ const struct md_command md_command_compare = {
     "                      rv32        bare RISC-V under qemu-riscv32 (make rv32)\n"
     "                      gap9-shim   the program for GAP9 on this machine's threads (make gap9)\n"
     "                      trace:FILE  a trace that --save-trace or a device wrote\n"
-    "                    with :FORMAT (default the config's), :LEVEL of the operators (host: as "
-    "in\n"
-    "                    the key `backend`; others: ref, scalar, v2f16) and :cores=N behind it\n"
+    "                    with :FORMAT (default the config's), :LEVEL of the operators (host:\n"
+    "                    those of the key `backend`; others: ref, scalar, v2f16) and :cores=N\n"
+    "                    behind it\n"
     "  --steps K         training steps (default 1)\n"
     "  --tensors LIST    of activation,error,gradient,weight,loss (default all); the final\n"
     "                    weights are always compared\n"

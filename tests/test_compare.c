@@ -376,6 +376,7 @@ Test(compare, machines_that_fail_are_errors) {
         {"head -c 100000 /dev/zero", "expected a trace (MDT1), found 00000000"},
         {"cat /dev/zero", "expected a trace (MDT1), found 00000000"},
         {"head -c 1000 /dev/zero; exec sleep 1000", "expected a trace (MDT1)"},
+        {"trap '' TERM; head -c 1000 /dev/zero; exec sleep 1000", "expected a trace (MDT1)"},
         {"head -c 5000 a.trace", "gap9-shim: the trace ends in record 1,"},
         {"head -c 5000 a.trace; exit 5", "gap9-shim: the arena is too small"},
         {"head -c 5000 a.trace; kill -6 $$", "gap9-shim was ended by signal 6"},
