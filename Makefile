@@ -7,9 +7,9 @@ BUILD  ?= build
 # Debian packages: to build and run, for the tests on top of it, and for lint.
 PACKAGES       := gcc libc6-dev make pkg-config libhdf5-dev libpng-dev libjpeg62-turbo-dev \
                   libzip-dev libyaml-dev libxxhash-dev libopenblas-dev libjansson-dev gnuplot-nox
-CHECK_PACKAGES := $(PACKAGES) libcriterion-dev
 RV32_PACKAGES  := clang-19 lld-19 qemu-user
 AARCH64_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+CHECK_PACKAGES := $(PACKAGES) $(RV32_PACKAGES) libcriterion-dev llvm-19
 LINT_PACKAGES  := $(CHECK_PACKAGES) clang libclang-rt-dev clang-format clang-tidy cppcheck
 
 LIBRARIES := hdf5 libpng libjpeg libzip yaml-0.1 libxxhash openblas jansson
@@ -213,7 +213,7 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libmudepth.a
 	$(Q)$(compile) $(call pkg,--cflags,criterion) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ \
 	    $(ALL_LDLIBS) $(call pkg,--libs,criterion)
 
-run-tests: $(BUILD)/mudepth $(TESTS) freestanding
+run-tests: $(BUILD)/mudepth $(BUILD)/mudepth-rv32 $(BUILD)/mudepth-gap9-shim $(TESTS) freestanding
 	@MUDEPTH_PROGRAM=$(BUILD)/mudepth tests/run.sh $(BUILD)/test-logs $(TESTS)
 
 # core brings everything it needs: its objects may ask for each other and for what every C compiler
@@ -226,6 +226,7 @@ freestanding: $(BUILD)/libmudepth.a
 check-numerics: $(BUILD)/tests/test_rounding ## the 16-bit arithmetic exhaustively (minutes)
 	MUDEPTH_NUMERICS=full $(BUILD)/tests/test_rounding
 
+# (The program for RV32 has flags of its own, and no sanitizers.)
 asan: ## run all tests with the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory packages WANT="$(CHECK_PACKAGES)"
 	@$(MAKE) --no-print-directory run-tests BUILD=$(BUILD)/asan \

@@ -30,9 +30,9 @@ uint64_t md_digest(enum md_format format, const void *values, size_t count) {
     /* Magnitudes above infinity are NaNs. */
     uint32_t infinity = format == MD_FP16 || format == MD_FP16W ? 0x7c00u : 0x7f80u;
     for (size_t i = 0; i < count; i++) {
-        if (md_format_bytes[format] == 8)
+        if (format == MD_FP64)
             digest = mix(digest, wide[i] << 1 > 0xffe0000000000000u ? ~(uint64_t)0 : wide[i]);
-        else if (md_format_bytes[format] == 4)
+        else if (format == MD_FP32)
             digest = mix(digest, single[i] << 1 > 0xff000000u ? ~0u : single[i]);
         else
             digest = mix(digest, (half[i] & 0x7fffu) > infinity ? 0xffffu : half[i]);
@@ -67,6 +67,7 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
                   {job->batch, 1, MD_JOB_MAX_BATCH},
                   {job->cores, 1, MD_JOB_MAX_CORES},
                   {job->steps, 0, 1u << 30},
+                  {job->kinds, 0, (1u << MD_TRACE_FINAL_WEIGHTS) - 1u},
                   {job->values, 0, 1}};
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
         if (ranges[i].value < ranges[i].low || ranges[i].value > ranges[i].high)

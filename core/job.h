@@ -43,7 +43,8 @@ struct md_job {
     uint32_t moments, storing, loss_scale_log2; /* enum md_moments, enum md_storing */
     uint32_t seed[2];                           /* lower and upper half */
     uint32_t batch, cores, steps;
-    uint32_t kinds;  /* which records are written: bits 1 << enum md_trace_kind */
+    uint32_t kinds;  /* which records are written: bits 1 << enum md_trace_kind, of those that
+                      * are not always */
     uint32_t values; /* 1: with their values; 0: digests only */
     float depth_cap_m, momentum, weight_decay, beta1, beta2, epsilon;
     uint32_t body[2]; /* a digest of what follows: only passed on, to tell the traces of different

@@ -258,20 +258,26 @@ static int save_trace(struct comparison *c, struct md_error *error) {
 
 /* ---- comparing ------------------------------------------------------------------------------- */
 
-/* The traces have to be those of this job. */
+/* The traces have to be those of this job, and to tell what is asked for. */
 static int check_heads(const struct comparison *c, const struct md_trace trace[2],
                        struct md_error *error) {
+    int by_value = trace[0].job.values && trace[1].job.values;
+    int same_format = trace[0].job.format == trace[1].job.format;
     for (int s = 0; s < 2; s++) {
         struct md_job head = trace[s].job;
         head.format = head.cores = 0;
         memset(head.level, 0, sizeof head.level);
         head.values = c->job.values;
-        if (memcmp(&head, &c->job, sizeof head) != 0)
+        if (memcmp((const char *)&head, (const char *)&c->job, sizeof head) != 0)
             return md_fail(error, MD_FAILED,
                            "%s: the trace of another job: config, data, weights, --steps and "
                            "--tensors must be those it was made with",
                            trace[s].name);
     }
+    if (!by_value && (!same_format || c->options.figure != NULL))
+        return md_fail(error, MD_FAILED, "%s: without values, the trace cannot be %s",
+                       trace[trace[0].job.values != 0].name,
+                       same_format ? "drawn" : "compared with another format's");
     return MD_OK;
 }
 
@@ -333,11 +339,8 @@ static void print_growth(const struct comparison *c) {
         print_gap(name, r->by_step[s]);
     }
     printf("\nin the last step, by layer\n");
-    for (int l = 0; l < c->network->layer_count; l++) {
-        char name[64];
-        md_trace_layer_name(c->network, l, name, sizeof name);
-        print_gap(name, r->by_layer[l]);
-    }
+    for (int l = 0; l < c->network->layer_count; l++)
+        print_gap(c->network->layers[l].name, r->by_layer[l]);
     printf("\nunits in the last place of the coarser format    values\n");
     for (int u = 0; u < MD_ULP_CLASSES; u++) {
         char limit[32];
@@ -367,11 +370,8 @@ static json_t *to_json(const struct comparison *c) {
     int growth = r->by_value;
     for (uint32_t s = 0; growth && s < c->job.steps; s++)
         json_array_append_new(steps, gaps_json(r->by_step[s]));
-    for (int l = 0; growth && l < c->network->layer_count; l++) {
-        char name[64];
-        md_trace_layer_name(c->network, l, name, sizeof name);
-        json_object_set_new(layers, name, gaps_json(r->by_layer[l]));
-    }
+    for (int l = 0; growth && l < c->network->layer_count; l++)
+        json_object_set_new(layers, c->network->layers[l].name, gaps_json(r->by_layer[l]));
     for (int u = 0; u < MD_ULP_CLASSES; u++)
         json_array_append_new(ulps, json_integer((json_int_t)r->ulps[u]));
     return json_pack(
@@ -387,7 +387,7 @@ static int draw(const struct comparison *c, struct md_error *error) {
     const struct md_comparison *r = &c->result;
     size_t steps = c->job.steps;
     double *errors = malloc((steps + MD_MAX_LAYERS) * MD_COMPARED_KINDS * sizeof *errors);
-    char names[MD_MAX_LAYERS][64], title[300];
+    char title[300];
     const char *layers[MD_MAX_LAYERS];
     if (errors == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
@@ -395,8 +395,7 @@ static int draw(const struct comparison *c, struct md_error *error) {
     for (size_t i = 0; i < steps * MD_COMPARED_KINDS; i++)
         errors[i] = md_gap_rms(&r->by_step[i / MD_COMPARED_KINDS][i % MD_COMPARED_KINDS]);
     for (int l = 0; l < c->network->layer_count; l++) {
-        md_trace_layer_name(c->network, l, names[l], sizeof names[l]);
-        layers[l] = names[l];
+        layers[l] = c->network->layers[l].name;
         for (int k = 0; k < MD_COMPARED_KINDS; k++)
             by_layer[l * MD_COMPARED_KINDS + k] =
                 r->by_layer[l][k].values > 0 ? md_gap_rms(&r->by_layer[l][k]) : NAN;
@@ -418,7 +417,6 @@ static int draw(const struct comparison *c, struct md_error *error) {
 
 static int report(const struct comparison *c, struct md_error *error) {
     const struct md_comparison *r = &c->result;
-    int same_format = c->specs[0].format == c->specs[1].format;
     int status = MD_OK;
     if (c->options.json)
         status = md_print_json(to_json(c), error);
@@ -435,7 +433,7 @@ static int report(const struct comparison *c, struct md_error *error) {
     }
     if (status == MD_OK && c->options.figure != NULL)
         status = draw(c, error);
-    if (status == MD_OK && same_format && r->differing_tensors > 0) {
+    if (status == MD_OK && r->same_format && r->differing_tensors > 0) {
         error->text[0] = '\0'; /* it has been said */
         status = MD_FAILED;
     }
@@ -455,6 +453,8 @@ static int parse_sides(struct comparison *c, struct md_error *error) {
                        "--digest compares bits, and %s and %s have different formats", o->a, o->b);
     if (o->digest && o->figure != NULL)
         return md_fail(error, MD_USAGE, "--figure needs values, --digest leaves them out");
+    if (o->steps == 0 && o->figure != NULL)
+        return md_fail(error, MD_USAGE, "--figure needs steps, there are none");
     if ((o->save_job != NULL || o->save_trace != NULL) && c->specs[0].machine == NULL)
         return md_fail(error, MD_USAGE, "--a: a saved trace is there already");
     return MD_OK;
@@ -496,9 +496,9 @@ const struct md_command md_command_compare = {
     "                      gap9-shim   the program for GAP9 on this machine's threads (make gap9)\n"
     "                      aarch64     the same under qemu-aarch64 (make aarch64)\n"
     "                      trace:FILE  a trace that --save-trace or a device wrote\n"
-    "                    with :FORMAT (default the config's), :LEVEL of the operators (host: as "
-    "in\n"
-    "                    the key `backend`; others: ref, scalar, v2f16) and :cores=N behind it\n"
+    "                    with :FORMAT (default the config's), :LEVEL of the operators (host:\n"
+    "                    those of the key `backend`; others: ref, scalar, v2f16) and :cores=N\n"
+    "                    behind it\n"
     "  --steps K         training steps (default 1)\n"
     "  --tensors LIST    of activation,error,gradient,weight,loss (default all); the final\n"
     "                    weights are always compared\n"

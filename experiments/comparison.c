@@ -53,7 +53,7 @@ static void note_first(struct md_comparison *c, const struct md_trace trace[2], 
         return;
     md_trace_describe(&trace[0], what, sizeof what);
     const struct md_record *a = &trace[0].record, *b = &trace[1].record;
-    if (!c->by_value) {
+    if (a->bytes == 0 || b->bytes == 0) {
         snprintf(c->first, sizeof c->first, "%s: digest %08x%08x against %08x%08x", what,
                  (unsigned)a->digest_high, (unsigned)a->digest_low, (unsigned)b->digest_high,
                  (unsigned)b->digest_low);
@@ -73,7 +73,7 @@ static void note_first(struct md_comparison *c, const struct md_trace trace[2], 
 }
 
 static void add_to(struct md_gap *gap, double a, double b) {
-    double difference = fabs(a - b);
+    double difference = same(a, b) ? 0.0 : fabs(a - b); /* infinities may be equal too */
     gap->values++;
     gap->square_difference += difference * difference;
     gap->square += b * b;
@@ -83,34 +83,40 @@ static void add_to(struct md_gap *gap, double a, double b) {
         gap->largest = fabs(b);
 }
 
+/* One pair of records with values: returns how many differ. */
+static size_t compare_values(struct md_comparison *c, const struct md_trace trace[2]) {
+    const struct md_record *a = &trace[0].record;
+    size_t differing = 0;
+    for (size_t i = 0; i < a->count; i++) {
+        double x = md_trace_value(&trace[0], i), y = md_trace_value(&trace[1], i);
+        int equal = same(x, y);
+        if (!equal)
+            note_first(c, trace, i);
+        differing += !equal;
+        if (a->kind >= MD_COMPARED_KINDS)
+            continue;
+        add_to(&c->by_step[a->step][a->kind], x, y);
+        if (a->step + 1 == trace[0].job.steps)
+            add_to(&c->by_layer[a->layer][a->kind], x, y);
+        c->ulps[ulp_class(equal ? 0.0 : ulps_apart(trace, x, y))]++;
+    }
+    return differing;
+}
+
 /* One pair of records. */
 static void compare_tensor(struct md_comparison *c, const struct md_trace trace[2]) {
     const struct md_record *a = &trace[0].record, *b = &trace[1].record;
-    int equal = a->format == b->format && a->digest_low == b->digest_low &&
-                a->digest_high == b->digest_high;
+    size_t differing = 0;
+    int equal = a->digest_low == b->digest_low && a->digest_high == b->digest_high;
+    if (a->bytes > 0 && b->bytes > 0) {
+        differing = compare_values(c, trace);
+        equal = differing == 0;
+    } else if (!equal)
+        note_first(c, trace, 0);
     c->tensors++;
     c->values += a->count;
     c->differing_tensors += !equal;
-    c->by_value = a->bytes > 0 && b->bytes > 0;
-    if (!c->by_value) {
-        if (!equal)
-            note_first(c, trace, 0);
-        return;
-    }
-    int measured = a->kind < MD_COMPARED_KINDS;
-    for (size_t i = 0; i < a->count; i++) {
-        double x = md_trace_value(&trace[0], i), y = md_trace_value(&trace[1], i);
-        if (!same(x, y)) {
-            c->differing_values++;
-            note_first(c, trace, i);
-        }
-        if (measured) {
-            add_to(&c->by_step[a->step][a->kind], x, y);
-            if (a->step + 1 == trace[0].job.steps)
-                add_to(&c->by_layer[a->layer][a->kind], x, y);
-            c->ulps[ulp_class(ulps_apart(trace, x, y))]++;
-        }
-    }
+    c->differing_values += differing;
 }
 
 /* ---- two traces ------------------------------------------------------------------------------ */
@@ -119,6 +125,8 @@ int md_comparison_read(struct md_trace trace[2], const struct md_watch *watch,
                        struct md_comparison *comparison, int *broken, struct md_error *error) {
     uint32_t steps = trace[0].job.steps;
     *comparison = (struct md_comparison){0};
+    comparison->same_format = trace[0].job.format == trace[1].job.format;
+    comparison->by_value = trace[0].job.values && trace[1].job.values;
     comparison->by_step = calloc((size_t)steps + 1, sizeof *comparison->by_step);
     if (comparison->by_step == NULL)
         return md_fail(error, MD_FAILED, "out of memory");

@@ -22,6 +22,7 @@ double md_gap_largest(const struct md_gap *gap);
 
 struct md_comparison {
     size_t tensors, values, differing_tensors, differing_values;
+    int same_format;
     int by_value;                                /* both traces have values, not only digests */
     char first[600];                             /* the first difference; empty: none */
     struct md_gap (*by_step)[MD_COMPARED_KINDS]; /* one per step; owned */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../core/target/host.h"
@@ -76,10 +77,11 @@ int md_side_parse(const char *option, const char *text, int format, struct md_si
     char *word = strtok_r(words, ":", &rest);
     int machine = word != NULL ? index_of(md_machine_names, word) : -1;
     if (machine < 0 || strlen(text) >= sizeof words)
-        return md_fail(error, MD_USAGE,
-                       "%s: expected host, rv32, gap9-shim or aarch64, then perhaps :LEVEL, :FORMAT and "
-                       ":cores=N, or trace:FILE; found \"%.200s\"",
-                       option, text);
+        return md_fail(
+            error, MD_USAGE,
+            "%s: expected host, rv32, gap9-shim or aarch64, then perhaps :LEVEL, :FORMAT and "
+            ":cores=N, or trace:FILE; found \"%.200s\"",
+            option, text);
     spec->machine = &machines[machine];
     while ((word = strtok_r(NULL, ":", &rest)) != NULL) {
         int status = set_word(option, word, spec, error);
@@ -230,6 +232,24 @@ int md_side_start(const struct md_side_spec *spec, const struct md_job *job, con
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
+/* How long a machine may go on once its trace is at its end, or it was asked to end. */
+enum { PATIENCE_MS = 5000, PAUSE_MS = 5 };
+
+/* Waits for its end; returns 0, or -1 when it had to be forced. */
+static int wait_for(pid_t child, int *how) {
+    const struct timespec pause = {0, PAUSE_MS * 1000000L};
+    for (int ms = 0; ms < PATIENCE_MS; ms += PAUSE_MS) {
+        pid_t ended = waitpid(child, how, WNOHANG);
+        if (ended == child || (ended < 0 && errno != EINTR))
+            return 0;
+        nanosleep(&pause, NULL);
+    }
+    kill(child, SIGKILL);
+    while (waitpid(child, how, 0) < 0 && errno == EINTR)
+        ;
+    return -1;
+}
+
 int md_side_finish(struct md_side *side, int status, struct md_error *error) {
     int how = 0, ended_by_itself = side->trace != NULL && (status == MD_OK || feof(side->trace));
     if (side->trace != NULL)
@@ -239,11 +259,13 @@ int md_side_finish(struct md_side *side, int status, struct md_error *error) {
         return status;
     if (!ended_by_itself)
         kill(side->child, SIGTERM);
-    while (waitpid(side->child, &how, 0) < 0 && errno == EINTR)
-        ;
+    int forced = wait_for(side->child, &how) != 0;
     side->child = 0;
     if (!ended_by_itself)
         return status;
+    if (forced)
+        return md_fail(error, MD_FAILED, "%s: its trace ended, the machine did not",
+                       side->spec.text);
     if (WIFSIGNALED(how))
         return md_fail(error, MD_FAILED, "%s was ended by signal %d", side->spec.text,
                        WTERMSIG(how));

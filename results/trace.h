@@ -13,7 +13,7 @@ struct md_trace {
     struct md_job job;
     const struct md_network *network;
     struct md_record record; /* the latest */
-    void *values;            /* its values, NULL when there are only digests; owned */
+    void *values;            /* its values, where record.bytes > 0; owned */
     size_t room, records;
 };
 
@@ -21,15 +21,13 @@ struct md_trace {
 int md_trace_open(FILE *from, const char *name, struct md_trace *trace, struct md_error *error);
 void md_trace_close(struct md_trace *trace);
 
-/* Reads the next record. Its fields are within the network's and the job's bounds, and its values
- * agree with its digest. After MD_TRACE_END nothing must be read. */
+/* Reads the next record. Its fields are ones that the job can lead to (the order of the records is
+ * not checked), and its values have its digest. With MD_TRACE_END the trace is at its end, and
+ * nothing must be read any more. */
 int md_trace_next(struct md_trace *trace, struct md_error *error);
 
 /* What the record holds, in words: "step 3, weight gradient of encoder.conv0, sample 1". */
 void md_trace_describe(const struct md_trace *trace, char *text, size_t size);
-
-/* The name of the layer's parameters ("encoder.conv0"), or what it does ("relu", "pool"). */
-void md_trace_layer_name(const struct md_network *network, int layer, char *text, size_t size);
 
 /* Value i of the latest record. */
 double md_trace_value(const struct md_trace *trace, size_t i);

@@ -43,25 +43,33 @@ static inline float *random_weights(const struct md_network *network, uint64_t s
     return weights;
 }
 
-/* Picture and label of slot `slot` are those of sample `sample` of a fixed random set; every
- * seventh pixel lacks a label. */
-static inline void put_sample(struct rig *rig, int slot, int sample) {
-    const struct md_network *network = rig->engine.setup.network;
+/* Sample `sample` of a fixed random set; every seventh pixel lacks a label. Both to be freed. */
+struct made_sample {
+    float fb;
+    uint8_t *picture;
+    float *label;
+};
+static inline struct made_sample make_sample(const struct md_network *network, int sample) {
     struct md_random random = md_random_stream(3, 2, (uint32_t)sample, 0);
     size_t bytes = md_layer_elements(network, MD_PICTURE), pixels = pixels_of(network);
-    uint8_t *picture = malloc(bytes);
-    float *label = numbers(MD_FP32, pixels);
-    cr_assert(picture);
+    struct made_sample made = {2.0f + (float)sample, malloc(bytes), numbers(MD_FP32, pixels)};
+    cr_assert(made.picture);
     for (size_t i = 0; i < bytes; i++)
-        picture[i] = (uint8_t)md_random_bits(&random);
+        made.picture[i] = (uint8_t)md_random_bits(&random);
     for (size_t i = 0; i < pixels; i++)
-        label[i] = i % 7 == 3 ? -1.0f : (float)md_random_range(&random, 0.5, 4);
-    md_engine_set_picture(&rig->engine, slot, picture);
+        made.label[i] = i % 7 == 3 ? -1.0f : (float)md_random_range(&random, 0.5, 4);
+    return made;
+}
+
+/* Puts it into slot `slot`. */
+static inline void put_sample(struct rig *rig, int slot, int sample) {
+    struct made_sample made = make_sample(rig->engine.setup.network, sample);
+    md_engine_set_picture(&rig->engine, slot, made.picture);
     if (rig->engine.setup.policy != 0)
-        md_engine_set_label(&rig->engine, slot, label);
-    rig->fb[slot] = 2.0f + (float)sample;
-    free(picture);
-    free(label);
+        md_engine_set_label(&rig->engine, slot, made.label);
+    rig->fb[slot] = made.fb;
+    free(made.picture);
+    free(made.label);
 }
 
 /* Starts an engine on `cores` threads, with weights, and with sample s in slot s. */

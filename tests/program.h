@@ -167,6 +167,16 @@ static inline void assert_json(json_t *json, const char *path, json_type type) {
     cr_assert_eq(json_typeof(value), type, "%s has the wrong type in %s", path, out);
 }
 
+/* Skips the test, and says so, when there is no such tool. */
+static inline void need_tool(const char *tool) {
+    char command[200];
+    snprintf(command, sizeof command, "%s --version >/dev/null 2>&1", tool);
+    if (system(command) != 0) {
+        fprintf(stderr, "SKIP: %s not there\n", tool);
+        cr_skip("%s not there", tool);
+    }
+}
+
 /* A file in the scratch folder. */
 static inline struct scratch_path written(const char *name, const char *text) {
     struct scratch_path path = scratch_path(&scratch, "%s", name);

@@ -31,6 +31,9 @@ static const struct {
     {"predict", {"--weights", "--output", "--fb", "--max"}},
     {"weights", {"--output", "--json"}},
     {"data", {"--output", "--split", "--json"}},
+    {"compare",
+     {"--a", "--b", "--steps", "--tensors", "--digest", "--figure", "--json", "--save-job",
+      "--save-trace"}},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

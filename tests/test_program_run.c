@@ -92,10 +92,7 @@ Test(program_run, json_has_everything) {
 }
 
 Test(program_run, figures_lie_beside_the_cell) {
-    if (system("gnuplot --version >/dev/null 2>&1") != 0) {
-        fprintf(stderr, "SKIP: gnuplot not there\n");
-        cr_skip("gnuplot not there");
-    }
+    need_tool("gnuplot");
     MUDEPTH("run", config.text, "-o", cell.text, "--figures", "--json");
     json_t *json = output_json();
     static const char *const names[] = {"contact_sheet", "loss_curve"};

@@ -14,7 +14,7 @@ static unsigned char arena[ARENA_BYTES] __attribute__((aligned(64)));
 
 /* ---- system calls ---------------------------------------------------------------------------- */
 
-enum { SYS_READ = 63, SYS_WRITE = 64, SYS_EXIT = 93, STDIN = 0, STDOUT = 1, STDERR = 2 };
+enum { SYS_READ = 63, SYS_WRITE = 64, SYS_EXIT = 93, STDIN = 0, STDOUT = 1 };
 
 static long system_call(long number, long a, long b, long c) {
     register long a0 __asm__("a0") = a;
@@ -28,7 +28,6 @@ static long system_call(long number, long a, long b, long c) {
 /* What the compiler may call by itself. */
 void *memcpy(void *to, const void *from, size_t bytes);
 void *memset(void *to, int value, size_t bytes);
-size_t strlen(const char *text);
 
 void *memcpy(void *to, const void *from, size_t bytes) {
     unsigned char *t = to;
@@ -43,13 +42,6 @@ void *memset(void *to, int value, size_t bytes) {
     while (bytes-- > 0)
         *t++ = (unsigned char)value;
     return to;
-}
-
-size_t strlen(const char *text) {
-    size_t n = 0;
-    while (text[n] != '\0')
-        n++;
-    return n;
 }
 
 /* ---- buffered input and output --------------------------------------------------------------- */
@@ -173,10 +165,5 @@ void program(void) {
     enum md_job_error error = md_device_work(&io, team_of, arena, sizeof arena);
     if (flush() != 0 && error == MD_JOB_OK)
         error = MD_JOB_NO_OUTPUT;
-    const char *text = md_job_error_texts[error];
-    if (error != MD_JOB_OK) {
-        system_call(SYS_WRITE, STDERR, (long)text, (long)strlen(text));
-        system_call(SYS_WRITE, STDERR, (long)"\n", 1);
-    }
     system_call(SYS_EXIT, error, 0, 0);
 }

@@ -1,0 +1,159 @@
+/* libFuzzer: any bytes as a trace, or as a job that is then done. The first byte says how; the rest
+ * begins with a head (struct md_job), of which some fields are put right so that the fuzzer comes
+ * further. Whatever comes in, the readers may refuse it, with a text; they may not crash, and what
+ * a job writes has to be a trace. Build with clang -fsanitize=fuzzer,address,undefined. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/target/host.h"
+#include "../results/trace.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { HEAD = sizeof(struct md_job) };
+
+enum how {
+    AS_JOB = 1,       /* otherwise as a trace */
+    RIGHT_MAGIC = 2,  /* the head's magic number and level are put right */
+    RIGHT_DIGESTS = 4 /* trace: the records' digests too */
+};
+
+static void demand(int condition) {
+    if (!condition)
+        abort();
+}
+
+/* ---- traces ---------------------------------------------------------------------------------- */
+
+static void right_digests(uint8_t *bytes, size_t size) {
+    struct md_record r;
+    for (size_t at = HEAD; at + sizeof r <= size; at += sizeof r + r.bytes) {
+        memcpy(&r, bytes + at, sizeof r);
+        size_t left = size - at - sizeof r;
+        if (r.format >= MD_FORMAT_COUNT || r.bytes > left ||
+            r.bytes != (uint64_t)r.count * md_format_bytes[r.format])
+            return;
+        void *values = malloc(r.bytes + 1); /* aligned */
+        demand(values != NULL);
+        memcpy(values, bytes + at + sizeof r, r.bytes);
+        uint64_t digest = md_digest((enum md_format)r.format, values, r.count);
+        free(values);
+        memcpy(bytes + at + offsetof(struct md_record, digest_low), &digest, sizeof digest);
+    }
+}
+
+/* Reads to the end, or as far as it goes; returns whether it is a whole trace. */
+static int read_trace(const void *bytes, size_t size) {
+    struct md_trace trace;
+    struct md_error error = {.text = ""};
+    char text[200];
+    FILE *file = fmemopen((void *)(uintptr_t)bytes, size, "rb");
+    demand(file != NULL);
+    int status = md_trace_open(file, "fuzzed", &trace, &error);
+    const struct md_record *r = &trace.record;
+    for (int ends = 0; status == MD_OK && !ends; ends = r->kind == MD_TRACE_END) {
+        status = md_trace_next(&trace, &error);
+        if (status != MD_OK)
+            break;
+        md_trace_describe(&trace, text, sizeof text);
+        demand(r->layer < (uint32_t)trace.network->layer_count && r->slot < trace.job.batch);
+        demand(r->kind >= MD_TRACE_FINAL_WEIGHTS || r->step < trace.job.steps);
+        if (r->bytes > 0)
+            md_trace_value(&trace, r->count - 1);
+    }
+    md_trace_close(&trace);
+    fclose(file);
+    demand((status != MD_OK) == (error.text[0] != '\0'));
+    return status == MD_OK;
+}
+
+/* ---- jobs ------------------------------------------------------------------------------------ */
+
+enum { MOST_CORES = 4, SMALL = 16, MOST_ARENA = 4 << 20 };
+
+/* Heads and other small things come from the fuzzed bytes; for pictures, labels and weights these
+ * would not last, and are repeated. */
+struct source {
+    const uint8_t *bytes;
+    size_t at, size;
+    FILE *trace;
+};
+
+static int read_source(void *context, void *to, size_t size) {
+    struct source *s = context;
+    uint8_t *t = to;
+    if (s->size - s->at < (size <= SMALL || size == HEAD ? size : 1))
+        return -1;
+    for (size_t i = 0; i < size; i++)
+        t[i] = s->bytes[s->at + i % (s->size - s->at)];
+    s->at += size <= SMALL || size == HEAD ? size : 0;
+    return 0;
+}
+
+static int write_trace(void *context, const void *from, size_t size) {
+    struct source *s = context;
+    return fwrite(from, 1, size, s->trace) == size ? 0 : -1;
+}
+
+static enum md_job_error do_job(struct source *source) {
+    const struct md_io io = {source, read_source, write_trace};
+    struct md_job job;
+    struct md_setup setup;
+    struct md_plan plan;
+    int failed;
+    enum md_job_error error = md_job_read(&io, &job);
+    if (error != MD_JOB_OK)
+        return error;
+    md_job_setup(&job, &setup);
+    if (setup.ops == NULL)
+        return md_job_run(&job, &setup, NULL, NULL, 0, &io);
+    md_plan_make(&setup, &plan);
+    if (job.cores > MOST_CORES)
+        return md_job_run(&job, &setup, NULL, NULL, 0, &io);
+    size_t bytes = plan.arena_bytes < MOST_ARENA ? plan.arena_bytes : MOST_ARENA;
+    struct md_team *team = md_host_team_start((int)job.cores, &failed);
+    void *arena = md_host_arena(bytes);
+    demand(!failed && arena != NULL);
+    error = md_job_run(&job, &setup, team, arena, bytes, &io);
+    free(arena);
+    md_host_team_stop(team);
+    demand((error == MD_JOB_NO_MEMORY) == (bytes < plan.arena_bytes));
+    return error;
+}
+
+static void fuzz_job(const uint8_t *bytes, size_t size) {
+    char *trace = NULL;
+    size_t trace_bytes = 0;
+    struct source source = {bytes, 0, size, open_memstream(&trace, &trace_bytes)};
+    demand(source.trace != NULL);
+    enum md_job_error error = do_job(&source);
+    demand(fclose(source.trace) == 0);
+    if (trace_bytes > 0)
+        demand(read_trace(trace, trace_bytes) == (error == MD_JOB_OK));
+    else
+        demand(error != MD_JOB_OK);
+    free(trace);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (size < 2)
+        return -1;
+    int how = data[0];
+    uint8_t *bytes = malloc(size - 1);
+    demand(bytes != NULL);
+    memcpy(bytes, data + 1, size - 1);
+    size--;
+    if ((how & RIGHT_MAGIC) != 0 && size >= HEAD) {
+        const uint32_t magic = how & AS_JOB ? MD_JOB_MAGIC : MD_TRACE_MAGIC;
+        memcpy(bytes, &magic, sizeof magic);
+        memset(bytes + offsetof(struct md_job, level), 0, sizeof((struct md_job *)0)->level);
+    }
+    if ((how & (AS_JOB | RIGHT_DIGESTS)) == RIGHT_DIGESTS && size >= HEAD)
+        right_digests(bytes, size);
+    if ((how & AS_JOB) != 0)
+        fuzz_job(bytes, size);
+    else
+        read_trace(bytes, size);
+    free(bytes);
+    return 0;
+}

@@ -1,0 +1,501 @@
+/* `mudepth compare` at the command line: the host against itself, against the microcontrollers'
+ * programs, and against programs that fail. */
+#include <criterion/criterion.h>
+#include <math.h>
+
+#include "../core/job.h"
+#include "program.h"
+
+static void set_up(void) {
+    scratch = scratch_open();
+    written("small.yaml", "weights: scratch\npolicy: d0\nlr: 0.003\nbatch: 2\nepochs: 2\n"
+                          "data: {set: synthetic, count: 3}\n");
+}
+
+static void tear_down(void) {
+    scratch_close(&scratch);
+}
+
+TestSuite(compare, .init = set_up, .fini = tear_down, .timeout = 900);
+
+/* Runs `mudepth compare` in the scratch folder with these words, between spaces. */
+__attribute__((format(printf, 1, 2))) static void compare(const char *format, ...) {
+    char text[2000];
+    const char *words[40] = {"mudepth", "compare"};
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    int count = 2;
+    for (char *word = strtok(text, " "); word != NULL && count < 39; word = strtok(NULL, " "))
+        words[count++] = word;
+    call(words, (struct manner){.folder = scratch.folder});
+}
+
+/* The latest comparison ended with this exit code and this text in its output. */
+static void assert_says(int wish, const char *text) {
+    assert_code(wish);
+    assert_contains(out, text);
+    cr_assert_str_empty(err);
+}
+
+static struct scratch_path in_scratch(const char *name) {
+    return scratch_path(&scratch, "%s", name);
+}
+
+/* ---- the host against itself ----------------------------------------------------------------- */
+
+Test(compare, host_is_bit_exact) {
+    static const char *const sides[] = {
+        "",
+        "--a host:scalar",
+        "--a host:cores=2 --b host:cores=3",
+        "--a host:cores=5 --b host:scalar:cores=2",
+        "--a host:bf16 --b host:scalar:bf16:cores=3 --steps 2",
+        "--a host:fp16:cores=5 --b host:fp16 --steps 3",
+        "--a host:fp64 --b host:cores=2:ref:fp64",
+        "--a host:fp16w:cores=3 --b host:fp16w optimizer=sgd momentum=0.9",
+        "--a host:bf16w --b host:scalar:bf16w batch=1 policy=full",
+        "--digest --steps 2 --a host:cores=2 --b host:scalar",
+        "--steps 0 --a host:fp16 --b host:fp16w",
+    };
+    for (size_t i = 0; i < sizeof sides / sizeof sides[0]; i++) {
+        compare("small.yaml %s", sides[i]);
+        assert_says(0, "bit-exact: ");
+    }
+}
+
+/* Of 18 layers 12 have an error, and 4 of these learn; a final record of all weights. */
+Test(compare, tensors_that_are_wanted) {
+    static const struct {
+        const char *tensors;
+        int count;
+    } cases[] = {{"--tensors activation", 2 * 18 + 1},
+                 {"--tensors error", 2 * 12 + 1},
+                 {"--tensors gradient", 2 * 4 + 1},
+                 {"--tensors weight", 4 + 1},
+                 {"--tensors loss", 1 + 1},
+                 {"--tensors loss,weight,", 1 + 4 + 1},
+                 {"", 2 * (18 + 12 + 4) + 4 + 1 + 1},
+                 {"--steps 2 --tensors loss,activation", 3 * 18 + 2 + 1}}; /* 3 samples in all */
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[100];
+        compare("small.yaml --b host:cores=3 %s", cases[i].tensors);
+        snprintf(text, sizeof text, "bit-exact: %d tensors, ", cases[i].count);
+        assert_says(0, text);
+    }
+}
+
+Test(compare, json_of_equal_machines) {
+    compare("small.yaml --json --a host:scalar --b host --steps 2");
+    json_t *json = output_json();
+    cr_assert_str_eq(json_string_value(json_at(json, "a")), "host:scalar");
+    assert_json(json, "bit_exact", JSON_TRUE);
+    assert_json(json, "first_difference", JSON_NULL);
+    cr_assert_eq(json_integer_value(json_at(json, "steps")), 2);
+    cr_assert_eq(json_integer_value(json_at(json, "differing_values")), 0);
+    cr_assert_eq(json_array_size(json_at(json, "relative_error_by_step")), 2);
+    json_decref(json);
+}
+
+/* ---- differences ----------------------------------------------------------------------------- */
+
+/* OpenBLAS has orders of summation of its own. */
+Test(compare, first_difference_is_told) {
+    char tensor[60], hex[2][9];
+    unsigned step, sample, index, count;
+    double values[2], ulps;
+    compare("small.yaml --a host:blas --b host");
+    assert_says(1, "different: ");
+    const char *first = strstr(out, "\nfirst: ");
+    cr_assert(first);
+    cr_assert_eq(sscanf(first,
+                        " first: step %u, %59[^,], sample %u, value %u of %u: %8[0-9a-f] (%lf) "
+                        "against %8[0-9a-f] (%lf), %lf ulp",
+                        &step, tensor, &sample, &index, &count, hex[0], &values[0], hex[1],
+                        &values[1], &ulps),
+                 10, "%s", first);
+    cr_assert_eq(step, 0);
+    cr_assert(strstr(tensor, " of encoder.conv") || strstr(tensor, " of decoder"), "%s", tensor);
+    cr_assert_lt(index, count);
+    for (int s = 0; s < 2; s++)
+        cr_assert_float_eq((double)md_float_of((uint32_t)strtoul(hex[s], NULL, 16)), values[s],
+                           1e-8 * fabs(values[s]));
+    cr_assert_neq(strcmp(hex[0], hex[1]), 0);
+    cr_assert_geq(ulps, 0.5);
+    assert_contains(out, "relative error, RMS and largest");
+    compare("small.yaml --a host:blas --b host --digest");
+    assert_says(1, "first: step 0, ");
+    assert_contains(out, ": digest ");
+    cr_assert_null(strstr(out, "relative error"));
+}
+
+Test(compare, two_formats_are_measured) {
+    compare("small.yaml --a host:bf16 --b host --steps 2");
+    assert_says(0, "different: ");
+    static const char *const parts[] = {
+        "step 0 ", "step 1 ",         "encoder.conv0 ",         "decoder2.conv2 ",
+        "output ", "weight gradient", "units in the last place"};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        assert_contains(out, parts[i]);
+    compare("small.yaml --a host:bf16 --b host --steps 2 --json");
+    json_t *json = output_json(), *steps = json_at(json, "relative_error_by_step"), *step;
+    size_t s;
+    assert_json(json, "bit_exact", JSON_FALSE);
+    assert_json(json, "first_difference", JSON_STRING);
+    cr_assert_eq(json_array_size(steps), 2);
+    json_array_foreach(steps, s, step) {
+        double rms = json_number_value(json_at(step, "activation.rms"));
+        double largest = json_number_value(json_at(step, "activation.largest"));
+        cr_assert(rms > 1e-4 && rms < 0.1 && largest > 0, "%g %g", rms, largest);
+    }
+    json_int_t values = 0, of_tensors = 0;
+    json_array_foreach(json_at(json, "ulp_classes"), s, step) values += json_integer_value(step);
+    of_tensors = json_integer_value(json_at(json, "values"));
+    /* The final weights and the losses are not measured. */
+    cr_assert_eq(values, of_tensors - 107625 - 2 * 3);
+    json_decref(json);
+}
+
+Test(compare, figure_is_drawn) {
+    size_t size;
+    need_tool("gnuplot");
+    compare("small.yaml --a host:bf16 --b host --steps 2 --figure growth.png");
+    assert_says(0, "relative error");
+    unsigned char *bytes = scratch_read(in_scratch("growth.png").text, &size);
+    cr_assert_gt(size, 5000);
+    cr_assert_arr_eq(bytes, "\x89PNG\r\n\x1a\n", 8);
+    free(bytes);
+}
+
+/* ---- saved traces ---------------------------------------------------------------------------- */
+
+/* Changes the lowest bit of value `index` of the final weights, and mends their digest. */
+enum { WEIGHTS = 107625 };
+static void change_weight(const char *name, enum md_format format, size_t index) {
+    struct scratch_path path = in_scratch(name);
+    size_t size, bytes = md_format_bytes[format];
+    unsigned char *trace = scratch_read(path.text, &size);
+    unsigned char *values = trace + size - sizeof(struct md_record) - WEIGHTS * bytes;
+    values[index * bytes] ^= 1;
+    uint64_t digest = md_digest(format, values, WEIGHTS);
+    memcpy(values - sizeof digest, &digest, sizeof digest);
+    scratch_write(path.text, trace, size);
+    free(trace);
+}
+
+Test(compare, saved_trace_stands_for_its_machine) {
+    compare("small.yaml --a host:scalar:cores=2 --save-trace a.trace --steps 2");
+    assert_says(0, "");
+    cr_assert_str_empty(out);
+    compare("small.yaml --a trace:a.trace --b host --steps 2");
+    assert_says(0, "bit-exact: ");
+    compare("small.yaml --a trace:a.trace --b trace:a.trace --steps 2");
+    assert_says(0, "bit-exact: ");
+    compare("small.yaml --a host:bf16 --b trace:a.trace --steps 2");
+    assert_says(0, "relative error");
+    compare("small.yaml --a host --b trace:a.trace --steps 2 --digest");
+    assert_says(0, "bit-exact: ");
+    change_weight("a.trace", MD_FP32, 1234);
+    compare("small.yaml --a trace:a.trace --b host --steps 2");
+    assert_says(1, "different: 1 of ");
+    assert_contains(out, " tensors, 1 of ");
+    assert_contains(out, "first: step 2, final weights, value 1234 of 107625: ");
+    assert_contains(out, ", 1 ulp\n");
+}
+
+/* Whether formats are the same is the traces' to say, not the config's. */
+Test(compare, saved_trace_brings_its_format) {
+    compare("small.yaml --a host:fp16 --save-trace a.trace");
+    change_weight("a.trace", MD_FP16, 0);
+    compare("small.yaml --a host:fp16 --b trace:a.trace");
+    assert_says(1, "value 0 of 107625");
+    compare("small.yaml --b trace:a.trace");
+    assert_says(0, "relative error");
+}
+
+Test(compare, traces_without_values_are_compared_by_digest) {
+    compare("small.yaml --digest --save-trace a.trace");
+    compare("small.yaml --b trace:a.trace");
+    assert_says(0, "bit-exact: ");
+    compare("small.yaml --a host:bf16 --b trace:a.trace");
+    assert_fails(1, "trace:a.trace: without values, the trace cannot be compared with another");
+    compare("small.yaml --b trace:a.trace --figure x.png");
+    assert_fails(1, "trace:a.trace: without values, the trace cannot be drawn");
+    compare("small.yaml --a host:bf16 --b trace:a.trace --digest");
+    assert_fails(1, "cannot be compared with another format's");
+}
+
+/* A trace of `small.yaml`, of which each case keeps or changes something. */
+Test(compare, broken_and_foreign_traces_are_errors) {
+    static const struct {
+        const char *name;
+        size_t keep;     /* bytes; 0: all */
+        size_t at;       /* of a byte to change; 0: none */
+        const char *run; /* behind the config */
+        const char *part;
+    } cases[] = {
+        {"empty", 1, 0, "", "has no head"},
+        {"cut in its head", sizeof(struct md_job) - 1, 0, "", "has no head"},
+        {"cut behind it", sizeof(struct md_job), 0, "", "ends in record 1"},
+        {"cut", 100000, 0, "", "ends in record"},
+        {"no trace", 0, 3, "", "expected a trace"},
+        {"broken value", 0, 300, "", "record 1 do not have its digest"},
+        {"another layer", 0, sizeof(struct md_job) + offsetof(struct md_record, layer), "",
+         "record 1 is of another tensor in each trace"},
+        {"broken record", 0, sizeof(struct md_job) + offsetof(struct md_record, count), "",
+         "record 1 is broken"},
+        {"other learning rate", 0, 0, "lr=0.1", "the trace of another job"},
+        {"other seed", 0, 0, "seed=9", "the trace of another job"},
+        {"other policy", 0, 0, "policy=full", "the trace of another job"},
+        {"other steps", 0, 0, "--steps 2", "the trace of another job"},
+        {"other tensors", 0, 0, "--tensors loss", "the trace of another job"},
+    };
+    size_t size;
+    compare("small.yaml --save-trace whole.trace");
+    unsigned char *whole = scratch_read(in_scratch("whole.trace").text, &size);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        whole[cases[i].at] ^= cases[i].at != 0;
+        scratch_write(in_scratch("a.trace").text, whole, cases[i].keep ? cases[i].keep : size);
+        whole[cases[i].at] ^= cases[i].at != 0;
+        for (int side = 0; side < 2; side++) {
+            compare("small.yaml %s trace:a.trace %s", side ? "--b" : "--a", cases[i].run);
+            assert_fails(1, cases[i].part);
+            cr_assert_eq(strchr(err, '\n')[1], '\0', "more than one line: %s", err);
+        }
+    }
+    free(whole);
+    compare("small.yaml --a trace:none.trace");
+    assert_fails(1, "none.trace: No such file");
+    compare("small.yaml --b trace:.");
+    assert_fails(1, "trace:.: the trace has no head");
+}
+
+Test(compare, saving_fails_without_a_trace_left) {
+    static const char *const options[] = {"--save-trace", "--save-job"};
+    for (int i = 0; i < 2; i++) {
+        compare("small.yaml %s none/x", options[i]);
+        assert_fails(1, "none/x");
+        call(WORDS("compare", "small.yaml", options[i], "x"),
+             (struct manner){.folder = scratch.folder, .file_bytes = 100000});
+        assert_code(1);
+        cr_assert_neq(access(in_scratch("x").text, F_OK), 0);
+        cr_assert_neq(access(in_scratch("x.new").text, F_OK), 0);
+    }
+}
+
+/* ---- wrong usage ----------------------------------------------------------------------------- */
+
+Test(compare, usage_errors_are_2_and_clear) {
+    static const struct {
+        const char *words, *part;
+    } cases[] = {
+        {"", "expected a config file"},
+        {"--a host", "expected a config file"},
+        {"small.yaml x", "expected key=value, found \"x\""},
+        {"small.yaml no=1", "unknown key"},
+        {"small.yaml --no", "--no"},
+        {"small.yaml --a", "--a"},
+        {"small.yaml --a nowhere", "--a: expected host, rv32, gap9-shim or aarch64"},
+        {"small.yaml --b :", "--b: expected host, rv32, gap9-shim or aarch64"},
+        {"small.yaml --a host:fp17", "--a: level \"fp17\" does not exist here for fp32"},
+        {"small.yaml --a host:bf16:blas", "--a: level \"blas\" does not exist here for bf16"},
+        {"small.yaml --a host:much_too_long", "--a: expected a number format, cores=N or a level"},
+        {"small.yaml --a host:cores=0", "expected cores=1 to cores=64, found \"cores=0\""},
+        {"small.yaml --b host:cores=65", "--b: expected cores=1 to cores=64"},
+        {"small.yaml --b host:cores=-1", "expected cores=1 to cores=64"},
+        {"small.yaml --b host:cores=2x", "expected cores=1 to cores=64"},
+        {"small.yaml --b host:cores=", "expected cores=1 to cores=64"},
+        {"small.yaml --a rv32:fp64", "--a: fp64 is for the host only"},
+        {"small.yaml format=fp64 --b gap9-shim", "--b: fp64 is for the host only"},
+        {"small.yaml --steps -1", "--steps: expected a whole number"},
+        {"small.yaml --steps 1.5", "--steps: expected a whole number"},
+        {"small.yaml --tensors weights", "--tensors: expected activation, error, gradient"},
+        {"small.yaml --tensors loss,,weight", "--tensors: expected activation, error, gradient"},
+        {"small.yaml --digest --figure x.png", "--figure needs values"},
+        {"small.yaml --steps 0 --figure x.png", "--figure needs steps"},
+        {"small.yaml --digest --b host:bf16", "have different formats"},
+        {"small.yaml --a trace:x --save-job y", "--a: a saved trace is there already"},
+        {"small.yaml --a trace:x --save-trace y", "--a: a saved trace is there already"},
+        {"small.yaml batch=257", "batch: expected 1 to 256, found 257"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        compare("%s", cases[i].words);
+        assert_fails(2, cases[i].part);
+        cr_assert_eq(strchr(err, '\n')[1], '\0', "more than one line: %s", err);
+    }
+    compare("none.yaml");
+    assert_fails(1, "none.yaml: No such file");
+}
+
+/* ---- machines that fail ---------------------------------------------------------------------- */
+
+/* The program looks for a machine's beside itself: from here on that is the scratch folder. */
+static void copy_program(void) {
+    size_t size;
+    struct scratch_path copy = in_scratch("mudepth");
+    unsigned char *bytes = scratch_read(program(), &size);
+    scratch_write(copy.text, bytes, size);
+    cr_assert_eq(chmod(copy.text, 0755), 0);
+    setenv("MUDEPTH_PROGRAM", copy.text, 1);
+    free(bytes);
+}
+
+static void put_machine(const char *name, const char *script) {
+    char text[300];
+    snprintf(text, sizeof text, "#!/bin/sh\n%s\n", script);
+    cr_assert_eq(chmod(written(name, text).text, 0755), 0);
+}
+
+Test(compare, missing_machines_are_named) {
+    copy_program();
+    compare("small.yaml --a rv32");
+    assert_fails(1, "mudepth-rv32: No such file or directory; it is built by: make rv32");
+    compare("small.yaml --b gap9-shim");
+    assert_fails(1, "mudepth-gap9-shim: No such file or directory; it is built by: make gap9");
+    put_machine("mudepth-rv32", "exit 0");
+    setenv("PATH", scratch.folder, 1);
+    compare("small.yaml --a rv32");
+    assert_fails(1, "rv32: cannot run qemu-riscv32; is it installed?");
+}
+
+Test(compare, machines_that_fail_are_errors) {
+    static const struct {
+        const char *script, *part;
+    } cases[] = {
+        {"exit 1", "gap9-shim: the job ends too early"},
+        {"exit 2", "gap9-shim: not a job, or a value in it is out of range"},
+        {"exit 3", "gap9-shim: no operators of this number format and level here"},
+        {"exit 4", "gap9-shim: not so many cores here"},
+        {"exit 5", "gap9-shim: the arena is too small"},
+        {"exit 6", "gap9-shim: the trace cannot be written"},
+        {"exit 7", "gap9-shim: failed"},
+        {"exit 0", "gap9-shim: the trace has no head"},
+        {"kill -9 $$", "gap9-shim was ended by signal 9"},
+        {"cat", "expected a trace (MDT1), found 314a444d"},
+        {"head -c 100000 /dev/zero", "expected a trace (MDT1), found 00000000"},
+        {"cat /dev/zero", "expected a trace (MDT1), found 00000000"},
+        {"head -c 1000 /dev/zero; exec sleep 1000", "expected a trace (MDT1)"},
+        {"trap '' TERM; head -c 1000 /dev/zero; exec sleep 1000", "expected a trace (MDT1)"},
+        {"head -c 5000 a.trace", "gap9-shim: the trace ends in record 1,"},
+        {"head -c 5000 a.trace; exit 5", "gap9-shim: the arena is too small"},
+        {"head -c 5000 a.trace; kill -6 $$", "gap9-shim was ended by signal 6"},
+        {"head -c 5000 a.trace; cat /dev/zero", "do not have its digest"},
+        {"cat a.trace; exit 6", "gap9-shim: the trace cannot be written"},
+        {"cat a.trace; echo", "gap9-shim: the trace goes on after record"},
+        {"cat a.trace; exec >&-; exec sleep 1000",
+         "gap9-shim: its trace ended, the machine did not"},
+    };
+    compare("small.yaml --save-trace a.trace");
+    copy_program();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        put_machine("mudepth-gap9-shim", cases[i].script);
+        compare("small.yaml %s gap9-shim", i % 2 ? "--a" : "--b");
+        assert_fails(1, cases[i].part);
+        cr_assert_eq(strchr(err, '\n')[1], '\0', "more than one line: %s", err);
+    }
+    put_machine("mudepth-gap9-shim", "cat a.trace");
+    compare("small.yaml --a gap9-shim --b host:scalar");
+    assert_says(0, "bit-exact: ");
+}
+
+/* ---- the microcontrollers' programs ---------------------------------------------------------- */
+
+/* Skips, and says so, when the machine cannot be run. */
+static void need_machine(const char *file, const char *emulator) {
+    char path[8400];
+    const char *slash = strrchr(program(), '/');
+    snprintf(path, sizeof path, "%.*s/%s", (int)(slash - program()), program(), file);
+    if (access(path, X_OK) != 0) {
+        fprintf(stderr, "SKIP: %s not there\n", file);
+        cr_skip("%s not there", file);
+    }
+    if (emulator != NULL)
+        need_tool(emulator);
+}
+
+/* Every format at every level of a device, every way to update; cores that share a sample, or have
+ * one each. */
+static const char *const device_cases[] = {
+    "fp32:scalar|batch=1",
+    "fp32:ref:cores=2|optimizer=sgd momentum=0.9",
+    "fp32:cores=8|batch=1 policy=full weight_decay=0.01",
+    "fp16:v2f16|batch=1",
+    "fp16:scalar:cores=8|batch=1 optimizer=sgd",
+    "fp16:ref:cores=2|batch=1 optimizer=sgd momentum=0.9",
+    "fp16:cores=2|batch=1 policy=full loss_scale=256",
+    "fp16:cores=2|update=stochastic",
+    "fp16:cores=8|batch=1 update=master moments=fp32",
+    "fp16:scalar|batch=1 update=kahan optimizer=sgd",
+    "bf16:scalar|batch=1",
+    "bf16:ref:cores=8|batch=1 optimizer=sgd",
+    "bf16:cores=2|batch=1 policy=full optimizer=sgd",
+    "bf16:cores=2|batch=1 update=stochastic loss_scale=16",
+    "bf16:cores=8|batch=1 update=master",
+    "bf16|batch=1 update=kahan moments=fp32",
+    "fp16w:scalar:cores=8|batch=1",
+    "fp16w:ref|batch=1 optimizer=sgd",
+    "fp16w:cores=2|batch=1 policy=full",
+    "bf16w:scalar:cores=2|batch=1 optimizer=sgd momentum=0.9",
+    "bf16w:ref:cores=8|batch=1",
+    "bf16w|batch=1 policy=full optimizer=sgd",
+};
+
+static void assert_device_is_bit_exact(const char *device) {
+    for (size_t i = 0; i < sizeof device_cases / sizeof device_cases[0]; i++) {
+        const char *text = device_cases[i];
+        int side = (int)strcspn(text, "|"), format = (int)strcspn(text, ":|");
+        compare("small.yaml %s --a %s:%.*s --b host:%.*s", text + side + 1, device, side, text,
+                format, text);
+        cr_assert(code == 0 && strstr(out, "bit-exact: "), "%s:%s\n%s%s", device, text, out, err);
+    }
+}
+
+Test(compare, rv32_is_bit_exact) {
+    need_machine("mudepth-rv32", "qemu-riscv32");
+    assert_device_is_bit_exact("rv32");
+}
+
+Test(compare, gap9_is_bit_exact) {
+    need_machine("mudepth-gap9-shim", NULL);
+    assert_device_is_bit_exact("gap9-shim");
+}
+
+static void assert_device_says_why(const char *device) {
+    static const struct {
+        const char *side, *config, *part;
+    } cases[] = {{"avx2", "", "no operators of this number format and level here"},
+                 {"bf16:v2f16", "", "no operators of this number format and level here"},
+                 {"cores=9", "", "not so many cores here"},
+                 {"fp32", "batch=256 data.count=256", "the arena is too small"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[100];
+        compare("small.yaml --a %s:%s %s", device, cases[i].side, cases[i].config);
+        snprintf(text, sizeof text, "%s:%s: %s", device, cases[i].side, cases[i].part);
+        assert_fails(1, text);
+    }
+}
+
+Test(compare, rv32_says_what_it_lacks) {
+    need_machine("mudepth-rv32", "qemu-riscv32");
+    assert_device_says_why("rv32");
+}
+
+Test(compare, gap9_says_what_it_lacks) {
+    need_machine("mudepth-gap9-shim", NULL);
+    assert_device_says_why("gap9-shim");
+}
+
+/* What owners of a device do: the job there, its trace back. */
+Test(compare, saved_job_is_what_a_machine_is_given) {
+    need_machine("mudepth-gap9-shim", NULL);
+    char command[9000];
+    const char *slash = strrchr(program(), '/');
+    compare("small.yaml --a gap9-shim:fp16:cores=8 --save-job job.bin");
+    assert_says(0, "");
+    snprintf(command, sizeof command, "cd '%s' && '%.*s/mudepth-gap9-shim' <job.bin >trace.bin",
+             scratch.folder, (int)(slash - program()), program());
+    cr_assert_eq(system(command), 0);
+    compare("small.yaml --a host:fp16 --b trace:trace.bin");
+    assert_says(0, "bit-exact: ");
+}
