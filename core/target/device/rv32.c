@@ -1,7 +1,7 @@
 /* The RISC-V target: a static bare program (rv32imc_zicsr_zfinx_zhinx) with its own few Linux
  * system calls, for qemu-riscv32. It reads a job from standard input and writes its trace to
- * standard output; the exit code is enum md_job_error, and its text goes to standard error. The
- * cores are coroutines that take turns at every barrier. */
+ * standard output; the exit code is enum md_job_error. The cores are coroutines that take turns at
+ * every barrier. */
 #include "device.h"
 
 #ifndef ARENA_BYTES
