@@ -234,6 +234,7 @@ asan: ## run all tests with the address and undefined-behaviour sanitizers
 
 SOURCES = $(wildcard $(ROOMS:%=%/*.c) tests/*.c)
 HEADERS = $(wildcard $(ROOMS:%=%/*.h))
+DEVICES = $(wildcard $(addprefix core/target/,device/*.[ch] gap9/*.c gap9/shim/*.[ch]))
 
 # cppcheck cannot see that an out-parameter is only written, nor that an arena holds any type.
 lint: $(BUILD)/build.h ## format, clang-tidy, cppcheck, headers compiled alone
@@ -241,7 +242,7 @@ lint: $(BUILD)/build.h ## format, clang-tidy, cppcheck, headers compiled alone
 	@$(MAKE) --no-print-directory run-lint
 
 run-lint:
-	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(wildcard tests/*.h)
+	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(DEVICES) $(wildcard tests/*.h)
 	$(Q)for h in $(filter-out core/lanes.h,$(HEADERS)); do \
 	    $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -fsyntax-only -x c $$h || exit 1; done
 	cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
@@ -251,7 +252,7 @@ run-lint:
 	    -std=c11 $(ALL_CPPFLAGS)
 
 fmt: ## format all sources
-	clang-format -i $(SOURCES) $(HEADERS) $(wildcard tests/*.h)
+	clang-format -i $(SOURCES) $(HEADERS) $(DEVICES) $(wildcard tests/*.h)
 
 FUZZ_SECONDS ?= 30
 $(BUILD)/fuzz/%: tests/%.c $(PLAIN)
