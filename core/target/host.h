@@ -16,8 +16,9 @@ void md_host_team_stop(struct md_team *team);
 /* Memory aligned to 64 bytes, to be freed with free(); NULL when it is out. */
 void *md_host_arena(size_t bytes);
 
-/* The level that the environment variable MUDEPTH_CPU forces ("ref", "avx2", "avx512"), or "".
- * Where md_ops_find is not asked for a level it takes this one, and finds nothing if it cannot run.
+/* The level that the environment variable MUDEPTH_CPU forces ("ref", "scalar", "avx2", "avx512"),
+ * or "". Where md_ops_find is not asked for a level it takes this one, and finds nothing if it
+ * cannot run.
  */
 const char *md_host_level(void);
 
