@@ -21,11 +21,12 @@ static void print_usage(FILE *to) {
                 "usage: mudepth COMMAND [options]    (mudepth COMMAND --help says more)\n\n");
     for (int i = 0; commands[i] != NULL; i++)
         fprintf(to, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
-    fprintf(to, "\n  --version  what this program was built from\n\n"
-                "environment: MUDEPTH_CPU=ref, scalar, avx2 or avx512 forces the instruction set, "
-                "where no\n"
-                "backend is asked for; the results are the same to the bit\n\n"
-                "exit code: 0 fine, 1 failed, 2 wrong usage\n");
+    fprintf(
+        to,
+        "\n  --version  what this program was built from\n\n"
+        "environment: MUDEPTH_CPU=ref, scalar, avx2 or avx512 forces an instruction set, where\n"
+        "no backend is asked for; the results are the same to the bit\n\n"
+        "exit code: 0 fine, 1 failed, 2 wrong usage\n");
 }
 
 static int asks_for_help(int argc, char **argv) {
