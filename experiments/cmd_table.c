@@ -204,20 +204,23 @@ static void measure(struct group *group) {
     group->dummy_m = dummy / (double)group->count;
 }
 
-/* The group's values in words. The default that most groups have goes without saying. */
+/* The group's values in words. The default that most groups have goes without saying, and what is
+ * said instead is said in full. */
 static void name_group(const struct table *table, struct group *group) {
     for (int k = 0; k < table->by_count; k++) {
-        char value[MD_CONFIG_VALUE_SIZE];
+        char value[MD_CONFIG_VALUE_SIZE], name[MD_CONFIG_NAME_SIZE];
         size_t defaults = 0, length = strlen(group->label);
         for (size_t g = 0; g < table->group_count; g++)
             defaults += (size_t)md_config_is_default(&table->groups[g].entries[0].cell.config,
                                                      table->by[k]);
         const struct md_config *config = &group->entries[0].cell.config;
-        if (2 * defaults > table->group_count && md_config_is_default(config, table->by[k]))
+        int unsaid = 2 * defaults > table->group_count;
+        if (unsaid && md_config_is_default(config, table->by[k]))
             continue;
+        md_config_key(table->by[k], name);
         md_config_value(config, table->by[k], value);
-        snprintf(group->label + length, sizeof group->label - length, "%s%.80s",
-                 length > 0 ? " " : "", value);
+        snprintf(group->label + length, sizeof group->label - length, "%s%s%s%.80s",
+                 length > 0 ? " " : "", unsaid ? name : "", unsaid ? "=" : "", value);
     }
     if (group->label[0] == '\0')
         snprintf(group->label, sizeof group->label, table->by_count > 0 ? "default" : "all");

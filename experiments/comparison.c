@@ -83,8 +83,31 @@ static void add_to(struct md_gap *gap, double a, double b) {
         gap->largest = fabs(b);
 }
 
+/* Counts the weights that are what they were a step before, and keeps them for the next one. */
+static int count_still(struct md_comparison *c, const struct md_trace *trace, int side,
+                       struct md_error *error) {
+    const struct md_record *record = &trace->record;
+    struct md_standstill *still = &c->still[record->layer][side];
+    double **before = &c->weights_before[record->layer][side];
+    int is_first = *before == NULL;
+    if (is_first)
+        *before = malloc(record->count * sizeof **before);
+    if (*before == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    for (size_t i = 0; i < record->count; i++) {
+        double weight = md_trace_value(trace, i);
+        if (!is_first) {
+            still->weights++;
+            still->unchanged += same(weight, (*before)[i]);
+        }
+        (*before)[i] = weight;
+    }
+    return MD_OK;
+}
+
 /* One pair of records. */
-static void compare_tensor(struct md_comparison *c, const struct md_trace trace[2]) {
+static int compare_tensor(struct md_comparison *c, const struct md_trace trace[2],
+                          struct md_error *error) {
     const struct md_record *a = &trace[0].record, *b = &trace[1].record;
     int equal = a->format == b->format && a->digest_low == b->digest_low &&
                 a->digest_high == b->digest_high;
@@ -95,7 +118,7 @@ static void compare_tensor(struct md_comparison *c, const struct md_trace trace[
     if (!c->by_value) {
         if (!equal)
             note_first(c, trace, 0);
-        return;
+        return MD_OK;
     }
     int measured = a->kind < MD_COMPARED_KINDS;
     for (size_t i = 0; i < a->count; i++) {
@@ -111,6 +134,10 @@ static void compare_tensor(struct md_comparison *c, const struct md_trace trace[
             c->ulps[ulp_class(ulps_apart(trace, x, y))]++;
         }
     }
+    int status = MD_OK;
+    for (int side = 0; side < 2 && a->kind == MD_TRACE_WEIGHT && status == MD_OK; side++)
+        status = count_still(c, &trace[side], side, error);
+    return status;
 }
 
 /* ---- two traces ------------------------------------------------------------------------------ */
@@ -135,7 +162,9 @@ int md_comparison_read(struct md_trace trace[2], const struct md_watch *watch,
                            trace[0].records);
         if (a->kind == MD_TRACE_END)
             return MD_OK;
-        compare_tensor(comparison, trace);
+        int status = compare_tensor(comparison, trace, error);
+        if (status != MD_OK)
+            return status;
         if (md_watch_tell(watch, "comparing steps", a->step, steps))
             return md_fail(error, MD_FAILED, "interrupted");
     }
@@ -144,4 +173,9 @@ int md_comparison_read(struct md_trace trace[2], const struct md_watch *watch,
 void md_comparison_close(struct md_comparison *comparison) {
     free(comparison->by_step);
     comparison->by_step = NULL;
+    for (int l = 0; l < MD_MAX_LAYERS; l++)
+        for (int side = 0; side < 2; side++) {
+            free(comparison->weights_before[l][side]);
+            comparison->weights_before[l][side] = NULL;
+        }
 }

@@ -76,10 +76,11 @@ int md_side_parse(const char *option, const char *text, int format, struct md_si
     char *word = strtok_r(words, ":", &rest);
     int machine = word != NULL ? index_of(md_machine_names, word) : -1;
     if (machine < 0 || strlen(text) >= sizeof words)
-        return md_fail(error, MD_USAGE,
-                       "%s: expected host, rv32, gap9-shim or aarch64, then perhaps :LEVEL, :FORMAT and "
-                       ":cores=N, or trace:FILE; found \"%.200s\"",
-                       option, text);
+        return md_fail(
+            error, MD_USAGE,
+            "%s: expected host, rv32, gap9-shim or aarch64, then perhaps :LEVEL, :FORMAT and "
+            ":cores=N, or trace:FILE; found \"%.200s\"",
+            option, text);
     spec->machine = &machines[machine];
     while ((word = strtok_r(NULL, ":", &rest)) != NULL) {
         int status = set_word(option, word, spec, error);

@@ -3,10 +3,19 @@
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "gnuplot.h"
 
-enum { HEIGHT = 520, SLOT = 54, MARGINS = 130, LEAST_WIDTH = 560, MOST_WIDTH = 4000 };
+enum {
+    PANEL_HEIGHT = 360,
+    LEGEND_HEIGHT = 60,
+    SLOT = 54,
+    MARGINS = 130,
+    LEAST_WIDTH = 560,
+    MOST_WIDTH = 4000,
+    MOST_LABEL = 48
+};
 
 /* The upper end of the axis. Runs far above the best ones, that learned nothing, would flatten all
  * the rest. */
@@ -73,15 +82,24 @@ static void write_data(FILE *script, const struct md_group_bar *groups, size_t c
     fputs("NaN NaN\nEND\n", script);
 }
 
-/* The mean above each bar, or in it below the edge where the bar goes beyond. */
+/* The means, at the foot of their bars. */
 static void write_values(FILE *script, const struct md_group_bar *groups, size_t count,
                          double top) {
     for (size_t g = 0; g < count; g++) {
         double value = mean(&groups[g]);
         char text[32];
-        snprintf(text, sizeof text, isfinite(value) ? "%.3g" : "none", value);
+        snprintf(text, sizeof text, isfinite(value) ? "%#.3g" : "none", value);
         fprintf(script, "set label '%s' at %zu,%.17g center front\n", text, g, 0.04 * top);
     }
+}
+
+/* Pixels that the labels need below the axis, at 45 degrees. */
+static int label_height(const struct md_group_bar *groups, size_t count) {
+    static const double per_character = 5.4;
+    size_t longest = 0;
+    for (size_t g = 0; g < count; g++)
+        longest = strlen(groups[g].label) > longest ? strlen(groups[g].label) : longest;
+    return 24 + (int)(per_character * (double)(longest < MOST_LABEL ? longest : MOST_LABEL));
 }
 
 int md_plot_groups(const char *path, const char *title, const struct md_group_bar *groups,
@@ -91,7 +109,8 @@ int md_plot_groups(const char *path, const char *title, const struct md_group_ba
         return md_fail(error, MD_USAGE, "%s: no groups to draw", path);
     size_t wide = MARGINS + SLOT * count;
     int width = wide < LEAST_WIDTH ? LEAST_WIDTH : wide > MOST_WIDTH ? MOST_WIDTH : (int)wide;
-    int status = md_gnuplot_start(&figure, path, width, HEIGHT, error);
+    int below = label_height(groups, count) + LEGEND_HEIGHT, height = PANEL_HEIGHT + below;
+    int status = md_gnuplot_start(&figure, path, width, height, error);
     if (status != MD_OK)
         return status;
     FILE *script = figure.script;
@@ -100,13 +119,14 @@ int md_plot_groups(const char *path, const char *title, const struct md_group_ba
     md_gnuplot_text(script, title, 0.055 * width);
     fputs(" font 'Helvetica,15'\nset ylabel 'RMSE (m)'\nset border 3\nset tics nomirror\n"
           "set grid y lc rgb '#dddddd' lw 1 dt 1\nset boxwidth 0.8\nset style fill solid 1.0\n"
-          "set lmargin at screen 0.09\nset bmargin at screen 0.36\n"
+          "set tmargin at screen 0.9\nset lmargin 10\n"
           "set key at screen 0.5,0.015 center bottom horizontal samplen 3 width 2\n"
           "set xtics 1 format ''\n",
           script);
+    fprintf(script, "set bmargin at screen %.4f\n", (double)below / height);
     for (size_t g = 0; g < count; g++) {
         fputs("set label ", script);
-        md_gnuplot_text(script, groups[g].label, 18.0);
+        md_gnuplot_text(script, groups[g].label, 0.6 * MOST_LABEL);
         fprintf(script, " at %zu,graph -0.03 rotate by 45 right\n", g);
     }
     fprintf(script, "set xrange [-0.6:%g]\nset yrange [0:%.17g]\n", (double)count - 0.4, top);
