@@ -217,6 +217,13 @@ Test(table, what_is_no_cell) {
     assert_fails(1, "text.h5");
     MUDEPTH("table", "configs/source_world.h5");
     assert_fails(1, "source_world.h5");
+    struct scratch_path checkpoint = run_cell("checkpoint.h5", "fp32", 9, "threads=1");
+    struct md_error error;
+    hid_t file = opened_to_change(checkpoint.text, "/", "kind");
+    cr_assert_eq(md_h5_write_text(file, "/", "kind", "mudepth checkpoint", &error), MD_OK);
+    H5Fclose(file);
+    MUDEPTH("table", checkpoint.text);
+    assert_fails(1, "expected a mudepth cell, found a mudepth checkpoint");
 }
 
 static struct scratch_path damaged(int kind) {
