@@ -351,9 +351,8 @@ static int draw(const struct table *table, struct md_error *error) {
 }
 
 static int report(const struct table *table, struct md_error *error) {
-    size_t i;
-    json_t *one;
-    json_array_foreach(table->notes, i, one) fprintf(stderr, "note: %s\n", json_string_value(one));
+    for (size_t i = 0; i < json_array_size(table->notes); i++)
+        fprintf(stderr, "note: %s\n", json_string_value(json_array_get(table->notes, i)));
     int status = MD_OK;
     if (table->options.json)
         status = md_print_json(to_json(table), error);
@@ -385,14 +384,17 @@ static int work(struct table *table, int count, char *const *paths, struct md_er
 }
 
 static int run(int argc, char **argv, struct md_error *error) {
-    struct table table = {.count = 0};
-    int status = parse(argc, argv, &table.options, error);
+    struct table *table = calloc(1, sizeof *table);
+    if (table == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    int status = parse(argc, argv, &table->options, error);
     if (status == MD_OK)
-        status = work(&table, argc - optind, argv + optind, error);
-    json_decref(table.notes);
-    free(table.entries);
-    free(table.rmse_m);
-    free(table.groups);
+        status = work(table, argc - optind, argv + optind, error);
+    json_decref(table->notes);
+    free(table->entries);
+    free(table->rmse_m);
+    free(table->groups);
+    free(table);
     return status;
 }
 

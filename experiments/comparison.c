@@ -91,7 +91,7 @@ static int count_still(struct md_comparison *c, const struct md_trace *trace, in
     double **before = &c->weights_before[record->layer][side];
     int is_first = *before == NULL;
     if (is_first)
-        *before = malloc(record->count * sizeof **before);
+        *before = malloc(((size_t)record->count + 1) * sizeof **before);
     if (*before == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
     for (size_t i = 0; i < record->count; i++) {
