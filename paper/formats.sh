@@ -36,12 +36,14 @@ for seed in $seeds; do
     done
 done
 for seed in $seeds; do
-    for update in stochastic master kahan; do
-        cell bf16w sgd "$seed" update=$update
-        cell bf16 sgd "$seed" update=$update
-        cell bf16 adam "$seed" update=$update moments=fp32
+    for format in fp16w fp16; do
+        cell $format adam "$seed" moments=fp32
     done
-    cell fp16 adam "$seed" moments=fp32 loss_scale=1024
+    for format in bf16w bf16; do
+        for update in stochastic master kahan; do
+            cell $format sgd "$seed" update=$update
+        done
+    done
 done
-"$mudepth" table "$out"/*.h5 --by optimizer,format,update,moments,loss_scale \
+"$mudepth" table "$out"/*.h5 --by optimizer,format,update,moments \
     --figure "$out/formats.png"
