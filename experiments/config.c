@@ -671,18 +671,26 @@ int md_config_is_default(const struct md_config *config, int number) {
            md_config_order(config, &presets, number) == 0;
 }
 
-/* A number's value. */
-static double number_in(const struct key *key, const char *field) {
-    double real = 0;
-    int small = 0;
-    uint64_t whole = 0;
-    if (key->type == REAL)
-        memcpy(&real, field, sizeof real);
-    else if (key->size == sizeof small)
-        memcpy(&small, field, sizeof small);
-    else
-        memcpy(&whole, field, sizeof whole);
-    return key->type == REAL ? real : key->size == sizeof small ? (double)small : (double)whole;
+/* md_config_order of numbers, choices and sets of bits. */
+static int compare_numbers(const struct key *key, const char *a, const char *b) {
+    double real[2];
+    uint64_t whole[2] = {0, 0};
+    if (key->type == REAL) {
+        memcpy(&real[0], a, sizeof real[0]);
+        memcpy(&real[1], b, sizeof real[1]);
+        return (real[0] > real[1]) - (real[0] < real[1]);
+    }
+    const char *field[2] = {a, b};
+    for (int i = 0; i < 2; i++) {
+        unsigned small;
+        if (key->size == sizeof small) {
+            memcpy(&small, field[i], sizeof small);
+            whole[i] = small;
+        } else {
+            memcpy(&whole[i], field[i], sizeof whole[i]);
+        }
+    }
+    return (whole[0] > whole[1]) - (whole[0] < whole[1]);
 }
 
 int md_config_order(const struct md_config *a, const struct md_config *b, int number) {
@@ -698,8 +706,7 @@ int md_config_order(const struct md_config *a, const struct md_config *b, int nu
     }
     if (key->type == TEXT || key->type == POLICY)
         return strcmp(field[0], field[1]);
-    double x = number_in(key, field[0]), y = number_in(key, field[1]);
-    return (x > y) - (x < y);
+    return compare_numbers(key, field[0], field[1]);
 }
 
 static void print_keys(const char *prefix, const struct key *keys, size_t count) {
