@@ -303,7 +303,20 @@ static void print_table(const struct table *table) {
     }
 }
 
+static int is_utf8(const char *text) {
+    json_t *string = json_string(text);
+    json_decref(string);
+    return string != NULL;
+}
+
+/* NULL when a text is not UTF-8. */
 static json_t *to_json(const struct table *table) {
+    for (size_t i = 0; i < json_array_size(table->notes); i++)
+        if (!is_utf8(json_string_value(json_array_get(table->notes, i))))
+            return NULL;
+    for (size_t i = 0; i < table->count; i++)
+        if (!is_utf8(table->entries[i].path))
+            return NULL;
     json_t *keys = json_array(), *groups = json_array();
     for (size_t g = 0; g < table->group_count; g++) {
         const struct group *group = &table->groups[g];

@@ -209,6 +209,17 @@ Test(table, wrong_usage) {
     assert_fails(2, "format is given twice");
 }
 
+/* JSON has no place for a path that is not UTF-8, a table has. */
+Test(table, a_path_may_be_any_bytes) {
+    struct scratch_path odd = scratch_path(&scratch, "\xff.h5");
+    rename(cells[0][0].text, odd.text);
+    MUDEPTH("table", odd.text, odd.text);
+    assert_fine("runs");
+    assert_contains(err, "\xff.h5 and counts once");
+    MUDEPTH("table", odd.text, "--json");
+    assert_fails(1, "not UTF-8");
+}
+
 Test(table, what_is_no_cell) {
     struct scratch_path text = written("text.h5", "not a cell\n");
     MUDEPTH("table", cells[0][0].text, "missing.h5");
