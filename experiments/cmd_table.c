@@ -204,8 +204,8 @@ static void measure(struct group *group) {
     group->dummy_m = dummy / (double)group->count;
 }
 
-/* The group's values in words. The default that most groups have goes without saying, and what is
- * said instead is said in full. */
+/* The group's values in words. A default that nearly all groups have goes without saying, and what
+ * is said instead is said in full. */
 static void name_group(const struct table *table, struct group *group) {
     for (int k = 0; k < table->by_count; k++) {
         char value[MD_CONFIG_VALUE_SIZE], name[MD_CONFIG_NAME_SIZE];
@@ -214,7 +214,7 @@ static void name_group(const struct table *table, struct group *group) {
             defaults += (size_t)md_config_is_default(&table->groups[g].entries[0].cell.config,
                                                      table->by[k]);
         const struct md_config *config = &group->entries[0].cell.config;
-        int unsaid = 2 * defaults > table->group_count;
+        int unsaid = 4 * defaults > 3 * table->group_count;
         if (unsaid && md_config_is_default(config, table->by[k]))
             continue;
         md_config_key(table->by[k], name);
