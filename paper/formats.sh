@@ -36,12 +36,13 @@ for format in fp16w fp16; do
     cells $format adam 0.001 moments=fp32
 done
 cells fp32 sgd 0.001
-cells bf16w sgd 0.001
-for update in stochastic master kahan; do
-    cells bf16w sgd 0.001 update=$update
-    cells bf16w sgd 0.01 update=$update
+for format in bf16w bf16; do
+    cells $format sgd 0.001
+    for update in stochastic master kahan; do
+        cells $format sgd 0.001 update=$update
+    done
 done
 for update in stochastic master kahan; do
-    cells bf16 sgd 0.01 update=$update
+    cells bf16w sgd 0.01 update=$update
 done
 "$mudepth" table "$out"/*.h5 --by optimizer,lr,format,update,moments --figure "$out/formats.png"

@@ -137,7 +137,7 @@ int md_plot_groups(const char *path, const char *title, const struct md_group_ba
           "title 'dummy predictor', "
           "$runs using 1:2 with points lc rgb '#0072b2' pt 7 ps 0.8 title 'one run', "
           "$beyond using 1:2 with points lc rgb '#d55e00' pt 9 ps 1.2 "
-          "title 'one run, beyond the axis'\n",
+          "title 'one run, diverged or beyond the axis'\n",
           script);
     return md_gnuplot_finish(&figure, error);
 }
