@@ -326,6 +326,25 @@ static uint32_t next_shown(uint32_t step, uint32_t steps) {
     return step + 1 == steps ? steps : next < steps ? next : steps - 1;
 }
 
+static double still_share(const struct md_standstill *still) {
+    return (double)still->unchanged / (double)still->weights;
+}
+
+static void print_standstill(const struct comparison *c) {
+    int begun = 0;
+    for (int l = 0; l < c->network->layer_count; l++) {
+        const struct md_standstill *still = c->result.still[l];
+        if (still[0].weights == 0)
+            continue;
+        if (!begun++)
+            printf(
+                "\nweights that a step leaves as they were, from the second on\n%-22s  %8s  %8s\n",
+                "", "a", "b");
+        printf("%-22s  %7.2f%%  %7.2f%%\n", c->network->layers[l].name,
+               100.0 * still_share(&still[0]), 100.0 * still_share(&still[1]));
+    }
+}
+
 static void print_growth(const struct comparison *c) {
     const struct md_comparison *r = &c->result;
     uint32_t steps = c->job.steps;
@@ -341,6 +360,7 @@ static void print_growth(const struct comparison *c) {
     printf("\nin the last step, by layer\n");
     for (int l = 0; l < c->network->layer_count; l++)
         print_gap(c->network->layers[l].name, r->by_layer[l]);
+    print_standstill(c);
     printf("\nunits in the last place of the coarser format    values\n");
     for (int u = 0; u < MD_ULP_CLASSES; u++) {
         char limit[32];
@@ -367,20 +387,28 @@ static json_t *gaps_json(const struct md_gap *gaps) {
 static json_t *to_json(const struct comparison *c) {
     const struct md_comparison *r = &c->result;
     json_t *steps = json_array(), *layers = json_object(), *ulps = json_array();
+    json_t *still = json_object();
     int growth = r->by_value;
     for (uint32_t s = 0; growth && s < c->job.steps; s++)
         json_array_append_new(steps, gaps_json(r->by_step[s]));
-    for (int l = 0; growth && l < c->network->layer_count; l++)
-        json_object_set_new(layers, c->network->layers[l].name, gaps_json(r->by_layer[l]));
+    for (int l = 0; growth && l < c->network->layer_count; l++) {
+        const char *name = c->network->layers[l].name;
+        json_object_set_new(layers, name, gaps_json(r->by_layer[l]));
+        if (r->still[l][0].weights > 0)
+            json_object_set_new(
+                still, name,
+                json_pack("[f, f]", still_share(&r->still[l][0]), still_share(&r->still[l][1])));
+    }
     for (int u = 0; u < MD_ULP_CLASSES; u++)
         json_array_append_new(ulps, json_integer((json_int_t)r->ulps[u]));
     return json_pack(
-        "{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "a", c->options.a, "b",
+        "{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "a", c->options.a, "b",
         c->options.b, "bit_exact", r->differing_tensors == 0, "tensors", (json_int_t)r->tensors,
         "values", (json_int_t)r->values, "steps", (json_int_t)c->job.steps, "differing_tensors",
         (json_int_t)r->differing_tensors, "differing_values", (json_int_t)r->differing_values,
         "first_difference", r->first[0] != '\0' ? json_string(r->first) : json_null(),
-        "relative_error_by_step", steps, "relative_error_by_layer", layers, "ulp_classes", ulps);
+        "relative_error_by_step", steps, "relative_error_by_layer", layers,
+        "unchanged_weights_by_layer", still, "ulp_classes", ulps);
 }
 
 static int draw(const struct comparison *c, struct md_error *error) {

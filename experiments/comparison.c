@@ -103,8 +103,31 @@ static size_t compare_values(struct md_comparison *c, const struct md_trace trac
     return differing;
 }
 
+/* Counts the weights that are what they were a step before, and keeps them for the next one. */
+static int count_still(struct md_comparison *c, const struct md_trace *trace, int side,
+                       struct md_error *error) {
+    const struct md_record *record = &trace->record;
+    struct md_standstill *still = &c->still[record->layer][side];
+    double **before = &c->weights_before[record->layer][side];
+    int is_first = *before == NULL;
+    if (is_first)
+        *before = malloc(((size_t)record->count + 1) * sizeof **before);
+    if (*before == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    for (size_t i = 0; i < record->count; i++) {
+        double weight = md_trace_value(trace, i);
+        if (!is_first) {
+            still->weights++;
+            still->unchanged += same(weight, (*before)[i]);
+        }
+        (*before)[i] = weight;
+    }
+    return MD_OK;
+}
+
 /* One pair of records. */
-static void compare_tensor(struct md_comparison *c, const struct md_trace trace[2]) {
+static int compare_tensor(struct md_comparison *c, const struct md_trace trace[2],
+                          struct md_error *error) {
     const struct md_record *a = &trace[0].record, *b = &trace[1].record;
     size_t differing = 0;
     int equal = a->digest_low == b->digest_low && a->digest_high == b->digest_high;
@@ -117,6 +140,10 @@ static void compare_tensor(struct md_comparison *c, const struct md_trace trace[
     c->values += a->count;
     c->differing_tensors += !equal;
     c->differing_values += differing;
+    int status = MD_OK, told = a->kind == MD_TRACE_WEIGHT && a->bytes > 0 && b->bytes > 0;
+    for (int side = 0; side < 2 && told && status == MD_OK; side++)
+        status = count_still(c, &trace[side], side, error);
+    return status;
 }
 
 /* ---- two traces ------------------------------------------------------------------------------ */
@@ -143,7 +170,9 @@ int md_comparison_read(struct md_trace trace[2], const struct md_watch *watch,
                            trace[0].records);
         if (a->kind == MD_TRACE_END)
             return MD_OK;
-        compare_tensor(comparison, trace);
+        int status = compare_tensor(comparison, trace, error);
+        if (status != MD_OK)
+            return status;
         if (md_watch_tell(watch, "comparing steps", a->step, steps))
             return md_fail(error, MD_FAILED, "interrupted");
     }
@@ -152,4 +181,9 @@ int md_comparison_read(struct md_trace trace[2], const struct md_watch *watch,
 void md_comparison_close(struct md_comparison *comparison) {
     free(comparison->by_step);
     comparison->by_step = NULL;
+    for (int l = 0; l < MD_MAX_LAYERS; l++)
+        for (int side = 0; side < 2; side++) {
+            free(comparison->weights_before[l][side]);
+            comparison->weights_before[l][side] = NULL;
+        }
 }

@@ -517,6 +517,20 @@ int md_config_read(const char *path, int override_count, char *const *overrides,
     return check_given(sections, RUN_SECTIONS, given, path != NULL ? path : "command line", error);
 }
 
+int md_config_parse(const char *text, const char *origin, struct md_config *config,
+                    struct md_error *error) {
+    struct section sections[RUN_SECTIONS];
+    unsigned given[RUN_SECTIONS];
+    memset(config, 0, sizeof *config);
+    run_sections(config, sections);
+    int status = set_presets(sections, RUN_SECTIONS, error);
+    if (status == MD_OK)
+        status = set_text_document(text, strlen(text), origin, sections, RUN_SECTIONS, error);
+    for (int s = 0; s < RUN_SECTIONS; s++)
+        given[s] = sections[s].given;
+    return status != MD_OK ? status : check_given(sections, RUN_SECTIONS, given, origin, error);
+}
+
 int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_error *error) {
     struct section sections[] = {SECTION("", data_keys, spec), SECTION("", split_key, spec)};
     memset(spec, 0, sizeof *spec);
@@ -590,6 +604,109 @@ size_t md_config_format(const struct md_config *config, int all, char *text, siz
         }
     }
     return length;
+}
+
+/* ---- one key by its number ------------------------------------------------------------------- */
+
+/* NULL when there are not so many. */
+static const struct key *find_key(const struct section sections[RUN_SECTIONS], int number,
+                                  const struct section **section) {
+    size_t k = (size_t)number;
+    for (*section = sections; *section < sections + RUN_SECTIONS; k -= (*section)++->count)
+        if (k < (*section)->count)
+            return &(*section)->keys[k];
+    return NULL;
+}
+
+int md_config_key(int number, char name[MD_CONFIG_NAME_SIZE]) {
+    struct section sections[RUN_SECTIONS];
+    const struct section *section;
+    run_sections(&(struct md_config){.format = 0}, sections);
+    const struct key *key = find_key(sections, number, &section);
+    if (key != NULL)
+        snprintf(name, MD_CONFIG_NAME_SIZE, "%s%s", section->prefix, key->name);
+    return key != NULL ? 0 : -1;
+}
+
+int md_config_decides(int number) {
+    struct section sections[RUN_SECTIONS];
+    const struct section *section;
+    run_sections(&(struct md_config){.format = 0}, sections);
+    return find_key(sections, number, &section)->result;
+}
+
+/* The shortest decimal number that reads back as this one. */
+static void format_shortest(double value, char *text, size_t size) {
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, size, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            return;
+    }
+}
+
+void md_config_value(const struct md_config *config, int number, char text[MD_CONFIG_VALUE_SIZE]) {
+    struct section sections[RUN_SECTIONS];
+    const struct section *section;
+    struct md_config copy = *config;
+    run_sections(&copy, sections);
+    const struct key *key = find_key(sections, number, &section);
+    const char *field = (const char *)section->fields + key->offset;
+    double real;
+    if (key->type == TEXT || key->type == POLICY) {
+        snprintf(text, MD_CONFIG_VALUE_SIZE, "%s", field);
+    } else if (key->type == REAL) {
+        memcpy(&real, field, sizeof real);
+        format_shortest(real, text, MD_CONFIG_VALUE_SIZE);
+    } else {
+        format_value(key, section->fields, text, MD_CONFIG_VALUE_SIZE);
+    }
+}
+
+int md_config_is_default(const struct md_config *config, int number) {
+    struct section sections[RUN_SECTIONS];
+    struct md_config presets = {.format = 0};
+    struct md_error ignored;
+    run_sections(&presets, sections);
+    return set_presets(sections, RUN_SECTIONS, &ignored) == MD_OK &&
+           md_config_order(config, &presets, number) == 0;
+}
+
+/* md_config_order of numbers, choices and sets of bits. */
+static int compare_numbers(const struct key *key, const char *a, const char *b) {
+    double real[2];
+    uint64_t whole[2] = {0, 0};
+    if (key->type == REAL) {
+        memcpy(&real[0], a, sizeof real[0]);
+        memcpy(&real[1], b, sizeof real[1]);
+        return (real[0] > real[1]) - (real[0] < real[1]);
+    }
+    const char *field[2] = {a, b};
+    for (int i = 0; i < 2; i++) {
+        unsigned small;
+        if (key->size == sizeof small) {
+            memcpy(&small, field[i], sizeof small);
+            whole[i] = small;
+        } else {
+            memcpy(&whole[i], field[i], sizeof whole[i]);
+        }
+    }
+    return (whole[0] > whole[1]) - (whole[0] < whole[1]);
+}
+
+int md_config_order(const struct md_config *a, const struct md_config *b, int number) {
+    struct section sections[RUN_SECTIONS];
+    const struct section *section;
+    struct md_config copies[2] = {*a, *b};
+    const char *field[2];
+    const struct key *key = NULL;
+    for (int i = 0; i < 2; i++) {
+        run_sections(&copies[i], sections);
+        key = find_key(sections, number, &section);
+        field[i] = (const char *)section->fields + key->offset;
+    }
+    if (key->type == TEXT || key->type == POLICY)
+        return strcmp(field[0], field[1]);
+    return compare_numbers(key, field[0], field[1]);
 }
 
 static void print_keys(const char *prefix, const struct key *keys, size_t count) {

@@ -56,6 +56,27 @@ md_policy md_config_policy(const struct md_config *config);
  * leaves out the keys that cannot change a result (threads). */
 size_t md_config_format(const struct md_config *config, int all, char *text, size_t size);
 
+/* The same from a text that md_config_format made, such as a result's: a key that is not in it has
+ * its default. `origin` names the text in errors. */
+int md_config_parse(const char *text, const char *origin, struct md_config *config,
+                    struct md_error *error);
+
+/* The keys have numbers, from 0 in the table's order. Puts the full name ("data.root") of one into
+ * `name`; -1 when there are not so many. */
+enum { MD_CONFIG_NAME_SIZE = 40, MD_CONFIG_VALUE_SIZE = 4608 };
+int md_config_key(int key, char name[MD_CONFIG_NAME_SIZE]);
+
+/* Whether a key can change a result. */
+int md_config_decides(int key);
+
+/* A config's value of a key in words, and whether it is the key's default. */
+void md_config_value(const struct md_config *config, int key, char text[MD_CONFIG_VALUE_SIZE]);
+int md_config_is_default(const struct md_config *config, int key);
+
+/* Below, equal to or above 0 as a's value of the key comes before, is, or comes after b's: numbers
+ * by size, choices as the table lists them, texts by their bytes. */
+int md_config_order(const struct md_config *a, const struct md_config *b, int key);
+
 /* Reads a data specification from the command line: a YAML mapping in one line, such as
  * {set: matrix, root: DIR, split: test}. */
 int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_error *error);

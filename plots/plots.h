@@ -49,6 +49,20 @@ struct md_error_growth {
 int md_plot_error_growth(const char *path, const struct md_error_growth *growth,
                          struct md_error *error);
 
+/* A group of runs that differ in their seeds only. */
+struct md_group_bar {
+    const char *label;
+    const double *rmse_m; /* of each run; NaN: it came to nothing */
+    size_t count;
+    double rmse_dummy_m; /* NaN: none */
+};
+
+/* RMSE of the runs of each group: a point a run, their mean as a bar, the dummy predictor as a
+ * dashed line. A run that came to nothing, or lies far above the others, is a mark at the upper
+ * edge. */
+int md_plot_groups(const char *path, const char *title, const struct md_group_bar *groups,
+                   size_t count, struct md_error *error);
+
 /* The colour (sRGB) of a depth in 0 .. max_depth_m: the scale of all our depth pictures, readable
  * in grey print and by colour-blind readers. Grey (no value) for depth <= 0 or NaN. */
 void md_depth_colour(double depth_m, double max_depth_m, uint8_t rgb[3]);

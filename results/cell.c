@@ -1,5 +1,6 @@
 #include "cell.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -243,22 +244,29 @@ int md_cell_read_identity(const char *path, char identity[33], struct md_error *
     return status;
 }
 
-/* The counterpart of a pen. */
-static void take_integer(struct pen *pen, const char *name, long long low, long long high,
-                         long long *value) {
+/* ---- reading --------------------------------------------------------------------------------- */
+
+/* The counterparts of a pen. */
+static void take_integer(struct pen *pen, const char *where, const char *name, long long low,
+                         long long high, long long *value) {
     if (pen->status == MD_OK)
-        pen->status = md_h5_read_integer(pen->file, WHERE, name, value, pen->error);
+        pen->status = md_h5_read_integer(pen->file, where, name, value, pen->error);
     if (pen->status == MD_OK && (*value < low || *value > high)) {
         char path[400] = "";
         H5Fget_name(pen->file, path, sizeof path);
         pen->status =
-            md_fail(pen->error, MD_FAILED, "%s: " WHERE " %s: expected %lld to %lld, found %lld",
-                    path, name, low, high, *value);
+            md_fail(pen->error, MD_FAILED, "%.400s: %s %s: expected %lld to %lld, found %lld", path,
+                    where, name, low, high, *value);
     }
 }
-static void take_real(struct pen *pen, const char *name, double *value) {
+static void take_real(struct pen *pen, const char *where, const char *name, double *value) {
     if (pen->status == MD_OK)
-        pen->status = md_h5_read_real(pen->file, WHERE, name, value, pen->error);
+        pen->status = md_h5_read_real(pen->file, where, name, value, pen->error);
+}
+static void take_text(struct pen *pen, const char *where, const char *name, size_t size,
+                      char *value) {
+    if (pen->status == MD_OK)
+        pen->status = md_h5_read_text(pen->file, where, name, size, value, pen->error);
 }
 static void take_array(struct pen *pen, const char *name, hid_t type, size_t count, void *values) {
     if (pen->status == MD_OK)
@@ -279,6 +287,51 @@ static void take_epochs(struct pen *pen, struct md_run *run, size_t epochs) {
     free(column);
 }
 
+static void take_metrics(struct pen *pen, const char *where, struct md_metrics *metrics) {
+    long long images = 0, without_truth = 0;
+    for (int m = 0; m < MD_METRIC_COUNT; m++)
+        take_real(pen, where, md_metric_names[m], &metrics->value[m]);
+    take_integer(pen, where, "images", 0, INT_MAX, &images);
+    take_integer(pen, where, "without_truth", 0, INT_MAX, &without_truth);
+    metrics->images = (size_t)images;
+    metrics->without_truth = (size_t)without_truth;
+}
+
+static void take_cell(struct pen *pen, const char *path, struct md_cell *cell) {
+    static const char *const splits[] = {"/data/train", "/data/val", "/data/test"};
+    char config[CONFIG_SIZE] = "", origin[200];
+    take_text(pen, "/config", "yaml", sizeof config, config);
+    snprintf(origin, sizeof origin, "%.180s, yaml of /config", path);
+    /* What is wrong in a file is not wrong usage. */
+    if (pen->status == MD_OK && md_config_parse(config, origin, &cell->config, pen->error) != MD_OK)
+        pen->status = MD_FAILED;
+    take_text(pen, "/provenance", "code_version", sizeof cell->code_version, cell->code_version);
+    for (int i = 0; i < 3; i++)
+        take_text(pen, splits[i], "digest", sizeof cell->data_digests[i], cell->data_digests[i]);
+    const char *where = "/training";
+    take_integer(pen, where, "parameters_learning", 0, INT_MAX, &cell->parameters_learning);
+    take_integer(pen, where, "optimizer_bytes_per_parameter", 0, INT_MAX,
+                 &cell->optimizer_bytes_per_parameter);
+    take_integer(pen, where, "steps", 0, LLONG_MAX, &cell->steps);
+    take_integer(pen, where, "skipped_steps", 0, LLONG_MAX, &cell->skipped_steps);
+    take_metrics(pen, "/test/before", &cell->before);
+    take_metrics(pen, "/test/after", &cell->after);
+    take_metrics(pen, "/test/dummy", &cell->dummy);
+}
+
+int md_cell_read(const char *path, struct md_cell *cell, struct md_error *error) {
+    hid_t file;
+    memset(cell, 0, sizeof *cell);
+    int status = md_h5_open(path, &file, error);
+    if (status != MD_OK)
+        return status;
+    struct pen pen = {file, error, check_kind(file, path, CELL_KIND, cell->identity, error)};
+    if (pen.status == MD_OK)
+        take_cell(&pen, path, cell);
+    H5Fclose(file);
+    return pen.status;
+}
+
 /* Reads everything into the run. What it changes on a failure does not matter: the run is then
  * given up. */
 static void take_state(struct pen *pen, struct md_run *run) {
@@ -289,23 +342,21 @@ static void take_state(struct pen *pen, struct md_run *run) {
     double correction1 = 0, correction2 = 0;
     size_t bytes;
     void *state = md_engine_state(&run->engine, &bytes);
-    take_integer(pen, "epoch", 0, run->config.epochs, &epoch);
-    take_integer(pen, "step", 0, most_steps, &step);
-    take_integer(pen, "best_epoch", 0, epoch, &best_epoch);
-    take_integer(pen, "optimizer_steps", 0, epoch * most_steps + step, &steps);
-    take_integer(pen, "skipped_steps", 0, epoch * most_steps + step - steps, &skipped);
-    take_real(pen, "loss_sum", &at->loss_sum);
-    take_real(pen, "loss_valid", &at->loss_valid);
-    take_real(pen, "best_loss", &at->best_loss);
-    take_real(pen, "correction1", &correction1);
-    take_real(pen, "correction2", &correction2);
-    take_real(pen, "seconds", &at->seconds);
+    take_integer(pen, WHERE, "epoch", 0, run->config.epochs, &epoch);
+    take_integer(pen, WHERE, "step", 0, most_steps, &step);
+    take_integer(pen, WHERE, "best_epoch", 0, epoch, &best_epoch);
+    take_integer(pen, WHERE, "optimizer_steps", 0, epoch * most_steps + step, &steps);
+    take_integer(pen, WHERE, "skipped_steps", 0, epoch * most_steps + step - steps, &skipped);
+    take_real(pen, WHERE, "loss_sum", &at->loss_sum);
+    take_real(pen, WHERE, "loss_valid", &at->loss_valid);
+    take_real(pen, WHERE, "best_loss", &at->best_loss);
+    take_real(pen, WHERE, "correction1", &correction1);
+    take_real(pen, WHERE, "correction2", &correction2);
+    take_real(pen, WHERE, "seconds", &at->seconds);
     take_array(pen, WHERE "/state", H5T_NATIVE_UINT8, bytes, state);
     take_array(pen, WHERE "/best_weights", H5T_NATIVE_FLOAT, md_parameter_total(run->network),
                run->best_weights);
-    if (pen->status == MD_OK)
-        pen->status = md_h5_read_text(pen->file, WHERE, "run_digest", sizeof at->digest, at->digest,
-                                      pen->error);
+    take_text(pen, WHERE, "run_digest", sizeof at->digest, at->digest);
     if (pen->status == MD_OK)
         take_epochs(pen, run, (size_t)epoch);
     at->epoch = (int)epoch;

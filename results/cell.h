@@ -5,8 +5,8 @@
  *   /provenance         attributes: code_version, compiler, cpu_level, host, finished, hdf5,
  *                       numerics
  *   /data/{train,val,test}  attributes: samples, digest
- *   /training           attributes: arena_bytes, parameters_learning, steps, seconds,
- *                       selected_epoch
+ *   /training           attributes: arena_bytes, parameters_learning, steps, skipped_steps,
+ *                       optimizer_bytes_per_parameter, seconds, selected_epoch
  *   /training/{learning_rate, train_loss, validation_loss, validation_rmse_m}
  *                       float64, one per epoch; NaN where there is none
  *   /test/{before, after, dummy}  attributes: abs_rel ... log10, images, without_truth
@@ -26,6 +26,19 @@ void md_cell_identity(const struct md_run *run, const char *weights_digest, char
 
 /* Reads the identity of the cell in `path`; fails when it is no cell. */
 int md_cell_read_identity(const char *path, char identity[33], struct md_error *error);
+
+/* What a finished run was, and what came of it: everything in a cell that tables are made of. */
+struct md_cell {
+    char identity[33];
+    char code_version[100];
+    char data_digests[3][33]; /* train, val, test */
+    struct md_config config;
+    long long parameters_learning, optimizer_bytes_per_parameter, steps, skipped_steps;
+    struct md_metrics before, after, dummy; /* on the test split */
+};
+
+/* Reads a cell; fails when it is none, or a broken one. */
+int md_cell_read(const char *path, struct md_cell *cell, struct md_error *error);
 
 /* Writes the cell of a finished run. `command` is the command line that made it. */
 int md_cell_write(const char *path, const struct md_run *run, const char *identity,

@@ -434,6 +434,74 @@ Test(config, format_returns_the_length_and_stays_in_its_room) {
     free(whole);
 }
 
+/* ---- one key by its number ------------------------------------------------------------------- */
+
+Test(config, keys_have_numbers_in_the_order_of_the_table) {
+    char name[MD_CONFIG_NAME_SIZE];
+    for (int k = 0; k < RUN_KEYS; k++) {
+        cr_assert_eq(md_config_key(k, name), 0);
+        cr_assert_str_eq(name, run_keys[k].key);
+        cr_assert_eq(md_config_decides(k), strcmp(name, "threads") != 0, "%s", name);
+    }
+    cr_assert_eq(md_config_key(RUN_KEYS, name), -1);
+}
+
+/* A default is one, anything else is not; the order of two values is that of their fields, and
+ * exchanging them turns it round. */
+Test(config, values_are_ordered_and_know_their_default) {
+    static char value[MD_CONFIG_VALUE_SIZE];
+    for (int k = 0; k < RUN_KEYS; k++) {
+        const struct key_case *key = &run_keys[k];
+        free(formatted_with(key, key->accepted[key->accepted[0] == NULL]));
+        struct md_config first = config;
+        cr_assert_eq(md_config_order(&first, &first, k), 0, "%s", key->key);
+        cr_assert_eq(md_config_is_default(&first, k), key->accepted[0] != NULL, "%s", key->key);
+        free(formatted_with(key, key->accepted[key->accepted[0] == NULL ? 2 : 1]));
+        int order = md_config_order(&first, &config, k), back = md_config_order(&config, &first, k);
+        cr_assert(order != 0 && (order < 0) == (back > 0), "%s", key->key);
+        cr_assert_eq(md_config_is_default(&config, k), 0, "%s", key->key);
+        md_config_value(&config, k, value);
+        if (key->kind == REAL)
+            cr_assert_eq(strtod(value, NULL), strtod(key->accepted[1], NULL), "%s: %s", key->key,
+                         value);
+        else if (key->kind == NAME && key->accepted[0] != NULL)
+            cr_assert_str_eq(value, key->accepted[1], "%s", key->key);
+    }
+}
+
+Test(config, numbers_are_ordered_by_size_and_written_shortly) {
+    static char value[MD_CONFIG_VALUE_SIZE];
+    const struct key_case *rate = run_keys;
+    while (strcmp(rate->key, "lr") != 0)
+        rate++;
+    free(formatted_with(rate, "0.1"));
+    struct md_config large = config;
+    md_config_value(&large, (int)(rate - run_keys), value);
+    cr_assert_str_eq(value, "0.1");
+    free(formatted_with(rate, "9e-3"));
+    md_config_value(&config, (int)(rate - run_keys), value);
+    cr_assert_str_eq(value, "0.009");
+    cr_assert_lt(md_config_order(&config, &large, (int)(rate - run_keys)), 0);
+    const struct key_case *seed = rate;
+    while (strcmp(seed->key, "seed") != 0)
+        seed++;
+    free(formatted_with(seed, "18446744073709551615"));
+    large = config;
+    free(formatted_with(seed, "18446744073709551614")); /* no double tells them apart */
+    cr_assert_lt(md_config_order(&config, &large, (int)(seed - run_keys)), 0);
+}
+
+Test(config, a_snapshot_is_read_back) {
+    char *text = formatted_with(run_keys, "'it''s.h5'");
+    cr_assert_eq(md_config_parse(text, "a cell", &config, &error), MD_OK, "%s", error.text);
+    char *again = formatted(1);
+    cr_assert_str_eq(text, again);
+    cr_assert_eq(md_config_parse("weights: a\nlr: x\n", "a cell", &config, &error), MD_USAGE);
+    assert_contains(error.text, "a cell:2: lr: expected a number");
+    free(text);
+    free(again);
+}
+
 /* ---- data specifications --------------------------------------------------------------------- */
 
 Test(config, data_spec_keys_and_defaults) {

@@ -210,6 +210,35 @@ Test(plots, pixels_of_the_contact_sheet_are_exact) {
     md_image_free(&image);
 }
 
+/* ---- groups ---- */
+
+static int groups(const char *label, const double *rmse, size_t runs, double dummy, size_t count) {
+    static struct md_group_bar bars[60];
+    for (size_t g = 0; g < count; g++)
+        bars[g] = (struct md_group_bar){label, rmse, runs, g % 2 == 0 ? dummy : 0.7};
+    return md_plot_groups(path.text, "groups", bars, count, &error);
+}
+
+Test(plots, any_groups_are_drawn) {
+    static const double some[] = {0.5, 0.6, 21.0, NAN}, huge[] = {1e300, INFINITY, -1.0};
+    for (int f = 0; f < 3; f++) {
+        path = scratch_path(&scratch, "%s", forms[f].name);
+        assert_drawn(groups("fp32", some, 4, 0.65, 3), forms[f].magic);
+    }
+    path = scratch_path(&scratch, "figure.png");
+    assert_drawn(groups("one run", some, 1, 0.65, 1), "\x89PNG");
+    assert_drawn(groups("no runs", some, 0, NAN, 1), "\x89PNG");
+    assert_drawn(groups("diverged only", some + 3, 1, NAN, 2), "\x89PNG");
+    assert_drawn(groups("huge", huge, 3, 0.0, 2), "\x89PNG");
+    assert_drawn(groups("many groups", some, 4, 0.65, 60), "\x89PNG");
+    assert_drawn(groups("a very long label of a group, longer than any room below an axis", some, 4,
+                        0.65, 2),
+                 "\x89PNG");
+    assert_drawn(groups("'\n`touch x`\" a_b^{c}", some, 4, 0.65, 2), "\x89PNG");
+    cr_assert_eq(groups("none", some, 4, 0.65, 0), MD_USAGE);
+    assert_contains(error.text, "no groups");
+}
+
 Test(plots, requests_that_make_no_sense_are_refused) {
     cr_assert_eq(sheet("no rows", 0), MD_USAGE);
     assert_contains(error.text, "0 rows");

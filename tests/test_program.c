@@ -34,6 +34,7 @@ static const struct {
     {"compare",
      {"--a", "--b", "--steps", "--tensors", "--digest", "--figure", "--json", "--save-job",
       "--save-trace"}},
+    {"table", {"--by", "--figure", "--json"}},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -474,4 +475,32 @@ Test(program, golden_refuses_other_files) {
     assert_contains(err, "small.h5");
     MUDEPTH("golden", text.text, "--json");
     assert_fails(1, "text.h5");
+}
+
+/* ---- compare --------------------------------------------------------------------------------- */
+
+/* The shares of weights that stood still, of side a, per layer that learns. */
+static void assert_standstill(const char *format, const char *rate, double low, double high) {
+    struct scratch_path config =
+        written("steps.yaml", "weights: scratch\npolicy: d0\nbatch: 1\noptimizer: sgd\n"
+                              "data: {set: synthetic, count: 4}\n");
+    char side[40];
+    const char *layer;
+    json_t *pair;
+    snprintf(side, sizeof side, "host:%s", format);
+    MUDEPTH("compare", config.text, rate, "--a", side, "--b", "host:fp32", "--steps", "3",
+            "--json");
+    json_t *json = output_json(), *still = json_at(json, "unchanged_weights_by_layer");
+    cr_assert_eq(json_object_size(still), 4);
+    json_object_foreach(still, layer, pair) {
+        double share = json_number_value(json_array_get(pair, 0));
+        cr_assert(share >= low && share <= high, "%s: %g", layer, share);
+    }
+    json_decref(json);
+}
+
+Test(program, compare_counts_weights_that_stand_still) {
+    assert_standstill("bf16", "lr=0", 1.0, 1.0);
+    assert_standstill("bf16", "lr=1e-5", 0.9, 1.0);
+    assert_standstill("fp32", "lr=1", 0.01, 0.7);
 }

@@ -1,0 +1,268 @@
+/* mudepth table, on cells of small runs: what a row says, what is said about mixtures, and that
+ * nothing but whole cells is taken. */
+#include <criterion/criterion.h>
+#include <math.h>
+
+#include "../results/cell.h"
+#include "../results/h5.h"
+#include "program.h"
+
+enum { FORMATS = 2, SEEDS = 3 };
+static const char *const formats[FORMATS] = {"fp32", "bf16"}; /* in the order of a table */
+
+static struct scratch_path config, cells[FORMATS][SEEDS];
+
+#define TINY                                                                                       \
+    "weights: scratch\npolicy: d2\nlr: 0.003\nbatch: 2\nepochs: 1\n"                               \
+    "data: {set: synthetic, count: 2}\n"
+
+static struct scratch_path run_cell(const char *name, const char *format, int seed,
+                                    const char *more) {
+    struct scratch_path cell = scratch_path(&scratch, "%s", name);
+    char format_word[40], seed_word[40];
+    snprintf(format_word, sizeof format_word, "format=%s", format);
+    snprintf(seed_word, sizeof seed_word, "seed=%d", seed);
+    MUDEPTH("run", config.text, format_word, seed_word, more, "-o", cell.text);
+    assert_fine("RMSE");
+    return cell;
+}
+
+static void set_up(void) {
+    scratch = scratch_open();
+    config = written("tiny.yaml", TINY);
+    for (int f = 0; f < FORMATS; f++)
+        for (int s = 0; s < SEEDS; s++) {
+            char name[40];
+            snprintf(name, sizeof name, "%s-%d.h5", formats[f], s);
+            cells[f][s] = run_cell(name, formats[f], s, "threads=1");
+        }
+}
+
+static void tear_down(void) {
+    scratch_close(&scratch);
+}
+
+TestSuite(table, .init = set_up, .fini = tear_down, .timeout = 600);
+
+#define ALL_CELLS                                                                                  \
+    cells[1][2].text, cells[0][0].text, cells[1][0].text, cells[0][1].text, cells[1][1].text,      \
+        cells[0][2].text
+
+static struct md_cell read_cell(const char *path) {
+    static struct md_cell cell;
+    struct md_error error = {{0}};
+    cr_assert_eq(md_cell_read(path, &cell, &error), MD_OK, "%s", error.text);
+    return cell;
+}
+
+static double number(json_t *json, const char *path) {
+    return json_number_value(json_at(json, path));
+}
+
+/* A file to be changed, already without attribute `name` of `object`. */
+static hid_t opened_to_change(const char *path, const char *object, const char *name) {
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    cr_assert_geq(file, 0);
+    if (name != NULL)
+        cr_assert_geq(H5Adelete_by_name(file, object, name, H5P_DEFAULT), 0);
+    return file;
+}
+
+/* The texts of "notes", one a line. */
+static const char *notes_of(json_t *json) {
+    static char text[4000];
+    size_t i;
+    json_t *one;
+    text[0] = '\0';
+    json_array_foreach(json_at(json, "notes"), i, one)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s\n", json_string_value(one));
+    return text;
+}
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+Test(table, groups_by_what_differs_and_averages_over_seeds) {
+    MUDEPTH("table", ALL_CELLS, "--json");
+    json_t *json = output_json(), *groups = json_at(json, "groups");
+    cr_assert_str_empty(err);
+    cr_assert_eq(json_array_size(json_at(json, "by")), 1);
+    cr_assert_eq(json_array_size(groups), FORMATS);
+    for (int f = 0; f < FORMATS; f++) {
+        json_t *group = json_array_get(groups, (size_t)f);
+        double sum = 0, squares = 0, rmse[SEEDS], before = 0;
+        cr_assert_str_eq(json_string_value(json_at(group, "values.format")), formats[f]);
+        cr_assert_eq(number(group, "runs"), SEEDS);
+        cr_assert_eq(number(group, "diverged"), 0);
+        for (int s = 0; s < SEEDS; s++) {
+            struct md_cell cell = read_cell(cells[f][s].text);
+            rmse[s] = cell.after.value[MD_RMSE];
+            before += cell.before.value[MD_RMSE] / SEEDS;
+            sum += rmse[s];
+            cr_assert_float_eq(number(group, "rmse_dummy_m"), cell.dummy.value[MD_RMSE], 1e-12);
+        }
+        for (int s = 0; s < SEEDS; s++)
+            squares += (rmse[s] - sum / SEEDS) * (rmse[s] - sum / SEEDS);
+        cr_assert_gt(squares, 0);
+        cr_assert_float_eq(number(group, "rmse_after_m"), sum / SEEDS, 1e-12);
+        cr_assert_float_eq(number(group, "rmse_before_m"), before, 1e-12);
+        cr_assert_float_eq(number(group, "rmse_after_deviation_m"), sqrt(squares / (SEEDS - 1)),
+                           1e-12);
+        cr_assert_eq(number(group, "weight_bytes_per_parameter"), f == 0 ? 4 : 2);
+        cr_assert_eq(number(group, "optimizer_bytes_per_parameter"), f == 0 ? 8 : 4);
+        cr_assert_eq(json_array_size(json_at(group, "each")), SEEDS);
+    }
+    json_decref(json);
+}
+
+/* One run has no deviation, and no group needs a key. */
+Test(table, one_cell_is_a_group) {
+    MUDEPTH("table", cells[0][0].text, "--json");
+    json_t *json = output_json(), *group = json_array_get(json_at(json, "groups"), 0);
+    cr_assert_eq(json_array_size(json_at(json, "by")), 0);
+    cr_assert(json_is_null(json_at(group, "rmse_after_deviation_m")));
+    json_decref(json);
+    MUDEPTH("table", cells[0][0].text);
+    assert_fine("after (m)");
+}
+
+Test(table, keys_are_chosen_and_their_order_sorts) {
+    struct scratch_path faster = run_cell("faster.h5", "bf16", 0, "lr=0.03");
+    MUDEPTH("table", faster.text, ALL_CELLS, "--by", "lr,format");
+    assert_fine("lr     format  runs");
+    const char *a = strstr(out, "0.003  fp32       3"), *b = strstr(out, "0.003  bf16       3"),
+               *c = strstr(out, "0.03   bf16       1");
+    cr_assert(a && b && c && a < b && b < c, "%s", out);
+    MUDEPTH("table", ALL_CELLS, "--by", "data.set,seed");
+    assert_fine("data.set   seed  runs");
+}
+
+/* ---- what is said ---------------------------------------------------------------------------- */
+
+Test(table, a_cell_given_twice_counts_once) {
+    struct scratch_path copy = scratch_path(&scratch, "copy.h5");
+    rename(cells[0][1].text, copy.text);
+    run_cell("fp32-1.h5", "fp32", 1, "threads=2"); /* the same results */
+    MUDEPTH("table", cells[0][0].text, copy.text, cells[0][1].text, "--json");
+    json_t *json = output_json();
+    cr_assert_eq(number(json_array_get(json_at(json, "groups"), 0), "runs"), 2);
+    assert_contains(notes_of(json), "is the same run as");
+    assert_contains(err, "counts once");
+    json_decref(json);
+}
+
+Test(table, a_mixture_is_said) {
+    struct scratch_path other = run_cell("other.h5", "fp32", 7, "data.seed=5"),
+                        slower = run_cell("slower.h5", "fp32", 8, "lr=0.001");
+    hid_t file = opened_to_change(slower.text, "/provenance", "code_version");
+    struct md_error error;
+    cr_assert_eq(md_h5_write_text(file, "/provenance", "code_version", "long-ago", &error), MD_OK);
+    H5Fclose(file);
+    MUDEPTH("table", cells[0][0].text, other.text, slower.text, "--by", "format");
+    assert_fine("fp32       3");
+    assert_contains(err, "do not have the same train split");
+    assert_contains(err, "do not have the same test split");
+    assert_contains(err, "long-ago");
+    assert_contains(err, "more than their seeds: lr, data.seed");
+}
+
+/* A run that ended without any depth is counted, said, and not averaged. */
+Test(table, a_diverged_run_is_not_averaged) {
+    struct scratch_path wild = run_cell("wild.h5", "fp32", 9, "threads=1");
+    hid_t file = opened_to_change(wild.text, "/test/after", "images");
+    struct md_error error;
+    cr_assert_eq(md_h5_write_integer(file, "/test/after", "images", 1, &error), MD_OK);
+    H5Fclose(file);
+    MUDEPTH("table", cells[0][0].text, wild.text, "--by", "format", "--json");
+    json_t *json = output_json(), *group = json_array_get(json_at(json, "groups"), 0);
+    struct md_cell cell = read_cell(cells[0][0].text);
+    cr_assert_eq(number(group, "runs"), 2);
+    cr_assert_eq(number(group, "diverged"), 1);
+    cr_assert_float_eq(number(group, "rmse_after_m"), cell.after.value[MD_RMSE], 1e-12);
+    assert_contains(notes_of(json), "1 of 2 runs diverged");
+    json_decref(json);
+    MUDEPTH("table", wild.text, "--figure", scratch_path(&scratch, "wild.png").text);
+    assert_code(0);
+}
+
+Test(table, draws_a_figure) {
+    static const char *const names[] = {"t.png", "t.svg", "t.pdf"};
+    for (int i = 0; i < 3; i++) {
+        struct scratch_path figure = scratch_path(&scratch, "%s", names[i]);
+        MUDEPTH("table", ALL_CELLS, "--figure", figure.text);
+        assert_fine("bf16");
+        cr_assert_eq(access(figure.text, R_OK), 0);
+    }
+    MUDEPTH("table", cells[0][0].text, "--figure", "t.gif");
+    assert_code(2);
+}
+
+/* ---- what is refused ------------------------------------------------------------------------- */
+
+Test(table, wrong_usage) {
+    MUDEPTH("table");
+    assert_fails(2, "expected result cells");
+    MUDEPTH("table", cells[0][0].text, "--by", "colour");
+    assert_fails(2, "\"colour\" is no key");
+    MUDEPTH("table", cells[0][0].text, "--by", "");
+    assert_fails(2, "\"\" is no key");
+    MUDEPTH("table", cells[0][0].text, "--by", "format,format");
+    assert_fails(2, "format is given twice");
+}
+
+/* JSON has no place for a path that is not UTF-8, a table has. */
+Test(table, a_path_may_be_any_bytes) {
+    struct scratch_path odd = scratch_path(&scratch, "\xff.h5");
+    rename(cells[0][0].text, odd.text);
+    MUDEPTH("table", odd.text, odd.text);
+    assert_fine("runs");
+    assert_contains(err, "\xff.h5 and counts once");
+    MUDEPTH("table", odd.text, "--json");
+    assert_fails(1, "not UTF-8");
+}
+
+Test(table, what_is_no_cell) {
+    struct scratch_path text = written("text.h5", "not a cell\n");
+    MUDEPTH("table", cells[0][0].text, "missing.h5");
+    assert_fails(1, "missing.h5");
+    MUDEPTH("table", cells[0][0].text, text.text);
+    assert_fails(1, "text.h5");
+    MUDEPTH("table", "configs/source_world.h5");
+    assert_fails(1, "source_world.h5");
+    struct scratch_path checkpoint = run_cell("checkpoint.h5", "fp32", 9, "threads=1");
+    struct md_error error;
+    hid_t file = opened_to_change(checkpoint.text, "/", "kind");
+    cr_assert_eq(md_h5_write_text(file, "/", "kind", "mudepth checkpoint", &error), MD_OK);
+    H5Fclose(file);
+    MUDEPTH("table", checkpoint.text);
+    assert_fails(1, "expected a mudepth cell, found a mudepth checkpoint");
+}
+
+static struct scratch_path damaged(int kind) {
+    static const char *const configs[] = {"format: fp31\n", "[1, 2", "weights: scratch\n"};
+    struct scratch_path path = run_cell("damaged.h5", "fp32", 20 + kind, "threads=1");
+    struct md_error error;
+    hid_t file = kind < 3    ? opened_to_change(path.text, "/config", "yaml")
+                 : kind == 3 ? opened_to_change(path.text, "/test/after", NULL)
+                             : opened_to_change(path.text, "/training", "skipped_steps");
+    if (kind < 3)
+        cr_assert_eq(md_h5_write_text(file, "/config", "yaml", configs[kind], &error), MD_OK);
+    else if (kind == 3)
+        cr_assert_geq(H5Ldelete(file, "/test/after", H5P_DEFAULT), 0);
+    else
+        cr_assert_eq(md_h5_write_integer(file, "/training", "skipped_steps", -1, &error), MD_OK);
+    H5Fclose(file);
+    return path;
+}
+
+/* What is wrong in a cell is a failure, not wrong usage, and names the file. */
+Test(table, broken_cells) {
+    static const char *const problems[] = {"expected one of fp32", "not YAML",
+                                           "data.set is missing", "/test/after", "skipped_steps"};
+    for (int kind = 0; kind < 5; kind++) {
+        struct scratch_path path = damaged(kind);
+        MUDEPTH("table", cells[0][0].text, path.text);
+        assert_fails(1, problems[kind]);
+        assert_contains(err, "damaged.h5");
+        remove(path.text);
+    }
+}
