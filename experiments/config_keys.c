@@ -1,0 +1,308 @@
+#include "config_keys.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../datasets/augment.h"
+
+static const char *const select_names[] = {"best", "last", NULL};
+static const char *const schedule_names[] = {"constant", "cosine", NULL};
+static const char *const network_names[] = {"upydnet", "upydnet_large", NULL};
+
+/* ---- the table of keys ----------------------------------------------------------------------- */
+
+#define AT(type, field) offsetof(struct type, field), sizeof((struct type *)0)->field
+
+static const struct key run_keys[] = {
+    {"weights", TEXT, AT(md_config, weights), 0, 0, NULL, NULL, BY_DIGEST,
+     "weights file (HDF5, result cell, or published .pth) to start from, or scratch"},
+    {"network", CHOICE, AT(md_config, network), 0, 0, network_names, "upydnet", 1, "network table"},
+    {"format", CHOICE, AT(md_config, format), 0, 0, md_format_names, "fp32", 1, "number format"},
+    {"backend", TEXT, AT(md_config, backend), 0, 0, NULL, "", 1,
+     "operators: ref, scalar, avx2, avx512 (same bits), blas (not bit-exact); empty: the fastest "
+     "exact"},
+    {"policy", POLICY, AT(md_config, policy), 0, 0, NULL, "d0", 1,
+     "blocks that learn: e, d0, d1, d2 joined by +, or full"},
+    {"loss", CHOICE, AT(md_config, loss), 0, 0, md_loss_names, "berhu", 1, "loss"},
+    {"depth_cap_m", REAL, AT(md_config, depth_cap_m), 0.1, 1000, NULL, "5", 1,
+     "depth_l1: depth beyond which it is linear in disparity"},
+    {"optimizer", CHOICE, AT(md_config, optimizer), 0, 0, md_optimizer_names, "adam", 1,
+     "optimizer"},
+    {"lr", REAL, AT(md_config, learning_rate), 0, 10, NULL, "0.001", 1, "learning rate"},
+    {"schedule", CHOICE, AT(md_config, schedule), 0, 0, schedule_names, "constant", 1,
+     "learning rate over the epochs"},
+    {"momentum", REAL, AT(md_config, momentum), 0, 0.9999, NULL, "0", 1, "SGD momentum"},
+    {"weight_decay", REAL, AT(md_config, weight_decay), 0, 1, NULL, "0", 1, "L2 weight decay"},
+    {"beta1", REAL, AT(md_config, beta1), 0, 0.99999, NULL, "0.9", 1, "Adam"},
+    {"beta2", REAL, AT(md_config, beta2), 0, 0.99999, NULL, "0.999", 1, "Adam"},
+    {"epsilon", REAL, AT(md_config, epsilon), 1e-12, 1, NULL, "1e-7", 1, "Adam"},
+    {"moments", CHOICE, AT(md_config, moments), 0, 0, md_moments_names, "format", 1,
+     "what Adam's two moments and SGD's momentum are kept in; fp32: 4 bytes each"},
+    {"loss_scale", POWER, AT(md_config, loss_scale), 1, 1 << MD_MOST_LOSS_SCALE_LOG2, NULL, "1", 1,
+     "power of two that gradients are multiplied by until the update; steps that overflow are "
+     "skipped"},
+    {"update", CHOICE, AT(md_config, storing), 0, 0, md_storing_names, "plain", 1,
+     "how 16-bit weights take small steps, with more bytes for each that learns: plain 0, "
+     "stochastic rounding 0, fp32 master 4, kahan compensation 2"},
+    {"batch", COUNT, AT(md_config, batch), 1, 256, NULL, "16", 1, "samples per step"},
+    {"epochs", COUNT, AT(md_config, epochs), 0, 100000, NULL, "1", 1,
+     "passes over the train split"},
+    {"seed", SEED, AT(md_config, seed), 0, 0, NULL, "0", 1,
+     "of the sample order, the augmentation and weights from scratch"},
+    {"augment", BITS, AT(md_config, augment), 0, 0, md_augment_names,
+     "[flip, gamma, gain, brightness]", 1, "list of augmentations, each with probability 1/2"},
+    {"label", CHOICE, AT(md_config, label), 0, 0, md_label_mode_names, "bilinear", 1,
+     "from 8x8 zones to pixels"},
+    {"select", CHOICE, AT(md_config, select), 0, 0, select_names, "best", 1,
+     "weights to keep: of the epoch with the best validation loss, or the last"},
+    {"protocol", CHOICE, AT(md_config, protocol), 0, 0, md_protocol_names, "textbook", 1,
+     "evaluation protocol"},
+    {"cap_m", REAL, AT(md_config, cap_m), 0.1, 1000, NULL, "80", 1,
+     "evaluation: truth beyond it does not count"},
+    {"threads", COUNT, AT(md_config, threads), 1, 64, NULL, "1", 0,
+     "cores to use; the results do not depend on it"},
+};
+
+static const char *const set_names[] = {"micro", "matrix", "synthetic", NULL};
+static const char *const world_names[] = {"source", "field", NULL};
+
+static const struct key data_keys[] = {
+    {"set", TEXT, AT(md_data_spec, set), 0, 0, set_names, NULL, 1, "which reader"},
+    {"root", TEXT, AT(md_data_spec, root), 0, 0, NULL, "", BY_DIGEST, "folder of the data set"},
+    {"world", TEXT, AT(md_data_spec, world), 0, 0, world_names, "field", 1,
+     "synthetic: which world"},
+    {"seed", SEED, AT(md_data_spec, seed), 0, 0, NULL, "1", 1, "synthetic: which place"},
+    {"count", COUNT, AT(md_data_spec, count), 1, 1000000, NULL, "400", 1,
+     "synthetic: samples of the split"},
+    {"min_depth_m", REAL, AT(md_data_spec, min_depth_m), 0, 100, NULL, "0.02", 1,
+     "a nearer reading is no value"},
+    {"max_depth_m", REAL, AT(md_data_spec, max_depth_m), 0.1, 1000, NULL, "4", 1,
+     "a reading at or beyond it is no value"},
+    {"crop", COUNT, AT(md_data_spec, crop), 1, 16384, NULL, "162", 1,
+     "matrix: side of the centred square that the sensor sees, pixels"},
+};
+static const struct key split_key[] = {{"split", TEXT, AT(md_data_spec, split), 0, 0, NULL, NULL, 1,
+                                        "which samples; a trailing [a:b] cuts out a part"}};
+static const struct key splits_keys[] = {
+    {"train", TEXT, AT(md_config, train), 0, 0, NULL, "train", 1, "split to learn from"},
+    {"val", TEXT, AT(md_config, val), 0, 0, NULL, "val", 1,
+     "split that chooses the epoch; empty: none"},
+    {"test", TEXT, AT(md_config, test), 0, 0, NULL, "test", 1, "split to report on"},
+};
+
+#define SECTION(prefix, keys, fields)                                                              \
+    { prefix, keys, sizeof keys / sizeof keys[0], fields, 0 }
+
+void md_config_sections(struct md_config *config, struct section sections[RUN_SECTIONS]) {
+    const struct section all[RUN_SECTIONS] = {SECTION("", run_keys, config),
+                                              SECTION("data.", data_keys, &config->data),
+                                              SECTION("data.", splits_keys, config)};
+    memcpy(sections, all, sizeof all);
+}
+
+void md_data_sections(struct md_data_spec *spec, struct section sections[2]) {
+    const struct section both[2] = {SECTION("", data_keys, spec), SECTION("", split_key, spec)};
+    memcpy(sections, both, sizeof both);
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+void md_join_names(const char *const *names, char *text, size_t size) {
+    text[0] = '\0';
+    for (int i = 0; names[i] != NULL; i++)
+        snprintf(text + strlen(text), size - strlen(text), "%s%s", i > 0 ? ", " : "", names[i]);
+}
+
+void md_config_quote(const char *text, char *quoted, size_t size) {
+    size_t n = 0;
+    quoted[n++] = '\'';
+    for (; *text != '\0' && n + 4 < size; text++) {
+        if (*text == '\'')
+            quoted[n++] = '\'';
+        quoted[n++] = *text;
+    }
+    quoted[n++] = '\'';
+    quoted[n] = '\0';
+}
+
+static void format_value(const struct key *key, const void *fields, char *text, size_t size) {
+    const void *field = (const char *)fields + key->offset;
+    int number;
+    unsigned bits;
+    double real;
+    uint64_t whole;
+    switch (key->type) {
+    case TEXT:
+    case POLICY:
+        md_config_quote(field, text, size);
+        break;
+    case CHOICE:
+        memcpy(&number, field, sizeof number);
+        snprintf(text, size, "%s", key->names[number]);
+        break;
+    case BITS:
+        memcpy(&bits, field, sizeof bits);
+        snprintf(text, size, "[");
+        for (int i = 0; key->names[i] != NULL; i++)
+            if ((bits >> i & 1u) != 0)
+                snprintf(text + strlen(text), size - strlen(text), "%s%s",
+                         text[1] != '\0' ? ", " : "", key->names[i]);
+        snprintf(text + strlen(text), size - strlen(text), "]");
+        break;
+    case REAL:
+        memcpy(&real, field, sizeof real);
+        snprintf(text, size, "%.17g", real);
+        break;
+    default:
+        whole = 0;
+        memcpy(&whole, field, key->size == sizeof(int) ? sizeof(int) : sizeof whole);
+        snprintf(text, size, "%llu", (unsigned long long)whole);
+        break;
+    }
+}
+
+size_t md_config_format(const struct md_config *config, int all, char *text, size_t size) {
+    struct section sections[RUN_SECTIONS];
+    struct md_config copy = *config;
+    char value[QUOTED_SIZE];
+    size_t length = 0;
+    md_config_sections(&copy, sections);
+    for (int s = 0; s < RUN_SECTIONS; s++) {
+        for (size_t k = 0; k < sections[s].count; k++) {
+            const struct key *key = &sections[s].keys[k];
+            if (!all && key->result != 1)
+                continue;
+            format_value(key, sections[s].fields, value, sizeof value);
+            const char *begin = s == DATA && k == 0 ? "data:\n  " : s != RUN ? "  " : "";
+            length += (size_t)snprintf(length < size ? text + length : NULL,
+                                       length < size ? size - length : 0, "%s%s: %s\n", begin,
+                                       key->name, value);
+        }
+    }
+    return length;
+}
+
+/* ---- one key by its number ------------------------------------------------------------------- */
+
+/* NULL when there are not so many. */
+static const struct key *find_key(const struct section sections[RUN_SECTIONS], int number,
+                                  const struct section **section) {
+    size_t k = (size_t)number;
+    for (*section = sections; *section < sections + RUN_SECTIONS; k -= (*section)++->count)
+        if (k < (*section)->count)
+            return &(*section)->keys[k];
+    return NULL;
+}
+
+int md_config_key(int number, char name[MD_CONFIG_NAME_SIZE]) {
+    struct section sections[RUN_SECTIONS];
+    const struct section *section;
+    md_config_sections(&(struct md_config){.format = 0}, sections);
+    const struct key *key = find_key(sections, number, &section);
+    if (key != NULL)
+        snprintf(name, MD_CONFIG_NAME_SIZE, "%s%s", section->prefix, key->name);
+    return key != NULL ? 0 : -1;
+}
+
+int md_config_decides(int number) {
+    struct section sections[RUN_SECTIONS];
+    const struct section *section;
+    md_config_sections(&(struct md_config){.format = 0}, sections);
+    return find_key(sections, number, &section)->result;
+}
+
+/* The shortest decimal number that reads back as this one. */
+static void format_shortest(double value, char *text, size_t size) {
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, size, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            return;
+    }
+}
+
+void md_config_value(const struct md_config *config, int number, char text[MD_CONFIG_VALUE_SIZE]) {
+    struct section sections[RUN_SECTIONS];
+    const struct section *section;
+    struct md_config copy = *config;
+    md_config_sections(&copy, sections);
+    const struct key *key = find_key(sections, number, &section);
+    const char *field = (const char *)section->fields + key->offset;
+    double real;
+    if (key->type == TEXT || key->type == POLICY) {
+        snprintf(text, MD_CONFIG_VALUE_SIZE, "%s", field);
+    } else if (key->type == REAL) {
+        memcpy(&real, field, sizeof real);
+        format_shortest(real, text, MD_CONFIG_VALUE_SIZE);
+    } else {
+        format_value(key, section->fields, text, MD_CONFIG_VALUE_SIZE);
+    }
+}
+
+/* md_config_order of numbers, choices and sets of bits. */
+static int compare_numbers(const struct key *key, const char *a, const char *b) {
+    double real[2];
+    uint64_t whole[2] = {0, 0};
+    if (key->type == REAL) {
+        memcpy(&real[0], a, sizeof real[0]);
+        memcpy(&real[1], b, sizeof real[1]);
+        return (real[0] > real[1]) - (real[0] < real[1]);
+    }
+    const char *field[2] = {a, b};
+    for (int i = 0; i < 2; i++) {
+        unsigned small;
+        if (key->size == sizeof small) {
+            memcpy(&small, field[i], sizeof small);
+            whole[i] = small;
+        } else {
+            memcpy(&whole[i], field[i], sizeof whole[i]);
+        }
+    }
+    return (whole[0] > whole[1]) - (whole[0] < whole[1]);
+}
+
+int md_config_order(const struct md_config *a, const struct md_config *b, int number) {
+    struct section sections[RUN_SECTIONS];
+    const struct section *section;
+    struct md_config copies[2] = {*a, *b};
+    const char *field[2];
+    const struct key *key = NULL;
+    for (int i = 0; i < 2; i++) {
+        md_config_sections(&copies[i], sections);
+        key = find_key(sections, number, &section);
+        field[i] = (const char *)section->fields + key->offset;
+    }
+    if (key->type == TEXT || key->type == POLICY)
+        return strcmp(field[0], field[1]);
+    return compare_numbers(key, field[0], field[1]);
+}
+
+static void print_keys(const char *prefix, const struct key *keys, size_t count) {
+    for (size_t k = 0; k < count; k++) {
+        char name[40], choices[200] = "";
+        const struct key *key = &keys[k];
+        snprintf(name, sizeof name, "%s%s", prefix, key->name);
+        if (key->names != NULL && key->type != BITS)
+            md_join_names(key->names, choices, sizeof choices);
+        printf("  %-18s %s%s%s%s", name, key->help, choices[0] != '\0' ? " (" : "", choices,
+               choices[0] != '\0' ? ")" : "");
+        if (key->preset == NULL)
+            printf("; must be given\n");
+        else
+            printf("; default %s\n", key->preset[0] != '\0' ? key->preset : "empty");
+    }
+}
+
+#define PRINT(prefix, keys) print_keys(prefix, keys, sizeof keys / sizeof keys[0])
+
+void md_config_print_keys(int data_only) {
+    const char *prefix = data_only ? "" : "data.";
+    if (!data_only)
+        PRINT("", run_keys);
+    PRINT(prefix, data_keys);
+    if (data_only)
+        PRINT("", split_key);
+    else
+        PRINT(prefix, splits_keys);
+}
