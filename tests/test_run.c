@@ -158,9 +158,11 @@ H5_TEST(run, digest_is_equal_for_all_numbers_of_threads) {
     }
 }
 
+/* The widening formats are the slow plain loops once more, and their operators are compared in
+ * test_ops.c. */
 H5_TEST(run, digest_is_equal_on_all_levels) {
     const char *levels[8];
-    for (int format = 0; format < MD_FORMAT_COUNT; format++) {
+    for (int format = 0; format <= MD_BF16; format++) {
         struct trained first;
         int count = md_ops_levels((enum md_format)format, levels), compared = 0;
         for (int l = 0; l < count; l++) {
