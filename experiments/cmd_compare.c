@@ -475,7 +475,8 @@ static int parse_sides(struct comparison *c, struct md_error *error) {
         status = md_side_parse("--b", o->b, c->config.format, &c->specs[1], error);
     if (status != MD_OK)
         return status;
-    int both = c->specs[0].machine != NULL && c->specs[1].machine != NULL;
+    int compares = o->save_job == NULL && o->save_trace == NULL;
+    int both = compares && c->specs[0].machine != NULL && c->specs[1].machine != NULL;
     if (o->digest && both && c->specs[0].format != c->specs[1].format)
         return md_fail(error, MD_USAGE,
                        "--digest compares bits, and %s and %s have different formats", o->a, o->b);

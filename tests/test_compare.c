@@ -224,6 +224,8 @@ Test(compare, traces_without_values_are_compared_by_digest) {
     assert_fails(1, "trace:a.trace: without values, the trace cannot be drawn");
     compare("small.yaml --a host:bf16 --b trace:a.trace --digest");
     assert_fails(1, "cannot be compared with another format's");
+    compare("small.yaml --digest --a host:bf16 --save-trace b.trace"); /* --b does not matter */
+    assert_says(0, "");
 }
 
 /* A trace of `small.yaml`, of which each case keeps or changes something. */
