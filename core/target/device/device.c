@@ -42,14 +42,55 @@ const struct md_ops *md_ops_find(enum md_format format, const char *level) {
     return found;
 }
 
-enum md_job_error md_device_work(const struct md_io *io, struct md_team *(*team)(int cores),
-                                 void *arena, size_t arena_bytes) {
+/* ---- the work -------------------------------------------------------------------------------- */
+
+static int read_job(void *context, void *to, size_t bytes) {
+    struct md_stream *from = &((struct md_device *)context)->job;
+    unsigned char *t = to;
+    for (; bytes > 0; bytes--) {
+        if (from->used == from->filled) {
+            long got = from->transfer(from, from->bytes, MD_STREAM_BYTES);
+            if (got <= 0)
+                return -1;
+            from->used = 0;
+            from->filled = (size_t)got;
+        }
+        *t++ = from->bytes[from->used++];
+    }
+    return 0;
+}
+
+static int flush(struct md_stream *to) {
+    for (size_t done = 0; done < to->filled;) {
+        long put = to->transfer(to, to->bytes + done, to->filled - done);
+        if (put <= 0)
+            return -1;
+        done += (size_t)put;
+    }
+    to->filled = 0;
+    return 0;
+}
+
+static int write_trace(void *context, const void *from, size_t bytes) {
+    struct md_stream *to = &((struct md_device *)context)->trace;
+    const unsigned char *f = from;
+    for (; bytes > 0; bytes--) {
+        if (to->filled == MD_STREAM_BYTES && flush(to) != 0)
+            return -1;
+        to->bytes[to->filled++] = *f++;
+    }
+    return 0;
+}
+
+enum md_job_error md_device_work(struct md_device *device) {
+    const struct md_io io = {device, read_job, write_trace};
     struct md_job job;
     struct md_setup setup;
-    enum md_job_error error = md_job_read(io, &job);
+    enum md_job_error error = md_job_read(&io, &job);
     if (error != MD_JOB_OK)
         return error;
     md_job_setup(&job, &setup);
-    struct md_team *cores = job.cores > 1 ? team((int)job.cores) : NULL;
-    return md_job_run(&job, &setup, cores, arena, arena_bytes, io);
+    struct md_team *team = job.cores > 1 ? device->team((int)job.cores) : NULL;
+    error = md_job_run(&job, &setup, team, device->arena, device->arena_bytes, &io);
+    return flush(&device->trace) != 0 && error == MD_JOB_OK ? MD_JOB_NO_OUTPUT : error;
 }

@@ -5,9 +5,26 @@
 
 #include "../../job.h"
 
-/* Reads a job, does it in the arena, and writes its trace. team(cores) gives a team of that many
- * cores, NULL when there are not so many; it is not asked for a single one. */
-enum md_job_error md_device_work(const struct md_io *io, struct md_team *(*team)(int cores),
-                                 void *arena, size_t arena_bytes);
+enum { MD_STREAM_BYTES = 2048 };
+
+/* A buffered file: of the job, or of its trace. */
+struct md_stream {
+    /* Moves up to `count` bytes from the target's file to `bytes`, or the other way: how many, or
+     * <= 0 at the end and on failure. */
+    long (*transfer)(struct md_stream *stream, unsigned char *bytes, size_t count);
+    void *file; /* the target's */
+    size_t used, filled;
+    unsigned char bytes[MD_STREAM_BYTES];
+};
+
+struct md_device {
+    struct md_stream job, trace;
+    struct md_team *(*team)(int cores); /* NULL when there are not so many; not asked for one */
+    void *arena;
+    size_t arena_bytes;
+};
+
+/* Reads the job, does it in the arena, and writes its trace to the end. */
+enum md_job_error md_device_work(struct md_device *device);
 
 #endif

@@ -8,7 +8,7 @@
 #define ARENA_BYTES (64u << 20)
 #endif
 
-enum { MAX_CORES = 8, STACK_BYTES = 64 << 10, BUFFER_BYTES = 64 << 10 };
+enum { MAX_CORES = 8, STACK_BYTES = 64 << 10 };
 
 static unsigned char arena[ARENA_BYTES] __attribute__((aligned(64)));
 
@@ -44,50 +44,14 @@ void *memset(void *to, int value, size_t bytes) {
     return to;
 }
 
-/* ---- buffered input and output --------------------------------------------------------------- */
-
-static struct buffer {
-    size_t used, filled;
-    unsigned char bytes[BUFFER_BYTES];
-} input, output;
-
-static int read_all(void *context, void *to, size_t bytes) {
-    struct buffer *from = context;
-    unsigned char *t = to;
-    for (; bytes > 0; bytes--) {
-        if (from->used == from->filled) {
-            long got = system_call(SYS_READ, STDIN, (long)from->bytes, BUFFER_BYTES);
-            if (got <= 0)
-                return -1;
-            from->used = 0;
-            from->filled = (size_t)got;
-        }
-        *t++ = from->bytes[from->used++];
-    }
-    return 0;
+static long read_input(struct md_stream *stream, unsigned char *bytes, size_t count) {
+    (void)stream;
+    return system_call(SYS_READ, STDIN, (long)bytes, (long)count);
 }
 
-static int flush(void) {
-    for (size_t done = 0; done < output.filled;) {
-        long put = system_call(SYS_WRITE, STDOUT, (long)(output.bytes + done),
-                               (long)(output.filled - done));
-        if (put <= 0)
-            return -1;
-        done += (size_t)put;
-    }
-    output.filled = 0;
-    return 0;
-}
-
-static int write_all(void *context, const void *from, size_t bytes) {
-    const unsigned char *f = from;
-    (void)context;
-    for (; bytes > 0; bytes--) {
-        if (output.filled == BUFFER_BYTES && flush() != 0)
-            return -1;
-        output.bytes[output.filled++] = *f++;
-    }
-    return 0;
+static long write_output(struct md_stream *stream, unsigned char *bytes, size_t count) {
+    (void)stream;
+    return system_call(SYS_WRITE, STDOUT, (long)bytes, (long)count);
 }
 
 /* ---- cores ----------------------------------------------------------------------------------- */
@@ -161,9 +125,11 @@ __attribute__((naked)) void _start(void) {
 }
 
 void program(void) {
-    const struct md_io io = {&input, read_all, write_all};
-    enum md_job_error error = md_device_work(&io, team_of, arena, sizeof arena);
-    if (flush() != 0 && error == MD_JOB_OK)
-        error = MD_JOB_NO_OUTPUT;
+    static struct md_device device = {.job.transfer = read_input,
+                                      .trace.transfer = write_output,
+                                      .team = team_of,
+                                      .arena = arena,
+                                      .arena_bytes = sizeof arena};
+    enum md_job_error error = md_device_work(&device);
     system_call(SYS_EXIT, error, 0, 0);
 }

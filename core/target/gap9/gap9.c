@@ -20,60 +20,25 @@
 #define ARENA_BYTES (1200 << 10) /* of 1.5 MB */
 #endif
 
-enum { WORKERS = 8, STACK_BYTES = 6 << 10, BUFFER_BYTES = 2048 };
+enum { WORKERS = 8, STACK_BYTES = 6 << 10 };
 
 static PI_L2 unsigned char arena[ARENA_BYTES] __attribute__((aligned(64)));
 
 /* ---- input and output ------------------------------------------------------------------------ */
 
 static struct pi_device file_system;
-static PI_L2 struct stream {
-    pi_fs_file_t *file;
-    size_t used, filled;
-    unsigned char bytes[BUFFER_BYTES];
-} input, output;
 
-/* One transfer, asked of the fabric controller by whichever core has come so far. */
-static long transfer(struct stream *stream, int writes, size_t bytes) {
+/* Asked of the fabric controller by whichever core has come so far. */
+static long read_job(struct md_stream *stream, unsigned char *bytes, size_t count) {
     pi_cl_fs_req_t request;
-    if (writes)
-        pi_cl_fs_write(stream->file, stream->bytes, bytes, &request);
-    else
-        pi_cl_fs_read(stream->file, stream->bytes, bytes, &request);
+    pi_cl_fs_read(stream->file, bytes, count, &request);
     return pi_cl_fs_wait(&request);
 }
 
-static int read_all(void *context, void *to, size_t bytes) {
-    unsigned char *t = to;
-    (void)context;
-    for (; bytes > 0; bytes--) {
-        if (input.used == input.filled) {
-            long got = transfer(&input, 0, BUFFER_BYTES);
-            if (got <= 0)
-                return -1;
-            input.used = 0;
-            input.filled = (size_t)got;
-        }
-        *t++ = input.bytes[input.used++];
-    }
-    return 0;
-}
-
-static int flush(void) {
-    size_t bytes = output.filled;
-    output.filled = 0;
-    return bytes == 0 || transfer(&output, 1, bytes) == (long)bytes ? 0 : -1;
-}
-
-static int write_all(void *context, const void *from, size_t bytes) {
-    const unsigned char *f = from;
-    (void)context;
-    for (; bytes > 0; bytes--) {
-        if (output.filled == BUFFER_BYTES && flush() != 0)
-            return -1;
-        output.bytes[output.filled++] = *f++;
-    }
-    return 0;
+static long write_trace(struct md_stream *stream, unsigned char *bytes, size_t count) {
+    pi_cl_fs_req_t request;
+    pi_cl_fs_write(stream->file, bytes, count, &request);
+    return pi_cl_fs_wait(&request);
 }
 
 /* ---- cores ----------------------------------------------------------------------------------- */
@@ -107,12 +72,15 @@ static struct md_team *team_of(int cores) {
 
 /* ---- the program ----------------------------------------------------------------------------- */
 
+static PI_L2 struct md_device device = {.job.transfer = read_job,
+                                        .trace.transfer = write_trace,
+                                        .team = team_of,
+                                        .arena = arena,
+                                        .arena_bytes = sizeof arena};
+
 static void on_cluster(void *argument) {
-    const struct md_io io = {NULL, read_all, write_all};
     enum md_job_error *error = argument;
-    *error = md_device_work(&io, team_of, arena, sizeof arena);
-    if (flush() != 0 && *error == MD_JOB_OK)
-        *error = MD_JOB_NO_OUTPUT;
+    *error = md_device_work(&device);
 }
 
 static int open_files(void) {
@@ -121,23 +89,23 @@ static int open_files(void) {
     pi_open_from_conf(&file_system, &conf);
     if (pi_fs_mount(&file_system) != 0)
         return -1;
-    input.file = pi_fs_open(&file_system, JOB, PI_FS_FLAGS_READ);
-    output.file = pi_fs_open(&file_system, TRACE, PI_FS_FLAGS_WRITE);
-    return input.file != NULL && output.file != NULL ? 0 : -1;
+    device.job.file = pi_fs_open(&file_system, JOB, PI_FS_FLAGS_READ);
+    device.trace.file = pi_fs_open(&file_system, TRACE, PI_FS_FLAGS_WRITE);
+    return device.job.file != NULL && device.trace.file != NULL ? 0 : -1;
 }
 
 static int work_on_cluster(enum md_job_error *error) {
-    static struct pi_device device;
+    static struct pi_device cluster_device;
     static struct pi_cluster_conf conf;
     static struct pi_cluster_task task;
     pi_cluster_conf_init(&conf);
-    pi_open_from_conf(&device, &conf);
-    if (pi_cluster_open(&device) != 0)
+    pi_open_from_conf(&cluster_device, &conf);
+    if (pi_cluster_open(&cluster_device) != 0)
         return -1;
     pi_cluster_task(&task, on_cluster, error);
     task.stack_size = task.slave_stack_size = STACK_BYTES;
-    pi_cluster_send_task_to_cl(&device, &task);
-    pi_cluster_close(&device);
+    pi_cluster_send_task_to_cl(&cluster_device, &task);
+    pi_cluster_close(&cluster_device);
     return 0;
 }
 
@@ -151,8 +119,8 @@ static void program(void) {
         printf("cannot open the cluster\n");
         pmsis_exit(MD_JOB_NO_CORES);
     }
-    pi_fs_close(input.file);
-    pi_fs_close(output.file);
+    pi_fs_close(device.job.file);
+    pi_fs_close(device.trace.file);
     if (error != MD_JOB_OK)
         printf("%s\n", md_job_error_texts[error]);
     pmsis_exit(error);
