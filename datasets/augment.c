@@ -71,15 +71,20 @@ static void flip_label(float *label, int height, int width) {
         }
 }
 
+int md_augment_flips(unsigned augmentations, uint64_t seed, uint32_t epoch, uint32_t sample) {
+    struct md_random random = md_random_stream(seed, epoch, sample, PURPOSE | MD_FLIP);
+    return (augmentations & MD_FLIP) && md_random_unit(&random) < 0.5;
+}
+
 void md_augment(unsigned augmentations, uint64_t seed, uint32_t epoch, uint32_t sample, int height,
                 int width, uint8_t *picture, float *label) {
-    struct md_random random = md_random_stream(seed, epoch, sample, PURPOSE | MD_FLIP);
-    if ((augmentations & MD_FLIP) && md_random_unit(&random) < 0.5) {
+    if (md_augment_flips(augmentations, seed, epoch, sample)) {
         flip_picture(picture, height, width);
         flip_label(label, height, width);
     }
     for (size_t i = 0; i < sizeof photometrics / sizeof *photometrics; i++) {
-        random = md_random_stream(seed, epoch, sample, PURPOSE | photometrics[i].bit);
+        struct md_random random =
+            md_random_stream(seed, epoch, sample, PURPOSE | photometrics[i].bit);
         if ((augmentations & photometrics[i].bit) && md_random_unit(&random) < 0.5)
             change_picture(&photometrics[i], &random, picture, (size_t)height * (size_t)width);
     }

@@ -22,10 +22,13 @@ enum { PNG_PIXELS_PER_BYTE = 1032 * 8, JPEG_PIXELS_PER_BYTE = 8 * 64 };
 struct decoding {
     const struct md_file *file;
     size_t offset; /* PNG: what has been read so far */
-    struct md_image *image;
+    int height, width;
+    size_t pixel_bytes; /* 3: RGB; 2: 16-bit grey */
+    uint8_t *pixels;
     struct md_error *error;
     jmp_buf failed; /* JPEG; libpng brings its own */
 };
+enum { RGB_BYTES = 3, GREY16_BYTES = 2 };
 
 static bool make_room(struct decoding *decoding, size_t width, size_t height,
                       size_t pixels_per_byte) {
@@ -41,18 +44,18 @@ static bool make_room(struct decoding *decoding, size_t width, size_t height,
                      height, file_bytes);
         return false;
     }
-    decoding->image->rgb = malloc(width * height * 3);
-    if (!decoding->image->rgb) {
+    decoding->pixels = malloc(width * height * decoding->pixel_bytes);
+    if (!decoding->pixels) {
         md_error_set(decoding->error, "out of memory for %zux%zu pixels", width, height);
         return false;
     }
-    decoding->image->width = (int)width;
-    decoding->image->height = (int)height;
+    decoding->width = (int)width;
+    decoding->height = (int)height;
     return true;
 }
 
-static uint8_t *image_row(const struct md_image *image, size_t row) {
-    return image->rgb + row * (size_t)image->width * 3;
+static uint8_t *decoded_row(const struct decoding *decoding, size_t row) {
+    return decoding->pixels + row * (size_t)decoding->width * decoding->pixel_bytes;
 }
 
 /* --- PNG --- */
@@ -85,6 +88,13 @@ static void png_request_rgb(png_structp png) {
     png_set_gray_to_rgb(png);
 }
 
+/* A depth map is grey with 16 bits, most significant byte first in the file. */
+static void png_request_grey16(png_structp png, png_infop info) {
+    if (png_get_bit_depth(png, info) != 16 || png_get_color_type(png, info) != PNG_COLOR_TYPE_GRAY)
+        png_error(png, "expected 16-bit grey values");
+    png_set_swap(png);
+}
+
 static int png_decode(png_structp png, png_infop info, struct decoding *decoding) {
     if (setjmp(png_jmpbuf(png)))
         return MD_FAILED;
@@ -94,14 +104,17 @@ static int png_decode(png_structp png, png_infop info, struct decoding *decoding
     if (!make_room(decoding, png_get_image_width(png, info), png_get_image_height(png, info),
                    PNG_PIXELS_PER_BYTE))
         return MD_FAILED;
-    png_request_rgb(png);
+    if (decoding->pixel_bytes == GREY16_BYTES)
+        png_request_grey16(png, info);
+    else
+        png_request_rgb(png);
     int passes = png_set_interlace_handling(png);
     png_read_update_info(png, info);
-    if (png_get_rowbytes(png, info) != (size_t)decoding->image->width * 3)
-        png_error(png, "cannot be turned into 8-bit RGB");
+    if (png_get_rowbytes(png, info) != (size_t)decoding->width * decoding->pixel_bytes)
+        png_error(png, "its pixels have an unexpected size");
     for (int pass = 0; pass < passes; pass++)
-        for (int row = 0; row < decoding->image->height; row++)
-            png_read_row(png, image_row(decoding->image, (size_t)row), NULL);
+        for (int row = 0; row < decoding->height; row++)
+            png_read_row(png, decoded_row(decoding, (size_t)row), NULL);
     png_read_end(png, NULL);
     return MD_OK;
 }
@@ -143,7 +156,7 @@ static int jpeg_decode(struct jpeg_decompress_struct *jpeg, struct decoding *dec
     jpeg->out_color_space = JCS_RGB;
     jpeg_start_decompress(jpeg);
     while (jpeg->output_scanline < jpeg->output_height) {
-        JSAMPROW row = image_row(decoding->image, jpeg->output_scanline);
+        JSAMPROW row = decoded_row(decoding, jpeg->output_scanline);
         jpeg_read_scanlines(jpeg, &row, 1);
     }
     jpeg_finish_decompress(jpeg);
@@ -173,28 +186,56 @@ static const struct picture_format {
 
 static int read_picture(struct decoding *decoding) {
     const struct md_file *file = decoding->file;
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+    size_t count = decoding->pixel_bytes == GREY16_BYTES ? 1 : sizeof formats / sizeof *formats;
+    for (size_t i = 0; i < count; i++)
         if (file->size >= formats[i].signature_bytes &&
             memcmp(file->bytes, formats[i].signature, formats[i].signature_bytes) == 0)
             return formats[i].read(decoding);
-    return md_fail(decoding->error, MD_FAILED, "expected a PNG or JPEG picture, found %s",
+    return md_fail(decoding->error, MD_FAILED, "expected a PNG%s picture, found %s",
+                   count > 1 ? " or JPEG" : "",
                    file->size == 0 ? "an empty file" : "something else");
 }
 
-int md_image_read(const char *path, struct md_image *image, struct md_error *error) {
-    *image = (struct md_image){0};
+/* On failure decoding->pixels is NULL. */
+static int decode_file(const char *path, size_t pixel_bytes, struct decoding *decoding,
+                       struct md_error *error) {
     struct md_file file;
+    *decoding = (struct decoding){.pixel_bytes = pixel_bytes, .error = error};
     int status = md_file_read(path, &file, error);
     if (status != MD_OK)
         return status;
-    struct decoding decoding = {.file = &file, .image = image, .error = error};
-    status = read_picture(&decoding);
+    decoding->file = &file;
+    status = read_picture(decoding);
+    decoding->file = NULL;
     md_file_free(&file);
-    if (status != MD_OK) {
-        md_image_free(image);
-        return md_fail_in(error, status, path);
-    }
-    return MD_OK;
+    if (status == MD_OK)
+        return MD_OK;
+    free(decoding->pixels);
+    decoding->pixels = NULL;
+    return md_fail_in(error, status, path);
+}
+
+int md_image_read(const char *path, struct md_image *image, struct md_error *error) {
+    struct decoding decoding;
+    int status = decode_file(path, RGB_BYTES, &decoding, error);
+    *image = (struct md_image){0};
+    if (status == MD_OK)
+        *image = (struct md_image){decoding.height, decoding.width, decoding.pixels};
+    return status;
+}
+
+int md_grey16_read(const char *path, struct md_grey16 *grey, struct md_error *error) {
+    struct decoding decoding;
+    int status = decode_file(path, GREY16_BYTES, &decoding, error);
+    *grey = (struct md_grey16){0};
+    if (status == MD_OK)
+        *grey = (struct md_grey16){decoding.height, decoding.width, (void *)decoding.pixels};
+    return status;
+}
+
+void md_grey16_free(struct md_grey16 *grey) {
+    free(grey->values);
+    *grey = (struct md_grey16){0};
 }
 
 void md_image_free(struct md_image *image) {
@@ -234,7 +275,8 @@ void md_image_resize(const struct md_image *image, int top, int left, int crop_h
         for (int x = 0; x < width; x++) {
             int64_t sum[3] = {0};
             for (int64_t r = first_source(vertical, y); r < end_source(vertical, y); r++) {
-                const uint8_t *row = image_row(image, (size_t)(top + r)) + (size_t)left * 3;
+                const uint8_t *row =
+                    image->rgb + ((size_t)(top + r) * (size_t)image->width + (size_t)left) * 3;
                 int64_t row_weight = overlap(vertical, r, y);
                 for (int64_t c = first_source(horizontal, x); c < end_source(horizontal, x); c++)
                     for (int channel = 0; channel < 3; channel++)

@@ -20,6 +20,15 @@ struct md_image {
 int md_image_read(const char *path, struct md_image *image, struct md_error *error);
 void md_image_free(struct md_image *image);
 
+struct md_grey16 {
+    int height, width;
+    uint16_t *values; /* (height, width); owned */
+};
+
+/* Reads a PNG with 16-bit grey values, as depth maps are kept in; any other picture is an error. */
+int md_grey16_read(const char *path, struct md_grey16 *grey, struct md_error *error);
+void md_grey16_free(struct md_grey16 *grey);
+
 /* Averages the rectangle (top, left, crop_height, crop_width) of the image down (or up) to
  * height x width by exact area weighting, rounds to nearest, and writes it as (3, height, width)
  * to `planes`. The rectangle lies inside the image. */

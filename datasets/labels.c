@@ -109,12 +109,18 @@ void md_label(const struct md_sample *sample, enum md_label_mode mode, float no_
     }
 }
 
+void md_truth_size(const struct md_sample *sample, int *height, int *width) {
+    *height = sample->truth_m ? sample->truth_height : sample->depth_height;
+    *width = sample->truth_m ? sample->truth_width : sample->depth_width;
+}
+
 void md_truth(const struct md_sample *sample, int height, int width, float *depth_m) {
+    const float *truth_m = sample->truth_m ? sample->truth_m : sample->depth_m;
+    int truth_height, truth_width;
+    md_truth_size(sample, &truth_height, &truth_width);
     for (int y = 0; y < height; y++) {
-        for (int x = 0; x < width; x++) {
-            const struct spot spot = {place_pixel(y, height, sample->depth_height),
-                                      place_pixel(x, width, sample->depth_width)};
-            *depth_m++ = sample->depth_m[nearest_zone(sample, &spot)];
-        }
+        int row = place_pixel(y, height, truth_height).zone * truth_width;
+        for (int x = 0; x < width; x++)
+            *depth_m++ = truth_m[row + place_pixel(x, width, truth_width).zone];
     }
 }

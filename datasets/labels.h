@@ -22,8 +22,11 @@ extern const char *const md_label_mode_names[]; /* ended by NULL, in the order o
 void md_label(const struct md_sample *sample, enum md_label_mode mode, float no_return_m,
               int height, int width, float *disparity);
 
-/* Ground truth of a sample: depth in metres (height, width), nearest zone, MD_NO_DEPTH where
- * there is none. */
+/* The size of a sample's ground truth: of what is kept as one, or of its depth. */
+void md_truth_size(const struct md_sample *sample, int *height, int *width);
+
+/* Ground truth of a sample: depth in metres (height, width), nearest zone or pixel, MD_NO_DEPTH
+ * where there is none. */
 void md_truth(const struct md_sample *sample, int height, int width, float *depth_m);
 
 #endif

@@ -43,6 +43,12 @@ struct flight {
     struct picture *pictures;
 };
 
+/* A reader's state: the ToF frames of all flights. An entry's number is that of its frame. */
+struct recording {
+    size_t count, capacity;
+    struct frame *frames;
+};
+
 static void free_flight(struct flight *flight) {
     for (size_t i = 0; i < flight->picture_count; i++)
         free(flight->pictures[i].name);
@@ -228,24 +234,31 @@ static int read_picture(const struct md_data_spec *spec, const char *name, int h
     return status;
 }
 
-static int add_sample(const struct md_data_spec *spec, const char *name, const struct frame *frame,
-                      struct md_dataset *dataset, size_t *capacity, struct md_error *error) {
-    struct md_sample *sample;
-    int status = md_dataset_append(dataset, capacity, name, GRID_SIDE, GRID_SIDE, &sample, error);
+static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,
+                      struct md_error *error) {
+    const struct recording *recording = source->state;
+    const struct md_entry *entry = &source->entries[index];
+    int status = md_sample_room(source, entry->name, GRID_SIDE, GRID_SIDE, 0, sample, error);
     if (status != MD_OK)
         return status;
-    sample->fb = FB;
-    for (int zone = 0; zone < ZONES; zone++) {
-        float depth_m = frame->depth_m[zone];
-        sample->depth_m[zone] = depth_m;
-        sample->disparity[zone] = depth_m == MD_NO_DEPTH ? MD_INVALID : FB / depth_m;
-    }
-    return read_picture(spec, name, dataset->height, dataset->width, sample->picture, error);
+    memcpy(sample->depth_m, recording->frames[entry->number].depth_m, sizeof(float) * ZONES);
+    md_sample_disparity(sample, FB);
+    return read_picture(&source->spec, entry->name, source->height, source->width, sample->picture,
+                        error);
+}
+
+/* Keeps the frame; returns its number, or -1 when memory is out. */
+static ptrdiff_t keep_frame(struct recording *recording, const struct frame *frame) {
+    void *frames = grown(recording->frames, recording->count, &recording->capacity, sizeof *frame);
+    if (!frames)
+        return -1;
+    recording->frames = frames;
+    recording->frames[recording->count] = *frame;
+    return (ptrdiff_t)recording->count++;
 }
 
 /* Adds the samples of a flight whose frames and pictures have been listed. */
-static int add_samples(const struct md_data_spec *spec, const char *path,
-                       const struct flight *flight, struct md_dataset *dataset, size_t *capacity,
+static int add_samples(struct md_source *source, const char *path, const struct flight *flight,
                        struct md_error *error) {
     bool at_root = strcmp(path, ".") == 0;
     int status = MD_OK;
@@ -255,38 +268,59 @@ static int add_samples(const struct md_data_spec *spec, const char *path,
         char name[MD_PATH_MAX];
         if (!frame)
             continue;
+        ptrdiff_t number = keep_frame(source->state, frame);
+        if (number < 0)
+            return md_fail(error, MD_FAILED, "out of memory for frame %zu", i);
         status = md_path_format(name, error, "%s%simages/%s", at_root ? "" : path,
                                 at_root ? "" : "/", picture->name);
         if (status == MD_OK)
-            status = add_sample(spec, name, frame, dataset, capacity, error);
+            status = md_source_add(source, name, (size_t)number, error);
     }
     return status;
 }
 
-static int read_flight(const struct md_data_spec *spec, const char *path,
-                       struct md_dataset *dataset, size_t *capacity, struct md_error *error) {
+static int list_flight(struct md_source *source, const char *path, struct md_error *error) {
     char folder[MD_PATH_MAX];
     struct flight flight = {0};
-    int status = md_path_format(folder, error, "%s/%s", spec->root, path);
+    int status = md_path_format(folder, error, "%s/%s", source->spec.root, path);
     if (status == MD_OK)
-        status = read_frames(spec, folder, &flight, error);
+        status = read_frames(&source->spec, folder, &flight, error);
     if (status == MD_OK)
         status = list_pictures(folder, &flight, error);
     if (status == MD_OK)
-        status = add_samples(spec, path, &flight, dataset, capacity, error);
+        status = add_samples(source, path, &flight, error);
     free_flight(&flight);
     return status;
 }
 
-int md_matrix_read(const struct md_data_spec *spec, struct md_dataset *dataset,
-                   struct md_error *error) {
+static int list(struct md_source *source, struct md_error *error) {
     struct md_flights flights;
-    size_t capacity = 0;
-    int status = md_flights_find(spec->root, spec->split, &flights, error);
+    source->state = calloc(1, sizeof(struct recording));
+    if (!source->state)
+        return md_fail(error, MD_FAILED, "out of memory");
+    int status = md_flights_find(source->spec.root, source->spec.split, &flights, error);
     if (status != MD_OK)
         return status;
     for (size_t i = 0; i < flights.count && status == MD_OK; i++)
-        status = read_flight(spec, flights.paths[i], dataset, &capacity, error);
+        status = list_flight(source, flights.paths[i], error);
     md_flights_free(&flights);
     return status;
 }
+
+static void close_recording(struct md_source *source) {
+    struct recording *recording = source->state;
+    free(recording->frames);
+    free(recording);
+}
+
+const struct md_reader md_matrix_reader = {
+    "all, train, val or test of the flights below root; or one flight, or several\n"
+    "with commas between (Approach/A0,Rotate/R1), or @FILE with one a line. Of the\n"
+    "flights sorted by name, every sixth from the third on is val, every sixth from\n"
+    "the sixth on is test. A folder that is itself a flight: \".\"",
+    list,
+    read_entry,
+    close_recording,
+    4,
+    1,
+    0};

@@ -1,59 +1,203 @@
-/* The micro layout of the public release: ROOT/SPLIT.csv without a header line, each line
- *
- *     img,depth.npy,disp.npy,fb.npy
- *
- * with paths relative to ROOT. The picture is a JPEG or PNG of the network's size; depth (metres)
- * and disparity are float32 grids of the same shape; fb is one number. A value counts only when
- * both its depth and its disparity do. */
+/* The micro layouts of the public release: CSV files without a header line, whose columns name a
+ * sample's files. Pictures are JPEG or PNG of the network's size; depths (metres) and disparities
+ * are float32 grids; fb is one number. Paths are relative to the folder that holds the CSV
+ * (tartanair: to the root). A value counts only when both its depth and its disparity do. */
 #include "micro.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "file.h"
-#include "image.h"
 #include "npy.h"
 #include "readers.h"
 
-enum { IMG, DEPTH, DISP, FB, COLUMNS };
-static const char *const columns[COLUMNS] = {"img", "depth", "disp", "fb"};
+/* What a column names. */
+enum role { IMG, DEPTH, DISP, FB, RIGHT_IMG, RIGHT_DEPTH, RIGHT_DISP, TRUTH, METRICS, ROLES };
 
-#define MAX_GRID_SIDE 4096
+enum { MOST_COLUMNS = 9, MAX_GRID_SIDE = 4096 };
+
+struct layout {
+    /* Prints the path of the CSV of a split; `part` is "" or "_10perc". */
+    int (*name_csv)(char path[MD_PATH_MAX], const char *root, const char *split, const char *part,
+                    struct md_error *error);
+    bool from_root; /* paths are relative to the root, not to the CSV's folder */
+    bool dense;     /* grids of the picture's size, clipped to the range */
+    int columns;
+    struct column {
+        enum role role;
+        const char *name;
+    } column[MOST_COLUMNS];
+};
+
+static int csv_of_split(char path[MD_PATH_MAX], const char *root, const char *split,
+                        const char *part, struct md_error *error) {
+    return md_path_format(path, error, "%s/%s%s.csv", root, split, part);
+}
+static int csv_in_folder(char path[MD_PATH_MAX], const char *root, const char *split,
+                         const char *part, struct md_error *error) {
+    return md_path_format(path, error, "%s/%s/annotations%s.csv", root, split, part);
+}
+static int csv_of_scenario(char path[MD_PATH_MAX], const char *root, const char *split,
+                           const char *part, struct md_error *error) {
+    return md_path_format(path, error, "%s/%s/csv_annotations/%s%s.csv", root, split, split, part);
+}
+
+static const struct layout field_layout = {
+    csv_of_split, false, false, 4, {{IMG, "img"}, {DEPTH, "depth"}, {DISP, "disp"}, {FB, "fb"}}};
+static const struct layout nyuv2_layout = {
+    csv_of_split,
+    false,
+    true,
+    5,
+    {{IMG, "img"}, {TRUTH, "depthGT"}, {DEPTH, "depth"}, {DISP, "disp"}, {FB, "fb"}}};
+static const struct layout kitti_layout = {csv_in_folder,
+                                           false,
+                                           true,
+                                           9,
+                                           {{IMG, "imgL"},
+                                            {RIGHT_IMG, "imgR"},
+                                            {TRUTH, "depthGT"},
+                                            {DISP, "dispL"},
+                                            {DEPTH, "depthL"},
+                                            {RIGHT_DISP, "dispR"},
+                                            {RIGHT_DEPTH, "depthR"},
+                                            {FB, "fb"},
+                                            {METRICS, "metrics"}}};
+static const struct layout tartanair_layout = {
+    csv_of_scenario, true, true, 4, {{IMG, "img"}, {DEPTH, "depth"}, {DISP, "disp"}, {FB, "fb"}}};
+
+/* --- listing --- */
+
+struct csv {
+    char path[MD_PATH_MAX], base[MD_PATH_MAX];
+};
+
+/* A reader's state. An entry's name is a line of a CSV; its number is that of the line, and LINES
+ * times that of the CSV. */
+struct listing {
+    const struct layout *layout;
+    size_t csv_count;
+    struct csv *csvs;
+};
+enum { LINES = 1 << 28 };
+
+static void close_listing(struct md_source *source) {
+    struct listing *listing = source->state;
+    free(listing->csvs);
+    free(listing);
+}
+
+static int open_listing(struct md_source *source, const struct layout *layout,
+                        struct md_error *error) {
+    struct listing *listing = calloc(1, sizeof *listing);
+    if (!listing)
+        return md_fail(error, MD_FAILED, "out of memory");
+    listing->layout = layout;
+    source->state = listing;
+    return MD_OK;
+}
+
+/* Adds the lines of the CSV of one split. */
+static int list_csv(struct md_source *source, const char *split, struct md_error *error) {
+    struct listing *listing = source->state;
+    const struct layout *layout = listing->layout;
+    struct csv *csvs = realloc(listing->csvs, (listing->csv_count + 1) * sizeof *csvs);
+    if (!csvs)
+        return md_fail(error, MD_FAILED, "out of memory");
+    listing->csvs = csvs;
+    struct csv *csv = &csvs[listing->csv_count];
+    char part[20] = "";
+    struct md_text text;
+    if (source->spec.fraction < 100)
+        snprintf(part, sizeof part, "_%dperc", source->spec.fraction);
+    int status = layout->name_csv(csv->path, source->spec.root, split, part, error);
+    if (status == MD_OK)
+        status = md_text_open(csv->path, &text, error);
+    if (status != MD_OK)
+        return status;
+    snprintf(csv->base, sizeof csv->base, "%s", layout->from_root ? source->spec.root : csv->path);
+    if (!layout->from_root)
+        *strrchr(csv->base, '/') = 0;
+    for (char *line; status == MD_OK && (line = md_text_line(&text));)
+        status = md_source_add(source, line, listing->csv_count * LINES + (size_t)text.line, error);
+    listing->csv_count++;
+    md_text_close(&text);
+    return status;
+}
+
+static int list_split(struct md_source *source, const struct layout *layout,
+                      struct md_error *error) {
+    int status = open_listing(source, layout, error);
+    return status == MD_OK ? list_csv(source, source->spec.split, error) : status;
+}
+
+static int list_field(struct md_source *source, struct md_error *error) {
+    return list_split(source, &field_layout, error);
+}
+static int list_nyuv2(struct md_source *source, struct md_error *error) {
+    return list_split(source, &nyuv2_layout, error);
+}
+static int list_kitti(struct md_source *source, struct md_error *error) {
+    return list_split(source, &kitti_layout, error);
+}
+
+/* Scenarios with commas between. */
+static int list_tartanair(struct md_source *source, struct md_error *error) {
+    char split[sizeof source->spec.split];
+    int status = open_listing(source, &tartanair_layout, error);
+    memcpy(split, source->spec.split, sizeof split);
+    for (char *name = split, *next; status == MD_OK && name; name = next) {
+        next = strchr(name, ',');
+        if (next)
+            *next++ = 0;
+        status = list_csv(source, md_trim(name), error);
+    }
+    return status;
+}
 
 /* --- reading --- */
 
 /* A line's files: what is read before it is known to be a sample. */
 struct entry {
-    struct md_image picture;
-    struct md_array array[COLUMNS]; /* of DEPTH, DISP and FB */
-    int grid_height, grid_width;
+    struct md_image picture[2]; /* of the left camera, of the right one */
+    struct md_array array[ROLES];
+    int grid_height, grid_width; /* of DEPTH, or whichever grid comes first */
 };
 
 static void free_entry(struct entry *entry) {
-    md_image_free(&entry->picture);
-    for (int column = DEPTH; column < COLUMNS; column++)
-        md_array_free(&entry->array[column]);
+    md_image_free(&entry->picture[0]);
+    md_image_free(&entry->picture[1]);
+    for (int role = 0; role < ROLES; role++)
+        md_array_free(&entry->array[role]);
 }
 
 /* Cuts the line at its commas. */
-static int split_line(char *line, char *field[COLUMNS], struct md_error *error) {
+static int split_line(const struct layout *layout, char *line, char *field[MOST_COLUMNS],
+                      struct md_error *error) {
     int found = 1;
     for (const char *c = line; *c; c++)
         found += *c == ',';
-    if (found != COLUMNS)
-        return md_fail(error, MD_FAILED, "expected 4 columns (img,depth,disp,fb), found %d", found);
-    for (int column = 0; column < COLUMNS; column++) {
+    if (found != layout->columns) {
+        char names[100] = "";
+        for (int c = 0; c < layout->columns; c++)
+            snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", c > 0 ? "," : "",
+                     layout->column[c].name);
+        return md_fail(error, MD_FAILED, "expected %d columns (%s), found %d", layout->columns,
+                       names, found);
+    }
+    for (int column = 0; column < layout->columns; column++) {
         char *end = line + strcspn(line, ",");
         char *next = *end ? end + 1 : end;
         *end = 0;
         field[column] = md_trim(line);
         if (field[column][0] == 0)
-            return md_fail(error, MD_FAILED, "the column %s is empty", columns[column]);
+            return md_fail(error, MD_FAILED, "the column %s is empty", layout->column[column].name);
         line = next;
     }
     return MD_OK;
@@ -85,21 +229,30 @@ static int grid_shape(const struct md_array *array, int *height, int *width,
     return MD_OK;
 }
 
-static int check_picture(const struct entry *entry, const struct md_dataset *dataset,
+static int check_picture(const struct md_image *picture, const struct md_source *source,
                          struct md_error *error) {
-    if (entry->picture.height != dataset->height || entry->picture.width != dataset->width)
-        return md_fail(error, MD_FAILED, "expected %dx%d pixels, found %dx%d", dataset->width,
-                       dataset->height, entry->picture.width, entry->picture.height);
+    if (picture->height != source->height || picture->width != source->width)
+        return md_fail(error, MD_FAILED, "expected %dx%d pixels, found %dx%d", source->width,
+                       source->height, picture->width, picture->height);
     return MD_OK;
 }
 
-static int check_disparity(const struct entry *entry, struct md_error *error) {
+/* All grids but the truth have one shape. */
+static int check_grid(const struct md_array *array, struct entry *entry, struct md_error *error) {
     int height, width;
-    int status = grid_shape(&entry->array[DISP], &height, &width, error);
-    if (status == MD_OK && (height != entry->grid_height || width != entry->grid_width))
-        return md_fail(error, MD_FAILED, "expected the shape of depth (%d, %d), found (%d, %d)",
+    int status = grid_shape(array, &height, &width, error);
+    if (status != MD_OK)
+        return status;
+    if (entry->grid_height == 0) {
+        entry->grid_height = height;
+        entry->grid_width = width;
+    }
+    if (height != entry->grid_height || width != entry->grid_width)
+        return md_fail(error, MD_FAILED,
+                       "expected the shape of the grid before it (%d, %d), found "
+                       "(%d, %d)",
                        entry->grid_height, entry->grid_width, height, width);
-    return status;
+    return MD_OK;
 }
 
 static int check_fb(const struct md_array *fb, struct md_error *error) {
@@ -111,85 +264,130 @@ static int check_fb(const struct md_array *fb, struct md_error *error) {
 }
 
 /* Reads one column's file and looks whether it fits the columns before it. */
-static int read_column(int column, const char *path, const struct md_dataset *dataset,
+static int read_column(const struct md_source *source, enum role role, const char *path,
                        struct entry *entry, struct md_error *error) {
-    struct md_array *array = &entry->array[column];
-    int status = column == IMG ? md_image_read(path, &entry->picture, error)
-                               : md_npy_read(path, array, error);
+    int height, width, status, is_picture = role == IMG || role == RIGHT_IMG;
+    struct md_image *picture = &entry->picture[role == RIGHT_IMG];
+    struct md_array *array = &entry->array[role];
+    if (role == METRICS || (role == TRUTH && source->spec.truth != MD_TRUTH_FULL))
+        return MD_OK;
+    status = is_picture ? md_image_read(path, picture, error) : md_npy_read(path, array, error);
     if (status != MD_OK)
         return status;
-    switch (column) {
-    case IMG:
-        status = check_picture(entry, dataset, error);
-        break;
-    case DEPTH:
-        status = grid_shape(array, &entry->grid_height, &entry->grid_width, error);
-        break;
-    case DISP:
-        status = check_disparity(entry, error);
-        break;
-    default:
+    if (is_picture)
+        status = check_picture(picture, source, error);
+    else if (role == FB)
         status = check_fb(array, error);
-        break;
-    }
+    else if (role == TRUTH)
+        status = grid_shape(array, &height, &width, error);
+    else
+        status = check_grid(array, entry, error);
     return status == MD_OK ? MD_OK : md_fail_in(error, status, path);
 }
 
-static void fill_sample(const struct md_data_spec *spec, const struct md_dataset *dataset,
-                        const struct entry *entry, struct md_sample *sample) {
-    const size_t zones = (size_t)entry->grid_height * (size_t)entry->grid_width;
-    /* To its own size: only the order of the bytes changes. */
-    md_image_resize(&entry->picture, 0, 0, dataset->height, dataset->width, dataset->height,
-                    dataset->width, sample->picture);
-    for (size_t i = 0; i < zones; i++) {
-        float depth_m = md_valid_depth(spec, entry->array[DEPTH].values[i]);
-        float disparity = entry->array[DISP].values[i];
-        int valid = depth_m != MD_NO_DEPTH && isfinite(disparity) && disparity > 0;
-        sample->depth_m[i] = valid ? depth_m : MD_NO_DEPTH;
-        sample->disparity[i] = valid ? disparity : MD_INVALID;
-    }
-    sample->fb = entry->array[FB].values[0];
+static float depth_of(const struct md_source *source, const struct layout *layout, float depth_m) {
+    return layout->dense ? md_dense_depth(&source->spec, depth_m)
+                         : md_valid_depth(&source->spec, depth_m);
 }
 
-static int read_line(const struct md_data_spec *spec, char *line, struct md_dataset *dataset,
-                     size_t *capacity, struct md_error *error) {
-    char *field[COLUMNS];
-    struct entry entry = {0};
-    int status = split_line(line, field, error);
-    for (int column = 0; column < COLUMNS && status == MD_OK; column++) {
-        char path[MD_PATH_MAX];
-        status = md_path_format(path, error, "%s/%s", spec->root, field[column]);
-        if (status == MD_OK)
-            status = read_column(column, path, dataset, &entry, error);
+static void fill_grid(const struct md_source *source, const struct layout *layout,
+                      const struct md_array *depth, const struct md_array *disparity,
+                      float *depth_m, float *disparities) {
+    for (size_t i = 0; i < depth->count; i++) {
+        float value_m = depth_of(source, layout, depth->values[i]);
+        float value = disparity->values[i];
+        int valid = value_m != MD_NO_DEPTH && isfinite(value) && value > 0;
+        depth_m[i] = valid ? value_m : MD_NO_DEPTH;
+        disparities[i] = valid ? value : MD_INVALID;
     }
-    struct md_sample *sample = NULL;
+}
+
+/* To its own size: only the order of the bytes changes. */
+static void fill_picture(const struct md_source *source, const struct md_image *picture,
+                         uint8_t *planes) {
+    md_image_resize(picture, 0, 0, source->height, source->width, source->height, source->width,
+                    planes);
+}
+
+/* The array becomes the sample's. */
+static void take_truth(const struct md_source *source, struct md_array *truth,
+                       struct md_sample *sample) {
+    int first = truth->dimensions == 3;
+    sample->truth_height = (int)truth->shape[first];
+    sample->truth_width = (int)truth->shape[first + 1];
+    sample->truth_m = truth->values;
+    truth->values = NULL;
+    for (size_t i = 0; i < truth->count; i++)
+        sample->truth_m[i] = md_dense_depth(&source->spec, sample->truth_m[i]);
+    md_crop_truth(source->spec.evaluation_crop, sample->truth_height, sample->truth_width,
+                  sample->truth_m);
+}
+
+static int fill_sample(const struct md_source *source, const struct layout *layout,
+                       const char *name, struct entry *entry, struct md_sample *sample,
+                       struct md_error *error) {
+    int right = entry->picture[1].rgb != NULL;
+    int status =
+        md_sample_room(source, name, entry->grid_height, entry->grid_width, right, sample, error);
+    if (status != MD_OK)
+        return status;
+    fill_picture(source, &entry->picture[0], sample->picture);
+    fill_grid(source, layout, &entry->array[DEPTH], &entry->array[DISP], sample->depth_m,
+              sample->disparity);
+    if (right) {
+        fill_picture(source, &entry->picture[1], sample->right_picture);
+        fill_grid(source, layout, &entry->array[RIGHT_DEPTH], &entry->array[RIGHT_DISP],
+                  sample->right_depth_m, sample->right_disparity);
+    }
+    if (entry->array[TRUTH].values != NULL)
+        take_truth(source, &entry->array[TRUTH], sample);
+    sample->fb = entry->array[FB].values[0];
+    return layout->dense ? md_sample_label(source, sample, error) : MD_OK;
+}
+
+static int read_line(const struct md_source *source, const struct csv *csv, char *line,
+                     struct md_sample *sample, struct md_error *error) {
+    const struct layout *layout = ((const struct listing *)source->state)->layout;
+    char *field[MOST_COLUMNS];
+    struct entry entry = {0};
+    int status = split_line(layout, line, field, error);
+    for (int column = 0; column < layout->columns && status == MD_OK; column++) {
+        char path[MD_PATH_MAX];
+        status = md_path_format(path, error, "%s/%s", csv->base, field[column]);
+        if (status == MD_OK)
+            status = read_column(source, layout->column[column].role, path, &entry, error);
+    }
     if (status == MD_OK)
-        status = md_dataset_append(dataset, capacity, field[IMG], entry.grid_height,
-                                   entry.grid_width, &sample, error);
-    if (status == MD_OK)
-        fill_sample(spec, dataset, &entry, sample);
+        status = fill_sample(source, layout, field[0], &entry, sample, error);
     free_entry(&entry);
     return status;
 }
 
-int md_micro_read(const struct md_data_spec *spec, struct md_dataset *dataset,
-                  struct md_error *error) {
-    char path[MD_PATH_MAX];
-    struct md_text text;
-    int status = md_path_format(path, error, "%s/%s.csv", spec->root, spec->split);
-    if (status == MD_OK)
-        status = md_text_open(path, &text, error);
-    if (status != MD_OK)
-        return status;
-    size_t capacity = 0;
-    for (char *line; status == MD_OK && (line = md_text_line(&text));) {
-        status = read_line(spec, line, dataset, &capacity, error);
-        if (status != MD_OK)
-            md_fail_at_line(error, status, path, text.line);
-    }
-    md_text_close(&text);
-    return status;
+static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,
+                      struct md_error *error) {
+    const struct listing *listing = source->state;
+    const struct md_entry *entry = &source->entries[index];
+    const struct csv *csv = &listing->csvs[entry->number / LINES];
+    char *line = strdup(entry->name);
+    int status = line ? read_line(source, csv, line, sample, error)
+                      : md_fail(error, MD_FAILED, "out of memory");
+    free(line);
+    return status == MD_OK
+               ? MD_OK
+               : md_fail_at_line(error, status, csv->path, (int)(entry->number % LINES));
 }
+
+#define MICRO_READER(list, range, splits)                                                          \
+    { splits, list, read_entry, close_listing, range, 1, 1 }
+
+const struct md_reader md_micro_reader = MICRO_READER(
+    list_field, 4, "NAME reads root/NAME.csv (img,depth.npy,disp.npy,fb.npy; no header)");
+const struct md_reader md_micro_kitti_reader =
+    MICRO_READER(list_kitti, 80, "train, val or test: reads root/NAME/annotations.csv");
+const struct md_reader md_micro_nyuv2_reader =
+    MICRO_READER(list_nyuv2, 5, "train, val or test: reads root/NAME.csv");
+const struct md_reader md_micro_tartanair_reader = MICRO_READER(
+    list_tartanair, 80, "scenarios with commas between: reads root/NAME/csv_annotations/NAME.csv");
 
 /* --- writing --- */
 
@@ -213,11 +411,14 @@ static int make_folders(const char *path, struct md_error *error) {
     return status == MD_OK ? make_folder(part, error) : status;
 }
 
+enum { COLUMNS = FB + 1 };
+
 static int prepare_folders(const char *root, const char *split, struct md_error *error) {
     int status = MD_OK;
     for (int column = 0; column < COLUMNS && status == MD_OK; column++) {
         char folder[MD_PATH_MAX];
-        status = md_path_format(folder, error, "%s/%s/%s", root, split, columns[column]);
+        status = md_path_format(folder, error, "%s/%s/%s", root, split,
+                                field_layout.column[column].name);
         if (status == MD_OK)
             status = make_folders(folder, error);
     }
@@ -246,8 +447,9 @@ static int write_sample(const struct md_dataset *dataset, size_t index, const ch
     int status = MD_OK;
     for (int column = 0; column < COLUMNS && status == MD_OK; column++) {
         char path[MD_PATH_MAX];
-        status = md_path_format(path, error, "%s/%s/%s/%zu.%s", root, split, columns[column], index,
-                                column == IMG ? "png" : "npy");
+        status =
+            md_path_format(path, error, "%s/%s/%s/%zu.%s", root, split,
+                           field_layout.column[column].name, index, column == IMG ? "png" : "npy");
         if (status != MD_OK)
             break;
         if (column == IMG)

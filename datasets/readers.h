@@ -1,15 +1,109 @@
-/* The doors of the single data sets, used by sample.c only: each appends the samples that spec
- * names (without the "[a:b]" cut) to an empty dataset whose height and width are set. */
+/* The inside of a data set: a reader lists what a spec names without opening it, and then reads one
+ * sample at a time. Cuts, fractions, digests, verifying and caching are done once, in sample.c and
+ * source.c, for all readers.
+ *
+ * A new set is a reader in a file of its own and a line in the table of source.c. */
 #ifndef MD_DATASETS_READERS_H
 #define MD_DATASETS_READERS_H
 
+#include "file.h"
+#include "image.h"
 #include "sample.h"
 
-int md_micro_read(const struct md_data_spec *spec, struct md_dataset *dataset,
-                  struct md_error *error);
-int md_matrix_read(const struct md_data_spec *spec, struct md_dataset *dataset,
+/* A sample that has been listed: its name, from which the reader knows where it lies, and a number
+ * that is the reader's to use. */
+struct md_entry {
+    char *name; /* owned */
+    size_t number;
+};
+
+struct md_source {
+    const struct md_reader *reader;
+    struct md_data_spec spec; /* without the cut; max_depth_m resolved */
+    int height, width;        /* of the pictures that are wanted */
+    size_t count, capacity;
+    struct md_entry *entries;
+    void *state; /* the reader's own, NULL at first */
+};
+
+struct md_reader {
+    const char *splits; /* for --help: what `split` means, lines divided by \n */
+    /* Adds the entries in the order of the split with md_source_add. A missing folder or list is an
+     * error; a sample's own files are not opened. */
+    int (*list)(struct md_source *source, struct md_error *error);
+    /* Reads entry `index` into `sample`, which is all zero. On failure the caller frees what is in
+     * it. Errors name the file. */
+    int (*read)(struct md_source *source, size_t index, struct md_sample *sample,
+                struct md_error *error);
+    void (*close)(struct md_source *source); /* frees the state; NULL: nothing to free */
+    double range_m;                          /* what max_depth_m 0 means */
+    int needs_root;
+    int has_fractions; /* it lists spec.fraction percent by itself */
+};
+
+/* One per set; source.c has the table. */
+extern const struct md_reader md_micro_reader, md_micro_kitti_reader, md_micro_nyuv2_reader,
+    md_micro_tartanair_reader, md_matrix_reader, md_synthetic_reader;
+
+/* What `split` means in set number `set` of md_data_set_names. */
+const char *md_data_set_splits(int set);
+
+/* Opens what `spec` names and lists it, cut and fraction applied. On failure nothing is left to
+ * close. */
+int md_source_open(const struct md_data_spec *spec, int height, int width, struct md_source *source,
                    struct md_error *error);
-int md_synthetic_read(const struct md_data_spec *spec, struct md_dataset *dataset,
-                      struct md_error *error);
+
+/* Reads one sample, to be freed with md_sample_free; on failure there is nothing to free. */
+int md_source_read(struct md_source *source, size_t index, struct md_sample *sample,
+                   struct md_error *error);
+
+void md_source_close(struct md_source *source);
+
+/* ---- for readers ----------------------------------------------------------------------------- */
+
+int md_source_add(struct md_source *source, const char *name, size_t number,
+                  struct md_error *error);
+
+/* Gives an empty sample its name and room for its picture and label (zeroed); with `right` also for
+ * those of the other camera. */
+int md_sample_room(const struct md_source *source, const char *name, int depth_height,
+                   int depth_width, int right, struct md_sample *sample, struct md_error *error);
+
+/* Sets disparity = fb / depth_m where there is depth. */
+void md_sample_disparity(struct md_sample *sample, float fb);
+
+/* A depth map as the source has it. */
+struct md_depth_map {
+    int height, width;
+    float *depth_m; /* (height, width), owned; MD_NO_DEPTH where there is none */
+};
+int md_depth_map_room(int height, int width, struct md_depth_map *map, struct md_error *error);
+void md_depth_map_free(struct md_depth_map *map);
+
+/* A 16-bit grey PNG of depths: value v (never 0) is (double)(v turned right by `rotate` bits) *
+ * metres_per_unit; 0 and `no_value` (0: none other) are MD_NO_DEPTH. */
+int md_depth_png_read(const char *path, double metres_per_unit, unsigned no_value, int rotate,
+                      struct md_depth_map *map, struct md_error *error);
+
+/* Turns a dense label of the picture's size, and that of the right picture, into what spec.label
+ * asks for. Where that is coarser and no truth is kept yet, the dense depth is kept as one. Readers
+ * of dense sets end with it. */
+int md_sample_label(const struct md_source *source, struct md_sample *sample,
+                    struct md_error *error);
+
+/* Makes a sample of a picture and the depth map that covers the same view, whatever their sizes:
+ * the picture is averaged down to the network's size (its shape is not kept: that is how the
+ * release's sets are made); depths are judged by md_dense_depth; the label has for each of its
+ * pixels (network size, or the map's own where that is coarser) the mean disparity of the map's
+ * pixels whose centres lie in it, or for MD_GRID_TOF8 8x8 zones of what a sensor sees; and with
+ * MD_TRUTH_FULL a finer map is kept as the truth, without what lies outside the evaluation crop.
+ * `map` may be used up: free it all the same. */
+int md_frame_sample(const struct md_source *source, const char *name,
+                    const struct md_image *picture, struct md_depth_map *map, float fb,
+                    struct md_sample *sample, struct md_error *error);
+
+/* The part of a truth (height, width) that spec->evaluation_crop looks at stays; the rest becomes
+ * MD_NO_DEPTH. */
+void md_crop_truth(int evaluation_crop, int height, int width, float *truth_m);
 
 #endif

@@ -11,64 +11,106 @@
 #define MD_INVALID  (-1.0f) /* in disparity: no value */
 #define MD_NO_DEPTH 0.0f    /* in depth: no value */
 
+/* The samples of a sensor or a stereo pair: what labels are made of, and what predictions are
+ * judged by when that is finer. Everything a sample points to is its own. */
 struct md_sample {
     char *name;       /* where it comes from: the picture's path, or "synthetic:field:12" */
     uint8_t *picture; /* (3, height, width), RGB */
     float *depth_m;   /* (depth_height, depth_width), metres, MD_NO_DEPTH where there is none */
     float *disparity; /* the same shape, fb / depth, MD_INVALID where there is none */
     int depth_height, depth_width;
-    float fb; /* focal length times baseline: depth_m = fb / disparity */
+    float fb;       /* focal length times baseline: depth_m = fb / disparity */
+    float *truth_m; /* (truth_height, truth_width), metres; NULL: depth_m is the truth */
+    int truth_height, truth_width;
+    /* What the other camera of a pair saw, in the same shapes; NULL: there is none. A horizontal
+     * flip starts from it, since a mirrored left picture is one that a right camera takes. */
+    uint8_t *right_picture;
+    float *right_depth_m, *right_disparity;
 };
 
-/* A data set owns its samples and everything they point to. */
+/* A data set owns its samples. */
 struct md_dataset {
     int height, width; /* of every picture */
     size_t count;
     struct md_sample *samples;
-    char digest[33]; /* XXH3-128 over all pictures, depths, disparities, shapes and fb, in hex */
+    char digest[33]; /* XXH3-128 over all pictures, depths, disparities, truths, shapes and fb, in
+                      * hex */
 };
 
 /* Which recording, which part of it, and how its sensor is read. One text form for configs and
  * the command line: a YAML mapping such as {set: matrix, root: DIR, split: test}. */
 struct md_data_spec {
-    char set[16];       /* "micro", "matrix" or "synthetic" */
-    char root[1024];    /* folder; unused for synthetic */
-    char split[4096];   /* which samples; its form is said at each reader, "[a:b]" at its end cuts
-                         * samples a .. b-1 out (either may be missing; asking for more samples
-                         * than there are is a failure) */
-    char world[16];     /* synthetic: "source" or "field" */
-    uint64_t seed;      /* synthetic */
-    size_t count;       /* synthetic: samples per split */
-    double min_depth_m; /* a nearer reading is no value (VL53L5CX: 0.02) */
-    double max_depth_m; /* a reading at or beyond it is no value (field sets: 4) */
-    int crop;           /* matrix: side of the centred square of the picture that the sensor sees,
-                         * pixels */
+    char set[24];        /* one of md_data_set_names */
+    char root[1024];     /* folder or file; unused for synthetic */
+    char split[4096];    /* which samples; its form is said at each reader, "[a:b]" at its end cuts
+                          * samples a .. b-1 out (either may be missing; asking for more samples
+                          * than there are is a failure) */
+    int fraction;        /* percent of the split's samples, evenly spread over it (the micro sets
+                          * have CSV files of their own for that); before the cut */
+    int label;           /* enum md_label_grid */
+    int truth;           /* enum md_truth_kind */
+    char world[16];      /* synthetic: "source" or "field" */
+    uint64_t seed;       /* synthetic */
+    size_t count;        /* synthetic: samples per split */
+    double min_depth_m;  /* a nearer reading is no value (VL53L5CX: 0.02) */
+    double max_depth_m;  /* field sets: a reading at or beyond it is no value (4); dense ones: a
+                          * reading beyond it. 0: the set's own */
+    int crop;            /* matrix: side of the centred square of the picture that the sensor sees,
+                          * pixels */
+    int evaluation_crop; /* enum md_evaluation_crop, on truths of their own size */
 };
+
+/* What depth maps with more than 8x8 values become: labels of the picture's size, or what an 8x8
+ * time-of-flight sensor would have seen. */
+enum md_label_grid { MD_GRID_DENSE, MD_GRID_TOF8 };
+extern const char *const md_label_grid_names[]; /* "dense", "tof8", NULL */
+
+/* Whether a depth map that is finer than the label is kept, to judge predictions by. */
+enum md_truth_kind { MD_TRUTH_FULL, MD_TRUTH_LABEL };
+extern const char *const md_truth_kind_names[]; /* "full", "label", NULL */
+
+/* The part of a finer truth that is looked at: all; Garg's and Eigen's of KITTI (fractions of the
+ * height and width); NYU Depth v2 without its white frame (Eigen's). */
+enum md_evaluation_crop { MD_CROP_NONE, MD_CROP_GARG, MD_CROP_EIGEN, MD_CROP_NYU };
+extern const char *const md_evaluation_crop_names[]; /* "none", "garg", "eigen", "nyu", NULL */
 
 /* Defaults: what a key that was not given means. */
 extern const struct md_data_spec md_data_spec_default;
 
+/* All sets, ended by NULL. */
+extern const char *const md_data_set_names[];
+
+/* Puts the set's own range where max_depth_m is 0. */
+void md_data_spec_resolve(struct md_data_spec *spec);
+
+/* Called now and then during long work, with what is done of what there is; a result other than 0
+ * asks for an early end. */
+struct md_watch {
+    int (*tell)(void *context, const char *what, double done, double all);
+    void *context;
+};
+int md_watch_tell(const struct md_watch *watch, const char *what, double done, double all);
+
 /* Reads the samples `spec` names; pictures are height x width. On failure nothing is left to
- * free. An empty selection is a failure.
- *
- * set "micro":     split is the stem of a CSV file in root: "train" reads root/train.csv.
- * set "matrix":    split is "all", "train", "val" or "test" (see matrix.c for the rule), the name
- *                  of one flight below root ("Approach/A0"; "." when root itself is a flight),
- *                  several of them separated by commas, or "@FILE" with one flight a line.
- * set "synthetic": split is any word; other words give other flights through the same world. */
+ * free. An empty selection is a failure, and so is an early end that `watch` (may be NULL) asks
+ * for. Which splits a set has is said at its reader. */
 int md_dataset_open(const struct md_data_spec *spec, int height, int width,
-                    struct md_dataset *dataset, struct md_error *error);
+                    const struct md_watch *watch, struct md_dataset *dataset,
+                    struct md_error *error);
 
 void md_dataset_close(struct md_dataset *dataset);
 
-/* For readers: appends one sample with room for its picture and depth (zeroed), or fails when
- * memory is out. `capacity` is the reader's to keep, 0 at first. */
-int md_dataset_append(struct md_dataset *dataset, size_t *capacity, const char *name,
-                      int depth_height, int depth_width, struct md_sample **sample,
-                      struct md_error *error);
+/* The sample that the other camera of a pair gives: a view into `sample`, which it must not
+ * outlive; right_picture of it is NULL. `sample` has a right picture. */
+struct md_sample md_sample_right(const struct md_sample *sample);
 
-/* For readers: a reading in metres as `spec` sees it: MD_NO_DEPTH when it is not finite, nearer
- * than min_depth_m, or at or beyond max_depth_m. */
+void md_sample_free(struct md_sample *sample);
+
+/* Field sets: a reading in metres as `spec` sees it: MD_NO_DEPTH when it is not finite, nearer
+ * than min_depth_m, or at or beyond max_depth_m (where a sensor saw nothing). */
 float md_valid_depth(const struct md_data_spec *spec, float depth_m);
+
+/* Dense sets: the same, but exactly max_depth_m is a value, since they are clipped to it. */
+float md_dense_depth(const struct md_data_spec *spec, float depth_m);
 
 #endif

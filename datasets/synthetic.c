@@ -22,7 +22,9 @@ struct recording {
     struct md_scene scene;
     struct md_flight flight;
     struct md_frame frame;
+    size_t place, next; /* the place that is built, and its frame that the flight has come to */
 };
+static const size_t no_place = SIZE_MAX;
 
 static struct md_random stream(const struct recording *recording, enum md_purpose purpose,
                                size_t number) {
@@ -55,22 +57,30 @@ static int unknown_world(const char *name, struct md_error *error) {
     return md_fail(error, MD_USAGE, "synthetic: world is one of %s, not \"%s\"", names, name);
 }
 
-/* Another place, in worlds that have several, and a flight through it. */
+/* Builds place `number` and takes off in it. */
 static void enter_place(struct recording *recording, size_t number) {
     const struct md_world *world = recording->world;
     md_place_build(&recording->scene.place, world, stream(recording, MD_FOR_PLACE, number));
     md_scene_light(&recording->scene);
     md_flight_start(&recording->flight, world, &recording->scene.place,
                     stream(recording, MD_FOR_FLIGHT, number));
+    recording->place = number;
+}
+
+/* Goes on to sample `number`; a flight only goes forward, so an earlier one begins it anew. */
+static struct md_view go_to(struct recording *recording, size_t number) {
+    size_t per_place = (size_t)recording->world->frames_per_place;
+    size_t place = per_place > 0 ? number / per_place : 0;
+    size_t frame = per_place > 0 ? number % per_place : number;
+    if (place != recording->place || frame < recording->next)
+        enter_place(recording, place);
+    recording->next = frame + 1;
+    return md_flight_at(&recording->flight, (double)frame * recording->world->frame_interval_s);
 }
 
 static void take_sample(struct recording *recording, size_t number, struct md_sample *sample) {
     const struct md_world *world = recording->world;
-    size_t per_place = (size_t)world->frames_per_place;
-    size_t frame = per_place > 0 ? number % per_place : number;
-    if (frame == 0)
-        enter_place(recording, per_place > 0 ? number / per_place : 0);
-    struct md_view view = md_flight_at(&recording->flight, (double)frame * world->frame_interval_s);
+    struct md_view view = go_to(recording, number);
     md_camera_shoot(&recording->scene, &view, &recording->frame);
     md_camera_develop(world, &recording->frame, stream(recording, MD_FOR_PICTURE, number),
                       sample->picture);
@@ -81,59 +91,66 @@ static void take_sample(struct recording *recording, size_t number, struct md_sa
         md_camera_depth(&recording->frame, sample->depth_m);
 }
 
-static void limit_depth(const struct md_data_spec *spec, struct md_sample *sample) {
-    sample->fb = focal_times_baseline;
-    for (int i = 0; i < sample->depth_height * sample->depth_width; i++) {
-        float depth_m = md_valid_depth(spec, sample->depth_m[i]);
-        sample->depth_m[i] = depth_m;
-        sample->disparity[i] = depth_m == MD_NO_DEPTH ? MD_INVALID : sample->fb / depth_m;
-    }
-}
-
-static int record(struct recording *recording, const struct md_data_spec *spec,
-                  struct md_dataset *dataset, struct md_error *error) {
-    char name[sizeof spec->split + 64];
-    size_t capacity = 0;
-    int zones = recording->world->sensor.zones;
-    for (size_t i = 0; i < spec->count; i++) {
-        struct md_sample *sample;
-        snprintf(name, sizeof name, "synthetic:%s:%s:%zu", spec->world, spec->split, i);
-        int status =
-            md_dataset_append(dataset, &capacity, name, zones > 0 ? zones : dataset->height,
-                              zones > 0 ? zones : dataset->width, &sample, error);
-        if (status != MD_OK)
-            return status;
-        take_sample(recording, i, sample);
-        limit_depth(spec, sample);
-    }
-    return MD_OK;
-}
-
-int md_synthetic_read(const struct md_data_spec *spec, struct md_dataset *dataset,
+static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,
                       struct md_error *error) {
+    struct recording *recording = source->state;
+    const struct md_entry *entry = &source->entries[index];
+    int zones = recording->world->sensor.zones;
+    int status = md_sample_room(source, entry->name, zones > 0 ? zones : source->height,
+                                zones > 0 ? zones : source->width, 0, sample, error);
+    if (status != MD_OK)
+        return status;
+    take_sample(recording, entry->number, sample);
+    for (int i = 0; i < sample->depth_height * sample->depth_width; i++)
+        sample->depth_m[i] = md_valid_depth(&source->spec, sample->depth_m[i]);
+    md_sample_disparity(sample, focal_times_baseline);
+    return md_sample_label(source, sample, error);
+}
+
+static void close_recording(struct md_source *source) {
+    struct recording *recording = source->state;
+    free(recording->frame.light);
+    free(recording->frame.echoes);
+    free(recording);
+}
+
+static int list(struct md_source *source, struct md_error *error) {
+    const struct md_data_spec *spec = &source->spec;
     const struct md_world *world = find_world(spec->world);
     if (world == NULL)
         return unknown_world(spec->world, error);
     if (spec->count < 1 || spec->count > MOST_SAMPLES)
         return md_fail(error, MD_USAGE, "synthetic: count is between 1 and %d, not %zu",
                        MOST_SAMPLES, spec->count);
-    size_t pixels = (size_t)dataset->height * (size_t)dataset->width;
+    size_t pixels = (size_t)source->height * (size_t)source->width;
     struct recording *recording = calloc(1, sizeof *recording);
-    struct md_vec *light = malloc(pixels * sizeof *light);
-    struct md_echo *echoes = malloc(pixels * MD_RAYS * MD_RAYS * sizeof *echoes);
-    int status;
-    if (recording == NULL || light == NULL || echoes == NULL) {
-        status = md_fail(error, MD_FAILED, "synthetic: no memory for pictures of %d x %d pixels",
-                         dataset->height, dataset->width);
-    } else {
-        recording->world = world;
-        recording->seed = spec->seed;
-        recording->split = hash_word(spec->split);
-        recording->frame = (struct md_frame){dataset->height, dataset->width, light, echoes};
-        status = record(recording, spec, dataset, error);
+    if (recording == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    source->state = recording;
+    recording->world = world;
+    recording->seed = spec->seed;
+    recording->split = hash_word(spec->split);
+    recording->place = no_place;
+    recording->frame = (struct md_frame){
+        source->height, source->width, malloc(pixels * sizeof *recording->frame.light),
+        malloc(pixels * MD_RAYS * MD_RAYS * sizeof *recording->frame.echoes)};
+    if (recording->frame.light == NULL || recording->frame.echoes == NULL)
+        return md_fail(error, MD_FAILED, "synthetic: no memory for pictures of %d x %d pixels",
+                       source->height, source->width);
+    int status = MD_OK;
+    for (size_t i = 0; i < spec->count && status == MD_OK; i++) {
+        char name[sizeof spec->split + 64];
+        snprintf(name, sizeof name, "synthetic:%s:%s:%zu", spec->world, spec->split, i);
+        status = md_source_add(source, name, i, error);
     }
-    free(echoes);
-    free(light);
-    free(recording);
     return status;
 }
+
+const struct md_reader md_synthetic_reader = {
+    "any word; another word is another flight through the same place",
+    list,
+    read_entry,
+    close_recording,
+    4,
+    0,
+    1};

@@ -20,8 +20,14 @@ void md_prepare_sample(const struct md_config *config, const struct md_network *
                        const struct md_dataset *dataset, uint32_t index, int epoch,
                        uint8_t *picture, float *label) {
     const struct md_sample *sample = &dataset->samples[index];
+    struct md_sample right;
     int height, width;
     md_layer_size(network, network->layer_count - 1, &height, &width);
+    if (epoch >= 0 && sample->right_picture != NULL &&
+        md_augment_flips(config->augment, config->seed, (uint32_t)epoch, index)) {
+        right = md_sample_right(sample);
+        sample = &right;
+    }
     memcpy(picture, sample->picture, (size_t)3 * (size_t)(network->height * network->width));
     md_label(sample, (enum md_label_mode)config->label, (float)config->data.max_depth_m, height,
              width, label);

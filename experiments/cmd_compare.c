@@ -159,6 +159,7 @@ static int make_job(struct comparison *c, struct md_error *error) {
     uint32_t kinds;
     c->network = md_networks[config->network];
     memcpy(spec.split, config->train, sizeof spec.split);
+    spec.truth = MD_TRUTH_LABEL;
     int status = parse_kinds(c->options.tensors, &kinds, error);
     if (status == MD_OK && config->batch > MD_JOB_MAX_BATCH)
         status = md_fail(error, MD_USAGE, "batch: expected at most %d here, found %d",
@@ -168,7 +169,7 @@ static int make_job(struct comparison *c, struct md_error *error) {
     float *weights = md_load_weights(config, &status, error);
     if (weights == NULL)
         return status;
-    status = md_dataset_open(&spec, c->network->height, c->network->width, &data, error);
+    status = md_open_data(&spec, c->network->height, c->network->width, &data, error);
     if (status == MD_OK && data.count == 0)
         status = md_fail(error, MD_USAGE, "data.train must not be empty");
     FILE *body = status == MD_OK ? open_memstream(&c->body, &c->body_bytes) : NULL;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../datasets/micro.h"
+#include "../datasets/readers.h"
 #include "command.h"
 #include "config.h"
 
@@ -98,7 +99,7 @@ static int run(int argc, char **argv, struct md_error *error) {
     struct md_dataset data;
     int status = md_data_spec_parse(argv[optind + 1], &spec, error);
     if (status == MD_OK)
-        status = md_dataset_open(&spec, 48, 48, &data, error);
+        status = md_open_data(&spec, 48, 48, &data, error);
     if (status != MD_OK)
         return status;
     if (!exports)
@@ -111,8 +112,18 @@ static int run(int argc, char **argv, struct md_error *error) {
     return status;
 }
 
+/* What `split` means in each set. */
 static void help_more(void) {
     md_config_print_keys(1);
+    printf("\nsets, and what split means in them:\n");
+    for (int set = 0; md_data_set_names[set] != NULL; set++) {
+        const char *name = md_data_set_names[set];
+        for (const char *line = md_data_set_splits(set), *end; line != NULL;
+             line = end != NULL ? end + 1 : NULL, name = "") {
+            end = strchr(line, '\n');
+            printf("  %-16s %.*s\n", name, end != NULL ? (int)(end - line) : 200, line);
+        }
+    }
 }
 
 const struct md_command md_command_data = {
@@ -124,13 +135,6 @@ const struct md_command md_command_data = {
     "examples:\n"
     "  mudepth data info '{set: matrix, root: FLIGHTS, split: all}'\n"
     "  mudepth data export '{set: synthetic, seed: 7, split: train, count: 100}' -o my_flight\n\n"
-    "What split means:\n"
-    "  micro      split: NAME reads root/NAME.csv (img,depth.npy,disp.npy,fb.npy; no header)\n"
-    "  matrix     split: all, train, val or test of the flights below root; or one flight, or\n"
-    "             several with commas between (Approach/A0,Rotate/R1), or @FILE with one a line.\n"
-    "             Of the flights sorted by name, every sixth from the third on is val, every\n"
-    "             sixth from the sixth on is test. A folder that is itself a flight: \".\"\n"
-    "  synthetic  split: any word; another word is another flight through the same place\n"
-    "  A trailing [a:b] takes samples a to b-1 of any of them.\n\n"
+    "A trailing [a:b] behind any split takes its samples a to b-1.\n\n"
     "keys of SPEC:\n",
     help_more, run};

@@ -80,7 +80,7 @@ static int open_data(const char *text, const struct md_network *network, struct 
     int status = md_data_spec_parse(text, &spec, error);
     if (status != MD_OK)
         return status;
-    return md_dataset_open(&spec, network->height, network->width, dataset, error);
+    return md_open_data(&spec, network->height, network->width, dataset, error);
 }
 
 /* The network's and the dummy predictor's metrics on `data`; the dummy's means are of `train`. */

@@ -323,7 +323,10 @@ static int work(struct session *session, struct md_error *error) {
         return status;
     md_weights_digest(session->initial, md_parameter_total(md_networks[session->config.network]),
                       digest);
-    status = md_run_open(&session->config, session->initial, &session->run, error);
+    struct md_progress_line line;
+    struct md_watch watch = md_progress_watch(&line);
+    status = md_run_open(&session->config, session->initial, &watch, &session->run, error);
+    md_progress_clear(&line);
     if (status != MD_OK)
         return status;
     md_cell_identity(&session->run, digest, session->identity);

@@ -125,6 +125,15 @@ void md_progress_clear(struct md_progress_line *line) {
     line->width = 0;
 }
 
+int md_open_data(const struct md_data_spec *spec, int height, int width, struct md_dataset *dataset,
+                 struct md_error *error) {
+    struct md_progress_line line;
+    struct md_watch watch = md_progress_watch(&line);
+    int status = md_dataset_open(spec, height, width, &watch, dataset, error);
+    md_progress_clear(&line);
+    return status;
+}
+
 /* ---- reports --------------------------------------------------------------------------------- */
 
 static const struct column {

@@ -53,6 +53,10 @@ struct md_progress_line {
 struct md_watch md_progress_watch(struct md_progress_line *line);
 void md_progress_clear(struct md_progress_line *line);
 
+/* md_dataset_open behind such a line. */
+int md_open_data(const struct md_data_spec *spec, int height, int width, struct md_dataset *dataset,
+                 struct md_error *error);
+
 /* Metrics as an aligned table, one row per named entry, and as JSON. */
 struct md_report_row {
     const char *name;

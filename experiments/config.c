@@ -376,6 +376,7 @@ int md_config_read(const char *path, int override_count, char *const *overrides,
         given[s] |= sections[s].given;
     if (status != MD_OK)
         return status;
+    md_data_spec_resolve(&config->data);
     return check_given(sections, RUN_SECTIONS, given, path != NULL ? path : "command line", error);
 }
 
@@ -390,6 +391,7 @@ int md_config_parse(const char *text, const char *origin, struct md_config *conf
         status = set_text_document(text, strlen(text), origin, sections, RUN_SECTIONS, error);
     for (int s = 0; s < RUN_SECTIONS; s++)
         given[s] = sections[s].given;
+    md_data_spec_resolve(&config->data);
     return status != MD_OK ? status : check_given(sections, RUN_SECTIONS, given, origin, error);
 }
 
@@ -401,6 +403,7 @@ int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_er
     if (status == MD_OK)
         status = set_text_document(text, strlen(text), "data", sections, 2, error);
     unsigned given[] = {sections[0].given, sections[1].given};
+    md_data_spec_resolve(spec);
     return status != MD_OK ? status : check_given(sections, 2, given, "data", error);
 }
 
@@ -409,8 +412,11 @@ int md_config_is_default(const struct md_config *config, int number) {
     struct md_config presets = {.format = 0};
     struct md_error ignored;
     md_config_sections(&presets, sections);
-    return set_presets(sections, RUN_SECTIONS, &ignored) == MD_OK &&
-           md_config_order(config, &presets, number) == 0;
+    if (set_presets(sections, RUN_SECTIONS, &ignored) != MD_OK)
+        return 0;
+    memcpy(presets.data.set, config->data.set, sizeof presets.data.set);
+    md_data_spec_resolve(&presets.data);
+    return md_config_order(config, &presets, number) == 0;
 }
 
 md_policy md_config_policy(const struct md_config *config) {

@@ -65,12 +65,20 @@ static const struct key run_keys[] = {
      "cores to use; the results do not depend on it"},
 };
 
-static const char *const set_names[] = {"micro", "matrix", "synthetic", NULL};
 static const char *const world_names[] = {"source", "field", NULL};
 
 static const struct key data_keys[] = {
-    {"set", TEXT, AT(md_data_spec, set), 0, 0, set_names, NULL, 1, "which reader"},
-    {"root", TEXT, AT(md_data_spec, root), 0, 0, NULL, "", BY_DIGEST, "folder of the data set"},
+    {"set", TEXT, AT(md_data_spec, set), 0, 0, md_data_set_names, NULL, 1, "which reader"},
+    {"root", TEXT, AT(md_data_spec, root), 0, 0, NULL, "", BY_DIGEST,
+     "folder or file of the data set"},
+    {"fraction", COUNT, AT(md_data_spec, fraction), 1, 100, NULL, "100", 1,
+     "percent of the samples to take (micro sets: NAME_10perc.csv and the like)"},
+    {"label", CHOICE, AT(md_data_spec, label), 0, 0, md_label_grid_names, "dense", 1,
+     "what a depth map becomes: labels for every pixel, or what 8x8 zones see"},
+    {"truth", CHOICE, AT(md_data_spec, truth), 0, 0, md_truth_kind_names, "full", 1,
+     "what is judged by: the depth map in its own size, or the label"},
+    {"evaluation_crop", CHOICE, AT(md_data_spec, evaluation_crop), 0, 0, md_evaluation_crop_names,
+     "none", 1, "the part of the truth that is looked at"},
     {"world", TEXT, AT(md_data_spec, world), 0, 0, world_names, "field", 1,
      "synthetic: which world"},
     {"seed", SEED, AT(md_data_spec, seed), 0, 0, NULL, "1", 1, "synthetic: which place"},
@@ -78,8 +86,8 @@ static const struct key data_keys[] = {
      "synthetic: samples of the split"},
     {"min_depth_m", REAL, AT(md_data_spec, min_depth_m), 0, 100, NULL, "0.02", 1,
      "a nearer reading is no value"},
-    {"max_depth_m", REAL, AT(md_data_spec, max_depth_m), 0.1, 1000, NULL, "4", 1,
-     "a reading at or beyond it is no value"},
+    {"max_depth_m", REAL, AT(md_data_spec, max_depth_m), 0, 1000, NULL, "0", 1,
+     "a reading beyond it (field sets: or at it) is no value; 0: the set's own range"},
     {"crop", COUNT, AT(md_data_spec, crop), 1, 16384, NULL, "162", 1,
      "matrix: side of the centred square that the sensor sees, pixels"},
 };

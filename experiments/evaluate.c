@@ -5,10 +5,6 @@
 
 #include "../datasets/labels.h"
 
-int md_watch_tell(const struct md_watch *watch, const char *what, double done, double all) {
-    return watch != NULL && watch->tell(watch->context, what, done, all);
-}
-
 void md_depth_from_disparity(float fb, size_t n, const float *disparity, float *depth_m) {
     for (size_t i = 0; i < n; i++)
         depth_m[i] = disparity[i] > 0.0f ? fb / disparity[i] : MD_NO_DEPTH;
@@ -90,9 +86,11 @@ int md_predict(struct md_engine *engine, enum md_protocol protocol,
 static int add_sample(enum md_protocol protocol, double cap_m, const struct md_sample *sample,
                       int height, int width, const float *depth_m, struct md_metrics *metrics,
                       struct md_error *error) {
-    int finer = sample->depth_height > height || sample->depth_width > width;
-    int rows = finer ? sample->depth_height : height;
-    int columns = finer ? sample->depth_width : width;
+    int truth_height, truth_width;
+    md_truth_size(sample, &truth_height, &truth_width);
+    int finer = truth_height > height || truth_width > width;
+    int rows = finer ? truth_height : height;
+    int columns = finer ? truth_width : width;
     size_t n = (size_t)rows * (size_t)columns;
     float *truth = malloc(2 * n * sizeof *truth);
     if (truth == NULL)
@@ -102,8 +100,7 @@ static int add_sample(enum md_protocol protocol, double cap_m, const struct md_s
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < columns; c++)
             prediction[r * columns + c] = depth_m[r * height / rows * width + c * width / columns];
-    md_metrics_add(metrics, protocol, sample->depth_height * sample->depth_width > 64, cap_m, n,
-                   prediction, truth);
+    md_metrics_add(metrics, protocol, truth_height * truth_width > 64, cap_m, n, prediction, truth);
     free(truth);
     return MD_OK;
 }

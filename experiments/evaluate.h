@@ -6,14 +6,6 @@
 #include "../datasets/sample.h"
 #include "metrics.h"
 
-/* Called now and then during long work, with what is done of what there is; a result other than 0
- * asks for an early end. */
-struct md_watch {
-    int (*tell)(void *context, const char *what, double done, double all);
-    void *context;
-};
-int md_watch_tell(const struct md_watch *watch, const char *what, double done, double all);
-
 /* Depth in metres from disparity: fb / o, and 0 (no prediction) where o <= 0. */
 void md_depth_from_disparity(float fb, size_t n, const float *disparity, float *depth_m);
 

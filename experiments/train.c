@@ -32,14 +32,15 @@ void md_initial_weights(const struct md_network *network, uint64_t seed, float *
 /* ---- opening and closing --------------------------------------------------------------------- */
 
 static int open_split(const struct md_config *config, const struct md_network *network,
-                      const char *key, const char *split, struct md_dataset *dataset,
-                      struct md_error *error) {
+                      const char *key, const char *split, int truth, const struct md_watch *watch,
+                      struct md_dataset *dataset, struct md_error *error) {
     struct md_data_spec spec = config->data;
+    spec.truth = truth;
     memset(dataset, 0, sizeof *dataset);
     if (split[0] == '\0')
         return MD_OK;
     memcpy(spec.split, split, sizeof spec.split);
-    int status = md_dataset_open(&spec, network->height, network->width, dataset, error);
+    int status = md_dataset_open(&spec, network->height, network->width, watch, dataset, error);
     return status == MD_OK ? MD_OK : md_fail_in(error, status, key);
 }
 
@@ -96,8 +97,8 @@ static int check_config(const struct md_config *config, struct md_error *error) 
     return MD_OK;
 }
 
-int md_run_open(const struct md_config *config, const float *weights, struct md_run *run,
-                struct md_error *error) {
+int md_run_open(const struct md_config *config, const float *weights, const struct md_watch *watch,
+                struct md_run *run, struct md_error *error) {
     memset(run, 0, sizeof *run);
     if (check_config(config, error) != MD_OK)
         return MD_USAGE;
@@ -106,11 +107,18 @@ int md_run_open(const struct md_config *config, const float *weights, struct md_
     if (config->val[0] == '\0' && config->select == MD_SELECT_BEST)
         run->config.select = MD_SELECT_LAST;
     size_t total = md_parameter_total(run->network);
-    int status = open_split(config, run->network, "data.train", config->train, &run->train, error);
-    if (status == MD_OK)
-        status = open_split(config, run->network, "data.val", config->val, &run->val, error);
-    if (status == MD_OK)
-        status = open_split(config, run->network, "data.test", config->test, &run->test, error);
+    /* Nothing is judged by the training split: a finer truth would only take room. */
+    const struct {
+        const char *key, *split;
+        int truth;
+        struct md_dataset *data;
+    } splits[] = {{"data.train", config->train, MD_TRUTH_LABEL, &run->train},
+                  {"data.val", config->val, config->data.truth, &run->val},
+                  {"data.test", config->test, config->data.truth, &run->test}};
+    int status = MD_OK;
+    for (int i = 0; i < 3 && status == MD_OK; i++)
+        status = open_split(config, run->network, splits[i].key, splits[i].split, splits[i].truth,
+                            watch, splits[i].data, error);
     if (status == MD_OK && (run->train.count == 0 || run->test.count == 0))
         status = md_fail(error, MD_USAGE, "data.train and data.test must not be empty");
     if (status == MD_OK)

@@ -44,9 +44,9 @@ struct md_run {
 };
 
 /* Opens the data, prepares the engine and its memory, sets the weights. `weights` NULL: from
- * scratch (md_initial_weights). */
-int md_run_open(const struct md_config *config, const float *weights, struct md_run *run,
-                struct md_error *error);
+ * scratch (md_initial_weights). `watch` (may be NULL) sees the data being read. */
+int md_run_open(const struct md_config *config, const float *weights, const struct md_watch *watch,
+                struct md_run *run, struct md_error *error);
 void md_run_close(struct md_run *run);
 
 /* Metrics before training, and the dummy predictor's, on test and validation split. */

@@ -8,7 +8,7 @@
 
 #include "../core/network.h"
 #include "../datasets/error.h"
-#include "h5.h"
+#include "../datasets/h5.h"
 
 struct md_weights_info {
     char network[32];

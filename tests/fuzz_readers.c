@@ -49,7 +49,7 @@ static int read_dataset(const char *set, const char *split, struct md_error *err
     snprintf(spec.root, sizeof spec.root, "%s", folder);
     snprintf(spec.split, sizeof spec.split, "%s", split);
     spec.crop = SIDE;
-    int status = md_dataset_open(&spec, SIDE, SIDE, &dataset, error);
+    int status = md_dataset_open(&spec, SIDE, SIDE, NULL, &dataset, error);
     if (status != MD_OK && (dataset.count || dataset.samples))
         abort();
     md_dataset_close(&dataset);

@@ -38,7 +38,7 @@ static inline struct md_config config_of(const char *words) {
 static inline struct md_run opened(const char *words) {
     struct md_run run;
     struct md_config config = config_of(words);
-    assert_ok(md_run_open(&config, NULL, &run, &run_error));
+    assert_ok(md_run_open(&config, NULL, NULL, &run, &run_error));
     return run;
 }
 

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-#include "../results/h5.h"
+#include "../datasets/h5.h"
 #include "h5_leaks.h"
 #include "runs.h"
 
@@ -147,7 +147,7 @@ H5_TEST(cell, config_in_it_gives_the_same_cell_again) {
     struct md_config read;
     assert_ok(md_config_read(config.text, 0, NULL, &read, &run_error));
     struct md_run again;
-    assert_ok(md_run_open(&read, NULL, &again, &run_error));
+    assert_ok(md_run_open(&read, NULL, NULL, &again, &run_error));
     struct trained done = finished(&again);
     cr_assert_str_eq(done.digest, run.position.digest);
     md_cell_identity(&run, "w", identity[0]);

@@ -73,7 +73,7 @@ static void write_csv(const char *text) {
 
 static int open_dataset(void) {
     md_dataset_close(&dataset);
-    return md_dataset_open(&spec, SIDE, SIDE, &dataset, &error);
+    return md_dataset_open(&spec, SIDE, SIDE, NULL, &dataset, &error);
 }
 
 static void assert_nothing_left(void) {
@@ -182,7 +182,8 @@ Test(micro, broken_csv_names_file_and_line) {
         {"p.png,two.npy,s.npy,f.npy", "line 1 of ", "found shape (2, 2, 1)"},
         {"p.png,wide.npy,s.npy,f.npy", "line 1 of ", "found shape (1, 4097)"},
         {"p.png,none_in_it.npy,s.npy,f.npy", "line 1 of ", "found shape (0, 3)"},
-        {"p.png,d.npy,tall.npy,f.npy", "line 1 of ", "shape of depth (2, 2), found (4, 1)"},
+        {"p.png,d.npy,tall.npy,f.npy", "line 1 of ",
+         "shape of the grid before it (2, 2), found (4, 1)"},
         {"p.png,d.npy,s.npy,s.npy", "line 1 of ", "s.npy: expected one value, found 4"},
         {"p.png,d.npy,s.npy,zero.npy", "line 1 of ", "zero.npy: expected a positive number"},
         {"p.png,d.npy,s.npy,nan.npy", "line 1 of ", "nan.npy: expected a positive number"},
@@ -379,8 +380,8 @@ Test(sample, wrong_requests) {
         int crop, status;
         const char *expected;
     } cases[] = {
-        {"kitti", "R", 0, 4, 1, MD_USAGE, "expected micro, matrix or synthetic, found \"kitti\""},
-        {"", "R", 0, 4, 1, MD_USAGE, "expected micro, matrix or synthetic, found \"\""},
+        {"kitty", "R", 0, 4, 1, MD_USAGE, "set: \"kitty\" is no data set"},
+        {"", "R", 0, 4, 1, MD_USAGE, "set: \"\" is no data set"},
         {"micro", "", 0, 4, 1, MD_USAGE, "root: the set micro needs"},
         {"matrix", "", 0, 4, 1, MD_USAGE, "root: the set matrix needs"},
         {"micro", "R", 4, 4, 1, MD_USAGE, "min_depth_m < max_depth_m"},
@@ -420,7 +421,7 @@ Test(sample, valid_depth) {
 Test(micro, the_real_set) {
     struct scratch_path root = shared_data("data/tof/micro_sec_mde");
     strcpy(spec.root, root.text);
-    cr_assert_eq(md_dataset_open(&spec, 48, 48, &dataset, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(md_dataset_open(&spec, 48, 48, NULL, &dataset, &error), MD_OK, "%s", error.text);
     cr_assert_eq(dataset.count, 139);
     int valid = 0, sum_mm = 0;
     for (size_t i = 0; i < dataset.count; i++) {

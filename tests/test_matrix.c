@@ -32,7 +32,7 @@ TestSuite(flights, .init = set_up, .fini = tear_down);
 
 static int open_dataset(void) {
     md_dataset_close(&dataset);
-    return md_dataset_open(&spec, SIDE, SIDE, &dataset, &error);
+    return md_dataset_open(&spec, SIDE, SIDE, NULL, &dataset, &error);
 }
 
 /* Appends a frame whose 64 zones all hold `zone`, for instance "1500,1,5". */
@@ -399,7 +399,7 @@ Test(matrix, the_real_flights, .timeout = 600) {
     struct scratch_path root = shared_data("data/tof/Matrix_ToF_Drones");
     strcpy(spec.root, root.text);
     spec.crop = 162;
-    cr_assert_eq(md_dataset_open(&spec, 48, 48, &dataset, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(md_dataset_open(&spec, 48, 48, NULL, &dataset, &error), MD_OK, "%s", error.text);
     cr_assert_eq(dataset.count, 4313); /* every picture has a frame within 100 ms */
     size_t blind = 0;
     for (size_t i = 0; i < dataset.count; i++) {

@@ -3,9 +3,9 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
+#include "../datasets/h5.h"
 #include "../experiments/metrics.h"
 #include "../results/cell.h"
-#include "../results/h5.h"
 #include "h5_leaks.h"
 #include "program.h"
 

@@ -472,7 +472,7 @@ H5_TEST(run, what_cannot_run_is_refused_when_opened) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct md_config config = config_of(cases[i].words);
         struct md_run run;
-        cr_assert_eq(md_run_open(&config, NULL, &run, &run_error), cases[i].status, "%s",
+        cr_assert_eq(md_run_open(&config, NULL, NULL, &run, &run_error), cases[i].status, "%s",
                      cases[i].words);
         assert_contains(run_error.text, cases[i].message);
     }

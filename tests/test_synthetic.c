@@ -31,7 +31,8 @@ static struct md_data_spec spec_of(const char *world, uint64_t seed, const char 
 static struct md_dataset open_spec(const struct md_data_spec *spec) {
     struct md_dataset dataset;
     struct md_error error = {""};
-    cr_assert_eq(md_dataset_open(spec, SIDE, SIDE, &dataset, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(md_dataset_open(spec, SIDE, SIDE, NULL, &dataset, &error), MD_OK, "%s",
+                 error.text);
     return dataset;
 }
 
@@ -185,14 +186,14 @@ Test(synthetic, refuses_what_it_cannot_do) {
     struct md_dataset dataset;
     struct md_error error;
     struct md_data_spec spec = spec_of("moon", 1, "train", 10);
-    cr_expect_eq(md_dataset_open(&spec, SIDE, SIDE, &dataset, &error), MD_USAGE);
+    cr_expect_eq(md_dataset_open(&spec, SIDE, SIDE, NULL, &dataset, &error), MD_USAGE);
     cr_expect_not_null(strstr(error.text, "moon"));
     for (int i = 0; i < md_world_count; i++)
         cr_expect_not_null(strstr(error.text, md_worlds[i].name), "%s", error.text);
     const size_t counts[] = {0, 1000001, SIZE_MAX};
     for (int i = 0; i < 3; i++) {
         spec = spec_of("field", 1, "train", counts[i]);
-        cr_expect_eq(md_dataset_open(&spec, SIDE, SIDE, &dataset, &error), MD_USAGE);
+        cr_expect_eq(md_dataset_open(&spec, SIDE, SIDE, NULL, &dataset, &error), MD_USAGE);
         cr_expect_not_null(strstr(error.text, "1000000"), "%s", error.text);
     }
 }

@@ -3,8 +3,8 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
+#include "../datasets/h5.h"
 #include "../results/cell.h"
-#include "../results/h5.h"
 #include "program.h"
 
 enum { FORMATS = 2, SEEDS = 3 };

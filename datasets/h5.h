@@ -1,12 +1,12 @@
 /* A thin layer over HDF5 that turns its failures into our errors. HDF5's own error printing is
  * switched off by the first call. */
-#ifndef MD_RESULTS_H5_H
-#define MD_RESULTS_H5_H
+#ifndef MD_DATASETS_H5_H
+#define MD_DATASETS_H5_H
 
 #include <hdf5.h>
 #include <stddef.h>
 
-#include "../datasets/error.h"
+#include "error.h"
 
 /* Opens a file for reading; fails when it is missing, not HDF5, or truncated. */
 int md_h5_open(const char *path, hid_t *file, struct md_error *error);

@@ -1,6 +1,6 @@
 /* What the two halves of the HDF5 layer, data sets and attributes, share. */
-#ifndef MD_RESULTS_H5_INTERNAL_H
-#define MD_RESULTS_H5_INTERNAL_H
+#ifndef MD_DATASETS_H5_INTERNAL_H
+#define MD_DATASETS_H5_INTERNAL_H
 
 #include "h5.h"
 

@@ -1,0 +1,208 @@
+/* The sets there are, and what is the same for all of them: the cut and the fraction of a split,
+ * and reading one listed sample. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "readers.h"
+
+/* The name of each set and its reader. */
+#define SETS(X)                                                                                    \
+    X("micro", md_micro_reader)                                                                    \
+    X("micro-kitti", md_micro_kitti_reader)                                                        \
+    X("micro-nyuv2", md_micro_nyuv2_reader)                                                        \
+    X("micro-tartanair", md_micro_tartanair_reader)                                                \
+    X("matrix", md_matrix_reader)                                                                  \
+    X("synthetic", md_synthetic_reader)
+
+#define NAME(name, reader)   name,
+#define READER(name, reader) &reader,
+
+const char *const md_data_set_names[] = {SETS(NAME) NULL};
+static const struct md_reader *const readers[] = {SETS(READER) NULL};
+
+static const struct md_reader *find_reader(const char *name) {
+    for (size_t i = 0; readers[i]; i++)
+        if (strcmp(md_data_set_names[i], name) == 0)
+            return readers[i];
+    return NULL;
+}
+
+const char *md_data_set_splits(int set) {
+    return readers[set]->splits;
+}
+
+void md_data_spec_resolve(struct md_data_spec *spec) {
+    const struct md_reader *reader = find_reader(spec->set);
+    if (reader && spec->max_depth_m == 0)
+        spec->max_depth_m = reader->range_m;
+}
+
+/* ---- the cut "[a:b]" at the end of a split --------------------------------------------------- */
+
+struct cut {
+    size_t start, end; /* end is SIZE_MAX when it was not given */
+};
+
+/* Reads a bound that may be missing; returns where it ends. */
+static const char *parse_bound(const char *text, size_t *bound) {
+    int64_t value;
+    const char *end = *text == '-' ? NULL : md_parse_integer(text, &value);
+    if (!end)
+        return text;
+    *bound = (size_t)value;
+    return end;
+}
+
+/* Takes the cut off the end of `split`. */
+static int take_cut(char *split, struct cut *cut, struct md_error *error) {
+    *cut = (struct cut){0, SIZE_MAX};
+    size_t length = strlen(split);
+    if (length == 0 || split[length - 1] != ']')
+        return MD_OK;
+    char *bracket = strrchr(split, '[');
+    const char *colon = bracket ? parse_bound(bracket + 1, &cut->start) : "";
+    const char *end = *colon == ':' ? parse_bound(colon + 1, &cut->end) : "";
+    if (strcmp(end, "]") != 0)
+        return md_fail(error, MD_USAGE, "split: expected NAME[a:b] with whole numbers, found %s",
+                       split);
+    *bracket = 0;
+    return MD_OK;
+}
+
+/* Keeps the entries inside the cut. Asking for more than there are is a failure: a run on fewer
+ * samples than its config says would be a lie. */
+static int apply_cut(struct md_source *source, struct cut cut, struct md_error *error) {
+    size_t end = cut.end == SIZE_MAX ? source->count : cut.end;
+    if (end > source->count || cut.start > end)
+        return md_fail(error, MD_USAGE, "split: [%zu:%zu] does not lie within the %zu samples",
+                       cut.start, end, source->count);
+    for (size_t i = 0; i < source->count; i++)
+        if (i < cut.start || i >= end)
+            free(source->entries[i].name);
+    source->count = end - cut.start;
+    if (source->count > 0)
+        memmove(source->entries, source->entries + cut.start,
+                source->count * sizeof *source->entries);
+    return MD_OK;
+}
+
+/* Keeps every entry at which the share of those kept would otherwise fall behind. */
+static void apply_fraction(struct md_source *source) {
+    size_t kept = 0, percent = (size_t)source->spec.fraction;
+    for (size_t i = 0; i < source->count; i++) {
+        if ((i + 1) * percent / 100 > kept)
+            source->entries[kept++] = source->entries[i];
+        else
+            free(source->entries[i].name);
+    }
+    source->count = kept;
+}
+
+/* ---- open, read, close ----------------------------------------------------------------------- */
+
+static int check_spec(const struct md_data_spec *spec, const struct md_reader *reader,
+                      struct md_error *error) {
+    if (!reader)
+        return md_fail(error, MD_USAGE,
+                       "set: \"%s\" is no data set; mudepth data --help lists them", spec->set);
+    if (reader->needs_root && spec->root[0] == 0)
+        return md_fail(error, MD_USAGE, "root: the set %s needs to know where it lies", spec->set);
+    if (!(spec->min_depth_m >= 0 && spec->min_depth_m < spec->max_depth_m &&
+          isfinite(spec->max_depth_m)))
+        return md_fail(error, MD_USAGE, "expected 0 <= min_depth_m < max_depth_m, found %g and %g",
+                       spec->min_depth_m, spec->max_depth_m);
+    if (spec->crop < 1)
+        return md_fail(error, MD_USAGE, "crop: expected at least 1 pixel, found %d", spec->crop);
+    if (spec->fraction < 1 || spec->fraction > 100)
+        return md_fail(error, MD_USAGE, "fraction: expected 1 to 100 percent, found %d",
+                       spec->fraction);
+    return MD_OK;
+}
+
+int md_source_open(const struct md_data_spec *spec, int height, int width, struct md_source *source,
+                   struct md_error *error) {
+    struct cut cut;
+    *source = (struct md_source){
+        .reader = find_reader(spec->set), .spec = *spec, .height = height, .width = width};
+    md_data_spec_resolve(&source->spec);
+    int status = check_spec(&source->spec, source->reader, error);
+    if (status == MD_OK)
+        status = take_cut(source->spec.split, &cut, error);
+    if (status == MD_OK)
+        status = source->reader->list(source, error);
+    if (status == MD_OK && !source->reader->has_fractions)
+        apply_fraction(source);
+    if (status == MD_OK)
+        status = apply_cut(source, cut, error);
+    if (status == MD_OK && source->count == 0)
+        status = md_fail(error, MD_FAILED, "set %s, split %s: no samples", spec->set, spec->split);
+    if (status != MD_OK)
+        md_source_close(source);
+    return status;
+}
+
+int md_source_read(struct md_source *source, size_t index, struct md_sample *sample,
+                   struct md_error *error) {
+    *sample = (struct md_sample){0};
+    int status = source->reader->read(source, index, sample, error);
+    if (status != MD_OK)
+        md_sample_free(sample);
+    return status;
+}
+
+void md_source_close(struct md_source *source) {
+    if (source->state && source->reader->close)
+        source->reader->close(source);
+    for (size_t i = 0; i < source->count; i++)
+        free(source->entries[i].name);
+    free(source->entries);
+    *source = (struct md_source){0};
+}
+
+/* ---- for readers ----------------------------------------------------------------------------- */
+
+int md_source_add(struct md_source *source, const char *name, size_t number,
+                  struct md_error *error) {
+    if (source->count == source->capacity) {
+        size_t wanted = source->capacity ? 2 * source->capacity : 64;
+        struct md_entry *entries = realloc(source->entries, wanted * sizeof *entries);
+        if (!entries)
+            return md_fail(error, MD_FAILED, "out of memory for sample %zu", source->count);
+        source->entries = entries;
+        source->capacity = wanted;
+    }
+    char *copy = strdup(name);
+    if (!copy)
+        return md_fail(error, MD_FAILED, "out of memory for sample %zu", source->count);
+    source->entries[source->count++] = (struct md_entry){copy, number};
+    return MD_OK;
+}
+
+int md_sample_room(const struct md_source *source, const char *name, int depth_height,
+                   int depth_width, int right, struct md_sample *sample, struct md_error *error) {
+    const size_t zones = (size_t)depth_height * (size_t)depth_width;
+    const size_t bytes = 3 * (size_t)source->height * (size_t)source->width;
+    sample->name = strdup(name);
+    sample->picture = calloc(bytes, 1);
+    sample->depth_m = calloc(zones, sizeof *sample->depth_m);
+    sample->disparity = calloc(zones, sizeof *sample->disparity);
+    sample->depth_height = depth_height;
+    sample->depth_width = depth_width;
+    if (right) {
+        sample->right_picture = calloc(bytes, 1);
+        sample->right_depth_m = calloc(zones, sizeof *sample->right_depth_m);
+        sample->right_disparity = calloc(zones, sizeof *sample->right_disparity);
+    }
+    if (!sample->name || !sample->picture || !sample->depth_m || !sample->disparity ||
+        (right && (!sample->right_picture || !sample->right_depth_m || !sample->right_disparity)))
+        return md_fail(error, MD_FAILED, "%s: out of memory", name);
+    return MD_OK;
+}
+
+void md_sample_disparity(struct md_sample *sample, float fb) {
+    sample->fb = fb;
+    for (int i = 0; i < sample->depth_height * sample->depth_width; i++)
+        sample->disparity[i] =
+            sample->depth_m[i] == MD_NO_DEPTH ? MD_INVALID : fb / sample->depth_m[i];
+}
