@@ -13,7 +13,8 @@
     X("micro-nyuv2", md_micro_nyuv2_reader)                                                        \
     X("micro-tartanair", md_micro_tartanair_reader)                                                \
     X("matrix", md_matrix_reader)                                                                  \
-    X("synthetic", md_synthetic_reader)
+    X("synthetic", md_synthetic_reader)                                                            \
+    X("cache", md_cache_reader)
 
 #define NAME(name, reader)   name,
 #define READER(name, reader) &reader,

@@ -56,7 +56,8 @@ static void tile_colour(const struct page *page, const struct md_sheet_row *row,
         return;
     }
     const struct md_sheet_map *map = &row->maps[column - 1];
-    int place = y * map->height / page->tile_height * map->width + x * map->width / page->tile_width;
+    int place =
+        y * map->height / page->tile_height * map->width + x * map->width / page->tile_width;
     md_depth_colour((double)map->depth_m[place], sheet->max_depth_m, rgb);
 }
 
@@ -99,8 +100,8 @@ static void write_place(FILE *script, const struct page *page, const char *befor
 }
 
 /* `most` is the room there is, in pixels. */
-static void write_label(FILE *script, const struct page *page, const char *text, double x,
-                        double y, double most, const char *align, double size) {
+static void write_label(FILE *script, const struct page *page, const char *text, double x, double y,
+                        double most, const char *align, double size) {
     fputs("set label ", script);
     md_gnuplot_text(script, text, most / (size * 96.0 / 72.0));
     write_place(script, page, " at", x, y);
@@ -117,8 +118,8 @@ static void write_texts(FILE *script, const struct page *page) {
                 BAR + BAR_LABELS, "left", 11);
     for (int r = 0; r < page->rows; r++)
         write_label(script, page, page->sheet->rows[r].caption, MARGIN,
-                    HEAD + r * page->row_height + page->tile_height + 12, page->image_width,
-                    "left", 10);
+                    HEAD + r * page->row_height + page->tile_height + 12, page->image_width, "left",
+                    10);
 }
 
 /* A box in the colour of "no value" and those words beside it. */
@@ -161,8 +162,7 @@ static void write_sheet(FILE *script, const struct page *page, const uint8_t *im
             "set xrange [-0.5:%d.5]\nset yrange [%d.5:-0.5]\n"
             "plot '-' binary array=(%d,%d) format='%%uint8%%uint8%%uint8' with rgbimage, "
             "NaN with lines palette\n",
-            page->image_width - 1, page->image_height - 1, page->image_width,
-            page->image_height);
+            page->image_width - 1, page->image_height - 1, page->image_width, page->image_height);
     fwrite(image, 1, size, script);
 }
 

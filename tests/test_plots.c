@@ -33,10 +33,10 @@ static void set_up(void) {
     for (int z = 0; z < ZONES * ZONES; z++)
         zones_m[z] = (float)(z - 1) * 0.0625f;
     for (int r = 0; r < MOST_ROWS; r++)
-        rows[r] =
-            (struct md_sheet_row){"flight 3",
-                                  picture,
-                                  {{zones_m, ZONES, ZONES}, {before_m, SIDE, SIDE}, {after_m, SIDE, SIDE}}};
+        rows[r] = (struct md_sheet_row){
+            "flight 3",
+            picture,
+            {{zones_m, ZONES, ZONES}, {before_m, SIDE, SIDE}, {after_m, SIDE, SIDE}}};
     for (int e = 0; e < MOST_EPOCHS; e++) {
         train[e] = exp(-0.1 * e);
         validation[e] = 0.1 + exp(-0.1 * e);
@@ -51,8 +51,8 @@ static void tear_down(void) {
 TestSuite(plots, .init = set_up, .fini = tear_down, .timeout = 600);
 
 static int sheet_to(const char *title, size_t count, double max_depth_m) {
-    const struct md_sheet sheet = {title, {"zones", "before", "after"}, 3, rows, count, SIDE, SIDE,
-                                   max_depth_m};
+    const struct md_sheet sheet = {
+        title, {"zones", "before", "after"}, 3, rows, count, SIDE, SIDE, max_depth_m};
     return md_plot_contact_sheet(path.text, &sheet, &error);
 }
 
