@@ -373,11 +373,12 @@ static void close_cache(struct md_source *source) {
 }
 
 const struct md_reader md_cache_reader = {
-    "NAME reads root/NAME.h5, as `mudepth data cache` wrote it; ranges, labels and crops\n"
-    "were decided then",
-    list,
-    read_entry,
-    close_cache,
-    4,
-    1,
-    0};
+    .splits =
+        "NAME reads root/NAME.h5, as `mudepth data cache` wrote it; ranges, labels and crops\n"
+        "were decided then",
+    .list = list,
+    .read = read_entry,
+    .close = close_cache,
+    .range_m = 4,
+    .needs_root = 1,
+};
