@@ -521,7 +521,7 @@ static const struct broken_h5 {
     void (*damage)(hid_t file);
     const char *part, *other;
 } broken_h5s[] = {
-    {remove_tensor, "ups0.tconv.bias'", "missing"},
+    {remove_tensor, "ups0.tconv.bias'", "doesn't exist"},
     {change_shape, "ups0.tconv.bias'", "(32, 1), expected (32)"},
     {change_size, "ups0.tconv.bias'", "(33), expected (32)"},
     {change_type, "ups0.tconv.bias'", "not plain float32"},
