@@ -282,7 +282,7 @@ int md_h5_check_plain(hid_t file, const char *name, hid_t type, struct md_error 
     H5Dclose(data);
     return plain ? MD_OK
                  : md_h5_refuse(error, file, "data set", name,
-                                "it is not kept plain, in its own type and in one piece");
+                                "it is not kept plain, in the type expected and in one piece");
 }
 
 int md_h5_shape(hid_t file, const char *name, int most, int *dimensions, size_t *shape,
