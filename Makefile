@@ -38,7 +38,7 @@ FLAGS_ref    :=
 FLAGS_scalar :=
 FLAGS_v2f16  := -DMD_PAIRS
 FLAGS_avx2   := -mavx2 -mfma -mf16c
-FLAGS_avx512 := -mavx512f -mavx2 -mfma -mf16c
+FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
 FORMATS   := fp32 fp64 fp16 bf16 fp16w bf16w
 TEMPLATES := $(foreach format,$(FORMATS),\
                $(foreach level,ref $(VECTOR_LEVELS),core/ops_$(format)_$(level)) \
