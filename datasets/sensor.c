@@ -15,12 +15,12 @@ int md_sensor_check(const struct md_sensor *sensor, struct md_error *error) {
     } fields[] = {
         {"zones", sensor->zones, pool ? 1 : 4, pool ? 4096 : 8},
         {"range_m", sensor->range_m, 0.02, pool ? INFINITY : most},
-        {"targets", pool ? 1 : sensor->targets, 1, MD_MOST_TARGETS},
+        {"targets", sensor->targets, 1, MD_MOST_TARGETS},
         {"noise_m", sensor->noise_m, 0, most},
         {"noise_share", sensor->noise_share, 0, 1},
         {"half_detected", sensor->half_detected, 0, INFINITY},
         {"ambient", sensor->ambient, 0, INFINITY},
-        {"apart_m", pool ? most : sensor->apart_m, MD_SENSOR_BIN_M, most},
+        {"apart_m", sensor->apart_m, pool ? 0 : MD_SENSOR_BIN_M, pool ? INFINITY : most},
         {"substantial", sensor->substantial, 0, 1},
         {"competing", sensor->competing, 0, 1},
         {"confused", sensor->confused, 0, 1},
@@ -90,13 +90,9 @@ void md_sensor_pad(int zones, const float *zone_depth_m, struct md_rectangle rec
 
 void md_returns_add(struct md_returns *returns, double depth_m, double strength) {
     const double nearest_m = 0.001;
-    returns->rays++;
-    if (!(depth_m > 0))
-        return;
-    if (returns->nearest_m == 0 || depth_m < returns->nearest_m)
-        returns->nearest_m = depth_m;
     double bin = depth_m / MD_SENSOR_BIN_M;
-    if (!(bin < MD_SENSOR_BINS))
+    returns->rays++;
+    if (!(depth_m > 0 && bin < MD_SENSOR_BINS))
         return;
     double near_m = fmax(depth_m, nearest_m), signal = strength / (near_m * near_m);
     returns->signal[(int)bin] += signal;
@@ -155,14 +151,22 @@ static int find_candidates(const struct md_sensor *sensor, const struct md_retur
     return count;
 }
 
-static void report_vl53l5cx(const struct md_sensor *sensor, const struct md_returns *returns,
-                            struct md_random *random, struct md_reading *reading) {
+static struct md_reading nothing(void) {
+    struct md_reading reading = {.targets = 0};
+    for (int i = 0; i < MD_MOST_TARGETS; i++)
+        reading.target[i].status = MD_TARGET_NONE;
+    return reading;
+}
+
+void md_sensor_report(const struct md_sensor *sensor, const struct md_returns *returns,
+                      struct md_random *random, struct md_reading *reading) {
     struct candidate candidates[MD_MOST_TARGETS];
     int count = find_candidates(sensor, returns, candidates);
     double total = signal_between(returns, 0, MD_SENSOR_BINS), unexplained = total;
     double floor_signal = sensor->half_detected + sensor->ambient;
     for (int i = 0; i < count; i++)
         unexplained -= candidates[i].signal;
+    *reading = nothing();
     int is_clear = unexplained <= sensor->competing * total;
     for (int i = 0; i < sensor->targets; i++) {
         double found = md_random_unit(random), confusion = md_random_unit(random);
@@ -184,42 +188,63 @@ static void report_vl53l5cx(const struct md_sensor *sensor, const struct md_retu
     }
 }
 
-static void report_nearest(const struct md_sensor *sensor, const struct md_returns *returns,
-                           struct md_random *random, struct md_reading *reading) {
-    (void)random;
-    if (returns->nearest_m > 0 && returns->nearest_m < sensor->range_m)
-        reading->target[reading->targets++] =
-            (struct md_target){returns->nearest_m, MD_TARGET_VALID};
-}
-
-void md_sensor_report(const struct md_sensor *sensor, const struct md_returns *returns,
-                      struct md_random *random, struct md_reading *reading) {
-    static void (*const report[])(const struct md_sensor *sensor, const struct md_returns *returns,
-                                  struct md_random *random, struct md_reading *reading) = {
-        [MD_SENSOR_VL53L5CX] = report_vl53l5cx, [MD_SENSOR_POOL] = report_nearest};
-    reading->targets = 0;
-    for (int i = 0; i < MD_MOST_TARGETS; i++)
-        reading->target[i] = (struct md_target){0, MD_TARGET_NONE};
-    report[sensor->model](sensor, returns, random, reading);
-}
-
 /* ---- reading a map of depths ----------------------------------------------------------------- */
+
+/* A map and how wide its rows are. */
+struct map {
+    const float *depth_m, *reflectance;
+    int width;
+};
+
+static void look_into(const struct md_sensor *sensor, const struct map *map, struct block block,
+                      struct md_random *random, struct md_reading *reading) {
+    const double middle_grey = 0.5;
+    struct md_returns returns = {.rays = 0};
+    for (int row = block.top; row < block.bottom; row++)
+        for (int column = block.left; column < block.right; column++) {
+            int pixel = row * map->width + column;
+            md_returns_add(&returns, map->depth_m[pixel],
+                           map->reflectance != NULL ? map->reflectance[pixel] : middle_grey);
+        }
+    md_sensor_report(sensor, &returns, random, reading);
+}
+
+/* The nearest depth from `from_m` on; INFINITY when there is none. */
+static double nearest_from(const struct map *map, struct block block, double from_m) {
+    double nearest_m = INFINITY;
+    for (int row = block.top; row < block.bottom; row++)
+        for (int column = block.left; column < block.right; column++) {
+            double depth_m = map->depth_m[row * map->width + column];
+            if (depth_m > 0 && depth_m >= from_m && depth_m < nearest_m)
+                nearest_m = depth_m;
+        }
+    return nearest_m;
+}
+
+static void pool(const struct md_sensor *sensor, const struct map *map, struct block block,
+                 struct md_random *random, struct md_reading *reading) {
+    (void)random;
+    *reading = nothing();
+    for (double from_m = 0; reading->targets < sensor->targets; from_m += sensor->apart_m) {
+        from_m = nearest_from(map, block, from_m);
+        if (!(from_m < sensor->range_m))
+            break;
+        reading->target[reading->targets++] = (struct md_target){from_m, MD_TARGET_VALID};
+    }
+}
 
 void md_sensor_look(const struct md_sensor *sensor, const float *depth_m, const float *reflectance,
                     int height, int width, struct md_rectangle rectangle, struct md_random random,
                     struct md_reading *reading) {
-    const double middle_grey = 0.5;
-    for (int zone = 0; zone < sensor->zones * sensor->zones; zone++) {
-        struct block block = zone_block(sensor->zones, zone, rectangle, height, width);
-        struct md_returns returns = {.rays = 0};
-        for (int row = block.top; row < block.bottom; row++)
-            for (int column = block.left; column < block.right; column++) {
-                int pixel = row * width + column;
-                md_returns_add(&returns, depth_m[pixel],
-                               reflectance != NULL ? reflectance[pixel] : middle_grey);
-            }
-        md_sensor_report(sensor, &returns, &random, &reading[zone]);
-    }
+    static void (*const models[])(const struct md_sensor *sensor, const struct map *map,
+                                  struct block block, struct md_random *random,
+                                  struct md_reading *reading) = {
+        [MD_SENSOR_VL53L5CX] = look_into, [MD_SENSOR_POOL] = pool};
+    const struct map map = {depth_m, reflectance, width};
+    for (int zone = 0; zone < sensor->zones * sensor->zones; zone++)
+        models[sensor->model](sensor, &map,
+                              zone_block(sensor->zones, zone, rectangle, height, width), &random,
+                              &reading[zone]);
 }
 
 float md_reading_depth(const struct md_reading *reading, int nearest) {

@@ -9,8 +9,8 @@
 enum md_sensor_model {
     MD_SENSOR_VL53L5CX, /* a histogram over distance, with its faults; sees MD_SENSOR_HORIZON_M */
     MD_SENSOR_POOL      /* the nearest point of each zone, which is a max-pool of disparity: how
-                         * the published 8x8 labels were made. Without noise and random numbers;
-                         * uses zones and range_m only. */
+                         * the published 8x8 labels are made; then the nearest one that is apart_m
+                         * behind it, and so on. Without noise and random numbers. */
 };
 
 /* The light that returns from a surface at depth d counts as reflectance * cos(incidence) / d^2,
@@ -92,8 +92,8 @@ int md_sensor_rectangle(double sensor_deg, double camera_horizontal_deg, double 
  * belongs to one zone; along an axis of n pixels zone z has those from floor(n * (begin + z *
  * extent / zones)) on: 6x6 of a 48x48 map. `reading` is (zones, zones).
  *
- * For every zone sensor->targets blocks of `random` are drawn, whatever is seen: more ambient light
- * in the same scene only takes targets away. */
+ * For every zone of a VL53L5CX sensor->targets blocks of `random` are drawn, whatever is seen: more
+ * ambient light in the same scene only takes targets away. */
 void md_sensor_look(const struct md_sensor *sensor, const float *depth_m, const float *reflectance,
                     int height, int width, struct md_rectangle rectangle, struct md_random random,
                     struct md_reading *reading);
@@ -113,7 +113,6 @@ void md_sensor_pad(int zones, const float *zone_depth_m, struct md_rectangle rec
 /* What comes back from one zone. Starts as all zeros. */
 struct md_returns {
     double signal[MD_SENSOR_BINS], moment[MD_SENSOR_BINS]; /* moment: signal times depth */
-    double nearest_m;                                      /* 0: nothing yet */
     int rays;
 };
 
@@ -121,7 +120,7 @@ struct md_returns {
  * times the cosine of the incidence. */
 void md_returns_add(struct md_returns *returns, double depth_m, double strength);
 
-/* The zone's reading. */
+/* The zone's reading by a VL53L5CX (a pool needs more than a histogram). */
 void md_sensor_report(const struct md_sensor *sensor, const struct md_returns *returns,
                       struct md_random *random, struct md_reading *reading);
 

@@ -46,7 +46,7 @@ Test(sensor_model, pool_is_the_max_of_disparity) {
     for (int s = 0; s < 5; s++) {
         int height = sizes[s].height, width = sizes[s].width, zones = sizes[s].zones, empty = 0;
         const struct md_sensor sensor = {
-            .model = MD_SENSOR_POOL, .zones = zones, .range_m = INFINITY};
+            .model = MD_SENSOR_POOL, .zones = zones, .targets = 1, .range_m = INFINITY};
         cr_assert_eq(md_sensor_check(&sensor, &(struct md_error){.text = ""}), MD_OK);
         for (int i = 0; i < height * width; i++)
             map[i] = md_random_unit(&random) < 0.3 ? MD_NO_DEPTH
@@ -71,6 +71,44 @@ Test(sensor_model, pool_is_the_max_of_disparity) {
         cr_assert_eq(reading[0].targets, 0);
         cr_assert_eq(reading[0].target[0].status, MD_TARGET_NONE);
     }
+}
+
+/* Each further target is the nearest point that is at least 600 mm behind the one before. */
+Test(sensor_model, pool_gives_the_nearest_points_apart) {
+    static float map[SIDE * SIDE];
+    struct md_reading reading[ALL_ZONES];
+    struct md_sensor sensor = {
+        .model = MD_SENSOR_POOL, .zones = ZONES, .range_m = 20, .apart_m = 0.6};
+    struct md_random random = md_random_stream(2, 0, 0, 0);
+    for (int i = 0; i < SIDE * SIDE; i++)
+        map[i] = md_random_unit(&random) < 0.5
+                     ? MD_NO_DEPTH
+                     : (float)md_random_range(&random, 0.1, i % SIDE < 24 ? 2 : 40);
+    int fewer = 0;
+    for (sensor.targets = 1; sensor.targets <= MD_MOST_TARGETS; sensor.targets++) {
+        look(&sensor, map, 1, reading);
+        for (int zone = 0; zone < ALL_ZONES; zone++) {
+            double before = -1;
+            int count = 0;
+            for (; count < sensor.targets; count++) {
+                double best = 20;
+                for (int i = 0; i < 36; i++) {
+                    double depth_m =
+                        map[(zone / ZONES * 6 + i / 6) * SIDE + zone % ZONES * 6 + i % 6];
+                    if (depth_m != MD_NO_DEPTH && depth_m >= before + 0.6)
+                        best = fmin(best, depth_m);
+                }
+                if (best == 20)
+                    break;
+                cr_assert_eq(reading[zone].target[count].depth_m, best);
+                cr_assert_eq(reading[zone].target[count].status, MD_TARGET_VALID);
+                before = best;
+            }
+            cr_assert_eq(reading[zone].targets, count);
+            fewer += count < sensor.targets;
+        }
+    }
+    cr_assert(fewer > 0 && fewer < 3 * ALL_ZONES, "%d", fewer);
 }
 
 Test(sensor_model, two_surfaces_are_two_targets_when_far_enough_apart) {
@@ -132,7 +170,7 @@ Test(sensor_model, sees_as_far_as_its_range) {
     static float map[SIDE * SIDE];
     struct md_reading reading[ALL_ZONES];
     struct md_sensor sensors[] = {
-        ideal(2), {.model = MD_SENSOR_POOL, .zones = ZONES, .range_m = 4}, ideal(2)};
+        ideal(2), {.model = MD_SENSOR_POOL, .zones = ZONES, .targets = 1, .range_m = 4}, ideal(2)};
     sensors[0].range_m = 4;
     for (int s = 0; s < 3; s++) {
         const double walls[] = {0.05, 3.99, 4, 4.01, 5.99, 6, 7, 1e30, NAN, -1, INFINITY};
@@ -267,7 +305,8 @@ Test(sensor_view, reads_and_pads_only_what_it_sees) {
     static float map[SIDE * SIDE], padded[SIDE * SIDE];
     float zones[ALL_ZONES];
     struct md_reading reading[ALL_ZONES];
-    const struct md_sensor pool = {.model = MD_SENSOR_POOL, .zones = ZONES, .range_m = INFINITY};
+    const struct md_sensor pool = {
+        .model = MD_SENSOR_POOL, .zones = ZONES, .targets = 1, .range_m = INFINITY};
     const struct md_random random = md_random_stream(1, 0, 0, 0);
     for (int i = 0; i < SIDE * SIDE; i++)
         map[i] = (float)(1 + i);
