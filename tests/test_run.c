@@ -29,7 +29,10 @@ H5_TEST(run, every_optimizer_learns) {
                                        "loss=depth_l1 lr=0.003 batch=1",
                                        "format=bf16 moments=fp32 update=stochastic",
                                        "format=fp16 moments=fp32 update=master loss_scale=256",
-                                       "format=bf16 moments=fp32 update=kahan"};
+                                       "format=bf16 moments=fp32 update=kahan",
+                                       "label=sparse",
+                                       "label=pooled",
+                                       "augment=[crop]"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         char words[200];
         snprintf(words, sizeof words, "data.count=24 epochs=3 %s", ways[i]);
@@ -105,7 +108,11 @@ H5_TEST(run, digest_depends_on_what_decides_the_weights) {
         {"", "loss_scale=1024", 0}, /* comes out again where nothing underflows */
         {"", "augment=[]", 1},
         {"", "augment=[flip]", 1},
+        {"", "augment=[flip,gamma,gain,brightness,crop]", 1},
         {"", "label=nearest", 1},
+        {"", "label=sparse", 1},
+        {"", "label=pooled", 1},
+        {"label=sparse", "label=pooled", 1},
         {"", "format=fp64", 1},
         {"", "schedule=cosine", 0}, /* the first epoch has the full rate */
         {"", "select=last", 0},
@@ -144,9 +151,12 @@ H5_TEST(run, digest_depends_on_what_decides_the_weights) {
 
 /* More threads than samples share the channels, fewer share the samples. */
 H5_TEST(run, digest_is_equal_for_all_numbers_of_threads) {
-    static const char *const ways[] = {"batch=1 data.count=3", "batch=2 data.count=3", "batch=4",
+    static const char *const ways[] = {"batch=1 data.count=3",
+                                       "batch=2 data.count=3",
+                                       "batch=4",
                                        "batch=4 optimizer=sgd momentum=0.9",
-                                       "batch=2 data.count=3 format=bf16 update=stochastic"};
+                                       "batch=2 data.count=3 format=bf16 update=stochastic",
+                                       "batch=2 data.count=3 label=pooled"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         struct trained one = trained_with(ways[i]);
         for (int threads = 2; threads <= 5; threads++) {
@@ -205,7 +215,8 @@ H5_TEST(run, an_interruption_at_any_step_changes_nothing) {
                                        SIX_STEPS " format=bf16",
                                        SIX_STEPS " format=bf16 moments=fp32 update=stochastic",
                                        SIX_STEPS " format=fp16 update=master loss_scale=64",
-                                       SIX_STEPS " format=bf16 optimizer=sgd update=kahan"};
+                                       SIX_STEPS " format=bf16 optimizer=sgd update=kahan",
+                                       SIX_STEPS " label=pooled augment=[flip,crop]"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         struct trained whole = trained_with(ways[i]);
         for (int steps = 1; steps < STEPS; steps++) {
