@@ -124,63 +124,27 @@ void md_camera_depth(const struct md_frame *frame, float *depth_m) {
         }
 }
 
-/* ---- The sensor: for each zone a histogram of what comes back, over distance ---- */
+/* ---- The sensor ---- */
 
-enum { BINS = 60 };
-static const double bin_m = 0.1;
-
-struct histogram {
-    double signal[BINS], moment[BINS]; /* moment: signal times depth */
-    double total;
-    int rays;
-};
-
-static void gather(const struct md_frame *frame, int zones, int zone, struct histogram *histogram) {
+static void gather(const struct md_frame *frame, int zones, int zone, struct md_returns *returns) {
     int rows = MD_RAYS * frame->height, columns = MD_RAYS * frame->width;
     int zone_row = zone / zones, zone_column = zone % zones;
-    *histogram = (struct histogram){.total = 0};
+    *returns = (struct md_returns){.rays = 0};
     for (int row = zone_row * rows / zones; row < (zone_row + 1) * rows / zones; row++)
         for (int column = zone_column * columns / zones;
              column < (zone_column + 1) * columns / zones; column++) {
             const struct md_echo *echo = &frame->echoes[row * columns + column];
-            double signal = echo->strength / (echo->depth_m * echo->depth_m);
-            int bin = (int)(echo->depth_m / bin_m);
-            histogram->rays++;
-            if (bin >= BINS)
-                continue;
-            histogram->signal[bin] += signal;
-            histogram->moment[bin] += signal * echo->depth_m;
-            histogram->total += signal;
+            md_returns_add(returns, echo->depth_m, echo->strength);
         }
-}
-
-/* Looks for the nearest stretch of `apart_m` from which enough of the light comes back. */
-static double zone_reading(const struct md_sensor *sensor, const struct histogram *histogram,
-                           struct md_random *random) {
-    double found = md_random_unit(random), confusion = md_random_unit(random);
-    double error = md_random_normal(random), signal = 0, moment = 0;
-    int stretch = (int)(sensor->apart_m / bin_m + 0.5);
-    for (int near = 0; near < BINS && signal <= sensor->substantial * histogram->total; near++) {
-        signal = moment = 0;
-        for (int bin = near; bin < near + stretch && bin < BINS; bin++) {
-            signal += histogram->signal[bin];
-            moment += histogram->moment[bin];
-        }
-    }
-    double strength = signal / histogram->rays;
-    int is_found = found * (strength + sensor->half_detected) < strength;
-    int is_alone = histogram->total - signal <= sensor->competing * histogram->total;
-    if (!is_found || (!is_alone && confusion < sensor->confused))
-        return 0;
-    double depth_m = moment / signal;
-    return fmax(depth_m + (sensor->noise_m + sensor->noise_share * depth_m) * error, 0);
 }
 
 void md_sensor_read(const struct md_sensor *sensor, const struct md_frame *frame,
                     struct md_random random, float *depth_m) {
     for (int zone = 0; zone < sensor->zones * sensor->zones; zone++) {
-        struct histogram histogram;
-        gather(frame, sensor->zones, zone, &histogram);
-        depth_m[zone] = (float)zone_reading(sensor, &histogram, &random);
+        struct md_returns returns;
+        struct md_reading reading;
+        gather(frame, sensor->zones, zone, &returns);
+        md_sensor_report(sensor, &returns, &random, &reading);
+        depth_m[zone] = md_reading_depth(&reading, 0);
     }
 }

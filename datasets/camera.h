@@ -44,8 +44,7 @@ void md_camera_develop(const struct md_world *world, struct md_frame *frame,
  * exact where they meet one plane. */
 void md_camera_depth(const struct md_frame *frame, float *depth_m);
 
-/* What the sensor reads in each of its zones, (zones, zones): 0 where it finds no target, or
- * cannot tell two apart. It sees 6 m far; what counts as its range is the caller's. */
+/* What the sensor reads in each of its zones, (zones, zones), by the rule for recordings. */
 void md_sensor_read(const struct md_sensor *sensor, const struct md_frame *frame,
                     struct md_random random, float *depth_m);
 

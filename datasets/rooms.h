@@ -3,6 +3,7 @@
 #define MD_DATASETS_ROOMS_H
 
 #include "random.h"
+#include "sensor.h"
 #include "world.h"
 
 struct md_range {
@@ -42,18 +43,6 @@ enum md_piece {
 struct md_stock {
     enum md_piece piece;
     int weight;
-};
-
-/* A time-of-flight sensor like the VL53L5CX. What returns from a surface at depth d counts as
- * reflectance * cos(incidence) / d^2, averaged over a zone: the signal. */
-struct md_sensor {
-    int zones;                   /* along each side; 0: exact depth at every pixel instead */
-    double noise_m, noise_share; /* deviation of a reading: noise_m + noise_share * depth */
-    double half_detected;        /* signal of which every other target is found */
-    double apart_m;              /* targets nearer to each other are taken for one */
-    double substantial;          /* the share of a zone's signal that makes a target */
-    double competing, confused;  /* when farther ones send back more than this share, the zone
-                                  * is invalid with this probability */
 };
 
 struct md_world {

@@ -149,14 +149,7 @@ const struct md_world md_worlds[] = {
      .turn_rad_s = 1.5,
      .tilt_rad = .05,
      .flight_height_m = {.35, 1.6},
-     .sensor = {.zones = 8,
-                .noise_m = .005,
-                .noise_share = .015,
-                .half_detected = .004,
-                .apart_m = .6,
-                .substantial = .25,
-                .competing = .35,
-                .confused = .6}},
+     .sensor = MD_VL53L5CX_8X8},
 };
 const int md_world_count = sizeof md_worlds / sizeof md_worlds[0];
 

@@ -187,7 +187,7 @@ static int draw_sheet(struct session *session, const char *path, struct md_error
     struct md_sheet_row rows[SHEET_ROWS];
     size_t chosen[SHEET_ROWS], count = choose_samples(&run->test, chosen);
     int height, width, status = MD_OK;
-    md_layer_size(run->network, run->network->layer_count - 1, &height, &width);
+    md_layer_size(run->network, run->network->output, &height, &width);
     size_t pixels = (size_t)height * (size_t)width;
     float *depth = malloc(2 * count * pixels * sizeof *depth);
     if (depth == NULL)

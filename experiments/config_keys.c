@@ -52,9 +52,11 @@ static const struct key run_keys[] = {
     {"seed", SEED, AT(md_config, seed), 0, 0, NULL, "0", 1,
      "of the sample order, the augmentation and weights from scratch"},
     {"augment", BITS, AT(md_config, augment), 0, 0, md_augment_names,
-     "[flip, gamma, gain, brightness]", 1, "list of augmentations, each with probability 1/2"},
+     "[flip, gamma, gain, brightness]", 1,
+     "list of augmentations, each with probability 1/2; there is also crop"},
     {"label", CHOICE, AT(md_config, label), 0, 0, md_label_mode_names, "bilinear", 1,
-     "from 8x8 zones to pixels"},
+     "from 8x8 zones to pixels: sparse has only their centres, pooled takes the prediction's "
+     "nearest points to the zones instead"},
     {"select", CHOICE, AT(md_config, select), 0, 0, select_names, "best", 1,
      "weights to keep: of the epoch with the best validation loss, or the last"},
     {"protocol", CHOICE, AT(md_config, protocol), 0, 0, md_protocol_names, "textbook", 1,
