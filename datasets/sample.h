@@ -36,7 +36,7 @@ struct md_data_spec {
     char split[4096];   /* which samples; its form is said at each reader, "[a:b]" at its end cuts
                          * samples a .. b-1 out (either may be missing; asking for more samples
                          * than there are is a failure) */
-    char world[16];     /* synthetic: "source" or "field" */
+    char world[16];     /* synthetic: one of md_world_names */
     uint64_t seed;      /* synthetic */
     size_t count;       /* synthetic: samples per split */
     double min_depth_m; /* a nearer reading is no value (VL53L5CX: 0.02) */
@@ -44,6 +44,9 @@ struct md_data_spec {
     int crop;           /* matrix: side of the centred square of the picture that the sensor sees,
                          * pixels */
 };
+
+/* The built-in worlds (worlds.c), ended by NULL. */
+extern const char *const md_world_names[];
 
 /* Defaults: what a key that was not given means. */
 extern const struct md_data_spec md_data_spec_default;

@@ -40,7 +40,7 @@ static uint32_t hash_word(const char *word) {
 
 static const struct md_world *find_world(const char *name) {
     for (int i = 0; i < md_world_count; i++)
-        if (strcmp(md_worlds[i].name, name) == 0)
+        if (strcmp(md_world_names[i], name) == 0)
             return &md_worlds[i];
     return NULL;
 }
@@ -50,7 +50,7 @@ static int unknown_world(const char *name, struct md_error *error) {
     for (int i = 0; i < md_world_count; i++) {
         size_t used = strlen(names);
         snprintf(names + used, sizeof names - used, "%s\"%s\"", i > 0 ? ", " : "",
-                 md_worlds[i].name);
+                 md_world_names[i]);
     }
     return md_fail(error, MD_USAGE, "synthetic: world is one of %s, not \"%s\"", names, name);
 }
@@ -71,7 +71,7 @@ static void take_sample(struct recording *recording, size_t number, struct md_sa
     if (frame == 0)
         enter_place(recording, per_place > 0 ? number / per_place : 0);
     struct md_view view = md_flight_at(&recording->flight, (double)frame * world->frame_interval_s);
-    md_camera_shoot(&recording->scene, &view, &recording->frame);
+    md_camera_shoot(&recording->scene, &world->lens, &view, &recording->frame);
     md_camera_develop(world, &recording->frame, stream(recording, MD_FOR_PICTURE, number),
                       sample->picture);
     if (world->sensor.zones > 0)

@@ -66,12 +66,11 @@ static const struct key run_keys[] = {
 };
 
 static const char *const set_names[] = {"micro", "matrix", "synthetic", NULL};
-static const char *const world_names[] = {"source", "field", NULL};
 
 static const struct key data_keys[] = {
     {"set", TEXT, AT(md_data_spec, set), 0, 0, set_names, NULL, 1, "which reader"},
     {"root", TEXT, AT(md_data_spec, root), 0, 0, NULL, "", BY_DIGEST, "folder of the data set"},
-    {"world", TEXT, AT(md_data_spec, world), 0, 0, world_names, "field", 1,
+    {"world", TEXT, AT(md_data_spec, world), 0, 0, md_world_names, "field", 1,
      "synthetic: which world"},
     {"seed", SEED, AT(md_data_spec, seed), 0, 0, NULL, "1", 1, "synthetic: which place"},
     {"count", COUNT, AT(md_data_spec, count), 1, 1000000, NULL, "400", 1,
