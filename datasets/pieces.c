@@ -117,6 +117,7 @@ struct md_material md_draw_finish(struct site *site, const struct md_finish *fin
                                 .first = md_vec_mul(finish->first, tint),
                                 .second = md_vec_mul(finish->second, tint),
                                 .scale_m = scale_m,
+                                .skirting_m = site->world->unskirted_m,
                                 .emission = finish->emission,
                                 .variant = md_random_bits(&site->random)};
 }

@@ -173,37 +173,40 @@ static const struct md_strip road_strips[] = {
     {.5, {2, 2.4}, .02, PALETTE(road_asphalts), road_traffic, {1, 9}},
     {.8, {1.4, 3.5}, .13, PALETTE(road_pavements), road_pavement_stock, {4, 18}},
     {.4, {.5, 1}, .1, PALETTE(road_lawns), road_borders, {0, 6}},
-    {.6, {1.5, 7}, .08, PALETTE(road_lawns), road_gardens, {3, 14}},
-    {.75, {9, 11}, .05, {NULL, 0}, road_houses, {0, 7}},
+    {.6, {1.5, 10}, .08, PALETTE(road_lawns), road_gardens, {3, 14}},
+    {.65, {9, 11}, .05, {NULL, 0}, road_houses, {0, 7}},
     {1, {8, 14}, 0, {NULL, 0}, road_woods, {2, 9}},
 };
 
 static const struct md_finish arena_walls[] = {
-    {MD_CHECKS, {.10, .10, .11}, {.16, .16, .17}, {.08, .12}, 0}, /* nets */
-    {MD_MOTTLED, {.55, .55, .54}, {.46, .46, .45}, {.5, 1.5}, 0},
-    {MD_CHECKS, {.12, .13, .14}, {.07, .08, .08}, {.1, .15}, 0},
+    {MD_CHECKS, {.14, .15, .16}, {.34, .35, .36}, {.10, .14}, 0}, /* nets */
+    {MD_STRIPES, {.62, .62, .60}, {.50, .51, .52}, {1.2, 1.8}, 0},
+    {MD_CHECKS, {.30, .30, .28}, {.18, .18, .17}, {.12, .18}, 0},
+    {MD_MOTTLED, {.60, .59, .56}, {.46, .46, .45}, {.3, .8}, 0},
 };
 static const struct md_finish arena_floors[] = {
-    {MD_CHECKS, {.12, .18, .28}, {.20, .21, .23}, {.9, 1.1}, 0}, /* mats */
-    {MD_PATCHES, {.24, .24, .25}, {.15, .15, .16}, {.5, 1}, 0},
-    {MD_MOTTLED, {.30, .30, .29}, {.20, .20, .20}, {.3, 1}, 0},
+    {MD_CHECKS, {.16, .26, .42}, {.40, .42, .44}, {.9, 1.1}, 0}, /* mats */
+    {MD_PATCHES, {.46, .46, .44}, {.22, .23, .26}, {.5, 1}, 0},
+    {MD_MOTTLED, {.44, .43, .40}, {.28, .28, .27}, {.3, 1}, 0},
 };
 static const struct md_finish arena_ceilings[] = {
-    {MD_STRIPES, {.20, .20, .21}, {.08, .08, .09}, {.6, 1}, 0},
-    {MD_PLAIN, {.10, .10, .11}, {0, 0, 0}, {1, 1}, 0},
+    {MD_STRIPES, {.28, .28, .29}, {.08, .08, .09}, {.6, 1}, 0},
+    {MD_PLAIN, {.16, .16, .17}, {0, 0, 0}, {1, 1}, 0},
 };
 static const struct md_finish arena_furniture[] = {
-    {MD_PLAIN, {.60, .58, .54}, {0, 0, 0}, {1, 1}, 0},
-    {MD_PLAIN, {.06, .06, .07}, {0, 0, 0}, {1, 1}, 0},
-    {MD_PLAIN, {.60, .25, .05}, {0, 0, 0}, {1, 1}, 0},
-    {MD_MOTTLED, {.45, .32, .18}, {.36, .25, .14}, {.1, .3}, 0},
+    {MD_PLAIN, {.70, .68, .62}, {0, 0, 0}, {1, 1}, 0},
+    {MD_PLAIN, {.62, .14, .08}, {0, 0, 0}, {1, 1}, 0},
+    {MD_PLAIN, {.66, .42, .06}, {0, 0, 0}, {1, 1}, 0},
+    {MD_PLAIN, {.10, .18, .40}, {0, 0, 0}, {1, 1}, 0},
+    {MD_MOTTLED, {.48, .36, .22}, {.36, .25, .14}, {.1, .3}, 0},
+    {MD_STRIPES, {.70, .60, .08}, {.06, .06, .06}, {.1, .2}, 0},
 };
 static const struct md_finish arena_decoration[] = {
     {MD_CHECKS, {.75, .75, .75}, {.05, .05, .05}, {.08, .15}, 0},
     {MD_PATCHES, {.70, .68, .60}, {.08, .08, .10}, {.1, .2}, 0},
 };
-static const struct md_stock arena_stock[] = {{MD_SCREEN, 4}, {MD_POST, 3},   {MD_CARTON, 3},
-                                              {MD_GATE, 3},   {MD_PILLAR, 1}, {MD_POSTER, 2},
+static const struct md_stock arena_stock[] = {{MD_SCREEN, 5}, {MD_POST, 3},   {MD_CARTON, 4},
+                                              {MD_GATE, 3},   {MD_PILLAR, 1}, {MD_POSTER, 3},
                                               {0, 0}};
 
 #define VL53L5CX                                                                                   \
@@ -295,6 +298,7 @@ const struct md_world md_worlds[] = {
                .sensor = VL53L5CX},
     [ROAD] = {.length_m = {125, 125},
               .height_m = {60, 60},
+              .unskirted_m = -1e6,
               .floors = PALETTE(road_grounds),
               .ceilings = PALETTE(road_skies),
               .stuff = {[MD_BODY] = PALETTE(road_bodies),
@@ -332,6 +336,7 @@ const struct md_world md_worlds[] = {
                .height_m = {3.5, 5},
                .fewest_rooms = 1,
                .most_rooms = 1,
+               .unskirted_m = -1e6,
                .walls = PALETTE(arena_walls),
                .floors = PALETTE(arena_floors),
                .ceilings = PALETTE(arena_ceilings),
@@ -340,15 +345,15 @@ const struct md_world md_worlds[] = {
                          [MD_DECORATED] = PALETTE(arena_decoration)},
                .stock = arena_stock,
                .furniture_scale = 1,
-               .floor_per_piece_m2 = 6,
+               .floor_per_piece_m2 = 2.2,
                .lamp_spacing_m = 4,
-               .lamp_power = .55,
+               .lamp_power = .7,
                .lamp_colour = {.94, 1, .98},
                .ambient = {.16, .17, .18},
                .lens = {MD_SENSOR_SLOPE, MD_SENSOR_SLOPE},
-               .exposure = .20,
+               .exposure = .22,
                .adaptation = .3,
-               .saturation = .4,
+               .saturation = .6,
                .read_noise = .008,
                .shot_noise = 6e-4,
                .frame_interval_s = 1. / 15,
