@@ -336,6 +336,8 @@ static int report(struct session *session, struct md_error *error) {
                                          {"dummy predictor", &run->dummy}};
     if (session->options.json && json == NULL)
         return md_print_json(json, error);
+    if (json != NULL && session->options.weights != NULL)
+        json_object_set_new(json, "weights", json_string(session->options.weights));
     if (run->after.images < run->before.images)
         fprintf(stderr,
                 "note: after training there is no depth at all on %zu of %zu test samples\n",

@@ -85,7 +85,7 @@ static const struct key_case {
     {"threads", WHOLE, {"1", "2", "64"}, {"0", "65"}},
     {"data.set", NAME, {NULL, "micro", "matrix", "synthetic"}, {"kitti"}},
     {"data.root", ANY_TEXT, {"''", "/a folder/of 'mine'", "'#1: \\ [x]'"}, {NULL}},
-    {"data.world", NAME, {"field", "source"}, {"moon"}},
+    {"data.world", NAME, {"field", "source", "road", "arena"}, {"moon"}},
     {"data.seed", WHOLE, {"1", "0", "18446744073709551615"}, {"18446744073709551616"}},
     {"data.count", WHOLE, {"400", "1", "1000000"}, {"0", "1000001"}},
     {"data.min_depth_m", REAL, {"0.02", "0", "100"}, {"100.1"}},
