@@ -1,9 +1,10 @@
-/* The built-in worlds: a deterministic flight through rooms that exist only here.
+/* The built-in worlds: a deterministic flight, or drive, through places that exist only here.
  *
- * "source": other rooms, other light: wide halls by daylight, a new one every few samples, with
- * exact depth at every pixel. "field": one small flat in lamp light, seen by an 8x8 time-of-flight
- * sensor with all its faults. The seed decides on the place, the split's word on the flight, and a
- * sample on nothing but these and its own number. */
+ * Two to come from, with exact depth at every pixel and a new place every few samples: "source",
+ * wide halls by daylight, and "road", streets under an open sky seen from a car. Two to be put
+ * into, one place each, seen by an 8x8 time-of-flight sensor with all its faults: "field", a small
+ * flat in lamp light, and "arena", a hall for drones with obstacles. The seed decides on the place,
+ * the split's word on the flight, and a sample on nothing but these and its own number. */
 #include "readers.h"
 
 #include <stdio.h>

@@ -130,7 +130,10 @@ const struct md_command md_command_data = {
     "             several with commas between (Approach/A0,Rotate/R1), or @FILE with one a line.\n"
     "             Of the flights sorted by name, every sixth from the third on is val, every\n"
     "             sixth from the sixth on is test. A folder that is itself a flight: \".\"\n"
-    "  synthetic  split: any word; another word is another flight through the same place\n"
+    "  synthetic  split: any word; another word is another flight. Worlds: field (a flat) and\n"
+    "             arena (a hall for drones) are one place per seed, seen by an 8x8 sensor; source\n"
+    "             (halls) and road (streets) a new place every 8 samples, with exact depth at\n"
+    "             every pixel, for which max_depth_m: 80 is right\n"
     "  A trailing [a:b] takes samples a to b-1 of any of them.\n\n"
     "keys of SPEC:\n",
     help_more, run};

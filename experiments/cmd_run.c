@@ -69,15 +69,16 @@ static int check_name(const char *option, const char *path, struct md_error *err
 
 /* A file can be written there: known now, not after hours of training. */
 static int prepare_folder(const char *path, struct md_error *error) {
-    char folder[sizeof((struct session *)0)->cell];
+    char folder[sizeof((struct session *)0)->cell], inside[sizeof folder + 2];
     snprintf(folder, sizeof folder, "%s", path);
     char *end = strrchr(folder, '/');
     if (end == NULL)
         strcpy(folder, ".");
     else
         end[end == folder] = '\0';
+    snprintf(inside, sizeof inside, "%s/.", folder); /* there is none in a file */
     int status = md_make_folder(folder, error);
-    if (status == MD_OK && access(folder, W_OK) != 0)
+    if (status == MD_OK && access(inside, W_OK) != 0)
         status = md_fail(error, MD_FAILED, "%.400s: cannot write into this folder: %s", folder,
                          strerror(errno));
     return status;
