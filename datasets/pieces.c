@@ -85,7 +85,7 @@ static const struct piece pieces[] = {
     [MD_WALKER] = {FREE, {.42, .55}, {.5, .5}, {1.6, 1.9}, {0, 0}, 3,
                    {ROUND(MD_CYLINDER, MD_LIMB, .35, 0, .48),
                     ROUND(MD_CYLINDER, MD_PAINT, .5, .48, .86),
-                    ROUND(MD_SPHERE, MD_BODY, .24, .86, 1)}},
+                    ROUND(MD_SPHERE, MD_BODY, .2, .86, 1)}},
 };
 /* clang-format on */
 

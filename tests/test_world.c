@@ -564,7 +564,25 @@ Test(street, says_when_it_is_full_and_stays_whole) {
     cr_expect_gt(full, 0, "none was full");
 }
 
-/* Only what is far out may be missing. */
+/* What sticks out of the box of its group is not seen from everywhere. */
+Test(street, has_spheres_that_fit_into_their_boxes) {
+    int spheres = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct md_scene *scene = new_furnished("road", seed);
+        for (int i = 0; i < scene->place.solid_count; i++) {
+            const struct md_solid *solid = &scene->place.solids[i];
+            struct md_vec size = md_vec_sub(solid->high, solid->low);
+            if (solid->shape != MD_SPHERE)
+                continue;
+            cr_expect_leq(size.x, size.z, "%g wide, %g high", size.x, size.z);
+            cr_expect_float_eq(size.x, size.y, 1e-9);
+            spheres++;
+        }
+        free(scene);
+    }
+    cr_expect_gt(spheres, 1000);
+}
+
 Test(street, has_its_strips_side_by_side) {
     const struct md_world *road = world_named("road");
     for (uint64_t seed = 1; seed <= 40; seed++) {
