@@ -151,7 +151,7 @@ struct md_vec md_draw_size(struct site *site, const struct piece *piece) {
 int md_add_piece(struct site *site, const struct piece *piece, struct md_vec size,
                  struct md_vec origin, double cosine, double sine) {
     const struct md_palette *palettes = site->world->stuff;
-    struct md_material materials[MD_STUFFS] = {{.scale_m = 1}};
+    struct md_material materials[MD_STUFFS] = {{.texture = MD_PLAIN}};
     if (site->place->solid_count + MOST_PARTS > MD_MOST_SOLIDS ||
         !md_place_add_group(site->place, origin, cosine, sine))
         return 0;

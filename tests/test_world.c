@@ -220,6 +220,19 @@ Test(places, refuse_what_no_longer_fits) {
     free(scene);
 }
 
+/* Every world has a palette for all its pieces are made of. */
+Test(places, are_made_of_something) {
+    for (int w = 0; w < md_world_count; w++)
+        for (uint64_t seed = 1; seed <= 40; seed++) {
+            struct md_scene *scene = new_furnished(md_world_names[w], seed);
+            for (int i = 0; i < scene->place.solid_count; i++)
+                cr_assert_gt(scene->place.solids[i].material.scale_m, 0, "%s", md_world_names[w]);
+            for (int face = scene->place.is_open ? MD_FLOOR : 0; face < MD_SHELL_FACES; face++)
+                cr_assert_gt(scene->place.shell[face].scale_m, 0, "%s", md_world_names[w]);
+            free(scene);
+        }
+}
+
 /* ---- Camera and sensor ---- */
 
 enum { SIDE = 48, ZONES = 8 };
@@ -546,7 +559,7 @@ Test(street, is_driven_through_forwards) {
     }
 }
 
-Test(street, says_when_it_is_full_and_stays_whole) {
+Test(street, stays_whole_when_no_more_fits) {
     int full = 0;
     for (uint64_t seed = 1; seed <= 400; seed++) {
         struct md_scene *scene = new_furnished("road", seed);
