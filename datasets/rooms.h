@@ -103,15 +103,13 @@ struct md_sensor {
 };
 
 struct md_world {
-    struct md_range length_m, width_m,
-        height_m; /* of the whole place; outdoors the clouds' height */
+    struct md_range length_m, width_m, height_m; /* of the place; outdoors, how high the sky is */
     int fewest_rooms, most_rooms;
     struct md_range door_width_m, door_height_m; /* of the openings between rooms */
     double wall_m;                               /* thickness of the walls between rooms */
     double skirting_m; /* height of the dark strip at the bottom of walls */
-    /* The same of all else: none where it is far below 0. At 0, faces are dark where v_m < 0: the
-     * first two worlds have this flaw and keep it, for their pictures are known by their digests.
-     */
+    /* The same of all else: far below 0, there is none. At 0, faces are dark where v_m < 0: a flaw
+     * of the first two worlds, whose pictures are to stay what they are. */
     double unskirted_m;
     struct md_palette walls, floors, ceilings; /* outdoors: no walls, ground, sky */
     struct md_palette stuff[MD_STUFFS];
@@ -125,7 +123,7 @@ struct md_world {
     /* Outdoors: a street instead of a hall, and the sun, of the lamps' colour. */
     const struct md_strip *strips;
     int strip_count;                         /* 0: a hall */
-    int driven;                              /* the strip the camera drives along, on the right */
+    int driven;                              /* the strip, of chance 1, that the camera is on */
     struct md_range sun_power, sun_rise_rad; /* irradiance facing it; height above the horizon */
 
     struct md_lens lens;

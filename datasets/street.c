@@ -102,7 +102,9 @@ void md_street_build(struct site *site) {
     site->place->shell[MD_CEILING] = md_draw_material(site, &site->world->ceilings);
     raise_sun(site);
     int count = lay_strips(site, rows);
-    for (int i = 0; i < count; i++)
-        if (rows[i].strip->stock != NULL)
-            fill_row(site, &rows[i]);
+    /* From the road outwards, so that a place that is full lacks what is far away. */
+    for (int i = 0; i < site->world->strip_count; i++)
+        for (int r = 0; r < count; r++)
+            if (rows[r].strip == &site->world->strips[i] && rows[r].strip->stock != NULL)
+                fill_row(site, &rows[r]);
 }

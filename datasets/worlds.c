@@ -178,6 +178,8 @@ static const struct md_strip road_strips[] = {
     {1, {8, 14}, 0, {NULL, 0}, road_woods, {2, 9}},
 };
 
+_Static_assert(sizeof road_strips / sizeof road_strips[0] <= MD_MOST_STRIPS, "too many strips");
+
 static const struct md_finish arena_walls[] = {
     {MD_CHECKS, {.14, .15, .16}, {.34, .35, .36}, {.10, .14}, 0}, /* nets */
     {MD_STRIPES, {.62, .62, .60}, {.50, .51, .52}, {1.2, 1.8}, 0},
