@@ -49,7 +49,7 @@ struct md_data_spec {
                           * have CSV files of their own for that); before the cut */
     int label;           /* enum md_label_grid */
     int truth;           /* enum md_truth_kind */
-    char world[16];      /* synthetic: "source" or "field" */
+    char world[16];      /* synthetic: one of md_world_names */
     uint64_t seed;       /* synthetic */
     size_t count;        /* synthetic: samples per split */
     double min_depth_m;  /* a nearer reading is no value (VL53L5CX: 0.02) */
@@ -73,6 +73,9 @@ extern const char *const md_truth_kind_names[]; /* "full", "label", NULL */
  * height and width); NYU Depth v2 without its white frame (Eigen's). */
 enum md_evaluation_crop { MD_CROP_NONE, MD_CROP_GARG, MD_CROP_EIGEN, MD_CROP_NYU };
 extern const char *const md_evaluation_crop_names[]; /* "none", "garg", "eigen", "nyu", NULL */
+
+/* The built-in worlds (worlds.c), ended by NULL. */
+extern const char *const md_world_names[];
 
 /* Defaults: what a key that was not given means. */
 extern const struct md_data_spec md_data_spec_default;

@@ -67,8 +67,6 @@ static const struct key run_keys[] = {
      "cores to use; the results do not depend on it"},
 };
 
-static const char *const world_names[] = {"source", "field", NULL};
-
 static const struct key data_keys[] = {
     {"set", TEXT, AT(md_data_spec, set), 0, 0, md_data_set_names, NULL, 1, "which reader"},
     {"root", TEXT, AT(md_data_spec, root), 0, 0, NULL, "", BY_DIGEST,
@@ -81,7 +79,7 @@ static const struct key data_keys[] = {
      "what is judged by: the depth map in its own size, or the label"},
     {"evaluation_crop", CHOICE, AT(md_data_spec, evaluation_crop), 0, 0, md_evaluation_crop_names,
      "none", 1, "the part of the truth that is looked at"},
-    {"world", TEXT, AT(md_data_spec, world), 0, 0, world_names, "field", 1,
+    {"world", TEXT, AT(md_data_spec, world), 0, 0, md_world_names, "field", 1,
      "synthetic: which world"},
     {"seed", SEED, AT(md_data_spec, seed), 0, 0, NULL, "1", 1, "synthetic: which place"},
     {"count", COUNT, AT(md_data_spec, count), 1, 1000000, NULL, "400", 1,

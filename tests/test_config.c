@@ -89,7 +89,7 @@ static const struct key_case {
     {"data.label", NAME, {"dense", "tof8"}, {"sparse"}},
     {"data.truth", NAME, {"full", "label"}, {"none"}},
     {"data.evaluation_crop", NAME, {"none", "garg", "eigen", "nyu"}, {"kitti"}},
-    {"data.world", NAME, {"field", "source"}, {"moon"}},
+    {"data.world", NAME, {"field", "source", "road", "arena"}, {"moon"}},
     {"data.seed", WHOLE, {"1", "0", "18446744073709551615"}, {"18446744073709551616"}},
     {"data.count", WHOLE, {"400", "1", "1000000"}, {"0", "1000001"}},
     {"data.min_depth_m", REAL, {"0.02", "0", "100"}, {"100.1"}},
