@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "readers.h"
+#include "sensor.h"
 
 int md_depth_map_room(int height, int width, struct md_depth_map *map, struct md_error *error) {
     *map = (struct md_depth_map){height, width,
@@ -62,36 +63,92 @@ void md_crop_truth(int evaluation_crop, int height, int width, float *truth_m) {
 
 /* ---- labels ---------------------------------------------------------------------------------- */
 
-enum { ZONES = 8 };
-
-/* The zone or label pixel that the centre of pixel `at` of `from` lies in, of `to`. */
+/* The label pixel that the centre of pixel `at` of `from` lies in, of `to`. */
 static int cell_of(int at, int from, int to) {
     return (int)((2 * (int64_t)at + 1) * to / (2 * (int64_t)from));
 }
 
-/* The nearest point of each zone: the greatest disparity. */
-static int pool(int height, int width, float **depth_m, float **disparity, struct md_error *error) {
-    float *near_m = calloc((size_t)ZONES * ZONES, sizeof *near_m);
-    float *near = malloc(sizeof *near * ZONES * ZONES);
-    if (!near_m || !near) {
-        free(near_m);
-        free(near);
-        return md_fail(error, MD_FAILED, "out of memory");
+/* The sensor that `spec` describes, and the part of a picture that it sees. */
+struct looking {
+    struct md_sensor sensor;
+    struct md_rectangle rectangle;
+};
+
+static int aims(const struct md_data_spec *spec, enum md_alignment alignment) {
+    return (spec->camera_fov_h_deg > 0 || spec->camera_fov_v_deg > 0) &&
+           spec->alignment == (int)alignment;
+}
+
+static int aim(const struct md_data_spec *spec, struct md_rectangle *rectangle,
+               struct md_error *error) {
+    return md_sensor_rectangle(spec->sensor_fov_deg, spec->camera_fov_h_deg, spec->camera_fov_v_deg,
+                               rectangle, error);
+}
+
+static int set_up(const struct md_data_spec *spec, struct looking *looking,
+                  struct md_error *error) {
+    looking->sensor = (struct md_sensor)MD_VL53L5CX_8X8;
+    looking->sensor.model = (enum md_sensor_model)spec->sensor;
+    looking->sensor.targets = spec->targets;
+    looking->sensor.ambient = spec->ambient;
+    /* What pooling sees is not limited but by the data. */
+    looking->sensor.range_m = spec->sensor == MD_SENSOR_POOL ? INFINITY : spec->max_depth_m;
+    looking->rectangle = MD_WHOLE_PICTURE;
+    int status = md_sensor_check(&looking->sensor, error);
+    return status == MD_OK && aims(spec, MD_ALIGN_PAD) ? aim(spec, &looking->rectangle, error)
+                                                       : status;
+}
+
+/* FNV-1a: a sample's random numbers are those of its name, whatever else is listed. */
+static uint32_t hash_name(const char *name) {
+    uint32_t hash = UINT32_C(2166136261);
+    for (; *name != '\0'; name++)
+        hash = (hash ^ (uint8_t)*name) * UINT32_C(16777619);
+    return hash;
+}
+
+/* Luminance, 0 .. 1: the closest that a picture comes to the reflectance in infrared. */
+static void find_reflectance(const uint8_t *picture, int pixels, float *reflectance) {
+    for (int i = 0; i < pixels; i++)
+        reflectance[i] = (0.299f * picture[i] + 0.587f * picture[pixels + i] +
+                          0.114f * picture[2 * pixels + i]) /
+                         255;
+}
+
+enum { TOF_STREAM = 0x746f6638 }; /* "tof8" */
+
+/* Puts what the sensor sees of a view in the place of its dense depth. `side` is 0 for the left
+ * view, 1 for the right one. */
+static int look(const struct md_source *source, const struct looking *looking,
+                const struct md_sample *sample, const uint8_t *picture, uint32_t side,
+                float **depth_m, struct md_error *error) {
+    int height = sample->depth_height, width = sample->depth_width;
+    int zones = looking->sensor.zones, pads = aims(&source->spec, MD_ALIGN_PAD);
+    size_t pixels = (size_t)height * (size_t)width;
+    struct md_reading readings[8 * 8];
+    float zone_m[8 * 8];
+    float *reflectance = malloc(pixels * sizeof *reflectance);
+    float *seen_m = malloc((pads ? pixels : sizeof zone_m / sizeof *zone_m) * sizeof *seen_m);
+    if (!reflectance || !seen_m) {
+        free(reflectance);
+        free(seen_m);
+        return md_fail(error, MD_FAILED, "%s: out of memory", sample->name);
     }
-    for (int zone = 0; zone < ZONES * ZONES; zone++)
-        near[zone] = MD_INVALID;
-    for (int h = 0; h < height; h++)
-        for (int w = 0; w < width; w++) {
-            int zone = cell_of(h, height, ZONES) * ZONES + cell_of(w, width, ZONES);
-            if ((*disparity)[h * width + w] > near[zone]) {
-                near[zone] = (*disparity)[h * width + w];
-                near_m[zone] = (*depth_m)[h * width + w];
-            }
-        }
+    int same = height == source->height && width == source->width;
+    if (same)
+        find_reflectance(picture, (int)pixels, reflectance);
+    md_sensor_look(
+        &looking->sensor, *depth_m, same ? reflectance : NULL, height, width, looking->rectangle,
+        md_random_stream(source->spec.seed, hash_name(sample->name), side, TOF_STREAM), readings);
+    for (int zone = 0; zone < zones * zones; zone++)
+        zone_m[zone] = md_reading_depth(&readings[zone], looking->sensor.targets > 1);
+    if (pads)
+        md_sensor_pad(zones, zone_m, looking->rectangle, height, width, seen_m);
+    else
+        memcpy(seen_m, zone_m, sizeof zone_m);
+    free(reflectance);
     free(*depth_m);
-    free(*disparity);
-    *depth_m = near_m;
-    *disparity = near;
+    *depth_m = seen_m;
     return MD_OK;
 }
 
@@ -107,19 +164,41 @@ static int keep_truth(struct md_sample *sample, struct md_error *error) {
     return MD_OK;
 }
 
-int md_sample_label(const struct md_source *source, struct md_sample *sample,
-                    struct md_error *error) {
-    int height = sample->depth_height, width = sample->depth_width, status = MD_OK;
-    if (source->spec.label == MD_GRID_DENSE || (height <= ZONES && width <= ZONES))
-        return MD_OK;
-    if (source->spec.truth == MD_TRUTH_FULL && !sample->truth_m)
+static int look_at_sample(const struct md_source *source, struct md_sample *sample,
+                          struct md_error *error) {
+    struct looking looking;
+    int status = set_up(&source->spec, &looking, error);
+    if (status == MD_OK && source->spec.truth == MD_TRUTH_FULL && !sample->truth_m)
         status = keep_truth(sample, error);
     if (status == MD_OK)
-        status = pool(height, width, &sample->depth_m, &sample->disparity, error);
+        status = look(source, &looking, sample, sample->picture, 0, &sample->depth_m, error);
     if (status == MD_OK && sample->right_picture)
-        status = pool(height, width, &sample->right_depth_m, &sample->right_disparity, error);
-    sample->depth_height = sample->depth_width = ZONES;
-    return status;
+        status =
+            look(source, &looking, sample, sample->right_picture, 1, &sample->right_depth_m, error);
+    if (status != MD_OK)
+        return status;
+    if (!aims(&source->spec, MD_ALIGN_PAD))
+        sample->depth_height = sample->depth_width = looking.sensor.zones;
+    md_sample_disparity(sample, sample->fb);
+    return MD_OK;
+}
+
+static int label_sample(const struct md_source *source, struct md_sample *sample,
+                        struct md_error *error) {
+    if (source->spec.label == MD_GRID_DENSE ||
+        (sample->depth_height <= 8 && sample->depth_width <= 8))
+        return MD_OK;
+    return look_at_sample(source, sample, error);
+}
+
+int md_sample_label(const struct md_source *source, struct md_sample *sample,
+                    struct md_error *error) {
+    if (aims(&source->spec, MD_ALIGN_CROP))
+        return md_fail(error, MD_USAGE,
+                       "alignment: crop is for pictures in their own size; for the small ones of "
+                       "the set %s there is pad",
+                       source->spec.set);
+    return label_sample(source, sample, error);
 }
 
 /* The mean disparity of the map's pixels in each pixel of the label. */
@@ -161,23 +240,72 @@ static void keep_finer_truth(const struct md_source *source, struct md_depth_map
                   sample->truth_m);
 }
 
+/* A part of a picture or map, in pixels. */
+struct part {
+    int top, left, height, width;
+};
+
+/* The pixels of height x width whose centres lie in the rectangle; at least one. */
+static struct part part_of(struct md_rectangle rectangle, int height, int width) {
+    int top = (int)(rectangle.top * height + 0.5), left = (int)(rectangle.left * width + 0.5);
+    int bottom = (int)((rectangle.top + rectangle.height) * height + 0.5);
+    int right = (int)((rectangle.left + rectangle.width) * width + 0.5);
+    struct part part = {top, left, bottom > top ? bottom - top : 1,
+                        right > left ? right - left : 1};
+    return part;
+}
+
+/* With MD_ALIGN_CROP: what the sensor sees of the picture, and the map cut to the same. */
+static int cut_to_sensor(const struct md_source *source, const struct md_image *picture,
+                         struct md_depth_map *map, struct part *part, struct md_error *error) {
+    struct md_rectangle seen;
+    *part = (struct part){0, 0, picture->height, picture->width};
+    if (!aims(&source->spec, MD_ALIGN_CROP))
+        return MD_OK;
+    int status = aim(&source->spec, &seen, error);
+    if (status == MD_OK && source->spec.evaluation_crop != MD_CROP_NONE)
+        status =
+            md_fail(error, MD_USAGE,
+                    "evaluation_crop: %s is a part of whole pictures; alignment: crop has none",
+                    md_evaluation_crop_names[source->spec.evaluation_crop]);
+    if (status == MD_OK && (seen.height > 1 || seen.width > 1))
+        status = md_fail(error, MD_USAGE,
+                         "alignment: crop: the sensor sees more than the camera; expected "
+                         "camera_fov_h_deg and camera_fov_v_deg of at least %g",
+                         source->spec.sensor_fov_deg);
+    if (status != MD_OK)
+        return status;
+    *part = part_of(seen, picture->height, picture->width);
+    struct part kept = part_of(seen, map->height, map->width);
+    for (int h = 0; h < kept.height; h++)
+        memmove(map->depth_m + (size_t)h * (size_t)kept.width,
+                map->depth_m + (size_t)(kept.top + h) * (size_t)map->width + (size_t)kept.left,
+                (size_t)kept.width * sizeof *map->depth_m);
+    map->height = kept.height;
+    map->width = kept.width;
+    return MD_OK;
+}
+
 int md_frame_sample(const struct md_source *source, const char *name,
                     const struct md_image *picture, struct md_depth_map *map, float fb,
                     struct md_sample *sample, struct md_error *error) {
+    struct part part;
+    int status = cut_to_sensor(source, picture, map, &part, error);
     int height = map->height < source->height ? map->height : source->height;
     int width = map->width < source->width ? map->width : source->width;
-    int status = md_sample_room(source, name, height, width, 0, sample, error);
+    if (status == MD_OK)
+        status = md_sample_room(source, name, height, width, 0, sample, error);
     if (status != MD_OK)
         return status;
-    md_image_resize(picture, 0, 0, picture->height, picture->width, source->height, source->width,
-                    sample->picture);
+    md_image_resize(picture, part.top, part.left, part.height, part.width, source->height,
+                    source->width, sample->picture);
     size_t pixels = (size_t)map->height * (size_t)map->width;
     for (size_t i = 0; i < pixels; i++)
         map->depth_m[i] = md_dense_depth(&source->spec, map->depth_m[i]);
     status = average_down(map, fb, sample, error);
     if (status == MD_OK) {
         keep_finer_truth(source, map, sample);
-        status = md_sample_label(source, sample, error);
+        status = label_sample(source, sample, error);
     }
     return status;
 }

@@ -95,7 +95,7 @@ int md_sample_label(const struct md_source *source, struct md_sample *sample,
  * the picture is averaged down to the network's size (its shape is not kept: that is how the
  * release's sets are made); depths are judged by md_dense_depth; the label has for each of its
  * pixels (network size, or the map's own where that is coarser) the mean disparity of the map's
- * pixels whose centres lie in it, or for MD_GRID_TOF8 8x8 zones of what a sensor sees; and with
+ * pixels whose centres lie in it, or for MD_GRID_TOF8 what a sensor sees of that; and with
  * MD_TRUTH_FULL a finer map is kept as the truth, without what lies outside the evaluation crop.
  * `map` may be used up: free it all the same. */
 int md_frame_sample(const struct md_source *source, const char *name,

@@ -7,8 +7,10 @@
 #include <xxhash.h>
 
 #include "readers.h"
+#include "sensor.h"
 
 const char *const md_label_grid_names[] = {"dense", "tof8", NULL};
+const char *const md_alignment_names[] = {"crop", "pad", NULL};
 const char *const md_truth_kind_names[] = {"full", "label", NULL};
 const char *const md_evaluation_crop_names[] = {"none", "garg", "eigen", "nyu", NULL};
 
@@ -16,6 +18,9 @@ const struct md_data_spec md_data_spec_default = {
     .set = "synthetic",
     .split = "train",
     .fraction = 100,
+    .sensor = MD_SENSOR_POOL,
+    .targets = 1,
+    .sensor_fov_deg = 45,
     .world = "field",
     .seed = 1,
     .count = 512,

@@ -40,30 +40,43 @@ struct md_dataset {
 /* Which recording, which part of it, and how its sensor is read. One text form for configs and
  * the command line: a YAML mapping such as {set: matrix, root: DIR, split: test}. */
 struct md_data_spec {
-    char set[24];        /* one of md_data_set_names */
-    char root[1024];     /* folder or file; unused for synthetic */
-    char split[4096];    /* which samples; its form is said at each reader, "[a:b]" at its end cuts
-                          * samples a .. b-1 out (either may be missing; asking for more samples
-                          * than there are is a failure) */
-    int fraction;        /* percent of the split's samples, evenly spread over it (the micro sets
-                          * have CSV files of their own for that); before the cut */
-    int label;           /* enum md_label_grid */
-    int truth;           /* enum md_truth_kind */
-    char world[16];      /* synthetic: one of md_world_names */
-    uint64_t seed;       /* synthetic */
-    size_t count;        /* synthetic: samples per split */
-    double min_depth_m;  /* a nearer reading is no value (VL53L5CX: 0.02) */
-    double max_depth_m;  /* field sets: a reading at or beyond it is no value (4); dense ones: a
-                          * reading beyond it. 0: the set's own */
-    int crop;            /* matrix: side of the centred square of the picture that the sensor sees,
-                          * pixels */
-    int evaluation_crop; /* enum md_evaluation_crop, on truths of their own size */
+    char set[24];     /* one of md_data_set_names */
+    char root[1024];  /* folder or file; unused for synthetic */
+    char split[4096]; /* which samples; its form is said at each reader, "[a:b]" at its end cuts
+                       * samples a .. b-1 out (either may be missing; asking for more samples
+                       * than there are is a failure) */
+    int fraction;     /* percent of the split's samples, evenly spread over it (the micro sets
+                       * have CSV files of their own for that); before the cut */
+    int label;        /* enum md_label_grid */
+    int sensor;       /* tof8: enum md_sensor_model (sensor.h) */
+    int targets;      /* tof8: most that a zone reports; of several the nearest is the label */
+    double ambient;   /* tof8: light from outside, see sensor.h */
+    double sensor_fov_deg, camera_fov_h_deg,
+        camera_fov_v_deg; /* what both see, if the camera's
+                           * are not 0: then the sensor sees the middle of the picture only, and ...
+                           */
+    int alignment;        /* ... enum md_alignment */
+    int truth;            /* enum md_truth_kind */
+    char world[16];       /* synthetic: one of md_world_names */
+    uint64_t seed;        /* synthetic */
+    size_t count;         /* synthetic: samples per split */
+    double min_depth_m;   /* a nearer reading is no value (VL53L5CX: 0.02) */
+    double max_depth_m;   /* field sets: a reading at or beyond it is no value (4); dense ones: a
+                           * reading beyond it. 0: the set's own */
+    int crop;             /* matrix: side of the centred square of the picture that the sensor sees,
+                           * pixels */
+    int evaluation_crop;  /* enum md_evaluation_crop, on truths of their own size */
 };
 
 /* What depth maps with more than 8x8 values become: labels of the picture's size, or what an 8x8
  * time-of-flight sensor would have seen. */
 enum md_label_grid { MD_GRID_DENSE, MD_GRID_TOF8 };
 extern const char *const md_label_grid_names[]; /* "dense", "tof8", NULL */
+
+/* The picture (and its depth map) is cut to what the sensor sees, or it stays and has labels in the
+ * middle only. */
+enum md_alignment { MD_ALIGN_CROP, MD_ALIGN_PAD };
+extern const char *const md_alignment_names[]; /* "crop", "pad", NULL */
 
 /* Whether a depth map that is finer than the label is kept, to judge predictions by. */
 enum md_truth_kind { MD_TRUTH_FULL, MD_TRUTH_LABEL };

@@ -4,6 +4,8 @@
 
 #include "sample.h"
 
+const char *const md_sensor_model_names[] = {"vl53l5cx", "pool", NULL};
+
 /* ---- what a sensor may be -------------------------------------------------------------------- */
 
 int md_sensor_check(const struct md_sensor *sensor, struct md_error *error) {

@@ -12,6 +12,7 @@ enum md_sensor_model {
                          * the published 8x8 labels are made; then the nearest one that is apart_m
                          * behind it, and so on. Without noise and random numbers. */
 };
+extern const char *const md_sensor_model_names[]; /* "vl53l5cx", "pool", NULL */
 
 /* The light that returns from a surface at depth d counts as reflectance * cos(incidence) / d^2,
  * averaged over a zone: the signal. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../datasets/augment.h"
+#include "../datasets/sensor.h"
 
 static const char *const select_names[] = {"best", "last", NULL};
 static const char *const schedule_names[] = {"constant", "cosine", NULL};
@@ -75,6 +76,21 @@ static const struct key data_keys[] = {
      "percent of the samples to take (micro sets: NAME_10perc.csv and the like)"},
     {"label", CHOICE, AT(md_data_spec, label), 0, 0, md_label_grid_names, "dense", 1,
      "what a depth map becomes: labels for every pixel, or what 8x8 zones see"},
+    {"sensor", CHOICE, AT(md_data_spec, sensor), 0, 0, md_sensor_model_names, "pool", 1,
+     "tof8: a model of the sensor, or the nearest point of each zone, as published"},
+    {"targets", COUNT, AT(md_data_spec, targets), 1, MD_MOST_TARGETS, NULL, "1", 1,
+     "tof8: most that a zone reports; with 1, zones that see several have no value, otherwise the "
+     "nearest counts"},
+    {"ambient", REAL, AT(md_data_spec, ambient), 0, 1000, NULL, "0", 1,
+     "tof8: light from outside, as the signal of a surface: its reflectance / distance^2"},
+    {"sensor_fov_deg", REAL, AT(md_data_spec, sensor_fov_deg), 0.1, 179, NULL, "45", 1,
+     "what the sensor sees, both ways"},
+    {"camera_fov_h_deg", REAL, AT(md_data_spec, camera_fov_h_deg), 0, 179, NULL, "0", 1,
+     "what the camera sees from left to right; 0: the same as the sensor"},
+    {"camera_fov_v_deg", REAL, AT(md_data_spec, camera_fov_v_deg), 0, 179, NULL, "0", 1,
+     "and from top to bottom"},
+    {"alignment", CHOICE, AT(md_data_spec, alignment), 0, 0, md_alignment_names, "crop", 1,
+     "where the camera sees more: cut the picture to the sensor's view, or have labels in it only"},
     {"truth", CHOICE, AT(md_data_spec, truth), 0, 0, md_truth_kind_names, "full", 1,
      "what is judged by: the depth map in its own size, or the label"},
     {"evaluation_crop", CHOICE, AT(md_data_spec, evaluation_crop), 0, 0, md_evaluation_crop_names,

@@ -6,6 +6,7 @@
 
 #include "../datasets/augment.h"
 #include "../datasets/random.h"
+#include "../datasets/sensor.h"
 #include "../experiments/config.h"
 #include "scratch.h"
 
@@ -87,6 +88,13 @@ static const struct key_case {
     {"data.root", ANY_TEXT, {"''", "/a folder/of 'mine'", "'#1: \\ [x]'"}, {NULL}},
     {"data.fraction", WHOLE, {"100", "1", "20"}, {"0", "101"}},
     {"data.label", NAME, {"dense", "tof8"}, {"sparse"}},
+    {"data.sensor", NAME, {"pool", "vl53l5cx"}, {"vl53l1x"}},
+    {"data.targets", WHOLE, {"1", "2", "4"}, {"0", "5"}},
+    {"data.ambient", REAL, {"0", "0.1", "1000"}, {"1001"}},
+    {"data.sensor_fov_deg", REAL, {"45", "0.1", "179"}, {"0.09", "180"}},
+    {"data.camera_fov_h_deg", REAL, {"0", "90", "179"}, {"180"}},
+    {"data.camera_fov_v_deg", REAL, {"0", "90", "179"}, {"180"}},
+    {"data.alignment", NAME, {"crop", "pad"}, {"none"}},
     {"data.truth", NAME, {"full", "label"}, {"none"}},
     {"data.evaluation_crop", NAME, {"none", "garg", "eigen", "nyu"}, {"kitti"}},
     {"data.world", NAME, {"field", "source", "road", "arena"}, {"moon"}},
@@ -282,6 +290,13 @@ Test(config, fields_hold_what_the_keys_say) {
                                "data.root=r",
                                "data.fraction=20",
                                "data.label=tof8",
+                               "data.sensor=vl53l5cx",
+                               "data.targets=3",
+                               "data.ambient=0.25",
+                               "data.sensor_fov_deg=40",
+                               "data.camera_fov_h_deg=80",
+                               "data.camera_fov_v_deg=60",
+                               "data.alignment=pad",
                                "data.truth=label",
                                "data.evaluation_crop=garg",
                                "data.world=source",
@@ -309,6 +324,11 @@ Test(config, fields_hold_what_the_keys_say) {
     cr_assert_eq(config.label, MD_LABEL_NEAREST);
     cr_assert_eq(config.select, MD_SELECT_LAST);
     cr_assert_eq(config.protocol, MD_RELEASE);
+    cr_assert_eq(config.data.label, MD_GRID_TOF8);
+    cr_assert_eq(config.data.sensor, MD_SENSOR_VL53L5CX);
+    cr_assert_eq(config.data.alignment, MD_ALIGN_PAD);
+    cr_assert_eq(config.data.truth, MD_TRUTH_LABEL);
+    cr_assert_eq(config.data.evaluation_crop, MD_CROP_GARG);
     const double reals[][2] = {{config.depth_cap_m, 7},
                                {config.learning_rate, 0.25},
                                {config.momentum, 0.5},
@@ -326,6 +346,12 @@ Test(config, fields_hold_what_the_keys_say) {
                                {config.threads, 8},
                                {(double)config.data.seed, 9},
                                {(double)config.data.count, 10},
+                               {config.data.fraction, 20},
+                               {config.data.targets, 3},
+                               {config.data.ambient, 0.25},
+                               {config.data.sensor_fov_deg, 40},
+                               {config.data.camera_fov_h_deg, 80},
+                               {config.data.camera_fov_v_deg, 60},
                                {config.data.crop, 12}};
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++)
         cr_assert_eq(reals[i][0], reals[i][1], "pair %zu", i);

@@ -4,6 +4,7 @@
 
 #include "../datasets/random.h"
 #include "../datasets/readers.h"
+#include "../datasets/sensor.h"
 #include "scratch.h"
 
 enum { SIDE = 6 };
@@ -206,6 +207,94 @@ Test(frame, zones_see_the_nearest_point) {
     cr_assert_float_eq(sample.disparity[1], 40 / 3., 3e-6);
     cr_assert_eq(sample.truth_height, 48, "the dense depth stays as the truth");
     cr_assert_float_eq(sample.truth_m[7], 3, 3e-7);
+}
+
+/* ---- what a sensor sees of a wider picture --------------------------------------------------- */
+
+/* 45 degrees of 90 are tan(22.5 deg) = 0.4142 of a side: of 96 pixels those from 28.1 to 67.9. */
+static void look_through_a_wide_lens(enum md_alignment alignment) {
+    source.height = source.width = 48;
+    source.spec.label = MD_GRID_TOF8;
+    source.spec.camera_fov_h_deg = source.spec.camera_fov_v_deg = 90;
+    source.spec.alignment = alignment;
+    cr_assert_eq(md_depth_map_room(96, 96, &map, &error), MD_OK);
+    for (int i = 0; i < 96 * 96; i++) {
+        int inside = i / 96 >= 28 && i / 96 < 68 && i % 96 >= 28 && i % 96 < 68;
+        map.depth_m[i] = inside ? 2 : 1; /* what is nearer is not in view */
+    }
+}
+
+Test(frame, a_picture_is_cut_to_what_the_sensor_sees) {
+    uint8_t expected[3 * 48 * 48];
+    look_through_a_wide_lens(MD_ALIGN_CROP);
+    cr_assert_eq(make_sample(), MD_OK, "%s", error.text);
+    cr_assert_eq(sample.depth_height, 8);
+    for (int zone = 0; zone < 64; zone++)
+        cr_assert_eq(sample.depth_m[zone], 2, "zone %d", zone);
+    cr_assert_eq(sample.truth_height, 40, "the dense depth of the part is the truth");
+    cr_assert_eq(sample.truth_m[0], 2);
+    /* Rows 3.5 to 8.5 of 12 and columns 5.3 to 12.7 of 18, by whole pixels. */
+    md_image_resize(&picture, 4, 5, 4, 8, 48, 48, expected);
+    cr_assert_arr_eq(sample.picture, expected, sizeof expected);
+}
+
+Test(frame, or_has_labels_in_the_middle_only) {
+    /* Zones begin and end at whole pixels: from 14.06 and to 33.94, cut. */
+    look_through_a_wide_lens(MD_ALIGN_PAD);
+    cr_assert_eq(make_sample(), MD_OK, "%s", error.text);
+    cr_assert_eq(sample.depth_height, 48);
+    for (int i = 0; i < 48 * 48; i++) {
+        int inside = i / 48 >= 14 && i / 48 < 33 && i % 48 >= 14 && i % 48 < 33;
+        cr_assert_eq(sample.depth_m[i], inside ? 2 : MD_NO_DEPTH, "(%d, %d)", i / 48, i % 48);
+        cr_assert_eq(sample.disparity[i], inside ? 20 : MD_INVALID);
+    }
+}
+
+Test(frame, views_that_cannot_be_are_refused) {
+    static const struct {
+        double sensor_deg, horizontal_deg, vertical_deg;
+        int alignment, crop;
+        const char *expected;
+    } cases[] = {{45, 40, 90, MD_ALIGN_CROP, MD_CROP_NONE, "sees more than the camera"},
+                 {45, 90, 90, MD_ALIGN_CROP, MD_CROP_GARG, "evaluation_crop: garg"},
+                 {45, 90, 0, MD_ALIGN_PAD, MD_CROP_NONE, "0"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        look_through_a_wide_lens((enum md_alignment)cases[i].alignment);
+        source.spec.sensor_fov_deg = cases[i].sensor_deg;
+        source.spec.camera_fov_h_deg = cases[i].horizontal_deg;
+        source.spec.camera_fov_v_deg = cases[i].vertical_deg;
+        source.spec.evaluation_crop = cases[i].crop;
+        cr_assert_eq(make_sample(), MD_USAGE, "case %zu", i);
+        assert_contains(error.text, cases[i].expected);
+        md_depth_map_free(&map);
+        md_sample_free(&sample);
+    }
+    source.spec.camera_fov_v_deg = 90;
+    source.spec.alignment = MD_ALIGN_CROP;
+    cr_assert_eq(md_sample_label(&source, &sample, &error), MD_USAGE);
+    assert_contains(error.text, "pad");
+}
+
+/* The sensor's numbers belong to the sample's name and the seed. */
+Test(frame, a_sensor_with_noise_is_deterministic) {
+    float first[64];
+    source.height = source.width = 48;
+    source.spec.label = MD_GRID_TOF8;
+    source.spec.sensor = MD_SENSOR_VL53L5CX;
+    source.spec.max_depth_m = 4;
+    for (int turn = 0; turn < 3; turn++) {
+        cr_assert_eq(md_depth_map_room(48, 48, &map, &error), MD_OK);
+        for (int i = 0; i < 48 * 48; i++)
+            map.depth_m[i] = 1.5f;
+        source.spec.seed = turn < 2 ? 1 : 2;
+        cr_assert_eq(make_sample(), MD_OK, "%s", error.text);
+        if (turn == 0)
+            memcpy(first, sample.depth_m, sizeof first);
+        else
+            cr_assert_eq(memcmp(first, sample.depth_m, sizeof first) == 0, turn == 1);
+        md_depth_map_free(&map);
+        md_sample_free(&sample);
+    }
 }
 
 /* ---- crops ----------------------------------------------------------------------------------- */

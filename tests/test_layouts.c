@@ -136,10 +136,11 @@ Test(layouts, sensors_eight_by_eight_are_made_of_both_views) {
     cr_assert_eq(open_set("micro-kitti", "test"), MD_OK, "%s", error.text);
     const struct md_sample *s = dataset.samples;
     cr_assert_eq(s->depth_height, 8);
-    /* The greatest disparity of 6 x 6 is at the lower right corner. */
-    cr_assert_eq(s->disparity[0], 1 + (5 * SIDE + 5) / 64.f);
-    cr_assert_eq(s->right_disparity[0], 7); /* but for the odd one */
-    cr_assert_eq(s->right_depth_m[0], 8);
+    /* The nearest of 6 x 6 is the first, or the odd one. */
+    cr_assert_eq(s->depth_m[0], 2);
+    cr_assert_eq(s->disparity[0], 7.5f);
+    cr_assert_eq(s->right_depth_m[0], 4);
+    cr_assert_eq(s->right_depth_m[1], 4 + 6 / 64.f);
     cr_assert_eq(s->truth_height, TRUTH_HEIGHT);
 }
 
