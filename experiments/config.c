@@ -9,6 +9,7 @@
 #include <yaml.h>
 
 #include "../datasets/augment.h"
+#include "budget.h"
 #include "config_keys.h"
 
 /* ---- one value ------------------------------------------------------------------------------- */
@@ -120,9 +121,10 @@ static int set_text(const struct key *key, const char *text, void *field, const 
         return complain(at, error, "expected UTF-8 without line breaks and control characters");
     if (key->names != NULL && find_name(key->names, text) < 0)
         return unknown_name(at, key->names, text, error);
-    if (key->type == POLICY && (md_policy_parse(text, &policy) != 0 || policy == 0))
-        return complain(at, error, "expected e, d0, d1, d2 joined by +, or full, found \"%.100s\"",
-                        text);
+    if (key->type == POLICY && strcmp(text, "auto") != 0 &&
+        (md_policy_parse(text, &policy) != 0 || policy == 0))
+        return complain(at, error,
+                        "expected e, d0, d1, d2 joined by +, full or auto, found \"%.100s\"", text);
     strcpy(field, text);
     return MD_OK;
 }
@@ -377,7 +379,9 @@ int md_config_read(const char *path, int override_count, char *const *overrides,
     if (status != MD_OK)
         return status;
     md_data_spec_resolve(&config->data);
-    return check_given(sections, RUN_SECTIONS, given, path != NULL ? path : "command line", error);
+    status =
+        check_given(sections, RUN_SECTIONS, given, path != NULL ? path : "command line", error);
+    return status == MD_OK ? md_budget_fit(config, error) : status;
 }
 
 int md_config_parse(const char *text, const char *origin, struct md_config *config,
@@ -392,7 +396,9 @@ int md_config_parse(const char *text, const char *origin, struct md_config *conf
     for (int s = 0; s < RUN_SECTIONS; s++)
         given[s] = sections[s].given;
     md_data_spec_resolve(&config->data);
-    return status != MD_OK ? status : check_given(sections, RUN_SECTIONS, given, origin, error);
+    if (status == MD_OK)
+        status = check_given(sections, RUN_SECTIONS, given, origin, error);
+    return status == MD_OK ? md_budget_fit(config, error) : status;
 }
 
 int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_error *error) {

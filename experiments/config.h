@@ -20,6 +20,7 @@ struct md_config {
     int format;         /* enum md_format */
     char backend[16];   /* operator level; "" is the best one here */
     char policy[32];
+    int budget_kb;      /* 1000 bytes each, 0: no limit */
     int loss;           /* enum md_loss */
     double depth_cap_m; /* depth_l1 */
     int optimizer;      /* enum md_optimizer */

@@ -10,6 +10,7 @@
 #include "../core/target/host.h"
 #include "../datasets/random.h"
 #include "batch.h"
+#include "budget.h"
 
 static int out_of_memory(struct md_error *error) {
     return md_fail(error, MD_FAILED, "out of memory");
@@ -47,18 +48,10 @@ static int open_split(const struct md_config *config, const struct md_network *n
 static int open_engine(struct md_run *run, struct md_error *error) {
     const struct md_config *config = &run->config;
     int failed;
-    struct md_setup setup = {md_networks[md_config_network(config)],
-                             md_ops_find((enum md_format)config->format, config->backend),
-                             md_config_policy(config),
-                             (enum md_optimizer)config->optimizer,
-                             config->momentum > 0,
-                             config->batch,
-                             config->threads,
-                             (enum md_moments)config->moments,
-                             (enum md_storing)config->storing};
-    if (setup.ops == NULL)
-        return md_fail(error, MD_USAGE, "backend \"%s\" does not exist here for %s",
-                       config->backend, md_format_names[config->format]);
+    struct md_setup setup;
+    int status = md_config_setup(config, config->backend, config->threads, &setup, error);
+    if (status != MD_OK)
+        return status;
     struct md_plan plan;
     md_plan_make(&setup, &plan);
     run->team = md_host_team_start(config->threads, &failed);

@@ -2,6 +2,7 @@
  * `run` (test_program_run.c). */
 #include <criterion/criterion.h>
 
+#include "../datasets/h5.h"
 #include "../datasets/image.h"
 #include "../experiments/config.h"
 #include "../results/weights.h"
@@ -35,6 +36,7 @@ static const struct {
     {"compare",
      {"--a", "--b", "--steps", "--tensors", "--digest", "--figure", "--json", "--save-job",
       "--save-trace"}},
+    {"plan", {"--json"}},
     {"table", {"--by", "--figure", "--json"}},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -381,6 +383,35 @@ Test(program, broken_weights_are_refused_by_name) {
     free(bytes);
     MUDEPTH("weights", "info", h5.text);
     assert_fails(1, "small.h5");
+}
+
+/* ---- plan ------------------------------------------------------------------------------------ */
+
+Test(program, plan_is_the_arena_that_a_run_uses) {
+    struct scratch_path config = written("small.yaml", SMALL_FIELD), cell = small_cell();
+    json_int_t sum = 0;
+    MUDEPTH("plan", config.text, "--json");
+    json_t *plan = output_json(), *region;
+    size_t r;
+    json_int_t arena = json_integer_value(json_at(plan, "arena_bytes"));
+    json_array_foreach(json_at(plan, "regions"), r, region) sum +=
+        json_integer_value(json_object_get(region, "bytes")) *
+        json_integer_value(json_object_get(region, "copies"));
+    cr_assert(sum <= arena && arena < sum + 64 * (json_int_t)r, "gaps are to a cache line only");
+    json_decref(plan);
+    hid_t file;
+    long long used;
+    struct md_error error;
+    cr_assert_eq(md_h5_open(cell.text, &file, &error), MD_OK);
+    cr_assert_eq(md_h5_read_integer(file, "/training", "arena_bytes", &used, &error), MD_OK);
+    H5Fclose(file);
+    cr_assert_eq(used, arena);
+    MUDEPTH("plan", config.text, "budget_kb=100000");
+    assert_fine("% of budget_kb: 100000");
+    MUDEPTH("plan", config.text, "budget_kb=100");
+    assert_fails(2, "budget_kb: 100 kB are not enough for full");
+    MUDEPTH("plan");
+    assert_fails(2, "a CONFIG.yaml is needed");
 }
 
 /* ---- data ------------------------------------------------------------------------------------ */
