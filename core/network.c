@@ -46,13 +46,13 @@ static const struct md_network upydnet_8x8 = {"upydnet_8x8",
 
 /* To be trained with a label of 8x8 zones: the loss sees what a sensor would see of the prediction,
  * the nearest point of each zone. (The release's DOWNSAMPLE_PREDICTION.) */
-#define ZONES(pixels) RELU("output", 16), POOL("zones", MD_MAX_POOL, 17, (pixels) / 8)
+#define POOLED RELU("output", 16), POOL("zones", MD_MAX_POOL, 17, 6)
 
 static const struct md_network upydnet_pooled = {
-    "upydnet_pooled", 48, 48, 19, 17, {UPYDNET_LAYERS(8, 16, 32, 32), ZONES(48)}};
+    "upydnet_pooled", 48, 48, 19, 17, {UPYDNET_LAYERS(8, 16, 32, 32), POOLED}};
 
 static const struct md_network upydnet_large_pooled = {
-    "upydnet_large_pooled", 48, 48, 19, 17, {UPYDNET_LAYERS(32, 64, 96, 96), ZONES(48)}};
+    "upydnet_large_pooled", 48, 48, 19, 17, {UPYDNET_LAYERS(32, 64, 96, 96), POOLED}};
 
 const struct md_network *const md_networks[] = {
     &upydnet, &upydnet_large, &upydnet_8x8, &upydnet_pooled, &upydnet_large_pooled, NULL};

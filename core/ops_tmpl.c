@@ -250,6 +250,7 @@ static int largest_place(const elem *from, int size, int width) {
     return place;
 }
 
+/* y = the largest x, as it is: nothing is rounded. */
 static void max_pool_forward(const struct md_shape *s, const void *x_, void *y_,
                              struct md_part part) {
     const elem *x = x_;
