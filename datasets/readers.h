@@ -43,7 +43,8 @@ struct md_reader {
 
 /* One per set; source.c has the table. */
 extern const struct md_reader md_micro_reader, md_micro_kitti_reader, md_micro_nyuv2_reader,
-    md_micro_tartanair_reader, md_matrix_reader, md_synthetic_reader;
+    md_micro_tartanair_reader, md_matrix_reader, md_synthetic_reader, md_kitti_reader,
+    md_kitti_object_reader, md_kitti_stereo_reader, md_kitti_stereo_2012_reader, md_h5_reader;
 
 /* What `split` means in set number `set` of md_data_set_names. */
 const char *md_data_set_splits(int set);
@@ -60,6 +61,13 @@ int md_source_read(struct md_source *source, size_t index, struct md_sample *sam
 void md_source_close(struct md_source *source);
 
 /* ---- for readers ----------------------------------------------------------------------------- */
+
+/* Splits of recordings that come with none: of the things sorted by name and numbered from 0, the
+ * i-th goes to val when i % 6 is 2, to test when it is 5 and to train otherwise. md_share_find:
+ * what "all", "train", "val" or "test" takes; 0: it is none of them. */
+#define MD_SHARE_ALL 0x3fu
+unsigned md_share_find(const char *split);
+int md_share_takes(unsigned share, size_t number);
 
 int md_source_add(struct md_source *source, const char *name, size_t number,
                   struct md_error *error);

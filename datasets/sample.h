@@ -58,6 +58,7 @@ struct md_data_spec {
     int crop;            /* matrix: side of the centred square of the picture that the sensor sees,
                           * pixels */
     int evaluation_crop; /* enum md_evaluation_crop, on truths of their own size */
+    int depth;           /* kitti: enum md_depth_source */
 };
 
 /* What depth maps with more than 8x8 values become: labels of the picture's size, or what an 8x8
@@ -73,6 +74,11 @@ extern const char *const md_truth_kind_names[]; /* "full", "label", NULL */
  * height and width); NYU Depth v2 without its white frame (Eigen's). */
 enum md_evaluation_crop { MD_CROP_NONE, MD_CROP_GARG, MD_CROP_EIGEN, MD_CROP_NYU };
 extern const char *const md_evaluation_crop_names[]; /* "none", "garg", "eigen", "nyu", NULL */
+
+/* Which depth of KITTI's: the annotated maps (accumulated, checked), the raw ones, or LiDAR scans
+ * projected by us; auto: the first of these that a frame has. */
+enum md_depth_source { MD_DEPTH_AUTO, MD_DEPTH_GROUNDTRUTH, MD_DEPTH_VELODYNE_RAW, MD_DEPTH_LIDAR };
+extern const char *const md_depth_source_names[]; /* "auto", "groundtruth", "velodyne_raw", ... */
 
 /* Defaults: what a key that was not given means. */
 extern const struct md_data_spec md_data_spec_default;

@@ -79,6 +79,8 @@ static const struct key data_keys[] = {
      "what is judged by: the depth map in its own size, or the label"},
     {"evaluation_crop", CHOICE, AT(md_data_spec, evaluation_crop), 0, 0, md_evaluation_crop_names,
      "none", 1, "the part of the truth that is looked at"},
+    {"depth", CHOICE, AT(md_data_spec, depth), 0, 0, md_depth_source_names, "auto", 1,
+     "kitti, kitti-object: which depth of a frame; auto: the first of the others that it has"},
     {"world", TEXT, AT(md_data_spec, world), 0, 0, world_names, "field", 1,
      "synthetic: which world"},
     {"seed", SEED, AT(md_data_spec, seed), 0, 0, NULL, "1", 1, "synthetic: which place"},
