@@ -10,8 +10,6 @@
 
 enum { MOST_FOLDERS = 8, MAX_SIDE = 4096 };
 
-#define FB 1.0f
-
 /* Adds the files in root/relative and below, by name. */
 static int list_folder(struct md_source *source, const char *relative, int depth,
                        struct md_error *error) {
@@ -133,8 +131,10 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     H5Fclose(file);
     if (status != MD_OK && !strstr(error->text, name))
         md_error_prefix(error, path);
-    if (status == MD_OK)
-        status = md_frame_sample(source, name, &picture, &map, FB, sample, error);
+    if (status == MD_OK) {
+        md_frame_cut(source, &picture, &map);
+        status = md_frame_sample(source, name, &picture, &map, MD_KITTI_FB, sample, error);
+    }
     md_image_free(&picture);
     md_depth_map_free(&map);
     return status;

@@ -63,8 +63,6 @@ static const struct layout stereo_2012 = {
     .disparity = true,
 };
 
-#define FB 1.0f
-
 /* ---- where things lie ------------------------------------------------------------------------ */
 
 enum { DAY_LENGTH = 10, DRIVE_SIZE = 64 };
@@ -626,8 +624,10 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
         status = md_image_read(path.text, &picture, error);
     if (status == MD_OK)
         status = read_map(source, view, (int)(entry->number % KINDS), frame, &picture, &map, error);
-    if (status == MD_OK)
-        status = md_frame_sample(source, entry->name, &picture, &map, FB, sample, error);
+    if (status == MD_OK) {
+        md_frame_cut(source, &picture, &map);
+        status = md_frame_sample(source, entry->name, &picture, &map, MD_KITTI_FB, sample, error);
+    }
     md_image_free(&picture);
     md_depth_map_free(&map);
     return status;

@@ -159,8 +159,7 @@ int md_kitti_lidar_matrix(const char *cameras, const char *lidar, const struct m
 }
 
 /* Returns whether the point lies in the picture. */
-static int project_point(double matrix[3][4], const float point[4],
-                         struct md_depth_map *map) {
+static int project_point(double matrix[3][4], const float point[4], struct md_depth_map *map) {
     double p[3];
     for (int i = 0; i < 3; i++)
         p[i] = matrix[i][0] * (double)point[0] + matrix[i][1] * (double)point[1] +

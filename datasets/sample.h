@@ -59,6 +59,7 @@ struct md_data_spec {
                           * pixels */
     int evaluation_crop; /* enum md_evaluation_crop, on truths of their own size */
     int depth;           /* kitti: enum md_depth_source */
+    int picture;         /* kitti, h5: enum md_picture_part */
 };
 
 /* What depth maps with more than 8x8 values become: labels of the picture's size, or what an 8x8
@@ -79,6 +80,14 @@ extern const char *const md_evaluation_crop_names[]; /* "none", "garg", "eigen",
  * projected by us; auto: the first of these that a frame has. */
 enum md_depth_source { MD_DEPTH_AUTO, MD_DEPTH_GROUNDTRUTH, MD_DEPTH_VELODYNE_RAW, MD_DEPTH_LIDAR };
 extern const char *const md_depth_source_names[]; /* "auto", "groundtruth", "velodyne_raw", ... */
+
+/* What becomes the network's picture: the square of MD_SQUARE_SIDE pixels at the top, in the middle
+ * (smaller pictures: as large as fits), or all of it, squashed. The release's KITTI pictures and
+ * truths are such squares. (The side is in its test code; that they are at the top is measured:
+ * of a cut there, and of no other, its KITTI weights predict the road alike in all rows.) */
+enum md_picture_part { MD_PICTURE_SQUARE, MD_PICTURE_WHOLE };
+extern const char *const md_picture_part_names[]; /* "square", "whole", NULL */
+#define MD_SQUARE_SIDE 360
 
 /* Defaults: what a key that was not given means. */
 extern const struct md_data_spec md_data_spec_default;

@@ -81,6 +81,8 @@ static const struct key data_keys[] = {
      "none", 1, "the part of the truth that is looked at"},
     {"depth", CHOICE, AT(md_data_spec, depth), 0, 0, md_depth_source_names, "auto", 1,
      "kitti, kitti-object: which depth of a frame; auto: the first of the others that it has"},
+    {"picture", CHOICE, AT(md_data_spec, picture), 0, 0, md_picture_part_names, "square", 1,
+     "kitti, h5: what is used of a picture: 360x360 pixels at the top, in the middle, or all"},
     {"world", TEXT, AT(md_data_spec, world), 0, 0, world_names, "field", 1,
      "synthetic: which world"},
     {"seed", SEED, AT(md_data_spec, seed), 0, 0, NULL, "1", 1, "synthetic: which place"},
