@@ -141,11 +141,10 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
 }
 
 const struct md_reader md_h5_reader = {
-    "all (every .h5 file below root), or folders below root with commas between\n"
-    "(train or val, as they come)",
-    list,
-    read_entry,
-    NULL,
-    80,
-    1,
-    0};
+    .splits = "all (every .h5 file below root), or folders below root with commas between\n"
+              "(train or val, as they come). NYU Depth v2: {picture: whole, max_depth_m: 10}",
+    .list = list,
+    .read = read_entry,
+    .range_m = 80,
+    .needs_root = 1,
+};

@@ -170,27 +170,28 @@ static void close_listing(struct md_source *source) {
 #define RANGE_M 80
 
 const struct md_reader md_kitti_reader = {
-    "all, train, val or test of the drives below root (DAY/DRIVE, and train/DRIVE and\n"
-    "val/DRIVE for the depth benchmark's proj_depth); or drives with commas between\n"
-    "(2011_09_26_drive_0001_sync); or @FILE with a frame a line, \"DAY/DRIVE FRAME l\"\n"
-    "or r, or a picture's path. Where there are folders train and val they are the\n"
-    "splits; otherwise of the drives sorted by name every sixth from the third on is\n"
-    "val, every sixth from the sixth on is test",
-    list_raw,
-    read_entry,
-    close_listing,
-    RANGE_M,
-    1,
-    0};
+    .splits = "all, train, val or test of the drives below root (DAY/DRIVE, and train/DRIVE and\n"
+              "val/DRIVE for the depth benchmark's proj_depth); or drives with commas between\n"
+              "(2011_09_26_drive_0001_sync); or @FILE with a frame a line, \"DAY/DRIVE FRAME l\"\n"
+              "or r, or a picture's path. Where there are folders train and val they are the\n"
+              "splits; otherwise of the drives sorted by name every sixth from the third on is\n"
+              "val, every sixth from the sixth on is test",
+    .list = list_raw,
+    .read = read_entry,
+    .close = close_listing,
+    .range_m = RANGE_M,
+    .needs_root = 1,
+};
 
-#define FRAMES                                                                                     \
-    "all, train, val or test of the frames in root/training, or frames with commas\n"              \
-    "between (000001,000007), or @FILE with one a line. Every sixth frame from the\n"              \
-    "third on is val, every sixth from the sixth on is test"
-
-const struct md_reader md_kitti_object_reader = {FRAMES,  list_object, read_entry, close_listing,
-                                                 RANGE_M, 1,           0};
-const struct md_reader md_kitti_stereo_reader = {
-    FRAMES, list_stereo_2015, read_entry, close_listing, RANGE_M, 1, 0};
-const struct md_reader md_kitti_stereo_2012_reader = {
-    FRAMES, list_stereo_2012, read_entry, close_listing, RANGE_M, 1, 0};
+#define FRAMES_READER(list_frames)                                                                 \
+    {                                                                                              \
+        .splits =                                                                                  \
+            "all, train, val or test of the frames in root/training, or frames with commas\n"      \
+            "between (000001,000007), or @FILE with one a line. Every sixth frame from the\n"      \
+            "third on is val, every sixth from the sixth on is test",                              \
+        .list = (list_frames), .read = read_entry, .close = close_listing, .range_m = RANGE_M,     \
+        .needs_root = 1                                                                            \
+    }
+const struct md_reader md_kitti_object_reader = FRAMES_READER(list_object);
+const struct md_reader md_kitti_stereo_reader = FRAMES_READER(list_stereo_2015);
+const struct md_reader md_kitti_stereo_2012_reader = FRAMES_READER(list_stereo_2012);

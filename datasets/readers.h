@@ -43,8 +43,9 @@ struct md_reader {
 
 /* One per set; source.c has the table. */
 extern const struct md_reader md_micro_reader, md_micro_kitti_reader, md_micro_nyuv2_reader,
-    md_micro_tartanair_reader, md_matrix_reader, md_synthetic_reader, md_kitti_reader,
-    md_kitti_object_reader, md_kitti_stereo_reader, md_kitti_stereo_2012_reader, md_h5_reader;
+    md_micro_tartanair_reader, md_matrix_reader, md_kitti_reader, md_kitti_object_reader,
+    md_kitti_stereo_reader, md_kitti_stereo_2012_reader, md_h5_reader, md_synthetic_reader,
+    md_cache_reader;
 
 /* What `split` means in set number `set` of md_data_set_names. */
 const char *md_data_set_splits(int set);

@@ -18,7 +18,8 @@
     X("kitti-stereo", md_kitti_stereo_reader)                                                      \
     X("kitti-stereo-2012", md_kitti_stereo_2012_reader)                                            \
     X("h5", md_h5_reader)                                                                          \
-    X("synthetic", md_synthetic_reader)
+    X("synthetic", md_synthetic_reader)                                                            \
+    X("cache", md_cache_reader)
 
 #define NAME(name, reader)   name,
 #define READER(name, reader) &reader,

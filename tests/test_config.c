@@ -83,13 +83,19 @@ static const struct key_case {
     {"protocol", NAME, {"textbook", "release"}, {"book"}},
     {"cap_m", REAL, {"80", "0.1", "1000"}, {"0.09", "1000.1"}},
     {"threads", WHOLE, {"1", "2", "64"}, {"0", "65"}},
-    {"data.set", NAME, {NULL, "micro", "matrix", "synthetic"}, {"kitti"}},
+    {"data.set", NAME, {NULL, "micro", "matrix", "synthetic"}, {"cityscapes"}},
     {"data.root", ANY_TEXT, {"''", "/a folder/of 'mine'", "'#1: \\ [x]'"}, {NULL}},
+    {"data.fraction", WHOLE, {"100", "1", "20"}, {"0", "101"}},
+    {"data.label", NAME, {"dense", "tof8"}, {"sparse"}},
+    {"data.truth", NAME, {"full", "label"}, {"none"}},
+    {"data.evaluation_crop", NAME, {"none", "garg", "eigen", "nyu"}, {"kitti"}},
+    {"data.depth", NAME, {"auto", "groundtruth", "velodyne_raw", "lidar"}, {"stereo"}},
+    {"data.picture", NAME, {"square", "whole"}, {"half"}},
     {"data.world", NAME, {"field", "source"}, {"moon"}},
     {"data.seed", WHOLE, {"1", "0", "18446744073709551615"}, {"18446744073709551616"}},
     {"data.count", WHOLE, {"400", "1", "1000000"}, {"0", "1000001"}},
     {"data.min_depth_m", REAL, {"0.02", "0", "100"}, {"100.1"}},
-    {"data.max_depth_m", REAL, {"4", "0.1", "1000"}, {"0.09", "1001"}},
+    {"data.max_depth_m", REAL, {"4", "0.1", "1000"}, {"1001"}},
     {"data.crop", WHOLE, {"162", "1", "16384"}, {"0", "16385"}},
     {"data.train", ANY_TEXT, {"train", "'all[0:3]'", "A0,A1"}, {NULL}},
     {"data.val", ANY_TEXT, {"val", "''", "'x[:9]'"}, {NULL}},
@@ -276,6 +282,12 @@ Test(config, fields_hold_what_the_keys_say) {
                                "weights=w",
                                "data.set=matrix",
                                "data.root=r",
+                               "data.fraction=20",
+                               "data.label=tof8",
+                               "data.truth=label",
+                               "data.evaluation_crop=garg",
+                               "data.depth=lidar",
+                               "data.picture=whole",
                                "data.world=source",
                                "data.seed=9",
                                "data.count=10",
@@ -301,6 +313,8 @@ Test(config, fields_hold_what_the_keys_say) {
     cr_assert_eq(config.label, MD_LABEL_NEAREST);
     cr_assert_eq(config.select, MD_SELECT_LAST);
     cr_assert_eq(config.protocol, MD_RELEASE);
+    cr_assert_eq(config.data.depth, MD_DEPTH_LIDAR);
+    cr_assert_eq(config.data.picture, MD_PICTURE_WHOLE);
     const double reals[][2] = {{config.depth_cap_m, 7},
                                {config.learning_rate, 0.25},
                                {config.momentum, 0.5},
