@@ -156,9 +156,10 @@ static int average_down(const struct md_depth_map *map, float fb, struct md_samp
                         struct md_error *error) {
     int height = sample->depth_height, width = sample->depth_width;
     size_t cells = (size_t)height * (size_t)width;
-    double *sum = calloc(2 * cells, sizeof *sum), *count = sum + cells;
+    double *sum = calloc(2 * cells, sizeof *sum);
     if (!sum)
         return md_fail(error, MD_FAILED, "out of memory");
+    double *count = sum + cells;
     for (int h = 0; h < map->height; h++) {
         int row = cell_of(h, map->height, height) * width;
         for (int w = 0; w < map->width; w++) {

@@ -350,7 +350,7 @@ static int add_picture_path(struct md_source *source, char *path, struct md_erro
  * of its depth ("None": the frame is none of the list's), of the right picture, and the focal
  * length; those are not needed. */
 static int add_line(struct md_source *source, char *line, struct md_error *error) {
-    char *words[MOST_WORDS] = {NULL}, shown[100];
+    char *words[MOST_WORDS] = {line, line, line}, shown[100];
     int64_t frame;
     snprintf(shown, sizeof shown, "%s", line);
     int count = cut_words(line, words);

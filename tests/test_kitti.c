@@ -366,6 +366,8 @@ Test(kitti, drives_and_their_shares) {
         write_frame(drive, "0000000007");
         write_frame(drive, "0000000003");
     }
+    /* A picture in two forms is one frame. */
+    write_picture("2011_09_26/2011_09_26_drive_0005_sync/image_02/data/0000000003.jpg");
     /* None of these is a drive, a frame or a picture of one. */
     write_frame("2011_09_26/2011_09_26_drive_0001_extract/", "0000000000");
     write_frame("2011_09_26/other/", "0000000000");
@@ -378,7 +380,7 @@ Test(kitti, drives_and_their_shares) {
     write_text("2011_09_28", "");
     opens("kitti", "all");
     cr_assert_eq(dataset.count, 14);
-    NAMES("26_drive_0005_sync/image_02/data/0000000003.png",
+    NAMES("26_drive_0005_sync/image_02/data/0000000003.jpg",
           "0005_sync/image_02/data/0000000007.png",
           "26_drive_0019_sync/image_02/data/0000000003.png", "0007.png",
           "26_drive_0091_sync/image_02/data/0000000003.png", "0007.png",
@@ -394,7 +396,7 @@ Test(kitti, drives_and_their_shares) {
     cr_assert_eq(dataset.count, 10);
     opens("kitti", " 2011_09_27_drive_0113_sync , 2011_09_26/2011_09_26_drive_0005_sync/[1:3]");
     NAMES("27_drive_0113_sync/image_02/data/0000000007.png",
-          "26_drive_0005_sync/image_02/data/0000000003.png");
+          "26_drive_0005_sync/image_02/data/0000000003.jpg");
     refused("kitti", "2011_09_26_drive_0005_sync,2011_09_26_drive_0005_sync", "named twice");
     refused("kitti", "2011_09_26_drive_0006_sync", "2011_09_26_drive_0006_sync/image_02/data");
     refused("kitti", "nothing", "found \"nothing\"");
@@ -410,19 +412,19 @@ Test(kitti, the_depth_benchmark_keeps_its_depths_elsewhere) {
                 256);
     write_depth("val/2011_09_26_drive_0002_sync/proj_depth/velodyne_raw/image_02/0000000005.png",
                 512);
-    write_frame("val/2011_09_26_drive_0003_sync/", "0000000006");
+    write_frame("val/2011_09_26_drive_0000_sync/", "0000000006");
     /* No pictures: not a drive that could be used. */
     write_depth("val/2011_09_26_drive_0004_sync/proj_depth/groundtruth/image_02/0000000005.png",
                 256);
     opens("kitti", "all");
-    NAMES("0001_sync/image_02/data/0000000005.png", "0002_sync/image_02/data/0000000005.png",
-          "0003_sync/image_02/data/0000000006.png");
-    cr_assert_eq(dataset.samples[0].depth_m[0], 1);
-    cr_assert_eq(dataset.samples[1].depth_m[0], 2);
+    NAMES("0000_sync/image_02/data/0000000006.png", "0001_sync/image_02/data/0000000005.png",
+          "0002_sync/image_02/data/0000000005.png");
+    cr_assert_eq(dataset.samples[1].depth_m[0], 1);
+    cr_assert_eq(dataset.samples[2].depth_m[0], 2);
     opens("kitti", "train");
     NAMES("0001_sync/image_02/data/0000000005.png");
     opens("kitti", "val");
-    NAMES("0002_sync/image_02/data/0000000005.png", "0003_sync/image_02/data/0000000006.png");
+    NAMES("0000_sync/image_02/data/0000000006.png", "0002_sync/image_02/data/0000000005.png");
     refused("kitti", "test", "expected a folder test");
 }
 
