@@ -55,8 +55,8 @@ static void crop_part(int evaluation_crop, const struct md_depth_map *map) {
     const double *crop = crops[evaluation_crop];
     int whole_height = map->whole_height ? map->whole_height : map->height;
     int whole_width = map->whole_height ? map->whole_width : map->width;
-    int top = (int)(crop[0] * whole_height) - map->top;
-    int bottom = (int)(crop[1] * whole_height) - map->top;
+    int top = (int)(crop[0] * whole_height);
+    int bottom = (int)(crop[1] * whole_height);
     int left = (int)(crop[2] * whole_width) - map->left;
     int right = (int)(crop[3] * whole_width) - map->left;
     for (int h = 0; h < map->height; h++)

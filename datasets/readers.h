@@ -84,9 +84,10 @@ void md_sample_disparity(struct md_sample *sample, float fb);
 /* A depth map as the source has it. */
 struct md_depth_map {
     int height, width;
-    int top, left, whole_height,
-        whole_width; /* where it was cut out of; whole_height 0: it is whole */
-    float *depth_m;  /* (height, width), owned; MD_NO_DEPTH where there is none */
+    /* Of what is cut out: the size of the whole, at whose top it begins, and its left column there.
+     * Of a whole: 0. */
+    int whole_height, whole_width, left;
+    float *depth_m; /* (height, width), owned; MD_NO_DEPTH where there is none */
 };
 int md_depth_map_room(int height, int width, struct md_depth_map *map, struct md_error *error);
 void md_depth_map_free(struct md_depth_map *map);
