@@ -15,12 +15,6 @@
 
 enum { SIDE = 4 }; /* of every picture */
 
-/* HDF5 asks for as much memory as a damaged file says, and gives up when it gets none. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void) {
-    return "allocator_may_return_null=1";
-}
-
 /* Where all files lie, made by LLVMFuzzerInitialize. (The current folder stays what it is:
  * libFuzzer has paths of its own, relative to it.) */
 static char folder[512];
@@ -117,8 +111,44 @@ static int read_kitti_list(struct md_error *error) {
     return read_dataset("kitti", split, error);
 }
 
+/* A data set of one gzipped chunk that holds these bytes instead. */
+static void write_chunk(hid_t file, const char *name, int rank, unsigned skipped, const void *bytes,
+                        size_t size) {
+    static const hsize_t shape[3] = {3, SIDE, SIDE}, origin[3] = {0};
+    hid_t space = H5Screate_simple(rank, shape + 3 - rank, NULL);
+    hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(creation, rank, shape + 3 - rank);
+    H5Pset_shuffle(creation);
+    H5Pset_deflate(creation, 1);
+    hid_t data = H5Dcreate2(file, name, rank == 3 ? H5T_NATIVE_UINT8 : H5T_NATIVE_FLOAT, space,
+                            H5P_DEFAULT, creation, H5P_DEFAULT);
+    if (H5Dwrite_chunk(data, H5P_DEFAULT, skipped, origin, size, bytes) < 0)
+        abort();
+    H5Dclose(data);
+    H5Pclose(creation);
+    H5Sclose(space);
+}
+
+/* The fuzzed bytes are what is left out of the filters, and the chunk of the picture. (Of a file's
+ * own structure HDF5 1.10 believes too much: fuzzing that finds its errors, not ours.) */
 static int read_h5_frames(struct md_error *error) {
-    return read_folder("h5", path_of("h5").text, "all", error);
+    static const float depth[SIDE * SIDE] = {1};
+    uint8_t bytes[1024];
+    FILE *fuzzed = fopen(path_of("h5/chunk").text, "rb");
+    size_t size = fuzzed ? fread(bytes, 1, sizeof bytes, fuzzed) : 0;
+    struct h5_moment start = h5_now();
+    if (fuzzed)
+        fclose(fuzzed);
+    if (size < 2)
+        return read_folder("h5", path_of("h5/none").text, "all", error);
+    hid_t file = H5Fcreate(path_of("h5/a.h5").text, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    write_chunk(file, "rgb", 3, bytes[0] & 3, bytes + 1, size - 1);
+    write_chunk(file, "depth", 2, 3, depth, sizeof depth);
+    H5Fclose(file);
+    int status = read_folder("h5", path_of("h5").text, "all", error);
+    if (h5_open_since(&start) != 0)
+        abort();
+    return status;
 }
 
 static const struct reader {
@@ -136,7 +166,7 @@ static const struct reader {
     {"object/training/calib/000001.txt", read_kitti_calibration},
     {"stereo/training/disp_occ_0/000000_10.png", read_kitti_disparity},
     {"fuzzed.txt", read_kitti_list},
-    {"h5/fuzzed.h5", read_h5_frames},
+    {"h5/chunk", read_h5_frames},
 };
 
 static void write_file(const char *name, const void *bytes, size_t size) {
