@@ -201,7 +201,9 @@ int md_source_add(struct md_source *source, const char *name, size_t number,
     char *copy = strdup(name);
     if (!copy)
         return md_fail(error, MD_FAILED, "out of memory for sample %zu", source->count);
-    source->entries[source->count++] = (struct md_entry){copy, number};
+    struct md_entry *entry = &source->entries[source->count++];
+    entry->name = copy;
+    entry->number = number;
     return MD_OK;
 }
 
