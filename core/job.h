@@ -3,9 +3,9 @@
  *
  * job    struct md_job; the weights (md_parameter_total floats, in parameter order); then, for each
  *        step, struct md_job_step, and for each of its samples fb (float), the picture (bytes,
- *        (3, height, width)) and the label (floats, disparity in the output's size, -1 = no value)
- * trace  struct md_job, its magic number replaced; then records, each followed by its values where
- *        bytes > 0; the last one is MD_TRACE_END
+ *        (3, height, width)) and the label (floats, disparity in the last layer's size, -1 = no
+ * value) trace  struct md_job, its magic number replaced; then records, each followed by its values
+ * where bytes > 0; the last one is MD_TRACE_END
  *
  * Records come in the same order whatever the number of cores. */
 #ifndef MD_CORE_JOB_H

@@ -27,23 +27,35 @@
 
 #define RELU(nm, in)                                                                               \
     { nm, MD_RELU, MD_DECODER2, in, MD_NO_SKIP, 1, 1, 1, 0 }
-#define POOL(nm, in, k)                                                                            \
-    { nm, MD_AVERAGE_POOL, MD_DECODER2, in, MD_NO_SKIP, 1, 1, k, 0 }
+#define POOL(nm, kind, in, k)                                                                      \
+    { nm, kind, MD_DECODER2, in, MD_NO_SKIP, 1, 1, k, 0 }
 
 static const struct md_network upydnet = {
-    "upydnet", 48, 48, 18, {UPYDNET_LAYERS(8, 16, 32, 32), RELU("output", 16)}};
+    "upydnet", 48, 48, 18, 17, {UPYDNET_LAYERS(8, 16, 32, 32), RELU("output", 16)}};
 
 static const struct md_network upydnet_large = {
-    "upydnet_large", 48, 48, 18, {UPYDNET_LAYERS(32, 64, 96, 96), RELU("output", 16)}};
+    "upydnet_large", 48, 48, 18, 17, {UPYDNET_LAYERS(32, 64, 96, 96), RELU("output", 16)}};
 
-static const struct md_network upydnet_8x8 = {
-    "upydnet_8x8",
-    320,
-    320,
-    19,
-    {UPYDNET_LAYERS(8, 16, 32, 32), RELU("rectified", 16), POOL("output", 17, 40)}};
+static const struct md_network upydnet_8x8 = {"upydnet_8x8",
+                                              320,
+                                              320,
+                                              19,
+                                              18,
+                                              {UPYDNET_LAYERS(8, 16, 32, 32), RELU("rectified", 16),
+                                               POOL("output", MD_AVERAGE_POOL, 17, 40)}};
 
-const struct md_network *const md_networks[] = {&upydnet, &upydnet_large, &upydnet_8x8, NULL};
+/* To be trained with a label of 8x8 zones: the loss sees what a sensor would see of the prediction,
+ * the nearest point of each zone. (The release's DOWNSAMPLE_PREDICTION.) */
+#define ZONES(pixels) RELU("output", 16), POOL("zones", MD_MAX_POOL, 17, (pixels) / 8)
+
+static const struct md_network upydnet_pooled = {
+    "upydnet_pooled", 48, 48, 19, 17, {UPYDNET_LAYERS(8, 16, 32, 32), ZONES(48)}};
+
+static const struct md_network upydnet_large_pooled = {
+    "upydnet_large_pooled", 48, 48, 19, 17, {UPYDNET_LAYERS(32, 64, 96, 96), ZONES(48)}};
+
+const struct md_network *const md_networks[] = {
+    &upydnet, &upydnet_large, &upydnet_8x8, &upydnet_pooled, &upydnet_large_pooled, NULL};
 
 static int same_text(const char *a, const char *b) {
     while (*a != '\0' && *a == *b) {

@@ -8,10 +8,11 @@
 #include <stddef.h>
 
 enum md_layer_kind {
-    MD_CONV3X3,     /* 3x3 convolution, padding 1, stride 1 or 2, with bias */
-    MD_TCONV2X2,    /* 2x2 transposed convolution, stride 2, with bias */
-    MD_RELU,        /* max(x, 0) */
-    MD_AVERAGE_POOL /* mean over pool x pool pixels, stride pool */
+    MD_CONV3X3,      /* 3x3 convolution, padding 1, stride 1 or 2, with bias */
+    MD_TCONV2X2,     /* 2x2 transposed convolution, stride 2, with bias */
+    MD_RELU,         /* max(x, 0) */
+    MD_AVERAGE_POOL, /* mean over pool x pool pixels, stride pool */
+    MD_MAX_POOL      /* the largest of pool x pool pixels, stride pool */
 };
 
 /* The blocks a sparse-update policy can switch on. Transposed convolution upsN belongs to
@@ -39,9 +40,11 @@ struct md_layer {
 #define MD_MAX_LAYERS 24
 
 struct md_network {
-    const char *name;  /* "upydnet", "upydnet_large", "upydnet_8x8" */
+    const char *name;  /* "upydnet", "upydnet_large", "upydnet_8x8"; the first two once more with
+                        * "_pooled" behind the name, see network.c */
     int height, width; /* of the picture, pixels; 3 channels */
-    int layer_count;
+    int layer_count;   /* the loss is taken of what the last one writes */
+    int output;        /* the layer that writes the prediction: disparity */
     struct md_layer layers[MD_MAX_LAYERS];
 };
 

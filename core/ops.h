@@ -131,6 +131,12 @@ struct md_ops {
     void (*pool_forward)(const struct md_shape *shape, const void *x, void *y, struct md_part part);
     void (*pool_backward)(const struct md_shape *shape, const void *dy, void *dx,
                           struct md_part part);
+    /* The largest of stride x stride pixels (a NaN when one is), and its gradient, which goes to
+     * that pixel: the first of equal ones, the last of NaNs. As PyTorch does it. */
+    void (*max_pool_forward)(const struct md_shape *shape, const void *x, void *y,
+                             struct md_part part);
+    void (*max_pool_backward)(const struct md_shape *shape, const void *x, const void *dy, void *dx,
+                              struct md_part part);
 
     /* to[i] = to[i] + from[i]. */
     void (*add)(size_t n, const void *from, void *to);

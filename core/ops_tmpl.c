@@ -238,6 +238,48 @@ static void pool_backward(const struct md_shape *s, const void *dy_, void *dx_,
                     md_div(md_load(dy[(c * ho + h / s->stride) * wo + w / s->stride]), area));
 }
 
+/* Where the largest of size x size elements lies, from the first one in rows of `width`. */
+static int largest_place(const elem *from, int size, int width) {
+    int place = 0;
+    for (int kh = 0; kh < size; kh++)
+        for (int kw = 0; kw < size; kw++) {
+            real here = md_load(from[kh * width + kw]);
+            if (here > md_load(from[place]) || here != here)
+                place = kh * width + kw;
+        }
+    return place;
+}
+
+static void max_pool_forward(const struct md_shape *s, const void *x_, void *y_,
+                             struct md_part part) {
+    const elem *x = x_;
+    elem *y = y_;
+    int first, last, ho = s->height / s->stride, wo = s->width / s->stride;
+    md_share(part, s->co, &first, &last);
+    for (int c = first; c < last; c++)
+        for (int p = 0; p < ho * wo; p++) {
+            const elem *from =
+                &x[(c * s->height + p / wo * s->stride) * s->width + p % wo * s->stride];
+            y[c * ho * wo + p] = from[largest_place(from, s->stride, s->width)];
+        }
+}
+
+/* dx = dy where the largest x is, elsewhere 0. */
+static void max_pool_backward(const struct md_shape *s, const void *x_, const void *dy_, void *dx_,
+                              struct md_part part) {
+    const elem *x = x_, *dy = dy_;
+    elem *dx = dx_;
+    int first, last, ho = s->height / s->stride, wo = s->width / s->stride;
+    md_share(part, s->co, &first, &last);
+    for (int i = first * s->height * s->width; i < last * s->height * s->width; i++)
+        dx[i] = 0;
+    for (int c = first; c < last; c++)
+        for (int p = 0; p < ho * wo; p++) {
+            int begin = (c * s->height + p / wo * s->stride) * s->width + p % wo * s->stride;
+            dx[begin + largest_place(&x[begin], s->stride, s->width)] = dy[c * ho * wo + p];
+        }
+}
+
 static void add(size_t n, const void *from_, void *to_) {
     const elem *from = from_;
     elem *to = to_;
@@ -594,6 +636,8 @@ const struct md_ops MD_NAME(MD_PASTE(md_ops_, MD_LEVEL)) = {MD_THIS_FORMAT,
                                                             relu_backward,
                                                             pool_forward,
                                                             pool_backward,
+                                                            max_pool_forward,
+                                                            max_pool_backward,
                                                             add,
                                                             loss_gradient,
                                                             finite,

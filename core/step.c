@@ -110,19 +110,20 @@ void md_engine_set_picture(struct md_engine *engine, int slot, const uint8_t *pi
                                   md_engine_region(engine, MD_PICTURES, slot));
 }
 
-static size_t output_pixels(const struct md_engine *engine) {
+/* Pixels of a label: of what the last layer writes. */
+static size_t label_pixels(const struct md_engine *engine) {
     return md_layer_elements(engine->setup.network, engine->setup.network->layer_count - 1);
 }
 
 void md_engine_set_label(struct md_engine *engine, int slot, const float *disparity) {
-    engine->setup.ops->from_float(output_pixels(engine), disparity,
+    engine->setup.ops->from_float(label_pixels(engine), disparity,
                                   md_engine_region(engine, MD_LABELS, slot));
 }
 
 void md_engine_output(const struct md_engine *engine, int slot, float *disparity) {
-    engine->setup.ops->to_float(output_pixels(engine),
-                                activation(engine, engine->setup.network->layer_count - 1, slot),
-                                disparity);
+    const struct md_network *network = engine->setup.network;
+    engine->setup.ops->to_float(md_layer_elements(network, network->output),
+                                activation(engine, network->output, slot), disparity);
 }
 
 void md_engine_get_gradients(const struct md_engine *engine, float *gradients) {
@@ -216,6 +217,9 @@ static void forward_layer(const struct worker *w, int l, int slot, void *weights
     case MD_AVERAGE_POOL:
         ops->pool_forward(&shape, x, y, w->part);
         break;
+    case MD_MAX_POOL:
+        ops->max_pool_forward(&shape, x, y, w->part);
+        break;
     }
     if (layer->leaky)
         ops->leaky_forward(own, own_y);
@@ -278,6 +282,9 @@ static void backward_layer(const struct worker *w, int l, int slot, const void *
         ops->relu_backward(own, own_y, own_dy, own_channels(w, l, dx, &own_x));
     } else if (layer->kind == MD_AVERAGE_POOL) {
         ops->pool_backward(&shape, dy, error_of(engine, layer->input, slot, w->group), w->part);
+    } else if (layer->kind == MD_MAX_POOL) {
+        ops->max_pool_backward(&shape, activation(engine, layer->input, slot), dy,
+                               error_of(engine, layer->input, slot, w->group), w->part);
     } else {
         if (layer->leaky) {
             ops->leaky_backward(own, own_y, own_dy);
@@ -364,7 +371,7 @@ static void loss_of(struct md_engine *engine, int samples, const float *fb,
     size_t stride =
         engine->plan.regions[MD_ACTIVATIONS].bytes / md_format_bytes[engine->setup.ops->format];
     engine->setup.ops->loss_gradient(
-        engine->loss, samples, (int)output_pixels(engine), activation(engine, last, 0), stride,
+        engine->loss, samples, (int)label_pixels(engine), activation(engine, last, 0), stride,
         md_engine_region(engine, MD_LABELS, 0), fb, engine->depth_cap_m,
         md_power_of_two(engine->update.loss_scale_log2),
         md_engine_region(engine, MD_OUTPUT_GRADIENTS, 0), report);

@@ -71,15 +71,16 @@ void *md_engine_region(const struct md_engine *engine, enum md_region region, in
  * bytes and the same progress continues to the same bits. */
 void *md_engine_state(struct md_engine *engine, size_t *bytes);
 
-/* Puts a picture (3, height, width) and, for training, its label (disparity in the output's size,
- * -1 = no value) into slot 0 .. batch-1. */
+/* Puts a picture (3, height, width) and, for training, its label (disparity in the size of what
+ * the last layer writes, -1 = no value) into slot 0 .. batch-1. */
 void md_engine_set_picture(struct md_engine *engine, int slot, const uint8_t *picture);
 void md_engine_set_label(struct md_engine *engine, int slot, const float *disparity);
 
 /* Forward pass of slots 0 .. samples-1. */
 void md_engine_forward(struct md_engine *engine, int samples);
 
-/* Output of a slot after a forward pass: disparity, in the output's size. */
+/* The prediction of a slot after a forward pass: disparity, in the size of layer network->output.
+ */
 void md_engine_output(const struct md_engine *engine, int slot, float *disparity);
 
 /* Forward pass, loss and gradients of slots 0 .. samples-1; fb is one per slot. Then, unless the

@@ -17,11 +17,12 @@ static double brightness(struct md_vec colour) {
 }
 
 /* How much of the light from everywhere gets into the corners of the hall. */
-static double openness(struct md_vec size, struct md_vec at) {
+static double openness(const struct md_place *place, struct md_vec at) {
+    const struct md_vec size = place->size;
     const double deep_m = 0.1, open_m = 0.25;
     const double away_m[] = {at.x, size.x - at.x, at.y, size.y - at.y, at.z, size.z - at.z};
     double open = 1;
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 6 && !place->is_open; i++)
         open *= (fabs(away_m[i]) + deep_m) / (fabs(away_m[i]) + open_m);
     return open;
 }
@@ -31,8 +32,7 @@ static struct md_vec irradiance(const struct md_scene *scene, struct md_vec at,
                                 struct md_vec normal) {
     const double negligible = 0.03, lamp_radius2_m2 = 0.04;
     const struct md_place *place = &scene->place;
-    struct md_vec sum =
-        md_vec_scale(place->ambient, (0.8 + 0.2 * normal.z) * openness(place->size, at));
+    struct md_vec sum = md_vec_scale(place->ambient, (0.8 + 0.2 * normal.z) * openness(place, at));
     double dark = negligible * brightness(sum);
     for (int i = 0; i < place->light_count; i++) {
         const struct md_light *light = &place->lights[i];
@@ -55,23 +55,25 @@ static struct md_vec cast(const struct md_scene *scene, const struct md_eye *eye
     struct md_vec albedo = md_material_albedo(hit.material, hit.u_m, hit.v_m, footprint_m);
     struct md_vec at = md_vec_add(eye->point, md_vec_scale(direction, hit.reach));
     *echo = (struct md_echo){hit.reach, albedo.x * cosine}; /* infrared is nearest to red */
+    if (hit.is_sky)
+        *echo = (struct md_echo){INFINITY, 0};
     if (hit.material->emission > 0)
         return md_vec_scale(albedo, hit.material->emission);
     return md_vec_mul(albedo, irradiance(scene, at, hit.normal));
 }
 
-void md_camera_shoot(const struct md_scene *scene, const struct md_view *view,
-                     struct md_frame *frame) {
+void md_camera_shoot(const struct md_scene *scene, const struct md_lens *lens,
+                     const struct md_view *view, struct md_frame *frame) {
     int rows = MD_RAYS * frame->height, columns = MD_RAYS * frame->width;
-    double pixel_slope = 2 * MD_CAMERA_SLOPE / frame->width;
-    double corner_cosine = 1 / sqrt(1 + 2 * MD_CAMERA_SLOPE * MD_CAMERA_SLOPE);
+    double pixel_slope = 2 * sqrt(lens->right / frame->width * (lens->down / frame->height));
+    double corner_cosine = 1 / sqrt(1 + (lens->right * lens->right + lens->down * lens->down));
     struct md_eye eye;
     md_eye_open(&eye, &scene->place, view->point, view->forward, corner_cosine);
     memset(frame->light, 0, (size_t)frame->height * (size_t)frame->width * sizeof *frame->light);
     for (int row = 0; row < rows; row++)
         for (int column = 0; column < columns; column++) {
-            double right = MD_CAMERA_SLOPE * ((2 * column + 1.0) / columns - 1);
-            double down = MD_CAMERA_SLOPE * ((2 * row + 1.0) / rows - 1);
+            double right = lens->right * ((2 * column + 1.0) / columns - 1);
+            double down = lens->down * ((2 * row + 1.0) / rows - 1);
             struct md_vec aside =
                 md_vec_add(md_vec_scale(view->right, right), md_vec_scale(view->down, down));
             struct md_vec light = cast(scene, &eye, md_vec_add(view->forward, aside), pixel_slope,
@@ -124,63 +126,27 @@ void md_camera_depth(const struct md_frame *frame, float *depth_m) {
         }
 }
 
-/* ---- The sensor: for each zone a histogram of what comes back, over distance ---- */
+/* ---- The sensor ---- */
 
-enum { BINS = 60 };
-static const double bin_m = 0.1;
-
-struct histogram {
-    double signal[BINS], moment[BINS]; /* moment: signal times depth */
-    double total;
-    int rays;
-};
-
-static void gather(const struct md_frame *frame, int zones, int zone, struct histogram *histogram) {
+static void gather(const struct md_frame *frame, int zones, int zone, struct md_returns *returns) {
     int rows = MD_RAYS * frame->height, columns = MD_RAYS * frame->width;
     int zone_row = zone / zones, zone_column = zone % zones;
-    *histogram = (struct histogram){.total = 0};
+    *returns = (struct md_returns){.rays = 0};
     for (int row = zone_row * rows / zones; row < (zone_row + 1) * rows / zones; row++)
         for (int column = zone_column * columns / zones;
              column < (zone_column + 1) * columns / zones; column++) {
             const struct md_echo *echo = &frame->echoes[row * columns + column];
-            double signal = echo->strength / (echo->depth_m * echo->depth_m);
-            int bin = (int)(echo->depth_m / bin_m);
-            histogram->rays++;
-            if (bin >= BINS)
-                continue;
-            histogram->signal[bin] += signal;
-            histogram->moment[bin] += signal * echo->depth_m;
-            histogram->total += signal;
+            md_returns_add(returns, echo->depth_m, echo->strength);
         }
-}
-
-/* Looks for the nearest stretch of `apart_m` from which enough of the light comes back. */
-static double zone_reading(const struct md_sensor *sensor, const struct histogram *histogram,
-                           struct md_random *random) {
-    double found = md_random_unit(random), confusion = md_random_unit(random);
-    double error = md_random_normal(random), signal = 0, moment = 0;
-    int stretch = (int)(sensor->apart_m / bin_m + 0.5);
-    for (int near = 0; near < BINS && signal <= sensor->substantial * histogram->total; near++) {
-        signal = moment = 0;
-        for (int bin = near; bin < near + stretch && bin < BINS; bin++) {
-            signal += histogram->signal[bin];
-            moment += histogram->moment[bin];
-        }
-    }
-    double strength = signal / histogram->rays;
-    int is_found = found * (strength + sensor->half_detected) < strength;
-    int is_alone = histogram->total - signal <= sensor->competing * histogram->total;
-    if (!is_found || (!is_alone && confusion < sensor->confused))
-        return 0;
-    double depth_m = moment / signal;
-    return fmax(depth_m + (sensor->noise_m + sensor->noise_share * depth_m) * error, 0);
 }
 
 void md_sensor_read(const struct md_sensor *sensor, const struct md_frame *frame,
                     struct md_random random, float *depth_m) {
     for (int zone = 0; zone < sensor->zones * sensor->zones; zone++) {
-        struct histogram histogram;
-        gather(frame, sensor->zones, zone, &histogram);
-        depth_m[zone] = (float)zone_reading(sensor, &histogram, &random);
+        struct md_returns returns;
+        struct md_reading reading;
+        gather(frame, sensor->zones, zone, &returns);
+        md_sensor_report(sensor, &returns, &random, &reading);
+        depth_m[zone] = md_reading_depth(&reading, 0);
     }
 }

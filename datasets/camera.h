@@ -4,9 +4,6 @@
 
 #include "flight.h"
 
-/* Half the field of view (45 x 45 degrees, as the VL53L5CX has), as a slope. */
-#define MD_CAMERA_SLOPE 0.41421356237309503
-
 /* A furnished place and what each of its lamps sees, for the shadows. */
 struct md_scene {
     struct md_place place;
@@ -15,7 +12,7 @@ struct md_scene {
 
 /* What came back along one of the rays through a pixel. */
 struct md_echo {
-    double depth_m;  /* along the optical axis */
+    double depth_m;  /* along the optical axis; INFINITY from the sky */
     double strength; /* reflectance times the cosine of the incidence */
 };
 
@@ -31,9 +28,9 @@ struct md_frame {
 /* Makes `scene` ready after its place was built. */
 void md_scene_light(struct md_scene *scene);
 
-/* Casts all rays of `view`. */
-void md_camera_shoot(const struct md_scene *scene, const struct md_view *view,
-                     struct md_frame *frame);
+/* Casts all rays of `view` through `lens`. */
+void md_camera_shoot(const struct md_scene *scene, const struct md_lens *lens,
+                     const struct md_view *view, struct md_frame *frame);
 
 /* Exposes, adds the camera's noise, and writes the picture as (3, height, width). `frame->light`
  * is used up. */
@@ -41,11 +38,10 @@ void md_camera_develop(const struct md_world *world, struct md_frame *frame,
                        struct md_random random, uint8_t *picture);
 
 /* The depth at each pixel's centre, (height, width): the mean disparity of its rays, which is
- * exact where they meet one plane. */
+ * exact where they meet one plane; INFINITY where they meet the sky. */
 void md_camera_depth(const struct md_frame *frame, float *depth_m);
 
-/* What the sensor reads in each of its zones, (zones, zones): 0 where it finds no target, or
- * cannot tell two apart. It sees 6 m far; what counts as its range is the caller's. */
+/* What the sensor reads in each of its zones, (zones, zones), by the rule for recordings. */
 void md_sensor_read(const struct md_sensor *sensor, const struct md_frame *frame,
                     struct md_random random, float *depth_m);
 

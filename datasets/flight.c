@@ -50,6 +50,8 @@ static struct md_vec draw_goal(struct md_flight *flight) {
     enum { TRIES = 300, ENOUGH = 12 };
     struct md_vec here = flight->leg.to, goal = here;
     double best = 0;
+    if (flight->place->is_open)
+        return flight->place->drive[flight->goals % 2];
     for (int tries = 0, found = 0; tries < TRIES && found < ENOUGH; tries++) {
         struct md_vec point = draw_point(flight);
         if (!is_clear(flight->place, here, point))
@@ -79,7 +81,7 @@ static void remember(struct md_flight *flight, struct md_vec goal) {
 }
 
 static void next_leg(struct md_flight *flight) {
-    const double off_course_rad = 0.35, widest_swing_rad = 0.6, look_round = 0.15;
+    const double look_round = 0.15;
     struct md_leg *leg = &flight->leg;
     struct md_random *random = &flight->random;
     leg->start_s += leg->turn_s + leg->fly_s;
@@ -90,11 +92,11 @@ static void next_leg(struct md_flight *flight) {
     remember(flight, goal);
 
     struct md_vec way = md_vec_sub(leg->to, leg->from);
-    double yaw = atan2(way.y, way.x) + off_course_rad * md_random_normal(random);
+    double yaw = atan2(way.y, way.x) + flight->world->off_course_rad * md_random_normal(random);
     leg->yaw_by = remainder(yaw - leg->yaw_from, 2 * pi);
-    if (md_random_unit(random) < look_round) /* the long way round */
+    if (md_random_unit(random) < look_round && !flight->place->is_open) /* the long way round */
         leg->yaw_by -= copysign(2 * pi, leg->yaw_by);
-    leg->swing = md_random_range(random, -widest_swing_rad, widest_swing_rad);
+    leg->swing = md_random_range(random, -flight->world->swing_rad, flight->world->swing_rad);
     leg->turn_s = fabs(leg->yaw_by) / flight->world->turn_rad_s + 0.1;
     leg->fly_s = distance(leg->from, leg->to) / flight->world->speed_m_s;
 }
@@ -104,8 +106,12 @@ void md_flight_start(struct md_flight *flight, const struct md_world *world,
     *flight = (struct md_flight){.world = world, .place = place, .random = random};
     for (int i = 0; i < 4; i++)
         flight->wobble_phase[i] = md_random_range(&flight->random, 0, 2 * pi);
-    flight->leg.to = draw_start(flight);
-    flight->leg.yaw_from = md_random_range(&flight->random, -pi, pi);
+    if (place->is_open) { /* the drive goes along x */
+        flight->leg.to = place->drive[0];
+    } else {
+        flight->leg.to = draw_start(flight);
+        flight->leg.yaw_from = md_random_range(&flight->random, -pi, pi);
+    }
     remember(flight, flight->leg.to);
     next_leg(flight);
 }

@@ -1,5 +1,6 @@
 /* The drone's path: it hovers and turns towards its next goal, flies there in a straight line
- * that is known to be clear, swinging its nose from side to side, and so on. */
+ * that is known to be clear, swinging its nose from side to side, and so on. In an open place it is
+ * a car's, whose goals are the two ends of its drive. */
 #ifndef MD_DATASETS_FLIGHT_H
 #define MD_DATASETS_FLIGHT_H
 
@@ -29,7 +30,8 @@ struct md_view {
 /* What the drone keeps from everything, metres. */
 #define MD_FLIGHT_CLEARANCE_M 0.28
 
-/* Takes off somewhere in `place`; the flight refers to both world and place. */
+/* Takes off somewhere in `place`, or starts at the first end of its drive; the flight refers to
+ * both world and place. */
 void md_flight_start(struct md_flight *flight, const struct md_world *world,
                      const struct md_place *place, struct md_random random);
 

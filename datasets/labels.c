@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-const char *const md_label_mode_names[] = {"bilinear", "nearest", "release", NULL};
+const char *const md_label_mode_names[] = {"bilinear", "nearest", "release",
+                                           "sparse",   "pooled",  NULL};
 
 int md_label_mode_find(const char *name) {
     for (int mode = 0; md_label_mode_names[mode]; mode++)
@@ -12,12 +13,15 @@ int md_label_mode_find(const char *name) {
 }
 
 /* Where the centre of a pixel falls on one axis of the grid: the zone it lies in, and the two zones
- * whose centres it lies between with their weights. Weights are integers, so that sums of them are
+ * whose centres it lies between with their weights; whether the centre of its zone lies in the
+ * pixel; and which zones lie in it. Weights are integers, so that sums of them are
  * exact and a mean of equal values is that value. */
 struct place {
     int zone;
     int neighbour[2];
     int weight[2];
+    int central;
+    int first, last; /* last is the one behind */
 };
 
 /* Pixel centre (pixel + 1/2) * zones / pixels in zones, from the first zone's edge; the grid's own
@@ -29,7 +33,14 @@ static struct place place_pixel(int pixel, int pixels, int zones) {
     const int lower = from_first_centre / unit;
     const int upper = lower + 1 < zones ? lower + 1 : lower;
     const int fraction = from_first_centre % unit;
-    return (struct place){centre / unit, {lower, upper}, {unit - fraction, fraction}};
+    const int zone = centre / unit, from_centre = centre - (2 * zone + 1) * pixels;
+    const int first = pixel * zones / pixels, end = (pixel + 1) * zones / pixels;
+    return (struct place){zone,
+                          {lower, upper},
+                          {unit - fraction, fraction},
+                          from_centre <= zones && from_centre >= -zones, /* half a pixel */
+                          zones < pixels ? zone : first,
+                          zones < pixels ? zone + 1 : end};
 }
 
 /* A picture's pixel as a place in the grid. */
@@ -89,13 +100,32 @@ static float label_release(const struct md_sample *sample, const struct spot *sp
     return (float)(depth / total) == no_return_m ? MD_INVALID : (float)(disparity / total);
 }
 
+static float label_sparse(const struct md_sample *sample, const struct spot *spot,
+                          float no_return_m) {
+    return spot->row.central && spot->column.central ? label_nearest(sample, spot, no_return_m)
+                                                     : MD_INVALID;
+}
+
+/* MD_INVALID is less than any disparity. */
+static float label_pooled(const struct md_sample *sample, const struct spot *spot,
+                          float no_return_m) {
+    (void)no_return_m;
+    float largest = MD_INVALID;
+    for (int row = spot->row.first; row < spot->row.last; row++)
+        for (int column = spot->column.first; column < spot->column.last; column++) {
+            float here = sample->disparity[row * sample->depth_width + column];
+            largest = here > largest ? here : largest;
+        }
+    return largest;
+}
+
 typedef float (*label_function)(const struct md_sample *sample, const struct spot *spot,
                                 float no_return_m);
 
 static const label_function label_functions[] = {
-    [MD_LABEL_BILINEAR] = label_bilinear,
-    [MD_LABEL_NEAREST] = label_nearest,
-    [MD_LABEL_RELEASE] = label_release,
+    [MD_LABEL_BILINEAR] = label_bilinear, [MD_LABEL_NEAREST] = label_nearest,
+    [MD_LABEL_RELEASE] = label_release,   [MD_LABEL_SPARSE] = label_sparse,
+    [MD_LABEL_POOLED] = label_pooled,
 };
 
 void md_label(const struct md_sample *sample, enum md_label_mode mode, float no_return_m,

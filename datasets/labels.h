@@ -7,18 +7,25 @@
 enum md_label_mode {
     MD_LABEL_BILINEAR, /* invalid zones are never mixed into valid pixels (default) */
     MD_LABEL_NEAREST,
-    MD_LABEL_RELEASE /* the release's: plain bilinear over depth and disparity, invalid or not */
+    MD_LABEL_RELEASE, /* the release's: plain bilinear over depth and disparity, invalid or not */
+    MD_LABEL_SPARSE,  /* only at the zones' centres */
+    MD_LABEL_POOLED   /* the nearest point, for a label that is as coarse as the zones: the
+                       * prediction is pooled to it (md_config_network) */
 };
 
-/* "bilinear", "nearest", "release"; -1 when `name` is none of them. */
+/* "bilinear", "nearest", "release", "sparse", "pooled"; -1 when `name` is none of them. */
 int md_label_mode_find(const char *name);
 extern const char *const md_label_mode_names[]; /* ended by NULL, in the order of the enum */
 
 /* Training label of a sample: disparity (height, width), MD_INVALID where there is none.
  * Bilinear: half-pixel centres, edges clamped (PyTorch's align_corners=False). A pixel is valid
  * when the zone it lies in is; its value is the weighted mean of the valid ones among its four
- * neighbours. `no_return_m`: used by MD_LABEL_RELEASE only, which reads a missing depth as that
- * distance and drops the pixels whose interpolated depth is exactly that. */
+ * neighbours. Sparse: a pixel that holds its zone's centre, or has it on its edge, has the zone's
+ * value, others have none; of 6x6 pixels a zone that is the middle 2x2. Pooled: the largest
+ * disparity of a pixel's zones, which along an axis are those from floor(pixel * zones / pixels)
+ * on; where the grid is the coarser one, of the zone the pixel lies in. `no_return_m`: used by
+ * MD_LABEL_RELEASE only, which reads a missing depth as that distance and drops the pixels whose
+ * interpolated depth is exactly that. */
 void md_label(const struct md_sample *sample, enum md_label_mode mode, float no_return_m,
               int height, int width, float *disparity);
 

@@ -1,8 +1,9 @@
-/* The two built-in worlds, as parameters, and the building of places from them. */
+/* The built-in worlds, as parameters, and the building of places from them. */
 #ifndef MD_DATASETS_ROOMS_H
 #define MD_DATASETS_ROOMS_H
 
 #include "random.h"
+#include "sensor.h"
 #include "world.h"
 
 struct md_range {
@@ -22,6 +23,20 @@ struct md_palette {
     int count;
 };
 
+/* What parts of a piece are made of. Each has its palette in a world; an empty one is not used
+ * there. */
+enum md_stuff {
+    MD_BODY,
+    MD_LIMB,
+    MD_DECORATED, /* drawn anew for each part: no book is like another */
+    MD_PANE,
+    MD_PAINT,
+    MD_LEAVES,
+    MD_FRONT, /* of a house */
+    MD_ROOF,
+    MD_STUFFS
+};
+
 enum md_piece {
     MD_TABLE,
     MD_CHAIR,
@@ -35,36 +50,58 @@ enum md_piece {
     MD_POSTER,
     MD_WINDOW,
     MD_LEAF, /* of a closed door */
-    MD_RUG
+    MD_RUG,
+    MD_POST,
+    MD_GATE,
+    MD_CAR,
+    MD_VAN,
+    MD_HOUSE,
+    MD_TREE,
+    MD_BUSH,
+    MD_HEDGE,
+    MD_FENCE,
+    MD_STREET_LAMP,
+    MD_SIGN,
+    MD_WALKER
 };
 
-/* Which furniture rooms have: a piece of weight 2 is drawn twice as often as one of weight 1. */
+/* Which pieces stand in a place: one of weight 2 is drawn twice as often as one of weight 1. */
 struct md_stock {
     enum md_piece piece;
     int weight;
 };
 
-/* A time-of-flight sensor like the VL53L5CX. What returns from a surface at depth d counts as
- * reflectance * cos(incidence) / d^2, averaged over a zone: the signal. */
-struct md_sensor {
-    int zones;                   /* along each side; 0: exact depth at every pixel instead */
-    double noise_m, noise_share; /* deviation of a reading: noise_m + noise_share * depth */
-    double half_detected;        /* signal of which every other target is found */
-    double apart_m;              /* targets nearer to each other are taken for one */
-    double substantial;          /* the share of a zone's signal that makes a target */
-    double competing, confused;  /* when farther ones send back more than this share, the zone
-                                  * is invalid with this probability */
+enum { MD_MOST_STRIPS = 12 };
+
+/* One of the strips that a street is made of, from its middle outwards. Either side has its own. */
+struct md_strip {
+    double chance; /* that a side has it */
+    struct md_range width_m;
+    double height_m;              /* of its surface */
+    struct md_palette surface;    /* empty: the bare ground */
+    const struct md_stock *stock; /* what stands along it; NULL: nothing */
+    struct md_range gap_m;        /* between one piece and the next */
 };
 
-struct md_world {
-    const char *name;
+/* Half the field of view, as slopes. */
+struct md_lens {
+    double right, down;
+};
 
-    struct md_range length_m, width_m, height_m; /* of the whole place */
+/* 45 degrees, as the VL53L5CX sees both ways. */
+#define MD_SENSOR_SLOPE 0.41421356237309503
+
+struct md_world {
+    struct md_range length_m, width_m, height_m; /* of the place; outdoors, how high the sky is */
     int fewest_rooms, most_rooms;
     struct md_range door_width_m, door_height_m; /* of the openings between rooms */
     double wall_m;                               /* thickness of the walls between rooms */
     double skirting_m; /* height of the dark strip at the bottom of walls */
-    struct md_palette walls, floors, ceilings, furniture, decoration, panes;
+    /* The same of all else: far below 0, there is none. At 0, faces are dark where v_m < 0: a flaw
+     * of the first two worlds, whose pictures are to stay what they are. */
+    double unskirted_m;
+    struct md_palette walls, floors, ceilings; /* outdoors: no walls, ground, sky */
+    struct md_palette stuff[MD_STUFFS];
     const struct md_stock *stock; /* ended by weight 0 */
     double furniture_scale;       /* 1: as at home */
     double floor_per_piece_m2;
@@ -72,6 +109,13 @@ struct md_world {
     double lamp_power; /* times the square of the lamp's height: irradiance below it */
     struct md_vec lamp_colour, ambient;
 
+    /* Outdoors: a street instead of a hall, and the sun, of the lamps' colour. */
+    const struct md_strip *strips;
+    int strip_count;                         /* 0: a hall */
+    int driven;                              /* the strip, of chance 1, that the camera is on */
+    struct md_range sun_power, sun_rise_rad; /* irradiance facing it; height above the horizon */
+
+    struct md_lens lens;
     double exposure;   /* what the mean of a picture is brought near to, 1 is white ... */
     double adaptation; /* ... by this power of the ratio: 0 fixed, 1 fully automatic */
     double saturation; /* 0 grey, 1 as it is */
@@ -80,12 +124,13 @@ struct md_world {
     double frame_interval_s;
     int frames_per_place; /* 0: one place for all */
     double speed_m_s, turn_rad_s, tilt_rad;
-    struct md_range flight_height_m;
+    double off_course_rad, swing_rad; /* of the nose: deviation of each leg; and to and fro on it */
+    struct md_range flight_height_m;  /* or the camera's on its car */
 
     struct md_sensor sensor;
 };
 
-extern const struct md_world md_worlds[];
+extern const struct md_world md_worlds[]; /* in the order of md_world_names (sample.h) */
 extern const int md_world_count;
 
 /* What a random stream of a recording is for. */

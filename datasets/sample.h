@@ -49,7 +49,7 @@ struct md_data_spec {
                           * have CSV files of their own for that); before the cut */
     int label;           /* enum md_label_grid */
     int truth;           /* enum md_truth_kind */
-    char world[16];      /* synthetic: "source" or "field" */
+    char world[16];      /* synthetic: one of md_world_names */
     uint64_t seed;       /* synthetic */
     size_t count;        /* synthetic: samples per split */
     double min_depth_m;  /* a nearer reading is no value (VL53L5CX: 0.02) */
@@ -84,10 +84,14 @@ extern const char *const md_depth_source_names[]; /* "auto", "groundtruth", "vel
 /* What becomes the network's picture: the square of MD_SQUARE_SIDE pixels at the top, in the middle
  * (smaller pictures: as large as fits), or all of it, squashed. The release's KITTI pictures and
  * truths are such squares. (The side is in its test code; that they are at the top is measured:
- * of a cut there, and of no other, its KITTI weights predict the road alike in all rows.) */
+ * there its KITTI weights predict the road alike in all rows, and by MD_KITTI_FB; in the middle,
+ * seven rows lower, they do neither.) */
 enum md_picture_part { MD_PICTURE_SQUARE, MD_PICTURE_WHOLE };
 extern const char *const md_picture_part_names[]; /* "square", "whole", NULL */
 #define MD_SQUARE_SIDE 360
+
+/* The built-in worlds (worlds.c), ended by NULL. */
+extern const char *const md_world_names[];
 
 /* Defaults: what a key that was not given means. */
 extern const struct md_data_spec md_data_spec_default;

@@ -1,9 +1,10 @@
-/* The built-in worlds: a deterministic flight through rooms that exist only here.
+/* The built-in worlds: a deterministic flight, or drive, through places that exist only here.
  *
- * "source": other rooms, other light: wide halls by daylight, a new one every few samples, with
- * exact depth at every pixel. "field": one small flat in lamp light, seen by an 8x8 time-of-flight
- * sensor with all its faults. The seed decides on the place, the split's word on the flight, and a
- * sample on nothing but these and its own number. */
+ * Two to come from, with exact depth at every pixel and a new place every few samples: "source",
+ * wide halls by daylight, and "road", streets under an open sky seen from a car. Two to be put
+ * into, one place each, seen by an 8x8 time-of-flight sensor with all its faults: "field", a small
+ * flat in lamp light, and "arena", a hall for drones with obstacles. The seed decides on the place,
+ * the split's word on the flight, and a sample on nothing but these and its own number. */
 #include "readers.h"
 
 #include <stdio.h>
@@ -42,7 +43,7 @@ static uint32_t hash_word(const char *word) {
 
 static const struct md_world *find_world(const char *name) {
     for (int i = 0; i < md_world_count; i++)
-        if (strcmp(md_worlds[i].name, name) == 0)
+        if (strcmp(md_world_names[i], name) == 0)
             return &md_worlds[i];
     return NULL;
 }
@@ -52,7 +53,7 @@ static int unknown_world(const char *name, struct md_error *error) {
     for (int i = 0; i < md_world_count; i++) {
         size_t used = strlen(names);
         snprintf(names + used, sizeof names - used, "%s\"%s\"", i > 0 ? ", " : "",
-                 md_worlds[i].name);
+                 md_world_names[i]);
     }
     return md_fail(error, MD_USAGE, "synthetic: world is one of %s, not \"%s\"", names, name);
 }
@@ -81,7 +82,7 @@ static struct md_view go_to(struct recording *recording, size_t number) {
 static void take_sample(struct recording *recording, size_t number, struct md_sample *sample) {
     const struct md_world *world = recording->world;
     struct md_view view = go_to(recording, number);
-    md_camera_shoot(&recording->scene, &view, &recording->frame);
+    md_camera_shoot(&recording->scene, &world->lens, &view, &recording->frame);
     md_camera_develop(world, &recording->frame, stream(recording, MD_FOR_PICTURE, number),
                       sample->picture);
     if (world->sensor.zones > 0)
@@ -147,7 +148,10 @@ static int list(struct md_source *source, struct md_error *error) {
 }
 
 const struct md_reader md_synthetic_reader = {
-    .splits = "any word; another word is another flight through the same place",
+    .splits = "any word; another word is another flight. Worlds: field (a flat) and arena (a\n"
+              "hall for drones) are one place per seed, seen by an 8x8 sensor; source (halls)\n"
+              "and road (streets) a new place every 8 samples, with exact depth at every\n"
+              "pixel, for which max_depth_m: 80 is right",
     .list = list,
     .read = read_entry,
     .close = close_recording,

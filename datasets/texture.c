@@ -72,13 +72,20 @@ static double patches(double u, double v, uint32_t variant) {
     return lattice(floor(u), floor(v), variant);
 }
 
+/* Each darker or brighter behind its pane. */
+static double windows(double u, double v, uint32_t variant) {
+    double column = floor(u), row = floor(v), across = u - column, up = v - row;
+    int inside = across > 0.28 && across < 0.72 && up > 0.3 && up < 0.82;
+    return inside ? 1 - 0.35 * lattice(column, row, variant) : 0;
+}
+
 static const struct {
     double (*share)(double u, double v, uint32_t variant);
     double mean; /* of the share: what is seen from too far away */
 } textures[] = {
-    [MD_PLAIN] = {plain, 0},      [MD_CHECKS] = {checks, 0.5}, [MD_STRIPES] = {stripes, 0.5},
-    [MD_BRICKS] = {bricks, 0.35}, [MD_PLANKS] = {planks, 0.4}, [MD_MOTTLED] = {mottled, 0.5},
-    [MD_PATCHES] = {patches, 0.5}};
+    [MD_PLAIN] = {plain, 0},       [MD_CHECKS] = {checks, 0.5},   [MD_STRIPES] = {stripes, 0.5},
+    [MD_BRICKS] = {bricks, 0.35},  [MD_PLANKS] = {planks, 0.4},   [MD_MOTTLED] = {mottled, 0.5},
+    [MD_PATCHES] = {patches, 0.5}, [MD_WINDOWS] = {windows, 0.19}};
 
 struct md_vec md_material_albedo(const struct md_material *material, double u_m, double v_m,
                                  double footprint_m) {

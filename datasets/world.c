@@ -214,6 +214,10 @@ static struct md_hit shell_hit(const struct md_place *place, const struct ray *r
     double z = ((d.z < 0 ? 0 : place->size.z) - ray->point.z) * inverse.z;
     int face = d.z < 0 ? MD_FLOOR : MD_CEILING;
     struct md_hit hit = {.reach = z, .normal = {0, 0, -sign(d.z)}};
+    if (place->is_open) {
+        hit.is_sky = face == MD_CEILING;
+        x = y = DBL_MAX;
+    }
     if (y < hit.reach) {
         face = d.y < 0 ? MD_WALL_Y0 : MD_WALL_Y1;
         hit = (struct md_hit){.reach = y, .normal = {0, -sign(d.y), 0}};
@@ -340,9 +344,11 @@ static double solid_distance(struct md_vec point, const struct md_solid *solid) 
 
 double md_place_clearance(const struct md_place *place, struct md_vec point) {
     struct md_vec size = place->size;
-    double clearance =
-        smaller(smaller(smaller(point.x, size.x - point.x), smaller(point.y, size.y - point.y)),
-                smaller(point.z, size.z - point.z));
+    double clearance = point.z;
+    if (!place->is_open)
+        clearance =
+            smaller(smaller(smaller(point.x, size.x - point.x), smaller(point.y, size.y - point.y)),
+                    smaller(point.z, size.z - point.z));
     for (int g = 0; g < place->group_count; g++) {
         const struct md_group *group = &place->groups[g];
         struct md_vec local = turned_in(group, md_vec_sub(point, group->origin));

@@ -1,8 +1,10 @@
-/* Places to fly through: one hall, cut into rooms by walls with doors, furnished with groups of
- * simple solids and lit by lamps; rays through it, and how far a point is from everything.
+/* Places to fly or drive through: a hall, or the ground under an open sky, furnished with groups of
+ * simple solids and lit by lamps or the sun; rays through it, and how far a point is from
+ * everything.
  *
  * Lengths are metres; x and y lie on the floor, z points up, the floor is z = 0. Colours are linear
- * RGB albedos in [0, 1] kept in a vector. What places look like is decided in rooms.c. */
+ * RGB albedos in [0, 1] kept in a vector. What places look like is decided in rooms.c and
+ * street.c. */
 #ifndef MD_DATASETS_WORLD_H
 #define MD_DATASETS_WORLD_H
 
@@ -35,7 +37,8 @@ enum md_texture {
     MD_BRICKS,  /* `scale_m` high, twice as long */
     MD_PLANKS,  /* `scale_m` wide, ten times as long */
     MD_MOTTLED, /* smooth noise with lumps of `scale_m` */
-    MD_PATCHES  /* squares of `scale_m`, each of its own shade: posters, books, carpets */
+    MD_PATCHES, /* squares of `scale_m`, each of its own shade: posters, books, carpets */
+    MD_WINDOWS  /* rows of upright ones, `scale_m` from each to the next */
 };
 
 struct md_material {
@@ -72,11 +75,13 @@ struct md_light {
     struct md_vec power; /* irradiance at one metre */
 };
 
-enum { MD_MOST_GROUPS = 112, MD_MOST_SOLIDS = 400, MD_MOST_LIGHTS = 9 };
+enum { MD_MOST_GROUPS = 160, MD_MOST_SOLIDS = 640, MD_MOST_LIGHTS = 9 };
 enum { MD_WALL_X0, MD_WALL_X1, MD_WALL_Y0, MD_WALL_Y1, MD_FLOOR, MD_CEILING, MD_SHELL_FACES };
 
 struct md_place {
     struct md_vec size;                       /* the hall is [0, size] */
+    int is_open;                              /* no walls, and the sky for a ceiling */
+    struct md_vec drive[2];                   /* where an open place is driven through, both ends */
     struct md_material shell[MD_SHELL_FACES]; /* of its walls, floor and ceiling */
     struct md_group groups[MD_MOST_GROUPS];
     struct md_solid solids[MD_MOST_SOLIDS];
@@ -102,6 +107,7 @@ struct md_eye {
 
 struct md_hit {
     double reach; /* the ray meets the surface at point + reach * direction */
+    int is_sky;   /* no surface: `reach` is where the clouds are drawn */
     struct md_vec normal;
     const struct md_material *material;
     double u_m, v_m; /* where on the surface, for its texture */
@@ -118,13 +124,14 @@ void md_eye_open(struct md_eye *eye, const struct md_place *place, struct md_vec
                  struct md_vec forward, double cosine);
 
 /* The first surface along `direction` (of any length but 0; inside the eye's cone). There always
- * is one: the hall is closed. */
+ * is one: a hall is closed, and above an open place is the sky. */
 struct md_hit md_eye_cast(const struct md_eye *eye, struct md_vec direction);
 
 /* Whether a group stands between the eye and `target`. */
 int md_eye_blocked(const struct md_eye *eye, struct md_vec target);
 
-/* How far `point` is from the nearest surface; negative inside a solid or outside the hall. */
+/* How far `point` is from the nearest surface; negative inside a solid, outside the hall or under
+ * the ground. */
 double md_place_clearance(const struct md_place *place, struct md_vec point);
 
 /* The albedo at (u, v); details smaller than `footprint_m` are averaged away. */

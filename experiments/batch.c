@@ -1,7 +1,6 @@
 #include "batch.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "../datasets/augment.h"
 #include "../datasets/labels.h"
@@ -21,19 +20,23 @@ void md_prepare_sample(const struct md_config *config, const struct md_network *
                        uint8_t *picture, float *label) {
     const struct md_sample *sample = &dataset->samples[index];
     struct md_sample right;
-    int height, width;
-    md_layer_size(network, network->layer_count - 1, &height, &width);
-    if (epoch >= 0 && sample->right_picture != NULL &&
-        md_augment_flips(config->augment, config->seed, (uint32_t)epoch, index)) {
+    const unsigned augmentations = epoch >= 0 ? config->augment : 0;
+    const int height = network->height, width = network->width;
+    int label_height, label_width;
+    md_layer_size(network, network->layer_count - 1, &label_height, &label_width);
+    if (sample->right_picture != NULL &&
+        md_augment_flips(augmentations, config->seed, (uint32_t)epoch, index)) {
         right = md_sample_right(sample);
         sample = &right;
     }
-    memcpy(picture, sample->picture, (size_t)3 * (size_t)(network->height * network->width));
-    md_label(sample, (enum md_label_mode)config->label, (float)config->data.max_depth_m, height,
-             width, label);
-    if (epoch >= 0)
-        md_augment(config->augment, config->seed, (uint32_t)epoch, index, height, width, picture,
-                   label);
+    struct md_crop crop =
+        md_augment_crop(augmentations, config->seed, (uint32_t)epoch, index, height, width);
+    md_crop_picture(&crop, height, width, sample->picture, picture);
+    md_label(sample, (enum md_label_mode)config->label, (float)config->data.max_depth_m,
+             label_height, label_width, label);
+    md_crop_label(&crop, height, width, label_height, label_width, label);
+    md_augment(augmentations, config->seed, (uint32_t)epoch, index, height, width, picture,
+               label_height, label_width, label);
 }
 
 double md_epoch_learning_rate(const struct md_config *config, int epoch) {

@@ -12,7 +12,7 @@ enum md_draw { MD_DRAW_ORDER = 1, MD_DRAW_WEIGHTS = 2 };
 void md_epoch_order(uint64_t seed, int epoch, uint32_t count, uint32_t *order);
 
 /* Copies sample `index` to picture (3, height, width of the network) and makes its label
- * (disparity in the output's size), both augmented for the epoch; epoch < 0: without
+ * (disparity in the last layer's size), both augmented for the epoch; epoch < 0: without
  * augmentation. What is flipped is the other camera's view where there is one. */
 void md_prepare_sample(const struct md_config *config, const struct md_network *network,
                        const struct md_dataset *dataset, uint32_t index, int epoch,

@@ -157,7 +157,7 @@ static int make_job(struct comparison *c, struct md_error *error) {
     struct md_data_spec spec = config->data;
     struct md_dataset data = {0};
     uint32_t kinds;
-    c->network = md_networks[config->network];
+    c->network = md_networks[md_config_network(config)];
     memcpy(spec.split, config->train, sizeof spec.split);
     spec.truth = MD_TRUTH_LABEL;
     int status = parse_kinds(c->options.tensors, &kinds, error);
@@ -185,7 +185,7 @@ static int make_job(struct comparison *c, struct md_error *error) {
         return status;
     uint64_t digest = XXH3_64bits(c->body, c->body_bytes);
     c->job = (struct md_job){.magic = MD_JOB_MAGIC,
-                             .network = (uint32_t)config->network,
+                             .network = (uint32_t)md_config_network(config),
                              .policy = md_config_policy(config),
                              .optimizer = (uint32_t)config->optimizer,
                              .loss = (uint32_t)config->loss,

@@ -95,7 +95,7 @@ static int measure(const struct options *o, const struct md_network *network, co
         return md_fail(error, MD_USAGE, "--backend: \"%.100s\" does not exist here", o->backend);
     struct md_plan plan;
     md_plan_make(&setup, &plan);
-    md_layer_size(network, network->layer_count - 1, &height, &width);
+    md_layer_size(network, network->output, &height, &width);
     struct md_team *team = md_host_team_start(o->threads, &failed);
     void *arena = md_host_arena(plan.arena_bytes);
     float *dummy = malloc((size_t)height * (size_t)width * sizeof *dummy);

@@ -102,7 +102,7 @@ static int predict_one(struct md_engine *engine, const struct options *o, const 
         status = read_picture(path, network, picture, error);
     if (status != MD_OK)
         return status;
-    md_layer_size(network, network->layer_count - 1, &height, &width);
+    md_layer_size(network, network->output, &height, &width);
     md_engine_set_picture(engine, 0, picture);
     md_engine_forward(engine, 1);
     md_engine_output(engine, 0, depth_m);
@@ -128,7 +128,7 @@ static int run(int argc, char **argv, struct md_error *error) {
     md_plan_make(&setup, &plan);
     void *arena = md_host_arena(plan.arena_bytes);
     float *weights = malloc(md_parameter_total(network) * sizeof *weights);
-    float *depth = malloc(md_layer_elements(network, network->layer_count - 1) * sizeof *depth);
+    float *depth = malloc(md_layer_elements(network, network->output) * sizeof *depth);
     uint8_t *picture = malloc(md_layer_elements(network, MD_PICTURE));
     if (arena == NULL || weights == NULL || depth == NULL || picture == NULL)
         status = md_fail(error, MD_FAILED, "out of memory");

@@ -17,7 +17,8 @@
 enum { CHECKPOINT_SECONDS = 60, SHEET_ROWS = 6 };
 
 struct options {
-    const char *output; /* the cell; NULL: named after the config, in DEFAULT_FOLDER */
+    const char *output;  /* the cell; NULL: named after the config, in DEFAULT_FOLDER */
+    const char *weights; /* where to save the weights alone as well; NULL: nowhere */
     int resume, figures, json;
 };
 
@@ -34,16 +35,16 @@ struct session {
 };
 
 static int parse(int argc, char **argv, struct session *session, struct md_error *error) {
-    static const struct option options[] = {{"output", required_argument, NULL, 'o'},
-                                            {"resume", no_argument, NULL, 'r'},
-                                            {"figures", no_argument, NULL, 'f'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {0}};
+    static const struct option options[] = {
+        {"output", required_argument, NULL, 'o'}, {"save-weights", required_argument, NULL, 'w'},
+        {"resume", no_argument, NULL, 'r'},       {"figures", no_argument, NULL, 'f'},
+        {"json", no_argument, NULL, 'j'},         {0}};
     struct options *o = &session->options;
     for (int c; (c = md_next_option(argc, argv, ":o:", options, error)) != -1;) {
         if (c == '?')
             return MD_USAGE;
         o->output = c == 'o' ? optarg : o->output;
+        o->weights = c == 'w' ? optarg : o->weights;
         o->resume |= c == 'r';
         o->figures |= c == 'f';
         o->json |= c == 'j';
@@ -54,6 +55,47 @@ static int parse(int argc, char **argv, struct session *session, struct md_error
     md_command_line(argc, argv, session->command, sizeof session->command);
     return md_config_read(argv[optind], argc - optind - 1, argv + optind + 1, &session->config,
                           error);
+}
+
+static int check_name(const char *option, const char *path, struct md_error *error) {
+    size_t length = strlen(path);
+    if (length >= sizeof((struct session *)0)->cell)
+        return md_fail(error, MD_USAGE, "%.200s...: the path is too long", path);
+    if (length == 0 || path[length - 1] == '/')
+        return md_fail(error, MD_USAGE, "%s: expected the name of a file, found \"%.400s\"", option,
+                       path);
+    return MD_OK;
+}
+
+/* A file can be written there: known now, not after hours of training. */
+static int prepare_folder(const char *path, struct md_error *error) {
+    char folder[sizeof((struct session *)0)->cell], inside[sizeof folder + 2];
+    snprintf(folder, sizeof folder, "%s", path);
+    char *end = strrchr(folder, '/');
+    if (end == NULL)
+        strcpy(folder, ".");
+    else
+        end[end == folder] = '\0';
+    snprintf(inside, sizeof inside, "%s/.", folder); /* there is none in a file */
+    int status = md_make_folder(folder, error);
+    if (status == MD_OK && access(inside, W_OK) != 0)
+        status = md_fail(error, MD_FAILED, "%.400s: cannot write into this folder: %s", folder,
+                         strerror(errno));
+    return status;
+}
+
+/* Weights files are not replaced, and a cell holds its weights already. */
+static int check_save(const struct session *session, struct md_error *error) {
+    const char *path = session->options.weights;
+    if (path == NULL)
+        return MD_OK;
+    int status = check_name("--save-weights", path, error);
+    if (status != MD_OK)
+        return status;
+    if (access(path, F_OK) == 0 || strcmp(path, session->cell) == 0)
+        return md_fail(error, MD_USAGE,
+                       "%.400s: is there already; remove it or save the weights elsewhere", path);
+    return prepare_folder(path, error);
 }
 
 /* The cell's path: as given, or the config's name and the run's identity in the default folder. */
@@ -69,9 +111,9 @@ static int name_output(struct session *session, struct md_error *error) {
                                  DEFAULT_FOLDER "/%.*s-%.8s.h5", length, stem, session->identity);
     if (written >= (int)sizeof session->cell)
         return md_fail(error, MD_USAGE, "%.200s...: the path is too long", session->cell);
-    if (session->cell[0] == '\0' || session->cell[written - 1] == '/')
-        return md_fail(error, MD_USAGE, "--output: expected the name of a file, found \"%.400s\"",
-                       session->cell);
+    int status = check_name("--output", session->cell, error);
+    if (status != MD_OK)
+        return status;
     snprintf(session->checkpoint, sizeof session->checkpoint, "%s.checkpoint", session->cell);
     char found[33];
     if (access(session->cell, F_OK) == 0 &&
@@ -90,18 +132,7 @@ static int name_output(struct session *session, struct md_error *error) {
                        "%.400s: a checkpoint of an earlier run is there: continue it with "
                        "--resume, or remove it",
                        session->checkpoint);
-    char folder[sizeof session->cell];
-    snprintf(folder, sizeof folder, "%s", session->cell);
-    char *end = strrchr(folder, '/');
-    if (end == NULL)
-        strcpy(folder, ".");
-    else
-        end[end == folder] = '\0';
-    int status = md_make_folder(folder, error);
-    if (status == MD_OK && access(folder, W_OK) != 0) /* now, not after hours of training */
-        status = md_fail(error, MD_FAILED, "%.400s: cannot write into this folder: %s", folder,
-                         strerror(errno));
-    return status;
+    return prepare_folder(session->cell, error);
 }
 
 static int keep(void *context, struct md_run *run, struct md_error *error) {
@@ -153,6 +184,19 @@ static int train(struct session *session, struct md_error *error) {
     return status;
 }
 
+/* The weights as the cell has them, with all it says about them, in a file of their own. */
+static int save_weights(struct session *session, struct md_error *error) {
+    struct md_run *run = &session->run;
+    struct md_weights_info info = {.network = ""};
+    int status = md_weights_read(session->cell, run->network, run->best_weights, &info, error);
+    if (status == MD_OK)
+        status = md_weights_write(session->options.weights, run->network, run->best_weights, &info,
+                                  error);
+    if (status != MD_OK)
+        return md_fail_in(error, status, "the cell is written, but not its weights");
+    return MD_OK;
+}
+
 /* ---- what to look at ------------------------------------------------------------------------- */
 
 /* How much there is to see in a sample: the sum over its valid zones of how far they are from their
@@ -187,7 +231,7 @@ static int draw_sheet(struct session *session, const char *path, struct md_error
     struct md_sheet_row rows[SHEET_ROWS];
     size_t chosen[SHEET_ROWS], count = choose_samples(&run->test, chosen);
     int height, width, status = MD_OK;
-    md_layer_size(run->network, run->network->layer_count - 1, &height, &width);
+    md_layer_size(run->network, run->network->output, &height, &width);
     size_t pixels = (size_t)height * (size_t)width;
     float *depth = malloc(2 * count * pixels * sizeof *depth);
     if (depth == NULL)
@@ -298,6 +342,8 @@ static int report(struct session *session, struct md_error *error) {
                                          {"dummy predictor", &run->dummy}};
     if (session->options.json && json == NULL)
         return md_print_json(json, error);
+    if (json != NULL && session->options.weights != NULL)
+        json_object_set_new(json, "weights", json_string(session->options.weights));
     if (run->after.images < run->before.images)
         fprintf(stderr,
                 "note: after training there is no depth at all on %zu of %zu test samples\n",
@@ -312,6 +358,8 @@ static int report(struct session *session, struct md_error *error) {
     if (json == NULL) {
         md_report_table(rows, 3, 0);
         printf("\nrun digest:     %s\ncell:           %s\n", run->position.digest, session->cell);
+        if (session->options.weights != NULL)
+            printf("weights:        %s\n", session->options.weights);
     }
     int status = session->options.figures ? draw_figures(session, json, error) : MD_OK;
     if (json != NULL && status == MD_OK)
@@ -336,6 +384,8 @@ static int work(struct session *session, struct md_error *error) {
         return status;
     md_cell_identity(&session->run, digest, session->identity);
     status = name_output(session, error);
+    if (status == MD_OK)
+        status = check_save(session, error);
     if (status == MD_OK) {
         describe(session);
         status = train(session, error);
@@ -345,8 +395,10 @@ static int work(struct session *session, struct md_error *error) {
             md_cell_write(session->cell, &session->run, session->identity, session->command, error);
     if (status == MD_OK) {
         unlink(session->checkpoint);
-        status = report(session, error);
+        status = session->options.weights != NULL ? save_weights(session, error) : MD_OK;
     }
+    if (status == MD_OK)
+        status = report(session, error);
     md_run_close(&session->run);
     return status;
 }
@@ -371,6 +423,8 @@ const struct md_command md_command_run = {
     "run", "fine-tune (or train) a network as a config says, and measure it before and after",
     "CONFIG.yaml [KEY=VALUE ...] [options]\n\n"
     "  -o, --output FILE  the result cell (default " DEFAULT_FOLDER "/CONFIG-IDENTITY.h5)\n"
+    "      --save-weights FILE\n"
+    "                     also write the weights alone; refuses to replace a file\n"
     "      --resume       continue from the checkpoint an interrupted run left\n"
     "      --figures      also draw a contact sheet and a loss curve beside the cell\n"
     "      --json         print the result as JSON\n\n"

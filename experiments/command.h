@@ -19,8 +19,9 @@ struct md_command {
     int (*run)(int argc, char **argv, struct md_error *error); /* argv[0] is the command's name */
 };
 
-extern const struct md_command md_command_run, md_command_eval, md_command_golden,
-    md_command_predict, md_command_weights, md_command_data, md_command_compare, md_command_table;
+extern const struct md_command md_command_run, md_command_pretrain, md_command_eval,
+    md_command_golden, md_command_predict, md_command_weights, md_command_data, md_command_compare,
+    md_command_table;
 
 /* Set by SIGINT and SIGTERM (main.c): finish the step, keep what there is, and end. */
 extern volatile sig_atomic_t md_stop_requested;

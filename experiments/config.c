@@ -339,7 +339,7 @@ static int set_presets(struct section *sections, int count, struct md_error *err
             struct place at = {"default", 0, sections[s].prefix, key->name};
             void *field = (char *)sections[s].fields + key->offset;
             if (key->type == BITS)
-                memcpy(field, &(unsigned){MD_AUGMENT_ALL}, sizeof(unsigned));
+                memcpy(field, &(unsigned){MD_AUGMENT_PUBLISHED}, sizeof(unsigned));
             else if (key->preset != NULL &&
                      set_scalar(key, key->preset, sections[s].fields, &at, error) != MD_OK)
                 return MD_FAILED;
@@ -419,6 +419,17 @@ int md_config_is_default(const struct md_config *config, int number) {
     md_data_spec_resolve(&own);
     presets.data.max_depth_m = own.max_depth_m;
     return md_config_order(config, &presets, number) == 0;
+}
+
+int md_config_network(const struct md_config *config) {
+    char pooled[64];
+    int index = 0;
+    if (config->label != MD_LABEL_POOLED)
+        return config->network;
+    snprintf(pooled, sizeof pooled, "%s_pooled", md_networks[config->network]->name);
+    while (md_networks[index] != md_network_find(pooled))
+        index++;
+    return index;
 }
 
 md_policy md_config_policy(const struct md_config *config) {

@@ -52,9 +52,11 @@ static const struct key run_keys[] = {
     {"seed", SEED, AT(md_config, seed), 0, 0, NULL, "0", 1,
      "of the sample order, the augmentation and weights from scratch"},
     {"augment", BITS, AT(md_config, augment), 0, 0, md_augment_names,
-     "[flip, gamma, gain, brightness]", 1, "list of augmentations, each with probability 1/2"},
+     "[flip, gamma, gain, brightness]", 1,
+     "list of augmentations, each with probability 1/2; there is also crop"},
     {"label", CHOICE, AT(md_config, label), 0, 0, md_label_mode_names, "bilinear", 1,
-     "from 8x8 zones to pixels"},
+     "from 8x8 zones to pixels: sparse has only their centres, pooled takes the prediction's "
+     "nearest points to the zones instead"},
     {"select", CHOICE, AT(md_config, select), 0, 0, select_names, "best", 1,
      "weights to keep: of the epoch with the best validation loss, or the last"},
     {"protocol", CHOICE, AT(md_config, protocol), 0, 0, md_protocol_names, "textbook", 1,
@@ -64,8 +66,6 @@ static const struct key run_keys[] = {
     {"threads", COUNT, AT(md_config, threads), 1, 64, NULL, "1", 0,
      "cores to use; the results do not depend on it"},
 };
-
-static const char *const world_names[] = {"source", "field", NULL};
 
 static const struct key data_keys[] = {
     {"set", TEXT, AT(md_data_spec, set), 0, 0, md_data_set_names, NULL, 1, "which reader"},
@@ -83,7 +83,7 @@ static const struct key data_keys[] = {
      "kitti, kitti-object: which depth of a frame; auto: the first of the others that it has"},
     {"picture", CHOICE, AT(md_data_spec, picture), 0, 0, md_picture_part_names, "square", 1,
      "kitti, h5: what is used of a picture: 360x360 pixels at the top, in the middle, or all"},
-    {"world", TEXT, AT(md_data_spec, world), 0, 0, world_names, "field", 1,
+    {"world", TEXT, AT(md_data_spec, world), 0, 0, md_world_names, "field", 1,
      "synthetic: which world"},
     {"seed", SEED, AT(md_data_spec, seed), 0, 0, NULL, "1", 1, "synthetic: which place"},
     {"count", COUNT, AT(md_data_spec, count), 1, 1000000, NULL, "400", 1,

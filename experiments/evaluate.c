@@ -15,7 +15,7 @@ static int out_of_memory(struct md_error *error) {
 }
 
 static void output_size(const struct md_engine *engine, int *height, int *width) {
-    md_layer_size(engine->setup.network, engine->setup.network->layer_count - 1, height, width);
+    md_layer_size(engine->setup.network, engine->setup.network->output, height, width);
 }
 
 /* to = from with left and right exchanged, for `rows` rows of `row` elements of `bytes` each. */

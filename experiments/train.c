@@ -47,7 +47,7 @@ static int open_split(const struct md_config *config, const struct md_network *n
 static int open_engine(struct md_run *run, struct md_error *error) {
     const struct md_config *config = &run->config;
     int failed;
-    struct md_setup setup = {run->network,
+    struct md_setup setup = {md_networks[md_config_network(config)],
                              md_ops_find((enum md_format)config->format, config->backend),
                              md_config_policy(config),
                              (enum md_optimizer)config->optimizer,
@@ -84,7 +84,7 @@ static int open_engine(struct md_run *run, struct md_error *error) {
  * has nothing to gain; and a loss divides by the number of valid pixels, in the format. */
 static int check_config(const struct md_config *config, struct md_error *error) {
     static const double largest_binary16 = 65504.0;
-    const struct md_network *network = md_networks[config->network];
+    const struct md_network *network = md_networks[md_config_network(config)];
     size_t pixels = md_layer_elements(network, network->layer_count - 1);
     if (config->storing != MD_STORE_PLAIN && md_format_bytes[config->format] != 2)
         return md_fail(error, MD_USAGE, "update: %s needs a 16-bit format, found format: %s",
@@ -162,10 +162,10 @@ int md_run_measure_before(struct md_run *run, const struct md_watch *watch,
         struct md_metrics *dummy, *network;
     } splits[] = {{&run->test, &run->dummy, &run->before},
                   {&run->val, &run->val_dummy, &run->val_before}};
-    int height, width, last = run->network->layer_count - 1;
+    int height, width;
     enum md_protocol protocol = (enum md_protocol)run->config.protocol;
-    md_layer_size(run->network, last, &height, &width);
-    float *dummy = malloc(md_layer_elements(run->network, last) * sizeof *dummy);
+    md_layer_size(run->network, run->network->output, &height, &width);
+    float *dummy = malloc((size_t)height * (size_t)width * sizeof *dummy);
     if (dummy == NULL)
         return out_of_memory(error);
     int status = md_dummy_fit(&run->train, height, width, dummy, error);
@@ -200,9 +200,10 @@ struct desk {
 };
 
 static int desk_open(const struct md_run *run, struct desk *desk, struct md_error *error) {
-    size_t pixels = md_layer_elements(run->network, run->network->layer_count - 1);
+    const struct md_network *network = run->engine.setup.network;
+    size_t pixels = md_layer_elements(network, network->layer_count - 1);
     desk->order = malloc(run->train.count * sizeof *desk->order);
-    desk->picture = malloc(md_layer_elements(run->network, MD_PICTURE));
+    desk->picture = malloc(md_layer_elements(network, MD_PICTURE));
     desk->label = malloc(pixels * sizeof *desk->label);
     desk->fb = malloc((size_t)run->config.batch * sizeof *desk->fb);
     if (desk->order != NULL && desk->picture != NULL && desk->label != NULL && desk->fb != NULL)
@@ -220,7 +221,7 @@ static void desk_close(struct desk *desk) {
 /* Puts one sample into a slot; epoch < 0: as it is, without augmentation. */
 static void fill_slot(struct md_run *run, struct desk *desk, const struct md_dataset *dataset,
                       uint32_t index, int epoch, int slot) {
-    md_prepare_sample(&run->config, run->network, dataset, index, epoch, desk->picture,
+    md_prepare_sample(&run->config, run->engine.setup.network, dataset, index, epoch, desk->picture,
                       desk->label);
     md_engine_set_picture(&run->engine, slot, desk->picture);
     md_engine_set_label(&run->engine, slot, desk->label);

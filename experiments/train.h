@@ -30,7 +30,7 @@ struct md_position {
 
 struct md_run {
     struct md_config config;
-    const struct md_network *network;
+    const struct md_network *network;   /* that predicts; the engine's may go on for the loss */
     struct md_dataset train, val, test; /* val.count is 0 without one */
     struct md_engine engine;
     struct md_team *team;

@@ -251,33 +251,48 @@ static void leaky(const struct md_ops *ops, const double *x, double *y) {
     memcpy(y, x, PIXELS * sizeof *x);
     ops->leaky_forward(PIXELS, y);
 }
-static void leaky_back(const struct md_ops *ops, const double *y, const double *dy, double *dx) {
+static void leaky_back(const struct md_ops *ops, const double *x, const double *y, const double *dy,
+                       double *dx) {
+    (void)x;
     memcpy(dx, dy, PIXELS * sizeof *dy);
     ops->leaky_backward(PIXELS, y, dx);
 }
 static void relu(const struct md_ops *ops, const double *x, double *y) {
     ops->relu_forward(PIXELS, x, y);
 }
-static void relu_back(const struct md_ops *ops, const double *y, const double *dy, double *dx) {
+static void relu_back(const struct md_ops *ops, const double *x, const double *y, const double *dy,
+                      double *dx) {
+    (void)x;
     ops->relu_backward(PIXELS, y, dy, dx);
 }
 static void pool(const struct md_ops *ops, const double *x, double *y) {
     ops->pool_forward(&pooled, x, y, (struct md_part){0, 1});
 }
-static void pool_back(const struct md_ops *ops, const double *y, const double *dy, double *dx) {
-    (void)y;
+static void pool_back(const struct md_ops *ops, const double *x, const double *y, const double *dy,
+                      double *dx) {
+    (void)x, (void)y;
     ops->pool_backward(&pooled, dy, dx, (struct md_part){0, 1});
+}
+static void max_pool(const struct md_ops *ops, const double *x, double *y) {
+    ops->max_pool_forward(&pooled, x, y, (struct md_part){0, 1});
+}
+static void max_pool_back(const struct md_ops *ops, const double *x, const double *y,
+                          const double *dy, double *dx) {
+    (void)y;
+    ops->max_pool_backward(&pooled, x, dy, dx, (struct md_part){0, 1});
 }
 
 Test(arithmetic, other_gradients_are_derivatives) {
     static const struct {
         const char *name;
         void (*forward)(const struct md_ops *ops, const double *x, double *y);
-        void (*back)(const struct md_ops *ops, const double *y, const double *dy, double *dx);
+        void (*back)(const struct md_ops *ops, const double *x, const double *y, const double *dy,
+                     double *dx);
         size_t outputs;
     } functions[] = {{"leaky", leaky, leaky_back, PIXELS},
                      {"relu", relu, relu_back, PIXELS},
-                     {"pool", pool, pool_back, PIXELS / 9}};
+                     {"pool", pool, pool_back, PIXELS / 9},
+                     {"max pool", max_pool, max_pool_back, PIXELS / 9}};
     const struct md_ops *ops = md_ops_find(MD_FP64, "ref");
     struct md_random random = md_random_stream(13, 0, 0, 0);
     const double step = 0x1p-20;
@@ -287,7 +302,7 @@ Test(arithmetic, other_gradients_are_derivatives) {
         fill(MD_FP64, ORDINARY, &random, PIXELS, x);
         fill(MD_FP64, ORDINARY, &random, PIXELS, g);
         functions[f].forward(ops, x, y);
-        functions[f].back(ops, y, g, dx);
+        functions[f].back(ops, x, y, g, dx);
         for (size_t i = 0; i < PIXELS; i++) {
             double old = x[i], sums[2];
             if (fabs(old) <= step) /* a kink is no place for a difference quotient */

@@ -58,6 +58,7 @@ Test(compare, host_is_bit_exact) {
         "--a host:bf16w --b host:scalar:bf16w batch=1 policy=full",
         "--digest --steps 2 --a host:cores=2 --b host:scalar",
         "--steps 0 --a host:fp16 --b host:fp16w",
+        "--a host:bf16 --b host:scalar:bf16:cores=3 label=pooled batch=1",
     };
     for (size_t i = 0; i < sizeof sides / sizeof sides[0]; i++) {
         compare("small.yaml %s", sides[i]);
@@ -77,7 +78,8 @@ Test(compare, tensors_that_are_wanted) {
                  {"--tensors loss", 1 + 1},
                  {"--tensors loss,weight,", 1 + 4 + 1},
                  {"", 2 * (18 + 12 + 4) + 4 + 1 + 1},
-                 {"--steps 2 --tensors loss,activation", 3 * 18 + 2 + 1}}; /* 3 samples in all */
+                 {"--steps 2 --tensors loss,activation", 3 * 18 + 2 + 1}, /* 3 samples in all */
+                 {"label=pooled", 2 * (19 + 13 + 4) + 4 + 1 + 1}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[100];
         compare("small.yaml --b host:cores=3 %s", cases[i].tensors);
@@ -441,6 +443,8 @@ static const char *const device_cases[] = {
     "bf16w:scalar:cores=2|batch=1 optimizer=sgd momentum=0.9",
     "bf16w:ref:cores=8|batch=1",
     "bf16w|batch=1 policy=full optimizer=sgd",
+    "fp16:cores=8|batch=1 label=pooled",
+    "bf16w|batch=1 label=pooled",
 };
 
 static void assert_device_is_bit_exact(const char *device) {

@@ -136,6 +136,11 @@ Test(gradients, of_upydnet_large_are_derivatives) {
 Test(gradients, of_upydnet_8x8_are_derivatives) {
     check_network("upydnet_8x8", 24, 4, MD_MSE);
 }
+Test(gradients, of_pooled_networks_are_derivatives) {
+    check_network("upydnet_pooled", 24, 0, MD_BERHU);
+    check_network("upydnet_pooled", 24, 4, MD_MSE);
+    check_network("upydnet_large_pooled", 12, 3, MD_BERHU);
+}
 
 /* ---- PyTorch --------------------------------------------------------------------------------- */
 

@@ -360,7 +360,7 @@ static const struct field {
 #define FIELD(name, good, bad)                                                                     \
     { #name, offsetof(struct md_job, name), good, bad }
     FIELD(magic, MD_JOB_MAGIC, MD_TRACE_MAGIC),
-    FIELD(network, 2, 3),
+    FIELD(network, 4, 5),
     FIELD(network, 0, UINT32_MAX),
     FIELD(format, MD_FORMAT_COUNT - 1, MD_FORMAT_COUNT),
     FIELD(format, 0, UINT32_MAX),

@@ -1,6 +1,8 @@
 /* Labels and ground truth from the sensor's grid, and augmentation. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "../datasets/augment.h"
 #include "../datasets/labels.h"
@@ -75,10 +77,12 @@ Test(labels, modes_have_names) {
     cr_assert_eq(md_label_mode_find("bilinear"), MD_LABEL_BILINEAR);
     cr_assert_eq(md_label_mode_find("nearest"), MD_LABEL_NEAREST);
     cr_assert_eq(md_label_mode_find("release"), MD_LABEL_RELEASE);
+    cr_assert_eq(md_label_mode_find("sparse"), MD_LABEL_SPARSE);
+    cr_assert_eq(md_label_mode_find("pooled"), MD_LABEL_POOLED);
     cr_assert_eq(md_label_mode_find("Bilinear"), -1);
     cr_assert_eq(md_label_mode_find(""), -1);
     cr_assert_str_eq(md_label_mode_names[MD_LABEL_RELEASE], "release");
-    cr_assert_null(md_label_mode_names[3]);
+    cr_assert_null(md_label_mode_names[5]);
 }
 
 Test(labels, all_valid_is_plain_bilinear) {
@@ -235,6 +239,71 @@ Test(labels, release_mixes_and_drops_only_what_is_all_missing) {
     cr_assert(mixed > 100 && dropped > 100);
 }
 
+/* A zone's centre lies in the pixel or on its edge, by distances in floating point. */
+Test(labels, sparse_has_the_zones_centres) {
+    static struct grid grid;
+    static float label[MAX_PIXELS];
+    struct md_random random = md_random_stream(8, 0, 0, 0);
+    for (int s = 0; s < SHAPES; s++) {
+        const struct shape *shape = &shapes[s];
+        fill_grid(&grid, shape->grid_height, shape->grid_width, 0.7, &random);
+        md_label(&grid.sample, MD_LABEL_SPARSE, 4, shape->height, shape->width, label);
+        for (int y = 0; y < shape->height; y++)
+            for (int x = 0; x < shape->width; x++) {
+                int zone = own_zone(shape, y, x);
+                double row = (zone / shape->grid_width + 0.5) * shape->height / shape->grid_height;
+                double column = (zone % shape->grid_width + 0.5) * shape->width / shape->grid_width;
+                int central =
+                    fabs(y + 0.5 - row) < 0.5 + 1e-9 && fabs(x + 0.5 - column) < 0.5 + 1e-9;
+                cr_assert_eq(label[y * shape->width + x],
+                             central ? grid.disparity[zone] : MD_INVALID, "shape %d, %d, %d", s, y,
+                             x);
+            }
+    }
+    fill_grid(&grid, 8, 8, 1, &random);
+    md_label(&grid.sample, MD_LABEL_SPARSE, 4, 48, 48, label);
+    for (int i = 0; i < 48 * 48; i++) {
+        int row = i / 48 % 6, column = i % 48 % 6;
+        cr_assert_eq(label[i] != MD_INVALID,
+                     (row == 2 || row == 3) && (column == 2 || column == 3));
+    }
+}
+
+Test(labels, pooled_has_the_nearest_points) {
+    static const struct shape pairs[] = {{8, 8, 8, 8}, {48, 48, 8, 8}, {10, 12, 7, 5},
+                                         {4, 8, 8, 8}, {37, 62, 8, 8}, {1, 1, 8, 8},
+                                         {3, 5, 8, 8}, {64, 64, 8, 8}};
+    static struct grid grid;
+    static float label[MAX_PIXELS];
+    struct md_random random = md_random_stream(9, 0, 0, 0);
+    int empty = 0;
+    for (size_t s = 0; s < sizeof pairs / sizeof *pairs; s++) {
+        const struct shape *shape = &pairs[s];
+        fill_grid(&grid, shape->grid_height, shape->grid_width, 0.2, &random);
+        md_label(&grid.sample, MD_LABEL_POOLED, 4, shape->height, shape->width, label);
+        for (int y = 0; y < shape->height; y++)
+            for (int x = 0; x < shape->width; x++) {
+                float best = MD_INVALID;
+                for (int zone = 0; zone < shape->grid_height * shape->grid_width; zone++) {
+                    int row = zone / shape->grid_width, column = zone % shape->grid_width;
+                    int rows = row >= y * shape->grid_height / shape->height &&
+                               row < (y + 1) * shape->grid_height / shape->height;
+                    int columns = column >= x * shape->grid_width / shape->width &&
+                                  column < (x + 1) * shape->grid_width / shape->width;
+                    if (shape->grid_height < shape->height)
+                        rows = row == own_zone(shape, y, x) / shape->grid_width;
+                    if (shape->grid_width < shape->width)
+                        columns = column == own_zone(shape, y, x) % shape->grid_width;
+                    if (rows && columns)
+                        best = fmaxf(best, grid.disparity[zone]);
+                }
+                empty += best == MD_INVALID;
+                cr_assert_eq(label[y * shape->width + x], best, "shape %zu, %d, %d", s, y, x);
+            }
+    }
+    cr_assert_gt(empty, 20);
+}
+
 /* --- augment.h --- */
 
 enum { HEIGHT = 5, WIDTH = 6, PLANE = HEIGHT * WIDTH };
@@ -257,7 +326,8 @@ static struct example plain_example(void) {
 static struct example augmented(unsigned augmentations, uint64_t seed, uint32_t epoch,
                                 uint32_t sample) {
     struct example example = plain_example();
-    md_augment(augmentations, seed, epoch, sample, HEIGHT, WIDTH, example.picture, example.label);
+    md_augment(augmentations, seed, epoch, sample, HEIGHT, WIDTH, example.picture, HEIGHT, WIDTH,
+               example.label);
     return example;
 }
 
@@ -267,10 +337,10 @@ static int same(const struct example *a, const struct example *b) {
 }
 
 Test(augment, names) {
-    static const char *const expected[] = {"flip", "gamma", "gain", "brightness"};
-    for (int i = 0; i < 4; i++)
+    static const char *const expected[] = {"flip", "gamma", "gain", "brightness", "crop"};
+    for (int i = 0; i < 5; i++)
         cr_assert_str_eq(md_augment_names[i], expected[i]);
-    cr_assert_null(md_augment_names[4]);
+    cr_assert_null(md_augment_names[5]);
 }
 
 Test(augment, none_changes_nothing) {
@@ -300,10 +370,11 @@ Test(augment, each_depends_on_seed_epoch_and_sample_alone) {
 /* Together they do what each does alone, one after the other: none sees another's draws. */
 Test(augment, none_changes_what_another_draws) {
     for (uint32_t sample = 0; sample < 64; sample++)
-        for (unsigned set = 0; set <= MD_AUGMENT_ALL; set++) {
+        for (unsigned set = 0; set <= MD_AUGMENT_PUBLISHED; set++) {
             struct example together = augmented(set, 9, 1, sample), apart = plain_example();
             for (unsigned bit = MD_FLIP; bit <= MD_BRIGHTNESS; bit <<= 1)
-                md_augment(set & bit, 9, 1, sample, HEIGHT, WIDTH, apart.picture, apart.label);
+                md_augment(set & bit, 9, 1, sample, HEIGHT, WIDTH, apart.picture, HEIGHT, WIDTH,
+                           apart.label);
             cr_assert(same(&together, &apart), "set %u, sample %u", set, sample);
         }
 }
@@ -407,5 +478,165 @@ Test(augment, photometric_ranges) {
         cr_assert_lt(least, cases[c].low + 0.05 * range, "%u: %g", cases[c].bit, least);
         cr_assert_gt(most, cases[c].high - 0.05 * range, "%u: %g", cases[c].bit, most);
         cr_assert_eq(apart <= 1e-9, cases[c].one_for_all, "%u: %g", cases[c].bit, apart);
+    }
+}
+
+/* A label of another size than the picture. */
+Test(augment, flip_mirrors_a_coarse_label) {
+    struct example example = plain_example(), plain = plain_example();
+    uint32_t sample = 0;
+    while (augmented(MD_FLIP, 1, 0, sample).label[0] == 0)
+        sample++;
+    md_augment(MD_FLIP, 1, 0, sample, HEIGHT, WIDTH, example.picture, 2, 3, example.label);
+    for (int i = 0; i < PLANE; i++)
+        cr_assert_eq(example.label[i], i < 6 ? plain.label[i / 3 * 3 + 2 - i % 3] : plain.label[i]);
+    cr_assert_eq(example.picture[0], plain.picture[WIDTH - 1]);
+}
+
+/* --- the crop --- */
+
+enum { SIDE = 48 };
+
+static struct md_crop crop_of(uint64_t seed, uint32_t epoch, uint32_t sample) {
+    return md_augment_crop(MD_CROP, seed, epoch, sample, SIDE, SIDE);
+}
+
+static int same_crop(struct md_crop a, struct md_crop b) {
+    return memcmp(&a, &b, sizeof a) == 0;
+}
+
+static const struct md_crop whole = {0, 0, SIDE, SIDE};
+
+Test(crop, is_all_when_it_is_off) {
+    for (uint32_t sample = 0; sample < 50; sample++)
+        cr_assert(
+            same_crop(md_augment_crop(MD_AUGMENT_PUBLISHED, 1, 0, sample, SIDE, SIDE), whole));
+}
+
+Test(crop, depends_on_seed_epoch_and_sample_alone) {
+    int changes[3] = {0};
+    for (uint32_t i = 0; i < 64; i++) {
+        struct md_crop first = crop_of(1, 2, i);
+        cr_assert(same_crop(first, crop_of(1, 2, i)));
+        cr_assert(
+            same_crop(first, md_augment_crop(MD_CROP | MD_AUGMENT_PUBLISHED, 1, 2, i, SIDE, SIDE)));
+        changes[0] += !same_crop(first, crop_of(2, 2, i));
+        changes[1] += !same_crop(first, crop_of(1, 3, i));
+        changes[2] += !same_crop(first, crop_of(1, 2, i + 1));
+    }
+    for (int k = 0; k < 3; k++)
+        cr_assert_gt(changes[k], 16, "key %d", k);
+}
+
+/* Of 4000, half are crops, but for those whose factor is rounded to all (one in 48); their sizes
+ * are even over 24 .. 48, and their places over what is left. */
+Test(crop, has_every_size_and_place) {
+    enum { SAMPLES = 4000 };
+    int cropped = 0, sizes[SIDE + 1] = {0}, corners[2] = {0}, others = 0;
+    double place[2] = {0};
+    struct example plain = plain_example();
+    for (uint32_t sample = 0; sample < SAMPLES; sample++) {
+        struct md_crop crop = crop_of(5, 0, sample);
+        cr_assert(crop.top >= 0 && crop.left >= 0 && crop.top + crop.height <= SIDE &&
+                  crop.left + crop.width <= SIDE && crop.height >= SIDE / 2);
+        cr_assert_eq(crop.height, crop.width);
+        struct example flipped = augmented(MD_FLIP, 5, 0, sample);
+        others += same(&flipped, &plain) == same_crop(crop, whole);
+        if (crop.height == SIDE)
+            continue;
+        cropped++;
+        sizes[crop.height]++;
+        corners[0] += crop.top == 0;
+        corners[1] += crop.top + crop.height == SIDE;
+        place[0] += (double)crop.top / (SIDE - crop.height);
+        place[1] += (double)crop.left / (SIDE - crop.width);
+    }
+    double expected = SAMPLES * 0.5 * 47 / 48;
+    cr_assert_float_eq(cropped, expected, 5 * sqrt(SAMPLES) / 2);
+    cr_assert_float_eq(others, SAMPLES / 2, 5 * sqrt(SAMPLES) / 2 + SAMPLES / 48.0);
+    for (int size = 25; size < SIDE; size++)
+        cr_assert_float_eq(sizes[size], cropped / 23.5, 5 * sqrt(cropped / 23.5), "%d: %d", size,
+                           sizes[size]);
+    for (int axis = 0; axis < 2; axis++) { /* of values in 0 .. 1 the deviation is at most 1/2 */
+        cr_assert_float_eq(place[axis] / cropped, 0.5, 5 * 0.5 / sqrt(cropped));
+        cr_assert_gt(corners[axis], 0);
+    }
+    struct md_crop oblong = {0, 0, 40, 80};
+    for (uint32_t sample = 0; oblong.height == 40; sample++)
+        oblong = md_augment_crop(MD_CROP, 1, 0, sample, 40, 80);
+    cr_assert_leq(abs(2 * oblong.height - oblong.width), 1, "the sides keep their ratio");
+}
+
+/* Bilinear by its definition, in floating point; and a plane stays one. */
+Test(crop, enlarges_the_picture) {
+    enum { H = 12, W = 16 };
+    static const struct md_crop crops[] = {{0, 0, H, W}, {0, 0, 6, 8},   {6, 8, 6, 8},
+                                           {3, 2, 7, 9}, {1, 0, 11, 15}, {5, 5, 1, 1}};
+    uint8_t picture[3 * H * W], enlarged[3 * H * W];
+    struct md_random random = md_random_stream(10, 0, 0, 0);
+    for (size_t c = 0; c < sizeof crops / sizeof *crops; c++) {
+        const struct md_crop *crop = &crops[c];
+        for (int i = 0; i < 3 * H * W; i++)
+            picture[i] = (uint8_t)md_random_below(&random, 256);
+        md_crop_picture(crop, H, W, picture, enlarged);
+        for (int i = 0; i < 3 * H * W; i++) {
+            int y = i / W % H, x = i % W, plane = i / (H * W) * H * W;
+            double row = fmin(fmax((y + 0.5) * crop->height / H - 0.5, 0), crop->height - 1);
+            double column = fmin(fmax((x + 0.5) * crop->width / W - 0.5, 0), crop->width - 1);
+            double sum = 0;
+            for (int r = 0; r < crop->height; r++)
+                for (int k = 0; k < crop->width; k++)
+                    sum += fmax(1 - fabs(row - r), 0) * fmax(1 - fabs(column - k), 0) *
+                           picture[plane + (crop->top + r) * W + crop->left + k];
+            cr_assert(fabs(enlarged[i] - sum) <= 0.5 + 1e-9, "crop %zu, %d: %d, not %g", c, i,
+                      enlarged[i], sum);
+        }
+        if (c == 0)
+            cr_assert_arr_eq(enlarged, picture, sizeof picture);
+    }
+}
+
+/* Every pixel of the label is that of the place its centre came from: nothing mixes. */
+Test(crop, enlarges_the_label_without_mixing) {
+    static const struct { int height, width; } labels[] = {{SIDE, SIDE}, {8, 8}, {5, 7}, {1, 1}};
+    static float label[SIDE * SIDE], plain[SIDE * SIDE];
+    int moved = 0;
+    for (uint32_t sample = 0; sample < 400; sample++) {
+        int h = labels[sample % 4].height, w = labels[sample % 4].width;
+        struct md_crop crop = crop_of(3, 0, sample);
+        for (int i = 0; i < h * w; i++)
+            plain[i] = label[i] = i % 3 == 0 ? MD_INVALID : (float)(1 + i);
+        md_crop_label(&crop, SIDE, SIDE, h, w, label);
+        for (int y = 0; y < h; y++)
+            for (int x = 0; x < w; x++) {
+                int row = (int)floor((crop.top + (y + 0.5) * crop.height / h) * h / SIDE + 1e-9);
+                int column = (int)floor((crop.left + (x + 0.5) * crop.width / w) * w / SIDE + 1e-9);
+                cr_assert_eq(label[y * w + x], plain[row * w + column], "sample %u, %d, %d", sample,
+                             y, x);
+                moved += row != y || column != x;
+            }
+        if (same_crop(crop, whole))
+            cr_assert_arr_eq(label, plain, (size_t)(h * w) * sizeof *label);
+    }
+    cr_assert_gt(moved, 10000);
+}
+
+/* Picture and label stay together: what the label says lies where the picture shows it. */
+Test(crop, keeps_picture_and_label_together) {
+    static uint8_t picture[3 * SIDE * SIDE], enlarged[3 * SIDE * SIDE];
+    static float label[SIDE * SIDE];
+    for (int i = 0; i < 3 * SIDE * SIDE; i++)
+        picture[i] = (uint8_t)(5 * (i / (SIDE * SIDE) == 0 ? i / SIDE % SIDE : i % SIDE));
+    for (uint32_t sample = 0; sample < 40; sample++) {
+        struct md_crop crop = crop_of(4, 0, sample);
+        for (int axis = 0; axis < 2; axis++) {
+            for (int i = 0; i < SIDE * SIDE; i++)
+                label[i] = (float)(5 * (axis == 0 ? i / SIDE : i % SIDE));
+            md_crop_picture(&crop, SIDE, SIDE, picture, enlarged);
+            md_crop_label(&crop, SIDE, SIDE, SIDE, SIDE, label);
+            /* The nearest pixel is at most half of one away, and bytes are rounded. */
+            for (int i = 0; i < SIDE * SIDE; i++)
+                cr_assert(fabsf(label[i] - enlarged[axis * SIDE * SIDE + i]) <= 3);
+        }
     }
 }

@@ -82,8 +82,9 @@ Test(network, tables_are_consistent) {
             }
             cr_assert_eq(layer->ci, ci, "%s %s", n->name, layer->name);
         }
+        cr_assert_str_eq(n->layers[n->output].name, "output", "%s", n->name);
     }
-    cr_assert_eq(networks, 3);
+    cr_assert_eq(networks, 5);
     cr_assert_null(md_network_find("upydne"));
     cr_assert_null(md_network_find("upydnet_"));
     cr_assert_null(md_network_find(""));
@@ -110,6 +111,28 @@ Test(network, variants) {
     cr_assert_eq(md_parameter_total(small_output), 107625);
     md_layer_size(large, large->layer_count - 1, &height, &width);
     cr_assert(height == 48 && width == 48);
+}
+
+/* Those that are trained with pooled labels are the others, with a layer more for the loss. */
+Test(network, pooled_variants) {
+    for (int n = 0; n < 2; n++) {
+        const struct md_network *plain = md_networks[n];
+        char name[64];
+        int height, width, last = plain->layer_count;
+        snprintf(name, sizeof name, "%s_pooled", plain->name);
+        const struct md_network *pooled = md_network_find(name);
+        cr_assert_not_null(pooled, "%s", name);
+        cr_assert_eq(pooled->layer_count, last + 1);
+        cr_assert_eq(pooled->output, plain->output);
+        cr_assert(pooled->height == plain->height && pooled->width == plain->width);
+        cr_assert_arr_eq(pooled->layers, plain->layers, (size_t)last * sizeof *plain->layers);
+        cr_assert_eq(pooled->layers[last].kind, MD_MAX_POOL);
+        cr_assert_eq(pooled->layers[last].input, last - 1);
+        md_layer_size(pooled, last, &height, &width);
+        cr_assert(height == 8 && width == 8, "the zones are %dx%d", height, width);
+        md_layer_size(pooled, pooled->output, &height, &width);
+        cr_assert(height == 48 && width == 48, "the output is %dx%d", height, width);
+    }
 }
 
 /* The checkpoints' keys in their order, with shapes: conv (out, in, 3, 3), tconv (in, out, 2, 2).

@@ -390,34 +390,56 @@ Test(ops, elementwise) {
 
 /* ---- pooling and losses ---------------------------------------------------------------------- */
 
-static void check_pool(const struct md_ops *ops, const struct md_shape *s, int backward, int split,
-                       enum data data, struct md_random *random) {
+enum pooling { MEAN, MEAN_BACK, MAX, MAX_BACK, POOLINGS };
+
+static void run_pool(const struct md_ops *ops, enum pooling pooling, const struct md_shape *s,
+                     const void *x, const void *dy, void *out, struct md_part part) {
+    switch (pooling) {
+    case MEAN:
+        ops->pool_forward(s, x, out, part);
+        break;
+    case MEAN_BACK:
+        ops->pool_backward(s, dy, out, part);
+        break;
+    case MAX:
+        ops->max_pool_forward(s, x, out, part);
+        break;
+    default:
+        ops->max_pool_backward(s, x, dy, out, part);
+    }
+}
+
+static void check_pool(const struct md_ops *ops, const struct md_shape *s, enum pooling pooling,
+                       int split, enum data data, struct md_random *random) {
+    static const char *const names[] = {"forward", "backward", "max forward", "max backward"};
     const struct md_ops *ref = md_ops_find(ops->format, "ref");
     size_t elem = md_format_bytes[ops->format];
     size_t x = (size_t)(s->co * s->height * s->width), y = x / (size_t)(s->stride * s->stride);
-    size_t n = backward ? x : y, per_channel = n / (size_t)s->co;
-    struct fenced in = fence((backward ? y : x) * elem, elem), out = fence(n * elem, elem);
+    size_t n = pooling % 2 ? x : y, per_channel = n / (size_t)s->co;
+    struct fenced in = fence(x * elem, elem), error = fence(y * elem, elem),
+                  out = fence(n * elem, elem);
     char *whole = numbers(ops->format, n), *expected = numbers(ops->format, n);
-    fill(ops->format, data, random, backward ? y : x, in.values);
+    fill(ops->format, data, random, x, in.values);
+    fill(ops->format, data, random, y, error.values);
     memset(out.values, POISON, n * elem);
     memset(expected, POISON, n * elem);
-    (backward ? ref->pool_backward : ref->pool_forward)(s, in.values, whole,
-                                                        (struct md_part){0, 1});
+    run_pool(ref, pooling, s, in.values, error.values, whole, (struct md_part){0, 1});
     for (int i = 0; i < split; i++) {
         struct md_part part = {i, split};
         int first, last;
         md_share(part, s->co, &first, &last);
-        (backward ? ops->pool_backward : ops->pool_forward)(s, in.values, out.values, part);
+        run_pool(ops, pooling, s, in.values, error.values, out.values, part);
         memcpy(expected + (size_t)first * per_channel * elem,
                whole + (size_t)first * per_channel * elem,
                (size_t)(last - first) * per_channel * elem);
         size_t at = first_difference(ops->format, out.values, expected, n);
         cr_assert(at == n && fence_holds(&out),
-                  "pool_%s %s %s, %s data, %d channels %dx%d by %d, part %d of %d: element %zu",
-                  backward ? "backward" : "forward", ops->level, md_format_names[ops->format],
-                  data_names[data], s->co, s->height, s->width, s->stride, i, split, at);
+                  "pool %s %s %s, %s data, %d channels %dx%d by %d, part %d of %d: element %zu",
+                  names[pooling], ops->level, md_format_names[ops->format], data_names[data], s->co,
+                  s->height, s->width, s->stride, i, split, at);
     }
     unfence(&in);
+    unfence(&error);
     unfence(&out);
     free(whole);
     free(expected);
@@ -429,13 +451,59 @@ Test(ops, pooling) {
     for (int format = 0; format < MD_FORMAT_COUNT; format++) {
         int count = exact_levels((enum md_format)format, levels);
         levels[count++] = "ref";
-        for (int i = 0; i < 100 * count; i++) {
+        for (int i = 0; i < 50 * POOLINGS * count; i++) {
             int size = 1 + (int)md_random_below(&random, 5), co = (int)md_random_below(&random, 9);
             struct md_shape s = {co + 1, co + 1, 0, 0, size};
             s.height = size * (1 + (int)md_random_below(&random, 5));
             s.width = size * (1 + (int)md_random_below(&random, 5));
-            check_pool(md_ops_find((enum md_format)format, levels[i % count]), &s, i % 2,
-                       splits[i % (int)LENGTH(splits)], (enum data)(i % DATA_COUNT), &random);
+            check_pool(md_ops_find((enum md_format)format, levels[i / POOLINGS % count]), &s,
+                       (enum pooling)(i % POOLINGS), splits[i % (int)LENGTH(splits)],
+                       (enum data)(i % DATA_COUNT), &random);
+        }
+    }
+}
+
+/* Two channels of 4x6 by 2 of small whole numbers, so that many are equal, and of NaNs: what is
+ * taken is equal to or above all others, and comes first among its equals, a NaN last. */
+Test(ops, max_pool_takes_the_first_largest) {
+    enum { CO = 2, H = 4, W = 6, SIZE = 2, IN = CO * H * W, OUT = IN / SIZE / SIZE };
+    const struct md_shape shape = {CO, CO, H, W, SIZE};
+    struct md_random random = md_random_stream(5, 0, 0, 0);
+    for (int format = 0; format < MD_FORMAT_COUNT; format++) {
+        const struct md_ops *ops = md_ops_find((enum md_format)format, "ref");
+        for (int trial = 0; trial < 100; trial++) {
+            float x[IN], y[OUT], dy[OUT], dx[IN];
+            void *in = numbers(ops->format, IN), *out = numbers(ops->format, OUT),
+                 *error = numbers(ops->format, OUT), *back = numbers(ops->format, IN);
+            for (int i = 0; i < IN; i++)
+                x[i] = md_random_below(&random, 20) == 0 ? NAN
+                                                         : (float)md_random_below(&random, 5) - 3;
+            for (int i = 0; i < OUT; i++)
+                dy[i] = (float)(i + 1);
+            ops->from_float(IN, x, in);
+            ops->from_float(OUT, dy, error);
+            ops->max_pool_forward(&shape, in, out, (struct md_part){0, 1});
+            ops->max_pool_backward(&shape, in, error, back, (struct md_part){0, 1});
+            ops->to_float(OUT, out, y);
+            ops->to_float(IN, back, dx);
+            for (int o = 0; o < OUT; o++) {
+                int c = o / (OUT / CO), row = o % (OUT / CO) / (W / SIZE), taken = -1;
+                for (int i = 0; i < SIZE * SIZE; i++) {
+                    int at = (c * H + row * SIZE + i / SIZE) * W + o % (W / SIZE) * SIZE + i % SIZE;
+                    if (taken < 0 || isnan(x[at]) || (!isnan(x[taken]) && x[at] > x[taken]))
+                        taken = at;
+                }
+                cr_assert(y[o] == x[taken] || (isnan(y[o]) && isnan(x[taken])), "%s",
+                          md_format_names[format]);
+                for (int i = 0; i < SIZE * SIZE; i++) {
+                    int at = (c * H + row * SIZE + i / SIZE) * W + o % (W / SIZE) * SIZE + i % SIZE;
+                    cr_assert_eq(dx[at], at == taken ? dy[o] : 0, "%s", md_format_names[format]);
+                }
+            }
+            free(in);
+            free(out);
+            free(error);
+            free(back);
         }
     }
 }

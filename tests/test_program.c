@@ -24,7 +24,8 @@ TestSuite(program, .init = set_up, .fini = tear_down, .timeout = 600);
 static const struct {
     const char *name, *options[12];
 } commands[] = {
-    {"run", {"--output", "--resume", "--figures", "--json"}},
+    {"run", {"--output", "--save-weights", "--resume", "--figures", "--json"}},
+    {"pretrain", {"--output", "--resume", "--figures", "--json"}},
     {"eval",
      {"--weights", "--data", "--train", "--protocol", "--cap", "--threads", "--backend", "--json"}},
     {"golden", {"--weights", "--trials", "--json"}},
@@ -172,6 +173,9 @@ Test(program, wrong_usage_is_2_and_says_why) {
         {{"mudepth", "run", "a.yaml", "--output"}, "option --output needs a value"},
         {{"mudepth", "run", "a.yaml", "-o"}, "option -o needs a value"},
         {{"mudepth", "run", "a.yaml", "--json=yes"}, "--json=yes takes no value"},
+        {{"mudepth", "run", "a.yaml", "--save-weights"}, "--save-weights needs a value"},
+        {{"mudepth", "pretrain"}, "expected -o WEIGHTS.h5"},
+        {{"mudepth", "pretrain", "a.yaml", "--cell", "b"}, "unknown option --cell"},
         {{"mudepth", "eval"}, "--weights and --data"},
         {{"mudepth", "eval", "--data", SPEC}, "--weights and --data"},
         {{"mudepth", "eval", "--weights", "w", "--data", SPEC, "x"}, "\"x\""},

@@ -4,6 +4,8 @@
 #include <math.h>
 
 #include "../core/target/host.h"
+#include "../datasets/augment.h"
+#include "../experiments/batch.h"
 #include "h5_leaks.h"
 #include "runs.h"
 
@@ -29,7 +31,10 @@ H5_TEST(run, every_optimizer_learns) {
                                        "loss=depth_l1 lr=0.003 batch=1",
                                        "format=bf16 moments=fp32 update=stochastic",
                                        "format=fp16 moments=fp32 update=master loss_scale=256",
-                                       "format=bf16 moments=fp32 update=kahan"};
+                                       "format=bf16 moments=fp32 update=kahan",
+                                       "label=sparse",
+                                       "label=pooled",
+                                       "augment=[crop]"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         char words[200];
         snprintf(words, sizeof words, "data.count=24 epochs=3 %s", ways[i]);
@@ -105,7 +110,11 @@ H5_TEST(run, digest_depends_on_what_decides_the_weights) {
         {"", "loss_scale=1024", 0}, /* comes out again where nothing underflows */
         {"", "augment=[]", 1},
         {"", "augment=[flip]", 1},
+        {"", "augment=[flip,gamma,gain,brightness,crop]", 1},
         {"", "label=nearest", 1},
+        {"", "label=sparse", 1},
+        {"", "label=pooled", 1},
+        {"label=nearest", "label=pooled", 1},
         {"", "format=fp64", 1},
         {"", "schedule=cosine", 0}, /* the first epoch has the full rate */
         {"", "select=last", 0},
@@ -144,9 +153,12 @@ H5_TEST(run, digest_depends_on_what_decides_the_weights) {
 
 /* More threads than samples share the channels, fewer share the samples. */
 H5_TEST(run, digest_is_equal_for_all_numbers_of_threads) {
-    static const char *const ways[] = {"batch=1 data.count=3", "batch=2 data.count=3", "batch=4",
+    static const char *const ways[] = {"batch=1 data.count=3",
+                                       "batch=2 data.count=3",
+                                       "batch=4",
                                        "batch=4 optimizer=sgd momentum=0.9",
-                                       "batch=2 data.count=3 format=bf16 update=stochastic"};
+                                       "batch=2 data.count=3 format=bf16 update=stochastic",
+                                       "batch=2 data.count=3 label=pooled"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         struct trained one = trained_with(ways[i]);
         for (int threads = 2; threads <= 5; threads++) {
@@ -205,7 +217,8 @@ H5_TEST(run, an_interruption_at_any_step_changes_nothing) {
                                        SIX_STEPS " format=bf16",
                                        SIX_STEPS " format=bf16 moments=fp32 update=stochastic",
                                        SIX_STEPS " format=fp16 update=master loss_scale=64",
-                                       SIX_STEPS " format=bf16 optimizer=sgd update=kahan"};
+                                       SIX_STEPS " format=bf16 optimizer=sgd update=kahan",
+                                       SIX_STEPS " label=pooled augment=[flip,crop]"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         struct trained whole = trained_with(ways[i]);
         for (int steps = 1; steps < STEPS; steps++) {
@@ -359,6 +372,52 @@ H5_TEST(run, losses_are_those_of_their_epoch) {
         cr_assert_gt(fabs(done.history[e].train_loss - done.history[e + 1].train_loss), 1e-5);
     }
     cr_assert_eq(done.after.images, 8);
+}
+
+H5_TEST(run, a_crop_is_one_of_picture_and_label) {
+    static uint8_t picture[3 * 48 * 48], right_picture[3 * 48 * 48];
+    static float label[48 * 48], right_label[48 * 48];
+    struct md_run run = opened("augment=[crop] seed=3");
+    int cropped = 0;
+    for (uint32_t i = 0; i < 8; i++) {
+        const struct md_sample *sample = &run.train.samples[i];
+        struct md_crop crop = md_augment_crop(MD_CROP, 3, 5, i, 48, 48);
+        md_prepare_sample(&run.config, run.network, &run.train, i, 5, picture, label);
+        md_crop_picture(&crop, 48, 48, sample->picture, right_picture);
+        md_label(sample, MD_LABEL_BILINEAR, 4, 48, 48, right_label);
+        md_crop_label(&crop, 48, 48, 48, 48, right_label);
+        cr_assert_arr_eq(picture, right_picture, sizeof picture);
+        cr_assert_arr_eq(label, right_label, sizeof label);
+        cropped += crop.height < 48;
+        md_prepare_sample(&run.config, run.network, &run.train, i, -1, picture, label);
+        cr_assert_arr_eq(picture, sample->picture, sizeof picture, "not augmented");
+    }
+    cr_assert_gt(cropped, 0);
+    md_run_close(&run);
+}
+
+/* Only the loss sees the zones: what is predicted and kept is the configured network's. */
+H5_TEST(run, pooled_labels_leave_prediction_and_weights) {
+    struct md_run plain = opened("label=bilinear epochs=1"),
+                  pooled = opened("label=pooled epochs=1");
+    cr_assert_str_eq(plain.engine.setup.network->name, "upydnet");
+    cr_assert_str_eq(pooled.engine.setup.network->name, "upydnet_pooled");
+    cr_assert_str_eq(pooled.network->name, "upydnet");
+    finished(&plain);
+    finished(&pooled);
+    cr_assert_eq(memcmp(&plain.before, &pooled.before, sizeof plain.before), 0);
+    cr_assert_eq(memcmp(&plain.dummy, &pooled.dummy, sizeof plain.dummy), 0);
+    cr_assert_neq(memcmp(&plain.after, &pooled.after, sizeof plain.after), 0);
+    struct scratch_path path = scratch_path(&scratch, "cell.h5");
+    const struct md_network *network;
+    assert_ok(md_cell_write(path.text, &pooled, "id", "test", &run_error));
+    assert_ok(md_weights_network(path.text, &network, &run_error));
+    cr_assert_eq(network, md_networks[0]);
+    md_run_close(&plain);
+    md_run_close(&pooled);
+    struct md_run large = opened("label=pooled network=upydnet_large data.count=1 epochs=0");
+    cr_assert_str_eq(large.engine.setup.network->name, "upydnet_large_pooled");
+    md_run_close(&large);
 }
 
 H5_TEST(run, initial_weights_come_from_the_seed_and_end_alive) {

@@ -455,6 +455,7 @@ Test(step, threads_and_levels_give_the_same_bits) {
     int count = exact_levels(MD_FP32, levels);
     levels[count++] = "ref";
     check_threads("upydnet", 8, "ref", levels, count);
+    check_threads("upydnet_pooled", 12, levels[0], levels, count - 1);
 }
 
 /* The real planes, without the plain and scalar loops, which would take minutes. */
@@ -546,4 +547,46 @@ Test(step, inference_alone_gives_the_same_output) {
     free(ours);
     rig_stop(&trains);
     rig_stop(&infers);
+}
+
+/* The layer that pools for the loss changes nothing in the prediction; its loss is that of the
+ * nearest points, the largest disparities. */
+Test(step, pooling_for_the_loss_leaves_the_prediction) {
+    struct md_network plain = sized_network("upydnet", 24);
+    struct md_network pooled = sized_network("upydnet_pooled", 24);
+    size_t pixels = pixels_of(&plain), zones = pixels_of(&pooled);
+    cr_assert_eq(pixels, 36 * zones);
+    struct md_setup setup = {&plain, best(), MD_POLICY_FULL, MD_SGD, 0, 2, .cores = 1};
+    float *right = numbers(MD_FP32, pixels), *ours = numbers(MD_FP32, pixels);
+    struct rig predicts, learns;
+    rig_start(&predicts, &setup);
+    setup.network = &pooled;
+    rig_start(&learns, &setup);
+    learns.engine.loss = MD_L1;
+    for (int slot = 0; slot < 2; slot++) /* the pictures are the sample's, whatever the network */
+        put_sample(&learns, slot, slot);
+    struct md_loss_report report = rig_train(&learns, 2);
+    md_engine_forward(&predicts.engine, 2);
+    double sum = 0;
+    int valid = 0;
+    for (int slot = 0; slot < 2; slot++) {
+        const float *label = (const float *)md_engine_region(&learns.engine, MD_LABELS, slot);
+        md_engine_output(&predicts.engine, slot, right);
+        md_engine_output(&learns.engine, slot, ours);
+        cr_assert_eq(first_difference(MD_FP32, ours, right, pixels), pixels, "slot %d", slot);
+        for (size_t z = 0; z < zones; z++) {
+            float nearest = -1;
+            for (size_t p = 0; p < 36; p++)
+                nearest = fmaxf(nearest, right[(z / 4 * 6 + p / 6) * 24 + z % 4 * 6 + p % 6]);
+            sum += label[z] == -1 ? 0 : fabs((double)nearest - (double)label[z]);
+            valid += label[z] != -1;
+        }
+    }
+    cr_assert_eq(report.valid, valid);
+    /* Each of the few terms is rounded to binary32 once, and the sum. */
+    cr_assert_float_eq((double)report.value, sum / valid, 4 * 0x1p-24 * sum / valid);
+    free(right);
+    free(ours);
+    rig_stop(&predicts);
+    rig_stop(&learns);
 }

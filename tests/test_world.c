@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../datasets/camera.h"
+#include "../datasets/sample.h"
 
 static const double five = 5;
 
@@ -15,7 +16,7 @@ static const struct md_material grey = {.texture = MD_PLAIN, .first = {.5, .5, .
 
 static const struct md_world *world_named(const char *name) {
     int world = 0;
-    while (world < md_world_count && strcmp(md_worlds[world].name, name) != 0)
+    while (world < md_world_count && strcmp(md_world_names[world], name) != 0)
         world++;
     cr_assert_lt(world, md_world_count, "no world %s", name);
     return &md_worlds[world];
@@ -117,6 +118,14 @@ static struct md_vec draw_inside(struct md_random *random, struct md_vec size) {
     return point;
 }
 
+/* In a hall, or where the pieces of a street are. */
+static struct md_vec draw_within(struct md_random *random, const struct md_place *place) {
+    if (!place->is_open)
+        return draw_inside(random, place->size);
+    struct md_vec point = draw_inside(random, (struct md_vec){place->size.x, 40, 8});
+    return md_vec_sub(point, (struct md_vec){0, 20, 0});
+}
+
 static struct md_vec draw_direction(struct md_random *random) {
     struct md_vec v;
     v.x = md_random_normal(random);
@@ -128,7 +137,7 @@ static struct md_vec draw_direction(struct md_random *random) {
 /* Marches by the clearance, which shares no code with the ray caster but the places. */
 static double march(const struct md_place *place, struct md_vec point, struct md_vec direction) {
     double gone = 0;
-    for (int step = 0; step < 5000; step++) {
+    for (int step = 0; step < 5000 && gone < 1e6; step++) { /* the sky has no end */
         double clearance =
             md_place_clearance(place, md_vec_add(point, md_vec_scale(direction, gone)));
         if (clearance < 1e-7)
@@ -138,38 +147,45 @@ static double march(const struct md_place *place, struct md_vec point, struct md
     return gone;
 }
 
-Test(rays, agree_with_the_clearance_in_furnished_rooms) {
-    const char *const worlds[] = {"source", "field"};
+Test(rays, agree_with_the_clearance_in_furnished_places) {
     struct md_random random = md_random_stream(3, 0, 0, 0);
     int compared = 0;
-    for (int w = 0; w < 2; w++)
+    for (int w = 0; w < md_world_count; w++)
         for (uint64_t seed = 1; seed <= 3; seed++) {
-            struct md_scene *scene = new_furnished(worlds[w], seed);
+            struct md_scene *scene = new_furnished(md_world_names[w], seed);
             const struct md_place *place = &scene->place;
             for (int i = 0; i < 400; i++) {
-                struct md_vec point = draw_inside(&random, place->size);
+                struct md_vec point = draw_within(&random, place);
                 struct md_vec direction = draw_direction(&random);
                 if (md_place_clearance(place, point) <= 0)
                     continue;
                 struct md_eye all;
                 md_eye_open(&all, place, point, direction, -1);
-                double reach = md_eye_cast(&all, direction).reach;
-                /* A ray that grazes a surface within a micrometre may be held up there. */
+                struct md_hit hit = md_eye_cast(&all, direction);
+                struct md_vec at = md_vec_add(point, md_vec_scale(direction, hit.reach));
                 double marched = march(place, point, direction);
-                cr_expect(fabs(reach - marched) < 1e-4, "%s %d: %g, marched %g", worlds[w], i,
-                          reach, marched);
-                struct md_vec nearly = md_vec_add(point, md_vec_scale(direction, reach * 0.999));
-                struct md_vec beyond = md_vec_add(point, md_vec_scale(direction, reach * 1.001));
-                int is_shell = beyond.x < 0 || beyond.y < 0 || beyond.z < 0 ||
-                               beyond.x > place->size.x || beyond.y > place->size.y ||
-                               beyond.z > place->size.z;
+                cr_expect_eq(hit.is_sky, place->is_open && direction.z >= 0 && marched > 1e3,
+                             "%s %d: marched %g", md_world_names[w], i, marched);
+                if (hit.is_sky)
+                    continue;
+                /* A ray that grazes a surface within a micrometre may be held up there, and one
+                 * that meets it in the distance is as flat as it is long. */
+                cr_expect(fabs(hit.reach - marched) < 1e-4 * (1 + hit.reach),
+                          "%s %d: %g, marched %g", md_world_names[w], i, hit.reach, marched);
+                struct md_vec nearly =
+                    md_vec_add(point, md_vec_scale(direction, hit.reach * 0.999));
+                struct md_vec beyond =
+                    md_vec_add(point, md_vec_scale(direction, hit.reach * 1.001));
+                int is_shell =
+                    hit.material >= place->shell && hit.material < place->shell + MD_SHELL_FACES;
                 cr_expect_not(md_eye_blocked(&all, nearly));
                 cr_expect(is_shell || md_eye_blocked(&all, beyond));
+                cr_expect(!is_shell || fabs(md_place_clearance(place, at)) < 1e-6);
                 compared++;
             }
             free(scene);
         }
-    cr_assert_gt(compared, 1000);
+    cr_assert_gt(compared, 2000);
 }
 
 Test(rays, see_the_same_through_a_narrow_eye) {
@@ -204,6 +220,19 @@ Test(places, refuse_what_no_longer_fits) {
     free(scene);
 }
 
+/* Every world has a palette for all its pieces are made of. */
+Test(places, are_made_of_something) {
+    for (int w = 0; w < md_world_count; w++)
+        for (uint64_t seed = 1; seed <= 40; seed++) {
+            struct md_scene *scene = new_furnished(md_world_names[w], seed);
+            for (int i = 0; i < scene->place.solid_count; i++)
+                cr_assert_gt(scene->place.solids[i].material.scale_m, 0, "%s", md_world_names[w]);
+            for (int face = scene->place.is_open ? MD_FLOOR : 0; face < MD_SHELL_FACES; face++)
+                cr_assert_gt(scene->place.shell[face].scale_m, 0, "%s", md_world_names[w]);
+            free(scene);
+        }
+}
+
 /* ---- Camera and sensor ---- */
 
 enum { SIDE = 48, ZONES = 8 };
@@ -214,13 +243,20 @@ struct camera {
     struct md_echo echoes[MD_RAYS * SIDE * MD_RAYS * SIDE];
 };
 
-static struct camera *shoot(struct md_scene *scene, struct md_view view) {
+static const struct md_lens square = {MD_SENSOR_SLOPE, MD_SENSOR_SLOPE};
+
+static struct camera *shoot_through(struct md_scene *scene, struct md_lens lens,
+                                    struct md_view view) {
     struct camera *camera = calloc(1, sizeof *camera);
     cr_assert_not_null(camera);
     camera->frame = (struct md_frame){SIDE, SIDE, camera->light, camera->echoes};
     scene->place.ambient = (struct md_vec){1, 1, 1};
-    md_camera_shoot(scene, &view, &camera->frame);
+    md_camera_shoot(scene, &lens, &view, &camera->frame);
     return camera;
+}
+
+static struct camera *shoot(struct md_scene *scene, struct md_view view) {
+    return shoot_through(scene, square, view);
 }
 
 static const struct md_view along_x = {{1, 5, 5}, {1, 0, 0}, {0, -1, 0}, {0, 0, -1}};
@@ -242,7 +278,7 @@ Test(camera, measures_depth_along_its_axis) {
     camera = shoot(scene, turned);
     md_camera_depth(&camera->frame, depth_m);
     for (int i = 0; i < SIDE * SIDE; i++) {
-        double slope = MD_CAMERA_SLOPE * ((2 * (i % SIDE) + 1.0) / SIDE - 1);
+        double slope = MD_SENSOR_SLOPE * ((2 * (i % SIDE) + 1.0) / SIDE - 1);
         double expected = 3 / (cos(angle) + slope * sin(angle));
         cr_expect_float_eq(depth_m[i], expected, 1e-5, "pixel %d: %.9g", i, depth_m[i]);
     }
@@ -333,7 +369,7 @@ Test(sensor, reports_the_nearer_surface_or_gives_up) {
     enum { READS = 400 };
     const struct md_sensor *sensor = &world_named("field")->sensor;
     struct md_scene *scene = new_room(3.5, 10, 10);
-    double edge = 5 - MD_CAMERA_SLOPE * (2 * 3.3 / ZONES - 1); /* 0.3 into the fourth column */
+    double edge = 5 - MD_SENSOR_SLOPE * (2 * 3.3 / ZONES - 1); /* 0.3 into the fourth column */
     add_solid(scene, MD_BOX, (struct md_vec){0, 0, 0}, 0, (struct md_vec){2, edge, 3},
               (struct md_vec){2.01, 7, 7});
     struct camera *camera = shoot(scene, along_x);
@@ -359,13 +395,232 @@ Test(sensor, reports_the_nearer_surface_or_gives_up) {
     free(scene);
 }
 
+/* A board in front of a far wall: its edge is where the lens of each axis says. */
+Test(camera, has_a_field_of_view_for_each_axis) {
+    const struct md_lens lenses[] = {{.86, .26}, {.3, .7}};
+    const double inside = .9, outside = 1.1; /* of half the field of view */
+    for (int i = 0; i < 2; i++) {
+        struct md_scene *scene = new_room(20, 40, 40);
+        struct md_view view = {{1, 20, 20}, {1, 0, 0}, {0, -1, 0}, {0, 0, -1}};
+        double right = 4 * lenses[i].right / 2, down = 4 * lenses[i].down / 2;
+        add_solid(scene, MD_BOX, (struct md_vec){5, 20, 20}, 0, (struct md_vec){0, -right, -down},
+                  (struct md_vec){.1, right, down});
+        struct camera *camera = shoot_through(scene, lenses[i], view);
+        float depth_m[SIDE * SIDE];
+        md_camera_depth(&camera->frame, depth_m);
+        for (int p = 0; p < SIDE * SIDE; p++) { /* the board fills the middle half each way */
+            double across = fabs((2 * (p % SIDE) + 1.0) / SIDE - 1) * 2;
+            double along = fabs((2 * (p / SIDE) + 1.0) / SIDE - 1) * 2;
+            if (across < inside && along < inside)
+                cr_expect_float_eq(depth_m[p], 4, 1e-6, "pixel %d: %g", p, depth_m[p]);
+            if (across > outside || along > outside)
+                cr_expect_float_eq(depth_m[p], 19, 1e-6, "pixel %d: %g", p, depth_m[p]);
+        }
+        free(camera);
+        free(scene);
+    }
+}
+
+/* ---- Under the open sky ---- */
+
+static struct md_scene *new_plain(void) {
+    struct md_scene *scene = new_room(20, 0, 60);
+    scene->place.is_open = 1;
+    scene->place.shell[MD_FLOOR].skirting_m = -1e6; /* the ground is not dark on either side */
+    return scene;
+}
+
+static const struct md_view level = {{0, 0, 1.65}, {1, 0, 0}, {0, -1, 0}, {0, 0, -1}};
+
+Test(open_place, has_exact_ground_and_no_depth_in_the_sky) {
+    struct md_scene *scene = new_plain();
+    const struct md_lens lens = {.86, .26};
+    struct camera *camera = shoot_through(scene, lens, level);
+    float depth_m[SIDE * SIDE];
+    md_camera_depth(&camera->frame, depth_m);
+    for (int p = 0; p < SIDE * SIDE; p++) {
+        double slope = lens.down * ((2 * (p / SIDE) + 1.0) / SIDE - 1);
+        if (slope < 0)
+            cr_expect(isinf(depth_m[p]), "pixel %d: %g", p, depth_m[p]);
+        else
+            cr_expect_float_eq(depth_m[p] * slope / 1.65, 1, 1e-6, "pixel %d: %g", p, depth_m[p]);
+    }
+    /* Three rays of four in the sky and one on a board at 5 m: a quarter of its disparity. */
+    for (int ray = 0; ray < 4; ray++)
+        camera->echoes[ray / 2 * MD_RAYS * SIDE + ray % 2].depth_m = ray == 3 ? 5 : INFINITY;
+    md_camera_depth(&camera->frame, depth_m);
+    cr_expect_float_eq(depth_m[0], 20, 1e-6);
+    free(camera);
+    free(scene);
+}
+
+/* A sensor that looks into the sky gets nothing back. */
+Test(open_place, gives_a_sensor_no_reading_in_the_sky) {
+    struct md_scene *scene = new_plain();
+    struct md_view up = {{0, 0, 1}, {0, 0, 1}, {0, -1, 0}, {1, 0, 0}};
+    struct camera *camera = shoot(scene, up);
+    float depth_m[ZONES * ZONES];
+    md_sensor_read(&world_named("field")->sensor, &camera->frame, md_random_stream(1, 0, 0, 0),
+                   depth_m);
+    for (int zone = 0; zone < ZONES * ZONES; zone++)
+        cr_expect_eq(depth_m[zone], 0);
+    free(camera);
+    free(scene);
+}
+
+/* The sun stands 45 degrees high in the back of a pole 10 m high at 12 m: its shadow lies from
+ * there to 22 m. Everything that is lit gets ambient + sine of the height, shadows ambient alone.
+ */
+Test(open_place, has_shadows_where_geometry_says) {
+    struct md_scene *scene = new_plain();
+    const double away_m = 1e4, root_half = 0.70710678118654752;
+    const struct md_vec towards = {-root_half, 0, root_half};
+    add_solid(scene, MD_BOX, (struct md_vec){12, 0, 0}, 0, (struct md_vec){0, -4, 0},
+              (struct md_vec){.01, 4, 10});
+    scene->place.lights[0] = (struct md_light){md_vec_scale(towards, away_m),
+                                               {away_m * away_m, away_m * away_m, away_m * away_m}};
+    scene->place.light_count = 1;
+    scene->place.ambient = (struct md_vec){1, 1, 1};
+    md_scene_light(scene);
+    int dark = 0, bright = 0;
+    for (double x = 4; x < 30; x += .25)
+        for (double y = -6; y <= 6; y += .5) {
+            struct md_vec at = {x, y, 0};
+            int in_shadow = fabs(y) < 4 && x > 12.02 && x < 22;
+            if (fabs(x - 12) < .1 || fabs(x - 22) < .1 || fabs(fabs(y) - 4) < .1)
+                continue; /* the sun is no farther than ten kilometres */
+            cr_expect_eq(md_eye_blocked(&scene->lamps[0], at), in_shadow, "%g, %g", x, y);
+            dark += in_shadow;
+            bright += !in_shadow;
+        }
+    cr_expect(dark > 500 && bright > 500);
+    free(scene);
+
+    /* The same in the picture: ground in the sun, seen from above; light falls off to the side. */
+    struct md_view above = {{0, 0, 5}, {0, 0, -1}, {0, -1, 0}, {-1, 0, 0}};
+    double middle[2];
+    for (int lit = 0; lit < 2; lit++) {
+        scene = new_plain();
+        scene->place.lights[0] = (struct md_light){
+            md_vec_scale(towards, away_m), {away_m * away_m, away_m * away_m, away_m * away_m}};
+        scene->place.light_count = lit;
+        md_scene_light(scene);
+        struct camera *camera = shoot(scene, above);
+        middle[lit] = camera->light[SIDE / 2 * SIDE + SIDE / 2].y;
+        free(camera);
+        free(scene);
+    }
+    /* 1.25: a pixel's 4 rays are up to 1/48 off the axis, each cos^4; and 5 m of 10 km. */
+    cr_expect_float_eq(middle[0], .5, 1.25e-3);
+    cr_expect_float_eq(middle[1], .5 * (1 + root_half), 2.5e-3);
+}
+
+/* ---- Streets ---- */
+
+Test(street, lets_a_car_through, .timeout = 600) {
+    const struct md_world *road = world_named("road");
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct md_scene *scene = new_furnished("road", seed);
+        const struct md_place *place = &scene->place;
+        struct md_vec from = place->drive[0], to = place->drive[1];
+        cr_expect(from.z >= road->flight_height_m.low && from.z < road->flight_height_m.high);
+        cr_expect_lt(from.y, 0, "seed %d drives on the left", (int)seed);
+        cr_expect_float_eq(to.x - from.x,
+                           road->speed_m_s * road->frame_interval_s * road->frames_per_place, 1e-9);
+        for (double x = from.x - 2; x < to.x + 4; x += .2) /* a car's sides and its bonnet */
+            for (int side = -1; side <= 1; side++) {
+                struct md_vec at = {x, from.y + side * .9, 1};
+                cr_expect_geq(md_place_clearance(place, at), .2, "seed %d: %g, %g", (int)seed, at.x,
+                              at.y);
+            }
+        cr_expect_gt(place->group_count, 30, "seed %d is empty", (int)seed);
+        free(scene);
+    }
+}
+
+Test(street, is_driven_through_forwards) {
+    const struct md_world *road = world_named("road");
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct md_scene *scene = new_furnished("road", seed);
+        struct md_flight flight;
+        double before = -1;
+        md_flight_start(&flight, road, &scene->place, md_random_stream(seed, 1, 0, 0));
+        for (int frame = 0; frame < road->frames_per_place; frame++) {
+            struct md_view view = md_flight_at(&flight, frame * road->frame_interval_s);
+            cr_expect_gt(view.point.x, before - 1e-9);
+            cr_expect_float_eq(view.point.y, scene->place.drive[0].y, 1e-9);
+            /* The nose is off by five deviations at most, and swings. */
+            double off_rad = 5 * road->off_course_rad + road->swing_rad + road->tilt_rad;
+            cr_expect_gt(view.forward.x, cos(off_rad), "seed %d: %g", (int)seed, view.forward.x);
+            before = view.point.x;
+        }
+        cr_expect_gt(before, scene->place.drive[1].x / 2, "seed %d stands still", (int)seed);
+        free(scene);
+    }
+}
+
+Test(street, stays_whole_when_no_more_fits) {
+    int full = 0;
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        struct md_scene *scene = new_furnished("road", seed);
+        const struct md_place *place = &scene->place;
+        int solids = 0;
+        for (int g = 0; g < place->group_count; g++) {
+            cr_assert_gt(place->groups[g].count, 0);
+            cr_assert_eq(place->groups[g].first, solids);
+            solids += place->groups[g].count;
+        }
+        cr_assert_eq(solids, place->solid_count);
+        full += place->group_count == MD_MOST_GROUPS;
+        free(scene);
+    }
+    cr_expect_gt(full, 0, "none was full");
+}
+
+/* What sticks out of the box of its group is not seen from everywhere. */
+Test(street, has_spheres_that_fit_into_their_boxes) {
+    int spheres = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct md_scene *scene = new_furnished("road", seed);
+        for (int i = 0; i < scene->place.solid_count; i++) {
+            const struct md_solid *solid = &scene->place.solids[i];
+            struct md_vec size = md_vec_sub(solid->high, solid->low);
+            if (solid->shape != MD_SPHERE)
+                continue;
+            cr_expect_leq(size.x, size.z, "%g wide, %g high", size.x, size.z);
+            cr_expect_float_eq(size.x, size.y, 1e-9);
+            spheres++;
+        }
+        free(scene);
+    }
+    cr_expect_gt(spheres, 1000);
+}
+
+Test(street, has_its_strips_side_by_side) {
+    const struct md_world *road = world_named("road");
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct md_scene *scene = new_furnished("road", seed);
+        const struct md_group *ground = &scene->place.groups[0];
+        const struct md_solid *slabs = &scene->place.solids[ground->first];
+        cr_expect_geq(ground->count, 2); /* two lanes at least */
+        for (int a = 0; a < ground->count; a++) {
+            cr_expect(slabs[a].low.y < slabs[a].high.y && slabs[a].high.z > 0);
+            for (int b = 0; b < a; b++)
+                cr_expect(slabs[a].high.y <= slabs[b].low.y + 1e-9 ||
+                          slabs[b].high.y <= slabs[a].low.y + 1e-9);
+        }
+        cr_expect_leq(ground->count, 2 * road->strip_count);
+        free(scene);
+    }
+}
+
 /* ---- Flight ---- */
 
 Test(flight, keeps_clear_and_does_not_jump, .timeout = 600) {
     for (int w = 0; w < md_world_count; w++)
         for (uint64_t seed = 1; seed <= 40; seed++) {
             const struct md_world *world = &md_worlds[w];
-            struct md_scene *scene = new_furnished(world->name, seed);
+            struct md_scene *scene = new_furnished(md_world_names[w], seed);
             struct md_flight flight;
             const double step_s = 0.05;
             md_flight_start(&flight, world, &scene->place, md_random_stream(seed, 1, 0, 0));
@@ -374,7 +629,7 @@ Test(flight, keeps_clear_and_does_not_jump, .timeout = 600) {
                 struct md_view view = md_flight_at(&flight, i * step_s);
                 struct md_vec by = md_vec_sub(view.point, before);
                 double clearance = md_place_clearance(&scene->place, view.point);
-                cr_assert_geq(clearance, 0.25, "%s, seed %llu, %g s: %g m", world->name,
+                cr_assert_geq(clearance, 0.25, "%s, seed %llu, %g s: %g m", md_world_names[w],
                               (unsigned long long)seed, i * step_s, clearance);
                 /* Easing in and out is at most 1.5 times as fast as the average. */
                 cr_assert_leq(sqrt(md_vec_dot(by, by)), 1.5 * world->speed_m_s * step_s + 1e-9);
