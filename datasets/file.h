@@ -23,6 +23,18 @@ void md_file_free(struct md_file *file);
  * `path` is at every moment either what it was before or whole. */
 int md_file_write(const char *path, const void *bytes, size_t size, struct md_error *error);
 
+/* The names of what lies in a folder, sorted, without those that begin with a dot. */
+struct md_folder {
+    size_t count, capacity;
+    char **names; /* owned, and so is each */
+};
+int md_folder_read(const char *path, struct md_folder *folder, struct md_error *error);
+void md_folder_free(struct md_folder *folder);
+
+/* Whether `path` is a folder, and whether it is a file that is none. */
+int md_is_folder(const char *path);
+int md_is_file(const char *path);
+
 /* Prints into `path`, or fails when the result is too long. */
 int md_path_format(char path[MD_PATH_MAX], struct md_error *error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

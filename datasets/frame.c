@@ -7,8 +7,8 @@
 #include "sensor.h"
 
 int md_depth_map_room(int height, int width, struct md_depth_map *map, struct md_error *error) {
-    *map = (struct md_depth_map){height, width,
-                                 calloc((size_t)height * (size_t)width, sizeof *map->depth_m)};
+    *map = (struct md_depth_map){.height = height, .width = width};
+    map->depth_m = calloc((size_t)height * (size_t)width, sizeof *map->depth_m);
     return map->depth_m
                ? MD_OK
                : md_fail(error, MD_FAILED, "out of memory for a depth map of %dx%d", width, height);
@@ -51,14 +51,43 @@ static const double crops[][4] = {
     [MD_CROP_NYU] = {45 / 480., 471 / 480., 41 / 640., 601 / 640.},
 };
 
-void md_crop_truth(int evaluation_crop, int height, int width, float *truth_m) {
+/* The crop is one of the whole. */
+static void crop_part(int evaluation_crop, const struct md_depth_map *map) {
     const double *crop = crops[evaluation_crop];
-    int top = (int)(crop[0] * height), bottom = (int)(crop[1] * height);
-    int left = (int)(crop[2] * width), right = (int)(crop[3] * width);
-    for (int h = 0; h < height; h++)
-        for (int w = 0; w < width; w++)
+    int whole_height = map->whole_height ? map->whole_height : map->height;
+    int whole_width = map->whole_height ? map->whole_width : map->width;
+    int top = (int)(crop[0] * whole_height);
+    int bottom = (int)(crop[1] * whole_height);
+    int left = (int)(crop[2] * whole_width) - map->left;
+    int right = (int)(crop[3] * whole_width) - map->left;
+    for (int h = 0; h < map->height; h++)
+        for (int w = 0; w < map->width; w++)
             if (h < top || h >= bottom || w < left || w >= right)
-                truth_m[h * width + w] = MD_NO_DEPTH;
+                map->depth_m[(size_t)h * (size_t)map->width + (size_t)w] = MD_NO_DEPTH;
+}
+
+void md_crop_truth(int evaluation_crop, int height, int width, float *truth_m) {
+    crop_part(evaluation_crop,
+              &(struct md_depth_map){.height = height, .width = width, .depth_m = truth_m});
+}
+
+void md_frame_cut(const struct md_source *source, struct md_image *picture,
+                  struct md_depth_map *map) {
+    int height = map->height, width = map->width, side = MD_SQUARE_SIDE;
+    side = height < side ? height : side;
+    side = width < side ? width : side;
+    if (source->spec.picture == MD_PICTURE_WHOLE)
+        return;
+    size_t left = (size_t)(width - side) / 2, row = (size_t)side;
+    for (size_t h = 0; h < row; h++) {
+        size_t from = h * (size_t)width + left;
+        memmove(picture->rgb + 3 * h * row, picture->rgb + 3 * from, 3 * row);
+        memmove(map->depth_m + h * row, map->depth_m + from, row * sizeof *map->depth_m);
+    }
+    picture->height = picture->width = map->height = map->width = side;
+    map->left = (int)left;
+    map->whole_height = height;
+    map->whole_width = width;
 }
 
 /* ---- labels ---------------------------------------------------------------------------------- */
@@ -206,9 +235,10 @@ static int average_down(const struct md_depth_map *map, float fb, struct md_samp
                         struct md_error *error) {
     int height = sample->depth_height, width = sample->depth_width;
     size_t cells = (size_t)height * (size_t)width;
-    double *sum = calloc(2 * cells, sizeof *sum), *count = sum + cells;
+    double *sum = calloc(2 * cells, sizeof *sum);
     if (!sum)
         return md_fail(error, MD_FAILED, "out of memory");
+    double *count = sum + cells;
     for (int h = 0; h < map->height; h++) {
         int row = cell_of(h, map->height, height) * width;
         for (int w = 0; w < map->width; w++) {
@@ -232,12 +262,11 @@ static void keep_finer_truth(const struct md_source *source, struct md_depth_map
     int finer = map->height > sample->depth_height || map->width > sample->depth_width;
     if (source->spec.truth != MD_TRUTH_FULL || !finer)
         return;
+    crop_part(source->spec.evaluation_crop, map);
     sample->truth_m = map->depth_m;
     sample->truth_height = map->height;
     sample->truth_width = map->width;
     map->depth_m = NULL;
-    md_crop_truth(source->spec.evaluation_crop, sample->truth_height, sample->truth_width,
-                  sample->truth_m);
 }
 
 /* A part of a picture or map, in pixels. */

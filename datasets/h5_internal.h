@@ -15,4 +15,8 @@ int md_h5_blame(struct md_error *error, hid_t file, const char *what, const char
 int md_h5_refuse(struct md_error *error, hid_t file, const char *what, const char *name,
                  const char *reason);
 
+/* Fails unless every chunk of the chunked data set is there and unpacks to its full size. */
+int md_h5_check_chunks(hid_t file, const char *name, hid_t data, hid_t space,
+                       struct md_error *error);
+
 #endif

@@ -1,8 +1,8 @@
 /* A flight is a folder that holds state_ToF.csv and images/. The forms of a split:
  *
  *     all                 every flight, the root itself or up to 3 folders below it, by path
- *     train, val, test    of those, the i-th goes to val when i % 6 is 2, to test when it is 5 and
- *                         to train otherwise, so that any folder of flights works at once
+ *     train, val, test    the share of those that md_share_find says, so that any folder of flights
+ *                         works at once
  *     A, or A,B,C         these flights (paths relative to root, "." for root itself), in this
  * order
  *     @FILE               the same, one a line; '#' begins a comment, blank lines are skipped
@@ -16,21 +16,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "file.h"
+#include "readers.h"
 
 #define MAX_DEPTH 3
-#define PERIOD    6
-
-/* Which of the flights, sorted by path and numbered modulo PERIOD, a split takes. */
-static const struct share {
-    const char *name;
-    unsigned residues; /* bit i: flights with i % PERIOD == i */
-} shares[] = {
-    {"all", 0x3f},
-    {"train", 0x3f & ~(1u << 2) & ~(1u << 5)},
-    {"val", 1u << 2},
-    {"test", 1u << 5},
-};
 
 static bool is_flight(const char *folder) {
     char path[MD_PATH_MAX];
@@ -116,10 +104,10 @@ static int compare_paths(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void keep_share(struct md_flights *flights, unsigned residues) {
+static void keep_share(struct md_flights *flights, unsigned share) {
     size_t kept = 0;
     for (size_t i = 0; i < flights->count; i++) {
-        if (residues >> (i % PERIOD) & 1u)
+        if (md_share_takes(share, i))
             flights->paths[kept++] = flights->paths[i];
         else
             free(flights->paths[i]);
@@ -127,7 +115,7 @@ static void keep_share(struct md_flights *flights, unsigned residues) {
     flights->count = kept;
 }
 
-static int find_share(const char *root, const struct share *share, struct md_flights *flights,
+static int find_share(const char *root, const char *split, struct md_flights *flights,
                       struct md_error *error) {
     struct stat information;
     if (stat(root, &information) != 0)
@@ -141,10 +129,10 @@ static int find_share(const char *root, const struct share *share, struct md_fli
                        root, MAX_DEPTH);
     size_t found = flights->count;
     qsort(flights->paths, found, sizeof *flights->paths, compare_paths);
-    keep_share(flights, share->residues);
+    keep_share(flights, md_share_find(split));
     if (flights->count == 0)
         return md_fail(error, MD_FAILED, "%s: its %zu flights leave none for %s", root, found,
-                       share->name);
+                       split);
     return MD_OK;
 }
 
@@ -207,9 +195,8 @@ static int add_file(const char *root, const char *path, struct md_flights *fligh
 
 static int find_flights(const char *root, const char *split, struct md_flights *flights,
                         struct md_error *error) {
-    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
-        if (strcmp(split, shares[i].name) == 0)
-            return find_share(root, &shares[i], flights, error);
+    if (md_share_find(split) != 0)
+        return find_share(root, split, flights, error);
     return split[0] == '@' ? add_file(root, split + 1, flights, error)
                            : add_list(root, split, flights, error);
 }

@@ -43,7 +43,9 @@ struct md_reader {
 
 /* One per set; source.c has the table. */
 extern const struct md_reader md_micro_reader, md_micro_kitti_reader, md_micro_nyuv2_reader,
-    md_micro_tartanair_reader, md_matrix_reader, md_synthetic_reader, md_cache_reader;
+    md_micro_tartanair_reader, md_matrix_reader, md_kitti_reader, md_kitti_object_reader,
+    md_kitti_stereo_reader, md_kitti_stereo_2012_reader, md_h5_reader, md_synthetic_reader,
+    md_cache_reader;
 
 /* What `split` means in set number `set` of md_data_set_names. */
 const char *md_data_set_splits(int set);
@@ -61,6 +63,13 @@ void md_source_close(struct md_source *source);
 
 /* ---- for readers ----------------------------------------------------------------------------- */
 
+/* Splits of recordings that come with none: of the things sorted by name and numbered from 0, the
+ * i-th goes to val when i % 6 is 2, to test when it is 5 and to train otherwise. md_share_find:
+ * what "all", "train", "val" or "test" takes; 0: it is none of them. */
+#define MD_SHARE_ALL 0x3fu
+unsigned md_share_find(const char *split);
+int md_share_takes(unsigned share, size_t number);
+
 int md_source_add(struct md_source *source, const char *name, size_t number,
                   struct md_error *error);
 
@@ -75,6 +84,9 @@ void md_sample_disparity(struct md_sample *sample, float fb);
 /* A depth map as the source has it. */
 struct md_depth_map {
     int height, width;
+    /* Of what is cut out: the size of the whole, at whose top it begins, and its left column there.
+     * Of a whole: 0. */
+    int whole_height, whole_width, left;
     float *depth_m; /* (height, width), owned; MD_NO_DEPTH where there is none */
 };
 int md_depth_map_room(int height, int width, struct md_depth_map *map, struct md_error *error);
@@ -91,13 +103,23 @@ int md_depth_png_read(const char *path, double metres_per_unit, unsigned no_valu
 int md_sample_label(const struct md_source *source, struct md_sample *sample,
                     struct md_error *error);
 
+/* Cuts a picture and its map, which have one size, down to what spec.picture says. */
+void md_frame_cut(const struct md_source *source, struct md_image *picture,
+                  struct md_depth_map *map);
+
+/* KITTI's focal length times baseline in pixels * metres, so that labels are what the release's
+ * KITTI weights predict: disparities of the full-size picture. 721.5377 pixels is the focal length
+ * of most recordings (P_rect_02), 0.54 m the baseline that everyone takes (the calibrations say
+ * 0.533). Measured, as the median of the weights' disparity times the true depth: 388.3 on frames
+ * with annotated truth, 388.9 on eleven object frames. */
+#define MD_KITTI_FB (721.5377f * 0.54f)
+
 /* Makes a sample of a picture and the depth map that covers the same view, whatever their sizes:
- * the picture is averaged down to the network's size (its shape is not kept: that is how the
- * release's sets are made); depths are judged by md_dense_depth; the label has for each of its
- * pixels (network size, or the map's own where that is coarser) the mean disparity of the map's
- * pixels whose centres lie in it, or for MD_GRID_TOF8 what a sensor sees of that; and with
- * MD_TRUTH_FULL a finer map is kept as the truth, without what lies outside the evaluation crop.
- * `map` may be used up: free it all the same. */
+ * the picture is averaged down to the network's size (its shape is not kept); depths are judged by
+ * md_dense_depth; the label has for each of its pixels (network size, or the map's own where that
+ * is coarser) the mean disparity of the map's pixels whose centres lie in it, or for MD_GRID_TOF8
+ * what a sensor sees of that; and with MD_TRUTH_FULL a finer map is kept as the truth, without
+ * what lies outside the evaluation crop. `map` may be used up: free it all the same. */
 int md_frame_sample(const struct md_source *source, const char *name,
                     const struct md_image *picture, struct md_depth_map *map, float fb,
                     struct md_sample *sample, struct md_error *error);

@@ -13,6 +13,8 @@ const char *const md_label_grid_names[] = {"dense", "tof8", NULL};
 const char *const md_alignment_names[] = {"crop", "pad", NULL};
 const char *const md_truth_kind_names[] = {"full", "label", NULL};
 const char *const md_evaluation_crop_names[] = {"none", "garg", "eigen", "nyu", NULL};
+const char *const md_depth_source_names[] = {"auto", "groundtruth", "velodyne_raw", "lidar", NULL};
+const char *const md_picture_part_names[] = {"square", "whole", NULL};
 
 const struct md_data_spec md_data_spec_default = {
     .set = "synthetic",

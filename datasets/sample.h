@@ -43,29 +43,31 @@ struct md_data_spec {
     char set[24];     /* one of md_data_set_names */
     char root[1024];  /* folder or file; unused for synthetic */
     char split[4096]; /* which samples; its form is said at each reader, "[a:b]" at its end cuts
-                       * samples a .. b-1 out (either may be missing; asking for more samples
-                       * than there are is a failure) */
-    int fraction;     /* percent of the split's samples, evenly spread over it (the micro sets
-                       * have CSV files of their own for that); before the cut */
+                       * samples a .. b-1 out (either may be missing; asking for more samples than
+                       * there are is a failure) */
+    int fraction;     /* percent of the split's samples, evenly spread over it (the micro sets have
+                       * CSV files of their own for that); before the cut */
     int label;        /* enum md_label_grid */
-    int sensor;       /* tof8: enum md_sensor_model (sensor.h) */
-    int targets;      /* tof8: most that a zone reports; of several the nearest is the label */
-    double ambient;   /* tof8: light from outside, see sensor.h */
-    double sensor_fov_deg, camera_fov_h_deg,
-        camera_fov_v_deg; /* what both see, if the camera's
-                           * are not 0: then the sensor sees the middle of the picture only, and ...
-                           */
-    int alignment;        /* ... enum md_alignment */
-    int truth;            /* enum md_truth_kind */
-    char world[16];       /* synthetic: one of md_world_names */
-    uint64_t seed;        /* synthetic */
-    size_t count;         /* synthetic: samples per split */
-    double min_depth_m;   /* a nearer reading is no value (VL53L5CX: 0.02) */
-    double max_depth_m;   /* field sets: a reading at or beyond it is no value (4); dense ones: a
-                           * reading beyond it. 0: the set's own */
-    int crop;             /* matrix: side of the centred square of the picture that the sensor sees,
-                           * pixels */
-    int evaluation_crop;  /* enum md_evaluation_crop, on truths of their own size */
+    /* What tof8 labels are seen with: enum md_sensor_model; the most that a zone reports (of several
+     * the nearest is the label); light from outside, see sensor.h. */
+    int sensor, targets;
+    double ambient;
+    /* What sensor and camera see, in degrees. Unless the camera's are 0, the sensor sees the middle
+     * of the picture only, and the two are aligned: enum md_alignment. */
+    double sensor_fov_deg, camera_fov_h_deg, camera_fov_v_deg;
+    int alignment;
+    int truth;           /* enum md_truth_kind */
+    char world[16];      /* synthetic: one of md_world_names */
+    uint64_t seed;       /* synthetic: which place; tof8: of the sensor's noise */
+    size_t count;        /* synthetic: samples per split */
+    double min_depth_m;  /* a nearer reading is no value (VL53L5CX: 0.02) */
+    double max_depth_m;  /* field sets: a reading at or beyond it is no value (4); dense ones: a
+                          * reading beyond it. 0: the set's own */
+    int crop;            /* matrix: side of the centred square of the picture that the sensor sees,
+                          * pixels */
+    int evaluation_crop; /* enum md_evaluation_crop, on truths of their own size */
+    int depth;           /* kitti: enum md_depth_source */
+    int picture;         /* kitti, h5: enum md_picture_part */
 };
 
 /* What depth maps with more than 8x8 values become: labels of the picture's size, or what an 8x8
@@ -86,6 +88,20 @@ extern const char *const md_truth_kind_names[]; /* "full", "label", NULL */
  * height and width); NYU Depth v2 without its white frame (Eigen's). */
 enum md_evaluation_crop { MD_CROP_NONE, MD_CROP_GARG, MD_CROP_EIGEN, MD_CROP_NYU };
 extern const char *const md_evaluation_crop_names[]; /* "none", "garg", "eigen", "nyu", NULL */
+
+/* Which depth of KITTI's: the annotated maps (accumulated, checked), the raw ones, or LiDAR scans
+ * projected by us; auto: the first of these that a frame has. */
+enum md_depth_source { MD_DEPTH_AUTO, MD_DEPTH_GROUNDTRUTH, MD_DEPTH_VELODYNE_RAW, MD_DEPTH_LIDAR };
+extern const char *const md_depth_source_names[]; /* "auto", "groundtruth", "velodyne_raw", ... */
+
+/* What becomes the network's picture: the square of MD_SQUARE_SIDE pixels at the top, in the middle
+ * (smaller pictures: as large as fits), or all of it, squashed. The release's KITTI pictures and
+ * truths are such squares. (The side is in its test code; that they are at the top is measured:
+ * there its KITTI weights predict the road alike in all rows, and by MD_KITTI_FB; in the middle,
+ * seven rows lower, they do neither.) */
+enum md_picture_part { MD_PICTURE_SQUARE, MD_PICTURE_WHOLE };
+extern const char *const md_picture_part_names[]; /* "square", "whole", NULL */
+#define MD_SQUARE_SIDE 360
 
 /* The built-in worlds (worlds.c), ended by NULL. */
 extern const char *const md_world_names[];

@@ -13,6 +13,11 @@
     X("micro-nyuv2", md_micro_nyuv2_reader)                                                        \
     X("micro-tartanair", md_micro_tartanair_reader)                                                \
     X("matrix", md_matrix_reader)                                                                  \
+    X("kitti", md_kitti_reader)                                                                    \
+    X("kitti-object", md_kitti_object_reader)                                                      \
+    X("kitti-stereo", md_kitti_stereo_reader)                                                      \
+    X("kitti-stereo-2012", md_kitti_stereo_2012_reader)                                            \
+    X("h5", md_h5_reader)                                                                          \
     X("synthetic", md_synthetic_reader)                                                            \
     X("cache", md_cache_reader)
 
@@ -163,6 +168,26 @@ void md_source_close(struct md_source *source) {
 
 /* ---- for readers ----------------------------------------------------------------------------- */
 
+unsigned md_share_find(const char *split) {
+    static const struct {
+        const char *name;
+        unsigned residues; /* bit i: things with i % 6 == i */
+    } shares[] = {
+        {"all", MD_SHARE_ALL},
+        {"train", MD_SHARE_ALL & ~(1u << 2) & ~(1u << 5)},
+        {"val", 1u << 2},
+        {"test", 1u << 5},
+    };
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+        if (strcmp(split, shares[i].name) == 0)
+            return shares[i].residues;
+    return 0;
+}
+
+int md_share_takes(unsigned share, size_t number) {
+    return (int)(share >> number % 6 & 1u);
+}
+
 int md_source_add(struct md_source *source, const char *name, size_t number,
                   struct md_error *error) {
     if (source->count == source->capacity) {
@@ -176,7 +201,9 @@ int md_source_add(struct md_source *source, const char *name, size_t number,
     char *copy = strdup(name);
     if (!copy)
         return md_fail(error, MD_FAILED, "out of memory for sample %zu", source->count);
-    source->entries[source->count++] = (struct md_entry){copy, number};
+    struct md_entry *entry = &source->entries[source->count++];
+    entry->name = copy;
+    entry->number = number;
     return MD_OK;
 }
 

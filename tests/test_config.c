@@ -98,6 +98,8 @@ static const struct key_case {
     {"data.alignment", NAME, {"crop", "pad"}, {"none"}},
     {"data.truth", NAME, {"full", "label"}, {"none"}},
     {"data.evaluation_crop", NAME, {"none", "garg", "eigen", "nyu"}, {"kitti"}},
+    {"data.depth", NAME, {"auto", "groundtruth", "velodyne_raw", "lidar"}, {"stereo"}},
+    {"data.picture", NAME, {"square", "whole"}, {"half"}},
     {"data.world", NAME, {"field", "source", "road", "arena"}, {"moon"}},
     {"data.seed", WHOLE, {"1", "0", "18446744073709551615"}, {"18446744073709551616"}},
     {"data.count", WHOLE, {"400", "1", "1000000"}, {"0", "1000001"}},
@@ -301,6 +303,8 @@ Test(config, fields_hold_what_the_keys_say) {
                                "data.alignment=pad",
                                "data.truth=label",
                                "data.evaluation_crop=garg",
+                               "data.depth=lidar",
+                               "data.picture=whole",
                                "data.world=source",
                                "data.seed=9",
                                "data.count=10",
@@ -331,6 +335,8 @@ Test(config, fields_hold_what_the_keys_say) {
     cr_assert_eq(config.data.alignment, MD_ALIGN_PAD);
     cr_assert_eq(config.data.truth, MD_TRUTH_LABEL);
     cr_assert_eq(config.data.evaluation_crop, MD_CROP_GARG);
+    cr_assert_eq(config.data.depth, MD_DEPTH_LIDAR);
+    cr_assert_eq(config.data.picture, MD_PICTURE_WHOLE);
     const double reals[][2] = {{config.depth_cap_m, 7},
                                {config.learning_rate, 0.25},
                                {config.momentum, 0.5},

@@ -1,6 +1,7 @@
 /* The HDF5 layer: data sets, attributes, files that appear whole or not at all. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <zlib.h>
 
 #include "../datasets/h5.h"
 #include "h5_leaks.h"
@@ -101,6 +102,113 @@ H5_TEST(h5, text_is_not_read_as_numbers) {
     refused(md_h5_read(file, "/text", H5T_NATIVE_FLOAT, 0, NULL, 1, &value, &error), "'/text'",
             "not numbers");
     close_file();
+}
+
+/* ---- chunks ---------------------------------------------------------------------------------- */
+
+enum { ROWS = 6, COLUMNS = 4, CHUNK_ROWS = 4 }; /* two chunks; the second one sticks out */
+
+static void no_filter(hid_t creation) {
+    (void)creation;
+}
+static void gzip(hid_t creation) {
+    H5Pset_deflate(creation, 6);
+}
+static void all_filters(hid_t creation) {
+    H5Pset_shuffle(creation);
+    H5Pset_deflate(creation, 6);
+    H5Pset_fletcher32(creation);
+}
+static void checksum(hid_t creation) {
+    H5Pset_fletcher32(creation);
+}
+static void gzip_twice(hid_t creation) {
+    H5Pset_deflate(creation, 6);
+    H5Pset_deflate(creation, 6);
+}
+static void nbit(hid_t creation) {
+    H5Pset_nbit(creation);
+}
+
+static hid_t create_chunked(void (*set_filters)(hid_t creation)) {
+    hid_t space = H5Screate_simple(2, (const hsize_t[]){ROWS, COLUMNS}, NULL);
+    hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(creation, 2, (const hsize_t[]){CHUNK_ROWS, COLUMNS});
+    set_filters(creation);
+    hid_t data =
+        H5Dcreate2(writer.file, "/x", H5T_NATIVE_FLOAT, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    cr_assert(data >= 0);
+    H5Pclose(creation);
+    H5Sclose(space);
+    return data;
+}
+
+static int read_chunked(float values[ROWS * COLUMNS]) {
+    reopen();
+    int status = md_h5_read(file, "/x", H5T_NATIVE_FLOAT, -1, NULL, ROWS * COLUMNS, values, &error);
+    close_file();
+    scratch_remove(path.text);
+    struct md_error ignored;
+    cr_assert_eq(md_h5_create(path.text, &writer, &ignored), MD_OK, "%s", ignored.text);
+    return status;
+}
+
+H5_TEST(h5, chunks_are_unpacked) {
+    void (*const filters[])(hid_t) = {no_filter, gzip, checksum, all_filters};
+    float values[ROWS * COLUMNS], found[ROWS * COLUMNS];
+    for (int i = 0; i < ROWS * COLUMNS; i++)
+        values[i] = (float)(i / 5);
+    for (int f = 0; f < 4; f++) {
+        hid_t data = create_chunked(filters[f]);
+        H5Dwrite(data, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values);
+        H5Dclose(data);
+        cr_assert_eq(read_chunked(found), MD_OK, "%d: %s", f, error.text);
+        cr_assert_arr_eq(found, values, sizeof values);
+    }
+    md_h5_abandon(&writer);
+}
+
+/* What H5Dread of HDF5 1.10 reads out of bounds of, and what it makes zeros of. */
+H5_TEST(h5, chunks_that_are_not_whole_are_refused) {
+    enum { BYTES = CHUNK_ROWS * COLUMNS * sizeof(float) };
+    static const struct {
+        void (*set_filters)(hid_t);
+        unsigned skipped;     /* of the filters */
+        size_t plain, packed; /* bytes before packing (0: not packed), and kept (0: all) */
+        const char *expected; /* NULL: a good one */
+    } cases[] = {
+        {gzip, 0, BYTES, 0, NULL},
+        {gzip, 1, 0, BYTES, NULL},
+        {gzip, 0, BYTES - 1, 0, "a chunk of it is broken"},
+        {gzip, 0, BYTES + 1, 0, "a chunk of it is broken"},
+        {gzip, 0, BYTES, 9, "a chunk of it is broken"},
+        {gzip, 0, 0, BYTES, "a chunk of it is broken"},
+        {gzip, 1, 0, BYTES - 1, "a chunk of it is broken"},
+        {all_filters, 0, 0, 3, "a chunk of it is broken"},
+        {gzip_twice, 0, BYTES, 0, "other than by one pass of gzip"},
+        {nbit, 0, BYTES, 0, "other than by one pass of gzip"},
+    };
+    float found[ROWS * COLUMNS];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        unsigned char plain[BYTES + 1] = {0}, packed[2 * BYTES] = {0};
+        uLongf size = sizeof packed;
+        if (cases[i].plain > 0)
+            compress(packed, &size, plain, cases[i].plain);
+        hid_t data = create_chunked(cases[i].set_filters);
+        for (hsize_t chunk = 0; chunk < 2; chunk++)
+            H5Dwrite_chunk(data, H5P_DEFAULT, cases[i].skipped,
+                           (const hsize_t[]){chunk * CHUNK_ROWS, 0},
+                           cases[i].packed ? cases[i].packed : size, packed);
+        H5Dclose(data);
+        int status = read_chunked(found);
+        cr_assert_eq(status, cases[i].expected ? MD_FAILED : MD_OK, "case %zu: %s", i, error.text);
+        if (cases[i].expected)
+            assert_contains(error.text, cases[i].expected);
+    }
+    H5Dclose(create_chunked(gzip));
+    cr_assert_eq(read_chunked(found), MD_FAILED);
+    assert_contains(error.text, "the file does not hold all of it");
+    md_h5_abandon(&writer);
 }
 
 H5_TEST(h5, writing_over_is_refused) {

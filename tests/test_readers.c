@@ -65,6 +65,27 @@ Test(file, a_huge_file_is_refused_before_it_is_read) {
     assert_contains(error.text, "expected at most");
 }
 
+Test(file, folders_are_read_in_order) {
+    static const char *const names[] = {"b", ".hidden", "a", "c/d", "B"};
+    static const char *const expected[] = {"B", "a", "b", "c"};
+    struct md_folder folder;
+    for (int i = 0; i < 5; i++)
+        scratch_write_text(scratch_path(&scratch, "%s", names[i]).text, "");
+    cr_assert_eq(md_folder_read(scratch.folder, &folder, &error), MD_OK);
+    cr_assert_eq(folder.count, 4);
+    for (int i = 0; i < 4; i++)
+        cr_assert_str_eq(folder.names[i], expected[i]);
+    md_folder_free(&folder);
+    cr_assert_eq(md_folder_read(scratch_path(&scratch, "a").text, &folder, &error), MD_FAILED);
+    assert_contains(error.text, "a: Not a directory");
+    cr_assert_null(folder.names);
+    cr_assert(md_is_folder(scratch_path(&scratch, "c").text));
+    cr_assert(!md_is_folder(scratch_path(&scratch, "a").text));
+    cr_assert(md_is_file(scratch_path(&scratch, "a").text));
+    cr_assert(!md_is_file(scratch_path(&scratch, "c").text));
+    cr_assert(!md_is_file(scratch_path(&scratch, "none").text));
+}
+
 Test(file, lines) {
     struct scratch_path path = scratch_path(&scratch, "text");
     struct md_text text;

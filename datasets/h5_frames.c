@@ -1,0 +1,150 @@
+/* Folders of .h5 files in the form of the sparse-to-dense code (Ma and Karaman 2018), which KITTI
+ * odometry and NYU Depth v2 (FastDepth's too) are passed round in: `rgb` uint8 (3, height, width)
+ * and `depth` in metres (height, width), 0 where there is none. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "h5.h"
+#include "readers.h"
+
+enum { MOST_FOLDERS = 8, MAX_SIDE = 4096 };
+
+/* Adds the files in root/relative and below, by name. */
+static int list_folder(struct md_source *source, const char *relative, int depth,
+                       struct md_error *error) {
+    char path[MD_PATH_MAX];
+    struct md_folder folder;
+    int status = md_path_format(path, error, "%s/%s", source->spec.root, relative);
+    if (status == MD_OK && depth == MOST_FOLDERS)
+        status = md_fail(error, MD_FAILED, "%s: more than %d folders deep", path, MOST_FOLDERS);
+    if (status == MD_OK)
+        status = md_folder_read(path, &folder, error);
+    if (status != MD_OK)
+        return status;
+    for (size_t i = 0; i < folder.count && status == MD_OK; i++) {
+        char below[MD_PATH_MAX];
+        const char *name = folder.names[i], *suffix = strrchr(name, '.');
+        status = md_path_format(below, error, "%s%s%s", relative, relative[0] ? "/" : "", name);
+        if (status == MD_OK)
+            status = md_path_format(path, error, "%s/%s", source->spec.root, below);
+        if (status == MD_OK && md_is_folder(path))
+            status = list_folder(source, below, depth + 1, error);
+        else if (status == MD_OK && suffix && strcmp(suffix, ".h5") == 0)
+            status = md_source_add(source, below, 0, error);
+    }
+    md_folder_free(&folder);
+    return status;
+}
+
+static int list(struct md_source *source, struct md_error *error) {
+    char split[sizeof source->spec.split];
+    int status = MD_OK;
+    memcpy(split, source->spec.split, sizeof split);
+    if (strcmp(split, "all") == 0)
+        return list_folder(source, "", 0, error);
+    for (char *name = split, *next; status == MD_OK && name; name = next) {
+        next = strchr(name, ',');
+        if (next)
+            *next++ = 0;
+        name = md_trim(name);
+        if (name[0] == 0)
+            return md_fail(error, MD_USAGE,
+                           "split: expected all or the name of a folder, found "
+                           "nothing");
+        status = list_folder(source, name, 0, error);
+    }
+    return status;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static int check_sizes(hid_t file, size_t *height, size_t *width, struct md_error *error) {
+    size_t rgb[3], depth[2];
+    int dimensions[2];
+    int status = md_h5_shape(file, "rgb", 3, &dimensions[0], rgb, error);
+    if (status == MD_OK)
+        status = md_h5_shape(file, "depth", 2, &dimensions[1], depth, error);
+    if (status != MD_OK)
+        return status;
+    if (dimensions[0] != 3 || dimensions[1] != 2 || rgb[0] != 3 || rgb[1] != depth[0] ||
+        rgb[2] != depth[1])
+        return md_fail(error, MD_FAILED,
+                       "expected rgb of the shape (3, height, width) and depth of (height, width)");
+    if (depth[0] < 1 || depth[0] > MAX_SIDE || depth[1] < 1 || depth[1] > MAX_SIDE)
+        return md_fail(error, MD_FAILED, "expected sides of 1 to %d pixels, found %zux%zu",
+                       MAX_SIDE, depth[1], depth[0]);
+    *height = depth[0];
+    *width = depth[1];
+    return MD_OK;
+}
+
+/* From planes to pixels. */
+static int take_picture(const float *planes, struct md_image *picture, struct md_error *error) {
+    const size_t pixels = (size_t)picture->height * (size_t)picture->width;
+    picture->rgb = malloc(3 * pixels);
+    if (!picture->rgb)
+        return md_fail(error, MD_FAILED, "out of memory");
+    for (size_t i = 0; i < 3 * pixels; i++) {
+        if (!(planes[i] >= 0 && planes[i] <= 255) || planes[i] != floorf(planes[i]))
+            return md_fail(error, MD_FAILED, "rgb: expected bytes, found %g", planes[i]);
+        picture->rgb[i % pixels * 3 + i / pixels] = (uint8_t)planes[i];
+    }
+    return MD_OK;
+}
+
+static int read_open_file(hid_t file, struct md_image *picture, struct md_depth_map *map,
+                          struct md_error *error) {
+    size_t height, width;
+    int status = check_sizes(file, &height, &width, error);
+    if (status != MD_OK)
+        return status;
+    const size_t pixels = height * width, shape[3] = {3, height, width};
+    *picture = (struct md_image){(int)height, (int)width, NULL};
+    float *planes = malloc(3 * pixels * sizeof *planes);
+    status = planes ? md_depth_map_room((int)height, (int)width, map, error)
+                    : md_fail(error, MD_FAILED, "out of memory");
+    if (status == MD_OK)
+        status = md_h5_read(file, "rgb", H5T_NATIVE_FLOAT, 3, shape, 3 * pixels, planes, error);
+    if (status == MD_OK)
+        status =
+            md_h5_read(file, "depth", H5T_NATIVE_FLOAT, 2, shape + 1, pixels, map->depth_m, error);
+    if (status == MD_OK)
+        status = take_picture(planes, picture, error);
+    free(planes);
+    return status;
+}
+
+static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,
+                      struct md_error *error) {
+    const char *name = source->entries[index].name;
+    char path[MD_PATH_MAX];
+    hid_t file;
+    struct md_image picture = {0};
+    struct md_depth_map map = {0};
+    int status = md_path_format(path, error, "%s/%s", source->spec.root, name);
+    if (status == MD_OK)
+        status = md_h5_open(path, &file, error);
+    if (status != MD_OK)
+        return status;
+    status = read_open_file(file, &picture, &map, error);
+    H5Fclose(file);
+    if (status != MD_OK && !strstr(error->text, name))
+        md_error_prefix(error, path);
+    if (status == MD_OK) {
+        md_frame_cut(source, &picture, &map);
+        status = md_frame_sample(source, name, &picture, &map, MD_KITTI_FB, sample, error);
+    }
+    md_image_free(&picture);
+    md_depth_map_free(&map);
+    return status;
+}
+
+const struct md_reader md_h5_reader = {
+    .splits = "all (every .h5 file below root), or folders below root with commas between\n"
+              "(train or val, as they come). NYU Depth v2: {picture: whole, max_depth_m: 10}",
+    .list = list,
+    .read = read_entry,
+    .range_m = 80,
+    .needs_root = 1,
+};
