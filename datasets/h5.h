@@ -30,6 +30,13 @@ int md_h5_read(hid_t file, const char *name, hid_t type, int dimensions, const s
 int md_h5_shape(hid_t file, const char *name, int most, int *dimensions, size_t *shape,
                 struct md_error *error);
 
+/* Reads the part of data set `name` whose first coordinate is `index`, shape[1] * shape[2] * ...
+ * elements, into `values`. The data set must have just that shape, and elements of just that type.
+ * It lies in one piece or in chunks, these plain or deflated, and shuffled or not. They are read
+ * past HDF5's own filters, which in HDF5 1.10 do not survive damaged ones. */
+int md_h5_read_slice(hid_t file, const char *name, hid_t type, size_t index, int dimensions,
+                     const size_t *shape, void *values, struct md_error *error);
+
 /* 1 when there is a link called `name` (a path), else 0. */
 int md_h5_has(hid_t file, const char *name);
 

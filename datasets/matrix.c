@@ -22,9 +22,6 @@
 
 enum { GRID_SIDE = 8, ZONES = GRID_SIDE * GRID_SIDE, MAX_GAP_MS = 100 };
 
-/* Focal length times baseline of a camera pair that is not there: what the field sets agreed on. */
-#define FB 80.0f
-
 struct frame {
     int64_t time_ms;
     float depth_m[ZONES];
@@ -84,13 +81,6 @@ static bool parse_line(const char *line, int64_t value[3]) {
     return true;
 }
 
-/* The rule of the recording's authors: status 5 or 9, and exactly one target. */
-static float zone_depth(const struct md_data_spec *spec, const int64_t value[3]) {
-    const int64_t distance_mm = value[0], targets = value[1], status = value[2];
-    bool valid = (status == 5 || status == 9) && targets == 1;
-    return valid ? md_valid_depth(spec, (float)distance_mm / 1000.0f) : MD_NO_DEPTH;
-}
-
 /* Begins a frame with its header line. */
 static int begin_frame(struct flight *flight, const char *line, const int64_t value[3],
                        struct md_error *error) {
@@ -120,7 +110,8 @@ static int read_state_line(const struct md_data_spec *spec, const char *line, in
         *zone = 0;
         return begin_frame(flight, line, value, error);
     }
-    flight->frames[flight->frame_count - 1].depth_m[(*zone)++] = zone_depth(spec, value);
+    flight->frames[flight->frame_count - 1].depth_m[(*zone)++] =
+        md_zone_depth(spec, value[0], value[1], value[2]);
     return MD_OK;
 }
 
@@ -242,7 +233,7 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     if (status != MD_OK)
         return status;
     memcpy(sample->depth_m, recording->frames[entry->number].depth_m, sizeof(float) * ZONES);
-    md_sample_disparity(sample, FB);
+    md_sample_disparity(sample, MD_FIELD_FB);
     return read_picture(&source->spec, entry->name, source->height, source->width, sample->picture,
                         error);
 }
@@ -323,4 +314,5 @@ const struct md_reader md_matrix_reader = {
     close_recording,
     4,
     1,
-    0};
+    0,
+    162};

@@ -378,7 +378,7 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
 }
 
 #define MICRO_READER(list, range, splits)                                                          \
-    { splits, list, read_entry, close_listing, range, 1, 1 }
+    { splits, list, read_entry, close_listing, range, 1, 1, 0 }
 
 const struct md_reader md_micro_reader = MICRO_READER(
     list_field, 4, "NAME reads root/NAME.csv (img,depth.npy,disp.npy,fb.npy; no header)");

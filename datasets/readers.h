@@ -39,11 +39,14 @@ struct md_reader {
     double range_m;                          /* what max_depth_m 0 means */
     int needs_root;
     int has_fractions; /* it lists spec.fraction percent by itself */
+    int crop;          /* what crop 0 means; 0: the whole shorter side */
 };
 
 /* One per set; source.c has the table. */
 extern const struct md_reader md_micro_reader, md_micro_kitti_reader, md_micro_nyuv2_reader,
-    md_micro_tartanair_reader, md_matrix_reader, md_synthetic_reader;
+    md_micro_tartanair_reader, md_matrix_reader, md_recording_reader, md_nyu_reader,
+    md_nyu_folder_reader, md_sevenscenes_reader, md_sunrgbd_reader, md_rgbd_reader,
+    md_synthetic_reader;
 
 /* What `split` means in set number `set` of md_data_set_names. */
 const char *md_data_set_splits(int set);
@@ -60,6 +63,10 @@ int md_source_read(struct md_source *source, size_t index, struct md_sample *sam
 void md_source_close(struct md_source *source);
 
 /* ---- for readers ----------------------------------------------------------------------------- */
+
+/* Focal length times baseline of a camera pair that is not there: what the field sets and TartanAir
+ * agreed on. */
+#define MD_FIELD_FB 80.0f
 
 int md_source_add(struct md_source *source, const char *name, size_t number,
                   struct md_error *error);

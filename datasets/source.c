@@ -13,6 +13,12 @@
     X("micro-nyuv2", md_micro_nyuv2_reader)                                                        \
     X("micro-tartanair", md_micro_tartanair_reader)                                                \
     X("matrix", md_matrix_reader)                                                                  \
+    X("recording", md_recording_reader)                                                            \
+    X("nyu", md_nyu_reader)                                                                        \
+    X("nyu-folder", md_nyu_folder_reader)                                                          \
+    X("7scenes", md_sevenscenes_reader)                                                            \
+    X("sunrgbd", md_sunrgbd_reader)                                                                \
+    X("rgbd", md_rgbd_reader)                                                                      \
     X("synthetic", md_synthetic_reader)
 
 #define NAME(name, reader)   name,
@@ -36,6 +42,8 @@ void md_data_spec_resolve(struct md_data_spec *spec) {
     const struct md_reader *reader = find_reader(spec->set);
     if (reader && spec->max_depth_m == 0)
         spec->max_depth_m = reader->range_m;
+    if (reader && spec->crop == 0)
+        spec->crop = reader->crop;
 }
 
 /* ---- the cut "[a:b]" at the end of a split --------------------------------------------------- */
@@ -112,8 +120,8 @@ static int check_spec(const struct md_data_spec *spec, const struct md_reader *r
           isfinite(spec->max_depth_m)))
         return md_fail(error, MD_USAGE, "expected 0 <= min_depth_m < max_depth_m, found %g and %g",
                        spec->min_depth_m, spec->max_depth_m);
-    if (spec->crop < 1)
-        return md_fail(error, MD_USAGE, "crop: expected at least 1 pixel, found %d", spec->crop);
+    if (spec->crop < 0)
+        return md_fail(error, MD_USAGE, "crop: expected a number of pixels, found %d", spec->crop);
     if (spec->fraction < 1 || spec->fraction > 100)
         return md_fail(error, MD_USAGE, "fraction: expected 1 to 100 percent, found %d",
                        spec->fraction);

@@ -90,7 +90,7 @@ static const struct key_case {
     {"data.count", WHOLE, {"400", "1", "1000000"}, {"0", "1000001"}},
     {"data.min_depth_m", REAL, {"0.02", "0", "100"}, {"100.1"}},
     {"data.max_depth_m", REAL, {"4", "0.1", "1000"}, {"0.09", "1001"}},
-    {"data.crop", WHOLE, {"162", "1", "16384"}, {"0", "16385"}},
+    {"data.crop", WHOLE, {"0", "1", "16384"}, {"-1", "16385"}},
     {"data.train", ANY_TEXT, {"train", "'all[0:3]'", "A0,A1"}, {NULL}},
     {"data.val", ANY_TEXT, {"val", "''", "'x[:9]'"}, {NULL}},
     {"data.test", ANY_TEXT, {"test", "'@list'"}, {NULL}},
