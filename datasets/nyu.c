@@ -101,7 +101,7 @@ static int add_frame(struct md_source *source, double index, struct md_error *er
     const char *slash = strrchr(source->spec.root, '/');
     char name[sizeof source->spec.root + 16];
     if (!(index >= 1 && index <= (double)archive->images[0] && index == floor(index)))
-        return md_fail(error, MD_FAILED, "expected the number of a frame, 1 to %zu, found %.10g",
+        return md_fail(error, MD_FAILED, "expected the number of a frame, 1 to %zu, found %.15g",
                        archive->images[0], index);
     snprintf(name, sizeof name, "%s:%04d", slash ? slash + 1 : source->spec.root, (int)index);
     return md_source_add(source, name, (size_t)index - 1, error);

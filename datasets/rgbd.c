@@ -214,8 +214,9 @@ static int add_folder(struct md_source *source, const char *folder, int deep,
 static int no_pictures(const struct md_source *source, const char *folder, struct md_error *error) {
     const struct folders *folders = source->state;
     return md_fail(error, MD_FAILED,
-                   "%s/%s: no pictures; set %s expects %s there or in folders below",
-                   source->spec.root, folder, source->spec.set, folders->layout->example);
+                   "%s%s%s: no pictures; set %s expects %s there or in folders below",
+                   source->spec.root, folder[0] ? "/" : "", folder, source->spec.set,
+                   folders->layout->example);
 }
 
 static int add_named(struct md_source *source, const char *split, struct md_error *error) {
