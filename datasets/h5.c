@@ -269,6 +269,22 @@ int md_h5_read(hid_t file, const char *name, hid_t type, int dimensions, const s
     return status;
 }
 
+int md_h5_check_plain(hid_t file, const char *name, hid_t type, struct md_error *error) {
+    hid_t data, space = H5I_INVALID_HID;
+    int status = open_data_set(file, name, &data, &space, error);
+    if (status != MD_OK)
+        return status;
+    hid_t found = H5Dget_type(data), creation = H5Dget_create_plist(data);
+    int plain = H5Tequal(found, type) > 0 && H5Pget_layout(creation) == H5D_CONTIGUOUS;
+    H5Pclose(creation);
+    H5Tclose(found);
+    H5Sclose(space);
+    H5Dclose(data);
+    return plain ? MD_OK
+                 : md_h5_refuse(error, file, "data set", name,
+                                "it is not kept plain, in the type expected and in one piece");
+}
+
 int md_h5_shape(hid_t file, const char *name, int most, int *dimensions, size_t *shape,
                 struct md_error *error) {
     hid_t data, space = H5I_INVALID_HID;

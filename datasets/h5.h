@@ -26,6 +26,11 @@ void md_h5_abandon(struct md_h5_writer *writer);
 int md_h5_read(hid_t file, const char *name, hid_t type, int dimensions, const size_t *shape,
                size_t count, void *values, struct md_error *error);
 
+/* Fails unless data set `name` is of exactly `type` and contiguous. Conversion would hide that a
+ * file is something else, and a damaged compressed chunk makes HDF5 1.10 read beyond its memory
+ * (found by fuzzing). */
+int md_h5_check_plain(hid_t file, const char *name, hid_t type, struct md_error *error);
+
 /* Shape of data set `name`: at most `most` dimensions; fails when it has more or is missing. */
 int md_h5_shape(hid_t file, const char *name, int most, int *dimensions, size_t *shape,
                 struct md_error *error);

@@ -305,14 +305,14 @@ static void close_recording(struct md_source *source) {
 }
 
 const struct md_reader md_matrix_reader = {
-    "all, train, val or test of the flights below root; or one flight, or several\n"
-    "with commas between (Approach/A0,Rotate/R1), or @FILE with one a line. Of the\n"
-    "flights sorted by name, every sixth from the third on is val, every sixth from\n"
-    "the sixth on is test. A folder that is itself a flight: \".\"",
-    list,
-    read_entry,
-    close_recording,
-    4,
-    1,
-    0,
-    162};
+    .splits = "all, train, val or test of the flights below root; or one flight, or several\n"
+              "with commas between (Approach/A0,Rotate/R1), or @FILE with one a line. Of the\n"
+              "flights sorted by name, every sixth from the third on is val, every sixth from\n"
+              "the sixth on is test. A folder that is itself a flight: \".\"",
+    .list = list,
+    .read = read_entry,
+    .close = close_recording,
+    .range_m = 4,
+    .needs_root = 1,
+    .crop = 162,
+};

@@ -377,8 +377,11 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
                : md_fail_at_line(error, status, csv->path, (int)(entry->number % LINES));
 }
 
-#define MICRO_READER(list, range, splits)                                                          \
-    { splits, list, read_entry, close_listing, range, 1, 1, 0 }
+#define MICRO_READER(function, range, text)                                                        \
+    {                                                                                              \
+        .splits = text, .list = function, .read = read_entry, .close = close_listing,              \
+        .range_m = range, .needs_root = 1, .has_fractions = 1                                      \
+    }
 
 const struct md_reader md_micro_reader = MICRO_READER(
     list_field, 4, "NAME reads root/NAME.csv (img,depth.npy,disp.npy,fb.npy; no header)");

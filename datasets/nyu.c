@@ -270,13 +270,12 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
 }
 
 const struct md_reader md_nyu_reader = {
-    "root is nyu_depth_v2_labeled.mat. all; train or test by splits.mat beside it; or\n"
-    "@FILE with one number of a frame a line, from 1. raw: before it (raw:test) takes\n"
-    "rawDepths, with its holes",
-    list,
-    read_entry,
-    close_archive,
-    10,
-    1,
-    0,
-    0};
+    .splits = "root is nyu_depth_v2_labeled.mat. all; train or test by splits.mat beside it; or\n"
+              "@FILE with one number of a frame a line, from 1. raw: before it (raw:test) takes\n"
+              "rawDepths, with its holes",
+    .list = list,
+    .read = read_entry,
+    .close = close_archive,
+    .range_m = 10,
+    .needs_root = 1,
+};

@@ -46,7 +46,7 @@ struct md_reader {
 extern const struct md_reader md_micro_reader, md_micro_kitti_reader, md_micro_nyuv2_reader,
     md_micro_tartanair_reader, md_matrix_reader, md_recording_reader, md_nyu_reader,
     md_nyu_folder_reader, md_sevenscenes_reader, md_sunrgbd_reader, md_rgbd_reader,
-    md_synthetic_reader;
+    md_synthetic_reader, md_cache_reader;
 
 /* What `split` means in set number `set` of md_data_set_names. */
 const char *md_data_set_splits(int set);

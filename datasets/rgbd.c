@@ -392,8 +392,11 @@ static void close_folders(struct md_source *source) {
     free(source->state);
 }
 
-#define RGBD_READER(list, splits)                                                                  \
-    { splits, list, read_entry, close_folders, 10, 1, 0, 0 }
+#define RGBD_READER(function, text)                                                                \
+    {                                                                                              \
+        .splits = text, .list = function, .read = read_entry, .close = close_folders,              \
+        .range_m = 10, .needs_root = 1                                                             \
+    }
 
 const struct md_reader md_nyu_folder_reader = RGBD_READER(
     list_nyu_folder, "all, or folders below root with commas between (train), or @FILE with one a\n"

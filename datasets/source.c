@@ -19,7 +19,8 @@
     X("7scenes", md_sevenscenes_reader)                                                            \
     X("sunrgbd", md_sunrgbd_reader)                                                                \
     X("rgbd", md_rgbd_reader)                                                                      \
-    X("synthetic", md_synthetic_reader)
+    X("synthetic", md_synthetic_reader)                                                            \
+    X("cache", md_cache_reader)
 
 #define NAME(name, reader)   name,
 #define READER(name, reader) &reader,

@@ -146,11 +146,9 @@ static int list(struct md_source *source, struct md_error *error) {
 }
 
 const struct md_reader md_synthetic_reader = {
-    "any word; another word is another flight through the same place",
-    list,
-    read_entry,
-    close_recording,
-    4,
-    0,
-    1,
-    0};
+    .splits = "any word; another word is another flight through the same place",
+    .list = list,
+    .read = read_entry,
+    .close = close_recording,
+    .range_m = 4,
+};

@@ -1,11 +1,26 @@
-/* mudepth data: what a data set holds, and its samples as files of the micro layout. */
+/* mudepth data: what a data set holds, whether its files are sound, how it looks; and its samples
+ * as files of the micro layout, or as one file that needs no decoding. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../datasets/cache.h"
+#include "../datasets/labels.h"
 #include "../datasets/micro.h"
 #include "../datasets/readers.h"
+#include "../plots/plots.h"
 #include "command.h"
 #include "config.h"
+
+enum { SIDE = 48, SHEET_ROWS = 12, BINS = 10, BAR = 40 };
+
+struct options {
+    struct md_data_spec spec;
+    const char *output, *split;
+    int json, rows;
+};
+
+/* ---- info ------------------------------------------------------------------------------------ */
 
 static int compare_floats(const void *a, const void *b) {
     float x, y;
@@ -14,102 +29,305 @@ static int compare_floats(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* All valid depths, sorted; their number in *count. */
-static float *sorted_depths(const struct md_dataset *data, size_t *count, size_t *zones) {
-    *count = *zones = 0;
-    for (size_t s = 0; s < data->count; s++)
-        *zones += (size_t)data->samples[s].depth_height * (size_t)data->samples[s].depth_width;
-    float *depths = malloc((*zones + 1) * sizeof *depths);
-    for (size_t s = 0; depths != NULL && s < data->count; s++) {
-        const struct md_sample *sample = &data->samples[s];
-        for (int z = 0; z < sample->depth_height * sample->depth_width; z++)
-            if (sample->depth_m[z] > 0.0f)
-                depths[(*count)++] = sample->depth_m[z];
+/* What predictions are judged by, of all samples. */
+struct depths {
+    size_t pixels;  /* with and without a value */
+    size_t count;   /* of values */
+    float *sorted;  /* them; owned */
+    float farthest; /* 0: there is none */
+};
+
+static int gather_depths(const struct md_dataset *data, struct depths *depths,
+                         struct md_error *error) {
+    int height, width;
+    *depths = (struct depths){0};
+    for (size_t s = 0; s < data->count; s++) {
+        md_truth_size(&data->samples[s], &height, &width);
+        depths->pixels += (size_t)height * (size_t)width;
     }
-    if (depths != NULL)
-        qsort(depths, *count, sizeof *depths, compare_floats);
-    return depths;
+    depths->sorted = malloc((depths->pixels + 1) * sizeof *depths->sorted);
+    if (depths->sorted == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    for (size_t s = 0; s < data->count; s++) {
+        const struct md_sample *sample = &data->samples[s];
+        const float *depth_m = sample->truth_m != NULL ? sample->truth_m : sample->depth_m;
+        md_truth_size(sample, &height, &width);
+        for (size_t p = 0; p < (size_t)height * (size_t)width; p++)
+            if (depth_m[p] > 0.0f)
+                depths->sorted[depths->count++] = depth_m[p];
+    }
+    qsort(depths->sorted, depths->count, sizeof *depths->sorted, compare_floats);
+    if (depths->count > 0)
+        depths->farthest = depths->sorted[depths->count - 1];
+    return MD_OK;
 }
 
-static int show(const struct md_dataset *data, int json, struct md_error *error) {
+/* BINS equal parts of 0 to the farthest depth. */
+static void count_bins(const struct depths *depths, size_t bins[BINS]) {
+    memset(bins, 0, BINS * sizeof *bins);
+    for (size_t i = 0; i < depths->count; i++) {
+        int bin = (int)(BINS * (double)depths->sorted[i] / (double)depths->farthest);
+        bins[bin < BINS ? bin : BINS - 1]++;
+    }
+}
+
+static json_t *percentiles_of(const struct depths *depths) {
     static const int percents[] = {5, 25, 50, 75, 95};
-    size_t count, zones;
-    float *depths = sorted_depths(data, &count, &zones);
-    if (depths == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
     json_t *percentiles = json_object();
     for (size_t i = 0; i < sizeof percents / sizeof percents[0]; i++) {
         char name[8];
         snprintf(name, sizeof name, "%d", percents[i]);
+        size_t place = depths->count > 0 ? (depths->count - 1) * (size_t)percents[i] / 100 : 0;
         json_object_set_new(percentiles, name,
-                            count > 0 ? json_real(depths[(count - 1) * (size_t)percents[i] / 100])
-                                      : json_null());
+                            depths->count > 0 ? json_real(depths->sorted[place]) : json_null());
     }
+    return percentiles;
+}
+
+static json_t *info_json(const struct md_dataset *data, const struct depths *depths,
+                         const size_t bins[BINS]) {
     const struct md_sample *first = &data->samples[0];
-    double share = (double)count / (double)zones;
-    int status = MD_OK;
-    if (json) {
-        status =
-            md_print_json(json_pack("{s:I, s:i, s:i, s:i, s:i, s:f, s:O, s:s}", "samples",
-                                    (json_int_t)data->count, "height", data->height, "width",
-                                    data->width, "depth_height", first->depth_height, "depth_width",
-                                    first->depth_width, "valid_share", share, "depth_percentiles_m",
-                                    percentiles, "digest", data->digest),
-                          error);
-    } else {
-        printf("samples:  %zu, from %s to %s\npictures: %dx%d, depth %dx%d\n", data->count,
-               first->name, data->samples[data->count - 1].name, data->width, data->height,
-               first->depth_width, first->depth_height);
-        printf("valid:    %.1f %% of the depth values\ndepth (m):%s", 100.0 * share,
-               count > 0 ? "" : " none");
-        for (void *i = count > 0 ? json_object_iter(percentiles) : NULL; i != NULL;
-             i = json_object_iter_next(percentiles, i))
-            printf(" %s %%: %.2f", json_object_iter_key(i),
-                   json_number_value(json_object_iter_value(i)));
-        printf("\ndigest:   %s\n", data->digest);
-    }
+    json_t *histogram = json_array();
+    int height, width;
+    md_truth_size(first, &height, &width);
+    for (int b = 0; b < BINS; b++)
+        json_array_append_new(histogram, json_integer((json_int_t)bins[b]));
+    return json_pack("{s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:f, s:o, s:{s:f, s:o}, s:s}",
+                     "samples", (json_int_t)data->count, "height", data->height, "width",
+                     data->width, "depth_height", first->depth_height, "depth_width",
+                     first->depth_width, "truth_height", height, "truth_width", width, "stereo",
+                     first->right_picture != NULL, "valid_share",
+                     (double)depths->count / (double)depths->pixels, "depth_percentiles_m",
+                     percentiles_of(depths), "depth_histogram", "bin_m",
+                     (double)depths->farthest / BINS, "counts", histogram, "digest", data->digest);
+}
+
+static void print_info(const struct md_dataset *data, const struct depths *depths,
+                       const size_t bins[BINS]) {
+    const struct md_sample *first = &data->samples[0];
+    int height, width;
+    size_t most = 1;
+    md_truth_size(first, &height, &width);
+    printf("samples:  %zu, from %s to %s\npictures: %dx%d%s, label %dx%d, truth %dx%d\n",
+           data->count, first->name, data->samples[data->count - 1].name, data->width, data->height,
+           first->right_picture != NULL ? " (two cameras)" : "", first->depth_width,
+           first->depth_height, width, height);
+    printf("valid:    %.1f %% of the depth values\ndepth (m):%s",
+           100.0 * (double)depths->count / (double)depths->pixels,
+           depths->count > 0 ? "" : " none");
+    json_t *percentiles = percentiles_of(depths);
+    for (void *i = depths->count > 0 ? json_object_iter(percentiles) : NULL; i != NULL;
+         i = json_object_iter_next(percentiles, i))
+        printf(" %s %%: %.2f", json_object_iter_key(i),
+               json_number_value(json_object_iter_value(i)));
     json_decref(percentiles);
-    free(depths);
+    printf("\n");
+    for (int b = 0; b < BINS; b++)
+        most = bins[b] > most ? bins[b] : most;
+    for (int b = 0; b < BINS && depths->count > 0; b++) {
+        printf("  %6.2f .. %6.2f  %5.1f %%  ", (double)depths->farthest * b / BINS,
+               (double)depths->farthest * (b + 1) / BINS,
+               100.0 * (double)bins[b] / (double)depths->count);
+        for (size_t c = 0; c < (bins[b] * BAR + most - 1) / most; c++)
+            putchar('#');
+        printf("\n");
+    }
+    printf("digest:   %s\n", data->digest);
+}
+
+static int info(const struct options *o, struct md_error *error) {
+    struct md_dataset data;
+    struct depths depths;
+    size_t bins[BINS];
+    int status = md_open_data(&o->spec, SIDE, SIDE, &data, error);
+    if (status != MD_OK)
+        return status;
+    status = gather_depths(&data, &depths, error);
+    if (status == MD_OK) {
+        count_bins(&depths, bins);
+        if (o->json)
+            status = md_print_json(info_json(&data, &depths, bins), error);
+        else
+            print_info(&data, &depths, bins);
+    }
+    free(depths.sorted);
+    md_dataset_close(&data);
     return status;
 }
+
+/* ---- verify ---------------------------------------------------------------------------------- */
+
+static int has_depth(const struct md_sample *sample) {
+    for (int z = 0; z < sample->depth_height * sample->depth_width; z++)
+        if (sample->depth_m[z] != MD_NO_DEPTH)
+            return 1;
+    return 0;
+}
+
+/* Opens everything and goes on where something is broken. */
+static int verify(const struct options *o, struct md_error *error) {
+    struct md_source source;
+    struct md_progress_line line;
+    struct md_watch watch = md_progress_watch(&line);
+    size_t broken = 0, empty = 0;
+    int status = md_source_open(&o->spec, SIDE, SIDE, &source, error);
+    if (status != MD_OK)
+        return status;
+    size_t all = source.count, s = 0;
+    json_t *list = json_array();
+    for (; s < all && !md_watch_tell(&watch, "verifying", (double)s, (double)all); s++) {
+        struct md_sample sample;
+        struct md_error found;
+        if (md_source_read(&source, s, &sample, &found) == MD_OK) {
+            empty += !has_depth(&sample);
+            md_sample_free(&sample);
+            continue;
+        }
+        broken++;
+        md_progress_clear(&line);
+        if (o->json)
+            json_array_append_new(list, json_string(found.text));
+        else
+            printf("broken: %s\n", found.text);
+    }
+    md_progress_clear(&line);
+    md_source_close(&source);
+    if (o->json)
+        status = md_print_json(json_pack("{s:I, s:I, s:I, s:O}", "samples", (json_int_t)s, "broken",
+                                         (json_int_t)broken, "without_depth", (json_int_t)empty,
+                                         "errors", list),
+                               error);
+    else
+        printf("%zu samples: %zu sound (%zu of them without any depth), %zu broken\n", s,
+               s - broken, empty, broken);
+    json_decref(list);
+    if (status == MD_OK && s < all)
+        return md_fail(error, MD_FAILED, "interrupted after %zu of %zu samples", s, all);
+    if (status == MD_OK && broken > 0)
+        return md_fail(error, MD_FAILED, "%zu of %zu samples are broken", broken, all);
+    return status;
+}
+
+/* ---- show ------------------------------------------------------------------------------------ */
+
+/* Samples that are evenly spread over the set. */
+static int draw(const struct options *o, const struct md_dataset *data, struct md_error *error) {
+    size_t rows = data->count < (size_t)o->rows ? data->count : (size_t)o->rows;
+    struct md_sheet_row sheet_rows[64];
+    float *labels = malloc(rows * SIDE * SIDE * sizeof *labels);
+    if (labels == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    for (size_t r = 0; r < rows; r++) {
+        const struct md_sample *sample = &data->samples[r * data->count / rows];
+        float *label = labels + r * SIDE * SIDE;
+        int height, width;
+        md_truth_size(sample, &height, &width);
+        md_label(sample, MD_LABEL_BILINEAR, (float)o->spec.max_depth_m, SIDE, SIDE, label);
+        md_depth_from_disparity(sample->fb, SIDE * SIDE, label, label);
+        sheet_rows[r] = (struct md_sheet_row){
+            sample->name,
+            sample->picture,
+            {{sample->truth_m != NULL ? sample->truth_m : sample->depth_m, height, width},
+             {sample->depth_m, sample->depth_height, sample->depth_width},
+             {label, SIDE, SIDE}}};
+    }
+    char title[120];
+    snprintf(title, sizeof title, "%.40s: %zu of %zu samples", o->spec.set, rows, data->count);
+    const struct md_sheet sheet = {title, {"truth", "label as read", "label for every pixel"},
+                                   3,     sheet_rows,
+                                   rows,  SIDE,
+                                   SIDE,  o->spec.max_depth_m};
+    int status = md_plot_contact_sheet(o->output, &sheet, error);
+    free(labels);
+    return status;
+}
+
+static int show(const struct options *o, struct md_error *error) {
+    struct md_dataset data;
+    int status = md_open_data(&o->spec, SIDE, SIDE, &data, error);
+    if (status != MD_OK)
+        return status;
+    status = draw(o, &data, error);
+    md_dataset_close(&data);
+    if (status == MD_OK)
+        printf("%s\n", o->output);
+    return status;
+}
+
+/* ---- export and cache ------------------------------------------------------------------------ */
+
+static int write_as(const struct options *o, const char *ending,
+                    int (*write)(const struct md_dataset *dataset, const char *folder,
+                                 const char *split, struct md_error *error),
+                    struct md_error *error) {
+    struct md_dataset data;
+    const char *split = o->split != NULL ? o->split : "train";
+    int status = md_open_data(&o->spec, SIDE, SIDE, &data, error);
+    if (status != MD_OK)
+        return status;
+    status = md_make_folder(o->output, error);
+    if (status == MD_OK)
+        status = write(&data, o->output, split, error);
+    if (status == MD_OK)
+        printf("%s/%s.%s: %zu samples\n", o->output, split, ending, data.count);
+    md_dataset_close(&data);
+    return status;
+}
+
+static int export(const struct options *o, struct md_error *error) {
+    return write_as(o, "csv", md_micro_write, error);
+}
+
+static int cache(const struct options *o, struct md_error *error) {
+    return write_as(o, "h5", md_cache_write, error);
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+static const struct action {
+    const char *name;
+    const char *options; /* the letters it takes */
+    int (*run)(const struct options *options, struct md_error *error);
+    int needs_output;
+} actions[] = {{"info", "j", info, 0},
+               {"verify", "j", verify, 0},
+               {"show", "on", show, 1},
+               {"export", "os", export, 1},
+               {"cache", "os", cache, 1}};
 
 static int run(int argc, char **argv, struct md_error *error) {
     static const struct option options[] = {{"output", required_argument, NULL, 'o'},
                                             {"split", required_argument, NULL, 's'},
+                                            {"rows", required_argument, NULL, 'n'},
                                             {"json", no_argument, NULL, 'j'},
                                             {0}};
-    const char *output = NULL, *split = NULL;
-    int json = 0;
+    struct options o = {.rows = SHEET_ROWS};
+    char given[16] = "";
     for (int c; (c = md_next_option(argc, argv, ":o:", options, error)) != -1;) {
         if (c == '?')
             return MD_USAGE;
-        output = c == 'o' ? optarg : output;
-        split = c == 's' ? optarg : split;
-        json |= c == 'j';
+        o.output = c == 'o' ? optarg : o.output;
+        o.split = c == 's' ? optarg : o.split;
+        o.json |= c == 'j';
+        if (c == 'n' && md_option_whole("--rows", optarg, 1, 64, &o.rows, error) != MD_OK)
+            return MD_USAGE;
+        if (strchr(given, c) == NULL)
+            given[strlen(given)] = (char)c;
     }
-    const char *what = optind < argc ? argv[optind] : "";
-    int exports = strcmp(what, "export") == 0;
-    if (argc - optind != 2 || (!exports && strcmp(what, "info") != 0) ||
-        exports != (output != NULL) || (exports ? json : split != NULL))
+    const struct action *action = NULL;
+    for (size_t a = 0; optind < argc && a < sizeof actions / sizeof actions[0]; a++)
+        if (strcmp(argv[optind], actions[a].name) == 0)
+            action = &actions[a];
+    if (action == NULL || argc - optind != 2)
         return md_fail(error, MD_USAGE,
-                       "expected \"info SPEC\" or \"export SPEC -o DIR\"; see mudepth data --help");
-    if (split == NULL)
-        split = "train";
-    struct md_data_spec spec;
-    struct md_dataset data;
-    int status = md_data_spec_parse(argv[optind + 1], &spec, error);
-    if (status == MD_OK)
-        status = md_open_data(&spec, 48, 48, &data, error);
-    if (status != MD_OK)
-        return status;
-    if (!exports)
-        status = show(&data, json, error);
-    else if ((status = md_make_folder(output, error)) == MD_OK)
-        status = md_micro_write(&data, output, split, error);
-    if (status == MD_OK && exports)
-        printf("%s/%s.csv: %zu samples\n", output, split, data.count);
-    md_dataset_close(&data);
-    return status;
+                       "expected info, verify, show, export or cache, and then a SPEC; see mudepth "
+                       "data --help");
+    if (given[strspn(given, action->options)] != '\0' || action->needs_output != (o.output != NULL))
+        return md_fail(error, MD_USAGE, "data %s: %s; see mudepth data --help", action->name,
+                       action->needs_output && o.output == NULL ? "-o must be given"
+                                                                : "an option it does not take");
+    int status = md_data_spec_parse(argv[optind + 1], &o.spec, error);
+    return status == MD_OK ? action->run(&o, error) : status;
 }
 
 /* What `split` means in each set. */
@@ -127,14 +345,22 @@ static void help_more(void) {
 }
 
 const struct md_command md_command_data = {
-    "data", "say what a data set holds; export it to the micro layout",
-    "info SPEC [--json]\n"
-    "       mudepth data export SPEC -o DIR [--split NAME]\n\n"
-    "  -o, --output DIR  folder for NAME.csv and the folder NAME with its files\n"
-    "      --split NAME  name of the exported split (default train)\n\n"
+    "data", "say what a data set holds, verify, show, export or cache it",
+    "info SPEC [--json]               sizes, depths, digest\n"
+    "       mudepth data verify SPEC [--json]             open everything, list what is broken\n"
+    "       mudepth data show SPEC -o FILE [--rows N]     draw samples (PNG, SVG, PDF)\n"
+    "       mudepth data export SPEC -o DIR [--split S]   write the micro layout\n"
+    "       mudepth data cache SPEC -o DIR [--split S]    write DIR/S.h5 for the set cache\n\n"
+    "  -o, --output PATH  file, or folder for S.csv and the folder S with its files\n"
+    "      --split S      name of the split that is written (default train)\n"
+    "      --rows N       samples to draw, evenly spread (default 12)\n"
+    "      --json         print the result as JSON\n\n"
     "examples:\n"
     "  mudepth data info '{set: matrix, root: FLIGHTS, split: all}'\n"
-    "  mudepth data export '{set: synthetic, seed: 7, split: train, count: 100}' -o my_flight\n\n"
+    "  mudepth data verify '{set: matrix, root: FLIGHTS, split: all}'\n"
+    "  mudepth data show '{set: synthetic, split: test, count: 40}' -o field.png\n"
+    "  mudepth data export '{set: synthetic, seed: 7, split: train, count: 100}' -o my_flight\n"
+    "  mudepth data cache '{set: matrix, root: FLIGHTS, split: train}' -o flights --split train\n\n"
     "A trailing [a:b] behind any split takes its samples a to b-1.\n\n"
     "keys of SPEC:\n",
     help_more, run};

@@ -203,15 +203,20 @@ static int draw_sheet(struct session *session, const char *path, struct md_error
         const struct md_sample *s = &run->test.samples[chosen[r]];
         rows[r] = (struct md_sheet_row){s->name,
                                         s->picture,
-                                        s->depth_m,
-                                        s->depth_height,
-                                        s->depth_width,
-                                        depth + r * pixels,
-                                        depth + (count + r) * pixels};
+                                        {{s->depth_m, s->depth_height, s->depth_width},
+                                         {depth + r * pixels, height, width},
+                                         {depth + (count + r) * pixels, height, width}}};
     }
+    const struct md_sheet sheet = {"Test samples before and after fine-tuning",
+                                   {"sensor label", "before fine-tuning", "after fine-tuning"},
+                                   3,
+                                   rows,
+                                   count,
+                                   run->network->height,
+                                   run->network->width,
+                                   run->config.data.max_depth_m};
     if (status == MD_OK)
-        status = md_plot_contact_sheet(path, "Test samples before and after fine-tuning", rows,
-                                       count, height, width, run->config.data.max_depth_m, error);
+        status = md_plot_contact_sheet(path, &sheet, error);
     free(depth);
     return status;
 }

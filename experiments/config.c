@@ -414,8 +414,10 @@ int md_config_is_default(const struct md_config *config, int number) {
     md_config_sections(&presets, sections);
     if (set_presets(sections, RUN_SECTIONS, &ignored) != MD_OK)
         return 0;
-    memcpy(presets.data.set, config->data.set, sizeof presets.data.set);
-    md_data_spec_resolve(&presets.data);
+    struct md_data_spec own = presets.data; /* of the config's set, which has a default range */
+    memcpy(own.set, config->data.set, sizeof own.set);
+    md_data_spec_resolve(&own);
+    presets.data.max_depth_m = own.max_depth_m;
     return md_config_order(config, &presets, number) == 0;
 }
 

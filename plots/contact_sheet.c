@@ -10,7 +10,6 @@
 /* All lengths are in pixels, from the top left corner. The pictures are drawn as one large image
  * of exactly the size it has on the page, so no program ever interpolates between pixels. */
 enum {
-    COLUMNS = 4,
     TILE = 192, /* the width a tile is enlarged to, by a whole number */
     GAP = 12,
     MARGIN = 20,
@@ -23,191 +22,170 @@ enum {
     BAR_ROWS = 2 /* the colour bar is as high as at most so many rows */
 };
 
-static const char *const column_titles[COLUMNS] = {"picture", "sensor label", "before fine-tuning",
-                                                   "after fine-tuning"};
-
-struct sheet {
-    const struct md_sheet_row *rows;
-    int count, height, width; /* of a picture */
+struct page {
+    const struct md_sheet *sheet;
+    int rows, columns; /* of tiles */
     int zoom;
     int tile_height, tile_width, row_height;
     int image_height, image_width; /* all tiles with the gaps between them */
     int page_height, page_width;
-    double max_depth_m;
 };
 
-static struct sheet lay_out(const struct md_sheet_row *rows, int count, int height, int width,
-                            double max_depth_m) {
-    struct sheet s = {rows, count, height, width, .max_depth_m = max_depth_m};
-    s.zoom = width < TILE ? TILE / width : 1;
-    s.tile_height = height * s.zoom;
-    s.tile_width = width * s.zoom;
-    s.row_height = s.tile_height + CAPTION;
-    s.image_height = count * s.row_height - CAPTION;
-    s.image_width = COLUMNS * s.tile_width + (COLUMNS - 1) * GAP;
-    s.page_height = HEAD + count * s.row_height + MARGIN / 2;
-    s.page_width = MARGIN + s.image_width + BAR_GAP + BAR + BAR_LABELS;
-    return s;
+static struct page lay_out(const struct md_sheet *sheet) {
+    struct page p = {sheet, (int)sheet->count, 1 + sheet->map_count, .zoom = 1};
+    if (sheet->width < TILE)
+        p.zoom = TILE / sheet->width;
+    p.tile_height = sheet->height * p.zoom;
+    p.tile_width = sheet->width * p.zoom;
+    p.row_height = p.tile_height + CAPTION;
+    p.image_height = p.rows * p.row_height - CAPTION;
+    p.image_width = p.columns * p.tile_width + (p.columns - 1) * GAP;
+    p.page_height = HEAD + p.rows * p.row_height + MARGIN / 2;
+    p.page_width = MARGIN + p.image_width + BAR_GAP + BAR + BAR_LABELS;
+    return p;
 }
 
-static void depth_colour(const struct sheet *sheet, const float *depth_m, int place,
-                         uint8_t rgb[3]) {
-    md_depth_colour((double)depth_m[place], sheet->max_depth_m, rgb);
-}
-
-/* The colour of picture pixel (y, x) of a tile. */
-static void tile_colour(const struct sheet *sheet, const struct md_sheet_row *row, int column,
-                        int y, int x, uint8_t rgb[3]) {
-    int pixel = y * sheet->width + x, plane = sheet->height * sheet->width;
-    int zone = y * row->zones_height / sheet->height * row->zones_width +
-               x * row->zones_width / sheet->width;
-    switch (column) {
-    case 0:
+/* The colour of pixel (y, x) of a tile; column 0 has the picture. */
+static void tile_colour(const struct page *page, const struct md_sheet_row *row, int column, int y,
+                        int x, uint8_t rgb[3]) {
+    const struct md_sheet *sheet = page->sheet;
+    if (column == 0) {
+        int pixel = y / page->zoom * sheet->width + x / page->zoom;
         for (int c = 0; c < 3; c++)
-            rgb[c] = row->picture[c * plane + pixel];
-        break;
-    case 1:
-        depth_colour(sheet, row->zones_m, zone, rgb);
-        break;
-    case 2:
-        depth_colour(sheet, row->before_m, pixel, rgb);
-        break;
-    default:
-        depth_colour(sheet, row->after_m, pixel, rgb);
-        break;
+            rgb[c] = row->picture[c * sheet->height * sheet->width + pixel];
+        return;
     }
+    const struct md_sheet_map *map = &row->maps[column - 1];
+    int place =
+        y * map->height / page->tile_height * map->width + x * map->width / page->tile_width;
+    md_depth_colour((double)map->depth_m[place], sheet->max_depth_m, rgb);
 }
 
-static void draw_tile(const struct sheet *sheet, int row, int column, uint8_t *image) {
-    int top = row * sheet->row_height, left = column * (sheet->tile_width + GAP);
-    for (int y = 0; y < sheet->tile_height; y++)
-        for (int x = 0; x < sheet->tile_width; x++) {
-            size_t place = (size_t)(top + y) * (size_t)sheet->image_width + (size_t)(left + x);
-            tile_colour(sheet, &sheet->rows[row], column, y / sheet->zoom, x / sheet->zoom,
-                        image + 3 * place);
+static void draw_tile(const struct page *page, int row, int column, uint8_t *image) {
+    int top = row * page->row_height, left = column * (page->tile_width + GAP);
+    for (int y = 0; y < page->tile_height; y++)
+        for (int x = 0; x < page->tile_width; x++) {
+            size_t place = (size_t)(top + y) * (size_t)page->image_width + (size_t)(left + x);
+            tile_colour(page, &page->sheet->rows[row], column, y, x, image + 3 * place);
         }
 }
 
 /* Returns the image of all tiles on white, (image_height, image_width, 3), or NULL. */
-static uint8_t *draw_image(const struct sheet *sheet, size_t *size) {
-    *size = 3 * (size_t)sheet->image_height * (size_t)sheet->image_width;
+static uint8_t *draw_image(const struct page *page, size_t *size) {
+    *size = 3 * (size_t)page->image_height * (size_t)page->image_width;
     uint8_t *image = malloc(*size);
     if (image == NULL)
         return NULL;
     memset(image, 255, *size);
-    for (int row = 0; row < sheet->count; row++)
-        for (int column = 0; column < COLUMNS; column++)
-            draw_tile(sheet, row, column, image);
+    for (int row = 0; row < page->rows; row++)
+        for (int column = 0; column < page->columns; column++)
+            draw_tile(page, row, column, image);
     return image;
 }
 
 /* A place on the page in gnuplot's screen coordinates, which go from 0, the middle of the first
  * pixel, to 1, the middle of the last, and upwards. The edges of the image must fall exactly on
  * edges of pixels. */
-static double screen_x(const struct sheet *sheet, double x) {
-    return (x - 0.5) / (sheet->page_width - 1);
+static double screen_x(const struct page *page, double x) {
+    return (x - 0.5) / (page->page_width - 1);
 }
 
-static double screen_y(const struct sheet *sheet, double y) {
-    return 1.0 - (y - 0.5) / (sheet->page_height - 1);
+static double screen_y(const struct page *page, double y) {
+    return 1.0 - (y - 0.5) / (page->page_height - 1);
 }
 
-static void write_place(FILE *script, const struct sheet *sheet, const char *before, double x,
+static void write_place(FILE *script, const struct page *page, const char *before, double x,
                         double y) {
-    fprintf(script, "%s screen %.9f,%.9f ", before, screen_x(sheet, x), screen_y(sheet, y));
+    fprintf(script, "%s screen %.9f,%.9f ", before, screen_x(page, x), screen_y(page, y));
 }
 
 /* `most` is the room there is, in pixels. */
-static void write_label(FILE *script, const struct sheet *sheet, const char *text, double x,
-                        double y, double most, const char *align, double size) {
+static void write_label(FILE *script, const struct page *page, const char *text, double x, double y,
+                        double most, const char *align, double size) {
     fputs("set label ", script);
     md_gnuplot_text(script, text, most / (size * 96.0 / 72.0));
-    write_place(script, sheet, " at", x, y);
+    write_place(script, page, " at", x, y);
     fprintf(script, "%s front font 'Helvetica,%g'\n", align, size);
 }
 
-static void write_texts(FILE *script, const struct sheet *sheet, const char *title) {
-    write_label(script, sheet, title, MARGIN, 22, sheet->image_width, "left", 15);
-    for (int c = 0; c < COLUMNS; c++)
-        write_label(script, sheet, column_titles[c],
-                    MARGIN + c * (sheet->tile_width + GAP) + sheet->tile_width / 2.0, HEAD - 13,
-                    sheet->tile_width, "center", 11);
-    write_label(script, sheet, "depth (m)", MARGIN + sheet->image_width + BAR_GAP, HEAD - 13,
+static void write_texts(FILE *script, const struct page *page) {
+    write_label(script, page, page->sheet->title, MARGIN, 22, page->image_width, "left", 15);
+    for (int c = 0; c < page->columns; c++)
+        write_label(script, page, c == 0 ? "picture" : page->sheet->map_titles[c - 1],
+                    MARGIN + c * (page->tile_width + GAP) + page->tile_width / 2.0, HEAD - 13,
+                    page->tile_width, "center", 11);
+    write_label(script, page, "depth (m)", MARGIN + page->image_width + BAR_GAP, HEAD - 13,
                 BAR + BAR_LABELS, "left", 11);
-    for (int r = 0; r < sheet->count; r++)
-        write_label(script, sheet, sheet->rows[r].caption, MARGIN,
-                    HEAD + r * sheet->row_height + sheet->tile_height + 12, sheet->image_width,
-                    "left", 10);
+    for (int r = 0; r < page->rows; r++)
+        write_label(script, page, page->sheet->rows[r].caption, MARGIN,
+                    HEAD + r * page->row_height + page->tile_height + 12, page->image_width, "left",
+                    10);
 }
 
 /* A box in the colour of "no value" and those words beside it. */
-static void write_no_value_key(FILE *script, const struct sheet *sheet, double x, double y) {
+static void write_no_value_key(FILE *script, const struct page *page, double x, double y) {
     const unsigned char *grey = md_no_depth_rgb;
-    write_place(script, sheet, "set object rectangle from", x, y);
-    write_place(script, sheet, "to", x + BAR, y + 12);
+    write_place(script, page, "set object rectangle from", x, y);
+    write_place(script, page, "to", x + BAR, y + 12);
     fprintf(script, "fillcolor rgb '#%02x%02x%02x' fillstyle solid noborder\n", grey[0], grey[1],
             grey[2]);
-    write_label(script, sheet, "no value", x + BAR + 6, y + 6, BAR_LABELS, "left", 9);
+    write_label(script, page, "no value", x + BAR + 6, y + 6, BAR_LABELS, "left", 9);
 }
 
-static void write_colour_bar(FILE *script, const struct sheet *sheet) {
-    int rows = sheet->count < BAR_ROWS ? sheet->count : BAR_ROWS;
-    double height = rows * sheet->row_height - CAPTION;
+static void write_colour_bar(FILE *script, const struct page *page) {
+    int rows = page->rows < BAR_ROWS ? page->rows : BAR_ROWS;
+    double height = rows * page->row_height - CAPTION;
     md_gnuplot_depth_palette(script);
-    fprintf(script, "set cbrange [0:%.9g]\n", sheet->max_depth_m);
-    write_place(script, sheet, "set colorbox user origin", MARGIN + sheet->image_width + BAR_GAP,
+    fprintf(script, "set cbrange [0:%.9g]\n", page->sheet->max_depth_m);
+    write_place(script, page, "set colorbox user origin", MARGIN + page->image_width + BAR_GAP,
                 HEAD + height);
-    fprintf(script, "size screen %.6f,%.6f\n", (double)BAR / sheet->page_width,
-            height / sheet->page_height);
-    write_no_value_key(script, sheet, MARGIN + sheet->image_width + BAR_GAP, HEAD + height + 12);
+    fprintf(script, "size screen %.6f,%.6f\n", (double)BAR / page->page_width,
+            height / page->page_height);
+    write_no_value_key(script, page, MARGIN + page->image_width + BAR_GAP, HEAD + height + 12);
 }
 
 /* Places the plot's area exactly over the image's pixels. */
-static void write_margins(FILE *script, const struct sheet *sheet) {
+static void write_margins(FILE *script, const struct page *page) {
     fprintf(script, "set lmargin at screen %.9f\nset rmargin at screen %.9f\n",
-            screen_x(sheet, MARGIN), screen_x(sheet, MARGIN + sheet->image_width));
+            screen_x(page, MARGIN), screen_x(page, MARGIN + page->image_width));
     fprintf(script, "set tmargin at screen %.9f\nset bmargin at screen %.9f\n",
-            screen_y(sheet, HEAD), screen_y(sheet, HEAD + sheet->image_height));
+            screen_y(page, HEAD), screen_y(page, HEAD + page->image_height));
 }
 
-static void write_sheet(FILE *script, const struct sheet *sheet, const char *title,
-                        const uint8_t *image, size_t size) {
-    write_texts(script, sheet, title);
-    write_colour_bar(script, sheet);
-    write_margins(script, sheet);
+static void write_sheet(FILE *script, const struct page *page, const uint8_t *image, size_t size) {
+    write_texts(script, page);
+    write_colour_bar(script, page);
+    write_margins(script, page);
     /* The second plot draws nothing; it makes gnuplot show the colour bar. */
     fprintf(script,
             "unset border\nunset tics\nunset key\nset cbtics\n"
             "set xrange [-0.5:%d.5]\nset yrange [%d.5:-0.5]\n"
             "plot '-' binary array=(%d,%d) format='%%uint8%%uint8%%uint8' with rgbimage, "
             "NaN with lines palette\n",
-            sheet->image_width - 1, sheet->image_height - 1, sheet->image_width,
-            sheet->image_height);
+            page->image_width - 1, page->image_height - 1, page->image_width, page->image_height);
     fwrite(image, 1, size, script);
 }
 
-int md_plot_contact_sheet(const char *path, const char *title, const struct md_sheet_row *rows,
-                          size_t count, int height, int width, double max_depth_m,
-                          struct md_error *error) {
+int md_plot_contact_sheet(const char *path, const struct md_sheet *sheet, struct md_error *error) {
     /* More rows than that no picture viewer would like to open. */
-    if (count < 1 || count > MOST_ROWS || height < 1 || width < 1)
+    if (sheet->count < 1 || sheet->count > MOST_ROWS || sheet->height < 1 || sheet->width < 1)
         return md_fail(error, MD_USAGE, "%s: %zu rows of %d x %d pixels, expected 1 to %d rows",
-                       path, count, height, width, MOST_ROWS);
-    if (!(max_depth_m > 0.0) || !isfinite(max_depth_m))
+                       path, sheet->count, sheet->height, sheet->width, MOST_ROWS);
+    if (!(sheet->max_depth_m > 0.0) || !isfinite(sheet->max_depth_m))
         return md_fail(error, MD_USAGE, "%s: largest depth %g m, expected more than 0", path,
-                       max_depth_m);
-    struct sheet sheet = lay_out(rows, (int)count, height, width, max_depth_m);
+                       sheet->max_depth_m);
+    struct page page = lay_out(sheet);
     struct md_gnuplot figure;
-    int status = md_gnuplot_start(&figure, path, sheet.page_width, sheet.page_height, error);
+    int status = md_gnuplot_start(&figure, path, page.page_width, page.page_height, error);
     if (status != MD_OK)
         return status;
     size_t size;
-    uint8_t *image = draw_image(&sheet, &size);
+    uint8_t *image = draw_image(&page, &size);
     if (image == NULL) {
         md_gnuplot_cancel(&figure);
         return md_fail(error, MD_FAILED, "%s: out of memory", path);
     }
-    write_sheet(figure.script, &sheet, title, image, size);
+    write_sheet(figure.script, &page, image, size);
     free(image);
     return md_gnuplot_finish(&figure, error);
 }

@@ -9,21 +9,29 @@
 
 #include "../datasets/error.h"
 
-/* One row of a contact sheet. */
+/* A contact sheet: a row per sample, its picture and then depth maps of any size. */
+enum { MD_SHEET_MAPS = 3 };
 struct md_sheet_row {
     const char *caption;
     const uint8_t *picture; /* (3, height, width) */
-    const float *zones_m;   /* (zones_height, zones_width), metres, <= 0: no value */
-    int zones_height, zones_width;
-    const float *before_m; /* (height, width), metres, prediction before fine-tuning */
-    const float *after_m;  /* (height, width), metres, prediction after it */
+    struct md_sheet_map {
+        const float *depth_m; /* (height, width), metres, <= 0 or NaN: no value */
+        int height, width;
+    } maps[MD_SHEET_MAPS];
+};
+struct md_sheet {
+    const char *title;
+    const char *map_titles[MD_SHEET_MAPS];
+    int map_count; /* at most MD_SHEET_MAPS */
+    const struct md_sheet_row *rows;
+    size_t count;       /* at most 64 */
+    int height, width;  /* of every picture */
+    double max_depth_m; /* farther is drawn as this */
 };
 
-/* Picture | sensor label | prediction before | prediction after, a row per sample, and one colour
- * bar in metres from 0 to max_depth_m (farther is drawn as the bar's end; no value is grey). */
-int md_plot_contact_sheet(const char *path, const char *title, const struct md_sheet_row *rows,
-                          size_t count, int height, int width, double max_depth_m,
-                          struct md_error *error);
+/* Draws it with one colour bar in metres from 0 to max_depth_m; no value is grey. A map is drawn as
+ * large as the picture. */
+int md_plot_contact_sheet(const char *path, const struct md_sheet *sheet, struct md_error *error);
 
 /* Training and validation loss (left axis) and validation RMSE (right axis, metres) over epochs
  * 1 .. epochs; `rmse_before_m` stands at epoch 0, `rmse_dummy_m` is drawn as a dashed line. A

@@ -227,28 +227,13 @@ static int check_links(const char *path, hid_t file, const struct md_network *ne
     return found == 0 ? MD_OK : MD_FAILED;
 }
 
-/* Only contiguous float32 is ours. Conversion would hide that a file is something else, and a
- * damaged compressed chunk makes HDF5 1.10 read beyond its memory (found by fuzzing). */
-static int check_plain(const char *path, hid_t file, const char *name, struct md_error *error) {
-    hid_t data = H5Dopen2(file, name, H5P_DEFAULT);
-    if (data < 0)
-        return md_fail(error, MD_FAILED, "%s: tensor '%s' is missing", path, name);
-    hid_t type = H5Dget_type(data), creation = H5Dget_create_plist(data);
-    int plain = H5Tequal(type, H5T_IEEE_F32LE) > 0 && H5Pget_layout(creation) == H5D_CONTIGUOUS;
-    H5Pclose(creation);
-    H5Tclose(type);
-    H5Dclose(data);
-    return plain ? MD_OK
-                 : md_fail(error, MD_FAILED, "%s: tensor '%s' is not plain float32", path, name);
-}
-
 static int read_parameter(const char *path, hid_t file, const struct md_parameter *parameter,
                           float *values, struct md_error *error) {
     char name[sizeof GROUP + sizeof parameter->name];
     size_t shape[4];
     parameter_shape(parameter, shape);
     snprintf(name, sizeof name, GROUP "/%s", parameter->name);
-    int status = check_plain(path, file, name, error);
+    int status = md_h5_check_plain(file, name, H5T_IEEE_F32LE, error);
     if (status == MD_OK)
         status = md_h5_read(file, name, H5T_NATIVE_FLOAT, parameter->dimensions, shape,
                             parameter->count, values + parameter->offset, error);

@@ -1,8 +1,8 @@
-/* make bench: how fast a training step is (berHu, Adam, upydnet), in four tables: milliseconds
+/* make bench: how fast a training step is (berHu, Adam, upydnet), in five tables: milliseconds
  * beside OpenBLAS (im2col) and, when python3-torch is installed, PyTorch; every number format
- * beside fp32; every kind of operator. What is compared takes turns, ROUNDS times, since the
- * machine's speed drifts, and medians are shown; shares are of the multiply-adds a core can do at
- * all, measured first. Nothing fails for being slow. */
+ * beside fp32; every kind of operator; and how fast samples are read beside it. What is compared
+ * takes turns, ROUNDS times, since the machine's speed drifts, and medians are shown; shares are of
+ * the multiply-adds a core can do at all, measured first. Nothing fails for being slow. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "../core/target/host.h"
+#include "../datasets/cache.h"
+#include "../datasets/micro.h"
 #include "operators.h"
 
 enum { ROUNDS = 5, MAX_BATCH = 16, PIXELS = 48 * 48, PEER_SECONDS = 100 };
@@ -263,8 +265,9 @@ static int bench_fp32(const char *name, int batch, double peak, struct peer torc
     return 0;
 }
 
-/* Every format's step, batch 1, one thread, beside the one of fp32. */
-static int bench_formats(void) {
+/* Every format's step, batch 1, one thread, beside the one of fp32. *trained: samples per second in
+ * fp32, full. */
+static int bench_formats(double *trained) {
     static const char *const policies[] = {"full", "d0"};
     double times[2][MD_FORMAT_COUNT], ratio[2][MD_FORMAT_COUNT];
     for (int p = 0; p < 2; p++) {
@@ -293,6 +296,7 @@ static int bench_formats(void) {
     for (int f = 0; f < MD_FORMAT_COUNT; f++)
         printf("%-6s %9.2f %9.2f %9.2f %9.2f\n", md_format_names[f], times[0][f], ratio[0][f],
                times[1][f], ratio[1][f]);
+    *trained = 1e3 / times[0][MD_FP32];
     return 0;
 }
 
@@ -393,6 +397,84 @@ static void bench_operators(void) {
     }
 }
 
+/* ---- samples --------------------------------------------------------------------------------- */
+
+/* Samples per second of a set: best of three readings. Negative: it is not there. */
+static double reading_rate(const struct md_data_spec *spec) {
+    double best = -1.0;
+    for (int i = 0; i < 3; i++) {
+        struct md_dataset data;
+        struct md_error error;
+        double began = now();
+        if (md_dataset_open(spec, 48, 48, NULL, &data, &error) != MD_OK)
+            return -1.0;
+        double rate = (double)data.count / (now() - began);
+        best = rate > best ? rate : best;
+        md_dataset_close(&data);
+    }
+    return best;
+}
+
+/* Reads `spec` as it is and from a cache in `folder`. */
+static void bench_set(const char *name, const struct md_data_spec *spec, const char *folder) {
+    struct md_data_spec cached = md_data_spec_default;
+    struct md_dataset data;
+    struct md_error error;
+    double rate = reading_rate(spec);
+    if (rate < 0.0 || md_dataset_open(spec, 48, 48, NULL, &data, &error) != MD_OK) {
+        printf("%-44s (not there)\n", name);
+        return;
+    }
+    int status = md_cache_write(&data, folder, "cached", &error);
+    md_dataset_close(&data);
+    strcpy(cached.set, "cache");
+    strcpy(cached.split, "cached");
+    snprintf(cached.root, sizeof cached.root, "%s", folder);
+    printf("%-44s %10.0f %10.0f\n", name, rate, status == MD_OK ? reading_rate(&cached) : -1.0);
+    fflush(stdout);
+}
+
+static struct md_data_spec spec_of(const char *set, const char *root, const char *split) {
+    struct md_data_spec spec = md_data_spec_default;
+    snprintf(spec.set, sizeof spec.set, "%s", set);
+    snprintf(spec.root, sizeof spec.root, "%s", root);
+    snprintf(spec.split, sizeof spec.split, "%s", split);
+    spec.max_depth_m = 0;
+    return spec;
+}
+
+/* One set of each kind: rays, small files, field pictures, full-size PNG. */
+static int bench_samples(void) {
+    const char *shared = getenv("MUDEPTH_SHARED") ? getenv("MUDEPTH_SHARED") : "../shared";
+    char folder[] = "/tmp/mudepth-bench.XXXXXX", flights[900], kitti[900];
+    struct md_data_spec synthetic = spec_of("synthetic", "", "train");
+    struct md_dataset data;
+    struct md_error error;
+    if (mkdtemp(folder) == NULL)
+        return -1;
+    snprintf(flights, sizeof flights, "%s/data/tof/Matrix_ToF_Drones", shared);
+    snprintf(kitti, sizeof kitti, "%s/data/kitti/raw", shared);
+    int status = md_dataset_open(&synthetic, 48, 48, NULL, &data, &error);
+    if (status == MD_OK)
+        status = md_micro_write(&data, folder, "train", &error);
+    md_dataset_close(&data);
+    printf("%-44s %10s %10s\n", "set", "read", "cached");
+    if (status == MD_OK) {
+        const struct {
+            const char *name;
+            struct md_data_spec spec;
+        } sets[] = {{"synthetic field (ray-cast, 8x8 zones)", synthetic},
+                    {"micro (48x48 PNG, .npy)", spec_of("micro", folder, "train")},
+                    {"Matrix flights (324x244 JPEG), ../shared", spec_of("matrix", flights, "all")},
+                    {"KITTI (1242x375 PNG), ../shared", spec_of("kitti", kitti, "all")}};
+        for (size_t i = 0; i < LENGTH(sets); i++)
+            bench_set(sets[i].name, &sets[i].spec, folder);
+    }
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command) | status;
+}
+
 int main(void) {
     static const char *const policies[] = {"full", "d0"};
     const struct md_ops *ops = md_ops_find(MD_FP32, "");
@@ -416,8 +498,12 @@ int main(void) {
     stop_peer(&torch[0]);
     stop_peer(&torch[1]);
     printf("\nmilliseconds per training step, batch 1, one thread\n");
-    failed |= bench_formats();
+    double trained = 0.0;
+    failed |= bench_formats(&trained);
     printf("\nGMAC/s per kind of operator, over the network's layers, one thread\n");
     bench_operators();
+    printf("\nsamples per second, to be seen beside the %.0f that a full step of batch 1 trains\n",
+           trained);
+    failed |= bench_samples();
     return failed != 0;
 }

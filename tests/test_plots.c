@@ -33,8 +33,10 @@ static void set_up(void) {
     for (int z = 0; z < ZONES * ZONES; z++)
         zones_m[z] = (float)(z - 1) * 0.0625f;
     for (int r = 0; r < MOST_ROWS; r++)
-        rows[r] =
-            (struct md_sheet_row){"flight 3", picture, zones_m, ZONES, ZONES, before_m, after_m};
+        rows[r] = (struct md_sheet_row){
+            "flight 3",
+            picture,
+            {{zones_m, ZONES, ZONES}, {before_m, SIDE, SIDE}, {after_m, SIDE, SIDE}}};
     for (int e = 0; e < MOST_EPOCHS; e++) {
         train[e] = exp(-0.1 * e);
         validation[e] = 0.1 + exp(-0.1 * e);
@@ -48,8 +50,14 @@ static void tear_down(void) {
 
 TestSuite(plots, .init = set_up, .fini = tear_down, .timeout = 600);
 
+static int sheet_to(const char *title, size_t count, double max_depth_m) {
+    const struct md_sheet sheet = {
+        title, {"zones", "before", "after"}, 3, rows, count, SIDE, SIDE, max_depth_m};
+    return md_plot_contact_sheet(path.text, &sheet, &error);
+}
+
 static int sheet(const char *title, size_t count) {
-    return md_plot_contact_sheet(path.text, title, rows, count, SIDE, SIDE, 4.0, &error);
+    return sheet_to(title, count, 4.0);
 }
 
 static int curve(const char *title, size_t epochs) {
@@ -247,8 +255,7 @@ Test(plots, requests_that_make_no_sense_are_refused) {
     assert_contains(error.text, "no epochs");
     static const double depths_m[] = {0.0, -1.0, NAN, INFINITY};
     for (int i = 0; i < 4; i++) {
-        cr_assert_eq(md_plot_contact_sheet(path.text, "", rows, 1, SIDE, SIDE, depths_m[i], &error),
-                     MD_USAGE);
+        cr_assert_eq(sheet_to("", 1, depths_m[i]), MD_USAGE);
         assert_contains(error.text, "largest depth");
     }
     static const char *const names[] = {"figure", "figure.jpg", "figure.png.", "png", "figure.PNG"};

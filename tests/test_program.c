@@ -30,7 +30,7 @@ static const struct {
     {"golden", {"--weights", "--trials", "--json"}},
     {"predict", {"--weights", "--output", "--fb", "--max"}},
     {"weights", {"--output", "--json"}},
-    {"data", {"--output", "--split", "--json"}},
+    {"data", {"--output", "--split", "--rows", "--json", "verify", "show", "export", "cache"}},
     {"compare",
      {"--a", "--b", "--steps", "--tensors", "--digest", "--figure", "--json", "--save-job",
       "--save-trace"}},
@@ -194,11 +194,17 @@ Test(program, wrong_usage_is_2_and_says_why) {
         {{"mudepth", "weights", "import", "a"}, "expected \"import"},
         {{"mudepth", "weights", "info", "a", "b"}, "expected \"import"},
         {{"mudepth", "weights", "info", "a", "-o", "b"}, "expected \"import"},
-        {{"mudepth", "data"}, "expected \"info SPEC\""},
-        {{"mudepth", "data", "export", SPEC}, "expected \"info SPEC\""},
-        {{"mudepth", "data", "export", SPEC, "-o", "d", "--json"}, "expected \"info SPEC\""},
-        {{"mudepth", "data", "info", SPEC, "--split", "x"}, "expected \"info SPEC\""},
-        {{"mudepth", "data", "info", "{set: nyu}"}, "data:1: set: expected one of"},
+        {{"mudepth", "data"}, "expected info, verify, show, export or cache"},
+        {{"mudepth", "data", "look", SPEC}, "expected info, verify, show, export or cache"},
+        {{"mudepth", "data", "info", SPEC, SPEC}, "and then a SPEC"},
+        {{"mudepth", "data", "export", SPEC}, "data export: -o must be given"},
+        {{"mudepth", "data", "cache", SPEC}, "data cache: -o must be given"},
+        {{"mudepth", "data", "export", SPEC, "-o", "d", "--json"}, "an option it does not take"},
+        {{"mudepth", "data", "info", SPEC, "--split", "x"}, "an option it does not take"},
+        {{"mudepth", "data", "verify", SPEC, "-o", "x"}, "an option it does not take"},
+        {{"mudepth", "data", "show", SPEC, "-o", "x.png", "--rows", "65"}, "--rows: expected"},
+        {{"mudepth", "data", "show", SPEC, "-o", "x.txt"}, "x.txt"},
+        {{"mudepth", "data", "info", "{set: moon}"}, "data:1: set: expected one of"},
         {{"mudepth", "data", "info", "{set: micro, split: a}"}, "root"},
         {{"mudepth", "data", "info", "{set: synthetic, split: 'a[5:2]'}"}, "[5:2]"},
     };
@@ -412,6 +418,58 @@ Test(program, exported_data_is_the_same_data) {
     assert_fails(2, "part.csv is there already");
     MUDEPTH("data", "export", SPEC, "-o", folder.text, "--split", "../part");
     assert_fails(2, "../part");
+}
+
+Test(program, cached_data_is_the_same_data) {
+    struct scratch_path folder = scratch_path(&scratch, "a cache");
+    char spec[2000];
+    MUDEPTH("data", "cache", SPEC, "-o", folder.text, "--split", "part");
+    assert_fine("part.h5: 2 samples");
+    snprintf(spec, sizeof spec, "{set: cache, root: '%s', split: part}", folder.text);
+    char *from = digest_of(SPEC), *to = digest_of(spec);
+    cr_assert_str_eq(from, to);
+    free(from);
+    free(to);
+}
+
+/* Three of five samples are broken, each in its own way; what is sound is counted all the same. */
+Test(program, verify_names_everything_that_is_broken_and_goes_on) {
+    struct scratch_path folder = scratch_path(&scratch, "set");
+    char spec[2000];
+    MUDEPTH("data", "export", "{set: synthetic, split: s, count: 5}", "-o", folder.text);
+    snprintf(spec, sizeof spec, "{set: micro, root: '%s', split: train}", folder.text);
+    MUDEPTH("data", "verify", spec);
+    assert_fine("5 samples: 5 sound (0 of them without any depth), 0 broken");
+    scratch_write_text(scratch_path(&scratch, "set/train/img/1.png").text, "no picture");
+    scratch_write_text(scratch_path(&scratch, "set/train/disp/2.npy").text, "");
+    remove(scratch_path(&scratch, "set/train/fb/4.npy").text);
+    MUDEPTH("data", "verify", spec);
+    cr_assert_eq(code, 1);
+    assert_contains(err, "3 of 5 samples are broken");
+    assert_contains(out, "broken: line 2 of ");
+    assert_contains(out, "broken: line 3 of ");
+    assert_contains(out, "fb/4.npy");
+    assert_contains(out, "5 samples: 2 sound");
+    MUDEPTH("data", "verify", spec, "--json");
+    cr_assert_eq(code, 1);
+    json_t *json = json_loads(out, 0, NULL);
+    cr_assert(json, "no JSON: %s", out);
+    cr_assert_eq(json_integer_value(json_at(json, "samples")), 5);
+    cr_assert_eq(json_integer_value(json_at(json, "broken")), 3);
+    cr_assert_eq(json_array_size(json_at(json, "errors")), 3);
+    json_decref(json);
+    MUDEPTH("data", "verify", "{set: synthetic, split: s, count: 2, max_depth_m: 0.03}");
+    assert_fine("2 sound (2 of them without any depth)");
+}
+
+Test(program, show_draws_a_picture) {
+    struct scratch_path figure = scratch_path(&scratch, "show.png");
+    size_t size;
+    MUDEPTH("data", "show", SPEC, "-o", figure.text, "--rows", "1");
+    assert_fine("show.png");
+    unsigned char *bytes = scratch_read(figure.text, &size);
+    cr_assert_eq(memcmp(bytes, "\x89PNG", 4), 0);
+    free(bytes);
 }
 
 /* ---- predict --------------------------------------------------------------------------------- */

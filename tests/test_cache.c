@@ -1,0 +1,210 @@
+/* Data sets as one file: the same samples come back, and nothing that is damaged is taken. */
+#include <criterion/criterion.h>
+
+#include "../datasets/cache.h"
+#include "../datasets/h5.h"
+#include "../datasets/random.h"
+#include "h5_leaks.h"
+#include "scratch.h"
+
+enum { SIDE = 6, LABEL = 3, COUNT = 4 };
+
+static struct scratch scratch;
+static struct scratch_path path;
+static struct md_data_spec spec;
+static struct md_dataset made, found;
+static struct md_error error;
+
+static void *noise(size_t bytes, uint32_t seed) {
+    uint8_t *values = malloc(bytes + 1);
+    struct md_random random = md_random_stream(seed, 0, 0, 0);
+    cr_assert(values);
+    for (size_t i = 0; i < bytes; i++)
+        values[i] = (uint8_t)(md_random_bits(&random) % 60); /* no NaN in any float */
+    return values;
+}
+
+/* Samples whose truths have sizes of their own; the second has none. */
+static void make(int stereo) {
+    static const int truths[COUNT][2] = {{5, 7}, {0, 0}, {1, 1}, {9, 2}};
+    size_t picture = 3 * SIDE * SIDE, grid = LABEL * LABEL * sizeof(float);
+    made = (struct md_dataset){.height = SIDE, .width = SIDE, .count = COUNT};
+    made.samples = calloc(COUNT, sizeof *made.samples);
+    for (uint32_t s = 0; s < COUNT; s++) {
+        char name[40];
+        size_t pixels = (size_t)truths[s][0] * (size_t)truths[s][1];
+        snprintf(name, sizeof name, "a name/%u, with commas", s);
+        made.samples[s] = (struct md_sample){
+            .name = strdup(name),
+            .picture = noise(picture, 10 * s),
+            .depth_m = noise(grid, 10 * s + 1),
+            .disparity = noise(grid, 10 * s + 2),
+            .depth_height = LABEL,
+            .depth_width = LABEL,
+            .fb = (float)s + 0.5f,
+            .truth_m = pixels > 0 ? noise(pixels * sizeof(float), 10 * s + 3) : NULL,
+            .truth_height = truths[s][0],
+            .truth_width = truths[s][1],
+            .right_picture = stereo ? noise(picture, 10 * s + 4) : NULL,
+            .right_depth_m = stereo ? noise(grid, 10 * s + 5) : NULL,
+            .right_disparity = stereo ? noise(grid, 10 * s + 6) : NULL,
+        };
+    }
+    strcpy(made.digest, "0123456789abcdef0123456789abcdef");
+}
+
+static void set_up(void) {
+    scratch = scratch_open();
+    path = scratch_path(&scratch, "part.h5");
+    spec = md_data_spec_default;
+    strcpy(spec.set, "cache");
+    strcpy(spec.root, scratch.folder);
+    strcpy(spec.split, "part");
+}
+
+static void tear_down(void) {
+    md_dataset_close(&made);
+    md_dataset_close(&found);
+    scratch_close(&scratch);
+}
+
+TestSuite(cache, .init = set_up, .fini = tear_down, .timeout = 600);
+
+static void write_cache(void) {
+    cr_assert_eq(md_cache_write(&made, scratch.folder, "part", &error), MD_OK, "%s", error.text);
+}
+
+static int open_cache(void) {
+    md_dataset_close(&found);
+    return md_dataset_open(&spec, SIDE, SIDE, NULL, &found, &error);
+}
+
+#define assert_same(s, part, bytes)                                                                \
+    cr_assert_arr_eq(found.samples[s].part, made.samples[s].part, bytes, #part " of %zu", s)
+
+static void assert_same_samples(int stereo) {
+    size_t grid = LABEL * LABEL * sizeof(float);
+    cr_assert_eq(found.count, COUNT);
+    for (size_t s = 0; s < COUNT; s++) {
+        const struct md_sample *a = &made.samples[s], *b = &found.samples[s];
+        cr_assert_str_eq(a->name, b->name);
+        cr_assert_eq(a->fb, b->fb);
+        cr_assert_eq(b->depth_height, LABEL);
+        cr_assert_eq(b->depth_width, LABEL);
+        assert_same(s, picture, 3 * SIDE * SIDE);
+        assert_same(s, depth_m, grid);
+        assert_same(s, disparity, grid);
+        cr_assert_eq(a->truth_height, b->truth_height);
+        cr_assert_eq(a->truth_width, b->truth_width);
+        cr_assert_eq(a->truth_m == NULL, b->truth_m == NULL);
+        if (a->truth_m != NULL)
+            assert_same(s, truth_m, (size_t)(a->truth_height * a->truth_width) * sizeof(float));
+        cr_assert_eq(b->right_picture != NULL, stereo);
+        if (stereo) {
+            assert_same(s, right_picture, 3 * SIDE * SIDE);
+            assert_same(s, right_depth_m, grid);
+            assert_same(s, right_disparity, grid);
+        }
+    }
+}
+
+H5_TEST(cache, gives_the_same_samples_back) {
+    for (int stereo = 0; stereo < 2; stereo++) {
+        make(stereo);
+        write_cache();
+        cr_assert_eq(open_cache(), MD_OK, "%s", error.text);
+        assert_same_samples(stereo);
+        char digest[33];
+        strcpy(digest, found.digest);
+        write_cache(); /* over the first */
+        cr_assert_eq(open_cache(), MD_OK);
+        cr_assert_str_eq(found.digest, digest);
+        cr_assert_eq(scratch_count(scratch.folder), 1, "something was left");
+        md_dataset_close(&made);
+    }
+}
+
+H5_TEST(cache, a_data_set_from_it_has_its_digest) {
+    struct md_data_spec synthetic = md_data_spec_default;
+    synthetic.count = 3;
+    cr_assert_eq(md_dataset_open(&synthetic, SIDE, SIDE, NULL, &made, &error), MD_OK);
+    write_cache();
+    cr_assert_eq(open_cache(), MD_OK, "%s", error.text);
+    cr_assert_str_eq(found.digest, made.digest);
+    strcpy(spec.split, "part[1:2]");
+    cr_assert_eq(open_cache(), MD_OK);
+    cr_assert_str_eq(found.samples[0].name, made.samples[1].name);
+}
+
+H5_TEST(cache, truth_is_left_out_on_request) {
+    make(0);
+    write_cache();
+    spec.truth = MD_TRUTH_LABEL;
+    cr_assert_eq(open_cache(), MD_OK);
+    for (size_t s = 0; s < COUNT; s++)
+        cr_assert_null(found.samples[s].truth_m);
+}
+
+H5_TEST(cache, samples_that_do_not_fit_together_are_refused) {
+    make(1);
+    made.samples[2].depth_height = 1;
+    cr_assert_eq(md_cache_write(&made, scratch.folder, "part", &error), MD_FAILED);
+    assert_contains(error.text, "a name/2");
+    made.samples[2].depth_height = LABEL;
+    free(made.samples[3].right_picture);
+    made.samples[3].right_picture = NULL;
+    cr_assert_eq(md_cache_write(&made, scratch.folder, "part", &error), MD_FAILED);
+    assert_contains(error.text, "a name/3");
+    cr_assert_eq(scratch_count(scratch.folder), 0);
+}
+
+/* Whatever byte of the arrays is turned, and wherever the file is cut, it is found out. */
+H5_TEST(cache, damage_is_found) {
+    size_t size, wrong = 0;
+    make(1);
+    write_cache();
+    unsigned char *bytes = scratch_read(path.text, &size);
+    for (size_t i = 0; i < size; i += 1 + i % 7) {
+        bytes[i] ^= 0x41;
+        scratch_write(path.text, bytes, size);
+        bytes[i] ^= 0x41;
+        if (open_cache() != MD_OK) {
+            wrong++;
+            assert_contains(error.text, "part.h5");
+            continue;
+        }
+        assert_same_samples(1); /* a byte that means nothing */
+    }
+    cr_assert_gt(wrong, 300);
+    for (size_t length = 0; length < size; length += 13) {
+        scratch_write(path.text, bytes, length);
+        cr_assert_eq(open_cache(), MD_FAILED, "%zu of %zu bytes", length, size);
+        assert_contains(error.text, "part.h5");
+    }
+    free(bytes);
+}
+
+H5_TEST(cache, wrong_sizes_are_refused) {
+    make(0);
+    write_cache();
+    cr_assert_eq(md_dataset_open(&spec, SIDE + 1, SIDE, NULL, &found, &error), MD_FAILED);
+    assert_contains(error.text, "'picture': expected pictures of the network's size");
+    strcpy(spec.split, "none");
+    cr_assert_eq(open_cache(), MD_FAILED);
+    assert_contains(error.text, "none.h5: cannot open: No such file");
+}
+
+/* Headers that claim more than there can be cost no memory. */
+H5_TEST(cache, absurd_shapes_are_refused) {
+    static const size_t huge = (size_t)1 << 40;
+    hid_t file = H5Fcreate(path.text, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t space = H5Screate_simple(4, (hsize_t[]){huge, 3, SIDE, SIDE}, NULL);
+    hid_t data =
+        H5Dcreate2(file, "picture", H5T_NATIVE_UINT8, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    cr_assert_geq(data, 0);
+    H5Dclose(data);
+    H5Sclose(space);
+    H5Fclose(file);
+    cr_assert_eq(open_cache(), MD_FAILED);
+    assert_contains(error.text, "expected one entry for each of the samples");
+}

@@ -1,0 +1,261 @@
+/* The layouts of the release's sets beyond the field's: several grids, right views, full-size
+ * truths, percentages. (The field's, and what can be broken in all of them: test_datasets.c.) */
+#include <criterion/criterion.h>
+#include <math.h>
+
+#include "../core/network.h"
+#include "../datasets/augment.h"
+#include "../datasets/image.h"
+#include "../datasets/npy.h"
+#include "../datasets/random.h"
+#include "../datasets/sample.h"
+#include "../experiments/batch.h"
+#include "scratch.h"
+
+enum { SIDE = 48, PIXELS = SIDE * SIDE, TRUTH_HEIGHT = 60, TRUTH_WIDTH = 90 };
+
+static struct scratch scratch;
+static struct md_data_spec spec;
+static struct md_dataset dataset;
+static struct md_error error;
+
+static void set_up(void) {
+    scratch = scratch_open();
+    spec = md_data_spec_default;
+    spec.max_depth_m = 0;
+    strcpy(spec.root, scratch.folder);
+}
+
+static void tear_down(void) {
+    md_dataset_close(&dataset);
+    scratch_close(&scratch);
+}
+
+TestSuite(layouts, .init = set_up, .fini = tear_down);
+
+/* A picture whose bytes are a function of `seed`. */
+static void write_picture(const char *name, uint32_t seed) {
+    uint8_t rgb[3 * PIXELS];
+    struct md_random random = md_random_stream(seed, 0, 0, 0);
+    for (int i = 0; i < 3 * PIXELS; i++)
+        rgb[i] = (uint8_t)md_random_bits(&random);
+    cr_assert_eq(md_png_write_rgb(scratch_path(&scratch, "%s", name).text, rgb, SIDE, SIDE, &error),
+                 MD_OK, "%s", error.text);
+}
+
+/* A grid that rises from `first` on by 1/64 a value; its value 5 is `odd`. */
+static void write_grid(const char *name, int height, int width, float first, float odd) {
+    size_t count = (size_t)height * (size_t)width, shape[] = {(size_t)height, (size_t)width};
+    float *values = malloc(count * sizeof *values);
+    for (size_t i = 0; i < count; i++)
+        values[i] = i == 5 ? odd : first + (float)i / 64;
+    cr_assert_eq(md_npy_write(scratch_path(&scratch, "%s", name).text, values, 2, shape, &error),
+                 MD_OK);
+    free(values);
+}
+
+static void write_scalar(const char *name, float value) {
+    cr_assert_eq(md_npy_write(scratch_path(&scratch, "%s", name).text, &value, 0, NULL, &error),
+                 MD_OK);
+}
+
+static void write_text(const char *name, const char *text) {
+    scratch_write_text(scratch_path(&scratch, "%s", name).text, text);
+}
+
+static int open_set(const char *set, const char *split) {
+    md_dataset_close(&dataset);
+    strcpy(spec.set, set);
+    strcpy(spec.split, split);
+    return md_dataset_open(&spec, SIDE, SIDE, NULL, &dataset, &error);
+}
+
+/* ---- KITTI ----------------------------------------------------------------------------------- */
+
+#define KITTI_LINE "l.png,r.png,gt.npy,dl.npy,zl.npy,dr.npy,zr.npy,fb.npy,metrics.csv\n"
+
+static void write_kitti(const char *csv, const char *text) {
+    write_picture("test/l.png", 1);
+    write_picture("test/r.png", 2);
+    write_grid("test/gt.npy", TRUTH_HEIGHT, TRUTH_WIDTH, 1, 0);
+    write_grid("test/dl.npy", SIDE, SIDE, 1, -1);
+    write_grid("test/zl.npy", SIDE, SIDE, 2, -1);
+    write_grid("test/dr.npy", SIDE, SIDE, 3, 7);
+    write_grid("test/zr.npy", SIDE, SIDE, 4, 8);
+    write_scalar("test/fb.npy", 15);
+    write_text(csv, text); /* metrics.csv is never opened */
+}
+
+Test(layouts, kitti_has_two_cameras_and_a_truth_of_its_own_size) {
+    write_kitti("test/annotations.csv", KITTI_LINE);
+    cr_assert_eq(open_set("micro-kitti", "test"), MD_OK, "%s", error.text);
+    cr_assert_eq(dataset.count, 1);
+    const struct md_sample *s = dataset.samples;
+    cr_assert_str_eq(s->name, "l.png");
+    cr_assert_eq(s->fb, 15);
+    cr_assert_eq(s->depth_height, SIDE);
+    cr_assert_eq(s->depth_m[0], 2);
+    cr_assert_eq(s->disparity[0], 1);
+    cr_assert_eq(s->depth_m[5], MD_NO_DEPTH);
+    cr_assert_eq(s->disparity[5], MD_INVALID);
+    cr_assert_eq(s->right_depth_m[0], 4);
+    cr_assert_eq(s->right_disparity[0], 3);
+    cr_assert_eq(s->right_disparity[5], 7);
+    cr_assert_neq(memcmp(s->picture, s->right_picture, 3 * PIXELS), 0);
+    cr_assert_eq(s->truth_height, TRUTH_HEIGHT);
+    cr_assert_eq(s->truth_width, TRUTH_WIDTH);
+    cr_assert_eq(s->truth_m[5], MD_NO_DEPTH);
+    cr_assert_eq(s->truth_m[100], 1 + 100 / 64.f);
+    /* Rows 24 and on of 60 and columns 3 and on of 90. */
+    spec.evaluation_crop = MD_CROP_GARG;
+    cr_assert_eq(open_set("micro-kitti", "test"), MD_OK);
+    cr_assert_eq(dataset.samples->truth_m[100], MD_NO_DEPTH);
+    cr_assert_neq(dataset.samples->truth_m[24 * TRUTH_WIDTH + 3], MD_NO_DEPTH);
+}
+
+Test(layouts, kitti_is_clipped_at_80_m_and_80_m_is_a_value) {
+    write_kitti("test/annotations.csv", KITTI_LINE);
+    write_grid("test/zl.npy", SIDE, SIDE, 80, 1);
+    cr_assert_eq(open_set("micro-kitti", "test"), MD_OK, "%s", error.text);
+    cr_assert_eq(dataset.samples->depth_m[0], 80);
+    cr_assert_eq(dataset.samples->depth_m[1], MD_NO_DEPTH);
+}
+
+Test(layouts, a_percentage_has_a_csv_of_its_own) {
+    write_kitti("test/annotations_10perc.csv", KITTI_LINE KITTI_LINE);
+    cr_assert_eq(open_set("micro-kitti", "test"), MD_FAILED);
+    assert_contains(error.text, "test/annotations.csv: No such file");
+    spec.fraction = 10;
+    cr_assert_eq(open_set("micro-kitti", "test"), MD_OK, "%s", error.text);
+    cr_assert_eq(dataset.count, 2);
+}
+
+Test(layouts, sensors_eight_by_eight_are_made_of_both_views) {
+    write_kitti("test/annotations.csv", KITTI_LINE);
+    spec.label = MD_GRID_TOF8;
+    cr_assert_eq(open_set("micro-kitti", "test"), MD_OK, "%s", error.text);
+    const struct md_sample *s = dataset.samples;
+    cr_assert_eq(s->depth_height, 8);
+    /* The greatest disparity of 6 x 6 is at the lower right corner. */
+    cr_assert_eq(s->disparity[0], 1 + (5 * SIDE + 5) / 64.f);
+    cr_assert_eq(s->right_disparity[0], 7); /* but for the odd one */
+    cr_assert_eq(s->right_depth_m[0], 8);
+    cr_assert_eq(s->truth_height, TRUTH_HEIGHT);
+}
+
+Test(layouts, what_is_broken_is_named) {
+    static const struct {
+        const char *line, *expected;
+    } cases[] = {
+        {"l.png,r.png,gt.npy,dl.npy,zl.npy,dr.npy,zr.npy,fb.npy", "expected 9 columns (imgL,imgR,"},
+        {"l.png,r.png,none.npy,dl.npy,zl.npy,dr.npy,zr.npy,fb.npy,m", "test/none.npy"},
+        {"l.png,none.png,gt.npy,dl.npy,zl.npy,dr.npy,zr.npy,fb.npy,m", "test/none.png"},
+        {"l.png,r.png,gt.npy,dl.npy,zl.npy,gt.npy,zr.npy,fb.npy,m", "(48, 48), found (60, 90)"},
+        {"l.png,r.png,fb.npy,dl.npy,zl.npy,dr.npy,zr.npy,fb.npy,m", "expected 2 dimensions"},
+        {"l.png,r.png,gt.npy,dl.npy,zl.npy,dr.npy,zr.npy,gt.npy,m", "expected one value"},
+    };
+    write_kitti("test/annotations.csv", "");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char csv[300];
+        snprintf(csv, sizeof csv, "%s%s\r\n", KITTI_LINE, cases[i].line);
+        write_text("test/annotations.csv", csv);
+        cr_assert_eq(open_set("micro-kitti", "test"), MD_FAILED, "case %zu", i);
+        assert_contains(error.text, "line 2 of ");
+        assert_contains(error.text, cases[i].expected);
+    }
+}
+
+/* ---- flips ----------------------------------------------------------------------------------- */
+
+/* A flipped left view is what a right camera sees, and the other way round. */
+Test(layouts, a_flip_starts_from_the_right_view) {
+    static struct md_config config;
+    static uint8_t picture[3 * PIXELS];
+    static float label[PIXELS];
+    int flips = 0;
+    write_kitti("test/annotations.csv", KITTI_LINE);
+    cr_assert_eq(open_set("micro-kitti", "test"), MD_OK, "%s", error.text);
+    const struct md_sample *s = dataset.samples;
+    config.augment = MD_FLIP;
+    config.seed = 3;
+    for (int epoch = 0; epoch < 20; epoch++) {
+        int flipped = md_augment_flips(MD_FLIP, 3, (uint32_t)epoch, 0);
+        const uint8_t *from = flipped ? s->right_picture : s->picture;
+        const float *disparity = flipped ? s->right_disparity : s->disparity;
+        md_prepare_sample(&config, md_networks[0], &dataset, 0, epoch, picture, label);
+        flips += flipped;
+        for (int i = 0; i < 3 * PIXELS; i++)
+            cr_assert_eq(picture[i], from[flipped ? i / SIDE * SIDE + SIDE - 1 - i % SIDE : i]);
+        for (int i = 0; i < PIXELS; i++)
+            cr_assert_eq(label[i], disparity[flipped ? i / SIDE * SIDE + SIDE - 1 - i % SIDE : i]);
+    }
+    cr_assert(flips > 0 && flips < 20);
+    md_prepare_sample(&config, md_networks[0], &dataset, 0, -1, picture, label);
+    cr_assert_arr_eq(picture, s->picture, sizeof picture, "without augmentation nothing flips");
+}
+
+/* ---- NYUv2, TartanAir ------------------------------------------------------------------------ */
+
+Test(layouts, nyuv2_is_clipped_at_5_m) {
+    write_picture("img/0.png", 1);
+    write_grid("gt/0.npy", TRUTH_HEIGHT, TRUTH_WIDTH, 1, 9);
+    write_grid("depth/0.npy", SIDE, SIDE, 5, 1);
+    write_grid("disp/0.npy", SIDE, SIDE, 1, 1);
+    write_scalar("fb/0.npy", 80);
+    write_text("val.csv", "img/0.png,gt/0.npy,depth/0.npy,disp/0.npy,fb/0.npy\n");
+    cr_assert_eq(open_set("micro-nyuv2", "val"), MD_OK, "%s", error.text);
+    cr_assert_eq(dataset.samples->depth_m[0], 5);
+    cr_assert_eq(dataset.samples->depth_m[1], MD_NO_DEPTH);
+    cr_assert_eq(dataset.samples->truth_m[0], 1);
+    cr_assert_eq(dataset.samples->truth_m[5], MD_NO_DEPTH);
+    cr_assert_null(dataset.samples->right_picture);
+}
+
+Test(layouts, tartanair_has_scenarios_and_paths_from_the_root) {
+    for (int i = 0; i < 2; i++) {
+        const char *scenario = i ? "ocean" : "office";
+        char name[80], line[200];
+        snprintf(name, sizeof name, "%s/%d.png", scenario, i);
+        write_picture(name, (uint32_t)i);
+        snprintf(line, sizeof line, "%s,depth.npy,disp.npy,fb.npy\n", name);
+        snprintf(name, sizeof name, "%s/csv_annotations/%s.csv", scenario, scenario);
+        write_text(name, line);
+    }
+    write_grid("depth.npy", SIDE, SIDE, 10, 80);
+    write_grid("disp.npy", SIDE, SIDE, 1, 1);
+    write_scalar("fb.npy", 80);
+    cr_assert_eq(open_set("micro-tartanair", "office, ocean"), MD_OK, "%s", error.text);
+    cr_assert_eq(dataset.count, 2);
+    cr_assert_str_eq(dataset.samples[1].name, "ocean/1.png");
+    cr_assert_eq(dataset.samples[1].depth_m[5], 80);
+    cr_assert_eq(open_set("micro-tartanair", "ocean"), MD_OK);
+    cr_assert_eq(dataset.count, 1);
+    cr_assert_eq(open_set("micro-tartanair", "sky"), MD_FAILED);
+    assert_contains(error.text, "sky/csv_annotations/sky.csv");
+}
+
+/* ---- fractions of other sets ----------------------------------------------------------------- */
+
+Test(layouts, a_fraction_is_spread_evenly) {
+    char csv[2000] = "";
+    write_picture("p.png", 1);
+    write_grid("d.npy", 8, 8, 1, 1);
+    strcpy(spec.world, "field");
+    spec.count = 20;
+    for (int percent = 1; percent <= 100; percent += 9) {
+        spec.fraction = percent;
+        int status = open_set("synthetic", "train");
+        size_t expected = 20 * (size_t)percent / 100;
+        cr_assert_eq(status, expected > 0 ? MD_OK : MD_FAILED, "%d %%: %s", percent, error.text);
+        cr_assert_eq(dataset.count, expected);
+    }
+    spec.fraction = 25;
+    cr_assert_eq(open_set("synthetic", "train"), MD_OK);
+    for (size_t i = 0; i < 5; i++) {
+        snprintf(csv, sizeof csv, "synthetic:field:train:%zu", 4 * i + 3);
+        cr_assert_str_eq(dataset.samples[i].name, csv);
+    }
+    cr_assert_eq(open_set("synthetic", "train[1:3]"), MD_OK,
+                 "the cut is of what the fraction left");
+    cr_assert_str_eq(dataset.samples[0].name, "synthetic:field:train:7");
+}
