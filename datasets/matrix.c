@@ -203,28 +203,6 @@ static const struct frame *nearest_frame(const struct flight *flight, int64_t ti
     return nearest;
 }
 
-/* Reads the picture `name` (relative to the root) and cuts out what the sensor sees. */
-static int read_picture(const struct md_data_spec *spec, const char *name, int height, int width,
-                        uint8_t *planes, struct md_error *error) {
-    char path[MD_PATH_MAX];
-    struct md_image image;
-    const int crop = spec->crop;
-    int status = md_path_format(path, error, "%s/%s", spec->root, name);
-    if (status == MD_OK)
-        status = md_image_read(path, &image, error);
-    if (status != MD_OK)
-        return status;
-    if (image.height < crop || image.width < crop)
-        status =
-            md_fail(error, MD_FAILED, "%s: expected at least %dx%d pixels (the crop), found %dx%d",
-                    path, crop, crop, image.width, image.height);
-    else
-        md_image_resize(&image, (image.height - crop) / 2, (image.width - crop) / 2, crop, crop,
-                        height, width, planes);
-    md_image_free(&image);
-    return status;
-}
-
 static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,
                       struct md_error *error) {
     const struct recording *recording = source->state;
@@ -234,8 +212,7 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
         return status;
     memcpy(sample->depth_m, recording->frames[entry->number].depth_m, sizeof(float) * ZONES);
     md_sample_disparity(sample, MD_FIELD_FB);
-    return read_picture(&source->spec, entry->name, source->height, source->width, sample->picture,
-                        error);
+    return md_picture_centre(source, entry->name, sample->picture, error);
 }
 
 /* Keeps the frame; returns its number, or -1 when memory is out. */

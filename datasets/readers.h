@@ -79,6 +79,12 @@ int md_sample_room(const struct md_source *source, const char *name, int depth_h
 /* Sets disparity = fb / depth_m where there is depth. */
 void md_sample_disparity(struct md_sample *sample, float fb);
 
+/* Reads the picture `name`, a path relative to the root, and averages to the network's size what a
+ * sensor beside its camera sees: the centred square of side spec.crop (0: of the shorter side). A
+ * smaller picture is an error. planes: (3, height, width). */
+int md_picture_centre(const struct md_source *source, const char *name, uint8_t *planes,
+                      struct md_error *error);
+
 /* A depth map as the source has it. */
 struct md_depth_map {
     int height, width;

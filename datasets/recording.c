@@ -145,7 +145,8 @@ static int add_lines(struct md_source *source, struct md_text *text, struct md_e
     const struct recordings *recordings = source->state;
     const size_t file = recordings->count - 1;
     char *line = md_text_line(text);
-    int status = read_header(line ? line : "", &recordings->csvs[file], error);
+    int status = line ? read_header(line, &recordings->csvs[file], error)
+                      : md_fail(error, MD_FAILED, "expected the names of columns, found no line");
     while (status == MD_OK && (line = md_text_line(text)))
         status = md_source_add(source, line, file * LINES + (size_t)text->line, error);
     return status;
@@ -278,30 +279,6 @@ static int read_line(const struct csv *csv, char *line, struct frame *frame,
     return MD_OK;
 }
 
-/* Cuts out of the picture what the sensor sees. */
-static int read_picture(const struct md_source *source, const char *name, uint8_t *planes,
-                        struct md_error *error) {
-    char path[MD_PATH_MAX];
-    struct md_image image;
-    int status = md_path_format(path, error, "%s/%s", source->spec.root, name);
-    if (status == MD_OK)
-        status = md_image_read(path, &image, error);
-    if (status != MD_OK)
-        return status;
-    const int shorter = image.height < image.width ? image.height : image.width;
-    const int crop = source->spec.crop > 0 ? source->spec.crop : shorter;
-    if (crop > shorter)
-        status = md_fail(error, MD_FAILED,
-                         "%s: expected at least %dx%d pixels (the crop), found "
-                         "%dx%d",
-                         path, crop, crop, image.width, image.height);
-    else
-        md_image_resize(&image, (image.height - crop) / 2, (image.width - crop) / 2, crop, crop,
-                        source->height, source->width, planes);
-    md_image_free(&image);
-    return status;
-}
-
 static int read_frame(const struct md_source *source, const struct csv *csv, char *line,
                       struct md_sample *sample, struct md_error *error) {
     struct frame frame = {0};
@@ -319,7 +296,7 @@ static int read_frame(const struct md_source *source, const struct csv *csv, cha
                                               frame.value[STATUS][zone]);
     }
     md_sample_disparity(sample, MD_FIELD_FB);
-    return read_picture(source, name, sample->picture, error);
+    return md_picture_centre(source, name, sample->picture, error);
 }
 
 static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,
