@@ -262,7 +262,7 @@ static int list_flight(struct md_source *source, const char *path, struct md_err
 }
 
 static int list(struct md_source *source, struct md_error *error) {
-    struct md_flights flights;
+    struct md_names flights;
     source->state = calloc(1, sizeof(struct recording));
     if (!source->state)
         return md_fail(error, MD_FAILED, "out of memory");
@@ -270,8 +270,8 @@ static int list(struct md_source *source, struct md_error *error) {
     if (status != MD_OK)
         return status;
     for (size_t i = 0; i < flights.count && status == MD_OK; i++)
-        status = list_flight(source, flights.paths[i], error);
-    md_flights_free(&flights);
+        status = list_flight(source, flights.names[i], error);
+    md_names_free(&flights);
     return status;
 }
 

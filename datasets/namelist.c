@@ -51,19 +51,26 @@ int md_names_of_folder(const char *path, struct md_names *names, struct md_error
 
 /* --- splits --- */
 
-static int add_new(char *name, struct md_names *names, struct md_error *error) {
+struct use {
+    int (*use)(void *context, const char *name, struct md_error *error);
+    void *context;
+    struct md_names seen;
+};
+
+static int use_name(struct use *use, char *name, struct md_error *error) {
     name = md_trim(name);
     for (size_t length = strlen(name); length > 1 && name[length - 1] == '/';)
         name[--length] = 0;
     if (name[0] == 0)
         return md_fail(error, MD_USAGE, "split: expected a name, found nothing");
-    for (size_t i = 0; i < names->count; i++)
-        if (strcmp(names->names[i], name) == 0)
+    for (size_t i = 0; i < use->seen.count; i++)
+        if (strcmp(use->seen.names[i], name) == 0)
             return md_fail(error, MD_USAGE, "split: %s is named twice", name);
-    return md_names_add(names, name, error);
+    int status = md_names_add(&use->seen, name, error);
+    return status == MD_OK ? use->use(use->context, name, error) : status;
 }
 
-static int add_list(const char *split, struct md_names *names, struct md_error *error) {
+static int use_list(struct use *use, const char *split, struct md_error *error) {
     char *list = strdup(split);
     if (!list)
         return md_fail(error, MD_FAILED, "out of memory for the split");
@@ -72,15 +79,14 @@ static int add_list(const char *split, struct md_names *names, struct md_error *
         char *comma = strchr(name, ',');
         if (comma)
             *comma++ = 0;
-        status = add_new(name, names, error);
+        status = use_name(use, name, error);
         name = comma;
     }
     free(list);
     return status;
 }
 
-static int add_file(const char *path, struct md_names *names, struct md_error *error) {
-    const size_t before = names->count;
+static int use_file(struct use *use, const char *path, struct md_error *error) {
     struct md_text text;
     int status = md_text_open(path, &text, error);
     if (status != MD_OK)
@@ -89,16 +95,22 @@ static int add_file(const char *path, struct md_names *names, struct md_error *e
         line[strcspn(line, "#")] = 0;
         if (*md_trim(line) == 0)
             continue;
-        status = add_new(line, names, error);
+        status = use_name(use, line, error);
         if (status != MD_OK)
             md_fail_at_line(error, status, path, text.line);
     }
     md_text_close(&text);
-    if (status == MD_OK && names->count == before)
+    if (status == MD_OK && use->seen.count == 0)
         return md_fail(error, MD_FAILED, "%s: expected names, found none", path);
     return status;
 }
 
-int md_names_of_split(const char *split, struct md_names *names, struct md_error *error) {
-    return split[0] == '@' ? add_file(split + 1, names, error) : add_list(split, names, error);
+int md_split_each(const char *split,
+                  int (*use)(void *context, const char *name, struct md_error *error),
+                  void *context, struct md_error *error) {
+    struct use each = {use, context, {0}};
+    int status =
+        split[0] == '@' ? use_file(&each, split + 1, error) : use_list(&each, split, error);
+    md_names_free(&each.seen);
+    return status;
 }

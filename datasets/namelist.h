@@ -1,4 +1,4 @@
-/* Lists of names: what lies in a folder, what a split asks for. */
+/* Names: what lies in a folder, what a split asks for. */
 #ifndef MD_DATASETS_NAMELIST_H
 #define MD_DATASETS_NAMELIST_H
 
@@ -11,8 +11,7 @@ struct md_names {
     char **names; /* owned, and so is each */
 };
 
-/* Appends a copy. All functions here: what is in `names` stays, and on failure too it is the
- * caller's to free. */
+/* Appends a copy. On failure too what is in `names` stays and is the caller's to free. */
 int md_names_add(struct md_names *names, const char *name, struct md_error *error);
 
 void md_names_free(struct md_names *names);
@@ -21,10 +20,12 @@ void md_names_free(struct md_names *names);
  * a dot. */
 int md_names_of_folder(const char *path, struct md_names *names, struct md_error *error);
 
-/* Appends the names that `split` holds: "A", or "A,B,C" with commas between, or "@FILE" with one a
- * line, where '#' begins a comment and blank lines are skipped. White space round a name and
- * slashes at its end are no part of it. An empty name, one that comes twice, and a file without a
- * name are failures. */
-int md_names_of_split(const char *split, struct md_names *names, struct md_error *error);
+/* Calls `use` for each name that `split` holds, until it fails: "A", or "A,B,C" with commas
+ * between, or "@FILE" with one a line, where '#' begins a comment and blank lines are skipped.
+ * White space round a name and slashes at its end are no part of it. An empty name, one that comes
+ * twice, and a file without a name are failures. */
+int md_split_each(const char *split,
+                  int (*use)(void *context, const char *name, struct md_error *error),
+                  void *context, struct md_error *error);
 
 #endif

@@ -215,17 +215,10 @@ static int add_block(struct md_source *source, const struct block *block, struct
     return status;
 }
 
-static int add_named(struct md_source *source, const char *split, struct md_error *error) {
-    struct md_names names = {0};
-    int status = md_names_of_split(split, &names, error);
-    for (size_t i = 0; i < names.count && status == MD_OK; i++) {
-        char folder[MD_PATH_MAX];
-        status = md_path_format(folder, error, "%s/", names.names[i]);
-        if (status == MD_OK)
-            status = add_recording(source, folder, &blocks[0], error);
-    }
-    md_names_free(&names);
-    return status;
+static int add_named(void *context, const char *name, struct md_error *error) {
+    char folder[MD_PATH_MAX];
+    int status = md_path_format(folder, error, "%s/", name);
+    return status == MD_OK ? add_recording(context, folder, &blocks[0], error) : status;
 }
 
 /* Whoever has a folder for train, val or test has divided the frames, and they are not divided
@@ -243,7 +236,7 @@ static int list(struct md_source *source, struct md_error *error) {
     for (int b = 0; b < BLOCKS; b++)
         if (strcmp(split, blocks[b].name) == 0 && (b == 0 || !is_divided(source)))
             return add_block(source, &blocks[b], error);
-    return add_named(source, split, error);
+    return md_split_each(split, add_named, source, error);
 }
 
 /* --- reading --- */

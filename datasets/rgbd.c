@@ -219,20 +219,14 @@ static int no_pictures(const struct md_source *source, const char *folder, struc
                    folders->layout->example);
 }
 
-static int add_named(struct md_source *source, const char *split, struct md_error *error) {
-    struct md_names names = {0};
-    int status = md_names_of_split(split, &names, error);
-    for (size_t i = 0; i < names.count && status == MD_OK; i++) {
-        char folder[MD_PATH_MAX];
-        size_t before = source->count;
-        status = md_path_format(folder, error, "%s/", names.names[i]);
-        if (status == MD_OK)
-            status = add_folder(source, folder, 0, error);
-        if (status == MD_OK && source->count == before)
-            status = no_pictures(source, folder, error);
-    }
-    md_names_free(&names);
-    return status;
+static int add_named(void *context, const char *name, struct md_error *error) {
+    struct md_source *source = context;
+    const size_t before = source->count;
+    char folder[MD_PATH_MAX];
+    int status = md_path_format(folder, error, "%s/", name);
+    if (status == MD_OK)
+        status = add_folder(source, folder, 0, error);
+    return status == MD_OK && source->count == before ? no_pictures(source, folder, error) : status;
 }
 
 /* Adds the sequences of all scenes. */
@@ -265,7 +259,7 @@ static int list_layout(struct md_source *source, const struct layout *layout,
     if (layout->sequences && strcmp(split, "test") == 0)
         return add_listed(source, "TestSplit.txt", error);
     if (strcmp(split, "all") != 0)
-        return add_named(source, split, error);
+        return md_split_each(split, add_named, source, error);
     int status = add_folder(source, "", 0, error);
     return status == MD_OK && source->count == 0 ? no_pictures(source, "", error) : status;
 }

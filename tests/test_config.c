@@ -83,7 +83,8 @@ static const struct key_case {
     {"protocol", NAME, {"textbook", "release"}, {"book"}},
     {"cap_m", REAL, {"80", "0.1", "1000"}, {"0.09", "1000.1"}},
     {"threads", WHOLE, {"1", "2", "64"}, {"0", "65"}},
-    {"data.set", NAME, {NULL, "micro", "matrix", "synthetic"}, {"cityscapes"}},
+    /* These have one range and crop. */
+    {"data.set", NAME, {NULL, "micro", "recording", "synthetic"}, {"cityscapes"}},
     {"data.root", ANY_TEXT, {"''", "/a folder/of 'mine'", "'#1: \\ [x]'"}, {NULL}},
     {"data.fraction", WHOLE, {"100", "1", "20"}, {"0", "101"}},
     {"data.label", NAME, {"dense", "tof8"}, {"sparse"}},
