@@ -274,7 +274,7 @@ static int read_line(const struct csv *csv, char *line, struct frame *frame,
 
 static int read_frame(const struct md_source *source, const struct csv *csv, char *line,
                       struct md_sample *sample, struct md_error *error) {
-    struct frame frame = {0};
+    struct frame frame = {.picture = ""};
     char name[MD_PATH_MAX];
     int status = read_line(csv, line, &frame, error);
     if (status == MD_OK)

@@ -170,9 +170,9 @@ H5_TEST(nyu, round_trip_in_the_true_size) {
 
 H5_TEST(nyu, every_way_of_keeping) {
     static const struct keeping ways[] = {
-        {{0}, 0, 0},          {{1, 3, 7, 5}, 0, 0}, {{1, 3, 7, 5}, 0, 1},
-        {{1, 1, 2, 3}, 0, 1}, /* chunks that reach beyond the frame, and do not get smaller */
-        {{2, 2, 4, 4}, 1, 1}, /* and beyond the frames */
+        {{0}, 0, 0},          {{1, 3, 7, 5}, 0, 0},
+        {{1, 3, 7, 5}, 0, 1}, {{1, 1, 2, 3}, 0, 1}, /* chunks that reach beyond the frame */
+        {{2, 2, 4, 4}, 1, 1},                       /* and beyond the frames */
         {{3, 3, 7, 5}, 1, 0}, {{2, 1, 1, 1}, 0, 0},
     };
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
@@ -181,6 +181,33 @@ H5_TEST(nyu, every_way_of_keeping) {
         assert_round_trip("raw:all", 3, 5, 7, raw_depth_at);
     }
     md_dataset_close(&dataset);
+}
+
+/* HDF5 notes for each chunk which filters it went without, as those that save nothing do. */
+H5_TEST(nyu, chunks_without_their_filters) {
+    const hsize_t images[4] = {2, 3, 7, 5}, depths[3] = {2, 7, 5}, second[4] = {1, 0, 0, 0};
+    const struct keeping keeping = {{1, 3, 7, 5}, 1, 1};
+    uint8_t plain[3 * 7 * 5];
+    size_t i = 0;
+    for (size_t c = 0; c < 3; c++)
+        for (size_t x = 0; x < 7; x++)
+            for (size_t y = 0; y < 5; y++)
+                plain[i++] = byte_at(1, c, y, x);
+    hid_t file = create_mat(mat.text);
+    write_images(file, images, &keeping);
+    write_depths(file, "depths", depths, &keeping, depth_at);
+    hid_t data = H5Dopen2(file, "images", H5P_DEFAULT);
+    cr_assert(H5Dwrite_chunk(data, H5P_DEFAULT, 3, second, sizeof plain, plain) >= 0);
+    H5Dclose(data);
+    H5Fclose(file);
+    assert_round_trip("all", 2, 5, 7, depth_at);
+    file = H5Fopen(mat.text, H5F_ACC_RDWR, H5P_DEFAULT);
+    data = H5Dopen2(file, "images", H5P_DEFAULT);
+    cr_assert(H5Dwrite_chunk(data, H5P_DEFAULT, 3, second, sizeof plain - 1, plain) >= 0);
+    H5Dclose(data);
+    H5Fclose(file);
+    cr_assert_eq(open_sized("all", 5, 7), MD_FAILED);
+    assert_contains(error.text, "data set 'images': a chunk has too few bytes");
 }
 
 Test(nyu, the_evaluation_crop) {

@@ -141,8 +141,10 @@ Test(rgbd, seven_scenes) {
     scratch_write_text(scratch_path(&scratch, "s/TrainSplit.txt").text, "sequence2 \r\n");
     scratch_write_text(scratch_path(&scratch, "s/TestSplit.txt").text, "sequence1\n");
     scratch_write_text(scratch_path(&scratch, "t/TrainSplit.txt").text, "sequence10");
-    /* Both 65535 and 0 are none. */
+    /* Both 65535 and 0 are none, whatever the range. */
+    spec.max_depth_m = 100;
     assert_samples("7scenes", "t", "t/seq-10/frame-000000.color.png:0");
+    spec.max_depth_m = 0;
     write_depth("t/seq-10/frame-000000.depth.png", 0);
     assert_samples("7scenes", "all",
                    "s/seq-01/frame-000000.color.png:1000 s/seq-02/frame-000001.color.png:1002 "
