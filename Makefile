@@ -38,7 +38,7 @@ FLAGS_ref    :=
 FLAGS_scalar :=
 FLAGS_v2f16  := -DMD_PAIRS
 FLAGS_avx2   := -mavx2 -mfma -mf16c
-FLAGS_avx512 := -mavx512f -mavx2 -mfma -mf16c
+FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
 FORMATS   := fp32 fp64 fp16 bf16 fp16w bf16w
 TEMPLATES := $(foreach format,$(FORMATS),\
                $(foreach level,ref $(VECTOR_LEVELS),core/ops_$(format)_$(level)) \
@@ -59,9 +59,10 @@ $(BUILD)/libmudepth.a: $(OBJECTS)
 	$(Q)rm -f $@
 	$(Q)ar rcs $@ $^
 
+# (All objects depend on this file, which has their flags.)
 compile = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(SAY) CC $@
 	$(Q)$(compile) -c $< -o $@
@@ -69,11 +70,11 @@ $(BUILD)/%.o: %.c
 # From FORMAT_LEVEL.
 template_flags = $(FLAGS_$(word 2,$(subst _, ,$*))) -ffreestanding \
                  -DMD_FORMAT=$(word 1,$(subst _, ,$*)) -DMD_LEVEL=$(word 2,$(subst _, ,$*))
-$(BUILD)/core/lanes_%.o: core/lanes_tmpl.c
+$(BUILD)/core/lanes_%.o: core/lanes_tmpl.c Makefile
 	@mkdir -p $(@D)
 	$(SAY) CC $@
 	$(Q)$(compile) $(template_flags) -c $< -o $@
-$(BUILD)/core/ops_%.o: core/ops_tmpl.c
+$(BUILD)/core/ops_%.o: core/ops_tmpl.c Makefile
 	@mkdir -p $(@D)
 	$(SAY) CC $@
 	$(Q)$(compile) $(template_flags) -c $< -o $@
@@ -143,22 +144,22 @@ aarch64_compile = $(AARCH64_CC) $(filter-out -DMD_VECTOR_LEVELS,$(ALL_CPPFLAGS))
     -Icore/target/gap9/shim
 gap9_compile = $(compile) -DARENA_BYTES="(64 << 20)" -Icore/target/gap9/shim
 
-$(BUILD)/aarch64/%.o: %.c
+$(BUILD)/aarch64/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(SAY) CC $@
 	$(Q)$(aarch64_compile) -c $< -o $@
 
 # $(1): the machine
 define device_rules
-$(BUILD)/$(1)/%.o: core/%.c
+$(BUILD)/$(1)/%.o: core/%.c Makefile
 	@mkdir -p $$(@D)
 	$$(SAY) CC $$@
 	$$(Q)$$($(1)_compile) -c $$< -o $$@
-$(BUILD)/$(1)/lanes_%.o: core/lanes_tmpl.c
+$(BUILD)/$(1)/lanes_%.o: core/lanes_tmpl.c Makefile
 	@mkdir -p $$(@D)
 	$$(SAY) CC $$@
 	$$(Q)$$($(1)_compile) $$(template_flags) -c $$< -o $$@
-$(BUILD)/$(1)/ops_%.o: core/ops_tmpl.c
+$(BUILD)/$(1)/ops_%.o: core/ops_tmpl.c Makefile
 	@mkdir -p $$(@D)
 	$$(SAY) CC $$@
 	$$(Q)$$($(1)_compile) $$(template_flags) -c $$< -o $$@

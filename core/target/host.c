@@ -22,7 +22,8 @@ static int runs_avx2(void) {
            __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 static int runs_avx512(void) {
-    return runs_avx2() && __builtin_cpu_supports("avx512f");
+    return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 #endif
 
