@@ -1,5 +1,6 @@
 /* A thin layer over HDF5 that turns its failures into our errors. HDF5's own error printing is
- * switched off by the first call. */
+ * switched off by the first call. What it cannot turn into an error: HDF5 1.10 itself crashes on
+ * some files whose groups are damaged (in H5HL_protect, found by fuzzing). */
 #ifndef MD_DATASETS_H5_H
 #define MD_DATASETS_H5_H
 
@@ -34,6 +35,13 @@ int md_h5_check_plain(hid_t file, const char *name, hid_t type, struct md_error 
 /* Shape of data set `name`: at most `most` dimensions; fails when it has more or is missing. */
 int md_h5_shape(hid_t file, const char *name, int most, int *dimensions, size_t *shape,
                 struct md_error *error);
+
+/* Reads the part of data set `name` whose first coordinate is `index`, shape[1] * shape[2] * ...
+ * elements, into `values`. The data set must have just that shape, and elements of just that type.
+ * It lies in one piece or in chunks, these plain or deflated, and shuffled or not. They are read
+ * past HDF5's own filters, which in HDF5 1.10 do not survive damaged ones. */
+int md_h5_read_slice(hid_t file, const char *name, hid_t type, size_t index, int dimensions,
+                     const size_t *shape, void *values, struct md_error *error);
 
 /* 1 when there is a link called `name` (a path), else 0. */
 int md_h5_has(hid_t file, const char *name);

@@ -22,9 +22,6 @@
 
 enum { GRID_SIDE = 8, ZONES = GRID_SIDE * GRID_SIDE, MAX_GAP_MS = 100 };
 
-/* Focal length times baseline of a camera pair that is not there: what the field sets agreed on. */
-#define FB 80.0f
-
 struct frame {
     int64_t time_ms;
     float depth_m[ZONES];
@@ -84,13 +81,6 @@ static bool parse_line(const char *line, int64_t value[3]) {
     return true;
 }
 
-/* The rule of the recording's authors: status 5 or 9, and exactly one target. */
-static float zone_depth(const struct md_data_spec *spec, const int64_t value[3]) {
-    const int64_t distance_mm = value[0], targets = value[1], status = value[2];
-    bool valid = (status == 5 || status == 9) && targets == 1;
-    return valid ? md_valid_depth(spec, (float)distance_mm / 1000.0f) : MD_NO_DEPTH;
-}
-
 /* Begins a frame with its header line. */
 static int begin_frame(struct flight *flight, const char *line, const int64_t value[3],
                        struct md_error *error) {
@@ -120,7 +110,8 @@ static int read_state_line(const struct md_data_spec *spec, const char *line, in
         *zone = 0;
         return begin_frame(flight, line, value, error);
     }
-    flight->frames[flight->frame_count - 1].depth_m[(*zone)++] = zone_depth(spec, value);
+    flight->frames[flight->frame_count - 1].depth_m[(*zone)++] =
+        md_zone_depth(spec, value[0], value[1], value[2]);
     return MD_OK;
 }
 
@@ -212,28 +203,6 @@ static const struct frame *nearest_frame(const struct flight *flight, int64_t ti
     return nearest;
 }
 
-/* Reads the picture `name` (relative to the root) and cuts out what the sensor sees. */
-static int read_picture(const struct md_data_spec *spec, const char *name, int height, int width,
-                        uint8_t *planes, struct md_error *error) {
-    char path[MD_PATH_MAX];
-    struct md_image image;
-    const int crop = spec->crop;
-    int status = md_path_format(path, error, "%s/%s", spec->root, name);
-    if (status == MD_OK)
-        status = md_image_read(path, &image, error);
-    if (status != MD_OK)
-        return status;
-    if (image.height < crop || image.width < crop)
-        status =
-            md_fail(error, MD_FAILED, "%s: expected at least %dx%d pixels (the crop), found %dx%d",
-                    path, crop, crop, image.width, image.height);
-    else
-        md_image_resize(&image, (image.height - crop) / 2, (image.width - crop) / 2, crop, crop,
-                        height, width, planes);
-    md_image_free(&image);
-    return status;
-}
-
 static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,
                       struct md_error *error) {
     const struct recording *recording = source->state;
@@ -242,9 +211,8 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     if (status != MD_OK)
         return status;
     memcpy(sample->depth_m, recording->frames[entry->number].depth_m, sizeof(float) * ZONES);
-    md_sample_disparity(sample, FB);
-    return read_picture(&source->spec, entry->name, source->height, source->width, sample->picture,
-                        error);
+    md_sample_disparity(sample, MD_FIELD_FB);
+    return md_picture_centre(source, entry->name, sample->picture, error);
 }
 
 /* Keeps the frame; returns its number, or -1 when memory is out. */
@@ -294,7 +262,7 @@ static int list_flight(struct md_source *source, const char *path, struct md_err
 }
 
 static int list(struct md_source *source, struct md_error *error) {
-    struct md_flights flights;
+    struct md_names flights;
     source->state = calloc(1, sizeof(struct recording));
     if (!source->state)
         return md_fail(error, MD_FAILED, "out of memory");
@@ -302,8 +270,8 @@ static int list(struct md_source *source, struct md_error *error) {
     if (status != MD_OK)
         return status;
     for (size_t i = 0; i < flights.count && status == MD_OK; i++)
-        status = list_flight(source, flights.paths[i], error);
-    md_flights_free(&flights);
+        status = list_flight(source, flights.names[i], error);
+    md_names_free(&flights);
     return status;
 }
 
@@ -323,4 +291,5 @@ const struct md_reader md_matrix_reader = {
     .close = close_recording,
     .range_m = 4,
     .needs_root = 1,
+    .crop = 162,
 };

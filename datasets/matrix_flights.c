@@ -32,37 +32,14 @@ static bool is_flight(const char *folder) {
     return S_ISREG(csv.st_mode) && S_ISDIR(images.st_mode);
 }
 
-static int add(struct md_flights *flights, const char *path, struct md_error *error) {
-    if (flights->count == flights->capacity) {
-        size_t wanted = flights->capacity ? 2 * flights->capacity : 16;
-        char **paths = realloc(flights->paths, wanted * sizeof *paths);
-        if (!paths)
-            return md_fail(error, MD_FAILED, "out of memory for %zu flights", wanted);
-        flights->paths = paths;
-        flights->capacity = wanted;
-    }
-    char *copy = strdup(path);
-    if (!copy)
-        return md_fail(error, MD_FAILED, "out of memory for the flight %s", path);
-    flights->paths[flights->count++] = copy;
-    return MD_OK;
-}
-
-void md_flights_free(struct md_flights *flights) {
-    for (size_t i = 0; i < flights->count; i++)
-        free(flights->paths[i]);
-    free(flights->paths);
-    *flights = (struct md_flights){0};
-}
-
 /* --- all flights below a folder --- */
 
-static int search(const char *root, const char *relative, int depth, struct md_flights *flights,
+static int search(const char *root, const char *relative, int depth, struct md_names *flights,
                   struct md_error *error);
 
 /* Searches each folder in `folder`, which is `relative` to the root. */
 static int search_below(DIR *folder, const char *root, const char *relative, int depth,
-                        struct md_flights *flights, struct md_error *error) {
+                        struct md_names *flights, struct md_error *error) {
     int status = MD_OK;
     for (struct dirent *entry; status == MD_OK && (entry = readdir(folder));) {
         char below[MD_PATH_MAX];
@@ -79,7 +56,7 @@ static int search_below(DIR *folder, const char *root, const char *relative, int
 
 /* Adds `relative` when it is a flight, otherwise the flights in it. What is no folder is passed
  * over. */
-static int search(const char *root, const char *relative, int depth, struct md_flights *flights,
+static int search(const char *root, const char *relative, int depth, struct md_names *flights,
                   struct md_error *error) {
     char path[MD_PATH_MAX];
     struct stat information;
@@ -89,7 +66,7 @@ static int search(const char *root, const char *relative, int depth, struct md_f
     if (stat(path, &information) != 0 || !S_ISDIR(information.st_mode))
         return MD_OK;
     if (is_flight(path))
-        return add(flights, relative, error);
+        return md_names_add(flights, relative, error);
     if (depth == MAX_DEPTH)
         return MD_OK;
     DIR *folder = opendir(path);
@@ -104,18 +81,18 @@ static int compare_paths(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void keep_share(struct md_flights *flights, unsigned share) {
+static void keep_share(struct md_names *flights, unsigned share) {
     size_t kept = 0;
     for (size_t i = 0; i < flights->count; i++) {
         if (md_share_takes(share, i))
-            flights->paths[kept++] = flights->paths[i];
+            flights->names[kept++] = flights->names[i];
         else
-            free(flights->paths[i]);
+            free(flights->names[i]);
     }
     flights->count = kept;
 }
 
-static int find_share(const char *root, const char *split, struct md_flights *flights,
+static int find_share(const char *root, const char *split, struct md_names *flights,
                       struct md_error *error) {
     struct stat information;
     if (stat(root, &information) != 0)
@@ -128,7 +105,7 @@ static int find_share(const char *root, const char *split, struct md_flights *fl
                        "%s: no flight (a folder with state_ToF.csv and images/) within %d folders",
                        root, MAX_DEPTH);
     size_t found = flights->count;
-    qsort(flights->paths, found, sizeof *flights->paths, compare_paths);
+    qsort(flights->names, found, sizeof *flights->names, compare_paths);
     keep_share(flights, md_share_find(split));
     if (flights->count == 0)
         return md_fail(error, MD_FAILED, "%s: its %zu flights leave none for %s", root, found,
@@ -138,74 +115,33 @@ static int find_share(const char *root, const char *split, struct md_flights *fl
 
 /* --- flights given by name --- */
 
-static int add_named(const char *root, char *name, struct md_flights *flights,
-                     struct md_error *error) {
+struct flights_of {
+    const char *root;
+    struct md_names *flights;
+};
+
+static int add_named(void *context, const char *name, struct md_error *error) {
+    const struct flights_of *of = context;
     char path[MD_PATH_MAX];
-    name = md_trim(name);
-    for (size_t length = strlen(name); length > 1 && name[length - 1] == '/';)
-        name[--length] = 0;
-    if (name[0] == 0)
-        return md_fail(error, MD_USAGE, "split: expected the name of a flight, found nothing");
-    for (size_t i = 0; i < flights->count; i++)
-        if (strcmp(flights->paths[i], name) == 0)
-            return md_fail(error, MD_USAGE, "split: the flight %s is named twice", name);
-    int status = md_path_format(path, error, "%s/%s", root, name);
+    int status = md_path_format(path, error, "%s/%s", of->root, name);
     if (status == MD_OK && !is_flight(path))
         return md_fail(error, MD_FAILED,
                        "%s is no flight: expected state_ToF.csv and images/ in it", path);
-    return status == MD_OK ? add(flights, name, error) : status;
+    return status == MD_OK ? md_names_add(of->flights, name, error) : status;
 }
 
-static int add_list(const char *root, const char *split, struct md_flights *flights,
-                    struct md_error *error) {
-    char *names = strdup(split);
-    if (!names)
-        return md_fail(error, MD_FAILED, "out of memory for the split");
-    int status = MD_OK;
-    for (char *name = names; name && status == MD_OK;) {
-        char *comma = strchr(name, ',');
-        if (comma)
-            *comma++ = 0;
-        status = add_named(root, name, flights, error);
-        name = comma;
-    }
-    free(names);
-    return status;
-}
-
-static int add_file(const char *root, const char *path, struct md_flights *flights,
-                    struct md_error *error) {
-    struct md_text text;
-    int status = md_text_open(path, &text, error);
-    if (status != MD_OK)
-        return status;
-    for (char *line; status == MD_OK && (line = md_text_line(&text));) {
-        line[strcspn(line, "#")] = 0;
-        if (*md_trim(line) == 0)
-            continue;
-        status = add_named(root, line, flights, error);
-        if (status != MD_OK)
-            md_fail_at_line(error, status, path, text.line);
-    }
-    md_text_close(&text);
-    if (status == MD_OK && flights->count == 0)
-        return md_fail(error, MD_FAILED, "%s: names no flight", path);
-    return status;
-}
-
-static int find_flights(const char *root, const char *split, struct md_flights *flights,
+static int find_flights(const char *root, const char *split, struct md_names *flights,
                         struct md_error *error) {
     if (md_share_find(split) != 0)
         return find_share(root, split, flights, error);
-    return split[0] == '@' ? add_file(root, split + 1, flights, error)
-                           : add_list(root, split, flights, error);
+    return md_split_each(split, add_named, &(struct flights_of){root, flights}, error);
 }
 
-int md_flights_find(const char *root, const char *split, struct md_flights *flights,
+int md_flights_find(const char *root, const char *split, struct md_names *flights,
                     struct md_error *error) {
-    *flights = (struct md_flights){0};
+    *flights = (struct md_names){0};
     int status = find_flights(root, split, flights, error);
     if (status != MD_OK)
-        md_flights_free(flights);
+        md_names_free(flights);
     return status;
 }

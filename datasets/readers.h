@@ -39,13 +39,15 @@ struct md_reader {
     double range_m;                          /* what max_depth_m 0 means */
     int needs_root;
     int has_fractions; /* it lists spec.fraction percent by itself */
+    int crop;          /* what crop 0 means; 0: the whole shorter side */
 };
 
 /* One per set; source.c has the table. */
 extern const struct md_reader md_micro_reader, md_micro_kitti_reader, md_micro_nyuv2_reader,
-    md_micro_tartanair_reader, md_matrix_reader, md_kitti_reader, md_kitti_object_reader,
-    md_kitti_stereo_reader, md_kitti_stereo_2012_reader, md_h5_reader, md_synthetic_reader,
-    md_cache_reader;
+    md_micro_tartanair_reader, md_matrix_reader, md_recording_reader, md_kitti_reader,
+    md_kitti_object_reader, md_kitti_stereo_reader, md_kitti_stereo_2012_reader, md_h5_reader,
+    md_nyu_reader, md_nyu_folder_reader, md_sevenscenes_reader, md_sunrgbd_reader, md_rgbd_reader,
+    md_synthetic_reader, md_cache_reader;
 
 /* What `split` means in set number `set` of md_data_set_names. */
 const char *md_data_set_splits(int set);
@@ -70,6 +72,10 @@ void md_source_close(struct md_source *source);
 unsigned md_share_find(const char *split);
 int md_share_takes(unsigned share, size_t number);
 
+/* Focal length times baseline of a camera pair that is not there: what the field sets and TartanAir
+ * agreed on. */
+#define MD_FIELD_FB 80.0f
+
 int md_source_add(struct md_source *source, const char *name, size_t number,
                   struct md_error *error);
 
@@ -80,6 +86,12 @@ int md_sample_room(const struct md_source *source, const char *name, int depth_h
 
 /* Sets disparity = fb / depth_m where there is depth. */
 void md_sample_disparity(struct md_sample *sample, float fb);
+
+/* Reads the picture `name`, a path relative to the root, and averages to the network's size what a
+ * sensor beside its camera sees: the centred square of side spec.crop (0: of the shorter side). A
+ * smaller picture is an error. planes: (3, height, width). */
+int md_picture_centre(const struct md_source *source, const char *name, uint8_t *planes,
+                      struct md_error *error);
 
 /* A depth map as the source has it. */
 struct md_depth_map {

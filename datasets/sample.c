@@ -28,7 +28,6 @@ const struct md_data_spec md_data_spec_default = {
     .count = 512,
     .min_depth_m = 0.02,
     .max_depth_m = 4.0,
-    .crop = 162,
 };
 
 int md_watch_tell(const struct md_watch *watch, const char *what, double done, double all) {
@@ -63,6 +62,12 @@ struct md_sample md_sample_right(const struct md_sample *sample) {
 float md_valid_depth(const struct md_data_spec *spec, float depth_m) {
     bool valid = depth_m >= (float)spec->min_depth_m && depth_m < (float)spec->max_depth_m;
     return valid ? depth_m : MD_NO_DEPTH;
+}
+
+float md_zone_depth(const struct md_data_spec *spec, int64_t distance_mm, int64_t targets,
+                    int64_t status) {
+    bool valid = (status == 5 || status == 9) && targets == 1;
+    return valid ? md_valid_depth(spec, (float)distance_mm / 1000.0f) : MD_NO_DEPTH;
 }
 
 float md_dense_depth(const struct md_data_spec *spec, float depth_m) {

@@ -63,8 +63,8 @@ struct md_data_spec {
     double min_depth_m;  /* a nearer reading is no value (VL53L5CX: 0.02) */
     double max_depth_m;  /* field sets: a reading at or beyond it is no value (4); dense ones: a
                           * reading beyond it. 0: the set's own */
-    int crop;            /* matrix: side of the centred square of the picture that the sensor sees,
-                          * pixels */
+    int crop;            /* field sets: side of the centred square of the picture that the sensor
+                          * sees, pixels; 0: the set's own */
     int evaluation_crop; /* enum md_evaluation_crop, on truths of their own size */
     int depth;           /* kitti: enum md_depth_source */
     int picture;         /* kitti, h5: enum md_picture_part */
@@ -112,7 +112,7 @@ extern const struct md_data_spec md_data_spec_default;
 /* All sets, ended by NULL. */
 extern const char *const md_data_set_names[];
 
-/* Puts the set's own range where max_depth_m is 0. */
+/* Puts the set's own range and crop where max_depth_m and crop are 0. */
 void md_data_spec_resolve(struct md_data_spec *spec);
 
 /* Called now and then during long work, with what is done of what there is; a result other than 0
@@ -142,7 +142,13 @@ void md_sample_free(struct md_sample *sample);
  * than min_depth_m, or at or beyond max_depth_m (where a sensor saw nothing). */
 float md_valid_depth(const struct md_data_spec *spec, float depth_m);
 
-/* Dense sets: the same, but exactly max_depth_m is a value, since they are clipped to it. */
+/* What a zone of a VL53L5CX says: its distance is a value when its status is 5 or 9 and it has one
+ * target (the rule of the authors of the Matrix ToF flights). */
+float md_zone_depth(const struct md_data_spec *spec, int64_t distance_mm, int64_t targets,
+                    int64_t status);
+
+/* Dense sets: the same as md_valid_depth, but exactly max_depth_m is a value, since they are
+ * clipped to it. */
 float md_dense_depth(const struct md_data_spec *spec, float depth_m);
 
 #endif

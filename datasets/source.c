@@ -13,11 +13,17 @@
     X("micro-nyuv2", md_micro_nyuv2_reader)                                                        \
     X("micro-tartanair", md_micro_tartanair_reader)                                                \
     X("matrix", md_matrix_reader)                                                                  \
+    X("recording", md_recording_reader)                                                            \
     X("kitti", md_kitti_reader)                                                                    \
     X("kitti-object", md_kitti_object_reader)                                                      \
     X("kitti-stereo", md_kitti_stereo_reader)                                                      \
     X("kitti-stereo-2012", md_kitti_stereo_2012_reader)                                            \
     X("h5", md_h5_reader)                                                                          \
+    X("nyu", md_nyu_reader)                                                                        \
+    X("nyu-folder", md_nyu_folder_reader)                                                          \
+    X("7scenes", md_sevenscenes_reader)                                                            \
+    X("sunrgbd", md_sunrgbd_reader)                                                                \
+    X("rgbd", md_rgbd_reader)                                                                      \
     X("synthetic", md_synthetic_reader)                                                            \
     X("cache", md_cache_reader)
 
@@ -42,6 +48,8 @@ void md_data_spec_resolve(struct md_data_spec *spec) {
     const struct md_reader *reader = find_reader(spec->set);
     if (reader && spec->max_depth_m == 0)
         spec->max_depth_m = reader->range_m;
+    if (reader && spec->crop == 0)
+        spec->crop = reader->crop;
 }
 
 /* ---- the cut "[a:b]" at the end of a split --------------------------------------------------- */
@@ -118,8 +126,8 @@ static int check_spec(const struct md_data_spec *spec, const struct md_reader *r
           isfinite(spec->max_depth_m)))
         return md_fail(error, MD_USAGE, "expected 0 <= min_depth_m < max_depth_m, found %g and %g",
                        spec->min_depth_m, spec->max_depth_m);
-    if (spec->crop < 1)
-        return md_fail(error, MD_USAGE, "crop: expected at least 1 pixel, found %d", spec->crop);
+    if (spec->crop < 0)
+        return md_fail(error, MD_USAGE, "crop: expected a number of pixels, found %d", spec->crop);
     if (spec->fraction < 1 || spec->fraction > 100)
         return md_fail(error, MD_USAGE, "fraction: expected 1 to 100 percent, found %d",
                        spec->fraction);

@@ -14,7 +14,6 @@
 #include "camera.h"
 
 #define MOST_SAMPLES 1000000
-static const float focal_times_baseline = 80;
 
 struct recording {
     const struct md_world *world;
@@ -104,7 +103,7 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     take_sample(recording, entry->number, sample);
     for (int i = 0; i < sample->depth_height * sample->depth_width; i++)
         sample->depth_m[i] = md_valid_depth(&source->spec, sample->depth_m[i]);
-    md_sample_disparity(sample, focal_times_baseline);
+    md_sample_disparity(sample, MD_FIELD_FB);
     return md_sample_label(source, sample, error);
 }
 

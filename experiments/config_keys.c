@@ -110,8 +110,9 @@ static const struct key data_keys[] = {
      "a nearer reading is no value"},
     {"max_depth_m", REAL, AT(md_data_spec, max_depth_m), 0, 1000, NULL, "0", 1,
      "a reading beyond it (field sets: or at it) is no value; 0: the set's own range"},
-    {"crop", COUNT, AT(md_data_spec, crop), 1, 16384, NULL, "162", 1,
-     "matrix: side of the centred square that the sensor sees, pixels"},
+    {"crop", COUNT, AT(md_data_spec, crop), 0, 16384, NULL, "0", 1,
+     "matrix, recording: side of the centred square that the sensor sees, pixels; 0: the set's "
+     "own"},
 };
 static const struct key split_key[] = {{"split", TEXT, AT(md_data_spec, split), 0, 0, NULL, NULL, 1,
                                         "which samples; a trailing [a:b] cuts out a part"}};

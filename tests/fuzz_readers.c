@@ -7,8 +7,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
+#include "../datasets/h5.h"
 #include "../datasets/image.h"
+#include "../datasets/mat5.h"
 #include "../datasets/npy.h"
 #include "../datasets/sample.h"
 #include "h5_leaks.h"
@@ -151,6 +154,58 @@ static int read_h5_frames(struct md_error *error) {
     return status;
 }
 
+static int read_recording(struct md_error *error) {
+    return read_dataset("recording", "fuzzed_flight", error);
+}
+
+static int read_depth_png(struct md_error *error) {
+    return read_dataset("rgbd", "pair", error);
+}
+
+static int read_sequences(struct md_error *error) {
+    return read_dataset("7scenes", "train", error);
+}
+
+static void write_mat(const char *name, int chunked);
+
+/* The newer kind of MATLAB file. HDF5 1.10 itself crashes on damaged metadata (in H5HL_protect,
+ * found by fuzzing), so that only what we decode is fuzzed: a chunk of the depths, behind a byte of
+ * the filters that it went without. */
+static int read_nyu(struct md_error *error) {
+    static const hsize_t corner[3] = {0, 0, 0};
+    uint8_t bytes[1 << 12];
+    struct h5_moment start = h5_now();
+    FILE *fuzzed = fopen(path_of("fuzzed.chunk").text, "rb");
+    size_t size = fuzzed ? fread(bytes, 1, sizeof bytes, fuzzed) : 0;
+    if (!fuzzed || fclose(fuzzed) != 0)
+        abort();
+    write_mat("fuzzed.mat", 1);
+    if (size > 1) {
+        hid_t file = H5Fopen(path_of("fuzzed.mat").text, H5F_ACC_RDWR, H5P_DEFAULT);
+        hid_t data = H5Dopen2(file, "depths", H5P_DEFAULT);
+        H5Dwrite_chunk(data, H5P_DEFAULT, bytes[0], corner, size - 1, bytes + 1);
+        H5Dclose(data);
+        H5Fclose(file);
+    }
+    int status = read_folder("nyu", path_of("fuzzed.mat").text, "all", error);
+    if (h5_open_since(&start) != 0)
+        abort();
+    return status;
+}
+
+static int read_frame_list(struct md_error *error) {
+    char split[1032];
+    snprintf(split, sizeof split, "@%s", path_of("fuzzed.txt").text);
+    return read_folder("nyu", path_of("sound.mat").text, split, error);
+}
+
+static int read_mat5(struct md_error *error) {
+    struct md_mat5_array array;
+    int status = md_mat5_read(path_of("fuzzed.mat").text, "testNdxs", &array, error);
+    md_mat5_free(&array);
+    return status;
+}
+
 static const struct reader {
     const char *name; /* of the file it reads */
     int (*read)(struct md_error *error);
@@ -167,6 +222,12 @@ static const struct reader {
     {"stereo/training/disp_occ_0/000000_10.png", read_kitti_disparity},
     {"fuzzed.txt", read_kitti_list},
     {"h5/chunk", read_h5_frames},
+    {"fuzzed_flight/frames.csv", read_recording},
+    {"pair/depth.png", read_depth_png},
+    {"TrainSplit.txt", read_sequences},
+    {"fuzzed.mat", read_mat5},
+    {"fuzzed.txt", read_frame_list},
+    {"fuzzed.chunk", read_nyu},
 };
 
 static void write_file(const char *name, const void *bytes, size_t size) {
@@ -231,11 +292,148 @@ static void prepare_kitti(void) {
                "P_rect_02: 10 0 3 0 0 10 3 0 0 0 1 0\nP_rect_03: 10 0 3 -5 0 10 3 0 0 0 1 0\n");
 }
 
-/* What the fuzzed file needs round it: a sample of the micro layout, a flight with a picture,
- * frames of KITTI. */
+/* --- sound files --- */
+
+/* A file of NYU's layout, in one piece or in deflated chunks. */
+static void write_mat(const char *name, int chunked) {
+    static const uint8_t images[2 * 3 * SIDE * SIDE] = {1, 2, 3};
+    static const float depths[2 * SIDE * SIDE] = {1, 2, 3};
+    const hsize_t shape[] = {2, 3, SIDE, SIDE}, depth_shape[] = {2, SIDE, SIDE};
+    hid_t file = H5Fcreate(path_of(name).text, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    for (int i = 0; i < 2; i++) {
+        hid_t creation = H5Pcreate(H5P_DATASET_CREATE), type = i ? H5T_IEEE_F32LE : H5T_STD_U8LE;
+        hid_t space = H5Screate_simple(4 - i, i ? depth_shape : shape, NULL);
+        if (chunked) {
+            H5Pset_chunk(creation, 4 - i, i ? depth_shape : shape);
+            H5Pset_shuffle(creation);
+            H5Pset_deflate(creation, 3);
+        }
+        hid_t data = H5Dcreate2(file, i ? "depths" : "images", type, space, H5P_DEFAULT, creation,
+                                H5P_DEFAULT);
+        if (H5Dwrite(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, i ? (const void *)depths : images) <
+            0)
+            abort();
+        H5Dclose(data);
+        H5Sclose(space);
+        H5Pclose(creation);
+    }
+    H5Fclose(file);
+}
+
+/* A level 5 file with the variable testNdxs of the one number 2. */
+static void write_mat5(const char *name) {
+    const uint32_t variable[] = {14, 56, 6, 8, 6, 0, 5, 8, 1, 1, 1, 8, 0, 0, 2 | 1 << 16, 2};
+    uint8_t bytes[128 + sizeof variable] = "MATLAB 5.0 MAT-file";
+    memcpy(bytes + 124, "\x00\x01IM", 4);
+    memcpy(bytes + 128, variable, sizeof variable);
+    memcpy(bytes + 128 + 48, "testNdxs", 8);
+    write_file(name, bytes, sizeof bytes);
+}
+
+static void write_recording(const char *name) {
+    char text[8192] = "picture,time_ms";
+    const char *const columns[] = {"distance_mm", "target_status", "nb_target_detected"};
+    for (int column = 0; column < 3 * 64; column++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), ",%s_%d", columns[column / 64],
+                 column % 64);
+    strcat(text, "\n../p,17");
+    for (int column = 0; column < 3 * 64; column++)
+        strcat(text, column < 64 ? ",1500" : column < 128 ? ",5" : ",1");
+    write_file(name, text, strlen(text));
+}
+
+/* Makes the sound file `name` a seed: an input with which the reader succeeds. */
+static void add_seed(int reader, const char *name) {
+    char bytes[1 << 16], seed[64];
+    FILE *file = fopen(path_of(name).text, "rb");
+    size_t size = file ? fread(bytes + 1, 1, sizeof bytes - 1, file) : 0;
+    if (size == 0 || fclose(file) != 0)
+        abort();
+    struct md_error error;
+    write_file(readers[reader].name, bytes + 1, size);
+    if (readers[reader].read(&error) != MD_OK) {
+        fprintf(stderr, "%s is no good seed: %s\n", name, error.text);
+        abort();
+    }
+    bytes[0] = (char)reader;
+    snprintf(seed, sizeof seed, "seeds/%d-%.40s", reader, strrchr(name, '/') + 1);
+    write_file(seed, bytes, size + 1);
+}
+
+/* For the readers of other people's folders and of MATLAB's files, and what becomes their seeds. */
+static void write_newer_files(void) {
+    static const uint8_t grey[3 * SIDE * SIDE] = {128, 128, 128};
+    static const uint16_t depths[SIDE * SIDE] = {1000, 2000, 3000};
+    struct md_error error;
+    mkdir(path_of("pair").text, 0777);
+    mkdir(path_of("seq-01").text, 0777);
+    mkdir(path_of("seeds").text, 0777);
+    mkdir(path_of("sound").text, 0777);
+    write_mat("sound.mat", 0);
+    static const uint8_t chunk[1 + 2 * SIDE * SIDE * sizeof(float)] = {3, 0, 0, 128, 63};
+    uint8_t packed[1 + 2 * sizeof chunk] = {0};
+    uLongf packed_bytes = 2 * sizeof chunk;
+    if (compress(packed + 1, &packed_bytes, chunk + 1, sizeof chunk - 1) != Z_OK)
+        abort();
+    write_file("sound/chunk", chunk, sizeof chunk);
+    write_file("sound/packed", packed, packed_bytes + 1);
+    write_mat5("sound/splits.mat");
+    write_recording("sound/frames.csv");
+    write_file("sound/numbers.txt", "1\n2 # two\n", 10);
+    write_file("sound/TrainSplit.txt", "sequence1\n", 10);
+    if (md_png_write_rgb(path_of("pair/rgb.png").text, grey, SIDE, SIDE, &error) ||
+        md_png_write_rgb(path_of("seq-01/frame-1.color.png").text, grey, SIDE, SIDE, &error) ||
+        md_png_write_grey16(path_of("seq-01/frame-1.depth.png").text, depths, SIDE, SIDE, &error) ||
+        md_png_write_grey16(path_of("sound/depth.png").text, depths, SIDE, SIDE, &error))
+        abort();
+}
+
+static void add_seeds(void) {
+    static const struct {
+        int (*read)(struct md_error *error);
+        const char *name;
+    } seeds[] = {
+        {read_recording, "sound/frames.csv"},
+        {read_depth_png, "sound/depth.png"},
+        {read_sequences, "sound/TrainSplit.txt"},
+        {read_mat5, "sound/splits.mat"},
+        {read_frame_list, "sound/numbers.txt"},
+        {read_nyu, "sound/chunk"},
+        {read_nyu, "sound/packed"},
+    };
+    for (size_t s = 0; s < sizeof seeds / sizeof *seeds; s++)
+        for (size_t r = 0; r < sizeof readers / sizeof *readers; r++)
+            if (readers[r].read == seeds[s].read)
+                add_seed((int)r, seeds[s].name);
+}
+
+/* Appends the folder of seeds to the arguments of libFuzzer when these are folders of inputs (a
+ * file is an input to be run again, alone). */
+static void append_seeds(int *count, char ***arguments) {
+    static char path[sizeof(struct path)];
+    struct stat about;
+    int folders = 0;
+    for (int i = 1; i < *count; i++) {
+        if ((*arguments)[i][0] == '-')
+            continue;
+        if (stat((*arguments)[i], &about) != 0 || !S_ISDIR(about.st_mode))
+            return;
+        folders++;
+    }
+    char **longer = calloc((size_t)*count + 2, sizeof *longer);
+    if (folders == 0 || !longer) {
+        free(longer);
+        return;
+    }
+    memcpy(longer, *arguments, (size_t)*count * sizeof *longer);
+    snprintf(path, sizeof path, "%s", path_of("seeds").text);
+    longer[(*count)++] = path;
+    *arguments = longer;
+}
+
+/* What the fuzzed file needs round it: a sample of the micro layout, a flight with a picture, and
+ * the like. */
 int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
-    (void)argument_count;
-    (void)arguments;
     static const uint8_t grey[3 * SIDE * SIDE] = {128, 128, 128};
     static const size_t shape[2] = {2, 2};
     char state[64 * 16 + 16] = "100,0,0\n";
@@ -259,6 +457,9 @@ int LLVMFuzzerInitialize(int *argument_count, char ***arguments) {
         md_npy_write(path_of("s.npy").text, (const float[]){80, 40, 20, 10}, 2, shape, &error) ||
         md_npy_write(path_of("f.npy").text, (const float[]){80}, 0, NULL, &error))
         abort();
+    write_newer_files();
+    add_seeds();
+    append_seeds(argument_count, arguments);
     return 0;
 }
 

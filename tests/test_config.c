@@ -85,7 +85,8 @@ static const struct key_case {
     {"protocol", NAME, {"textbook", "release"}, {"book"}},
     {"cap_m", REAL, {"80", "0.1", "1000"}, {"0.09", "1000.1"}},
     {"threads", WHOLE, {"1", "2", "64"}, {"0", "65"}},
-    {"data.set", NAME, {NULL, "micro", "matrix", "synthetic"}, {"cityscapes"}},
+    /* These have one range and crop. */
+    {"data.set", NAME, {NULL, "micro", "recording", "synthetic"}, {"cityscapes"}},
     {"data.root", ANY_TEXT, {"''", "/a folder/of 'mine'", "'#1: \\ [x]'"}, {NULL}},
     {"data.fraction", WHOLE, {"100", "1", "20"}, {"0", "101"}},
     {"data.label", NAME, {"dense", "tof8"}, {"sparse"}},
@@ -105,7 +106,7 @@ static const struct key_case {
     {"data.count", WHOLE, {"400", "1", "1000000"}, {"0", "1000001"}},
     {"data.min_depth_m", REAL, {"0.02", "0", "100"}, {"100.1"}},
     {"data.max_depth_m", REAL, {"4", "0.1", "1000"}, {"1001"}},
-    {"data.crop", WHOLE, {"162", "1", "16384"}, {"0", "16385"}},
+    {"data.crop", WHOLE, {"0", "1", "16384"}, {"-1", "16385"}},
     {"data.train", ANY_TEXT, {"train", "'all[0:3]'", "A0,A1"}, {NULL}},
     {"data.val", ANY_TEXT, {"val", "''", "'x[:9]'"}, {NULL}},
     {"data.test", ANY_TEXT, {"test", "'@list'"}, {NULL}},

@@ -249,7 +249,7 @@ Test(config_text, wrong_data_specifications_are_refused) {
                                            {"{set: micro, split: a} b", "not YAML"},
                                            {"{set: micro, split: a, split: a}", "split: the key"},
                                            {"{set: micro, split: ''}", "split: must not be empty"},
-                                           {"{set: nyu, split: a}", "set: expected one of"},
+                                           {"{set: moon, split: a}", "set: expected one of"},
                                            {"{set: micro, split: [a]}", "split: expected a single"},
                                            {"{set: micro, split: a, lr: 1}", "lr: unknown key"},
                                            {"{set: micro, split: a, data: {crop: 1}}", "data"},

@@ -347,9 +347,9 @@ Test(flights, wrong_requests) {
         {"none", MD_FAILED, "/none is no flight: expected state_ToF.csv and images/"},
         {"a/1,none", MD_FAILED, "/none is no flight"},
         {".", MD_FAILED, "is no flight"},
-        {"", MD_USAGE, "expected the name of a flight, found nothing"},
+        {"", MD_USAGE, "expected a name, found nothing"},
         {"a/1,,a/2", MD_USAGE, "found nothing"},
-        {"a/1, a/1/", MD_USAGE, "the flight a/1 is named twice"},
+        {"a/1, a/1/", MD_USAGE, "a/1 is named twice"},
         {"@/nowhere/at/all", MD_FAILED, "cannot read /nowhere/at/all: No such file"},
         {"test", MD_FAILED, "its 2 flights leave none for test"},
     };
@@ -369,7 +369,7 @@ Test(flights, wrong_requests) {
     assert_contains(error.text, "list.txt: ");
     scratch_write_text(list.text, "# nothing\n");
     cr_assert_eq(open_dataset(), MD_FAILED);
-    assert_contains(error.text, "names no flight");
+    assert_contains(error.text, "expected names, found none");
 
     strcpy(spec.split, "all");
     strcat(spec.root, "/a/1/images");

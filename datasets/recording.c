@@ -1,0 +1,319 @@
+/* Our own plain form of what a VL53L5CX and a camera saw; recording.md says how to make one. A
+ * recording is a folder with frames.csv and the pictures that it names. The first line of
+ * frames.csv names its columns, which have the names of the sensor driver's arrays and may come in
+ * any order:
+ *
+ *     picture                     path of the picture, relative to the folder
+ *     distance_mm_0 .. _63        zone 0 is top left in the picture, zone 7 top right
+ *     target_status_0 .. _63
+ *     nb_target_detected_0 .. _63, or none of these: then each zone has one target
+ *     time_ms                     or not; for whoever looks into the file
+ *
+ * The sensor sees a centred square of side spec->crop of the picture. */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "namelist.h"
+#include "readers.h"
+
+enum { GRID_SIDE = 8, ZONES = GRID_SIDE * GRID_SIDE };
+
+/* The kinds of columns, and how many columns each has. */
+enum kind { PICTURE, TIME, DISTANCE, STATUS, TARGETS, KINDS };
+static const struct {
+    const char *name;
+    int columns;
+    bool needed;
+} kinds[KINDS] = {
+    [PICTURE] = {"picture", 1, true},
+    [TIME] = {"time_ms", 1, false},
+    [DISTANCE] = {"distance_mm", ZONES, true},
+    [STATUS] = {"target_status", ZONES, true},
+    [TARGETS] = {"nb_target_detected", ZONES, false},
+};
+enum { MOST_COLUMNS = 2 + 3 * ZONES };
+
+/* One frames.csv. */
+struct csv {
+    char *folder; /* relative to the root: "" or with a slash at its end; owned */
+    int columns;
+    struct column {
+        enum kind kind;
+        int zone;
+    } column[MOST_COLUMNS];
+    bool has[KINDS];
+};
+
+/* A reader's state. An entry's name is a line; its number that of the line, and LINES times that of
+ * the file. */
+struct recordings {
+    size_t count;
+    struct csv *csvs;
+};
+enum { LINES = 1 << 28 };
+
+static void close_recordings(struct md_source *source) {
+    struct recordings *recordings = source->state;
+    for (size_t i = 0; i < recordings->count; i++)
+        free(recordings->csvs[i].folder);
+    free(recordings->csvs);
+    free(recordings);
+}
+
+static int csv_path(const struct md_source *source, const char *folder, char path[MD_PATH_MAX],
+                    struct md_error *error) {
+    return md_path_format(path, error, "%s/%sframes.csv", source->spec.root, folder);
+}
+
+/* Takes the next field off a line, without the white space round it; NULL after the last. */
+static char *next_field(char **line) {
+    char *field = *line;
+    if (!field)
+        return NULL;
+    *line = strchr(field, ',');
+    if (*line)
+        *(*line)++ = 0;
+    return md_trim(field);
+}
+
+/* --- the first line --- */
+
+/* "distance_mm_12" is zone 12 of DISTANCE. */
+static bool find_column(const char *name, struct column *column) {
+    for (int kind = 0; kind < KINDS; kind++) {
+        size_t length = strlen(kinds[kind].name);
+        int64_t zone = 0;
+        if (strncmp(name, kinds[kind].name, length) != 0)
+            continue;
+        const char *end = name + length;
+        if (kinds[kind].columns > 1)
+            end = *end == '_' ? md_parse_integer(end + 1, &zone) : NULL;
+        if (end && *end == 0 && zone >= 0 && zone < kinds[kind].columns) {
+            *column = (struct column){(enum kind)kind, (int)zone};
+            return true;
+        }
+    }
+    return false;
+}
+
+static int read_header(char *line, struct csv *csv, struct md_error *error) {
+    bool seen[KINDS][ZONES] = {{false}};
+    for (char *name; (name = next_field(&line));) {
+        struct column column;
+        if (!find_column(name, &column))
+            return md_fail(error, MD_FAILED,
+                           "expected the names of columns (picture, time_ms, distance_mm_0 to _63, "
+                           "target_status_0, nb_target_detected_0), found \"%.60s\"",
+                           name);
+        if (seen[column.kind][column.zone])
+            return md_fail(error, MD_FAILED, "the column %s is named twice", name);
+        seen[column.kind][column.zone] = csv->has[column.kind] = true;
+        csv->column[csv->columns++] = column;
+    }
+    for (int kind = 0; kind < KINDS; kind++)
+        for (int zone = 0; zone < kinds[kind].columns; zone++)
+            if ((kinds[kind].needed || csv->has[kind]) && !seen[kind][zone])
+                return kinds[kind].columns > 1
+                           ? md_fail(error, MD_FAILED, "there is no column %s_%d", kinds[kind].name,
+                                     zone)
+                           : md_fail(error, MD_FAILED, "there is no column %s", kinds[kind].name);
+    return MD_OK;
+}
+
+/* --- listing --- */
+
+/* Which tenths of a recording a split takes: blocks, so that neighbours in time, which look alike,
+ * are on one side. */
+static const struct block {
+    const char *name;
+    size_t start, end;
+} blocks[] = {{"all", 0, 10}, {"train", 0, 7}, {"val", 7, 8}, {"test", 8, 10}};
+enum { BLOCKS = sizeof blocks / sizeof *blocks };
+
+static bool is_recording(const struct md_source *source, const char *folder) {
+    char path[MD_PATH_MAX];
+    struct md_error ignored;
+    return csv_path(source, folder, path, &ignored) == MD_OK && access(path, F_OK) == 0;
+}
+
+/* Adds the lines behind the first. */
+static int add_lines(struct md_source *source, struct md_text *text, struct md_error *error) {
+    const struct recordings *recordings = source->state;
+    const size_t file = recordings->count - 1;
+    char *line = md_text_line(text);
+    int status = line ? read_header(line, &recordings->csvs[file], error)
+                      : md_fail(error, MD_FAILED, "expected the names of columns, found no line");
+    while (status == MD_OK && (line = md_text_line(text)))
+        status = md_source_add(source, line, file * LINES + (size_t)text->line, error);
+    return status;
+}
+
+/* Of the entries behind the first `before`, keeps those of the block. */
+static void keep_block(struct md_source *source, size_t before, const struct block *block) {
+    const size_t count = source->count - before;
+    const size_t start = count * block->start / 10, end = count * block->end / 10;
+    source->count = before;
+    for (size_t i = 0; i < count; i++) {
+        struct md_entry entry = source->entries[before + i];
+        if (i >= start && i < end)
+            source->entries[source->count++] = entry;
+        else
+            free(entry.name);
+    }
+}
+
+static int add_recording(struct md_source *source, const char *folder, const struct block *block,
+                         struct md_error *error) {
+    struct recordings *recordings = source->state;
+    const size_t before = source->count;
+    char path[MD_PATH_MAX];
+    struct md_text text;
+    struct csv *csvs = realloc(recordings->csvs, (recordings->count + 1) * sizeof *csvs);
+    if (!csvs)
+        return md_fail(error, MD_FAILED, "out of memory");
+    recordings->csvs = csvs;
+    csvs[recordings->count] = (struct csv){.folder = strdup(folder)};
+    if (!csvs[recordings->count++].folder)
+        return md_fail(error, MD_FAILED, "out of memory");
+    int status = csv_path(source, folder, path, error);
+    if (status == MD_OK)
+        status = md_text_open(path, &text, error);
+    if (status != MD_OK)
+        return status;
+    status = add_lines(source, &text, error);
+    if (status != MD_OK)
+        md_fail_at_line(error, status, path, text.line);
+    else
+        keep_block(source, before, block);
+    md_text_close(&text);
+    return status;
+}
+
+/* Adds a block of the root itself, or of each recording in it. */
+static int add_block(struct md_source *source, const struct block *block, struct md_error *error) {
+    struct md_names names = {0};
+    size_t found = 0;
+    if (is_recording(source, ""))
+        return add_recording(source, "", block, error);
+    int status = md_names_of_folder(source->spec.root, &names, error);
+    for (size_t i = 0; i < names.count && status == MD_OK; i++) {
+        char folder[MD_PATH_MAX];
+        status = md_path_format(folder, error, "%s/", names.names[i]);
+        if (status != MD_OK || !is_recording(source, folder))
+            continue;
+        status = add_recording(source, folder, block, error);
+        found++;
+    }
+    md_names_free(&names);
+    if (status == MD_OK && found == 0)
+        return md_fail(error, MD_FAILED, "%s: no frames.csv there or in its folders",
+                       source->spec.root);
+    return status;
+}
+
+static int add_named(void *context, const char *name, struct md_error *error) {
+    char folder[MD_PATH_MAX];
+    int status = md_path_format(folder, error, "%s/", name);
+    return status == MD_OK ? add_recording(context, folder, &blocks[0], error) : status;
+}
+
+/* Whoever has a folder for train, val or test has divided the frames, and they are not divided
+ * again. */
+static bool is_divided(const struct md_source *source) {
+    return is_recording(source, "train/") || is_recording(source, "val/") ||
+           is_recording(source, "test/");
+}
+
+static int list(struct md_source *source, struct md_error *error) {
+    const char *split = source->spec.split;
+    source->state = calloc(1, sizeof(struct recordings));
+    if (!source->state)
+        return md_fail(error, MD_FAILED, "out of memory");
+    for (int b = 0; b < BLOCKS; b++)
+        if (strcmp(split, blocks[b].name) == 0 && (b == 0 || !is_divided(source)))
+            return add_block(source, &blocks[b], error);
+    return md_split_each(split, add_named, source, error);
+}
+
+/* --- reading --- */
+
+struct frame {
+    const char *picture;
+    int64_t value[KINDS][ZONES]; /* all but PICTURE */
+};
+
+static int read_line(const struct csv *csv, char *line, struct frame *frame,
+                     struct md_error *error) {
+    int found = 1;
+    for (const char *c = line; *c; c++)
+        found += *c == ',';
+    if (found != csv->columns)
+        return md_fail(error, MD_FAILED, "expected %d columns, as the first line has, found %d",
+                       csv->columns, found);
+    for (int c = 0; c < csv->columns; c++) {
+        const struct column *column = &csv->column[c];
+        const char *field = next_field(&line);
+        if (column->kind == PICTURE) {
+            frame->picture = field;
+            continue;
+        }
+        const char *end = md_parse_integer(field, &frame->value[column->kind][column->zone]);
+        if (!end || *end != 0 || field[0] == '-')
+            return md_fail(error, MD_FAILED,
+                           "%s, zone %d: expected a whole number, found \"%.60s\"",
+                           kinds[column->kind].name, column->zone, field);
+    }
+    if (frame->picture[0] == 0)
+        return md_fail(error, MD_FAILED, "the column picture is empty");
+    return MD_OK;
+}
+
+static int read_frame(const struct md_source *source, const struct csv *csv, char *line,
+                      struct md_sample *sample, struct md_error *error) {
+    struct frame frame = {.picture = ""};
+    char name[MD_PATH_MAX];
+    int status = read_line(csv, line, &frame, error);
+    if (status == MD_OK)
+        status = md_path_format(name, error, "%s%s", csv->folder, frame.picture);
+    if (status == MD_OK)
+        status = md_sample_room(source, name, GRID_SIDE, GRID_SIDE, 0, sample, error);
+    if (status != MD_OK)
+        return status;
+    for (int zone = 0; zone < ZONES; zone++) {
+        int64_t targets = csv->has[TARGETS] ? frame.value[TARGETS][zone] : 1;
+        sample->depth_m[zone] = md_zone_depth(&source->spec, frame.value[DISTANCE][zone], targets,
+                                              frame.value[STATUS][zone]);
+    }
+    md_sample_disparity(sample, MD_FIELD_FB);
+    return md_picture_centre(source, name, sample->picture, error);
+}
+
+static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,
+                      struct md_error *error) {
+    const struct recordings *recordings = source->state;
+    const struct md_entry *entry = &source->entries[index];
+    const struct csv *csv = &recordings->csvs[entry->number / LINES];
+    char path[MD_PATH_MAX], *line = strdup(entry->name);
+    int status = line ? read_frame(source, csv, line, sample, error)
+                      : md_fail(error, MD_FAILED, "out of memory");
+    free(line);
+    if (status != MD_OK && csv_path(source, csv->folder, path, &(struct md_error){{0}}) == MD_OK)
+        md_fail_at_line(error, status, path, (int)(entry->number % LINES));
+    return status;
+}
+
+const struct md_reader md_recording_reader = {
+    .splits = "all frames of the recordings: root, or the folders in it that hold frames.csv;\n"
+              "train, val or test: the first 70 %, the next 10 % and the last 20 % of each, or\n"
+              "when root has such folders, those; or folders with commas between, or @FILE with\n"
+              "one a line. datasets/recording.md says how to record one",
+    .list = list,
+    .read = read_entry,
+    .close = close_recordings,
+    .range_m = 4,
+    .needs_root = 1,
+};

@@ -1,0 +1,333 @@
+/* Folders of pictures and depth PNGs: the layouts, which picture gets which depth, splits, broken
+ * files, and the real ones. */
+#include <criterion/criterion.h>
+
+#include "../datasets/image.h"
+#include "../datasets/sample.h"
+#include "scratch.h"
+
+enum { HEIGHT = 3, WIDTH = 4, PIXELS = HEIGHT * WIDTH };
+
+static struct scratch scratch;
+static struct md_data_spec spec;
+static struct md_dataset dataset;
+static struct md_error error;
+
+static void set_up(void) {
+    scratch = scratch_open();
+    spec = md_data_spec_default;
+    strcpy(spec.root, scratch.folder);
+    strcpy(spec.split, "all");
+    spec.max_depth_m = 0;
+    error.text[0] = 0;
+}
+
+static void tear_down(void) {
+    md_dataset_close(&dataset);
+    scratch_close(&scratch);
+}
+
+TestSuite(rgbd, .init = set_up, .fini = tear_down);
+
+static int open_split(const char *set, const char *split) {
+    md_dataset_close(&dataset);
+    snprintf(spec.set, sizeof spec.set, "%s", set);
+    snprintf(spec.split, sizeof spec.split, "%s", split);
+    return md_dataset_open(&spec, HEIGHT, WIDTH, NULL, &dataset, &error);
+}
+
+static void write_picture(const char *name) {
+    uint8_t rgb[3 * PIXELS];
+    for (int i = 0; i < 3 * PIXELS; i++)
+        rgb[i] = (uint8_t)(7 * i);
+    cr_assert_eq(
+        md_png_write_rgb(scratch_path(&scratch, "%s", name).text, rgb, HEIGHT, WIDTH, &error),
+        MD_OK, "%s", error.text);
+}
+
+static void write_sized_depth(const char *name, const uint16_t *values, int height, int width) {
+    cr_assert_eq(
+        md_png_write_grey16(scratch_path(&scratch, "%s", name).text, values, height, width, &error),
+        MD_OK, "%s", error.text);
+}
+
+/* A depth PNG whose first value is `first` and whose others are 1000. */
+static void write_depth(const char *name, unsigned first) {
+    uint16_t values[PIXELS];
+    for (int i = 0; i < PIXELS; i++)
+        values[i] = (uint16_t)(i == 0 ? first : 1000);
+    write_sized_depth(name, values, HEIGHT, WIDTH);
+}
+
+/* Opens the split and compares "NAME:MM" of each sample, MM being its first depth in millimetres,
+ * joined by blanks, with `expected`. */
+static void assert_samples(const char *set, const char *split, const char *expected) {
+    char found[1024] = "";
+    cr_assert_eq(open_split(set, split), MD_OK, "%s %s: %s", set, split, error.text);
+    for (size_t i = 0; i < dataset.count; i++)
+        snprintf(found + strlen(found), sizeof found - strlen(found), "%s%s:%.0f", i ? " " : "",
+                 dataset.samples[i].name, 1000 * (double)dataset.samples[i].depth_m[0]);
+    cr_assert_str_eq(found, expected, "%s %s: %s", set, split, found);
+}
+
+static void assert_fails(const char *set, const char *split, int status, const char *expected) {
+    cr_assert_eq(open_split(set, split), status, "%s %s: %s", set, split, error.text);
+    assert_contains(error.text, expected);
+    cr_assert_null(dataset.samples);
+}
+
+/* --- layouts --- */
+
+Test(rgbd, every_pixel_keeps_its_place) {
+    uint16_t values[PIXELS];
+    struct md_image image;
+    write_picture("rgb/a.png");
+    for (int i = 0; i < PIXELS; i++)
+        values[i] = (uint16_t)(600 + 100 * i);
+    write_sized_depth("depth/a.png", values, HEIGHT, WIDTH);
+    assert_samples("rgbd", "all", "rgb/a.png:600");
+    const struct md_sample *sample = &dataset.samples[0];
+    cr_assert_eq(sample->fb, 80);
+    cr_assert_eq(md_image_read(scratch_path(&scratch, "rgb/a.png").text, &image, &error), MD_OK);
+    for (int i = 0; i < PIXELS; i++) {
+        /* One pixel of the map in each of the label: 1 / (1 / d) in double gives the float back. */
+        cr_assert_eq(sample->depth_m[i], (float)(values[i] * 1e-3), "%d", i);
+        for (int c = 0; c < 3; c++)
+            cr_assert_eq(sample->picture[c * PIXELS + i], image.rgb[3 * i + c]);
+    }
+    md_image_free(&image);
+}
+
+Test(rgbd, general_folders) {
+    write_picture("b/rgb/2.png");
+    write_depth("b/depth/2.png", 1200);
+    write_picture("b/rgb/10.jpg"); /* a PNG all the same: its first bytes tell */
+    write_depth("b/depth/10.png", 1010);
+    write_picture("a/x/rgb.png");
+    write_depth("a/x/depth.png", 1100);
+    scratch_write_text(scratch_path(&scratch, "b/rgb/list.txt").text, "no picture");
+    write_picture("b/rgb/.hidden.png");
+    write_picture("b/other/rgbx.png");
+    assert_samples("rgbd", "all", "a/x/rgb.png:1100 b/rgb/10.jpg:1010 b/rgb/2.png:1200");
+    assert_samples("rgbd", "b", "b/rgb/10.jpg:1010 b/rgb/2.png:1200");
+    assert_samples("rgbd", "b,a/x/", "b/rgb/10.jpg:1010 b/rgb/2.png:1200 a/x/rgb.png:1100");
+    assert_samples("rgbd", "all[1:2]", "b/rgb/10.jpg:1010");
+}
+
+Test(rgbd, nyu_folders) {
+    write_picture("train/color/0003.png");
+    write_picture("val/color/0009.png");
+    write_picture("val/color/0002.png");
+    write_depth("depth/000003.png", 1003);
+    write_depth("depth/000009.png", 1009);
+    write_depth("depth/000002.png", 1002);
+    assert_samples("nyu-folder", "all",
+                   "train/color/0003.png:1003 val/color/0002.png:1002 val/color/0009.png:1009");
+    assert_samples("nyu-folder", "val", "val/color/0002.png:1002 val/color/0009.png:1009");
+}
+
+Test(rgbd, seven_scenes) {
+    static const char *const frames[] = {"s/seq-01/frame-000000", "s/seq-02/frame-000005",
+                                         "s/seq-02/frame-000001", "t/seq-10/frame-000000"};
+    for (unsigned i = 0; i < 4; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s.color.png", frames[i]);
+        write_picture(name);
+        snprintf(name, sizeof name, "%s.depth.png", frames[i]);
+        write_depth(name, i == 3 ? 65535 : 1000 + i);
+        snprintf(name, sizeof name, "%s.pose.txt", frames[i]);
+        scratch_write_text(scratch_path(&scratch, "%s", name).text, "1 0 0 0");
+    }
+    scratch_write_text(scratch_path(&scratch, "s/TrainSplit.txt").text, "sequence2 \r\n");
+    scratch_write_text(scratch_path(&scratch, "s/TestSplit.txt").text, "sequence1\n");
+    scratch_write_text(scratch_path(&scratch, "t/TrainSplit.txt").text, "sequence10");
+    /* Both 65535 and 0 are none, whatever the range. */
+    spec.max_depth_m = 100;
+    assert_samples("7scenes", "t", "t/seq-10/frame-000000.color.png:0");
+    spec.max_depth_m = 0;
+    write_depth("t/seq-10/frame-000000.depth.png", 0);
+    assert_samples("7scenes", "all",
+                   "s/seq-01/frame-000000.color.png:1000 s/seq-02/frame-000001.color.png:1002 "
+                   "s/seq-02/frame-000005.color.png:1001 t/seq-10/frame-000000.color.png:0");
+    assert_samples("7scenes", "train",
+                   "s/seq-02/frame-000001.color.png:1002 s/seq-02/frame-000005.color.png:1001 "
+                   "t/seq-10/frame-000000.color.png:0");
+    assert_samples("7scenes", "test", "s/seq-01/frame-000000.color.png:1000");
+
+    scratch_write_text(scratch_path(&scratch, "s/TestSplit.txt").text, "sequence1\nseq 2\n");
+    assert_fails("7scenes", "test", MD_FAILED, "line 2 of ");
+    assert_contains(error.text, "TestSplit.txt: expected sequenceN, found \"seq 2\"");
+    scratch_write_text(scratch_path(&scratch, "s/TestSplit.txt").text, "sequence7\n");
+    assert_fails("7scenes", "test", MD_FAILED, "seq-07/: No such file");
+    strcat(spec.root, "/s/seq-01");
+    assert_fails("7scenes", "train", MD_FAILED, "no TrainSplit.txt there or in folders below");
+}
+
+Test(rgbd, sun_scenes) {
+    /* 1234 mm is stored turned left by 3 bits, 8191 + 2 mm with its upper bits in front. */
+    static const char *const scenes[] = {"kv1/NYUdata/NYU0001", "kv2/x/y/z/scene", "xtion/s"};
+    for (int i = 0; i < 3; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s/image/%d.jpg", scenes[i], i);
+        write_picture(name);
+        snprintf(name, sizeof name, "%s/depth/%d_abs.png", scenes[i], i);
+        write_depth(name, 1234 << 3);
+        snprintf(name, sizeof name, "%s/depth_bfx/%d_abs.png", scenes[i], i);
+        if (i != 2)
+            write_depth(name, (8193 << 3 & 0xffff) | 8193 >> 13);
+    }
+    assert_samples("sunrgbd", "all",
+                   "kv1/NYUdata/NYU0001/image/0.jpg:8193 kv2/x/y/z/scene/image/1.jpg:8193 "
+                   "xtion/s/image/2.jpg:1234");
+    assert_samples("sunrgbd", "raw:kv2,kv1",
+                   "kv2/x/y/z/scene/image/1.jpg:1234 kv1/NYUdata/NYU0001/image/0.jpg:1234");
+    write_depth("xtion/s/depth/more.png", 1);
+    assert_fails("sunrgbd", "xtion", MD_FAILED, "xtion/s/depth/: expected one PNG, found 2");
+    assert_fails("rgbd", "raw:all", MD_USAGE, "set rgbd has one kind of depth");
+
+    struct scratch_path list = scratch_path(&scratch, "list.txt");
+    char split[2048];
+    snprintf(split, sizeof split, "@%s", list.text);
+    scratch_write_text(list.text, "# scenes\r\nkv2/x \r\n\r\nkv1/NYUdata/NYU0001/\r\n");
+    assert_samples("sunrgbd", split,
+                   "kv2/x/y/z/scene/image/1.jpg:8193 kv1/NYUdata/NYU0001/image/0.jpg:8193");
+    snprintf(split, sizeof split, "raw:@%s[:1]", list.text);
+    assert_samples("sunrgbd", split, "kv2/x/y/z/scene/image/1.jpg:1234");
+}
+
+/* --- what is wrong --- */
+
+Test(rgbd, wrong_requests) {
+    write_picture("a/rgb/1.png");
+    write_depth("a/depth/1.png", 1000);
+    write_picture("1/2/3/4/5/6/7/8/9/rgb/1.png");
+    assert_samples("rgbd", "all", "a/rgb/1.png:1000");
+    assert_fails("rgbd", "none", MD_FAILED, "none/: No such file");
+    assert_fails("rgbd", "a,a", MD_USAGE, "a is named twice");
+    assert_fails("rgbd", "a,,", MD_USAGE, "expected a name, found nothing");
+    assert_fails("rgbd", "a/rgb", MD_FAILED, "a/rgb/: no pictures; set rgbd expects rgb/1.png");
+    assert_fails("sunrgbd", "all", MD_FAILED, ": no pictures; set sunrgbd expects image/1.jpg");
+    assert_fails("rgbd", "@/nowhere/at/all", MD_FAILED, "/nowhere/at/all: No such file");
+    struct scratch_path list = scratch_path(&scratch, "list.txt");
+    scratch_write_text(list.text, "a\n# again\na/\n");
+    char split[2048];
+    snprintf(split, sizeof split, "@%s", list.text);
+    assert_fails("rgbd", split, MD_USAGE, "line 3 of ");
+    scratch_write_text(list.text, "# nothing\n");
+    assert_fails("rgbd", split, MD_FAILED, "expected names, found none");
+    strcat(spec.root, "/a/rgb/1.png");
+    assert_fails("rgbd", "all", MD_FAILED, "cannot read the folder");
+}
+
+Test(rgbd, broken_pairs) {
+    static const uint16_t square[HEIGHT * HEIGHT];
+    struct scratch_path depth = scratch_path(&scratch, "depth/1.png");
+    write_picture("rgb/1.png");
+    assert_fails("rgbd", "all", MD_FAILED, "depth/1.png: No such file");
+    write_picture("depth/1.png");
+    assert_fails("rgbd", "all", MD_FAILED, "depth/1.png: not a sound PNG: expected 16-bit grey");
+    write_sized_depth("depth/1.png", square, HEIGHT, HEIGHT);
+    assert_fails("rgbd", "all", MD_FAILED,
+                 "depth/1.png: expected the shape of the picture's 4x3, found 3x3");
+    write_depth("depth/1.png", 1000);
+    cr_assert_eq(truncate(depth.text, 60), 0);
+    assert_fails("rgbd", "all", MD_FAILED, "depth/1.png: not a sound PNG");
+    scratch_write_text(depth.text, "");
+    assert_fails("rgbd", "all", MD_FAILED, "depth/1.png: expected a PNG picture, found an empty");
+    write_depth("depth/1.png", 1000);
+    cr_assert_eq(truncate(scratch_path(&scratch, "rgb/1.png").text, 60), 0);
+    assert_fails("rgbd", "all", MD_FAILED, "rgb/1.png: not a sound PNG");
+}
+
+Test(rgbd, a_map_of_another_size_that_shows_the_same) {
+    uint16_t values[4 * PIXELS];
+    for (int i = 0; i < 4 * PIXELS; i++)
+        values[i] = (uint16_t)(i < 2 * WIDTH ? 2000 : 1000);
+    write_picture("rgb/1.png");
+    write_sized_depth("depth/1.png", values, 2 * HEIGHT, 2 * WIDTH);
+    cr_assert_eq(open_split("rgbd", "all"), MD_OK, "%s", error.text);
+    /* The first row of the label sees one row of each: mean disparity 0.75 / m. */
+    cr_assert_float_eq(dataset.samples[0].depth_m[0], 1 / 0.75f, 1e-6);
+    cr_assert_eq(dataset.samples[0].truth_height, 2 * HEIGHT);
+    cr_assert_eq(dataset.samples[0].truth_m[0], 2);
+}
+
+/* --- real data --- */
+
+/* One frame, found with NumPy and Pillow: how many depths are 20 to 10000 mm and their sum, the
+ * depth in row 100, column 50; of the 48x48 picture (exact area average, halves up) the sum of all
+ * bytes and the red one in its middle; of the 48x48 label how many pixels have a value and the sum
+ * of the mean disparities 80 / m. */
+struct spot {
+    const char *set, *folder, *split, *name;
+    size_t count;
+    long valid, sum_mm, row_100_mm, picture_sum;
+    int red, labelled;
+    double disparity_sum;
+};
+
+static void check_spot(const struct spot *spot) {
+    struct scratch_path root = shared_data(spot->folder);
+    const struct md_sample *sample = NULL;
+    long valid = 0, picture_sum = 0;
+    int labelled = 0;
+    double sum_m = 0, disparity_sum = 0;
+    snprintf(spec.root, sizeof spec.root, "%.1000s", root.text);
+    strcpy(spec.set, spot->set);
+    strcpy(spec.split, spot->split);
+    md_dataset_close(&dataset);
+    cr_assert_eq(md_dataset_open(&spec, 48, 48, NULL, &dataset, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(dataset.count, spot->count);
+    for (size_t i = 0; i < dataset.count; i++)
+        if (strcmp(dataset.samples[i].name, spot->name) == 0)
+            sample = &dataset.samples[i];
+    cr_assert(sample, "%s", spot->name);
+    for (int i = 0; i < sample->truth_height * sample->truth_width; i++) {
+        valid += sample->truth_m[i] != MD_NO_DEPTH;
+        sum_m += (double)sample->truth_m[i];
+    }
+    for (int i = 0; i < 48 * 48; i++)
+        if (sample->disparity[i] != MD_INVALID) {
+            labelled++;
+            disparity_sum += (double)sample->disparity[i];
+        }
+    for (int i = 0; i < 3 * 48 * 48; i++)
+        picture_sum += sample->picture[i];
+    cr_assert_eq(valid, spot->valid, "%s: %ld", spot->name, valid);
+    /* Each depth is rounded to float: at most 2^-24 of it. */
+    cr_assert_float_eq(1000 * sum_m, spot->sum_mm, spot->sum_mm * 0x1p-24, "%s", spot->name);
+    cr_assert_eq(sample->truth_m[100 * sample->truth_width + 50],
+                 (float)((double)spot->row_100_mm * 1e-3), "%s", spot->name);
+    cr_assert_eq(picture_sum, spot->picture_sum, "%s: %ld", spot->name, picture_sum);
+    cr_assert_eq(sample->picture[24 * 48 + 24], spot->red, "%s", spot->name);
+    cr_assert_eq(labelled, spot->labelled, "%s", spot->name);
+    /* Twice rounded to float, of the depths it is made of and of itself; 4 digits here. */
+    cr_assert_float_eq(disparity_sum, spot->disparity_sum, spot->disparity_sum * 0x1p-22 + 1e-4,
+                       "%s: %f", spot->name, disparity_sum);
+}
+
+static const struct spot spots[] = {
+    {"nyu-folder", "data/nyu/NYUDv2-IS", "all", "train/color/0003.png", 15, 307200, 550689557, 2145,
+     964177, 206, 2304, 107676.8882},
+    {"nyu-folder", "data/nyu/NYUDv2-IS", "val", "val/color/0018.png", 5, 307200, 949687137, 3110,
+     757330, 85, 2304, 73657.7175},
+    {"nyu-folder", "data/nyu/NYUDv2-IS", "train", "train/color/0013.png", 10, 307200, 988000638,
+     3238, 761156, 122, 2304, 65966.8926},
+    {"rgbd", "data/nyu/UniDepth_demo", "all", "rgb.png", 1, 209294, 773280050, 0, 970967, 230, 1836,
+     45565.7699},
+    {"7scenes", "data/extra/7scenes_redkitchen", "all", "frame-000000.color.jpg", 31, 273943,
+     526822367, 1952, 779549, 231, 2259, 105977.6001},
+    {"7scenes", "data/extra/7scenes_redkitchen", "all", "frame-000495.color.jpg", 31, 285091,
+     594591314, 2743, 860771, 123, 2255, 97795.6807},
+    {"sunrgbd", "data/extra/sunrgbd", "all", "2014-12-18_11-31-54_260595134347/image/0000144.jpg",
+     2, 386900, 928427030, 2181, 847368, 17, 2304, 83261.7885},
+    {"sunrgbd", "data/extra/sunrgbd", "all", "img_0063/image/img_0063.jpg", 2, 239547, 469988845,
+     1546, 814635, 146, 2304, 95125.7749},
+    {"sunrgbd", "data/extra/sunrgbd", "raw:img_0063", "img_0063/image/img_0063.jpg", 1, 162067,
+     318566455, 1544, 814635, 146, 1949, 79933.2622},
+};
+
+Test(rgbd, the_real_frames, .timeout = 120) {
+    for (size_t i = 0; i < sizeof spots / sizeof *spots; i++)
+        check_spot(&spots[i]);
+}
