@@ -20,8 +20,9 @@ static int print_json(const struct md_config *config, const struct md_plan *plan
                                                  "bytes", (json_int_t)plan->regions[r].bytes,
                                                  "copies", plan->regions[r].copies));
     for (int k = 0; k < MD_KEEPS_COUNT; k++)
-        json_object_set_new(kept, kept_names[k],
-                            json_integer((json_int_t)(plan->keeps[k].bytes * plan->learning)));
+        json_object_set_new(
+            kept, kept_names[k],
+            json_integer((json_int_t)plan->keeps[k].bytes * (json_int_t)plan->learning));
     return md_print_json(
         json_pack("{s:s, s:s, s:i, s:I, s:o, s:o, s:I, s:I, s:i}", "policy", config->policy,
                   "format", md_format_names[config->format], "batch", config->batch,
