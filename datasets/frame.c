@@ -192,7 +192,7 @@ static int look(const struct md_source *source, const struct looking *looking,
         &looking->sensor, *depth_m, same ? reflectance : NULL, height, width, looking->rectangle,
         md_random_stream(source->spec.seed, hash_name(sample->name), side, TOF_STREAM), readings);
     for (int zone = 0; zone < zones * zones; zone++)
-        zone_m[zone] = md_reading_depth(&readings[zone], looking->sensor.targets > 1);
+        zone_m[zone] = md_reading_depth(&readings[zone], 1);
     if (pads)
         md_sensor_pad(zones, zone_m, looking->rectangle, height, width, seen_m);
     else

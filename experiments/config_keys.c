@@ -81,8 +81,7 @@ static const struct key data_keys[] = {
     {"sensor", CHOICE, AT(md_data_spec, sensor), 0, 0, md_sensor_model_names, "pool", 1,
      "tof8: a model of the sensor, or the nearest point of each zone, as published"},
     {"targets", COUNT, AT(md_data_spec, targets), 1, MD_MOST_TARGETS, NULL, "1", 1,
-     "tof8: most that a zone reports; with 1, zones that see several have no value, otherwise the "
-     "nearest counts"},
+     "tof8: most that a zone reports; of several the nearest counts"},
     {"ambient", REAL, AT(md_data_spec, ambient), 0, 1000, NULL, "0", 1,
      "tof8: light from outside, as the signal of a surface: its reflectance / distance^2"},
     {"sensor_fov_deg", REAL, AT(md_data_spec, sensor_fov_deg), 0.1, 179, NULL, "45", 1,

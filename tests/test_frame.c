@@ -1,6 +1,7 @@
 /* From pictures and depth maps to samples: frame.c, and the 16-bit pictures that depth maps are. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <png.h>
 
 #include "../datasets/random.h"
 #include "../datasets/readers.h"
@@ -59,6 +60,11 @@ static int grey16_fails(const char *file) {
 
 Test(frame, grey16_takes_nothing_else) {
     cr_assert_eq(md_png_write_rgb(path.text, rgb, 12, 18, &error), MD_OK);
+    cr_assert(grey16_fails(path.text));
+    assert_contains(error.text, "expected 16-bit grey values");
+    png_image eight = {
+        .version = PNG_IMAGE_VERSION, .width = 18, .height = 12, .format = PNG_FORMAT_GRAY};
+    cr_assert(png_image_write_to_file(&eight, path.text, 0, rgb, 0, NULL));
     cr_assert(grey16_fails(path.text));
     assert_contains(error.text, "expected 16-bit grey values");
     scratch_write(path.text, "\xff\xd8\xff\xe0", 4);
@@ -282,12 +288,14 @@ Test(frame, a_sensor_with_noise_is_deterministic) {
     source.spec.label = MD_GRID_TOF8;
     source.spec.sensor = MD_SENSOR_VL53L5CX;
     source.spec.max_depth_m = 4;
-    for (int turn = 0; turn < 3; turn++) {
+    for (int turn = 0; turn < 4; turn++) { /* the same, another seed, another name */
         cr_assert_eq(md_depth_map_room(48, 48, &map, &error), MD_OK);
         for (int i = 0; i < 48 * 48; i++)
             map.depth_m[i] = 1.5f;
-        source.spec.seed = turn < 2 ? 1 : 2;
-        cr_assert_eq(make_sample(), MD_OK, "%s", error.text);
+        source.spec.seed = turn == 2 ? 2 : 1;
+        cr_assert_eq(md_frame_sample(&source, turn == 3 ? "another" : "a frame", &picture, &map, 40,
+                                     &sample, &error),
+                     MD_OK, "%s", error.text);
         if (turn == 0)
             memcpy(first, sample.depth_m, sizeof first);
         else
