@@ -185,7 +185,7 @@ static int add_what_is_in(struct md_source *source, const char *folder,
              f++)
             status = add_form(source, f, folder, files, error);
     }
-    for (size_t i = 0; i < files->count && status == MD_OK && deep < MOST_FOLDERS_DEEP; i++) {
+    for (size_t i = 0; i < files->count && status == MD_OK; i++) {
         char below[MD_PATH_MAX], path[MD_PATH_MAX];
         status = md_path_format(below, error, "%s%s/", folder, files->names[i]);
         if (status == MD_OK)
@@ -203,6 +203,9 @@ static int add_folder(struct md_source *source, const char *folder, int deep,
     char path[MD_PATH_MAX];
     struct md_names files = {0};
     int status = md_path_format(path, error, "%s/%s", source->spec.root, folder);
+    if (status == MD_OK && deep > MOST_FOLDERS_DEEP) /* or without end: links can lead back */
+        status =
+            md_fail(error, MD_FAILED, "%s: more than %d folders deep", path, MOST_FOLDERS_DEEP);
     if (status == MD_OK)
         status = md_names_of_folder(path, &files, error);
     if (status == MD_OK)
