@@ -167,12 +167,12 @@ void md_folder_free(struct md_folder *folder) {
 
 int md_is_folder(const char *path) {
     struct stat status;
-    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+    return stat(path, &status) == 0 ? S_ISDIR(status.st_mode) : errno == EACCES;
 }
 
 int md_is_file(const char *path) {
     struct stat status;
-    return stat(path, &status) == 0 && !S_ISDIR(status.st_mode);
+    return stat(path, &status) == 0 ? !S_ISDIR(status.st_mode) : errno == EACCES;
 }
 
 /* ---- paths and text -------------------------------------------------------------------------- */
