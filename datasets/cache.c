@@ -2,9 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "h5.h"
+#include "namelist.h"
 #include "readers.h"
 
 /* The arrays of a file, in its order. */
@@ -182,13 +184,33 @@ static int cache_path(char path[MD_PATH_MAX], const char *folder, const char *sp
     return md_path_format(path, error, "%s/%s.h5", folder, split);
 }
 
+/* What is no cache is not replaced. */
+static int check_replaceable(const char *path, struct md_error *error) {
+    struct md_error ignored;
+    hid_t file;
+    int is_cache = 0;
+    if (access(path, F_OK) != 0)
+        return MD_OK;
+    if (md_h5_open(path, &file, &ignored) == MD_OK) {
+        is_cache = md_h5_has(file, arrays[TRUTH_SHAPE].name);
+        H5Fclose(file);
+    }
+    return is_cache ? MD_OK
+                    : md_fail(error, MD_USAGE,
+                              "%s is there already and is no cache; it is not overwritten", path);
+}
+
 int md_cache_write(const struct md_dataset *dataset, const char *folder, const char *split,
                    struct md_error *error) {
     char path[MD_PATH_MAX];
     struct cache *cache = calloc(1, sizeof *cache);
     if (!cache)
         return md_fail(error, MD_FAILED, "out of memory");
-    int status = cache_path(path, folder, split, error);
+    int status = md_split_check_name(split, error);
+    if (status == MD_OK)
+        status = cache_path(path, folder, split, error);
+    if (status == MD_OK)
+        status = check_replaceable(path, error);
     if (status == MD_OK)
         status = make_arrays(dataset, cache, error);
     if (status == MD_OK) {
@@ -295,6 +317,18 @@ static int list_names(struct md_source *source, const char *path, const struct c
     return MD_OK;
 }
 
+/* Labels for every pixel are not what a spec means that asks for zones. */
+static int check_label(const struct md_data_spec *spec, const struct cache *cache,
+                       struct md_error *error) {
+    const size_t *shape = cache->shape[DEPTH];
+    int padded = spec->alignment == MD_ALIGN_PAD && spec->camera_fov_h_deg > 0;
+    if (spec->label == MD_GRID_DENSE || padded || (shape[1] <= 8 && shape[2] <= 8))
+        return MD_OK;
+    return md_fail(error, MD_USAGE,
+                   "label: the cache has labels of %zux%zu, and tof8 is decided when it is written",
+                   shape[2], shape[1]);
+}
+
 static int read_file(struct md_source *source, const char *path, hid_t file, struct cache *cache,
                      struct md_error *error) {
     int used = md_h5_has(file, arrays[RIGHT_PICTURE].name) ? ARRAYS : RIGHT_PICTURE;
@@ -305,6 +339,8 @@ static int read_file(struct md_source *source, const char *path, hid_t file, str
         status = check_sum(path, file, cache, error);
     if (status == MD_OK)
         status = place_truths(path, cache, error);
+    if (status == MD_OK)
+        status = check_label(&source->spec, cache, error);
     return status == MD_OK ? list_names(source, path, cache, error) : status;
 }
 

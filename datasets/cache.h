@@ -4,7 +4,8 @@
 
 #include "sample.h"
 
-/* Writes `dataset` as FOLDER/SPLIT.h5, whole or not at all; a file that is there is replaced. The
+/* Writes `dataset` as FOLDER/SPLIT.h5, whole or not at all; a cache that is there is replaced, and
+ * nothing else. The
  * set "cache" reads it again, to the same samples and digest. FOLDER is there. Layout, for n
  * samples, all of one label shape (others are refused) and either all or none with a right view:
  *

@@ -14,7 +14,7 @@ struct md_error {
     char text[1024];
 };
 
-/* Puts the formatted text into `error`; a longer text is cut. */
+/* Puts the formatted text into `error`; a longer text is cut, control characters become '?'. */
 void md_error_set(struct md_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -22,7 +22,8 @@ void md_error_set(struct md_error *error, const char *format, ...)
  * macro, so that compilers and analysers see that what is returned is not MD_OK. */
 #define md_fail(error, status, ...) (md_error_set((error), __VA_ARGS__), (int)(status))
 
-/* Puts `prefix: ` before the text that is there already; its value is `status`. */
+/* Puts `prefix: ` before the text that is there already; of a long prefix only its end. The value
+ * of md_fail_in is `status`. */
 void md_error_prefix(struct md_error *error, const char *prefix);
 #define md_fail_in(error, status, prefix) (md_error_prefix((error), (prefix)), (int)(status))
 

@@ -57,7 +57,8 @@ static int read_open_file(int descriptor, const char *path, struct md_file *file
 
 int md_file_read(const char *path, struct md_file *file, struct md_error *error) {
     *file = (struct md_file){0};
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    /* O_NONBLOCK: a pipe would be waited for, here. */
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0)
         return fail_errno(error, "read", path);
     int status = read_open_file(descriptor, path, file, error);
@@ -166,12 +167,12 @@ void md_folder_free(struct md_folder *folder) {
 
 int md_is_folder(const char *path) {
     struct stat status;
-    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+    return stat(path, &status) == 0 ? S_ISDIR(status.st_mode) : errno == EACCES;
 }
 
 int md_is_file(const char *path) {
     struct stat status;
-    return stat(path, &status) == 0 && !S_ISDIR(status.st_mode);
+    return stat(path, &status) == 0 ? !S_ISDIR(status.st_mode) : errno == EACCES;
 }
 
 /* ---- paths and text -------------------------------------------------------------------------- */

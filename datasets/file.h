@@ -31,7 +31,8 @@ struct md_folder {
 int md_folder_read(const char *path, struct md_folder *folder, struct md_error *error);
 void md_folder_free(struct md_folder *folder);
 
-/* Whether `path` is a folder, and whether it is a file that is none. */
+/* Whether `path` is a folder, and whether it is a file that is none. What we have no right to look
+ * at counts as both: reading it will say why it fails, and it is not taken for missing. */
 int md_is_folder(const char *path);
 int md_is_file(const char *path);
 

@@ -132,6 +132,11 @@ static int aims(const struct md_data_spec *spec, enum md_alignment alignment) {
 
 static int aim(const struct md_data_spec *spec, struct md_rectangle *rectangle,
                struct md_error *error) {
+    if (!(spec->camera_fov_h_deg > 0 && spec->camera_fov_v_deg > 0))
+        return md_fail(error, MD_USAGE,
+                       "camera_fov_h_deg and camera_fov_v_deg: expected both or none, found %g and "
+                       "%g",
+                       spec->camera_fov_h_deg, spec->camera_fov_v_deg);
     return md_sensor_rectangle(spec->sensor_fov_deg, spec->camera_fov_h_deg, spec->camera_fov_v_deg,
                                rectangle, error);
 }
@@ -145,6 +150,9 @@ static int set_up(const struct md_data_spec *spec, struct looking *looking,
     /* What pooling sees is not limited but by the data. */
     looking->sensor.range_m = spec->sensor == MD_SENSOR_POOL ? INFINITY : spec->max_depth_m;
     looking->rectangle = MD_WHOLE_PICTURE;
+    if (spec->sensor == MD_SENSOR_VL53L5CX && spec->max_depth_m > MD_SENSOR_HORIZON_M)
+        return md_fail(error, MD_USAGE, "max_depth_m: the sensor %s sees at most %g m, found %g",
+                       md_sensor_model_names[spec->sensor], MD_SENSOR_HORIZON_M, spec->max_depth_m);
     int status = md_sensor_check(&looking->sensor, error);
     return status == MD_OK && aims(spec, MD_ALIGN_PAD) ? aim(spec, &looking->rectangle, error)
                                                        : status;
@@ -218,7 +226,11 @@ static int keep_truth(struct md_sample *sample, struct md_error *error) {
 static int look_at_sample(const struct md_source *source, struct md_sample *sample,
                           struct md_error *error) {
     struct looking looking;
-    int status = set_up(&source->spec, &looking, error);
+    int status = set_up(&source->spec, &looking, error), zones = looking.sensor.zones;
+    if (status == MD_OK && (sample->depth_height < zones || sample->depth_width < zones))
+        status = md_fail(error, MD_FAILED,
+                         "%s: label: tof8: expected at least %dx%d depths, found %dx%d",
+                         sample->name, zones, zones, sample->depth_width, sample->depth_height);
     if (status == MD_OK && source->spec.truth == MD_TRUTH_FULL && !sample->truth_m)
         status = keep_truth(sample, error);
     if (status == MD_OK)

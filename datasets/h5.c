@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MOST_DIMENSIONS = 8 };
@@ -65,11 +66,13 @@ static hid_t creation_properties(hid_t class) {
 
 /* HDF5 would report a missing file in words of its own; ask the system first. */
 static int check_readable(const char *path, struct md_error *error) {
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat about;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0)
         return md_fail(error, MD_FAILED, "%s: cannot open: %s", path, strerror(errno));
+    int regular = fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode);
     close(descriptor);
-    return MD_OK;
+    return regular ? MD_OK : md_fail(error, MD_FAILED, "%s: cannot open: not a regular file", path);
 }
 
 int md_h5_open(const char *path, hid_t *file, struct md_error *error) {

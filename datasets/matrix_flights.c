@@ -34,12 +34,29 @@ static bool is_flight(const char *folder) {
 
 /* --- all flights below a folder --- */
 
-static int search(const char *root, const char *relative, int depth, struct md_names *flights,
-                  struct md_error *error);
+/* A folder that is being searched. */
+struct searched {
+    const struct searched *above;
+    dev_t device;
+    ino_t number;
+    int depth; /* 0: the root */
+};
+
+static int search(const char *root, const char *relative, const struct searched *above,
+                  struct md_names *flights, struct md_error *error);
+
+/* Through a link. */
+static bool leads_back(const struct searched *here) {
+    for (const struct searched *above = here->above; above; above = above->above)
+        if (above->device == here->device && above->number == here->number)
+            return true;
+    return false;
+}
 
 /* Searches each folder in `folder`, which is `relative` to the root. */
-static int search_below(DIR *folder, const char *root, const char *relative, int depth,
-                        struct md_names *flights, struct md_error *error) {
+static int search_below(DIR *folder, const char *root, const char *relative,
+                        const struct searched *here, struct md_names *flights,
+                        struct md_error *error) {
     int status = MD_OK;
     for (struct dirent *entry; status == MD_OK && (entry = readdir(folder));) {
         char below[MD_PATH_MAX];
@@ -49,15 +66,15 @@ static int search_below(DIR *folder, const char *root, const char *relative, int
                      ? md_path_format(below, error, "%s", entry->d_name)
                      : md_path_format(below, error, "%s/%s", relative, entry->d_name);
         if (status == MD_OK)
-            status = search(root, below, depth + 1, flights, error);
+            status = search(root, below, here, flights, error);
     }
     return status;
 }
 
 /* Adds `relative` when it is a flight, otherwise the flights in it. What is no folder is passed
  * over. */
-static int search(const char *root, const char *relative, int depth, struct md_names *flights,
-                  struct md_error *error) {
+static int search(const char *root, const char *relative, const struct searched *above,
+                  struct md_names *flights, struct md_error *error) {
     char path[MD_PATH_MAX];
     struct stat information;
     int status = md_path_format(path, error, "%s/%s", root, relative);
@@ -67,12 +84,14 @@ static int search(const char *root, const char *relative, int depth, struct md_n
         return MD_OK;
     if (is_flight(path))
         return md_names_add(flights, relative, error);
-    if (depth == MAX_DEPTH)
+    const struct searched here = {above, information.st_dev, information.st_ino,
+                                  above ? above->depth + 1 : 0};
+    if (here.depth == MAX_DEPTH || leads_back(&here))
         return MD_OK;
     DIR *folder = opendir(path);
     if (!folder)
         return md_fail(error, MD_FAILED, "cannot read the folder %s: %s", path, strerror(errno));
-    status = search_below(folder, root, relative, depth, flights, error);
+    status = search_below(folder, root, relative, &here, flights, error);
     closedir(folder);
     return status;
 }
@@ -97,7 +116,7 @@ static int find_share(const char *root, const char *split, struct md_names *flig
     struct stat information;
     if (stat(root, &information) != 0)
         return md_fail(error, MD_FAILED, "cannot read %s: %s", root, strerror(errno));
-    int status = search(root, ".", 0, flights, error);
+    int status = search(root, ".", NULL, flights, error);
     if (status != MD_OK)
         return status;
     if (flights->count == 0)

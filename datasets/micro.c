@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "namelist.h"
 #include "npy.h"
 #include "readers.h"
 
@@ -443,6 +444,12 @@ static int write_picture(const char *path, const struct md_dataset *dataset,
     return status;
 }
 
+static int check_absent(const char *path, struct md_error *error) {
+    if (access(path, F_OK) != 0)
+        return MD_OK;
+    return md_fail(error, MD_USAGE, "%s is there already and is not overwritten", path);
+}
+
 /* Writes the four files of a sample. */
 static int write_sample(const struct md_dataset *dataset, size_t index, const char *root,
                         const char *split, struct md_error *error) {
@@ -455,6 +462,8 @@ static int write_sample(const struct md_dataset *dataset, size_t index, const ch
         status =
             md_path_format(path, error, "%s/%s/%s/%zu.%s", root, split,
                            field_layout.column[column].name, index, column == IMG ? "png" : "npy");
+        if (status == MD_OK)
+            status = check_absent(path, error);
         if (status != MD_OK)
             break;
         if (column == IMG)
@@ -488,19 +497,20 @@ static int write_csv(const char *path, size_t count, const char *split, struct m
 }
 
 int md_micro_write(const struct md_dataset *dataset, const char *root, const char *split,
-                   struct md_error *error) {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "0123456789_-";
+                   const struct md_watch *watch, struct md_error *error) {
     char csv[MD_PATH_MAX];
-    if (split[0] == 0 || split[strspn(split, allowed)] != 0)
-        return md_fail(error, MD_USAGE, "split: expected letters, digits, _ and -, found \"%s\"",
-                       split);
-    int status = md_path_format(csv, error, "%s/%s.csv", root, split);
-    if (status == MD_OK && access(csv, F_OK) == 0)
-        status = md_fail(error, MD_USAGE, "%s is there already and is not overwritten", csv);
+    int status = md_split_check_name(split, error);
+    if (status == MD_OK)
+        status = md_path_format(csv, error, "%s/%s.csv", root, split);
+    if (status == MD_OK)
+        status = check_absent(csv, error);
     if (status == MD_OK)
         status = prepare_folders(root, split, error);
-    for (size_t i = 0; i < dataset->count && status == MD_OK; i++)
+    for (size_t i = 0; i < dataset->count && status == MD_OK; i++) {
+        if (md_watch_tell(watch, "writing", (double)i, (double)dataset->count))
+            return md_fail(error, MD_FAILED, "%s/%s: interrupted after %zu of %zu samples", root,
+                           split, i, dataset->count);
         status = write_sample(dataset, i, root, split, error);
+    }
     return status == MD_OK ? write_csv(csv, dataset->count, split, error) : status;
 }

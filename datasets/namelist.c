@@ -114,3 +114,12 @@ int md_split_each(const char *split,
     md_names_free(&each.seen);
     return status;
 }
+
+int md_split_check_name(const char *split, struct md_error *error) {
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789_-";
+    if (split[0] != 0 && split[strspn(split, allowed)] == 0)
+        return MD_OK;
+    return md_fail(error, MD_USAGE, "split: expected letters, digits, _ and -, found \"%s\"",
+                   split);
+}

@@ -28,4 +28,8 @@ int md_split_each(const char *split,
                   int (*use)(void *context, const char *name, struct md_error *error),
                   void *context, struct md_error *error);
 
+/* Fails with MD_USAGE unless `split` can be the name of what is written for it: letters, digits, _
+ * and -. */
+int md_split_check_name(const char *split, struct md_error *error);
+
 #endif

@@ -14,8 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "namelist.h"
 #include "readers.h"
@@ -137,7 +135,7 @@ enum { BLOCKS = sizeof blocks / sizeof *blocks };
 static bool is_recording(const struct md_source *source, const char *folder) {
     char path[MD_PATH_MAX];
     struct md_error ignored;
-    return csv_path(source, folder, path, &ignored) == MD_OK && access(path, F_OK) == 0;
+    return csv_path(source, folder, path, &ignored) == MD_OK && md_is_file(path);
 }
 
 /* Adds the lines behind the first. */

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "namelist.h"
 #include "readers.h"
@@ -54,11 +53,6 @@ struct folders {
     const char *sequences; /* name of the file that lists those that are wanted; NULL: all are */
     bool found_sequences;
 };
-
-static bool is_folder(const char *path) {
-    struct stat about;
-    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
-}
 
 /* --- patterns --- */
 
@@ -127,7 +121,7 @@ static int add_form(struct md_source *source, size_t form, const char *folder,
                                 pattern);
     if (status == MD_OK)
         status = md_path_format(path, error, "%s/%s", source->spec.root, below);
-    if (status != MD_OK || !is_folder(path))
+    if (status != MD_OK || !md_is_folder(path))
         return status;
     status = md_names_of_folder(path, &files_below, error);
     if (status == MD_OK)
@@ -185,12 +179,12 @@ static int add_what_is_in(struct md_source *source, const char *folder,
              f++)
             status = add_form(source, f, folder, files, error);
     }
-    for (size_t i = 0; i < files->count && status == MD_OK && deep < MOST_FOLDERS_DEEP; i++) {
+    for (size_t i = 0; i < files->count && status == MD_OK; i++) {
         char below[MD_PATH_MAX], path[MD_PATH_MAX];
         status = md_path_format(below, error, "%s%s/", folder, files->names[i]);
         if (status == MD_OK)
             status = md_path_format(path, error, "%s/%s", source->spec.root, below);
-        if (status == MD_OK && is_folder(path))
+        if (status == MD_OK && md_is_folder(path))
             status = add_folder(source, below, deep + 1, error);
     }
     return status;
@@ -203,6 +197,9 @@ static int add_folder(struct md_source *source, const char *folder, int deep,
     char path[MD_PATH_MAX];
     struct md_names files = {0};
     int status = md_path_format(path, error, "%s/%s", source->spec.root, folder);
+    if (status == MD_OK && deep > MOST_FOLDERS_DEEP) /* or without end: links can lead back */
+        status =
+            md_fail(error, MD_FAILED, "%s: more than %d folders deep", path, MOST_FOLDERS_DEEP);
     if (status == MD_OK)
         status = md_names_of_folder(path, &files, error);
     if (status == MD_OK)
@@ -334,7 +331,7 @@ static int find_depth(const struct md_source *source, const struct form *form, c
     const struct folders *folders = source->state;
     const char *pattern = folders->raw ? form->raw : form->depth;
     int status = expand(source, form, pattern, name, path, error);
-    if (status == MD_OK && form->raw && !is_folder(path))
+    if (status == MD_OK && form->raw && !md_is_folder(path))
         status = expand(source, form, form->raw, name, path, error);
     if (status == MD_OK && strchr(pattern, '*'))
         status = find_only(path, error);

@@ -127,13 +127,13 @@ static int read_samples(struct md_source *source, const struct md_watch *watch,
     if (!dataset->samples)
         return md_fail(error, MD_FAILED, "out of memory for %zu samples", source->count);
     for (; dataset->count < source->count; dataset->count++) {
+        if (md_watch_tell(watch, "reading", (double)dataset->count, (double)source->count))
+            return md_fail(error, MD_FAILED, "interrupted while reading the set %s",
+                           source->spec.set);
         int status =
             md_source_read(source, dataset->count, &dataset->samples[dataset->count], error);
         if (status != MD_OK)
             return status;
-        if (md_watch_tell(watch, "reading", (double)dataset->count, (double)source->count))
-            return md_fail(error, MD_FAILED, "interrupted while reading the set %s",
-                           source->spec.set);
     }
     return digest(dataset, error);
 }

@@ -258,16 +258,20 @@ static int show(const struct options *o, struct md_error *error) {
 
 static int write_as(const struct options *o, const char *ending,
                     int (*write)(const struct md_dataset *dataset, const char *folder,
-                                 const char *split, struct md_error *error),
+                                 const char *split, const struct md_watch *watch,
+                                 struct md_error *error),
                     struct md_error *error) {
     struct md_dataset data;
+    struct md_progress_line line;
+    struct md_watch watch = md_progress_watch(&line);
     const char *split = o->split != NULL ? o->split : "train";
     int status = md_open_data(&o->spec, SIDE, SIDE, &data, error);
     if (status != MD_OK)
         return status;
     status = md_make_folder(o->output, error);
     if (status == MD_OK)
-        status = write(&data, o->output, split, error);
+        status = write(&data, o->output, split, &watch, error);
+    md_progress_clear(&line);
     if (status == MD_OK)
         printf("%s/%s.%s: %zu samples\n", o->output, split, ending, data.count);
     md_dataset_close(&data);
@@ -278,8 +282,15 @@ static int export(const struct options *o, struct md_error *error) {
     return write_as(o, "csv", md_micro_write, error);
 }
 
+/* Quick, and whole or not at all. */
+static int write_cache(const struct md_dataset *dataset, const char *folder, const char *split,
+                       const struct md_watch *watch, struct md_error *error) {
+    (void)watch;
+    return md_cache_write(dataset, folder, split, error);
+}
+
 static int cache(const struct options *o, struct md_error *error) {
-    return write_as(o, "h5", md_cache_write, error);
+    return write_as(o, "h5", write_cache, error);
 }
 
 /* ---- the command ----------------------------------------------------------------------------- */

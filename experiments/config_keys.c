@@ -87,7 +87,7 @@ static const struct key data_keys[] = {
     {"sensor_fov_deg", REAL, AT(md_data_spec, sensor_fov_deg), 0.1, 179, NULL, "45", 1,
      "what the sensor sees, both ways"},
     {"camera_fov_h_deg", REAL, AT(md_data_spec, camera_fov_h_deg), 0, 179, NULL, "0", 1,
-     "what the camera sees from left to right; 0: the same as the sensor"},
+     "what the camera sees from left to right; 0, both: the same as the sensor"},
     {"camera_fov_v_deg", REAL, AT(md_data_spec, camera_fov_v_deg), 0, 179, NULL, "0", 1,
      "and from top to bottom"},
     {"alignment", CHOICE, AT(md_data_spec, alignment), 0, 0, md_alignment_names, "crop", 1,

@@ -456,7 +456,7 @@ static int bench_samples(void) {
     snprintf(kitti, sizeof kitti, "%s/data/kitti/raw", shared);
     int status = md_dataset_open(&synthetic, 48, 48, NULL, &data, &error);
     if (status == MD_OK)
-        status = md_micro_write(&data, folder, "train", &error);
+        status = md_micro_write(&data, folder, "train", NULL, &error);
     md_dataset_close(&data);
     printf("%-44s %10s %10s\n", "set", "read", "cached");
     if (status == MD_OK) {

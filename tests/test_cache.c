@@ -145,6 +145,50 @@ H5_TEST(cache, truth_is_left_out_on_request) {
         cr_assert_null(found.samples[s].truth_m);
 }
 
+H5_TEST(cache, only_a_cache_is_replaced) {
+    make(0);
+    scratch_write_text(path.text, "precious");
+    cr_assert_eq(md_cache_write(&made, scratch.folder, "part", &error), MD_USAGE);
+    assert_contains(error.text, "part.h5 is there already and is no cache");
+    struct md_h5_writer writer;
+    remove(path.text);
+    cr_assert_eq(md_h5_create(path.text, &writer, &error), MD_OK);
+    cr_assert_eq(md_h5_commit(&writer, &error), MD_OK);
+    cr_assert_eq(md_cache_write(&made, scratch.folder, "part", &error), MD_USAGE);
+    assert_contains(error.text, "part.h5 is there already and is no cache");
+}
+
+H5_TEST(cache, stays_in_its_folder) {
+    static const char *const names[] = {"", "../part", "a/b", "part[0:1]"};
+    make(0);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        cr_assert_eq(md_cache_write(&made, scratch.folder, names[i], &error), MD_USAGE);
+        assert_contains(error.text, "split: expected letters");
+    }
+    cr_assert_eq(scratch_count(scratch.folder), 0);
+}
+
+H5_TEST(cache, dense_labels_are_not_taken_for_zones) {
+    make(0);
+    for (uint32_t s = 0; s < COUNT; s++) {
+        struct md_sample *sample = &made.samples[s];
+        free(sample->depth_m);
+        free(sample->disparity);
+        sample->depth_height = sample->depth_width = 9;
+        sample->depth_m = noise(81 * sizeof(float), s);
+        sample->disparity = noise(81 * sizeof(float), s);
+    }
+    write_cache();
+    spec.label = MD_GRID_TOF8;
+    cr_assert_eq(open_cache(), MD_USAGE);
+    assert_contains(error.text,
+                    "label: the cache has labels of 9x9, and tof8 is decided when it is "
+                    "written");
+    spec.alignment = MD_ALIGN_PAD; /* then zones are labels of this size */
+    spec.camera_fov_h_deg = spec.camera_fov_v_deg = 60;
+    cr_assert_eq(open_cache(), MD_OK, "%s", error.text);
+}
+
 H5_TEST(cache, samples_that_do_not_fit_together_are_refused) {
     make(1);
     made.samples[2].depth_height = 1;

@@ -238,7 +238,7 @@ Test(micro, write_and_read_back) {
     cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
     memcpy(digest, dataset.digest, sizeof digest);
     struct scratch_path root = scratch_path(&scratch, "some/where");
-    cr_assert_eq(md_micro_write(&dataset, root.text, "val", &error), MD_OK, "%s", error.text);
+    cr_assert_eq(md_micro_write(&dataset, root.text, "val", NULL, &error), MD_OK, "%s", error.text);
 
     strcpy(spec.root, root.text);
     strcpy(spec.split, "val");
@@ -265,21 +265,56 @@ Test(micro, write_and_read_back) {
 Test(micro, write_does_not_overwrite) {
     write_samples(1);
     cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
-    cr_assert_eq(md_micro_write(&dataset, scratch.folder, "train", &error), MD_USAGE);
+    cr_assert_eq(md_micro_write(&dataset, scratch.folder, "train", NULL, &error), MD_USAGE);
     assert_contains(error.text, "train.csv is there already");
     cr_assert_neq(access(scratch_path(&scratch, "train").text, F_OK), 0, "something was written");
+}
+
+static int stop_at_second(void *context, const char *what, double done, double all) {
+    (void)what, (void)all;
+    *(double *)context = done;
+    return done >= 1;
+}
+
+/* Neither is one of the files that a CSV of another name may be about. */
+Test(micro, write_overwrites_no_sample) {
+    struct scratch_path other = scratch_path(&scratch, "train/fb/1.npy");
+    size_t size;
+    write_samples(2);
+    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    remove(scratch_path(&scratch, "train.csv").text);
+    scratch_write_text(other.text, "precious");
+    cr_assert_eq(md_micro_write(&dataset, scratch.folder, "train", NULL, &error), MD_USAGE);
+    assert_contains(error.text, "train/fb/1.npy is there already and is not overwritten");
+    unsigned char *bytes = scratch_read(other.text, &size);
+    cr_assert_eq(memcmp(bytes, "precious", 8), 0);
+    free(bytes);
+}
+
+Test(micro, writing_can_be_interrupted) {
+    double reached = -1;
+    struct md_watch watch = {stop_at_second, &reached};
+    write_samples(3);
+    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    cr_assert_eq(
+        md_micro_write(&dataset, scratch_path(&scratch, "out").text, "val", &watch, &error),
+        MD_FAILED);
+    assert_contains(error.text, "interrupted after 1 of 3 samples");
+    cr_assert_eq(scratch_count(scratch_path(&scratch, "out/val/img").text), 1);
+    cr_assert_neq(access(scratch_path(&scratch, "out/val.csv").text, F_OK), 0);
 }
 
 Test(micro, a_broken_export_has_no_csv) {
     write_samples(3);
     cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
-    scratch_write_text(scratch_path(&scratch, "out/val/disp/2.npy/in_the_way").text, "");
-    cr_assert_eq(md_micro_write(&dataset, scratch_path(&scratch, "out").text, "val", &error),
+    scratch_path(&scratch, "out/val/disp/2.npy.%ld.tmp/in_the_way", (long)getpid());
+    cr_assert_eq(md_micro_write(&dataset, scratch_path(&scratch, "out").text, "val", NULL, &error),
                  MD_FAILED);
-    assert_contains(error.text, "disp/2.npy: ");
+    assert_contains(error.text, "disp/2.npy.");
     cr_assert_neq(access(scratch_path(&scratch, "out/val.csv").text, F_OK), 0);
-    cr_assert_eq(md_micro_write(&dataset, scratch_path(&scratch, "p0.png").text, "val", &error),
-                 MD_FAILED);
+    cr_assert_eq(
+        md_micro_write(&dataset, scratch_path(&scratch, "p0.png").text, "val", NULL, &error),
+        MD_FAILED);
     assert_contains(error.text, "p0.png");
 }
 
@@ -288,8 +323,8 @@ Test(micro, split_names_that_would_break_the_csv_are_refused) {
     write_samples(1);
     cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        cr_assert_eq(md_micro_write(&dataset, scratch.folder, names[i], &error), MD_USAGE, "%s",
-                     names[i]);
+        cr_assert_eq(md_micro_write(&dataset, scratch.folder, names[i], NULL, &error), MD_USAGE,
+                     "%s", names[i]);
 }
 
 /* --- sample.h --- */
@@ -333,6 +368,17 @@ Test(sample, cuts) {
         else
             assert_nothing_left();
     }
+}
+
+/* What had been read is freed; `make asan` sees to that. */
+Test(sample, reading_can_be_interrupted) {
+    double reached = -1;
+    struct md_watch watch = {stop_at_second, &reached};
+    struct md_data_spec synthetic = md_data_spec_default;
+    cr_assert_eq(md_dataset_open(&synthetic, 48, 48, &watch, &dataset, &error), MD_FAILED);
+    assert_contains(error.text, "interrupted while reading the set synthetic");
+    cr_assert_eq(reached, 1);
+    cr_assert_null(dataset.samples);
 }
 
 Test(sample, the_digest_sees_every_part) {

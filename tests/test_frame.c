@@ -263,7 +263,8 @@ Test(frame, views_that_cannot_be_are_refused) {
         const char *expected;
     } cases[] = {{45, 40, 90, MD_ALIGN_CROP, MD_CROP_NONE, "sees more than the camera"},
                  {45, 90, 90, MD_ALIGN_CROP, MD_CROP_GARG, "evaluation_crop: garg"},
-                 {45, 90, 0, MD_ALIGN_PAD, MD_CROP_NONE, "0"}};
+                 {45, 90, 0, MD_ALIGN_PAD, MD_CROP_NONE,
+                  "camera_fov_h_deg and camera_fov_v_deg: expected both or none, found 90 and 0"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         look_through_a_wide_lens((enum md_alignment)cases[i].alignment);
         source.spec.sensor_fov_deg = cases[i].sensor_deg;
@@ -279,6 +280,29 @@ Test(frame, views_that_cannot_be_are_refused) {
     source.spec.alignment = MD_ALIGN_CROP;
     cr_assert_eq(md_sample_label(&source, &sample, &error), MD_USAGE);
     assert_contains(error.text, "pad");
+}
+
+/* A map that is narrower than the zones are many would leave some without a pixel. */
+Test(frame, zones_need_a_pixel_each) {
+    static const int sizes[][2] = {{1, 48}, {48, 1}, {7, 9}};
+    source.height = source.width = 48;
+    source.spec.label = MD_GRID_TOF8;
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(md_depth_map_room(sizes[i][0], sizes[i][1], &map, &error), MD_OK);
+        cr_assert_eq(make_sample(), MD_FAILED);
+        assert_contains(error.text, "label: tof8: expected at least 8x8 depths, found ");
+        md_depth_map_free(&map);
+        md_sample_free(&sample);
+    }
+}
+
+Test(frame, a_sensor_that_cannot_see_so_far_is_refused) {
+    source.spec.label = MD_GRID_TOF8;
+    source.spec.sensor = MD_SENSOR_VL53L5CX;
+    source.height = source.width = 48;
+    make_map(12, 18, 1);
+    cr_assert_eq(make_sample(), MD_USAGE);
+    assert_contains(error.text, "max_depth_m: the sensor vl53l5cx sees at most 6 m, found 80");
 }
 
 /* The sensor's numbers belong to the sample's name and the seed. */

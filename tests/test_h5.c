@@ -339,6 +339,15 @@ H5_TEST(h5, unreadable_files_are_refused) {
     refused(md_h5_open(path.text, &file, &error), "not a whole HDF5 file", "HDF5:");
 }
 
+Test(h5, a_pipe_is_refused_and_not_waited_for, .timeout = 30) {
+    struct scratch_path pipe = scratch_path(&scratch, "pipe");
+    hid_t opened;
+    md_h5_abandon(&writer);
+    cr_assert_eq(mkfifo(pipe.text, 0666), 0);
+    cr_assert_eq(md_h5_open(pipe.text, &opened, &error), MD_FAILED);
+    assert_contains(error.text, "pipe: cannot open: not a regular file");
+}
+
 H5_TEST(h5, overlong_paths_are_refused) {
     char overlong[1300];
     struct md_h5_writer other;

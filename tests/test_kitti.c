@@ -610,6 +610,22 @@ Test(kitti_object, frames_and_their_shares) {
     NAMES("image_2/000020.png");
 }
 
+/* Depths that may not be looked at are not taken for missing ones, for which others would do. */
+Test(kitti_object, locked_folders_are_not_missing_ones) {
+    struct scratch_path locked = scratch_path(&scratch, "training/proj_depth");
+    write_picture("training/image_2/000000.png");
+    write_grey("training/proj_depth/velodyne_raw/image_2/000000.png", 256, HEIGHT, WIDTH);
+    write_text("training/velodyne/000000.bin", "0123456789abcdef");
+    scratch_lock(&scratch, locked.text);
+    refused("kitti-object", "all",
+            "training/proj_depth/velodyne_raw/image_2/000000.png: Permission denied");
+    scratch_unlock(locked.text);
+    locked = scratch_path(&scratch, "training");
+    scratch_lock(&scratch, locked.text);
+    refused("kitti-object", "all", "training/image_2: Permission denied");
+    scratch_unlock(locked.text);
+}
+
 Test(kitti_object, no_pictures_at_all) {
     refused("kitti-object", "all", "training/image_2/000000.png, found no such folder");
     refused("kitti-object", "000001", "expected pictures, found none");

@@ -309,6 +309,15 @@ Test(flights, shares_of_any_folder) {
     assert_flights("all[1:3]", "a-b/ a/x/1/");
 }
 
+Test(flights, links_that_lead_back_add_nothing) {
+    write_flight("a");
+    write_flight("b/c");
+    cr_assert_eq(symlink("..", scratch_path(&scratch, "b/up").text), 0);
+    cr_assert_eq(symlink(".", scratch_path(&scratch, "dot").text), 0);
+    cr_assert_eq(symlink("b/c", scratch_path(&scratch, "link").text), 0);
+    assert_flights("all", "a/ b/c/ link/");
+}
+
 Test(flights, the_root_itself) {
     write_flight("only");
     strcat(spec.root, "/only");

@@ -65,6 +65,34 @@ Test(file, a_huge_file_is_refused_before_it_is_read) {
     assert_contains(error.text, "expected at most");
 }
 
+Test(file, a_pipe_is_refused_and_not_waited_for, .timeout = 30) {
+    struct scratch_path path = scratch_path(&scratch, "pipe");
+    struct md_file file;
+    cr_assert_eq(mkfifo(path.text, 0666), 0);
+    cr_assert_eq(md_file_read(path.text, &file, &error), MD_FAILED);
+    assert_contains(error.text, "pipe: not a regular file");
+}
+
+Test(file, errors_are_one_line) {
+    struct md_file file;
+    cr_assert_eq(md_file_read(scratch_path(&scratch, "a\nb\r\x1b[31m\x7f").text, &file, &error),
+                 MD_FAILED);
+    assert_contains(error.text, "a?b??[31m?: No such file");
+    md_error_prefix(&error, "\n\xc3\xa9"); /* what is not ASCII stays */
+    cr_assert_eq(strncmp(error.text, "?\xc3\xa9: cannot read", 16), 0);
+}
+
+/* Of a path that is too long its end is what says which file it is. */
+Test(file, a_long_prefix_keeps_its_end) {
+    char prefix[400];
+    memset(prefix, 'x', sizeof prefix);
+    strcpy(prefix + sizeof prefix - 10, "/last.png");
+    md_error_set(&error, "broken");
+    md_error_prefix(&error, prefix);
+    assert_contains(error.text, "xx/last.png: broken");
+    cr_assert_eq(strncmp(error.text, "...xx", 5), 0);
+}
+
 Test(file, folders_are_read_in_order) {
     static const char *const names[] = {"b", ".hidden", "a", "c/d", "B"};
     static const char *const expected[] = {"B", "a", "b", "c"};

@@ -363,3 +363,13 @@ Test(recording, the_page_tells_the_truth, .timeout = 60) {
                      zone == 0 ? 0 : (float)(2400 - 200 * (zone % 8)) / 1000, "zone %d", zone);
     free(page);
 }
+
+/* Not even where there are others. */
+Test(recording, locked_folders_are_not_passed_over) {
+    struct scratch_path locked = scratch_path(&scratch, "b");
+    write_recording("a/", 2);
+    write_recording("b/", 2);
+    scratch_lock(&scratch, locked.text);
+    refuse("all", MD_FAILED, "b/frames.csv: Permission denied");
+    scratch_unlock(locked.text);
+}

@@ -200,7 +200,6 @@ Test(rgbd, sun_scenes) {
 Test(rgbd, wrong_requests) {
     write_picture("a/rgb/1.png");
     write_depth("a/depth/1.png", 1000);
-    write_picture("1/2/3/4/5/6/7/8/9/rgb/1.png");
     assert_samples("rgbd", "all", "a/rgb/1.png:1000");
     assert_fails("rgbd", "none", MD_FAILED, "none/: No such file");
     assert_fails("rgbd", "a,a", MD_USAGE, "a is named twice");
@@ -237,6 +236,22 @@ Test(rgbd, broken_pairs) {
     write_depth("depth/1.png", 1000);
     cr_assert_eq(truncate(scratch_path(&scratch, "rgb/1.png").text, 60), 0);
     assert_fails("rgbd", "all", MD_FAILED, "rgb/1.png: not a sound PNG");
+}
+
+/* Nothing is taken twice because a folder leads back to one above it, and nothing is passed over.
+ */
+Test(rgbd, folders_without_end_are_refused) {
+    write_picture("scene/rgb/1.png");
+    write_depth("scene/depth/1.png", 500);
+    cr_assert_eq(symlink("..", scratch_path(&scratch, "scene/up").text), 0);
+    assert_fails("rgbd", "all", MD_FAILED, "/scene/up/scene/up/");
+    assert_fails("rgbd", "all", MD_FAILED, "more than 8 folders deep");
+    remove(scratch_path(&scratch, "scene/up").text);
+    write_picture("scene/2/3/4/5/6/7/rgb/1.png");
+    write_depth("scene/2/3/4/5/6/7/depth/1.png", 600);
+    assert_samples("rgbd", "all", "scene/rgb/1.png:500 scene/2/3/4/5/6/7/rgb/1.png:600");
+    write_picture("scene/2/3/4/5/6/7/8/rgb/1.png");
+    assert_fails("rgbd", "all", MD_FAILED, "more than 8 folders deep");
 }
 
 Test(rgbd, a_map_of_another_size_that_shows_the_same) {
