@@ -28,6 +28,7 @@ struct layout {
                     struct md_error *error);
     bool from_root; /* paths are relative to the root, not to the CSV's folder */
     bool dense;     /* grids of the picture's size, clipped to the range */
+    bool squares;   /* truths of MD_SQUARE_SIDE are cut out of KITTI's pictures */
     int columns;
     struct column {
         enum role role;
@@ -49,28 +50,33 @@ static int csv_of_scenario(char path[MD_PATH_MAX], const char *root, const char 
 }
 
 static const struct layout field_layout = {
-    csv_of_split, false, false, 4, {{IMG, "img"}, {DEPTH, "depth"}, {DISP, "disp"}, {FB, "fb"}}};
+    .name_csv = csv_of_split,
+    .columns = 4,
+    .column = {{IMG, "img"}, {DEPTH, "depth"}, {DISP, "disp"}, {FB, "fb"}}};
 static const struct layout nyuv2_layout = {
-    csv_of_split,
-    false,
-    true,
-    5,
-    {{IMG, "img"}, {TRUTH, "depthGT"}, {DEPTH, "depth"}, {DISP, "disp"}, {FB, "fb"}}};
-static const struct layout kitti_layout = {csv_in_folder,
-                                           false,
-                                           true,
-                                           9,
-                                           {{IMG, "imgL"},
-                                            {RIGHT_IMG, "imgR"},
-                                            {TRUTH, "depthGT"},
-                                            {DISP, "dispL"},
-                                            {DEPTH, "depthL"},
-                                            {RIGHT_DISP, "dispR"},
-                                            {RIGHT_DEPTH, "depthR"},
-                                            {FB, "fb"},
-                                            {METRICS, "metrics"}}};
+    .name_csv = csv_of_split,
+    .dense = true,
+    .columns = 5,
+    .column = {{IMG, "img"}, {TRUTH, "depthGT"}, {DEPTH, "depth"}, {DISP, "disp"}, {FB, "fb"}}};
+static const struct layout kitti_layout = {.name_csv = csv_in_folder,
+                                           .dense = true,
+                                           .squares = true,
+                                           .columns = 9,
+                                           .column = {{IMG, "imgL"},
+                                                      {RIGHT_IMG, "imgR"},
+                                                      {TRUTH, "depthGT"},
+                                                      {DISP, "dispL"},
+                                                      {DEPTH, "depthL"},
+                                                      {RIGHT_DISP, "dispR"},
+                                                      {RIGHT_DEPTH, "depthR"},
+                                                      {FB, "fb"},
+                                                      {METRICS, "metrics"}}};
 static const struct layout tartanair_layout = {
-    csv_of_scenario, true, true, 4, {{IMG, "img"}, {DEPTH, "depth"}, {DISP, "disp"}, {FB, "fb"}}};
+    .name_csv = csv_of_scenario,
+    .from_root = true,
+    .dense = true,
+    .columns = 4,
+    .column = {{IMG, "img"}, {DEPTH, "depth"}, {DISP, "disp"}, {FB, "fb"}}};
 
 /* --- listing --- */
 
@@ -309,18 +315,29 @@ static void fill_picture(const struct md_source *source, const struct md_image *
                     planes);
 }
 
+/* The size of most pictures that the release's KITTI truths are cut out of; the truths do not
+ * tell. */
+enum { KITTI_HEIGHT = 375, KITTI_WIDTH = 1242 };
+
 /* The array becomes the sample's. */
-static void take_truth(const struct md_source *source, struct md_array *truth,
-                       struct md_sample *sample) {
+static void take_truth(const struct md_source *source, const struct layout *layout,
+                       struct md_array *truth, struct md_sample *sample) {
     int first = truth->dimensions == 3;
-    sample->truth_height = (int)truth->shape[first];
-    sample->truth_width = (int)truth->shape[first + 1];
-    sample->truth_m = truth->values;
+    struct md_depth_map map = {.height = (int)truth->shape[first],
+                               .width = (int)truth->shape[first + 1],
+                               .depth_m = truth->values};
+    if (layout->squares && map.height == MD_SQUARE_SIDE && map.width == MD_SQUARE_SIDE) {
+        map.whole_height = KITTI_HEIGHT;
+        map.whole_width = KITTI_WIDTH;
+        map.left = (KITTI_WIDTH - MD_SQUARE_SIDE) / 2;
+    }
     truth->values = NULL;
     for (size_t i = 0; i < truth->count; i++)
-        sample->truth_m[i] = md_dense_depth(&source->spec, sample->truth_m[i]);
-    md_crop_truth(source->spec.evaluation_crop, sample->truth_height, sample->truth_width,
-                  sample->truth_m);
+        map.depth_m[i] = md_dense_depth(&source->spec, map.depth_m[i]);
+    md_crop_truth(source->spec.evaluation_crop, &map);
+    sample->truth_height = map.height;
+    sample->truth_width = map.width;
+    sample->truth_m = map.depth_m;
 }
 
 static int fill_sample(const struct md_source *source, const struct layout *layout,
@@ -340,7 +357,7 @@ static int fill_sample(const struct md_source *source, const struct layout *layo
                   sample->right_depth_m, sample->right_disparity);
     }
     if (entry->array[TRUTH].values != NULL)
-        take_truth(source, &entry->array[TRUTH], sample);
+        take_truth(source, layout, &entry->array[TRUTH], sample);
     sample->fb = entry->array[FB].values[0];
     return layout->dense ? md_sample_label(source, sample, error) : MD_OK;
 }

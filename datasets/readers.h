@@ -136,8 +136,8 @@ int md_frame_sample(const struct md_source *source, const char *name,
                     const struct md_image *picture, struct md_depth_map *map, float fb,
                     struct md_sample *sample, struct md_error *error);
 
-/* The part of a truth (height, width) that spec->evaluation_crop looks at stays; the rest becomes
- * MD_NO_DEPTH. */
-void md_crop_truth(int evaluation_crop, int height, int width, float *truth_m);
+/* The part of a truth that evaluation_crop, of enum md_evaluation_crop, looks at stays; the rest
+ * becomes MD_NO_DEPTH. Of a map that was cut out it is that part of the whole. */
+void md_crop_truth(int evaluation_crop, struct md_depth_map *map);
 
 #endif

@@ -316,7 +316,7 @@ Test(frame, evaluation_crops_are_those_of_the_literature) {
         float *truth = malloc((size_t)(height * width) * sizeof *truth);
         for (int p = 0; p < height * width; p++)
             truth[p] = 1;
-        md_crop_truth(cases[i].crop, height, width, truth);
+        md_crop_truth(cases[i].crop, &(struct md_depth_map){height, width, .depth_m = truth});
         for (int h = 0; h < height; h++)
             for (int w = 0; w < width; w++)
                 cr_assert_eq(truth[h * width + w] != MD_NO_DEPTH,
