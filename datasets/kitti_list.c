@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kitti.h"
+#include "namelist.h"
 
 enum { DAY_LENGTH = 10 };
 
@@ -153,7 +154,7 @@ static int add_view(struct md_source *source, size_t index, unsigned share,
     const struct md_kitti_listing *listing = source->state;
     const struct md_kitti_view *view = &listing->views[index];
     struct md_kitti_path path;
-    struct md_folder folder;
+    struct md_names names = {0};
     int64_t last = -1;
     size_t number = 0;
     int status = md_kitti_path(source, view, view->place[MD_DEPTH_AUTO],
@@ -161,23 +162,23 @@ static int add_view(struct md_source *source, size_t index, unsigned share,
     if (status != MD_OK)
         return status;
     *strrchr(path.text, '/') = 0;
-    status = md_folder_read(path.text, &folder, error);
-    for (size_t i = 0; i < folder.count && status == MD_OK; i++) {
+    status = md_names_of_folder(path.text, &names, error);
+    for (size_t i = 0; i < names.count && status == MD_OK; i++) {
         struct md_kitti_path picture;
-        int64_t frame = md_kitti_frame(listing->layout, folder.names[i]);
+        int64_t frame = md_kitti_frame(listing->layout, names.names[i]);
         int kind = MD_DEPTH_AUTO;
-        if (frame >= 0 && frame != last && is_picture(listing->layout, folder.names[i]))
+        if (frame >= 0 && frame != last && is_picture(listing->layout, names.names[i]))
             kind = depth_of(source, view, frame);
         if (kind == MD_DEPTH_AUTO)
             continue;
         last = frame;
         if (!md_share_takes(share, number++))
             continue;
-        status = md_path_format(picture.text, error, "%s/%s", path.text, folder.names[i]);
+        status = md_path_format(picture.text, error, "%s/%s", path.text, names.names[i]);
         if (status == MD_OK)
             status = add_frame(source, index, kind, picture.text, error);
     }
-    md_folder_free(&folder);
+    md_names_free(&names);
     return status;
 }
 
@@ -203,14 +204,14 @@ static bool is_drive(const char *name) {
  * empty. */
 static int find_drives(struct md_source *source, const char *below, struct md_error *error) {
     char path[MD_PATH_MAX];
-    struct md_folder folder;
+    struct md_names names = {0};
     int status = md_path_format(path, error, "%s/%s", source->spec.root, below);
     if (status == MD_OK)
-        status = md_folder_read(path, &folder, error);
+        status = md_names_of_folder(path, &names, error);
     if (status != MD_OK)
         return status;
-    for (size_t i = 0; i < folder.count && status == MD_OK; i++) {
-        const char *name = folder.names[i];
+    for (size_t i = 0; i < names.count && status == MD_OK; i++) {
+        const char *name = names.names[i];
         size_t index;
         bool holds_drives = (is_day(name) && name[DAY_LENGTH] == 0) || strcmp(name, "train") == 0 ||
                             strcmp(name, "val") == 0;
@@ -222,7 +223,7 @@ static int find_drives(struct md_source *source, const char *below, struct md_er
                 status = find_drives(source, name, error);
         }
     }
-    md_folder_free(&folder);
+    md_names_free(&names);
     return status;
 }
 
@@ -290,7 +291,8 @@ static const char *last_part(char *path) {
     return slash ? slash + 1 : path;
 }
 
-static int add_named_drive(struct md_source *source, char *name, struct md_error *error) {
+static int add_named_drive(void *context, char *name, struct md_error *error) {
+    struct md_source *source = context;
     const struct md_kitti_listing *listing = source->state;
     const char *drive = last_part(name);
     const size_t before = listing->count;
@@ -349,7 +351,7 @@ static int add_picture_path(struct md_source *source, char *path, struct md_erro
  * side l or r (Zhou's, Godard's later ones), and the picture's path, which may be followed by that
  * of its depth ("None": the frame is none of the list's), of the right picture, and the focal
  * length; those are not needed. */
-static int add_line(struct md_source *source, char *line, struct md_error *error) {
+static int add_line(void *source, char *line, struct md_error *error) {
     char *words[MOST_WORDS] = {line, line, line}, shown[100];
     int64_t frame;
     snprintf(shown, sizeof shown, "%s", line);
@@ -369,51 +371,14 @@ static int add_line(struct md_source *source, char *line, struct md_error *error
 }
 
 /* A frame's number, for sets without drives. */
-static int add_number(struct md_source *source, const char *number, struct md_error *error) {
+static int add_number(void *context, char *number, struct md_error *error) {
+    struct md_source *source = context;
     const struct md_kitti_listing *listing = source->state;
     int64_t frame = md_kitti_frame(listing->layout, number);
     if (frame < 0 || number[listing->layout->digits] != 0)
         return md_fail(error, MD_USAGE, "split: expected a frame of %d digits, found \"%.100s\"",
                        listing->layout->digits, number);
     return add_named_frame(source, "", 0, frame, error);
-}
-
-static int add_file(struct md_source *source, const char *path, struct md_error *error) {
-    const struct md_kitti_listing *listing = source->state;
-    struct md_text text;
-    int status = md_text_open(path, &text, error);
-    if (status != MD_OK)
-        return status;
-    for (char *line; status == MD_OK && (line = md_text_line(&text));) {
-        line[strcspn(line, "#")] = 0;
-        line = md_trim(line);
-        if (*line == 0)
-            continue;
-        status = listing->layout->drives ? add_line(source, line, error)
-                                         : add_number(source, line, error);
-        if (status != MD_OK)
-            md_fail_at_line(error, status, path, text.line);
-    }
-    md_text_close(&text);
-    return status;
-}
-
-/* ---- the split ------------------------------------------------------------------------------- */
-
-static int add_names(struct md_source *source, struct md_error *error) {
-    const struct md_kitti_listing *listing = source->state;
-    char split[sizeof source->spec.split];
-    int status = MD_OK;
-    memcpy(split, source->spec.split, sizeof split);
-    for (char *name = split, *next; status == MD_OK && name; name = next) {
-        next = strchr(name, ',');
-        if (next)
-            *next++ = 0;
-        name = md_trim(name);
-        status = listing->layout->drives ? add_named_drive(source, name, error)
-                                         : add_number(source, name, error);
-    }
-    return status;
 }
 
 static int add_share_of_frames(struct md_source *source, unsigned share, struct md_error *error) {
@@ -449,5 +414,8 @@ int md_kitti_list(struct md_source *source, const struct md_kitti_layout *layout
     if (share != 0)
         return layout->drives ? add_share_of_drives(source, share, error)
                               : add_share_of_frames(source, share, error);
-    return split[0] == '@' ? add_file(source, split + 1, error) : add_names(source, error);
+    return split[0] == '@'
+               ? md_names_each_line(split + 1, layout->drives ? add_line : add_number, source,
+                                    error)
+               : md_names_each(split, layout->drives ? add_named_drive : add_number, source, error);
 }

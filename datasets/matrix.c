@@ -8,8 +8,6 @@
  * Each picture is paired with the frame nearest in time, the earlier line of the file on a tie; a
  * picture without one within 100 ms is left out. The sensor sees the middle of the picture only:
  * a centred square of side spec->crop. Which flights a split means: matrix_flights.c. */
-#include <dirent.h>
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,7 +141,7 @@ static int read_frames(const struct md_data_spec *spec, const char *folder, stru
 /* Adds the file when it is a picture; other files are passed over. */
 static int add_picture(const char *name, struct flight *flight, struct md_error *error) {
     const size_t length = strlen(name), suffix = strlen(".jpeg");
-    if (name[0] == '.' || length < suffix || strcmp(name + length - suffix, ".jpeg") != 0)
+    if (length < suffix || strcmp(name + length - suffix, ".jpeg") != 0)
         return MD_OK;
     int64_t time_ms;
     const char *end = md_parse_integer(name, &time_ms);
@@ -175,14 +173,16 @@ static int list_pictures(const char *folder, struct flight *flight, struct md_er
     int status = md_path_format(path, error, "%s/images", folder);
     if (status != MD_OK)
         return status;
-    DIR *images = opendir(path);
-    if (!images)
-        return md_fail(error, MD_FAILED, "cannot read the folder %s: %s", path, strerror(errno));
-    for (struct dirent *entry; status == MD_OK && (entry = readdir(images));)
-        status = add_picture(entry->d_name, flight, error);
-    closedir(images);
+    struct md_names names = {0};
+    status = md_names_of_folder(path, &names, error);
+    for (size_t i = 0; status == MD_OK && i < names.count; i++) {
+        status = add_picture(names.names[i], flight, error);
+        if (status != MD_OK)
+            md_error_prefix(error, path);
+    }
+    md_names_free(&names);
     if (status != MD_OK)
-        return md_fail_in(error, status, path);
+        return status;
     if (flight->picture_count > 0)
         qsort(flight->pictures, flight->picture_count, sizeof *flight->pictures, compare_pictures);
     return MD_OK;

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "namelist.h"
 #include "npy.h"
 #include "readers.h"
 
@@ -153,18 +154,13 @@ static int list_kitti(struct md_source *source, struct md_error *error) {
     return list_split(source, &kitti_layout, error);
 }
 
-/* Scenarios with commas between. */
+static int add_scenario(void *context, char *name, struct md_error *error) {
+    return list_csv(context, name, error);
+}
 static int list_tartanair(struct md_source *source, struct md_error *error) {
-    char split[sizeof source->spec.split];
     int status = open_listing(source, &tartanair_layout, error);
-    memcpy(split, source->spec.split, sizeof split);
-    for (char *name = split, *next; status == MD_OK && name; name = next) {
-        next = strchr(name, ',');
-        if (next)
-            *next++ = 0;
-        status = list_csv(source, md_trim(name), error);
-    }
-    return status;
+    return status == MD_OK ? md_split_each(source->spec.split, add_scenario, source, error)
+                           : status;
 }
 
 /* --- reading --- */
@@ -198,13 +194,9 @@ static int split_line(const struct layout *layout, char *line, char *field[MOST_
                        names, found);
     }
     for (int column = 0; column < layout->columns; column++) {
-        char *end = line + strcspn(line, ",");
-        char *next = *end ? end + 1 : end;
-        *end = 0;
-        field[column] = md_trim(line);
+        field[column] = md_next_field(&line);
         if (field[column][0] == 0)
             return md_fail(error, MD_FAILED, "the column %s is empty", layout->column[column].name);
-        line = next;
     }
     return MD_OK;
 }
@@ -406,8 +398,10 @@ const struct md_reader md_micro_kitti_reader =
     MICRO_READER(list_kitti, 80, "train, val or test: reads root/NAME/annotations.csv");
 const struct md_reader md_micro_nyuv2_reader =
     MICRO_READER(list_nyuv2, 5, "train, val or test: reads root/NAME.csv");
-const struct md_reader md_micro_tartanair_reader = MICRO_READER(
-    list_tartanair, 80, "scenarios with commas between: reads root/NAME/csv_annotations/NAME.csv");
+const struct md_reader md_micro_tartanair_reader =
+    MICRO_READER(list_tartanair, 80,
+                 "scenarios with commas between, or @FILE with one a line: reads\n"
+                 "root/NAME/csv_annotations/NAME.csv");
 
 /* --- writing --- */
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "namelist.h"
 #include "readers.h"
@@ -54,11 +53,6 @@ struct folders {
     const char *sequences; /* name of the file that lists those that are wanted; NULL: all are */
     bool found_sequences;
 };
-
-static bool is_folder(const char *path) {
-    struct stat about;
-    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
-}
 
 /* --- patterns --- */
 
@@ -127,7 +121,7 @@ static int add_form(struct md_source *source, size_t form, const char *folder,
                                 pattern);
     if (status == MD_OK)
         status = md_path_format(path, error, "%s/%s", source->spec.root, below);
-    if (status != MD_OK || !is_folder(path))
+    if (status != MD_OK || !md_is_folder(path))
         return status;
     status = md_names_of_folder(path, &files_below, error);
     if (status == MD_OK)
@@ -190,7 +184,7 @@ static int add_what_is_in(struct md_source *source, const char *folder,
         status = md_path_format(below, error, "%s%s/", folder, files->names[i]);
         if (status == MD_OK)
             status = md_path_format(path, error, "%s/%s", source->spec.root, below);
-        if (status == MD_OK && is_folder(path))
+        if (status == MD_OK && md_is_folder(path))
             status = add_folder(source, below, deep + 1, error);
     }
     return status;
@@ -219,7 +213,7 @@ static int no_pictures(const struct md_source *source, const char *folder, struc
                    folders->layout->example);
 }
 
-static int add_named(void *context, const char *name, struct md_error *error) {
+static int add_named(void *context, char *name, struct md_error *error) {
     struct md_source *source = context;
     const size_t before = source->count;
     char folder[MD_PATH_MAX];
@@ -334,7 +328,7 @@ static int find_depth(const struct md_source *source, const struct form *form, c
     const struct folders *folders = source->state;
     const char *pattern = folders->raw ? form->raw : form->depth;
     int status = expand(source, form, pattern, name, path, error);
-    if (status == MD_OK && form->raw && !is_folder(path))
+    if (status == MD_OK && form->raw && !md_is_folder(path))
         status = expand(source, form, form->raw, name, path, error);
     if (status == MD_OK && strchr(pattern, '*'))
         status = find_only(path, error);

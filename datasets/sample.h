@@ -48,8 +48,8 @@ struct md_data_spec {
     int fraction;     /* percent of the split's samples, evenly spread over it (the micro sets have
                        * CSV files of their own for that); before the cut */
     int label;        /* enum md_label_grid */
-    /* What tof8 labels are seen with: enum md_sensor_model; the most that a zone reports (of several
-     * the nearest is the label); light from outside, see sensor.h. */
+    /* What tof8 labels are seen with: enum md_sensor_model; the most that a zone reports (of
+     * several the nearest is the label); light from outside, see sensor.h. */
     int sensor, targets;
     double ambient;
     /* What sensor and camera see, in degrees. Unless the camera's are 0, the sensor sees the middle

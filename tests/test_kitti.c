@@ -400,7 +400,7 @@ Test(kitti, drives_and_their_shares) {
     refused("kitti", "2011_09_26_drive_0005_sync,2011_09_26_drive_0005_sync", "named twice");
     refused("kitti", "2011_09_26_drive_0006_sync", "2011_09_26_drive_0006_sync/image_02/data");
     refused("kitti", "nothing", "found \"nothing\"");
-    refused("kitti", "", "found \"\"");
+    refused("kitti", "", "expected a name, found nothing");
     refused("kitti", "@none.txt", "none.txt: No such file");
 }
 
@@ -477,7 +477,7 @@ Test(kitti, lists_of_frames) {
         assert_contains(error.text, "line 1 of ");
     }
     scratch_write_text(list.text, "# nothing\n");
-    refused("kitti", split, "no samples");
+    refused("kitti", split, "expected names, found none");
 }
 
 Test(kitti, what_does_not_fit_is_refused) {

@@ -370,7 +370,7 @@ H5_TEST(nyu, wrong_splits) {
         {"1,2\n", "a frame, found \"1,2\""},
         {"one\n", "a frame, found \"one\""},
         {"1.5\n", "a frame, found \"1.5\""},
-        {"# none\n", "no samples"},
+        {"# none\n", "expected names, found none"},
     };
     char split[2048];
     struct scratch_path list = scratch_path(&scratch, "list.txt");
