@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
+#include "digest.h"
 #include "h5.h"
 #include "readers.h"
 
@@ -74,10 +74,8 @@ static int checksum(const struct cache *cache, char text[33], struct md_error *e
             XXH3_128bits_update(state, cache->values[a],
                                 elements(cache, (enum array)a) * arrays[a].bytes);
         }
-    XXH128_hash_t hash = XXH3_128bits_digest(state);
+    md_digest_text(XXH3_128bits_digest(state), text);
     XXH3_freeState(state);
-    snprintf(text, 33, "%016llx%016llx", (unsigned long long)hash.high64,
-             (unsigned long long)hash.low64);
     return MD_OK;
 }
 

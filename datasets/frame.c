@@ -144,14 +144,6 @@ static int set_up(const struct md_data_spec *spec, struct looking *looking,
                                                        : status;
 }
 
-/* FNV-1a: a sample's random numbers are those of its name, whatever else is listed. */
-static uint32_t hash_name(const char *name) {
-    uint32_t hash = UINT32_C(2166136261);
-    for (; *name != '\0'; name++)
-        hash = (hash ^ (uint8_t)*name) * UINT32_C(16777619);
-    return hash;
-}
-
 /* Luminance, 0 .. 1: the closest that a picture comes to the reflectance in infrared. */
 static void find_reflectance(const uint8_t *picture, int pixels, float *reflectance) {
     for (int i = 0; i < pixels; i++)
@@ -184,7 +176,9 @@ static int look(const struct md_source *source, const struct looking *looking,
         find_reflectance(picture, (int)pixels, reflectance);
     md_sensor_look(
         &looking->sensor, *depth_m, same ? reflectance : NULL, height, width, looking->rectangle,
-        md_random_stream(source->spec.seed, hash_name(sample->name), side, TOF_STREAM), readings);
+        /* A sample's random numbers are those of its name, whatever else is listed. */
+        md_random_stream(source->spec.seed, md_random_name(sample->name), side, TOF_STREAM),
+        readings);
     for (int zone = 0; zone < zones * zones; zone++)
         zone_m[zone] = md_reading_depth(&readings[zone], looking->sensor.targets > 1);
     if (pads)

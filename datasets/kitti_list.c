@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "grow.h"
 #include "kitti.h"
 #include "namelist.h"
 
@@ -61,14 +62,11 @@ static int find_view(struct md_source *source, const char *drive, int camera, si
         if (listing->views[*index].camera == camera &&
             strcmp(listing->views[*index].drive, drive) == 0)
             return MD_OK;
-    if (listing->count == listing->capacity) {
-        size_t wanted = listing->capacity ? 2 * listing->capacity : 16;
-        struct md_kitti_view *views = realloc(listing->views, wanted * sizeof *views);
-        if (!views)
-            return md_fail(error, MD_FAILED, "out of memory for %zu drives", wanted);
-        listing->views = views;
-        listing->capacity = wanted;
-    }
+    struct md_kitti_view *views =
+        md_grow(listing->views, listing->count, &listing->capacity, sizeof *views, error);
+    if (!views)
+        return MD_FAILED;
+    listing->views = views;
     *index = listing->count++;
     struct md_kitti_view *view = &listing->views[*index];
     *view = (struct md_kitti_view){.camera = camera};

@@ -6,16 +6,13 @@
 #include <string.h>
 
 #include "file.h"
+#include "grow.h"
 
 int md_names_add(struct md_names *names, const char *name, struct md_error *error) {
-    if (names->count == names->capacity) {
-        size_t wanted = names->capacity ? 2 * names->capacity : 16;
-        char **moved = realloc(names->names, wanted * sizeof *moved);
-        if (!moved)
-            return md_fail(error, MD_FAILED, "out of memory for %zu names", wanted);
-        names->names = moved;
-        names->capacity = wanted;
-    }
+    char **grown = md_grow(names->names, names->count, &names->capacity, sizeof *grown, error);
+    if (!grown)
+        return MD_FAILED;
+    names->names = grown;
     char *copy = strdup(name);
     if (!copy)
         return md_fail(error, MD_FAILED, "out of memory for the name %s", name);

@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
+#include "digest.h"
 #include "readers.h"
 #include "sensor.h"
 
@@ -109,13 +109,8 @@ static int digest(struct md_dataset *dataset, struct md_error *error) {
     }
     for (size_t i = 0; i < dataset->count; i++)
         digest_sample(state, dataset, &dataset->samples[i]);
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
+    md_digest_text(XXH3_128bits_digest(state), dataset->digest);
     XXH3_freeState(state);
-    for (size_t i = 0; i < sizeof canonical.digest; i++) {
-        dataset->digest[2 * i] = "0123456789abcdef"[canonical.digest[i] >> 4];
-        dataset->digest[2 * i + 1] = "0123456789abcdef"[canonical.digest[i] & 15];
-    }
     return MD_OK;
 }
 
