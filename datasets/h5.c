@@ -278,13 +278,19 @@ int md_h5_check_plain(hid_t file, const char *name, hid_t type, struct md_error 
         return status;
     hid_t found = H5Dget_type(data), creation = H5Dget_create_plist(data);
     int plain = H5Tequal(found, type) > 0 && H5Pget_layout(creation) == H5D_CONTIGUOUS;
+    hssize_t count = H5Sget_simple_extent_npoints(space);
+    hsize_t bytes = H5Dget_storage_size(data), file_bytes;
+    int whole = count >= 0 && bytes / H5Tget_size(type) == (hsize_t)count &&
+                H5Fget_filesize(file, &file_bytes) >= 0 && bytes <= file_bytes;
     H5Pclose(creation);
     H5Tclose(found);
     H5Sclose(space);
     H5Dclose(data);
-    return plain ? MD_OK
-                 : md_h5_refuse(error, file, "data set", name,
-                                "it is not kept plain, in the type expected and in one piece");
+    if (!plain)
+        return md_h5_refuse(error, file, "data set", name,
+                            "it is not kept plain, in the type expected and in one piece");
+    return whole ? MD_OK
+                 : md_h5_refuse(error, file, "data set", name, "the file does not hold all of it");
 }
 
 int md_h5_shape(hid_t file, const char *name, int most, int *dimensions, size_t *shape,

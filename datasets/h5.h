@@ -27,9 +27,10 @@ void md_h5_abandon(struct md_h5_writer *writer);
 int md_h5_read(hid_t file, const char *name, hid_t type, int dimensions, const size_t *shape,
                size_t count, void *values, struct md_error *error);
 
-/* Fails unless data set `name` is of exactly `type` and contiguous. Conversion would hide that a
- * file is something else, and a damaged compressed chunk makes HDF5 1.10 read beyond its memory
- * (found by fuzzing). */
+/* Fails unless data set `name` is of exactly `type` and contiguous, and the file large enough for
+ * all of it, so that there may be memory for it. Conversion would hide that a file is something
+ * else, and a damaged compressed chunk makes HDF5 1.10 read beyond its memory (found by fuzzing).
+ */
 int md_h5_check_plain(hid_t file, const char *name, hid_t type, struct md_error *error);
 
 /* Shape of data set `name`: at most `most` dimensions; fails when it has more or is missing. */

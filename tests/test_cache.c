@@ -208,3 +208,20 @@ H5_TEST(cache, absurd_shapes_are_refused) {
     cr_assert_eq(open_cache(), MD_FAILED);
     assert_contains(error.text, "expected one entry for each of the samples");
 }
+
+/* The same of an array that may have any length, and that nobody ever wrote. */
+H5_TEST(cache, absurd_lengths_are_refused) {
+    make(0);
+    write_cache();
+    hid_t file = H5Fopen(path.text, H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t space = H5Screate_simple(1, &(hsize_t){(hsize_t)1 << 50}, NULL);
+    H5Ldelete(file, "name", H5P_DEFAULT);
+    hid_t data =
+        H5Dcreate2(file, "name", H5T_NATIVE_UINT8, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    cr_assert_geq(data, 0);
+    H5Dclose(data);
+    H5Sclose(space);
+    H5Fclose(file);
+    cr_assert_eq(open_cache(), MD_FAILED);
+    assert_contains(error.text, "'name': the file does not hold all of it");
+}
