@@ -371,9 +371,8 @@ static void close_cache(struct md_source *source) {
 }
 
 const struct md_reader md_cache_reader = {
-    .splits =
-        "NAME reads root/NAME.h5, as `mudepth data cache` wrote it; ranges, labels and crops\n"
-        "were decided then",
+    .splits = "NAME reads root/NAME.h5, as `mudepth data cache` wrote it; ranges, labels and crops "
+              "were decided then",
     .list = list,
     .read = read_entry,
     .close = close_cache,

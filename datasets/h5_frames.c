@@ -130,7 +130,7 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
 }
 
 const struct md_reader md_h5_reader = {
-    .splits = "all (every .h5 file below root), or folders below root with commas between\n"
+    .splits = "all (every .h5 file below root), or folders below root with commas between "
               "(train or val, as they come), or @FILE with one a line. NYU Depth v2: {picture: "
               "whole, max_depth_m: 10}",
     .list = list,

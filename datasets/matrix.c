@@ -270,9 +270,9 @@ static void close_recording(struct md_source *source) {
 }
 
 const struct md_reader md_matrix_reader = {
-    .splits = "all, train, val or test of the flights below root; or one flight, or several\n"
-              "with commas between (Approach/A0,Rotate/R1), or @FILE with one a line. Of the\n"
-              "flights sorted by name, every sixth from the third on is val, every sixth from\n"
+    .splits = "all, train, val or test of the flights below root; or one flight, or several "
+              "with commas between (Approach/A0,Rotate/R1), or @FILE with one a line. Of the "
+              "flights sorted by name, every sixth from the third on is val, every sixth from "
               "the sixth on is test. A folder that is itself a flight: \".\"",
     .list = list,
     .read = read_entry,

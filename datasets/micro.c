@@ -400,7 +400,7 @@ const struct md_reader md_micro_nyuv2_reader =
     MICRO_READER(list_nyuv2, 5, "train, val or test: reads root/NAME.csv");
 const struct md_reader md_micro_tartanair_reader =
     MICRO_READER(list_tartanair, 80,
-                 "scenarios with commas between, or @FILE with one a line: reads\n"
+                 "scenarios with commas between, or @FILE with one a line: reads "
                  "root/NAME/csv_annotations/NAME.csv");
 
 /* --- writing --- */

@@ -254,8 +254,8 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
 }
 
 const struct md_reader md_nyu_reader = {
-    .splits = "root is nyu_depth_v2_labeled.mat. all; train or test by splits.mat beside it; or\n"
-              "@FILE with one number of a frame a line, from 1. raw: before it (raw:test) takes\n"
+    .splits = "root is nyu_depth_v2_labeled.mat. all; train or test by splits.mat beside it; or "
+              "@FILE with one number of a frame a line, from 1. raw: before it (raw:test) takes "
               "rawDepths, with its holes",
     .list = list,
     .read = read_entry,

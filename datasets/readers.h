@@ -27,7 +27,7 @@ struct md_source {
 };
 
 struct md_reader {
-    const char *splits; /* for --help: what `split` means, lines divided by \n */
+    const char *splits; /* for --help: what `split` means */
     /* Adds the entries in the order of the split with md_source_add. A missing folder or list is an
      * error; a sample's own files are not opened. */
     int (*list)(struct md_source *source, struct md_error *error);

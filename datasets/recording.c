@@ -294,9 +294,9 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
 }
 
 const struct md_reader md_recording_reader = {
-    .splits = "all frames of the recordings: root, or the folders in it that hold frames.csv;\n"
-              "train, val or test: the first 70 %, the next 10 % and the last 20 % of each, or\n"
-              "when root has such folders, those; or folders with commas between, or @FILE with\n"
+    .splits = "all frames of the recordings: root, or the folders in it that hold frames.csv; "
+              "train, val or test: the first 70 %, the next 10 % and the last 20 % of each, or "
+              "when root has such folders, those; or folders with commas between, or @FILE with "
               "one a line. datasets/recording.md says how to record one",
     .list = list,
     .read = read_entry,

@@ -139,9 +139,9 @@ static int list(struct md_source *source, struct md_error *error) {
 }
 
 const struct md_reader md_synthetic_reader = {
-    .splits = "any word; another word is another flight. Worlds: field (a flat) and arena (a\n"
-              "hall for drones) are one place per seed, seen by an 8x8 sensor; source (halls)\n"
-              "and road (streets) a new place every 8 samples, with exact depth at every\n"
+    .splits = "any word; another word is another flight. Worlds: field (a flat) and arena (a "
+              "hall for drones) are one place per seed, seen by an 8x8 sensor; source (halls) "
+              "and road (streets) a new place every 8 samples, with exact depth at every "
               "pixel, for which max_depth_m: 80 is right",
     .list = list,
     .read = read_entry,
