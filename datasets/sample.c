@@ -16,20 +16,6 @@ const char *const md_evaluation_crop_names[] = {"none", "garg", "eigen", "nyu", 
 const char *const md_depth_source_names[] = {"auto", "groundtruth", "velodyne_raw", "lidar", NULL};
 const char *const md_picture_part_names[] = {"square", "whole", NULL};
 
-const struct md_data_spec md_data_spec_default = {
-    .set = "synthetic",
-    .split = "train",
-    .fraction = 100,
-    .sensor = MD_SENSOR_POOL,
-    .targets = 1,
-    .sensor_fov_deg = 45,
-    .world = "field",
-    .seed = 1,
-    .count = 512,
-    .min_depth_m = 0.02,
-    .max_depth_m = 4.0,
-};
-
 int md_watch_tell(const struct md_watch *watch, const char *what, double done, double all) {
     return watch != NULL && watch->tell(watch->context, what, done, all);
 }

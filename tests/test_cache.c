@@ -6,6 +6,7 @@
 #include "../datasets/random.h"
 #include "h5_leaks.h"
 #include "scratch.h"
+#include "specs.h"
 
 enum { SIDE = 6, LABEL = 3, COUNT = 4 };
 
@@ -56,7 +57,7 @@ static void make(int stereo) {
 static void set_up(void) {
     scratch = scratch_open();
     path = scratch_path(&scratch, "part.h5");
-    spec = md_data_spec_default;
+    spec = default_spec();
     strcpy(spec.set, "cache");
     strcpy(spec.root, scratch.folder);
     strcpy(spec.split, "part");
@@ -125,7 +126,7 @@ H5_TEST(cache, gives_the_same_samples_back) {
 }
 
 H5_TEST(cache, a_data_set_from_it_has_its_digest) {
-    struct md_data_spec synthetic = md_data_spec_default;
+    struct md_data_spec synthetic = default_spec();
     synthetic.count = 3;
     cr_assert_eq(md_dataset_open(&synthetic, SIDE, SIDE, NULL, &made, &error), MD_OK);
     write_cache();

@@ -6,6 +6,7 @@
 #include "../datasets/readers.h"
 #include "../datasets/sensor.h"
 #include "scratch.h"
+#include "specs.h"
 
 enum { SIDE = 6 };
 
@@ -21,7 +22,7 @@ static struct md_image picture;
 static void set_up(void) {
     scratch = scratch_open();
     path = scratch_path(&scratch, "depth.png");
-    source = (struct md_source){.spec = md_data_spec_default, .height = SIDE, .width = SIDE};
+    source = (struct md_source){.spec = default_spec(), .height = SIDE, .width = SIDE};
     source.spec.max_depth_m = 80;
     picture = (struct md_image){12, 18, rgb};
     for (size_t i = 0; i < sizeof rgb; i++)

@@ -9,6 +9,7 @@
 #include "../datasets/readers.h"
 #include "h5_leaks.h"
 #include "scratch.h"
+#include "specs.h"
 
 static struct scratch scratch;
 static struct md_error error;
@@ -42,7 +43,7 @@ static int open_spec(const struct md_data_spec *spec, int side) {
 }
 
 static struct md_data_spec spec_of(const char *set, const char *root, const char *split) {
-    struct md_data_spec spec = md_data_spec_default;
+    struct md_data_spec spec = default_spec();
     spec.max_depth_m = 0;
     spec.min_depth_m = 0;
     snprintf(spec.set, sizeof spec.set, "%s", set);

@@ -11,6 +11,7 @@
 #include "../datasets/sample.h"
 #include "../experiments/batch.h"
 #include "scratch.h"
+#include "specs.h"
 
 enum { SIDE = 48, PIXELS = SIDE * SIDE, TRUTH_HEIGHT = 60, TRUTH_WIDTH = 90 };
 
@@ -21,7 +22,7 @@ static struct md_error error;
 
 static void set_up(void) {
     scratch = scratch_open();
-    spec = md_data_spec_default;
+    spec = default_spec();
     spec.max_depth_m = 0;
     strcpy(spec.root, scratch.folder);
 }

@@ -10,6 +10,7 @@
 #include "../datasets/readers.h"
 #include "h5_leaks.h"
 #include "scratch.h"
+#include "specs.h"
 
 enum { MATLAB_BYTES = 512 };
 
@@ -22,7 +23,7 @@ static struct scratch_path mat;
 static void set_up(void) {
     scratch = scratch_open();
     mat = scratch_path(&scratch, "nyu_depth_v2_labeled.mat");
-    spec = md_data_spec_default;
+    spec = default_spec();
     strcpy(spec.set, "nyu");
     snprintf(spec.root, sizeof spec.root, "%.1000s", mat.text);
     strcpy(spec.split, "all");
