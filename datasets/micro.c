@@ -170,6 +170,7 @@ struct entry {
     struct md_image picture[2]; /* of the left camera, of the right one */
     struct md_array array[ROLES];
     int grid_height, grid_width; /* of DEPTH, or whichever grid comes first */
+    float fb;
 };
 
 static void free_entry(struct entry *entry) {
@@ -253,11 +254,12 @@ static int check_grid(const struct md_array *array, struct entry *entry, struct 
     return MD_OK;
 }
 
-static int check_fb(const struct md_array *fb, struct md_error *error) {
+static int take_fb(const struct md_array *fb, struct entry *entry, struct md_error *error) {
     if (fb->count != 1)
         return md_fail(error, MD_FAILED, "expected one value, found %zu", fb->count);
     if (!isfinite(fb->values[0]) || fb->values[0] <= 0)
         return md_fail(error, MD_FAILED, "expected a positive number, found %g", fb->values[0]);
+    entry->fb = fb->values[0];
     return MD_OK;
 }
 
@@ -275,7 +277,7 @@ static int read_column(const struct md_source *source, enum role role, const cha
     if (is_picture)
         status = check_picture(picture, source, error);
     else if (role == FB)
-        status = check_fb(array, error);
+        status = take_fb(array, entry, error);
     else if (role == TRUTH)
         status = grid_shape(array, &height, &width, error);
     else
@@ -350,7 +352,7 @@ static int fill_sample(const struct md_source *source, const struct layout *layo
     }
     if (entry->array[TRUTH].values != NULL)
         take_truth(source, layout, &entry->array[TRUTH], sample);
-    sample->fb = entry->array[FB].values[0];
+    sample->fb = entry->fb;
     return layout->dense ? md_sample_label(source, sample, error) : MD_OK;
 }
 

@@ -20,8 +20,9 @@ static int print_json(const struct md_config *config, const struct md_plan *plan
                                                  "bytes", (json_int_t)plan->regions[r].bytes,
                                                  "copies", plan->regions[r].copies));
     for (int k = 0; k < MD_KEEPS_COUNT; k++)
-        json_object_set_new(kept, kept_names[k],
-                            json_integer((json_int_t)(plan->keeps[k].bytes * plan->learning)));
+        json_object_set_new(
+            kept, kept_names[k],
+            json_integer((json_int_t)plan->keeps[k].bytes * (json_int_t)plan->learning));
     return md_print_json(
         json_pack("{s:s, s:s, s:i, s:I, s:o, s:o, s:I, s:I, s:i}", "policy", config->policy,
                   "format", md_format_names[config->format], "batch", config->batch,
@@ -88,9 +89,8 @@ const struct md_command md_command_plan = {
     "plan", "list every buffer of a training step with its bytes",
     "CONFIG.yaml [KEY=VALUE ...] [--json]\n\n"
     "      --json  print the plan as JSON\n\n"
-    "The arena is what `mudepth run` allocates for the step here. budget_kb is compared with what "
-    "the\n"
-    "reference operators need, which have no scratch: a device can always run those.\n\n"
+    "The arena is what `mudepth run` allocates for the step here. budget_kb is compared with what\n"
+    "the reference operators need, which have no scratch: a device can always run those.\n\n"
     "examples:\n"
     "  mudepth plan configs/demo.yaml policy=full format=bf16 batch=1\n"
     "  mudepth plan configs/demo.yaml policy=auto budget_kb=2000 format=fp16 batch=1\n",

@@ -26,7 +26,7 @@ static const struct key run_keys[] = {
      "exact"},
     {"policy", POLICY, AT(md_config, policy), 0, 0, NULL, "d0", 1,
      "blocks that learn: e, d0, d1, d2 joined by +, or full; auto: the best published that fits"},
-    {"budget_kb", COUNT, AT(md_config, budget_kb), 0, 1000000, NULL, "0", 0,
+    {"budget_kb", COUNT, AT(md_config, budget_kb), 0, 100000000, NULL, "0", 0,
      "memory of the device: a step that needs more is refused; 0: no limit"},
     {"loss", CHOICE, AT(md_config, loss), 0, 0, md_loss_names, "berhu", 1, "loss"},
     {"depth_cap_m", REAL, AT(md_config, depth_cap_m), 0.1, 1000, NULL, "5", 1,
