@@ -239,7 +239,7 @@ static int check_shape(hid_t file, const char *name, hid_t space, int dimensions
 /* Checks that the elements are numbers and that the file has all of them: in a damaged file
  * HDF5 1.10 reads beyond a compact data set (found by fuzzing), and of one that was
  * never written it makes zeros. */
-static int check_elements(hid_t file, const char *name, hid_t data, hid_t space, size_t count,
+static int check_elements(hid_t file, const char *name, hid_t data, size_t count,
                           struct md_error *error) {
     hid_t type = H5Dget_type(data), creation = H5Dget_create_plist(data);
     H5T_class_t class = H5Tget_class(type);
@@ -250,7 +250,7 @@ static int check_elements(hid_t file, const char *name, hid_t data, hid_t space,
     if (class != H5T_INTEGER && class != H5T_FLOAT)
         return md_h5_refuse(error, file, "data set", name, "its elements are not numbers");
     if (chunked)
-        return md_h5_check_chunks(file, name, data, space, error);
+        return md_h5_check_chunks(file, name, data, error);
     return whole ? MD_OK
                  : md_h5_refuse(error, file, "data set", name, "the file does not hold all of it");
 }
@@ -263,7 +263,7 @@ int md_h5_read(hid_t file, const char *name, hid_t type, int dimensions, const s
         return status;
     status = check_shape(file, name, space, dimensions, shape, count, error);
     if (status == MD_OK)
-        status = check_elements(file, name, data, space, count, error);
+        status = check_elements(file, name, data, count, error);
     if (status == MD_OK && H5Dread(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
         status = md_h5_blame(error, file, "data set", name, "read");
     H5Sclose(space);
