@@ -5,187 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "grow.h"
 #include "kitti.h"
 #include "namelist.h"
-
-enum { DAY_LENGTH = 10 };
-
-/* ---- where things lie ------------------------------------------------------------------------ */
-
-int md_kitti_path(const struct md_source *source, const struct md_kitti_view *view,
-                  const char *place, const char *part, int64_t frame, struct md_kitti_path *path,
-                  struct md_error *error) {
-    const struct md_kitti_listing *listing = source->state;
-    char template[200], number[24], *out = path->text;
-    size_t room = sizeof path->text;
-    snprintf(template, sizeof template, "%s%s", place, part);
-    snprintf(number, sizeof number, "%0*lld", listing->layout->digits, (long long)frame);
-    int length = snprintf(out, room, "%s/", source->spec.root);
-    for (const char *c = template; *c && (size_t)length < room; c++) {
-        const char *text = c;
-        int size = 1;
-        if (*c == '$') {
-            c++;
-            text = *c == 'C' ? (view->camera ? "3" : "2") : *c == 'F' ? number : view->drive;
-            size = *c == 'T' ? DAY_LENGTH : MD_KITTI_DRIVE_SIZE;
-        }
-        length += snprintf(out + length, room - (size_t)length, "%.*s", size, text);
-    }
-    return (size_t)length < room
-               ? MD_OK
-               : md_fail(error, MD_FAILED, "%.100s...: the path is too long", path->text);
-}
-
-/* The first place that has the folder of the part, or NULL. */
-static const char *find_place(const struct md_source *source, const struct md_kitti_view *view,
-                              const char *part) {
-    const struct md_kitti_listing *listing = source->state;
-    struct md_kitti_path path;
-    struct md_error ignored;
-    for (int i = 0; part && i < MD_KITTI_PLACES && listing->layout->places[i]; i++) {
-        const char *place = listing->layout->places[i];
-        if (md_kitti_path(source, view, place, part, 0, &path, &ignored) != MD_OK)
-            continue;
-        *strrchr(path.text, '/') = 0;
-        if (md_is_folder(path.text))
-            return place;
-    }
-    return NULL;
-}
-
-/* Puts the number of the view into `index`, which is made where it is not there yet. */
-static int find_view(struct md_source *source, const char *drive, int camera, size_t *index,
-                     struct md_error *error) {
-    struct md_kitti_listing *listing = source->state;
-    for (*index = listing->count; (*index)-- > 0;)
-        if (listing->views[*index].camera == camera &&
-            strcmp(listing->views[*index].drive, drive) == 0)
-            return MD_OK;
-    struct md_kitti_view *views =
-        md_grow(listing->views, listing->count, &listing->capacity, sizeof *views, error);
-    if (!views)
-        return MD_FAILED;
-    listing->views = views;
-    *index = listing->count++;
-    struct md_kitti_view *view = &listing->views[*index];
-    *view = (struct md_kitti_view){.camera = camera};
-    snprintf(view->drive, sizeof view->drive, "%s", drive);
-    view->place[MD_DEPTH_AUTO] = find_place(source, view, listing->layout->pictures[0]);
-    for (int kind = MD_DEPTH_GROUNDTRUTH; kind < MD_KITTI_KINDS; kind++)
-        view->place[kind] = find_place(source, view, listing->layout->depths[kind]);
-    return MD_OK;
-}
-
-/* ---- frames ---------------------------------------------------------------------------------- */
-
-/* The kind of depth that spec.depth means for the frame, or MD_DEPTH_AUTO: it has none. */
-static int depth_of(const struct md_source *source, const struct md_kitti_view *view,
-                    int64_t frame) {
-    const struct md_kitti_listing *listing = source->state;
-    const int wanted = source->spec.depth;
-    struct md_kitti_path path;
-    struct md_error ignored;
-    for (int kind = MD_DEPTH_GROUNDTRUTH; kind < MD_KITTI_KINDS; kind++)
-        if ((wanted == MD_DEPTH_AUTO || wanted == kind) && view->place[kind] &&
-            md_kitti_path(source, view, view->place[kind], listing->layout->depths[kind], frame,
-                          &path, &ignored) == MD_OK &&
-            md_is_file(path.text))
-            return kind;
-    return MD_DEPTH_AUTO;
-}
-
-/* Adds the frame with the picture at `path`. */
-static int add_frame(struct md_source *source, size_t view, int kind, const char *path,
-                     struct md_error *error) {
-    return md_source_add(source, path + strlen(source->spec.root) + 1,
-                         view * MD_KITTI_KINDS + (size_t)kind, error);
-}
-
-/* Adds a frame that the split names. */
-static int add_named_frame(struct md_source *source, const char *drive, int camera, int64_t frame,
-                           struct md_error *error) {
-    const struct md_kitti_listing *listing = source->state;
-    struct md_kitti_path path;
-    size_t index;
-    int status = find_view(source, drive, camera, &index, error);
-    if (status != MD_OK)
-        return status;
-    const struct md_kitti_view *view = &listing->views[index];
-    const char *place = view->place[MD_DEPTH_AUTO];
-    int kind = depth_of(source, view, frame);
-    if (!place)
-        return md_fail(error, MD_FAILED, "%s: expected pictures%s%s, found none", source->spec.root,
-                       drive[0] ? " of the drive " : "", drive);
-    for (int i = 0; i < MD_KITTI_PICTURES && listing->layout->pictures[i]; i++) {
-        status =
-            md_kitti_path(source, view, place, listing->layout->pictures[i], frame, &path, error);
-        if (status != MD_OK)
-            return status;
-        if (!md_is_file(path.text))
-            continue;
-        if (kind != MD_DEPTH_AUTO)
-            return add_frame(source, index, kind, path.text, error);
-        return md_fail(error, MD_FAILED, "%s: expected a depth (%s) of the same frame, found none",
-                       path.text, md_depth_source_names[source->spec.depth]);
-    }
-    return md_fail(error, MD_FAILED, "expected the picture %s, found none", path.text);
-}
-
-int64_t md_kitti_frame(const struct md_kitti_layout *layout, const char *name) {
-    int64_t frame;
-    const char *end = md_parse_integer(name, &frame);
-    return end && end - name == layout->digits && frame >= 0 ? frame : -1;
-}
-
-/* Whether a file's name is that of a frame's picture, and not of something else. */
-static bool is_picture(const struct md_kitti_layout *layout, const char *name) {
-    for (int i = 0; i < MD_KITTI_PICTURES && layout->pictures[i]; i++)
-        if (strcmp(name + layout->digits, strrchr(layout->pictures[i], 'F') + 1) == 0)
-            return true;
-    return false;
-}
-
-/* Adds those of the view's frames that have a depth and, numbered from 0, are in the share. */
-static int add_view(struct md_source *source, size_t index, unsigned share,
-                    struct md_error *error) {
-    const struct md_kitti_listing *listing = source->state;
-    const struct md_kitti_view *view = &listing->views[index];
-    struct md_kitti_path path;
-    struct md_names names = {0};
-    int64_t last = -1;
-    size_t number = 0;
-    int status = md_kitti_path(source, view, view->place[MD_DEPTH_AUTO],
-                               listing->layout->pictures[0], 0, &path, error);
-    if (status != MD_OK)
-        return status;
-    *strrchr(path.text, '/') = 0;
-    status = md_names_of_folder(path.text, &names, error);
-    for (size_t i = 0; i < names.count && status == MD_OK; i++) {
-        struct md_kitti_path picture;
-        int64_t frame = md_kitti_frame(listing->layout, names.names[i]);
-        int kind = MD_DEPTH_AUTO;
-        if (frame >= 0 && frame != last && is_picture(listing->layout, names.names[i]))
-            kind = depth_of(source, view, frame);
-        if (kind == MD_DEPTH_AUTO)
-            continue;
-        last = frame;
-        if (!md_share_takes(share, number++))
-            continue;
-        status = md_path_format(picture.text, error, "%s/%s", path.text, names.names[i]);
-        if (status == MD_OK)
-            status = add_frame(source, index, kind, picture.text, error);
-    }
-    md_names_free(&names);
-    return status;
-}
 
 /* ---- drives ---------------------------------------------------------------------------------- */
 
 /* Whether the first `length` characters are like 2011_09_26. */
 static bool is_day(const char *name) {
-    static const char form[DAY_LENGTH + 1] = "dddd_dd_dd";
-    for (int i = 0; i < DAY_LENGTH; i++)
+    static const char form[MD_KITTI_DAY_LENGTH + 1] = "dddd_dd_dd";
+    for (int i = 0; i < MD_KITTI_DAY_LENGTH; i++)
         if (form[i] == 'd' ? name[i] < '0' || name[i] > '9' : name[i] != form[i])
             return false;
     return true;
@@ -194,7 +22,7 @@ static bool is_day(const char *name) {
 /* DAY_drive_NAME_sync; what is called _extract is not rectified. */
 static bool is_drive(const char *name) {
     const size_t length = strlen(name), suffix = strlen("_sync");
-    return is_day(name) && strncmp(name + DAY_LENGTH, "_drive_", 7) == 0 &&
+    return is_day(name) && strncmp(name + MD_KITTI_DAY_LENGTH, "_drive_", 7) == 0 &&
            length < MD_KITTI_DRIVE_SIZE && strcmp(name + length - suffix, "_sync") == 0;
 }
 
@@ -211,10 +39,10 @@ static int find_drives(struct md_source *source, const char *below, struct md_er
     for (size_t i = 0; i < names.count && status == MD_OK; i++) {
         const char *name = names.names[i];
         size_t index;
-        bool holds_drives = (is_day(name) && name[DAY_LENGTH] == 0) || strcmp(name, "train") == 0 ||
-                            strcmp(name, "val") == 0;
+        bool holds_drives = (is_day(name) && name[MD_KITTI_DAY_LENGTH] == 0) ||
+                            strcmp(name, "train") == 0 || strcmp(name, "val") == 0;
         if (is_drive(name)) {
-            status = find_view(source, name, 0, &index, error);
+            status = md_kitti_find_view(source, name, 0, &index, error);
         } else if (below[0] == 0 && holds_drives) {
             status = md_path_format(path, error, "%s/%s", source->spec.root, name);
             if (status == MD_OK && md_is_folder(path))
@@ -239,7 +67,7 @@ static int add_drives(struct md_source *source, unsigned share, struct md_error 
         qsort(listing->views, listing->count, sizeof *listing->views, compare_views);
     for (size_t i = 0; i < listing->count && status == MD_OK; i++)
         if (listing->views[i].place[MD_DEPTH_AUTO] && md_share_takes(share, number++))
-            status = add_view(source, i, MD_SHARE_ALL, error);
+            status = md_kitti_add_view(source, i, MD_SHARE_ALL, error);
     if (status == MD_OK && number == 0)
         status = md_fail(error, MD_FAILED,
                          "%s: expected drives (2011_09_26/2011_09_26_drive_0001_sync/image_02/data "
@@ -300,7 +128,7 @@ static int add_named_drive(void *context, char *name, struct md_error *error) {
                        "split: expected all, train, val, test, @FILE or a drive like "
                        "2011_09_26_drive_0001_sync, found \"%.100s\"",
                        drive);
-    int status = find_view(source, drive, 0, &index, error);
+    int status = md_kitti_find_view(source, drive, 0, &index, error);
     if (status != MD_OK)
         return status;
     if (index < before)
@@ -308,7 +136,7 @@ static int add_named_drive(void *context, char *name, struct md_error *error) {
     if (!listing->views[index].place[MD_DEPTH_AUTO])
         return md_fail(error, MD_FAILED, "%s: expected %.10s/%s/image_02/data, found none",
                        source->spec.root, drive, drive);
-    return add_view(source, index, MD_SHARE_ALL, error);
+    return md_kitti_add_view(source, index, MD_SHARE_ALL, error);
 }
 
 /* ---- frames in a list ------------------------------------------------------------------------ */
@@ -338,7 +166,7 @@ static int add_picture_path(struct md_source *source, char *path, struct md_erro
         *middle = 0;
         const char *drive = last_part(path);
         if (frame >= 0 && is_drive(drive))
-            return add_named_frame(source, drive, camera, frame, error);
+            return md_kitti_add_frame(source, drive, camera, frame, error);
         *middle = '/';
     }
     return md_fail(error, MD_FAILED, "expected DAY/DRIVE/image_02/data/FRAME.png, found \"%.200s\"",
@@ -365,7 +193,7 @@ static int add_line(void *source, char *line, struct md_error *error) {
         return md_fail(error, MD_FAILED,
                        "expected \"DAY/DRIVE FRAME l\" (or r) or a picture's path, found \"%s\"",
                        shown);
-    return add_named_frame(source, drive, words[2][0] == 'r', frame, error);
+    return md_kitti_add_frame(source, drive, words[2][0] == 'r', frame, error);
 }
 
 /* A frame's number, for sets without drives. */
@@ -376,16 +204,16 @@ static int add_number(void *context, char *number, struct md_error *error) {
     if (frame < 0 || number[listing->layout->digits] != 0)
         return md_fail(error, MD_USAGE, "split: expected a frame of %d digits, found \"%.100s\"",
                        listing->layout->digits, number);
-    return add_named_frame(source, "", 0, frame, error);
+    return md_kitti_add_frame(source, "", 0, frame, error);
 }
 
 static int add_share_of_frames(struct md_source *source, unsigned share, struct md_error *error) {
     const struct md_kitti_listing *listing = source->state;
     struct md_kitti_path path;
     size_t index;
-    int status = find_view(source, "", 0, &index, error);
+    int status = md_kitti_find_view(source, "", 0, &index, error);
     if (status == MD_OK && listing->views[index].place[MD_DEPTH_AUTO])
-        return add_view(source, index, share, error);
+        return md_kitti_add_view(source, index, share, error);
     if (status == MD_OK)
         status = md_kitti_path(source, &listing->views[index], listing->layout->places[0],
                                listing->layout->pictures[0], 0, &path, error);
