@@ -1,4 +1,4 @@
-/* What the two halves of the HDF5 layer, data sets and attributes, share. */
+/* What the parts of the HDF5 layer share. */
 #ifndef MD_DATASETS_H5_INTERNAL_H
 #define MD_DATASETS_H5_INTERNAL_H
 

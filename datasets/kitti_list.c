@@ -10,7 +10,7 @@
 
 /* ---- drives ---------------------------------------------------------------------------------- */
 
-/* Whether the first `length` characters are like 2011_09_26. */
+/* Whether it begins like 2011_09_26. */
 static bool is_day(const char *name) {
     static const char form[MD_KITTI_DAY_LENGTH + 1] = "dddd_dd_dd";
     for (int i = 0; i < MD_KITTI_DAY_LENGTH; i++)

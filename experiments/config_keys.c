@@ -129,6 +129,10 @@ static const struct key splits_keys[] = {
     {"test", TEXT, AT(md_config, test), 0, 0, NULL, "test", 1, "split to report on"},
 };
 
+_Static_assert(sizeof run_keys / sizeof run_keys[0] <= 32 &&
+                   sizeof data_keys / sizeof data_keys[0] <= 32,
+               "struct section has a bit for each key");
+
 #define SECTION(prefix, keys, fields)                                                              \
     { prefix, keys, sizeof keys / sizeof keys[0], fields, 0 }
 
