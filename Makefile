@@ -188,14 +188,14 @@ install: all ## install to $(DESTDIR)$(PREFIX)
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/mudepth
 	install -m 644 configs/* $(DESTDIR)$(PREFIX)/share/mudepth/configs
 
-bench: all $(BUILD)/bench ## milliseconds per training step, beside PyTorch when it is there
+bench: all $(BUILD)/bench ## milliseconds per training step, beside PyTorch when it is there, and samples read per second
 	$(BUILD)/bench
 
 clean: ## remove everything built
 	rm -rf $(BUILD)
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 # ---- for developers -----------------------------------------------------------------------------
 
@@ -249,7 +249,7 @@ run-lint:
 	    $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -fsyntax-only -x c $$h || exit 1; done
 	cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
 	    --error-exitcode=1 -DMD_FORMAT=fp32 -DMD_LEVEL=ref -i core/lanes_tmpl.c -I. $(ROOMS) \
-    --suppress=ctuuninitvar --suppress=invalidPointerCast
+	    --suppress=ctuuninitvar --suppress=invalidPointerCast
 	clang-tidy --quiet --warnings-as-errors='*' $(filter-out %_tmpl.c,$(wildcard $(ROOMS:%=%/*.c))) -- \
 	    -std=c11 $(ALL_CPPFLAGS)
 
@@ -277,6 +277,6 @@ $(BUILD)/bench: tests/bench.c $(BUILD)/libmudepth.a
 	$(SAY) LD $@
 	$(Q)$(compile) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS)
 
-.PHONY: all demo check rv32 gap9 aarch64 install bench clean help packages run-tests freestanding check-numerics asan lint run-lint \
-        fmt fuzz run-fuzzers FORCE
+.PHONY: all demo check rv32 gap9 aarch64 install bench clean help packages run-tests freestanding \
+        check-numerics asan lint run-lint fmt fuzz run-fuzzers FORCE
 .DELETE_ON_ERROR:

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
+#include "digest.h"
 #include "h5.h"
 #include "namelist.h"
 #include "readers.h"
@@ -76,10 +76,8 @@ static int checksum(const struct cache *cache, char text[33], struct md_error *e
             XXH3_128bits_update(state, cache->values[a],
                                 elements(cache, (enum array)a) * arrays[a].bytes);
         }
-    XXH128_hash_t hash = XXH3_128bits_digest(state);
+    md_digest_text(XXH3_128bits_digest(state), text);
     XXH3_freeState(state);
-    snprintf(text, 33, "%016llx%016llx", (unsigned long long)hash.high64,
-             (unsigned long long)hash.low64);
     return MD_OK;
 }
 
@@ -409,9 +407,8 @@ static void close_cache(struct md_source *source) {
 }
 
 const struct md_reader md_cache_reader = {
-    .splits =
-        "NAME reads root/NAME.h5, as `mudepth data cache` wrote it; ranges, labels and crops\n"
-        "were decided then",
+    .splits = "NAME reads root/NAME.h5, as `mudepth data cache` wrote it; ranges, labels and crops "
+              "were decided then",
     .list = list,
     .read = read_entry,
     .close = close_cache,

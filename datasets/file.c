@@ -1,6 +1,5 @@
 #include "file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -119,62 +118,6 @@ int md_file_write(const char *path, const void *bytes, size_t size, struct md_er
     return status;
 }
 
-/* ---- folders --------------------------------------------------------------------------------- */
-
-static int add_name(struct md_folder *folder, const char *name, struct md_error *error) {
-    if (folder->count == folder->capacity) {
-        size_t wanted = folder->capacity ? 2 * folder->capacity : 64;
-        char **names = realloc(folder->names, wanted * sizeof *names);
-        if (!names)
-            return md_fail(error, MD_FAILED, "out of memory for %zu names", wanted);
-        folder->names = names;
-        folder->capacity = wanted;
-    }
-    char *copy = strdup(name);
-    if (!copy)
-        return md_fail(error, MD_FAILED, "out of memory for the name %s", name);
-    folder->names[folder->count++] = copy;
-    return MD_OK;
-}
-
-static int compare_names(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-int md_folder_read(const char *path, struct md_folder *folder, struct md_error *error) {
-    *folder = (struct md_folder){0};
-    DIR *stream = opendir(path);
-    if (!stream)
-        return md_fail(error, MD_FAILED, "cannot read the folder %s: %s", path, strerror(errno));
-    int status = MD_OK;
-    for (struct dirent *entry; status == MD_OK && (entry = readdir(stream));)
-        if (entry->d_name[0] != '.')
-            status = add_name(folder, entry->d_name, error);
-    closedir(stream);
-    if (status != MD_OK)
-        md_folder_free(folder);
-    else if (folder->count > 0)
-        qsort(folder->names, folder->count, sizeof *folder->names, compare_names);
-    return status;
-}
-
-void md_folder_free(struct md_folder *folder) {
-    for (size_t i = 0; i < folder->count; i++)
-        free(folder->names[i]);
-    free(folder->names);
-    *folder = (struct md_folder){0};
-}
-
-int md_is_folder(const char *path) {
-    struct stat status;
-    return stat(path, &status) == 0 ? S_ISDIR(status.st_mode) : errno == EACCES;
-}
-
-int md_is_file(const char *path) {
-    struct stat status;
-    return stat(path, &status) == 0 ? !S_ISDIR(status.st_mode) : errno == EACCES;
-}
-
 /* ---- paths and text -------------------------------------------------------------------------- */
 
 int md_path_format(char path[MD_PATH_MAX], struct md_error *error, const char *format, ...) {
@@ -188,6 +131,16 @@ int md_path_format(char path[MD_PATH_MAX], struct md_error *error, const char *f
     return MD_OK;
 }
 
+int md_is_folder(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 ? S_ISDIR(status.st_mode) : errno == EACCES;
+}
+
+int md_is_file(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 ? !S_ISDIR(status.st_mode) : errno == EACCES;
+}
+
 static bool is_space(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
@@ -199,6 +152,16 @@ char *md_trim(char *string) {
     while (is_space(*string))
         string++;
     return string;
+}
+
+char *md_next_field(char **line) {
+    char *field = *line;
+    if (!field)
+        return NULL;
+    *line = strchr(field, ',');
+    if (*line)
+        *(*line)++ = 0;
+    return md_trim(field);
 }
 
 int md_text_open(const char *path, struct md_text *text, struct md_error *error) {

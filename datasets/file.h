@@ -23,14 +23,6 @@ void md_file_free(struct md_file *file);
  * `path` is at every moment either what it was before or whole. */
 int md_file_write(const char *path, const void *bytes, size_t size, struct md_error *error);
 
-/* The names of what lies in a folder, sorted, without those that begin with a dot. */
-struct md_folder {
-    size_t count, capacity;
-    char **names; /* owned, and so is each */
-};
-int md_folder_read(const char *path, struct md_folder *folder, struct md_error *error);
-void md_folder_free(struct md_folder *folder);
-
 /* Whether `path` is a folder, and whether it is a file that is none. What we have no right to look
  * at counts as both: reading it will say why it fails, and it is not taken for missing. */
 int md_is_folder(const char *path);
@@ -60,6 +52,10 @@ int md_fail_at_line(struct md_error *error, int status, const char *path, int li
 
 /* Cuts the white space off both ends, in place; returns the new start. */
 char *md_trim(char *string);
+
+/* Takes the next field off a line of fields with commas between, in place, without the white space
+ * round it; NULL after the last. */
+char *md_next_field(char **line);
 
 /* Reads a decimal integer of at most 15 digits and returns where it ends, or NULL when there is
  * none. Only digits and a leading '-' count: no white space, no '+', no 0x. */

@@ -73,8 +73,7 @@ static const double crops[][4] = {
     [MD_CROP_NYU] = {45 / 480., 471 / 480., 41 / 640., 601 / 640.},
 };
 
-/* The crop is one of the whole. */
-static void crop_part(int evaluation_crop, const struct md_depth_map *map) {
+void md_crop_truth(int evaluation_crop, struct md_depth_map *map) {
     const double *crop = crops[evaluation_crop];
     int whole_height = map->whole_height ? map->whole_height : map->height;
     int whole_width = map->whole_height ? map->whole_width : map->width;
@@ -86,11 +85,6 @@ static void crop_part(int evaluation_crop, const struct md_depth_map *map) {
         for (int w = 0; w < map->width; w++)
             if (h < top || h >= bottom || w < left || w >= right)
                 map->depth_m[(size_t)h * (size_t)map->width + (size_t)w] = MD_NO_DEPTH;
-}
-
-void md_crop_truth(int evaluation_crop, int height, int width, float *truth_m) {
-    crop_part(evaluation_crop,
-              &(struct md_depth_map){.height = height, .width = width, .depth_m = truth_m});
 }
 
 void md_frame_cut(const struct md_source *source, struct md_image *picture,
@@ -158,14 +152,6 @@ static int set_up(const struct md_data_spec *spec, struct looking *looking,
                                                        : status;
 }
 
-/* FNV-1a: a sample's random numbers are those of its name, whatever else is listed. */
-static uint32_t hash_name(const char *name) {
-    uint32_t hash = UINT32_C(2166136261);
-    for (; *name != '\0'; name++)
-        hash = (hash ^ (uint8_t)*name) * UINT32_C(16777619);
-    return hash;
-}
-
 /* Luminance, 0 .. 1: the closest that a picture comes to the reflectance in infrared. */
 static void find_reflectance(const uint8_t *picture, int pixels, float *reflectance) {
     for (int i = 0; i < pixels; i++)
@@ -198,7 +184,9 @@ static int look(const struct md_source *source, const struct looking *looking,
         find_reflectance(picture, (int)pixels, reflectance);
     md_sensor_look(
         &looking->sensor, *depth_m, same ? reflectance : NULL, height, width, looking->rectangle,
-        md_random_stream(source->spec.seed, hash_name(sample->name), side, TOF_STREAM), readings);
+        /* A sample's random numbers are those of its name, whatever else is listed. */
+        md_random_stream(source->spec.seed, md_random_name(sample->name), side, TOF_STREAM),
+        readings);
     for (int zone = 0; zone < zones * zones; zone++)
         zone_m[zone] = md_reading_depth(&readings[zone], 1);
     if (pads)
@@ -296,7 +284,7 @@ static void keep_finer_truth(const struct md_source *source, struct md_depth_map
     int finer = map->height > sample->depth_height || map->width > sample->depth_width;
     if (source->spec.truth != MD_TRUTH_FULL || !finer)
         return;
-    crop_part(source->spec.evaluation_crop, map);
+    md_crop_truth(source->spec.evaluation_crop, map);
     sample->truth_m = map->depth_m;
     sample->truth_height = map->height;
     sample->truth_width = map->width;

@@ -242,7 +242,7 @@ static int check_shape(hid_t file, const char *name, hid_t space, int dimensions
 /* Checks that the elements are numbers and that the file has all of them: in a damaged file
  * HDF5 1.10 reads beyond a compact data set (found by fuzzing), and of one that was
  * never written it makes zeros. */
-static int check_elements(hid_t file, const char *name, hid_t data, hid_t space, size_t count,
+static int check_elements(hid_t file, const char *name, hid_t data, size_t count,
                           struct md_error *error) {
     hid_t type = H5Dget_type(data), creation = H5Dget_create_plist(data);
     H5T_class_t class = H5Tget_class(type);
@@ -253,7 +253,7 @@ static int check_elements(hid_t file, const char *name, hid_t data, hid_t space,
     if (class != H5T_INTEGER && class != H5T_FLOAT)
         return md_h5_refuse(error, file, "data set", name, "its elements are not numbers");
     if (chunked)
-        return md_h5_check_chunks(file, name, data, space, error);
+        return md_h5_check_chunks(file, name, data, error);
     return whole ? MD_OK
                  : md_h5_refuse(error, file, "data set", name, "the file does not hold all of it");
 }
@@ -266,7 +266,7 @@ int md_h5_read(hid_t file, const char *name, hid_t type, int dimensions, const s
         return status;
     status = check_shape(file, name, space, dimensions, shape, count, error);
     if (status == MD_OK)
-        status = check_elements(file, name, data, space, count, error);
+        status = check_elements(file, name, data, count, error);
     if (status == MD_OK && H5Dread(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
         status = md_h5_blame(error, file, "data set", name, "read");
     H5Sclose(space);
@@ -281,13 +281,19 @@ int md_h5_check_plain(hid_t file, const char *name, hid_t type, struct md_error 
         return status;
     hid_t found = H5Dget_type(data), creation = H5Dget_create_plist(data);
     int plain = H5Tequal(found, type) > 0 && H5Pget_layout(creation) == H5D_CONTIGUOUS;
+    hssize_t count = H5Sget_simple_extent_npoints(space);
+    hsize_t bytes = H5Dget_storage_size(data), file_bytes;
+    int whole = count >= 0 && bytes / H5Tget_size(type) == (hsize_t)count &&
+                H5Fget_filesize(file, &file_bytes) >= 0 && bytes <= file_bytes;
     H5Pclose(creation);
     H5Tclose(found);
     H5Sclose(space);
     H5Dclose(data);
-    return plain ? MD_OK
-                 : md_h5_refuse(error, file, "data set", name,
-                                "it is not kept plain, in the type expected and in one piece");
+    if (!plain)
+        return md_h5_refuse(error, file, "data set", name,
+                            "it is not kept plain, in the type expected and in one piece");
+    return whole ? MD_OK
+                 : md_h5_refuse(error, file, "data set", name, "the file does not hold all of it");
 }
 
 int md_h5_shape(hid_t file, const char *name, int most, int *dimensions, size_t *shape,

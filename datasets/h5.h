@@ -27,9 +27,10 @@ void md_h5_abandon(struct md_h5_writer *writer);
 int md_h5_read(hid_t file, const char *name, hid_t type, int dimensions, const size_t *shape,
                size_t count, void *values, struct md_error *error);
 
-/* Fails unless data set `name` is of exactly `type` and contiguous. Conversion would hide that a
- * file is something else, and a damaged compressed chunk makes HDF5 1.10 read beyond its memory
- * (found by fuzzing). */
+/* Fails unless data set `name` is of exactly `type` and contiguous, and the file large enough for
+ * all of it, so that there may be memory for it. Conversion would hide that a file is something
+ * else, and a damaged compressed chunk makes HDF5 1.10 read beyond its memory (found by fuzzing).
+ */
 int md_h5_check_plain(hid_t file, const char *name, hid_t type, struct md_error *error);
 
 /* Shape of data set `name`: at most `most` dimensions; fails when it has more or is missing. */
@@ -38,8 +39,9 @@ int md_h5_shape(hid_t file, const char *name, int most, int *dimensions, size_t 
 
 /* Reads the part of data set `name` whose first coordinate is `index`, shape[1] * shape[2] * ...
  * elements, into `values`. The data set must have just that shape, and elements of just that type.
- * It lies in one piece or in chunks, these plain or deflated, and shuffled or not. They are read
- * past HDF5's own filters, which in HDF5 1.10 do not survive damaged ones. */
+ * It lies in one piece or in chunks, these plain, or deflated, shuffled and with checksums (which
+ * are not looked at). They are read past HDF5's own filters, which in HDF5 1.10 do not survive
+ * damaged ones. */
 int md_h5_read_slice(hid_t file, const char *name, hid_t type, size_t index, int dimensions,
                      const size_t *shape, void *values, struct md_error *error);
 

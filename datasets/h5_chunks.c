@@ -1,107 +1,150 @@
 /* Where HDF5 1.10 unpacks a chunk of a damaged file to fewer bytes than a chunk has, it reads on
- * behind them (found by fuzzing). So every chunk is unpacked here first, to be counted. */
-#include <hdf5.h>
+ * behind them (found by fuzzing). So chunks are unpacked here: to be counted before HDF5 does it
+ * again, or to be used at once. */
 #include <stdlib.h>
+#include <string.h>
 #include <zlib.h>
 
-#include "h5.h"
 #include "h5_internal.h"
 
-enum { MOST_CHUNK_BYTES = 1 << 28, MOST_FILTERS = 8, CHECKSUM_BYTES = 4 };
-
-/* How the chunks of a data set are kept. */
-struct pipeline {
-    int count, deflated; /* filters; whether one of them is deflate */
-    H5Z_filter_t filters[MOST_FILTERS];
-    size_t bytes; /* of a chunk */
-    hsize_t chunks;
+enum {
+    MOST_CHUNK_BYTES = 1 << 28,
+    DEFLATE_RATIO = 1032, /* what a deflated byte can at most stand for */
+    FEW_BYTES = 1024,
+    CHECKSUM_BYTES = 4
 };
 
-/* Returns what is wrong, or NULL. */
-static const char *read_pipeline(hid_t data, hid_t space, hid_t creation, size_t element,
-                                 struct pipeline *pipeline) {
-    hsize_t shape[H5S_MAX_RANK], chunk[H5S_MAX_RANK];
-    int rank = H5Sget_simple_extent_dims(space, shape, NULL);
-    hsize_t found;
-    *pipeline = (struct pipeline){.bytes = element, .chunks = 1};
-    if (rank < 1 || H5Pget_chunk(creation, H5S_MAX_RANK, chunk) != rank)
-        return "it has no chunks that could be read";
-    for (int d = 0; d < rank; d++) {
-        if (chunk[d] < 1 || chunk[d] > MOST_CHUNK_BYTES / pipeline->bytes)
-            return "its chunks are too large";
-        pipeline->bytes *= (size_t)chunk[d];
-        pipeline->chunks *= (shape[d] + chunk[d] - 1) / chunk[d];
-    }
-    if (H5Dget_num_chunks(data, space, &found) < 0 || found != pipeline->chunks)
-        return "the file does not hold all of it";
-    pipeline->count = H5Pget_nfilters(creation);
-    if (pipeline->count < 0 || pipeline->count > MOST_FILTERS)
+/* Finds the filters, which are known, and deflate at most once. */
+static const char *find_filters(hid_t creation, struct md_h5_chunks *chunks) {
+    int deflated = 0;
+    chunks->filter_count = H5Pget_nfilters(creation);
+    if (chunks->filter_count < 0 || chunks->filter_count > MD_H5_MOST_FILTERS)
         return "it has too many filters";
-    for (int i = 0; i < pipeline->count; i++) {
+    for (int i = 0; i < chunks->filter_count; i++) {
         size_t parameters = 0;
         unsigned flags;
         H5Z_filter_t filter =
             H5Pget_filter2(creation, (unsigned)i, &flags, &parameters, NULL, 0, NULL, NULL);
         if (filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_FLETCHER32 &&
-            (filter != H5Z_FILTER_DEFLATE || pipeline->deflated++))
+            (filter != H5Z_FILTER_DEFLATE || deflated++))
             return "it is packed in a way other than by one pass of gzip";
-        pipeline->filters[i] = filter;
+        chunks->filters[i] = filter;
     }
     return NULL;
 }
 
-/* Whether the `stored` bytes unpack to a whole chunk; bit i of `skipped`: filter i was left out. */
-static int is_whole(const struct pipeline *pipeline, Bytef *packed, size_t stored, unsigned skipped,
-                    Bytef *unpacked) {
-    for (int i = pipeline->count - 1; i >= 0; i--) {
-        uLongf size = pipeline->bytes;
-        if (skipped >> i & 1u)
-            continue;
-        if (pipeline->filters[i] == H5Z_FILTER_FLETCHER32) {
-            if (stored < CHECKSUM_BYTES)
-                return 0;
-            stored -= CHECKSUM_BYTES;
-        } else if (pipeline->filters[i] == H5Z_FILTER_DEFLATE) {
-            if (uncompress(unpacked, &size, packed, stored) != Z_OK)
-                return 0;
-            stored = size;
-        }
+const char *md_h5_chunks_open(hid_t file, hid_t data, struct md_h5_chunks *chunks) {
+    *chunks = (struct md_h5_chunks){.file = file, .data = data};
+    hid_t space = H5Dget_space(data), type = H5Dget_type(data),
+          creation = H5Dget_create_plist(data);
+    chunks->rank = H5Sget_simple_extent_dims(space, chunks->shape, NULL);
+    chunks->element = chunks->bytes = H5Tget_size(type);
+    const char *wrong = chunks->rank < 1 || chunks->element < 1 ||
+                                H5Pget_chunk(creation, H5S_MAX_RANK, chunks->side) != chunks->rank
+                            ? "it has no chunks that could be read"
+                            : find_filters(creation, chunks);
+    for (int d = 0; d < chunks->rank && !wrong; d++) {
+        if (chunks->side[d] < 1 || chunks->side[d] > MOST_CHUNK_BYTES / chunks->bytes)
+            wrong = "its chunks are too large";
+        else
+            chunks->bytes *= (size_t)chunks->side[d];
     }
-    return stored == pipeline->bytes;
-}
-
-static const char *check_chunk(hid_t data, hid_t space, hsize_t number,
-                               const struct pipeline *pipeline, Bytef *unpacked) {
-    static const char broken[] = "a chunk of it is broken";
-    hsize_t offset[H5S_MAX_RANK], stored;
-    unsigned skipped;
-    uint32_t again;
-    if (H5Dget_chunk_info(data, space, number, offset, &skipped, NULL, &stored) < 0)
-        return broken;
-    /* A packed chunk may be a little larger than a plain one, but not much. */
-    if (stored > 2 * pipeline->bytes + 1024)
-        return broken;
-    Bytef *packed = malloc((size_t)stored + 1);
-    if (packed == NULL)
-        return "out of memory";
-    int whole = H5Dread_chunk(data, H5P_DEFAULT, offset, &again, packed) >= 0 && again == skipped &&
-                is_whole(pipeline, packed, (size_t)stored, skipped, unpacked);
-    free(packed);
-    return whole ? NULL : broken;
-}
-
-int md_h5_check_chunks(hid_t file, const char *name, hid_t data, hid_t space,
-                       struct md_error *error) {
-    hid_t type = H5Dget_type(data), creation = H5Dget_create_plist(data);
-    struct pipeline pipeline;
-    Bytef *unpacked = NULL;
-    const char *wrong = read_pipeline(data, space, creation, H5Tget_size(type), &pipeline);
-    if (wrong == NULL && (unpacked = malloc(pipeline.bytes)) == NULL)
-        wrong = "out of memory";
-    for (hsize_t i = 0; wrong == NULL && i < pipeline.chunks; i++)
-        wrong = check_chunk(data, space, i, &pipeline, unpacked);
-    free(unpacked);
     H5Pclose(creation);
     H5Tclose(type);
-    return wrong == NULL ? MD_OK : md_h5_refuse(error, file, "data set", name, wrong);
+    H5Sclose(space);
+    return wrong;
+}
+
+void md_h5_chunks_close(struct md_h5_chunks *chunks) {
+    free(chunks->room[0]);
+    free(chunks->room[1]);
+}
+
+int md_h5_advance(hsize_t *at, const hsize_t *step, const hsize_t *end, int first, int last) {
+    for (int d = last; d >= first; d--) {
+        at[d] += step[d];
+        if (at[d] < end[d])
+            return 1;
+        at[d] = 0;
+    }
+    return 0;
+}
+
+/* Shuffled are all first bytes of the elements, then all second ones, and so on. */
+static void unshuffle(const struct md_h5_chunks *chunks, const uint8_t *from, uint8_t *to) {
+    const size_t count = chunks->bytes / chunks->element;
+    for (size_t byte = 0; byte < chunks->element; byte++)
+        for (size_t i = 0; i < count; i++)
+            to[i * chunks->element + byte] = from[byte * count + i];
+}
+
+/* Undoes the filters, the last one first; bit i of `skipped`: filter i was left out. */
+static const char *unpack(struct md_h5_chunks *chunks, const uint8_t *packed, size_t length,
+                          unsigned skipped) {
+    static const char few[] = "a chunk has too few bytes";
+    const uint8_t *from = packed;
+    for (int i = chunks->filter_count - 1; i >= 0; i--) {
+        uint8_t *to = chunks->room[from == chunks->room[0]];
+        uLongf size = chunks->bytes;
+        if (skipped >> i & 1u)
+            continue;
+        if (chunks->filters[i] == H5Z_FILTER_FLETCHER32) {
+            if (length < CHECKSUM_BYTES)
+                return few;
+            length -= CHECKSUM_BYTES;
+            continue;
+        }
+        if (chunks->filters[i] == H5Z_FILTER_DEFLATE) {
+            if (uncompress(to, &size, from, length) != Z_OK)
+                return "a compressed chunk is damaged";
+            length = size;
+        } else {
+            if (length != chunks->bytes)
+                return few;
+            unshuffle(chunks, from, to);
+        }
+        from = to;
+    }
+    if (length < chunks->bytes)
+        return few;
+    if (length > chunks->bytes)
+        return "a chunk has too many bytes";
+    /* What went through no filter is not in the room yet. */
+    if (from == packed)
+        memcpy(chunks->room[0], packed, length);
+    chunks->elements = from == packed ? chunks->room[0] : from;
+    return NULL;
+}
+
+const char *md_h5_chunk_read(struct md_h5_chunks *chunks, const hsize_t *corner) {
+    hsize_t size = 0, file_size = 0;
+    uint32_t skipped = 0;
+    if (H5Dget_chunk_storage_size(chunks->data, corner, &size) < 0 || size == 0)
+        return "the file does not hold all of it";
+    if (H5Fget_filesize(chunks->file, &file_size) < 0 || size > file_size ||
+        chunks->bytes > FEW_BYTES + DEFLATE_RATIO * size)
+        return "a chunk has an impossible size";
+    for (int i = 0; i < 2; i++)
+        if (!chunks->room[i] && !(chunks->room[i] = malloc(chunks->bytes)))
+            return "out of memory for a chunk";
+    uint8_t *packed = malloc((size_t)size);
+    if (!packed)
+        return "out of memory for a chunk";
+    const char *wrong = H5Dread_chunk(chunks->data, H5P_DEFAULT, corner, &skipped, packed) < 0
+                            ? "a chunk cannot be read"
+                            : unpack(chunks, packed, (size_t)size, skipped);
+    free(packed);
+    return wrong;
+}
+
+int md_h5_check_chunks(hid_t file, const char *name, hid_t data, struct md_error *error) {
+    struct md_h5_chunks chunks;
+    hsize_t corner[H5S_MAX_RANK] = {0};
+    const char *wrong = md_h5_chunks_open(file, data, &chunks);
+    if (!wrong)
+        do
+            wrong = md_h5_chunk_read(&chunks, corner);
+        while (!wrong && md_h5_advance(corner, chunks.side, chunks.shape, 0, chunks.rank - 1));
+    md_h5_chunks_close(&chunks);
+    return wrong ? md_h5_refuse(error, file, "data set", name, wrong) : MD_OK;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "h5.h"
+#include "namelist.h"
 #include "readers.h"
 
 enum { MOST_FOLDERS = 8, MAX_SIDE = 4096 };
@@ -14,17 +15,15 @@ enum { MOST_FOLDERS = 8, MAX_SIDE = 4096 };
 static int list_folder(struct md_source *source, const char *relative, int depth,
                        struct md_error *error) {
     char path[MD_PATH_MAX];
-    struct md_folder folder;
+    struct md_names names = {0};
     int status = md_path_format(path, error, "%s/%s", source->spec.root, relative);
     if (status == MD_OK && depth == MOST_FOLDERS)
         status = md_fail(error, MD_FAILED, "%s: more than %d folders deep", path, MOST_FOLDERS);
     if (status == MD_OK)
-        status = md_folder_read(path, &folder, error);
-    if (status != MD_OK)
-        return status;
-    for (size_t i = 0; i < folder.count && status == MD_OK; i++) {
+        status = md_names_of_folder(path, &names, error);
+    for (size_t i = 0; i < names.count && status == MD_OK; i++) {
         char below[MD_PATH_MAX];
-        const char *name = folder.names[i], *suffix = strrchr(name, '.');
+        const char *name = names.names[i], *suffix = strrchr(name, '.');
         status = md_path_format(below, error, "%s%s%s", relative, relative[0] ? "/" : "", name);
         if (status == MD_OK)
             status = md_path_format(path, error, "%s/%s", source->spec.root, below);
@@ -33,28 +32,18 @@ static int list_folder(struct md_source *source, const char *relative, int depth
         else if (status == MD_OK && suffix && strcmp(suffix, ".h5") == 0)
             status = md_source_add(source, below, 0, error);
     }
-    md_folder_free(&folder);
+    md_names_free(&names);
     return status;
 }
 
+static int add_named(void *context, char *name, struct md_error *error) {
+    return list_folder(context, name, 0, error);
+}
+
 static int list(struct md_source *source, struct md_error *error) {
-    char split[sizeof source->spec.split];
-    int status = MD_OK;
-    memcpy(split, source->spec.split, sizeof split);
-    if (strcmp(split, "all") == 0)
-        return list_folder(source, "", 0, error);
-    for (char *name = split, *next; status == MD_OK && name; name = next) {
-        next = strchr(name, ',');
-        if (next)
-            *next++ = 0;
-        name = md_trim(name);
-        if (name[0] == 0)
-            return md_fail(error, MD_USAGE,
-                           "split: expected all or the name of a folder, found "
-                           "nothing");
-        status = list_folder(source, name, 0, error);
-    }
-    return status;
+    const char *split = source->spec.split;
+    return strcmp(split, "all") == 0 ? list_folder(source, "", 0, error)
+                                     : md_split_each(split, add_named, source, error);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -141,8 +130,9 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
 }
 
 const struct md_reader md_h5_reader = {
-    .splits = "all (every .h5 file below root), or folders below root with commas between\n"
-              "(train or val, as they come). NYU Depth v2: {picture: whole, max_depth_m: 10}",
+    .splits = "all (every .h5 file below root), or folders below root with commas between "
+              "(train or val, as they come), or @FILE with one a line. NYU Depth v2: {picture: "
+              "whole, max_depth_m: 10}",
     .list = list,
     .read = read_entry,
     .range_m = 80,

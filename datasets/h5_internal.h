@@ -1,4 +1,4 @@
-/* What the two halves of the HDF5 layer, data sets and attributes, share. */
+/* What the parts of the HDF5 layer share. */
 #ifndef MD_DATASETS_H5_INTERNAL_H
 #define MD_DATASETS_H5_INTERNAL_H
 
@@ -15,8 +15,32 @@ int md_h5_blame(struct md_error *error, hid_t file, const char *what, const char
 int md_h5_refuse(struct md_error *error, hid_t file, const char *what, const char *name,
                  const char *reason);
 
+/* The chunks of a data set, one of them unpacked. */
+enum { MD_H5_MOST_FILTERS = 8 };
+struct md_h5_chunks {
+    hid_t file, data;
+    int rank;
+    hsize_t shape[H5S_MAX_RANK], side[H5S_MAX_RANK]; /* of the data set, of a chunk */
+    size_t element, bytes;                           /* of an element, of a chunk */
+    int filter_count;
+    H5Z_filter_t filters[MD_H5_MOST_FILTERS];
+    const uint8_t *elements; /* of the chunk read last, in one of these: */
+    uint8_t *room[2];
+};
+
+/* Returns what is wrong, or NULL; is to be closed either way. */
+const char *md_h5_chunks_open(hid_t file, hid_t data, struct md_h5_chunks *chunks);
+void md_h5_chunks_close(struct md_h5_chunks *chunks);
+
+/* Reads the chunk whose first element is at `corner` past HDF5's own filters; fails unless it is
+ * there and unpacks to its full size. Returns what is wrong, or NULL. */
+const char *md_h5_chunk_read(struct md_h5_chunks *chunks, const hsize_t *corner);
+
+/* Counts the coordinates first .. last of `at` on, the last one fastest, each from 0 by its step
+ * while it is less than its end. Returns 0 behind the last place. */
+int md_h5_advance(hsize_t *at, const hsize_t *step, const hsize_t *end, int first, int last);
+
 /* Fails unless every chunk of the chunked data set is there and unpacks to its full size. */
-int md_h5_check_chunks(hid_t file, const char *name, hid_t data, hid_t space,
-                       struct md_error *error);
+int md_h5_check_chunks(hid_t file, const char *name, hid_t data, struct md_error *error);
 
 #endif

@@ -170,11 +170,11 @@ static void close_listing(struct md_source *source) {
 #define RANGE_M 80
 
 const struct md_reader md_kitti_reader = {
-    .splits = "all, train, val or test of the drives below root (DAY/DRIVE, and train/DRIVE and\n"
-              "val/DRIVE for the depth benchmark's proj_depth); or drives with commas between\n"
-              "(2011_09_26_drive_0001_sync); or @FILE with a frame a line, \"DAY/DRIVE FRAME l\"\n"
-              "or r, or a picture's path. Where there are folders train and val they are the\n"
-              "splits; otherwise of the drives sorted by name every sixth from the third on is\n"
+    .splits = "all, train, val or test of the drives below root (DAY/DRIVE, and train/DRIVE and "
+              "val/DRIVE for the depth benchmark's proj_depth); or drives with commas between "
+              "(2011_09_26_drive_0001_sync); or @FILE with a frame a line, \"DAY/DRIVE FRAME l\" "
+              "or r, or a picture's path. Where there are folders train and val they are the "
+              "splits; otherwise of the drives sorted by name every sixth from the third on is "
               "val, every sixth from the sixth on is test",
     .list = list_raw,
     .read = read_entry,
@@ -183,15 +183,15 @@ const struct md_reader md_kitti_reader = {
     .needs_root = 1,
 };
 
-#define FRAMES_READER(list_frames)                                                                 \
+#define FRAMES_READER(list_frames, text)                                                           \
     {                                                                                              \
-        .splits =                                                                                  \
-            "all, train, val or test of the frames in root/training, or frames with commas\n"      \
-            "between (000001,000007), or @FILE with one a line. Every sixth frame from the\n"      \
-            "third on is val, every sixth from the sixth on is test",                              \
-        .list = (list_frames), .read = read_entry, .close = close_listing, .range_m = RANGE_M,     \
-        .needs_root = 1                                                                            \
+        .splits = (text), .list = (list_frames), .read = read_entry, .close = close_listing,       \
+        .range_m = RANGE_M, .needs_root = 1                                                        \
     }
-const struct md_reader md_kitti_object_reader = FRAMES_READER(list_object);
-const struct md_reader md_kitti_stereo_reader = FRAMES_READER(list_stereo_2015);
-const struct md_reader md_kitti_stereo_2012_reader = FRAMES_READER(list_stereo_2012);
+const struct md_reader md_kitti_object_reader = FRAMES_READER(
+    list_object, "all, train, val or test of the frames in root/training, or frames with commas "
+                 "between (000001,000007), or @FILE with one a line. Every sixth frame from the "
+                 "third on is val, every sixth from the sixth on is test");
+const struct md_reader md_kitti_stereo_reader = FRAMES_READER(list_stereo_2015, "as kitti-object");
+const struct md_reader md_kitti_stereo_2012_reader =
+    FRAMES_READER(list_stereo_2012, "as kitti-object");

@@ -22,7 +22,7 @@ struct md_kitti_layout {
 };
 
 /* What one camera saw of a drive; without drives there is one. */
-enum { MD_KITTI_DRIVE_SIZE = 64 };
+enum { MD_KITTI_DRIVE_SIZE = 64, MD_KITTI_DAY_LENGTH = 10 };
 struct md_kitti_view {
     char drive[MD_KITTI_DRIVE_SIZE];
     int camera;                        /* 0 left, 1 right */
@@ -52,5 +52,17 @@ int md_kitti_path(const struct md_source *source, const struct md_kitti_view *vi
 
 /* The frame number at the start of a file's name; -1: there is none of so many digits. */
 int64_t md_kitti_frame(const struct md_kitti_layout *layout, const char *name);
+
+/* Puts the number of the view into `index`; it is made where it is not there yet. */
+int md_kitti_find_view(struct md_source *source, const char *drive, int camera, size_t *index,
+                       struct md_error *error);
+
+/* Adds those of the view's frames that have a depth and, numbered from 0, are in the share. */
+int md_kitti_add_view(struct md_source *source, size_t view, unsigned share,
+                      struct md_error *error);
+
+/* Adds a frame that the split names; one without a picture or depth is a failure. */
+int md_kitti_add_frame(struct md_source *source, const char *drive, int camera, int64_t frame,
+                       struct md_error *error);
 
 #endif

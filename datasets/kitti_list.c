@@ -6,187 +6,14 @@
 #include <string.h>
 
 #include "kitti.h"
-
-enum { DAY_LENGTH = 10 };
-
-/* ---- where things lie ------------------------------------------------------------------------ */
-
-int md_kitti_path(const struct md_source *source, const struct md_kitti_view *view,
-                  const char *place, const char *part, int64_t frame, struct md_kitti_path *path,
-                  struct md_error *error) {
-    const struct md_kitti_listing *listing = source->state;
-    char template[200], number[24], *out = path->text;
-    size_t room = sizeof path->text;
-    snprintf(template, sizeof template, "%s%s", place, part);
-    snprintf(number, sizeof number, "%0*lld", listing->layout->digits, (long long)frame);
-    int length = snprintf(out, room, "%s/", source->spec.root);
-    for (const char *c = template; *c && (size_t)length < room; c++) {
-        const char *text = c;
-        int size = 1;
-        if (*c == '$') {
-            c++;
-            text = *c == 'C' ? (view->camera ? "3" : "2") : *c == 'F' ? number : view->drive;
-            size = *c == 'T' ? DAY_LENGTH : MD_KITTI_DRIVE_SIZE;
-        }
-        length += snprintf(out + length, room - (size_t)length, "%.*s", size, text);
-    }
-    return (size_t)length < room
-               ? MD_OK
-               : md_fail(error, MD_FAILED, "%.100s...: the path is too long", path->text);
-}
-
-/* The first place that has the folder of the part, or NULL. */
-static const char *find_place(const struct md_source *source, const struct md_kitti_view *view,
-                              const char *part) {
-    const struct md_kitti_listing *listing = source->state;
-    struct md_kitti_path path;
-    struct md_error ignored;
-    for (int i = 0; part && i < MD_KITTI_PLACES && listing->layout->places[i]; i++) {
-        const char *place = listing->layout->places[i];
-        if (md_kitti_path(source, view, place, part, 0, &path, &ignored) != MD_OK)
-            continue;
-        *strrchr(path.text, '/') = 0;
-        if (md_is_folder(path.text))
-            return place;
-    }
-    return NULL;
-}
-
-/* Puts the number of the view into `index`, which is made where it is not there yet. */
-static int find_view(struct md_source *source, const char *drive, int camera, size_t *index,
-                     struct md_error *error) {
-    struct md_kitti_listing *listing = source->state;
-    for (*index = listing->count; (*index)-- > 0;)
-        if (listing->views[*index].camera == camera &&
-            strcmp(listing->views[*index].drive, drive) == 0)
-            return MD_OK;
-    if (listing->count == listing->capacity) {
-        size_t wanted = listing->capacity ? 2 * listing->capacity : 16;
-        struct md_kitti_view *views = realloc(listing->views, wanted * sizeof *views);
-        if (!views)
-            return md_fail(error, MD_FAILED, "out of memory for %zu drives", wanted);
-        listing->views = views;
-        listing->capacity = wanted;
-    }
-    *index = listing->count++;
-    struct md_kitti_view *view = &listing->views[*index];
-    *view = (struct md_kitti_view){.camera = camera};
-    snprintf(view->drive, sizeof view->drive, "%s", drive);
-    view->place[MD_DEPTH_AUTO] = find_place(source, view, listing->layout->pictures[0]);
-    for (int kind = MD_DEPTH_GROUNDTRUTH; kind < MD_KITTI_KINDS; kind++)
-        view->place[kind] = find_place(source, view, listing->layout->depths[kind]);
-    return MD_OK;
-}
-
-/* ---- frames ---------------------------------------------------------------------------------- */
-
-/* The kind of depth that spec.depth means for the frame, or MD_DEPTH_AUTO: it has none. */
-static int depth_of(const struct md_source *source, const struct md_kitti_view *view,
-                    int64_t frame) {
-    const struct md_kitti_listing *listing = source->state;
-    const int wanted = source->spec.depth;
-    struct md_kitti_path path;
-    struct md_error ignored;
-    for (int kind = MD_DEPTH_GROUNDTRUTH; kind < MD_KITTI_KINDS; kind++)
-        if ((wanted == MD_DEPTH_AUTO || wanted == kind) && view->place[kind] &&
-            md_kitti_path(source, view, view->place[kind], listing->layout->depths[kind], frame,
-                          &path, &ignored) == MD_OK &&
-            md_is_file(path.text))
-            return kind;
-    return MD_DEPTH_AUTO;
-}
-
-/* Adds the frame with the picture at `path`. */
-static int add_frame(struct md_source *source, size_t view, int kind, const char *path,
-                     struct md_error *error) {
-    return md_source_add(source, path + strlen(source->spec.root) + 1,
-                         view * MD_KITTI_KINDS + (size_t)kind, error);
-}
-
-/* Adds a frame that the split names. */
-static int add_named_frame(struct md_source *source, const char *drive, int camera, int64_t frame,
-                           struct md_error *error) {
-    const struct md_kitti_listing *listing = source->state;
-    struct md_kitti_path path;
-    size_t index;
-    int status = find_view(source, drive, camera, &index, error);
-    if (status != MD_OK)
-        return status;
-    const struct md_kitti_view *view = &listing->views[index];
-    const char *place = view->place[MD_DEPTH_AUTO];
-    int kind = depth_of(source, view, frame);
-    if (!place)
-        return md_fail(error, MD_FAILED, "%s: expected pictures%s%s, found none", source->spec.root,
-                       drive[0] ? " of the drive " : "", drive);
-    for (int i = 0; i < MD_KITTI_PICTURES && listing->layout->pictures[i]; i++) {
-        status =
-            md_kitti_path(source, view, place, listing->layout->pictures[i], frame, &path, error);
-        if (status != MD_OK)
-            return status;
-        if (!md_is_file(path.text))
-            continue;
-        if (kind != MD_DEPTH_AUTO)
-            return add_frame(source, index, kind, path.text, error);
-        return md_fail(error, MD_FAILED, "%s: expected a depth (%s) of the same frame, found none",
-                       path.text, md_depth_source_names[source->spec.depth]);
-    }
-    return md_fail(error, MD_FAILED, "expected the picture %s, found none", path.text);
-}
-
-int64_t md_kitti_frame(const struct md_kitti_layout *layout, const char *name) {
-    int64_t frame;
-    const char *end = md_parse_integer(name, &frame);
-    return end && end - name == layout->digits && frame >= 0 ? frame : -1;
-}
-
-/* Whether a file's name is that of a frame's picture, and not of something else. */
-static bool is_picture(const struct md_kitti_layout *layout, const char *name) {
-    for (int i = 0; i < MD_KITTI_PICTURES && layout->pictures[i]; i++)
-        if (strcmp(name + layout->digits, strrchr(layout->pictures[i], 'F') + 1) == 0)
-            return true;
-    return false;
-}
-
-/* Adds those of the view's frames that have a depth and, numbered from 0, are in the share. */
-static int add_view(struct md_source *source, size_t index, unsigned share,
-                    struct md_error *error) {
-    const struct md_kitti_listing *listing = source->state;
-    const struct md_kitti_view *view = &listing->views[index];
-    struct md_kitti_path path;
-    struct md_folder folder;
-    int64_t last = -1;
-    size_t number = 0;
-    int status = md_kitti_path(source, view, view->place[MD_DEPTH_AUTO],
-                               listing->layout->pictures[0], 0, &path, error);
-    if (status != MD_OK)
-        return status;
-    *strrchr(path.text, '/') = 0;
-    status = md_folder_read(path.text, &folder, error);
-    for (size_t i = 0; i < folder.count && status == MD_OK; i++) {
-        struct md_kitti_path picture;
-        int64_t frame = md_kitti_frame(listing->layout, folder.names[i]);
-        int kind = MD_DEPTH_AUTO;
-        if (frame >= 0 && frame != last && is_picture(listing->layout, folder.names[i]))
-            kind = depth_of(source, view, frame);
-        if (kind == MD_DEPTH_AUTO)
-            continue;
-        last = frame;
-        if (!md_share_takes(share, number++))
-            continue;
-        status = md_path_format(picture.text, error, "%s/%s", path.text, folder.names[i]);
-        if (status == MD_OK)
-            status = add_frame(source, index, kind, picture.text, error);
-    }
-    md_folder_free(&folder);
-    return status;
-}
+#include "namelist.h"
 
 /* ---- drives ---------------------------------------------------------------------------------- */
 
-/* Whether the first `length` characters are like 2011_09_26. */
+/* Whether it begins like 2011_09_26. */
 static bool is_day(const char *name) {
-    static const char form[DAY_LENGTH + 1] = "dddd_dd_dd";
-    for (int i = 0; i < DAY_LENGTH; i++)
+    static const char form[MD_KITTI_DAY_LENGTH + 1] = "dddd_dd_dd";
+    for (int i = 0; i < MD_KITTI_DAY_LENGTH; i++)
         if (form[i] == 'd' ? name[i] < '0' || name[i] > '9' : name[i] != form[i])
             return false;
     return true;
@@ -195,7 +22,7 @@ static bool is_day(const char *name) {
 /* DAY_drive_NAME_sync; what is called _extract is not rectified. */
 static bool is_drive(const char *name) {
     const size_t length = strlen(name), suffix = strlen("_sync");
-    return is_day(name) && strncmp(name + DAY_LENGTH, "_drive_", 7) == 0 &&
+    return is_day(name) && strncmp(name + MD_KITTI_DAY_LENGTH, "_drive_", 7) == 0 &&
            length < MD_KITTI_DRIVE_SIZE && strcmp(name + length - suffix, "_sync") == 0;
 }
 
@@ -203,26 +30,26 @@ static bool is_drive(const char *name) {
  * empty. */
 static int find_drives(struct md_source *source, const char *below, struct md_error *error) {
     char path[MD_PATH_MAX];
-    struct md_folder folder;
+    struct md_names names = {0};
     int status = md_path_format(path, error, "%s/%s", source->spec.root, below);
     if (status == MD_OK)
-        status = md_folder_read(path, &folder, error);
+        status = md_names_of_folder(path, &names, error);
     if (status != MD_OK)
         return status;
-    for (size_t i = 0; i < folder.count && status == MD_OK; i++) {
-        const char *name = folder.names[i];
+    for (size_t i = 0; i < names.count && status == MD_OK; i++) {
+        const char *name = names.names[i];
         size_t index;
-        bool holds_drives = (is_day(name) && name[DAY_LENGTH] == 0) || strcmp(name, "train") == 0 ||
-                            strcmp(name, "val") == 0;
+        bool holds_drives = (is_day(name) && name[MD_KITTI_DAY_LENGTH] == 0) ||
+                            strcmp(name, "train") == 0 || strcmp(name, "val") == 0;
         if (is_drive(name)) {
-            status = find_view(source, name, 0, &index, error);
+            status = md_kitti_find_view(source, name, 0, &index, error);
         } else if (below[0] == 0 && holds_drives) {
             status = md_path_format(path, error, "%s/%s", source->spec.root, name);
             if (status == MD_OK && md_is_folder(path))
                 status = find_drives(source, name, error);
         }
     }
-    md_folder_free(&folder);
+    md_names_free(&names);
     return status;
 }
 
@@ -240,7 +67,7 @@ static int add_drives(struct md_source *source, unsigned share, struct md_error 
         qsort(listing->views, listing->count, sizeof *listing->views, compare_views);
     for (size_t i = 0; i < listing->count && status == MD_OK; i++)
         if (listing->views[i].place[MD_DEPTH_AUTO] && md_share_takes(share, number++))
-            status = add_view(source, i, MD_SHARE_ALL, error);
+            status = md_kitti_add_view(source, i, MD_SHARE_ALL, error);
     if (status == MD_OK && number == 0)
         status = md_fail(error, MD_FAILED,
                          "%s: expected drives (2011_09_26/2011_09_26_drive_0001_sync/image_02/data "
@@ -290,7 +117,8 @@ static const char *last_part(char *path) {
     return slash ? slash + 1 : path;
 }
 
-static int add_named_drive(struct md_source *source, char *name, struct md_error *error) {
+static int add_named_drive(void *context, char *name, struct md_error *error) {
+    struct md_source *source = context;
     const struct md_kitti_listing *listing = source->state;
     const char *drive = last_part(name);
     const size_t before = listing->count;
@@ -300,7 +128,7 @@ static int add_named_drive(struct md_source *source, char *name, struct md_error
                        "split: expected all, train, val, test, @FILE or a drive like "
                        "2011_09_26_drive_0001_sync, found \"%.100s\"",
                        drive);
-    int status = find_view(source, drive, 0, &index, error);
+    int status = md_kitti_find_view(source, drive, 0, &index, error);
     if (status != MD_OK)
         return status;
     if (index < before)
@@ -308,7 +136,7 @@ static int add_named_drive(struct md_source *source, char *name, struct md_error
     if (!listing->views[index].place[MD_DEPTH_AUTO])
         return md_fail(error, MD_FAILED, "%s: expected %.10s/%s/image_02/data, found none",
                        source->spec.root, drive, drive);
-    return add_view(source, index, MD_SHARE_ALL, error);
+    return md_kitti_add_view(source, index, MD_SHARE_ALL, error);
 }
 
 /* ---- frames in a list ------------------------------------------------------------------------ */
@@ -338,7 +166,7 @@ static int add_picture_path(struct md_source *source, char *path, struct md_erro
         *middle = 0;
         const char *drive = last_part(path);
         if (frame >= 0 && is_drive(drive))
-            return add_named_frame(source, drive, camera, frame, error);
+            return md_kitti_add_frame(source, drive, camera, frame, error);
         *middle = '/';
     }
     return md_fail(error, MD_FAILED, "expected DAY/DRIVE/image_02/data/FRAME.png, found \"%.200s\"",
@@ -349,7 +177,7 @@ static int add_picture_path(struct md_source *source, char *path, struct md_erro
  * side l or r (Zhou's, Godard's later ones), and the picture's path, which may be followed by that
  * of its depth ("None": the frame is none of the list's), of the right picture, and the focal
  * length; those are not needed. */
-static int add_line(struct md_source *source, char *line, struct md_error *error) {
+static int add_line(void *source, char *line, struct md_error *error) {
     char *words[MOST_WORDS] = {line, line, line}, shown[100];
     int64_t frame;
     snprintf(shown, sizeof shown, "%s", line);
@@ -365,64 +193,27 @@ static int add_line(struct md_source *source, char *line, struct md_error *error
         return md_fail(error, MD_FAILED,
                        "expected \"DAY/DRIVE FRAME l\" (or r) or a picture's path, found \"%s\"",
                        shown);
-    return add_named_frame(source, drive, words[2][0] == 'r', frame, error);
+    return md_kitti_add_frame(source, drive, words[2][0] == 'r', frame, error);
 }
 
 /* A frame's number, for sets without drives. */
-static int add_number(struct md_source *source, const char *number, struct md_error *error) {
+static int add_number(void *context, char *number, struct md_error *error) {
+    struct md_source *source = context;
     const struct md_kitti_listing *listing = source->state;
     int64_t frame = md_kitti_frame(listing->layout, number);
     if (frame < 0 || number[listing->layout->digits] != 0)
         return md_fail(error, MD_USAGE, "split: expected a frame of %d digits, found \"%.100s\"",
                        listing->layout->digits, number);
-    return add_named_frame(source, "", 0, frame, error);
-}
-
-static int add_file(struct md_source *source, const char *path, struct md_error *error) {
-    const struct md_kitti_listing *listing = source->state;
-    struct md_text text;
-    int status = md_text_open(path, &text, error);
-    if (status != MD_OK)
-        return status;
-    for (char *line; status == MD_OK && (line = md_text_line(&text));) {
-        line[strcspn(line, "#")] = 0;
-        line = md_trim(line);
-        if (*line == 0)
-            continue;
-        status = listing->layout->drives ? add_line(source, line, error)
-                                         : add_number(source, line, error);
-        if (status != MD_OK)
-            md_fail_at_line(error, status, path, text.line);
-    }
-    md_text_close(&text);
-    return status;
-}
-
-/* ---- the split ------------------------------------------------------------------------------- */
-
-static int add_names(struct md_source *source, struct md_error *error) {
-    const struct md_kitti_listing *listing = source->state;
-    char split[sizeof source->spec.split];
-    int status = MD_OK;
-    memcpy(split, source->spec.split, sizeof split);
-    for (char *name = split, *next; status == MD_OK && name; name = next) {
-        next = strchr(name, ',');
-        if (next)
-            *next++ = 0;
-        name = md_trim(name);
-        status = listing->layout->drives ? add_named_drive(source, name, error)
-                                         : add_number(source, name, error);
-    }
-    return status;
+    return md_kitti_add_frame(source, "", 0, frame, error);
 }
 
 static int add_share_of_frames(struct md_source *source, unsigned share, struct md_error *error) {
     const struct md_kitti_listing *listing = source->state;
     struct md_kitti_path path;
     size_t index;
-    int status = find_view(source, "", 0, &index, error);
+    int status = md_kitti_find_view(source, "", 0, &index, error);
     if (status == MD_OK && listing->views[index].place[MD_DEPTH_AUTO])
-        return add_view(source, index, share, error);
+        return md_kitti_add_view(source, index, share, error);
     if (status == MD_OK)
         status = md_kitti_path(source, &listing->views[index], listing->layout->places[0],
                                listing->layout->pictures[0], 0, &path, error);
@@ -449,5 +240,8 @@ int md_kitti_list(struct md_source *source, const struct md_kitti_layout *layout
     if (share != 0)
         return layout->drives ? add_share_of_drives(source, share, error)
                               : add_share_of_frames(source, share, error);
-    return split[0] == '@' ? add_file(source, split + 1, error) : add_names(source, error);
+    return split[0] == '@'
+               ? md_names_each_line(split + 1, layout->drives ? add_line : add_number, source,
+                                    error)
+               : md_names_each(split, layout->drives ? add_named_drive : add_number, source, error);
 }

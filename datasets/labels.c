@@ -1,21 +1,12 @@
 #include "labels.h"
 
-#include <string.h>
-
 const char *const md_label_mode_names[] = {"bilinear", "nearest", "release",
                                            "sparse",   "pooled",  NULL};
 
-int md_label_mode_find(const char *name) {
-    for (int mode = 0; md_label_mode_names[mode]; mode++)
-        if (strcmp(md_label_mode_names[mode], name) == 0)
-            return mode;
-    return -1;
-}
-
 /* Where the centre of a pixel falls on one axis of the grid: the zone it lies in, and the two zones
  * whose centres it lies between with their weights; whether the centre of its zone lies in the
- * pixel; and which zones lie in it. Weights are integers, so that sums of them are
- * exact and a mean of equal values is that value. */
+ * pixel; and which zones lie in it. Weights are integers, so that sums of them are exact and a mean
+ * of equal values is that value. */
 struct place {
     int zone;
     int neighbour[2];

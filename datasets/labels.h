@@ -13,9 +13,7 @@ enum md_label_mode {
                        * prediction is pooled to it (md_config_network) */
 };
 
-/* "bilinear", "nearest", "release", "sparse", "pooled"; -1 when `name` is none of them. */
-int md_label_mode_find(const char *name);
-extern const char *const md_label_mode_names[]; /* ended by NULL, in the order of the enum */
+extern const char *const md_label_mode_names[]; /* "bilinear", "nearest", ..., NULL */
 
 /* Training label of a sample: disparity (height, width), MD_INVALID where there is none.
  * Bilinear: half-pixel centres, edges clamped (PyTorch's align_corners=False). A pixel is valid

@@ -8,15 +8,12 @@
  * Each picture is paired with the frame nearest in time, the earlier line of the file on a tie; a
  * picture without one within 100 ms is left out. The sensor sees the middle of the picture only:
  * a centred square of side spec->crop. Which flights a split means: matrix_flights.c. */
-#include <dirent.h>
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "file.h"
-#include "image.h"
+#include "grow.h"
 #include "matrix_flights.h"
 #include "readers.h"
 
@@ -53,18 +50,6 @@ static void free_flight(struct flight *flight) {
     free(flight->frames);
 }
 
-/* Makes room for one more element; returns where the elements are now, NULL when memory is out
- * (they then stay where they were). */
-static void *grown(void *elements, size_t count, size_t *capacity, size_t size) {
-    if (count < *capacity)
-        return elements;
-    size_t wanted = *capacity ? 2 * *capacity : 64;
-    void *moved = realloc(elements, wanted * size);
-    if (moved)
-        *capacity = wanted;
-    return moved;
-}
-
 /* --- state_ToF.csv --- */
 
 /* Three integers with commas between and nothing behind. */
@@ -91,9 +76,10 @@ static int begin_frame(struct flight *flight, const char *line, const int64_t va
     if (count > 0 && value[0] < flight->frames[count - 1].time_ms)
         return md_fail(error, MD_FAILED, "time goes back from %lld to %lld ms",
                        (long long)flight->frames[count - 1].time_ms, (long long)value[0]);
-    void *frames = grown(flight->frames, count, &flight->frame_capacity, sizeof *flight->frames);
+    struct frame *frames =
+        md_grow(flight->frames, count, &flight->frame_capacity, sizeof *frames, error);
     if (!frames)
-        return md_fail(error, MD_FAILED, "out of memory for frame %zu", count);
+        return MD_FAILED;
     flight->frames = frames;
     flight->frames[count].time_ms = value[0];
     flight->frame_count++;
@@ -143,16 +129,16 @@ static int read_frames(const struct md_data_spec *spec, const char *folder, stru
 /* Adds the file when it is a picture; other files are passed over. */
 static int add_picture(const char *name, struct flight *flight, struct md_error *error) {
     const size_t length = strlen(name), suffix = strlen(".jpeg");
-    if (name[0] == '.' || length < suffix || strcmp(name + length - suffix, ".jpeg") != 0)
+    if (length < suffix || strcmp(name + length - suffix, ".jpeg") != 0)
         return MD_OK;
     int64_t time_ms;
     const char *end = md_parse_integer(name, &time_ms);
     if (!end || end != name + length - suffix)
         return md_fail(error, MD_FAILED, "expected pictures named TIME.jpeg, found %s", name);
-    void *pictures = grown(flight->pictures, flight->picture_count, &flight->picture_capacity,
-                           sizeof *flight->pictures);
+    struct picture *pictures = md_grow(flight->pictures, flight->picture_count,
+                                       &flight->picture_capacity, sizeof *pictures, error);
     if (!pictures)
-        return md_fail(error, MD_FAILED, "out of memory for picture %s", name);
+        return MD_FAILED;
     flight->pictures = pictures;
     char *copy = strdup(name);
     if (!copy)
@@ -175,14 +161,16 @@ static int list_pictures(const char *folder, struct flight *flight, struct md_er
     int status = md_path_format(path, error, "%s/images", folder);
     if (status != MD_OK)
         return status;
-    DIR *images = opendir(path);
-    if (!images)
-        return md_fail(error, MD_FAILED, "cannot read the folder %s: %s", path, strerror(errno));
-    for (struct dirent *entry; status == MD_OK && (entry = readdir(images));)
-        status = add_picture(entry->d_name, flight, error);
-    closedir(images);
+    struct md_names names = {0};
+    status = md_names_of_folder(path, &names, error);
+    for (size_t i = 0; status == MD_OK && i < names.count; i++) {
+        status = add_picture(names.names[i], flight, error);
+        if (status != MD_OK)
+            md_error_prefix(error, path);
+    }
+    md_names_free(&names);
     if (status != MD_OK)
-        return md_fail_in(error, status, path);
+        return status;
     if (flight->picture_count > 0)
         qsort(flight->pictures, flight->picture_count, sizeof *flight->pictures, compare_pictures);
     return MD_OK;
@@ -215,14 +203,17 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     return md_picture_centre(source, entry->name, sample->picture, error);
 }
 
-/* Keeps the frame; returns its number, or -1 when memory is out. */
-static ptrdiff_t keep_frame(struct recording *recording, const struct frame *frame) {
-    void *frames = grown(recording->frames, recording->count, &recording->capacity, sizeof *frame);
+/* Adds a sample: its picture's path, and its frame, which is kept. */
+static int add_sample(struct md_source *source, const char *name, const struct frame *frame,
+                      struct md_error *error) {
+    struct recording *recording = source->state;
+    struct frame *frames =
+        md_grow(recording->frames, recording->count, &recording->capacity, sizeof *frames, error);
     if (!frames)
-        return -1;
+        return MD_FAILED;
     recording->frames = frames;
     recording->frames[recording->count] = *frame;
-    return (ptrdiff_t)recording->count++;
+    return md_source_add(source, name, recording->count++, error);
 }
 
 /* Adds the samples of a flight whose frames and pictures have been listed. */
@@ -236,13 +227,10 @@ static int add_samples(struct md_source *source, const char *path, const struct 
         char name[MD_PATH_MAX];
         if (!frame)
             continue;
-        ptrdiff_t number = keep_frame(source->state, frame);
-        if (number < 0)
-            return md_fail(error, MD_FAILED, "out of memory for frame %zu", i);
         status = md_path_format(name, error, "%s%simages/%s", at_root ? "" : path,
                                 at_root ? "" : "/", picture->name);
         if (status == MD_OK)
-            status = md_source_add(source, name, (size_t)number, error);
+            status = add_sample(source, name, frame, error);
     }
     return status;
 }
@@ -282,9 +270,9 @@ static void close_recording(struct md_source *source) {
 }
 
 const struct md_reader md_matrix_reader = {
-    .splits = "all, train, val or test of the flights below root; or one flight, or several\n"
-              "with commas between (Approach/A0,Rotate/R1), or @FILE with one a line. Of the\n"
-              "flights sorted by name, every sixth from the third on is val, every sixth from\n"
+    .splits = "all, train, val or test of the flights below root; or one flight, or several "
+              "with commas between (Approach/A0,Rotate/R1), or @FILE with one a line. Of the "
+              "flights sorted by name, every sixth from the third on is val, every sixth from "
               "the sixth on is test. A folder that is itself a flight: \".\"",
     .list = list,
     .read = read_entry,

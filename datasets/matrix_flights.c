@@ -4,12 +4,11 @@
  *     train, val, test    the share of those that md_share_find says, so that any folder of flights
  *                         works at once
  *     A, or A,B,C         these flights (paths relative to root, "." for root itself), in this
- * order
+ *                         order
  *     @FILE               the same, one a line; '#' begins a comment, blank lines are skipped
  */
 #include "matrix_flights.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -21,15 +20,10 @@
 #define MAX_DEPTH 3
 
 static bool is_flight(const char *folder) {
-    char path[MD_PATH_MAX];
+    char csv[MD_PATH_MAX], images[MD_PATH_MAX];
     struct md_error ignored;
-    struct stat csv, images;
-    if (md_path_format(path, &ignored, "%s/state_ToF.csv", folder) != MD_OK ||
-        stat(path, &csv) != 0)
-        return false;
-    if (md_path_format(path, &ignored, "%s/images", folder) != MD_OK || stat(path, &images) != 0)
-        return false;
-    return S_ISREG(csv.st_mode) && S_ISDIR(images.st_mode);
+    return md_path_format(csv, &ignored, "%s/state_ToF.csv", folder) == MD_OK && md_is_file(csv) &&
+           md_path_format(images, &ignored, "%s/images", folder) == MD_OK && md_is_folder(images);
 }
 
 /* --- all flights below a folder --- */
@@ -42,9 +36,6 @@ struct searched {
     int depth; /* 0: the root */
 };
 
-static int search(const char *root, const char *relative, const struct searched *above,
-                  struct md_names *flights, struct md_error *error);
-
 /* Through a link. */
 static bool leads_back(const struct searched *here) {
     for (const struct searched *above = here->above; above; above = above->above)
@@ -53,34 +44,21 @@ static bool leads_back(const struct searched *here) {
     return false;
 }
 
-/* Searches each folder in `folder`, which is `relative` to the root. */
-static int search_below(DIR *folder, const char *root, const char *relative,
-                        const struct searched *here, struct md_names *flights,
-                        struct md_error *error) {
-    int status = MD_OK;
-    for (struct dirent *entry; status == MD_OK && (entry = readdir(folder));) {
-        char below[MD_PATH_MAX];
-        if (entry->d_name[0] == '.')
-            continue;
-        status = strcmp(relative, ".") == 0
-                     ? md_path_format(below, error, "%s", entry->d_name)
-                     : md_path_format(below, error, "%s/%s", relative, entry->d_name);
-        if (status == MD_OK)
-            status = search(root, below, here, flights, error);
-    }
-    return status;
-}
-
-/* Adds `relative` when it is a flight, otherwise the flights in it. What is no folder is passed
- * over. */
+/* Adds `relative` when it is a flight, otherwise the flights in it. What is no folder, but for the
+ * root, is passed over. */
 static int search(const char *root, const char *relative, const struct searched *above,
                   struct md_names *flights, struct md_error *error) {
     char path[MD_PATH_MAX];
+    struct md_names names = {0};
     struct stat information;
     int status = md_path_format(path, error, "%s/%s", root, relative);
     if (status != MD_OK)
         return status;
-    if (stat(path, &information) != 0 || !S_ISDIR(information.st_mode))
+    if (stat(path, &information) != 0) /* a link that leads nowhere is no folder */
+        return above && errno != EACCES
+                   ? MD_OK
+                   : md_fail(error, MD_FAILED, "cannot read %s: %s", path, strerror(errno));
+    if (above && !S_ISDIR(information.st_mode))
         return MD_OK;
     if (is_flight(path))
         return md_names_add(flights, relative, error);
@@ -88,16 +66,17 @@ static int search(const char *root, const char *relative, const struct searched 
                                   above ? above->depth + 1 : 0};
     if (here.depth == MAX_DEPTH || leads_back(&here))
         return MD_OK;
-    DIR *folder = opendir(path);
-    if (!folder)
-        return md_fail(error, MD_FAILED, "cannot read the folder %s: %s", path, strerror(errno));
-    status = search_below(folder, root, relative, &here, flights, error);
-    closedir(folder);
+    status = md_names_of_folder(path, &names, error);
+    for (size_t i = 0; i < names.count && status == MD_OK; i++) {
+        char below[MD_PATH_MAX];
+        bool at_root = strcmp(relative, ".") == 0;
+        status = md_path_format(below, error, "%s%s%s", at_root ? "" : relative, at_root ? "" : "/",
+                                names.names[i]);
+        if (status == MD_OK)
+            status = search(root, below, &here, flights, error);
+    }
+    md_names_free(&names);
     return status;
-}
-
-static int compare_paths(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 static void keep_share(struct md_names *flights, unsigned share) {
@@ -113,9 +92,6 @@ static void keep_share(struct md_names *flights, unsigned share) {
 
 static int find_share(const char *root, const char *split, struct md_names *flights,
                       struct md_error *error) {
-    struct stat information;
-    if (stat(root, &information) != 0)
-        return md_fail(error, MD_FAILED, "cannot read %s: %s", root, strerror(errno));
     int status = search(root, ".", NULL, flights, error);
     if (status != MD_OK)
         return status;
@@ -124,7 +100,7 @@ static int find_share(const char *root, const char *split, struct md_names *flig
                        "%s: no flight (a folder with state_ToF.csv and images/) within %d folders",
                        root, MAX_DEPTH);
     size_t found = flights->count;
-    qsort(flights->names, found, sizeof *flights->names, compare_paths);
+    md_names_sort(flights, 0); /* by whole paths, not folder by folder */
     keep_share(flights, md_share_find(split));
     if (flights->count == 0)
         return md_fail(error, MD_FAILED, "%s: its %zu flights leave none for %s", root, found,
@@ -139,7 +115,7 @@ struct flights_of {
     struct md_names *flights;
 };
 
-static int add_named(void *context, const char *name, struct md_error *error) {
+static int add_named(void *context, char *name, struct md_error *error) {
     const struct flights_of *of = context;
     char path[MD_PATH_MAX];
     int status = md_path_format(path, error, "%s/%s", of->root, name);

@@ -29,6 +29,7 @@ struct layout {
                     struct md_error *error);
     bool from_root; /* paths are relative to the root, not to the CSV's folder */
     bool dense;     /* grids of the picture's size, clipped to the range */
+    bool squares;   /* truths of MD_SQUARE_SIDE are cut out of KITTI's pictures */
     int columns;
     struct column {
         enum role role;
@@ -50,28 +51,33 @@ static int csv_of_scenario(char path[MD_PATH_MAX], const char *root, const char 
 }
 
 static const struct layout field_layout = {
-    csv_of_split, false, false, 4, {{IMG, "img"}, {DEPTH, "depth"}, {DISP, "disp"}, {FB, "fb"}}};
+    .name_csv = csv_of_split,
+    .columns = 4,
+    .column = {{IMG, "img"}, {DEPTH, "depth"}, {DISP, "disp"}, {FB, "fb"}}};
 static const struct layout nyuv2_layout = {
-    csv_of_split,
-    false,
-    true,
-    5,
-    {{IMG, "img"}, {TRUTH, "depthGT"}, {DEPTH, "depth"}, {DISP, "disp"}, {FB, "fb"}}};
-static const struct layout kitti_layout = {csv_in_folder,
-                                           false,
-                                           true,
-                                           9,
-                                           {{IMG, "imgL"},
-                                            {RIGHT_IMG, "imgR"},
-                                            {TRUTH, "depthGT"},
-                                            {DISP, "dispL"},
-                                            {DEPTH, "depthL"},
-                                            {RIGHT_DISP, "dispR"},
-                                            {RIGHT_DEPTH, "depthR"},
-                                            {FB, "fb"},
-                                            {METRICS, "metrics"}}};
+    .name_csv = csv_of_split,
+    .dense = true,
+    .columns = 5,
+    .column = {{IMG, "img"}, {TRUTH, "depthGT"}, {DEPTH, "depth"}, {DISP, "disp"}, {FB, "fb"}}};
+static const struct layout kitti_layout = {.name_csv = csv_in_folder,
+                                           .dense = true,
+                                           .squares = true,
+                                           .columns = 9,
+                                           .column = {{IMG, "imgL"},
+                                                      {RIGHT_IMG, "imgR"},
+                                                      {TRUTH, "depthGT"},
+                                                      {DISP, "dispL"},
+                                                      {DEPTH, "depthL"},
+                                                      {RIGHT_DISP, "dispR"},
+                                                      {RIGHT_DEPTH, "depthR"},
+                                                      {FB, "fb"},
+                                                      {METRICS, "metrics"}}};
 static const struct layout tartanair_layout = {
-    csv_of_scenario, true, true, 4, {{IMG, "img"}, {DEPTH, "depth"}, {DISP, "disp"}, {FB, "fb"}}};
+    .name_csv = csv_of_scenario,
+    .from_root = true,
+    .dense = true,
+    .columns = 4,
+    .column = {{IMG, "img"}, {DEPTH, "depth"}, {DISP, "disp"}, {FB, "fb"}}};
 
 /* --- listing --- */
 
@@ -148,18 +154,13 @@ static int list_kitti(struct md_source *source, struct md_error *error) {
     return list_split(source, &kitti_layout, error);
 }
 
-/* Scenarios with commas between. */
+static int add_scenario(void *context, char *name, struct md_error *error) {
+    return list_csv(context, name, error);
+}
 static int list_tartanair(struct md_source *source, struct md_error *error) {
-    char split[sizeof source->spec.split];
     int status = open_listing(source, &tartanair_layout, error);
-    memcpy(split, source->spec.split, sizeof split);
-    for (char *name = split, *next; status == MD_OK && name; name = next) {
-        next = strchr(name, ',');
-        if (next)
-            *next++ = 0;
-        status = list_csv(source, md_trim(name), error);
-    }
-    return status;
+    return status == MD_OK ? md_split_each(source->spec.split, add_scenario, source, error)
+                           : status;
 }
 
 /* --- reading --- */
@@ -194,13 +195,9 @@ static int split_line(const struct layout *layout, char *line, char *field[MOST_
                        names, found);
     }
     for (int column = 0; column < layout->columns; column++) {
-        char *end = line + strcspn(line, ",");
-        char *next = *end ? end + 1 : end;
-        *end = 0;
-        field[column] = md_trim(line);
+        field[column] = md_next_field(&line);
         if (field[column][0] == 0)
             return md_fail(error, MD_FAILED, "the column %s is empty", layout->column[column].name);
-        line = next;
     }
     return MD_OK;
 }
@@ -312,18 +309,29 @@ static void fill_picture(const struct md_source *source, const struct md_image *
                     planes);
 }
 
+/* The size of most pictures that the release's KITTI truths are cut out of; the truths do not
+ * tell. */
+enum { KITTI_HEIGHT = 375, KITTI_WIDTH = 1242 };
+
 /* The array becomes the sample's. */
-static void take_truth(const struct md_source *source, struct md_array *truth,
-                       struct md_sample *sample) {
+static void take_truth(const struct md_source *source, const struct layout *layout,
+                       struct md_array *truth, struct md_sample *sample) {
     int first = truth->dimensions == 3;
-    sample->truth_height = (int)truth->shape[first];
-    sample->truth_width = (int)truth->shape[first + 1];
-    sample->truth_m = truth->values;
+    struct md_depth_map map = {.height = (int)truth->shape[first],
+                               .width = (int)truth->shape[first + 1],
+                               .depth_m = truth->values};
+    if (layout->squares && map.height == MD_SQUARE_SIDE && map.width == MD_SQUARE_SIDE) {
+        map.whole_height = KITTI_HEIGHT;
+        map.whole_width = KITTI_WIDTH;
+        map.left = (KITTI_WIDTH - MD_SQUARE_SIDE) / 2;
+    }
     truth->values = NULL;
     for (size_t i = 0; i < truth->count; i++)
-        sample->truth_m[i] = md_dense_depth(&source->spec, sample->truth_m[i]);
-    md_crop_truth(source->spec.evaluation_crop, sample->truth_height, sample->truth_width,
-                  sample->truth_m);
+        map.depth_m[i] = md_dense_depth(&source->spec, map.depth_m[i]);
+    md_crop_truth(source->spec.evaluation_crop, &map);
+    sample->truth_height = map.height;
+    sample->truth_width = map.width;
+    sample->truth_m = map.depth_m;
 }
 
 static int fill_sample(const struct md_source *source, const struct layout *layout,
@@ -343,7 +351,7 @@ static int fill_sample(const struct md_source *source, const struct layout *layo
                   sample->right_depth_m, sample->right_disparity);
     }
     if (entry->array[TRUTH].values != NULL)
-        take_truth(source, &entry->array[TRUTH], sample);
+        take_truth(source, layout, &entry->array[TRUTH], sample);
     sample->fb = entry->fb;
     return layout->dense ? md_sample_label(source, sample, error) : MD_OK;
 }
@@ -392,8 +400,10 @@ const struct md_reader md_micro_kitti_reader =
     MICRO_READER(list_kitti, 80, "train, val or test: reads root/NAME/annotations.csv");
 const struct md_reader md_micro_nyuv2_reader =
     MICRO_READER(list_nyuv2, 5, "train, val or test: reads root/NAME.csv");
-const struct md_reader md_micro_tartanair_reader = MICRO_READER(
-    list_tartanair, 80, "scenarios with commas between: reads root/NAME/csv_annotations/NAME.csv");
+const struct md_reader md_micro_tartanair_reader =
+    MICRO_READER(list_tartanair, 80,
+                 "scenarios with commas between, or @FILE with one a line: reads "
+                 "root/NAME/csv_annotations/NAME.csv");
 
 /* --- writing --- */
 

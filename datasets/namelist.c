@@ -6,16 +6,13 @@
 #include <string.h>
 
 #include "file.h"
+#include "grow.h"
 
 int md_names_add(struct md_names *names, const char *name, struct md_error *error) {
-    if (names->count == names->capacity) {
-        size_t wanted = names->capacity ? 2 * names->capacity : 16;
-        char **moved = realloc(names->names, wanted * sizeof *moved);
-        if (!moved)
-            return md_fail(error, MD_FAILED, "out of memory for %zu names", wanted);
-        names->names = moved;
-        names->capacity = wanted;
-    }
+    char **grown = md_grow(names->names, names->count, &names->capacity, sizeof *grown, error);
+    if (!grown)
+        return MD_FAILED;
+    names->names = grown;
     char *copy = strdup(name);
     if (!copy)
         return md_fail(error, MD_FAILED, "out of memory for the name %s", name);
@@ -34,6 +31,11 @@ static int compare(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+void md_names_sort(struct md_names *names, size_t first) {
+    if (names->count > first)
+        qsort(names->names + first, names->count - first, sizeof *names->names, compare);
+}
+
 int md_names_of_folder(const char *path, struct md_names *names, struct md_error *error) {
     const size_t before = names->count;
     int status = MD_OK;
@@ -44,74 +46,68 @@ int md_names_of_folder(const char *path, struct md_names *names, struct md_error
         if (entry->d_name[0] != '.')
             status = md_names_add(names, entry->d_name, error);
     closedir(folder);
-    if (names->count > before)
-        qsort(names->names + before, names->count - before, sizeof *names->names, compare);
+    md_names_sort(names, before);
     return status;
 }
 
-/* --- splits --- */
+/* --- what a split names --- */
 
-struct use {
-    int (*use)(void *context, const char *name, struct md_error *error);
-    void *context;
-    struct md_names seen;
-};
-
-static int use_name(struct use *use, char *name, struct md_error *error) {
-    name = md_trim(name);
-    for (size_t length = strlen(name); length > 1 && name[length - 1] == '/';)
-        name[--length] = 0;
-    if (name[0] == 0)
-        return md_fail(error, MD_USAGE, "split: expected a name, found nothing");
-    for (size_t i = 0; i < use->seen.count; i++)
-        if (strcmp(use->seen.names[i], name) == 0)
-            return md_fail(error, MD_USAGE, "split: %s is named twice", name);
-    int status = md_names_add(&use->seen, name, error);
-    return status == MD_OK ? use->use(use->context, name, error) : status;
-}
-
-static int use_list(struct use *use, const char *split, struct md_error *error) {
-    char *list = strdup(split);
-    if (!list)
-        return md_fail(error, MD_FAILED, "out of memory for the split");
-    int status = MD_OK;
-    for (char *name = list; name && status == MD_OK;) {
-        char *comma = strchr(name, ',');
-        if (comma)
-            *comma++ = 0;
-        status = use_name(use, name, error);
-        name = comma;
-    }
-    free(list);
-    return status;
-}
-
-static int use_file(struct use *use, const char *path, struct md_error *error) {
+int md_names_each_line(const char *path, md_use_name *use, void *context, struct md_error *error) {
     struct md_text text;
+    size_t used = 0;
     int status = md_text_open(path, &text, error);
     if (status != MD_OK)
         return status;
     for (char *line; status == MD_OK && (line = md_text_line(&text));) {
         line[strcspn(line, "#")] = 0;
-        if (*md_trim(line) == 0)
+        line = md_trim(line);
+        if (*line == 0)
             continue;
-        status = use_name(use, line, error);
+        used++;
+        status = use(context, line, error);
         if (status != MD_OK)
             md_fail_at_line(error, status, path, text.line);
     }
     md_text_close(&text);
-    if (status == MD_OK && use->seen.count == 0)
+    if (status == MD_OK && used == 0)
         return md_fail(error, MD_FAILED, "%s: expected names, found none", path);
     return status;
 }
 
-int md_split_each(const char *split,
-                  int (*use)(void *context, const char *name, struct md_error *error),
-                  void *context, struct md_error *error) {
-    struct use each = {use, context, {0}};
-    int status =
-        split[0] == '@' ? use_file(&each, split + 1, error) : use_list(&each, split, error);
-    md_names_free(&each.seen);
+int md_names_each(const char *list, md_use_name *use, void *context, struct md_error *error) {
+    char *copy = strdup(list), *rest = copy;
+    if (!copy)
+        return md_fail(error, MD_FAILED, "out of memory for the split");
+    int status = MD_OK;
+    for (char *name; status == MD_OK && (name = md_next_field(&rest));)
+        status = *name ? use(context, name, error)
+                       : md_fail(error, MD_USAGE, "split: expected a name, found nothing");
+    free(copy);
+    return status;
+}
+
+struct unique {
+    md_use_name *use;
+    void *context;
+    struct md_names seen;
+};
+
+static int use_once(void *context, char *name, struct md_error *error) {
+    struct unique *unique = context;
+    for (size_t length = strlen(name); length > 1 && name[length - 1] == '/';)
+        name[--length] = 0;
+    for (size_t i = 0; i < unique->seen.count; i++)
+        if (strcmp(unique->seen.names[i], name) == 0)
+            return md_fail(error, MD_USAGE, "split: %s is named twice", name);
+    int status = md_names_add(&unique->seen, name, error);
+    return status == MD_OK ? unique->use(unique->context, name, error) : status;
+}
+
+int md_split_each(const char *split, md_use_name *use, void *context, struct md_error *error) {
+    struct unique unique = {use, context, {0}};
+    int status = split[0] == '@' ? md_names_each_line(split + 1, use_once, &unique, error)
+                                 : md_names_each(split, use_once, &unique, error);
+    md_names_free(&unique.seen);
     return status;
 }
 

@@ -16,17 +16,26 @@ int md_names_add(struct md_names *names, const char *name, struct md_error *erro
 
 void md_names_free(struct md_names *names);
 
-/* Appends what lies in the folder, in the order of strcmp, whatever its kind; not what begins with
- * a dot. */
+/* Sorts those from number `first` on in the order of strcmp. */
+void md_names_sort(struct md_names *names, size_t first);
+
+/* Appends what lies in the folder, sorted, whatever its kind; not what begins with a dot. */
 int md_names_of_folder(const char *path, struct md_names *names, struct md_error *error);
 
-/* Calls `use` for each name that `split` holds, until it fails: "A", or "A,B,C" with commas
- * between, or "@FILE" with one a line, where '#' begins a comment and blank lines are skipped.
- * White space round a name and slashes at its end are no part of it. An empty name, one that comes
- * twice, and a file without a name are failures. */
-int md_split_each(const char *split,
-                  int (*use)(void *context, const char *name, struct md_error *error),
-                  void *context, struct md_error *error);
+/* What is done with a name, which it may change and must not keep. */
+typedef int md_use_name(void *context, char *name, struct md_error *error);
+
+/* Calls `use` for each name of a text file, one a line, until it fails: '#' begins a comment, blank
+ * lines are skipped. White space round a name is no part of it. A file without a name is a
+ * failure. Errors of `use` get the line. */
+int md_names_each_line(const char *path, md_use_name *use, void *context, struct md_error *error);
+
+/* The same for a list with commas between, in which an empty name is a failure. */
+int md_names_each(const char *list, md_use_name *use, void *context, struct md_error *error);
+
+/* The same for what `split` names: "A", or "A,B,C", or "@FILE". Slashes at the end of a name are no
+ * part of it. One that comes twice is a failure. */
+int md_split_each(const char *split, md_use_name *use, void *context, struct md_error *error);
 
 /* Fails with MD_USAGE unless `split` can be the name of what is written for it: letters, digits, _
  * and -. */

@@ -15,6 +15,7 @@
 
 #include "h5.h"
 #include "mat5.h"
+#include "namelist.h"
 #include "readers.h"
 
 enum { MOST_FRAMES = 1000000, MOST_SIDE = 4096, DEFLATE_RATIO = 1032 };
@@ -115,29 +116,12 @@ static int add_all(struct md_source *source, struct md_error *error) {
     return status;
 }
 
-/* One number a line; '#' begins a comment. */
-static int add_listed(struct md_source *source, const char *path, struct md_error *error) {
-    struct md_text text;
-    int status = md_text_open(path, &text, error);
-    if (status != MD_OK)
-        return status;
-    for (char *line; status == MD_OK && (line = md_text_line(&text));) {
-        int64_t index;
-        line[strcspn(line, "#")] = 0;
-        line = md_trim(line);
-        if (*line == 0)
-            continue;
-        const char *end = md_parse_integer(line, &index);
-        if (end && *end == 0)
-            status = add_frame(source, (double)index, error);
-        else
-            status =
-                md_fail(error, MD_FAILED, "expected the number of a frame, found \"%.60s\"", line);
-        if (status != MD_OK)
-            md_fail_at_line(error, status, path, text.line);
-    }
-    md_text_close(&text);
-    return status;
+static int add_numbered(void *context, char *number, struct md_error *error) {
+    int64_t index;
+    const char *end = md_parse_integer(number, &index);
+    if (end && *end == 0)
+        return add_frame(context, (double)index, error);
+    return md_fail(error, MD_FAILED, "expected the number of a frame, found \"%.60s\"", number);
 }
 
 static int read_h5_numbers(hid_t file, const char *path, const char *name,
@@ -205,7 +189,7 @@ static int list(struct md_source *source, struct md_error *error) {
         return status;
     split += raw ? strlen(prefix) : 0;
     if (split[0] == '@')
-        return add_listed(source, split + 1, error);
+        return md_names_each_line(split + 1, add_numbered, source, error);
     if (strcmp(split, "all") == 0)
         return add_all(source, error);
     if (strcmp(split, "train") == 0)
@@ -270,8 +254,8 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
 }
 
 const struct md_reader md_nyu_reader = {
-    .splits = "root is nyu_depth_v2_labeled.mat. all; train or test by splits.mat beside it; or\n"
-              "@FILE with one number of a frame a line, from 1. raw: before it (raw:test) takes\n"
+    .splits = "root is nyu_depth_v2_labeled.mat. all; train or test by splits.mat beside it; or "
+              "@FILE with one number of a frame a line, from 1. raw: before it (raw:test) takes "
               "rawDepths, with its holes",
     .list = list,
     .read = read_entry,

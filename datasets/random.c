@@ -16,6 +16,13 @@ struct md_random md_random_stream(uint64_t seed, uint32_t a, uint32_t b, uint32_
                               .used = MD_PHILOX_WORDS};
 }
 
+uint32_t md_random_name(const char *text) {
+    uint32_t hash = UINT32_C(2166136261);
+    for (; *text != '\0'; text++)
+        hash = (hash ^ (uint8_t)*text) * UINT32_C(16777619);
+    return hash;
+}
+
 uint32_t md_random_bits(struct md_random *random) {
     if (random->used == MD_PHILOX_WORDS)
         next_block(random);

@@ -27,7 +27,7 @@ struct md_source {
 };
 
 struct md_reader {
-    const char *splits; /* for --help: what `split` means, lines divided by \n */
+    const char *splits; /* for --help: what `split` means */
     /* Adds the entries in the order of the split with md_source_add. A missing folder or list is an
      * error; a sample's own files are not opened. */
     int (*list)(struct md_source *source, struct md_error *error);
@@ -136,8 +136,8 @@ int md_frame_sample(const struct md_source *source, const char *name,
                     const struct md_image *picture, struct md_depth_map *map, float fb,
                     struct md_sample *sample, struct md_error *error);
 
-/* The part of a truth (height, width) that spec->evaluation_crop looks at stays; the rest becomes
- * MD_NO_DEPTH. */
-void md_crop_truth(int evaluation_crop, int height, int width, float *truth_m);
+/* The part of a truth that evaluation_crop, of enum md_evaluation_crop, looks at stays; the rest
+ * becomes MD_NO_DEPTH. Of a map that was cut out it is that part of the whole. */
+void md_crop_truth(int evaluation_crop, struct md_depth_map *map);
 
 #endif

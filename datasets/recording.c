@@ -67,17 +67,6 @@ static int csv_path(const struct md_source *source, const char *folder, char pat
     return md_path_format(path, error, "%s/%sframes.csv", source->spec.root, folder);
 }
 
-/* Takes the next field off a line, without the white space round it; NULL after the last. */
-static char *next_field(char **line) {
-    char *field = *line;
-    if (!field)
-        return NULL;
-    *line = strchr(field, ',');
-    if (*line)
-        *(*line)++ = 0;
-    return md_trim(field);
-}
-
 /* --- the first line --- */
 
 /* "distance_mm_12" is zone 12 of DISTANCE. */
@@ -100,7 +89,7 @@ static bool find_column(const char *name, struct column *column) {
 
 static int read_header(char *line, struct csv *csv, struct md_error *error) {
     bool seen[KINDS][ZONES] = {{false}};
-    for (char *name; (name = next_field(&line));) {
+    for (char *name; (name = md_next_field(&line));) {
         struct column column;
         if (!find_column(name, &column))
             return md_fail(error, MD_FAILED,
@@ -213,7 +202,7 @@ static int add_block(struct md_source *source, const struct block *block, struct
     return status;
 }
 
-static int add_named(void *context, const char *name, struct md_error *error) {
+static int add_named(void *context, char *name, struct md_error *error) {
     char folder[MD_PATH_MAX];
     int status = md_path_format(folder, error, "%s/", name);
     return status == MD_OK ? add_recording(context, folder, &blocks[0], error) : status;
@@ -254,7 +243,7 @@ static int read_line(const struct csv *csv, char *line, struct frame *frame,
                        csv->columns, found);
     for (int c = 0; c < csv->columns; c++) {
         const struct column *column = &csv->column[c];
-        const char *field = next_field(&line);
+        const char *field = md_next_field(&line);
         if (column->kind == PICTURE) {
             frame->picture = field;
             continue;
@@ -305,9 +294,9 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
 }
 
 const struct md_reader md_recording_reader = {
-    .splits = "all frames of the recordings: root, or the folders in it that hold frames.csv;\n"
-              "train, val or test: the first 70 %, the next 10 % and the last 20 % of each, or\n"
-              "when root has such folders, those; or folders with commas between, or @FILE with\n"
+    .splits = "all frames of the recordings: root, or the folders in it that hold frames.csv; "
+              "train, val or test: the first 70 %, the next 10 % and the last 20 % of each, or "
+              "when root has such folders, those; or folders with commas between, or @FILE with "
               "one a line. datasets/recording.md says how to record one",
     .list = list,
     .read = read_entry,

@@ -216,7 +216,7 @@ static int no_pictures(const struct md_source *source, const char *folder, struc
                    folders->layout->example);
 }
 
-static int add_named(void *context, const char *name, struct md_error *error) {
+static int add_named(void *context, char *name, struct md_error *error) {
     struct md_source *source = context;
     const size_t before = source->count;
     char folder[MD_PATH_MAX];
@@ -390,18 +390,18 @@ static void close_folders(struct md_source *source) {
     }
 
 const struct md_reader md_nyu_folder_reader = RGBD_READER(
-    list_nyu_folder, "all, or folders below root with commas between (train), or @FILE with one a\n"
+    list_nyu_folder, "all, or folders below root with commas between (train), or @FILE with one a "
                      "line: reads NAME/color/0001.png and depth/000001.png");
 const struct md_reader md_sevenscenes_reader =
     RGBD_READER(list_sevenscenes,
-                "all; train or test by each scene's TrainSplit.txt or TestSplit.txt; or folders\n"
-                "with commas between (chess/seq-01), or @FILE with one a line: reads\n"
+                "all; train or test by each scene's TrainSplit.txt or TestSplit.txt; or folders "
+                "with commas between (chess/seq-01), or @FILE with one a line: reads "
                 "frame-000001.color.png and frame-000001.depth.png in them");
 const struct md_reader md_sunrgbd_reader =
     RGBD_READER(list_sunrgbd,
-                "all, or folders of scenes with commas between (kv1/NYUdata), or @FILE with one a\n"
-                "line: reads image/*.jpg and depth_bfx/*.png (else depth/*.png) in them. raw:\n"
+                "all, or folders of scenes with commas between (kv1/NYUdata), or @FILE with one a "
+                "line: reads image/*.jpg and depth_bfx/*.png (else depth/*.png) in them. raw: "
                 "before it (raw:all) takes depth/*.png, with its holes");
 const struct md_reader md_rgbd_reader = RGBD_READER(
-    list_rgbd, "all, or folders below root with commas between, or @FILE with one a line: reads\n"
+    list_rgbd, "all, or folders below root with commas between, or @FILE with one a line: reads "
                "rgb/1.png and depth/1.png, or rgb.png and depth.png in them");

@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
+#include "digest.h"
 #include "readers.h"
 #include "sensor.h"
 
@@ -15,20 +15,6 @@ const char *const md_truth_kind_names[] = {"full", "label", NULL};
 const char *const md_evaluation_crop_names[] = {"none", "garg", "eigen", "nyu", NULL};
 const char *const md_depth_source_names[] = {"auto", "groundtruth", "velodyne_raw", "lidar", NULL};
 const char *const md_picture_part_names[] = {"square", "whole", NULL};
-
-const struct md_data_spec md_data_spec_default = {
-    .set = "synthetic",
-    .split = "train",
-    .fraction = 100,
-    .sensor = MD_SENSOR_POOL,
-    .targets = 1,
-    .sensor_fov_deg = 45,
-    .world = "field",
-    .seed = 1,
-    .count = 512,
-    .min_depth_m = 0.02,
-    .max_depth_m = 4.0,
-};
 
 int md_watch_tell(const struct md_watch *watch, const char *what, double done, double all) {
     return watch != NULL && watch->tell(watch->context, what, done, all);
@@ -109,13 +95,8 @@ static int digest(struct md_dataset *dataset, struct md_error *error) {
     }
     for (size_t i = 0; i < dataset->count; i++)
         digest_sample(state, dataset, &dataset->samples[i]);
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
+    md_digest_text(XXH3_128bits_digest(state), dataset->digest);
     XXH3_freeState(state);
-    for (size_t i = 0; i < sizeof canonical.digest; i++) {
-        dataset->digest[2 * i] = "0123456789abcdef"[canonical.digest[i] >> 4];
-        dataset->digest[2 * i + 1] = "0123456789abcdef"[canonical.digest[i] & 15];
-    }
     return MD_OK;
 }
 

@@ -37,8 +37,9 @@ struct md_dataset {
                       * hex */
 };
 
-/* Which recording, which part of it, and how its sensor is read. One text form for configs and
- * the command line: a YAML mapping such as {set: matrix, root: DIR, split: test}. */
+/* Which data set, which part of it, and how it is read. One text form for configs and the command
+ * line, a YAML mapping such as {set: matrix, root: DIR, split: test}; the defaults are there:
+ * md_data_spec_parse. */
 struct md_data_spec {
     char set[24];     /* one of md_data_set_names */
     char root[1024];  /* folder or file; unused for synthetic */
@@ -105,9 +106,6 @@ extern const char *const md_picture_part_names[]; /* "square", "whole", NULL */
 
 /* The built-in worlds (worlds.c), ended by NULL. */
 extern const char *const md_world_names[];
-
-/* Defaults: what a key that was not given means. */
-extern const struct md_data_spec md_data_spec_default;
 
 /* All sets, ended by NULL. */
 extern const char *const md_data_set_names[];

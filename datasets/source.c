@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "grow.h"
 #include "readers.h"
 
 /* The name of each set and its reader. */
@@ -198,14 +199,11 @@ int md_share_takes(unsigned share, size_t number) {
 
 int md_source_add(struct md_source *source, const char *name, size_t number,
                   struct md_error *error) {
-    if (source->count == source->capacity) {
-        size_t wanted = source->capacity ? 2 * source->capacity : 64;
-        struct md_entry *entries = realloc(source->entries, wanted * sizeof *entries);
-        if (!entries)
-            return md_fail(error, MD_FAILED, "out of memory for sample %zu", source->count);
-        source->entries = entries;
-        source->capacity = wanted;
-    }
+    struct md_entry *entries =
+        md_grow(source->entries, source->count, &source->capacity, sizeof *entries, error);
+    if (!entries)
+        return MD_FAILED;
+    source->entries = entries;
     char *copy = strdup(name);
     if (!copy)
         return md_fail(error, MD_FAILED, "out of memory for sample %zu", source->count);

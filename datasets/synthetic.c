@@ -32,14 +32,6 @@ static struct md_random stream(const struct recording *recording, enum md_purpos
                            (uint32_t)number);
 }
 
-/* FNV-1a. */
-static uint32_t hash_word(const char *word) {
-    uint32_t hash = UINT32_C(2166136261);
-    for (; *word != '\0'; word++)
-        hash = (hash ^ (uint8_t)*word) * UINT32_C(16777619);
-    return hash;
-}
-
 static const struct md_world *find_world(const char *name) {
     for (int i = 0; i < md_world_count; i++)
         if (strcmp(md_world_names[i], name) == 0)
@@ -129,7 +121,7 @@ static int list(struct md_source *source, struct md_error *error) {
     source->state = recording;
     recording->world = world;
     recording->seed = spec->seed;
-    recording->split = hash_word(spec->split);
+    recording->split = md_random_name(spec->split);
     recording->place = no_place;
     recording->frame = (struct md_frame){
         source->height, source->width, malloc(pixels * sizeof *recording->frame.light),
@@ -147,9 +139,9 @@ static int list(struct md_source *source, struct md_error *error) {
 }
 
 const struct md_reader md_synthetic_reader = {
-    .splits = "any word; another word is another flight. Worlds: field (a flat) and arena (a\n"
-              "hall for drones) are one place per seed, seen by an 8x8 sensor; source (halls)\n"
-              "and road (streets) a new place every 8 samples, with exact depth at every\n"
+    .splits = "any word; another word is another flight. Worlds: field (a flat) and arena (a "
+              "hall for drones) are one place per seed, seen by an 8x8 sensor; source (halls) "
+              "and road (streets) a new place every 8 samples, with exact depth at every "
               "pixel, for which max_depth_m: 80 is right",
     .list = list,
     .read = read_entry,

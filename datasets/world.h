@@ -50,12 +50,12 @@ struct md_material {
     uint32_t variant;  /* two materials that differ in this only have other knots and stains */
 };
 
-enum md_shape { MD_BOX, MD_CYLINDER, MD_SPHERE };
+enum md_solid_shape { MD_BOX, MD_CYLINDER, MD_SPHERE };
 
 /* The solid that fits into the box between two corners, in the coordinates of its group. A
  * cylinder stands upright; it and a sphere are as wide as the box along x. */
 struct md_solid {
-    enum md_shape shape;
+    enum md_solid_shape shape;
     struct md_vec low, high;
     struct md_material material;
 };

@@ -12,7 +12,7 @@
 #include "command.h"
 #include "config.h"
 
-enum { SIDE = 48, SHEET_ROWS = 12, BINS = 10, BAR = 40 };
+enum { SIDE = 48, SHEET_ROWS = 12, BINS = 10, BAR = 40, NAME_WIDTH = 17 };
 
 struct options {
     struct md_data_spec spec;
@@ -346,12 +346,8 @@ static void help_more(void) {
     md_config_print_keys(1);
     printf("\nsets, and what split means in them:\n");
     for (int set = 0; md_data_set_names[set] != NULL; set++) {
-        const char *name = md_data_set_names[set];
-        for (const char *line = md_data_set_splits(set), *end; line != NULL;
-             line = end != NULL ? end + 1 : NULL, name = "") {
-            end = strchr(line, '\n');
-            printf("  %-16s %.*s\n", name, end != NULL ? (int)(end - line) : 200, line);
-        }
+        printf("  %-*s ", NAME_WIDTH, md_data_set_names[set]);
+        md_print_wrapped(md_data_set_splits(set), 2 + NAME_WIDTH + 1);
     }
 }
 

@@ -89,9 +89,8 @@ const struct md_command md_command_plan = {
     "plan", "list every buffer of a training step with its bytes",
     "CONFIG.yaml [KEY=VALUE ...] [--json]\n\n"
     "      --json  print the plan as JSON\n\n"
-    "The arena is what `mudepth run` allocates for the step here. budget_kb is compared with what "
-    "the\n"
-    "reference operators need, which have no scratch: a device can always run those.\n\n"
+    "The arena is what `mudepth run` allocates for the step here. budget_kb is compared with what\n"
+    "the reference operators need, which have no scratch: a device can always run those.\n\n"
     "examples:\n"
     "  mudepth plan configs/demo.yaml policy=full format=bf16 batch=1\n"
     "  mudepth plan configs/demo.yaml policy=auto budget_kb=2000 format=fp16 batch=1\n",

@@ -90,4 +90,8 @@ int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_er
  * specification. */
 void md_config_print_keys(int data_only);
 
+/* Prints words with single spaces between, in lines of at most 100 characters, all of which but the
+ * first are indented by so many; the first goes on behind as much. */
+void md_print_wrapped(const char *text, int indent);
+
 #endif

@@ -58,8 +58,8 @@ static const struct key run_keys[] = {
      "[flip, gamma, gain, brightness]", 1,
      "list of augmentations, each with probability 1/2; there is also crop"},
     {"label", CHOICE, AT(md_config, label), 0, 0, md_label_mode_names, "bilinear", 1,
-     "from 8x8 zones to pixels: sparse has only their centres, pooled takes the prediction's "
-     "nearest points to the zones instead"},
+     "how the zones of an 8x8 label become pixels: sparse has only their centres, pooled takes the "
+     "prediction's nearest points to the zones instead"},
     {"select", CHOICE, AT(md_config, select), 0, 0, select_names, "best", 1,
      "weights to keep: of the epoch with the best validation loss, or the last"},
     {"protocol", CHOICE, AT(md_config, protocol), 0, 0, md_protocol_names, "textbook", 1,
@@ -71,38 +71,45 @@ static const struct key run_keys[] = {
 };
 
 static const struct key data_keys[] = {
-    {"set", TEXT, AT(md_data_spec, set), 0, 0, md_data_set_names, NULL, 1, "which reader"},
+    {"set", TEXT, AT(md_data_spec, set), 0, 0, md_data_set_names, NULL, 1, "which data set"},
     {"root", TEXT, AT(md_data_spec, root), 0, 0, NULL, "", BY_DIGEST,
      "folder or file of the data set"},
     {"fraction", COUNT, AT(md_data_spec, fraction), 1, 100, NULL, "100", 1,
      "percent of the samples to take (micro sets: NAME_10perc.csv and the like)"},
     {"label", CHOICE, AT(md_data_spec, label), 0, 0, md_label_grid_names, "dense", 1,
-     "what a depth map becomes: labels for every pixel, or what 8x8 zones see"},
+     "of sets with depth maps: labels for every pixel, or what an 8x8 sensor would have seen, "
+     "which "
+     "then goes the way of field sets"},
     {"sensor", CHOICE, AT(md_data_spec, sensor), 0, 0, md_sensor_model_names, "pool", 1,
-     "tof8: a model of the sensor, or the nearest point of each zone, as published"},
+     "tof8: a model of the device with its faults, or the nearest point of each zone, as "
+     "published"},
     {"targets", COUNT, AT(md_data_spec, targets), 1, MD_MOST_TARGETS, NULL, "1", 1,
-     "tof8: most that a zone reports; of several the nearest counts"},
+     "tof8: most that a zone reports, nearest first; the label is the nearest valid one"},
     {"ambient", REAL, AT(md_data_spec, ambient), 0, 1000, NULL, "0", 1,
      "tof8: light from outside, as the signal of a surface: its reflectance / distance^2"},
     {"sensor_fov_deg", REAL, AT(md_data_spec, sensor_fov_deg), 0.1, 179, NULL, "45", 1,
-     "what the sensor sees, both ways"},
+     "tof8, and alignment: what the sensor sees, both ways"},
     {"camera_fov_h_deg", REAL, AT(md_data_spec, camera_fov_h_deg), 0, 179, NULL, "0", 1,
-     "what the camera sees from left to right; 0, both: the same as the sensor"},
+     "what the picture shows from left to right; 0, both: the same as the sensor sees"},
     {"camera_fov_v_deg", REAL, AT(md_data_spec, camera_fov_v_deg), 0, 179, NULL, "0", 1,
      "and from top to bottom"},
     {"alignment", CHOICE, AT(md_data_spec, alignment), 0, 0, md_alignment_names, "crop", 1,
-     "where the camera sees more: cut the picture to the sensor's view, or have labels in it only"},
+     "with a camera_fov: cut picture and depth to what the sensor sees, or have labels only there "
+     "(tof8)"},
     {"truth", CHOICE, AT(md_data_spec, truth), 0, 0, md_truth_kind_names, "full", 1,
-     "what is judged by: the depth map in its own size, or the label"},
+     "of sets with depth maps, what predictions are judged by: the map in its own size, or the "
+     "label"},
     {"evaluation_crop", CHOICE, AT(md_data_spec, evaluation_crop), 0, 0, md_evaluation_crop_names,
-     "none", 1, "the part of the truth that is looked at"},
+     "none", 1, "the part of such a map that is looked at"},
     {"depth", CHOICE, AT(md_data_spec, depth), 0, 0, md_depth_source_names, "auto", 1,
      "kitti, kitti-object: which depth of a frame; auto: the first of the others that it has"},
     {"picture", CHOICE, AT(md_data_spec, picture), 0, 0, md_picture_part_names, "square", 1,
-     "kitti, h5: what is used of a picture: 360x360 pixels at the top, in the middle, or all"},
+     "kitti sets, h5: what is used of a picture and its depth: 360x360 pixels at the top, in the "
+     "middle, or all"},
     {"world", TEXT, AT(md_data_spec, world), 0, 0, md_world_names, "field", 1,
      "synthetic: which world"},
-    {"seed", SEED, AT(md_data_spec, seed), 0, 0, NULL, "1", 1, "synthetic: which place"},
+    {"seed", SEED, AT(md_data_spec, seed), 0, 0, NULL, "1", 1,
+     "synthetic: which place; tof8: of the device's faults"},
     {"count", COUNT, AT(md_data_spec, count), 1, 1000000, NULL, "400", 1,
      "synthetic: samples of the split"},
     {"min_depth_m", REAL, AT(md_data_spec, min_depth_m), 0, 100, NULL, "0.02", 1,
@@ -110,8 +117,8 @@ static const struct key data_keys[] = {
     {"max_depth_m", REAL, AT(md_data_spec, max_depth_m), 0, 1000, NULL, "0", 1,
      "a reading beyond it (field sets: or at it) is no value; 0: the set's own range"},
     {"crop", COUNT, AT(md_data_spec, crop), 0, 16384, NULL, "0", 1,
-     "matrix, recording: side of the centred square that the sensor sees, pixels; 0: the set's "
-     "own"},
+     "matrix, recording: side of the centred square of a picture that the sensor sees, pixels; 0: "
+     "the set's own"},
 };
 static const struct key split_key[] = {{"split", TEXT, AT(md_data_spec, split), 0, 0, NULL, NULL, 1,
                                         "which samples; a trailing [a:b] cuts out a part"}};
@@ -121,6 +128,10 @@ static const struct key splits_keys[] = {
      "split that chooses the epoch; empty: none"},
     {"test", TEXT, AT(md_config, test), 0, 0, NULL, "test", 1, "split to report on"},
 };
+
+_Static_assert(sizeof run_keys / sizeof run_keys[0] <= 32 &&
+                   sizeof data_keys / sizeof data_keys[0] <= 32,
+               "struct section has a bit for each key");
 
 #define SECTION(prefix, keys, fields)                                                              \
     { prefix, keys, sizeof keys / sizeof keys[0], fields, 0 }
@@ -308,19 +319,36 @@ int md_config_order(const struct md_config *a, const struct md_config *b, int nu
     return compare_numbers(key, field[0], field[1]);
 }
 
+void md_print_wrapped(const char *text, int indent) {
+    enum { WIDTH = 100 };
+    for (int at = indent; *text != '\0'; text += strspn(text, " ")) {
+        int length = (int)strcspn(text, " ");
+        if (at > indent && at + 1 + length > WIDTH)
+            printf("\n%*s", at = indent, "");
+        at += printf("%s%.*s", at > indent ? " " : "", length, text);
+        text += length;
+    }
+    printf("\n");
+}
+
+/* The longest: data.camera_fov_h_deg. */
+enum { NAME_WIDTH = 21 };
+
 static void print_keys(const char *prefix, const struct key *keys, size_t count) {
     for (size_t k = 0; k < count; k++) {
-        char name[40], choices[200] = "";
+        char name[MD_CONFIG_NAME_SIZE], choices[200] = "", text[1000];
         const struct key *key = &keys[k];
         snprintf(name, sizeof name, "%s%s", prefix, key->name);
         if (key->names != NULL && key->type != BITS)
             md_join_names(key->names, choices, sizeof choices);
-        printf("  %-18s %s%s%s%s", name, key->help, choices[0] != '\0' ? " (" : "", choices,
-               choices[0] != '\0' ? ")" : "");
-        if (key->preset == NULL)
-            printf("; must be given\n");
-        else
-            printf("; default %s\n", key->preset[0] != '\0' ? key->preset : "empty");
+        snprintf(text, sizeof text, "%s%s%s%s; %s%s", key->help, choices[0] != '\0' ? " (" : "",
+                 choices, choices[0] != '\0' ? ")" : "",
+                 key->preset == NULL ? "must be given" : "default ",
+                 key->preset == NULL      ? ""
+                 : key->preset[0] != '\0' ? key->preset
+                                          : "empty");
+        printf("  %-*s ", NAME_WIDTH, name);
+        md_print_wrapped(text, 2 + NAME_WIDTH + 1);
     }
 }
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <xxhash.h>
 
 #include "../core/target/host.h"
+#include "../datasets/digest.h"
 #include "../datasets/random.h"
 #include "batch.h"
 #include "budget.h"
@@ -258,10 +258,8 @@ static void chain_digest(char digest[33], const float *weights, size_t count) {
     XXH3_128bits_reset(state);
     XXH3_128bits_update(state, digest, strlen(digest));
     XXH3_128bits_update(state, weights, count * sizeof *weights);
-    XXH128_hash_t hash = XXH3_128bits_digest(state);
+    md_digest_text(XXH3_128bits_digest(state), digest);
     XXH3_freeState(state);
-    snprintf(digest, 33, "%016llx%016llx", (unsigned long long)hash.high64,
-             (unsigned long long)hash.low64);
 }
 
 static int finish_epoch(struct md_run *run, struct desk *desk, struct md_error *error) {

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
+#include "../datasets/digest.h"
 #include "../experiments/version.h"
 #include "weights.h"
 
@@ -19,9 +19,7 @@ void md_cell_identity(const struct md_run *run, const char *weights_digest, char
     n = n < CONFIG_SIZE ? n : CONFIG_SIZE - 1;
     int more = snprintf(text + n, 256, "%s %s %s %s %d", run->train.digest, run->val.digest,
                         run->test.digest, weights_digest, MD_NUMERICS_VERSION);
-    XXH128_hash_t hash = XXH3_128bits(text, n + (size_t)more);
-    snprintf(identity, 33, "%016llx%016llx", (unsigned long long)hash.high64,
-             (unsigned long long)hash.low64);
+    md_digest_text(XXH3_128bits(text, n + (size_t)more), identity);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */

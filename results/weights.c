@@ -4,17 +4,14 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <xxhash.h>
 
+#include "../datasets/digest.h"
 #include "pth.h"
 
 #define GROUP "/weights"
 
 void md_weights_digest(const float *values, size_t count, char digest[33]) {
-    XXH128_canonical_t bytes;
-    XXH128_canonicalFromHash(&bytes, XXH3_128bits(values, count * sizeof *values));
-    for (size_t i = 0; i < sizeof bytes.digest; i++)
-        snprintf(digest + 2 * i, 3, "%02x", bytes.digest[i]);
+    md_digest_text(XXH3_128bits(values, count * sizeof *values), digest);
 }
 
 /* The attributes of /weights and where they lie in md_weights_info. */

@@ -16,6 +16,7 @@
 #include "../datasets/cache.h"
 #include "../datasets/micro.h"
 #include "operators.h"
+#include "specs.h"
 
 enum { ROUNDS = 5, MAX_BATCH = 16, PIXELS = 48 * 48, PEER_SECONDS = 100 };
 
@@ -417,7 +418,7 @@ static double reading_rate(const struct md_data_spec *spec) {
 
 /* Reads `spec` as it is and from a cache in `folder`. */
 static void bench_set(const char *name, const struct md_data_spec *spec, const char *folder) {
-    struct md_data_spec cached = md_data_spec_default;
+    struct md_data_spec cached = default_spec();
     struct md_dataset data;
     struct md_error error;
     double rate = reading_rate(spec);
@@ -435,7 +436,7 @@ static void bench_set(const char *name, const struct md_data_spec *spec, const c
 }
 
 static struct md_data_spec spec_of(const char *set, const char *root, const char *split) {
-    struct md_data_spec spec = md_data_spec_default;
+    struct md_data_spec spec = default_spec();
     snprintf(spec.set, sizeof spec.set, "%s", set);
     snprintf(spec.root, sizeof spec.root, "%s", root);
     snprintf(spec.split, sizeof spec.split, "%s", split);

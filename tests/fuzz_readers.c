@@ -15,6 +15,7 @@
 #include "../datasets/npy.h"
 #include "../datasets/sample.h"
 #include "h5_leaks.h"
+#include "specs.h"
 
 enum { SIDE = 4 }; /* of every picture */
 
@@ -48,7 +49,7 @@ static int read_npy(struct md_error *error) {
 
 static int read_folder(const char *set, const char *root, const char *split,
                        struct md_error *error) {
-    struct md_data_spec spec = md_data_spec_default;
+    struct md_data_spec spec = default_spec();
     struct md_dataset dataset;
     snprintf(spec.set, sizeof spec.set, "%s", set);
     snprintf(spec.root, sizeof spec.root, "%s", root);

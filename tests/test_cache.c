@@ -6,6 +6,7 @@
 #include "../datasets/random.h"
 #include "h5_leaks.h"
 #include "scratch.h"
+#include "specs.h"
 
 enum { SIDE = 6, LABEL = 3, COUNT = 4 };
 
@@ -56,7 +57,7 @@ static void make(int stereo) {
 static void set_up(void) {
     scratch = scratch_open();
     path = scratch_path(&scratch, "part.h5");
-    spec = md_data_spec_default;
+    spec = default_spec();
     strcpy(spec.set, "cache");
     strcpy(spec.root, scratch.folder);
     strcpy(spec.split, "part");
@@ -125,7 +126,7 @@ H5_TEST(cache, gives_the_same_samples_back) {
 }
 
 H5_TEST(cache, a_data_set_from_it_has_its_digest) {
-    struct md_data_spec synthetic = md_data_spec_default;
+    struct md_data_spec synthetic = default_spec();
     synthetic.count = 3;
     cr_assert_eq(md_dataset_open(&synthetic, SIDE, SIDE, NULL, &made, &error), MD_OK);
     write_cache();
@@ -251,4 +252,21 @@ H5_TEST(cache, absurd_shapes_are_refused) {
     H5Fclose(file);
     cr_assert_eq(open_cache(), MD_FAILED);
     assert_contains(error.text, "expected one entry for each of the samples");
+}
+
+/* The same of an array that may have any length, and that nobody ever wrote. */
+H5_TEST(cache, absurd_lengths_are_refused) {
+    make(0);
+    write_cache();
+    hid_t file = H5Fopen(path.text, H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t space = H5Screate_simple(1, &(hsize_t){(hsize_t)1 << 50}, NULL);
+    H5Ldelete(file, "name", H5P_DEFAULT);
+    hid_t data =
+        H5Dcreate2(file, "name", H5T_NATIVE_UINT8, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    cr_assert_geq(data, 0);
+    H5Dclose(data);
+    H5Sclose(space);
+    H5Fclose(file);
+    cr_assert_eq(open_cache(), MD_FAILED);
+    assert_contains(error.text, "'name': the file does not hold all of it");
 }

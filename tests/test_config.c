@@ -557,11 +557,11 @@ Test(config, data_spec_keys_and_defaults) {
     cr_assert_str_eq(found.set, "matrix");
     cr_assert_str_eq(found.split, "x[0:2]");
     cr_assert_str_eq(found.root, "a b");
-    cr_assert_str_eq(found.world, md_data_spec_default.world);
+    cr_assert_str_eq(found.world, "field");
     cr_assert_eq(found.crop, 9);
-    cr_assert_eq(found.seed, md_data_spec_default.seed);
-    cr_assert_eq(found.min_depth_m, md_data_spec_default.min_depth_m);
-    cr_assert_eq(found.max_depth_m, md_data_spec_default.max_depth_m);
+    cr_assert_eq(found.seed, 1);
+    cr_assert_eq(found.min_depth_m, 0.02);
+    cr_assert_eq(found.max_depth_m, 4);
 }
 
 Test(config, data_spec_has_the_data_keys_of_a_config) {

@@ -8,6 +8,7 @@
 #include "../datasets/random.h"
 #include "../datasets/sample.h"
 #include "scratch.h"
+#include "specs.h"
 
 enum { SIDE = 6, GRID = 2, ZONES = GRID * GRID };
 
@@ -18,7 +19,7 @@ static struct md_error error;
 
 static void set_up(void) {
     scratch = scratch_open();
-    spec = md_data_spec_default;
+    spec = default_spec();
     strcpy(spec.set, "micro");
     strcpy(spec.root, scratch.folder);
     strcpy(spec.split, "train");
@@ -457,9 +458,10 @@ Test(sample, valid_depth) {
         float reading, expected;
     } cases[] = {{1, 1},           {0.02f, 0.02f}, {20 / 1000.0f, 0.02f}, {0.0199f, 0}, {4, 0},
                  {3.999f, 3.999f}, {NAN, 0},       {INFINITY, 0},         {-1, 0},      {0, 0}};
+    const struct md_data_spec field_spec = default_spec();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        cr_assert_eq(md_valid_depth(&md_data_spec_default, cases[i].reading), cases[i].expected,
-                     "%g", cases[i].reading);
+        cr_assert_eq(md_valid_depth(&field_spec, cases[i].reading), cases[i].expected, "%g",
+                     cases[i].reading);
 }
 
 /* --- real data --- */

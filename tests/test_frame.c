@@ -7,6 +7,7 @@
 #include "../datasets/readers.h"
 #include "../datasets/sensor.h"
 #include "scratch.h"
+#include "specs.h"
 
 enum { SIDE = 6 };
 
@@ -22,7 +23,7 @@ static struct md_image picture;
 static void set_up(void) {
     scratch = scratch_open();
     path = scratch_path(&scratch, "depth.png");
-    source = (struct md_source){.spec = md_data_spec_default, .height = SIDE, .width = SIDE};
+    source = (struct md_source){.spec = default_spec(), .height = SIDE, .width = SIDE};
     source.spec.max_depth_m = 80;
     picture = (struct md_image){12, 18, rgb};
     for (size_t i = 0; i < sizeof rgb; i++)
@@ -348,7 +349,7 @@ Test(frame, evaluation_crops_are_those_of_the_literature) {
         float *truth = malloc((size_t)(height * width) * sizeof *truth);
         for (int p = 0; p < height * width; p++)
             truth[p] = 1;
-        md_crop_truth(cases[i].crop, height, width, truth);
+        md_crop_truth(cases[i].crop, &(struct md_depth_map){height, width, .depth_m = truth});
         for (int h = 0; h < height; h++)
             for (int w = 0; w < width; w++)
                 cr_assert_eq(truth[h * width + w] != MD_NO_DEPTH,

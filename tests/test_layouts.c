@@ -11,6 +11,7 @@
 #include "../datasets/sample.h"
 #include "../experiments/batch.h"
 #include "scratch.h"
+#include "specs.h"
 
 enum { SIDE = 48, PIXELS = SIDE * SIDE, TRUTH_HEIGHT = 60, TRUTH_WIDTH = 90 };
 
@@ -21,7 +22,7 @@ static struct md_error error;
 
 static void set_up(void) {
     scratch = scratch_open();
-    spec = md_data_spec_default;
+    spec = default_spec();
     spec.max_depth_m = 0;
     strcpy(spec.root, scratch.folder);
 }
@@ -111,6 +112,21 @@ Test(layouts, kitti_has_two_cameras_and_a_truth_of_its_own_size) {
     cr_assert_eq(open_set("micro-kitti", "test"), MD_OK);
     cr_assert_eq(dataset.samples->truth_m[100], MD_NO_DEPTH);
     cr_assert_neq(dataset.samples->truth_m[24 * TRUTH_WIDTH + 3], MD_NO_DEPTH);
+}
+
+/* Garg's crop of 375x1242 is rows 153 .. 370 and columns 44 .. 1196: of the square at the top, in
+ * the middle, the rows from 153 on and all columns. */
+Test(layouts, kitti_truths_of_the_release_are_squares_of_larger_pictures) {
+    enum { TRUTH_SIDE = MD_SQUARE_SIDE };
+    write_kitti("test/annotations.csv", KITTI_LINE);
+    write_grid("test/gt.npy", TRUTH_SIDE, TRUTH_SIDE, 1, 1);
+    spec.max_depth_m = 10000;
+    spec.evaluation_crop = MD_CROP_GARG;
+    cr_assert_eq(open_set("micro-kitti", "test"), MD_OK, "%s", error.text);
+    for (int h = 0; h < TRUTH_SIDE; h++)
+        for (int w = 0; w < TRUTH_SIDE; w++)
+            cr_assert_eq(dataset.samples->truth_m[h * TRUTH_SIDE + w] != MD_NO_DEPTH, h >= 153,
+                         "row %d, column %d", h, w);
 }
 
 Test(layouts, kitti_is_clipped_at_80_m_and_80_m_is_a_value) {

@@ -4,6 +4,7 @@
 #include "../datasets/image.h"
 #include "../datasets/sample.h"
 #include "scratch.h"
+#include "specs.h"
 
 enum { SIDE = 4, ZONES = 64 };
 
@@ -14,7 +15,7 @@ static struct md_error error;
 
 static void set_up(void) {
     scratch = scratch_open();
-    spec = md_data_spec_default;
+    spec = default_spec();
     strcpy(spec.set, "matrix");
     strcpy(spec.root, scratch.folder);
     strcpy(spec.split, "all");

@@ -1,9 +1,10 @@
-/* The readers of single files: text and .npy. (Pictures: test_image.c.) */
+/* The readers of single files: text, folders and .npy. (Pictures: test_image.c.) */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdint.h>
 
 #include "../datasets/file.h"
+#include "../datasets/namelist.h"
 #include "../datasets/npy.h"
 #include "scratch.h"
 
@@ -94,19 +95,19 @@ Test(file, a_long_prefix_keeps_its_end) {
 }
 
 Test(file, folders_are_read_in_order) {
-    static const char *const names[] = {"b", ".hidden", "a", "c/d", "B"};
+    static const char *const made[] = {"b", ".hidden", "a", "c/d", "B"};
     static const char *const expected[] = {"B", "a", "b", "c"};
-    struct md_folder folder;
+    struct md_names names = {0};
     for (int i = 0; i < 5; i++)
-        scratch_write_text(scratch_path(&scratch, "%s", names[i]).text, "");
-    cr_assert_eq(md_folder_read(scratch.folder, &folder, &error), MD_OK);
-    cr_assert_eq(folder.count, 4);
+        scratch_write_text(scratch_path(&scratch, "%s", made[i]).text, "");
+    cr_assert_eq(md_names_of_folder(scratch.folder, &names, &error), MD_OK);
+    cr_assert_eq(names.count, 4);
     for (int i = 0; i < 4; i++)
-        cr_assert_str_eq(folder.names[i], expected[i]);
-    md_folder_free(&folder);
-    cr_assert_eq(md_folder_read(scratch_path(&scratch, "a").text, &folder, &error), MD_FAILED);
+        cr_assert_str_eq(names.names[i], expected[i]);
+    md_names_free(&names);
+    cr_assert_eq(md_names_of_folder(scratch_path(&scratch, "a").text, &names, &error), MD_FAILED);
     assert_contains(error.text, "a: Not a directory");
-    cr_assert_null(folder.names);
+    cr_assert_eq(names.count, 0);
     cr_assert(md_is_folder(scratch_path(&scratch, "c").text));
     cr_assert(!md_is_folder(scratch_path(&scratch, "a").text));
     cr_assert(md_is_file(scratch_path(&scratch, "a").text));

@@ -5,6 +5,7 @@
 #include "../datasets/image.h"
 #include "../datasets/sample.h"
 #include "program.h"
+#include "specs.h"
 
 enum { SIDE = 4, ZONES = 64 };
 
@@ -15,7 +16,7 @@ static char csv[1 << 16];
 
 static void set_up(void) {
     scratch = scratch_open();
-    spec = md_data_spec_default;
+    spec = default_spec();
     strcpy(spec.set, "recording");
     strcpy(spec.root, scratch.folder);
     strcpy(spec.split, "all");

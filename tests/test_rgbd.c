@@ -5,6 +5,7 @@
 #include "../datasets/image.h"
 #include "../datasets/sample.h"
 #include "scratch.h"
+#include "specs.h"
 
 enum { HEIGHT = 3, WIDTH = 4, PIXELS = HEIGHT * WIDTH };
 
@@ -15,7 +16,7 @@ static struct md_error error;
 
 static void set_up(void) {
     scratch = scratch_open();
-    spec = md_data_spec_default;
+    spec = default_spec();
     strcpy(spec.root, scratch.folder);
     strcpy(spec.split, "all");
     spec.max_depth_m = 0;

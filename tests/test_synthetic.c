@@ -6,6 +6,7 @@
 
 #include "../datasets/rooms.h"
 #include "../datasets/sample.h"
+#include "specs.h"
 
 enum { SIDE = 48, ZONES = 8 };
 
@@ -19,7 +20,7 @@ static const struct md_world *world_named(const char *name) {
 
 static struct md_data_spec spec_of(const char *world, uint64_t seed, const char *split,
                                    size_t count) {
-    struct md_data_spec spec = md_data_spec_default;
+    struct md_data_spec spec = default_spec();
     strcpy(spec.set, "synthetic");
     strcpy(spec.world, world);
     strcpy(spec.split, split);

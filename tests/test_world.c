@@ -44,8 +44,8 @@ static struct md_scene *new_furnished(const char *world, uint64_t seed) {
     return scene;
 }
 
-static void add_solid(struct md_scene *scene, enum md_shape shape, struct md_vec at, double yaw,
-                      struct md_vec low, struct md_vec high) {
+static void add_solid(struct md_scene *scene, enum md_solid_shape shape, struct md_vec at,
+                      double yaw, struct md_vec low, struct md_vec high) {
     struct md_solid solid = {shape, low, high, grey};
     cr_assert(md_place_add_group(&scene->place, at, cos(yaw), sin(yaw)));
     cr_assert(md_place_add_solid(&scene->place, &solid));
@@ -85,7 +85,7 @@ Test(rays, meet_each_shape_where_geometry_says) {
     const struct md_vec eye = {2, 10, 2}, half = {1, 1, 1}, minus_half = {-1, -1, -1};
     const double quarter_pi = 0.78539816339744831, wall = 18 / 8.9;
     const struct {
-        enum md_shape shape;
+        enum md_solid_shape shape;
         double middle_m, yaw; /* its height; 8 m away along x */
         struct md_vec direction;
         double reach;

@@ -1,0 +1,174 @@
+/* Where the parts of KITTI's frames lie, and which of them there are. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "grow.h"
+#include "kitti.h"
+#include "namelist.h"
+
+/* ---- where things lie ------------------------------------------------------------------------ */
+
+int md_kitti_path(const struct md_source *source, const struct md_kitti_view *view,
+                  const char *place, const char *part, int64_t frame, struct md_kitti_path *path,
+                  struct md_error *error) {
+    const struct md_kitti_listing *listing = source->state;
+    char template[200], number[24], *out = path->text;
+    size_t room = sizeof path->text;
+    snprintf(template, sizeof template, "%s%s", place, part);
+    snprintf(number, sizeof number, "%0*lld", listing->layout->digits, (long long)frame);
+    int length = snprintf(out, room, "%s/", source->spec.root);
+    for (const char *c = template; *c && (size_t)length < room; c++) {
+        const char *text = c;
+        int size = 1;
+        if (*c == '$') {
+            c++;
+            text = *c == 'C' ? (view->camera ? "3" : "2") : *c == 'F' ? number : view->drive;
+            size = *c == 'T' ? MD_KITTI_DAY_LENGTH : MD_KITTI_DRIVE_SIZE;
+        }
+        length += snprintf(out + length, room - (size_t)length, "%.*s", size, text);
+    }
+    return (size_t)length < room
+               ? MD_OK
+               : md_fail(error, MD_FAILED, "%.100s...: the path is too long", path->text);
+}
+
+/* The first place that has the folder of the part, or NULL. */
+static const char *find_place(const struct md_source *source, const struct md_kitti_view *view,
+                              const char *part) {
+    const struct md_kitti_listing *listing = source->state;
+    struct md_kitti_path path;
+    struct md_error ignored;
+    for (int i = 0; part && i < MD_KITTI_PLACES && listing->layout->places[i]; i++) {
+        const char *place = listing->layout->places[i];
+        if (md_kitti_path(source, view, place, part, 0, &path, &ignored) != MD_OK)
+            continue;
+        *strrchr(path.text, '/') = 0;
+        if (md_is_folder(path.text))
+            return place;
+    }
+    return NULL;
+}
+
+int md_kitti_find_view(struct md_source *source, const char *drive, int camera, size_t *index,
+                       struct md_error *error) {
+    struct md_kitti_listing *listing = source->state;
+    for (*index = listing->count; (*index)-- > 0;)
+        if (listing->views[*index].camera == camera &&
+            strcmp(listing->views[*index].drive, drive) == 0)
+            return MD_OK;
+    struct md_kitti_view *views =
+        md_grow(listing->views, listing->count, &listing->capacity, sizeof *views, error);
+    if (!views)
+        return MD_FAILED;
+    listing->views = views;
+    *index = listing->count++;
+    struct md_kitti_view *view = &listing->views[*index];
+    *view = (struct md_kitti_view){.camera = camera};
+    snprintf(view->drive, sizeof view->drive, "%s", drive);
+    view->place[MD_DEPTH_AUTO] = find_place(source, view, listing->layout->pictures[0]);
+    for (int kind = MD_DEPTH_GROUNDTRUTH; kind < MD_KITTI_KINDS; kind++)
+        view->place[kind] = find_place(source, view, listing->layout->depths[kind]);
+    return MD_OK;
+}
+
+/* ---- frames ---------------------------------------------------------------------------------- */
+
+/* The kind of depth that spec.depth means for the frame, or MD_DEPTH_AUTO: it has none. */
+static int depth_of(const struct md_source *source, const struct md_kitti_view *view,
+                    int64_t frame) {
+    const struct md_kitti_listing *listing = source->state;
+    const int wanted = source->spec.depth;
+    struct md_kitti_path path;
+    struct md_error ignored;
+    for (int kind = MD_DEPTH_GROUNDTRUTH; kind < MD_KITTI_KINDS; kind++)
+        if ((wanted == MD_DEPTH_AUTO || wanted == kind) && view->place[kind] &&
+            md_kitti_path(source, view, view->place[kind], listing->layout->depths[kind], frame,
+                          &path, &ignored) == MD_OK &&
+            md_is_file(path.text))
+            return kind;
+    return MD_DEPTH_AUTO;
+}
+
+/* Adds the frame with the picture at `path`. */
+static int add_frame(struct md_source *source, size_t view, int kind, const char *path,
+                     struct md_error *error) {
+    return md_source_add(source, path + strlen(source->spec.root) + 1,
+                         view * MD_KITTI_KINDS + (size_t)kind, error);
+}
+
+int md_kitti_add_frame(struct md_source *source, const char *drive, int camera, int64_t frame,
+                       struct md_error *error) {
+    const struct md_kitti_listing *listing = source->state;
+    struct md_kitti_path path;
+    size_t index;
+    int status = md_kitti_find_view(source, drive, camera, &index, error);
+    if (status != MD_OK)
+        return status;
+    const struct md_kitti_view *view = &listing->views[index];
+    const char *place = view->place[MD_DEPTH_AUTO];
+    int kind = depth_of(source, view, frame);
+    if (!place)
+        return md_fail(error, MD_FAILED, "%s: expected pictures%s%s, found none", source->spec.root,
+                       drive[0] ? " of the drive " : "", drive);
+    for (int i = 0; i < MD_KITTI_PICTURES && listing->layout->pictures[i]; i++) {
+        status =
+            md_kitti_path(source, view, place, listing->layout->pictures[i], frame, &path, error);
+        if (status != MD_OK)
+            return status;
+        if (!md_is_file(path.text))
+            continue;
+        if (kind != MD_DEPTH_AUTO)
+            return add_frame(source, index, kind, path.text, error);
+        return md_fail(error, MD_FAILED, "%s: expected a depth (%s) of the same frame, found none",
+                       path.text, md_depth_source_names[source->spec.depth]);
+    }
+    return md_fail(error, MD_FAILED, "expected the picture %s, found none", path.text);
+}
+
+int64_t md_kitti_frame(const struct md_kitti_layout *layout, const char *name) {
+    int64_t frame;
+    const char *end = md_parse_integer(name, &frame);
+    return end && end - name == layout->digits && frame >= 0 ? frame : -1;
+}
+
+/* Whether a file's name is that of a frame's picture, and not of something else. */
+static bool is_picture(const struct md_kitti_layout *layout, const char *name) {
+    for (int i = 0; i < MD_KITTI_PICTURES && layout->pictures[i]; i++)
+        if (strcmp(name + layout->digits, strrchr(layout->pictures[i], 'F') + 1) == 0)
+            return true;
+    return false;
+}
+
+int md_kitti_add_view(struct md_source *source, size_t index, unsigned share,
+                      struct md_error *error) {
+    const struct md_kitti_listing *listing = source->state;
+    const struct md_kitti_view *view = &listing->views[index];
+    struct md_kitti_path path;
+    struct md_names names = {0};
+    int64_t last = -1;
+    size_t number = 0;
+    int status = md_kitti_path(source, view, view->place[MD_DEPTH_AUTO],
+                               listing->layout->pictures[0], 0, &path, error);
+    if (status != MD_OK)
+        return status;
+    *strrchr(path.text, '/') = 0;
+    status = md_names_of_folder(path.text, &names, error);
+    for (size_t i = 0; i < names.count && status == MD_OK; i++) {
+        struct md_kitti_path picture;
+        int64_t frame = md_kitti_frame(listing->layout, names.names[i]);
+        int kind = MD_DEPTH_AUTO;
+        if (frame >= 0 && frame != last && is_picture(listing->layout, names.names[i]))
+            kind = depth_of(source, view, frame);
+        if (kind == MD_DEPTH_AUTO)
+            continue;
+        last = frame;
+        if (!md_share_takes(share, number++))
+            continue;
+        status = md_path_format(picture.text, error, "%s/%s", path.text, names.names[i]);
+        if (status == MD_OK)
+            status = add_frame(source, index, kind, picture.text, error);
+    }
+    md_names_free(&names);
+    return status;
+}
