@@ -229,6 +229,7 @@ Test(layouts, nyuv2_is_clipped_at_5_m) {
 }
 
 Test(layouts, tartanair_has_scenarios_and_paths_from_the_root) {
+    char split[1600];
     for (int i = 0; i < 2; i++) {
         const char *scenario = i ? "ocean" : "office";
         char name[80], line[200];
@@ -247,6 +248,14 @@ Test(layouts, tartanair_has_scenarios_and_paths_from_the_root) {
     cr_assert_eq(dataset.samples[1].depth_m[5], 80);
     cr_assert_eq(open_set("micro-tartanair", "ocean"), MD_OK);
     cr_assert_eq(dataset.count, 1);
+    write_text("list.txt", "ocean\n# not the other\n");
+    snprintf(split, sizeof split, "@%s", scratch_path(&scratch, "list.txt").text);
+    cr_assert_eq(open_set("micro-tartanair", split), MD_OK, "%s", error.text);
+    cr_assert_eq(dataset.count, 1);
+    cr_assert_eq(open_set("micro-tartanair", "ocean,,office"), MD_USAGE);
+    assert_contains(error.text, "expected a name, found nothing");
+    cr_assert_eq(open_set("micro-tartanair", "ocean, ocean"), MD_USAGE);
+    assert_contains(error.text, "ocean is named twice");
     cr_assert_eq(open_set("micro-tartanair", "sky"), MD_FAILED);
     assert_contains(error.text, "sky/csv_annotations/sky.csv");
 }
