@@ -375,7 +375,7 @@ Test(sample, cuts) {
 Test(sample, reading_can_be_interrupted) {
     double reached = -1;
     struct md_watch watch = {stop_at_second, &reached};
-    struct md_data_spec synthetic = md_data_spec_default;
+    struct md_data_spec synthetic = default_spec();
     cr_assert_eq(md_dataset_open(&synthetic, 48, 48, &watch, &dataset, &error), MD_FAILED);
     assert_contains(error.text, "interrupted while reading the set synthetic");
     cr_assert_eq(reached, 1);
