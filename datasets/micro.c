@@ -353,7 +353,7 @@ static int fill_sample(const struct md_source *source, const struct layout *layo
     if (entry->array[TRUTH].values != NULL)
         take_truth(source, layout, &entry->array[TRUTH], sample);
     sample->fb = entry->fb;
-    return layout->dense ? md_sample_label(source, sample, error) : MD_OK;
+    return md_sample_label(source, sample, error);
 }
 
 static int read_line(const struct md_source *source, const struct csv *csv, char *line,

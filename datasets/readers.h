@@ -39,6 +39,7 @@ struct md_reader {
     double range_m;                          /* what max_depth_m 0 means */
     int needs_root;
     int has_fractions; /* it lists spec.fraction percent by itself */
+    int has_no_maps;   /* its labels are what they are: keys about depth maps do not apply */
     int crop;          /* what crop 0 means; 0: the whole shorter side */
 };
 

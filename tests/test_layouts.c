@@ -213,6 +213,20 @@ Test(layouts, a_flip_starts_from_the_right_view) {
 
 /* ---- NYUv2, TartanAir ------------------------------------------------------------------------ */
 
+/* An exported dense set is a micro set with labels of the picture's size. */
+Test(layouts, dense_grids_of_the_field_layout_become_zones_too) {
+    write_picture("p.png", 1);
+    write_grid("z.npy", SIDE, SIDE, 1, 1);
+    write_grid("d.npy", SIDE, SIDE, 1, 1);
+    write_scalar("f.npy", 80);
+    write_text("train.csv", "p.png,z.npy,d.npy,f.npy");
+    spec.label = MD_GRID_TOF8;
+    cr_assert_eq(open_set("micro", "train"), MD_OK, "%s", error.text);
+    cr_assert_eq(dataset.samples->depth_height, 8);
+    cr_assert_eq(dataset.samples->depth_m[0], 1);
+    cr_assert_eq(dataset.samples->truth_height, SIDE);
+}
+
 Test(layouts, nyuv2_is_clipped_at_5_m) {
     write_picture("img/0.png", 1);
     write_grid("gt/0.npy", TRUTH_HEIGHT, TRUTH_WIDTH, 1, 9);
