@@ -98,8 +98,7 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
         return MD_USAGE;
     run->config = *config;
     run->network = md_networks[config->network];
-    if (config->val[0] == '\0' && config->select == MD_SELECT_BEST)
-        run->config.select = MD_SELECT_LAST;
+    md_config_settle(&run->config);
     size_t total = md_parameter_total(run->network);
     /* Nothing is judged by the training split: a finer truth would only take room. */
     const struct {
