@@ -107,8 +107,8 @@ static int print_json(const struct session *session, const size_t counts[MD_STAT
 static void print_cell(const struct session *session, size_t i) {
     const struct md_cell_look *look = &session->looks[i];
     char settings[MD_SETTINGS_SIZE];
-    int width = 0;
-    for (size_t c = 0; c < session->grid.count; c++)
+    int width = 0, is_last = session->costs == NULL && look->state != MD_DONE && !look->why[0];
+    for (size_t c = 0; c < session->grid.count && !is_last; c++)
         width = (int)strlen(session->grid.cells[c].name) > width
                     ? (int)strlen(session->grid.cells[c].name)
                     : width;
@@ -475,9 +475,9 @@ static int run_sweep(int argc, char **argv, struct md_error *error) {
     int status = parse(argc, argv, session, error);
     if (status == MD_OK)
         status = name_folder(session, error);
-    if (status == MD_OK && (session->grid.excluded > 0 || session->grid.repeated > 0))
-        fprintf(stderr, "note: %zu cells are excluded, and %zu are the same run as another one\n",
-                session->grid.excluded, session->grid.repeated);
+    if (status == MD_OK && session->grid.repeated > 0)
+        fprintf(stderr, "note: %zu more cells are the same runs as others and count once\n",
+                session->grid.repeated);
     if (status == MD_OK)
         status = session->options.dry_run ? dry_run(session, error) : sweep(session, error);
     close_session(session);

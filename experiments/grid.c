@@ -231,27 +231,31 @@ static int is_excluded(const struct builder *b, const yaml_node_t *except,
     return MD_OK;
 }
 
+/* The value of axis `a` in cell `index` of the block's product, in which the last is the fastest.
+ */
+static const struct value *value_at(const struct block *block, int a, size_t index) {
+    for (int faster = block->count - 1; faster > a; faster--)
+        index /= block->axes[faster].count;
+    return &block->axes[a].values[index % block->axes[a].count];
+}
+
 /* "cell policy=d0 seed=3", for errors. */
 static void describe_cell(const struct block *block, size_t index, char *text, size_t size) {
     size_t length = (size_t)snprintf(text, size, "cell");
-    size_t after = 1; /* cells that share a value of this axis in a row */
-    for (int a = 0; a < block->count; a++)
-        after *= block->axes[a].count;
     for (int a = 0; a < block->count && length < size; a++) {
-        const struct axis *axis = &block->axes[a];
-        after /= axis->count;
-        const struct value *value = &axis->values[index / after % axis->count];
+        const struct value *value = value_at(block, a, index);
         char number[24];
         snprintf(number, sizeof number, "%llu", (unsigned long long)value->number);
         const char *shown = value->is_number ? number
                             : value->node->type == YAML_SCALAR_NODE
                                 ? (const char *)value->node->data.scalar.value
                                 : "[...]";
-        length += (size_t)snprintf(text + length, size - length, " %.40s=%.60s", axis->name, shown);
+        length += (size_t)snprintf(text + length, size - length, " %.40s=%.60s",
+                                   block->axes[a].name, shown);
     }
 }
 
-/* Makes cell `index` of the block's product, in which the last axis is the fastest. */
+/* Makes cell `index` of the block's product. */
 static int make_cell(const struct builder *b, const yaml_node_t *except, const struct block *block,
                      size_t index, struct md_config *config, int *excluded) {
     struct draft draft;
@@ -259,12 +263,8 @@ static int make_cell(const struct builder *b, const yaml_node_t *except, const s
     if (status == MD_OK && b->root != NULL)
         status = md_draft_mapping(&draft, b->document, b->root, own_keys, b->path, b->error);
     md_draft_next(&draft);
-    size_t rest = index;
-    for (int a = block->count - 1; a >= 0 && status == MD_OK; a--) {
-        const struct axis *axis = &block->axes[a];
-        status = set_value(b, &draft, axis->name, &axis->values[rest % axis->count]);
-        rest /= axis->count;
-    }
+    for (int a = 0; a < block->count && status == MD_OK; a++)
+        status = set_value(b, &draft, block->axes[a].name, value_at(block, a, index));
     md_draft_next(&draft);
     if (status == MD_OK)
         status = md_draft_overrides(&draft, b->override_count, b->overrides, b->error);
