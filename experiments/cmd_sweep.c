@@ -212,7 +212,7 @@ static int estimate(struct session *session, struct md_error *error) {
 
 /* ---- workers --------------------------------------------------------------------------------- */
 
-enum result { MADE, FAILED, STOPPED, BUSY }; /* of a worker */
+enum result { MADE, FOUND, FAILED, STOPPED, BUSY }; /* of a worker; FOUND: made by another sweep */
 
 static int tell(void *context, const char *what, double done, double all) {
     struct md_board *board = context;
@@ -235,7 +235,9 @@ static int make_cell(void *context, size_t i, struct md_board *board) {
     int status = md_sweep_path(&session->sweep, i, ".h5", path, sizeof path, &board->error);
     if (status == MD_OK)
         status = md_sweep_look(&session->sweep, i, &look, &board->error);
-    if (status == MD_OK && look.state != MD_DONE) { /* another sweep may have made it */
+    if (status == MD_OK && look.state == MD_DONE)
+        return FOUND;
+    if (status == MD_OK) {
         const struct md_cell_job job = {&session->grid.cells[i].config, path, session->command,
                                         &watch, session->options.checkpoint_seconds};
         status = md_run_cell(&job, &board->error);
@@ -276,12 +278,15 @@ static void show(struct session *session, const struct md_crew *crew) {
 static void log_end(struct session *session, const struct md_crew_end *end, const char *what) {
     const struct md_cell_look *look = &session->looks[end->job];
     const char *name = session->grid.cells[end->job].name;
-    if (session->on_terminal && end->result == MADE)
+    int done = end->result == MADE || end->result == FOUND;
+    if (session->on_terminal && done)
         return;
     clear_line(session);
     fprintf(stderr, "[%zu/%zu] %s: ", session->over, session->wanted, name);
-    if (end->result == MADE)
-        fprintf(stderr, "done, RMSE %.3f m, %.1f s\n", look->rmse_m, look->seconds);
+    if (done)
+        fprintf(stderr, "%s, RMSE %.3f m, %.1f s\n",
+                end->result == MADE ? "done" : "made by another sweep", look->rmse_m,
+                look->seconds);
     else
         fprintf(stderr, "%s: %s\n", what, end->error.text);
 }
@@ -293,15 +298,15 @@ static void finish(struct session *session, const struct md_crew_end *end) {
     session->progress[i] = WAITING;
     if (end->result == BUSY)
         return;
-    if (end->result == STOPPED || (end->result != MADE && md_stop_requested)) {
+    if (end->result == STOPPED || (end->result < 0 && md_stop_requested)) {
         log_end(session, end, "interrupted");
         return;
     }
-    if (end->result != MADE && end->result != FAILED)
+    if (end->result < 0)
         md_sweep_record(&session->sweep, i, end->error.text, &error);
     session->progress[i] = OVER;
     session->over++;
-    session->made += end->result == MADE;
+    session->made += end->result == MADE || end->result == FOUND;
     md_sweep_look(&session->sweep, i, &session->looks[i], &error);
     log_end(session, end, "failed");
 }
