@@ -104,15 +104,19 @@ static int print_json(const struct session *session, const size_t counts[MD_STAT
                          error);
 }
 
-static void print_cell(const struct session *session, size_t i) {
+static int name_width(const struct md_grid *grid) {
+    size_t width = 0;
+    for (size_t i = 0; i < grid->count; i++)
+        width = strlen(grid->cells[i].name) > width ? strlen(grid->cells[i].name) : width;
+    return (int)width;
+}
+
+static void print_cell(const struct session *session, size_t i, int width) {
     const struct md_cell_look *look = &session->looks[i];
     char settings[MD_SETTINGS_SIZE];
-    int width = 0, is_last = session->costs == NULL && look->state != MD_DONE && !look->why[0];
-    for (size_t c = 0; c < session->grid.count && !is_last; c++)
-        width = (int)strlen(session->grid.cells[c].name) > width
-                    ? (int)strlen(session->grid.cells[c].name)
-                    : width;
-    printf("%-10s  %-*s", md_cell_state_names[look->state], width, session->grid.cells[i].name);
+    int is_last = session->costs == NULL && look->state != MD_DONE && look->why[0] == '\0';
+    printf("%-10s  %-*s", md_cell_state_names[look->state], is_last ? 0 : width,
+           session->grid.cells[i].name);
     if (look->state == MD_DONE)
         printf("  RMSE %.3f m, %.1f s", look->rmse_m, look->seconds);
     if (session->costs != NULL) {
@@ -145,9 +149,10 @@ static int report(const struct session *session, int all, struct md_error *error
     if (session->costs != NULL)
         printf("; about %.0f s of training left for one worker", left_s);
     printf("\n");
+    int width = name_width(&session->grid);
     for (size_t i = 0; i < session->grid.count; i++)
         if (all || session->looks[i].state == MD_FAILURE)
-            print_cell(session, i);
+            print_cell(session, i, width);
     return MD_OK;
 }
 
@@ -275,7 +280,7 @@ static void show(struct session *session, const struct md_crew *crew) {
 }
 
 /* A line for a cell that is over. On a terminal only for failures: there is the line that lives. */
-static void log_end(struct session *session, const struct md_crew_end *end, const char *what) {
+static void log_end(struct session *session, const struct md_crew_end *end) {
     const struct md_cell_look *look = &session->looks[end->job];
     const char *name = session->grid.cells[end->job].name;
     int done = end->result == MADE || end->result == FOUND;
@@ -288,7 +293,7 @@ static void log_end(struct session *session, const struct md_crew_end *end, cons
                 end->result == MADE ? "done" : "made by another sweep", look->rmse_m,
                 look->seconds);
     else
-        fprintf(stderr, "%s: %s\n", what, end->error.text);
+        fprintf(stderr, "%s%s\n", end->result == FAILED ? "failed: " : "", end->error.text);
 }
 
 /* Notes the end of a worker. */
@@ -299,7 +304,7 @@ static void finish(struct session *session, const struct md_crew_end *end) {
     if (end->result == BUSY)
         return;
     if (end->result == STOPPED || (end->result < 0 && md_stop_requested)) {
-        log_end(session, end, "interrupted");
+        log_end(session, end);
         return;
     }
     if (end->result < 0)
@@ -308,7 +313,7 @@ static void finish(struct session *session, const struct md_crew_end *end) {
     session->over++;
     session->made += end->result == MADE || end->result == FOUND;
     md_sweep_look(&session->sweep, i, &session->looks[i], &error);
-    log_end(session, end, "failed");
+    log_end(session, end);
 }
 
 /* The next cell to make that nobody else is making; grid.count: there is none now. */

@@ -409,7 +409,7 @@ static int hash_cells(struct md_grid *grid, struct md_error *error) {
     }
     grid->repeated = grid->count - kept;
     grid->count = kept;
-    char(*hashes)[33] = malloc(kept * sizeof *hashes);
+    char(*hashes)[33] = malloc((kept + 1) * sizeof *hashes);
     if (hashes == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
     for (size_t i = 0; i < kept; i++)
