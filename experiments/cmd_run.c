@@ -236,7 +236,7 @@ static int draw_sheet(struct session *session, const char *path, struct md_error
     int height, width, status = MD_OK;
     md_layer_size(run->network, run->network->output, &height, &width);
     size_t pixels = (size_t)height * (size_t)width;
-    float *depth = malloc(2 * count * pixels * sizeof *depth);
+    float *depth = malloc((2 * count * pixels + 1) * sizeof *depth);
     if (depth == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
     const float *weights[2] = {session->initial, run->best_weights};

@@ -179,6 +179,17 @@ static int find_rate(const struct session *session, size_t i, double *rate,
     return macs > 0.0 && seconds > 0.0 ? MD_OK : md_cost_rate(&grid->cells[i].config, rate, error);
 }
 
+static int same_data(const struct md_grid *grid, const struct md_config *a,
+                     const struct md_config *b) {
+    for (int k = 0; k < grid->key_count; k++) {
+        char name[MD_CONFIG_NAME_SIZE];
+        md_config_key(grid->keys[k], name);
+        if (strncmp(name, "data.", 5) == 0 && md_config_order(a, b, grid->keys[k]) != 0)
+            return 0;
+    }
+    return 1;
+}
+
 static int estimate(struct session *session, struct md_error *error) {
     const struct md_grid *grid = &session->grid;
     int status = MD_OK;
@@ -188,9 +199,7 @@ static int estimate(struct session *session, struct md_error *error) {
     for (size_t i = 0; i < grid->count && status == MD_OK; i++) {
         const struct md_config *config = &grid->cells[i].config;
         size_t same = 0; /* an earlier cell with the same data */
-        while (same < i &&
-               (memcmp(&grid->cells[same].config.data, &config->data, sizeof config->data) != 0 ||
-                strcmp(grid->cells[same].config.train, config->train) != 0))
+        while (same < i && !same_data(grid, &grid->cells[same].config, config))
             same++;
         if (same < i)
             session->costs[i].samples = session->costs[same].samples;

@@ -100,12 +100,12 @@ void md_crew_stop(struct md_crew *crew) {
 
 void md_crew_close(struct md_crew *crew) {
     struct md_crew_end end;
-    if (crew->busy > 0)
+    if (crew->boards != NULL) {
         md_crew_stop(crew);
-    while (crew->busy > 0)
-        md_crew_wait(crew, 1.0, &end);
-    if (crew->boards != NULL)
+        while (crew->busy > 0)
+            md_crew_wait(crew, 1.0, &end);
         munmap(crew->boards, crew->size * sizeof *crew->boards);
+    }
     free(crew->workers);
     free(crew->jobs);
     *crew = (struct md_crew){.size = 0};

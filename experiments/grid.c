@@ -368,7 +368,7 @@ static int find_keys(struct md_grid *grid, struct md_error *error) {
         keys++;
     free(grid->keys);
     grid->key_count = 0;
-    grid->keys = calloc((size_t)keys, sizeof *grid->keys);
+    grid->keys = calloc((size_t)keys + 1, sizeof *grid->keys);
     if (grid->keys == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
     for (int key = 0; key < keys; key++)
