@@ -411,7 +411,6 @@ void md_config_settle(struct md_config *config) {
 int md_draft_end(struct draft *draft, const char *origin, struct md_error *error) {
     md_draft_next(draft);
     md_data_spec_resolve(&draft->config->data);
-    md_config_settle(draft->config);
     int status = check_given(draft->sections, RUN_SECTIONS, draft->given, origin, error);
     return status == MD_OK ? md_budget_fit(draft->config, error) : status;
 }

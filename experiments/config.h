@@ -49,8 +49,8 @@ struct md_config {
 int md_config_read(const char *path, int override_count, char *const *overrides,
                    struct md_config *config, struct md_error *error);
 
-/* Without a validation split there is no best epoch: `select` becomes the last. Every config that
- * was read is settled. */
+/* Without a validation split there is no best epoch: `select` becomes the last, as every run does
+ * before it starts. */
 void md_config_settle(struct md_config *config);
 
 /* The network that a config's training runs through, as an index into md_networks: the config's
@@ -75,7 +75,7 @@ int md_config_parse(const char *text, const char *origin, struct md_config *conf
 enum { MD_CONFIG_NAME_SIZE = 40, MD_CONFIG_VALUE_SIZE = 4608 };
 int md_config_key(int key, char name[MD_CONFIG_NAME_SIZE]);
 
-/* Whether a key can change a result: 0 when it cannot. */
+/* Whether a key can change a result. */
 int md_config_decides(int key);
 
 /* A config's value of a key in words, and whether it is the key's default. */

@@ -37,6 +37,9 @@ enum { RUN, DATA, SPLITS, RUN_SECTIONS };
 void md_config_sections(struct md_config *config, struct section sections[RUN_SECTIONS]);
 void md_data_sections(struct md_data_spec *spec, struct section sections[2]);
 
+/* Whether the key of this number counts by what is in the file it names. */
+int md_config_by_digest(int number);
+
 /* A config that is being read, layer by layer: the file, what a sweep sets, the command line. A
  * layer may repeat a key of the layers before it, but not one of its own. Errors name `origin` (a
  * file, "command line"), the line and the key. */

@@ -273,6 +273,7 @@ static int make_cell(const struct builder *b, const yaml_node_t *except, const s
     if (status != MD_OK || *excluded)
         return status;
     status = md_draft_end(&draft, b->path, b->error);
+    md_config_settle(config);
     if (status == MD_OK)
         status = md_run_check(config, b->error);
     if (status != MD_OK) {
@@ -383,7 +384,7 @@ static void hash_cell(const struct md_grid *grid, struct md_grid_cell *cell) {
     char text[CONFIG_SIZE], value[MD_CONFIG_VALUE_SIZE];
     size_t length = md_config_format(&cell->config, 0, text, sizeof text);
     for (int k = 0; k < grid->key_count; k++) {
-        if (md_config_decides(grid->keys[k]) != BY_DIGEST || length >= sizeof text)
+        if (!md_config_by_digest(grid->keys[k]) || length >= sizeof text)
             continue;
         md_config_value(&cell->config, grid->keys[k], value);
         length +=
