@@ -176,12 +176,16 @@ Test(grid, names_are_for_files_and_differ) {
 
 /* ---- freezing -------------------------------------------------------------------------------- */
 
+#define LISTS_AND_QUOTES                                                                           \
+    "weights: \"it's\"\nsweep:\n  data.set: [synthetic, micro]\n"                                  \
+    "  data.root: ['a: b', '[x]', '']\n  augment: [[], [flip, crop]]\n"                            \
+    "  data.val: ['', 'val[1:2]']\n"
+
 static const char *const frozen[] = {
     BASE "sweep: {policy: [d0, full], data.fraction: [10, 100], lr: [0.1, 1e-7]}\n",
     BASE "batch: 1\nthreads: 2\nsweep: {budget_kb: [3000, 9000], policy: [auto], seed: 0..9}\n",
     BASE "augment: []\nalso: [{}]\n",
-    "weights: \"it's\"\nsweep:\n  data.set: [synthetic, micro]\n  data.root: ['a: b', '[x]', '']\n"
-    "  augment: [[], [flip, crop]]\n  data.val: ['', 'val[1:2]']\n",
+    LISTS_AND_QUOTES,
 };
 
 Test(grid, a_frozen_grid_is_the_same_grid) {
