@@ -226,7 +226,13 @@ static int estimate(struct session *session, struct md_error *error) {
 
 /* ---- workers --------------------------------------------------------------------------------- */
 
-enum result { MADE, FOUND, FAILED, STOPPED, BUSY }; /* of a worker; FOUND: made by another sweep */
+enum result {
+    MADE = 10,
+    FOUND,
+    FAILED,
+    STOPPED,
+    BUSY
+}; /* of a worker; FOUND: made by another sweep */
 
 static int tell(void *context, const char *what, double done, double all) {
     struct md_board *board = context;
@@ -312,11 +318,11 @@ static void finish(struct session *session, const struct md_crew_end *end) {
     session->progress[i] = WAITING;
     if (end->result == BUSY)
         return;
-    if (end->result == STOPPED || (end->result < 0 && md_stop_requested)) {
+    if (end->result == STOPPED || (end->result < MADE && md_stop_requested)) {
         log_end(session, end);
         return;
     }
-    if (end->result < 0)
+    if (end->result < MADE) /* a library, or a sanitizer, ended it */
         md_sweep_record(&session->sweep, i, end->error.text, &error);
     session->progress[i] = OVER;
     session->over++;

@@ -75,6 +75,8 @@ static int collect(struct md_crew *crew, struct md_crew_end *end) {
         if (end->result < 0)
             md_error_set(&end->error, "the worker was ended by signal %d (%s)", WTERMSIG(status),
                          strsignal(WTERMSIG(status)));
+        else if (end->error.text[0] == '\0')
+            md_error_set(&end->error, "the worker ended with exit code %d", end->result);
         crew->workers[w] = 0;
         crew->busy--;
         return 1;
