@@ -14,7 +14,7 @@
 #include "train.h"
 
 #define DEFAULT_FOLDER "results/runs"
-enum { CHECKPOINT_SECONDS = 60, SHEET_ROWS = 6 };
+enum { SHEET_ROWS = 6 };
 
 struct options {
     const char *output;  /* the cell; NULL: named after the config, in DEFAULT_FOLDER */
@@ -31,7 +31,9 @@ struct session {
     struct md_run run;
     char identity[33], command[1024];
     char cell[1100], checkpoint[1160];
-    time_t kept; /* when the last checkpoint was written */
+    const struct md_watch *watch; /* NULL: a progress line */
+    int checkpoint_seconds;       /* between two checkpoints */
+    time_t kept;                  /* when the last one was written */
 };
 
 static int parse(int argc, char **argv, struct session *session, struct md_error *error) {
@@ -137,7 +139,7 @@ static int name_output(struct session *session, struct md_error *error) {
 
 static int keep(void *context, struct md_run *run, struct md_error *error) {
     struct session *session = context;
-    if (!md_stop_requested && time(NULL) - session->kept < CHECKPOINT_SECONDS)
+    if (!md_stop_requested && time(NULL) - session->kept < session->checkpoint_seconds)
         return MD_OK;
     session->kept = time(NULL);
     return md_checkpoint_write(session->checkpoint, run, session->identity, error);
@@ -162,6 +164,7 @@ static int train(struct session *session, struct md_error *error) {
     struct md_run *run = &session->run;
     struct md_progress_line line;
     struct md_watch watch = md_progress_watch(&line);
+    watch = session->watch != NULL ? *session->watch : watch;
     int interrupted = 0, status = md_run_measure_before(run, &watch, error);
     if (status == MD_OK && session->options.resume)
         status = md_checkpoint_read(session->checkpoint, run, session->identity, error);
@@ -233,7 +236,7 @@ static int draw_sheet(struct session *session, const char *path, struct md_error
     int height, width, status = MD_OK;
     md_layer_size(run->network, run->network->output, &height, &width);
     size_t pixels = (size_t)height * (size_t)width;
-    float *depth = malloc(2 * count * pixels * sizeof *depth);
+    float *depth = malloc((2 * count * pixels + 1) * sizeof *depth);
     if (depth == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
     const float *weights[2] = {session->initial, run->best_weights};
@@ -368,7 +371,8 @@ static int report(struct session *session, struct md_error *error) {
     return status;
 }
 
-static int work(struct session *session, struct md_error *error) {
+/* All but what is said about it. */
+static int make_cell(struct session *session, struct md_error *error) {
     char digest[33];
     int status;
     session->initial = md_load_weights(&session->config, &status, error);
@@ -378,7 +382,8 @@ static int work(struct session *session, struct md_error *error) {
                       digest);
     struct md_progress_line line;
     struct md_watch watch = md_progress_watch(&line);
-    status = md_run_open(&session->config, session->initial, &watch, &session->run, error);
+    status = md_run_open(&session->config, session->initial,
+                         session->watch != NULL ? session->watch : &watch, &session->run, error);
     md_progress_clear(&line);
     if (status != MD_OK)
         return status;
@@ -386,32 +391,54 @@ static int work(struct session *session, struct md_error *error) {
     status = name_output(session, error);
     if (status == MD_OK)
         status = check_save(session, error);
-    if (status == MD_OK) {
+    if (status == MD_OK && session->watch == NULL)
         describe(session);
+    if (status == MD_OK)
         status = train(session, error);
-    }
     if (status == MD_OK)
         status =
             md_cell_write(session->cell, &session->run, session->identity, session->command, error);
-    if (status == MD_OK) {
-        unlink(session->checkpoint);
-        status = session->options.weights != NULL ? save_weights(session, error) : MD_OK;
-    }
     if (status == MD_OK)
-        status = report(session, error);
-    md_run_close(&session->run);
+        unlink(session->checkpoint);
     return status;
+}
+
+static void close_session(struct session *session) {
+    md_run_close(&session->run);
+    free(session->initial);
+    free(session);
 }
 
 static int run(int argc, char **argv, struct md_error *error) {
     struct session *session = calloc(1, sizeof *session);
     if (session == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
+    session->checkpoint_seconds = MD_CHECKPOINT_SECONDS;
     int status = parse(argc, argv, session, error);
     if (status == MD_OK)
-        status = work(session, error);
-    free(session->initial);
-    free(session);
+        status = make_cell(session, error);
+    if (status == MD_OK && session->options.weights != NULL)
+        status = save_weights(session, error);
+    if (status == MD_OK)
+        status = report(session, error);
+    close_session(session);
+    return status;
+}
+
+int md_run_cell(const struct md_cell_job *job, struct md_error *error) {
+    struct session *session = calloc(1, sizeof *session);
+    if (session == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    char checkpoint[sizeof session->checkpoint];
+    snprintf(checkpoint, sizeof checkpoint, "%s.checkpoint", job->path);
+    session->options = (struct options){.output = job->path, .resume = !access(checkpoint, F_OK)};
+    session->config_path = "";
+    session->config = *job->config;
+    session->watch = job->watch;
+    session->checkpoint_seconds = job->checkpoint_seconds;
+    snprintf(session->command, sizeof session->command, "%s", job->command);
+    int status = make_cell(session, error);
+    close_session(session);
     return status;
 }
 

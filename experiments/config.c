@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
 
 #include "../datasets/augment.h"
 #include "budget.h"
@@ -201,10 +200,11 @@ static int set_in(struct section *sections, int count, const char *prefix, const
     return complain(&at, error, "unknown key; --help lists the keys");
 }
 
-/* Sets every pair of a mapping; a mapping under "data" belongs to the sections of that prefix. */
+/* Sets every pair of a mapping but those with a name in `skip` (may be NULL); a mapping under
+ * "data" belongs to the sections of that prefix. */
 static int set_mapping(struct section *sections, int count, const char *prefix,
-                       yaml_document_t *document, const yaml_node_t *mapping, const char *origin,
-                       struct md_error *error) {
+                       yaml_document_t *document, const yaml_node_t *mapping,
+                       const char *const *skip, const char *origin, struct md_error *error) {
     int data_mappings = 0;
     for (yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
          pair < mapping->data.mapping.pairs.top; pair++) {
@@ -221,7 +221,9 @@ static int set_mapping(struct section *sections, int count, const char *prefix,
         else if (prefix[0] == '\0' && strcmp(name, "data") == 0 && data_mappings++ > 0)
             status = complain(&at, error, "the key is given twice");
         else if (prefix[0] == '\0' && strcmp(name, "data") == 0 && value->type == YAML_MAPPING_NODE)
-            status = set_mapping(sections, count, "data.", document, value, origin, error);
+            status = set_mapping(sections, count, "data.", document, value, NULL, origin, error);
+        else if (skip != NULL && find_name(skip, name) >= 0)
+            status = MD_OK;
         else
             status = set_in(sections, count, prefix, name, document, value, origin, line, error);
         if (status != MD_OK)
@@ -242,7 +244,7 @@ static int not_yaml(const yaml_parser_t *parser, const char *origin, struct md_e
                    parser->problem_mark.line + 1, parser->problem_mark.column + 1, problem);
 }
 
-/* Loads a text's only document. */
+/* Loads the only document. */
 static int load(yaml_parser_t *parser, yaml_document_t *document, const char *origin,
                 struct md_error *error) {
     yaml_document_t next;
@@ -262,33 +264,37 @@ static int load(yaml_parser_t *parser, yaml_document_t *document, const char *or
     return status;
 }
 
-/* Loads one document and sets what its mapping says. An empty document sets nothing. */
-static int set_document(yaml_parser_t *parser, const char *origin, struct section *sections,
-                        int count, struct md_error *error) {
-    yaml_document_t document;
-    int status = load(parser, &document, origin, error);
-    if (status != MD_OK)
-        return status;
-    const yaml_node_t *root = yaml_document_get_root_node(&document);
-    if (root != NULL && root->type != YAML_MAPPING_NODE)
-        status = md_fail(error, MD_USAGE, "%.200s: expected \"key: value\" pairs", origin);
-    else if (root != NULL)
-        status = set_mapping(sections, count, sections[0].prefix, &document, root, origin, error);
-    yaml_document_delete(&document);
-    return status;
-}
-
-static int set_text_document(const char *text, size_t size, const char *origin,
-                             struct section *sections, int count, struct md_error *error) {
+int md_yaml_load(const char *text, size_t size, const char *origin, yaml_document_t *document,
+                 struct md_error *error) {
     yaml_parser_t parser;
-    if (size > LONGEST)
-        return md_fail(error, MD_USAGE, "%.200s: longer than %d bytes: this is no config", origin,
-                       LONGEST);
     if (!yaml_parser_initialize(&parser))
         return md_fail(error, MD_FAILED, "out of memory");
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
-    int status = set_document(&parser, origin, sections, count, error);
+    int status = load(&parser, document, origin, error);
     yaml_parser_delete(&parser);
+    const yaml_node_t *root = status == MD_OK ? yaml_document_get_root_node(document) : NULL;
+    if (root != NULL && root->type != YAML_MAPPING_NODE) {
+        yaml_document_delete(document);
+        status = md_fail(error, MD_USAGE, "%.200s: expected \"key: value\" pairs", origin);
+    }
+    return status;
+}
+
+/* Sets what the mapping of a text says. An empty document sets nothing. */
+static int set_text_document(const char *text, size_t size, const char *origin,
+                             struct section *sections, int count, struct md_error *error) {
+    yaml_document_t document;
+    if (size > LONGEST)
+        return md_fail(error, MD_USAGE, "%.200s: longer than %d bytes: this is no config", origin,
+                       LONGEST);
+    int status = md_yaml_load(text, size, origin, &document, error);
+    if (status != MD_OK)
+        return status;
+    const yaml_node_t *root = yaml_document_get_root_node(&document);
+    if (root != NULL)
+        status =
+            set_mapping(sections, count, sections[0].prefix, &document, root, NULL, origin, error);
+    yaml_document_delete(&document);
     return status;
 }
 
@@ -359,46 +365,76 @@ static int check_given(const struct section *sections, int count, const unsigned
     return MD_OK;
 }
 
+void md_draft_take(struct draft *draft, struct md_config *config) {
+    *draft = (struct draft){.config = config};
+    md_config_sections(config, draft->sections);
+}
+
+int md_draft_begin(struct draft *draft, struct md_config *config, struct md_error *error) {
+    memset(config, 0, sizeof *config);
+    md_draft_take(draft, config);
+    return set_presets(draft->sections, RUN_SECTIONS, error);
+}
+
+int md_draft_mapping(struct draft *draft, yaml_document_t *document, const yaml_node_t *mapping,
+                     const char *const *skip, const char *origin, struct md_error *error) {
+    return set_mapping(draft->sections, RUN_SECTIONS, "", document, mapping, skip, origin, error);
+}
+
+int md_draft_set(struct draft *draft, const char *name, yaml_document_t *document,
+                 const yaml_node_t *node, const char *origin, size_t line, struct md_error *error) {
+    const char *prefix = strncmp(name, "data.", 5) == 0 ? "data." : "";
+    return set_in(draft->sections, RUN_SECTIONS, prefix, name + strlen(prefix), document, node,
+                  origin, line, error);
+}
+
+int md_draft_overrides(struct draft *draft, int count, char *const *overrides,
+                       struct md_error *error) {
+    int status = MD_OK;
+    for (int i = 0; i < count && status == MD_OK; i++)
+        status = set_override(overrides[i], draft->sections, RUN_SECTIONS, error);
+    return status;
+}
+
+void md_draft_next(struct draft *draft) {
+    for (int s = 0; s < RUN_SECTIONS; s++) {
+        draft->given[s] |= draft->sections[s].given;
+        draft->sections[s].given = 0;
+    }
+}
+
+void md_config_settle(struct md_config *config) {
+    if (config->val[0] == '\0')
+        config->select = MD_SELECT_LAST;
+}
+
+int md_draft_end(struct draft *draft, const char *origin, struct md_error *error) {
+    md_draft_next(draft);
+    md_data_spec_resolve(&draft->config->data);
+    int status = check_given(draft->sections, RUN_SECTIONS, draft->given, origin, error);
+    return status == MD_OK ? md_budget_fit(draft->config, error) : status;
+}
+
 int md_config_read(const char *path, int override_count, char *const *overrides,
                    struct md_config *config, struct md_error *error) {
-    struct section sections[RUN_SECTIONS];
-    unsigned given[RUN_SECTIONS];
-    memset(config, 0, sizeof *config);
-    md_config_sections(config, sections);
-    int status = set_presets(sections, RUN_SECTIONS, error);
+    struct draft draft;
+    int status = md_draft_begin(&draft, config, error);
     if (status == MD_OK && path != NULL)
-        status = set_file(path, sections, RUN_SECTIONS, error);
-    for (int s = 0; s < RUN_SECTIONS; s++) { /* an override may repeat a key of the file */
-        given[s] = sections[s].given;
-        sections[s].given = 0;
-    }
-    for (int i = 0; i < override_count && status == MD_OK; i++)
-        status = set_override(overrides[i], sections, RUN_SECTIONS, error);
-    for (int s = 0; s < RUN_SECTIONS; s++)
-        given[s] |= sections[s].given;
-    if (status != MD_OK)
-        return status;
-    md_data_spec_resolve(&config->data);
-    status =
-        check_given(sections, RUN_SECTIONS, given, path != NULL ? path : "command line", error);
-    return status == MD_OK ? md_budget_fit(config, error) : status;
+        status = set_file(path, draft.sections, RUN_SECTIONS, error);
+    md_draft_next(&draft); /* an override may repeat a key of the file */
+    if (status == MD_OK)
+        status = md_draft_overrides(&draft, override_count, overrides, error);
+    return status == MD_OK ? md_draft_end(&draft, path != NULL ? path : "command line", error)
+                           : status;
 }
 
 int md_config_parse(const char *text, const char *origin, struct md_config *config,
                     struct md_error *error) {
-    struct section sections[RUN_SECTIONS];
-    unsigned given[RUN_SECTIONS];
-    memset(config, 0, sizeof *config);
-    md_config_sections(config, sections);
-    int status = set_presets(sections, RUN_SECTIONS, error);
+    struct draft draft;
+    int status = md_draft_begin(&draft, config, error);
     if (status == MD_OK)
-        status = set_text_document(text, strlen(text), origin, sections, RUN_SECTIONS, error);
-    for (int s = 0; s < RUN_SECTIONS; s++)
-        given[s] = sections[s].given;
-    md_data_spec_resolve(&config->data);
-    if (status == MD_OK)
-        status = check_given(sections, RUN_SECTIONS, given, origin, error);
-    return status == MD_OK ? md_budget_fit(config, error) : status;
+        status = set_text_document(text, strlen(text), origin, draft.sections, RUN_SECTIONS, error);
+    return status == MD_OK ? md_draft_end(&draft, origin, error) : status;
 }
 
 int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_error *error) {

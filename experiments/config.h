@@ -49,6 +49,10 @@ struct md_config {
 int md_config_read(const char *path, int override_count, char *const *overrides,
                    struct md_config *config, struct md_error *error);
 
+/* Without a validation split there is no best epoch: `select` becomes the last, as every run does
+ * before it starts. */
+void md_config_settle(struct md_config *config);
+
 /* The network that a config's training runs through, as an index into md_networks: the config's
  * own, or with label: pooled the one that goes on to the zones. Their parameters are the same. */
 int md_config_network(const struct md_config *config);

@@ -254,6 +254,13 @@ int md_config_decides(int number) {
     return find_key(sections, number, &section)->result != 0;
 }
 
+int md_config_by_digest(int number) {
+    struct section sections[RUN_SECTIONS];
+    const struct section *section;
+    md_config_sections(&(struct md_config){.format = 0}, sections);
+    return find_key(sections, number, &section)->result == BY_DIGEST;
+}
+
 /* The shortest decimal number that reads back as this one. */
 static void format_shortest(double value, char *text, size_t size) {
     for (int digits = 1; digits <= 17; digits++) {

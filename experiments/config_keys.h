@@ -2,6 +2,8 @@
 #ifndef MD_EXPERIMENTS_CONFIG_KEYS_H
 #define MD_EXPERIMENTS_CONFIG_KEYS_H
 
+#include <yaml.h>
+
 #include "config.h"
 
 enum type { TEXT, CHOICE, BITS, REAL, COUNT, POWER, SEED, POLICY }; /* POWER: of two */
@@ -34,6 +36,40 @@ enum { RUN, DATA, SPLITS, RUN_SECTIONS };
  * the set's keys and its split). */
 void md_config_sections(struct md_config *config, struct section sections[RUN_SECTIONS]);
 void md_data_sections(struct md_data_spec *spec, struct section sections[2]);
+
+/* Whether the key of this number counts by what is in the file it names. */
+int md_config_by_digest(int number);
+
+/* A config that is being read, layer by layer: the file, what a sweep sets, the command line. A
+ * layer may repeat a key of the layers before it, but not one of its own. Errors name `origin` (a
+ * file, "command line"), the line and the key. */
+struct draft {
+    struct md_config *config;
+    struct section sections[RUN_SECTIONS];
+    unsigned given[RUN_SECTIONS]; /* by the layers before this one */
+};
+
+/* Starts with the defaults in `config`; or with what `config` holds. */
+int md_draft_begin(struct draft *draft, struct md_config *config, struct md_error *error);
+void md_draft_take(struct draft *draft, struct md_config *config);
+
+/* Set all pairs of a mapping but those named in `skip` (ended by NULL; may be NULL); one key with
+ * its full name ("data.root"); and "key=value" texts. */
+int md_draft_mapping(struct draft *draft, yaml_document_t *document, const yaml_node_t *mapping,
+                     const char *const *skip, const char *origin, struct md_error *error);
+int md_draft_set(struct draft *draft, const char *name, yaml_document_t *document,
+                 const yaml_node_t *node, const char *origin, size_t line, struct md_error *error);
+int md_draft_overrides(struct draft *draft, int count, char *const *overrides,
+                       struct md_error *error);
+
+/* Ends a layer; and the config: every key is there, the step fits into the budget. */
+void md_draft_next(struct draft *draft);
+int md_draft_end(struct draft *draft, const char *origin, struct md_error *error);
+
+/* Loads a text's only YAML document, which is a mapping or empty, to be freed with
+ * yaml_document_delete. */
+int md_yaml_load(const char *text, size_t size, const char *origin, yaml_document_t *document,
+                 struct md_error *error);
 
 enum { QUOTED_SIZE = 9000 }; /* twice the longest text */
 

@@ -9,6 +9,8 @@ volatile sig_atomic_t md_stop_requested;
 
 static const struct md_command *const commands[] = {&md_command_run,
                                                     &md_command_pretrain,
+                                                    &md_command_sweep,
+                                                    &md_command_status,
                                                     &md_command_eval,
                                                     &md_command_golden,
                                                     &md_command_predict,

@@ -73,9 +73,9 @@ static int open_engine(struct md_run *run, struct md_error *error) {
     return MD_OK;
 }
 
-/* What keys ask for together and cannot have: a weight that is as wide as the update's arithmetic
- * has nothing to gain; and a loss divides by the number of valid pixels, in the format. */
-static int check_config(const struct md_config *config, struct md_error *error) {
+/* A weight that is as wide as the update's arithmetic has nothing to gain; and a loss divides by
+ * the number of valid pixels, in the format. */
+int md_run_check(const struct md_config *config, struct md_error *error) {
     static const double largest_binary16 = 65504.0;
     const struct md_network *network = md_networks[md_config_network(config)];
     size_t pixels = md_layer_elements(network, network->layer_count - 1);
@@ -87,18 +87,18 @@ static int check_config(const struct md_config *config, struct md_error *error) 
                        "batch: expected at most %d with format: fp16, which counts no more pixels, "
                        "found %d",
                        (int)(largest_binary16 / (double)pixels), config->batch);
-    return MD_OK;
+    struct md_setup setup;
+    return md_config_setup(config, config->backend, config->threads, &setup, error);
 }
 
 int md_run_open(const struct md_config *config, const float *weights, const struct md_watch *watch,
                 struct md_run *run, struct md_error *error) {
     memset(run, 0, sizeof *run);
-    if (check_config(config, error) != MD_OK)
+    if (md_run_check(config, error) != MD_OK)
         return MD_USAGE;
     run->config = *config;
     run->network = md_networks[config->network];
-    if (config->val[0] == '\0' && config->select == MD_SELECT_BEST)
-        run->config.select = MD_SELECT_LAST;
+    md_config_settle(&run->config);
     size_t total = md_parameter_total(run->network);
     /* Nothing is judged by the training split: a finer truth would only take room. */
     const struct {

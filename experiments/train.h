@@ -43,6 +43,10 @@ struct md_run {
     struct md_metrics val_before, val_dummy; /* on the validation split, for the loss curve */
 };
 
+/* Refuses what keys ask for together and cannot have, and operators that are not here. md_run_open
+ * does so too. */
+int md_run_check(const struct md_config *config, struct md_error *error);
+
 /* Opens the data, prepares the engine and its memory, sets the weights. `weights` NULL: from
  * scratch (md_initial_weights). `watch` (may be NULL) sees the data being read. */
 int md_run_open(const struct md_config *config, const float *weights, const struct md_watch *watch,

@@ -312,6 +312,7 @@ static void take_cell(struct pen *pen, const char *path, struct md_cell *cell) {
                  &cell->optimizer_bytes_per_parameter);
     take_integer(pen, where, "steps", 0, LLONG_MAX, &cell->steps);
     take_integer(pen, where, "skipped_steps", 0, LLONG_MAX, &cell->skipped_steps);
+    take_real(pen, where, "seconds", &cell->seconds);
     take_metrics(pen, "/test/before", &cell->before);
     take_metrics(pen, "/test/after", &cell->after);
     take_metrics(pen, "/test/dummy", &cell->dummy);

@@ -34,6 +34,7 @@ struct md_cell {
     char data_digests[3][33]; /* train, val, test */
     struct md_config config;
     long long parameters_learning, optimizer_bytes_per_parameter, steps, skipped_steps;
+    double seconds;                         /* spent in training */
     struct md_metrics before, after, dummy; /* on the test split */
 };
 

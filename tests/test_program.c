@@ -27,6 +27,10 @@ static const struct {
 } commands[] = {
     {"run", {"--output", "--save-weights", "--resume", "--figures", "--json"}},
     {"pretrain", {"--output", "--resume", "--figures", "--json"}},
+    {"sweep",
+     {"--output", "--jobs", "--dry-run", "--failed", "--checkpoint", "--json",
+      "sweep:", "also:", "except:"}},
+    {"status", {"--json"}},
     {"eval",
      {"--weights", "--data", "--train", "--protocol", "--cap", "--threads", "--backend", "--json"}},
     {"golden", {"--weights", "--trials", "--json"}},

@@ -1,0 +1,53 @@
+/* A sweep's cells: every config that a sweep file describes, checked before the first one runs.
+ *
+ * A sweep file is a config with these keys more:
+ *
+ *   sweep:                   # a cell for every combination of values
+ *     policy: [d0, e+d0, full]
+ *     data.fraction: [10, 100]
+ *     seed: 0..4             # whole numbers; also inside a list: [0..2, 7]
+ *   also:                    # more cells, each a mapping; what has several values is combined too
+ *     - {policy: full, lr: 0.01, seed: 0..4}
+ *   except:                  # a cell that has all values of one of these is left out
+ *     - {policy: full, data.fraction: 100}
+ *   grid: HASH               # in frozen files: what the cells must hash to
+ *
+ * Keys of one cell: the file's own, then the cell's, then those of the command line, which win. A
+ * list as a value (augment) is a list in the list. */
+#ifndef MD_EXPERIMENTS_GRID_H
+#define MD_EXPERIMENTS_GRID_H
+
+#include "config.h"
+
+enum { MD_MOST_CELLS = 10000, MD_CELL_NAME_SIZE = 96, MD_SETTINGS_SIZE = 400 };
+
+struct md_grid_cell {
+    struct md_config config;
+    char hash[33];                /* of what decides the results, as far as the config has it */
+    char name[MD_CELL_NAME_SIZE]; /* for files: the settings in short and 12 digits of the hash */
+};
+
+struct md_grid {
+    size_t count, capacity;
+    struct md_grid_cell *cells; /* owned */
+    size_t excluded, repeated;  /* cells that were left out, and that were there already */
+    int *keys;                  /* owned: the numbers of the keys in which cells differ */
+    int key_count;
+    char hash[33]; /* of the cells' hashes, in any order */
+};
+
+/* Reads the file with these overrides. Every cell is a whole config whose step fits into its
+ * budget; of cells with equal hashes the first stays. Files, weights and data alike, are not looked
+ * at: two cells are different when they name different ones. On failure nothing is left to free. */
+int md_grid_read(const char *path, int override_count, char *const *overrides, struct md_grid *grid,
+                 struct md_error *error);
+void md_grid_free(struct md_grid *grid);
+
+/* In what the cell differs from others: "policy=d0 seed=3"; cut when it is too long. */
+void md_grid_settings(const struct md_grid *grid, size_t cell, char text[MD_SETTINGS_SIZE]);
+
+/* The grid as a sweep file that gives the same cells again, with its hash; to be freed. NULL: out
+ * of memory. */
+char *md_grid_format(const struct md_grid *grid);
+
+#endif

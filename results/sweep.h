@@ -1,0 +1,64 @@
+/* The folder of a sweep:
+ *
+ *   sweep.yaml             the frozen grid (md_grid_format); whole or not there
+ *   sweep.lock             empty; who works on a cell has locked a byte of it
+ *   CELL.h5                a finished cell, whole or not there
+ *   CELL.h5.checkpoint     of a cell that was interrupted
+ *   CELL.error             why a cell failed; goes away when it succeeds
+ *
+ * Any number of sweeps over the same grid may work in one folder at once, also on several machines
+ * where the file system has locks. The system takes a lock back when its process ends in whatever
+ * way, so none is ever stale. */
+#ifndef MD_RESULTS_SWEEP_H
+#define MD_RESULTS_SWEEP_H
+
+#include "../experiments/grid.h"
+
+struct md_sweep {
+    const char *folder;
+    const struct md_grid *grid; /* not owned */
+    int lock;                   /* descriptor of sweep.lock; -1: nobody has worked here yet */
+};
+
+enum md_cell_state { MD_DONE, MD_RUNNING, MD_FAILURE, MD_INTERRUPTED, MD_MISSING, MD_STATE_COUNT };
+extern const char *const md_cell_state_names[]; /* "done", "running", "failed", "checkpoint", ... */
+
+/* What is known of one cell. */
+struct md_cell_look {
+    enum md_cell_state state;
+    double seconds, rmse_m; /* done: spent in training; on the test split after it */
+    char why[512];          /* failed: the error */
+};
+
+/* The file `suffix` (".h5") of a cell. */
+int md_sweep_path(const struct md_sweep *sweep, size_t cell, const char *suffix, char *path,
+                  size_t size, struct md_error *error);
+
+/* Puts sweep->grid into the folder, which is made when it is not there, and opens its locks; a
+ * folder that has another grid is refused. */
+int md_sweep_enter(struct md_sweep *sweep, struct md_error *error);
+
+/* The same without changing anything: a folder without a grid, or none at all, is fine too. */
+int md_sweep_visit(struct md_sweep *sweep, struct md_error *error);
+
+void md_sweep_leave(struct md_sweep *sweep);
+
+/* Reads the grid that is frozen in the folder. */
+int md_sweep_grid(const char *folder, struct md_grid *grid, struct md_error *error);
+
+/* Looks at a cell. A result that is not this cell's is a failure. */
+int md_sweep_look(const struct md_sweep *sweep, size_t cell, struct md_cell_look *look,
+                  struct md_error *error);
+
+/* Whether another process works on the cell. */
+int md_sweep_is_locked(const struct md_sweep *sweep, size_t cell);
+
+/* Locks a cell until this process ends: 1, or 0 when another one has it. Then half-written files
+ * of processes that were killed are removed. */
+int md_sweep_lock(const struct md_sweep *sweep, size_t cell);
+
+/* Writes why a cell failed into its file; NULL: it did not, and the file goes away. */
+int md_sweep_record(const struct md_sweep *sweep, size_t cell, const char *why,
+                    struct md_error *error);
+
+#endif
