@@ -80,6 +80,9 @@ int md_h5_open(const char *path, hid_t *file, struct md_error *error) {
     int status = check_readable(path, error);
     if (status != MD_OK)
         return status;
+    if (H5Fis_hdf5(path) == 0)
+        return md_fail(error, MD_FAILED, "%s: not a whole HDF5 file: it does not begin like one",
+                       path);
     hid_t access = access_properties();
     *file = H5Fopen(path, H5F_ACC_RDONLY, access);
     H5Pclose(access);

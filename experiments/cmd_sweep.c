@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../results/sweep.h"
@@ -42,12 +41,6 @@ struct session {
     double began, shown;       /* seconds */
     int on_terminal, width;
 };
-
-static double seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static int out_of_memory(struct md_error *error) {
     return md_fail(error, MD_FAILED, "out of memory");
@@ -277,7 +270,7 @@ static void clear_line(struct session *session) {
 }
 
 static void show(struct session *session, const struct md_crew *crew) {
-    double now = seconds_now(), part = 0.0;
+    double now = md_seconds_now(), part = 0.0;
     if (!session->on_terminal || now - session->shown < 0.2)
         return;
     for (size_t w = 0; w < crew->size; w++)
@@ -347,7 +340,7 @@ static int make_cells(struct session *session, struct md_error *error) {
     int status = md_crew_open((size_t)session->options.workers, &crew, error);
     if (status != MD_OK)
         return status;
-    session->began = seconds_now();
+    session->began = md_seconds_now();
     session->on_terminal = isatty(STDERR_FILENO);
     while (status == MD_OK && session->over < session->wanted &&
            !(md_stop_requested && crew.busy == 0)) {

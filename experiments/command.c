@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../datasets/file.h"
@@ -90,15 +89,9 @@ void md_command_line(int argc, char *const *argv, char *text, size_t size) {
 
 /* ---- progress -------------------------------------------------------------------------------- */
 
-static double seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static int tell(void *context, const char *what, double done, double all) {
     struct md_progress_line *line = context;
-    double now = seconds_now();
+    double now = md_seconds_now();
     if (what != line->what) {
         md_progress_clear(line);
         *line = (struct md_progress_line){what, now, now, done, isatty(STDERR_FILENO), 0};

@@ -2,8 +2,8 @@
 #ifndef MD_EXPERIMENTS_COMPARISON_H
 #define MD_EXPERIMENTS_COMPARISON_H
 
-#include "../results/trace.h"
 #include "evaluate.h"
+#include "trace.h"
 
 /* The kinds of tensors whose differences are measured: the first four of enum md_trace_kind. */
 enum { MD_COMPARED_KINDS = MD_TRACE_WEIGHT + 1, MD_ULP_CLASSES = 13 };

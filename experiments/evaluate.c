@@ -2,8 +2,15 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../datasets/labels.h"
+
+double md_seconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
 
 void md_depth_from_disparity(float fb, size_t n, const float *disparity, float *depth_m) {
     for (size_t i = 0; i < n; i++)

@@ -6,6 +6,9 @@
 #include "../datasets/sample.h"
 #include "metrics.h"
 
+/* Of a clock that only goes forward. */
+double md_seconds_now(void);
+
 /* Depth in metres from disparity: fb / o, and 0 (no prediction) where o <= 0. */
 void md_depth_from_disparity(float fb, size_t n, const float *disparity, float *depth_m);
 

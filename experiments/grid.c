@@ -4,9 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
+#include "../datasets/digest.h"
 #include "../datasets/file.h"
+#include "../datasets/grow.h"
 #include "config_keys.h"
 #include "train.h"
 
@@ -80,14 +81,11 @@ static int add_value(const struct builder *b, struct axis *axis, struct value va
     if (axis->count == MD_MOST_CELLS)
         return md_fail(b->error, MD_USAGE, "%.200s:%zu: %.100s: more than %d values", b->path,
                        line_of(value.node), axis->name, MD_MOST_CELLS);
-    if (axis->count == axis->capacity) {
-        size_t wanted = axis->capacity > 0 ? 2 * axis->capacity : 16;
-        struct value *values = realloc(axis->values, wanted * sizeof *values);
-        if (values == NULL)
-            return md_fail(b->error, MD_FAILED, "out of memory");
-        axis->values = values;
-        axis->capacity = wanted;
-    }
+    struct value *values =
+        md_grow(axis->values, axis->count, &axis->capacity, sizeof *values, b->error);
+    if (values == NULL)
+        return MD_FAILED;
+    axis->values = values;
     axis->values[axis->count++] = value;
     return MD_OK;
 }
@@ -284,18 +282,6 @@ static int make_cell(const struct builder *b, const yaml_node_t *except, const s
     return MD_OK;
 }
 
-static int make_room(struct md_grid *grid, struct md_error *error) {
-    if (grid->count < grid->capacity)
-        return MD_OK;
-    size_t wanted = grid->capacity > 0 ? 2 * grid->capacity : 16;
-    struct md_grid_cell *cells = realloc(grid->cells, wanted * sizeof *cells);
-    if (cells == NULL)
-        return md_fail(error, MD_FAILED, "out of memory for %zu cells", wanted);
-    grid->cells = cells;
-    grid->capacity = wanted;
-    return MD_OK;
-}
-
 static int add_product(const struct builder *b, const yaml_node_t *except,
                        const struct block *block) {
     struct md_grid *grid = b->grid;
@@ -307,9 +293,12 @@ static int add_product(const struct builder *b, const yaml_node_t *except,
         return md_fail(b->error, MD_USAGE, "%.200s: more than %d cells", b->path, MD_MOST_CELLS);
     for (size_t i = 0; i < product && status == MD_OK; i++) {
         int excluded = 0;
-        status = make_room(grid, b->error);
-        if (status == MD_OK)
-            status = make_cell(b, except, block, i, &grid->cells[grid->count].config, &excluded);
+        struct md_grid_cell *cells =
+            md_grow(grid->cells, grid->count, &grid->capacity, sizeof *cells, b->error);
+        if (cells == NULL)
+            return MD_FAILED;
+        grid->cells = cells;
+        status = make_cell(b, except, block, i, &cells[grid->count].config, &excluded);
         grid->excluded += (size_t)excluded;
         grid->count += status == MD_OK && !excluded;
     }
@@ -349,12 +338,6 @@ static int add_cells(const struct builder *b) {
 
 /* ---- hashes and names ------------------------------------------------------------------------ */
 
-static void print_hash(char hash[33], const void *bytes, size_t size) {
-    XXH128_hash_t sum = XXH3_128bits(bytes, size);
-    snprintf(hash, 33, "%016llx%016llx", (unsigned long long)sum.high64,
-             (unsigned long long)sum.low64);
-}
-
 static int differs(const struct md_grid *grid, int key) {
     for (size_t i = 1; i < grid->count; i++)
         if (md_config_order(&grid->cells[i].config, &grid->cells[0].config, key) != 0)
@@ -390,11 +373,11 @@ static void hash_cell(const struct md_grid *grid, struct md_grid_cell *cell) {
         length +=
             (size_t)snprintf(text + length, sizeof text - length, "%d %s\n", grid->keys[k], value);
     }
-    print_hash(cell->hash, text, length < sizeof text ? length : sizeof text - 1);
+    md_digest_text(XXH3_128bits(text, length < sizeof text ? length : sizeof text - 1), cell->hash);
 }
 
 static int compare_hashes(const void *a, const void *b) {
-    return memcmp(a, b, 33);
+    return memcmp(a, b, MD_DIGEST_SIZE);
 }
 
 /* Keeps the first of equal cells, and hashes them all. */
@@ -410,13 +393,13 @@ static int hash_cells(struct md_grid *grid, struct md_error *error) {
     }
     grid->repeated = grid->count - kept;
     grid->count = kept;
-    char(*hashes)[33] = malloc((kept + 1) * sizeof *hashes);
+    char(*hashes)[MD_DIGEST_SIZE] = malloc((kept + 1) * sizeof *hashes);
     if (hashes == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
     for (size_t i = 0; i < kept; i++)
         memcpy(hashes[i], grid->cells[i].hash, sizeof hashes[i]);
     qsort(hashes, kept, sizeof *hashes, compare_hashes);
-    print_hash(grid->hash, hashes, kept * sizeof *hashes);
+    md_digest_text(XXH3_128bits(hashes, kept * sizeof *hashes), grid->hash);
     free(hashes);
     return MD_OK;
 }

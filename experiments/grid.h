@@ -17,13 +17,14 @@
 #ifndef MD_EXPERIMENTS_GRID_H
 #define MD_EXPERIMENTS_GRID_H
 
+#include "../datasets/digest.h"
 #include "config.h"
 
 enum { MD_MOST_CELLS = 10000, MD_CELL_NAME_SIZE = 96, MD_SETTINGS_SIZE = 400 };
 
 struct md_grid_cell {
     struct md_config config;
-    char hash[33];                /* of what decides the results, as far as the config has it */
+    char hash[MD_DIGEST_SIZE];    /* of what decides the results, as far as the config has it */
     char name[MD_CELL_NAME_SIZE]; /* for files: the settings in short and 12 digits of the hash */
 };
 
@@ -33,7 +34,7 @@ struct md_grid {
     size_t excluded, repeated;  /* cells that were left out, and that were there already */
     int *keys;                  /* owned: the numbers of the keys in which cells differ */
     int key_count;
-    char hash[33]; /* of the cells' hashes, in any order */
+    char hash[MD_DIGEST_SIZE]; /* of the cells' hashes, in any order */
 };
 
 /* Reads the file with these overrides. Every cell is a whole config whose step fits into its

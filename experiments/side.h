@@ -5,7 +5,7 @@
 
 #include <sys/types.h>
 
-#include "../results/trace.h"
+#include "trace.h"
 
 /* MACHINE[:LEVEL][:FORMAT][:cores=N], such as "host:avx2:bf16" or "rv32:cores=8", or trace:FILE. */
 struct md_side_spec {

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "../core/target/host.h"
 #include "../datasets/digest.h"
@@ -286,12 +285,6 @@ static int finish_epoch(struct md_run *run, struct desk *desk, struct md_error *
     return status;
 }
 
-static double seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* One step of the current epoch. */
 static void step(struct md_run *run, struct desk *desk) {
     struct md_position *at = &run->position;
@@ -314,14 +307,14 @@ int md_run_train(struct md_run *run, const struct md_watch *watch,
     int steps = (int)((run->train.count + batch - 1) / batch);
     struct desk desk = {0};
     int status = desk_open(run, &desk, error);
-    double began = seconds_now() - at->seconds;
+    double began = md_seconds_now() - at->seconds;
     *interrupted = 0;
     while (status == MD_OK && at->epoch < run->config.epochs) {
         md_epoch_order(run->config.seed, at->epoch, (uint32_t)run->train.count, desk.order);
         run->engine.update.learning_rate = (float)md_epoch_learning_rate(&run->config, at->epoch);
         while (at->step < steps && status == MD_OK && !*interrupted) {
             step(run, &desk);
-            at->seconds = seconds_now() - began;
+            at->seconds = md_seconds_now() - began;
             *interrupted = md_watch_tell(watch, "training", at->epoch + (double)at->step / steps,
                                          run->config.epochs);
             if (keep != NULL && at->step < steps)
@@ -331,7 +324,7 @@ int md_run_train(struct md_run *run, const struct md_watch *watch,
             break;
         if (status == MD_OK)
             status = finish_epoch(run, &desk, error);
-        at->seconds = seconds_now() - began;
+        at->seconds = md_seconds_now() - began;
         if (*interrupted)
             break;
     }

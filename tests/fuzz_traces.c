@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "../core/target/host.h"
-#include "../results/trace.h"
+#include "../experiments/trace.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

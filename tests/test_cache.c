@@ -239,34 +239,32 @@ H5_TEST(cache, wrong_sizes_are_refused) {
     assert_contains(error.text, "none.h5: cannot open: No such file");
 }
 
-/* Headers that claim more than there can be cost no memory. */
-H5_TEST(cache, absurd_shapes_are_refused) {
-    static const size_t huge = (size_t)1 << 40;
-    hid_t file = H5Fcreate(path.text, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    hid_t space = H5Screate_simple(4, (hsize_t[]){huge, 3, SIDE, SIDE}, NULL);
+/* Adds a data set of bytes that claims a shape, and of which nothing was ever written. */
+static void claim(hid_t file, const char *name, int dimensions, const hsize_t *shape) {
+    hid_t space = H5Screate_simple(dimensions, shape, NULL);
     hid_t data =
-        H5Dcreate2(file, "picture", H5T_NATIVE_UINT8, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+        H5Dcreate2(file, name, H5T_NATIVE_UINT8, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     cr_assert_geq(data, 0);
     H5Dclose(data);
     H5Sclose(space);
     H5Fclose(file);
+}
+
+/* Headers that claim more than there can be cost no memory. */
+H5_TEST(cache, absurd_shapes_are_refused) {
+    claim(H5Fcreate(path.text, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), "picture", 4,
+          (hsize_t[]){(hsize_t)1 << 40, 3, SIDE, SIDE});
     cr_assert_eq(open_cache(), MD_FAILED);
     assert_contains(error.text, "expected one entry for each of the samples");
 }
 
-/* The same of an array that may have any length, and that nobody ever wrote. */
+/* The same of an array that may have any length. */
 H5_TEST(cache, absurd_lengths_are_refused) {
     make(0);
     write_cache();
     hid_t file = H5Fopen(path.text, H5F_ACC_RDWR, H5P_DEFAULT);
-    hid_t space = H5Screate_simple(1, &(hsize_t){(hsize_t)1 << 50}, NULL);
     H5Ldelete(file, "name", H5P_DEFAULT);
-    hid_t data =
-        H5Dcreate2(file, "name", H5T_NATIVE_UINT8, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    cr_assert_geq(data, 0);
-    H5Dclose(data);
-    H5Sclose(space);
-    H5Fclose(file);
+    claim(file, "name", 1, &(hsize_t){(hsize_t)1 << 50});
     cr_assert_eq(open_cache(), MD_FAILED);
     assert_contains(error.text, "'name': the file does not hold all of it");
 }

@@ -1,5 +1,5 @@
-/* results/trace: reads what a job writes, and refuses everything else by file and record. */
-#include "../results/trace.h"
+/* experiments/trace: reads what a job writes, and refuses everything else by file and record. */
+#include "../experiments/trace.h"
 #include "jobs.h"
 #include "scratch.h"
 

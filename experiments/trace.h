@@ -1,6 +1,6 @@
 /* Reading traces (core/job.h), from a file or from a program that is still at work. */
-#ifndef MD_RESULTS_TRACE_H
-#define MD_RESULTS_TRACE_H
+#ifndef MD_EXPERIMENTS_TRACE_H
+#define MD_EXPERIMENTS_TRACE_H
 
 #include <stdio.h>
 
