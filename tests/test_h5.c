@@ -335,7 +335,8 @@ H5_TEST(h5, unreadable_files_are_refused) {
     md_h5_abandon(&writer);
     refused(md_h5_open(path.text, &file, &error), "cannot open", "No such file");
     scratch_write_text(path.text, "");
-    refused(md_h5_open(path.text, &file, &error), "not a whole HDF5 file", "does not begin like one");
+    refused(md_h5_open(path.text, &file, &error), "not a whole HDF5 file",
+            "does not begin like one");
     scratch_write_text(path.text, "\x89HDF\r\n\x1a\n");
     refused(md_h5_open(path.text, &file, &error), "not a whole HDF5 file", "HDF5:");
 }
