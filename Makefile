@@ -255,13 +255,13 @@ lint: $(BUILD)/build.h ## format, clang-tidy, cppcheck, headers compiled alone
 
 run-lint:
 	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(DEVICES) $(wildcard tests/*.h)
-	$(Q)for h in $(filter-out core/lanes.h,$(HEADERS)); do \
+	$(Q)for h in $(filter-out core/lanes.h %_tmpl.h,$(HEADERS)); do \
 	    $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -fsyntax-only -x c $$h || exit 1; done
-	cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
+	cppcheck -j $$(nproc) --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
 	    --error-exitcode=1 -DMD_FORMAT=fp32 -DMD_LEVEL=ref -i core/lanes_tmpl.c -I. $(ROOMS) \
 	    --suppress=ctuuninitvar --suppress=invalidPointerCast
-	clang-tidy --quiet --warnings-as-errors='*' $(filter-out %_tmpl.c,$(wildcard $(ROOMS:%=%/*.c))) -- \
-	    -std=c11 $(ALL_CPPFLAGS)
+	printf '%s\n' $(filter-out %_tmpl.c,$(wildcard $(ROOMS:%=%/*.c))) | xargs -P $$(nproc) -I{} \
+	    clang-tidy --quiet --warnings-as-errors='*' {} -- -std=c11 $(ALL_CPPFLAGS)
 
 fmt: ## format all sources
 	clang-format -i $(SOURCES) $(HEADERS) $(DEVICES) $(wildcard tests/*.h)
