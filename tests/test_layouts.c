@@ -223,6 +223,10 @@ Test(layouts, tartanair_has_scenarios_and_paths_from_the_root) {
     refused("micro-tartanair", "ocean,,office", MD_USAGE, "expected a name, found nothing");
     refused("micro-tartanair", "ocean, ocean", MD_USAGE, "ocean is named twice");
     refused("micro-tartanair", "sky", MD_FAILED, "sky/csv_annotations/sky.csv");
+    write_text("ocean/csv_annotations/ocean.csv", "ocean/1.png,depth.npy,disp.npy,fb.npy\n1\n");
+    refused("micro-tartanair", "office, ocean", MD_FAILED, "expected 4 columns");
+    assert_contains(error.text, "line 2 of ");
+    assert_contains(error.text, "ocean/csv_annotations/ocean.csv: ");
 }
 
 /* ---- fractions of other sets ----------------------------------------------------------------- */
