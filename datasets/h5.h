@@ -7,16 +7,17 @@
 #include <hdf5.h>
 #include <stddef.h>
 
-#include "error.h"
+#include "file.h"
 
 /* Opens a file for reading; fails when it is missing, not HDF5, or truncated. */
 int md_h5_open(const char *path, hid_t *file, struct md_error *error);
 
-/* A file that appears whole or not at all: md_h5_create makes PATH.tmp.PID, md_h5_commit flushes,
- * closes, fsyncs, renames it to PATH and fsyncs the folder; md_h5_abandon closes and removes it. */
+/* A file that appears whole or not at all: md_h5_create makes it under a temporary name (file.h),
+ * md_h5_commit flushes, closes, fsyncs, renames it to PATH and fsyncs the folder; md_h5_abandon
+ * closes and removes it. */
 struct md_h5_writer {
     hid_t file;
-    char path[1200], temporary[1240];
+    char path[1200], temporary[MD_PATH_MAX];
 };
 int md_h5_create(const char *path, struct md_h5_writer *writer, struct md_error *error);
 int md_h5_commit(struct md_h5_writer *writer, struct md_error *error);
@@ -51,6 +52,30 @@ int md_h5_has(hid_t file, const char *name);
 /* Writes a data set; groups on the way are made. dimensions 0 writes a scalar. */
 int md_h5_write(hid_t file, const char *name, hid_t type, int dimensions, const size_t *shape,
                 const void *values, struct md_error *error);
+
+/* Tables: data sets of one dimension whose elements are rows, structs to us, with these columns. In
+ * the file a row is packed; its integers have 64 bits, its reals 64, both with the lowest byte
+ * first, and texts their size, filled with zeros (at least one). */
+enum md_h5_column_type {
+    MD_H5_INTEGER, /* int64_t */
+    MD_H5_REAL,    /* double */
+    MD_H5_TEXT     /* char[size], ended by a zero, UTF-8 */
+};
+struct md_h5_column {
+    const char *name;
+    enum md_h5_column_type type;
+    size_t offset, size; /* in the struct */
+};
+
+/* Writes `rows` structs of `row_bytes` each; groups on the way are made. */
+int md_h5_write_table(hid_t file, const char *name, const struct md_h5_column *columns,
+                      size_t column_count, size_t row_bytes, size_t rows, const void *values,
+                      struct md_error *error);
+
+/* Reads them. The table must have just these columns in this order, and so many rows. */
+int md_h5_read_table(hid_t file, const char *name, const struct md_h5_column *columns,
+                     size_t column_count, size_t row_bytes, size_t rows, void *values,
+                     struct md_error *error);
 
 /* Makes group `name` (a path) and those above it; fine when it is there already. */
 int md_h5_group(hid_t file, const char *name, struct md_error *error);

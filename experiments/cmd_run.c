@@ -31,9 +31,9 @@ struct session {
     struct md_run run;
     char identity[33], command[1024];
     char cell[1100], checkpoint[1160];
-    const struct md_watch *watch; /* NULL: a progress line */
-    int checkpoint_seconds;       /* between two checkpoints */
-    time_t kept;                  /* when the last one was written */
+    const struct md_cell_job *job; /* NULL: of a call by itself, with a progress line */
+    int checkpoint_seconds;        /* between two checkpoints */
+    time_t kept;                   /* when the last one was written */
 };
 
 static int parse(int argc, char **argv, struct session *session, struct md_error *error) {
@@ -160,11 +160,29 @@ static void describe(const struct session *session) {
             plan->learning, md_plan_kept_bytes(plan));
 }
 
+/* Hands on what the run says, with what its position says. */
+static int tell_job(void *context, const char *what, double done, double all) {
+    const struct session *session = context;
+    const struct md_run *run = &session->run;
+    const struct md_position *at = &run->position;
+    struct md_run_progress progress = {
+        .done = done,
+        .all = all,
+        .loss = at->loss_valid > 0.0 ? at->loss_sum / at->loss_valid : NAN,
+        .validation_rmse_m = at->epoch > 0 ? run->history[at->epoch - 1].validation_rmse_m : NAN};
+    snprintf(progress.what, sizeof progress.what, "%s", what);
+    return session->job->tell(session->job->context, &progress);
+}
+
+static struct md_watch watch_of(struct session *session, struct md_progress_line *line) {
+    struct md_watch watch = md_progress_watch(line);
+    return session->job != NULL ? (struct md_watch){tell_job, session} : watch;
+}
+
 static int train(struct session *session, struct md_error *error) {
     struct md_run *run = &session->run;
     struct md_progress_line line;
-    struct md_watch watch = md_progress_watch(&line);
-    watch = session->watch != NULL ? *session->watch : watch;
+    struct md_watch watch = watch_of(session, &line);
     int interrupted = 0, status = md_run_measure_before(run, &watch, error);
     if (status == MD_OK && session->options.resume)
         status = md_checkpoint_read(session->checkpoint, run, session->identity, error);
@@ -283,9 +301,9 @@ static int draw_curve(const struct session *session, const char *path, struct md
     snprintf(title, sizeof title, "%s, policy %s, %s %g", md_loss_names[run->config.loss],
              run->config.policy, md_optimizer_names[run->config.optimizer],
              run->config.learning_rate);
-    int status =
-        md_plot_loss_curve(path, title, epochs, columns, columns + epochs, columns + 2 * epochs,
-                           run->val_before.value[MD_RMSE], run->val_dummy.value[MD_RMSE], error);
+    int status = md_plot_loss_curve(path, title, epochs, columns, columns + epochs,
+                                    columns + 2 * epochs, run->val_before[0].value[MD_RMSE],
+                                    run->val_dummy[0].value[MD_RMSE], error);
     free(columns);
     return status;
 }
@@ -316,7 +334,8 @@ static int draw_figures(struct session *session, json_t *json, struct md_error *
 
 static json_t *to_json(const struct session *session) {
     const struct md_run *run = &session->run;
-    json_t *epochs = json_array(), *test = json_object();
+    const struct md_caps *caps = &run->config.caps;
+    json_t *epochs = json_array(), *scores = json_array();
     for (int e = 0; e < run->position.epoch; e++) {
         const struct md_epoch *h = &run->history[e];
         json_array_append_new(epochs,
@@ -325,32 +344,44 @@ static json_t *to_json(const struct session *session) {
                                         "validation_loss", md_json_number(h->validation_loss),
                                         "validation_rmse_m", md_json_number(h->validation_rmse_m)));
     }
-    json_object_set_new(test, "before", md_report_json(&run->before));
-    json_object_set_new(test, "after", md_report_json(&run->after));
-    json_object_set_new(test, "dummy", md_report_json(&run->dummy));
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:o, s:o}", "cell", session->cell,
-                     "identity", session->identity, "run_digest", run->position.digest, "cpu_level",
-                     run->engine.setup.ops->level, "arena_bytes",
+    for (int c = 0; c < caps->count; c++)
+        json_array_append_new(scores, json_pack("{s:f, s:o, s:o, s:o}", "cap_m", caps->m[c],
+                                                "before", md_report_json(&run->before[c]), "after",
+                                                md_report_json(&run->after[c]), "dummy",
+                                                md_report_json(&run->dummy[c])));
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:o, s:O, s:o}", "cell",
+                     session->cell, "identity", session->identity, "run_digest",
+                     run->position.digest, "cpu_level", run->engine.setup.ops->level, "arena_bytes",
                      (json_int_t)run->engine.plan.arena_bytes, "steps",
                      (json_int_t)run->engine.progress.steps, "skipped_steps",
                      (json_int_t)run->engine.progress.skipped, "seconds", run->position.seconds,
-                     "epochs", epochs, "test", test);
+                     "epochs", epochs, "test", json_array_get(scores, 0), "test_by_cap", scores);
+}
+
+/* A table for each cap. */
+static void print_tables(const struct md_run *run) {
+    const struct md_caps *caps = &run->config.caps;
+    for (int c = 0; c < caps->count; c++) {
+        const struct md_report_row rows[] = {{"before fine-tuning", &run->before[c]},
+                                             {"after fine-tuning", &run->after[c]},
+                                             {"dummy predictor", &run->dummy[c]}};
+        if (caps->count > 1)
+            printf("%struth up to %g m\n", c > 0 ? "\n" : "", caps->m[c]);
+        md_report_table(rows, 3, 0);
+    }
 }
 
 static int report(struct session *session, struct md_error *error) {
     const struct md_run *run = &session->run;
     json_t *json = session->options.json ? to_json(session) : NULL;
-    const struct md_report_row rows[] = {{"before fine-tuning", &run->before},
-                                         {"after fine-tuning", &run->after},
-                                         {"dummy predictor", &run->dummy}};
     if (session->options.json && json == NULL)
         return md_print_json(json, error);
     if (json != NULL && session->options.weights != NULL)
         json_object_set_new(json, "weights", json_string(session->options.weights));
-    if (run->after.images < run->before.images)
+    if (run->after[0].images < run->before[0].images)
         fprintf(stderr,
                 "note: after training there is no depth at all on %zu of %zu test samples\n",
-                run->before.images - run->after.images, run->before.images);
+                run->before[0].images - run->after[0].images, run->before[0].images);
     const struct md_progress *progress = &run->engine.progress;
     if (progress->skipped > 0)
         fprintf(stderr,
@@ -359,7 +390,7 @@ static int report(struct session *session, struct md_error *error) {
                 "was infinite or NaN\n",
                 progress->skipped, progress->skipped + progress->steps, run->config.loss_scale);
     if (json == NULL) {
-        md_report_table(rows, 3, 0);
+        print_tables(run);
         printf("\nrun digest:     %s\ncell:           %s\n", run->position.digest, session->cell);
         if (session->options.weights != NULL)
             printf("weights:        %s\n", session->options.weights);
@@ -381,9 +412,8 @@ static int make_cell(struct session *session, struct md_error *error) {
     md_weights_digest(session->initial, md_parameter_total(md_networks[session->config.network]),
                       digest);
     struct md_progress_line line;
-    struct md_watch watch = md_progress_watch(&line);
-    status = md_run_open(&session->config, session->initial,
-                         session->watch != NULL ? session->watch : &watch, &session->run, error);
+    struct md_watch watch = watch_of(session, &line);
+    status = md_run_open(&session->config, session->initial, &watch, &session->run, error);
     md_progress_clear(&line);
     if (status != MD_OK)
         return status;
@@ -391,7 +421,7 @@ static int make_cell(struct session *session, struct md_error *error) {
     status = name_output(session, error);
     if (status == MD_OK)
         status = check_save(session, error);
-    if (status == MD_OK && session->watch == NULL)
+    if (status == MD_OK && session->job == NULL)
         describe(session);
     if (status == MD_OK)
         status = train(session, error);
@@ -434,7 +464,7 @@ int md_run_cell(const struct md_cell_job *job, struct md_error *error) {
     session->options = (struct options){.output = job->path, .resume = !access(checkpoint, F_OK)};
     session->config_path = "";
     session->config = *job->config;
-    session->watch = job->watch;
+    session->job = job;
     session->checkpoint_seconds = job->checkpoint_seconds;
     snprintf(session->command, sizeof session->command, "%s", job->command);
     int status = make_cell(session, error);
