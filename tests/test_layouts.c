@@ -75,7 +75,7 @@ Test(layouts, kitti_has_two_cameras_and_a_truth_of_its_own_size) {
 
 /* Garg's crop of 375x1242 is rows 153 .. 370 and columns 44 .. 1196: of the square at the top, in
  * the middle, the rows from 153 on and all columns. */
-Test(layouts, kitti_truths_of_the_release_are_squares_of_larger_pictures) {
+Test(layouts, kitti_truths_are_squares_of_larger_pictures) {
     enum { TRUTH_SIDE = MD_SQUARE_SIDE };
     write_kitti("test/annotations.csv", KITTI_LINE);
     write_grid("test/gt.npy", TRUTH_SIDE, TRUTH_SIDE, 1, 1);
