@@ -9,7 +9,8 @@ PACKAGES       := gcc libc6-dev make pkg-config libhdf5-dev zlib1g-dev libpng-de
                   libzip-dev libyaml-dev libxxhash-dev libopenblas-dev libjansson-dev gnuplot-nox
 RV32_PACKAGES  := clang-19 lld-19 qemu-user
 AARCH64_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-CHECK_PACKAGES := $(PACKAGES) $(RV32_PACKAGES) libcriterion-dev llvm-19 python3-h5py python3-pandas
+CHECK_PACKAGES := $(PACKAGES) $(RV32_PACKAGES) libcriterion-dev llvm-19 python3-h5py python3-pandas \
+                  slurm-wlm munge
 LINT_PACKAGES  := $(CHECK_PACKAGES) clang libclang-rt-dev clang-format clang-tidy cppcheck
 
 LIBRARIES := hdf5 zlib libpng libjpeg libzip yaml-0.1 libxxhash openblas jansson
