@@ -17,6 +17,9 @@ struct md_filters {
     size_t count;
 };
 
+/* The length of the name that a filter begins with; 0 when the text does not begin like one. */
+size_t md_filter_name(const char *text);
+
 /* Reads filters; what is none is MD_USAGE. To be freed, after a failure too. */
 int md_filters_parse(int count, char *const *texts, struct md_filters *filters,
                      struct md_error *error);

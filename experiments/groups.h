@@ -24,14 +24,18 @@ struct md_finished {
 struct md_runs {
     struct md_finished **runs; /* owned, and so is each */
     size_t count, capacity;
+    size_t refused; /* files that are no whole cells */
     /* What one should know of what is shown: runs that are there twice, mixtures, diverged runs;
      * sentences. A path may be any bytes, so these may too. */
     struct md_names notes;
 };
 
-/* Adds a copy of a cell; a cell that is read from its file. */
+/* Adds a copy of a cell. */
 int md_runs_add(struct md_runs *runs, const char *path, const struct md_cell *cell,
                 struct md_error *error);
+
+/* Adds the cell in a file, or the cells of a folder (results/index.h). A file that is no whole cell
+ * is a note and counts as refused; the others are there all the same. */
 int md_runs_read(struct md_runs *runs, const char *path, struct md_error *error);
 
 void md_runs_free(struct md_runs *runs);

@@ -22,10 +22,8 @@ struct md_quantity {
     int decimals;                     /* that tables show */
 };
 
-/* Reads the name of a quantity; `origin` ("--show") begins the error's text, whose status is
- * MD_USAGE. */
-int md_quantity_parse(const char *name, const char *origin, struct md_quantity *quantity,
-                      struct md_error *error);
+/* Reads the name of a quantity; one that there is not is MD_USAGE. */
+int md_quantity_parse(const char *name, struct md_quantity *quantity, struct md_error *error);
 
 /* Whether a run came to nothing: no depth at all on some pictures, or no number. */
 int md_has_diverged(const struct md_cell *cell);
