@@ -6,13 +6,13 @@ BUILD  ?= build
 
 # Debian packages: to build and run, for the tests on top of it, and for lint.
 PACKAGES       := gcc libc6-dev make pkg-config libhdf5-dev zlib1g-dev libpng-dev libjpeg62-turbo-dev \
-                  libzip-dev libyaml-dev libxxhash-dev libopenblas-dev libjansson-dev gnuplot-nox
+                  libzip-dev libyaml-dev libxxhash-dev libopenblas-dev libjansson-dev libsqlite3-dev gnuplot-nox
 RV32_PACKAGES  := clang-19 lld-19 qemu-user
 AARCH64_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 CHECK_PACKAGES := $(PACKAGES) $(RV32_PACKAGES) libcriterion-dev llvm-19
 LINT_PACKAGES  := $(CHECK_PACKAGES) clang libclang-rt-dev clang-format clang-tidy cppcheck
 
-LIBRARIES := hdf5 zlib libpng libjpeg libzip yaml-0.1 libxxhash openblas jansson
+LIBRARIES := hdf5 zlib libpng libjpeg libzip yaml-0.1 libxxhash openblas jansson sqlite3
 pkg        = $(shell pkg-config $(1) $(2) 2>/dev/null)
 
 # Contraction is off: the only fused operations are the ones that are written (core/format.h).
@@ -79,12 +79,21 @@ $(BUILD)/core/ops_%.o: core/ops_tmpl.c Makefile
 	$(SAY) CC $@
 	$(Q)$(compile) $(template_flags) -c $< -o $@
 
-# What was built from what: part of every result. Rewritten only when it changes.
+# What was built from what, how: part of every result. Rewritten only when it changes. A folder
+# without a .git of its own may lie within someone else's.
+git = git --no-optional-locks
 $(BUILD)/build.h: FORCE
 	@mkdir -p $(@D)
-	$(Q)printf '#define MD_BUILD_VERSION "%s"\n#define MD_BUILD_FLAGS "%s"\n' \
-	    "$$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" \
-	    '$(strip $(OPTIMIZE) $(CFLAGS))' > $@.new
+	$(Q)commit=unknown version=unknown dirty=1; \
+	if [ -e .git ] && head=$$($(git) rev-parse --verify HEAD 2>/dev/null); then \
+	    commit=$$head version=$$($(git) describe --always --abbrev=12) dirty=0; \
+	    if [ -n "$$($(git) status --porcelain -- Makefile $(ROOMS) 2>&1)" ]; then \
+	        version=$$version-dirty dirty=1; \
+	    fi; \
+	fi; \
+	printf '#define MD_BUILD_%s\n' "VERSION \"$$version\"" "COMMIT \"$$commit\"" "DIRTY $$dirty" \
+	    "TARGET \"$$($(CC) -dumpmachine)\"" \
+	    "FLAGS \"$$(printf %s '$(subst ','\'',$(strip $(filter-out -W%,$(ALL_CFLAGS))))' | sed 's/[\\"]/\\&/g')\"" > $@.new
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $(BUILD)/experiments/version.o: $(BUILD)/build.h
 

@@ -14,15 +14,27 @@
 enum relation { UNEQUAL, AT_MOST, AT_LEAST, EQUAL, LESS, MORE, RELATIONS };
 static const char *const relations[RELATIONS] = {"!=", "<=", ">=", "=", "<", ">"};
 
+#define AT(field, is_ordered)                                                                      \
+    { #field, offsetof(struct md_cell, field), is_ordered }
 /* The texts of a cell. */
 static const struct text {
     const char *name;
     size_t offset;
     int is_ordered; /* as dates are */
-} texts[] = {
-    {"identity", offsetof(struct md_cell, identity), 0},
-    {"code_version", offsetof(struct md_cell, code_version), 0},
-};
+} texts[] = {AT(identity, 0),
+             AT(run_digest, 0),
+             AT(code_version, 0),
+             AT(git_commit, 0),
+             AT(compiler, 0),
+             AT(compiler_flags, 0),
+             AT(cpu_level, 0),
+             AT(cpu_model, 0),
+             AT(host, 0),
+             AT(kernel, 0),
+             AT(started, 1),
+             AT(finished, 1),
+             AT(compiler_target, 0),
+             AT(initial_weights_digest, 0)};
 enum { TEXTS = sizeof texts / sizeof texts[0] };
 
 /* What a filter is about, and what its values are compared as. */

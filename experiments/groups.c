@@ -333,15 +333,16 @@ void md_groups_free(struct md_groups *groups) {
 struct md_measure md_group_measure(const struct md_group *group,
                                    const struct md_quantity *quantity) {
     struct md_measure measure = {0, (double)NAN, (double)NAN};
-    double sum = 0.0, squares = 0.0;
+    double first = 0.0, sum = 0.0, squares = 0.0;
     for (size_t i = 0; i < group->count; i++) {
         double value = md_quantity_of(quantity, &group->runs[i]->cell);
-        measure.count += (size_t)isfinite(value);
-        sum += isfinite(value) ? value : 0.0;
+        if (!isfinite(value))
+            continue;
+        first = measure.count++ == 0 ? value : first;
+        sum += value - first; /* so that equal values have just this mean, and no deviation */
     }
-    if (measure.count == 0)
-        return measure;
-    measure.mean = sum / (double)measure.count;
+    if (measure.count > 0)
+        measure.mean = first + sum / (double)measure.count;
     for (size_t i = 0; i < group->count; i++) {
         double value = md_quantity_of(quantity, &group->runs[i]->cell);
         squares += isfinite(value) ? (value - measure.mean) * (value - measure.mean) : 0.0;

@@ -40,9 +40,19 @@ static const struct row {
     {"without_truth", IMAGES, offsetof(struct md_metrics, without_truth), 0,
      "pictures without a valid pixel"},
     {"seconds", REAL, offsetof(struct md_cell, seconds), 1, "spent in training"},
+    {"training_cpu_seconds", REAL, offsetof(struct md_cell, training_cpu_seconds), 1,
+     "and of all threads together"},
+    {"wall_seconds", REAL, offsetof(struct md_cell, wall_seconds), 1, "spent in all"},
+    {"cpu_seconds", REAL, offsetof(struct md_cell, cpu_seconds), 1, "and of all threads together"},
+    {"peak_memory_bytes", WHOLE, offsetof(struct md_cell, peak_memory_bytes), 0,
+     "largest resident set of the process"},
+    {"arena_bytes", WHOLE, offsetof(struct md_cell, arena_bytes), 0,
+     "memory of a training step on the device"},
     {"steps", WHOLE, offsetof(struct md_cell, steps), 0, "updates of the weights"},
     {"skipped_steps", WHOLE, offsetof(struct md_cell, skipped_steps), 0,
      "steps without an update, as gradients overflowed"},
+    {"selected_epoch", WHOLE, offsetof(struct md_cell, selected_epoch), 0,
+     "epochs after which the weights were kept"},
     {"parameters_learning", WHOLE, offsetof(struct md_cell, parameters_learning), 0,
      "weights that learn"},
     {"optimizer_bytes_per_parameter", WHOLE,
@@ -100,37 +110,36 @@ int md_quantity_parse(const char *name, struct md_quantity *quantity, struct md_
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-static const struct md_metrics *find_metrics(const struct md_cell *cell, double cap_m,
-                                             enum md_predictor predictor) {
-    const struct md_metrics *const metrics[] = {&cell->before, &cell->after, &cell->dummy};
-    return cap_m == 0.0 || cap_m == cell->config.cap_m ? metrics[predictor] : NULL;
+/* NULL when it was not measured at that cap. */
+static const struct md_cell_scores *find_scores(const struct md_cell *cell, double cap_m) {
+    for (int c = 0; c < cell->cap_count; c++)
+        if (cap_m == 0.0 || cell->scores[c].cap_m == cap_m)
+            return &cell->scores[c];
+    return NULL;
 }
 
-/* At a cap that the cell has. */
-static int diverged_at(const struct md_cell *cell, double cap_m) {
-    const struct md_metrics *before = find_metrics(cell, cap_m, MD_BEFORE),
-                            *after = find_metrics(cell, cap_m, MD_AFTER);
-    return !isfinite(after->value[MD_RMSE]) || after->images < before->images;
+static int has_nothing(const struct md_cell_scores *scores) {
+    return !isfinite(scores->after.value[MD_RMSE]) || scores->after.images < scores->before.images;
 }
 
 int md_has_diverged(const struct md_cell *cell) {
-    return diverged_at(cell, 0.0);
+    return has_nothing(&cell->scores[0]);
 }
 
 static double score_of(const struct md_quantity *quantity, const struct row *row,
                        const struct md_cell *cell) {
-    const struct md_metrics *metrics = find_metrics(cell, quantity->cap_m, quantity->predictor);
-    size_t images;
-    if (metrics == NULL)
+    const struct md_cell_scores *scores = find_scores(cell, quantity->cap_m);
+    if (scores == NULL)
         return (double)NAN;
+    const struct md_metrics *const metrics[] = {&scores->before, &scores->after, &scores->dummy};
+    size_t images;
     if (row->source == IMAGES) {
-        memcpy(&images, (const char *)metrics + row->where, sizeof images);
+        memcpy(&images, (const char *)metrics[quantity->predictor] + row->where, sizeof images);
         return (double)images;
     }
-    if (quantity->predictor == MD_AFTER &&
-        (md_has_diverged(cell) || diverged_at(cell, quantity->cap_m)))
+    if (quantity->predictor == MD_AFTER && (md_has_diverged(cell) || has_nothing(scores)))
         return (double)NAN;
-    return metrics->value[row->where];
+    return metrics[quantity->predictor]->value[row->where];
 }
 
 double md_quantity_of(const struct md_quantity *quantity, const struct md_cell *cell) {

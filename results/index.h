@@ -1,21 +1,25 @@
 /* An index of the cells in a folder, so that a question about thousands of them need not open
  * thousands of files: FOLDER/index.sqlite, an SQLite database that anyone may read, and delete at
- * any moment. It is a copy, the cells are what counts: an entry holds as long as its file's size,
- * inode and times are what they were, other files are read again, and the file is put in place
- * whole, or not at all where the folder cannot be written. Nobody waits for a lock on it.
+ * any moment. It is a copy, the cells are what counts: what it says of a file holds as long as the
+ * file's size, inode and times are what they were; other files are read again. It is put in place
+ * whole; where the folder cannot be written there is none, and all cells are read. No lock is taken
+ * or waited for.
  *
- *   cells      one row per cell. file (its name in the folder), size_bytes, inode, modified_ns,
- *              changed_ns, read_ns (nanoseconds since 1970: the file's times, and when it was
- * read), config (its YAML), and every other field of struct md_cell under its name settings (file,
- * key, value): each key of the config, in words metrics    (file, predictor, cap_m, images,
- * without_truth, rmse, abs_rel, ...): predictor is 'before', 'after' or 'dummy'; on the test split,
- * up to a depth of cap_m. NULL: NaN
+ *   cells      a row per cell: cell (its number), file (in the folder), size_bytes, inode,
+ *              modified_ns, changed_ns, read_ns (nanoseconds since 1970: of the file, and when it
+ *              was read), identity, {train,val,test}_{digest,samples}, run_digest, and every
+ *              attribute of /provenance and /training (cell.h) under its name, but
+ *              training_wall_seconds and training_cpu_seconds; config (YAML, in full)
+ *   settings   cell, key, value: every key of the config
+ *   metrics    cell, cap (0: the first), predictor (before, after, dummy), cap_m, images,
+ *              without_truth, abs_rel, sq_rel, rmse_m, ...: on the test split; NULL is NaN
  *
- *   sqlite3 FOLDER/index.sqlite "SELECT value, avg(rmse) FROM settings JOIN metrics USING (file)
- *       WHERE key = 'policy' AND predictor = 'after' GROUP BY value"
+ *   sqlite3 FOLDER/index.sqlite "SELECT value, count(*), avg(rmse_m)
+ *       FROM settings JOIN metrics USING (cell)
+ *       WHERE key = 'policy' AND predictor = 'after' AND cap = 0 GROUP BY value"
  *
- * user_version and application_id are a checksum of the file: one that was damaged, or changed by
- * somebody else, is made again. */
+ * The database's user_version and application_id are a checksum over the rest of the file: one that
+ * was damaged, or changed by another hand, is made again. */
 #ifndef MD_RESULTS_INDEX_H
 #define MD_RESULTS_INDEX_H
 
