@@ -525,7 +525,7 @@ const struct md_command md_command_sweep = {
     "examples:\n"
     "  mudepth sweep configs/sweep_demo.yaml -j 2\n"
     "  mudepth sweep configs/sweep_demo.yaml epochs=10 -o results/runs/longer --dry-run\n"
-    "  mudepth table results/runs/longer/*.h5\n",
+    "  mudepth query results/runs/longer\n",
     NULL, run_sweep};
 
 /* ---- the state of one ------------------------------------------------------------------------ */

@@ -58,7 +58,7 @@ static const struct row {
     {"optimizer_bytes_per_parameter", WHOLE,
      offsetof(struct md_cell, optimizer_bytes_per_parameter), 0,
      "what the optimizer keeps beside each of them"},
-    {"weight_bytes_per_parameter", FORMAT, 0, 0, "of the number format"},
+    {"weight_bytes", FORMAT, 0, 0, "of one weight, by its number format"},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
