@@ -145,6 +145,7 @@ static void print_csv(const struct md_listing *listing) {
 
 /* ---- LaTeX ----------------------------------------------------------------------------------- */
 
+/* "[" and "*" after the end of a row would belong to it, "--" would be a dash. */
 static void print_escaped(const char *text) {
     static const struct {
         char character;
@@ -166,7 +167,8 @@ static void print_escaped(const char *text) {
                     {'#', "\\#"},
                     {'_', "\\_"},
                     {'%', "\\%"},
-                    {'[', "{[}"}};
+                    {'[', "{[}"},
+                    {'*', "{*}"}};
     enum { SPECIALS = sizeof specials / sizeof specials[0] };
     int is_utf8 = md_is_utf8(text);
     for (; *text != '\0'; text++) {

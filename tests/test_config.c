@@ -503,7 +503,8 @@ Test(config, keys_have_numbers_in_the_order_of_the_table) {
  * exchanging them turns it round. */
 Test(config, values_are_ordered_and_know_their_default) {
     static const enum md_value_kind kinds[] = {
-        [NAMES] = MD_LIST, [REAL] = MD_NUMBER, [WHOLE] = MD_NUMBER}; /* others: MD_WORD */
+        [NAMES] = MD_LIST, [CAPS] = MD_LIST, [REAL] = MD_NUMBER, [WHOLE] = MD_NUMBER}; /* others:
+                                                                                          MD_WORD */
     static char value[MD_CONFIG_VALUE_SIZE];
     static struct md_config defaults;
     for (int k = 0; k < RUN_KEYS; k++) {

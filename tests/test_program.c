@@ -41,6 +41,7 @@ static const struct {
      {"--a", "--b", "--steps", "--tensors", "--digest", "--figure", "--json", "--save-job",
       "--save-trace"}},
     {"plan", {"--json"}},
+    {"diff", {"--json"}},
     {"query", {"--by", "--show", "--sort", "--each", "--csv", "--latex", "--json", "--figure"}},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
