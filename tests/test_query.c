@@ -148,6 +148,55 @@ Test(query, keys_are_chosen_and_their_order_sorts) {
     assert_fine("data.set   seed  runs");
 }
 
+/* A folder is what its cells are; its index is made, and does not count. */
+Test(query, a_folder) {
+    char given[MOST_OUTPUT];
+    MUDEPTH("query", ALL_CELLS, "--csv");
+    assert_fine("format,runs,diverged");
+    strcpy(given, out);
+    for (int time = 0; time < 2; time++) {
+        MUDEPTH("query", scratch.folder, "--csv");
+        assert_code(0);
+        cr_assert_str_empty(err);
+        cr_assert_str_eq(out, given);
+    }
+    cr_assert_eq(access(scratch_path(&scratch, "index.sqlite").text, R_OK), 0);
+    struct scratch_path broken = written("broken.h5", "not a cell\n");
+    MUDEPTH("query", scratch.folder, "--csv");
+    assert_code(1);
+    cr_assert_str_eq(out, given);
+    assert_contains(err, broken.text);
+    MUDEPTH("query", scratch.folder, cells[0][0].text, "format=fp32");
+    assert_code(1);
+    assert_contains(err, "fp32-0.h5 and counts once");
+    MUDEPTH("query", scratch_path(&scratch, "empty/x").text);
+    assert_fails(1, "found none");
+    MUDEPTH("query", scratch_path(&scratch, "empty").text);
+    assert_fails(1, "found none");
+}
+
+Test(query, forms) {
+    MUDEPTH("query", ALL_CELLS, "--latex", "--show", "steps");
+    assert_fine("\\begin{tabular}{lrrr}\n\\toprule\nformat & runs & diverged & steps \\\\\n"
+                "\\midrule\nfp32 & $3$ & $0$ & $1$ \\\\\nbf16 & $3$ & $0$ & $1$ \\\\\n"
+                "\\bottomrule\n");
+    MUDEPTH("query", ALL_CELLS, "--csv", "--show", "steps");
+    assert_fine("format,runs,diverged,steps,steps_sd\r\nfp32,3,0,1,0\r\nbf16,3,0,1,0\r\n");
+    MUDEPTH("query", ALL_CELLS, "--csv", "--show", "steps", "--each", "format=bf16", "seed>0");
+    assert_fine("cell,seed,steps\r\n");
+    assert_contains(out, "/bf16-1.h5,1,1\r\n");
+    MUDEPTH("query", ALL_CELLS, "--each", "--json", "--show", "rmse_m,rmse_m@3", "seed=2");
+    json_t *json = output_json(), *row = json_array_get(json_at(json, "cells"), 1);
+    struct md_cell cell = read_cell(cells[1][2].text);
+    cr_assert_str_eq(json_string_value(json_at(row, "values.format")), "bf16");
+    cr_assert_str_eq(json_string_value(json_at(row, "identity")), cell.identity);
+    cr_assert_eq(number(row, "seed"), 2);
+    cr_assert_eq(json_number_value(measured(row, "rmse_m", NULL)),
+                 cell.scores[0].after.value[MD_RMSE]);
+    cr_assert(json_is_null(measured(row, "rmse_m@3", NULL)));
+    json_decref(json);
+}
+
 /* ---- what is said ---------------------------------------------------------------------------- */
 
 Test(query, a_cell_given_twice_counts_once) {
