@@ -372,14 +372,14 @@ enum md_value_kind md_config_kind(int number) {
     switch (find_field(&(struct md_config){.format = 0}, number, &field)->type) {
     case BITS:
     case CAPS:
-        return MD_LIST;
+        return MD_LIST_VALUE;
     case REAL:
     case COUNT:
     case POWER:
     case SEED:
-        return MD_NUMBER;
+        return MD_NUMBER_VALUE;
     default:
-        return MD_WORD;
+        return MD_WORD_VALUE;
     }
 }
 

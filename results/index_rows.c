@@ -314,7 +314,7 @@ static void bind_setting(sqlite3_stmt *statement, int key, const char *value) {
     char *end;
     errno = 0;
     long long whole = strtoll(value, &end, 10);
-    if (md_config_kind(key) != MD_NUMBER || (*end == '\0' && errno != 0))
+    if (md_config_kind(key) != MD_NUMBER_VALUE || (*end == '\0' && errno != 0))
         sqlite3_bind_text(statement, 3, value, -1, SQLITE_TRANSIENT);
     else if (*end == '\0')
         sqlite3_bind_int64(statement, 3, whole);
