@@ -161,6 +161,9 @@ Test(query, a_folder) {
         cr_assert_str_eq(out, given);
     }
     cr_assert_eq(access(scratch_path(&scratch, "index.sqlite").text, R_OK), 0);
+    struct scratch_path with_slash = scratch_path(&scratch, "%s", "");
+    MUDEPTH("query", with_slash.text, "--each", "--csv");
+    assert_fine(cells[0][0].text);
     struct scratch_path broken = written("broken.h5", "not a cell\n");
     MUDEPTH("query", scratch.folder, "--csv");
     assert_code(1);
