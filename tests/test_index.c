@@ -211,6 +211,54 @@ Test(index, files_are_not_read_again) {
     assert_answer();
 }
 
+/* More than fit into a page of the database, or a few. */
+static int count_cell(void *context, const char *path, const struct md_cell *cell,
+                      const struct md_error *problem, struct md_error *error) {
+    int *count = context, number = atoi(strrchr(path, '/') + 1);
+    struct md_cell made = made_cell("lr=0.1", number);
+    (void)problem, (void)error;
+    cr_assert_eq(number, (*count)++);
+    cr_assert(cell);
+    assert_same_cell(cell, &made);
+    return MD_OK;
+}
+
+Test(index, many_cells) {
+    enum { MANY = 300 };
+    for (int i = 0; i < MANY; i++) {
+        struct md_cell cell = made_cell("lr=0.1", i);
+        write_made_cell(scratch_path(&scratch, "%03d.h5", i).text, &cell);
+    }
+    grow_old();
+    for (int time = 0; time < 2; time++) {
+        int count = 0;
+        cell_ok(md_index_each(scratch.folder, count_cell, &count, &cell_error));
+        cr_assert_eq(count, MANY);
+    }
+    cr_assert_eq(index_rows("SELECT count(*) FROM cells"), MANY);
+}
+
+static int refuse(void *context, const char *path, const struct md_cell *cell,
+                  const struct md_error *problem, struct md_error *error) {
+    int *calls = context;
+    (void)path, (void)cell, (void)problem;
+    ++*calls;
+    return md_fail(error, MD_USAGE, "enough");
+}
+
+/* What is done with a cell may fail; that ends it, and harms no index. */
+Test(index, a_user_who_has_enough) {
+    int calls = 0;
+    write_cells();
+    for (int time = 0; time < 2; time++) {
+        cr_assert_eq(md_index_each(scratch.folder, refuse, &calls, &cell_error), MD_USAGE);
+        cr_assert_str_eq(cell_error.text, "enough");
+        cr_assert_eq(calls, 1 + time);
+        ask(&answer);
+        assert_answer();
+    }
+}
+
 /* ---- it is never stale ----------------------------------------------------------------------- */
 
 static void assert_says_what_the_cells_say(int count, const char *const *names) {

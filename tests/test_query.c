@@ -296,6 +296,10 @@ Test(query, a_path_may_be_any_bytes) {
     assert_contains(err, "\xff.h5 and counts once");
     MUDEPTH("query", odd.text, "--json");
     assert_fails(1, "not UTF-8");
+    written("\xfe.h5", "not a cell\n");
+    MUDEPTH("query", cells[0][1].text, scratch_path(&scratch, "\xfe.h5").text, "--json");
+    assert_code(1);
+    assert_contains(out, "?.h5: not a whole HDF5 file");
 }
 
 /* The latest call found this to be no cell, and showed what there was besides. */
