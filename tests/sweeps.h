@@ -61,7 +61,8 @@ static inline struct digests digests_beside(const char *where, int others) {
     json_t *json = status_json(where);
     digests.count = json_array_size(json_at(json, "cells"));
     cr_assert_leq(digests.count, MOST_CELLS);
-    cr_assert_eq(json_integer_value(json_at(json, "counts.done")), digests.count, "%s", out);
+    cr_assert_eq((size_t)json_integer_value(json_at(json, "counts.done")), digests.count, "%s",
+                 out);
     cr_assert_eq(scratch_count(where), (int)digests.count + 2 + others,
                  "more than cells, grid and lock");
     for (size_t i = 0; i < digests.count; i++) {
