@@ -304,7 +304,8 @@ static const struct key *find_field(const struct md_config *config, int number,
                                     const char **field) {
     struct section sections[RUN_SECTIONS];
     const struct section *section;
-    md_config_sections((struct md_config *)(uintptr_t)config, sections); /* they are only read */
+    md_config_sections((struct md_config *)(uintptr_t)config,
+                       sections); /* only read; a copy of so large a thing would be felt */
     const struct key *key = find_key(sections, number, &section);
     *field = (const char *)section->fields + key->offset;
     return key;
