@@ -112,6 +112,8 @@ Test(index_damage, is_made_again_when_it_is_of_another_version) {
         seal();
         assert_says_what_the_cells_say(CELLS, cell_names);
         assert_index_is_whole();
+        cr_assert_eq(index_rows("SELECT count(*) FROM metrics WHERE rmse_m = 0"), 0);
+        cr_assert_eq(index_rows("SELECT count(DISTINCT cell) FROM settings"), CELLS);
     }
 }
 
