@@ -178,7 +178,7 @@ $(foreach device,rv32 gap9 aarch64,$(eval $(call device_rules,$(device))))
 
 -include $(RV32_OBJECTS:.o=.d) $(GAP9_OBJECTS:.o=.d) $(AARCH64_OBJECTS:.o=.d) $(AARCH64_CHECKED:.o=.d)
 
--include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d $(TESTS:=.d) $(BUILD)/bench.d
+-include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d $(TESTS:=.d) $(wildcard $(BUILD)/bench*.d)
 
 # ---- for users ----------------------------------------------------------------------------------
 
@@ -198,8 +198,9 @@ install: all ## install to $(DESTDIR)$(PREFIX)
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/mudepth
 	install -m 644 configs/* $(DESTDIR)$(PREFIX)/share/mudepth/configs
 
-bench: all $(BUILD)/bench ## milliseconds per training step, beside PyTorch when it is there, and samples read per second
+bench: all $(BUILD)/bench $(BUILD)/bench_sweep ## milliseconds per training step, beside PyTorch when it is there, samples read per second, a sweep's overhead
 	$(BUILD)/bench
+	$(BUILD)/bench_sweep $(BUILD)/mudepth
 
 clean: ## remove everything built
 	rm -rf $(BUILD)
@@ -284,7 +285,7 @@ run-fuzzers: $(FUZZERS)
 	    $$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 -print_final_stats=1 \
 	        -artifact_prefix=$$f. $$f.corpus || exit 1; done
 
-$(BUILD)/bench: tests/bench.c $(BUILD)/libmudepth.a
+$(BUILD)/bench $(BUILD)/bench_sweep: $(BUILD)/%: tests/%.c $(BUILD)/libmudepth.a
 	$(SAY) LD $@
 	$(Q)$(compile) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS)
 

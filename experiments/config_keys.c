@@ -345,11 +345,12 @@ static int compare_numbers(const struct key *key, const char *a, const char *b) 
 int md_config_order(const struct md_config *a, const struct md_config *b, int number) {
     struct section sections[RUN_SECTIONS];
     const struct section *section;
-    struct md_config copies[2] = {*a, *b};
+    const struct md_config *configs[2] = {a, b};
     const char *field[2];
     const struct key *key = NULL;
     for (int i = 0; i < 2; i++) {
-        md_config_sections(&copies[i], sections);
+        /* Nothing is written; a copy of so large a thing for every comparison would be felt. */
+        md_config_sections((struct md_config *)(uintptr_t)configs[i], sections);
         key = find_key(sections, number, &section);
         field[i] = (const char *)section->fields + key->offset;
     }
