@@ -344,7 +344,7 @@ const struct md_command md_command_sweep = {
     "  mudepth sweep configs/sweep_demo.yaml -j 2\n"
     "  mudepth sweep configs/sweep_demo.yaml epochs=10 -o results/runs/longer --dry-run\n"
     "  mudepth sweep configs/sweep_demo.yaml -o /shared/demo --slurm -- --time=30 --partition=cpu\n"
-    "  mudepth table results/runs/longer/*.h5\n",
+    "  mudepth query results/runs/longer\n",
     NULL, run_sweep};
 
 const struct md_command md_command_resume = {

@@ -20,12 +20,7 @@ void md_cell_identity(const struct md_run *run, const char *weights_digest, char
 
 /* ---- attributes ------------------------------------------------------------------------------ */
 
-/* What struct md_cell holds as it stands in the file. */
-static const struct attribute {
-    const char *object, *name;
-    enum md_h5_column_type type;
-    size_t offset, size;
-} attributes[] = {
+const struct md_cell_attribute md_cell_attributes[] = {
 #define TEXT    MD_H5_TEXT
 #define INTEGER MD_H5_INTEGER
 #define REAL    MD_H5_REAL
@@ -62,10 +57,12 @@ static const struct attribute {
     AT("/training", "wall_seconds", REAL, seconds),
     AT("/training", "cpu_seconds", REAL, training_cpu_seconds),
 };
-enum { ATTRIBUTES = sizeof attributes / sizeof attributes[0] };
+enum { ATTRIBUTES = sizeof md_cell_attributes / sizeof md_cell_attributes[0] };
+const size_t md_cell_attribute_count = ATTRIBUTES;
 
 static void write_attributes(struct md_pen *pen, const struct md_cell *cell) {
-    for (const struct attribute *a = attributes; a < attributes + ATTRIBUTES; a++) {
+    for (const struct md_cell_attribute *a = md_cell_attributes;
+         a < md_cell_attributes + ATTRIBUTES; a++) {
         const void *field = (const char *)cell + a->offset;
         if (strcmp(a->object, "/") != 0)
             md_pen_group(pen, a->object);
@@ -79,7 +76,8 @@ static void write_attributes(struct md_pen *pen, const struct md_cell *cell) {
 }
 
 static void take_attributes(struct md_pen *pen, struct md_cell *cell) {
-    for (const struct attribute *a = attributes; a < attributes + ATTRIBUTES; a++) {
+    for (const struct md_cell_attribute *a = md_cell_attributes;
+         a < md_cell_attributes + ATTRIBUTES; a++) {
         void *field = (char *)cell + a->offset;
         if (a->type == TEXT)
             md_take_text(pen, a->object, a->name, a->size, field);
@@ -174,7 +172,7 @@ static void take_scores(struct md_pen *pen, const char *name, struct md_cell *ce
 
 #define SET(field, ...) snprintf(cell->field, sizeof cell->field, __VA_ARGS__)
 
-/* Fills in what `attributes` has. */
+/* Fills in what md_cell_attributes has. */
 static void describe(const struct md_run *run, const char *command, struct md_cell *cell) {
     const struct md_plan *plan = &run->engine.plan;
     struct md_effort effort = md_run_effort(run);
@@ -263,6 +261,21 @@ int md_cell_read_identity(const char *path, char identity[33], struct md_error *
         return status;
     struct md_pen pen = {file, error, MD_OK};
     md_take_kind(&pen, MD_CELL_KIND, identity);
+    H5Fclose(file);
+    return pen.status;
+}
+
+int md_cell_read_epochs(const char *path, size_t epochs, struct md_epoch *history,
+                        struct md_error *error) {
+    hid_t file;
+    char identity[33];
+    struct md_run run = {.history = history};
+    int status = md_h5_open(path, &file, error);
+    if (status != MD_OK)
+        return status;
+    struct md_pen pen = {file, error, MD_OK};
+    md_take_kind(&pen, MD_CELL_KIND, identity);
+    md_take_epochs(&pen, "/training/epochs", epochs, &run);
     H5Fclose(file);
     return pen.status;
 }

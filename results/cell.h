@@ -39,6 +39,7 @@
 #ifndef MD_RESULTS_CELL_H
 #define MD_RESULTS_CELL_H
 
+#include "../datasets/h5.h"
 #include "../experiments/train.h"
 
 /* Hash of what decides a run's results: the config without the keys that cannot change them, the
@@ -81,8 +82,21 @@ struct md_cell {
     struct md_cell_scores scores[MD_MOST_CAPS]; /* [0]: the primary cap */
 };
 
+/* What struct md_cell holds as it stands in the file. */
+struct md_cell_attribute {
+    const char *object, *name;
+    enum md_h5_column_type type;
+    size_t offset, size; /* of the field */
+};
+extern const struct md_cell_attribute md_cell_attributes[];
+extern const size_t md_cell_attribute_count;
+
 /* Reads a cell; fails when it is none, or a broken one. */
 int md_cell_read(const char *path, struct md_cell *cell, struct md_error *error);
+
+/* Reads what the epochs of a cell gave; there must be so many. */
+int md_cell_read_epochs(const char *path, size_t epochs, struct md_epoch *history,
+                        struct md_error *error);
 
 /* Writes the cell of a finished run. `command` is the command line that made it. */
 int md_cell_write(const char *path, const struct md_run *run, const char *identity,

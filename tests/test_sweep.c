@@ -73,7 +73,7 @@ Test(sweep, cells_are_results_as_others) {
     H5Fclose(file);
     assert_contains(command, "mudepth sweep ");
     assert_contains(command, "six.yaml seed=7 epochs=1");
-    MUDEPTH("table", cell.text);
+    MUDEPTH("query", cell.text);
     assert_fine("after (m)");
 }
 
