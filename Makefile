@@ -79,12 +79,21 @@ $(BUILD)/core/ops_%.o: core/ops_tmpl.c Makefile
 	$(SAY) CC $@
 	$(Q)$(compile) $(template_flags) -c $< -o $@
 
-# What was built from what: part of every result. Rewritten only when it changes.
+# What was built from what, how: part of every result. Rewritten only when it changes. A folder
+# without a .git of its own may lie within someone else's.
+git = git --no-optional-locks
 $(BUILD)/build.h: FORCE
 	@mkdir -p $(@D)
-	$(Q)printf '#define MD_BUILD_VERSION "%s"\n#define MD_BUILD_FLAGS "%s"\n' \
-	    "$$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" \
-	    '$(strip $(OPTIMIZE) $(CFLAGS))' > $@.new
+	$(Q)commit=unknown version=unknown dirty=1; \
+	if [ -e .git ] && head=$$($(git) rev-parse --verify HEAD 2>/dev/null); then \
+	    commit=$$head version=$$($(git) describe --always --abbrev=12) dirty=0; \
+	    if [ -n "$$($(git) status --porcelain -- Makefile $(ROOMS) 2>&1)" ]; then \
+	        version=$$version-dirty dirty=1; \
+	    fi; \
+	fi; \
+	printf '#define MD_BUILD_%s\n' "VERSION \"$$version\"" "COMMIT \"$$commit\"" "DIRTY $$dirty" \
+	    "TARGET \"$$($(CC) -dumpmachine)\"" \
+	    "FLAGS \"$$(printf %s '$(subst ','\'',$(strip $(filter-out -W%,$(ALL_CFLAGS))))' | sed 's/[\\"]/\\&/g')\"" > $@.new
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $(BUILD)/experiments/version.o: $(BUILD)/build.h
 

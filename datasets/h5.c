@@ -366,14 +366,14 @@ static hid_t make_space(int dimensions, const size_t *shape) {
     return dimensions == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(dimensions, extent, NULL);
 }
 
-int md_h5_write(hid_t file, const char *name, hid_t type, int dimensions, const size_t *shape,
-                const void *values, struct md_error *error) {
+int md_h5_write_as(hid_t file, const char *name, hid_t file_type, hid_t type, int dimensions,
+                   const size_t *shape, const void *values, struct md_error *error) {
     md_h5_be_quiet();
     if (make_groups_above(file, name) < 0)
         return md_h5_blame(error, file, "data set", name, "make the groups above it");
     hid_t space = make_space(dimensions, shape);
     hid_t creation = creation_properties(H5P_DATASET_CREATE);
-    hid_t data = H5Dcreate2(file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    hid_t data = H5Dcreate2(file, name, file_type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
     int status = MD_OK;
     if (data < 0)
         status = md_h5_blame(error, file, "data set", name, "create");
@@ -385,4 +385,9 @@ int md_h5_write(hid_t file, const char *name, hid_t type, int dimensions, const 
     if (space >= 0)
         H5Sclose(space);
     return status;
+}
+
+int md_h5_write(hid_t file, const char *name, hid_t type, int dimensions, const size_t *shape,
+                const void *values, struct md_error *error) {
+    return md_h5_write_as(file, name, type, type, dimensions, shape, values, error);
 }

@@ -52,6 +52,30 @@ int md_h5_has(hid_t file, const char *name);
 int md_h5_write(hid_t file, const char *name, hid_t type, int dimensions, const size_t *shape,
                 const void *values, struct md_error *error);
 
+/* Tables: data sets of one dimension whose elements are rows, structs to us, with these columns. In
+ * the file a row is packed; its integers have 64 bits, its reals 64, both with the lowest byte
+ * first, and texts their size, filled with zeros (at least one). */
+enum md_h5_column_type {
+    MD_H5_INTEGER, /* int64_t */
+    MD_H5_REAL,    /* double */
+    MD_H5_TEXT     /* char[size], ended by a zero, UTF-8 */
+};
+struct md_h5_column {
+    const char *name;
+    enum md_h5_column_type type;
+    size_t offset, size; /* in the struct */
+};
+
+/* Writes `rows` structs of `row_bytes` each; groups on the way are made. */
+int md_h5_write_table(hid_t file, const char *name, const struct md_h5_column *columns,
+                      size_t column_count, size_t row_bytes, size_t rows, const void *values,
+                      struct md_error *error);
+
+/* Reads them. The table must have just these columns in this order, and so many rows. */
+int md_h5_read_table(hid_t file, const char *name, const struct md_h5_column *columns,
+                     size_t column_count, size_t row_bytes, size_t rows, void *values,
+                     struct md_error *error);
+
 /* Makes group `name` (a path) and those above it; fine when it is there already. */
 int md_h5_group(hid_t file, const char *name, struct md_error *error);
 

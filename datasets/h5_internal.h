@@ -15,6 +15,10 @@ int md_h5_blame(struct md_error *error, hid_t file, const char *what, const char
 int md_h5_refuse(struct md_error *error, hid_t file, const char *what, const char *name,
                  const char *reason);
 
+/* md_h5_write with another type in the file than in memory. */
+int md_h5_write_as(hid_t file, const char *name, hid_t file_type, hid_t type, int dimensions,
+                   const size_t *shape, const void *values, struct md_error *error);
+
 /* The chunks of a data set, one of them unpacked. */
 enum { MD_H5_MOST_FILTERS = 8 };
 struct md_h5_chunks {

@@ -13,8 +13,33 @@ enum { BATCH = 16 };
 struct options {
     const char *weights, *data, *train, *backend;
     int protocol, threads, json;
-    double cap_m;
+    struct md_caps caps;
 };
+
+/* What was measured: one for each cap. */
+struct scores {
+    struct md_metrics network[MD_MOST_CAPS], dummy[MD_MOST_CAPS];
+};
+
+/* "80" or "80,15,25,50" */
+static int parse_caps(const char *text, struct md_caps *caps, struct md_error *error) {
+    caps->count = 0;
+    for (;; text++) {
+        size_t length = strcspn(text, ",");
+        char word[40];
+        double cap_m;
+        snprintf(word, sizeof word, "%.*s", length < sizeof word ? (int)length : 39, text);
+        int status = md_option_number("--cap", word, 0.1, 1000, &cap_m, error);
+        if (status != MD_OK)
+            return status;
+        const char *problem = md_caps_add(caps, cap_m);
+        if (problem != NULL)
+            return md_fail(error, MD_USAGE, "--cap: %s: %s", problem, word);
+        text += length;
+        if (*text == '\0')
+            return MD_OK;
+    }
+}
 
 static int parse(int argc, char **argv, struct options *o, struct md_error *error) {
     static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
@@ -26,7 +51,7 @@ static int parse(int argc, char **argv, struct options *o, struct md_error *erro
                                             {"backend", required_argument, NULL, 'b'},
                                             {"json", no_argument, NULL, 'j'},
                                             {0}};
-    *o = (struct options){.protocol = MD_TEXTBOOK, .threads = 1, .cap_m = 80.0};
+    *o = (struct options){.protocol = MD_TEXTBOOK, .threads = 1, .caps = {1, {80.0}}};
     for (int c; (c = md_next_option(argc, argv, ":", options, error)) != -1;) {
         int status = MD_OK;
         switch (c) {
@@ -46,7 +71,7 @@ static int parse(int argc, char **argv, struct options *o, struct md_error *erro
             o->json = 1;
             break;
         case 'c':
-            status = md_option_number("--cap", optarg, 0.1, 1000, &o->cap_m, error);
+            status = parse_caps(optarg, &o->caps, error);
             break;
         case 'n':
             status = md_option_whole("--threads", optarg, 1, MD_HOST_MAX_CORES, &o->threads, error);
@@ -86,7 +111,7 @@ static int open_data(const char *text, const struct md_network *network, struct 
 /* The network's and the dummy predictor's metrics on `data`; the dummy's means are of `train`. */
 static int measure(const struct options *o, const struct md_network *network, const float *weights,
                    const struct md_dataset *data, const struct md_dataset *train,
-                   struct md_metrics metrics[2], struct md_error *error) {
+                   struct scores *scores, struct md_error *error) {
     enum md_protocol protocol = (enum md_protocol)o->protocol;
     int failed, height, width;
     struct md_setup setup = {
@@ -108,7 +133,7 @@ static int measure(const struct options *o, const struct md_network *network, co
         struct md_engine engine;
         md_engine_start(&engine, &setup, team, arena, plan.arena_bytes);
         md_engine_set_weights(&engine, weights);
-        status = md_evaluate(&engine, protocol, o->cap_m, data, &watch, &metrics[0], error);
+        status = md_evaluate(&engine, protocol, &o->caps, data, &watch, scores->network, error);
     }
     md_progress_clear(&line);
     if (status == MD_OK && md_stop_requested)
@@ -117,30 +142,47 @@ static int measure(const struct options *o, const struct md_network *network, co
         status = md_dummy_fit(train, height, width, dummy, error);
     if (status == MD_OK)
         status =
-            md_dummy_evaluate(dummy, height, width, protocol, o->cap_m, data, &metrics[1], error);
+            md_dummy_evaluate(dummy, height, width, protocol, &o->caps, data, scores->dummy, error);
     free(dummy);
     free(arena);
     md_host_team_stop(team);
     return status;
 }
 
+/* The first cap's metrics, and those of all. */
+static int report_json(const struct options *o, const struct md_network *network,
+                       const struct md_dataset *data, const char *weights_digest,
+                       const struct scores *scores, struct md_error *error) {
+    json_t *by_cap = json_array();
+    for (int c = 0; c < o->caps.count; c++)
+        json_array_append_new(by_cap,
+                              json_pack("{s:f, s:o, s:o}", "cap_m", o->caps.m[c], "network_metrics",
+                                        md_report_json(&scores->network[c]), "dummy_metrics",
+                                        md_report_json(&scores->dummy[c])));
+    json_t *json =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:O}", "weights", o->weights, "weights_digest",
+                  weights_digest, "network", network->name, "data_digest", data->digest, "protocol",
+                  md_protocol_names[o->protocol], "by_cap", by_cap);
+    if (json != NULL)
+        json_object_update(json, json_array_get(by_cap, 0));
+    json_decref(by_cap);
+    return md_print_json(json, error);
+}
+
 static int report(const struct options *o, const struct md_network *network,
                   const struct md_dataset *data, const char *weights_digest,
-                  const struct md_metrics metrics[2], struct md_error *error) {
+                  const struct scores *scores, struct md_error *error) {
     const char *dummy = o->train != NULL ? "dummy predictor" : "dummy predictor (of this data)";
     if (o->json)
-        return md_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:o, s:o}", "weights",
-                                       o->weights, "weights_digest", weights_digest, "network",
-                                       network->name, "data_digest", data->digest, "protocol",
-                                       md_protocol_names[o->protocol], "cap_m", o->cap_m,
-                                       "network_metrics", md_report_json(&metrics[0]),
-                                       "dummy_metrics", md_report_json(&metrics[1])),
-                             error);
-    const struct md_report_row rows[] = {{network->name, &metrics[0]}, {dummy, &metrics[1]}};
-    md_report_table(rows, 2, 1);
-    printf("\nprotocol %s, truth up to %g m, %zu images without truth\nweights %s\ndata    %s\n",
-           md_protocol_names[o->protocol], o->cap_m, metrics[0].without_truth, weights_digest,
-           data->digest);
+        return report_json(o, network, data, weights_digest, scores, error);
+    for (int c = 0; c < o->caps.count; c++) {
+        const struct md_report_row rows[] = {{network->name, &scores->network[c]},
+                                             {dummy, &scores->dummy[c]}};
+        md_report_table(rows, 2, 1);
+        printf("\nprotocol %s, truth up to %g m, %zu images without truth\n",
+               md_protocol_names[o->protocol], o->caps.m[c], scores->network[c].without_truth);
+    }
+    printf("weights %s\ndata    %s\n", weights_digest, data->digest);
     return MD_OK;
 }
 
@@ -148,7 +190,7 @@ static int run(int argc, char **argv, struct md_error *error) {
     struct options o;
     const struct md_network *network;
     struct md_dataset data = {0}, train = {0};
-    struct md_metrics metrics[2];
+    struct scores scores;
     char digest[33];
     int status = parse(argc, argv, &o, error);
     if (status == MD_OK)
@@ -168,9 +210,9 @@ static int run(int argc, char **argv, struct md_error *error) {
         status = open_data(o.train, network, &train, error);
     if (status == MD_OK)
         status =
-            measure(&o, network, weights, &data, o.train != NULL ? &train : &data, metrics, error);
+            measure(&o, network, weights, &data, o.train != NULL ? &train : &data, &scores, error);
     if (status == MD_OK)
-        status = report(&o, network, &data, digest, metrics, error);
+        status = report(&o, network, &data, digest, &scores, error);
     md_dataset_close(&data);
     md_dataset_close(&train);
     free(weights);
@@ -188,7 +230,7 @@ const struct md_command md_command_eval = {
     "      --data SPEC      what to measure on\n"
     "      --train SPEC     data whose per-pixel mean is the dummy predictor (default: --data)\n"
     "      --protocol NAME  textbook (default) or release\n"
-    "      --cap M          truth beyond M metres does not count (default 80)\n"
+    "      --cap M[,M...]   truth beyond M metres does not count (default 80)\n"
     "      --threads N      cores to use (default 1)\n"
     "      --backend NAME   operators: ref, avx2, avx512, blas (default: the fastest exact)\n"
     "      --json           print the result as JSON\n\n"

@@ -283,9 +283,9 @@ static int draw_curve(const struct session *session, const char *path, struct md
     snprintf(title, sizeof title, "%s, policy %s, %s %g", md_loss_names[run->config.loss],
              run->config.policy, md_optimizer_names[run->config.optimizer],
              run->config.learning_rate);
-    int status =
-        md_plot_loss_curve(path, title, epochs, columns, columns + epochs, columns + 2 * epochs,
-                           run->val_before.value[MD_RMSE], run->val_dummy.value[MD_RMSE], error);
+    int status = md_plot_loss_curve(path, title, epochs, columns, columns + epochs,
+                                    columns + 2 * epochs, run->val_before[0].value[MD_RMSE],
+                                    run->val_dummy[0].value[MD_RMSE], error);
     free(columns);
     return status;
 }
@@ -316,7 +316,8 @@ static int draw_figures(struct session *session, json_t *json, struct md_error *
 
 static json_t *to_json(const struct session *session) {
     const struct md_run *run = &session->run;
-    json_t *epochs = json_array(), *test = json_object();
+    const struct md_caps *caps = &run->config.caps;
+    json_t *epochs = json_array(), *scores = json_array();
     for (int e = 0; e < run->position.epoch; e++) {
         const struct md_epoch *h = &run->history[e];
         json_array_append_new(epochs,
@@ -325,32 +326,44 @@ static json_t *to_json(const struct session *session) {
                                         "validation_loss", md_json_number(h->validation_loss),
                                         "validation_rmse_m", md_json_number(h->validation_rmse_m)));
     }
-    json_object_set_new(test, "before", md_report_json(&run->before));
-    json_object_set_new(test, "after", md_report_json(&run->after));
-    json_object_set_new(test, "dummy", md_report_json(&run->dummy));
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:o, s:o}", "cell", session->cell,
-                     "identity", session->identity, "run_digest", run->position.digest, "cpu_level",
-                     run->engine.setup.ops->level, "arena_bytes",
+    for (int c = 0; c < caps->count; c++)
+        json_array_append_new(scores, json_pack("{s:f, s:o, s:o, s:o}", "cap_m", caps->m[c],
+                                                "before", md_report_json(&run->before[c]), "after",
+                                                md_report_json(&run->after[c]), "dummy",
+                                                md_report_json(&run->dummy[c])));
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:o, s:O, s:o}", "cell",
+                     session->cell, "identity", session->identity, "run_digest",
+                     run->position.digest, "cpu_level", run->engine.setup.ops->level, "arena_bytes",
                      (json_int_t)run->engine.plan.arena_bytes, "steps",
                      (json_int_t)run->engine.progress.steps, "skipped_steps",
                      (json_int_t)run->engine.progress.skipped, "seconds", run->position.seconds,
-                     "epochs", epochs, "test", test);
+                     "epochs", epochs, "test", json_array_get(scores, 0), "test_by_cap", scores);
+}
+
+/* A table for each cap. */
+static void print_tables(const struct md_run *run) {
+    const struct md_caps *caps = &run->config.caps;
+    for (int c = 0; c < caps->count; c++) {
+        const struct md_report_row rows[] = {{"before fine-tuning", &run->before[c]},
+                                             {"after fine-tuning", &run->after[c]},
+                                             {"dummy predictor", &run->dummy[c]}};
+        if (caps->count > 1)
+            printf("%struth up to %g m\n", c > 0 ? "\n" : "", caps->m[c]);
+        md_report_table(rows, 3, 0);
+    }
 }
 
 static int report(struct session *session, struct md_error *error) {
     const struct md_run *run = &session->run;
     json_t *json = session->options.json ? to_json(session) : NULL;
-    const struct md_report_row rows[] = {{"before fine-tuning", &run->before},
-                                         {"after fine-tuning", &run->after},
-                                         {"dummy predictor", &run->dummy}};
     if (session->options.json && json == NULL)
         return md_print_json(json, error);
     if (json != NULL && session->options.weights != NULL)
         json_object_set_new(json, "weights", json_string(session->options.weights));
-    if (run->after.images < run->before.images)
+    if (run->after[0].images < run->before[0].images)
         fprintf(stderr,
                 "note: after training there is no depth at all on %zu of %zu test samples\n",
-                run->before.images - run->after.images, run->before.images);
+                run->before[0].images - run->after[0].images, run->before[0].images);
     const struct md_progress *progress = &run->engine.progress;
     if (progress->skipped > 0)
         fprintf(stderr,
@@ -359,7 +372,7 @@ static int report(struct session *session, struct md_error *error) {
                 "was infinite or NaN\n",
                 progress->skipped, progress->skipped + progress->steps, run->config.loss_scale);
     if (json == NULL) {
-        md_report_table(rows, 3, 0);
+        print_tables(run);
         printf("\nrun digest:     %s\ncell:           %s\n", run->position.digest, session->cell);
         if (session->options.weights != NULL)
             printf("weights:        %s\n", session->options.weights);

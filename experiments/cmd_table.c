@@ -179,7 +179,8 @@ static void sort(struct table *table, struct entry *room) {
 
 /* No depth at all on some pictures, or no number. */
 static int has_diverged(const struct md_cell *cell) {
-    return !isfinite(cell->after.value[MD_RMSE]) || cell->after.images < cell->before.images;
+    return !isfinite(cell->scores[0].after.value[MD_RMSE]) ||
+           cell->scores[0].after.images < cell->scores[0].before.images;
 }
 
 static void measure(struct group *group) {
@@ -187,12 +188,12 @@ static void measure(struct group *group) {
     for (size_t i = 0; i < group->count; i++) {
         const struct md_cell *cell = &group->entries[i].cell;
         int diverged = has_diverged(cell);
-        group->rmse_m[i] = diverged ? (double)NAN : cell->after.value[MD_RMSE];
+        group->rmse_m[i] = diverged ? (double)NAN : cell->scores[0].after.value[MD_RMSE];
         group->diverged += (size_t)diverged;
         group->skipped_steps += cell->skipped_steps;
         sum += diverged ? 0.0 : group->rmse_m[i];
-        before += cell->before.value[MD_RMSE];
-        dummy += cell->dummy.value[MD_RMSE];
+        before += cell->scores[0].before.value[MD_RMSE];
+        dummy += cell->scores[0].dummy.value[MD_RMSE];
     }
     double left = (double)(group->count - group->diverged);
     group->mean_m = left > 0.0 ? sum / left : (double)NAN;

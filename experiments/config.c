@@ -69,7 +69,7 @@ static int set_number(const struct key *key, const char *text, void *field, cons
                       struct md_error *error) {
     double real = 0;
     uint64_t whole = 0;
-    int is_real = key->type == REAL;
+    int is_real = key->type == REAL || key->type == CAPS;
     if (is_real ? parse_real(text, &real) != 0 : parse_whole(text, &whole) != 0)
         return complain(at, error, "expected a %s, found \"%.100s\"",
                         is_real ? "number" : "whole number", text);
@@ -128,6 +128,14 @@ static int set_text(const struct key *key, const char *text, void *field, const 
     return MD_OK;
 }
 
+static int set_cap(const struct key *key, const char *text, struct md_caps *caps,
+                   const struct place *at, struct md_error *error) {
+    double cap_m;
+    int status = set_number(key, text, &cap_m, at, error);
+    const char *problem = status == MD_OK ? md_caps_add(caps, cap_m) : NULL;
+    return problem != NULL ? complain(at, error, "%s: %.100s", problem, text) : status;
+}
+
 static int set_scalar(const struct key *key, const char *text, void *fields, const struct place *at,
                       struct md_error *error) {
     void *field = (char *)fields + key->offset;
@@ -142,6 +150,9 @@ static int set_scalar(const struct key *key, const char *text, void *fields, con
         memcpy(field, &found, sizeof found);
         return MD_OK;
     }
+    case CAPS:
+        *(struct md_caps *)field = (struct md_caps){.count = 0};
+        return set_cap(key, text, field, at, error);
     case BITS:
         return complain(at, error, "expected a list such as %s, found \"%.100s\"", key->preset,
                         text);
@@ -150,28 +161,41 @@ static int set_scalar(const struct key *key, const char *text, void *fields, con
     }
 }
 
-static int set_bits(const struct key *key, yaml_document_t *document, const yaml_node_t *node,
-                    void *fields, const struct place *at, struct md_error *error) {
-    unsigned bits = 0;
-    for (yaml_node_item_t *item = node->data.sequence.items.start;
-         item < node->data.sequence.items.top; item++) {
-        const yaml_node_t *one = yaml_document_get_node(document, *item);
-        if (one->type != YAML_SCALAR_NODE)
-            return complain(at, error, "expected a list of names");
-        const char *text = (const char *)one->data.scalar.value;
-        int found = find_name(key->names, text);
-        if (found < 0)
-            return unknown_name(at, key->names, text, error);
-        bits |= 1u << found;
-    }
-    memcpy((char *)fields + key->offset, &bits, sizeof bits);
+/* Adds one item of a list. */
+static int set_item(const struct key *key, const char *text, void *field, const struct place *at,
+                    struct md_error *error) {
+    if (key->type == CAPS)
+        return set_cap(key, text, field, at, error);
+    int found = find_name(key->names, text);
+    if (found < 0)
+        return unknown_name(at, key->names, text, error);
+    *(unsigned *)field |= 1u << found;
     return MD_OK;
+}
+
+static int set_list(const struct key *key, yaml_document_t *document, const yaml_node_t *node,
+                    void *fields, const struct place *at, struct md_error *error) {
+    void *field = (char *)fields + key->offset;
+    int status = MD_OK;
+    if (key->type == CAPS && node->data.sequence.items.start == node->data.sequence.items.top)
+        return complain(at, error, "expected a number or a list of numbers, found an empty list");
+    memset(field, 0, key->size);
+    for (yaml_node_item_t *item = node->data.sequence.items.start;
+         item < node->data.sequence.items.top && status == MD_OK; item++) {
+        const yaml_node_t *one = yaml_document_get_node(document, *item);
+        const char *text = (const char *)one->data.scalar.value;
+        if (one->type != YAML_SCALAR_NODE || strlen(text) != one->data.scalar.length)
+            return complain(at, error, "expected a list of %s",
+                            key->type == CAPS ? "numbers" : "names");
+        status = set_item(key, text, field, at, error);
+    }
+    return status;
 }
 
 static int set_node(const struct key *key, yaml_document_t *document, const yaml_node_t *node,
                     void *fields, const struct place *at, struct md_error *error) {
-    if (node->type == YAML_SEQUENCE_NODE && key->type == BITS)
-        return set_bits(key, document, node, fields, at, error);
+    if (node->type == YAML_SEQUENCE_NODE && (key->type == BITS || key->type == CAPS))
+        return set_list(key, document, node, fields, at, error);
     if (node->type != YAML_SCALAR_NODE)
         return complain(at, error, "expected a single value, found a %s",
                         node->type == YAML_SEQUENCE_NODE ? "list" : "mapping");

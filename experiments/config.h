@@ -36,7 +36,7 @@ struct md_config {
     int label;        /* enum md_label_mode */
     int select;       /* enum md_select */
     int protocol;     /* enum md_protocol */
-    double cap_m;
+    struct md_caps caps;
     int threads;
     struct md_data_spec data; /* split is unused: the three below are */
     char train[sizeof((struct md_data_spec *)0)->split];

@@ -64,8 +64,9 @@ static const struct key run_keys[] = {
      "weights to keep: of the epoch with the best validation loss, or the last"},
     {"protocol", CHOICE, AT(md_config, protocol), 0, 0, md_protocol_names, "textbook", 1,
      "evaluation protocol"},
-    {"cap_m", REAL, AT(md_config, cap_m), 0.1, 1000, NULL, "80", 1,
-     "evaluation: truth beyond it does not count"},
+    {"cap_m", CAPS, AT(md_config, caps), 0.1, 1000, NULL, "80", 1,
+     "evaluation: truth beyond it does not count; or a list such as [80, 15, 25, 50], of which the "
+     "first is used wherever one is, and all are reported"},
     {"threads", COUNT, AT(md_config, threads), 1, 64, NULL, "1", 0,
      "cores to use; the results do not depend on it"},
 };
@@ -168,6 +169,30 @@ void md_config_quote(const char *text, char *quoted, size_t size) {
     quoted[n] = '\0';
 }
 
+/* A decimal number that reads back as this one: always in 17 digits, and the shortest. */
+static void format_full(double value, char *text, size_t size) {
+    snprintf(text, size, "%.17g", value);
+}
+static void format_shortest(double value, char *text, size_t size) {
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, size, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            return;
+    }
+}
+
+/* A single one stands without brackets, as it is given. */
+static void format_caps(const struct md_caps *caps, void (*format)(double, char *, size_t),
+                        char *text, size_t size) {
+    size_t length = (size_t)snprintf(text, size, "%s", caps->count > 1 ? "[" : "");
+    for (int c = 0; c < caps->count; c++) {
+        char number[32];
+        format(caps->m[c], number, sizeof number);
+        length += (size_t)snprintf(text + length, size - length, "%s%s", c > 0 ? ", " : "", number);
+    }
+    snprintf(text + length, size - length, "%s", caps->count > 1 ? "]" : "");
+}
+
 static void format_value(const struct key *key, const void *fields, char *text, size_t size) {
     const void *field = (const char *)fields + key->offset;
     int number;
@@ -194,7 +219,10 @@ static void format_value(const struct key *key, const void *fields, char *text, 
         break;
     case REAL:
         memcpy(&real, field, sizeof real);
-        snprintf(text, size, "%.17g", real);
+        format_full(real, text, size);
+        break;
+    case CAPS:
+        format_caps(field, format_full, text, size);
         break;
     default:
         whole = 0;
@@ -261,15 +289,6 @@ int md_config_by_digest(int number) {
     return find_key(sections, number, &section)->result == BY_DIGEST;
 }
 
-/* The shortest decimal number that reads back as this one. */
-static void format_shortest(double value, char *text, size_t size) {
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, size, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            return;
-    }
-}
-
 void md_config_value(const struct md_config *config, int number, char text[MD_CONFIG_VALUE_SIZE]) {
     struct section sections[RUN_SECTIONS];
     const struct section *section;
@@ -283,9 +302,20 @@ void md_config_value(const struct md_config *config, int number, char text[MD_CO
     } else if (key->type == REAL) {
         memcpy(&real, field, sizeof real);
         format_shortest(real, text, MD_CONFIG_VALUE_SIZE);
+    } else if (key->type == CAPS) {
+        format_caps((const void *)field, format_shortest, text, MD_CONFIG_VALUE_SIZE);
     } else {
         format_value(key, section->fields, text, MD_CONFIG_VALUE_SIZE);
     }
+}
+
+static int compare_caps(const struct md_caps *a, const struct md_caps *b) {
+    int c = 0;
+    while (c < a->count && c < b->count && a->m[c] == b->m[c])
+        c++;
+    if (c == a->count || c == b->count)
+        return (a->count > b->count) - (a->count < b->count);
+    return a->m[c] > b->m[c] ? 1 : -1;
 }
 
 /* md_config_order of numbers, choices and sets of bits. */
@@ -323,6 +353,8 @@ int md_config_order(const struct md_config *a, const struct md_config *b, int nu
     }
     if (key->type == TEXT || key->type == POLICY)
         return strcmp(field[0], field[1]);
+    if (key->type == CAPS)
+        return compare_caps((const void *)field[0], (const void *)field[1]);
     return compare_numbers(key, field[0], field[1]);
 }
 

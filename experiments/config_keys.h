@@ -6,7 +6,7 @@
 
 #include "config.h"
 
-enum type { TEXT, CHOICE, BITS, REAL, COUNT, POWER, SEED, POLICY }; /* POWER: of two */
+enum type { TEXT, CHOICE, BITS, REAL, CAPS, COUNT, POWER, SEED, POLICY }; /* POWER: of two */
 
 /* For `result`: the name of something that counts by what is in it, which digests speak for. */
 enum { BY_DIGEST = 2 };

@@ -90,9 +90,9 @@ int md_predict(struct md_engine *engine, enum md_protocol protocol,
 }
 
 /* Adds one sample's prediction (height, width) to the metrics, at the larger of the two sizes. */
-static int add_sample(enum md_protocol protocol, double cap_m, const struct md_sample *sample,
-                      int height, int width, const float *depth_m, struct md_metrics *metrics,
-                      struct md_error *error) {
+static int add_sample(enum md_protocol protocol, const struct md_caps *caps,
+                      const struct md_sample *sample, int height, int width, const float *depth_m,
+                      struct md_metrics *metrics, struct md_error *error) {
     int truth_height, truth_width;
     md_truth_size(sample, &truth_height, &truth_width);
     int finer = truth_height > height || truth_width > width;
@@ -107,34 +107,45 @@ static int add_sample(enum md_protocol protocol, double cap_m, const struct md_s
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < columns; c++)
             prediction[r * columns + c] = depth_m[r * height / rows * width + c * width / columns];
-    md_metrics_add(metrics, protocol, truth_height * truth_width > 64, cap_m, n, prediction, truth);
+    for (int c = 0; c < caps->count; c++)
+        md_metrics_add(&metrics[c], protocol, truth_height * truth_width > 64, caps->m[c], n,
+                       prediction, truth);
     free(truth);
     return MD_OK;
 }
 
-int md_evaluate(struct md_engine *engine, enum md_protocol protocol, double cap_m,
+static void clear(const struct md_caps *caps, struct md_metrics *metrics) {
+    memset(metrics, 0, (size_t)caps->count * sizeof *metrics);
+}
+
+static void finish(const struct md_caps *caps, struct md_metrics *metrics) {
+    for (int c = 0; c < caps->count; c++)
+        md_metrics_finish(&metrics[c]);
+}
+
+int md_evaluate(struct md_engine *engine, enum md_protocol protocol, const struct md_caps *caps,
                 const struct md_dataset *dataset, const struct md_watch *watch,
                 struct md_metrics *metrics, struct md_error *error) {
     int height, width, status = MD_OK;
     output_size(engine, &height, &width);
     size_t pixels = (size_t)height * (size_t)width, batch = (size_t)engine->setup.batch;
     float *depth = malloc(batch * pixels * sizeof *depth);
-    *metrics = (struct md_metrics){0};
+    clear(caps, metrics);
     if (depth == NULL)
         return out_of_memory(error);
     for (size_t done = 0; status == MD_OK && done < dataset->count; done += batch) {
         size_t here = dataset->count - done < batch ? dataset->count - done : batch;
         if (md_watch_tell(watch, "evaluating", (double)done, (double)dataset->count)) {
-            *metrics = (struct md_metrics){0};
+            clear(caps, metrics);
             break;
         }
         status = md_predict(engine, protocol, dataset, done, here, depth, error);
         for (size_t s = 0; status == MD_OK && s < here; s++)
-            status = add_sample(protocol, cap_m, &dataset->samples[done + s], height, width,
+            status = add_sample(protocol, caps, &dataset->samples[done + s], height, width,
                                 depth + s * pixels, metrics, error);
     }
     free(depth);
-    md_metrics_finish(metrics);
+    finish(caps, metrics);
     return status;
 }
 
@@ -169,13 +180,13 @@ int md_dummy_fit(const struct md_dataset *train, int height, int width, float *d
 }
 
 int md_dummy_evaluate(const float *depth_m, int height, int width, enum md_protocol protocol,
-                      double cap_m, const struct md_dataset *dataset, struct md_metrics *metrics,
-                      struct md_error *error) {
-    *metrics = (struct md_metrics){0};
+                      const struct md_caps *caps, const struct md_dataset *dataset,
+                      struct md_metrics *metrics, struct md_error *error) {
+    clear(caps, metrics);
     for (size_t s = 0; s < dataset->count; s++)
-        if (add_sample(protocol, cap_m, &dataset->samples[s], height, width, depth_m, metrics,
+        if (add_sample(protocol, caps, &dataset->samples[s], height, width, depth_m, metrics,
                        error) != MD_OK)
             return MD_FAILED;
-    md_metrics_finish(metrics);
+    finish(caps, metrics);
     return MD_OK;
 }

@@ -20,10 +20,10 @@ int md_predict(struct md_engine *engine, enum md_protocol protocol,
                const struct md_dataset *dataset, size_t first, size_t count, float *depth_m,
                struct md_error *error);
 
-/* Metrics of the engine's weights on a data set. A truth that is coarser than the prediction is
- * enlarged to it, a finer one keeps its size and the prediction is enlarged, both by nearest
- * neighbour. Ends early, with images = 0, when `watch` says so. */
-int md_evaluate(struct md_engine *engine, enum md_protocol protocol, double cap_m,
+/* Metrics of the engine's weights on a data set, caps->count of them. A truth that is coarser than
+ * the prediction is enlarged to it, a finer one keeps its size and the prediction is enlarged, both
+ * by nearest neighbour. Ends early, with images = 0, when `watch` says so. */
+int md_evaluate(struct md_engine *engine, enum md_protocol protocol, const struct md_caps *caps,
                 const struct md_dataset *dataset, const struct md_watch *watch,
                 struct md_metrics *metrics, struct md_error *error);
 
@@ -34,7 +34,7 @@ int md_dummy_fit(const struct md_dataset *train, int height, int width, float *d
 
 /* Its metrics on a data set. */
 int md_dummy_evaluate(const float *depth_m, int height, int width, enum md_protocol protocol,
-                      double cap_m, const struct md_dataset *dataset, struct md_metrics *metrics,
-                      struct md_error *error);
+                      const struct md_caps *caps, const struct md_dataset *dataset,
+                      struct md_metrics *metrics, struct md_error *error);
 
 #endif

@@ -126,7 +126,7 @@ static int takes_lists(const char *name) {
     md_config_sections(&config, sections);
     for (size_t k = 0; k < sections[RUN].count; k++)
         if (strcmp(sections[RUN].keys[k].name, name) == 0)
-            return sections[RUN].keys[k].type == BITS;
+            return sections[RUN].keys[k].type == BITS || sections[RUN].keys[k].type == CAPS;
     return 0;
 }
 

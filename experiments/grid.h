@@ -13,7 +13,7 @@
  *   grid: HASH               # in frozen files: what the cells must hash to
  *
  * Keys of one cell: the file's own, then the cell's, then those of the command line, which win. A
- * list as a value (augment) is a list in the list. */
+ * list as a value (augment, cap_m) is a list in the list. */
 #ifndef MD_EXPERIMENTS_GRID_H
 #define MD_EXPERIMENTS_GRID_H
 

@@ -76,7 +76,7 @@ static int dispatch(int argc, char **argv) {
         if (strcmp(commands[i]->name, name) == 0)
             return run_command(commands[i], argc - 1, argv + 1);
     if (strcmp(name, "--version") == 0) {
-        printf("mudepth %s (%s)\n", md_code_version(), md_compiler());
+        printf("mudepth %s (%s %s)\n", md_code_version(), md_compiler(), md_compiler_flags());
         return MD_OK;
     }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {

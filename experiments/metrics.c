@@ -10,6 +10,16 @@ const char *const md_metric_names[MD_METRIC_COUNT] = {"abs_rel", "sq_rel", "rmse
 /* The depth at which the textbook protocol holds predictions, metres. */
 static const float farthest_m[MD_PROTOCOL_COUNT] = {[MD_TEXTBOOK] = 80.0f, [MD_RELEASE] = INFINITY};
 
+const char *md_caps_add(struct md_caps *caps, double cap_m) {
+    for (int c = 0; c < caps->count; c++)
+        if (caps->m[c] == cap_m)
+            return "the same cap twice";
+    if (caps->count == MD_MOST_CAPS)
+        return "more than 8 caps";
+    caps->m[caps->count++] = cap_m;
+    return NULL;
+}
+
 /* Sums over the pixels of one image; returns how many were valid. */
 static size_t sum_pixels(enum md_protocol protocol, double cap_m, int swapped, size_t n,
                          const float *prediction_m, const float *truth_m,

@@ -37,6 +37,17 @@ enum md_metric {
 };
 extern const char *const md_metric_names[MD_METRIC_COUNT]; /* "abs_rel", ... "delta1", ... */
 
+/* Depths up to which truth counts, metres; the first is the primary one, by which runs are chosen
+ * and shown. */
+enum { MD_MOST_CAPS = 8 };
+struct md_caps {
+    int count; /* 1 to MD_MOST_CAPS */
+    double m[MD_MOST_CAPS];
+};
+
+/* Adds one more; returns what is wrong with it, or NULL. */
+const char *md_caps_add(struct md_caps *caps, double cap_m);
+
 struct md_metrics {
     double value[MD_METRIC_COUNT]; /* means over `images`; NaN when there is none */
     size_t images;                 /* that count */

@@ -10,6 +10,7 @@
 #include "../datasets/random.h"
 #include "batch.h"
 #include "budget.h"
+#include "version.h"
 
 static int out_of_memory(struct md_error *error) {
     return md_fail(error, MD_FAILED, "out of memory");
@@ -95,6 +96,8 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
     memset(run, 0, sizeof *run);
     if (md_run_check(config, error) != MD_OK)
         return MD_USAGE;
+    run->began = md_effort_now();
+    md_time_now(run->started);
     run->config = *config;
     run->network = md_networks[config->network];
     md_config_settle(&run->config);
@@ -129,9 +132,14 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
         memcpy(run->best_weights, weights, total * sizeof *weights);
     else
         md_initial_weights(run->network, config->seed, run->best_weights);
+    md_digest_text(XXH3_128bits(run->best_weights, total * sizeof *weights), run->initial_digest);
     md_engine_set_weights(&run->engine, run->best_weights);
     run->position.best_loss = INFINITY;
     return MD_OK;
+}
+
+struct md_effort md_run_effort(const struct md_run *run) {
+    return md_effort_since(&run->began, &run->earlier);
 }
 
 void md_run_close(struct md_run *run) {
@@ -152,8 +160,8 @@ int md_run_measure_before(struct md_run *run, const struct md_watch *watch,
     const struct {
         const struct md_dataset *data;
         struct md_metrics *dummy, *network;
-    } splits[] = {{&run->test, &run->dummy, &run->before},
-                  {&run->val, &run->val_dummy, &run->val_before}};
+    } splits[] = {{&run->test, run->dummy, run->before},
+                  {&run->val, run->val_dummy, run->val_before}};
     int height, width;
     enum md_protocol protocol = (enum md_protocol)run->config.protocol;
     md_layer_size(run->network, run->network->output, &height, &width);
@@ -162,10 +170,10 @@ int md_run_measure_before(struct md_run *run, const struct md_watch *watch,
         return out_of_memory(error);
     int status = md_dummy_fit(&run->train, height, width, dummy, error);
     for (int i = 0; i < 2 && status == MD_OK; i++) {
-        status = md_dummy_evaluate(dummy, height, width, protocol, run->config.cap_m,
+        status = md_dummy_evaluate(dummy, height, width, protocol, &run->config.caps,
                                    splits[i].data, splits[i].dummy, error);
         if (status == MD_OK)
-            status = md_evaluate(&run->engine, protocol, run->config.cap_m, splits[i].data, watch,
+            status = md_evaluate(&run->engine, protocol, &run->config.caps, splits[i].data, watch,
                                  splits[i].network, error);
     }
     free(dummy);
@@ -177,8 +185,12 @@ int md_run_measure_after(struct md_run *run, const struct md_watch *watch, struc
         md_engine_get_weights(&run->engine, run->best_weights);
     else
         md_engine_set_weights(&run->engine, run->best_weights);
-    return md_evaluate(&run->engine, (enum md_protocol)run->config.protocol, run->config.cap_m,
-                       &run->test, watch, &run->after, error);
+    enum md_protocol protocol = (enum md_protocol)run->config.protocol;
+    int status = md_evaluate(&run->engine, protocol, &run->config.caps, &run->test, watch,
+                             run->after, error);
+    return status != MD_OK ? status
+                           : md_evaluate(&run->engine, protocol, &run->config.caps, &run->val,
+                                         watch, run->val_after, error);
 }
 
 /* ---- training -------------------------------------------------------------------------------- */
@@ -229,6 +241,7 @@ static int validate(struct md_run *run, struct desk *desk, struct md_epoch *epoc
                     struct md_error *error) {
     double sum = 0.0, valid = 0.0;
     struct md_metrics metrics;
+    const struct md_caps primary = {1, {run->config.caps.m[0]}};
     epoch->validation_loss = epoch->validation_rmse_m = NAN;
     if (run->val.count == 0)
         return MD_OK;
@@ -243,8 +256,8 @@ static int validate(struct md_run *run, struct desk *desk, struct md_epoch *epoc
         valid += report.valid;
     }
     epoch->validation_loss = valid > 0.0 ? sum / valid : NAN;
-    int status = md_evaluate(&run->engine, (enum md_protocol)run->config.protocol,
-                             run->config.cap_m, &run->val, NULL, &metrics, error);
+    int status = md_evaluate(&run->engine, (enum md_protocol)run->config.protocol, &primary,
+                             &run->val, NULL, &metrics, error);
     epoch->validation_rmse_m = metrics.value[MD_RMSE];
     return status;
 }
@@ -299,6 +312,13 @@ static void step(struct md_run *run, struct desk *desk) {
     at->step++;
 }
 
+static void count_time(struct md_position *at, const struct md_effort *began,
+                       const struct md_effort *earlier) {
+    struct md_effort spent = md_effort_since(began, earlier);
+    at->seconds = spent.wall_seconds;
+    at->cpu_seconds = spent.cpu_seconds;
+}
+
 int md_run_train(struct md_run *run, const struct md_watch *watch,
                  int (*keep)(void *context, struct md_run *run, struct md_error *error),
                  void *keep_context, int *interrupted, struct md_error *error) {
@@ -307,14 +327,14 @@ int md_run_train(struct md_run *run, const struct md_watch *watch,
     int steps = (int)((run->train.count + batch - 1) / batch);
     struct desk desk = {0};
     int status = desk_open(run, &desk, error);
-    double began = md_seconds_now() - at->seconds;
+    const struct md_effort began = md_effort_now(), earlier = {at->seconds, at->cpu_seconds, 0};
     *interrupted = 0;
     while (status == MD_OK && at->epoch < run->config.epochs) {
         md_epoch_order(run->config.seed, at->epoch, (uint32_t)run->train.count, desk.order);
         run->engine.update.learning_rate = (float)md_epoch_learning_rate(&run->config, at->epoch);
         while (at->step < steps && status == MD_OK && !*interrupted) {
             step(run, &desk);
-            at->seconds = md_seconds_now() - began;
+            count_time(at, &began, &earlier);
             *interrupted = md_watch_tell(watch, "training", at->epoch + (double)at->step / steps,
                                          run->config.epochs);
             if (keep != NULL && at->step < steps)
@@ -324,7 +344,7 @@ int md_run_train(struct md_run *run, const struct md_watch *watch,
             break;
         if (status == MD_OK)
             status = finish_epoch(run, &desk, error);
-        at->seconds = md_seconds_now() - began;
+        count_time(at, &began, &earlier);
         if (*interrupted)
             break;
     }

@@ -5,6 +5,7 @@
 #define MD_EXPERIMENTS_TRAIN_H
 
 #include "config.h"
+#include "effort.h"
 #include "evaluate.h"
 
 /* What one epoch gave. Without a validation split those are NaN. */
@@ -24,8 +25,8 @@ struct md_position {
     double loss_valid; /* valid pixels of the current epoch */
     int best_epoch;    /* epochs completed when the best validation loss was seen; 0: none yet */
     double best_loss;
-    char digest[33]; /* chained over the weights after every completed epoch */
-    double seconds;  /* spent in training so far */
+    char digest[33];             /* chained over the weights after every completed epoch */
+    double seconds, cpu_seconds; /* spent in training so far */
 };
 
 struct md_run {
@@ -37,10 +38,17 @@ struct md_run {
     void *arena;
 
     struct md_position position;
-    struct md_epoch *history;                /* config.epochs of them, position.epoch filled */
-    float *best_weights;                     /* md_parameter_total floats */
-    struct md_metrics before, after, dummy;  /* on the test split */
-    struct md_metrics val_before, val_dummy; /* on the validation split, for the loss curve */
+    struct md_epoch *history; /* config.epochs of them, position.epoch filled */
+    float *best_weights;      /* md_parameter_total floats */
+
+    /* One for each of the config's caps: on the test split, and on the validation split. */
+    struct md_metrics before[MD_MOST_CAPS], after[MD_MOST_CAPS], dummy[MD_MOST_CAPS];
+    struct md_metrics val_before[MD_MOST_CAPS], val_after[MD_MOST_CAPS], val_dummy[MD_MOST_CAPS];
+
+    char initial_digest[33]; /* of the weights it started from */
+    char started[32];        /* as md_time_now says it; of a resumed run, when its first part did */
+    struct md_effort began;  /* when this part of the run was opened */
+    struct md_effort earlier; /* what the parts before it took, up to the checkpoint taken up */
 };
 
 /* Refuses what keys ask for together and cannot have, and operators that are not here. md_run_open
@@ -53,7 +61,11 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
                 struct md_run *run, struct md_error *error);
 void md_run_close(struct md_run *run);
 
-/* Metrics before training, and the dummy predictor's, on test and validation split. */
+/* What the run has taken so far, from opening its data on, with its earlier parts. */
+struct md_effort md_run_effort(const struct md_run *run);
+
+/* Metrics before training, and the dummy predictor's, on test and validation split, at every cap.
+ */
 int md_run_measure_before(struct md_run *run, const struct md_watch *watch, struct md_error *error);
 
 /* Trains from run->position to the end. After every step it asks `watch`; on an early end
@@ -63,7 +75,8 @@ int md_run_train(struct md_run *run, const struct md_watch *watch,
                  int (*keep)(void *context, struct md_run *run, struct md_error *error),
                  void *keep_context, int *interrupted, struct md_error *error);
 
-/* Puts the weights that config.select asks for into the engine and measures them. */
+/* Puts the weights that config.select asks for into the engine and measures them, on test and
+ * validation split. */
 int md_run_measure_after(struct md_run *run, const struct md_watch *watch, struct md_error *error);
 
 /* Fresh weights: uniform in +-1/sqrt(fan in), as PyTorch starts its convolutions, from the seed;

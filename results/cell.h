@@ -1,20 +1,41 @@
-/* The result of one run: one HDF5 file, which is whole or not there. Layout:
+/* The result of one run: one HDF5 file, which is whole or not there. Layout 2:
  *
- *   /                   attributes: kind ("mudepth cell"), layout (1), identity, run_digest
- *   /config             attributes: yaml (in full; itself a config file), command
- *   /provenance         attributes: code_version, compiler, cpu_level, host, finished, hdf5,
- *                       numerics
- *   /data/{train,val,test}  attributes: samples, digest
- *   /training           attributes: arena_bytes, parameters_learning, steps, skipped_steps,
- *                       optimizer_bytes_per_parameter, seconds, selected_epoch
- *   /training/{learning_rate, train_loss, validation_loss, validation_rmse_m}
- *                       float64, one per epoch; NaN where there is none
- *   /test/{before, after, dummy}  attributes: abs_rel ... log10, images, without_truth
- *   /validation/{before, dummy}   the same on the validation split
- *   /weights            as in weights.h: a cell is a weights file too
+ *   /                attributes: kind ("mudepth cell"), layout (2), identity, run_digest (chained
+ *                    over the weights after every epoch)
+ *   /config          attributes: yaml (in full; itself a config file), command (that made the cell)
+ *   /provenance      attributes; nothing of it decides a result:
+ *       code_version, git_commit      "unknown" when the program was built without git
+ *       git_dirty                     1: the sources were not exactly those of that commit
+ *       compiler, compiler_flags, compiler_target
+ *       cpu_level                     of the operators: ref, scalar, avx2, avx512, blas
+ *       cpu_model, host, kernel       of the machine; of a resumed run, of its last part
+ *       threads
+ *       numerics_version              changes whenever the bits of a result may
+ *       initial_weights_digest        of the weights the run started from
+ *       started, finished             UTC, as 2026-11-20T06:00:00Z
+ *       wall_seconds, cpu_seconds     from opening the data to writing the cell; CPU: user and
+ * system time of all threads peak_memory_bytes             largest resident set of the process
+ *   /provenance/libraries             attributes: version of each library in the program
+ *   /data/{train,val,test}            attributes: samples, digest
+ *   /training        attributes: arena_bytes, parameters_learning, optimizer_bytes_per_parameter,
+ *                    steps, skipped_steps, selected_epoch (epochs done when its weights were kept),
+ *                    wall_seconds, cpu_seconds (of the training alone)
+ *   /training/epochs table: epoch (from 1), learning_rate, train_loss, validation_loss,
+ *                    validation_rmse_m; NaN where there is none
+ *   /test/metrics    table, for each cap of the config the rows before, after and dummy: predictor
+ *                    (text), cap_m, abs_rel, sq_rel, rmse_m, rmse_log, delta1, delta2, delta3,
+ *                    silog, si_rmse, log10, images, without_truth, as in metrics.h
+ *   /validation/metrics  the same on the validation split; without one, images are 0
+ *   /weights         as in weights.h: a cell is a weights file too
  *
- * A checkpoint has the same config and data attributes, and /checkpoint with everything that
- * md_run needs to go on. */
+ * Attributes are text (UTF-8 of fixed length), 64-bit integers or 64-bit reals; tables (h5.h) are
+ * compound data sets, which pandas.DataFrame(file["/test/metrics"][:]) takes as they are.
+ *
+ * What a run took is added up over its parts when it was interrupted and resumed: each part counts
+ * up to its last checkpoint, and peak_memory_bytes is the largest of theirs.
+ *
+ * A checkpoint has the same /, /config and /data, and /checkpoint with everything that md_run needs
+ * to go on. */
 #ifndef MD_RESULTS_CELL_H
 #define MD_RESULTS_CELL_H
 
@@ -27,15 +48,37 @@ void md_cell_identity(const struct md_run *run, const char *weights_digest, char
 /* Reads the identity of the cell in `path`; fails when it is no cell. */
 int md_cell_read_identity(const char *path, char identity[33], struct md_error *error);
 
-/* What a finished run was, and what came of it: everything in a cell that tables are made of. */
+/* On the test split, with truth up to cap_m. */
+struct md_cell_scores {
+    double cap_m;
+    struct md_metrics before, after, dummy;
+};
+
+/* What a finished run was, and what came of it: all of a cell but its epochs, its metrics on the
+ * validation split, its libraries and its weights. */
 struct md_cell {
-    char identity[33];
-    char code_version[100];
-    char data_digests[3][33]; /* train, val, test */
+    char identity[33], run_digest[33];
     struct md_config config;
-    long long parameters_learning, optimizer_bytes_per_parameter, steps, skipped_steps;
-    double seconds;                         /* spent in training */
-    struct md_metrics before, after, dummy; /* on the test split */
+    char command[1024];
+
+    char code_version[100], git_commit[65];
+    long long git_dirty;
+    char compiler[100], compiler_flags[1000], compiler_target[100];
+    char cpu_level[16], cpu_model[200], host[128], kernel[200];
+    long long threads, numerics_version;
+    char initial_weights_digest[33], started[32], finished[32];
+    double wall_seconds, cpu_seconds;
+    long long peak_memory_bytes;
+
+    char data_digests[3][33]; /* train, val, test */
+    long long data_samples[3];
+
+    long long arena_bytes, parameters_learning, optimizer_bytes_per_parameter;
+    long long steps, skipped_steps, selected_epoch;
+    double seconds, training_cpu_seconds; /* spent in training */
+
+    int cap_count;
+    struct md_cell_scores scores[MD_MOST_CAPS]; /* [0]: the primary cap */
 };
 
 /* Reads a cell; fails when it is none, or a broken one. */

@@ -58,16 +58,7 @@ H5_TEST(cell, says_what_it_is_and_where_it_comes_from) {
     assert_text(file, "/", "run_digest", run.position.digest);
     assert_text(file, "/config", "command", "mudepth run it");
     assert_text(file, "/provenance", "cpu_level", run.engine.setup.ops->level);
-    cr_assert_eq(integer_in(file, "/", "layout"), 1);
-    cr_assert_geq(integer_in(file, "/provenance", "numerics"), 1);
-    static const char *const provenance[] = {"code_version", "compiler", "host", "finished",
-                                             "hdf5"};
-    for (size_t i = 0; i < sizeof provenance / sizeof provenance[0]; i++) {
-        char text[2000];
-        assert_ok(
-            md_h5_read_text(file, "/provenance", provenance[i], sizeof text, text, &run_error));
-        cr_assert_gt(strlen(text), 0, "%s", provenance[i]);
-    }
+    cr_assert_eq(integer_in(file, "/", "layout"), 2);
     const struct {
         const char *name;
         const struct md_dataset *data;
@@ -90,49 +81,73 @@ H5_TEST(cell, holds_the_course_of_the_training) {
     cr_assert_eq(integer_in(file, "/training", "parameters_learning"), 107625);
     cr_assert_eq(integer_in(file, "/training", "arena_bytes"),
                  (long long)run.engine.plan.arena_bytes);
-    double seconds;
-    assert_ok(md_h5_read_real(file, "/training", "seconds", &seconds, &run_error));
-    cr_assert(seconds > 0 && seconds < 60);
+    struct epoch_row {
+        int64_t epoch;
+        double value[4];
+    } rows[2];
+    const struct md_h5_column columns[] = {
+        {"epoch", MD_H5_INTEGER, offsetof(struct epoch_row, epoch), 8},
+        {"learning_rate", MD_H5_REAL, offsetof(struct epoch_row, value[0]), 8},
+        {"train_loss", MD_H5_REAL, offsetof(struct epoch_row, value[1]), 8},
+        {"validation_loss", MD_H5_REAL, offsetof(struct epoch_row, value[2]), 8},
+        {"validation_rmse_m", MD_H5_REAL, offsetof(struct epoch_row, value[3]), 8}};
+    assert_ok(
+        md_h5_read_table(file, "/training/epochs", columns, 5, sizeof *rows, 2, rows, &run_error));
     for (int e = 0; e < 2; e++) {
         const struct md_epoch *h = &run.history[e];
-        const struct {
-            const char *name;
-            double expected;
-        } columns[] = {{"/training/learning_rate", h->learning_rate},
-                       {"/training/train_loss", h->train_loss},
-                       {"/training/validation_loss", h->validation_loss},
-                       {"/training/validation_rmse_m", h->validation_rmse_m}};
-        for (int c = 0; c < 4; c++) {
-            double values[2];
-            size_t two = 2;
-            assert_ok(md_h5_read(file, columns[c].name, H5T_NATIVE_DOUBLE, 1, &two, 2, values,
-                                 &run_error));
-            cr_assert_eq(values[e], columns[c].expected, "%s", columns[c].name);
-        }
+        cr_assert_eq(rows[e].epoch, e + 1);
+        cr_assert_eq(rows[e].value[0], h->learning_rate);
+        cr_assert_eq(rows[e].value[1], h->train_loss);
+        cr_assert_eq(rows[e].value[2], h->validation_loss);
+        cr_assert_eq(rows[e].value[3], h->validation_rmse_m);
     }
     H5Fclose(file);
     md_run_close(&run);
 }
 
-H5_TEST(cell, holds_every_metric) {
-    write_cell(SMALL);
-    hid_t file = opened_file();
-    const struct {
-        const char *name;
-        const struct md_metrics *metrics;
-    } groups[] = {
-        {"/test/before", &run.before}, {"/test/after", &run.after}, {"/test/dummy", &run.dummy}};
-    for (int g = 0; g < 3; g++) {
-        for (int m = 0; m < MD_METRIC_COUNT; m++) {
-            double value;
-            assert_ok(
-                md_h5_read_real(file, groups[g].name, md_metric_names[m], &value, &run_error));
-            cr_assert_eq(value, groups[g].metrics->value[m], "%s", md_metric_names[m]);
-        }
-        cr_assert_eq(integer_in(file, groups[g].name, "images"), 3);
-        cr_assert_eq(integer_in(file, groups[g].name, "without_truth"), 0);
+static struct md_cell read_back(void) {
+    struct md_cell cell;
+    assert_ok(md_cell_read(path.text, &cell, &run_error));
+    return cell;
+}
+
+static void assert_same_metrics(const struct md_metrics *a, const struct md_metrics *b) {
+    cr_assert_eq(memcmp(a, b, sizeof *a), 0);
+}
+
+H5_TEST(cell, holds_every_metric_at_every_cap) {
+    write_cell(SMALL " cap_m=[80,3,2.5]");
+    struct md_cell cell = read_back();
+    static const double caps_m[] = {80, 3, 2.5};
+    cr_assert_eq(cell.cap_count, 3);
+    for (int c = 0; c < 3; c++) {
+        cr_assert_eq(cell.scores[c].cap_m, caps_m[c]);
+        assert_same_metrics(&cell.scores[c].before, &run.before[c]);
+        assert_same_metrics(&cell.scores[c].after, &run.after[c]);
+        assert_same_metrics(&cell.scores[c].dummy, &run.dummy[c]);
+        cr_assert_eq(cell.scores[c].after.images, 3);
     }
+    md_run_close(&run);
+}
+
+/* The validation split's table is like the test split's, and has the validation split's metrics. */
+H5_TEST(cell, holds_the_metrics_of_the_validation_split) {
+    write_cell(SMALL " data.val=test cap_m=[80,3] select=last");
+    cr_assert_eq(memcmp(run.val_before, run.before, sizeof run.before), 0);
+    cr_assert_eq(memcmp(run.val_after, run.after, sizeof run.after), 0);
+    cr_assert_eq(memcmp(run.val_dummy, run.dummy, sizeof run.dummy), 0);
+    struct md_cell test = read_back();
+    hid_t file = H5Fopen(path.text, H5F_ACC_RDWR, H5P_DEFAULT);
+    cr_assert_geq(H5Ldelete(file, "/test/metrics", H5P_DEFAULT), 0);
+    cr_assert_geq(
+        H5Lmove(file, "/validation/metrics", file, "/test/metrics", H5P_DEFAULT, H5P_DEFAULT), 0);
     H5Fclose(file);
+    struct md_cell validation = read_back();
+    for (int c = 0; c < 2; c++) {
+        assert_same_metrics(&test.scores[c].before, &validation.scores[c].before);
+        assert_same_metrics(&test.scores[c].after, &validation.scores[c].after);
+        assert_same_metrics(&test.scores[c].dummy, &validation.scores[c].dummy);
+    }
     md_run_close(&run);
 }
 
@@ -218,6 +233,9 @@ H5_TEST(cell, identity_is_that_of_what_decides_the_result) {
                  {SMALL " data.test=other", "w", 0},
                  {SMALL " select=last", "w", 0},
                  {SMALL " protocol=release", "w", 0},
+                 {SMALL " cap_m=[80]", "w", 1},
+                 {SMALL " cap_m=79", "w", 0},
+                 {SMALL " cap_m=[80,20]", "w", 0},
                  {SMALL " moments=fp32", "w", 0},
                  {SMALL " loss_scale=2", "w", 0},
                  {SMALL " format=fp16", "w", 0},

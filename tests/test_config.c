@@ -31,7 +31,7 @@ TestSuite(config, .init = set_up, .fini = tear_down, .timeout = 600);
 
 /* ---- the keys -------------------------------------------------------------------------------- */
 
-enum kind { ANY_TEXT, NAME, NAMES, REAL, WHOLE };
+enum kind { ANY_TEXT, NAME, NAMES, REAL, WHOLE, CAPS };
 
 /* Values that no key of a kind may take. Those of a real key are refused by whole ones, too. */
 static const char *const refused_by_kind[][16] = {
@@ -41,6 +41,8 @@ static const char *const refused_by_kind[][16] = {
     [NAMES] = {"flip", "''", "[[flip]]", "[flip, {gamma: 1}]", "[shake]", "{flip: 1}", "15", NULL},
     [REAL] = {"''", "8x", "0x10", "nan", ".nan", "inf", "1e999", "1e-999", "-1", "1 2", "1,5",
               "--1", "[0.5]", "{a: 0.5}", "\"0.5\\0\"", NULL},
+    [CAPS] = {"''", "8x", "nan", "inf", "-1", "0", "1,5", "[]", "[[80]]", "[80, x]", "[80, '']",
+              "[80, {a: 1}]", "{a: 80}", "\"80\\0\"", "[80, \"15\\0\"]"},
     [WHOLE] = {"1.5", "1e2", "+1", "-0", "true", "99999999999999999999", NULL},
 };
 
@@ -83,7 +85,10 @@ static const struct key_case {
     {"label", NAME, {"bilinear", "nearest", "release", "sparse", "pooled"}, {"bicubic"}},
     {"select", NAME, {"best", "last"}, {"first"}},
     {"protocol", NAME, {"textbook", "release"}, {"book"}},
-    {"cap_m", REAL, {"80", "0.1", "1000"}, {"0.09", "1000.1"}},
+    {"cap_m",
+     CAPS,
+     {"80", "0.1", "1000", "[15]", "[80, 15, 25, 50]", "[1, 2, 3, 4, 5, 6, 7, 8]"},
+     {"0.09", "1000.1", "[80, 1000.1]", "[80, 15, 80.0]", "[1, 2, 3, 4, 5, 6, 7, 8, 9]"}},
     {"threads", WHOLE, {"1", "2", "64"}, {"0", "65"}},
     /* These have one range and crop. */
     {"data.set", NAME, {NULL, "micro", "recording", "synthetic"}, {"cityscapes"}},
@@ -288,7 +293,7 @@ Test(config, fields_hold_what_the_keys_say) {
                                "label=nearest",
                                "select=last",
                                "protocol=release",
-                               "cap_m=6",
+                               "cap_m=[6, 3.5]",
                                "threads=8",
                                "weights=w",
                                "data.set=matrix",
@@ -345,7 +350,9 @@ Test(config, fields_hold_what_the_keys_say) {
                                {config.beta1, 0.2},
                                {config.beta2, 0.3},
                                {config.epsilon, 0.4},
-                               {config.cap_m, 6},
+                               {config.caps.count, 2},
+                               {config.caps.m[0], 6},
+                               {config.caps.m[1], 3.5},
                                {config.data.min_depth_m, 0.5},
                                {config.data.max_depth_m, 11},
                                {config.loss_scale, 16},

@@ -10,6 +10,7 @@
 #include "../experiments/train.h"
 
 static struct md_metrics sums;
+static const struct md_caps eighty = {1, {80}};
 static struct md_error error;
 
 static void set_up(void) {
@@ -233,10 +234,10 @@ Test(metrics, sizes_meet_at_the_larger) {
         large[i] = small[i / 8 * 2 + i % 4 / 2];
     large[0] = 5; /* off by 4 m in one of 16 pixels */
     struct md_dataset data = dataset_of(&sample, 1, 4, large);
-    cr_assert_eq(md_dummy_evaluate(small, 2, 2, MD_TEXTBOOK, 80, &data, &sums, &error), MD_OK);
+    cr_assert_eq(md_dummy_evaluate(small, 2, 2, MD_TEXTBOOK, &eighty, &data, &sums, &error), MD_OK);
     cr_assert_eq(sums.value[MD_RMSE], 1);
     data = dataset_of(&sample, 1, 2, small);
-    cr_assert_eq(md_dummy_evaluate(large, 4, 4, MD_TEXTBOOK, 80, &data, &sums, &error), MD_OK);
+    cr_assert_eq(md_dummy_evaluate(large, 4, 4, MD_TEXTBOOK, &eighty, &data, &sums, &error), MD_OK);
     cr_assert_eq(sums.value[MD_RMSE], 1);
 }
 
@@ -249,7 +250,8 @@ Test(metrics, density_is_that_of_the_truth) {
         for (int i = 0; i < side * side; i++)
             depths[i] = 2;
         struct md_dataset data = dataset_of(&sample, 1, side, depths);
-        cr_assert_eq(md_dummy_evaluate(dummy, 1, 1, MD_RELEASE, 80, &data, &sums, &error), MD_OK);
+        cr_assert_eq(md_dummy_evaluate(dummy, 1, 1, MD_RELEASE, &eighty, &data, &sums, &error),
+                     MD_OK);
         assert_close(sums.value[MD_ABS_REL], side == MOST ? 0.5 : 1, "abs_rel");
     }
 }
@@ -321,7 +323,7 @@ Test(metrics, an_early_end_gives_no_metrics) {
     struct md_sample sample = {0};
     struct md_dataset data = {SIDE, SIDE, 1, &sample, ""};
     struct md_watch watch = {stop, NULL};
-    cr_assert_eq(md_evaluate(&engine, MD_RELEASE, 80, &data, &watch, &sums, &error), MD_OK);
+    cr_assert_eq(md_evaluate(&engine, MD_RELEASE, &eighty, &data, &watch, &sums, &error), MD_OK);
     cr_assert_eq(sums.images, 0);
     cr_assert(isnan(sums.value[MD_RMSE]));
 }

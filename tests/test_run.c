@@ -41,8 +41,8 @@ H5_TEST(run, every_optimizer_learns) {
         struct md_run run = opened(words);
         struct trained done = finished(&run);
         cr_assert_lt(done.history[2].train_loss, done.history[0].train_loss, "%s", ways[i]);
-        cr_assert_lt(done.after.value[MD_RMSE], run.before.value[MD_RMSE], "%s", ways[i]);
-        cr_assert_eq(done.after.images, 24);
+        cr_assert_lt(done.after[0].value[MD_RMSE], run.before[0].value[MD_RMSE], "%s", ways[i]);
+        cr_assert_eq(done.after[0].images, 24);
         md_run_close(&run);
     }
 }
@@ -342,7 +342,7 @@ H5_TEST(run, without_validation_the_last_weights_are_kept) {
 H5_TEST(run, no_epochs_measure_the_initial_weights) {
     struct md_run run = opened("epochs=0");
     struct trained done = finished(&run);
-    cr_assert_eq(memcmp(&run.before, &run.after, sizeof run.before), 0);
+    cr_assert_eq(memcmp(run.before, run.after, sizeof run.before), 0);
     cr_assert_str_eq(done.digest, "");
     cr_assert_eq(done.steps, 0);
     md_run_close(&run);
@@ -371,7 +371,7 @@ H5_TEST(run, losses_are_those_of_their_epoch) {
         cr_assert_float_eq(done.history[e].validation_loss, done.history[e + 1].train_loss, 1e-6);
         cr_assert_gt(fabs(done.history[e].train_loss - done.history[e + 1].train_loss), 1e-5);
     }
-    cr_assert_eq(done.after.images, 8);
+    cr_assert_eq(done.after[0].images, 8);
 }
 
 H5_TEST(run, a_crop_is_one_of_picture_and_label) {
@@ -405,9 +405,9 @@ H5_TEST(run, pooled_labels_leave_prediction_and_weights) {
     cr_assert_str_eq(pooled.network->name, "upydnet");
     finished(&plain);
     finished(&pooled);
-    cr_assert_eq(memcmp(&plain.before, &pooled.before, sizeof plain.before), 0);
-    cr_assert_eq(memcmp(&plain.dummy, &pooled.dummy, sizeof plain.dummy), 0);
-    cr_assert_neq(memcmp(&plain.after, &pooled.after, sizeof plain.after), 0);
+    cr_assert_eq(memcmp(plain.before, pooled.before, sizeof plain.before), 0);
+    cr_assert_eq(memcmp(plain.dummy, pooled.dummy, sizeof plain.dummy), 0);
+    cr_assert_neq(memcmp(plain.after, pooled.after, sizeof plain.after), 0);
     struct scratch_path path = scratch_path(&scratch, "cell.h5");
     const struct md_network *network;
     assert_ok(md_cell_write(path.text, &pooled, "id", "test", &run_error));
@@ -479,9 +479,9 @@ H5_TEST(run, without_any_truth_nothing_changes_and_nothing_is_claimed) {
     cr_assert_eq(done.position.best_epoch, 0);
     cr_assert(isnan(done.history[1].train_loss));
     cr_assert(isnan(done.history[1].validation_loss));
-    cr_assert_eq(run.after.images, 0);
-    cr_assert(isnan(run.after.value[MD_RMSE]));
-    cr_assert_eq(run.dummy.images, 0);
+    cr_assert_eq(run.after[0].images, 0);
+    cr_assert(isnan(run.after[0].value[MD_RMSE]));
+    cr_assert_eq(run.dummy[0].images, 0);
     free(start);
     md_run_close(&run);
 }

@@ -95,10 +95,11 @@ Test(table, groups_by_what_differs_and_averages_over_seeds) {
         cr_assert_eq(number(group, "diverged"), 0);
         for (int s = 0; s < SEEDS; s++) {
             struct md_cell cell = read_cell(cells[f][s].text);
-            rmse[s] = cell.after.value[MD_RMSE];
-            before += cell.before.value[MD_RMSE] / SEEDS;
+            rmse[s] = cell.scores[0].after.value[MD_RMSE];
+            before += cell.scores[0].before.value[MD_RMSE] / SEEDS;
             sum += rmse[s];
-            cr_assert_float_eq(number(group, "rmse_dummy_m"), cell.dummy.value[MD_RMSE], 1e-12);
+            cr_assert_float_eq(number(group, "rmse_dummy_m"), cell.scores[0].dummy.value[MD_RMSE],
+                               1e-12);
         }
         for (int s = 0; s < SEEDS; s++)
             squares += (rmse[s] - sum / SEEDS) * (rmse[s] - sum / SEEDS);
@@ -165,19 +166,33 @@ Test(table, a_mixture_is_said) {
     assert_contains(err, "more than their seeds: lr, data.seed");
 }
 
+/* Changes the count of images of the row "after", the second one. */
+static void set_images_after(const char *path, int64_t images) {
+    hid_t file = opened_to_change(path, "/", NULL);
+    hid_t data = H5Dopen2(file, "/test/metrics", H5P_DEFAULT), type = H5Dget_type(data);
+    size_t bytes = H5Tget_size(type),
+           place = H5Tget_member_offset(type, (unsigned)H5Tget_member_index(type, "images"));
+    char *packed = malloc(3 * bytes);
+    cr_assert(packed);
+    cr_assert_geq(H5Dread(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, packed), 0);
+    memcpy(packed + bytes + place, &images, sizeof images);
+    cr_assert_geq(H5Dwrite(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, packed), 0);
+    free(packed);
+    H5Tclose(type);
+    H5Dclose(data);
+    H5Fclose(file);
+}
+
 /* A run that ended without any depth is counted, said, and not averaged. */
 Test(table, a_diverged_run_is_not_averaged) {
     struct scratch_path wild = run_cell("wild.h5", "fp32", 9, "threads=1");
-    hid_t file = opened_to_change(wild.text, "/test/after", "images");
-    struct md_error error;
-    cr_assert_eq(md_h5_write_integer(file, "/test/after", "images", 1, &error), MD_OK);
-    H5Fclose(file);
+    set_images_after(wild.text, 1);
     MUDEPTH("table", cells[0][0].text, wild.text, "--by", "format", "--json");
     json_t *json = output_json(), *group = json_array_get(json_at(json, "groups"), 0);
     struct md_cell cell = read_cell(cells[0][0].text);
     cr_assert_eq(number(group, "runs"), 2);
     cr_assert_eq(number(group, "diverged"), 1);
-    cr_assert_float_eq(number(group, "rmse_after_m"), cell.after.value[MD_RMSE], 1e-12);
+    cr_assert_float_eq(number(group, "rmse_after_m"), cell.scores[0].after.value[MD_RMSE], 1e-12);
     assert_contains(notes_of(json), "1 of 2 runs diverged");
     json_decref(json);
     MUDEPTH("table", wild.text, "--figure", scratch_path(&scratch, "wild.png").text);
@@ -242,12 +257,12 @@ static struct scratch_path damaged(int kind) {
     struct scratch_path path = run_cell("damaged.h5", "fp32", 20 + kind, "threads=1");
     struct md_error error;
     hid_t file = kind < 3    ? opened_to_change(path.text, "/config", "yaml")
-                 : kind == 3 ? opened_to_change(path.text, "/test/after", NULL)
+                 : kind == 3 ? opened_to_change(path.text, "/", NULL)
                              : opened_to_change(path.text, "/training", "skipped_steps");
     if (kind < 3)
         cr_assert_eq(md_h5_write_text(file, "/config", "yaml", configs[kind], &error), MD_OK);
     else if (kind == 3)
-        cr_assert_geq(H5Ldelete(file, "/test/after", H5P_DEFAULT), 0);
+        cr_assert_geq(H5Ldelete(file, "/test/metrics", H5P_DEFAULT), 0);
     else
         cr_assert_eq(md_h5_write_integer(file, "/training", "skipped_steps", -1, &error), MD_OK);
     H5Fclose(file);
@@ -257,7 +272,7 @@ static struct scratch_path damaged(int kind) {
 /* What is wrong in a cell is a failure, not wrong usage, and names the file. */
 Test(table, broken_cells) {
     static const char *const problems[] = {"expected one of fp32", "not YAML",
-                                           "data.set is missing", "/test/after", "skipped_steps"};
+                                           "data.set is missing", "/test/metrics", "skipped_steps"};
     for (int kind = 0; kind < 5; kind++) {
         struct scratch_path path = damaged(kind);
         MUDEPTH("table", cells[0][0].text, path.text);

@@ -1,0 +1,143 @@
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "h5_internal.h"
+
+_Static_assert(sizeof(double) == 8 && sizeof(int64_t) == 8, "columns have 64 bits");
+
+static hid_t text_of(size_t size) {
+    hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, size);
+    H5Tset_strpad(type, H5T_STR_NULLPAD); /* as numpy keeps its texts */
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    return type;
+}
+
+/* The type of a row: in memory as the struct, in a file packed and the same on every machine. */
+static hid_t row_type(const struct md_h5_column *columns, size_t count, size_t row_bytes,
+                      int in_file) {
+    size_t bytes = 0, at = 0;
+    for (size_t c = 0; c < count; c++)
+        bytes += columns[c].size;
+    hid_t row = H5Tcreate(H5T_COMPOUND, in_file ? bytes : row_bytes);
+    for (size_t c = 0; c < count; c++) {
+        hid_t integer = in_file ? H5T_STD_I64LE : H5T_NATIVE_INT64;
+        hid_t real = in_file ? H5T_IEEE_F64LE : H5T_NATIVE_DOUBLE;
+        hid_t text = columns[c].type == MD_H5_TEXT ? text_of(columns[c].size) : H5I_INVALID_HID;
+        H5Tinsert(row, columns[c].name, in_file ? at : columns[c].offset,
+                  columns[c].type == MD_H5_INTEGER ? integer
+                  : columns[c].type == MD_H5_REAL  ? real
+                                                   : text);
+        if (text >= 0)
+            H5Tclose(text);
+        at += columns[c].size;
+    }
+    return row;
+}
+
+int md_h5_write_table(hid_t file, const char *name, const struct md_h5_column *columns,
+                      size_t column_count, size_t row_bytes, size_t rows, const void *values,
+                      struct md_error *error) {
+    md_h5_be_quiet();
+    hid_t kept = row_type(columns, column_count, row_bytes, 1);
+    hid_t type = row_type(columns, column_count, row_bytes, 0);
+    int status = md_h5_write_as(file, name, kept, type, 1, &rows, values, error);
+    H5Tclose(type);
+    H5Tclose(kept);
+    return status;
+}
+
+/* Says in what a row of the file differs from one with these columns; nothing when in none. */
+static void compare_columns(hid_t found, hid_t expected, const struct md_h5_column *columns,
+                            size_t count, char reason[300]) {
+    static const char *const types[] = {"64-bit integers", "64-bit reals", "text"};
+    int members = H5Tget_class(found) == H5T_COMPOUND ? H5Tget_nmembers(found) : -1;
+    reason[0] = '\0';
+    if (members < 0)
+        snprintf(reason, 300, "its elements are not rows of columns");
+    for (size_t c = 0; c < count && (int)c < members && reason[0] == '\0'; c++) {
+        char *name = H5Tget_member_name(found, (unsigned)c);
+        hid_t type = H5Tget_member_type(found, (unsigned)c);
+        hid_t wanted = H5Tget_member_type(expected, (unsigned)c);
+        if (name == NULL || strcmp(name, columns[c].name) != 0)
+            snprintf(reason, 300, "its column %zu is \"%.100s\", expected \"%s\"", c + 1,
+                     name != NULL ? name : "?", columns[c].name);
+        else if (H5Tequal(type, wanted) <= 0)
+            snprintf(reason, 300, "column \"%s\": expected %s of %zu bytes", columns[c].name,
+                     types[columns[c].type], columns[c].size);
+        H5Tclose(wanted);
+        H5Tclose(type);
+        H5free_memory(name);
+    }
+    if (reason[0] == '\0' && members != (int)count)
+        snprintf(reason, 300, "it has %d columns, expected %zu", members, count);
+}
+
+static int check_columns(hid_t file, const char *name, hid_t expected,
+                         const struct md_h5_column *columns, size_t count, struct md_error *error) {
+    char reason[300];
+    hid_t data = H5Dopen2(file, name, H5P_DEFAULT);
+    if (data < 0)
+        return md_h5_blame(error, file, "table", name, "open");
+    hid_t found = H5Dget_type(data);
+    compare_columns(found, expected, columns, count, reason);
+    H5Tclose(found);
+    H5Dclose(data);
+    return reason[0] == '\0' ? MD_OK : md_h5_refuse(error, file, "table", name, reason);
+}
+
+static int check_rows(hid_t file, const char *name, size_t rows, struct md_error *error) {
+    int dimensions;
+    size_t found = 0;
+    char reason[100];
+    int status = md_h5_shape(file, name, 1, &dimensions, &found, error);
+    if (status != MD_OK || (dimensions == 1 && found == rows))
+        return status;
+    snprintf(reason, sizeof reason, "it has %zu rows, expected %zu", found, rows);
+    return md_h5_refuse(error, file, "table", name, reason);
+}
+
+static int read_rows(hid_t file, const char *name, hid_t type, void *values,
+                     struct md_error *error) {
+    int status = MD_OK;
+    hid_t data = H5Dopen2(file, name, H5P_DEFAULT);
+    if (data < 0 || H5Dread(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
+        status = md_h5_blame(error, file, "table", name, "read");
+    if (data >= 0)
+        H5Dclose(data);
+    return status;
+}
+
+/* Every text that was read has an end. */
+static int check_texts(hid_t file, const char *name, const struct md_h5_column *columns,
+                       size_t column_count, size_t row_bytes, size_t rows, const void *values,
+                       struct md_error *error) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < column_count; c++) {
+            const char *text = (const char *)values + r * row_bytes + columns[c].offset;
+            if (columns[c].type == MD_H5_TEXT && memchr(text, '\0', columns[c].size) == NULL)
+                return md_h5_refuse(error, file, "table", name, "a text in it has no end");
+        }
+    return MD_OK;
+}
+
+int md_h5_read_table(hid_t file, const char *name, const struct md_h5_column *columns,
+                     size_t column_count, size_t row_bytes, size_t rows, void *values,
+                     struct md_error *error) {
+    md_h5_be_quiet();
+    hid_t kept = row_type(columns, column_count, row_bytes, 1);
+    hid_t type = row_type(columns, column_count, row_bytes, 0);
+    int status = check_columns(file, name, kept, columns, column_count, error);
+    if (status == MD_OK)
+        status = check_rows(file, name, rows, error);
+    if (status == MD_OK)
+        status = md_h5_check_plain(file, name, kept, error);
+    if (status == MD_OK)
+        status = read_rows(file, name, type, values, error);
+    if (status == MD_OK)
+        status = check_texts(file, name, columns, column_count, row_bytes, rows, values, error);
+    H5Tclose(type);
+    H5Tclose(kept);
+    return status;
+}

@@ -1,0 +1,26 @@
+#include "effort.h"
+
+#include <sys/resource.h>
+
+#include "evaluate.h"
+
+static double seconds_of(struct timeval time) {
+    return (double)time.tv_sec + 1e-6 * (double)time.tv_usec;
+}
+
+struct md_effort md_effort_now(void) {
+    struct rusage used = {.ru_maxrss = 0};
+    getrusage(RUSAGE_SELF, &used);
+    return (struct md_effort){md_seconds_now(),
+                              seconds_of(used.ru_utime) + seconds_of(used.ru_stime),
+                              1024LL * used.ru_maxrss}; /* Linux counts it in KiB */
+}
+
+struct md_effort md_effort_since(const struct md_effort *began, const struct md_effort *earlier) {
+    struct md_effort sum = md_effort_now();
+    sum.wall_seconds += earlier->wall_seconds - began->wall_seconds;
+    sum.cpu_seconds += earlier->cpu_seconds - began->cpu_seconds;
+    if (sum.peak_memory_bytes < earlier->peak_memory_bytes)
+        sum.peak_memory_bytes = earlier->peak_memory_bytes;
+    return sum;
+}

@@ -1,0 +1,158 @@
+#include "cell_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+void md_pen_group(struct md_pen *pen, const char *name) {
+    if (pen->status == MD_OK)
+        pen->status = md_h5_group(pen->file, name, pen->error);
+}
+
+void md_pen_text(struct md_pen *pen, const char *object, const char *name, const char *value) {
+    if (pen->status == MD_OK)
+        pen->status = md_h5_write_text(pen->file, object, name, value, pen->error);
+}
+
+void md_pen_integer(struct md_pen *pen, const char *object, const char *name, long long value) {
+    if (pen->status == MD_OK)
+        pen->status = md_h5_write_integer(pen->file, object, name, value, pen->error);
+}
+
+void md_pen_real(struct md_pen *pen, const char *object, const char *name, double value) {
+    if (pen->status == MD_OK)
+        pen->status = md_h5_write_real(pen->file, object, name, value, pen->error);
+}
+
+void md_pen_array(struct md_pen *pen, const char *name, hid_t type, size_t count,
+                  const void *values) {
+    if (pen->status == MD_OK)
+        pen->status = md_h5_write(pen->file, name, type, 1, &count, values, pen->error);
+}
+
+int md_pen_finish(const struct md_pen *pen, struct md_h5_writer *writer) {
+    if (pen->status == MD_OK)
+        return md_h5_commit(writer, pen->error);
+    md_h5_abandon(writer);
+    return pen->status;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+void md_take_text(struct md_pen *pen, const char *object, const char *name, size_t size,
+                  char *value) {
+    if (pen->status == MD_OK)
+        pen->status = md_h5_read_text(pen->file, object, name, size, value, pen->error);
+}
+
+void md_take_integer(struct md_pen *pen, const char *object, const char *name, long long low,
+                     long long high, long long *value) {
+    if (pen->status == MD_OK)
+        pen->status = md_h5_read_integer(pen->file, object, name, value, pen->error);
+    if (pen->status == MD_OK && (*value < low || *value > high)) {
+        char path[400] = "";
+        H5Fget_name(pen->file, path, sizeof path);
+        pen->status =
+            md_fail(pen->error, MD_FAILED, "%.400s: %s %s: expected %lld to %lld, found %lld", path,
+                    object, name, low, high, *value);
+    }
+}
+
+void md_take_real(struct md_pen *pen, const char *object, const char *name, double *value) {
+    if (pen->status == MD_OK)
+        pen->status = md_h5_read_real(pen->file, object, name, value, pen->error);
+}
+
+void md_take_array(struct md_pen *pen, const char *name, hid_t type, size_t count, void *values) {
+    if (pen->status == MD_OK)
+        pen->status = md_h5_read(pen->file, name, type, 1, &count, count, values, pen->error);
+}
+
+/* ---- the head -------------------------------------------------------------------------------- */
+
+void md_pen_head(struct md_pen *pen, const char *kind, const struct md_run *run,
+                 const char *identity) {
+    char config[MD_CELL_CONFIG_SIZE];
+    const struct {
+        const char *name;
+        const struct md_dataset *data;
+    } splits[] = {
+        {"/data/train", &run->train}, {"/data/val", &run->val}, {"/data/test", &run->test}};
+    md_config_format(&run->config, 1, config, sizeof config);
+    md_pen_text(pen, "/", "kind", kind);
+    md_pen_integer(pen, "/", "layout", MD_CELL_LAYOUT);
+    md_pen_text(pen, "/", "identity", identity);
+    md_pen_group(pen, "/config");
+    md_pen_text(pen, "/config", "yaml", config);
+    for (size_t i = 0; i < sizeof splits / sizeof splits[0]; i++) {
+        md_pen_group(pen, splits[i].name);
+        md_pen_integer(pen, splits[i].name, "samples", (long long)splits[i].data->count);
+        md_pen_text(pen, splits[i].name, "digest", splits[i].data->digest);
+    }
+}
+
+void md_take_kind(struct md_pen *pen, const char *kind, char identity[33]) {
+    char found[40] = "", path[400] = "";
+    long long layout = 0;
+    H5Fget_name(pen->file, path, sizeof path);
+    md_take_text(pen, "/", "kind", sizeof found, found);
+    if (pen->status == MD_OK && strcmp(found, kind) != 0)
+        pen->status =
+            md_fail(pen->error, MD_FAILED, "%.400s: expected a %s, found a %s", path, kind, found);
+    if (pen->status == MD_OK)
+        pen->status = md_h5_read_integer(pen->file, "/", "layout", &layout, pen->error);
+    if (pen->status == MD_OK && layout != MD_CELL_LAYOUT)
+        pen->status = md_fail(pen->error, MD_FAILED,
+                              "%.400s: expected a %s of layout %d, found layout %lld, of another "
+                              "version of mudepth: make it again",
+                              path, kind, MD_CELL_LAYOUT, layout);
+    md_take_text(pen, "/", "identity", 33, identity);
+}
+
+/* ---- epochs ---------------------------------------------------------------------------------- */
+
+struct epoch_row {
+    int64_t epoch; /* from 1 */
+    struct md_epoch is;
+};
+
+#define REAL(name)                                                                                 \
+    { #name, MD_H5_REAL, offsetof(struct epoch_row, is.name), sizeof(double) }
+static const struct md_h5_column epoch_columns[] = {
+    {"epoch", MD_H5_INTEGER, offsetof(struct epoch_row, epoch), sizeof(int64_t)},
+    REAL(learning_rate),
+    REAL(train_loss),
+    REAL(validation_loss),
+    REAL(validation_rmse_m),
+};
+enum { EPOCH_COLUMNS = sizeof epoch_columns / sizeof epoch_columns[0] };
+
+static struct epoch_row *make_rows(struct md_pen *pen, size_t epochs) {
+    struct epoch_row *rows = pen->status == MD_OK ? calloc(epochs + 1, sizeof *rows) : NULL;
+    if (pen->status == MD_OK && rows == NULL)
+        pen->status = md_fail(pen->error, MD_FAILED, "out of memory");
+    return rows;
+}
+
+void md_pen_epochs(struct md_pen *pen, const char *name, const struct md_run *run) {
+    size_t epochs = (size_t)run->position.epoch;
+    struct epoch_row *rows = make_rows(pen, epochs);
+    for (size_t e = 0; rows != NULL && e < epochs; e++)
+        rows[e] = (struct epoch_row){(int64_t)e + 1, run->history[e]};
+    if (pen->status == MD_OK)
+        pen->status = md_h5_write_table(pen->file, name, epoch_columns, EPOCH_COLUMNS, sizeof *rows,
+                                        epochs, rows, pen->error);
+    free(rows);
+}
+
+void md_take_epochs(struct md_pen *pen, const char *name, size_t epochs, struct md_run *run) {
+    struct epoch_row *rows = make_rows(pen, epochs);
+    if (pen->status == MD_OK)
+        pen->status = md_h5_read_table(pen->file, name, epoch_columns, EPOCH_COLUMNS, sizeof *rows,
+                                       epochs, rows, pen->error);
+    for (size_t e = 0; pen->status == MD_OK && e < epochs; e++)
+        run->history[e] = rows[e].is;
+    free(rows);
+}

@@ -1,0 +1,48 @@
+/* What cells and checkpoints share. Internal to this room. */
+#ifndef MD_RESULTS_CELL_PARTS_H
+#define MD_RESULTS_CELL_PARTS_H
+
+#include "../datasets/h5.h"
+#include "cell.h"
+
+#define MD_CELL_KIND       "mudepth cell"
+#define MD_CHECKPOINT_KIND "mudepth checkpoint"
+enum { MD_CELL_LAYOUT = 2, MD_CELL_CONFIG_SIZE = 32768 };
+
+/* A file that is written or read; remembers its first failure, so that a list of writes reads as a
+ * list. */
+struct md_pen {
+    hid_t file;
+    struct md_error *error;
+    int status;
+};
+
+void md_pen_group(struct md_pen *pen, const char *name);
+void md_pen_text(struct md_pen *pen, const char *object, const char *name, const char *value);
+void md_pen_integer(struct md_pen *pen, const char *object, const char *name, long long value);
+void md_pen_real(struct md_pen *pen, const char *object, const char *name, double value);
+void md_pen_array(struct md_pen *pen, const char *name, hid_t type, size_t count,
+                  const void *values);
+
+/* Ends a file that is written. */
+int md_pen_finish(const struct md_pen *pen, struct md_h5_writer *writer);
+
+/* Integers must be within low .. high. */
+void md_take_text(struct md_pen *pen, const char *object, const char *name, size_t size,
+                  char *value);
+void md_take_integer(struct md_pen *pen, const char *object, const char *name, long long low,
+                     long long high, long long *value);
+void md_take_real(struct md_pen *pen, const char *object, const char *name, double *value);
+void md_take_array(struct md_pen *pen, const char *name, hid_t type, size_t count, void *values);
+
+/* The attributes of /, /config's yaml and /data; and whether a file is of this kind and layout,
+ * with its identity. */
+void md_pen_head(struct md_pen *pen, const char *kind, const struct md_run *run,
+                 const char *identity);
+void md_take_kind(struct md_pen *pen, const char *kind, char identity[33]);
+
+/* The table of the epochs that are completed. */
+void md_pen_epochs(struct md_pen *pen, const char *name, const struct md_run *run);
+void md_take_epochs(struct md_pen *pen, const char *name, size_t epochs, struct md_run *run);
+
+#endif

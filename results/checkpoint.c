@@ -1,0 +1,103 @@
+#include <limits.h>
+#include <string.h>
+
+#include "cell_parts.h"
+
+#define WHERE "/checkpoint"
+
+int md_checkpoint_write(const char *path, struct md_run *run, const char *identity,
+                        struct md_error *error) {
+    struct md_h5_writer writer;
+    int status = md_h5_create(path, &writer, error);
+    if (status != MD_OK)
+        return status;
+    const struct md_position *at = &run->position;
+    const struct md_progress *progress = &run->engine.progress;
+    struct md_effort effort = md_run_effort(run);
+    size_t bytes;
+    const void *state = md_engine_state(&run->engine, &bytes);
+    struct md_pen pen = {writer.file, error, MD_OK};
+    md_pen_head(&pen, MD_CHECKPOINT_KIND, run, identity);
+    md_pen_group(&pen, WHERE);
+    md_pen_integer(&pen, WHERE, "epoch", at->epoch);
+    md_pen_integer(&pen, WHERE, "step", at->step);
+    md_pen_integer(&pen, WHERE, "best_epoch", at->best_epoch);
+    md_pen_integer(&pen, WHERE, "optimizer_steps", (long long)progress->steps);
+    md_pen_integer(&pen, WHERE, "skipped_steps", (long long)progress->skipped);
+    md_pen_real(&pen, WHERE, "loss_sum", at->loss_sum);
+    md_pen_real(&pen, WHERE, "loss_valid", at->loss_valid);
+    md_pen_real(&pen, WHERE, "best_loss", at->best_loss);
+    md_pen_real(&pen, WHERE, "correction1", progress->correction1);
+    md_pen_real(&pen, WHERE, "correction2", progress->correction2);
+    md_pen_text(&pen, WHERE, "run_digest", at->digest);
+    md_pen_text(&pen, WHERE, "started", run->started);
+    md_pen_real(&pen, WHERE, "training_wall_seconds", at->seconds);
+    md_pen_real(&pen, WHERE, "training_cpu_seconds", at->cpu_seconds);
+    md_pen_real(&pen, WHERE, "wall_seconds", effort.wall_seconds);
+    md_pen_real(&pen, WHERE, "cpu_seconds", effort.cpu_seconds);
+    md_pen_integer(&pen, WHERE, "peak_memory_bytes", effort.peak_memory_bytes);
+    md_pen_array(&pen, WHERE "/state", H5T_NATIVE_UINT8, bytes, state);
+    md_pen_array(&pen, WHERE "/best_weights", H5T_NATIVE_FLOAT, md_parameter_total(run->network),
+                 run->best_weights);
+    md_pen_epochs(&pen, WHERE "/epochs", run);
+    return md_pen_finish(&pen, &writer);
+}
+
+/* Reads everything into the run. What it changes on a failure does not matter: the run is then
+ * given up. */
+static void take_state(struct md_pen *pen, struct md_run *run) {
+    struct md_position *at = &run->position;
+    long long epoch = 0, step = 0, best_epoch = 0, steps = 0, skipped = 0;
+    long long batch = run->config.batch;
+    long long most_steps = ((long long)run->train.count + batch - 1) / batch;
+    double correction1 = 0, correction2 = 0;
+    size_t bytes;
+    void *state = md_engine_state(&run->engine, &bytes);
+    md_take_integer(pen, WHERE, "epoch", 0, run->config.epochs, &epoch);
+    md_take_integer(pen, WHERE, "step", 0, most_steps, &step);
+    md_take_integer(pen, WHERE, "best_epoch", 0, epoch, &best_epoch);
+    md_take_integer(pen, WHERE, "optimizer_steps", 0, epoch * most_steps + step, &steps);
+    md_take_integer(pen, WHERE, "skipped_steps", 0, epoch * most_steps + step - steps, &skipped);
+    md_take_real(pen, WHERE, "loss_sum", &at->loss_sum);
+    md_take_real(pen, WHERE, "loss_valid", &at->loss_valid);
+    md_take_real(pen, WHERE, "best_loss", &at->best_loss);
+    md_take_real(pen, WHERE, "correction1", &correction1);
+    md_take_real(pen, WHERE, "correction2", &correction2);
+    md_take_text(pen, WHERE, "run_digest", sizeof at->digest, at->digest);
+    md_take_text(pen, WHERE, "started", sizeof run->started, run->started);
+    md_take_real(pen, WHERE, "training_wall_seconds", &at->seconds);
+    md_take_real(pen, WHERE, "training_cpu_seconds", &at->cpu_seconds);
+    md_take_real(pen, WHERE, "wall_seconds", &run->earlier.wall_seconds);
+    md_take_real(pen, WHERE, "cpu_seconds", &run->earlier.cpu_seconds);
+    md_take_integer(pen, WHERE, "peak_memory_bytes", 0, LLONG_MAX, &run->earlier.peak_memory_bytes);
+    md_take_array(pen, WHERE "/state", H5T_NATIVE_UINT8, bytes, state);
+    md_take_array(pen, WHERE "/best_weights", H5T_NATIVE_FLOAT, md_parameter_total(run->network),
+                  run->best_weights);
+    if (pen->status == MD_OK)
+        md_take_epochs(pen, WHERE "/epochs", (size_t)epoch, run);
+    at->epoch = (int)epoch;
+    at->step = (int)step;
+    at->best_epoch = (int)best_epoch;
+    run->engine.progress = (struct md_progress){(uint64_t)steps, (float)correction1,
+                                                (float)correction2, (uint64_t)skipped};
+}
+
+int md_checkpoint_read(const char *path, struct md_run *run, const char *identity,
+                       struct md_error *error) {
+    hid_t file;
+    char found[33] = "";
+    int status = md_h5_open(path, &file, error);
+    if (status != MD_OK)
+        return status;
+    struct md_pen pen = {file, error, MD_OK};
+    md_take_kind(&pen, MD_CHECKPOINT_KIND, found);
+    if (pen.status == MD_OK && strcmp(found, identity) != 0)
+        pen.status = md_fail(error, MD_FAILED,
+                             "%.400s: belongs to another run: config, data, initial weights or "
+                             "numerics differ",
+                             path);
+    if (pen.status == MD_OK)
+        take_state(&pen, run);
+    H5Fclose(file);
+    return pen.status;
+}
