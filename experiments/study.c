@@ -23,30 +23,39 @@ struct field {
 #define AT(field) offsetof(struct md_study, field), sizeof((struct md_study *)0)->field
 
 static const struct field study_fields[] = {
-    {"title", TEXT_VALUE, AT(title), 1},
-    {"caption", TEXT_VALUE, AT(caption), 0},
-    {"config", TEXT_VALUE, AT(config), 1},
-    {"cells", TEXT_VALUE, AT(cells), 1},
-    {"where", FILTER_LIST, AT(where), 0},
-    {"published", FILTER_LIST, AT(published), 0},
-    {"rows", KEY_LIST, AT(rows), 1},
-    {"show", QUANTITY_LIST, AT(show), 1},
-    {NULL},
+    {"title", TEXT_VALUE, AT(title), 1},      {"caption", TEXT_VALUE, AT(caption), 0},
+    {"config", TEXT_VALUE, AT(config), 1},    {"cells", TEXT_VALUE, AT(cells), 1},
+    {"where", FILTER_LIST, AT(where), 0},     {"published", FILTER_LIST, AT(published), 0},
+    {"rows", KEY_LIST, AT(rows), 1},          {"show", QUANTITY_LIST, AT(show), 1},
+    {"beside", QUANTITY_LIST, AT(beside), 0}, {NULL},
 };
 static const struct field figure_fields[] = {
     {"kind", KIND_VALUE, AT(figure.kind), 1},
     {"x", TEXT_VALUE, AT(figure.x), 0},
+    {"y", TEXT_VALUE, AT(figure.y), 0},
     {"series", KEY_LIST, AT(figure.series), 0},
     {NULL},
 };
 
-/* What a kind of figure must and may have beside its kind. */
+/* What a kind of figure must, and which may have series. */
 static const struct {
     const char *name;
-    int x, series;
-} figure_kinds[] = {[MD_FIGURE_NONE] = {"none", 0, 0},     [MD_FIGURE_DOTS] = {"dots", 0, 0},
-                    [MD_FIGURE_CURVE] = {"curve", 1, 1},   [MD_FIGURE_POINTS] = {"points", 1, 1},
-                    [MD_FIGURE_LOSSES] = {"losses", 0, 1}, [MD_FIGURE_MAPS] = {"maps", 0, 0}};
+    int x, y, series;
+} figure_kinds[] = {
+    [MD_FIGURE_NONE] = {"none", 0, 0, 0},     [MD_FIGURE_DOTS] = {"dots", 0, 0, 0},
+    [MD_FIGURE_CURVE] = {"curve", 1, 0, 1},   [MD_FIGURE_POINTS] = {"points", 1, 0, 1},
+    [MD_FIGURE_LOSSES] = {"losses", 0, 1, 0}, [MD_FIGURE_MAPS] = {"maps", 0, 0, 0},
+};
+/* What `y` of losses names. */
+static const struct {
+    const char *name;
+    size_t offset;
+} epoch_values[] = {
+    {"train_loss", offsetof(struct md_epoch, train_loss)},
+    {"validation_loss", offsetof(struct md_epoch, validation_loss)},
+    {"validation_rmse_m", offsetof(struct md_epoch, validation_rmse_m)},
+};
+enum { EPOCH_VALUES = sizeof epoch_values / sizeof *epoch_values };
 enum { FIGURE_KINDS = sizeof figure_kinds / sizeof *figure_kinds };
 
 struct reader {
@@ -85,14 +94,10 @@ static const char *text_of(const struct reader *r, const yaml_node_t *node, cons
 }
 
 static int check_key(const char *name, struct md_error *error) {
-    char found[MD_CONFIG_NAME_SIZE];
-    for (int key = 0; md_config_key(key, found) == 0; key++)
-        if (strcmp(found, name) == 0)
-            return MD_OK;
-    return md_fail(error, MD_USAGE,
-                   "\"%.100s\" is no key of a config; mudepth run --help lists "
-                   "them",
-                   name);
+    return md_config_find(name) >= 0
+               ? MD_OK
+               : md_fail(error, MD_USAGE,
+                         "\"%.100s\" is no key of a config; mudepth run --help lists them", name);
 }
 
 static int check_item(enum kind kind, const char *text, struct md_error *error) {
@@ -199,16 +204,23 @@ static int set_mapping(const struct reader *r, const struct field *fields,
 /* What only the whole figure can tell. */
 static int check_figure(const struct reader *r, const yaml_node_t *root) {
     const struct md_study *study = r->study;
-    int kind = study->figure.kind, has_x = study->figure.x[0] != '\0';
+    int kind = study->figure.kind, column = 0;
+    int has_x = study->figure.x[0] != '\0', has_y = study->figure.y[0] != '\0';
     struct md_quantity quantity;
-    struct md_error ignored;
     if (has_x != figure_kinds[kind].x)
-        return fail_at(r, root, "figure", has_x ? "x: such a figure has none" : "x is missing");
+        return fail_at(r, root, "figure", has_x ? "x: this kind has none" : "x is missing");
+    if (has_y != figure_kinds[kind].y)
+        return fail_at(r, root, "figure", has_y ? "y: this kind has none" : "y is missing");
     if (study->figure.series.count > 0 && !figure_kinds[kind].series)
-        return fail_at(r, root, "figure", "series: such a figure has none");
-    if (has_x && check_key(study->figure.x, &ignored) != MD_OK &&
+        return fail_at(r, root, "figure", "series: this kind has none");
+    if (has_x && md_config_find(study->figure.x) < 0 &&
         md_quantity_parse(study->figure.x, &quantity, r->error) != MD_OK)
-        return fail_in(r, root, "figure");
+        return fail_in(r, root, "figure: x");
+    while (column < EPOCH_VALUES && strcmp(epoch_values[column].name, study->figure.y) != 0)
+        column++;
+    if (has_y && column == EPOCH_VALUES)
+        return fail_at(r, root, "figure",
+                       "y: expected train_loss, validation_loss or validation_rmse_m");
     return MD_OK;
 }
 
@@ -256,7 +268,16 @@ void md_study_free(struct md_study *study) {
     md_names_free(&study->published);
     md_names_free(&study->rows);
     md_names_free(&study->show);
+    md_names_free(&study->beside);
     md_names_free(&study->figure.series);
+}
+
+double md_study_epoch(const struct md_study *study, const struct md_epoch *epoch) {
+    double value = 0.0;
+    for (int v = 0; v < EPOCH_VALUES; v++)
+        if (strcmp(epoch_values[v].name, study->figure.y) == 0)
+            memcpy(&value, (const char *)epoch + epoch_values[v].offset, sizeof value);
+    return value;
 }
 
 void md_study_join(const struct md_names *names, char *text, size_t size) {

@@ -10,7 +10,7 @@
 #include "../datasets/error.h"
 
 /* A contact sheet: a row per sample, its picture and then depth maps of any size. */
-enum { MD_SHEET_MAPS = 3 };
+enum { MD_SHEET_MAPS = 4 };
 struct md_sheet_row {
     const char *caption;
     const uint8_t *picture; /* (3, height, width) */
