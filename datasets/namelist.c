@@ -77,11 +77,11 @@ int md_names_each_line(const char *path, md_use_name *use, void *context, struct
 int md_names_each(const char *list, md_use_name *use, void *context, struct md_error *error) {
     char *copy = strdup(list), *rest = copy;
     if (!copy)
-        return md_fail(error, MD_FAILED, "out of memory for the split");
+        return md_fail(error, MD_FAILED, "out of memory");
     int status = MD_OK;
     for (char *name; status == MD_OK && (name = md_next_field(&rest));)
         status = *name ? use(context, name, error)
-                       : md_fail(error, MD_USAGE, "split: expected a name, found nothing");
+                       : md_fail(error, MD_USAGE, "\"%.100s\": expected a name, found nothing", list);
     free(copy);
     return status;
 }

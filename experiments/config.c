@@ -473,18 +473,14 @@ int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_er
     return status != MD_OK ? status : check_given(sections, 2, given, "data", error);
 }
 
-int md_config_is_default(const struct md_config *config, int number) {
-    struct section sections[RUN_SECTIONS];
-    struct md_config presets = {.format = 0};
-    struct md_error ignored;
-    md_config_sections(&presets, sections);
-    if (set_presets(sections, RUN_SECTIONS, &ignored) != MD_OK)
-        return 0;
-    struct md_data_spec own = presets.data; /* of the config's set, which has a default range */
+void md_config_defaults(const struct md_config *config, struct md_config *defaults) {
+    struct draft draft;
+    struct md_error ignored; /* the table's defaults are fine */
+    md_draft_begin(&draft, defaults, &ignored);
+    struct md_data_spec own = defaults->data; /* of the config's set, which has a default range */
     memcpy(own.set, config->data.set, sizeof own.set);
     md_data_spec_resolve(&own);
-    presets.data.max_depth_m = own.max_depth_m;
-    return md_config_order(config, &presets, number) == 0;
+    defaults->data.max_depth_m = own.max_depth_m;
 }
 
 int md_config_network(const struct md_config *config) {

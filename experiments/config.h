@@ -75,12 +75,22 @@ int md_config_parse(const char *text, const char *origin, struct md_config *conf
 enum { MD_CONFIG_NAME_SIZE = 40, MD_CONFIG_VALUE_SIZE = 4608 };
 int md_config_key(int key, char name[MD_CONFIG_NAME_SIZE]);
 
+/* The number of a name, or -1. */
+int md_config_find(const char *name);
+
 /* Whether a key can change a result. */
 int md_config_decides(int key);
 
-/* A config's value of a key in words, and whether it is the key's default. */
+/* What values of a key are like. */
+enum md_value_kind { MD_WORD, MD_NUMBER, MD_LIST };
+enum md_value_kind md_config_kind(int key);
+
+/* A config's value of a key in words. */
 void md_config_value(const struct md_config *config, int key, char text[MD_CONFIG_VALUE_SIZE]);
-int md_config_is_default(const struct md_config *config, int key);
+
+/* What every key with a default is when it is not given, for the data set of `config`; the others
+ * are empty. */
+void md_config_defaults(const struct md_config *config, struct md_config *defaults);
 
 /* Below, equal to or above 0 as a's value of the key comes before, is, or comes after b's: numbers
  * by size, choices as the table lists them, texts by their bytes. */

@@ -276,6 +276,14 @@ int md_config_key(int number, char name[MD_CONFIG_NAME_SIZE]) {
     return key != NULL ? 0 : -1;
 }
 
+int md_config_find(const char *name) {
+    char found[MD_CONFIG_NAME_SIZE];
+    for (int key = 0; md_config_key(key, found) == 0; key++)
+        if (strcmp(found, name) == 0)
+            return key;
+    return -1;
+}
+
 int md_config_decides(int number) {
     struct section sections[RUN_SECTIONS];
     const struct section *section;
@@ -290,13 +298,20 @@ int md_config_by_digest(int number) {
     return find_key(sections, number, &section)->result == BY_DIGEST;
 }
 
-void md_config_value(const struct md_config *config, int number, char text[MD_CONFIG_VALUE_SIZE]) {
+/* The key of this number, and its field in a config. */
+static const struct key *find_field(const struct md_config *config, int number,
+                                    const char **field) {
     struct section sections[RUN_SECTIONS];
     const struct section *section;
-    struct md_config copy = *config;
-    md_config_sections(&copy, sections);
+    md_config_sections((struct md_config *)(uintptr_t)config, sections); /* they are only read */
     const struct key *key = find_key(sections, number, &section);
-    const char *field = (const char *)section->fields + key->offset;
+    *field = (const char *)section->fields + key->offset;
+    return key;
+}
+
+void md_config_value(const struct md_config *config, int number, char text[MD_CONFIG_VALUE_SIZE]) {
+    const char *field;
+    const struct key *key = find_field(config, number, &field);
     double real;
     if (key->type == TEXT || key->type == POLICY) {
         snprintf(text, MD_CONFIG_VALUE_SIZE, "%s", field);
@@ -306,7 +321,7 @@ void md_config_value(const struct md_config *config, int number, char text[MD_CO
     } else if (key->type == CAPS) {
         format_caps((const void *)field, format_shortest, text, MD_CONFIG_VALUE_SIZE);
     } else {
-        format_value(key, section->fields, text, MD_CONFIG_VALUE_SIZE);
+        format_value(key, field - key->offset, text, MD_CONFIG_VALUE_SIZE);
     }
 }
 
@@ -342,21 +357,30 @@ static int compare_numbers(const struct key *key, const char *a, const char *b) 
 }
 
 int md_config_order(const struct md_config *a, const struct md_config *b, int number) {
-    struct section sections[RUN_SECTIONS];
-    const struct section *section;
-    struct md_config copies[2] = {*a, *b};
     const char *field[2];
-    const struct key *key = NULL;
-    for (int i = 0; i < 2; i++) {
-        md_config_sections(&copies[i], sections);
-        key = find_key(sections, number, &section);
-        field[i] = (const char *)section->fields + key->offset;
-    }
+    const struct key *key = find_field(a, number, &field[0]);
+    find_field(b, number, &field[1]);
     if (key->type == TEXT || key->type == POLICY)
         return strcmp(field[0], field[1]);
     if (key->type == CAPS)
         return compare_caps((const void *)field[0], (const void *)field[1]);
     return compare_numbers(key, field[0], field[1]);
+}
+
+enum md_value_kind md_config_kind(int number) {
+    const char *field;
+    switch (find_field(&(struct md_config){.format = 0}, number, &field)->type) {
+    case BITS:
+    case CAPS:
+        return MD_LIST;
+    case REAL:
+    case COUNT:
+    case POWER:
+    case SEED:
+        return MD_NUMBER;
+    default:
+        return MD_WORD;
+    }
 }
 
 void md_print_wrapped(const char *text, int indent) {

@@ -18,7 +18,7 @@ static const struct md_command *const commands[] = {&md_command_run,
                                                     &md_command_data,
                                                     &md_command_compare,
                                                     &md_command_plan,
-                                                    &md_command_table,
+                                                    &md_command_query,
                                                     NULL};
 
 static void request_stop(int signal_number) {

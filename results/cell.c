@@ -21,12 +21,7 @@ void md_cell_identity(const struct md_run *run, const char *weights_digest, char
 
 /* ---- attributes ------------------------------------------------------------------------------ */
 
-/* What struct md_cell holds as it stands in the file. */
-static const struct attribute {
-    const char *object, *name;
-    enum md_h5_column_type type;
-    size_t offset, size;
-} attributes[] = {
+const struct md_cell_attribute md_cell_attributes[] = {
 #define TEXT    MD_H5_TEXT
 #define INTEGER MD_H5_INTEGER
 #define REAL    MD_H5_REAL
@@ -63,10 +58,12 @@ static const struct attribute {
     AT("/training", "wall_seconds", REAL, seconds),
     AT("/training", "cpu_seconds", REAL, training_cpu_seconds),
 };
-enum { ATTRIBUTES = sizeof attributes / sizeof attributes[0] };
+enum { ATTRIBUTES = sizeof md_cell_attributes / sizeof md_cell_attributes[0] };
+const size_t md_cell_attribute_count = ATTRIBUTES;
 
 static void write_attributes(struct md_pen *pen, const struct md_cell *cell) {
-    for (const struct attribute *a = attributes; a < attributes + ATTRIBUTES; a++) {
+    for (const struct md_cell_attribute *a = md_cell_attributes;
+         a < md_cell_attributes + ATTRIBUTES; a++) {
         const char *field = (const char *)cell + a->offset;
         long long integer = 0;
         double real = 0.0;
@@ -83,7 +80,8 @@ static void write_attributes(struct md_pen *pen, const struct md_cell *cell) {
 }
 
 static void take_attributes(struct md_pen *pen, struct md_cell *cell) {
-    for (const struct attribute *a = attributes; a < attributes + ATTRIBUTES; a++) {
+    for (const struct md_cell_attribute *a = md_cell_attributes;
+         a < md_cell_attributes + ATTRIBUTES; a++) {
         char *field = (char *)cell + a->offset;
         long long integer = 0;
         double real = 0.0;
@@ -183,7 +181,7 @@ static void take_scores(struct md_pen *pen, const char *name, struct md_cell *ce
 
 #define SET(field, ...) snprintf(cell->field, sizeof cell->field, __VA_ARGS__)
 
-/* Fills in what `attributes` has. */
+/* Fills in what md_cell_attributes has. */
 static void describe(const struct md_run *run, const char *command, struct md_cell *cell) {
     const struct md_plan *plan = &run->engine.plan;
     struct md_effort effort = md_run_effort(run);

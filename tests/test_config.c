@@ -492,25 +492,34 @@ Test(config, keys_have_numbers_in_the_order_of_the_table) {
     for (int k = 0; k < RUN_KEYS; k++) {
         cr_assert_eq(md_config_key(k, name), 0);
         cr_assert_str_eq(name, run_keys[k].key);
+        cr_assert_eq(md_config_find(name), k);
         cr_assert_eq(md_config_decides(k), strstr("threads budget_kb", name) == NULL, "%s", name);
     }
     cr_assert_eq(md_config_key(RUN_KEYS, name), -1);
+    cr_assert_eq(md_config_find("lr "), -1);
 }
 
 /* A default is one, anything else is not; the order of two values is that of their fields, and
  * exchanging them turns it round. */
 Test(config, values_are_ordered_and_know_their_default) {
+    static const enum md_value_kind kinds[] = {
+        [NAMES] = MD_LIST, [REAL] = MD_NUMBER, [WHOLE] = MD_NUMBER}; /* others: MD_WORD */
     static char value[MD_CONFIG_VALUE_SIZE];
+    static struct md_config defaults;
     for (int k = 0; k < RUN_KEYS; k++) {
         const struct key_case *key = &run_keys[k];
         free(formatted_with(key, key->accepted[key->accepted[0] == NULL]));
         struct md_config first = config;
         cr_assert_eq(md_config_order(&first, &first, k), 0, "%s", key->key);
-        cr_assert_eq(md_config_is_default(&first, k), key->accepted[0] != NULL, "%s", key->key);
+        md_config_defaults(&first, &defaults);
+        cr_assert_eq(md_config_order(&first, &defaults, k) == 0, key->accepted[0] != NULL, "%s",
+                     key->key);
+        cr_assert_eq(md_config_kind(k), kinds[key->kind], "%s", key->key);
         free(formatted_with(key, key->accepted[key->accepted[0] == NULL ? 2 : 1]));
         int order = md_config_order(&first, &config, k), back = md_config_order(&config, &first, k);
         cr_assert(order != 0 && (order < 0) == (back > 0), "%s", key->key);
-        cr_assert_eq(md_config_is_default(&config, k), 0, "%s", key->key);
+        md_config_defaults(&config, &defaults);
+        cr_assert_neq(md_config_order(&config, &defaults, k), 0, "%s", key->key);
         md_config_value(&config, k, value);
         if (key->kind == REAL)
             cr_assert_eq(strtod(value, NULL), strtod(key->accepted[1], NULL), "%s: %s", key->key,

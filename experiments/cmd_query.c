@@ -1,0 +1,459 @@
+/* mudepth query: finished cells, filtered, grouped by keys of their configs; what was measured. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../plots/plots.h"
+#include "command.h"
+#include "groups.h"
+#include "listing.h"
+
+enum { MOST_SHOWN = 64 };
+static const char shown_by_default[] =
+    "before.rmse_m,rmse_m,dummy.rmse_m,weight_bytes_per_parameter,"
+    "optimizer_bytes_per_parameter,skipped_steps";
+
+struct options {
+    const char *by, *show, *sort, *figure;
+    int each, json, csv, latex;
+};
+
+/* What rows are sorted by: a key of the config, or else a quantity. */
+struct criterion {
+    int key; /* -1: none */
+    struct md_quantity quantity;
+    int downwards;
+};
+
+struct query {
+    struct options options;
+    struct md_runs runs;
+    struct md_groups groups;
+    int keys[MD_MOST_KEYS + 1], key_count; /* that are shown: of the groups, and the seed of each */
+    struct md_quantity shown[MOST_SHOWN];
+    int shown_count;
+    struct criterion criteria[MOST_SHOWN];
+    int criterion_count;
+    struct row *rows;
+    size_t row_count;
+    struct md_names words; /* that are shown */
+};
+
+/* A group, or with --each a run. */
+struct row {
+    const struct query *query;
+    const struct md_group *group;
+    const struct md_finished *run; /* NULL: the whole group */
+    size_t place;                  /* before it was sorted */
+};
+
+static int parse(int argc, char **argv, struct options *o, struct md_error *error) {
+    static const struct option options[] = {{"by", required_argument, NULL, 'b'},
+                                            {"show", required_argument, NULL, 'w'},
+                                            {"sort", required_argument, NULL, 's'},
+                                            {"figure", required_argument, NULL, 'f'},
+                                            {"each", no_argument, NULL, 'e'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"csv", no_argument, NULL, 'c'},
+                                            {"latex", no_argument, NULL, 'l'},
+                                            {0}};
+    for (int c; (c = md_next_option(argc, argv, ":", options, error)) != -1;) {
+        if (c == '?')
+            return MD_USAGE;
+        o->by = c == 'b' ? optarg : o->by;
+        o->show = c == 'w' ? optarg : o->show;
+        o->sort = c == 's' ? optarg : o->sort;
+        o->figure = c == 'f' ? optarg : o->figure;
+        o->each |= c == 'e';
+        o->json |= c == 'j';
+        o->csv |= c == 'c';
+        o->latex |= c == 'l';
+    }
+    if (o->json + o->csv + o->latex > 1)
+        return md_fail(error, MD_USAGE, "expected one of --json, --csv and --latex, found several");
+    return MD_OK;
+}
+
+/* ---- what is asked for ----------------------------------------------------------------------- */
+
+static int add_shown(void *context, char *name, struct md_error *error) {
+    struct query *query = context;
+    if (query->shown_count == MOST_SHOWN)
+        return md_fail(error, MD_USAGE, "more than %d quantities", MOST_SHOWN);
+    return md_quantity_parse(name, &query->shown[query->shown_count++], error);
+}
+
+static int add_criterion(void *context, char *name, struct md_error *error) {
+    struct query *query = context;
+    if (query->criterion_count == MOST_SHOWN)
+        return md_fail(error, MD_USAGE, "more than %d names", MOST_SHOWN);
+    struct criterion *criterion = &query->criteria[query->criterion_count++];
+    criterion->downwards = name[0] == '-';
+    name += criterion->downwards;
+    criterion->key = md_config_find(name);
+    return criterion->key >= 0 ? MD_OK : md_quantity_parse(name, &criterion->quantity, error);
+}
+
+static int parse_names(struct query *query, struct md_error *error) {
+    const char *show = query->options.show, *sort = query->options.sort;
+    int status = md_names_each(show != NULL ? show : shown_by_default, add_shown, query, error);
+    if (status != MD_OK)
+        return md_fail_in(error, status, "--show");
+    status = sort != NULL ? md_names_each(sort, add_criterion, query, error) : MD_OK;
+    return status == MD_OK ? MD_OK : md_fail_in(error, status, "--sort");
+}
+
+/* The words behind the options are cells, folders and filters, in any order. */
+static int read_runs(struct query *query, int count, char *const *words, struct md_error *error) {
+    struct md_filters filters = {NULL, 0};
+    char **texts = calloc((size_t)count + 1, sizeof *texts);
+    int filter_count = 0;
+    if (texts == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    for (int i = 0; i < count; i++)
+        if (md_filter_name(words[i]) > 0)
+            texts[filter_count++] = words[i];
+    int status = filter_count < count
+                     ? md_filters_parse(filter_count, texts, &filters, error)
+                     : md_fail(error, MD_USAGE,
+                               "expected folders or result cells; see mudepth query --help");
+    for (int i = 0; i < count && status == MD_OK; i++)
+        if (md_filter_name(words[i]) == 0)
+            status = md_runs_read(&query->runs, words[i], error);
+    size_t read = query->runs.count;
+    if (status == MD_OK && read == 0 && query->runs.refused == 0)
+        status = md_fail(error, MD_FAILED, "%.400s: no cell is there", words[0]);
+    if (status == MD_OK)
+        md_runs_keep(&query->runs, &filters);
+    if (status == MD_OK && read > 0 && query->runs.count == 0)
+        status = md_runs_note(&query->runs, error, "none of %zu cells passes the filters", read);
+    md_filters_free(&filters);
+    free(texts);
+    return status;
+}
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+static struct md_measure measure(const struct row *row, const struct md_quantity *quantity) {
+    if (row->run == NULL)
+        return md_group_measure(row->group, quantity);
+    return (struct md_measure){1, md_quantity_of(quantity, &row->run->cell), (double)NAN};
+}
+
+static const struct md_config *config_of(const struct row *row) {
+    return row->run != NULL ? &row->run->cell.config : &row->group->runs[0]->cell.config;
+}
+
+/* By one criterion; what has no number comes last, whatever the direction. */
+static int order_by(const struct criterion *criterion, const struct row *a, const struct row *b) {
+    int order;
+    if (criterion->key >= 0) {
+        order = md_config_order(config_of(a), config_of(b), criterion->key);
+    } else {
+        double p = measure(a, &criterion->quantity).mean, q = measure(b, &criterion->quantity).mean;
+        if (!isfinite(p) || !isfinite(q))
+            return !isfinite(p) - !isfinite(q);
+        order = (p > q) - (p < q);
+    }
+    return criterion->downwards ? -order : order;
+}
+
+static int order_rows(const void *a, const void *b) {
+    const struct row *p = a, *q = b;
+    int order = 0;
+    for (int c = 0; c < p->query->criterion_count && order == 0; c++)
+        order = order_by(&p->query->criteria[c], p, q);
+    return order != 0 ? order : (p->place > q->place) - (p->place < q->place);
+}
+
+static int make_rows(struct query *query, struct md_error *error) {
+    query->rows = malloc((query->runs.count + 1) * sizeof *query->rows);
+    if (query->rows == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    for (size_t g = 0; g < query->groups.count; g++) {
+        const struct md_group *group = &query->groups.groups[g];
+        for (size_t i = 0; i < (query->options.each ? group->count : 1); i++, query->row_count++)
+            query->rows[query->row_count] = (struct row){
+                query, group, query->options.each ? group->runs[i] : NULL, query->row_count};
+    }
+    qsort(query->rows, query->row_count, sizeof *query->rows, order_rows);
+    return MD_OK;
+}
+
+/* A group has one value of a key that made it, and of no other. */
+static int check_criteria(const struct query *query, struct md_error *error) {
+    char name[MD_CONFIG_NAME_SIZE];
+    for (int c = 0; c < query->criterion_count && !query->options.each; c++) {
+        int key = query->criteria[c].key, found = key < 0;
+        for (int k = 0; k < query->groups.key_count; k++)
+            found |= query->groups.keys[k] == key;
+        if (found || query->groups.count == 0)
+            continue;
+        md_config_key(key, name);
+        return md_fail(error, MD_USAGE, "--sort: %s does not make the groups; --by says what does",
+                       name);
+    }
+    return MD_OK;
+}
+
+/* Says which quantities were not measured everywhere. */
+static int check_shown(struct query *query, struct md_error *error) {
+    int status = MD_OK;
+    for (int s = 0; s < query->shown_count && status == MD_OK; s++) {
+        size_t without = 0;
+        for (size_t i = 0; i < query->runs.count; i++)
+            without += isnan(md_quantity_of(&query->shown[s], &query->runs.runs[i]->cell)) &&
+                       !md_has_diverged(&query->runs.runs[i]->cell);
+        if (without > 0)
+            status = md_runs_note(&query->runs, error, "%s: %zu of %zu runs have none",
+                                  query->shown[s].name, without, query->runs.count);
+    }
+    return status;
+}
+
+static void choose_keys(struct query *query) {
+    int seed = md_config_find("seed"), has_seed = 0;
+    for (int k = 0; k < query->groups.key_count; k++) {
+        query->keys[query->key_count++] = query->groups.keys[k];
+        has_seed |= query->groups.keys[k] == seed;
+    }
+    if (query->options.each && !has_seed)
+        query->keys[query->key_count++] = seed;
+}
+
+/* ---- text, CSV, LaTeX ------------------------------------------------------------------------ */
+
+static int fill_row(struct query *query, const struct row *row, struct md_entry *entry,
+                    struct md_error *error) {
+    char value[MD_CONFIG_VALUE_SIZE];
+    if (row->run != NULL)
+        *entry++ = (struct md_entry){row->run->path, 0, 0};
+    for (int k = 0; k < query->key_count; k++) {
+        md_config_value(config_of(row), query->keys[k], value);
+        if (md_names_add(&query->words, value, error) != MD_OK)
+            return MD_FAILED;
+        *entry++ = (struct md_entry){query->words.names[query->words.count - 1], 0, 0};
+    }
+    if (row->run == NULL) {
+        *entry++ = (struct md_entry){NULL, (double)row->group->count, (double)NAN};
+        *entry++ = (struct md_entry){NULL, (double)row->group->diverged, (double)NAN};
+    }
+    for (int s = 0; s < query->shown_count; s++) {
+        struct md_measure measured = measure(row, &query->shown[s]);
+        *entry++ = (struct md_entry){NULL, measured.mean, measured.deviation};
+    }
+    return MD_OK;
+}
+
+static int print_listing(struct query *query, struct md_error *error) {
+    struct md_column columns[MD_MOST_KEYS + MOST_SHOWN + 4];
+    char names[MD_MOST_KEYS + 1][MD_CONFIG_NAME_SIZE];
+    size_t count = 0;
+    if (query->options.each)
+        columns[count++] = (struct md_column){"cell", 0, 0, 0};
+    for (int k = 0; k < query->key_count; k++) {
+        md_config_key(query->keys[k], names[k]);
+        columns[count++] = (struct md_column){names[k], 0, 0, 0};
+    }
+    if (!query->options.each) {
+        columns[count++] = (struct md_column){"runs", 1, 0, 0};
+        columns[count++] = (struct md_column){"diverged", 1, 0, 0};
+    }
+    for (int s = 0; s < query->shown_count; s++)
+        columns[count++] = (struct md_column){query->shown[s].name, 1, query->shown[s].decimals,
+                                              !query->options.each};
+    struct md_entry *entries = malloc((query->row_count + 1) * count * sizeof *entries);
+    int status = entries != NULL ? MD_OK : md_fail(error, MD_FAILED, "out of memory");
+    for (size_t r = 0; r < query->row_count && status == MD_OK; r++)
+        status = fill_row(query, &query->rows[r], &entries[r * count], error);
+    if (status == MD_OK)
+        status = md_listing_print(&(struct md_listing){columns, count, entries, query->row_count},
+                                  query->options.csv     ? MD_CSV
+                                  : query->options.latex ? MD_LATEX
+                                                         : MD_TEXT,
+                                  error);
+    free(entries);
+    return status;
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+static json_t *values_of(const struct query *query, const struct md_config *config) {
+    json_t *values = json_object();
+    for (int k = 0; k < query->key_count; k++) {
+        char name[MD_CONFIG_NAME_SIZE], value[MD_CONFIG_VALUE_SIZE];
+        md_config_key(query->keys[k], name);
+        md_config_value(config, query->keys[k], value);
+        json_object_set_new(values, name, json_string(value));
+    }
+    return values;
+}
+
+static json_t *run_json(const struct query *query, const struct md_finished *run) {
+    json_t *measured = json_object();
+    for (int s = 0; s < query->shown_count; s++)
+        json_object_set_new(measured, query->shown[s].name,
+                            md_json_number(md_quantity_of(&query->shown[s], &run->cell)));
+    return json_pack("{s:s, s:s, s:I, s:b, s:o}", "cell", run->path, "identity", run->cell.identity,
+                     "seed", (json_int_t)run->cell.config.seed, "diverged",
+                     md_has_diverged(&run->cell), "measured", measured);
+}
+
+static json_t *group_json(const struct query *query, const struct md_group *group) {
+    json_t *measured = json_object(), *each = json_array();
+    for (int s = 0; s < query->shown_count; s++) {
+        struct md_measure m = md_group_measure(group, &query->shown[s]);
+        json_object_set_new(measured, query->shown[s].name,
+                            json_pack("{s:I, s:o, s:o}", "runs", (json_int_t)m.count, "mean",
+                                      md_json_number(m.mean), "sd", md_json_number(m.deviation)));
+    }
+    for (size_t i = 0; i < group->count; i++)
+        json_array_append_new(each, run_json(query, group->runs[i]));
+    return json_pack("{s:s, s:o, s:I, s:I, s:o, s:o}", "label", group->label, "values",
+                     values_of(query, &group->runs[0]->cell.config), "runs",
+                     (json_int_t)group->count, "diverged", (json_int_t)group->diverged, "measured",
+                     measured, "each", each);
+}
+
+/* NULL when a path is not UTF-8. */
+static json_t *to_json(const struct query *query) {
+    json_t *keys = json_array(), *rows = json_array(), *notes = json_array();
+    int is_utf8 = 1;
+    for (int k = 0; k < query->key_count; k++) {
+        char name[MD_CONFIG_NAME_SIZE];
+        md_config_key(query->keys[k], name);
+        json_array_append_new(keys, json_string(name));
+    }
+    for (size_t i = 0; i < query->runs.count; i++)
+        is_utf8 &= md_is_utf8(query->runs.runs[i]->path);
+    for (size_t i = 0; i < query->runs.notes.count; i++) {
+        is_utf8 &= md_is_utf8(query->runs.notes.names[i]);
+        json_array_append_new(notes, json_string(query->runs.notes.names[i]));
+    }
+    for (size_t r = 0; r < query->row_count && is_utf8; r++) {
+        const struct row *row = &query->rows[r];
+        json_t *json = row->run != NULL ? run_json(query, row->run) : group_json(query, row->group);
+        if (row->run != NULL)
+            json_object_set_new(json, "values", values_of(query, config_of(row)));
+        json_array_append_new(rows, json);
+    }
+    json_t *json = json_pack("{s:o, s:o, s:o}", "by", keys,
+                             query->options.each ? "cells" : "groups", rows, "notes", notes);
+    if (is_utf8)
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
+/* ---- the figure ------------------------------------------------------------------------------ */
+
+static int draw(const struct query *query, struct md_error *error) {
+    struct md_quantity rmse, dummy;
+    size_t count = query->groups.count;
+    struct md_group_bar *bars = malloc((count + 1) * sizeof *bars);
+    double *values = malloc((query->runs.count + 1) * sizeof *values), *next = values;
+    int status =
+        bars != NULL && values != NULL ? MD_OK : md_fail(error, MD_FAILED, "out of memory");
+    if (status == MD_OK)
+        status = md_quantity_parse("rmse_m", &rmse, error);
+    if (status == MD_OK)
+        status = md_quantity_parse("dummy.rmse_m", &dummy, error);
+    for (size_t g = 0; g < count && status == MD_OK; g++) {
+        const struct md_group *group = &query->groups.groups[g];
+        bars[g] = (struct md_group_bar){group->label, next, group->count,
+                                        md_group_measure(group, &dummy).mean};
+        for (size_t i = 0; i < group->count; i++)
+            *next++ = md_quantity_of(&rmse, &group->runs[i]->cell);
+    }
+    if (status == MD_OK)
+        status = md_plot_groups(query->options.figure, "RMSE on the test split after fine-tuning",
+                                bars, count, error);
+    free(values);
+    free(bars);
+    return status;
+}
+
+static int report(struct query *query, struct md_error *error) {
+    for (size_t i = 0; i < query->runs.notes.count; i++)
+        fprintf(stderr, "note: %s\n", query->runs.notes.names[i]);
+    int status =
+        query->options.json ? md_print_json(to_json(query), error) : print_listing(query, error);
+    if (status == MD_OK && query->options.figure != NULL)
+        status = draw(query, error);
+    if (status == MD_OK && query->runs.refused > 0)
+        status = md_fail(error, MD_FAILED, "%zu files are no whole cells, see the notes",
+                         query->runs.refused);
+    return status;
+}
+
+static int work(struct query *query, int count, char *const *words, struct md_error *error) {
+    int status = parse_names(query, error);
+    if (status == MD_OK)
+        status = read_runs(query, count, words, error);
+    if (status == MD_OK)
+        status = md_groups_make(&query->runs, query->options.by, &query->groups, error);
+    if (status == MD_OK)
+        status = check_criteria(query, error);
+    if (status == MD_OK)
+        status = check_shown(query, error);
+    if (status == MD_OK)
+        status = make_rows(query, error);
+    if (status != MD_OK)
+        return status;
+    choose_keys(query);
+    return report(query, error);
+}
+
+static int run(int argc, char **argv, struct md_error *error) {
+    struct query *query = calloc(1, sizeof *query);
+    if (query == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    int status = parse(argc, argv, &query->options, error);
+    if (status == MD_OK)
+        status = work(query, argc - optind, argv + optind, error);
+    md_names_free(&query->words);
+    free(query->rows);
+    md_groups_free(&query->groups);
+    md_runs_free(&query->runs);
+    free(query);
+    return status;
+}
+
+static void print_help(void) {
+    printf(
+        "\nquantities: [before.|after.|dummy.]NAME[@CAP], which predictor (after fine-tuning when "
+        "none is\nnamed) and up to which depth in metres (the run's first cap when there is none):"
+        "\n");
+    md_quantity_help();
+}
+
+const struct md_command md_command_query = {
+    "query", "filter and group finished runs, and say what came out of each group",
+    "FOLDER|CELL.h5... [FILTER...] [options]\n\n"
+    "  --by KEY,...         keys of the config that make a group (default: every key in which the\n"
+    "                       cells differ, but `seed`); '' makes one group of all\n"
+    "  --show QUANTITY,...  what is shown: means over the runs of a group, and their standard\n"
+    "                       deviations\n"
+    "  --sort NAME,...      sort the rows by keys or quantities, -NAME downwards (default: by the\n"
+    "                       keys of the groups)\n"
+    "  --each               a row for each run instead\n"
+    "  --csv, --latex, --json  print a CSV table, a LaTeX tabular (booktabs), or JSON with every "
+    "run\n"
+    "  --figure FILE        also draw the groups' RMSE: every run, the means, the dummy predictor\n"
+    "                       (PNG, SVG, PDF)\n\n"
+    "A filter is NAME=VALUE, or with != < <= > >=. NAME is a key of the config or a quantity; =\n"
+    "takes a range of numbers (seed=0..2) and a list too (format=[fp32, bf16]). All filters must\n"
+    "hold. (A path that looks like a filter is written with ./ before it.)\n\n"
+    "Runs that diverged (no depth at all on some pictures) are not in the means of what was "
+    "measured\n"
+    "after fine-tuning. Notes say so, and when cells come from different data or versions of the\n"
+    "code, or runs of a group differ in more than their seeds. A file that is no whole cell is "
+    "named\n"
+    "in a note, and the exit code is 1. An index, FOLDER/index.sqlite, saves reading all cells\n"
+    "again; it may be deleted at any moment, and asked with sqlite3 (results/index.h).\n\n"
+    "examples:\n"
+    "  mudepth query results/runs\n"
+    "  mudepth query results/runs/sweep_demo-* policy=d0 'lr<0.01' --by format,optimizer\n"
+    "  mudepth query results/runs 'rmse_m<0.6' --each --sort rmse_m --show rmse_m,delta1@15\n"
+    "  mudepth query results/runs --by format,update --figure formats.png --latex\n",
+    print_help, run};

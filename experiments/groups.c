@@ -1,0 +1,353 @@
+#include "groups.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../datasets/file.h"
+#include "../datasets/grow.h"
+#include "../results/index.h"
+
+/* ---- runs ------------------------------------------------------------------------------------ */
+
+int md_runs_add(struct md_runs *runs, const char *path, const struct md_cell *cell,
+                struct md_error *error) {
+    struct md_finished **room =
+        md_grow(runs->runs, runs->count, &runs->capacity, sizeof *room, error);
+    if (room == NULL)
+        return MD_FAILED;
+    runs->runs = room;
+    struct md_finished *run = malloc(sizeof *run);
+    if (run == NULL || (run->path = strdup(path)) == NULL) {
+        free(run);
+        return md_fail(error, MD_FAILED, "out of memory");
+    }
+    run->cell = *cell;
+    runs->runs[runs->count++] = run;
+    return MD_OK;
+}
+
+/* Takes what there is in a file; `cell` NULL: it is no whole cell, and `problem` says why. */
+static int take(void *context, const char *path, const struct md_cell *cell,
+                const struct md_error *problem, struct md_error *error) {
+    struct md_runs *runs = context;
+    runs->refused += cell == NULL;
+    return cell != NULL ? md_runs_add(runs, path, cell, error)
+                        : md_runs_note(runs, error, "no whole cell: %s", problem->text);
+}
+
+int md_runs_read(struct md_runs *runs, const char *path, struct md_error *error) {
+    struct md_cell cell;
+    struct md_error problem;
+    if (md_is_folder(path))
+        return md_index_each(path, take, runs, error);
+    int status = md_cell_read(path, &cell, &problem);
+    return take(runs, path, status == MD_OK ? &cell : NULL, &problem, error);
+}
+
+static void drop(struct md_finished *run) {
+    free(run->path);
+    free(run);
+}
+
+void md_runs_free(struct md_runs *runs) {
+    for (size_t i = 0; i < runs->count; i++)
+        drop(runs->runs[i]);
+    free(runs->runs);
+    md_names_free(&runs->notes);
+    *runs = (struct md_runs){0};
+}
+
+int md_runs_note(struct md_runs *runs, struct md_error *error, const char *format, ...) {
+    char text[1000];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return md_names_add(&runs->notes, text, error);
+}
+
+void md_runs_keep(struct md_runs *runs, const struct md_filters *filters) {
+    size_t kept = 0;
+    for (size_t i = 0; i < runs->count; i++)
+        if (md_filters_pass(filters, &runs->runs[i]->cell))
+            runs->runs[kept++] = runs->runs[i];
+        else
+            drop(runs->runs[i]);
+    runs->count = kept;
+}
+
+/* ---- sorting --------------------------------------------------------------------------------- */
+
+/* A run that is being sorted, with what qsort does not hand on. */
+struct placed {
+    struct md_finished *run;
+    size_t place; /* where it was given */
+    const struct md_groups *groups;
+};
+
+static int order_places(const struct placed *a, const struct placed *b) {
+    return (a->place > b->place) - (a->place < b->place);
+}
+
+static int by_identity(const void *a, const void *b) {
+    const struct placed *p = a, *q = b;
+    int order = strcmp(p->run->cell.identity, q->run->cell.identity);
+    return order != 0 ? order : order_places(p, q);
+}
+
+static int order_keys(const struct md_groups *groups, const struct md_finished *a,
+                      const struct md_finished *b) {
+    int order = 0;
+    for (int k = 0; k < groups->key_count && order == 0; k++)
+        order = md_config_order(&a->cell.config, &b->cell.config, groups->keys[k]);
+    return order;
+}
+
+static int by_keys(const void *a, const void *b) {
+    const struct placed *p = a, *q = b;
+    int order = order_keys(p->groups, p->run, q->run);
+    return order != 0 ? order : order_places(p, q);
+}
+
+static struct placed *place_runs(const struct md_runs *runs, const struct md_groups *groups,
+                                 struct md_error *error) {
+    struct placed *placed = malloc((runs->count + 1) * sizeof *placed);
+    if (placed == NULL)
+        md_error_set(error, "out of memory");
+    for (size_t i = 0; placed != NULL && i < runs->count; i++)
+        placed[i] = (struct placed){runs->runs[i], i, groups};
+    return placed;
+}
+
+static int sort_by_keys(struct md_runs *runs, const struct md_groups *groups,
+                        struct md_error *error) {
+    struct placed *placed = place_runs(runs, groups, error);
+    if (placed == NULL)
+        return MD_FAILED;
+    qsort(placed, runs->count, sizeof *placed, by_keys);
+    for (size_t i = 0; i < runs->count; i++)
+        runs->runs[i] = placed[i].run;
+    free(placed);
+    return MD_OK;
+}
+
+/* A run that is there twice counts once, or it would pass for another seed. */
+static int drop_repeated(struct md_runs *runs, struct md_error *error) {
+    struct placed *placed = place_runs(runs, NULL, error);
+    if (placed == NULL)
+        return MD_FAILED;
+    qsort(placed, runs->count, sizeof *placed, by_identity);
+    int status = MD_OK;
+    for (size_t i = 0, first = 0; i < runs->count && status == MD_OK; i++) {
+        if (strcmp(placed[i].run->cell.identity, placed[first].run->cell.identity) != 0)
+            first = i;
+        if (i == first)
+            continue;
+        status = md_runs_note(runs, error, "%.300s is the same run as %.300s and counts once",
+                              placed[i].run->path, placed[first].run->path);
+        runs->runs[placed[i].place] = NULL;
+        drop(placed[i].run);
+    }
+    free(placed);
+    size_t kept = 0;
+    for (size_t i = 0; i < runs->count; i++)
+        if (runs->runs[i] != NULL)
+            runs->runs[kept++] = runs->runs[i];
+    runs->count = kept;
+    return status;
+}
+
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+/* Every key in which runs differ that are meant to differ in their seeds only. */
+static int find_differing(struct md_finished *const *runs, size_t count, int keys[MD_MOST_KEYS]) {
+    char name[MD_CONFIG_NAME_SIZE];
+    int found = 0;
+    for (int key = 0; md_config_key(key, name) == 0 && found < MD_MOST_KEYS; key++) {
+        int differs = 0;
+        if (strcmp(name, "seed") == 0 || !md_config_decides(key))
+            continue;
+        for (size_t i = 1; i < count && !differs; i++)
+            differs = md_config_order(&runs[i]->cell.config, &runs[0]->cell.config, key) != 0;
+        if (differs)
+            keys[found++] = key;
+    }
+    return found;
+}
+
+static int add_key(void *context, char *name, struct md_error *error) {
+    struct md_groups *groups = context;
+    int key = md_config_find(name);
+    if (key < 0)
+        return md_fail(error, MD_USAGE,
+                       "\"%.100s\" is no key of a config; mudepth run --help lists them", name);
+    for (int k = 0; k < groups->key_count; k++)
+        if (groups->keys[k] == key)
+            return md_fail(error, MD_USAGE, "%s is given twice", name);
+    groups->keys[groups->key_count++] = key;
+    return MD_OK;
+}
+
+static int choose_keys(const struct md_runs *runs, const char *by, struct md_groups *groups,
+                       struct md_error *error) {
+    if (by == NULL) {
+        groups->key_count = find_differing(runs->runs, runs->count, groups->keys);
+        return MD_OK;
+    }
+    int status = by[0] != '\0' ? md_names_each(by, add_key, groups, error) : MD_OK;
+    return status == MD_OK ? MD_OK : md_fail_in(error, MD_USAGE, "--by");
+}
+
+/* ---- groups ---------------------------------------------------------------------------------- */
+
+/* Says what should be the same in all cells and is not. */
+static int check_mixture(struct md_runs *runs, struct md_error *error) {
+    static const char *const splits[] = {"train", "val", "test"};
+    const struct md_finished *first = runs->runs[0], *other = first;
+    for (size_t i = 1; i < runs->count && other == first; i++)
+        if (strcmp(runs->runs[i]->cell.code_version, first->cell.code_version) != 0)
+            other = runs->runs[i];
+    int status = MD_OK;
+    if (other != first)
+        status = md_runs_note(
+            runs, error, "made by different versions of the code: %.300s by %s, %.300s by %s",
+            first->path, first->cell.code_version, other->path, other->cell.code_version);
+    for (int s = 0; s < 3 && status == MD_OK; s++) {
+        other = first;
+        for (size_t i = 1; i < runs->count && other == first; i++)
+            if (strcmp(runs->runs[i]->cell.data_digests[s], first->cell.data_digests[s]) != 0)
+                other = runs->runs[i];
+        if (other != first)
+            status = md_runs_note(runs, error,
+                                  "different data: %.300s and %.300s do not have the same %s split",
+                                  first->path, other->path, splits[s]);
+    }
+    return status;
+}
+
+void md_group_value(const struct md_groups *groups, const struct md_group *group, int k,
+                    char text[MD_CONFIG_VALUE_SIZE]) {
+    md_config_value(&group->runs[0]->cell.config, groups->keys[k], text);
+}
+
+/* Adds to the groups' labels their values of a key. A default that nearly all groups have goes
+ * without saying, and what is said instead is said in full. */
+static void add_to_labels(struct md_groups *groups, int k, char *is_default) {
+    static const char *const unset = "";
+    struct md_config defaults;
+    const char *set = unset;
+    size_t count = 0;
+    for (size_t g = 0; g < groups->count; g++) {
+        const struct md_config *config = &groups->groups[g].runs[0]->cell.config;
+        if (strcmp(set, config->data.set) != 0)
+            md_config_defaults(config, &defaults);
+        set = config->data.set;
+        is_default[g] = md_config_order(config, &defaults, groups->keys[k]) == 0;
+        count += (size_t)is_default[g];
+    }
+    int unsaid = 4 * count > 3 * groups->count;
+    for (size_t g = 0; g < groups->count; g++) {
+        char value[MD_CONFIG_VALUE_SIZE], name[MD_CONFIG_NAME_SIZE];
+        char *label = groups->groups[g].label;
+        size_t length = strlen(label);
+        if (unsaid && is_default[g])
+            continue;
+        md_config_key(groups->keys[k], name);
+        md_group_value(groups, &groups->groups[g], k, value);
+        snprintf(label + length, MD_GROUP_LABEL_SIZE - length, "%s%s%s%.80s", length > 0 ? " " : "",
+                 unsaid ? name : "", unsaid ? "=" : "", value);
+    }
+}
+
+static int name_groups(struct md_groups *groups, struct md_error *error) {
+    char *is_default = malloc(groups->count);
+    if (is_default == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    for (int k = 0; k < groups->key_count; k++)
+        add_to_labels(groups, k, is_default);
+    free(is_default);
+    for (size_t g = 0; g < groups->count; g++)
+        if (groups->groups[g].label[0] == '\0')
+            snprintf(groups->groups[g].label, MD_GROUP_LABEL_SIZE,
+                     groups->key_count > 0 ? "default" : "all");
+    return MD_OK;
+}
+
+/* Says what the averages hide. */
+static int check_group(struct md_runs *runs, const struct md_group *group, struct md_error *error) {
+    int keys[MD_MOST_KEYS], status = MD_OK;
+    char names[600] = "", name[MD_CONFIG_NAME_SIZE];
+    for (int k = 0, count = find_differing(group->runs, group->count, keys); k < count; k++) {
+        size_t length = strlen(names);
+        md_config_key(keys[k], name);
+        snprintf(names + length, sizeof names - length, "%s%s", k > 0 ? ", " : "", name);
+    }
+    if (names[0] != '\0')
+        status = md_runs_note(runs, error, "%s: its runs differ in more than their seeds: %s",
+                              group->label, names);
+    if (group->diverged > 0 && status == MD_OK)
+        status = md_runs_note(runs, error, "%s: %zu of %zu runs diverged and are not in its mean",
+                              group->label, group->diverged, group->count);
+    return status;
+}
+
+static int divide(struct md_runs *runs, struct md_groups *groups, struct md_error *error) {
+    groups->groups = calloc(runs->count, sizeof *groups->groups);
+    if (groups->groups == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    for (size_t i = 0; i < runs->count; i++) {
+        if (i == 0 || order_keys(groups, runs->runs[i - 1], runs->runs[i]) != 0)
+            groups->groups[groups->count++].runs = &runs->runs[i];
+        struct md_group *group = &groups->groups[groups->count - 1];
+        group->count++;
+        group->diverged += (size_t)md_has_diverged(&runs->runs[i]->cell);
+    }
+    int status = name_groups(groups, error);
+    for (size_t g = 0; g < groups->count && status == MD_OK; g++)
+        status = check_group(runs, &groups->groups[g], error);
+    return status;
+}
+
+int md_groups_make(struct md_runs *runs, const char *by, struct md_groups *groups,
+                   struct md_error *error) {
+    *groups = (struct md_groups){.count = 0};
+    int status = drop_repeated(runs, error);
+    if (status == MD_OK)
+        status = choose_keys(runs, by, groups, error);
+    if (status != MD_OK || runs->count == 0)
+        return status;
+    status = check_mixture(runs, error);
+    if (status == MD_OK)
+        status = sort_by_keys(runs, groups, error);
+    return status == MD_OK ? divide(runs, groups, error) : status;
+}
+
+void md_groups_free(struct md_groups *groups) {
+    free(groups->groups);
+    *groups = (struct md_groups){.count = 0};
+}
+
+struct md_measure md_group_measure(const struct md_group *group,
+                                   const struct md_quantity *quantity) {
+    struct md_measure measure = {0, (double)NAN, (double)NAN};
+    double first = 0.0, sum = 0.0, squares = 0.0;
+    for (size_t i = 0; i < group->count; i++) {
+        double value = md_quantity_of(quantity, &group->runs[i]->cell);
+        if (!isfinite(value))
+            continue;
+        first = measure.count++ == 0 ? value : first;
+        sum += value - first; /* so that equal values have just this mean, and no deviation */
+    }
+    if (measure.count > 0)
+        measure.mean = first + sum / (double)measure.count;
+    for (size_t i = 0; i < group->count; i++) {
+        double value = md_quantity_of(quantity, &group->runs[i]->cell);
+        squares += isfinite(value) ? (value - measure.mean) * (value - measure.mean) : 0.0;
+    }
+    if (measure.count > 1)
+        measure.deviation = sqrt(squares / (double)(measure.count - 1));
+    return measure;
+}

@@ -1,0 +1,90 @@
+/* Finished runs, put into groups by keys of their configs: what `query`, `table` and `plot` show.
+ *
+ *   struct md_runs runs = {0};
+ *   md_runs_read(&runs, "a.h5", error);             as many as there are, or md_index_read
+ *   md_runs_keep(&runs, filters);                   those that are asked for
+ *   md_groups_make(&runs, "policy,lr", &groups, error);
+ *   measure = md_group_measure(&groups.groups[0], &quantity);
+ *   md_groups_free(&groups);
+ *   md_runs_free(&runs);
+ */
+#ifndef MD_EXPERIMENTS_GROUPS_H
+#define MD_EXPERIMENTS_GROUPS_H
+
+#include "../datasets/namelist.h"
+#include "filter.h"
+#include "quantity.h"
+
+/* A finished run, and the file it is in. */
+struct md_finished {
+    char *path; /* owned */
+    struct md_cell cell;
+};
+
+struct md_runs {
+    struct md_finished **runs; /* owned, and so is each */
+    size_t count, capacity;
+    size_t refused; /* files that are no whole cells */
+    /* What one should know of what is shown: runs that are there twice, mixtures, diverged runs;
+     * sentences. A path may be any bytes, so these may too. */
+    struct md_names notes;
+};
+
+/* Adds a copy of a cell. */
+int md_runs_add(struct md_runs *runs, const char *path, const struct md_cell *cell,
+                struct md_error *error);
+
+/* Adds the cell in a file, or the cells of a folder (results/index.h). A file that is no whole cell
+ * is a note and counts as refused; the others are there all the same. */
+int md_runs_read(struct md_runs *runs, const char *path, struct md_error *error);
+
+void md_runs_free(struct md_runs *runs);
+
+/* Adds to the notes. */
+int md_runs_note(struct md_runs *runs, struct md_error *error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Leaves those runs that pass the filters, in their order; frees the others. */
+void md_runs_keep(struct md_runs *runs, const struct md_filters *filters);
+
+enum { MD_MOST_KEYS = 64, MD_GROUP_LABEL_SIZE = 200 };
+
+/* Runs that are equal in every key of the groups. */
+struct md_group {
+    struct md_finished *const *runs; /* in the order they were given; not owned */
+    size_t count, diverged;
+    /* The group's values in words, "bf16 lr=0.01": a default that nearly all groups have goes
+     * without saying. */
+    char label[MD_GROUP_LABEL_SIZE];
+};
+
+struct md_groups {
+    int keys[MD_MOST_KEYS], key_count; /* of the config (md_config_key), that make the groups */
+    struct md_group *groups;           /* owned; sorted by the keys, the first one first */
+    size_t count;
+};
+
+/* Drops runs that are there twice (they would pass for other seeds), sorts the rest by the keys
+ * and makes the groups; `runs` must stay as it is while they are used. `by`: keys with commas
+ * between; NULL: every key in which the runs differ, but the seed; "": none. A key that there is
+ * not is MD_USAGE. Notes: runs that are there twice, different data or versions of the code, a
+ * group whose runs differ in more than their seeds or have diverged. Freed with md_groups_free,
+ * after a failure too. */
+int md_groups_make(struct md_runs *runs, const char *by, struct md_groups *groups,
+                   struct md_error *error);
+void md_groups_free(struct md_groups *groups);
+
+/* A quantity over the runs of a group that have one (md_quantity_of). */
+struct md_measure {
+    size_t count;
+    double mean;      /* NaN: no run has it */
+    double deviation; /* of a sample, with count - 1 below; NaN for fewer than two */
+};
+struct md_measure md_group_measure(const struct md_group *group,
+                                   const struct md_quantity *quantity);
+
+/* The group's value of its key number `k` of groups->keys, in words. */
+void md_group_value(const struct md_groups *groups, const struct md_group *group, int k,
+                    char text[MD_CONFIG_VALUE_SIZE]);
+
+#endif

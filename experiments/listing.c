@@ -1,0 +1,233 @@
+#include "listing.h"
+
+#include <ctype.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NUMBER_SIZE = 400 }; /* the longest double in decimals */
+
+int md_is_utf8(const char *text) {
+    json_t *string = json_string(text);
+    json_decref(string);
+    return string != NULL;
+}
+
+static const struct md_entry *entry_at(const struct md_listing *listing, size_t row,
+                                       size_t column) {
+    return &listing->entries[row * listing->column_count + column];
+}
+
+/* Whether a column has anything to say about deviations. */
+static int deviates(const struct md_listing *listing, size_t column) {
+    int found = 0;
+    for (size_t r = 0; r < listing->row_count && !found; r++) {
+        double deviation = entry_at(listing, r, column)->deviation;
+        found = isfinite(deviation) && deviation > 0.0;
+    }
+    return found && listing->columns[column].has_deviation;
+}
+
+static void format_number(double value, int decimals, char text[NUMBER_SIZE]) {
+    if (!isfinite(value))
+        snprintf(text, NUMBER_SIZE, "-");
+    else
+        snprintf(text, NUMBER_SIZE, "%.*f", decimals == 0 && value != floor(value) ? 1 : decimals,
+                 value);
+}
+
+/* ---- text ------------------------------------------------------------------------------------ */
+
+/* Characters of a text; of what is not UTF-8, about as many. */
+static int width_of(const char *text) {
+    int width = 0;
+    for (; *text != '\0'; text++)
+        width += ((unsigned char)*text & 0xc0) != 0x80;
+    return width;
+}
+
+static void print_padded(const char *text, int width, int to_the_left) {
+    int blanks = width > width_of(text) ? width - width_of(text) : 0;
+    printf("%*s", to_the_left ? 0 : blanks, "");
+    for (; *text != '\0'; text++)
+        putchar(iscntrl((unsigned char)*text) ? '?' : *text);
+    printf("%*s", to_the_left ? blanks : 0, "");
+}
+
+/* One column of the text: a column of the listing, or its deviation. */
+struct strip {
+    size_t column;
+    int is_deviation, width;
+};
+
+static const char *strip_text(const struct md_listing *listing, const struct strip *strip,
+                              size_t row, char number[NUMBER_SIZE]) {
+    const struct md_column *column = &listing->columns[strip->column];
+    const struct md_entry *entry = entry_at(listing, row, strip->column);
+    if (!column->is_number)
+        return entry->word;
+    format_number(strip->is_deviation ? entry->deviation : entry->number, column->decimals, number);
+    return number;
+}
+
+static void print_text(const struct md_listing *listing, struct strip *strips) {
+    char number[NUMBER_SIZE];
+    size_t count = 0;
+    for (size_t c = 0; c < listing->column_count; c++) {
+        strips[count++] = (struct strip){c, 0, width_of(listing->columns[c].title)};
+        if (deviates(listing, c))
+            strips[count++] = (struct strip){c, 1, 2};
+    }
+    for (size_t s = 0; s < count; s++)
+        for (size_t r = 0; r < listing->row_count; r++) {
+            int width = width_of(strip_text(listing, &strips[s], r, number));
+            strips[s].width = width > strips[s].width ? width : strips[s].width;
+        }
+    for (size_t r = 0; r <= listing->row_count; r++) /* 0: the titles */
+        for (size_t s = 0; s < count; s++) {
+            const struct md_column *column = &listing->columns[strips[s].column];
+            const char *title = strips[s].is_deviation ? "sd" : column->title;
+            int is_last_word = s + 1 == count && !column->is_number;
+            print_padded(r == 0 ? title : strip_text(listing, &strips[s], r - 1, number),
+                         is_last_word ? 0 : strips[s].width, !column->is_number);
+            fputs(s + 1 < count ? "  " : "\n", stdout);
+        }
+}
+
+/* ---- CSV ------------------------------------------------------------------------------------- */
+
+static void print_field(const char *text, const char *ending) {
+    if (text[strcspn(text, ",\"\r\n")] == '\0') {
+        printf("%s%s", text, ending);
+        return;
+    }
+    putchar('"');
+    for (; *text != '\0'; text++)
+        printf(*text == '"' ? "\"\"" : "%c", *text);
+    printf("\"%s", ending);
+}
+
+static void print_real(double value) {
+    if (isfinite(value))
+        printf("%.17g", value);
+}
+
+static void print_csv(const struct md_listing *listing) {
+    for (size_t c = 0; c < listing->column_count; c++) {
+        const struct md_column *column = &listing->columns[c];
+        fputs(c > 0 ? "," : "", stdout);
+        print_field(column->title, "");
+        if (column->has_deviation) {
+            putchar(',');
+            print_field(column->title, "_sd");
+        }
+    }
+    fputs("\r\n", stdout);
+    for (size_t r = 0; r < listing->row_count; r++) {
+        for (size_t c = 0; c < listing->column_count; c++) {
+            const struct md_column *column = &listing->columns[c];
+            const struct md_entry *entry = entry_at(listing, r, c);
+            fputs(c > 0 ? "," : "", stdout);
+            if (!column->is_number)
+                print_field(entry->word, "");
+            else
+                print_real(entry->number);
+            if (column->has_deviation) {
+                putchar(',');
+                print_real(entry->deviation);
+            }
+        }
+        fputs("\r\n", stdout);
+    }
+}
+
+/* ---- LaTeX ----------------------------------------------------------------------------------- */
+
+static void print_escaped(const char *text) {
+    static const struct {
+        char character;
+        const char *command;
+    } specials[] = {{'\\', "\\textbackslash{}"},
+                    {'~', "\\textasciitilde{}"},
+                    {'^', "\\textasciicircum{}"},
+                    {'<', "\\textless{}"},
+                    {'>', "\\textgreater{}"},
+                    {'|', "\\textbar{}"},
+                    {'-', "-{}"},
+                    {'`', "`{}"},
+                    {'\'', "'{}"},
+                    {'"', "\\char34{}"},
+                    {'{', "\\{"},
+                    {'}', "\\}"},
+                    {'$', "\\$"},
+                    {'&', "\\&"},
+                    {'#', "\\#"},
+                    {'_', "\\_"},
+                    {'%', "\\%"},
+                    {'[', "{[}"}};
+    enum { SPECIALS = sizeof specials / sizeof specials[0] };
+    int is_utf8 = md_is_utf8(text);
+    for (; *text != '\0'; text++) {
+        size_t s = 0;
+        unsigned char byte = (unsigned char)*text;
+        while (s < SPECIALS && specials[s].character != *text)
+            s++;
+        if (s < SPECIALS)
+            fputs(specials[s].command, stdout);
+        else
+            putchar(iscntrl(byte) || (byte >= 0x80 && !is_utf8) ? '?' : byte);
+    }
+}
+
+static void print_latex_entry(const struct md_listing *listing, size_t row, size_t column) {
+    const struct md_column *about = &listing->columns[column];
+    const struct md_entry *entry = entry_at(listing, row, column);
+    char number[NUMBER_SIZE], deviation[NUMBER_SIZE];
+    if (!about->is_number) {
+        print_escaped(entry->word);
+        return;
+    }
+    format_number(entry->number, about->decimals, number);
+    format_number(entry->deviation, about->decimals, deviation);
+    if (!isfinite(entry->number))
+        fputs("-", stdout);
+    else if (deviates(listing, column) && isfinite(entry->deviation))
+        printf("$%s \\pm %s$", number, deviation);
+    else
+        printf("$%s$", number);
+}
+
+static void print_latex(const struct md_listing *listing) {
+    fputs("\\begin{tabular}{", stdout);
+    for (size_t c = 0; c < listing->column_count; c++)
+        putchar(listing->columns[c].is_number ? 'r' : 'l');
+    fputs("}\n\\toprule\n", stdout);
+    for (size_t r = 0; r <= listing->row_count; r++) { /* 0: the titles */
+        for (size_t c = 0; c < listing->column_count; c++) {
+            fputs(c > 0 ? " & " : "", stdout);
+            if (r == 0)
+                print_escaped(listing->columns[c].title);
+            else
+                print_latex_entry(listing, r - 1, c);
+        }
+        fputs(r == 0 ? " \\\\\n\\midrule\n" : " \\\\\n", stdout);
+    }
+    fputs("\\bottomrule\n\\end{tabular}\n", stdout);
+}
+
+int md_listing_print(const struct md_listing *listing, enum md_listing_form form,
+                     struct md_error *error) {
+    struct strip *strips = malloc((2 * listing->column_count + 1) * sizeof *strips);
+    if (strips == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    if (form == MD_CSV)
+        print_csv(listing);
+    else if (form == MD_LATEX)
+        print_latex(listing);
+    else
+        print_text(listing, strips);
+    free(strips);
+    return MD_OK;
+}

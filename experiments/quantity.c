@@ -1,0 +1,168 @@
+#include "quantity.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/ops.h"
+
+const char *const md_predictor_names[] = {"before", "after", "dummy", NULL};
+
+/* What a row of the table below is read from, at `where`. */
+enum source {
+    METRIC, /* enum md_metric */
+    IMAGES, /* offset of a size_t in struct md_metrics */
+    WHOLE,  /* offset of a long long in struct md_cell */
+    REAL,   /* and of a double */
+    FORMAT  /* the bytes of the config's number format */
+};
+
+static const struct row {
+    const char *name;
+    enum source source;
+    size_t where;
+    int decimals;
+    const char *help;
+} rows[] = {
+    {"rmse_m", METRIC, MD_RMSE, 3, "root mean square error, metres"},
+    {"abs_rel", METRIC, MD_ABS_REL, 3, "mean of |error| / depth"},
+    {"sq_rel", METRIC, MD_SQ_REL, 3, "mean of error^2 / depth, metres"},
+    {"rmse_log", METRIC, MD_RMSE_LOG, 3, "root mean square error of ln depth"},
+    {"delta1", METRIC, MD_DELTA1, 3, "share of pixels within a factor of 1.25"},
+    {"delta2", METRIC, MD_DELTA2, 3, "of 1.25^2"},
+    {"delta3", METRIC, MD_DELTA3, 3, "of 1.25^3"},
+    {"silog", METRIC, MD_SILOG, 3, "10 times the standard deviation of the error of ln depth"},
+    {"si_rmse", METRIC, MD_SI_RMSE, 3, "that standard deviation"},
+    {"log10", METRIC, MD_LOG10, 3, "mean |error| of log10 depth"},
+    {"images", IMAGES, offsetof(struct md_metrics, images), 0, "pictures that count"},
+    {"without_truth", IMAGES, offsetof(struct md_metrics, without_truth), 0,
+     "pictures without a valid pixel"},
+    {"seconds", REAL, offsetof(struct md_cell, seconds), 1, "spent in training"},
+    {"training_cpu_seconds", REAL, offsetof(struct md_cell, training_cpu_seconds), 1,
+     "and of all threads together"},
+    {"wall_seconds", REAL, offsetof(struct md_cell, wall_seconds), 1, "spent in all"},
+    {"cpu_seconds", REAL, offsetof(struct md_cell, cpu_seconds), 1, "and of all threads together"},
+    {"peak_memory_bytes", WHOLE, offsetof(struct md_cell, peak_memory_bytes), 0,
+     "largest resident set of the process"},
+    {"arena_bytes", WHOLE, offsetof(struct md_cell, arena_bytes), 0,
+     "memory of a training step on the device"},
+    {"steps", WHOLE, offsetof(struct md_cell, steps), 0, "updates of the weights"},
+    {"skipped_steps", WHOLE, offsetof(struct md_cell, skipped_steps), 0,
+     "steps without an update, as gradients overflowed"},
+    {"selected_epoch", WHOLE, offsetof(struct md_cell, selected_epoch), 0,
+     "epochs after which the weights were kept"},
+    {"parameters_learning", WHOLE, offsetof(struct md_cell, parameters_learning), 0,
+     "weights that learn"},
+    {"optimizer_bytes_per_parameter", WHOLE,
+     offsetof(struct md_cell, optimizer_bytes_per_parameter), 0,
+     "what the optimizer keeps beside each of them"},
+    {"weight_bytes_per_parameter", FORMAT, 0, 0, "of the number format"},
+};
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+static int is_of_predictor(const struct row *row) {
+    return row->source == METRIC || row->source == IMAGES;
+}
+
+static int unknown(const char *name, struct md_error *error) {
+    return md_fail(error, MD_USAGE,
+                   "\"%.100s\" is not known; mudepth query --help lists what is measured, mudepth "
+                   "run --help the keys of a config",
+                   name);
+}
+
+/* "@15": a cap behind a metric's name. */
+static int parse_cap(const char *text, const char *name, double *cap_m, struct md_error *error) {
+    char *end;
+    *cap_m = strtod(text, &end);
+    if (text[0] == '\0' || text[strspn(text, "+-.0123456789eE")] != '\0' || *end != '\0' ||
+        !(*cap_m > 0.0) || !isfinite(*cap_m))
+        return md_fail(error, MD_USAGE, "\"%.100s\": expected a depth cap in metres behind the @",
+                       name);
+    return MD_OK;
+}
+
+int md_quantity_parse(const char *name, struct md_quantity *quantity, struct md_error *error) {
+    *quantity = (struct md_quantity){.predictor = MD_AFTER};
+    if (snprintf(quantity->name, sizeof quantity->name, "%s", name) >= (int)sizeof quantity->name)
+        return unknown(name, error);
+    const char *begin = name, *at = strchr(name, '@');
+    int named = 0;
+    for (int p = 0; p < MD_PREDICTOR_COUNT && !named; p++) {
+        size_t length = strlen(md_predictor_names[p]);
+        named = strncmp(name, md_predictor_names[p], length) == 0 && name[length] == '.';
+        quantity->predictor = named ? (enum md_predictor)p : MD_AFTER;
+        begin += named ? length + 1 : 0;
+    }
+    size_t length = at != NULL ? (size_t)(at - begin) : strlen(begin);
+    int row = 0;
+    while (row < ROWS &&
+           (strlen(rows[row].name) != length || strncmp(rows[row].name, begin, length) != 0))
+        row++;
+    if (row == ROWS || ((named || at != NULL) && !is_of_predictor(&rows[row])))
+        return unknown(name, error);
+    quantity->row = row;
+    quantity->decimals = rows[row].decimals;
+    return at != NULL ? parse_cap(at + 1, name, &quantity->cap_m, error) : MD_OK;
+}
+
+/* ---- values ---------------------------------------------------------------------------------- */
+
+/* NULL when it was not measured at that cap. */
+static const struct md_cell_scores *find_scores(const struct md_cell *cell, double cap_m) {
+    for (int c = 0; c < cell->cap_count; c++)
+        if (cap_m == 0.0 || cell->scores[c].cap_m == cap_m)
+            return &cell->scores[c];
+    return NULL;
+}
+
+static int has_nothing(const struct md_cell_scores *scores) {
+    return !isfinite(scores->after.value[MD_RMSE]) || scores->after.images < scores->before.images;
+}
+
+int md_has_diverged(const struct md_cell *cell) {
+    return has_nothing(&cell->scores[0]);
+}
+
+static double score_of(const struct md_quantity *quantity, const struct row *row,
+                       const struct md_cell *cell) {
+    const struct md_cell_scores *scores = find_scores(cell, quantity->cap_m);
+    if (scores == NULL)
+        return (double)NAN;
+    const struct md_metrics *const metrics[] = {&scores->before, &scores->after, &scores->dummy};
+    size_t images;
+    if (row->source == IMAGES) {
+        memcpy(&images, (const char *)metrics[quantity->predictor] + row->where, sizeof images);
+        return (double)images;
+    }
+    if (quantity->predictor == MD_AFTER && (md_has_diverged(cell) || has_nothing(scores)))
+        return (double)NAN;
+    return metrics[quantity->predictor]->value[row->where];
+}
+
+double md_quantity_of(const struct md_quantity *quantity, const struct md_cell *cell) {
+    const struct row *row = &rows[quantity->row];
+    const char *field = (const char *)cell + row->where;
+    long long whole;
+    double real;
+    switch (row->source) {
+    case WHOLE:
+        memcpy(&whole, field, sizeof whole);
+        return (double)whole;
+    case REAL:
+        memcpy(&real, field, sizeof real);
+        return real;
+    case FORMAT:
+        return (double)md_format_bytes[cell->config.format];
+    default:
+        return score_of(quantity, row, cell);
+    }
+}
+
+void md_quantity_help(void) {
+    enum { WIDTH = 29 }; /* optimizer_bytes_per_parameter */
+    for (int r = 0; r < ROWS; r++)
+        printf("  %-*s  %s\n", WIDTH, rows[r].name, rows[r].help);
+}

@@ -1,0 +1,38 @@
+/* What was measured in a finished run, by name:
+ *
+ *   [before.|after.|dummy.]METRIC[@CAP]   on the test split. METRIC is rmse_m, abs_rel, delta1 and
+ * so on (metrics.h), images or without_truth; without a predictor it is that after fine-tuning; CAP
+ * is a depth cap in metres, without it the run's first arena_bytes, seconds, skipped_steps, ... of
+ * the run; md_quantity_help lists them */
+#ifndef MD_EXPERIMENTS_QUANTITY_H
+#define MD_EXPERIMENTS_QUANTITY_H
+
+#include "../results/cell.h"
+
+enum md_predictor { MD_BEFORE, MD_AFTER, MD_DUMMY, MD_PREDICTOR_COUNT };
+extern const char *const md_predictor_names[]; /* "before", "after", "dummy", NULL */
+
+enum { MD_QUANTITY_NAME_SIZE = 64 };
+
+struct md_quantity {
+    char name[MD_QUANTITY_NAME_SIZE]; /* as it was given */
+    int row;                          /* of the table of quantities */
+    enum md_predictor predictor;      /* of a metric */
+    double cap_m;                     /* of a metric; 0: the run's first cap */
+    int decimals;                     /* that tables show */
+};
+
+/* Reads the name of a quantity; one that there is not is MD_USAGE. */
+int md_quantity_parse(const char *name, struct md_quantity *quantity, struct md_error *error);
+
+/* Whether a run came to nothing: no depth at all on some pictures, or no number. */
+int md_has_diverged(const struct md_cell *cell);
+
+/* The quantity in a run; NaN where it has none: it was not measured at that cap, or it is one after
+ * fine-tuning and the run diverged. */
+double md_quantity_of(const struct md_quantity *quantity, const struct md_cell *cell);
+
+/* Prints the names and what they mean to standard output: for --help. */
+void md_quantity_help(void);
+
+#endif
