@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../core/ops.h"
+#include "budget.h"
 
 const char *const md_predictor_names[] = {"before", "after", "dummy", NULL};
 
@@ -16,7 +17,8 @@ enum source {
     IMAGES, /* offset of a size_t in struct md_metrics */
     WHOLE,  /* offset of a long long in struct md_cell */
     REAL,   /* and of a double */
-    FORMAT  /* the bytes of the config's number format */
+    FORMAT, /* the bytes of the config's number format */
+    STEP    /* memory of a step, from the config */
 };
 
 static const struct row {
@@ -58,6 +60,7 @@ static const struct row {
     {"optimizer_bytes_per_parameter", WHOLE,
      offsetof(struct md_cell, optimizer_bytes_per_parameter), 0,
      "what the optimizer keeps beside each of them"},
+    {"step_kb", STEP, 0, 0, "memory of a training step of batch 1 on the device, 1000 bytes"},
     {"weight_bytes_per_parameter", FORMAT, 0, 0, "of the number format"},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
@@ -142,6 +145,13 @@ static double score_of(const struct md_quantity *quantity, const struct row *row
     return metrics[quantity->predictor]->value[row->where];
 }
 
+/* Cores have scratch memory of their own and a batch its samples: a device has one of each. */
+static double step_kb(const struct md_config *config) {
+    struct md_config device = *config;
+    device.batch = 1;
+    return (double)md_device_bytes(&device) / 1000.0;
+}
+
 double md_quantity_of(const struct md_quantity *quantity, const struct md_cell *cell) {
     const struct row *row = &rows[quantity->row];
     const char *field = (const char *)cell + row->where;
@@ -154,6 +164,8 @@ double md_quantity_of(const struct md_quantity *quantity, const struct md_cell *
     case REAL:
         memcpy(&real, field, sizeof real);
         return real;
+    case STEP:
+        return step_kb(&cell->config);
     case FORMAT:
         return (double)md_format_bytes[cell->config.format];
     default:

@@ -274,6 +274,21 @@ int md_cell_read_identity(const char *path, char identity[33], struct md_error *
     return pen.status;
 }
 
+int md_cell_read_epochs(const char *path, size_t epochs, struct md_epoch *history,
+                        struct md_error *error) {
+    hid_t file;
+    char identity[33];
+    struct md_run run = {.history = history};
+    int status = md_h5_open(path, &file, error);
+    if (status != MD_OK)
+        return status;
+    struct md_pen pen = {file, error, MD_OK};
+    md_take_kind(&pen, MD_CELL_KIND, identity);
+    md_take_epochs(&pen, "/training/epochs", epochs, &run);
+    H5Fclose(file);
+    return pen.status;
+}
+
 static void take_cell(struct md_pen *pen, const char *path, struct md_cell *cell) {
     static const char *const splits[] = {"/data/train", "/data/val", "/data/test"};
     char config[MD_CELL_CONFIG_SIZE] = "", origin[200];

@@ -84,6 +84,10 @@ struct md_cell {
 /* Reads a cell; fails when it is none, or a broken one. */
 int md_cell_read(const char *path, struct md_cell *cell, struct md_error *error);
 
+/* Reads what the epochs of a cell gave; there must be so many. */
+int md_cell_read_epochs(const char *path, size_t epochs, struct md_epoch *history,
+                        struct md_error *error);
+
 /* Writes the cell of a finished run. `command` is the command line that made it. */
 int md_cell_write(const char *path, const struct md_run *run, const char *identity,
                   const char *command, struct md_error *error);

@@ -104,7 +104,7 @@ static int set_key(struct draft *draft, const struct column *column, const char 
                                                                                   : MD_FAILED;
 }
 
-static const struct md_metrics unknown_metrics(void) {
+static struct md_metrics unknown_metrics(void) {
     struct md_metrics metrics = {.images = 1};
     for (int m = 0; m < MD_METRIC_COUNT; m++)
         metrics.value[m] = NAN;
