@@ -38,6 +38,15 @@ static struct md_entry count_of(const struct md_measure *measure) {
     return number((double)measure->count, (double)NAN);
 }
 
+/* Our mean of a quantity that the study wants beside its rows; its name was checked when the study
+ * was read. */
+static double mean_beside(const struct md_contrast_row *row, const char *name,
+                          struct md_quantity *quantity) {
+    struct md_error ignored;
+    int known = md_quantity_parse(name, quantity, &ignored) == MD_OK;
+    return known && row->ours != NULL ? md_group_measure(row->ours, quantity).mean : (double)NAN;
+}
+
 /* The table while it is laid out. Titles and entries are filled side by side, so that a column is
  * said in one place. */
 struct layout {
@@ -75,11 +84,8 @@ static void fill_row(struct layout *l, const struct md_contrast_row *row, int de
     }
     if (study->show.count > 1)
         add_word(l, "quantity", row->quantity->name);
-    for (size_t b = 0; b < study->beside.count && l->status == MD_OK; b++) {
-        l->status = md_quantity_parse(study->beside.names[b], &quantity, l->error);
-        double mean = l->status == MD_OK && row->ours != NULL
-                          ? md_group_measure(row->ours, &quantity).mean
-                          : (double)NAN;
+    for (size_t b = 0; b < study->beside.count; b++) {
+        double mean = mean_beside(row, study->beside.names[b], &quantity);
         add_number(l, study->beside.names[b], quantity.decimals, 0, number(mean, (double)NAN));
     }
     if (study->published.count > 0) {
@@ -195,6 +201,16 @@ static void print_values(const struct md_contrast *contrast, const char *data) {
                 printf("\\mdvalue{%s %s %s %s}{%.*f}\n", study->name, label, row->quantity->name,
                        fields[f].name, decimals, value);
         }
+    for (size_t r = 0; r < contrast->count; r += study->show.count)
+        for (size_t b = 0; b < study->beside.count; b++) {
+            char label[MD_ROW_LABEL_SIZE];
+            struct md_quantity quantity;
+            double value = mean_beside(&contrast->rows[r], study->beside.names[b], &quantity);
+            md_contrast_label(contrast->rows[r].config, &study->rows, label);
+            if (isfinite(value))
+                printf("\\mdvalue{%s %s %s ours}{%.*f}\n", study->name, label, quantity.name,
+                       quantity.decimals, value);
+        }
 }
 
 static json_t *row_json(const struct md_contrast *contrast, const struct md_contrast_row *row) {
@@ -210,6 +226,11 @@ static json_t *row_json(const struct md_contrast *contrast, const struct md_cont
         (json_int_t)row->published.count, "runs", (json_int_t)row->measured.count);
     for (int f = 0; f < FIELDS; f++)
         json_object_set_new(json, fields[f].name, md_json_number(field_of(row, &fields[f])));
+    for (size_t b = 0; b < contrast->study->beside.count; b++) {
+        struct md_quantity quantity;
+        const char *name = contrast->study->beside.names[b];
+        json_object_set_new(json, name, md_json_number(mean_beside(row, name, &quantity)));
+    }
     return json;
 }
 

@@ -13,12 +13,13 @@ const char *const md_predictor_names[] = {"before", "after", "dummy", NULL};
 
 /* What a row of the table below is read from, at `where`. */
 enum source {
-    METRIC, /* enum md_metric */
-    IMAGES, /* offset of a size_t in struct md_metrics */
-    WHOLE,  /* offset of a long long in struct md_cell */
-    REAL,   /* and of a double */
-    FORMAT, /* the bytes of the config's number format */
-    STEP    /* memory of a step, from the config */
+    METRIC,      /* enum md_metric */
+    IMAGES,      /* offset of a size_t in struct md_metrics */
+    WHOLE,       /* offset of a long long in struct md_cell */
+    REAL,        /* and of a double */
+    FORMAT,      /* the bytes of the config's number format */
+    STEP_MEMORY, /* of one step, from the config */
+    STEP_WORK
 };
 
 static const struct row {
@@ -60,7 +61,9 @@ static const struct row {
     {"optimizer_bytes_per_parameter", WHOLE,
      offsetof(struct md_cell, optimizer_bytes_per_parameter), 0,
      "what the optimizer keeps beside each of them"},
-    {"step_kb", STEP, 0, 0, "memory of a training step of batch 1 on the device, 1000 bytes"},
+    {"step_kb", STEP_MEMORY, 0, 0,
+     "memory of a training step of batch 1 on the device, 1000 bytes"},
+    {"step_mmac", STEP_WORK, 0, 1, "million multiply-accumulates of such a step"},
     {"weight_bytes_per_parameter", FORMAT, 0, 0, "of the number format"},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
@@ -164,8 +167,12 @@ double md_quantity_of(const struct md_quantity *quantity, const struct md_cell *
     case REAL:
         memcpy(&real, field, sizeof real);
         return real;
-    case STEP:
+    case STEP_MEMORY:
         return step_kb(&cell->config);
+    case STEP_WORK:
+        return (double)md_step_macs(md_networks[md_config_network(&cell->config)],
+                                    md_config_policy(&cell->config)) /
+               1e6;
     case FORMAT:
         return (double)md_format_bytes[cell->config.format];
     default:
