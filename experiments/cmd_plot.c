@@ -9,10 +9,15 @@
 #include "contrast.h"
 #include "pictures.h"
 
-enum { MOST_SERIES = 32, MOST_SAMPLES = 6 };
+enum { MOST_SERIES = 32, MOST_SAMPLES = 4 };
 
 static int out_of_memory(struct md_error *error) {
     return md_fail(error, MD_FAILED, "out of memory");
+}
+
+/* What stands beside an axis. */
+static const char *title_or(const char *title, const char *name) {
+    return title[0] != '\0' ? title : name;
 }
 
 /* ---- dots ------------------------------------------------------------------------------------ */
@@ -22,27 +27,33 @@ static int draw_dots(const struct md_contrast *c, const char *path, struct md_er
     char(*labels)[MD_ROW_LABEL_SIZE] = calloc(c->count, sizeof *labels);
     double *values = calloc(c->ours.count * c->study->show.count + 1, sizeof *values);
     double *next = values;
+    size_t count = 0;
     int status = rows != NULL && labels != NULL && values != NULL ? MD_OK : out_of_memory(error);
     for (size_t r = 0; r < c->count && status == MD_OK; r++) {
         const struct md_contrast_row *row = &c->rows[r];
-        size_t runs = row->ours != NULL ? row->ours->count : 0;
-        md_contrast_label(row->config, &c->study->rows, labels[r]);
-        if (c->study->show.count > 1) {
-            size_t length = strlen(labels[r]);
-            snprintf(labels[r] + length, sizeof labels[r] - length, " %s", row->quantity->name);
-        }
-        rows[r] = (struct md_dot_row){labels[r],
-                                      next,
-                                      runs,
-                                      row->measured.mean,
-                                      row->published.mean,
-                                      row->published.deviation,
-                                      row->dummy};
+        size_t runs = row->ours != NULL ? row->ours->count : 0, length;
+        if (row->quantity->row != c->shown[0].row)
+            continue;
+        md_contrast_label(row->config, &c->study->rows, labels[count]);
+        length = strlen(labels[count]);
+        if (row->quantity->cap_m > 0.0)
+            snprintf(labels[count] + length, sizeof labels[0] - length, " %g m",
+                     row->quantity->cap_m);
+        rows[count] = (struct md_dot_row){labels[count],
+                                          next,
+                                          runs,
+                                          row->measured.mean,
+                                          row->published.mean,
+                                          row->published.deviation,
+                                          row->dummy};
+        count++;
         for (size_t i = 0; i < runs; i++)
             *next++ = md_quantity_of(row->quantity, &row->ours->runs[i]->cell);
     }
     if (status == MD_OK)
-        status = md_plot_dots(path, c->study->title, c->shown[0].name, rows, c->count, error);
+        status =
+            md_plot_dots(path, c->study->title,
+                         title_or(c->study->figure.x_title, c->shown[0].name), rows, count, error);
     free(values);
     free(labels);
     free(rows);
@@ -104,14 +115,18 @@ static int draw_lines(const struct md_contrast *c, const struct lines *all, cons
                       struct md_error *error) {
     struct md_series series[MOST_SERIES];
     for (size_t l = 0; l < all->count; l++) {
-        const struct line *line = &all->lines[l];
-        series[l] =
-            (struct md_series){line->label, line->count,       line->x,
-                               line->y,     line->deviation,   has_names ? line->names : NULL,
-                               line->style, line->is_published};
+        const struct line *line = &all->lines[l]; /* names once: the places are the same */
+        series[l] = (struct md_series){line->label,     line->count,
+                                       line->x,         line->y,
+                                       line->deviation, has_names && l == 0 ? line->names : NULL,
+                                       line->style,     line->is_published};
     }
-    const struct md_series_plot plot = {c->study->title, x_axis, y_axis,
-                                        is_joined,       series, all->count};
+    const struct md_series_plot plot = {c->study->title,
+                                        title_or(c->study->figure.x_title, x_axis),
+                                        title_or(c->study->figure.y_title, y_axis),
+                                        is_joined,
+                                        series,
+                                        all->count};
     return md_plot_series(path, &plot, error);
 }
 

@@ -152,9 +152,7 @@ static int print_latex(const struct md_contrast *contrast, const char *data,
     md_print_latex(study->published.count > 0 ? difference_line : "");
     printf(" ");
     md_print_latex(data);
-    printf("}\n\\label{tab:");
-    md_print_latex(study->name);
-    printf("}\n");
+    printf("}\n\\label{tab:%s}\n", study->name);
     int status = print_listing(contrast, MD_LATEX, error);
     printf("\\end{table}\n");
     return status;

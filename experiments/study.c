@@ -34,6 +34,8 @@ static const struct field figure_fields[] = {
     {"x", TEXT_VALUE, AT(figure.x), 0},
     {"y", TEXT_VALUE, AT(figure.y), 0},
     {"series", KEY_LIST, AT(figure.series), 0},
+    {"x_title", TEXT_VALUE, AT(figure.x_title), 0},
+    {"y_title", TEXT_VALUE, AT(figure.y_title), 0},
     {NULL},
 };
 
@@ -226,11 +228,17 @@ static int check_figure(const struct reader *r, const yaml_node_t *root) {
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-static void name_study(struct md_study *study, const char *path) {
+/* A name that LaTeX takes for a label as it stands. */
+static int name_study(struct md_study *study, const char *path, struct md_error *error) {
     const char *slash = strrchr(path, '/'), *stem = slash != NULL ? slash + 1 : path;
-    const char *dot = strrchr(stem, '.');
-    snprintf(study->name, sizeof study->name, "%.*s",
-             dot != NULL && dot != stem ? (int)(dot - stem) : (int)strlen(stem), stem);
+    size_t length =
+        strspn(stem, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+    if (length == 0 || length >= sizeof study->name || strcmp(stem + length, ".yaml") != 0)
+        return md_fail(error, MD_USAGE,
+                       "%.200s: a study's name is 1 to %zu letters, digits, _ and -, and .yaml",
+                       path, sizeof study->name - 1);
+    memcpy(study->name, stem, length);
+    return MD_OK;
 }
 
 int md_study_read(const char *name, struct md_study *study, struct md_error *error) {
@@ -240,6 +248,8 @@ int md_study_read(const char *name, struct md_study *study, struct md_error *err
     int status = strchr(name, '/') != NULL
                      ? md_path_format(path, error, "%s", name)
                      : md_path_format(path, error, MD_STUDY_FOLDER "/%s.yaml", name);
+    if (status == MD_OK)
+        status = name_study(study, path, error);
     if (status == MD_OK)
         status = md_file_read(path, &file, error);
     if (status != MD_OK)
@@ -253,7 +263,6 @@ int md_study_read(const char *name, struct md_study *study, struct md_error *err
     md_file_free(&file);
     if (status != MD_OK)
         return status;
-    name_study(study, path);
     const yaml_node_t *root = yaml_document_get_root_node(&r.document);
     status = root != NULL ? set_mapping(&r, study_fields, root)
                           : md_fail(error, MD_USAGE, "%.200s: the file is empty", path);

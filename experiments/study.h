@@ -24,7 +24,8 @@
 #include "../datasets/namelist.h"
 #include "train.h"
 
-/* dots: every run of every row, the means, what was published. curve, points: the first of `show`
+/* dots: every run of every row that shows the same metric as the first, the means, what was
+ * published. curve, points: the first of `show`
  * over x, joined by lines or named. losses: `y` over the epochs, a line for each row. maps: depth
  * of some test samples, a column for the first run of each row. */
 enum md_figure_kind {
@@ -42,7 +43,7 @@ struct md_study {
     struct md_names where, published, rows, show, beside;
     struct {
         int kind; /* enum md_figure_kind */
-        char x[64], y[64];
+        char x[64], y[64], x_title[100], y_title[100];
         struct md_names series;
     } figure;
 };

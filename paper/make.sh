@@ -22,6 +22,7 @@ mkdir -p "$out" "$cells"
 
 # ---- sweeps ----
 
+# shellcheck disable=SC2086 # stand-ins are lists of words
 sweep() { # NAME CONFIG OVERRIDE...
     name=$1 config=$2
     shift 2
@@ -63,10 +64,10 @@ fi
 # ---- tables and figures ----
 
 made() { # FILE COMMAND...: what the command prints, whole or not at all
-    file=$1
+    made=$1
     shift
-    "$@" >"$file.new" 2>"$file.notes" || { cat "$file.notes" >&2; exit 1; }
-    mv "$file.new" "$file"
+    "$@" >"$made.new" 2>"$made.notes" || { cat "$made.notes" >&2; exit 1; }
+    mv "$made.new" "$made"
 }
 
 set +f

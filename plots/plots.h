@@ -91,7 +91,7 @@ struct md_series {
     const char *label;
     size_t count;
     const double *x, *y, *deviation; /* deviation: NULL, or NaN where there is none */
-    const char *const *names;        /* of the points, written beside them; NULL: none */
+    const char *const *names;        /* of the points, written above them; NULL: none */
     int style;                       /* colour and shape; equal for what belongs together */
     int is_published;                /* open shapes, dotted lines */
 };

@@ -49,11 +49,23 @@ static int find_extents(const struct md_series_plot *plot, struct extent *x, str
     return x->low <= x->high;
 }
 
+/* Whether the places on the x axis are numbers that one counts, such as epochs. */
+static int are_whole(const struct md_series_plot *plot) {
+    for (size_t s = 0; s < plot->count; s++)
+        for (size_t i = 0; i < plot->series[s].count; i++)
+            if (plot->series[s].x[i] != floor(plot->series[s].x[i]))
+                return 0;
+    return 1;
+}
+
 /* An axis with room beside what is drawn; logarithmic where the values span more than a linear one
  * shows, marked at 1, 2 and 5 times the powers of ten. */
-static void write_range(FILE *script, const char *axis, const struct extent *extent, double room) {
+static void write_range(FILE *script, const char *axis, const struct extent *extent, int is_counted,
+                        double room) {
     static const double widest_linear = 20.0;
     double span = fmax(extent->high - extent->low, 0.02 * fabs(extent->high) + 1e-9);
+    if (extent->high - extent->low <= 12.0 && is_counted)
+        fprintf(script, "set %stics 1\n", axis);
     if (extent->low <= 0.0 || extent->high < widest_linear * extent->low) {
         fprintf(script, "set %srange [%.17g:%.17g]\n", axis, extent->low - room * span,
                 extent->high + room * span);
@@ -87,24 +99,27 @@ static void write_data(FILE *script, const struct md_series_plot *plot) {
     }
 }
 
-/* Names beside their points, where there is room: to the right, of those in the right half to the
- * left. */
-static void write_names(FILE *script, const struct md_series_plot *plot, const struct extent *x) {
-    double middle =
-        x->low > 0.0 && x->high > 20.0 * x->low ? sqrt(x->low * x->high) : 0.5 * (x->low + x->high);
+/* Names upright at the upper edge, in which order the points stand: there may be many close
+ * together.
+ */
+static void write_names(FILE *script, const struct md_series_plot *plot) {
     for (size_t s = 0; s < plot->count; s++)
         for (size_t i = 0; i < plot->series[s].count; i++) {
             const struct md_series *series = &plot->series[s];
             if (series->names == NULL || !is_drawn(series, i))
                 continue;
-            int to_left = series->x[i] > middle;
             fputs("set label ", script);
-            md_gnuplot_text(script, series->names[i], 20.0);
-            fprintf(script,
-                    " at %.17g,%.17g %s offset %s0.8,0.35 font 'Helvetica,8' textcolor rgb '%s'\n",
-                    series->x[i], series->y[i], to_left ? "right" : "left", to_left ? "-" : "",
-                    styles[series->style % STYLES].colour);
+            md_gnuplot_text(script, series->names[i], 12.0);
+            fprintf(script, " at first %.17g,graph 1 right rotate by 90 font 'Helvetica,9'\n",
+                    series->x[i]);
         }
+}
+
+static int has_names(const struct md_series_plot *plot) {
+    int found = 0;
+    for (size_t s = 0; s < plot->count; s++)
+        found |= plot->series[s].names != NULL;
+    return found;
 }
 
 static void write_series(FILE *script, const struct md_series_plot *plot) {
@@ -152,10 +167,12 @@ int md_plot_series(const char *path, const struct md_series_plot *plot, struct m
             "set key at screen 0.5,0.01 center bottom vertical maxrows %zu samplen 4 "
             "reverse Left spacing 1.15\n",
             (double)below / height, (plot->count + 1) / 2);
-    write_range(script, "x", &x, 0.05);
-    write_range(script, "y", &y, 0.08);
+    write_range(script, "x", &x, are_whole(plot), 0.05);
+    if (has_names(plot)) /* room for them above the points */
+        y.high += 0.3 * (y.high - y.low);
+    write_range(script, "y", &y, 0, 0.08);
     write_data(script, plot);
-    write_names(script, plot, &x);
+    write_names(script, plot);
     write_series(script, plot);
     return md_gnuplot_finish(&figure, error);
 }

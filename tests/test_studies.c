@@ -96,6 +96,10 @@ Test(studies, what_is_no_study) {
         md_study_free(&study);
     }
     struct md_study study;
+    cr_assert_eq(md_study_read("a b", &study, &error), MD_USAGE);
+    assert_contains(error.text, "letters, digits");
+    cr_assert_eq(md_study_read("./no_such_study", &study, &error), MD_USAGE);
+    assert_contains(error.text, "and .yaml");
     cr_assert_eq(md_study_read("no_such_study", &study, &error), MD_FAILED);
     assert_contains(error.text, "paper/studies/no_such_study.yaml");
 }
