@@ -10,7 +10,8 @@ PACKAGES       := gcc libc6-dev make pkg-config libhdf5-dev zlib1g-dev libpng-de
 RV32_PACKAGES  := clang-19 lld-19 qemu-user
 AARCH64_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 PAPER_PACKAGES := latexmk texlive-latex-base texlive-latex-recommended lmodern
-CHECK_PACKAGES := $(PACKAGES) $(RV32_PACKAGES) libcriterion-dev llvm-19
+CHECK_PACKAGES := $(PACKAGES) $(RV32_PACKAGES) libcriterion-dev llvm-19 python3-h5py python3-pandas \
+                  slurm-wlm munge
 LINT_PACKAGES  := $(CHECK_PACKAGES) clang libclang-rt-dev clang-format clang-tidy cppcheck
 
 LIBRARIES := hdf5 zlib libpng libjpeg libzip yaml-0.1 libxxhash openblas jansson sqlite3
@@ -261,13 +262,13 @@ lint: $(BUILD)/build.h ## format, clang-tidy, cppcheck, headers compiled alone
 
 run-lint:
 	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(DEVICES) $(wildcard tests/*.h)
-	$(Q)for h in $(filter-out core/lanes.h,$(HEADERS)); do \
+	$(Q)for h in $(filter-out core/lanes.h %_tmpl.h,$(HEADERS)); do \
 	    $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -fsyntax-only -x c $$h || exit 1; done
-	cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
+	cppcheck -j $$(nproc) --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
 	    --error-exitcode=1 -DMD_FORMAT=fp32 -DMD_LEVEL=ref -i core/lanes_tmpl.c -I. $(ROOMS) \
 	    --suppress=ctuuninitvar --suppress=invalidPointerCast
-	clang-tidy --quiet --warnings-as-errors='*' $(filter-out %_tmpl.c,$(wildcard $(ROOMS:%=%/*.c))) -- \
-	    -std=c11 $(ALL_CPPFLAGS)
+	printf '%s\n' $(filter-out %_tmpl.c,$(wildcard $(ROOMS:%=%/*.c))) | xargs -P $$(nproc) -I{} \
+	    clang-tidy --quiet --warnings-as-errors='*' {} -- -std=c11 $(ALL_CPPFLAGS)
 
 fmt: ## format all sources
 	clang-format -i $(SOURCES) $(HEADERS) $(DEVICES) $(wildcard tests/*.h)

@@ -97,9 +97,15 @@ static bool sync_folder_of(const char *path) {
     return synced;
 }
 
+int md_temporary_path(char temporary[MD_PATH_MAX], const char *path, struct md_error *error) {
+    char host[256] = "";
+    gethostname(host, sizeof host - 1); /* without a name the process number has to do */
+    return md_path_format(temporary, error, "%s.tmp.%ld.%s", path, (long)getpid(), host);
+}
+
 int md_file_write(const char *path, const void *bytes, size_t size, struct md_error *error) {
     char temporary[MD_PATH_MAX];
-    if (md_path_format(temporary, error, "%s.%ld.tmp", path, (long)getpid()) != MD_OK)
+    if (md_temporary_path(temporary, path, error) != MD_OK)
         return MD_FAILED;
     int descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (descriptor < 0)

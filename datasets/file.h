@@ -19,6 +19,10 @@ struct md_file {
 int md_file_read(const char *path, struct md_file *file, struct md_error *error);
 void md_file_free(struct md_file *file);
 
+/* The name under which what will be `path` is written until it is whole: PATH.tmp.PID.HOST. Several
+ * machines may write into one folder, where a process number alone is not unique. */
+int md_temporary_path(char temporary[MD_PATH_MAX], const char *path, struct md_error *error);
+
 /* Writes under a temporary name in the same folder, flushes it to the disk and renames it, so that
  * `path` is at every moment either what it was before or whole. */
 int md_file_write(const char *path, const void *bytes, size_t size, struct md_error *error);

@@ -111,7 +111,8 @@ int md_h5_create(const char *path, struct md_h5_writer *writer, struct md_error 
         return md_fail(error, MD_FAILED, "%.100s...: the path is longer than %zu bytes", path,
                        sizeof writer->path - 1);
     snprintf(writer->path, sizeof writer->path, "%s", path);
-    snprintf(writer->temporary, sizeof writer->temporary, "%s.tmp.%ld", path, (long)getpid());
+    if (md_temporary_path(writer->temporary, path, error) != MD_OK)
+        return MD_FAILED;
     /* Where nothing can be written, say so now and not after hours of training. */
     int descriptor = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (descriptor < 0)

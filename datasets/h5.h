@@ -7,16 +7,17 @@
 #include <hdf5.h>
 #include <stddef.h>
 
-#include "error.h"
+#include "file.h"
 
 /* Opens a file for reading; fails when it is missing, not HDF5, or truncated. */
 int md_h5_open(const char *path, hid_t *file, struct md_error *error);
 
-/* A file that appears whole or not at all: md_h5_create makes PATH.tmp.PID, md_h5_commit flushes,
- * closes, fsyncs, renames it to PATH and fsyncs the folder; md_h5_abandon closes and removes it. */
+/* A file that appears whole or not at all: md_h5_create makes it under a temporary name (file.h),
+ * md_h5_commit flushes, closes, fsyncs, renames it to PATH and fsyncs the folder; md_h5_abandon
+ * closes and removes it. */
 struct md_h5_writer {
     hid_t file;
-    char path[1200], temporary[1240];
+    char path[1200], temporary[MD_PATH_MAX];
 };
 int md_h5_create(const char *path, struct md_h5_writer *writer, struct md_error *error);
 int md_h5_commit(struct md_h5_writer *writer, struct md_error *error);

@@ -80,8 +80,9 @@ int md_names_each(const char *list, md_use_name *use, void *context, struct md_e
         return md_fail(error, MD_FAILED, "out of memory");
     int status = MD_OK;
     for (char *name; status == MD_OK && (name = md_next_field(&rest));)
-        status = *name ? use(context, name, error)
-                       : md_fail(error, MD_USAGE, "\"%.100s\": expected a name, found nothing", list);
+        status = *name
+                     ? use(context, name, error)
+                     : md_fail(error, MD_USAGE, "\"%.100s\": expected a name, found nothing", list);
     free(copy);
     return status;
 }

@@ -9,9 +9,8 @@
 #include "listing.h"
 
 enum { MOST_SHOWN = 64 };
-static const char shown_by_default[] =
-    "before.rmse_m,rmse_m,dummy.rmse_m,weight_bytes_per_parameter,"
-    "optimizer_bytes_per_parameter,skipped_steps";
+static const char shown_by_default[] = "before.rmse_m,rmse_m,dummy.rmse_m,weight_bytes,"
+                                       "optimizer_bytes_per_parameter,skipped_steps";
 
 struct options {
     const char *by, *show, *sort, *figure;
@@ -103,6 +102,11 @@ static int parse_names(struct query *query, struct md_error *error) {
     return status == MD_OK ? MD_OK : md_fail_in(error, status, "--sort");
 }
 
+static void print_notes(const struct query *query) {
+    for (size_t i = 0; i < query->runs.notes.count; i++)
+        fprintf(stderr, "note: %s\n", query->runs.notes.names[i]);
+}
+
 /* The words behind the options are cells, folders and filters, in any order. */
 static int read_runs(struct query *query, int count, char *const *words, struct md_error *error) {
     struct md_filters filters = {NULL, 0};
@@ -121,8 +125,10 @@ static int read_runs(struct query *query, int count, char *const *words, struct 
         if (md_filter_name(words[i]) == 0)
             status = md_runs_read(&query->runs, words[i], error);
     size_t read = query->runs.count;
-    if (status == MD_OK && read == 0 && query->runs.refused == 0)
-        status = md_fail(error, MD_FAILED, "%.400s: no cell is there", words[0]);
+    if (status == MD_OK && read == 0) {
+        print_notes(query);
+        status = md_fail(error, MD_FAILED, "expected finished cells, found none");
+    }
     if (status == MD_OK)
         md_runs_keep(&query->runs, &filters);
     if (status == MD_OK && read > 0 && query->runs.count == 0)
@@ -381,7 +387,7 @@ static int report(struct query *query, struct md_error *error) {
     if (status == MD_OK && query->options.figure != NULL)
         status = draw(query, error);
     if (status == MD_OK && query->runs.refused > 0)
-        status = md_fail(error, MD_FAILED, "%zu files are no whole cells, see the notes",
+        status = md_fail(error, MD_FAILED, "%zu of the files are no whole cells, see the notes",
                          query->runs.refused);
     return status;
 }

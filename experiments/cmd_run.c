@@ -32,9 +32,9 @@ struct session {
     struct md_run run;
     char identity[33], command[1024];
     char cell[1100], checkpoint[1160];
-    const struct md_watch *watch; /* NULL: a progress line */
-    int checkpoint_seconds;       /* between two checkpoints */
-    time_t kept;                  /* when the last one was written */
+    const struct md_cell_job *job; /* NULL: of a call by itself, with a progress line */
+    int checkpoint_seconds;        /* between two checkpoints */
+    time_t kept;                   /* when the last one was written */
 };
 
 static int parse(int argc, char **argv, struct session *session, struct md_error *error) {
@@ -161,11 +161,29 @@ static void describe(const struct session *session) {
             plan->learning, md_plan_kept_bytes(plan));
 }
 
+/* Hands on what the run says, with what its position says. */
+static int tell_job(void *context, const char *what, double done, double all) {
+    const struct session *session = context;
+    const struct md_run *run = &session->run;
+    const struct md_position *at = &run->position;
+    struct md_run_progress progress = {
+        .done = done,
+        .all = all,
+        .loss = at->loss_valid > 0.0 ? at->loss_sum / at->loss_valid : NAN,
+        .validation_rmse_m = at->epoch > 0 ? run->history[at->epoch - 1].validation_rmse_m : NAN};
+    snprintf(progress.what, sizeof progress.what, "%s", what);
+    return session->job->tell(session->job->context, &progress);
+}
+
+static struct md_watch watch_of(struct session *session, struct md_progress_line *line) {
+    struct md_watch watch = md_progress_watch(line);
+    return session->job != NULL ? (struct md_watch){tell_job, session} : watch;
+}
+
 static int train(struct session *session, struct md_error *error) {
     struct md_run *run = &session->run;
     struct md_progress_line line;
-    struct md_watch watch = md_progress_watch(&line);
-    watch = session->watch != NULL ? *session->watch : watch;
+    struct md_watch watch = watch_of(session, &line);
     int interrupted = 0, status = md_run_measure_before(run, &watch, error);
     if (status == MD_OK && session->options.resume)
         status = md_checkpoint_read(session->checkpoint, run, session->identity, error);
@@ -368,9 +386,8 @@ static int make_cell(struct session *session, struct md_error *error) {
     md_weights_digest(session->initial, md_parameter_total(md_networks[session->config.network]),
                       digest);
     struct md_progress_line line;
-    struct md_watch watch = md_progress_watch(&line);
-    status = md_run_open(&session->config, session->initial,
-                         session->watch != NULL ? session->watch : &watch, &session->run, error);
+    struct md_watch watch = watch_of(session, &line);
+    status = md_run_open(&session->config, session->initial, &watch, &session->run, error);
     md_progress_clear(&line);
     if (status != MD_OK)
         return status;
@@ -378,7 +395,7 @@ static int make_cell(struct session *session, struct md_error *error) {
     status = name_output(session, error);
     if (status == MD_OK)
         status = check_save(session, error);
-    if (status == MD_OK && session->watch == NULL)
+    if (status == MD_OK && session->job == NULL)
         describe(session);
     if (status == MD_OK)
         status = train(session, error);
@@ -421,7 +438,7 @@ int md_run_cell(const struct md_cell_job *job, struct md_error *error) {
     session->options = (struct options){.output = job->path, .resume = !access(checkpoint, F_OK)};
     session->config_path = "";
     session->config = *job->config;
-    session->watch = job->watch;
+    session->job = job;
     session->checkpoint_seconds = job->checkpoint_seconds;
     snprintf(session->command, sizeof session->command, "%s", job->command);
     int status = make_cell(session, error);

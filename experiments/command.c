@@ -50,9 +50,7 @@ int md_option_whole(const char *option, const char *text, int low, int high, int
     return MD_OK;
 }
 
-/* One word for a shell: as it is when it has ordinary characters only, otherwise in single quotes.
- * Returns its length, of which as much is written as there is room for. */
-static size_t shell_word(const char *word, char *text, size_t size) {
+size_t md_shell_word(const char *word, char *text, size_t size) {
     static const char ordinary[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                    "0123456789_-+=./,:@%";
     if (word[0] != '\0' && word[strspn(word, ordinary)] == '\0')
@@ -83,7 +81,7 @@ void md_command_line(int argc, char *const *argv, char *text, size_t size) {
     size_t length = (size_t)snprintf(text, size, "mudepth");
     for (int i = 0; i < argc && length + 1 < size; i++) {
         text[length++] = ' ';
-        length += shell_word(argv[i], text + length, size - length);
+        length += md_shell_word(argv[i], text + length, size - length);
     }
 }
 

@@ -21,8 +21,8 @@ struct md_command {
 
 extern const struct md_command md_command_run, md_command_pretrain, md_command_eval,
     md_command_golden, md_command_predict, md_command_weights, md_command_data, md_command_compare,
-    md_command_query, md_command_plan, md_command_sweep, md_command_status, md_command_table,
-    md_command_plot;
+    md_command_query, md_command_diff, md_command_plan, md_command_sweep, md_command_resume,
+    md_command_rerun, md_command_status, md_command_table, md_command_plot;
 
 /* Set by SIGINT and SIGTERM (main.c): finish the step, keep what there is, and end. */
 extern volatile sig_atomic_t md_stop_requested;
@@ -38,20 +38,33 @@ int md_option_number(const char *option, const char *text, double low, double hi
 int md_option_whole(const char *option, const char *text, int low, int high, int *value,
                     struct md_error *error);
 
+/* What a run is doing. */
+struct md_run_progress {
+    char what[16];            /* "reading", "evaluating", "training" */
+    double done, all;         /* of what: samples, but epochs of a training */
+    double loss;              /* of the epoch's training so far; NaN: no step yet */
+    double validation_rmse_m; /* after the last epoch; NaN: none, or no validation split */
+};
+
 /* What mudepth run does to make a cell, without a word: `path` is where, and where a checkpoint
- * beside it is gone on from; `command` is the command line that asked for it; `watch` is asked
- * after every step, and has to end the run when md_stop_requested. */
+ * beside it is gone on from; `command` is the command line that asked for it; `tell` is called
+ * after every step, and has to end the run (by a result other than 0) when md_stop_requested. */
 enum { MD_CHECKPOINT_SECONDS = 60 };
 struct md_cell_job {
     const struct md_config *config;
     const char *path, *command;
-    const struct md_watch *watch;
+    int (*tell)(void *context, const struct md_run_progress *progress);
+    void *context;
     int checkpoint_seconds; /* between two checkpoints */
 };
 int md_run_cell(const struct md_cell_job *job, struct md_error *error);
 
 /* The weights a config starts from, md_parameter_total floats to be freed; NULL with `error`. */
 float *md_load_weights(const struct md_config *config, int *status, struct md_error *error);
+
+/* One word for a shell: as it is when it has ordinary characters only, otherwise in single quotes.
+ * Returns its length, of which as much is written as there is room for. */
+size_t md_shell_word(const char *word, char *text, size_t size);
 
 /* The words as a line to be pasted into a shell, "mudepth" before them; cut when it is too long. */
 void md_command_line(int argc, char *const *argv, char *text, size_t size);

@@ -82,7 +82,7 @@ int md_config_find(const char *name);
 int md_config_decides(int key);
 
 /* What values of a key are like. */
-enum md_value_kind { MD_WORD, MD_NUMBER, MD_LIST };
+enum md_value_kind { MD_WORD_VALUE, MD_NUMBER_VALUE, MD_LIST_VALUE };
 enum md_value_kind md_config_kind(int key);
 
 /* A config's value of a key in words. */

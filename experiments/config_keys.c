@@ -175,7 +175,8 @@ static void format_full(double value, char *text, size_t size) {
     snprintf(text, size, "%.17g", value);
 }
 static void format_shortest(double value, char *text, size_t size) {
-    for (int digits = 1; digits <= 17; digits++) {
+    for (int digits = 15; digits <= 17;
+         digits++) { /* 15: no zeros at the end, and no needless e+01 */
         snprintf(text, size, "%.*g", digits, value);
         if (strtod(text, NULL) == value)
             return;
@@ -372,14 +373,14 @@ enum md_value_kind md_config_kind(int number) {
     switch (find_field(&(struct md_config){.format = 0}, number, &field)->type) {
     case BITS:
     case CAPS:
-        return MD_LIST;
+        return MD_LIST_VALUE;
     case REAL:
     case COUNT:
     case POWER:
     case SEED:
-        return MD_NUMBER;
+        return MD_NUMBER_VALUE;
     default:
-        return MD_WORD;
+        return MD_WORD_VALUE;
     }
 }
 

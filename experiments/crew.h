@@ -6,14 +6,16 @@
 
 #include <sys/types.h>
 
-#include "../datasets/error.h"
+#include "command.h"
 
-/* Written by the worker and read by the parent, but for `stop` and `parent`. */
+/* Written by the worker and read by the parent, but for `stop` and `parent`. What is read while the
+ * worker writes may be of two moments: enough to be looked at, and no more. */
 struct md_board {
     volatile int stop; /* the parent asks for an early end */
     pid_t parent;
-    volatile double done, all; /* of what it says it is doing */
-    struct md_error error;     /* why it failed */
+    struct md_run_progress progress;
+    double left_s;         /* of what it is doing; negative: unknown */
+    struct md_error error; /* why it failed */
 };
 
 /* Whether a worker is to end early: to be asked often. */

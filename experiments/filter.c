@@ -63,7 +63,7 @@ struct md_filter {
 
 static int is_number(const struct md_filter *filter) {
     return filter->subject == QUANTITY ||
-           (filter->subject == KEY && md_config_kind(filter->key) == MD_NUMBER);
+           (filter->subject == KEY && md_config_kind(filter->key) == MD_NUMBER_VALUE);
 }
 
 /* A value of a key is read as an override is. */
@@ -124,7 +124,7 @@ static int add_interval(struct md_filter *filter, char *word, struct md_error *e
 static int read_values(struct md_filter *filter, char *word, struct md_error *error) {
     size_t length = strlen(word);
     if (length < 2 || word[0] != '[' || word[length - 1] != ']' ||
-        (filter->subject == KEY && md_config_kind(filter->key) == MD_LIST))
+        (filter->subject == KEY && md_config_kind(filter->key) == MD_LIST_VALUE))
         return add_interval(filter, word, error);
     if (filter->relation != EQUAL && filter->relation != UNEQUAL)
         return md_fail(error, MD_USAGE, "expected a single value, found a list");

@@ -145,6 +145,7 @@ static void print_csv(const struct md_listing *listing) {
 
 /* ---- LaTeX ----------------------------------------------------------------------------------- */
 
+/* "[" and "*" after the end of a row would belong to it, "--" would be a dash. */
 void md_print_latex(const char *text) {
     static const struct {
         char character;
@@ -166,7 +167,8 @@ void md_print_latex(const char *text) {
                     {'#', "\\#"},
                     {'_', "\\_"},
                     {'%', "\\%"},
-                    {'[', "{[}"}};
+                    {'[', "{[}"},
+                    {'*', "{*}"}};
     enum { SPECIALS = sizeof specials / sizeof specials[0] };
     int is_utf8 = md_is_utf8(text);
     for (; *text != '\0'; text++) {

@@ -7,6 +7,10 @@ const char *const md_metric_names[MD_METRIC_COUNT] = {"abs_rel", "sq_rel", "rmse
                                                       "delta1",  "delta2", "delta3", "silog",
                                                       "si_rmse", "log10"};
 
+const char *const md_metric_columns[MD_METRIC_COUNT] = {"abs_rel", "sq_rel", "rmse_m", "rmse_log",
+                                                        "delta1",  "delta2", "delta3", "silog",
+                                                        "si_rmse", "log10"};
+
 /* The depth at which the textbook protocol holds predictions, metres. */
 static const float farthest_m[MD_PROTOCOL_COUNT] = {[MD_TEXTBOOK] = 80.0f, [MD_RELEASE] = INFINITY};
 

@@ -64,7 +64,7 @@ static const struct row {
     {"step_kb", STEP_MEMORY, 0, 0,
      "memory of a training step of batch 1 on the device, 1000 bytes"},
     {"step_mmac", STEP_WORK, 0, 1, "million multiply-accumulates of such a step"},
-    {"weight_bytes_per_parameter", FORMAT, 0, 0, "of the number format"},
+    {"weight_bytes", FORMAT, 0, 0, "of one weight, by its number format"},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
@@ -116,12 +116,17 @@ int md_quantity_parse(const char *name, struct md_quantity *quantity, struct md_
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-/* NULL when it was not measured at that cap. */
-static const struct md_cell_scores *find_scores(const struct md_cell *cell, double cap_m) {
+const struct md_cell_scores *md_find_scores(const struct md_cell *cell, double cap_m) {
     for (int c = 0; c < cell->cap_count; c++)
         if (cap_m == 0.0 || cell->scores[c].cap_m == cap_m)
             return &cell->scores[c];
     return NULL;
+}
+
+const struct md_metrics *md_metrics_of(const struct md_cell_scores *scores,
+                                       enum md_predictor predictor) {
+    const struct md_metrics *const metrics[] = {&scores->before, &scores->after, &scores->dummy};
+    return metrics[predictor];
 }
 
 static int has_nothing(const struct md_cell_scores *scores) {
@@ -134,18 +139,18 @@ int md_has_diverged(const struct md_cell *cell) {
 
 static double score_of(const struct md_quantity *quantity, const struct row *row,
                        const struct md_cell *cell) {
-    const struct md_cell_scores *scores = find_scores(cell, quantity->cap_m);
+    const struct md_cell_scores *scores = md_find_scores(cell, quantity->cap_m);
     if (scores == NULL)
         return (double)NAN;
-    const struct md_metrics *const metrics[] = {&scores->before, &scores->after, &scores->dummy};
+    const struct md_metrics *metrics = md_metrics_of(scores, quantity->predictor);
     size_t images;
     if (row->source == IMAGES) {
-        memcpy(&images, (const char *)metrics[quantity->predictor] + row->where, sizeof images);
+        memcpy(&images, (const char *)metrics + row->where, sizeof images);
         return (double)images;
     }
     if (quantity->predictor == MD_AFTER && (md_has_diverged(cell) || has_nothing(scores)))
         return (double)NAN;
-    return metrics[quantity->predictor]->value[row->where];
+    return metrics->value[row->where];
 }
 
 /* Cores have scratch memory of their own and a batch its samples: a device has one of each. */

@@ -25,6 +25,12 @@ struct md_quantity {
 /* Reads the name of a quantity; one that there is not is MD_USAGE. */
 int md_quantity_parse(const char *name, struct md_quantity *quantity, struct md_error *error);
 
+/* What was measured up to a cap (0: the first); NULL when nothing was. And of that a predictor's.
+ */
+const struct md_cell_scores *md_find_scores(const struct md_cell *cell, double cap_m);
+const struct md_metrics *md_metrics_of(const struct md_cell_scores *scores,
+                                       enum md_predictor predictor);
+
 /* Whether a run came to nothing: no depth at all on some pictures, or no number. */
 int md_has_diverged(const struct md_cell *cell);
 

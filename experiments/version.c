@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
-#include <unistd.h>
 #include <xxhash.h>
 #include <yaml.h>
 #include <zip.h>
@@ -104,9 +103,8 @@ int md_library(int number, const char **name, char version[MD_VERSION_SIZE]) {
 /* ---- the machine ----------------------------------------------------------------------------- */
 
 void md_host_name(char *text, size_t size) {
-    if (gethostname(text, size) != 0)
-        text[0] = '\0';
-    text[size - 1] = '\0';
+    struct utsname system;
+    snprintf(text, size, "%s", uname(&system) == 0 ? system.nodename : "unknown");
 }
 
 void md_cpu_model(char *text, size_t size) {

@@ -39,6 +39,7 @@
 #ifndef MD_RESULTS_CELL_H
 #define MD_RESULTS_CELL_H
 
+#include "../datasets/h5.h"
 #include "../experiments/train.h"
 
 /* Hash of what decides a run's results: the config without the keys that cannot change them, the
@@ -80,6 +81,15 @@ struct md_cell {
     int cap_count;
     struct md_cell_scores scores[MD_MOST_CAPS]; /* [0]: the primary cap */
 };
+
+/* What struct md_cell holds as it stands in the file. */
+struct md_cell_attribute {
+    const char *object, *name;
+    enum md_h5_column_type type;
+    size_t offset, size; /* of the field */
+};
+extern const struct md_cell_attribute md_cell_attributes[];
+extern const size_t md_cell_attribute_count;
 
 /* Reads a cell; fails when it is none, or a broken one. */
 int md_cell_read(const char *path, struct md_cell *cell, struct md_error *error);

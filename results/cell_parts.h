@@ -9,15 +9,6 @@
 #define MD_CHECKPOINT_KIND "mudepth checkpoint"
 enum { MD_CELL_LAYOUT = 2, MD_CELL_CONFIG_SIZE = 32768 };
 
-/* What struct md_cell holds as it stands in the file. */
-struct md_cell_attribute {
-    const char *object, *name;
-    enum md_h5_column_type type;
-    size_t offset, size; /* of the field */
-};
-extern const struct md_cell_attribute md_cell_attributes[];
-extern const size_t md_cell_attribute_count;
-
 /* A file that is written or read; remembers its first failure, so that a list of writes reads as a
  * list. */
 struct md_pen {

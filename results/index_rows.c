@@ -36,12 +36,6 @@ static const struct {
                   {"dummy", offsetof(struct md_cell_scores, dummy)}};
 enum { PREDICTORS = sizeof predictors / sizeof predictors[0] };
 
-static const char *const metric_columns[MD_METRIC_COUNT] = {
-    [MD_ABS_REL] = "abs_rel",   [MD_SQ_REL] = "sq_rel", [MD_RMSE] = "rmse_m",
-    [MD_RMSE_LOG] = "rmse_log", [MD_DELTA1] = "delta1", [MD_DELTA2] = "delta2",
-    [MD_DELTA3] = "delta3",     [MD_SILOG] = "silog",   [MD_SI_RMSE] = "si_rmse",
-    [MD_LOG10] = "log10"};
-
 /* The columns of `cells` begin with cell, file, and the stamp; config stands behind these. */
 enum { FIRST_COLUMN = 7, FIRST_METRIC = 6 };
 
@@ -93,7 +87,7 @@ static void write_schema(struct script *script) {
                    "WITHOUT ROWID;"
                    "CREATE TABLE metrics (cell, cap, predictor, cap_m, images, without_truth");
     for (int m = 0; m < MD_METRIC_COUNT; m++)
-        append(script, ", %s", metric_columns[m]);
+        append(script, ", %s", md_metric_columns[m]);
     append(script, ", PRIMARY KEY (cell, cap, predictor)) WITHOUT ROWID;");
 }
 
@@ -320,7 +314,7 @@ static void bind_setting(sqlite3_stmt *statement, int key, const char *value) {
     char *end;
     errno = 0;
     long long whole = strtoll(value, &end, 10);
-    if (md_config_kind(key) != MD_NUMBER || (*end == '\0' && errno != 0))
+    if (md_config_kind(key) != MD_NUMBER_VALUE || (*end == '\0' && errno != 0))
         sqlite3_bind_text(statement, 3, value, -1, SQLITE_TRANSIENT);
     else if (*end == '\0')
         sqlite3_bind_int64(statement, 3, whole);

@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../datasets/file.h"
@@ -45,36 +48,105 @@ int md_sweep_is_locked(const struct md_sweep *sweep, size_t cell) {
     return sweep->lock >= 0 && fcntl(sweep->lock, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
-/* Whether `name` is "CELL.h5.tmp.PID" or "CELL.h5.checkpoint.tmp.PID", as h5.c calls them, or
- * "CELL.error.PID.tmp", as file.c does. */
-static int is_unfinished(const char *name, const char *cell) {
-    static const char *const beginnings[] = {".h5.tmp.", ".h5.checkpoint.tmp.", ".error."};
-    size_t length = strlen(cell);
-    for (size_t i = 0; i < 3 && strncmp(name, cell, length) == 0; i++)
-        if (strncmp(name + length, beginnings[i], strlen(beginnings[i])) == 0)
-            return 1;
+int md_sweep_lock(const struct md_sweep *sweep, size_t cell) {
+    struct flock lock = lock_of(byte_of(sweep, cell), F_WRLCK);
+    return fcntl(sweep->lock, F_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
+}
+
+/* Waits for the lock of who freezes the grid, or finds out that there are no locks here. */
+static int lock_freezing(struct md_sweep *sweep, const char *path, struct md_error *error) {
+    struct flock lock = lock_of(freezing_byte, F_WRLCK);
+    sweep->has_locks = fcntl(sweep->lock, F_SETLKW, &lock) == 0;
+    if (sweep->has_locks || errno == ENOLCK || errno == ENOSYS || errno == EOPNOTSUPP ||
+        errno == EINVAL)
+        return MD_OK;
+    return md_fail(error, MD_FAILED, "%.400s: cannot lock: %s", path, strerror(errno));
+}
+
+/* ---- what killed processes have left --------------------------------------------------------- */
+
+static int compare_names(const void *a, const void *b) {
+    const struct md_grid_cell *const *x = a, *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+/* The cells by their names, to be freed; NULL: out of memory. */
+static const struct md_grid_cell **sort_cells(const struct md_grid *grid) {
+    const struct md_grid_cell **cells = calloc(grid->count + 1, sizeof *cells);
+    for (size_t i = 0; i < grid->count && cells != NULL; i++)
+        cells[i] = &grid->cells[i];
+    if (cells != NULL)
+        qsort(cells, grid->count, sizeof *cells, compare_names);
+    return cells;
+}
+
+/* Takes a file's name apart: "CELL.h5.tmp.PID.HOST" (md_temporary_path) is being written by
+ * "PID.HOST", "CELL.error" by nobody ("", at the name's end). Returns 0 when it is neither that,
+ * nor a checkpoint, nor any of these being written; otherwise `name` ends behind CELL. */
+static int take_apart(char *name, const char **writer) {
+    static const char *const suffixes[] = {".h5.checkpoint", ".error", ".h5"};
+    char *end = name + strlen(name), *temporary = NULL;
+    for (char *next = name; (next = strstr(next, ".tmp.")) != NULL; next++)
+        temporary = next;
+    *writer = temporary != NULL ? temporary + strlen(".tmp.") : end;
+    end = temporary != NULL ? temporary : end;
+    for (int s = 0; s < (temporary != NULL ? 3 : 2); s++) {
+        size_t length = strlen(suffixes[s]);
+        if ((size_t)(end - name) <= length || strncmp(end - length, suffixes[s], length) != 0)
+            continue;
+        end[-(ptrdiff_t)length] = '\0';
+        return 1;
+    }
     return 0;
 }
 
-static void remove_unfinished(const struct md_sweep *sweep, size_t cell) {
-    struct md_names folder = {0};
-    struct md_error ignored; /* it is only untidy */
-    char path[MD_PATH_MAX];
-    if (md_names_of_folder(sweep->folder, &folder, &ignored) != MD_OK)
-        return;
-    for (size_t i = 0; i < folder.count; i++)
-        if (is_unfinished(folder.names[i], sweep->grid->cells[cell].name) &&
-            md_path_format(path, &ignored, "%s/%s", sweep->folder, folder.names[i]) == MD_OK)
-            unlink(path);
-    md_names_free(&folder);
+/* Whether nobody writes this file of a cell that nobody has locked. Locks need not reach other
+ * machines, but time does. */
+static int is_abandoned(const struct md_sweep *sweep, const char *path, const char *writer) {
+    enum { DAY_S = 24 * 60 * 60 };
+    char host[256] = "";
+    struct stat file;
+    int64_t process = 0;
+    gethostname(host, sizeof host - 1);
+    const char *rest = md_parse_integer(writer, &process);
+    if (rest != NULL && *rest == '.' && strcmp(rest + 1, host) == 0)
+        return sweep->has_locks || (kill((pid_t)process, 0) != 0 && errno == ESRCH);
+    return stat(path, &file) == 0 && time(NULL) - file.st_mtime > DAY_S;
 }
 
-int md_sweep_lock(const struct md_sweep *sweep, size_t cell) {
-    struct flock lock = lock_of(byte_of(sweep, cell), F_WRLCK);
-    if (fcntl(sweep->lock, F_SETLK, &lock) != 0)
-        return 0;
-    remove_unfinished(sweep, cell);
-    return 1;
+/* Removes the file `path` of a cell when nobody needs it. */
+static void tidy_file(const struct md_sweep *sweep, size_t cell, const char *path,
+                      const char *writer) {
+    if (!md_sweep_lock(sweep, cell))
+        return;
+    int is_needed = writer[0] != '\0' ? !is_abandoned(sweep, path, writer)
+                                      : md_sweep_state(sweep, cell) != MD_DONE;
+    if (!is_needed)
+        unlink(path);
+    struct flock lock = lock_of(byte_of(sweep, cell), F_UNLCK);
+    fcntl(sweep->lock, F_SETLK, &lock);
+}
+
+void md_sweep_tidy(const struct md_sweep *sweep) {
+    struct md_names folder = {0};
+    struct md_error ignored; /* it is only untidy */
+    const struct md_grid_cell **cells = sort_cells(sweep->grid);
+    int status = cells != NULL ? md_names_of_folder(sweep->folder, &folder, &ignored) : MD_FAILED;
+    for (size_t i = 0; i < folder.count && status == MD_OK; i++) {
+        char path[MD_PATH_MAX];
+        struct md_grid_cell wanted;
+        const struct md_grid_cell *key = &wanted, **found;
+        const char *writer;
+        if (md_path_format(path, &ignored, "%s/%s", sweep->folder, folder.names[i]) != MD_OK ||
+            !take_apart(folder.names[i], &writer) || strlen(folder.names[i]) >= sizeof wanted.name)
+            continue;
+        strcpy(wanted.name, folder.names[i]);
+        found = bsearch(&key, cells, sweep->grid->count, sizeof *cells, compare_names);
+        if (found != NULL)
+            tidy_file(sweep, (size_t)(*found - sweep->grid->cells), path, writer);
+    }
+    md_names_free(&folder);
+    free(cells);
 }
 
 /* ---- the frozen grid ------------------------------------------------------------------------- */
@@ -117,7 +189,6 @@ static int freeze(const struct md_sweep *sweep, const char *path, struct md_erro
 
 int md_sweep_enter(struct md_sweep *sweep, struct md_error *error) {
     char path[MD_PATH_MAX], frozen[MD_PATH_MAX];
-    struct flock lock = lock_of(freezing_byte, F_WRLCK);
     int status = md_path_format(path, error, "%s/%s", sweep->folder, lock_name);
     sweep->lock = -1;
     if (status == MD_OK)
@@ -128,16 +199,15 @@ int md_sweep_enter(struct md_sweep *sweep, struct md_error *error) {
     if (sweep->lock < 0)
         return md_fail(error, MD_FAILED, "%.400s: cannot write into this folder: %s", sweep->folder,
                        strerror(errno));
-    if (fcntl(sweep->lock, F_SETLKW, &lock) != 0)
-        status = md_fail(error, MD_FAILED, "%.400s: cannot lock: %s", path, strerror(errno));
-    else
+    status = lock_freezing(sweep, path, error);
+    if (status == MD_OK)
         status =
             access(frozen, F_OK) == 0 ? compare_grid(sweep, error) : freeze(sweep, frozen, error);
     if (status != MD_OK) {
         md_sweep_leave(sweep);
         return status;
     }
-    lock.l_type = F_UNLCK;
+    struct flock lock = lock_of(freezing_byte, F_UNLCK);
     fcntl(sweep->lock, F_SETLK, &lock);
     return MD_OK;
 }
@@ -185,31 +255,39 @@ static void look_at_result(const struct md_sweep *sweep, size_t cell, const char
     snprintf(look->why, sizeof look->why, "%.500s", problem.text);
 }
 
+enum md_cell_state md_sweep_state(const struct md_sweep *sweep, size_t cell) {
+    static const struct {
+        const char *suffix;
+        enum md_cell_state state;
+    } signs[] = {{".h5", MD_DONE}, {".error", MD_FAILURE}, {".h5.checkpoint", MD_INTERRUPTED}};
+    char path[MD_PATH_MAX];
+    struct md_error ignored;
+    enum md_cell_state state = MD_MISSING;
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0] && state == MD_MISSING; i++)
+        if (md_sweep_path(sweep, cell, signs[i].suffix, path, sizeof path, &ignored) == MD_OK &&
+            access(path, F_OK) == 0)
+            state = signs[i].state;
+    return state != MD_DONE && md_sweep_is_locked(sweep, cell) ? MD_RUNNING : state;
+}
+
 int md_sweep_look(const struct md_sweep *sweep, size_t cell, struct md_cell_look *look,
                   struct md_error *error) {
-    char result[MD_PATH_MAX], checkpoint[MD_PATH_MAX], failure[MD_PATH_MAX];
+    char result[MD_PATH_MAX], failure[MD_PATH_MAX];
+    struct md_file why;
+    struct md_error ignored;
     memset(look, 0, sizeof *look);
     int status = md_sweep_path(sweep, cell, ".h5", result, sizeof result, error);
-    if (status == MD_OK)
-        status = md_sweep_path(sweep, cell, ".h5.checkpoint", checkpoint, sizeof checkpoint, error);
     if (status == MD_OK)
         status = md_sweep_path(sweep, cell, ".error", failure, sizeof failure, error);
     if (status != MD_OK)
         return status;
-    struct md_file why;
-    struct md_error ignored;
-    look->state = MD_MISSING;
-    if (access(checkpoint, F_OK) == 0)
-        look->state = MD_INTERRUPTED;
-    if (md_file_read(failure, &why, &ignored) == MD_OK) {
-        look->state = MD_FAILURE;
+    look->state = md_sweep_state(sweep, cell);
+    if (look->state == MD_DONE)
+        look_at_result(sweep, cell, result, look);
+    else if (look->state == MD_FAILURE && md_file_read(failure, &why, &ignored) == MD_OK) {
         snprintf(look->why, sizeof look->why, "%s", md_trim((char *)why.bytes));
         md_file_free(&why);
     }
-    if (md_sweep_is_locked(sweep, cell))
-        look->state = MD_RUNNING;
-    if (access(result, F_OK) == 0)
-        look_at_result(sweep, cell, result, look);
     return MD_OK;
 }
 
@@ -219,10 +297,20 @@ int md_sweep_record(const struct md_sweep *sweep, size_t cell, const char *why,
     int status = md_sweep_path(sweep, cell, ".error", path, sizeof path, error);
     if (status != MD_OK)
         return status;
-    if (why == NULL) {
-        unlink(path);
-        return MD_OK;
-    }
     snprintf(line, sizeof line, "%s\n", why);
     return md_file_write(path, line, strlen(line), error);
+}
+
+static int remove_file(const struct md_sweep *sweep, size_t cell, const char *suffix,
+                       struct md_error *error) {
+    char path[MD_PATH_MAX];
+    int status = md_sweep_path(sweep, cell, suffix, path, sizeof path, error);
+    if (status == MD_OK && unlink(path) != 0 && errno != ENOENT)
+        status = md_fail(error, MD_FAILED, "cannot remove %.400s: %s", path, strerror(errno));
+    return status;
+}
+
+int md_sweep_forget(const struct md_sweep *sweep, size_t cell, int anew, struct md_error *error) {
+    int status = remove_file(sweep, cell, ".error", error);
+    return status == MD_OK && anew ? remove_file(sweep, cell, ".h5.checkpoint", error) : status;
 }

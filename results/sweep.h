@@ -6,9 +6,13 @@
  *   CELL.h5.checkpoint     of a cell that was interrupted
  *   CELL.error             why a cell failed; goes away when it succeeds
  *
- * Any number of sweeps over the same grid may work in one folder at once, also on several machines
- * where the file system has locks. The system takes a lock back when its process ends in whatever
- * way, so none is ever stale. */
+ * Any number of sweeps over the same grid may work in one folder at once, also on several machines.
+ * The system takes a lock back when its process ends in whatever way, so none is ever stale.
+ *
+ * On a file system without locks (some network mounts), or where they do not reach other machines,
+ * nothing goes wrong either: two processes may make the same cell, each under a name of its own,
+ * and the last puts a file in place of an equal one. Work is done twice, that is all; and nobody
+ * is seen to be working. */
 #ifndef MD_RESULTS_SWEEP_H
 #define MD_RESULTS_SWEEP_H
 
@@ -18,6 +22,7 @@ struct md_sweep {
     const char *folder;
     const struct md_grid *grid; /* not owned */
     int lock;                   /* descriptor of sweep.lock; -1: nobody has worked here yet */
+    int has_locks;              /* the file system gives them */
 };
 
 enum md_cell_state { MD_DONE, MD_RUNNING, MD_FAILURE, MD_INTERRUPTED, MD_MISSING, MD_STATE_COUNT };
@@ -46,6 +51,9 @@ void md_sweep_leave(struct md_sweep *sweep);
 /* Reads the grid that is frozen in the folder. */
 int md_sweep_grid(const char *folder, struct md_grid *grid, struct md_error *error);
 
+/* What the names in the folder say of a cell: its result is not opened. */
+enum md_cell_state md_sweep_state(const struct md_sweep *sweep, size_t cell);
+
 /* Looks at a cell. A result that is not this cell's is a failure. */
 int md_sweep_look(const struct md_sweep *sweep, size_t cell, struct md_cell_look *look,
                   struct md_error *error);
@@ -53,12 +61,22 @@ int md_sweep_look(const struct md_sweep *sweep, size_t cell, struct md_cell_look
 /* Whether another process works on the cell. */
 int md_sweep_is_locked(const struct md_sweep *sweep, size_t cell);
 
-/* Locks a cell until this process ends: 1, or 0 when another one has it. Then half-written files
- * of processes that were killed are removed. */
+/* Locks a cell until this process ends: 1, also where there are no locks; 0 when another one has
+ * it.
+ */
 int md_sweep_lock(const struct md_sweep *sweep, size_t cell);
 
-/* Writes why a cell failed into its file; NULL: it did not, and the file goes away. */
+/* Removes what processes that were killed have left: half-written files (of this machine's; of
+ * others' after a day), checkpoints and errors of cells that are done. This process must not have
+ * locked a cell. */
+void md_sweep_tidy(const struct md_sweep *sweep);
+
+/* Writes why a cell failed into its file. */
 int md_sweep_record(const struct md_sweep *sweep, size_t cell, const char *why,
                     struct md_error *error);
+
+/* Forgets an attempt at a cell that is not done: its error and, when it is to begin anew, its
+ * checkpoint. */
+int md_sweep_forget(const struct md_sweep *sweep, size_t cell, int anew, struct md_error *error);
 
 #endif

@@ -2,7 +2,8 @@
  *
  * Ours: one float32 data set per parameter under /weights, named as in the checkpoints
  * ("/weights/encoder.conv0.weight"), and attributes of /weights: network, source, command,
- * code_version, digest. A result cell holds the same group, so a cell is a weights file too. */
+ * code_version, stored_as, digest. A result cell holds the same group, so a cell is a weights file
+ * too. */
 #ifndef MD_RESULTS_WEIGHTS_H
 #define MD_RESULTS_WEIGHTS_H
 

@@ -502,8 +502,11 @@ Test(config, keys_have_numbers_in_the_order_of_the_table) {
 /* A default is one, anything else is not; the order of two values is that of their fields, and
  * exchanging them turns it round. */
 Test(config, values_are_ordered_and_know_their_default) {
-    static const enum md_value_kind kinds[] = {
-        [NAMES] = MD_LIST, [REAL] = MD_NUMBER, [WHOLE] = MD_NUMBER}; /* others: MD_WORD */
+    static const enum md_value_kind kinds[] = {[NAMES] = MD_LIST_VALUE,
+                                               [CAPS] = MD_LIST_VALUE,
+                                               [REAL] = MD_NUMBER_VALUE,
+                                               [WHOLE] = MD_NUMBER_VALUE}; /* others:
+                                                      MD_WORD_VALUE */
     static char value[MD_CONFIG_VALUE_SIZE];
     static struct md_config defaults;
     for (int k = 0; k < RUN_KEYS; k++) {

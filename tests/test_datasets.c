@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
+#include "../datasets/file.h"
 #include "../datasets/image.h"
 #include "../datasets/micro.h"
 #include "../datasets/npy.h"
@@ -309,7 +310,10 @@ Test(micro, writing_can_be_interrupted) {
 Test(micro, a_broken_export_has_no_csv) {
     write_samples(3);
     cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
-    scratch_path(&scratch, "out/val/disp/2.npy.%ld.tmp/in_the_way", (long)getpid());
+    char label[MD_PATH_MAX], in_the_way[MD_PATH_MAX];
+    snprintf(label, sizeof label, "%s", scratch_path(&scratch, "out/val/disp/2.npy").text);
+    cr_assert_eq(md_temporary_path(in_the_way, label, &error), MD_OK);
+    cr_assert_eq(mkdir(in_the_way, 0777), 0);
     cr_assert_eq(md_micro_write(&dataset, scratch_path(&scratch, "out").text, "val", NULL, &error),
                  MD_FAILED);
     assert_contains(error.text, "disp/2.npy.");

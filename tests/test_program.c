@@ -41,7 +41,8 @@ static const struct {
      {"--a", "--b", "--steps", "--tensors", "--digest", "--figure", "--json", "--save-job",
       "--save-trace"}},
     {"plan", {"--json"}},
-    {"table", {"--by", "--figure", "--json"}},
+    {"diff", {"--json"}},
+    {"query", {"--by", "--show", "--sort", "--each", "--csv", "--latex", "--json", "--figure"}},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -1,4 +1,4 @@
-/* mudepth table, on cells of small runs: what a row says, what is said about mixtures, and that
+/* mudepth query, on cells of small runs: what a row says, what is said about mixtures, and that
  * nothing but whole cells is taken. */
 #include <criterion/criterion.h>
 #include <math.h>
@@ -42,7 +42,7 @@ static void tear_down(void) {
     scratch_close(&scratch);
 }
 
-TestSuite(table, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(query, .init = set_up, .fini = tear_down, .timeout = 600);
 
 #define ALL_CELLS                                                                                  \
     cells[1][2].text, cells[0][0].text, cells[1][0].text, cells[0][1].text, cells[1][1].text,      \
@@ -57,6 +57,17 @@ static struct md_cell read_cell(const char *path) {
 
 static double number(json_t *json, const char *path) {
     return json_number_value(json_at(json, path));
+}
+
+/* The names of quantities have dots, so json_at does not find them. */
+static json_t *measured(json_t *row, const char *quantity, const char *what) {
+    json_t *value = json_object_get(json_at(row, "measured"), quantity);
+    cr_assert(value, "no %s in %s", quantity, out);
+    return what != NULL ? json_at(value, what) : value;
+}
+
+static double mean(json_t *group, const char *quantity) {
+    return json_number_value(measured(group, quantity, "mean"));
 }
 
 /* A file to be changed, already without attribute `name` of `object`. */
@@ -81,8 +92,8 @@ static const char *notes_of(json_t *json) {
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-Test(table, groups_by_what_differs_and_averages_over_seeds) {
-    MUDEPTH("table", ALL_CELLS, "--json");
+Test(query, groups_by_what_differs_and_averages_over_seeds) {
+    MUDEPTH("query", ALL_CELLS, "--json");
     json_t *json = output_json(), *groups = json_at(json, "groups");
     cr_assert_str_empty(err);
     cr_assert_eq(json_array_size(json_at(json, "by")), 1);
@@ -98,52 +109,101 @@ Test(table, groups_by_what_differs_and_averages_over_seeds) {
             rmse[s] = cell.scores[0].after.value[MD_RMSE];
             before += cell.scores[0].before.value[MD_RMSE] / SEEDS;
             sum += rmse[s];
-            cr_assert_float_eq(number(group, "rmse_dummy_m"), cell.scores[0].dummy.value[MD_RMSE],
+            cr_assert_float_eq(mean(group, "dummy.rmse_m"), cell.scores[0].dummy.value[MD_RMSE],
                                1e-12);
         }
         for (int s = 0; s < SEEDS; s++)
             squares += (rmse[s] - sum / SEEDS) * (rmse[s] - sum / SEEDS);
         cr_assert_gt(squares, 0);
-        cr_assert_float_eq(number(group, "rmse_after_m"), sum / SEEDS, 1e-12);
-        cr_assert_float_eq(number(group, "rmse_before_m"), before, 1e-12);
-        cr_assert_float_eq(number(group, "rmse_after_deviation_m"), sqrt(squares / (SEEDS - 1)),
-                           1e-12);
-        cr_assert_eq(number(group, "weight_bytes_per_parameter"), f == 0 ? 4 : 2);
-        cr_assert_eq(number(group, "optimizer_bytes_per_parameter"), f == 0 ? 8 : 4);
+        cr_assert_float_eq(mean(group, "rmse_m"), sum / SEEDS, 1e-12);
+        cr_assert_float_eq(mean(group, "before.rmse_m"), before, 1e-12);
+        cr_assert_float_eq(json_number_value(measured(group, "rmse_m", "sd")),
+                           sqrt(squares / (SEEDS - 1)), 1e-12);
+        cr_assert_eq(mean(group, "weight_bytes"), f == 0 ? 4 : 2);
+        cr_assert_eq(mean(group, "optimizer_bytes_per_parameter"), f == 0 ? 8 : 4);
         cr_assert_eq(json_array_size(json_at(group, "each")), SEEDS);
     }
     json_decref(json);
 }
 
 /* One run has no deviation, and no group needs a key. */
-Test(table, one_cell_is_a_group) {
-    MUDEPTH("table", cells[0][0].text, "--json");
+Test(query, one_cell_is_a_group) {
+    MUDEPTH("query", cells[0][0].text, "--json");
     json_t *json = output_json(), *group = json_array_get(json_at(json, "groups"), 0);
     cr_assert_eq(json_array_size(json_at(json, "by")), 0);
-    cr_assert(json_is_null(json_at(group, "rmse_after_deviation_m")));
+    cr_assert(json_is_null(measured(group, "rmse_m", "sd")));
     json_decref(json);
-    MUDEPTH("table", cells[0][0].text);
-    assert_fine("after (m)");
+    MUDEPTH("query", cells[0][0].text);
+    assert_fine("before.rmse_m");
 }
 
-Test(table, keys_are_chosen_and_their_order_sorts) {
+Test(query, keys_are_chosen_and_their_order_sorts) {
     struct scratch_path faster = run_cell("faster.h5", "bf16", 0, "lr=0.03");
-    MUDEPTH("table", faster.text, ALL_CELLS, "--by", "lr,format");
+    MUDEPTH("query", faster.text, ALL_CELLS, "--by", "lr,format");
     assert_fine("lr     format  runs");
     const char *a = strstr(out, "0.003  fp32       3"), *b = strstr(out, "0.003  bf16       3"),
                *c = strstr(out, "0.03   bf16       1");
     cr_assert(a && b && c && a < b && b < c, "%s", out);
-    MUDEPTH("table", ALL_CELLS, "--by", "data.set,seed");
+    MUDEPTH("query", ALL_CELLS, "--by", "data.set,seed");
     assert_fine("data.set   seed  runs");
+}
+
+/* A folder is what its cells are; its index is made, and does not count. */
+Test(query, a_folder) {
+    char given[MOST_OUTPUT];
+    MUDEPTH("query", ALL_CELLS, "--csv");
+    assert_fine("format,runs,diverged");
+    strcpy(given, out);
+    for (int time = 0; time < 2; time++) {
+        MUDEPTH("query", scratch.folder, "--csv");
+        assert_code(0);
+        cr_assert_str_empty(err);
+        cr_assert_str_eq(out, given);
+    }
+    cr_assert_eq(access(scratch_path(&scratch, "index.sqlite").text, R_OK), 0);
+    struct scratch_path broken = written("broken.h5", "not a cell\n");
+    MUDEPTH("query", scratch.folder, "--csv");
+    assert_code(1);
+    cr_assert_str_eq(out, given);
+    assert_contains(err, broken.text);
+    MUDEPTH("query", scratch.folder, cells[0][0].text, "format=fp32");
+    assert_code(1);
+    assert_contains(err, "fp32-0.h5 and counts once");
+    MUDEPTH("query", scratch_path(&scratch, "empty/x").text);
+    assert_fails(1, "found none");
+    MUDEPTH("query", scratch_path(&scratch, "empty").text);
+    assert_fails(1, "found none");
+}
+
+Test(query, forms) {
+    MUDEPTH("query", ALL_CELLS, "--latex", "--show", "steps");
+    assert_fine("\\begin{tabular}{lrrr}\n\\toprule\nformat & runs & diverged & steps \\\\\n"
+                "\\midrule\nfp32 & $3$ & $0$ & $1$ \\\\\nbf16 & $3$ & $0$ & $1$ \\\\\n"
+                "\\bottomrule\n");
+    MUDEPTH("query", ALL_CELLS, "--csv", "--show", "steps");
+    assert_fine("format,runs,diverged,steps,steps_sd\r\nfp32,3,0,1,0\r\nbf16,3,0,1,0\r\n");
+    MUDEPTH("query", ALL_CELLS, "--csv", "--show", "steps", "--each", "format=bf16", "seed>0");
+    assert_fine("cell,seed,steps\r\n");
+    assert_contains(out, "/bf16-1.h5,1,1\r\n");
+    MUDEPTH("query", ALL_CELLS, "--each", "--json", "--show", "rmse_m,rmse_m@3", "seed=2");
+    json_t *json = output_json(), *row = json_array_get(json_at(json, "cells"), 1);
+    struct md_cell cell = read_cell(cells[1][2].text);
+    cr_assert_str_eq(json_string_value(json_at(row, "values.format")), "bf16");
+    cr_assert_str_eq(json_string_value(json_at(row, "identity")), cell.identity);
+    cr_assert_eq(number(row, "seed"), 2);
+    cr_assert_eq(json_number_value(measured(row, "rmse_m", NULL)),
+                 cell.scores[0].after.value[MD_RMSE]);
+    cr_assert(json_is_null(measured(row, "rmse_m@3", NULL)));
+    json_decref(json);
 }
 
 /* ---- what is said ---------------------------------------------------------------------------- */
 
-Test(table, a_cell_given_twice_counts_once) {
+Test(query, a_cell_given_twice_counts_once) {
     struct scratch_path copy = scratch_path(&scratch, "copy.h5");
     rename(cells[0][1].text, copy.text);
     run_cell("fp32-1.h5", "fp32", 1, "threads=2"); /* the same results */
-    MUDEPTH("table", cells[0][0].text, copy.text, cells[0][1].text, "--json");
+    MUDEPTH("query", cells[0][0].text, copy.text, cells[0][1].text, "--json");
     json_t *json = output_json();
     cr_assert_eq(number(json_array_get(json_at(json, "groups"), 0), "runs"), 2);
     assert_contains(notes_of(json), "is the same run as");
@@ -151,14 +211,14 @@ Test(table, a_cell_given_twice_counts_once) {
     json_decref(json);
 }
 
-Test(table, a_mixture_is_said) {
+Test(query, a_mixture_is_said) {
     struct scratch_path other = run_cell("other.h5", "fp32", 7, "data.seed=5"),
                         slower = run_cell("slower.h5", "fp32", 8, "lr=0.001");
     hid_t file = opened_to_change(slower.text, "/provenance", "code_version");
     struct md_error error;
     cr_assert_eq(md_h5_write_text(file, "/provenance", "code_version", "long-ago", &error), MD_OK);
     H5Fclose(file);
-    MUDEPTH("table", cells[0][0].text, other.text, slower.text, "--by", "format");
+    MUDEPTH("query", cells[0][0].text, other.text, slower.text, "--by", "format");
     assert_fine("fp32       3");
     assert_contains(err, "do not have the same train split");
     assert_contains(err, "do not have the same test split");
@@ -184,72 +244,83 @@ static void set_images_after(const char *path, int64_t images) {
 }
 
 /* A run that ended without any depth is counted, said, and not averaged. */
-Test(table, a_diverged_run_is_not_averaged) {
+Test(query, a_diverged_run_is_not_averaged) {
     struct scratch_path wild = run_cell("wild.h5", "fp32", 9, "threads=1");
     set_images_after(wild.text, 1);
-    MUDEPTH("table", cells[0][0].text, wild.text, "--by", "format", "--json");
+    MUDEPTH("query", cells[0][0].text, wild.text, "--by", "format", "--json");
     json_t *json = output_json(), *group = json_array_get(json_at(json, "groups"), 0);
     struct md_cell cell = read_cell(cells[0][0].text);
     cr_assert_eq(number(group, "runs"), 2);
     cr_assert_eq(number(group, "diverged"), 1);
-    cr_assert_float_eq(number(group, "rmse_after_m"), cell.scores[0].after.value[MD_RMSE], 1e-12);
+    cr_assert_float_eq(mean(group, "rmse_m"), cell.scores[0].after.value[MD_RMSE], 1e-12);
     assert_contains(notes_of(json), "1 of 2 runs diverged");
     json_decref(json);
-    MUDEPTH("table", wild.text, "--figure", scratch_path(&scratch, "wild.png").text);
+    MUDEPTH("query", wild.text, "--figure", scratch_path(&scratch, "wild.png").text);
     assert_code(0);
 }
 
-Test(table, draws_a_figure) {
+Test(query, draws_a_figure) {
     static const char *const names[] = {"t.png", "t.svg", "t.pdf"};
     for (int i = 0; i < 3; i++) {
         struct scratch_path figure = scratch_path(&scratch, "%s", names[i]);
-        MUDEPTH("table", ALL_CELLS, "--figure", figure.text);
+        MUDEPTH("query", ALL_CELLS, "--figure", figure.text);
         assert_fine("bf16");
         cr_assert_eq(access(figure.text, R_OK), 0);
     }
-    MUDEPTH("table", cells[0][0].text, "--figure", "t.gif");
+    MUDEPTH("query", cells[0][0].text, "--figure", "t.gif");
     assert_code(2);
 }
 
 /* ---- what is refused ------------------------------------------------------------------------- */
 
-Test(table, wrong_usage) {
-    MUDEPTH("table");
-    assert_fails(2, "expected result cells");
-    MUDEPTH("table", cells[0][0].text, "--by", "colour");
+Test(query, wrong_usage) {
+    MUDEPTH("query");
+    assert_fails(2, "expected folders or result cells");
+    MUDEPTH("query", cells[0][0].text, "--by", "colour");
     assert_fails(2, "\"colour\" is no key");
-    MUDEPTH("table", cells[0][0].text, "--by", "");
-    assert_fails(2, "\"\" is no key");
-    MUDEPTH("table", cells[0][0].text, "--by", "format,format");
+    MUDEPTH("query", cells[0][0].text, "--by", "lr,,seed");
+    assert_fails(2, "--by: \"lr,,seed\": expected a name, found nothing");
+    MUDEPTH("query", cells[0][0].text, "--by", "format,format");
     assert_fails(2, "format is given twice");
 }
 
 /* JSON has no place for a path that is not UTF-8, a table has. */
-Test(table, a_path_may_be_any_bytes) {
+Test(query, a_path_may_be_any_bytes) {
     struct scratch_path odd = scratch_path(&scratch, "\xff.h5");
     rename(cells[0][0].text, odd.text);
-    MUDEPTH("table", odd.text, odd.text);
+    MUDEPTH("query", odd.text, odd.text);
     assert_fine("runs");
     assert_contains(err, "\xff.h5 and counts once");
-    MUDEPTH("table", odd.text, "--json");
+    MUDEPTH("query", odd.text, "--json");
     assert_fails(1, "not UTF-8");
 }
 
-Test(table, what_is_no_cell) {
+/* The latest call found this to be no cell, and showed what there was besides. */
+static void assert_refused(const char *name, const char *problem) {
+    assert_code(1);
+    assert_contains(out, "before.rmse_m");
+    assert_contains(err, "note: no whole cell: ");
+    assert_contains(err, name);
+    assert_contains(err, problem);
+    assert_contains(err, "mudepth query: 1 of the files are no whole cells");
+}
+
+Test(query, what_is_no_cell) {
     struct scratch_path text = written("text.h5", "not a cell\n");
-    MUDEPTH("table", cells[0][0].text, "missing.h5");
-    assert_fails(1, "missing.h5");
-    MUDEPTH("table", cells[0][0].text, text.text);
-    assert_fails(1, "text.h5");
-    MUDEPTH("table", "configs/source_world.h5");
-    assert_fails(1, "source_world.h5");
+    MUDEPTH("query", cells[0][0].text, "missing.h5");
+    assert_refused("missing.h5", "No such file");
+    MUDEPTH("query", cells[0][0].text, text.text);
+    assert_refused("text.h5", "not a whole HDF5 file");
+    MUDEPTH("query", "configs/source_world.h5");
+    assert_fails(1, "found none");
+    assert_contains(err, "source_world.h5");
     struct scratch_path checkpoint = run_cell("checkpoint.h5", "fp32", 9, "threads=1");
     struct md_error error;
     hid_t file = opened_to_change(checkpoint.text, "/", "kind");
     cr_assert_eq(md_h5_write_text(file, "/", "kind", "mudepth checkpoint", &error), MD_OK);
     H5Fclose(file);
-    MUDEPTH("table", checkpoint.text);
-    assert_fails(1, "expected a mudepth cell, found a mudepth checkpoint");
+    MUDEPTH("query", cells[0][0].text, checkpoint.text);
+    assert_refused("checkpoint.h5", "expected a mudepth cell, found a mudepth checkpoint");
 }
 
 static struct scratch_path damaged(int kind) {
@@ -270,14 +341,13 @@ static struct scratch_path damaged(int kind) {
 }
 
 /* What is wrong in a cell is a failure, not wrong usage, and names the file. */
-Test(table, broken_cells) {
+Test(query, broken_cells) {
     static const char *const problems[] = {"expected one of fp32", "not YAML",
                                            "data.set is missing", "/test/metrics", "skipped_steps"};
     for (int kind = 0; kind < 5; kind++) {
         struct scratch_path path = damaged(kind);
-        MUDEPTH("table", cells[0][0].text, path.text);
-        assert_fails(1, problems[kind]);
-        assert_contains(err, "damaged.h5");
+        MUDEPTH("query", cells[0][0].text, path.text);
+        assert_refused("damaged.h5", problems[kind]);
         remove(path.text);
     }
 }

@@ -1,0 +1,173 @@
+#include "cell_diff.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../results/weights.h"
+
+const char *const md_epoch_column_names[MD_EPOCH_COLUMNS] = {
+    "learning_rate", "train_loss", "validation_loss", "validation_rmse_m"};
+static const size_t epoch_offsets[MD_EPOCH_COLUMNS] = {
+    offsetof(struct md_epoch, learning_rate), offsetof(struct md_epoch, train_loss),
+    offsetof(struct md_epoch, validation_loss), offsetof(struct md_epoch, validation_rmse_m)};
+
+int md_same_real(double a, double b) {
+    return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
+}
+
+/* Notes a difference of the results; the first one is kept in words. */
+static void differ(struct md_cell_diff *diff, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void differ(struct md_cell_diff *diff, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    if (diff->same_results)
+        vsnprintf(diff->first, sizeof diff->first, format, arguments);
+    va_end(arguments);
+    diff->same_results = 0;
+}
+
+/* ---- metrics --------------------------------------------------------------------------------- */
+
+/* At every cap that both cells have. */
+static void compare_metrics(struct md_cell_diff *diff, enum md_predictor predictor) {
+    const char *name = md_predictor_names[predictor];
+    for (int c = 0; c < diff->cell[0].cap_count; c++) {
+        const struct md_cell_scores *scores = &diff->cell[0].scores[c],
+                                    *others = md_find_scores(&diff->cell[1], scores->cap_m);
+        if (others == NULL)
+            continue;
+        const struct md_metrics *a = md_metrics_of(scores, predictor),
+                                *b = md_metrics_of(others, predictor);
+        for (int m = 0; m < MD_METRIC_COUNT; m++)
+            if (!md_same_real(a->value[m], b->value[m]))
+                differ(diff, "%s.%s@%g: %.9g against %.9g", name, md_metric_columns[m],
+                       scores->cap_m, a->value[m], b->value[m]);
+        if (a->images != b->images || a->without_truth != b->without_truth)
+            differ(diff, "%s.images@%g: %zu against %zu, and %zu against %zu without truth", name,
+                   scores->cap_m, a->images, b->images, a->without_truth, b->without_truth);
+    }
+}
+
+/* ---- epochs ---------------------------------------------------------------------------------- */
+
+static double epoch_value(const struct md_cell_diff *diff, int which, size_t epoch, int column) {
+    double value;
+    memcpy(&value, (const char *)&diff->epochs[which][epoch] + epoch_offsets[column], sizeof value);
+    return value;
+}
+
+static int read_epochs(struct md_cell_diff *diff, int which, struct md_error *error) {
+    size_t count = (size_t)diff->cell[which].config.epochs;
+    diff->epochs[which] = calloc(count + 1, sizeof *diff->epochs[which]);
+    if (diff->epochs[which] == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    return md_cell_read_epochs(diff->path[which], count, diff->epochs[which], error);
+}
+
+static void compare_epochs(struct md_cell_diff *diff) {
+    int counts[2] = {diff->cell[0].config.epochs, diff->cell[1].config.epochs};
+    size_t both = (size_t)(counts[0] < counts[1] ? counts[0] : counts[1]);
+    for (size_t e = 0; e < both; e++)
+        for (int c = 0; c < MD_EPOCH_COLUMNS; c++) {
+            struct md_curve_gap *curve = &diff->curves[c];
+            double a = epoch_value(diff, 0, e, c), b = epoch_value(diff, 1, e, c);
+            if (md_same_real(a, b))
+                continue;
+            differ(diff, "epoch %zu: %s %.9g against %.9g", e + 1, md_epoch_column_names[c], a, b);
+            curve->first = curve->first == 0 ? e + 1 : curve->first;
+            if (fabs(b - a) > curve->largest || (curve->largest_at == 0 && !isnan(b - a))) {
+                curve->largest = fabs(b - a);
+                curve->largest_at = e + 1;
+            }
+        }
+    if (counts[0] != counts[1])
+        differ(diff, "%d epochs against %d", counts[0], counts[1]);
+}
+
+/* ---- weights --------------------------------------------------------------------------------- */
+
+static void compare_tensor(struct md_tensor_gap *gap, const float *a, const float *b) {
+    double squares = 0.0;
+    for (size_t i = 0; i < gap->parameter.count; i++) {
+        double difference = (double)b[i] - (double)a[i];
+        gap->differing += memcmp(&a[i], &b[i], sizeof a[i]) != 0;
+        gap->largest = fmax(gap->largest, fabs(difference));
+        squares += difference * difference;
+    }
+    gap->rms = sqrt(squares / (double)gap->parameter.count);
+}
+
+static int compare_weights(struct md_cell_diff *diff, struct md_error *error) {
+    const struct md_network *network[2];
+    for (int w = 0; w < 2; w++) {
+        int status = md_weights_network(diff->path[w], &network[w], error);
+        if (status != MD_OK)
+            return status;
+    }
+    if (network[0] != network[1]) {
+        differ(diff, "weights of %s against %s", network[0]->name, network[1]->name);
+        return MD_OK;
+    }
+    size_t total = md_parameter_total(network[0]);
+    float *weights = malloc(2 * total * sizeof *weights);
+    int status = weights != NULL ? MD_OK : md_fail(error, MD_FAILED, "out of memory");
+    for (int w = 0; w < 2 && status == MD_OK; w++)
+        status =
+            md_weights_read(diff->path[w], network[w], weights + (size_t)w * total, NULL, error);
+    for (int p = 0; status == MD_OK && p < MD_MOST_PARAMETERS; p++) {
+        struct md_tensor_gap *gap = &diff->tensors[p];
+        if (md_parameter(network[0], p, &gap->parameter) != 0)
+            break;
+        diff->tensor_count++;
+        compare_tensor(gap, weights + gap->parameter.offset,
+                       weights + total + gap->parameter.offset);
+        if (gap->differing > 0)
+            differ(diff, "%s: %zu of %zu weights, by up to %.3g", gap->parameter.name,
+                   gap->differing, gap->parameter.count, gap->largest);
+    }
+    free(weights);
+    return status;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+int md_cell_diff_open(const char *a, const char *b, struct md_cell_diff *diff,
+                      struct md_error *error) {
+    memset(diff, 0, sizeof *diff);
+    diff->path[0] = a;
+    diff->path[1] = b;
+    for (int w = 0; w < 2; w++) {
+        int status = md_cell_read(diff->path[w], &diff->cell[w], error);
+        if (status == MD_OK)
+            status = read_epochs(diff, w, error);
+        if (status != MD_OK)
+            return status;
+    }
+    const struct md_cell *p = &diff->cell[0], *q = &diff->cell[1];
+    diff->same_run = strcmp(p->identity, q->identity) == 0;
+    diff->same_results = 1;
+    compare_metrics(diff, MD_BEFORE);
+    compare_metrics(diff, MD_DUMMY);
+    compare_epochs(diff);
+    if (p->steps != q->steps || p->skipped_steps != q->skipped_steps)
+        differ(diff, "%lld steps against %lld, and %lld skipped against %lld", p->steps, q->steps,
+               p->skipped_steps, q->skipped_steps);
+    if (strcmp(p->run_digest, q->run_digest) != 0)
+        differ(diff, "run digest: %s against %s", p->run_digest, q->run_digest);
+    if (p->selected_epoch != q->selected_epoch)
+        differ(diff, "weights of epoch %lld against epoch %lld", p->selected_epoch,
+               q->selected_epoch);
+    int status = compare_weights(diff, error);
+    if (status == MD_OK)
+        compare_metrics(diff, MD_AFTER);
+    return status;
+}
+
+void md_cell_diff_close(struct md_cell_diff *diff) {
+    free(diff->epochs[0]);
+    free(diff->epochs[1]);
+}

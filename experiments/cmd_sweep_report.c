@@ -1,0 +1,92 @@
+/* What is said of a sweep's cells. */
+#include <string.h>
+
+#include "cmd_sweep.h"
+
+static json_t *cell_json(const struct md_session *session, size_t i) {
+    const struct md_cell_look *look = &session->looks[i];
+    const struct md_grid_cell *cell = &session->grid.cells[i];
+    json_t *settings = json_object();
+    for (int k = 0; k < session->grid.key_count; k++) {
+        char name[MD_CONFIG_NAME_SIZE], value[MD_CONFIG_VALUE_SIZE];
+        md_config_key(session->grid.keys[k], name);
+        md_config_value(&cell->config, session->grid.keys[k], value);
+        json_object_set_new(settings, name, json_string(value));
+    }
+    int done = look->state == MD_DONE;
+    json_t *json = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "name", cell->name, "state",
+                             md_cell_state_names[look->state], "settings", settings, "rmse_m",
+                             done ? md_json_number(look->rmse_m) : json_null(), "seconds",
+                             done ? md_json_number(look->seconds) : json_null(), "error",
+                             look->why[0] != '\0' ? json_string_nocheck(look->why) : json_null());
+    if (session->costs != NULL && json != NULL) {
+        const struct md_cell_cost *cost = &session->costs[i];
+        json_object_set_new(json, "samples", json_integer((json_int_t)cost->samples));
+        json_object_set_new(json, "macs", json_real(cost->macs));
+        json_object_set_new(json, "expected_seconds", json_real(cost->seconds));
+    }
+    return json;
+}
+
+static int print_json(const struct md_session *session, const size_t counts[MD_STATE_COUNT],
+                      struct md_error *error) {
+    json_t *cells = json_array(), *states = json_object();
+    for (size_t i = 0; i < session->grid.count; i++)
+        json_array_append_new(cells, cell_json(session, i));
+    for (int s = 0; s < MD_STATE_COUNT; s++)
+        json_object_set_new(states, md_cell_state_names[s], json_integer((json_int_t)counts[s]));
+    return md_print_json(json_pack("{s:s, s:s, s:o, s:o}", "folder", session->folder, "grid",
+                                   session->grid.hash, "counts", states, "cells", cells),
+                         error);
+}
+
+static int name_width(const struct md_grid *grid) {
+    size_t width = 0;
+    for (size_t i = 0; i < grid->count; i++)
+        width = strlen(grid->cells[i].name) > width ? strlen(grid->cells[i].name) : width;
+    return (int)width;
+}
+
+static void print_cell(const struct md_session *session, size_t i, int width) {
+    const struct md_cell_look *look = &session->looks[i];
+    char settings[MD_SETTINGS_SIZE];
+    int is_last = session->costs == NULL && look->state != MD_DONE && look->why[0] == '\0';
+    printf("%-10s  %-*s", md_cell_state_names[look->state], is_last ? 0 : width,
+           session->grid.cells[i].name);
+    if (look->state == MD_DONE)
+        printf("  RMSE %.3f m, %.1f s", look->rmse_m, look->seconds);
+    if (session->costs != NULL) {
+        md_grid_settings(&session->grid, i, settings);
+        printf("  %zu samples, %.3g MAC, about %.0f s: %s", session->costs[i].samples,
+               session->costs[i].macs, session->costs[i].seconds, settings);
+    }
+    printf("%s%s\n", look->why[0] != '\0' ? "  " : "", look->why);
+}
+
+int md_session_report(const struct md_session *session, int all, int json, struct md_error *error) {
+    size_t counts[MD_STATE_COUNT] = {0};
+    double left_s = 0.0;
+    for (size_t i = 0; i < session->grid.count; i++) {
+        counts[session->looks[i].state]++;
+        if (session->costs != NULL && session->looks[i].state != MD_DONE)
+            left_s += session->costs[i].seconds;
+    }
+    if (json)
+        return print_json(session, counts, error);
+    printf("%s: %zu cell%s:", session->folder, session->grid.count,
+           session->grid.count > 1 ? "s" : "");
+    const char *between = " ";
+    for (int s = 0; s < MD_STATE_COUNT; s++)
+        if (counts[s] > 0) {
+            printf("%s%zu %s", between, counts[s], md_cell_state_names[s]);
+            between = ", ";
+        }
+    if (session->costs != NULL)
+        printf("; about %.0f s of training left for one worker", left_s);
+    printf("\n");
+    int width = name_width(&session->grid);
+    for (size_t i = 0; i < session->grid.count; i++)
+        if (all || session->looks[i].state == MD_FAILURE)
+            print_cell(session, i, width);
+    return MD_OK;
+}

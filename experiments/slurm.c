@@ -1,0 +1,123 @@
+#include "slurm.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../datasets/file.h"
+
+extern char **environ;
+
+/* Copies what sbatch said to one line. */
+static void read_back(FILE *file, char *text, size_t size) {
+    size_t length = 0;
+    int gap = 0;
+    rewind(file);
+    for (int c; (c = getc(file)) != EOF && length + 2 < size;) {
+        if (isspace(c)) {
+            gap = length > 0;
+            continue;
+        }
+        if (gap)
+            text[length++] = ' ';
+        gap = 0;
+        text[length++] = (char)c;
+    }
+    text[length] = '\0';
+}
+
+/* Runs a program, found in PATH, between three open files: its exit code, or -1 with `error`. */
+static int run(char *const *words, FILE *const files[3], struct md_error *error) {
+    posix_spawn_file_actions_t actions;
+    pid_t child = 0;
+    int ended = 0, reason = posix_spawn_file_actions_init(&actions);
+    if (reason == 0) {
+        for (int f = 0; f < 3 && reason == 0; f++)
+            reason = posix_spawn_file_actions_adddup2(&actions, fileno(files[f]), f);
+        if (reason == 0)
+            reason = posix_spawnp(&child, words[0], &actions, NULL, words, environ);
+        posix_spawn_file_actions_destroy(&actions);
+    }
+    if (reason != 0) {
+        md_error_set(error, "cannot run %s: %s%s", words[0], strerror(reason),
+                     reason == ENOENT ? "; is Slurm installed on this machine?" : "");
+        return -1;
+    }
+    while (waitpid(child, &ended, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(ended) ? WEXITSTATUS(ended) : 128 + WTERMSIG(ended);
+}
+
+/* sbatch's words, to be freed; the texts they point to are in `texts`. */
+static char **words_of(const struct md_slurm_job *job, char (*texts)[MD_PATH_MAX]) {
+    enum { OURS = 9 };
+    static char program[] = "sbatch", parsable[] = "--parsable", requeue[] = "--requeue",
+                append[] = "--open-mode=append", name[] = "--job-name=mudepth";
+    char **words = calloc(OURS + job->option_count + 1, sizeof *words);
+    if (words == NULL)
+        return NULL;
+    snprintf(texts[0], MD_PATH_MAX, "--array=0-%d", job->tasks - 1);
+    snprintf(texts[1], MD_PATH_MAX, "--cpus-per-task=%d", job->processors);
+    /* In the name of a log %A is the job and %% is %. */
+    size_t length = (size_t)snprintf(texts[2], MD_PATH_MAX, "--output=");
+    for (const char *c = job->folder; *c != '\0' && length + 2 < MD_PATH_MAX; c++)
+        length += (size_t)snprintf(texts[2] + length, MD_PATH_MAX - length,
+                                   *c == '%' ? "%%%%" : "%c", *c);
+    snprintf(texts[2] + length, MD_PATH_MAX - length, "/slurm-%%A_%%a.log");
+    char *const ours[] = {program, parsable, requeue, append, name, texts[0], texts[1], texts[2]};
+    memcpy(words, ours, sizeof ours);
+    if (job->option_count > 0)
+        memcpy(words + sizeof ours / sizeof ours[0], job->options,
+               job->option_count * sizeof *words);
+    return words;
+}
+
+static int submit(const struct md_slurm_job *job, FILE *const files[3], char *const *words,
+                  char id[MD_SLURM_ID_SIZE], struct md_error *error) {
+    char said[800];
+    if (fputs(job->script, files[0]) == EOF || fflush(files[0]) != 0)
+        return md_fail(error, MD_FAILED, "cannot write the job's script: %s", strerror(errno));
+    rewind(files[0]);
+    int code = run(words, files, error);
+    if (code < 0)
+        return MD_FAILED;
+    read_back(files[2], said, sizeof said);
+    if (code != 0)
+        return md_fail(error, MD_FAILED, "sbatch failed with exit code %d: %s", code, said);
+    fputs(said, stderr);
+    fputs(said[0] != '\0' ? "\n" : "", stderr);
+    read_back(files[1], id, MD_SLURM_ID_SIZE);
+    if (!isdigit((unsigned char)id[0]))
+        return md_fail(error, MD_FAILED, "sbatch: expected the number of a job, found \"%.200s\"",
+                       id);
+    return MD_OK;
+}
+
+int md_slurm_submit(const struct md_slurm_job *job, char id[MD_SLURM_ID_SIZE],
+                    struct md_error *error) {
+    /* Such a path has no way to the logs' numbers: a backslash switches all % off. */
+    if (strchr(job->folder, '\\') != NULL)
+        return md_fail(error, MD_USAGE,
+                       "%.400s: Slurm cannot put its logs into a folder with a backslash",
+                       job->folder);
+    if (2 * strlen(job->folder) + 40 > MD_PATH_MAX)
+        return md_fail(error, MD_USAGE, "%.200s...: the path is too long", job->folder);
+    char(*texts)[MD_PATH_MAX] = malloc(3 * sizeof *texts);
+    char **words = texts != NULL ? words_of(job, texts) : NULL;
+    /* Files and no pipes: nothing can fill up, whatever sbatch reads and says first. */
+    FILE *files[3] = {tmpfile(), tmpfile(), tmpfile()};
+    int status = words != NULL && files[0] != NULL && files[1] != NULL && files[2] != NULL
+                     ? submit(job, files, words, id, error)
+                     : md_fail(error, MD_FAILED, "cannot make temporary files, or out of memory");
+    for (int f = 0; f < 3; f++)
+        if (files[f] != NULL)
+            fclose(files[f]);
+    free(words);
+    free(texts);
+    return status;
+}

@@ -1,0 +1,139 @@
+/* Cells without runs: made up, and written as cell.c reads them, in as much time as it takes to
+ * write a small file. Only static functions, so that every test file may include it. */
+#ifndef MD_TESTS_CELLS_H
+#define MD_TESTS_CELLS_H
+
+#include <math.h>
+
+#include "../results/cell.h"
+#include "../results/cell_parts.h"
+#include "scratch.h"
+
+static struct md_error cell_error;
+
+#define cell_ok(call) cr_assert_eq(call, MD_OK, "%s", cell_error.text)
+
+/* A cell of the config that `words` make of a small one ("lr=0.1 seed=3"), after which all of its
+ * numbers are `salt` and what is near it. Cells of another salt are other runs. */
+static inline struct md_cell made_cell(const char *words, int salt) {
+    char text[1000], *overrides[40];
+    int count = 0;
+    struct md_cell cell;
+    memset(&cell, 0, sizeof cell);
+    snprintf(text, sizeof text, "weights=scratch data.set=synthetic %s", words);
+    for (char *word = strtok(text, " "); word != NULL && count < 40; word = strtok(NULL, " "))
+        overrides[count++] = word;
+    cell_ok(md_config_read(NULL, count, overrides, &cell.config, &cell_error));
+    for (size_t a = 0; a < md_cell_attribute_count; a++) {
+        const struct md_cell_attribute *about = &md_cell_attributes[a];
+        char *field = (char *)&cell + about->offset;
+        double real = 1.0 / 3.0 + salt + (double)a;
+        long long whole = salt * 100LL + (long long)a;
+        if (about->type == MD_H5_TEXT)
+            snprintf(field, about->size, "%.9s é", about->name);
+        else
+            memcpy(field, about->type == MD_H5_REAL ? (void *)&real : &whole, about->size);
+    }
+    snprintf(cell.identity, sizeof cell.identity, "%032d", salt);
+    for (int s = 0; s < 3; s++) {
+        snprintf(cell.data_digests[s], sizeof cell.data_digests[s], "%032d", s);
+        cell.data_samples[s] = 10 + s;
+    }
+    cell.cap_count = cell.config.caps.count;
+    for (int c = 0; c < cell.cap_count; c++) {
+        struct md_cell_scores *scores = &cell.scores[c];
+        struct md_metrics *metrics[] = {&scores->before, &scores->after, &scores->dummy};
+        scores->cap_m = cell.config.caps.m[c];
+        for (int p = 0; p < 3; p++) {
+            for (int m = 0; m < MD_METRIC_COUNT; m++)
+                metrics[p]->value[m] = salt + 0.1 * p + 0.01 * m + 0.001 * c;
+            metrics[p]->images = 5;
+            metrics[p]->without_truth = (size_t)(p + c);
+        }
+    }
+    return cell;
+}
+
+struct written_row {
+    char predictor[8];
+    double cap_m, value[MD_METRIC_COUNT];
+    int64_t images, without_truth;
+};
+
+static inline void write_made_metrics(hid_t file, const struct md_cell *cell) {
+#define ROW(name, type, field)                                                                     \
+    { name, type, offsetof(struct written_row, field), sizeof((struct written_row *)0)->field }
+    static const struct md_h5_column columns[] = {
+        ROW("predictor", MD_H5_TEXT, predictor),
+        ROW("cap_m", MD_H5_REAL, cap_m),
+        ROW("abs_rel", MD_H5_REAL, value[MD_ABS_REL]),
+        ROW("sq_rel", MD_H5_REAL, value[MD_SQ_REL]),
+        ROW("rmse_m", MD_H5_REAL, value[MD_RMSE]),
+        ROW("rmse_log", MD_H5_REAL, value[MD_RMSE_LOG]),
+        ROW("delta1", MD_H5_REAL, value[MD_DELTA1]),
+        ROW("delta2", MD_H5_REAL, value[MD_DELTA2]),
+        ROW("delta3", MD_H5_REAL, value[MD_DELTA3]),
+        ROW("silog", MD_H5_REAL, value[MD_SILOG]),
+        ROW("si_rmse", MD_H5_REAL, value[MD_SI_RMSE]),
+        ROW("log10", MD_H5_REAL, value[MD_LOG10]),
+        ROW("images", MD_H5_INTEGER, images),
+        ROW("without_truth", MD_H5_INTEGER, without_truth),
+    };
+#undef ROW
+    static const char *const names[] = {"before", "after", "dummy"};
+    struct written_row rows[3 * MD_MOST_CAPS];
+    memset(rows, 0, sizeof rows);
+    for (int r = 0; r < 3 * cell->cap_count; r++) {
+        const struct md_cell_scores *scores = &cell->scores[r / 3];
+        const struct md_metrics *const metrics[] = {&scores->before, &scores->after,
+                                                    &scores->dummy};
+        strcpy(rows[r].predictor, names[r % 3]);
+        rows[r].cap_m = scores->cap_m;
+        memcpy(rows[r].value, metrics[r % 3]->value, sizeof rows[r].value);
+        rows[r].images = (int64_t)metrics[r % 3]->images;
+        rows[r].without_truth = (int64_t)metrics[r % 3]->without_truth;
+    }
+    cell_ok(md_h5_write_table(file, "/test/metrics", columns, sizeof columns / sizeof columns[0],
+                              sizeof rows[0], (size_t)(3 * cell->cap_count), rows, &cell_error));
+}
+
+static inline void write_made_cell(const char *path, const struct md_cell *cell) {
+    static const char *const splits[] = {"/data/train", "/data/val", "/data/test"};
+    static const char *const groups[] = {"/config",     "/provenance", "/training",
+                                         "/data/train", "/data/val",   "/data/test"};
+    static char config[MD_CELL_CONFIG_SIZE];
+    struct md_h5_writer writer;
+    cell_ok(md_h5_create(path, &writer, &cell_error));
+    struct md_pen pen = {writer.file, &cell_error, MD_OK};
+    for (int g = 0; g < 6; g++)
+        md_pen_group(&pen, groups[g]);
+    md_config_format(&cell->config, 1, config, sizeof config);
+    md_pen_text(&pen, "/", "kind", MD_CELL_KIND);
+    md_pen_integer(&pen, "/", "layout", MD_CELL_LAYOUT);
+    md_pen_text(&pen, "/", "identity", cell->identity);
+    md_pen_text(&pen, "/config", "yaml", config);
+    for (int s = 0; s < 3; s++) {
+        md_pen_integer(&pen, splits[s], "samples", cell->data_samples[s]);
+        md_pen_text(&pen, splits[s], "digest", cell->data_digests[s]);
+    }
+    for (size_t a = 0; a < md_cell_attribute_count; a++) {
+        const struct md_cell_attribute *about = &md_cell_attributes[a];
+        const char *field = (const char *)cell + about->offset;
+        double real = 0;
+        long long whole = 0;
+        if (about->type == MD_H5_TEXT) {
+            md_pen_text(&pen, about->object, about->name, field);
+        } else if (about->type == MD_H5_REAL) {
+            memcpy(&real, field, sizeof real);
+            md_pen_real(&pen, about->object, about->name, real);
+        } else {
+            memcpy(&whole, field, sizeof whole);
+            md_pen_integer(&pen, about->object, about->name, whole);
+        }
+    }
+    cell_ok(pen.status);
+    write_made_metrics(writer.file, cell);
+    cell_ok(md_h5_commit(&writer, &cell_error));
+}
+
+#endif

@@ -1,0 +1,133 @@
+/* Tables of results as text, CSV and LaTeX: nothing is lost, whatever the words are. */
+#include <criterion/criterion.h>
+#include <ctype.h>
+#include <math.h>
+
+#include "../experiments/listing.h"
+#include "program.h"
+
+static const struct md_column columns[] = {
+    {"what, where", 0, 0, 0}, {"rmse_m", 1, 3, 1}, {"steps", 1, 0, 1}, {"before", 1, 2, 1}};
+enum { COLUMNS = 4, ROWS = 4 };
+
+static const struct md_entry entries[ROWS][COLUMNS] = {
+    {{"plain", 0, 0}, {NULL, 0.5, 0.0625}, {NULL, 7, 0}, {NULL, 21.274, 0}},
+    {{"é深", 0, 0}, {NULL, 1.0 / 3.0, 1e-17}, {NULL, 2.4, 0.5}, {NULL, 21.274, 0}},
+    {{"a \"b\", c\nd", 0, 0}, {NULL, NAN, NAN}, {NULL, 1e15, NAN}, {NULL, -0.001, NAN}},
+    {{"", 0, 0}, {NULL, -12345.6789, NAN}, {NULL, INFINITY, NAN}, {NULL, 5, NAN}},
+};
+
+static void set_up(void) {
+    scratch = scratch_open();
+}
+
+static void tear_down(void) {
+    scratch_close(&scratch);
+}
+
+TestSuite(listing, .init = set_up, .fini = tear_down);
+
+/* What printing writes to standard output, in `out`. */
+static void print(const struct md_column *about, size_t column_count, const struct md_entry *rows,
+                  size_t row_count, enum md_listing_form form) {
+    struct md_error error;
+    struct scratch_path path = scratch_path(&scratch, "stdout");
+    int kept = dup(1);
+    fflush(stdout);
+    cr_assert(freopen(path.text, "wb", stdout));
+    int status =
+        md_listing_print(&(struct md_listing){about, column_count, rows, row_count}, form, &error);
+    fflush(stdout);
+    dup2(kept, 1);
+    close(kept);
+    cr_assert_eq(status, MD_OK);
+    read_output("stdout", out);
+}
+
+static void print_rows(size_t rows, enum md_listing_form form) {
+    print(columns, COLUMNS, entries[0], rows, form);
+}
+
+/* A deviation that is 0 everywhere has no column, and one beside others is shown. */
+Test(listing, text) {
+    print_rows(ROWS, MD_TEXT);
+    cr_assert_str_eq(out, "what, where      rmse_m     sd             steps   sd  before\n"
+                          "plain             0.500  0.062                 7    0   21.27\n"
+                          "é深                0.333  0.000               2.4  0.5   21.27\n"
+                          "a \"b\", c?d            -      -  1000000000000000    -   -0.00\n"
+                          "             -12345.679      -                 -    -    5.00\n");
+    print_rows(0, MD_TEXT);
+    cr_assert_str_eq(out, "what, where  rmse_m  steps  before\n");
+}
+
+/* RFC 4180: what has commas, quotes or line ends is quoted; 17 digits are all of a double. */
+Test(listing, csv) {
+    print_rows(ROWS, MD_CSV);
+    cr_assert_str_eq(out, "\"what, where\",rmse_m,rmse_m_sd,steps,steps_sd,before,before_sd\r\n"
+                          "plain,0.5,0.0625,7,0,21.274000000000001,0\r\n"
+                          "é深,0.33333333333333331,1.0000000000000001e-17,2.3999999999999999,0.5,"
+                          "21.274000000000001,0\r\n"
+                          "\"a \"\"b\"\", c\nd\",,,1000000000000000,,-0.001,\r\n"
+                          ",-12345.678900000001,,,,5,\r\n");
+    print_rows(0, MD_CSV);
+    cr_assert_str_eq(out, "\"what, where\",rmse_m,rmse_m_sd,steps,steps_sd,before,before_sd\r\n");
+}
+
+Test(listing, latex) {
+    print_rows(ROWS, MD_LATEX);
+    cr_assert_str_eq(out, "\\begin{tabular}{lrrr}\n\\toprule\n"
+                          "what, where & rmse\\_m & steps & before \\\\\n\\midrule\n"
+                          "plain & $0.500 \\pm 0.062$ & $7 \\pm 0$ & $21.27$ \\\\\n"
+                          "é深 & $0.333 \\pm 0.000$ & $2.4 \\pm 0.5$ & $21.27$ \\\\\n"
+                          "a \\char34{}b\\char34{}, c?d & - & $1000000000000000$ & $-0.00$ \\\\\n"
+                          " & $-12345.679$ & - & $5.00$ \\\\\n"
+                          "\\bottomrule\n\\end{tabular}\n");
+}
+
+/* Every byte there is: none is lost in CSV, and LaTeX, when it is here, sets them all. */
+static const char *every_byte(void) {
+    static char text[256];
+    for (int byte = 1; byte < 256; byte++)
+        text[byte - 1] = (char)byte;
+    return text;
+}
+
+Test(listing, every_byte_in_csv) {
+    const struct md_entry entry = {every_byte(), 0, 0};
+    print(columns, 1, &entry, 1, MD_CSV);
+    const char *at = strstr(out, "\r\n\"");
+    cr_assert(at);
+    at += 3;
+    for (int byte = 1; byte < 256; byte++, at++) {
+        cr_assert_eq((unsigned char)*at, byte);
+        at += byte == '"';
+    }
+    cr_assert_str_eq(at, "\"\r\n");
+}
+
+Test(listing, latex_sets_every_byte) {
+    static char ascii[200];
+    int length = 0;
+    for (int byte = 1; byte < 128; byte++)
+        ascii[length++] = (char)byte;
+    snprintf(ascii + length, sizeof ascii - (size_t)length, "--- ?` !` [x] *");
+    const struct md_entry words[] = {
+        {every_byte(), 0, 0}, {"[1ex] é", 0, 0}, {"*a--b", 0, 0}, {ascii, 0, 0}};
+    print(columns, 1, words, 4, MD_LATEX);
+    assert_contains(out, "\n{[}1ex");
+    assert_contains(out, "\n{*}a-{}-{}b");
+    for (const char *c = out; *c != '\0'; c++)
+        cr_assert(*c == '\n' || !iscntrl((unsigned char)*c));
+    need_tool("pdflatex");
+    FILE *file = fopen(scratch_path(&scratch, "table.tex").text, "wb");
+    fprintf(file,
+            "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n%s"
+            "\\end{document}\n",
+            out);
+    fclose(file);
+    char command[2000];
+    snprintf(command, sizeof command,
+             "cd %s && pdflatex -halt-on-error -interaction=nonstopmode table.tex >log 2>&1",
+             scratch.folder);
+    cr_assert_eq(system(command), 0, "see %s/log", scratch.folder);
+}
