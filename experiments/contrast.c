@@ -79,14 +79,14 @@ static double mean_of(const struct md_group *group, const struct md_quantity *qu
     return md_group_measure(group, &other).mean;
 }
 
-static void add_rows(struct md_contrast *c, const struct md_group *ours,
-                     const struct md_group *published) {
+static void add_rows(struct md_contrast *c, const struct md_config *config,
+                     const struct md_group *ours, const struct md_group *published) {
     const struct md_measure none = {0, (double)NAN, (double)NAN};
     for (size_t q = 0; q < c->study->show.count; q++) {
         struct md_contrast_row *row = &c->rows[c->count++];
         const struct md_quantity *quantity = &c->shown[q];
         *row = (struct md_contrast_row){
-            .config = &(ours != NULL ? ours : published)->runs[0]->cell.config,
+            .config = config,
             .quantity = quantity,
             .ours = ours,
             .measured = ours != NULL ? md_group_measure(ours, quantity) : none,
@@ -104,11 +104,13 @@ static void add_rows(struct md_contrast *c, const struct md_group *ours,
 static void merge_groups(struct md_contrast *c) {
     size_t i = 0, j = 0;
     while (i < c->groups.count || j < c->published_groups.count) {
-        const struct md_group *ours = i < c->groups.count ? &c->groups.groups[i] : NULL;
-        const struct md_group *published =
-            j < c->published_groups.count ? &c->published_groups.groups[j] : NULL;
-        int which = ours == NULL ? 1 : published == NULL ? -1 : order(&c->groups, ours, published);
-        add_rows(c, which <= 0 ? ours : NULL, which >= 0 ? published : NULL);
+        const struct md_group *ours = c->groups.groups + i;
+        const struct md_group *published = c->published_groups.groups + j;
+        int which = i == c->groups.count             ? 1
+                    : j == c->published_groups.count ? -1
+                                                     : order(&c->groups, ours, published);
+        add_rows(c, &(which <= 0 ? ours : published)->runs[0]->cell.config,
+                 which <= 0 ? ours : NULL, which >= 0 ? published : NULL);
         i += which <= 0;
         j += which >= 0;
     }
