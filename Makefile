@@ -179,7 +179,7 @@ $(foreach device,rv32 gap9 aarch64,$(eval $(call device_rules,$(device))))
 
 -include $(RV32_OBJECTS:.o=.d) $(GAP9_OBJECTS:.o=.d) $(AARCH64_OBJECTS:.o=.d) $(AARCH64_CHECKED:.o=.d)
 
--include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d $(TESTS:=.d) $(BUILD)/bench.d
+-include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d $(TESTS:=.d) $(wildcard $(BUILD)/bench*.d)
 
 # ---- for users ----------------------------------------------------------------------------------
 
@@ -204,8 +204,9 @@ paper: ## install what is missing and make the report of the reproduction (paper
 	@$(MAKE) --no-print-directory all
 	MUDEPTH=$(BUILD)/mudepth paper/make.sh $(BUILD)/paper
 
-bench: all $(BUILD)/bench ## milliseconds per training step, beside PyTorch when it is there, and samples read per second
+bench: all $(BUILD)/bench $(BUILD)/bench_sweep ## milliseconds per training step, beside PyTorch when it is there, samples read per second, a sweep's overhead
 	$(BUILD)/bench
+	$(BUILD)/bench_sweep $(BUILD)/mudepth
 
 clean: ## remove everything built
 	rm -rf $(BUILD)
@@ -290,7 +291,7 @@ run-fuzzers: $(FUZZERS)
 	    $$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 -print_final_stats=1 \
 	        -artifact_prefix=$$f. $$f.corpus || exit 1; done
 
-$(BUILD)/bench: tests/bench.c $(BUILD)/libmudepth.a
+$(BUILD)/bench $(BUILD)/bench_sweep: $(BUILD)/%: tests/%.c $(BUILD)/libmudepth.a
 	$(SAY) LD $@
 	$(Q)$(compile) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS)
 

@@ -160,6 +160,13 @@ char *md_trim(char *string) {
     return string;
 }
 
+int md_field_count(const char *line) {
+    int count = 1;
+    for (; *line; line++)
+        count += *line == ',';
+    return count;
+}
+
 char *md_next_field(char **line) {
     char *field = *line;
     if (!field)

@@ -57,6 +57,9 @@ int md_fail_at_line(struct md_error *error, int status, const char *path, int li
 /* Cuts the white space off both ends, in place; returns the new start. */
 char *md_trim(char *string);
 
+/* How many fields with commas between a line has: one at least. */
+int md_field_count(const char *line);
+
 /* Takes the next field off a line of fields with commas between, in place, without the white space
  * round it; NULL after the last. */
 char *md_next_field(char **line);

@@ -52,7 +52,7 @@ int md_h5_write_table(hid_t file, const char *name, const struct md_h5_column *c
 static void compare_columns(hid_t found, hid_t expected, const struct md_h5_column *columns,
                             size_t count, char reason[300]) {
     static const char *const types[] = {"64-bit integers", "64-bit reals", "text"};
-    int members = H5Tget_class(found) == H5T_COMPOUND ? H5Tget_nmembers(found) : -1;
+    int members = H5Tget_nmembers(found);
     reason[0] = '\0';
     if (members < 0)
         snprintf(reason, 300, "its elements are not rows of columns");

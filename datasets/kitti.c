@@ -48,16 +48,12 @@ static const struct md_kitti_layout stereo_2012 = {
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-static const struct md_kitti_layout *layout_of(const struct md_source *source) {
-    return ((const struct md_kitti_listing *)source->state)->layout;
-}
-
 /* The calibration file in the first place that has it; in the first of all when none has, for the
  * error that will follow. */
 static int find_calibration(const struct md_source *source, const struct md_kitti_view *view,
                             int which, int64_t frame, struct md_kitti_path *path,
                             struct md_error *error) {
-    const struct md_kitti_layout *layout = layout_of(source);
+    const struct md_kitti_layout *layout = source->reader->layout;
     const char *part = layout->calibration[which];
     for (int i = 0; i < MD_KITTI_PLACES && layout->places[i]; i++) {
         int status = md_kitti_path(source, view, layout->places[i], part, frame, path, error);
@@ -71,7 +67,7 @@ static int find_calibration(const struct md_source *source, const struct md_kitt
 static int read_scan(const struct md_source *source, const struct md_kitti_view *view,
                      int64_t frame, const char *path, const struct md_image *picture,
                      struct md_depth_map *map, struct md_error *error) {
-    const struct md_kitti_layout *layout = layout_of(source);
+    const struct md_kitti_layout *layout = source->reader->layout;
     struct md_kitti_path calibration[2];
     double matrix[3][4];
     int status = MD_OK;
@@ -88,7 +84,7 @@ static int read_scan(const struct md_source *source, const struct md_kitti_view 
 /* Turns disparities in pixels into depths. */
 static int invert_disparity(const struct md_source *source, const struct md_kitti_view *view,
                             int64_t frame, struct md_depth_map *map, struct md_error *error) {
-    const struct md_kitti_layout *layout = layout_of(source);
+    const struct md_kitti_layout *layout = source->reader->layout;
     struct md_kitti_path calibration;
     double fb;
     int status = find_calibration(source, view, 0, frame, &calibration, error);
@@ -104,7 +100,7 @@ static int invert_disparity(const struct md_source *source, const struct md_kitt
 static int read_map(const struct md_source *source, const struct md_kitti_view *view, int kind,
                     int64_t frame, const struct md_image *picture, struct md_depth_map *map,
                     struct md_error *error) {
-    const struct md_kitti_layout *layout = layout_of(source);
+    const struct md_kitti_layout *layout = source->reader->layout;
     struct md_kitti_path path;
     int status =
         md_kitti_path(source, view, view->place[kind], layout->depths[kind], frame, &path, error);
@@ -123,10 +119,11 @@ static int read_map(const struct md_source *source, const struct md_kitti_view *
 static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,
                       struct md_error *error) {
     const struct md_kitti_listing *listing = source->state;
+    const struct md_kitti_layout *layout = source->reader->layout;
     const struct md_entry *entry = &source->entries[index];
     const struct md_kitti_view *view = &listing->views[entry->number / MD_KITTI_KINDS];
     const char *slash = strrchr(entry->name, '/');
-    const int64_t frame = md_kitti_frame(listing->layout, slash ? slash + 1 : entry->name);
+    const int64_t frame = md_kitti_frame(layout, slash ? slash + 1 : entry->name);
     struct md_kitti_path path;
     struct md_image picture = {0};
     struct md_depth_map map = {0};
@@ -147,19 +144,6 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
 
 /* ---- the readers ----------------------------------------------------------------------------- */
 
-static int list_raw(struct md_source *source, struct md_error *error) {
-    return md_kitti_list(source, &raw, error);
-}
-static int list_object(struct md_source *source, struct md_error *error) {
-    return md_kitti_list(source, &object, error);
-}
-static int list_stereo_2015(struct md_source *source, struct md_error *error) {
-    return md_kitti_list(source, &stereo_2015, error);
-}
-static int list_stereo_2012(struct md_source *source, struct md_error *error) {
-    return md_kitti_list(source, &stereo_2012, error);
-}
-
 static void close_listing(struct md_source *source) {
     struct md_kitti_listing *listing = source->state;
     free(listing->views);
@@ -176,22 +160,22 @@ const struct md_reader md_kitti_reader = {
               "or r, or a picture's path. Where there are folders train and val they are the "
               "splits; otherwise of the drives sorted by name every sixth from the third on is "
               "val, every sixth from the sixth on is test",
-    .list = list_raw,
+    .layout = &raw,
+    .list = md_kitti_list,
     .read = read_entry,
     .close = close_listing,
     .range_m = RANGE_M,
     .needs_root = 1,
 };
 
-#define FRAMES_READER(list_frames, text)                                                           \
+#define FRAMES_READER(of, text)                                                                    \
     {                                                                                              \
-        .splits = (text), .list = (list_frames), .read = read_entry, .close = close_listing,       \
-        .range_m = RANGE_M, .needs_root = 1                                                        \
+        .splits = (text), .layout = &(of), .list = md_kitti_list, .read = read_entry,              \
+        .close = close_listing, .range_m = RANGE_M, .needs_root = 1                                \
     }
 const struct md_reader md_kitti_object_reader = FRAMES_READER(
-    list_object, "all, train, val or test of the frames in root/training, or frames with commas "
-                 "between (000001,000007), or @FILE with one a line. Every sixth frame from the "
-                 "third on is val, every sixth from the sixth on is test");
-const struct md_reader md_kitti_stereo_reader = FRAMES_READER(list_stereo_2015, "as kitti-object");
-const struct md_reader md_kitti_stereo_2012_reader =
-    FRAMES_READER(list_stereo_2012, "as kitti-object");
+    object, "all, train, val or test of the frames in root/training, or frames with commas "
+            "between (000001,000007), or @FILE with one a line. Every sixth frame from the "
+            "third on is val, every sixth from the sixth on is test");
+const struct md_reader md_kitti_stereo_reader = FRAMES_READER(stereo_2015, "as kitti-object");
+const struct md_reader md_kitti_stereo_2012_reader = FRAMES_READER(stereo_2012, "as kitti-object");

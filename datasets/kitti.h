@@ -33,14 +33,12 @@ struct md_kitti_view {
 /* A reader's state. An entry's name is its picture's path, its number MD_KITTI_KINDS times that of
  * its view plus the kind of its depth. */
 struct md_kitti_listing {
-    const struct md_kitti_layout *layout;
     size_t count, capacity;
     struct md_kitti_view *views;
 };
 
 /* Makes the listing and adds the entries that the split means. */
-int md_kitti_list(struct md_source *source, const struct md_kitti_layout *layout,
-                  struct md_error *error);
+int md_kitti_list(struct md_source *source, struct md_error *error);
 
 /* root/place/part, the latter two with everything put in. */
 struct md_kitti_path {

@@ -12,11 +12,11 @@
 int md_kitti_path(const struct md_source *source, const struct md_kitti_view *view,
                   const char *place, const char *part, int64_t frame, struct md_kitti_path *path,
                   struct md_error *error) {
-    const struct md_kitti_listing *listing = source->state;
+    const struct md_kitti_layout *layout = source->reader->layout;
     char template[200], number[24], *out = path->text;
     size_t room = sizeof path->text;
     snprintf(template, sizeof template, "%s%s", place, part);
-    snprintf(number, sizeof number, "%0*lld", listing->layout->digits, (long long)frame);
+    snprintf(number, sizeof number, "%0*lld", layout->digits, (long long)frame);
     int length = snprintf(out, room, "%s/", source->spec.root);
     for (const char *c = template; *c && (size_t)length < room; c++) {
         const char *text = c;
@@ -36,11 +36,11 @@ int md_kitti_path(const struct md_source *source, const struct md_kitti_view *vi
 /* The first place that has the folder of the part, or NULL. */
 static const char *find_place(const struct md_source *source, const struct md_kitti_view *view,
                               const char *part) {
-    const struct md_kitti_listing *listing = source->state;
+    const struct md_kitti_layout *layout = source->reader->layout;
     struct md_kitti_path path;
     struct md_error ignored;
-    for (int i = 0; part && i < MD_KITTI_PLACES && listing->layout->places[i]; i++) {
-        const char *place = listing->layout->places[i];
+    for (int i = 0; part && i < MD_KITTI_PLACES && layout->places[i]; i++) {
+        const char *place = layout->places[i];
         if (md_kitti_path(source, view, place, part, 0, &path, &ignored) != MD_OK)
             continue;
         *strrchr(path.text, '/') = 0;
@@ -53,6 +53,7 @@ static const char *find_place(const struct md_source *source, const struct md_ki
 int md_kitti_find_view(struct md_source *source, const char *drive, int camera, size_t *index,
                        struct md_error *error) {
     struct md_kitti_listing *listing = source->state;
+    const struct md_kitti_layout *layout = source->reader->layout;
     for (*index = listing->count; (*index)-- > 0;)
         if (listing->views[*index].camera == camera &&
             strcmp(listing->views[*index].drive, drive) == 0)
@@ -66,9 +67,9 @@ int md_kitti_find_view(struct md_source *source, const char *drive, int camera, 
     struct md_kitti_view *view = &listing->views[*index];
     *view = (struct md_kitti_view){.camera = camera};
     snprintf(view->drive, sizeof view->drive, "%s", drive);
-    view->place[MD_DEPTH_AUTO] = find_place(source, view, listing->layout->pictures[0]);
+    view->place[MD_DEPTH_AUTO] = find_place(source, view, layout->pictures[0]);
     for (int kind = MD_DEPTH_GROUNDTRUTH; kind < MD_KITTI_KINDS; kind++)
-        view->place[kind] = find_place(source, view, listing->layout->depths[kind]);
+        view->place[kind] = find_place(source, view, layout->depths[kind]);
     return MD_OK;
 }
 
@@ -77,14 +78,14 @@ int md_kitti_find_view(struct md_source *source, const char *drive, int camera, 
 /* The kind of depth that spec.depth means for the frame, or MD_DEPTH_AUTO: it has none. */
 static int depth_of(const struct md_source *source, const struct md_kitti_view *view,
                     int64_t frame) {
-    const struct md_kitti_listing *listing = source->state;
+    const struct md_kitti_layout *layout = source->reader->layout;
     const int wanted = source->spec.depth;
     struct md_kitti_path path;
     struct md_error ignored;
     for (int kind = MD_DEPTH_GROUNDTRUTH; kind < MD_KITTI_KINDS; kind++)
         if ((wanted == MD_DEPTH_AUTO || wanted == kind) && view->place[kind] &&
-            md_kitti_path(source, view, view->place[kind], listing->layout->depths[kind], frame,
-                          &path, &ignored) == MD_OK &&
+            md_kitti_path(source, view, view->place[kind], layout->depths[kind], frame, &path,
+                          &ignored) == MD_OK &&
             md_is_file(path.text))
             return kind;
     return MD_DEPTH_AUTO;
@@ -100,6 +101,7 @@ static int add_frame(struct md_source *source, size_t view, int kind, const char
 int md_kitti_add_frame(struct md_source *source, const char *drive, int camera, int64_t frame,
                        struct md_error *error) {
     const struct md_kitti_listing *listing = source->state;
+    const struct md_kitti_layout *layout = source->reader->layout;
     struct md_kitti_path path;
     size_t index;
     int status = md_kitti_find_view(source, drive, camera, &index, error);
@@ -111,9 +113,8 @@ int md_kitti_add_frame(struct md_source *source, const char *drive, int camera, 
     if (!place)
         return md_fail(error, MD_FAILED, "%s: expected pictures%s%s, found none", source->spec.root,
                        drive[0] ? " of the drive " : "", drive);
-    for (int i = 0; i < MD_KITTI_PICTURES && listing->layout->pictures[i]; i++) {
-        status =
-            md_kitti_path(source, view, place, listing->layout->pictures[i], frame, &path, error);
+    for (int i = 0; i < MD_KITTI_PICTURES && layout->pictures[i]; i++) {
+        status = md_kitti_path(source, view, place, layout->pictures[i], frame, &path, error);
         if (status != MD_OK)
             return status;
         if (!md_is_file(path.text))
@@ -143,22 +144,23 @@ static bool is_picture(const struct md_kitti_layout *layout, const char *name) {
 int md_kitti_add_view(struct md_source *source, size_t index, unsigned share,
                       struct md_error *error) {
     const struct md_kitti_listing *listing = source->state;
+    const struct md_kitti_layout *layout = source->reader->layout;
     const struct md_kitti_view *view = &listing->views[index];
     struct md_kitti_path path;
     struct md_names names = {0};
     int64_t last = -1;
     size_t number = 0;
-    int status = md_kitti_path(source, view, view->place[MD_DEPTH_AUTO],
-                               listing->layout->pictures[0], 0, &path, error);
+    int status = md_kitti_path(source, view, view->place[MD_DEPTH_AUTO], layout->pictures[0], 0,
+                               &path, error);
     if (status != MD_OK)
         return status;
     *strrchr(path.text, '/') = 0;
     status = md_names_of_folder(path.text, &names, error);
     for (size_t i = 0; i < names.count && status == MD_OK; i++) {
         struct md_kitti_path picture;
-        int64_t frame = md_kitti_frame(listing->layout, names.names[i]);
+        int64_t frame = md_kitti_frame(layout, names.names[i]);
         int kind = MD_DEPTH_AUTO;
-        if (frame >= 0 && frame != last && is_picture(listing->layout, names.names[i]))
+        if (frame >= 0 && frame != last && is_picture(layout, names.names[i]))
             kind = depth_of(source, view, frame);
         if (kind == MD_DEPTH_AUTO)
             continue;

@@ -155,12 +155,11 @@ static int cut_words(char *line, char *words[MOST_WORDS]) {
 
 /* DAY/DRIVE/image_02/data/FRAME.png */
 static int add_picture_path(struct md_source *source, char *path, struct md_error *error) {
-    const struct md_kitti_listing *listing = source->state;
+    const struct md_kitti_layout *layout = source->reader->layout;
     static const char *const cameras[2] = {"/image_02/data/", "/image_03/data/"};
     for (int camera = 0; camera < 2; camera++) {
         char *middle = strstr(path, cameras[camera]);
-        int64_t frame =
-            middle ? md_kitti_frame(listing->layout, middle + strlen(cameras[camera])) : -1;
+        int64_t frame = middle ? md_kitti_frame(layout, middle + strlen(cameras[camera])) : -1;
         if (!middle)
             continue;
         *middle = 0;
@@ -199,37 +198,37 @@ static int add_line(void *source, char *line, struct md_error *error) {
 /* A frame's number, for sets without drives. */
 static int add_number(void *context, char *number, struct md_error *error) {
     struct md_source *source = context;
-    const struct md_kitti_listing *listing = source->state;
-    int64_t frame = md_kitti_frame(listing->layout, number);
-    if (frame < 0 || number[listing->layout->digits] != 0)
+    const struct md_kitti_layout *layout = source->reader->layout;
+    int64_t frame = md_kitti_frame(layout, number);
+    if (frame < 0 || number[layout->digits] != 0)
         return md_fail(error, MD_USAGE, "split: expected a frame of %d digits, found \"%.100s\"",
-                       listing->layout->digits, number);
+                       layout->digits, number);
     return md_kitti_add_frame(source, "", 0, frame, error);
 }
 
 static int add_share_of_frames(struct md_source *source, unsigned share, struct md_error *error) {
     const struct md_kitti_listing *listing = source->state;
+    const struct md_kitti_layout *layout = source->reader->layout;
     struct md_kitti_path path;
     size_t index;
     int status = md_kitti_find_view(source, "", 0, &index, error);
     if (status == MD_OK && listing->views[index].place[MD_DEPTH_AUTO])
         return md_kitti_add_view(source, index, share, error);
     if (status == MD_OK)
-        status = md_kitti_path(source, &listing->views[index], listing->layout->places[0],
-                               listing->layout->pictures[0], 0, &path, error);
+        status = md_kitti_path(source, &listing->views[index], layout->places[0],
+                               layout->pictures[0], 0, &path, error);
     return status == MD_OK ? md_fail(error, MD_FAILED,
                                      "expected pictures like %s, found no such folder", path.text)
                            : status;
 }
 
-int md_kitti_list(struct md_source *source, const struct md_kitti_layout *layout,
-                  struct md_error *error) {
+int md_kitti_list(struct md_source *source, struct md_error *error) {
+    const struct md_kitti_layout *layout = source->reader->layout;
     struct md_kitti_listing *listing = calloc(1, sizeof *listing);
     const char *split = source->spec.split;
     const int depth = source->spec.depth;
     if (!listing)
         return md_fail(error, MD_FAILED, "out of memory");
-    listing->layout = layout;
     source->state = listing;
     if (depth != MD_DEPTH_AUTO && !layout->depths[depth])
         return md_fail(error, MD_USAGE, "depth: the set %s has no %s", source->spec.set,

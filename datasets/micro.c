@@ -81,86 +81,32 @@ static const struct layout tartanair_layout = {
 
 /* --- listing --- */
 
-struct csv {
-    char path[MD_PATH_MAX], base[MD_PATH_MAX];
-};
-
-/* A reader's state. An entry's name is a line of a CSV; its number is that of the line, and LINES
- * times that of the CSV. */
-struct listing {
-    const struct layout *layout;
-    size_t csv_count;
-    struct csv *csvs;
-};
-enum { LINES = 1 << 28 };
-
-static void close_listing(struct md_source *source) {
-    struct listing *listing = source->state;
-    free(listing->csvs);
-    free(listing);
-}
-
-static int open_listing(struct md_source *source, const struct layout *layout,
-                        struct md_error *error) {
-    struct listing *listing = calloc(1, sizeof *listing);
-    if (!listing)
-        return md_fail(error, MD_FAILED, "out of memory");
-    listing->layout = layout;
-    source->state = listing;
-    return MD_OK;
-}
-
 /* Adds the lines of the CSV of one split. */
 static int list_csv(struct md_source *source, const char *split, struct md_error *error) {
-    struct listing *listing = source->state;
-    const struct layout *layout = listing->layout;
-    struct csv *csvs = realloc(listing->csvs, (listing->csv_count + 1) * sizeof *csvs);
-    if (!csvs)
-        return md_fail(error, MD_FAILED, "out of memory");
-    listing->csvs = csvs;
-    struct csv *csv = &csvs[listing->csv_count];
-    char part[20] = "";
+    const struct layout *layout = source->reader->layout;
+    char path[MD_PATH_MAX], part[20] = "";
     struct md_text text;
     if (source->spec.fraction < 100)
         snprintf(part, sizeof part, "_%dperc", source->spec.fraction);
-    int status = layout->name_csv(csv->path, source->spec.root, split, part, error);
+    int status = layout->name_csv(path, source->spec.root, split, part, error);
     if (status == MD_OK)
-        status = md_text_open(csv->path, &text, error);
+        status = md_text_open(path, &text, error);
     if (status != MD_OK)
         return status;
-    snprintf(csv->base, sizeof csv->base, "%s", layout->from_root ? source->spec.root : csv->path);
-    if (!layout->from_root)
-        *strrchr(csv->base, '/') = 0;
-    for (char *line; status == MD_OK && (line = md_text_line(&text));)
-        status = md_source_add(source, line, listing->csv_count * LINES + (size_t)text.line, error);
-    listing->csv_count++;
+    status = md_source_add_lines(source, path, &text, error);
     md_text_close(&text);
     return status;
 }
 
-static int list_split(struct md_source *source, const struct layout *layout,
-                      struct md_error *error) {
-    int status = open_listing(source, layout, error);
-    return status == MD_OK ? list_csv(source, source->spec.split, error) : status;
-}
-
-static int list_field(struct md_source *source, struct md_error *error) {
-    return list_split(source, &field_layout, error);
-}
-static int list_nyuv2(struct md_source *source, struct md_error *error) {
-    return list_split(source, &nyuv2_layout, error);
-}
-static int list_kitti(struct md_source *source, struct md_error *error) {
-    return list_split(source, &kitti_layout, error);
+static int list_split(struct md_source *source, struct md_error *error) {
+    return list_csv(source, source->spec.split, error);
 }
 
 static int add_scenario(void *context, char *name, struct md_error *error) {
     return list_csv(context, name, error);
 }
-static int list_tartanair(struct md_source *source, struct md_error *error) {
-    int status = open_listing(source, &tartanair_layout, error);
-    return status == MD_OK ? md_split_each(source->spec.split, add_scenario, source, error)
-                           : status;
+static int list_scenarios(struct md_source *source, struct md_error *error) {
+    return md_split_each(source->spec.split, add_scenario, source, error);
 }
 
 /* --- reading --- */
@@ -183,9 +129,7 @@ static void free_entry(struct entry *entry) {
 /* Cuts the line at its commas. */
 static int split_line(const struct layout *layout, char *line, char *field[MOST_COLUMNS],
                       struct md_error *error) {
-    int found = 1;
-    for (const char *c = line; *c; c++)
-        found += *c == ',';
+    const int found = md_field_count(line);
     if (found != layout->columns) {
         char names[100] = "";
         for (int c = 0; c < layout->columns; c++)
@@ -356,15 +300,24 @@ static int fill_sample(const struct md_source *source, const struct layout *layo
     return md_sample_label(source, sample, error);
 }
 
-static int read_line(const struct md_source *source, const struct csv *csv, char *line,
-                     struct md_sample *sample, struct md_error *error) {
-    const struct layout *layout = ((const struct listing *)source->state)->layout;
-    char *field[MOST_COLUMNS];
+/* The path of what a line of the CSV names. */
+static int path_of(const struct md_source *source, const char *csv, const char *field,
+                   char path[MD_PATH_MAX], struct md_error *error) {
+    const struct layout *layout = source->reader->layout;
+    if (layout->from_root)
+        return md_path_format(path, error, "%s/%s", source->spec.root, field);
+    return md_path_format(path, error, "%.*s/%s", (int)(strrchr(csv, '/') - csv), csv, field);
+}
+
+static int read_line(struct md_source *source, size_t file, char *line, struct md_sample *sample,
+                     struct md_error *error) {
+    const struct layout *layout = source->reader->layout;
+    char *field[MOST_COLUMNS] = {NULL};
     struct entry entry = {0};
     int status = split_line(layout, line, field, error);
     for (int column = 0; column < layout->columns && status == MD_OK; column++) {
         char path[MD_PATH_MAX];
-        status = md_path_format(path, error, "%s/%s", csv->base, field[column]);
+        status = path_of(source, source->files.names[file], field[column], path, error);
         if (status == MD_OK)
             status = read_column(source, layout->column[column].role, path, &entry, error);
     }
@@ -376,32 +329,24 @@ static int read_line(const struct md_source *source, const struct csv *csv, char
 
 static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,
                       struct md_error *error) {
-    const struct listing *listing = source->state;
-    const struct md_entry *entry = &source->entries[index];
-    const struct csv *csv = &listing->csvs[entry->number / LINES];
-    char *line = strdup(entry->name);
-    int status = line ? read_line(source, csv, line, sample, error)
-                      : md_fail(error, MD_FAILED, "out of memory");
-    free(line);
-    return status == MD_OK
-               ? MD_OK
-               : md_fail_at_line(error, status, csv->path, (int)(entry->number % LINES));
+    return md_source_read_line(source, index, read_line, sample, error);
 }
 
-#define MICRO_READER(function, range, text)                                                        \
+#define MICRO_READER(of, function, range, text)                                                    \
     {                                                                                              \
-        .splits = text, .list = function, .read = read_entry, .close = close_listing,              \
-        .range_m = range, .needs_root = 1, .has_fractions = 1                                      \
+        .splits = text, .layout = &(of), .list = function, .read = read_entry, .range_m = range,   \
+        .needs_root = 1, .has_fractions = 1                                                        \
     }
 
-const struct md_reader md_micro_reader = MICRO_READER(
-    list_field, 4, "NAME reads root/NAME.csv (img,depth.npy,disp.npy,fb.npy; no header)");
-const struct md_reader md_micro_kitti_reader =
-    MICRO_READER(list_kitti, 80, "train, val or test: reads root/NAME/annotations.csv");
+const struct md_reader md_micro_reader =
+    MICRO_READER(field_layout, list_split, 4,
+                 "NAME reads root/NAME.csv (img,depth.npy,disp.npy,fb.npy; no header)");
+const struct md_reader md_micro_kitti_reader = MICRO_READER(
+    kitti_layout, list_split, 80, "train, val or test: reads root/NAME/annotations.csv");
 const struct md_reader md_micro_nyuv2_reader =
-    MICRO_READER(list_nyuv2, 5, "train, val or test: reads root/NAME.csv");
+    MICRO_READER(nyuv2_layout, list_split, 5, "train, val or test: reads root/NAME.csv");
 const struct md_reader md_micro_tartanair_reader =
-    MICRO_READER(list_tartanair, 80,
+    MICRO_READER(tartanair_layout, list_scenarios, 80,
                  "scenarios with commas between, or @FILE with one a line: reads "
                  "root/NAME/csv_annotations/NAME.csv");
 

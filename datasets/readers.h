@@ -8,6 +8,7 @@
 
 #include "file.h"
 #include "image.h"
+#include "namelist.h"
 #include "sample.h"
 
 /* A sample that has been listed: its name, from which the reader knows where it lies, and a number
@@ -23,7 +24,8 @@ struct md_source {
     int height, width;        /* of the pictures that are wanted */
     size_t count, capacity;
     struct md_entry *entries;
-    void *state; /* the reader's own, NULL at first */
+    struct md_names files; /* of md_source_add_lines */
+    void *state;           /* the reader's own, NULL at first */
 };
 
 struct md_reader {
@@ -36,7 +38,8 @@ struct md_reader {
     int (*read)(struct md_source *source, size_t index, struct md_sample *sample,
                 struct md_error *error);
     void (*close)(struct md_source *source); /* frees the state; NULL: nothing to free */
-    double range_m;                          /* what max_depth_m 0 means */
+    const void *layout; /* the reader's own: what this set has that others it reads have not */
+    double range_m;     /* what max_depth_m 0 means */
     int needs_root;
     int has_fractions; /* it lists spec.fraction percent by itself */
     int has_no_maps;   /* its labels are what they are: keys about depth maps do not apply */
@@ -79,6 +82,19 @@ int md_share_takes(unsigned share, size_t number);
 
 int md_source_add(struct md_source *source, const char *name, size_t number,
                   struct md_error *error);
+
+/* For sets whose samples are the lines of text files: adds an entry for each line that is left of
+ * `text`, with the line as its name. `path` is that of the file; of those that were added it is the
+ * next, from 0 on. */
+int md_source_add_lines(struct md_source *source, const char *path, struct md_text *text,
+                        struct md_error *error);
+
+/* Reads such an entry: gives `read` its line, which may be changed, and the number of its file.
+ * Errors get the line's number and the file's path. */
+typedef int md_read_line(struct md_source *source, size_t file, char *line,
+                         struct md_sample *sample, struct md_error *error);
+int md_source_read_line(struct md_source *source, size_t index, md_read_line *read,
+                        struct md_sample *sample, struct md_error *error);
 
 /* Gives an empty sample its name and room for its picture and label (zeroed); with `right` also for
  * those of the other camera. */

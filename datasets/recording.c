@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "grow.h"
 #include "namelist.h"
 #include "readers.h"
 
@@ -46,13 +47,11 @@ struct csv {
     bool has[KINDS];
 };
 
-/* A reader's state. An entry's name is a line; its number that of the line, and LINES times that of
- * the file. */
+/* A reader's state: what the files of the source's lines say in their first ones. */
 struct recordings {
-    size_t count;
+    size_t count, capacity;
     struct csv *csvs;
 };
-enum { LINES = 1 << 28 };
 
 static void close_recordings(struct md_source *source) {
     struct recordings *recordings = source->state;
@@ -89,6 +88,8 @@ static bool find_column(const char *name, struct column *column) {
 
 static int read_header(char *line, struct csv *csv, struct md_error *error) {
     bool seen[KINDS][ZONES] = {{false}};
+    if (!line)
+        return md_fail(error, MD_FAILED, "expected the names of columns, found no line");
     for (char *name; (name = md_next_field(&line));) {
         struct column column;
         if (!find_column(name, &column))
@@ -127,18 +128,6 @@ static bool is_recording(const struct md_source *source, const char *folder) {
     return csv_path(source, folder, path, &ignored) == MD_OK && md_is_file(path);
 }
 
-/* Adds the lines behind the first. */
-static int add_lines(struct md_source *source, struct md_text *text, struct md_error *error) {
-    const struct recordings *recordings = source->state;
-    const size_t file = recordings->count - 1;
-    char *line = md_text_line(text);
-    int status = line ? read_header(line, &recordings->csvs[file], error)
-                      : md_fail(error, MD_FAILED, "expected the names of columns, found no line");
-    while (status == MD_OK && (line = md_text_line(text)))
-        status = md_source_add(source, line, file * LINES + (size_t)text->line, error);
-    return status;
-}
-
 /* Of the entries behind the first `before`, keeps those of the block. */
 static void keep_block(struct md_source *source, size_t before, const struct block *block) {
     const size_t count = source->count - before;
@@ -153,25 +142,35 @@ static void keep_block(struct md_source *source, size_t before, const struct blo
     }
 }
 
+/* Of a recording whose first line is yet to be read. */
+static int add_csv(struct recordings *recordings, const char *folder, struct md_error *error) {
+    struct csv *csvs =
+        md_grow(recordings->csvs, recordings->count, &recordings->capacity, sizeof *csvs, error);
+    if (!csvs)
+        return MD_FAILED;
+    recordings->csvs = csvs;
+    csvs[recordings->count] = (struct csv){.folder = strdup(folder)};
+    if (!csvs[recordings->count++].folder)
+        return md_fail(error, MD_FAILED, "out of memory");
+    return MD_OK;
+}
+
 static int add_recording(struct md_source *source, const char *folder, const struct block *block,
                          struct md_error *error) {
     struct recordings *recordings = source->state;
     const size_t before = source->count;
     char path[MD_PATH_MAX];
     struct md_text text;
-    struct csv *csvs = realloc(recordings->csvs, (recordings->count + 1) * sizeof *csvs);
-    if (!csvs)
-        return md_fail(error, MD_FAILED, "out of memory");
-    recordings->csvs = csvs;
-    csvs[recordings->count] = (struct csv){.folder = strdup(folder)};
-    if (!csvs[recordings->count++].folder)
-        return md_fail(error, MD_FAILED, "out of memory");
-    int status = csv_path(source, folder, path, error);
+    int status = add_csv(recordings, folder, error);
+    if (status == MD_OK)
+        status = csv_path(source, folder, path, error);
     if (status == MD_OK)
         status = md_text_open(path, &text, error);
     if (status != MD_OK)
         return status;
-    status = add_lines(source, &text, error);
+    status = read_header(md_text_line(&text), &recordings->csvs[recordings->count - 1], error);
+    if (status == MD_OK)
+        status = md_source_add_lines(source, path, &text, error);
     if (status != MD_OK)
         md_fail_at_line(error, status, path, text.line);
     else
@@ -235,9 +234,7 @@ struct frame {
 
 static int read_line(const struct csv *csv, char *line, struct frame *frame,
                      struct md_error *error) {
-    int found = 1;
-    for (const char *c = line; *c; c++)
-        found += *c == ',';
+    const int found = md_field_count(line);
     if (found != csv->columns)
         return md_fail(error, MD_FAILED, "expected %d columns, as the first line has, found %d",
                        csv->columns, found);
@@ -259,8 +256,10 @@ static int read_line(const struct csv *csv, char *line, struct frame *frame,
     return MD_OK;
 }
 
-static int read_frame(const struct md_source *source, const struct csv *csv, char *line,
-                      struct md_sample *sample, struct md_error *error) {
+static int read_frame(struct md_source *source, size_t file, char *line, struct md_sample *sample,
+                      struct md_error *error) {
+    const struct recordings *recordings = source->state;
+    const struct csv *csv = &recordings->csvs[file];
     struct frame frame = {.picture = ""};
     char name[MD_PATH_MAX];
     int status = read_line(csv, line, &frame, error);
@@ -281,16 +280,7 @@ static int read_frame(const struct md_source *source, const struct csv *csv, cha
 
 static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,
                       struct md_error *error) {
-    const struct recordings *recordings = source->state;
-    const struct md_entry *entry = &source->entries[index];
-    const struct csv *csv = &recordings->csvs[entry->number / LINES];
-    char path[MD_PATH_MAX], *line = strdup(entry->name);
-    int status = line ? read_frame(source, csv, line, sample, error)
-                      : md_fail(error, MD_FAILED, "out of memory");
-    free(line);
-    if (status != MD_OK && csv_path(source, csv->folder, path, &(struct md_error){{0}}) == MD_OK)
-        md_fail_at_line(error, status, path, (int)(entry->number % LINES));
-    return status;
+    return md_source_read_line(source, index, read_frame, sample, error);
 }
 
 const struct md_reader md_recording_reader = {

@@ -48,7 +48,6 @@ static const struct layout rgbd_layout = {"rgb/1.png and depth/1.png, or rgb.png
 
 /* A reader's state. An entry's name is the path of its picture, its number that of the form. */
 struct folders {
-    const struct layout *layout;
     bool raw;
     const char *sequences; /* name of the file that lists those that are wanted; NULL: all are */
     bool found_sequences;
@@ -93,8 +92,8 @@ static bool match(const char *pattern, const char *name, const char **stem, size
 /* Adds the pictures of one form among the files of a folder. */
 static int add_pictures(struct md_source *source, size_t form, const char *folder,
                         const struct md_names *files, struct md_error *error) {
-    const struct folders *folders = source->state;
-    const char *pattern = file_part(folders->layout->forms[form].picture), *stem;
+    const struct layout *layout = source->reader->layout;
+    const char *pattern = file_part(layout->forms[form].picture), *stem;
     int status = MD_OK;
     for (size_t i = 0; i < files->count && status == MD_OK; i++) {
         char name[MD_PATH_MAX];
@@ -111,8 +110,8 @@ static int add_pictures(struct md_source *source, size_t form, const char *folde
 /* Adds the pictures of one form that belong to a folder: they lie in it, or in one below it. */
 static int add_form(struct md_source *source, size_t form, const char *folder,
                     const struct md_names *files, struct md_error *error) {
-    const struct folders *folders = source->state;
-    const char *pattern = folders->layout->forms[form].picture;
+    const struct layout *layout = source->reader->layout;
+    const char *pattern = layout->forms[form].picture;
     char below[MD_PATH_MAX], path[MD_PATH_MAX];
     struct md_names files_below = {0};
     if (file_part(pattern) == pattern)
@@ -169,14 +168,14 @@ static int add_sequences(struct md_source *source, const char *scene, int deep,
 static int add_what_is_in(struct md_source *source, const char *folder,
                           const struct md_names *files, int deep, struct md_error *error) {
     const struct folders *folders = source->state;
+    const struct layout *layout = source->reader->layout;
     int status = MD_OK;
     if (folders->sequences) {
         for (size_t i = 0; i < files->count; i++)
             if (strcmp(files->names[i], folders->sequences) == 0)
                 return add_sequences(source, folder, deep + 1, error);
     } else {
-        for (size_t f = 0; f < MOST_FORMS && status == MD_OK && folders->layout->forms[f].picture;
-             f++)
+        for (size_t f = 0; f < MOST_FORMS && status == MD_OK && layout->forms[f].picture; f++)
             status = add_form(source, f, folder, files, error);
     }
     for (size_t i = 0; i < files->count && status == MD_OK; i++) {
@@ -209,11 +208,10 @@ static int add_folder(struct md_source *source, const char *folder, int deep,
 }
 
 static int no_pictures(const struct md_source *source, const char *folder, struct md_error *error) {
-    const struct folders *folders = source->state;
-    return md_fail(error, MD_FAILED,
-                   "%s%s%s: no pictures; set %s expects %s there or in folders below",
-                   source->spec.root, folder[0] ? "/" : "", folder, source->spec.set,
-                   folders->layout->example);
+    const struct layout *layout = source->reader->layout;
+    return md_fail(
+        error, MD_FAILED, "%s%s%s: no pictures; set %s expects %s there or in folders below",
+        source->spec.root, folder[0] ? "/" : "", folder, source->spec.set, layout->example);
 }
 
 static int add_named(void *context, char *name, struct md_error *error) {
@@ -237,15 +235,14 @@ static int add_listed(struct md_source *source, const char *list, struct md_erro
     return status;
 }
 
-static int list_layout(struct md_source *source, const struct layout *layout,
-                       struct md_error *error) {
+static int list(struct md_source *source, struct md_error *error) {
+    const struct layout *layout = source->reader->layout;
     static const char prefix[] = "raw:";
     const char *split = source->spec.split;
     struct folders *folders = calloc(1, sizeof *folders);
     if (!folders)
         return md_fail(error, MD_FAILED, "out of memory");
     source->state = folders;
-    folders->layout = layout;
     folders->raw = strncmp(split, prefix, strlen(prefix)) == 0;
     split += folders->raw ? strlen(prefix) : 0;
     if (folders->raw && !layout->forms[0].raw)
@@ -259,19 +256,6 @@ static int list_layout(struct md_source *source, const struct layout *layout,
         return md_split_each(split, add_named, source, error);
     int status = add_folder(source, "", 0, error);
     return status == MD_OK && source->count == 0 ? no_pictures(source, "", error) : status;
-}
-
-static int list_nyu_folder(struct md_source *source, struct md_error *error) {
-    return list_layout(source, &nyu_layout, error);
-}
-static int list_sevenscenes(struct md_source *source, struct md_error *error) {
-    return list_layout(source, &sevenscenes_layout, error);
-}
-static int list_sunrgbd(struct md_source *source, struct md_error *error) {
-    return list_layout(source, &sunrgbd_layout, error);
-}
-static int list_rgbd(struct md_source *source, struct md_error *error) {
-    return list_layout(source, &rgbd_layout, error);
 }
 
 /* --- reading --- */
@@ -351,7 +335,7 @@ static int check_view(const struct md_image *picture, const struct md_depth_map 
 
 static int read_pair(struct md_source *source, const struct md_entry *entry,
                      struct md_image *picture, struct md_depth_map *map, struct md_error *error) {
-    const struct layout *layout = ((const struct folders *)source->state)->layout;
+    const struct layout *layout = source->reader->layout;
     char path[MD_PATH_MAX];
     int status = md_path_format(path, error, "%s/%s", source->spec.root, entry->name);
     if (status == MD_OK)
@@ -383,25 +367,25 @@ static void close_folders(struct md_source *source) {
     free(source->state);
 }
 
-#define RGBD_READER(function, text)                                                                \
+#define RGBD_READER(of, text)                                                                      \
     {                                                                                              \
-        .splits = text, .list = function, .read = read_entry, .close = close_folders,              \
+        .splits = text, .layout = &(of), .list = list, .read = read_entry, .close = close_folders, \
         .range_m = 10, .needs_root = 1                                                             \
     }
 
 const struct md_reader md_nyu_folder_reader = RGBD_READER(
-    list_nyu_folder, "all, or folders below root with commas between (train), or @FILE with one a "
-                     "line: reads NAME/color/0001.png and depth/000001.png");
+    nyu_layout, "all, or folders below root with commas between (train), or @FILE with one a "
+                "line: reads NAME/color/0001.png and depth/000001.png");
 const struct md_reader md_sevenscenes_reader =
-    RGBD_READER(list_sevenscenes,
+    RGBD_READER(sevenscenes_layout,
                 "all; train or test by each scene's TrainSplit.txt or TestSplit.txt; or folders "
                 "with commas between (chess/seq-01), or @FILE with one a line: reads "
                 "frame-000001.color.png and frame-000001.depth.png in them");
 const struct md_reader md_sunrgbd_reader =
-    RGBD_READER(list_sunrgbd,
+    RGBD_READER(sunrgbd_layout,
                 "all, or folders of scenes with commas between (kv1/NYUdata), or @FILE with one a "
                 "line: reads image/*.jpg and depth_bfx/*.png (else depth/*.png) in them. raw: "
                 "before it (raw:all) takes depth/*.png, with its holes");
 const struct md_reader md_rgbd_reader = RGBD_READER(
-    list_rgbd, "all, or folders below root with commas between, or @FILE with one a line: reads "
-               "rgb/1.png and depth/1.png, or rgb.png and depth.png in them");
+    rgbd_layout, "all, or folders below root with commas between, or @FILE with one a line: reads "
+                 "rgb/1.png and depth/1.png, or rgb.png and depth.png in them");

@@ -182,6 +182,7 @@ void md_source_close(struct md_source *source) {
     for (size_t i = 0; i < source->count; i++)
         free(source->entries[i].name);
     free(source->entries);
+    md_names_free(&source->files);
     *source = (struct md_source){0};
 }
 
@@ -221,6 +222,31 @@ int md_source_add(struct md_source *source, const char *name, size_t number,
     entry->name = copy;
     entry->number = number;
     return MD_OK;
+}
+
+/* An entry's number is that of its line, and LINES times that of its file. */
+enum { LINES = 1 << 28 };
+
+int md_source_add_lines(struct md_source *source, const char *path, struct md_text *text,
+                        struct md_error *error) {
+    const size_t file = source->files.count;
+    int status = md_names_add(&source->files, path, error);
+    for (char *line; status == MD_OK && (line = md_text_line(text));)
+        status = md_source_add(source, line, file * LINES + (size_t)text->line, error);
+    return status;
+}
+
+int md_source_read_line(struct md_source *source, size_t index, md_read_line *read,
+                        struct md_sample *sample, struct md_error *error) {
+    const struct md_entry *entry = &source->entries[index];
+    const size_t file = entry->number / LINES;
+    char *line = strdup(entry->name);
+    int status =
+        line ? read(source, file, line, sample, error) : md_fail(error, MD_FAILED, "out of memory");
+    free(line);
+    if (status != MD_OK)
+        md_fail_at_line(error, status, source->files.names[file], (int)(entry->number % LINES));
+    return status;
 }
 
 int md_sample_room(const struct md_source *source, const char *name, int depth_height,

@@ -15,7 +15,10 @@ static const size_t epoch_offsets[MD_EPOCH_COLUMNS] = {
     offsetof(struct md_epoch, validation_loss), offsetof(struct md_epoch, validation_rmse_m)};
 
 int md_same_real(double a, double b) {
-    return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
+    uint64_t bits[2];
+    memcpy(&bits[0], &a, sizeof a);
+    memcpy(&bits[1], &b, sizeof b);
+    return bits[0] == bits[1] || (isnan(a) && isnan(b));
 }
 
 /* Notes a difference of the results; the first one is kept in words. */
@@ -94,7 +97,10 @@ static void compare_tensor(struct md_tensor_gap *gap, const float *a, const floa
     double squares = 0.0;
     for (size_t i = 0; i < gap->parameter.count; i++) {
         double difference = (double)b[i] - (double)a[i];
-        gap->differing += memcmp(&a[i], &b[i], sizeof a[i]) != 0;
+        uint32_t bits[2];
+        memcpy(&bits[0], &a[i], sizeof a[i]);
+        memcpy(&bits[1], &b[i], sizeof b[i]);
+        gap->differing += bits[0] != bits[1];
         gap->largest = fmax(gap->largest, fabs(difference));
         squares += difference * difference;
     }

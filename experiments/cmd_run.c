@@ -127,6 +127,8 @@ static int name_output(struct session *session, struct md_error *error) {
                        "another --output",
                        session->cell);
     int has_checkpoint = access(session->checkpoint, F_OK) == 0;
+    if (session->job != NULL)
+        session->options.resume = has_checkpoint;
     if (session->options.resume && !has_checkpoint)
         return md_fail(error, MD_USAGE, "%.400s: nothing to resume: %s", session->checkpoint,
                        strerror(errno));
@@ -185,8 +187,12 @@ static int train(struct session *session, struct md_error *error) {
     struct md_progress_line line;
     struct md_watch watch = watch_of(session, &line);
     int interrupted = 0, status = md_run_measure_before(run, &watch, error);
-    if (status == MD_OK && session->options.resume)
+    if (status == MD_OK && session->options.resume) {
         status = md_checkpoint_read(session->checkpoint, run, session->identity, error);
+        /* Where there are no locks somebody else may have finished the cell: it is made twice. */
+        if (status != MD_OK && session->job != NULL && access(session->checkpoint, F_OK) != 0)
+            status = MD_OK;
+    }
     session->kept = time(NULL);
     if (status == MD_OK && md_stop_requested)
         status = md_fail(error, MD_FAILED, "interrupted before the first step");
@@ -433,9 +439,7 @@ int md_run_cell(const struct md_cell_job *job, struct md_error *error) {
     struct session *session = calloc(1, sizeof *session);
     if (session == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
-    char checkpoint[sizeof session->checkpoint];
-    snprintf(checkpoint, sizeof checkpoint, "%s.checkpoint", job->path);
-    session->options = (struct options){.output = job->path, .resume = !access(checkpoint, F_OK)};
+    session->options = (struct options){.output = job->path};
     session->config_path = "";
     session->config = *job->config;
     session->job = job;

@@ -130,7 +130,7 @@ static int set_text(const struct key *key, const char *text, void *field, const 
 
 static int set_cap(const struct key *key, const char *text, struct md_caps *caps,
                    const struct place *at, struct md_error *error) {
-    double cap_m;
+    double cap_m = 0.0;
     int status = set_number(key, text, &cap_m, at, error);
     const char *problem = status == MD_OK ? md_caps_add(caps, cap_m) : NULL;
     return problem != NULL ? complain(at, error, "%s: %.100s", problem, text) : status;

@@ -175,11 +175,12 @@ static void format_full(double value, char *text, size_t size) {
     snprintf(text, size, "%.17g", value);
 }
 static void format_shortest(double value, char *text, size_t size) {
-    for (int digits = 15; digits <= 17;
-         digits++) { /* 15: no zeros at the end, and no needless e+01 */
-        snprintf(text, size, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            return;
+    char one[32];
+    format_full(value, text, size);
+    for (int digits = 1; digits < 17; digits++) {
+        snprintf(one, sizeof one, "%.*g", digits, value);
+        if (strtod(one, NULL) == value && strlen(one) < strlen(text)) /* 80, and not 8e+01 */
+            snprintf(text, size, "%s", one);
     }
 }
 

@@ -376,30 +376,55 @@ static void hash_cell(const struct md_grid *grid, struct md_grid_cell *cell) {
     md_digest_text(XXH3_128bits(text, length < sizeof text ? length : sizeof text - 1), cell->hash);
 }
 
+/* A cell's hash, and which cell. */
+struct hashed {
+    char hash[MD_DIGEST_SIZE];
+    size_t cell;
+};
+
+/* By hash, and of equal ones the first cell first. */
 static int compare_hashes(const void *a, const void *b) {
-    return memcmp(a, b, MD_DIGEST_SIZE);
+    const struct hashed *x = a, *y = b;
+    int order = memcmp(x->hash, y->hash, sizeof x->hash);
+    return order != 0 ? order : (x->cell > y->cell) - (x->cell < y->cell);
 }
 
-/* Keeps the first of equal cells, and hashes them all. */
-static int hash_cells(struct md_grid *grid, struct md_error *error) {
+/* Keeps the first of equal cells, `hashed` being sorted, and hashes the hashes that are left. */
+static void drop_repeated(struct md_grid *grid, const struct hashed *hashed,
+                          char (*hashes)[MD_DIGEST_SIZE]) {
     size_t kept = 0;
     for (size_t i = 0; i < grid->count; i++) {
-        size_t same = 0;
-        hash_cell(grid, &grid->cells[i]);
-        while (same < kept && strcmp(grid->cells[same].hash, grid->cells[i].hash) != 0)
-            same++;
-        if (same == kept && kept++ < i)
-            grid->cells[same] = grid->cells[i];
+        if (i > 0 && strcmp(hashed[i - 1].hash, hashed[i].hash) == 0)
+            grid->cells[hashed[i].cell].hash[0] = '\0';
+        else
+            memcpy(hashes[kept++], hashed[i].hash, sizeof hashed[i].hash);
     }
-    grid->repeated = grid->count - kept;
-    grid->count = kept;
-    char(*hashes)[MD_DIGEST_SIZE] = malloc((kept + 1) * sizeof *hashes);
-    if (hashes == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
-    for (size_t i = 0; i < kept; i++)
-        memcpy(hashes[i], grid->cells[i].hash, sizeof hashes[i]);
-    qsort(hashes, kept, sizeof *hashes, compare_hashes);
     md_digest_text(XXH3_128bits(hashes, kept * sizeof *hashes), grid->hash);
+    grid->repeated = grid->count - kept;
+    kept = 0;
+    for (size_t i = 0; i < grid->count; i++)
+        if (grid->cells[i].hash[0] != '\0' && kept++ < i)
+            grid->cells[kept - 1] = grid->cells[i];
+    grid->count = kept;
+}
+
+/* Hashes all cells, and drops those that are there already. */
+static int hash_cells(struct md_grid *grid, struct md_error *error) {
+    struct hashed *hashed = malloc((grid->count + 1) * sizeof *hashed);
+    char(*hashes)[MD_DIGEST_SIZE] = malloc((grid->count + 1) * sizeof *hashes);
+    if (hashed == NULL || hashes == NULL) {
+        free(hashed);
+        free(hashes);
+        return md_fail(error, MD_FAILED, "out of memory");
+    }
+    for (size_t i = 0; i < grid->count; i++) {
+        hash_cell(grid, &grid->cells[i]);
+        memcpy(hashed[i].hash, grid->cells[i].hash, sizeof hashed[i].hash);
+        hashed[i].cell = i;
+    }
+    qsort(hashed, grid->count, sizeof *hashed, compare_hashes);
+    drop_repeated(grid, hashed, hashes);
+    free(hashed);
     free(hashes);
     return MD_OK;
 }

@@ -15,7 +15,7 @@
 int md_runs_add(struct md_runs *runs, const char *path, const struct md_cell *cell,
                 struct md_error *error) {
     struct md_finished **room =
-        md_grow(runs->runs, runs->count, &runs->capacity, sizeof *room, error);
+        md_grow(runs->runs, runs->count, &runs->capacity, sizeof(struct md_finished *), error);
     if (room == NULL)
         return MD_FAILED;
     runs->runs = room;

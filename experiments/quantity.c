@@ -99,8 +99,10 @@ int md_quantity_parse(const char *name, struct md_quantity *quantity, struct md_
     for (int p = 0; p < MD_PREDICTOR_COUNT && !named; p++) {
         size_t length = strlen(md_predictor_names[p]);
         named = strncmp(name, md_predictor_names[p], length) == 0 && name[length] == '.';
-        quantity->predictor = named ? (enum md_predictor)p : MD_AFTER;
-        begin += named ? length + 1 : 0;
+        if (named) {
+            quantity->predictor = (enum md_predictor)p;
+            begin += length + 1;
+        }
     }
     size_t length = at != NULL ? (size_t)(at - begin) : strlen(begin);
     int row = 0;

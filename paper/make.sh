@@ -11,9 +11,10 @@
 #   FLIGHTS             the Matrix ToF flights, a better stand-in for the field
 #   WEIGHTS             network pre-trained on TartanAir, to start from on all of those
 #   CELLS JOBS MUDEPTH  folder of the cells, worker processes, the program
+# shellcheck disable=SC2086 # stand-ins are lists of words
 set -euf
 if [ $# -ne 1 ]; then
-    sed -n '/^set/q; 2,$s/^# \{0,1\}//p' "$0" >&2
+    sed -n '/^# shellcheck/q; 2,$s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 out=$1 cells=${CELLS:-results/runs/paper} mudepth=${MUDEPTH:-build/mudepth}
@@ -22,7 +23,6 @@ mkdir -p "$out" "$cells"
 
 # ---- sweeps ----
 
-# shellcheck disable=SC2086 # stand-ins are lists of words
 sweep() { # NAME CONFIG OVERRIDE...
     name=$1 config=$2
     shift 2

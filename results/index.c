@@ -95,7 +95,7 @@ static int is_same(const struct md_stamp *read, const struct md_stamp *now) {
 }
 
 struct each {
-    const char *folder;
+    const char *folder, *slash; /* what stands between it and a file */
     md_use_cell *use;
     void *context;
     struct md_rows rows;
@@ -108,7 +108,7 @@ static int use_file(struct each *each, const char *name, int *is_cell, struct md
     struct md_stamp now, read;
     struct md_cell cell;
     struct md_error problem;
-    int status = md_path_format(path, error, "%s/%s", each->folder, name);
+    int status = md_path_format(path, error, "%s%s%s", each->folder, each->slash, name);
     if (status != MD_OK)
         return status;
     int is_there = look_at(path, &now) == 0;
@@ -161,10 +161,12 @@ static int use_files(struct each *each, struct md_names *names, struct md_error 
 }
 
 int md_index_each(const char *folder, md_use_cell *use, void *context, struct md_error *error) {
-    struct each each = {.folder = folder, .use = use, .context = context};
+    size_t length = strlen(folder);
+    int ends_in_slash = length > 0 && folder[length - 1] == '/';
+    struct each each = {folder, ends_in_slash ? "" : "/", use, context, {0}, 0};
     struct md_names names = {0};
     char path[MD_PATH_MAX];
-    int status = md_path_format(path, error, "%s/index.sqlite", folder);
+    int status = md_path_format(path, error, "%s%sindex.sqlite", folder, each.slash);
     if (status == MD_OK)
         status = md_names_of_folder(folder, &names, error);
     if (status == MD_OK) {

@@ -65,16 +65,20 @@ static int lock_freezing(struct md_sweep *sweep, const char *path, struct md_err
 
 /* ---- what killed processes have left --------------------------------------------------------- */
 
+struct named {
+    const char *name;
+    size_t cell;
+};
+
 static int compare_names(const void *a, const void *b) {
-    const struct md_grid_cell *const *x = a, *const *y = b;
-    return strcmp((*x)->name, (*y)->name);
+    return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
 }
 
 /* The cells by their names, to be freed; NULL: out of memory. */
-static const struct md_grid_cell **sort_cells(const struct md_grid *grid) {
-    const struct md_grid_cell **cells = calloc(grid->count + 1, sizeof *cells);
+static struct named *sort_cells(const struct md_grid *grid) {
+    struct named *cells = malloc((grid->count + 1) * sizeof *cells);
     for (size_t i = 0; i < grid->count && cells != NULL; i++)
-        cells[i] = &grid->cells[i];
+        cells[i] = (struct named){grid->cells[i].name, i};
     if (cells != NULL)
         qsort(cells, grid->count, sizeof *cells, compare_names);
     return cells;
@@ -130,20 +134,18 @@ static void tidy_file(const struct md_sweep *sweep, size_t cell, const char *pat
 void md_sweep_tidy(const struct md_sweep *sweep) {
     struct md_names folder = {0};
     struct md_error ignored; /* it is only untidy */
-    const struct md_grid_cell **cells = sort_cells(sweep->grid);
+    struct named *cells = sort_cells(sweep->grid);
     int status = cells != NULL ? md_names_of_folder(sweep->folder, &folder, &ignored) : MD_FAILED;
     for (size_t i = 0; i < folder.count && status == MD_OK; i++) {
-        char path[MD_PATH_MAX];
-        struct md_grid_cell wanted;
-        const struct md_grid_cell *key = &wanted, **found;
+        char path[MD_PATH_MAX], *name = folder.names[i];
         const char *writer;
-        if (md_path_format(path, &ignored, "%s/%s", sweep->folder, folder.names[i]) != MD_OK ||
-            !take_apart(folder.names[i], &writer) || strlen(folder.names[i]) >= sizeof wanted.name)
+        if (md_path_format(path, &ignored, "%s/%s", sweep->folder, name) != MD_OK ||
+            !take_apart(name, &writer))
             continue;
-        strcpy(wanted.name, folder.names[i]);
-        found = bsearch(&key, cells, sweep->grid->count, sizeof *cells, compare_names);
+        const struct named wanted = {name, 0}, *found = bsearch(&wanted, cells, sweep->grid->count,
+                                                                sizeof *cells, compare_names);
         if (found != NULL)
-            tidy_file(sweep, (size_t)(*found - sweep->grid->cells), path, writer);
+            tidy_file(sweep, found->cell, path, writer);
     }
     md_names_free(&folder);
     free(cells);

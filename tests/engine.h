@@ -15,6 +15,17 @@ static inline struct md_network sized_network(const char *name, int side) {
     return network;
 }
 
+static inline const struct md_ops *best_fp32(void) {
+    return md_ops_find(MD_FP32, NULL);
+}
+
+static inline void assert_same_parameters(const struct md_network *network, const float *ours,
+                                          const float *right, const char *what) {
+    size_t n = md_parameter_total(network), at = first_difference(MD_FP32, ours, right, n);
+    cr_assert(at == n, "%s: parameter %zu is %a, expected %a", what, at, (double)ours[at],
+              (double)right[at]);
+}
+
 static inline size_t pixels_of(const struct md_network *network) {
     return md_layer_elements(network, network->layer_count - 1);
 }

@@ -105,11 +105,9 @@ static enum md_job_error do_job(struct source *source) {
     if (error != MD_JOB_OK)
         return error;
     md_job_setup(&job, &setup);
-    if (setup.ops == NULL)
+    if (setup.ops == NULL || job.cores > MOST_CORES)
         return md_job_run(&job, &setup, NULL, NULL, 0, &io);
     md_plan_make(&setup, &plan);
-    if (job.cores > MOST_CORES)
-        return md_job_run(&job, &setup, NULL, NULL, 0, &io);
     size_t bytes = plan.arena_bytes < MOST_ARENA ? plan.arena_bytes : MOST_ARENA;
     struct md_team *team = md_host_team_start((int)job.cores, &failed);
     void *arena = md_host_arena(bytes);

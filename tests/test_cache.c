@@ -3,18 +3,13 @@
 
 #include "../datasets/cache.h"
 #include "../datasets/h5.h"
-#include "../datasets/random.h"
 #include "h5_leaks.h"
-#include "scratch.h"
-#include "specs.h"
+#include "reading.h"
 
 enum { SIDE = 6, LABEL = 3, COUNT = 4 };
 
-static struct scratch scratch;
 static struct scratch_path path;
-static struct md_data_spec spec;
-static struct md_dataset made, found;
-static struct md_error error;
+static struct md_dataset made;
 
 static void *noise(size_t bytes, uint32_t seed) {
     uint8_t *values = malloc(bytes + 1);
@@ -55,18 +50,14 @@ static void make(int stereo) {
 }
 
 static void set_up(void) {
-    scratch = scratch_open();
-    path = scratch_path(&scratch, "part.h5");
-    spec = default_spec();
-    strcpy(spec.set, "cache");
-    strcpy(spec.root, scratch.folder);
+    begin_reading("cache", SIDE, SIDE);
     strcpy(spec.split, "part");
+    path = scratch_path(&scratch, "part.h5");
 }
 
 static void tear_down(void) {
     md_dataset_close(&made);
-    md_dataset_close(&found);
-    scratch_close(&scratch);
+    end_reading();
 }
 
 TestSuite(cache, .init = set_up, .fini = tear_down, .timeout = 600);
@@ -75,19 +66,14 @@ static void write_cache(void) {
     cr_assert_eq(md_cache_write(&made, scratch.folder, "part", &error), MD_OK, "%s", error.text);
 }
 
-static int open_cache(void) {
-    md_dataset_close(&found);
-    return md_dataset_open(&spec, SIDE, SIDE, NULL, &found, &error);
-}
-
 #define assert_same(s, part, bytes)                                                                \
-    cr_assert_arr_eq(found.samples[s].part, made.samples[s].part, bytes, #part " of %zu", s)
+    cr_assert_arr_eq(dataset.samples[s].part, made.samples[s].part, bytes, #part " of %zu", s)
 
 static void assert_same_samples(int stereo) {
     size_t grid = LABEL * LABEL * sizeof(float);
-    cr_assert_eq(found.count, COUNT);
+    cr_assert_eq(dataset.count, COUNT);
     for (size_t s = 0; s < COUNT; s++) {
-        const struct md_sample *a = &made.samples[s], *b = &found.samples[s];
+        const struct md_sample *a = &made.samples[s], *b = &dataset.samples[s];
         cr_assert_str_eq(a->name, b->name);
         cr_assert_eq(a->fb, b->fb);
         cr_assert_eq(b->depth_height, LABEL);
@@ -113,13 +99,13 @@ H5_TEST(cache, gives_the_same_samples_back) {
     for (int stereo = 0; stereo < 2; stereo++) {
         make(stereo);
         write_cache();
-        cr_assert_eq(open_cache(), MD_OK, "%s", error.text);
+        assert_opens();
         assert_same_samples(stereo);
         char digest[33];
-        strcpy(digest, found.digest);
+        strcpy(digest, dataset.digest);
         write_cache(); /* over the first */
-        cr_assert_eq(open_cache(), MD_OK);
-        cr_assert_str_eq(found.digest, digest);
+        assert_opens();
+        cr_assert_str_eq(dataset.digest, digest);
         cr_assert_eq(scratch_count(scratch.folder), 1, "something was left");
         md_dataset_close(&made);
     }
@@ -130,25 +116,25 @@ H5_TEST(cache, a_data_set_from_it_has_its_digest) {
     synthetic.count = 3;
     cr_assert_eq(md_dataset_open(&synthetic, SIDE, SIDE, NULL, &made, &error), MD_OK);
     write_cache();
-    cr_assert_eq(open_cache(), MD_OK, "%s", error.text);
-    cr_assert_str_eq(found.digest, made.digest);
+    assert_opens();
+    cr_assert_str_eq(dataset.digest, made.digest);
     strcpy(spec.split, "part[1:2]");
-    cr_assert_eq(open_cache(), MD_OK);
-    cr_assert_str_eq(found.samples[0].name, made.samples[1].name);
+    assert_opens();
+    cr_assert_str_eq(dataset.samples[0].name, made.samples[1].name);
 }
 
 H5_TEST(cache, truth_is_left_out_on_request) {
     make(0);
     write_cache();
     spec.truth = MD_TRUTH_LABEL;
-    cr_assert_eq(open_cache(), MD_OK);
+    assert_opens();
     for (size_t s = 0; s < COUNT; s++)
-        cr_assert_null(found.samples[s].truth_m);
+        cr_assert_null(dataset.samples[s].truth_m);
 }
 
 H5_TEST(cache, only_a_cache_is_replaced) {
     make(0);
-    scratch_write_text(path.text, "precious");
+    write_text("part.h5", "precious");
     cr_assert_eq(md_cache_write(&made, scratch.folder, "part", &error), MD_USAGE);
     assert_contains(error.text, "part.h5 is there already and is no cache");
     struct md_h5_writer writer;
@@ -181,13 +167,11 @@ H5_TEST(cache, dense_labels_are_not_taken_for_zones) {
     }
     write_cache();
     spec.label = MD_GRID_TOF8;
-    cr_assert_eq(open_cache(), MD_USAGE);
-    assert_contains(error.text,
-                    "label: the cache has labels of 9x9, and tof8 is decided when it is "
-                    "written");
+    assert_refused(MD_USAGE, "label: the cache has labels of 9x9, and tof8 is decided when it is "
+                             "written");
     spec.alignment = MD_ALIGN_PAD; /* then zones are labels of this size */
     spec.camera_fov_h_deg = spec.camera_fov_v_deg = 60;
-    cr_assert_eq(open_cache(), MD_OK, "%s", error.text);
+    assert_opens();
 }
 
 H5_TEST(cache, samples_that_do_not_fit_together_are_refused) {
@@ -213,7 +197,7 @@ H5_TEST(cache, damage_is_found) {
         bytes[i] ^= 0x41;
         scratch_write(path.text, bytes, size);
         bytes[i] ^= 0x41;
-        if (open_cache() != MD_OK) {
+        if (open_dataset() != MD_OK) {
             wrong++;
             assert_contains(error.text, "part.h5");
             continue;
@@ -223,7 +207,7 @@ H5_TEST(cache, damage_is_found) {
     cr_assert_gt(wrong, 300);
     for (size_t length = 0; length < size; length += 13) {
         scratch_write(path.text, bytes, length);
-        cr_assert_eq(open_cache(), MD_FAILED, "%zu of %zu bytes", length, size);
+        cr_assert_eq(open_dataset(), MD_FAILED, "%zu of %zu bytes", length, size);
         assert_contains(error.text, "part.h5");
     }
     free(bytes);
@@ -232,11 +216,11 @@ H5_TEST(cache, damage_is_found) {
 H5_TEST(cache, wrong_sizes_are_refused) {
     make(0);
     write_cache();
-    cr_assert_eq(md_dataset_open(&spec, SIDE + 1, SIDE, NULL, &found, &error), MD_FAILED);
-    assert_contains(error.text, "'picture': expected pictures of the network's size");
+    pictures.height = SIDE + 1;
+    assert_refused(MD_FAILED, "'picture': expected pictures of the network's size");
+    pictures.height = SIDE;
     strcpy(spec.split, "none");
-    cr_assert_eq(open_cache(), MD_FAILED);
-    assert_contains(error.text, "none.h5: cannot open: No such file");
+    assert_refused(MD_FAILED, "none.h5: cannot open: No such file");
 }
 
 /* Adds a data set of bytes that claims a shape, and of which nothing was ever written. */
@@ -254,8 +238,7 @@ static void claim(hid_t file, const char *name, int dimensions, const hsize_t *s
 H5_TEST(cache, absurd_shapes_are_refused) {
     claim(H5Fcreate(path.text, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), "picture", 4,
           (hsize_t[]){(hsize_t)1 << 40, 3, SIDE, SIDE});
-    cr_assert_eq(open_cache(), MD_FAILED);
-    assert_contains(error.text, "expected one entry for each of the samples");
+    assert_refused(MD_FAILED, "expected one entry for each of the samples");
 }
 
 /* The same of an array that may have any length. */
@@ -265,6 +248,5 @@ H5_TEST(cache, absurd_lengths_are_refused) {
     hid_t file = H5Fopen(path.text, H5F_ACC_RDWR, H5P_DEFAULT);
     H5Ldelete(file, "name", H5P_DEFAULT);
     claim(file, "name", 1, &(hsize_t){(hsize_t)1 << 50});
-    cr_assert_eq(open_cache(), MD_FAILED);
-    assert_contains(error.text, "'name': the file does not hold all of it");
+    assert_refused(MD_FAILED, "'name': the file does not hold all of it");
 }

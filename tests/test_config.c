@@ -457,7 +457,7 @@ Test(config, what_is_written_reads_back_equal) {
 }
 
 /* Weights and data count by what is in them, which is not the config's to know. */
-Test(config, threads_budgets_and_file_names_are_left_out_of_what_can_change_a_result) {
+Test(config, what_cannot_change_a_result_is_left_out) {
     for (const struct key_case *k = run_keys; k < run_keys + RUN_KEYS; k++) {
         const char *other = k->accepted[1] && k->accepted[0] ? k->accepted[1] : k->accepted[2];
         free(formatted_with(k, k->accepted[k->accepted[0] == NULL]));

@@ -3,88 +3,34 @@
 #include <math.h>
 
 #include "../datasets/file.h"
-#include "../datasets/image.h"
 #include "../datasets/micro.h"
-#include "../datasets/npy.h"
-#include "../datasets/random.h"
-#include "../datasets/sample.h"
 #include "../datasets/sensor.h"
-#include "scratch.h"
-#include "specs.h"
+#include "reading.h"
 
 enum { SIDE = 6, GRID = 2, ZONES = GRID * GRID };
 
-static struct scratch scratch;
-static struct md_data_spec spec;
-static struct md_dataset dataset;
-static struct md_error error;
-
 static void set_up(void) {
-    scratch = scratch_open();
-    spec = default_spec();
-    strcpy(spec.set, "micro");
-    strcpy(spec.root, scratch.folder);
+    begin_reading("micro", SIDE, SIDE);
     strcpy(spec.split, "train");
-    error.text[0] = 0;
 }
 
-static void tear_down(void) {
-    md_dataset_close(&dataset);
-    scratch_close(&scratch);
-}
-
-TestSuite(sample, .init = set_up, .fini = tear_down);
-TestSuite(micro, .init = set_up, .fini = tear_down);
-
-static void write_array(const char *name, const float *values, int dimensions,
-                        const size_t *shape) {
-    cr_assert_eq(
-        md_npy_write(scratch_path(&scratch, "%s", name).text, values, dimensions, shape, &error),
-        MD_OK, "%s", error.text);
-}
+TestSuite(sample, .init = set_up, .fini = end_reading);
+TestSuite(micro, .init = set_up, .fini = end_reading);
 
 static void write_grid(const char *name, const float values[ZONES]) {
-    write_array(name, values, 2, (const size_t[]){GRID, GRID});
-}
-
-static void write_scalar(const char *name, float value) {
-    write_array(name, &value, 0, NULL);
-}
-
-/* A picture whose every byte depends on `seed`. */
-static void write_picture(const char *name, uint32_t seed, int height, int width) {
-    uint8_t rgb[3 * 64 * 64];
-    struct md_random random = md_random_stream(seed, 0, 0, 0);
-    for (int i = 0; i < 3 * height * width; i++)
-        rgb[i] = (uint8_t)md_random_bits(&random);
-    cr_assert_eq(
-        md_png_write_rgb(scratch_path(&scratch, "%s", name).text, rgb, height, width, &error),
-        MD_OK, "%s", error.text);
+    write_npy(name, values, 2, (const size_t[]){GRID, GRID});
 }
 
 /* Files that make a good sample: "p.png,d.npy,s.npy,f.npy". */
 static void write_good_files(void) {
-    write_picture("p.png", 1, SIDE, SIDE);
+    write_noise("p.png", 1, SIDE, SIDE);
     write_grid("d.npy", (float[]){1, 2, 0.5f, 3.5f});
     write_grid("s.npy", (float[]){80, 40, 160, 22});
     write_scalar("f.npy", 80);
 }
 
 static void write_csv(const char *text) {
-    scratch_write_text(scratch_path(&scratch, "train.csv").text, text);
-}
-
-static int open_dataset(void) {
-    md_dataset_close(&dataset);
-    return md_dataset_open(&spec, SIDE, SIDE, NULL, &dataset, &error);
-}
-
-static void assert_nothing_left(void) {
-    static const struct md_dataset none;
-    cr_assert_null(dataset.samples);
-    cr_assert_eq(dataset.count, 0);
-    cr_assert_eq(dataset.height, none.height);
-    cr_assert_eq(dataset.digest[0], 0);
+    write_text("train.csv", text);
 }
 
 /* --- the micro layout --- */
@@ -92,7 +38,7 @@ static void assert_nothing_left(void) {
 Test(micro, a_csv_as_windows_leaves_it) {
     write_good_files();
     write_csv("\xEF\xBB\xBFp.png,d.npy,s.npy,f.npy\r\n  p.png , d.npy,\ts.npy , f.npy  \r\n\r\n\n");
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     cr_assert_eq(dataset.count, 2);
     const struct md_sample *sample = &dataset.samples[1];
     cr_assert_str_eq(sample->name, "p.png");
@@ -108,7 +54,7 @@ Test(micro, pictures_become_planes) {
     struct md_image image;
     write_good_files();
     write_csv("p.png,d.npy,s.npy,f.npy");
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     cr_assert_eq(md_image_read(scratch_path(&scratch, "p.png").text, &image, &error), MD_OK);
     for (int pixel = 0; pixel < SIDE * SIDE; pixel++)
         for (int channel = 0; channel < 3; channel++)
@@ -135,10 +81,10 @@ Test(micro, values_that_are_none) {
         disparity[i] = cases[i].disparity;
     }
     write_good_files();
-    write_array("d.npy", depth, 3, shape);
-    write_array("s.npy", disparity, 2, shape + 1);
+    write_npy("d.npy", depth, 3, shape);
+    write_npy("s.npy", disparity, 2, shape + 1);
     write_csv("p.png,d.npy,s.npy,f.npy");
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     cr_assert_eq(dataset.samples[0].depth_height, CASES / 2);
     for (int i = 0; i < CASES; i++) {
         float expected_depth = cases[i].valid ? depth[i] : MD_NO_DEPTH;
@@ -156,11 +102,11 @@ Test(micro, dense_labels_and_one_element_fb) {
         disparity[i] = 400 / depth[i];
     }
     write_good_files();
-    write_array("d.npy", depth, 2, shape);
-    write_array("s.npy", disparity, 2, shape);
-    write_array("f.npy", (float[]){400}, 2, (const size_t[]){1, 1});
+    write_npy("d.npy", depth, 2, shape);
+    write_npy("s.npy", disparity, 2, shape);
+    write_npy("f.npy", (float[]){400}, 2, (const size_t[]){1, 1});
     write_csv("p.png,d.npy,s.npy,f.npy");
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     cr_assert_eq(dataset.samples[0].depth_width, SIDE);
     cr_assert_eq(dataset.samples[0].fb, 400);
     cr_assert_eq(dataset.samples[0].disparity[38 - 1 - 2], disparity[35]);
@@ -193,13 +139,13 @@ Test(micro, broken_csv_names_file_and_line) {
     };
     static const float zeros[4097];
     write_good_files();
-    write_picture("big.png", 2, 8, 9);
-    write_picture("tall.png", 2, 8, SIDE);
-    write_array("row.npy", zeros, 1, (const size_t[]){ZONES});
-    write_array("two.npy", zeros, 3, (const size_t[]){2, 2, 1});
-    write_array("wide.npy", zeros, 2, (const size_t[]){1, 4097});
-    write_array("none_in_it.npy", zeros, 2, (const size_t[]){0, 3});
-    write_array("tall.npy", zeros, 2, (const size_t[]){ZONES, 1});
+    write_noise("big.png", 2, 8, 9);
+    write_noise("tall.png", 2, 8, SIDE);
+    write_npy("row.npy", zeros, 1, (const size_t[]){ZONES});
+    write_npy("two.npy", zeros, 3, (const size_t[]){2, 2, 1});
+    write_npy("wide.npy", zeros, 2, (const size_t[]){1, 4097});
+    write_npy("none_in_it.npy", zeros, 2, (const size_t[]){0, 3});
+    write_npy("tall.npy", zeros, 2, (const size_t[]){ZONES, 1});
     write_scalar("zero.npy", 0);
     write_scalar("nan.npy", NAN);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -207,11 +153,9 @@ Test(micro, broken_csv_names_file_and_line) {
         for (const char *c = cases[i].csv; *c; c++) /* G stands for a good line */
             strncat(csv, *c == 'G' ? "p.png,d.npy,s.npy,f.npy" : c, *c == 'G' ? 30 : 1);
         write_csv(csv);
-        cr_assert_eq(open_dataset(), MD_FAILED, "%s", csv);
-        assert_contains(error.text, cases[i].line);
+        assert_refused(MD_FAILED, cases[i].expected);
         assert_contains(error.text, "train.csv: ");
-        assert_contains(error.text, cases[i].expected);
-        assert_nothing_left();
+        assert_contains(error.text, cases[i].line);
     }
 }
 
@@ -223,7 +167,7 @@ static void write_samples(int count) {
     for (int i = 0; i < count; i++) {
         char name[64];
         snprintf(name, sizeof name, "p%d.png", i);
-        write_picture(name, (uint32_t)i, SIDE, SIDE);
+        write_noise(name, (uint32_t)i, SIDE, SIDE);
         snprintf(name, sizeof name, "d%d.npy", i);
         write_grid(name, (float[]){1 + 0.1f * (float)i, 9, 0.5f, 3.5f});
         snprintf(name, sizeof name, "f%d.npy", i);
@@ -238,14 +182,14 @@ static void write_samples(int count) {
 Test(micro, write_and_read_back) {
     char digest[sizeof dataset.digest];
     write_samples(12);
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     memcpy(digest, dataset.digest, sizeof digest);
     struct scratch_path root = scratch_path(&scratch, "some/where");
     cr_assert_eq(md_micro_write(&dataset, root.text, "val", NULL, &error), MD_OK, "%s", error.text);
 
     strcpy(spec.root, root.text);
     strcpy(spec.split, "val");
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     cr_assert_eq(dataset.count, 12);
     cr_assert_str_eq(dataset.digest, digest);
     cr_assert_str_eq(dataset.samples[11].name, "val/img/11.png");
@@ -267,7 +211,7 @@ Test(micro, write_and_read_back) {
 
 Test(micro, write_does_not_overwrite) {
     write_samples(1);
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     cr_assert_eq(md_micro_write(&dataset, scratch.folder, "train", NULL, &error), MD_USAGE);
     assert_contains(error.text, "train.csv is there already");
     cr_assert_neq(access(scratch_path(&scratch, "train").text, F_OK), 0, "something was written");
@@ -284,7 +228,7 @@ Test(micro, write_overwrites_no_sample) {
     struct scratch_path other = scratch_path(&scratch, "train/fb/1.npy");
     size_t size;
     write_samples(2);
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     remove(scratch_path(&scratch, "train.csv").text);
     scratch_write_text(other.text, "precious");
     cr_assert_eq(md_micro_write(&dataset, scratch.folder, "train", NULL, &error), MD_USAGE);
@@ -298,7 +242,7 @@ Test(micro, writing_can_be_interrupted) {
     double reached = -1;
     struct md_watch watch = {stop_at_second, &reached};
     write_samples(3);
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     cr_assert_eq(
         md_micro_write(&dataset, scratch_path(&scratch, "out").text, "val", &watch, &error),
         MD_FAILED);
@@ -309,7 +253,7 @@ Test(micro, writing_can_be_interrupted) {
 
 Test(micro, a_broken_export_has_no_csv) {
     write_samples(3);
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     char label[MD_PATH_MAX], in_the_way[MD_PATH_MAX];
     snprintf(label, sizeof label, "%s", scratch_path(&scratch, "out/val/disp/2.npy").text);
     cr_assert_eq(md_temporary_path(in_the_way, label, &error), MD_OK);
@@ -327,7 +271,7 @@ Test(micro, a_broken_export_has_no_csv) {
 Test(micro, split_names_that_would_break_the_csv_are_refused) {
     static const char *const names[] = {"", "a,b", "a/b", "..", "a b", "t[0:1]", "a\nb"};
     write_samples(1);
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         cr_assert_eq(md_micro_write(&dataset, scratch.folder, names[i], NULL, &error), MD_USAGE,
                      "%s", names[i]);
@@ -366,13 +310,13 @@ Test(sample, cuts) {
     };
     write_samples(5);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        strcpy(spec.split, cases[i].split);
-        cr_assert_eq(open_dataset(), (int)cases[i].status, "%s: %s", spec.split, error.text);
+        if (cases[i].status != MD_OK) {
+            refused("micro", cases[i].split, cases[i].status, "");
+            continue;
+        }
+        opens("micro", cases[i].split);
         cr_assert_eq(dataset.count, cases[i].count, "%s", spec.split);
-        if (dataset.count > 0)
-            cr_assert_eq(dataset.samples[0].fb, 80 + (float)cases[i].first, "%s", spec.split);
-        else
-            assert_nothing_left();
+        cr_assert_eq(dataset.samples[0].fb, 80 + (float)cases[i].first, "%s", spec.split);
     }
 }
 
@@ -390,25 +334,25 @@ Test(sample, reading_can_be_interrupted) {
 Test(sample, the_digest_sees_every_part) {
     char whole[sizeof dataset.digest];
     write_samples(3);
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     memcpy(whole, dataset.digest, sizeof whole);
     cr_assert_eq(strlen(whole), 32);
     cr_assert_eq(strspn(whole, "0123456789abcdef"), 32);
-    cr_assert_eq(open_dataset(), MD_OK);
+    assert_opens();
     cr_assert_str_eq(dataset.digest, whole, "the same files gave another digest");
 
     for (int change = 0; change < 5; change++) {
         write_samples(3);
         strcpy(spec.split, change == 0 ? "train[0:2]" : "train");
         if (change == 1)
-            write_picture("p2.png", 99, SIDE, SIDE);
+            write_noise("p2.png", 99, SIDE, SIDE);
         if (change == 2)
             write_grid("d2.npy", (float[]){1.2f, 9, 0.5f, 3.25f});
         if (change == 3)
             write_grid("s.npy", (float[]){80, 40, NAN, 23});
         if (change == 4)
             write_scalar("f2.npy", 83);
-        cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+        assert_opens();
         cr_assert_str_neq(dataset.digest, whole, "change %d was not seen", change);
     }
 }
@@ -417,11 +361,11 @@ Test(sample, the_digest_sees_shapes) {
     char square[sizeof dataset.digest];
     write_good_files();
     write_csv("p.png,d.npy,s.npy,f.npy");
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     memcpy(square, dataset.digest, sizeof square);
-    write_array("d.npy", (float[]){1, 2, 0.5f, 3.5f}, 2, (const size_t[]){ZONES, 1});
-    write_array("s.npy", (float[]){80, 40, 160, 22}, 2, (const size_t[]){ZONES, 1});
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    write_npy("d.npy", (float[]){1, 2, 0.5f, 3.5f}, 2, (const size_t[]){ZONES, 1});
+    write_npy("s.npy", (float[]){80, 40, 160, 22}, 2, (const size_t[]){ZONES, 1});
+    assert_opens();
     cr_assert_str_neq(dataset.digest, square);
 }
 
@@ -452,9 +396,7 @@ Test(sample, wrong_requests) {
         spec.min_depth_m = cases[i].min_depth_m;
         spec.max_depth_m = cases[i].max_depth_m;
         spec.crop = cases[i].crop;
-        cr_assert_eq(open_dataset(), cases[i].status, "case %zu: %s", i, error.text);
-        assert_contains(error.text, cases[i].expected);
-        assert_nothing_left();
+        assert_refused(cases[i].status, cases[i].expected);
     }
 }
 
@@ -470,8 +412,7 @@ Test(sample, keys_that_would_do_nothing_are_refused) {
         spec.camera_fov_v_deg = key == 2 ? 90 : 0;
         if (key == 3)
             spec.sensor = MD_SENSOR_VL53L5CX;
-        cr_assert_eq(open_dataset(), MD_USAGE, "%s", names[key]);
-        assert_contains(error.text, names[key]);
+        assert_refused(MD_USAGE, names[key]);
         spec = kept;
     }
 }
@@ -490,9 +431,8 @@ Test(sample, valid_depth) {
 /* --- real data --- */
 
 Test(micro, the_real_set) {
-    struct scratch_path root = shared_data("data/tof/micro_sec_mde");
-    strcpy(spec.root, root.text);
-    cr_assert_eq(md_dataset_open(&spec, 48, 48, NULL, &dataset, &error), MD_OK, "%s", error.text);
+    choose_shared("data/tof/micro_sec_mde");
+    assert_opens();
     cr_assert_eq(dataset.count, 139);
     int valid = 0, sum_mm = 0;
     for (size_t i = 0; i < dataset.count; i++) {

@@ -74,6 +74,12 @@ Test(grid, ranges_and_lists_of_lists) {
         cr_assert_eq(grid.cells[i].config.seed, seeds[i / 3]);
     cr_assert_eq(grid.cells[1].config.augment, 0);
     cr_assert_neq(grid.cells[2].config.augment, grid.cells[0].config.augment);
+    read_good(BASE "sweep: {cap_m: [80, [20, 80.5], [20]]}\nalso: [{cap_m: [15, 25], seed: 1}]\n");
+    cr_assert_eq(grid.count, 4);
+    assert_settings(0, "seed=0 cap_m=80");
+    assert_settings(1, "seed=0 cap_m=[20, 80.5]");
+    assert_settings(2, "seed=0 cap_m=20");
+    assert_settings(3, "seed=1 cap_m=[15, 25]");
 }
 
 Test(grid, also_adds_and_except_leaves_out) {
@@ -185,6 +191,8 @@ static const char *const frozen[] = {
     BASE "sweep: {policy: [d0, full], data.fraction: [10, 100], lr: [0.1, 1e-7]}\n",
     BASE "batch: 1\nthreads: 2\nsweep: {budget_kb: [3000, 9000], policy: [auto], seed: 0..9}\n",
     BASE "augment: []\nalso: [{}]\n",
+    BASE "sweep: {cap_m: [80, [80, 0.1]]}\n",
+    BASE "cap_m: [80, 25]\nalso: [{}]\n",
     LISTS_AND_QUOTES,
 };
 

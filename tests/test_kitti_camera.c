@@ -1,4 +1,4 @@
-/* KITTI's calibration text, and LiDAR scans projected by it. (Of real files: test_kitti.c.) */
+/* KITTI's calibration text, and LiDAR scans projected by it. (Of real files: test_kitti_real.c.) */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdint.h>

@@ -5,43 +5,19 @@
 
 #include "../core/network.h"
 #include "../datasets/augment.h"
-#include "../datasets/image.h"
-#include "../datasets/npy.h"
-#include "../datasets/random.h"
-#include "../datasets/sample.h"
 #include "../experiments/batch.h"
-#include "scratch.h"
-#include "specs.h"
+#include "reading.h"
 
 enum { SIDE = 48, PIXELS = SIDE * SIDE, TRUTH_HEIGHT = 60, TRUTH_WIDTH = 90 };
 
-static struct scratch scratch;
-static struct md_data_spec spec;
-static struct md_dataset dataset;
-static struct md_error error;
-
 static void set_up(void) {
-    scratch = scratch_open();
-    spec = default_spec();
-    spec.max_depth_m = 0;
-    strcpy(spec.root, scratch.folder);
+    begin_reading("micro", SIDE, SIDE);
 }
 
-static void tear_down(void) {
-    md_dataset_close(&dataset);
-    scratch_close(&scratch);
-}
+TestSuite(layouts, .init = set_up, .fini = end_reading);
 
-TestSuite(layouts, .init = set_up, .fini = tear_down);
-
-/* A picture whose bytes are a function of `seed`. */
 static void write_picture(const char *name, uint32_t seed) {
-    uint8_t rgb[3 * PIXELS];
-    struct md_random random = md_random_stream(seed, 0, 0, 0);
-    for (int i = 0; i < 3 * PIXELS; i++)
-        rgb[i] = (uint8_t)md_random_bits(&random);
-    cr_assert_eq(md_png_write_rgb(scratch_path(&scratch, "%s", name).text, rgb, SIDE, SIDE, &error),
-                 MD_OK, "%s", error.text);
+    write_noise(name, seed, SIDE, SIDE);
 }
 
 /* A grid that rises from `first` on by 1/64 a value; its value 5 is `odd`. */
@@ -50,25 +26,8 @@ static void write_grid(const char *name, int height, int width, float first, flo
     float *values = malloc(count * sizeof *values);
     for (size_t i = 0; i < count; i++)
         values[i] = i == 5 ? odd : first + (float)i / 64;
-    cr_assert_eq(md_npy_write(scratch_path(&scratch, "%s", name).text, values, 2, shape, &error),
-                 MD_OK);
+    write_npy(name, values, 2, shape);
     free(values);
-}
-
-static void write_scalar(const char *name, float value) {
-    cr_assert_eq(md_npy_write(scratch_path(&scratch, "%s", name).text, &value, 0, NULL, &error),
-                 MD_OK);
-}
-
-static void write_text(const char *name, const char *text) {
-    scratch_write_text(scratch_path(&scratch, "%s", name).text, text);
-}
-
-static int open_set(const char *set, const char *split) {
-    md_dataset_close(&dataset);
-    strcpy(spec.set, set);
-    strcpy(spec.split, split);
-    return md_dataset_open(&spec, SIDE, SIDE, NULL, &dataset, &error);
 }
 
 /* ---- KITTI ----------------------------------------------------------------------------------- */
@@ -89,7 +48,7 @@ static void write_kitti(const char *csv, const char *text) {
 
 Test(layouts, kitti_has_two_cameras_and_a_truth_of_its_own_size) {
     write_kitti("test/annotations.csv", KITTI_LINE);
-    cr_assert_eq(open_set("micro-kitti", "test"), MD_OK, "%s", error.text);
+    opens("micro-kitti", "test");
     cr_assert_eq(dataset.count, 1);
     const struct md_sample *s = dataset.samples;
     cr_assert_str_eq(s->name, "l.png");
@@ -109,20 +68,20 @@ Test(layouts, kitti_has_two_cameras_and_a_truth_of_its_own_size) {
     cr_assert_eq(s->truth_m[100], 1 + 100 / 64.f);
     /* Rows 24 and on of 60 and columns 3 and on of 90. */
     spec.evaluation_crop = MD_CROP_GARG;
-    cr_assert_eq(open_set("micro-kitti", "test"), MD_OK);
+    opens("micro-kitti", "test");
     cr_assert_eq(dataset.samples->truth_m[100], MD_NO_DEPTH);
     cr_assert_neq(dataset.samples->truth_m[24 * TRUTH_WIDTH + 3], MD_NO_DEPTH);
 }
 
 /* Garg's crop of 375x1242 is rows 153 .. 370 and columns 44 .. 1196: of the square at the top, in
  * the middle, the rows from 153 on and all columns. */
-Test(layouts, kitti_truths_of_the_release_are_squares_of_larger_pictures) {
+Test(layouts, kitti_truths_are_squares_of_larger_pictures) {
     enum { TRUTH_SIDE = MD_SQUARE_SIDE };
     write_kitti("test/annotations.csv", KITTI_LINE);
     write_grid("test/gt.npy", TRUTH_SIDE, TRUTH_SIDE, 1, 1);
     spec.max_depth_m = 10000;
     spec.evaluation_crop = MD_CROP_GARG;
-    cr_assert_eq(open_set("micro-kitti", "test"), MD_OK, "%s", error.text);
+    opens("micro-kitti", "test");
     for (int h = 0; h < TRUTH_SIDE; h++)
         for (int w = 0; w < TRUTH_SIDE; w++)
             cr_assert_eq(dataset.samples->truth_m[h * TRUTH_SIDE + w] != MD_NO_DEPTH, h >= 153,
@@ -132,24 +91,23 @@ Test(layouts, kitti_truths_of_the_release_are_squares_of_larger_pictures) {
 Test(layouts, kitti_is_clipped_at_80_m_and_80_m_is_a_value) {
     write_kitti("test/annotations.csv", KITTI_LINE);
     write_grid("test/zl.npy", SIDE, SIDE, 80, 1);
-    cr_assert_eq(open_set("micro-kitti", "test"), MD_OK, "%s", error.text);
+    opens("micro-kitti", "test");
     cr_assert_eq(dataset.samples->depth_m[0], 80);
     cr_assert_eq(dataset.samples->depth_m[1], MD_NO_DEPTH);
 }
 
 Test(layouts, a_percentage_has_a_csv_of_its_own) {
     write_kitti("test/annotations_10perc.csv", KITTI_LINE KITTI_LINE);
-    cr_assert_eq(open_set("micro-kitti", "test"), MD_FAILED);
-    assert_contains(error.text, "test/annotations.csv: No such file");
+    refused("micro-kitti", "test", MD_FAILED, "test/annotations.csv: No such file");
     spec.fraction = 10;
-    cr_assert_eq(open_set("micro-kitti", "test"), MD_OK, "%s", error.text);
+    opens("micro-kitti", "test");
     cr_assert_eq(dataset.count, 2);
 }
 
 Test(layouts, sensors_eight_by_eight_are_made_of_both_views) {
     write_kitti("test/annotations.csv", KITTI_LINE);
     spec.label = MD_GRID_TOF8;
-    cr_assert_eq(open_set("micro-kitti", "test"), MD_OK, "%s", error.text);
+    opens("micro-kitti", "test");
     const struct md_sample *s = dataset.samples;
     cr_assert_eq(s->depth_height, 8);
     /* The nearest of 6 x 6 is the first, or the odd one. */
@@ -176,9 +134,8 @@ Test(layouts, what_is_broken_is_named) {
         char csv[300];
         snprintf(csv, sizeof csv, "%s%s\r\n", KITTI_LINE, cases[i].line);
         write_text("test/annotations.csv", csv);
-        cr_assert_eq(open_set("micro-kitti", "test"), MD_FAILED, "case %zu", i);
+        refused("micro-kitti", "test", MD_FAILED, cases[i].expected);
         assert_contains(error.text, "line 2 of ");
-        assert_contains(error.text, cases[i].expected);
     }
 }
 
@@ -191,7 +148,7 @@ Test(layouts, a_flip_starts_from_the_right_view) {
     static float label[PIXELS];
     int flips = 0;
     write_kitti("test/annotations.csv", KITTI_LINE);
-    cr_assert_eq(open_set("micro-kitti", "test"), MD_OK, "%s", error.text);
+    opens("micro-kitti", "test");
     const struct md_sample *s = dataset.samples;
     config.augment = MD_FLIP;
     config.seed = 3;
@@ -221,7 +178,7 @@ Test(layouts, dense_grids_of_the_field_layout_become_zones_too) {
     write_scalar("f.npy", 80);
     write_text("train.csv", "p.png,z.npy,d.npy,f.npy");
     spec.label = MD_GRID_TOF8;
-    cr_assert_eq(open_set("micro", "train"), MD_OK, "%s", error.text);
+    opens("micro", "train");
     cr_assert_eq(dataset.samples->depth_height, 8);
     cr_assert_eq(dataset.samples->depth_m[0], 1);
     cr_assert_eq(dataset.samples->truth_height, SIDE);
@@ -234,7 +191,7 @@ Test(layouts, nyuv2_is_clipped_at_5_m) {
     write_grid("disp/0.npy", SIDE, SIDE, 1, 1);
     write_scalar("fb/0.npy", 80);
     write_text("val.csv", "img/0.png,gt/0.npy,depth/0.npy,disp/0.npy,fb/0.npy\n");
-    cr_assert_eq(open_set("micro-nyuv2", "val"), MD_OK, "%s", error.text);
+    opens("micro-nyuv2", "val");
     cr_assert_eq(dataset.samples->depth_m[0], 5);
     cr_assert_eq(dataset.samples->depth_m[1], MD_NO_DEPTH);
     cr_assert_eq(dataset.samples->truth_m[0], 1);
@@ -243,7 +200,6 @@ Test(layouts, nyuv2_is_clipped_at_5_m) {
 }
 
 Test(layouts, tartanair_has_scenarios_and_paths_from_the_root) {
-    char split[1600];
     for (int i = 0; i < 2; i++) {
         const char *scenario = i ? "ocean" : "office";
         char name[80], line[200];
@@ -256,22 +212,21 @@ Test(layouts, tartanair_has_scenarios_and_paths_from_the_root) {
     write_grid("depth.npy", SIDE, SIDE, 10, 80);
     write_grid("disp.npy", SIDE, SIDE, 1, 1);
     write_scalar("fb.npy", 80);
-    cr_assert_eq(open_set("micro-tartanair", "office, ocean"), MD_OK, "%s", error.text);
+    opens("micro-tartanair", "office, ocean");
     cr_assert_eq(dataset.count, 2);
     cr_assert_str_eq(dataset.samples[1].name, "ocean/1.png");
     cr_assert_eq(dataset.samples[1].depth_m[5], 80);
-    cr_assert_eq(open_set("micro-tartanair", "ocean"), MD_OK);
+    opens("micro-tartanair", "ocean");
     cr_assert_eq(dataset.count, 1);
-    write_text("list.txt", "ocean\n# not the other\n");
-    snprintf(split, sizeof split, "@%s", scratch_path(&scratch, "list.txt").text);
-    cr_assert_eq(open_set("micro-tartanair", split), MD_OK, "%s", error.text);
+    opens("micro-tartanair", write_list("ocean\n# not the other\n"));
     cr_assert_eq(dataset.count, 1);
-    cr_assert_eq(open_set("micro-tartanair", "ocean,,office"), MD_USAGE);
-    assert_contains(error.text, "expected a name, found nothing");
-    cr_assert_eq(open_set("micro-tartanair", "ocean, ocean"), MD_USAGE);
-    assert_contains(error.text, "ocean is named twice");
-    cr_assert_eq(open_set("micro-tartanair", "sky"), MD_FAILED);
-    assert_contains(error.text, "sky/csv_annotations/sky.csv");
+    refused("micro-tartanair", "ocean,,office", MD_USAGE, "expected a name, found nothing");
+    refused("micro-tartanair", "ocean, ocean", MD_USAGE, "ocean is named twice");
+    refused("micro-tartanair", "sky", MD_FAILED, "sky/csv_annotations/sky.csv");
+    write_text("ocean/csv_annotations/ocean.csv", "ocean/1.png,depth.npy,disp.npy,fb.npy\n1\n");
+    refused("micro-tartanair", "office, ocean", MD_FAILED, "expected 4 columns");
+    assert_contains(error.text, "line 2 of ");
+    assert_contains(error.text, "ocean/csv_annotations/ocean.csv: ");
 }
 
 /* ---- fractions of other sets ----------------------------------------------------------------- */
@@ -282,20 +237,20 @@ Test(layouts, a_fraction_is_spread_evenly) {
     write_grid("d.npy", 8, 8, 1, 1);
     strcpy(spec.world, "field");
     spec.count = 20;
+    choose("synthetic", "train");
     for (int percent = 1; percent <= 100; percent += 9) {
         spec.fraction = percent;
-        int status = open_set("synthetic", "train");
+        int status = open_dataset();
         size_t expected = 20 * (size_t)percent / 100;
         cr_assert_eq(status, expected > 0 ? MD_OK : MD_FAILED, "%d %%: %s", percent, error.text);
         cr_assert_eq(dataset.count, expected);
     }
     spec.fraction = 25;
-    cr_assert_eq(open_set("synthetic", "train"), MD_OK);
+    assert_opens();
     for (size_t i = 0; i < 5; i++) {
         snprintf(csv, sizeof csv, "synthetic:field:train:%zu", 4 * i + 3);
         cr_assert_str_eq(dataset.samples[i].name, csv);
     }
-    cr_assert_eq(open_set("synthetic", "train[1:3]"), MD_OK,
-                 "the cut is of what the fraction left");
+    opens("synthetic", "train[1:3]"); /* of what the fraction left */
     cr_assert_str_eq(dataset.samples[0].name, "synthetic:field:train:7");
 }

@@ -1,40 +1,17 @@
 /* Matrix ToF flights: pairing by time, what a zone says, the crop, broken files, splits. */
 #include <criterion/criterion.h>
 
-#include "../datasets/image.h"
-#include "../datasets/sample.h"
-#include "scratch.h"
-#include "specs.h"
+#include "reading.h"
 
 enum { SIDE = 4, ZONES = 64 };
 
-static struct scratch scratch;
-static struct md_data_spec spec;
-static struct md_dataset dataset;
-static struct md_error error;
-
 static void set_up(void) {
-    scratch = scratch_open();
-    spec = default_spec();
-    strcpy(spec.set, "matrix");
-    strcpy(spec.root, scratch.folder);
-    strcpy(spec.split, "all");
+    begin_reading("matrix", SIDE, SIDE);
     spec.crop = 8;
-    error.text[0] = 0;
 }
 
-static void tear_down(void) {
-    md_dataset_close(&dataset);
-    scratch_close(&scratch);
-}
-
-TestSuite(matrix, .init = set_up, .fini = tear_down);
-TestSuite(flights, .init = set_up, .fini = tear_down);
-
-static int open_dataset(void) {
-    md_dataset_close(&dataset);
-    return md_dataset_open(&spec, SIDE, SIDE, NULL, &dataset, &error);
-}
+TestSuite(matrix, .init = set_up, .fini = end_reading);
+TestSuite(flights, .init = set_up, .fini = end_reading);
 
 /* Appends a frame whose 64 zones all hold `zone`, for instance "1500,1,5". */
 static void add_frame(char *csv, int time_ms, const char *zone) {
@@ -49,8 +26,9 @@ static void add_picture(const char *flight, const char *name, int height, int wi
                         uint8_t value) {
     uint8_t rgb[3 * 16 * 16];
     memset(rgb, value, sizeof rgb);
-    struct scratch_path path = scratch_path(&scratch, "%s/images/%s", flight, name);
-    cr_assert_eq(md_png_write_rgb(path.text, rgb, height, width, &error), MD_OK, "%s", error.text);
+    char path[200];
+    snprintf(path, sizeof path, "%s/images/%s", flight, name);
+    write_rgb(path, rgb, height, width);
 }
 
 static void write_state(const char *flight, const char *csv) {
@@ -90,7 +68,7 @@ Test(matrix, a_picture_gets_the_frame_nearest_in_time) {
         snprintf(name, sizeof name, "%d.jpeg", cases[i].time_ms);
         add_picture("F", name, 8, 8, 0);
     }
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     size_t kept = 0;
     for (int i = 0; i < CASES; i++) {
         char name[64];
@@ -113,7 +91,7 @@ Test(matrix, samples_are_in_order_of_time_not_of_name) {
     add_picture("F", "100.jpeg", 8, 8, 0);
     add_picture("F", "99.jpeg", 8, 8, 0);
     add_picture("F", "5.jpeg", 8, 8, 0);
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     cr_assert_eq(dataset.count, 3);
     cr_assert_str_eq(dataset.samples[0].name, "F/images/5.jpeg");
     cr_assert_str_eq(dataset.samples[1].name, "F/images/99.jpeg");
@@ -140,7 +118,7 @@ Test(matrix, a_zone_is_valid_by_status_targets_and_distance) {
         sprintf(csv + strlen(csv), "%s\r\n", zone < CASES ? cases[zone].line : "0,0,255");
     write_state("F", csv);
     add_picture("F", "100.jpeg", 8, 8, 0);
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     const struct md_sample *sample = &dataset.samples[0];
     cr_assert_eq(sample->depth_height, 8);
     cr_assert_eq(sample->depth_width, 8);
@@ -163,7 +141,7 @@ Test(matrix, what_an_invalid_zone_hides_changes_nothing) {
         for (int zone = 0; zone < ZONES; zone++)
             sprintf(csv + strlen(csv), "%s\n", zone % 3 ? "1500,1,5" : stale[i]);
         write_state("F", csv);
-        cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+        assert_opens();
         if (i > 0)
             cr_assert_str_eq(dataset.digest, digest, "%s", stale[i]);
         memcpy(digest, dataset.digest, sizeof digest);
@@ -175,7 +153,7 @@ Test(matrix, a_frame_without_a_valid_zone_stays) {
     add_frame(csv, 100, "764,0,255");
     write_state("F", csv);
     add_picture("F", "100.jpeg", 8, 8, 0);
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     cr_assert_eq(dataset.count, 1);
     for (int zone = 0; zone < ZONES; zone++) {
         cr_assert_eq(dataset.samples[0].depth_m[zone], MD_NO_DEPTH);
@@ -192,10 +170,8 @@ Test(matrix, the_crop_is_the_centred_square) {
     for (int y = 0; y < HEIGHT; y++)
         for (int x = 0; x < WIDTH; x++)
             memset(rgb + 3 * (y * WIDTH + x), 16 * y + x, 3);
-    cr_assert_eq(md_png_write_rgb(scratch_path(&scratch, "F/images/100.jpeg").text, rgb, HEIGHT,
-                                  WIDTH, &error),
-                 MD_OK);
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    write_rgb("F/images/100.jpeg", rgb, HEIGHT, WIDTH);
+    assert_opens();
     for (int channel = 0; channel < 3; channel++)
         for (int y = 0; y < SIDE; y++)
             for (int x = 0; x < SIDE; x++) {
@@ -204,10 +180,9 @@ Test(matrix, the_crop_is_the_centred_square) {
                 cr_assert_eq(dataset.samples[0].picture[(channel * SIDE + y) * SIDE + x], mean);
             }
     spec.crop = 11;
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     spec.crop = 12;
-    cr_assert_eq(open_dataset(), MD_FAILED);
-    assert_contains(error.text, "F/images/100.jpeg: expected at least 12x12 pixels");
+    assert_refused(MD_FAILED, "F/images/100.jpeg: expected at least 12x12 pixels");
     assert_contains(error.text, "found 16x11");
 }
 
@@ -216,19 +191,16 @@ Test(matrix, other_files_among_the_pictures) {
     add_picture("F", "Thumbs.db", 8, 8, 0);
     add_picture("F", "._100.jpeg", 8, 8, 0);
     add_picture("F", "100.png", 8, 8, 0);
-    cr_assert_eq(open_dataset(), MD_OK, "%s", error.text);
+    assert_opens();
     cr_assert_eq(dataset.count, 1);
     add_picture("F", "100 (copy).jpeg", 8, 8, 0);
-    cr_assert_eq(open_dataset(), MD_FAILED);
-    assert_contains(error.text, "expected pictures named TIME.jpeg, found 100 (copy).jpeg");
+    assert_refused(MD_FAILED, "expected pictures named TIME.jpeg, found 100 (copy).jpeg");
 }
 
 Test(matrix, a_broken_picture_is_an_error) {
     write_flight("F");
-    scratch_write_text(scratch_path(&scratch, "F/images/101.jpeg").text, "text");
-    cr_assert_eq(open_dataset(), MD_FAILED);
-    assert_contains(error.text, "F/images/101.jpeg: expected a PNG or JPEG");
-    cr_assert_null(dataset.samples);
+    write_text("F/images/101.jpeg", "text");
+    assert_refused(MD_FAILED, "F/images/101.jpeg: expected a PNG or JPEG");
 }
 
 /* --- state_ToF.csv --- */
@@ -265,15 +237,12 @@ Test(matrix, broken_state_names_file_and_line) {
                 sprintf(csv + strlen(csv), "%s\n", text);
         }
         write_state("F", csv);
-        cr_assert_eq(open_dataset(), MD_FAILED, "case %zu", i);
-        assert_contains(error.text, cases[i].place);
+        assert_refused(MD_FAILED, cases[i].expected);
         assert_contains(error.text, "F/state_ToF.csv: ");
-        assert_contains(error.text, cases[i].expected);
-        cr_assert_null(dataset.samples);
+        assert_contains(error.text, cases[i].place);
     }
     write_state("F", "");
-    cr_assert_eq(open_dataset(), MD_FAILED);
-    assert_contains(error.text, "F/state_ToF.csv: expected frames, found an empty file");
+    assert_refused(MD_FAILED, "F/state_ToF.csv: expected frames, found an empty file");
 }
 
 /* --- splits --- */
@@ -281,8 +250,7 @@ Test(matrix, broken_state_names_file_and_line) {
 /* Opens `split` and compares the flights of its samples, joined by blanks, with `expected`. */
 static void assert_flights(const char *split, const char *expected) {
     char found[1024] = "";
-    strcpy(spec.split, split);
-    cr_assert_eq(open_dataset(), MD_OK, "%s: %s", split, error.text);
+    opens("matrix", split);
     for (size_t i = 0; i < dataset.count; i++) {
         const char *name = dataset.samples[i].name;
         const char *end = strstr(name, "images/");
@@ -299,10 +267,10 @@ Test(flights, shares_of_any_folder) {
     write_flight("d/too/deep/to_be_found");
     write_flight(".hidden/flight");
     write_flight("c/inside_a_flight");
-    scratch_write_text(scratch_path(&scratch, "e/state_ToF.csv").text, "no images/ beside it");
+    write_text("e/state_ToF.csv", "no images/ beside it");
     scratch_path(&scratch, "f/images/");
     write_state("g", "images is no folder");
-    scratch_write_text(scratch_path(&scratch, "g/images").text, "");
+    write_text("g/images", "");
     assert_flights("all", "A/ a-b/ a/x/1/ a/x/2/ a/x/3/ b/0/ c/ d/e/f/");
     assert_flights("train", "A/ a-b/ a/x/2/ a/x/3/ c/ d/e/f/");
     assert_flights("val", "a/x/1/");
@@ -326,9 +294,7 @@ Test(flights, the_root_itself) {
     cr_assert_str_eq(dataset.samples[0].name, "images/100.jpeg");
     assert_flights("train", "");
     assert_flights(".", "");
-    strcpy(spec.split, "val");
-    cr_assert_eq(open_dataset(), MD_FAILED);
-    assert_contains(error.text, "its 1 flights leave none for val");
+    refused("matrix", "val", MD_FAILED, "its 1 flights leave none for val");
 }
 
 Test(flights, named_flights_keep_their_order) {
@@ -339,12 +305,10 @@ Test(flights, named_flights_keep_their_order) {
     assert_flights("a/2/", "a/2/");
     assert_flights("b, a/1", "b/ a/1/");
 
-    struct scratch_path list = scratch_path(&scratch, "list.txt");
-    scratch_write_text(list.text, "\xEF\xBB\xBF# the hard ones\r\n\r\na/2  # dark\r\n  b\r\n");
+    const char *list = write_list("\xEF\xBB\xBF# the hard ones\r\n\r\na/2  # dark\r\n  b\r\n");
     char split[2048];
-    snprintf(split, sizeof split, "@%s", list.text);
-    assert_flights(split, "a/2/ b/");
-    strcat(split, "[1:]");
+    assert_flights(list, "a/2/ b/");
+    snprintf(split, sizeof split, "%s[1:]", list);
     assert_flights(split, "b/");
 }
 
@@ -365,29 +329,15 @@ Test(flights, wrong_requests) {
     };
     write_flight("a/1");
     write_flight("a/2");
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        strcpy(spec.split, cases[i].split);
-        cr_assert_eq(open_dataset(), cases[i].status, "%s: %s", spec.split, error.text);
-        assert_contains(error.text, cases[i].expected);
-    }
-
-    struct scratch_path list = scratch_path(&scratch, "list.txt");
-    snprintf(spec.split, sizeof spec.split, "@%.1000s", list.text);
-    scratch_write_text(list.text, "a/1\n\n# a comment\na/3\n");
-    cr_assert_eq(open_dataset(), MD_FAILED);
-    assert_contains(error.text, "line 4 of ");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        refused("matrix", cases[i].split, cases[i].status, cases[i].expected);
+    refused("matrix", write_list("a/1\n\n# a comment\na/3\n"), MD_FAILED, "line 4 of ");
     assert_contains(error.text, "list.txt: ");
-    scratch_write_text(list.text, "# nothing\n");
-    cr_assert_eq(open_dataset(), MD_FAILED);
-    assert_contains(error.text, "expected names, found none");
-
-    strcpy(spec.split, "all");
+    refused("matrix", write_list("# nothing\n"), MD_FAILED, "expected names, found none");
     strcat(spec.root, "/a/1/images");
-    cr_assert_eq(open_dataset(), MD_FAILED);
-    assert_contains(error.text, "no flight (a folder with state_ToF.csv and images/)");
+    refused("matrix", "all", MD_FAILED, "no flight (a folder with state_ToF.csv and images/)");
     strcat(spec.root, "/none");
-    cr_assert_eq(open_dataset(), MD_FAILED);
-    assert_contains(error.text, "No such file");
+    refused("matrix", "all", MD_FAILED, "No such file");
 }
 
 /* --- real data --- */
@@ -404,12 +354,10 @@ Test(matrix, the_real_flights, .timeout = 600) {
         {1000, "Object/O0/images/81807.jpeg", 10, 240, 407229, 41},
         {2500, "Object/O23/images/30086.jpeg", 21, 32455, 533889, 15},
         {4312, "Rotate/R1/images/399085.jpeg", 7, 162, 814737, 63},
-
     };
-    struct scratch_path root = shared_data("data/tof/Matrix_ToF_Drones");
-    strcpy(spec.root, root.text);
+    choose_shared("data/tof/Matrix_ToF_Drones");
     spec.crop = 162;
-    cr_assert_eq(md_dataset_open(&spec, 48, 48, NULL, &dataset, &error), MD_OK, "%s", error.text);
+    assert_opens();
     cr_assert_eq(dataset.count, 4313); /* every picture has a frame within 100 ms */
     size_t blind = 0;
     for (size_t i = 0; i < dataset.count; i++) {

@@ -3,41 +3,23 @@
 #include <criterion/criterion.h>
 #include <hdf5.h>
 #include <math.h>
-#include <zlib.h>
 
-#include "../datasets/mat5.h"
-#include "../datasets/random.h"
 #include "../datasets/readers.h"
 #include "h5_leaks.h"
-#include "scratch.h"
-#include "specs.h"
+#include "mat5.h"
+#include "reading.h"
 
 enum { MATLAB_BYTES = 512 };
 
-static struct scratch scratch;
-static struct md_data_spec spec;
-static struct md_dataset dataset;
-static struct md_error error;
 static struct scratch_path mat;
 
 static void set_up(void) {
-    scratch = scratch_open();
+    begin_reading("nyu", 5, 7); /* the size of most frames here: none is resized */
     mat = scratch_path(&scratch, "nyu_depth_v2_labeled.mat");
-    spec = default_spec();
-    strcpy(spec.set, "nyu");
     snprintf(spec.root, sizeof spec.root, "%.1000s", mat.text);
-    strcpy(spec.split, "all");
-    spec.max_depth_m = 0;
-    error.text[0] = 0;
 }
 
-static void tear_down(void) {
-    md_dataset_close(&dataset);
-    scratch_close(&scratch);
-}
-
-TestSuite(nyu, .init = set_up, .fini = tear_down);
-TestSuite(mat5, .init = set_up, .fini = tear_down);
+TestSuite(nyu, .init = set_up, .fini = end_reading);
 
 /* --- a file of the layout --- */
 
@@ -136,16 +118,12 @@ static void write_mat(size_t frames, size_t height, size_t width, const struct k
     write_user_block(mat.text);
 }
 
-static int open_sized(const char *split, int height, int width) {
-    md_dataset_close(&dataset);
-    snprintf(spec.split, sizeof spec.split, "%s", split);
-    return md_dataset_open(&spec, height, width, NULL, &dataset, &error);
-}
-
 /* Opens all frames in their own size, where nothing is averaged, and compares each pixel. */
 static void assert_round_trip(const char *split, size_t frames, int height, int width,
                               float (*at)(size_t f, size_t y, size_t x)) {
-    cr_assert_eq(open_sized(split, height, width), MD_OK, "%s", error.text);
+    pictures.height = height;
+    pictures.width = width;
+    opens("nyu", split);
     cr_assert_eq(dataset.count, frames);
     for (size_t f = 0; f < frames; f++) {
         const struct md_sample *sample = &dataset.samples[f];
@@ -207,14 +185,14 @@ H5_TEST(nyu, chunks_without_their_filters) {
     cr_assert(H5Dwrite_chunk(data, H5P_DEFAULT, 3, second, sizeof plain - 1, plain) >= 0);
     H5Dclose(data);
     H5Fclose(file);
-    cr_assert_eq(open_sized("all", 5, 7), MD_FAILED);
-    assert_contains(error.text, "data set 'images': a chunk has too few bytes");
+    assert_refused(MD_FAILED, "data set 'images': a chunk has too few bytes");
 }
 
 Test(nyu, the_evaluation_crop) {
     write_mat(1, 480, 640, &(struct keeping){{0}, 0, 0});
     spec.evaluation_crop = MD_CROP_NYU;
-    cr_assert_eq(open_sized("all", 48, 48), MD_OK, "%s", error.text);
+    pictures.height = pictures.width = 48;
+    assert_opens();
     const struct md_sample *sample = &dataset.samples[0];
     cr_assert_eq(sample->truth_height, 480);
     cr_assert_eq(sample->truth_width, 640);
@@ -225,78 +203,6 @@ Test(nyu, the_evaluation_crop) {
 }
 
 /* --- splits --- */
-
-/* Appends an element of a level 5 file, padded. */
-static size_t put_element(uint8_t *at, uint32_t type, const void *bytes, uint32_t size) {
-    memcpy(at, &type, 4);
-    memcpy(at + 4, &size, 4);
-    memset(at + 8, 0, (size + 7) / 8 * 8);
-    memcpy(at + 8, bytes, size);
-    return 8 + (size + 7) / 8 * 8;
-}
-
-/* Appends a small element: at most 4 bytes, in its tag. */
-static size_t put_small(uint8_t *at, uint16_t type, const void *bytes, uint16_t size) {
-    memset(at, 0, 8);
-    memcpy(at, &type, 2);
-    memcpy(at + 2, &size, 2);
-    memcpy(at + 4, bytes, size);
-    return 8;
-}
-
-/* Appends a column of `count` numbers, `bytes` bytes of the file's number type `type`, as a
- * variable of the class `class`. */
-static size_t put_variable(uint8_t *at, const char *name, uint32_t class, uint32_t type,
-                           const void *numbers, uint32_t count, uint32_t bytes) {
-    uint8_t body[4096];
-    const uint32_t flags[2] = {class, 0};
-    const int32_t dimensions[2] = {(int32_t)count, 1};
-    size_t size = put_element(body, 6, flags, sizeof flags);
-    size += put_element(body + size, 5, dimensions, sizeof dimensions);
-    size += strlen(name) <= 4 ? put_small(body + size, 1, name, (uint16_t)strlen(name))
-                              : put_element(body + size, 1, name, (uint32_t)strlen(name));
-    size += bytes <= 4 ? put_small(body + size, (uint16_t)type, numbers, (uint16_t)bytes)
-                       : put_element(body + size, type, numbers, bytes);
-    return put_element(at, 14, body, (uint32_t)size);
-}
-
-static size_t put_header(uint8_t *at) {
-    memset(at, ' ', 128);
-    memcpy(at, "MATLAB 5.0 MAT-file", 19);
-    memcpy(at + 124, "\x00\x01IM", 4);
-    return 128;
-}
-
-/* Appends `size` bytes of a variable as a compressed one, which is not padded. */
-static size_t put_compressed(uint8_t *at, const uint8_t *variable, size_t size) {
-    uint8_t packed[4096];
-    uLongf length = sizeof packed;
-    cr_assert_eq(compress(packed, &length, variable, size), Z_OK);
-    uint32_t tag[2] = {15, (uint32_t)length};
-    memcpy(at, tag, 8);
-    memcpy(at + 8, packed, length);
-    return 8 + length;
-}
-
-/* testNdxs 1, 4 and trainNdxs 2, 3, 5, as doubles kept in 16 bits, as MATLAB does. */
-static struct scratch_path write_splits(int compressed) {
-    static const uint16_t test[] = {1, 4}, train[] = {2, 3, 5};
-    struct scratch_path path = scratch_path(&scratch, "splits.mat");
-    uint8_t bytes[8192], variables[2][1024];
-    size_t size = put_header(bytes), sizes[2];
-    sizes[0] = put_variable(variables[0], "testNdxs", 6, 4, test, 2, sizeof test);
-    sizes[1] = put_variable(variables[1], "trainNdxs", 6, 4, train, 3, sizeof train);
-    for (int v = 0; v < 2; v++) {
-        if (compressed) {
-            size += put_compressed(bytes + size, variables[v], sizes[v]);
-        } else {
-            memcpy(bytes + size, variables[v], sizes[v]);
-            size += sizes[v];
-        }
-    }
-    scratch_write(path.text, bytes, size);
-    return path;
-}
 
 static void write_newer_splits(double first) {
     const double test[] = {first, 4}, train[] = {2, 3, 5};
@@ -314,7 +220,7 @@ static void write_newer_splits(double first) {
  * with `expected`. */
 static void assert_frames(const char *split, const char *expected) {
     char found[256] = "";
-    cr_assert_eq(open_sized(split, 5, 7), MD_OK, "%s: %s", split, error.text);
+    opens("nyu", split);
     for (size_t i = 0; i < dataset.count; i++) {
         const char *number = strchr(dataset.samples[i].name, ':') + 1;
         cr_assert_eq(dataset.samples[i].picture[0], byte_at((size_t)atoi(number) - 1, 0, 0, 0));
@@ -331,9 +237,9 @@ static void assert_official(void) {
 
 H5_TEST(nyu, official_splits) {
     write_mat(6, 5, 7, &(struct keeping){{1, 3, 7, 5}, 0, 1});
-    write_splits(0);
+    write_splits(&scratch, 0);
     assert_official();
-    write_splits(1);
+    write_splits(&scratch, 1);
     assert_official();
     write_newer_splits(1);
     assert_official();
@@ -343,19 +249,11 @@ H5_TEST(nyu, official_splits) {
 
 Test(nyu, a_list_of_frames) {
     char split[2048];
-    struct scratch_path list = scratch_path(&scratch, "list.txt");
     write_mat(6, 5, 7, &(struct keeping){{0}, 0, 0});
-    scratch_write_text(list.text, "\xEF\xBB\xBF# mine\r\n 6 \r\n\r\n2 # dark\r\n2\r\n");
-    snprintf(split, sizeof split, "@%s", list.text);
-    assert_frames(split, "0006 0002 0002");
-    snprintf(split, sizeof split, "raw:@%s[:1]", list.text);
+    const char *list = write_list("\xEF\xBB\xBF# mine\r\n 6 \r\n\r\n2 # dark\r\n2\r\n");
+    assert_frames(list, "0006 0002 0002");
+    snprintf(split, sizeof split, "raw:%s[:1]", list);
     assert_frames(split, "0006");
-}
-
-static void assert_fails(const char *split, int status, const char *expected) {
-    cr_assert_eq(open_sized(split, 5, 7), status, "%s: %s", split, error.text);
-    assert_contains(error.text, expected);
-    cr_assert_null(dataset.samples);
 }
 
 H5_TEST(nyu, wrong_splits) {
@@ -373,26 +271,21 @@ H5_TEST(nyu, wrong_splits) {
         {"1.5\n", "a frame, found \"1.5\""},
         {"# none\n", "expected names, found none"},
     };
-    char split[2048];
-    struct scratch_path list = scratch_path(&scratch, "list.txt");
     write_mat(6, 5, 7, &(struct keeping){{0}, 0, 0});
-    snprintf(split, sizeof split, "@%s", list.text);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        scratch_write_text(list.text, cases[i].list);
-        assert_fails(split, MD_FAILED, cases[i].expected);
-    }
-    assert_fails("@/nowhere/at/all", MD_FAILED, "cannot read /nowhere/at/all");
-    assert_fails("val", MD_USAGE, "nyu has all, train, test and @FILE, not \"val\"");
-    assert_fails("raw:", MD_USAGE, "not \"\"");
-    assert_fails("test", MD_FAILED, "splits.mat: No such file");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        refused("nyu", write_list(cases[i].list), MD_FAILED, cases[i].expected);
+    refused("nyu", "@/nowhere/at/all", MD_FAILED, "cannot read /nowhere/at/all");
+    refused("nyu", "val", MD_USAGE, "nyu has all, train, test and @FILE, not \"val\"");
+    refused("nyu", "raw:", MD_USAGE, "not \"\"");
+    refused("nyu", "test", MD_FAILED, "splits.mat: No such file");
     write_newer_splits(1.5);
-    assert_fails("test", MD_FAILED, "splits.mat: testNdxs: expected the number of a frame");
+    refused("nyu", "test", MD_FAILED, "splits.mat: testNdxs: expected the number of a frame");
     write_newer_splits(7);
-    assert_fails("test", MD_FAILED, "1 to 6, found 7");
+    refused("nyu", "test", MD_FAILED, "1 to 6, found 7");
     write_newer_splits((double)NAN);
-    assert_fails("test", MD_FAILED, "1 to 6, found nan");
-    scratch_write_text(scratch_path(&scratch, "splits.mat").text, "not MATLAB's");
-    assert_fails("train", MD_FAILED, "splits.mat: not a little-endian MATLAB file of level 5");
+    refused("nyu", "test", MD_FAILED, "1 to 6, found nan");
+    write_text("splits.mat", "not MATLAB's");
+    refused("nyu", "train", MD_FAILED, "splits.mat: not a little-endian MATLAB file of level 5");
 }
 
 /* --- broken files --- */
@@ -413,21 +306,21 @@ H5_TEST(nyu, wrong_shapes) {
         write_images(file, cases[i].images, &whole);
         write_depths(file, "depths", cases[i].depths, &whole, depth_at);
         H5Fclose(file);
-        assert_fails("all", MD_FAILED, cases[i].expected);
-        assert_fails("raw:all", MD_FAILED, i < 2 ? "rawDepths" : "images");
+        refused("nyu", "all", MD_FAILED, cases[i].expected);
+        refused("nyu", "raw:all", MD_FAILED, i < 2 ? "rawDepths" : "images");
     }
     hid_t file = create_mat(mat.text);
     write_images(file, cases[0].images, &whole);
     H5Fclose(file);
-    assert_fails("all", MD_FAILED, "data set 'depths': cannot open");
+    refused("nyu", "all", MD_FAILED, "data set 'depths': cannot open");
     file = create_mat(mat.text);
     write_depths(file, "images", cases[0].depths, &whole, depth_at);
     H5Fclose(file);
-    assert_fails("all", MD_FAILED, "images: expected the shape (frames, 3, width, height)");
+    refused("nyu", "all", MD_FAILED, "images: expected the shape (frames, 3, width, height)");
     scratch_write_text(mat.text, "not HDF5");
-    assert_fails("all", MD_FAILED, "not a whole HDF5 file");
+    refused("nyu", "all", MD_FAILED, "not a whole HDF5 file");
     remove(mat.text);
-    assert_fails("all", MD_FAILED, "No such file");
+    refused("nyu", "all", MD_FAILED, "No such file");
 }
 
 /* Chunked data sets that were never written take no room, whatever they claim. */
@@ -440,20 +333,20 @@ H5_TEST(nyu, absurd_sizes) {
     write_array(file, "depths", H5T_IEEE_F32LE, 3, depths, &(struct keeping){{1, 3, 64, 64}, 0, 1},
                 NULL);
     H5Fclose(file);
-    assert_fails("all", MD_FAILED, "claims 1000000 frames of 4096x4096, more than ");
+    assert_refused(MD_FAILED, "claims 1000000 frames of 4096x4096, more than ");
 
     file = create_mat(mat.text);
     write_array(file, "images", H5T_STD_U8LE, 4, few, &(struct keeping){{1, 3, 7, 5}, 0, 1}, NULL);
     write_depths(file, "depths", (const hsize_t[]){2, 7, 5}, &(struct keeping){{0}, 0, 0},
                  depth_at);
     H5Fclose(file);
-    assert_fails("all", MD_FAILED, "data set 'images': the file does not hold all of it");
+    assert_refused(MD_FAILED, "data set 'images': the file does not hold all of it");
     file = create_mat(mat.text);
     write_array(file, "images", H5T_STD_U8LE, 4, huge, &(struct keeping){{0}, 0, 0}, NULL);
     write_depths(file, "depths", (const hsize_t[]){2, 7, 5}, &(struct keeping){{0}, 0, 0},
                  depth_at);
     H5Fclose(file);
-    assert_fails("all", MD_FAILED, "data set 'images': the file does not hold all of it");
+    assert_refused(MD_FAILED, "data set 'images': the file does not hold all of it");
 }
 
 H5_TEST(nyu, wrong_kinds_of_data) {
@@ -464,7 +357,7 @@ H5_TEST(nyu, wrong_kinds_of_data) {
     write_images(file, images, &whole);
     write_array(file, "depths", H5T_IEEE_F64LE, 3, depths, &whole, values);
     H5Fclose(file);
-    assert_fails("all", MD_FAILED, "data set 'depths': its elements have another type");
+    assert_refused(MD_FAILED, "data set 'depths': its elements have another type");
 
     hid_t creation = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(3, depths, NULL);
     file = create_mat(mat.text);
@@ -475,8 +368,8 @@ H5_TEST(nyu, wrong_kinds_of_data) {
     H5Sclose(space);
     H5Pclose(creation);
     H5Fclose(file);
-    assert_fails("all", MD_FAILED,
-                 "data set 'depths': it is packed in a way other than by one pass of gzip");
+    assert_refused(MD_FAILED,
+                   "data set 'depths': it is packed in a way other than by one pass of gzip");
 }
 
 /* A file that ends too early is no HDF5; one with a chunk overwritten is found out by zlib. */
@@ -486,7 +379,7 @@ H5_TEST(nyu, damaged_files) {
     unsigned char *bytes = scratch_read(mat.text, &size);
     for (size_t length = 0; length < size; length += 1 + size / 50) {
         scratch_write(mat.text, bytes, length);
-        assert_fails("all", MD_FAILED, "nyu_depth_v2_labeled.mat: ");
+        assert_refused(MD_FAILED, "nyu_depth_v2_labeled.mat: ");
     }
     int damaged = 0;
     for (size_t at = MATLAB_BYTES; at + 2 < size; at++) {
@@ -495,110 +388,10 @@ H5_TEST(nyu, damaged_files) {
             continue;
         memset(bytes + at, 0xff, 2);
         scratch_write(mat.text, bytes, size);
-        damaged += open_sized("all", 5, 7) == MD_FAILED &&
+        damaged += open_dataset() == MD_FAILED &&
                    strstr(error.text, "a compressed chunk is damaged") != NULL;
         memcpy(bytes + at, "\x78\x5e", 2);
     }
     cr_assert_geq(damaged, 4); /* 2 frames of images and of depths; random bytes may look alike */
     free(bytes);
-}
-
-/* --- MATLAB's older files --- */
-
-Test(mat5, every_type_of_number) {
-    const struct {
-        uint32_t type, bytes;
-        const void *numbers;
-    } cases[] = {
-        {1, 2, (const int8_t[]){3, -2}},    {2, 2, (const uint8_t[]){3, 254}},
-        {3, 4, (const int16_t[]){3, -2}},   {4, 4, (const uint16_t[]){3, 65534}},
-        {5, 8, (const int32_t[]){3, -2}},   {6, 8, (const uint32_t[]){3, 4294967294u}},
-        {7, 8, (const float[]){3, -2}},     {9, 16, (const double[]){3, -2}},
-        {12, 16, (const int64_t[]){3, -2}}, {13, 16, (const uint64_t[]){3, 254}},
-    };
-    static const double second[] = {-2, 254, -2, 65534, -2, 4294967294.0, -2, -2, -2, 254};
-    struct scratch_path path = scratch_path(&scratch, "a.mat");
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        uint8_t bytes[1024];
-        struct md_mat5_array array;
-        size_t size = put_header(bytes);
-        size += put_variable(bytes + size, "other", 6, 2, "1", 1, 1);
-        size +=
-            put_variable(bytes + size, "a", 6, cases[i].type, cases[i].numbers, 2, cases[i].bytes);
-        scratch_write(path.text, bytes, size);
-        cr_assert_eq(md_mat5_read(path.text, "a", &array, &error), MD_OK, "%s", error.text);
-        cr_assert_eq(array.count, 2);
-        cr_assert_eq(array.values[0], 3);
-        cr_assert_eq(array.values[1], second[i], "type %u: %g", cases[i].type, array.values[1]);
-        md_mat5_free(&array);
-    }
-}
-
-Test(mat5, what_is_wrong) {
-    static const struct {
-        uint32_t class, type, count, bytes;
-        const char *expected;
-    } cases[] = {
-        {6, 2, 3, 2, "a: expected 3 numbers, found 2 bytes of type 2"},
-        {6, 8, 2, 2, "found 2 bytes of type 8"},
-        {6, 99, 2, 2, "found 2 bytes of type 99"},
-        {4, 4, 2, 4, "variable a: expected real numbers, found class 4"},
-        {1, 2, 2, 2, "found class 1"},
-        {6 | 0x800, 2, 2, 2, "expected real numbers"},
-        {6, 2, 2000000, 2, "damaged"},
-    };
-    struct scratch_path path = scratch_path(&scratch, "a.mat");
-    struct md_mat5_array array;
-    uint8_t bytes[2048];
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        size_t size = put_header(bytes);
-        size += put_variable(bytes + size, "a", cases[i].class, cases[i].type, "1234",
-                             cases[i].count, cases[i].bytes);
-        scratch_write(path.text, bytes, size);
-        cr_assert_eq(md_mat5_read(path.text, "a", &array, &error), MD_FAILED);
-        assert_contains(error.text, cases[i].expected);
-        assert_contains(error.text, "a.mat: ");
-        cr_assert_null(array.values);
-    }
-    size_t size = put_header(bytes);
-    size += put_element(bytes + size, 2, "12345678", 8);
-    scratch_write(path.text, bytes, size);
-    cr_assert_eq(md_mat5_read(path.text, "a", &array, &error), MD_FAILED);
-    assert_contains(error.text, "expected a variable, found an element of type 2");
-    put_header(bytes);
-    memcpy(bytes + 126, "MI", 2);
-    scratch_write(path.text, bytes, 128);
-    cr_assert_eq(md_mat5_read(path.text, "a", &array, &error), MD_FAILED);
-    assert_contains(error.text, "not a little-endian MATLAB file of level 5");
-    memcpy(bytes + 126, "IM", 2);
-    scratch_write(path.text, bytes, 128);
-    cr_assert_eq(md_mat5_read(path.text, "a", &array, &error), MD_FAILED);
-    assert_contains(error.text, "there is no variable a");
-}
-
-static int train_fails(const char *path) {
-    struct md_mat5_array array;
-    int status = md_mat5_read(path, "trainNdxs", &array, &error);
-    md_mat5_free(&array);
-    return status != MD_OK;
-}
-
-Test(mat5, truncated) {
-    for (int compressed = 0; compressed < 2; compressed++)
-        scratch_each_prefix_fails(&scratch, write_splits(compressed).text, train_fails, &error);
-}
-
-Test(mat5, a_bomb_is_refused) {
-    const size_t size = 2 << 20;
-    uint8_t *zeros = calloc(size, 1), packed[8192], bytes[16384];
-    uLongf length = sizeof packed;
-    struct scratch_path path = scratch_path(&scratch, "a.mat");
-    struct md_mat5_array array;
-    cr_assert_eq(compress(packed, &length, zeros, size), Z_OK);
-    size_t used = put_header(bytes);
-    used += put_element(bytes + used, 15, packed, (uint32_t)length);
-    scratch_write(path.text, bytes, used);
-    cr_assert_eq(md_mat5_read(path.text, "a", &array, &error), MD_FAILED);
-    assert_contains(error.text, "has more than 1048576 bytes");
-    free(zeros);
 }

@@ -161,6 +161,9 @@ Test(query, a_folder) {
         cr_assert_str_eq(out, given);
     }
     cr_assert_eq(access(scratch_path(&scratch, "index.sqlite").text, R_OK), 0);
+    struct scratch_path with_slash = scratch_path(&scratch, "%s", "");
+    MUDEPTH("query", with_slash.text, "--each", "--csv");
+    assert_fine(cells[0][0].text);
     struct scratch_path broken = written("broken.h5", "not a cell\n");
     MUDEPTH("query", scratch.folder, "--csv");
     assert_code(1);
@@ -293,6 +296,10 @@ Test(query, a_path_may_be_any_bytes) {
     assert_contains(err, "\xff.h5 and counts once");
     MUDEPTH("query", odd.text, "--json");
     assert_fails(1, "not UTF-8");
+    written("\xfe.h5", "not a cell\n");
+    MUDEPTH("query", cells[0][1].text, scratch_path(&scratch, "\xfe.h5").text, "--json");
+    assert_code(1);
+    assert_contains(out, "?.h5: not a whole HDF5 file");
 }
 
 /* The latest call found this to be no cell, and showed what there was besides. */

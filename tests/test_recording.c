@@ -2,47 +2,19 @@
  * and the example of datasets/recording.md. */
 #include <criterion/criterion.h>
 
-#include "../datasets/image.h"
-#include "../datasets/sample.h"
 #include "program.h"
-#include "specs.h"
+#include "reading.h"
 
 enum { SIDE = 4, ZONES = 64 };
 
-static struct md_data_spec spec;
-static struct md_dataset dataset;
-static struct md_error error;
 static char csv[1 << 16];
 
 static void set_up(void) {
-    scratch = scratch_open();
-    spec = default_spec();
-    strcpy(spec.set, "recording");
-    strcpy(spec.root, scratch.folder);
-    strcpy(spec.split, "all");
-    spec.max_depth_m = 0;
-    error.text[0] = 0;
+    begin_reading("recording", SIDE, SIDE);
     csv[0] = 0;
 }
 
-static void tear_down(void) {
-    md_dataset_close(&dataset);
-    scratch_close(&scratch);
-}
-
-TestSuite(recording, .init = set_up, .fini = tear_down);
-
-static int open_split(const char *split) {
-    md_dataset_close(&dataset);
-    snprintf(spec.split, sizeof spec.split, "%s", split);
-    return md_dataset_open(&spec, SIDE, SIDE, NULL, &dataset, &error);
-}
-
-static void refuse(const char *split, int status, const char *expected) {
-    cr_assert_eq(open_split(split), status, "%s: %s", split, error.text);
-    assert_contains(error.text, expected);
-    cr_assert_null(dataset.samples);
-}
+TestSuite(recording, .init = set_up, .fini = end_reading);
 
 /* A picture whose left half is dark and right half bright, with a white frame of `frame` pixels at
  * the left and the right. */
@@ -53,9 +25,7 @@ static void write_picture(const char *name, int height, int width, int frame) {
         uint8_t value = x < frame || x >= width - frame ? 255 : x < width / 2 ? 10 : 200;
         memset(rgb + (size_t)(3 * i), value, 3);
     }
-    cr_assert_eq(
-        md_png_write_rgb(scratch_path(&scratch, "%s", name).text, rgb, height, width, &error),
-        MD_OK, "%s", error.text);
+    write_rgb(name, rgb, height, width);
 }
 
 __attribute__((format(printf, 1, 2))) static void add(const char *format, ...) {
@@ -144,7 +114,7 @@ Test(recording, zones_and_their_rule) {
         add(",%d", value[0][zone]);
     write_csv("");
     write_picture("p.png", 8, 8, 0);
-    cr_assert_eq(open_split("all"), MD_OK, "%s", error.text);
+    assert_opens();
     const struct md_sample *sample = &dataset.samples[0];
     cr_assert_str_eq(sample->name, "p.png");
     cr_assert_eq(sample->fb, 80);
@@ -171,7 +141,7 @@ Test(recording, a_file_as_windows_leaves_it) {
     add("\r\n\r\n\n");
     write_csv("");
     write_picture("p.png", 8, 8, 0);
-    cr_assert_eq(open_split("all"), MD_OK, "%s", error.text);
+    assert_opens();
     cr_assert_eq(dataset.count, 1);
     for (int zone = 0; zone < ZONES; zone++)
         cr_assert_eq(dataset.samples[0].depth_m[zone], 1);
@@ -182,16 +152,16 @@ Test(recording, the_middle_of_the_picture) {
     add_frame("p.png", 1000);
     write_csv("");
     write_picture("p.png", 8, 16, 4); /* the white frame lies outside the centred square */
-    cr_assert_eq(open_split("all"), MD_OK, "%s", error.text);
+    assert_opens();
     for (int i = 0; i < 3 * SIDE * SIDE; i++)
         cr_assert_eq(dataset.samples[0].picture[i], i % SIDE < 2 ? 10 : 200, "%d", i);
     write_picture("p.png", 8, 16, 6);
     spec.crop = 4;
-    cr_assert_eq(open_split("all"), MD_OK, "%s", error.text);
+    assert_opens();
     for (int i = 0; i < 3 * SIDE * SIDE; i++)
         cr_assert_eq(dataset.samples[0].picture[i], i % SIDE < 2 ? 10 : 200, "%d", i);
     spec.crop = 9;
-    refuse("all", MD_FAILED, "p.png: expected at least 9x9 pixels (the crop), found 16x8");
+    assert_refused(MD_FAILED, "p.png: expected at least 9x9 pixels (the crop), found 16x8");
 }
 
 /* --- splits --- */
@@ -200,7 +170,7 @@ Test(recording, the_middle_of_the_picture) {
  * blanks. */
 static void assert_frames(const char *split, const char *expected) {
     char found[2048] = "";
-    cr_assert_eq(open_split(split), MD_OK, "%s: %s", split, error.text);
+    opens("recording", split);
     for (size_t i = 0; i < dataset.count; i++) {
         const char *name = dataset.samples[i].name;
         snprintf(found + strlen(found), sizeof found - strlen(found), "%s%.*s%.0f", i ? " " : "",
@@ -223,25 +193,21 @@ Test(recording, blocks) {
 }
 
 Test(recording, names) {
-    char split[2048];
-    struct scratch_path list = scratch_path(&scratch, "list.txt");
     write_recording("b/", 2);
     write_recording("a/", 2);
     assert_frames("b", "b/0 b/1");
     assert_frames("b, a/", "b/0 b/1 a/0 a/1");
-    scratch_write_text(list.text, "a\r\n");
-    snprintf(split, sizeof split, "@%s", list.text);
-    assert_frames(split, "a/0 a/1");
-    refuse("none", MD_FAILED, "none/frames.csv: No such file");
-    refuse("a,a", MD_USAGE, "a is named twice");
-    refuse("val", MD_FAILED, "no samples"); /* a tenth of two is none */
+    assert_frames(write_list("a\r\n"), "a/0 a/1");
+    refused("recording", "none", MD_FAILED, "none/frames.csv: No such file");
+    refused("recording", "a,a", MD_USAGE, "a is named twice");
+    refused("recording", "val", MD_FAILED, "no samples"); /* a tenth of two is none */
     /* Whoever has divided the frames by folders does not want them divided again. */
     write_recording("train/", 3);
     assert_frames("train", "train/0 train/1 train/2");
-    refuse("test", MD_FAILED, "test/frames.csv: No such file");
+    refused("recording", "test", MD_FAILED, "test/frames.csv: No such file");
     assert_frames("all", "a/0 a/1 b/0 b/1 train/0 train/1 train/2");
     strcat(spec.root, "/train/p.png");
-    refuse("all", MD_FAILED, "cannot read the folder");
+    refused("recording", "all", MD_FAILED, "cannot read the folder");
 }
 
 /* --- what is wrong --- */
@@ -267,28 +233,28 @@ Test(recording, broken_first_lines) {
         csv[strlen(csv) - 1] = 0;
         add("%s\n", cases[i].more);
         write_csv("");
-        refuse("all", MD_FAILED, cases[i].expected);
+        assert_refused(MD_FAILED, cases[i].expected);
         assert_contains(error.text, "line 1 of ");
     }
     csv[0] = 0;
     write_csv("");
-    refuse("all", MD_FAILED, "frames.csv: expected the names of columns, found no line");
+    assert_refused(MD_FAILED, "frames.csv: expected the names of columns, found no line");
     add("p.png");
     add_values(1000);
     write_csv("");
-    refuse("all", MD_FAILED, "expected the names of columns (picture, ");
+    assert_refused(MD_FAILED, "expected the names of columns (picture, ");
     csv[0] = 0;
     add("picture");
     add_columns("distance_mm");
     write_csv("");
-    refuse("all", MD_FAILED, "there is no column target_status_0");
+    assert_refused(MD_FAILED, "there is no column target_status_0");
     begin();
     write_csv("");
-    refuse("all", MD_FAILED, "no samples");
+    assert_refused(MD_FAILED, "no samples");
     remove(scratch_path(&scratch, "frames.csv").text);
-    refuse("all", MD_FAILED, "no frames.csv there or in its folders");
+    assert_refused(MD_FAILED, "no frames.csv there or in its folders");
     strcat(spec.root, "/nowhere");
-    refuse("all", MD_FAILED, "nowhere: No such file");
+    assert_refused(MD_FAILED, "nowhere: No such file");
 }
 
 Test(recording, broken_lines) {
@@ -309,7 +275,7 @@ Test(recording, broken_lines) {
         {"broken.png", "1", "broken.png: expected a PNG or JPEG picture"},
     };
     write_picture("p.png", 8, 8, 0);
-    scratch_write_text(scratch_path(&scratch, "broken.png").text, "no picture");
+    write_text("broken.png", "no picture");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         begin();
         add_frame("p.png", 1000);
@@ -318,18 +284,18 @@ Test(recording, broken_lines) {
             add(",5");
         add("\n");
         write_csv("");
-        refuse("all", MD_FAILED, cases[i].expected);
+        assert_refused(MD_FAILED, cases[i].expected);
     }
     begin();
     add_frame("p.png", 1000);
     csv[strlen(csv) - 3] = 0; /* the last value is lost */
     write_csv("");
-    refuse("all", MD_FAILED, "expected 129 columns, as the first line has, found 128");
+    assert_refused(MD_FAILED, "expected 129 columns, as the first line has, found 128");
     begin();
     add("\n\n");
     add_frame("p.png", 1000);
     write_csv("");
-    refuse("all", MD_FAILED, "line 2 of ");
+    assert_refused(MD_FAILED, "line 2 of ");
 }
 
 /* --- datasets/recording.md --- */
@@ -356,8 +322,9 @@ Test(recording, the_page_tells_the_truth, .timeout = 60) {
     assert_contains(out, "20");
     cr_assert_eq(access(scratch_path(&scratch, "tiny.png").text, R_OK), 0);
 
-    snprintf(spec.root, sizeof spec.root, "%s/tiny", scratch.folder);
-    cr_assert_eq(md_dataset_open(&spec, 48, 48, NULL, &dataset, &error), MD_OK, "%s", error.text);
+    strcat(spec.root, "/tiny");
+    pictures.height = pictures.width = 48;
+    assert_opens();
     cr_assert_eq(dataset.count, 20);
     for (int zone = 0; zone < ZONES; zone++)
         cr_assert_eq(dataset.samples[19].depth_m[zone],
@@ -371,6 +338,6 @@ Test(recording, locked_folders_are_not_passed_over) {
     write_recording("a/", 2);
     write_recording("b/", 2);
     scratch_lock(&scratch, locked.text);
-    refuse("all", MD_FAILED, "b/frames.csv: Permission denied");
+    assert_refused(MD_FAILED, "b/frames.csv: Permission denied");
     scratch_unlock(locked.text);
 }

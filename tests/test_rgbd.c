@@ -2,54 +2,18 @@
  * files, and the real ones. */
 #include <criterion/criterion.h>
 
-#include "../datasets/image.h"
-#include "../datasets/sample.h"
-#include "scratch.h"
-#include "specs.h"
+#include "reading.h"
 
 enum { HEIGHT = 3, WIDTH = 4, PIXELS = HEIGHT * WIDTH };
 
-static struct scratch scratch;
-static struct md_data_spec spec;
-static struct md_dataset dataset;
-static struct md_error error;
-
 static void set_up(void) {
-    scratch = scratch_open();
-    spec = default_spec();
-    strcpy(spec.root, scratch.folder);
-    strcpy(spec.split, "all");
-    spec.max_depth_m = 0;
-    error.text[0] = 0;
+    begin_reading("rgbd", HEIGHT, WIDTH);
 }
 
-static void tear_down(void) {
-    md_dataset_close(&dataset);
-    scratch_close(&scratch);
-}
-
-TestSuite(rgbd, .init = set_up, .fini = tear_down);
-
-static int open_split(const char *set, const char *split) {
-    md_dataset_close(&dataset);
-    snprintf(spec.set, sizeof spec.set, "%s", set);
-    snprintf(spec.split, sizeof spec.split, "%s", split);
-    return md_dataset_open(&spec, HEIGHT, WIDTH, NULL, &dataset, &error);
-}
+TestSuite(rgbd, .init = set_up, .fini = end_reading);
 
 static void write_picture(const char *name) {
-    uint8_t rgb[3 * PIXELS];
-    for (int i = 0; i < 3 * PIXELS; i++)
-        rgb[i] = (uint8_t)(7 * i);
-    cr_assert_eq(
-        md_png_write_rgb(scratch_path(&scratch, "%s", name).text, rgb, HEIGHT, WIDTH, &error),
-        MD_OK, "%s", error.text);
-}
-
-static void write_sized_depth(const char *name, const uint16_t *values, int height, int width) {
-    cr_assert_eq(
-        md_png_write_grey16(scratch_path(&scratch, "%s", name).text, values, height, width, &error),
-        MD_OK, "%s", error.text);
+    write_noise(name, 1, HEIGHT, WIDTH);
 }
 
 /* A depth PNG whose first value is `first` and whose others are 1000. */
@@ -57,24 +21,18 @@ static void write_depth(const char *name, unsigned first) {
     uint16_t values[PIXELS];
     for (int i = 0; i < PIXELS; i++)
         values[i] = (uint16_t)(i == 0 ? first : 1000);
-    write_sized_depth(name, values, HEIGHT, WIDTH);
+    write_grey16(name, values, HEIGHT, WIDTH);
 }
 
 /* Opens the split and compares "NAME:MM" of each sample, MM being its first depth in millimetres,
  * joined by blanks, with `expected`. */
 static void assert_samples(const char *set, const char *split, const char *expected) {
     char found[1024] = "";
-    cr_assert_eq(open_split(set, split), MD_OK, "%s %s: %s", set, split, error.text);
+    opens(set, split);
     for (size_t i = 0; i < dataset.count; i++)
         snprintf(found + strlen(found), sizeof found - strlen(found), "%s%s:%.0f", i ? " " : "",
                  dataset.samples[i].name, 1000 * (double)dataset.samples[i].depth_m[0]);
     cr_assert_str_eq(found, expected, "%s %s: %s", set, split, found);
-}
-
-static void assert_fails(const char *set, const char *split, int status, const char *expected) {
-    cr_assert_eq(open_split(set, split), status, "%s %s: %s", set, split, error.text);
-    assert_contains(error.text, expected);
-    cr_assert_null(dataset.samples);
 }
 
 /* --- layouts --- */
@@ -85,7 +43,7 @@ Test(rgbd, every_pixel_keeps_its_place) {
     write_picture("rgb/a.png");
     for (int i = 0; i < PIXELS; i++)
         values[i] = (uint16_t)(600 + 100 * i);
-    write_sized_depth("depth/a.png", values, HEIGHT, WIDTH);
+    write_grey16("depth/a.png", values, HEIGHT, WIDTH);
     assert_samples("rgbd", "all", "rgb/a.png:600");
     const struct md_sample *sample = &dataset.samples[0];
     cr_assert_eq(sample->fb, 80);
@@ -106,7 +64,7 @@ Test(rgbd, general_folders) {
     write_depth("b/depth/10.png", 1010);
     write_picture("a/x/rgb.png");
     write_depth("a/x/depth.png", 1100);
-    scratch_write_text(scratch_path(&scratch, "b/rgb/list.txt").text, "no picture");
+    write_text("b/rgb/list.txt", "no picture");
     write_picture("b/rgb/.hidden.png");
     write_picture("b/other/rgbx.png");
     assert_samples("rgbd", "all", "a/x/rgb.png:1100 b/rgb/10.jpg:1010 b/rgb/2.png:1200");
@@ -137,11 +95,11 @@ Test(rgbd, seven_scenes) {
         snprintf(name, sizeof name, "%s.depth.png", frames[i]);
         write_depth(name, i == 3 ? 65535 : 1000 + i);
         snprintf(name, sizeof name, "%s.pose.txt", frames[i]);
-        scratch_write_text(scratch_path(&scratch, "%s", name).text, "1 0 0 0");
+        write_text(name, "1 0 0 0");
     }
-    scratch_write_text(scratch_path(&scratch, "s/TrainSplit.txt").text, "sequence2 \r\n");
-    scratch_write_text(scratch_path(&scratch, "s/TestSplit.txt").text, "sequence1\n");
-    scratch_write_text(scratch_path(&scratch, "t/TrainSplit.txt").text, "sequence10");
+    write_text("s/TrainSplit.txt", "sequence2 \r\n");
+    write_text("s/TestSplit.txt", "sequence1\n");
+    write_text("t/TrainSplit.txt", "sequence10");
     /* Both 65535 and 0 are none, whatever the range. */
     spec.max_depth_m = 100;
     assert_samples("7scenes", "t", "t/seq-10/frame-000000.color.png:0");
@@ -155,13 +113,13 @@ Test(rgbd, seven_scenes) {
                    "t/seq-10/frame-000000.color.png:0");
     assert_samples("7scenes", "test", "s/seq-01/frame-000000.color.png:1000");
 
-    scratch_write_text(scratch_path(&scratch, "s/TestSplit.txt").text, "sequence1\nseq 2\n");
-    assert_fails("7scenes", "test", MD_FAILED, "line 2 of ");
+    write_text("s/TestSplit.txt", "sequence1\nseq 2\n");
+    refused("7scenes", "test", MD_FAILED, "line 2 of ");
     assert_contains(error.text, "TestSplit.txt: expected sequenceN, found \"seq 2\"");
-    scratch_write_text(scratch_path(&scratch, "s/TestSplit.txt").text, "sequence7\n");
-    assert_fails("7scenes", "test", MD_FAILED, "seq-07/: No such file");
+    write_text("s/TestSplit.txt", "sequence7\n");
+    refused("7scenes", "test", MD_FAILED, "seq-07/: No such file");
     strcat(spec.root, "/s/seq-01");
-    assert_fails("7scenes", "train", MD_FAILED, "no TrainSplit.txt there or in folders below");
+    refused("7scenes", "train", MD_FAILED, "no TrainSplit.txt there or in folders below");
 }
 
 Test(rgbd, sun_scenes) {
@@ -183,16 +141,14 @@ Test(rgbd, sun_scenes) {
     assert_samples("sunrgbd", "raw:kv2,kv1",
                    "kv2/x/y/z/scene/image/1.jpg:1234 kv1/NYUdata/NYU0001/image/0.jpg:1234");
     write_depth("xtion/s/depth/more.png", 1);
-    assert_fails("sunrgbd", "xtion", MD_FAILED, "xtion/s/depth/: expected one PNG, found 2");
-    assert_fails("rgbd", "raw:all", MD_USAGE, "set rgbd has one kind of depth");
+    refused("sunrgbd", "xtion", MD_FAILED, "xtion/s/depth/: expected one PNG, found 2");
+    refused("rgbd", "raw:all", MD_USAGE, "set rgbd has one kind of depth");
 
-    struct scratch_path list = scratch_path(&scratch, "list.txt");
     char split[2048];
-    snprintf(split, sizeof split, "@%s", list.text);
-    scratch_write_text(list.text, "# scenes\r\nkv2/x \r\n\r\nkv1/NYUdata/NYU0001/\r\n");
-    assert_samples("sunrgbd", split,
+    const char *list = write_list("# scenes\r\nkv2/x \r\n\r\nkv1/NYUdata/NYU0001/\r\n");
+    assert_samples("sunrgbd", list,
                    "kv2/x/y/z/scene/image/1.jpg:8193 kv1/NYUdata/NYU0001/image/0.jpg:8193");
-    snprintf(split, sizeof split, "raw:@%s[:1]", list.text);
+    snprintf(split, sizeof split, "raw:%s[:1]", list);
     assert_samples("sunrgbd", split, "kv2/x/y/z/scene/image/1.jpg:1234");
 }
 
@@ -202,41 +158,36 @@ Test(rgbd, wrong_requests) {
     write_picture("a/rgb/1.png");
     write_depth("a/depth/1.png", 1000);
     assert_samples("rgbd", "all", "a/rgb/1.png:1000");
-    assert_fails("rgbd", "none", MD_FAILED, "none/: No such file");
-    assert_fails("rgbd", "a,a", MD_USAGE, "a is named twice");
-    assert_fails("rgbd", "a,,", MD_USAGE, "expected a name, found nothing");
-    assert_fails("rgbd", "a/rgb", MD_FAILED, "a/rgb/: no pictures; set rgbd expects rgb/1.png");
-    assert_fails("sunrgbd", "all", MD_FAILED, ": no pictures; set sunrgbd expects image/1.jpg");
-    assert_fails("rgbd", "@/nowhere/at/all", MD_FAILED, "/nowhere/at/all: No such file");
-    struct scratch_path list = scratch_path(&scratch, "list.txt");
-    scratch_write_text(list.text, "a\n# again\na/\n");
-    char split[2048];
-    snprintf(split, sizeof split, "@%s", list.text);
-    assert_fails("rgbd", split, MD_USAGE, "line 3 of ");
-    scratch_write_text(list.text, "# nothing\n");
-    assert_fails("rgbd", split, MD_FAILED, "expected names, found none");
+    refused("rgbd", "none", MD_FAILED, "none/: No such file");
+    refused("rgbd", "a,a", MD_USAGE, "a is named twice");
+    refused("rgbd", "a,,", MD_USAGE, "expected a name, found nothing");
+    refused("rgbd", "a/rgb", MD_FAILED, "a/rgb/: no pictures; set rgbd expects rgb/1.png");
+    refused("sunrgbd", "all", MD_FAILED, ": no pictures; set sunrgbd expects image/1.jpg");
+    refused("rgbd", "@/nowhere/at/all", MD_FAILED, "/nowhere/at/all: No such file");
+    refused("rgbd", write_list("a\n# again\na/\n"), MD_USAGE, "line 3 of ");
+    refused("rgbd", write_list("# nothing\n"), MD_FAILED, "expected names, found none");
     strcat(spec.root, "/a/rgb/1.png");
-    assert_fails("rgbd", "all", MD_FAILED, "cannot read the folder");
+    refused("rgbd", "all", MD_FAILED, "cannot read the folder");
 }
 
 Test(rgbd, broken_pairs) {
     static const uint16_t square[HEIGHT * HEIGHT];
     struct scratch_path depth = scratch_path(&scratch, "depth/1.png");
     write_picture("rgb/1.png");
-    assert_fails("rgbd", "all", MD_FAILED, "depth/1.png: No such file");
+    refused("rgbd", "all", MD_FAILED, "depth/1.png: No such file");
     write_picture("depth/1.png");
-    assert_fails("rgbd", "all", MD_FAILED, "depth/1.png: not a sound PNG: expected 16-bit grey");
-    write_sized_depth("depth/1.png", square, HEIGHT, HEIGHT);
-    assert_fails("rgbd", "all", MD_FAILED,
-                 "depth/1.png: expected the shape of the picture's 4x3, found 3x3");
+    refused("rgbd", "all", MD_FAILED, "depth/1.png: not a sound PNG: expected 16-bit grey");
+    write_grey16("depth/1.png", square, HEIGHT, HEIGHT);
+    refused("rgbd", "all", MD_FAILED,
+            "depth/1.png: expected the shape of the picture's 4x3, found 3x3");
     write_depth("depth/1.png", 1000);
     cr_assert_eq(truncate(depth.text, 60), 0);
-    assert_fails("rgbd", "all", MD_FAILED, "depth/1.png: not a sound PNG");
+    refused("rgbd", "all", MD_FAILED, "depth/1.png: not a sound PNG");
     scratch_write_text(depth.text, "");
-    assert_fails("rgbd", "all", MD_FAILED, "depth/1.png: expected a PNG picture, found an empty");
+    refused("rgbd", "all", MD_FAILED, "depth/1.png: expected a PNG picture, found an empty");
     write_depth("depth/1.png", 1000);
     cr_assert_eq(truncate(scratch_path(&scratch, "rgb/1.png").text, 60), 0);
-    assert_fails("rgbd", "all", MD_FAILED, "rgb/1.png: not a sound PNG");
+    refused("rgbd", "all", MD_FAILED, "rgb/1.png: not a sound PNG");
 }
 
 /* Nothing is taken twice because a folder leads back to one above it, and nothing is passed over.
@@ -245,14 +196,14 @@ Test(rgbd, folders_without_end_are_refused) {
     write_picture("scene/rgb/1.png");
     write_depth("scene/depth/1.png", 500);
     cr_assert_eq(symlink("..", scratch_path(&scratch, "scene/up").text), 0);
-    assert_fails("rgbd", "all", MD_FAILED, "/scene/up/scene/up/");
-    assert_fails("rgbd", "all", MD_FAILED, "more than 8 folders deep");
+    refused("rgbd", "all", MD_FAILED, "/scene/up/scene/up/");
+    refused("rgbd", "all", MD_FAILED, "more than 8 folders deep");
     remove(scratch_path(&scratch, "scene/up").text);
     write_picture("scene/2/3/4/5/6/7/rgb/1.png");
     write_depth("scene/2/3/4/5/6/7/depth/1.png", 600);
     assert_samples("rgbd", "all", "scene/rgb/1.png:500 scene/2/3/4/5/6/7/rgb/1.png:600");
     write_picture("scene/2/3/4/5/6/7/8/rgb/1.png");
-    assert_fails("rgbd", "all", MD_FAILED, "more than 8 folders deep");
+    refused("rgbd", "all", MD_FAILED, "more than 8 folders deep");
 }
 
 Test(rgbd, a_map_of_another_size_that_shows_the_same) {
@@ -260,8 +211,8 @@ Test(rgbd, a_map_of_another_size_that_shows_the_same) {
     for (int i = 0; i < 4 * PIXELS; i++)
         values[i] = (uint16_t)(i < 2 * WIDTH ? 2000 : 1000);
     write_picture("rgb/1.png");
-    write_sized_depth("depth/1.png", values, 2 * HEIGHT, 2 * WIDTH);
-    cr_assert_eq(open_split("rgbd", "all"), MD_OK, "%s", error.text);
+    write_grey16("depth/1.png", values, 2 * HEIGHT, 2 * WIDTH);
+    opens("rgbd", "all");
     /* The first row of the label sees one row of each: mean disparity 0.75 / m. */
     cr_assert_float_eq(dataset.samples[0].depth_m[0], 1 / 0.75f, 1e-6);
     cr_assert_eq(dataset.samples[0].truth_height, 2 * HEIGHT);
@@ -283,16 +234,12 @@ struct spot {
 };
 
 static void check_spot(const struct spot *spot) {
-    struct scratch_path root = shared_data(spot->folder);
     const struct md_sample *sample = NULL;
     long valid = 0, picture_sum = 0;
     int labelled = 0;
     double sum_m = 0, disparity_sum = 0;
-    snprintf(spec.root, sizeof spec.root, "%.1000s", root.text);
-    strcpy(spec.set, spot->set);
-    strcpy(spec.split, spot->split);
-    md_dataset_close(&dataset);
-    cr_assert_eq(md_dataset_open(&spec, 48, 48, NULL, &dataset, &error), MD_OK, "%s", error.text);
+    choose_shared(spot->folder);
+    opens(spot->set, spot->split);
     cr_assert_eq(dataset.count, spot->count);
     for (size_t i = 0; i < dataset.count; i++)
         if (strcmp(dataset.samples[i].name, spot->name) == 0)

@@ -6,8 +6,6 @@
 
 #include "sweeps.h"
 
-#define THIRTY_CELLS "sweep: {policy: [d0, e+d0, full], format: [fp32, bf16], seed: 0..4}\n"
-
 TestSuite(sweep_interrupted, .init = set_up, .fini = tear_down, .timeout = 600);
 
 static uint64_t random_state = 88172645463325252u;
@@ -24,18 +22,22 @@ static double now_s(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Kill after kill, and a new folder whenever a sweep got to its end. Every cell that is ever there
- * must be whole and right. */
-static void kill_again_and_again(const char *grid, int kills) {
+/* Kill after kill of the sweep `file` with these overrides (NULL: none), and a new folder whenever
+ * one got to its end. Every cell that is ever there must be whole and right. */
+static void kill_again_and_again(const char *file, const char *data, const char *weights,
+                                 int kills) {
     int finished = 0, checkpoints = 0;
     size_t cells = 0;
-    config = written("grid.yaml", grid);
+    struct scratch_path where = scratch_path(&scratch, "undisturbed");
     double began = now_s();
-    struct digests digests = undisturbed();
+    MUDEPTH("sweep", file, "-o", where.text, data, weights);
+    assert_code(0);
     double whole_s = now_s() - began;
+    struct digests digests = digests_of(where.text);
+    config = scratch_path(&scratch, "undisturbed/sweep.yaml"); /* the overrides are in it */
     for (int k = 0; k < kills; k++) {
-        struct scratch_path where = scratch_path(&scratch, "killed%d", finished),
-                            frozen = scratch_path(&scratch, "killed%d/sweep.yaml", finished);
+        where = scratch_path(&scratch, "killed%d", finished);
+        struct scratch_path frozen = scratch_path(&scratch, "killed%d/sweep.yaml", finished);
         pid_t child = access(frozen.text, F_OK) == 0
                           ? begin_words(WORDS("resume", where.text, "-j2", "--checkpoint", "0"))
                           : begin(where.text);
@@ -55,7 +57,7 @@ static void kill_again_and_again(const char *grid, int kills) {
             finished++;
         }
     }
-    struct scratch_path where = scratch_path(&scratch, "killed%d", finished);
+    where = scratch_path(&scratch, "killed%d", finished);
     MUDEPTH("sweep", config.text, "-o", where.text, "-j2");
     assert_code(0);
     struct digests here = digests_of(where.text);
@@ -68,7 +70,7 @@ static void kill_again_and_again(const char *grid, int kills) {
 }
 
 Test(sweep_interrupted, killed_at_any_moment_it_goes_on_to_the_same_bits) {
-    kill_again_and_again(SIX_CELLS, 8);
+    kill_again_and_again(config.text, NULL, NULL, 8);
 }
 
 /* The same with thirty cells and more kills; minutes, so only when it is asked for. */
@@ -80,21 +82,20 @@ static int kills_asked_for(void) {
 }
 
 Test(sweep_interrupted, many_kills_on_the_synthetic_field, .timeout = 7200) {
-    kill_again_and_again("weights: scratch\nlr: 0.003\nbatch: 4\nepochs: 2\n"
-                         "data: {set: synthetic, count: 24}\n" THIRTY_CELLS,
-                         kills_asked_for());
+    config = written("grid.yaml", "weights: scratch\nlr: 0.003\nbatch: 4\nepochs: 2\n"
+                                  "data: {set: synthetic, count: 12}\n"
+                                  "sweep: {policy: [d0, e+d0, full], format: [fp32, bf16], "
+                                  "seed: 0..4}\n");
+    kill_again_and_again(config.text, NULL, NULL, kills_asked_for());
 }
 
 Test(sweep_interrupted, many_kills_on_real_flights, .timeout = 7200) {
     int kills = kills_asked_for();
-    struct scratch_path flights = shared_data("data/tof/Matrix_ToF_Drones"),
-                        weights = shared_data("weights/tartanair_pretrain.pth");
-    char text[6000];
-    snprintf(text, sizeof text,
-             "weights: '%s'\nlr: 0.001\nbatch: 16\nepochs: 1\ndata:\n  set: matrix\n  root: '%s'\n"
-             "  train: 'Rotate/R0'\n  val: ''\n  test: 'Rotate/R1'\n" THIRTY_CELLS,
-             weights.text, flights.text);
-    kill_again_and_again(text, kills);
+    char root[2000], weights[2000];
+    snprintf(root, sizeof root, "data.root=%s", shared_data("data/tof/Matrix_ToF_Drones").text);
+    snprintf(weights, sizeof weights, "weights=%s",
+             shared_data("weights/tartanair_pretrain.pth").text);
+    kill_again_and_again("configs/sweep_flights.yaml", root, weights, kills);
 }
 
 /* Workers that lost their parent finish their step, not their cell, which would take hours. */

@@ -5,18 +5,10 @@
 #include <string.h>
 
 #include "../datasets/rooms.h"
-#include "../datasets/sample.h"
+#include "scenes.h"
 #include "specs.h"
 
 enum { SIDE = 48, ZONES = 8 };
-
-static const struct md_world *world_named(const char *name) {
-    int world = 0;
-    while (world < md_world_count && strcmp(md_world_names[world], name) != 0)
-        world++;
-    cr_assert_lt(world, md_world_count, "no world %s", name);
-    return &md_worlds[world];
-}
 
 static struct md_data_spec spec_of(const char *world, uint64_t seed, const char *split,
                                    size_t count) {

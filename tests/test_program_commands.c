@@ -1,0 +1,354 @@
+/* What the program's commands do, each at its best and at its worst. (Help and usage:
+ * test_program.c; runs: test_program_run.c.) */
+#include <criterion/criterion.h>
+
+#include "../datasets/h5.h"
+#include "../datasets/image.h"
+#include "../experiments/metrics.h"
+#include "../results/weights.h"
+#include "checkpoint.h"
+#include "h5_leaks.h"
+#include "program.h"
+
+static void set_up(void) {
+    scratch = scratch_open();
+}
+
+static void tear_down(void) {
+    scratch_close(&scratch);
+}
+
+TestSuite(commands, .init = set_up, .fini = tear_down, .timeout = 600);
+
+#define SPEC "{set: synthetic, split: test, count: 2}"
+
+static void assert_all_metrics(json_t *json, const char *prefix) {
+    char path[100];
+    for (int m = 0; m < MD_METRIC_COUNT; m++) {
+        snprintf(path, sizeof path, "%s.%s", prefix, md_metric_names[m]);
+        assert_json(json, path, JSON_REAL);
+    }
+    snprintf(path, sizeof path, "%s.images", prefix);
+    assert_json(json, path, JSON_INTEGER);
+    snprintf(path, sizeof path, "%s.without_truth", prefix);
+    assert_json(json, path, JSON_INTEGER);
+}
+
+/* ---- eval ------------------------------------------------------------------------------------ */
+
+Test(commands, eval_reports_the_network_beside_the_dummy) {
+    struct scratch_path cell = small_cell();
+    MUDEPTH("eval", "--weights", cell.text, "--data", SPEC);
+    assert_fine("dummy predictor (of this data)");
+    for (int m = 0; m < MD_METRIC_COUNT; m++)
+        assert_contains(out, m == MD_RMSE ? "RMSE (m)" : md_metric_names[m]);
+    cr_assert_str_empty(err);
+    MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, "--train",
+            "{set: synthetic, split: train, count: 3}");
+    assert_fine("dummy predictor  ");
+}
+
+Test(commands, eval_under_both_protocols) {
+    static const char *const more[][4] = {{"--protocol", "textbook", "--json", NULL},
+                                          {"--protocol", "release", "--json", NULL},
+                                          {"--json", "--cap", "1.5", NULL}};
+    struct scratch_path cell = small_cell();
+    json_t *json[3];
+    for (int i = 0; i < 3; i++) {
+        MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, more[i][0], more[i][1], more[i][2],
+                more[i][3]);
+        json[i] = output_json();
+        assert_all_metrics(json[i], "network_metrics");
+        assert_all_metrics(json[i], "dummy_metrics");
+        for (const char *const *key =
+                 WORDS("weights", "weights_digest", "network", "data_digest", "protocol") + 1;
+             *key; key++)
+            assert_json(json[i], *key, JSON_STRING);
+    }
+    cr_assert_str_eq(json_string_value(json_at(json[0], "protocol")), "textbook");
+    cr_assert_str_eq(json_string_value(json_at(json[1], "protocol")), "release");
+    cr_assert_not(
+        json_equal(json_at(json[0], "network_metrics"), json_at(json[1], "network_metrics")));
+    cr_assert_not(json_equal(json_at(json[0], "dummy_metrics"), json_at(json[2], "dummy_metrics")));
+    for (int i = 0; i < 3; i++)
+        json_decref(json[i]);
+}
+
+Test(commands, eval_is_equal_for_all_threads_and_levels) {
+    static const char *const ways[][2] = {
+        {"--threads", "2"}, {"--threads", "5"}, {"--backend", "ref"}};
+    struct scratch_path cell = small_cell();
+    MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, "--json");
+    char *first = strdup(out);
+    for (int i = 0; i < 3; i++) {
+        MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, "--json", ways[i][0], ways[i][1]);
+        cr_assert_str_eq(out, first);
+    }
+    free(first);
+    MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, "--backend", "sse");
+    assert_fails(2, "--backend: \"sse\"");
+}
+
+/* ---- weights --------------------------------------------------------------------------------- */
+
+Test(commands, weights_of_a_checkpoint_are_imported) {
+    struct scratch_path pth = scratch_path(&scratch, "a 'b'\nc/published.pth"),
+                        h5 = scratch_path(&scratch, "imported.h5");
+    for (int bfloat16 = 0; bfloat16 < 2; bfloat16++) {
+        checkpoint_write(pth.text, (struct checkpoint){.bfloat16 = bfloat16});
+        remove(h5.text);
+        MUDEPTH("weights", "import", pth.text, "-o", h5.text);
+        assert_fine(bfloat16 ? "bfloat16" : "float32");
+        MUDEPTH("weights", "info", h5.text, "--json");
+        json_t *json = output_json();
+        cr_assert_eq(json_integer_value(json_at(json, "parameters")), 107625);
+        cr_assert_str_eq(json_string_value(json_at(json, "stored_as")),
+                         bfloat16 ? "bfloat16" : "float32");
+        cr_assert_str_eq(json_string_value(json_at(json, "source")), pth.text);
+        for (const char *const *key =
+                 WORDS("file", "network", "command", "code_version", "digest") + 1;
+             *key; key++)
+            assert_json(json, *key, JSON_STRING);
+        json_decref(json);
+    }
+    MUDEPTH("weights", "info", h5.text);
+    assert_fine("decoder2.conv2.bias");
+    assert_contains(out, "(32, 48, 3, 3)");
+}
+
+Test(commands, weights_are_not_overwritten) {
+    struct scratch_path cell = small_cell(), other = written("precious.h5", "precious");
+    MUDEPTH("weights", "import", cell.text, "-o", other.text);
+    assert_fails(2, "precious.h5: is there already");
+    size_t size;
+    unsigned char *bytes = scratch_read(other.text, &size);
+    cr_assert_eq(size, 8);
+    free(bytes);
+    MUDEPTH("weights", "import", cell.text, "-o", "/dev/null/x.h5");
+    assert_fails(1, "/dev/null/x.h5");
+}
+
+Test(commands, broken_weights_are_refused_by_name) {
+    struct scratch_path pth = scratch_path(&scratch, "broken.pth"), h5 = small_cell();
+    const struct checkpoint broken[] = {
+        {.network = md_network_find("upydnet_8x8"), .broken = 3, .first_size = 7},
+        {.broken = 2, .left_out = 1},
+        {.broken = 5, .bits = 0x7fc00000}};
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        checkpoint_write(pth.text, broken[i]);
+        MUDEPTH("eval", "--weights", pth.text, "--data", SPEC);
+        assert_fails(1, "broken.pth");
+    }
+    size_t size;
+    unsigned char *bytes = scratch_read(h5.text, &size);
+    scratch_write(h5.text, bytes, size / 2);
+    free(bytes);
+    MUDEPTH("weights", "info", h5.text);
+    assert_fails(1, "small.h5");
+}
+
+/* ---- plan ------------------------------------------------------------------------------------ */
+
+Test(commands, plan_is_the_arena_that_a_run_uses) {
+    struct scratch_path config = written("small.yaml", SMALL_FIELD), cell = small_cell();
+    json_int_t sum = 0;
+    MUDEPTH("plan", config.text, "--json");
+    json_t *plan = output_json(), *region;
+    size_t r;
+    json_int_t arena = json_integer_value(json_at(plan, "arena_bytes"));
+    json_array_foreach(json_at(plan, "regions"), r, region) sum +=
+        json_integer_value(json_object_get(region, "bytes")) *
+        json_integer_value(json_object_get(region, "copies"));
+    cr_assert(sum <= arena && arena < sum + 64 * (json_int_t)r, "gaps are to a cache line only");
+    json_decref(plan);
+    hid_t file;
+    long long used;
+    struct md_error error;
+    cr_assert_eq(md_h5_open(cell.text, &file, &error), MD_OK);
+    cr_assert_eq(md_h5_read_integer(file, "/training", "arena_bytes", &used, &error), MD_OK);
+    H5Fclose(file);
+    cr_assert_eq(used, arena);
+    MUDEPTH("plan", config.text, "budget_kb=100000");
+    assert_fine("% of budget_kb: 100000");
+    MUDEPTH("plan", config.text, "budget_kb=100");
+    assert_fails(2, "budget_kb: 100 kB are not enough for full");
+    MUDEPTH("plan");
+    assert_fails(2, "a CONFIG.yaml is needed");
+}
+
+/* ---- data ------------------------------------------------------------------------------------ */
+
+Test(commands, data_info_says_what_there_is) {
+    MUDEPTH("data", "info", "{set: synthetic, split: train, count: 3}");
+    assert_fine("samples:  3, from synthetic:field:train:0 to synthetic:field:train:2");
+    MUDEPTH("data", "info", "{set: synthetic, split: train, count: 3}", "--json");
+    json_t *json = output_json();
+    cr_assert_eq(json_integer_value(json_at(json, "samples")), 3);
+    cr_assert_eq(json_integer_value(json_at(json, "width")), 48);
+    assert_json(json, "valid_share", JSON_REAL);
+    assert_json(json, "depth_percentiles_m.50", JSON_REAL);
+    assert_json(json, "digest", JSON_STRING);
+    json_decref(json);
+    MUDEPTH("data", "info", "{set: synthetic, split: train, count: 3, max_depth_m: 0.1}");
+    assert_fine("depth (m): none");
+}
+
+static char *digest_of(const char *spec) {
+    MUDEPTH("data", "info", spec, "--json");
+    json_t *json = output_json();
+    char *digest = strdup(json_string_value(json_at(json, "digest")));
+    json_decref(json);
+    return digest;
+}
+
+Test(commands, exported_and_cached_data_is_the_same_data) {
+    static const char *const ways[][3] = {{"export", "micro", "part.csv: 2 samples"},
+                                          {"cache", "cache", "part.h5: 2 samples"}};
+    struct scratch_path folder = scratch_path(&scratch, "an export/of");
+    char *from = digest_of(SPEC);
+    for (int w = 0; w < 2; w++) {
+        char spec[2000];
+        MUDEPTH("data", ways[w][0], SPEC, "-o", folder.text, "--split", "part");
+        assert_fine(ways[w][2]);
+        snprintf(spec, sizeof spec, "{set: %s, root: '%s', split: part}", ways[w][1], folder.text);
+        char *to = digest_of(spec);
+        cr_assert_str_eq(from, to, "%s", ways[w][0]);
+        free(to);
+        MUDEPTH("data", ways[w][0], SPEC, "-o", folder.text, "--split", "../part");
+        assert_fails(2, "../part");
+    }
+    free(from);
+    MUDEPTH("data", "export", SPEC, "-o", folder.text, "--split", "part");
+    assert_fails(2, "part.csv is there already");
+}
+
+/* Three of five samples are broken, each in its own way; what is sound is counted all the same. */
+Test(commands, verify_names_everything_that_is_broken_and_goes_on) {
+    struct scratch_path folder = scratch_path(&scratch, "set");
+    char spec[2000];
+    MUDEPTH("data", "export", "{set: synthetic, split: s, count: 5}", "-o", folder.text);
+    snprintf(spec, sizeof spec, "{set: micro, root: '%s', split: train}", folder.text);
+    MUDEPTH("data", "verify", spec);
+    assert_fine("5 samples: 5 sound (0 of them without any depth), 0 broken");
+    scratch_write_text(scratch_path(&scratch, "set/train/img/1.png").text, "no picture");
+    scratch_write_text(scratch_path(&scratch, "set/train/disp/2.npy").text, "");
+    remove(scratch_path(&scratch, "set/train/fb/4.npy").text);
+    MUDEPTH("data", "verify", spec);
+    cr_assert_eq(code, 1);
+    assert_contains(err, "3 of 5 samples are broken");
+    assert_contains(out, "broken: line 2 of ");
+    assert_contains(out, "broken: line 3 of ");
+    assert_contains(out, "fb/4.npy");
+    assert_contains(out, "5 samples: 2 sound");
+    MUDEPTH("data", "verify", spec, "--json");
+    cr_assert_eq(code, 1);
+    json_t *json = json_loads(out, 0, NULL);
+    cr_assert(json, "no JSON: %s", out);
+    cr_assert_eq(json_integer_value(json_at(json, "samples")), 5);
+    cr_assert_eq(json_integer_value(json_at(json, "broken")), 3);
+    cr_assert_eq(json_array_size(json_at(json, "errors")), 3);
+    json_decref(json);
+    MUDEPTH("data", "verify", "{set: synthetic, split: s, count: 2, max_depth_m: 0.03}");
+    assert_fine("2 sound (2 of them without any depth)");
+}
+
+Test(commands, show_draws_a_picture) {
+    struct scratch_path figure = scratch_path(&scratch, "show.png");
+    size_t size;
+    MUDEPTH("data", "show", SPEC, "-o", figure.text, "--rows", "1");
+    assert_fine("show.png");
+    unsigned char *bytes = scratch_read(figure.text, &size);
+    cr_assert_eq(memcmp(bytes, "\x89PNG", 4), 0);
+    free(bytes);
+}
+
+/* ---- predict --------------------------------------------------------------------------------- */
+
+static struct scratch_path picture(const char *name, int height, int width) {
+    struct scratch_path path = scratch_path(&scratch, "%s", name);
+    uint8_t *rgb = malloc((size_t)(3 * height * width));
+    struct md_error error;
+    cr_assert(rgb);
+    for (int i = 0; i < 3 * height * width; i++)
+        rgb[i] = (uint8_t)(i * 7 / 3);
+    cr_assert_eq(md_png_write_rgb(path.text, rgb, height, width, &error), MD_OK);
+    free(rgb);
+    return path;
+}
+
+Test(commands, predict_writes_depth_and_colours) {
+    struct scratch_path cell = small_cell(), wide = picture("wide.png", 60, 100),
+                        tiny = picture("a b.c.png", 1, 1), folder = scratch_path(&scratch, "d/e");
+    MUDEPTH("predict", "--weights", cell.text, wide.text, tiny.text, "-o", folder.text);
+    assert_fine("wide.depth.png");
+    assert_contains(out, "a b.c.colour.png");
+    static const char *const names[] = {"wide.depth", "wide.colour", "a b.c.depth", "a b.c.colour"};
+    for (int i = 0; i < 4; i++) {
+        struct md_image image;
+        struct md_error error;
+        cr_assert_eq(
+            md_image_read(scratch_path(&scratch, "d/e/%s.png", names[i]).text, &image, &error),
+            MD_OK, "%s", error.text);
+        cr_assert_eq(image.height, 48);
+        cr_assert_eq(image.width, 48);
+        md_image_free(&image);
+    }
+    MUDEPTH("predict", "--weights", cell.text, wide.text, "-o", folder.text);
+    assert_fails(2, "wide.depth.png: is there already");
+}
+
+Test(commands, predict_refuses_broken_pictures_by_name) {
+    struct scratch_path cell = small_cell(), whole = picture("whole.png", 48, 48),
+                        cut = scratch_path(&scratch, "cut.png"),
+                        text = written("text.png", "no picture");
+    size_t size;
+    unsigned char *bytes = scratch_read(whole.text, &size);
+    scratch_write(cut.text, bytes, size / 2);
+    free(bytes);
+    const char *broken[] = {cut.text, text.text, scratch.folder, "/dev/null", "no.png"};
+    for (int i = 0; i < 5; i++) {
+        MUDEPTH("predict", "--weights", cell.text, broken[i], "-o",
+                scratch_path(&scratch, "d%d", i).text);
+        assert_fails(1, broken[i]);
+        cr_assert_eq(scratch_count(scratch_path(&scratch, "d%d", i).text), 0);
+    }
+}
+
+/* ---- golden ---------------------------------------------------------------------------------- */
+
+Test(commands, golden_refuses_other_files) {
+    struct scratch_path cell = small_cell(), text = written("text.h5", "no HDF5");
+    MUDEPTH("golden", cell.text);
+    assert_fails(1, "input_u8");
+    assert_contains(err, "small.h5");
+    MUDEPTH("golden", text.text, "--json");
+    assert_fails(1, "text.h5");
+}
+
+/* ---- compare --------------------------------------------------------------------------------- */
+
+/* The shares of weights that stood still, of side a, per layer that learns. */
+static void assert_standstill(const char *format, const char *rate, double low, double high) {
+    struct scratch_path config =
+        written("steps.yaml", "weights: scratch\npolicy: d0\nbatch: 1\noptimizer: sgd\n"
+                              "data: {set: synthetic, count: 4}\n");
+    char side[40];
+    const char *layer;
+    json_t *pair;
+    snprintf(side, sizeof side, "host:%s", format);
+    MUDEPTH("compare", config.text, rate, "--a", side, "--b", "host:fp32", "--steps", "3",
+            "--json");
+    json_t *json = output_json(), *still = json_at(json, "unchanged_weights_by_layer");
+    cr_assert_eq(json_object_size(still), 4);
+    json_object_foreach(still, layer, pair) {
+        double share = json_number_value(json_array_get(pair, 0));
+        cr_assert(share >= low && share <= high, "%s: %g", layer, share);
+    }
+    json_decref(json);
+}
+
+Test(commands, compare_counts_weights_that_stand_still) {
+    assert_standstill("bf16", "lr=0", 1.0, 1.0);
+    assert_standstill("bf16", "lr=1e-5", 0.9, 1.0);
+    assert_standstill("fp32", "lr=1", 0.01, 0.7);
+}
