@@ -245,11 +245,11 @@ freestanding: $(BUILD)/libmudepth.a
 check-numerics: $(BUILD)/tests/test_rounding ## the 16-bit arithmetic exhaustively (minutes)
 	MUDEPTH_NUMERICS=full $(BUILD)/tests/test_rounding
 
-# (The program for RV32 has flags of its own, and no sanitizers. Sweeps are dozens of runs, which are
-# tested by themselves; sanitized they would take as long as everything else.)
+# (The program for RV32 has flags of its own, and no sanitizers. What is left out is about moments in
+# processes that other tests sanitize, and would take as long as everything else.)
 asan: ## run all tests with the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory packages WANT="$(CHECK_PACKAGES)"
-	@$(MAKE) --no-print-directory run-tests BUILD=$(BUILD)/asan LEFT_OUT=tests/test_sweep.c \
+	@$(MAKE) --no-print-directory run-tests BUILD=$(BUILD)/asan LEFT_OUT="tests/test_sweep_interrupted.c tests/test_slurm.c" \
 	    OPTIMIZE='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
 
 SOURCES = $(wildcard $(ROOMS:%=%/*.c) tests/*.c)

@@ -300,12 +300,13 @@ int md_config_by_digest(int number) {
     return find_key(sections, number, &section)->result == BY_DIGEST;
 }
 
-/* The key of this number, and its field in a config. */
+/* The key of this number, and its field in a config, which is only read: a copy of so large a thing
+ * would be felt. */
 static const struct key *find_field(const struct md_config *config, int number,
                                     const char **field) {
     struct section sections[RUN_SECTIONS];
     const struct section *section;
-    md_config_sections((struct md_config *)(uintptr_t)config, sections); /* they are only read */
+    md_config_sections((struct md_config *)(uintptr_t)config, sections);
     const struct key *key = find_key(sections, number, &section);
     *field = (const char *)section->fields + key->offset;
     return key;

@@ -1,7 +1,6 @@
 #include "cell.h"
 
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -64,36 +63,28 @@ const size_t md_cell_attribute_count = ATTRIBUTES;
 static void write_attributes(struct md_pen *pen, const struct md_cell *cell) {
     for (const struct md_cell_attribute *a = md_cell_attributes;
          a < md_cell_attributes + ATTRIBUTES; a++) {
-        const char *field = (const char *)cell + a->offset;
-        long long integer = 0;
-        double real = 0.0;
-        memcpy(a->type == REAL ? (void *)&real : &integer, field, a->type == TEXT ? 0 : a->size);
+        const void *field = (const char *)cell + a->offset;
         if (strcmp(a->object, "/") != 0)
             md_pen_group(pen, a->object);
         if (a->type == TEXT)
             md_pen_text(pen, a->object, a->name, field);
         else if (a->type == INTEGER)
-            md_pen_integer(pen, a->object, a->name, integer);
+            md_pen_integer(pen, a->object, a->name, *(const long long *)field);
         else
-            md_pen_real(pen, a->object, a->name, real);
+            md_pen_real(pen, a->object, a->name, *(const double *)field);
     }
 }
 
 static void take_attributes(struct md_pen *pen, struct md_cell *cell) {
     for (const struct md_cell_attribute *a = md_cell_attributes;
          a < md_cell_attributes + ATTRIBUTES; a++) {
-        char *field = (char *)cell + a->offset;
-        long long integer = 0;
-        double real = 0.0;
-        if (a->type == TEXT) {
+        void *field = (char *)cell + a->offset;
+        if (a->type == TEXT)
             md_take_text(pen, a->object, a->name, a->size, field);
-        } else if (a->type == INTEGER) {
-            md_take_integer(pen, a->object, a->name, 0, LLONG_MAX, &integer);
-            memcpy(field, &integer, a->size);
-        } else {
-            md_take_real(pen, a->object, a->name, &real);
-            memcpy(field, &real, a->size);
-        }
+        else if (a->type == INTEGER)
+            md_take_integer(pen, a->object, a->name, 0, LLONG_MAX, field);
+        else
+            md_take_real(pen, a->object, a->name, field);
     }
 }
 
@@ -151,7 +142,7 @@ static void take_scores(struct md_pen *pen, const char *name, struct md_cell *ce
     if (pen->status == MD_OK)
         pen->status =
             md_h5_read_table(pen->file, name, metrics_columns, METRICS_COLUMNS, sizeof *row,
-                             (size_t)(PREDICTORS * caps->count), rows, pen->error);
+                             PREDICTORS * (size_t)caps->count, rows, pen->error);
     cell->cap_count = pen->status == MD_OK ? caps->count : 0;
     for (int c = 0; c < cell->cap_count; c++) {
         struct md_cell_scores *scores = &cell->scores[c];

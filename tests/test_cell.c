@@ -127,6 +127,7 @@ H5_TEST(cell, holds_every_metric_at_every_cap) {
         assert_same_metrics(&cell.scores[c].dummy, &run.dummy[c]);
         cr_assert_eq(cell.scores[c].after.images, 3);
     }
+    cr_assert_neq(cell.scores[0].dummy.value[MD_RMSE], cell.scores[2].dummy.value[MD_RMSE]);
     md_run_close(&run);
 }
 

@@ -22,6 +22,19 @@ Test(index, cells_come_back_as_they_are) {
     cr_assert_eq(index_rows("SELECT count(*) FROM cells"), CELLS);
 }
 
+/* For those who ask the index themselves: numbers are numbers, words are words. */
+Test(index, settings_have_their_types) {
+    write_cells();
+    ask(&answer);
+    cr_assert_eq(
+        index_rows("SELECT count(*) FROM settings WHERE key = 'policy' AND value = 'e+d0'"), 1);
+    cr_assert_eq(index_rows("SELECT count(*) FROM settings WHERE key = 'lr' AND value > 0.09"), 2);
+    cr_assert_eq(index_rows("SELECT count(*) FROM settings WHERE key = 'seed' AND value = 0"), 3);
+    /* SQLite has no such integer. */
+    cr_assert_eq(index_rows("SELECT count(*) FROM settings WHERE value = '18446744073709551615'"),
+                 1);
+}
+
 /* The second answer comes from the index: the files are not even opened. */
 Test(index, files_are_not_read_again) {
     if (geteuid() != 0) {

@@ -63,6 +63,20 @@ Test(index_damage, is_made_again_when_somebody_changed_it) {
     }
 }
 
+/* What SQLite left beside an older file would be taken for a part of the new one. */
+Test(index_damage, what_belonged_to_an_older_file_goes) {
+    static const char *const belongings[] = {"index.sqlite-journal", "index.sqlite-wal",
+                                             "index.sqlite-shm"};
+    write_cells();
+    for (int b = 0; b < 3; b++)
+        scratch_write_text(scratch_path(&scratch, "%s", belongings[b]).text, "of another file");
+    ask(&answer);
+    assert_answer();
+    for (int b = 0; b < 3; b++)
+        cr_assert_neq(access(scratch_path(&scratch, "%s", belongings[b]).text, F_OK), 0);
+    assert_index_is_whole();
+}
+
 /* Gives a changed database the checksum of a whole one. */
 static void seal(void) {
     size_t size;
@@ -98,6 +112,8 @@ Test(index_damage, is_made_again_when_it_is_of_another_version) {
         seal();
         assert_says_what_the_cells_say(CELLS, cell_names);
         assert_index_is_whole();
+        cr_assert_eq(index_rows("SELECT count(*) FROM metrics WHERE rmse_m = 0"), 0);
+        cr_assert_eq(index_rows("SELECT count(DISTINCT cell) FROM settings"), CELLS);
     }
 }
 

@@ -84,6 +84,21 @@ Test(listing, latex) {
                           "\\bottomrule\n\\end{tabular}\n");
 }
 
+/* Each of them alone. */
+Test(listing, what_csv_quotes) {
+    static const struct {
+        const char *word, *written;
+    } cases[] = {{"a,b", "\"a,b\""},     {"a\nb", "\"a\nb\""},   {"a\rb", "\"a\rb\""},
+                 {"a\"b", "\"a\"\"b\""}, {"a;b\t'c", "a;b\t'c"}, {" a ", " a "}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct md_entry entry = {cases[i].word, 0, 0};
+        char expected[100];
+        snprintf(expected, sizeof expected, "\"what, where\"\r\n%s\r\n", cases[i].written);
+        print(columns, 1, &entry, 1, MD_CSV);
+        cr_assert_str_eq(out, expected);
+    }
+}
+
 /* Every byte there is: none is lost in CSV, and LaTeX, when it is here, sets them all. */
 static const char *every_byte(void) {
     static char text[256];

@@ -74,6 +74,39 @@ Test(commands, eval_under_both_protocols) {
         json_decref(json[i]);
 }
 
+/* What several caps give is what each gives alone, in their order; the first is the one. */
+Test(commands, eval_at_several_caps) {
+    static const char *const caps[] = {"1.5", "80", "3"};
+    struct scratch_path cell = small_cell();
+    MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, "--json", "--cap", "1.5,80,3");
+    json_t *all = output_json();
+    cr_assert_eq(json_array_size(json_at(all, "by_cap")), 3);
+    for (size_t c = 0; c < 3; c++) {
+        MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, "--json", "--cap", caps[c]);
+        json_t *one = output_json(), *same = json_array_get(json_at(all, "by_cap"), c);
+        cr_assert_eq(json_number_value(json_at(one, "cap_m")), strtod(caps[c], NULL));
+        for (const char *const *key = WORDS("cap_m", "network_metrics", "dummy_metrics") + 1; *key;
+             key++) {
+            cr_assert(json_equal(json_at(one, *key), json_at(same, *key)), "%s %s", caps[c], *key);
+            cr_assert(c > 0 || json_equal(json_at(one, *key), json_at(all, *key)), "%s", *key);
+        }
+        json_decref(one);
+    }
+    json_decref(all);
+    MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, "--cap", "1.5,80");
+    assert_fine("truth up to 1.5 m");
+    assert_contains(out, "truth up to 80 m");
+    static const char *const wrong[][2] = {{"80,80.0", "the same cap twice"},
+                                           {"80,", "expected a number"},
+                                           {",80", "expected a number"},
+                                           {"80,1001", "expected a number from 0.1 to 1000"},
+                                           {"1,2,3,4,5,6,7,8,9", "more than 8 caps"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, "--cap", wrong[i][0]);
+        assert_fails(2, wrong[i][1]);
+    }
+}
+
 Test(commands, eval_is_equal_for_all_threads_and_levels) {
     static const char *const ways[][2] = {
         {"--threads", "2"}, {"--threads", "5"}, {"--backend", "ref"}};

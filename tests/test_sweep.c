@@ -11,9 +11,7 @@ TestSuite(sweep, .init = set_up, .fini = tear_down, .timeout = 600);
 
 Test(sweep, cells_are_what_run_makes) {
     struct digests digests = undisturbed();
-    struct scratch_path small = written("one.yaml", "weights: scratch\nlr: 0.003\nbatch: 1\n"
-                                                    "epochs: 3\n"
-                                                    "data: {set: synthetic, count: 6}\n");
+    struct scratch_path small = written("one.yaml", SIX_BASE);
     static const char *const policies[] = {"policy=d0", "policy=full"};
     for (int i = 0; i < SIX; i += 4) {
         char seed[20];
@@ -80,7 +78,9 @@ Test(sweep, cells_are_results_as_others) {
 Test(sweep, a_dry_run_changes_nothing) {
     MUDEPTH("sweep", config.text, "-o", folder.text, "--dry-run");
     assert_fine("6 cells: 6 missing; about ");
-    assert_contains(out, "6 samples, ");
+    char samples[40];
+    snprintf(samples, sizeof samples, "  %d samples, ", SAMPLES);
+    assert_contains(out, samples);
     assert_contains(out, ": policy=full seed=2\n");
     cr_assert_neq(access(folder.text, F_OK), 0, "not even a folder");
 
@@ -103,10 +103,10 @@ Test(sweep, a_dry_run_changes_nothing) {
         cr_assert_str_eq(json_string_value(json_at(cell, "state")), i == 1 ? "missing" : "done");
         cr_assert_str_eq(json_string_value(json_at(cell, "settings.policy")),
                          i < 3 ? "d0" : "full");
-        cr_assert_eq(json_integer_value(json_at(cell, "samples")), 6);
-        /* three epochs of six samples, each at least once forward: 48.6 million, once more back */
-        cr_assert_geq(macs, 18 * 40e6);
-        cr_assert_leq(macs, 18 * 400e6);
+        cr_assert_eq(json_integer_value(json_at(cell, "samples")), SAMPLES);
+        /* each sample at least once forward: 48.6 million, once more back */
+        cr_assert_geq(macs, EPOCHS * SAMPLES * 40e6);
+        cr_assert_leq(macs, EPOCHS * SAMPLES * 400e6);
         cr_assert_gt(json_real_value(json_at(cell, "expected_seconds")), 0);
         cr_assert_eq(json_is_null(json_at(cell, "rmse_m")), i == 1);
     }
