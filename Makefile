@@ -9,6 +9,7 @@ PACKAGES       := gcc libc6-dev make pkg-config libhdf5-dev zlib1g-dev libpng-de
                   libzip-dev libyaml-dev libxxhash-dev libopenblas-dev libjansson-dev libsqlite3-dev gnuplot-nox
 RV32_PACKAGES  := clang-19 lld-19 qemu-user
 AARCH64_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+PAPER_PACKAGES := latexmk texlive-latex-base texlive-latex-recommended lmodern
 CHECK_PACKAGES := $(PACKAGES) $(RV32_PACKAGES) libcriterion-dev llvm-19 python3-h5py python3-pandas \
                   slurm-wlm munge
 LINT_PACKAGES  := $(CHECK_PACKAGES) clang libclang-rt-dev clang-format clang-tidy cppcheck
@@ -198,6 +199,11 @@ install: all ## install to $(DESTDIR)$(PREFIX)
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/mudepth
 	install -m 644 configs/* $(DESTDIR)$(PREFIX)/share/mudepth/configs
 
+paper: ## install what is missing and make the report of the reproduction (paper/make.sh)
+	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES) $(PAPER_PACKAGES)"
+	@$(MAKE) --no-print-directory all
+	MUDEPTH=$(BUILD)/mudepth paper/make.sh $(BUILD)/paper
+
 bench: all $(BUILD)/bench $(BUILD)/bench_sweep ## milliseconds per training step, beside PyTorch when it is there, samples read per second, a sweep's overhead
 	$(BUILD)/bench
 	$(BUILD)/bench_sweep $(BUILD)/mudepth
@@ -289,6 +295,6 @@ $(BUILD)/bench $(BUILD)/bench_sweep: $(BUILD)/%: tests/%.c $(BUILD)/libmudepth.a
 	$(SAY) LD $@
 	$(Q)$(compile) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS)
 
-.PHONY: all demo check rv32 gap9 aarch64 install bench clean help packages run-tests freestanding \
+.PHONY: all demo check paper rv32 gap9 aarch64 install bench clean help packages run-tests freestanding \
         check-numerics asan lint run-lint fmt fuzz run-fuzzers FORCE
 .DELETE_ON_ERROR:

@@ -11,6 +11,7 @@
 #include "../results/cell.h"
 #include "../results/weights.h"
 #include "command.h"
+#include "pictures.h"
 #include "train.h"
 
 #define DEFAULT_FOLDER "results/runs"
@@ -226,37 +227,10 @@ static int save_weights(struct session *session, struct md_error *error) {
 
 /* ---- what to look at ------------------------------------------------------------------------- */
 
-/* How much there is to see in a sample: the sum over its valid zones of how far they are from their
- * mean. */
-static double relief(const struct md_sample *sample) {
-    int zones = sample->depth_height * sample->depth_width, valid = 0;
-    double sum = 0.0, deviation = 0.0;
-    for (int z = 0; z < zones; z++) {
-        valid += sample->depth_m[z] > 0.0f;
-        sum += sample->depth_m[z];
-    }
-    for (int z = 0; z < zones && valid > 0; z++)
-        if (sample->depth_m[z] > 0.0f)
-            deviation += fabs(sample->depth_m[z] - sum / valid);
-    return deviation;
-}
-
-/* From each of SHEET_ROWS equal parts of the test split the sample with the most relief. */
-static size_t choose_samples(const struct md_dataset *test, size_t chosen[SHEET_ROWS]) {
-    size_t rows = test->count < SHEET_ROWS ? test->count : SHEET_ROWS;
-    for (size_t r = 0; r < rows; r++) {
-        chosen[r] = r * test->count / rows;
-        for (size_t s = chosen[r]; s < (r + 1) * test->count / rows; s++)
-            if (relief(&test->samples[s]) > relief(&test->samples[chosen[r]]))
-                chosen[r] = s;
-    }
-    return rows;
-}
-
 static int draw_sheet(struct session *session, const char *path, struct md_error *error) {
     struct md_run *run = &session->run;
     struct md_sheet_row rows[SHEET_ROWS];
-    size_t chosen[SHEET_ROWS], count = choose_samples(&run->test, chosen);
+    size_t chosen[SHEET_ROWS], count = md_choose_samples(&run->test, SHEET_ROWS, chosen);
     int height, width, status = MD_OK;
     md_layer_size(run->network, run->network->output, &height, &width);
     size_t pixels = (size_t)height * (size_t)width;

@@ -76,7 +76,8 @@ static const struct key data_keys[] = {
     {"root", TEXT, AT(md_data_spec, root), 0, 0, NULL, "", BY_DIGEST,
      "folder or file of the data set"},
     {"fraction", COUNT, AT(md_data_spec, fraction), 1, 100, NULL, "100", 1,
-     "percent of the samples to take (micro sets: NAME_10perc.csv and the like)"},
+     "percent of the samples to take (micro sets: NAME_10perc.csv and the like); of a run's test "
+     "split always all"},
     {"label", CHOICE, AT(md_data_spec, label), 0, 0, md_label_grid_names, "dense", 1,
      "of sets with depth maps: labels for every pixel, or what an 8x8 sensor would have seen, "
      "which "

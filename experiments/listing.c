@@ -146,7 +146,7 @@ static void print_csv(const struct md_listing *listing) {
 /* ---- LaTeX ----------------------------------------------------------------------------------- */
 
 /* "[" and "*" after the end of a row would belong to it, "--" would be a dash. */
-static void print_escaped(const char *text) {
+void md_print_latex(const char *text) {
     static const struct {
         char character;
         const char *command;
@@ -188,7 +188,7 @@ static void print_latex_entry(const struct md_listing *listing, size_t row, size
     const struct md_entry *entry = entry_at(listing, row, column);
     char number[NUMBER_SIZE], deviation[NUMBER_SIZE];
     if (!about->is_number) {
-        print_escaped(entry->word);
+        md_print_latex(entry->word);
         return;
     }
     format_number(entry->number, about->decimals, number);
@@ -210,7 +210,7 @@ static void print_latex(const struct md_listing *listing) {
         for (size_t c = 0; c < listing->column_count; c++) {
             fputs(c > 0 ? " & " : "", stdout);
             if (r == 0)
-                print_escaped(listing->columns[c].title);
+                md_print_latex(listing->columns[c].title);
             else
                 print_latex_entry(listing, r - 1, c);
         }

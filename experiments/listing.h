@@ -34,6 +34,9 @@ enum md_listing_form { MD_TEXT, MD_CSV, MD_LATEX };
 int md_listing_print(const struct md_listing *listing, enum md_listing_form form,
                      struct md_error *error);
 
+/* Prints a text to standard output so that LaTeX sets it as it stands. */
+void md_print_latex(const char *text);
+
 /* Whether a text is UTF-8. */
 int md_is_utf8(const char *text);
 

@@ -8,10 +8,12 @@
 volatile sig_atomic_t md_stop_requested;
 
 static const struct md_command *const commands[] = {
-    &md_command_run,     &md_command_pretrain, &md_command_sweep, &md_command_resume,
-    &md_command_rerun,   &md_command_status,   &md_command_eval,  &md_command_golden,
-    &md_command_predict, &md_command_weights,  &md_command_data,  &md_command_compare,
-    &md_command_plan,    &md_command_query,    &md_command_diff,  NULL};
+    &md_command_run,     &md_command_pretrain, &md_command_sweep,
+    &md_command_resume,  &md_command_rerun,    &md_command_status,
+    &md_command_eval,    &md_command_golden,   &md_command_predict,
+    &md_command_weights, &md_command_data,     &md_command_compare,
+    &md_command_plan,    &md_command_query,    &md_command_diff,
+    &md_command_table,   &md_command_plot,     NULL};
 
 static void request_stop(int signal_number) {
     (void)signal_number;

@@ -7,16 +7,19 @@
 #include <string.h>
 
 #include "../core/ops.h"
+#include "budget.h"
 
 const char *const md_predictor_names[] = {"before", "after", "dummy", NULL};
 
 /* What a row of the table below is read from, at `where`. */
 enum source {
-    METRIC, /* enum md_metric */
-    IMAGES, /* offset of a size_t in struct md_metrics */
-    WHOLE,  /* offset of a long long in struct md_cell */
-    REAL,   /* and of a double */
-    FORMAT  /* the bytes of the config's number format */
+    METRIC,      /* enum md_metric */
+    IMAGES,      /* offset of a size_t in struct md_metrics */
+    WHOLE,       /* offset of a long long in struct md_cell */
+    REAL,        /* and of a double */
+    FORMAT,      /* the bytes of the config's number format */
+    STEP_MEMORY, /* of one step, from the config */
+    STEP_WORK
 };
 
 static const struct row {
@@ -58,6 +61,9 @@ static const struct row {
     {"optimizer_bytes_per_parameter", WHOLE,
      offsetof(struct md_cell, optimizer_bytes_per_parameter), 0,
      "what the optimizer keeps beside each of them"},
+    {"step_kb", STEP_MEMORY, 0, 0,
+     "memory of a training step of batch 1 on the device, 1000 bytes"},
+    {"step_mmac", STEP_WORK, 0, 1, "million multiply-accumulates of such a step"},
     {"weight_bytes", FORMAT, 0, 0, "of one weight, by its number format"},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
@@ -149,6 +155,13 @@ static double score_of(const struct md_quantity *quantity, const struct row *row
     return metrics->value[row->where];
 }
 
+/* Cores have scratch memory of their own and a batch its samples: a device has one of each. */
+static double step_kb(const struct md_config *config) {
+    struct md_config device = *config;
+    device.batch = 1;
+    return (double)md_device_bytes(&device) / 1000.0;
+}
+
 double md_quantity_of(const struct md_quantity *quantity, const struct md_cell *cell) {
     const struct row *row = &rows[quantity->row];
     const char *field = (const char *)cell + row->where;
@@ -161,6 +174,12 @@ double md_quantity_of(const struct md_quantity *quantity, const struct md_cell *
     case REAL:
         memcpy(&real, field, sizeof real);
         return real;
+    case STEP_MEMORY:
+        return step_kb(&cell->config);
+    case STEP_WORK:
+        return (double)md_step_macs(md_networks[md_config_network(&cell->config)],
+                                    md_config_policy(&cell->config)) /
+               1e6;
     case FORMAT:
         return (double)md_format_bytes[cell->config.format];
     default:

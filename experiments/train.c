@@ -33,9 +33,11 @@ void md_initial_weights(const struct md_network *network, uint64_t seed, float *
 /* ---- opening and closing --------------------------------------------------------------------- */
 
 static int open_split(const struct md_config *config, const struct md_network *network,
-                      const char *key, const char *split, int truth, const struct md_watch *watch,
-                      struct md_dataset *dataset, struct md_error *error) {
+                      const char *key, const char *split, int fraction, int truth,
+                      const struct md_watch *watch, struct md_dataset *dataset,
+                      struct md_error *error) {
     struct md_data_spec spec = config->data;
+    spec.fraction = fraction;
     spec.truth = truth;
     memset(dataset, 0, sizeof *dataset);
     if (split[0] == '\0')
@@ -102,18 +104,19 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
     run->network = md_networks[config->network];
     md_config_settle(&run->config);
     size_t total = md_parameter_total(run->network);
-    /* Nothing is judged by the training split: a finer truth would only take room. */
+    /* Nothing is judged by the training split: a finer truth would only take room. And how much
+     * there is to learn from must not change what runs are judged by. */
     const struct {
         const char *key, *split;
-        int truth;
+        int fraction, truth;
         struct md_dataset *data;
-    } splits[] = {{"data.train", config->train, MD_TRUTH_LABEL, &run->train},
-                  {"data.val", config->val, config->data.truth, &run->val},
-                  {"data.test", config->test, config->data.truth, &run->test}};
+    } splits[] = {{"data.train", config->train, config->data.fraction, MD_TRUTH_LABEL, &run->train},
+                  {"data.val", config->val, config->data.fraction, config->data.truth, &run->val},
+                  {"data.test", config->test, 100, config->data.truth, &run->test}};
     int status = MD_OK;
     for (int i = 0; i < 3 && status == MD_OK; i++)
-        status = open_split(config, run->network, splits[i].key, splits[i].split, splits[i].truth,
-                            watch, splits[i].data, error);
+        status = open_split(config, run->network, splits[i].key, splits[i].split,
+                            splits[i].fraction, splits[i].truth, watch, splits[i].data, error);
     if (status == MD_OK && (run->train.count == 0 || run->test.count == 0))
         status = md_fail(error, MD_USAGE, "data.train and data.test must not be empty");
     if (status == MD_OK)

@@ -10,7 +10,7 @@
 #include "../datasets/error.h"
 
 /* A contact sheet: a row per sample, its picture and then depth maps of any size. */
-enum { MD_SHEET_MAPS = 3 };
+enum { MD_SHEET_MAPS = 4 };
 struct md_sheet_row {
     const char *caption;
     const uint8_t *picture; /* (3, height, width) */
@@ -70,6 +70,41 @@ struct md_group_bar {
  * edge. */
 int md_plot_groups(const char *path, const char *title, const struct md_group_bar *groups,
                    size_t count, struct md_error *error);
+
+/* One line of a dot plot: runs that differ in their seeds only, and what stands beside them. */
+struct md_dot_row {
+    const char *label;
+    const double *values; /* of each run; NaN: it came to nothing */
+    size_t count;
+    double mean; /* of the runs; NaN: none, as for the next three */
+    double published, published_deviation, dummy;
+};
+
+/* Rows from top to bottom, values to the right: every run, the means, the published mean with its
+ * standard deviation, the dummy predictor. A run that came to nothing, or lies far beyond the
+ * others, is a mark at the right edge. At most 200 rows. */
+int md_plot_dots(const char *path, const char *title, const char *axis,
+                 const struct md_dot_row *rows, size_t count, struct md_error *error);
+
+/* Points with a common meaning. */
+struct md_series {
+    const char *label;
+    size_t count;
+    const double *x, *y, *deviation; /* deviation: NULL, or NaN where there is none */
+    const char *const *names;        /* of the points, written above them; NULL: none */
+    int style;                       /* colour and shape; equal for what belongs together */
+    int is_published;                /* open shapes, dotted lines */
+};
+
+/* Series over x. joined: with lines between their points, which are to be in order. A NaN is left
+ * out; there must be something left. */
+struct md_series_plot {
+    const char *title, *x_axis, *y_axis;
+    int is_joined;
+    const struct md_series *series;
+    size_t count; /* at most 32 */
+};
+int md_plot_series(const char *path, const struct md_series_plot *plot, struct md_error *error);
 
 /* The colour (sRGB) of a depth in 0 .. max_depth_m: the scale of all our depth pictures, readable
  * in grey print and by colour-blind readers. Grey (no value) for depth <= 0 or NaN. */

@@ -247,6 +247,65 @@ Test(plots, any_groups_are_drawn) {
     assert_contains(error.text, "no groups");
 }
 
+/* `count` equal rows. */
+static int dots(const char *label, const double *values, size_t runs, double published,
+                size_t count) {
+    static struct md_dot_row dot_rows[201];
+    for (size_t r = 0; r < count; r++)
+        dot_rows[r] = (struct md_dot_row){
+            label, values, runs, runs > 0 ? values[0] : (double)NAN, published, 0.02, 0.7};
+    return md_plot_dots(path.text, "dots", "RMSE (m)", dot_rows, count, &error);
+}
+
+Test(plots, any_dots_are_drawn) {
+    static const double some[] = {0.5, 0.6, 21.0, NAN}, huge[] = {1e300, INFINITY, -1.0};
+    for (int f = 0; f < 3; f++) {
+        path = scratch_path(&scratch, "%s", forms[f].name);
+        assert_drawn(dots("tof8 d0", some, 4, 0.65, 3), forms[f].magic);
+    }
+    path = scratch_path(&scratch, "figure.png");
+    assert_drawn(dots("no runs", some, 0, 0.65, 1), "\x89PNG");
+    assert_drawn(dots("nothing at all", some, 0, NAN, 1), "\x89PNG");
+    assert_drawn(dots("diverged only", some + 3, 1, NAN, 2), "\x89PNG");
+    assert_drawn(dots("huge", huge, 3, 0.5, 2), "\x89PNG");
+    assert_drawn(dots("'\n`touch x`\" a_b^{c}", some, 4, 0.65, 200), "\x89PNG");
+    cr_assert_eq(dots("none", some, 4, 0.65, 0), MD_USAGE);
+    cr_assert_eq(dots("too many", some, 4, 0.65, 201), MD_USAGE);
+    assert_contains(error.text, "201 rows");
+}
+
+/* `count` series of one label, each of the values over 1, 10, 100. */
+static int series(const double *values, size_t points, int joined, size_t count) {
+    static const double x[] = {1, 10, 100}, deviation[] = {0.1, NAN, 0};
+    static const char *const names[] = {"d0", "`touch x`", ""};
+    static struct md_series all[33];
+    for (size_t s = 0; s < count; s++)
+        all[s] = (struct md_series){"a, 'ours'", points,    x,
+                                    values,      deviation, s % 2 == 0 ? names : NULL,
+                                    (int)s,      s % 2 == 1};
+    const struct md_series_plot plot = {"series", "epochs", "RMSE (m)", joined, all, count};
+    return md_plot_series(path.text, &plot, &error);
+}
+
+Test(plots, any_series_are_drawn) {
+    static const double some[] = {0.5, NAN, 21.0}, same[] = {2, 2, 2}, nothing[] = {NAN, NAN, NAN},
+                        below[] = {-3, 0, 1e300};
+    for (int f = 0; f < 3; f++) {
+        path = scratch_path(&scratch, "%s", forms[f].name);
+        assert_drawn(series(some, 3, f % 2, 4), forms[f].magic);
+    }
+    path = scratch_path(&scratch, "figure.png");
+    assert_drawn(series(same, 1, 1, 1), "\x89PNG");
+    assert_drawn(series(below, 3, 0, 2), "\x89PNG");
+    assert_drawn(series(same, 3, 1, 32), "\x89PNG");
+    cr_assert_eq(series(same, 3, 1, 33), MD_USAGE);
+    assert_contains(error.text, "33 series");
+    cr_assert_eq(series(nothing, 3, 0, 2), MD_FAILED);
+    assert_contains(error.text, "no value to draw");
+    cr_assert_eq(series(same, 3, 0, 0), MD_FAILED);
+    cr_assert_eq(scratch_count(scratch.folder), 0);
+}
+
 Test(plots, requests_that_make_no_sense_are_refused) {
     cr_assert_eq(sheet("no rows", 0), MD_USAGE);
     assert_contains(error.text, "0 rows");

@@ -1,0 +1,442 @@
+/* mudepth plot: the figure of a named study. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../plots/plots.h"
+#include "../results/weights.h"
+#include "command.h"
+#include "contrast.h"
+#include "pictures.h"
+
+enum { MOST_SERIES = 32, MOST_SAMPLES = 4 };
+
+static int out_of_memory(struct md_error *error) {
+    return md_fail(error, MD_FAILED, "out of memory");
+}
+
+/* What stands beside an axis. */
+static const char *title_or(const char *title, const char *name) {
+    return title[0] != '\0' ? title : name;
+}
+
+/* ---- dots ------------------------------------------------------------------------------------ */
+
+static int draw_dots(const struct md_contrast *c, const char *path, struct md_error *error) {
+    struct md_dot_row *rows = calloc(c->count, sizeof *rows);
+    char(*labels)[MD_ROW_LABEL_SIZE] = calloc(c->count, sizeof *labels);
+    double *values = calloc(c->ours.count * c->study->show.count + 1, sizeof *values);
+    double *next = values;
+    size_t count = 0;
+    int status = rows != NULL && labels != NULL && values != NULL ? MD_OK : out_of_memory(error);
+    for (size_t r = 0; r < c->count && status == MD_OK; r++) {
+        const struct md_contrast_row *row = &c->rows[r];
+        size_t runs = row->ours != NULL ? row->ours->count : 0, length;
+        if (row->quantity->row != c->shown[0].row)
+            continue;
+        md_contrast_label(row->config, &c->study->rows, labels[count]);
+        length = strlen(labels[count]);
+        if (row->quantity->cap_m > 0.0)
+            snprintf(labels[count] + length, sizeof labels[0] - length, " %g m",
+                     row->quantity->cap_m);
+        rows[count] = (struct md_dot_row){labels[count],
+                                          next,
+                                          runs,
+                                          row->measured.mean,
+                                          row->published.mean,
+                                          row->published.deviation,
+                                          row->dummy};
+        count++;
+        for (size_t i = 0; i < runs; i++)
+            *next++ = md_quantity_of(row->quantity, &row->ours->runs[i]->cell);
+    }
+    if (status == MD_OK)
+        status =
+            md_plot_dots(path, c->study->title,
+                         title_or(c->study->figure.x_title, c->shown[0].name), rows, count, error);
+    free(values);
+    free(labels);
+    free(rows);
+    return status;
+}
+
+/* ---- lines ----------------------------------------------------------------------------------- */
+
+/* A line that is being filled. */
+struct line {
+    char label[MD_ROW_LABEL_SIZE + 20];
+    int is_published, style;
+    size_t count;
+    double *x, *y, *deviation; /* owned, x with the other two behind it */
+    const char **names;        /* owned; of the points */
+};
+
+struct lines {
+    struct line lines[MOST_SERIES];
+    size_t count;
+    struct md_names words;
+};
+
+static void free_lines(struct lines *all) {
+    for (size_t l = 0; l < all->count; l++) {
+        free(all->lines[l].x);
+        free(all->lines[l].names);
+    }
+    md_names_free(&all->words);
+    free(all);
+}
+
+/* Starts a line of at most so many points; NULL with an error. */
+static struct line *add_line(struct lines *all, const char *label, int is_published, int style,
+                             size_t most, struct md_error *error) {
+    struct line *line = &all->lines[all->count];
+    if (all->count == MOST_SERIES) {
+        md_error_set(error, "more than %d lines to draw", MOST_SERIES);
+        return NULL;
+    }
+    *line = (struct line){.is_published = is_published, .style = style};
+    line->x = calloc(3 * most, sizeof *line->x);
+    line->names = calloc(most, sizeof *line->names);
+    if (line->x == NULL || line->names == NULL) {
+        free(line->x);
+        free(line->names);
+        md_error_set(error, "out of memory");
+        return NULL;
+    }
+    line->y = line->x + most;
+    line->deviation = line->y + most;
+    snprintf(line->label, sizeof line->label, "%s", label);
+    all->count++;
+    return line;
+}
+
+static int draw_lines(const struct md_contrast *c, const struct lines *all, const char *x_axis,
+                      const char *y_axis, int is_joined, int has_names, const char *path,
+                      struct md_error *error) {
+    struct md_series series[MOST_SERIES];
+    for (size_t l = 0; l < all->count; l++) {
+        const struct line *line = &all->lines[l]; /* names once: the places are the same */
+        series[l] = (struct md_series){line->label,     line->count,
+                                       line->x,         line->y,
+                                       line->deviation, has_names && l == 0 ? line->names : NULL,
+                                       line->style,     line->is_published};
+    }
+    const struct md_series_plot plot = {c->study->title,
+                                        title_or(c->study->figure.x_title, x_axis),
+                                        title_or(c->study->figure.y_title, y_axis),
+                                        is_joined,
+                                        series,
+                                        all->count};
+    return md_plot_series(path, &plot, error);
+}
+
+/* ---- curves and points ----------------------------------------------------------------------- */
+
+/* The place of a row on the x axis: its value of a key, or its mean of a quantity; that of our runs
+ * stands for published ones too, which have no memory or time. */
+static double place_of(const struct md_contrast *c, const struct md_contrast_row *row) {
+    const char *x = c->study->figure.x;
+    char value[MD_CONFIG_VALUE_SIZE];
+    struct md_quantity quantity;
+    struct md_error ignored;
+    int key = md_config_find(x);
+    if (key >= 0) {
+        md_config_value(row->config, key, value);
+        return strtod(value, NULL);
+    }
+    if (row->ours == NULL || md_quantity_parse(x, &quantity, &ignored) != MD_OK)
+        return (double)NAN;
+    return md_group_measure(row->ours, &quantity).mean;
+}
+
+static int is_told(const struct md_study *study, const char *key) {
+    int told = strcmp(key, study->figure.x) == 0;
+    for (size_t s = 0; s < study->figure.series.count; s++)
+        told |= strcmp(key, study->figure.series.names[s]) == 0;
+    return told;
+}
+
+/* What neither the series nor the axis tells of a row: the name of its point. */
+static int name_point(const struct md_contrast *c, const struct md_contrast_row *row,
+                      struct lines *all, struct md_error *error) {
+    const struct md_study *study = c->study;
+    char value[MD_CONFIG_VALUE_SIZE], text[MD_ROW_LABEL_SIZE] = "";
+    for (size_t k = 0; k < study->rows.count; k++) {
+        size_t length = strlen(text);
+        if (is_told(study, study->rows.names[k]))
+            continue;
+        md_config_value(row->config, md_config_find(study->rows.names[k]), value);
+        snprintf(text + length, sizeof text - length, "%s%.80s", length > 0 ? " " : "", value);
+    }
+    return md_names_add(&all->words, text, error);
+}
+
+/* The line that a row's point belongs to: all rows of one label, ours or published. Both have one
+ * style. */
+static struct line *find_line(const struct md_contrast *c, struct lines *all,
+                              const struct md_contrast_row *row, int is_published,
+                              struct md_error *error) {
+    char label[MD_ROW_LABEL_SIZE], texts[2][MD_ROW_LABEL_SIZE + 20];
+    static const char *const hands[] = {"ours", "published"};
+    int style = 0;
+    md_contrast_label(row->config, &c->study->figure.series, label);
+    for (int h = 0; h < 2; h++)
+        snprintf(texts[h], sizeof texts[h], "%s%s%s", label, label[0] != '\0' ? ", " : "",
+                 hands[h]);
+    for (size_t l = 0; l < all->count; l++)
+        if (strcmp(all->lines[l].label, texts[is_published]) == 0)
+            return &all->lines[l];
+    for (size_t l = 0; l < all->count; l++) {
+        if (strcmp(all->lines[l].label, texts[!is_published]) == 0)
+            return add_line(all, texts[is_published], is_published, all->lines[l].style, c->count,
+                            error);
+        style = all->lines[l].style >= style ? all->lines[l].style + 1 : style;
+    }
+    return add_line(all, texts[is_published], is_published, style, c->count, error);
+}
+
+static int add_point(const struct md_contrast *c, struct lines *all,
+                     const struct md_contrast_row *row, int is_published, struct md_error *error) {
+    const struct md_measure *measure = is_published ? &row->published : &row->measured;
+    if (measure->count == 0)
+        return MD_OK;
+    struct line *line = find_line(c, all, row, is_published, error);
+    if (line == NULL)
+        return MD_FAILED;
+    int status = name_point(c, row, all, error);
+    if (status != MD_OK)
+        return status;
+    line->x[line->count] = place_of(c, row);
+    line->y[line->count] = measure->mean;
+    line->deviation[line->count] = measure->deviation;
+    line->names[line->count++] = all->words.names[all->words.count - 1];
+    return MD_OK;
+}
+
+/* The first quantity alone. */
+static int draw_series(const struct md_contrast *c, const char *path, struct md_error *error) {
+    int joined = c->study->figure.kind == MD_FIGURE_CURVE, status = MD_OK;
+    struct lines *all = calloc(1, sizeof *all);
+    if (all == NULL)
+        return out_of_memory(error);
+    for (size_t r = 0; r < c->count && status == MD_OK; r += c->study->show.count)
+        for (int published = 0; published < 2 && status == MD_OK; published++)
+            status = add_point(c, all, &c->rows[r], published, error);
+    if (status == MD_OK)
+        status =
+            draw_lines(c, all, c->study->figure.x, c->shown[0].name, joined, !joined, path, error);
+    free_lines(all);
+    return status;
+}
+
+/* ---- losses ---------------------------------------------------------------------------------- */
+
+static int add_losses(const struct md_contrast *c, struct lines *all, const struct md_group *group,
+                      struct md_error *error) {
+    size_t epochs = (size_t)group->runs[0]->cell.config.epochs;
+    char label[MD_ROW_LABEL_SIZE];
+    struct md_epoch *history = calloc(epochs + 1, sizeof *history);
+    if (history == NULL)
+        return out_of_memory(error);
+    md_contrast_label(&group->runs[0]->cell.config, &c->study->rows, label);
+    struct line *line = add_line(all, label, 0, (int)all->count, epochs + 1, error);
+    int status = line != NULL ? MD_OK : MD_FAILED;
+    for (size_t i = 0; i < group->count && status == MD_OK; i++) {
+        const struct md_finished *run = group->runs[i];
+        if ((size_t)run->cell.config.epochs != epochs)
+            status = md_fail(error, MD_USAGE, "%s: runs of %zu and of %d epochs in one line", label,
+                             epochs, run->cell.config.epochs);
+        if (status == MD_OK)
+            status = md_cell_read_epochs(run->path, epochs, history, error);
+        for (size_t e = 0; e < epochs && status == MD_OK; e++)
+            line->y[e] += md_study_epoch(c->study, &history[e]) / (double)group->count;
+    }
+    for (size_t e = 0; e < epochs && status == MD_OK; e++) {
+        line->x[e] = (double)e + 1.0;
+        line->deviation[e] = (double)NAN;
+        line->count++;
+    }
+    free(history);
+    return status;
+}
+
+static int draw_losses(const struct md_contrast *c, const char *path, struct md_error *error) {
+    struct lines *all = calloc(1, sizeof *all);
+    int status = MD_OK;
+    if (all == NULL)
+        return out_of_memory(error);
+    for (size_t g = 0; g < c->groups.count && status == MD_OK; g++)
+        status = add_losses(c, all, &c->groups.groups[g], error);
+    if (status == MD_OK)
+        status = draw_lines(c, all, "epoch", c->study->figure.y, 1, 0, path, error);
+    free_lines(all);
+    return status;
+}
+
+/* ---- depth maps ------------------------------------------------------------------------------ */
+
+/* What is drawn of each chosen test sample. */
+struct album {
+    size_t chosen[MOST_SAMPLES], count;
+    struct md_sheet_row rows[MOST_SAMPLES];
+    char captions[MOST_SAMPLES][200];
+    uint8_t *pictures;     /* owned */
+    float *labels, *depth; /* owned: (count, zones), (map, count, pixels) */
+};
+
+static int predict_all(struct md_run *run, const char *path, const struct album *album,
+                       float *depth, struct md_error *error) {
+    size_t pixels = (size_t)run->network->height * (size_t)run->network->width;
+    int status = md_weights_read(path, run->network, run->best_weights, NULL, error);
+    if (status == MD_OK)
+        md_engine_set_weights(&run->engine, run->best_weights);
+    for (size_t s = 0; s < album->count && status == MD_OK; s++)
+        status = md_predict(&run->engine, (enum md_protocol)run->config.protocol, &run->test,
+                            album->chosen[s], 1, depth + s * pixels, error);
+    return status;
+}
+
+/* Keeps pictures and labels of the samples that are shown: the runs' own data go when the run is
+ * closed. */
+static int start_album(struct album *album, const struct md_run *run, size_t maps,
+                       struct md_error *error) {
+    size_t pixels = (size_t)run->network->height * (size_t)run->network->width;
+    album->count = md_choose_samples(&run->test, MOST_SAMPLES, album->chosen);
+    size_t zones =
+        (size_t)run->test.samples[0].depth_height * (size_t)run->test.samples[0].depth_width;
+    album->pictures = malloc(album->count * 3 * pixels);
+    album->labels = malloc(album->count * zones * sizeof *album->labels);
+    album->depth = malloc(maps * album->count * pixels * sizeof *album->depth);
+    if (album->pictures == NULL || album->labels == NULL || album->depth == NULL)
+        return out_of_memory(error);
+    for (size_t s = 0; s < album->count; s++) {
+        const struct md_sample *sample = &run->test.samples[album->chosen[s]];
+        uint8_t *picture = album->pictures + s * 3 * pixels;
+        float *label = album->labels + s * zones;
+        memcpy(picture, sample->picture, 3 * pixels);
+        memcpy(label, sample->depth_m, zones * sizeof *label);
+        snprintf(album->captions[s], sizeof album->captions[s], "%.190s", sample->name);
+        album->rows[s] = (struct md_sheet_row){
+            album->captions[s], picture, {{label, sample->depth_height, sample->depth_width}}};
+        for (size_t m = 0; m < maps; m++)
+            album->rows[s].maps[m + 1].depth_m = album->depth + (m * album->count + s) * pixels;
+        for (size_t m = 0; m < maps; m++) {
+            album->rows[s].maps[m + 1].height = run->network->height;
+            album->rows[s].maps[m + 1].width = run->network->width;
+        }
+    }
+    return MD_OK;
+}
+
+static int add_map(const struct md_contrast *c, struct album *album, size_t m,
+                   struct md_error *error) {
+    const struct md_finished *finished = c->groups.groups[m].runs[0];
+    struct md_run run;
+    int status = md_run_open(&finished->cell.config, NULL, NULL, &run, error);
+    if (status != MD_OK)
+        return md_fail_in(error, status, finished->path);
+    if (m == 0)
+        status = start_album(album, &run, c->groups.count, error);
+    size_t pixels = (size_t)run.network->height * (size_t)run.network->width;
+    if (status == MD_OK)
+        status = predict_all(&run, finished->path, album, album->depth + m * album->count * pixels,
+                             error);
+    md_run_close(&run);
+    return status;
+}
+
+static int draw_maps(const struct md_contrast *c, const char *path, struct md_error *error) {
+    char titles[MD_SHEET_MAPS][MD_ROW_LABEL_SIZE];
+    size_t maps = c->groups.count;
+    if (maps + 1 > MD_SHEET_MAPS)
+        return md_fail(error, MD_USAGE, "%s: depth maps of %zu rows, expected at most %d",
+                       c->study->name, maps, MD_SHEET_MAPS - 1);
+    struct album *album = calloc(1, sizeof *album);
+    int status = album != NULL ? MD_OK : out_of_memory(error);
+    for (size_t m = 0; m < maps && status == MD_OK; m++)
+        status = add_map(c, album, m, error);
+    if (status == MD_OK) {
+        const struct md_config *config = &c->groups.groups[0].runs[0]->cell.config;
+        const struct md_network *network = md_networks[config->network];
+        struct md_sheet sheet = {
+            c->study->title, {"label"},       (int)maps + 1,  album->rows,
+            album->count,    network->height, network->width, config->data.max_depth_m};
+        for (size_t m = 0; m < maps; m++) {
+            md_contrast_label(&c->groups.groups[m].runs[0]->cell.config, &c->study->rows,
+                              titles[m]);
+            sheet.map_titles[m + 1] = titles[m];
+        }
+        status = md_plot_contact_sheet(path, &sheet, error);
+    }
+    if (album != NULL) {
+        free(album->pictures);
+        free(album->labels);
+        free(album->depth);
+    }
+    free(album);
+    return status;
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+static int draw(const struct md_contrast *contrast, const char *path, struct md_error *error) {
+    switch (contrast->study->figure.kind) {
+    case MD_FIGURE_DOTS:
+        return draw_dots(contrast, path, error);
+    case MD_FIGURE_CURVE:
+    case MD_FIGURE_POINTS:
+        return draw_series(contrast, path, error);
+    case MD_FIGURE_LOSSES:
+        return draw_losses(contrast, path, error);
+    default:
+        return draw_maps(contrast, path, error);
+    }
+}
+
+static int parse(int argc, char **argv, const char **path, struct md_error *error) {
+    static const struct option options[] = {{"output", required_argument, NULL, 'o'}, {0}};
+    *path = NULL;
+    for (int c; (c = md_next_option(argc, argv, ":o:", options, error)) != -1;) {
+        if (c == '?')
+            return MD_USAGE;
+        *path = optarg;
+    }
+    if (optind >= argc || *path == NULL)
+        return md_fail(error, MD_USAGE,
+                       "the name of a study and -o must be given; see mudepth plot --help");
+    return MD_OK;
+}
+
+static int run(int argc, char **argv, struct md_error *error) {
+    struct md_study study;
+    struct md_contrast contrast;
+    const char *path;
+    int status = parse(argc, argv, &path, error);
+    if (status != MD_OK)
+        return status;
+    status = md_study_read(argv[optind], &study, error);
+    if (status == MD_OK && study.figure.kind == MD_FIGURE_NONE)
+        status = md_fail(error, MD_USAGE, "%s has no figure", argv[optind]);
+    else if (status == MD_OK) {
+        status = md_contrast_make(&study, argc - optind - 1, argv + optind + 1, &contrast, error);
+        if (status == MD_OK)
+            status = draw(&contrast, path, error);
+        md_contrast_free(&contrast);
+    }
+    md_study_free(&study);
+    return status;
+}
+
+const struct md_command md_command_plot = {
+    "plot", "draw the figure of a named study",
+    "NAME [FOLDER|CELL.h5...] -o FILE\n\n"
+    "  -o, --output FILE  the figure (PNG, SVG, PDF)\n\n"
+    "NAME and FOLDER are as in mudepth table. The study says what kind of figure it has: every "
+    "run\n"
+    "beside the published ones, a curve over a key of the config, accuracy against memory, losses\n"
+    "over the epochs, or depth maps of test samples (which needs the data and opens them "
+    "again).\n\n"
+    "examples:\n"
+    "  mudepth plot kitti -o kitti.pdf\n"
+    "  mudepth plot kitti_memory results/runs/my_kitti -o memory.png\n",
+    NULL, run};

@@ -1,0 +1,307 @@
+/* mudepth table: a named study, our results beside the published ones. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "contrast.h"
+#include "listing.h"
+
+enum form { AS_TEXT, AS_CSV, AS_JSON, AS_LATEX, AS_VALUES };
+
+static int parse(int argc, char **argv, enum form *form, struct md_error *error) {
+    static const struct option options[] = {{"csv", no_argument, NULL, AS_CSV},
+                                            {"json", no_argument, NULL, AS_JSON},
+                                            {"latex", no_argument, NULL, AS_LATEX},
+                                            {"values", no_argument, NULL, AS_VALUES},
+                                            {0}};
+    *form = AS_TEXT;
+    for (int c; (c = md_next_option(argc, argv, ":", options, error)) != -1;) {
+        if (c == '?' || c == ':')
+            return MD_USAGE;
+        if (*form != AS_TEXT)
+            return md_fail(error, MD_USAGE,
+                           "expected one of --csv, --json, --latex and --values, found several");
+        *form = (enum form)c;
+    }
+    if (optind >= argc)
+        return md_fail(error, MD_USAGE, "expected the name of a study; see mudepth table --help");
+    return MD_OK;
+}
+
+/* ---- text, CSV, LaTeX ------------------------------------------------------------------------ */
+
+static struct md_entry number(double value, double deviation) {
+    return (struct md_entry){NULL, value, deviation};
+}
+static struct md_entry count_of(const struct md_measure *measure) {
+    return number((double)measure->count, (double)NAN);
+}
+
+/* Our mean of a quantity that the study wants beside its rows; its name was checked when the study
+ * was read. */
+static double mean_beside(const struct md_contrast_row *row, const char *name,
+                          struct md_quantity *quantity) {
+    struct md_error ignored;
+    int known = md_quantity_parse(name, quantity, &ignored) == MD_OK;
+    return known && row->ours != NULL ? md_group_measure(row->ours, quantity).mean : (double)NAN;
+}
+
+/* The table while it is laid out. Titles and entries are filled side by side, so that a column is
+ * said in one place. */
+struct layout {
+    const struct md_contrast *contrast;
+    struct md_column *columns;
+    struct md_entry *entries; /* of the row that is filled */
+    size_t count;
+    struct md_names words; /* that entries show */
+    int status;
+    struct md_error *error;
+};
+
+static void add_word(struct layout *l, const char *title, const char *word) {
+    if (l->status == MD_OK)
+        l->status = md_names_add(&l->words, word, l->error);
+    l->columns[l->count] = (struct md_column){title, 0, 0, 0};
+    l->entries[l->count++] =
+        (struct md_entry){l->status == MD_OK ? l->words.names[l->words.count - 1] : "", 0, 0};
+}
+
+static void add_number(struct layout *l, const char *title, int decimals, int has_deviation,
+                       struct md_entry entry) {
+    l->columns[l->count] = (struct md_column){title, 1, decimals, has_deviation};
+    l->entries[l->count++] = entry;
+}
+
+static void fill_row(struct layout *l, const struct md_contrast_row *row, int decimals) {
+    const struct md_study *study = l->contrast->study;
+    char value[MD_CONFIG_VALUE_SIZE];
+    struct md_quantity quantity;
+    l->count = 0;
+    for (size_t k = 0; k < study->rows.count; k++) {
+        md_config_value(row->config, md_config_find(study->rows.names[k]), value);
+        add_word(l, study->rows.names[k], value);
+    }
+    if (study->show.count > 1)
+        add_word(l, "quantity", row->quantity->name);
+    for (size_t b = 0; b < study->beside.count; b++) {
+        double mean = mean_beside(row, study->beside.names[b], &quantity);
+        add_number(l, study->beside.names[b], quantity.decimals, 0, number(mean, (double)NAN));
+    }
+    if (study->published.count > 0) {
+        add_number(l, "published", decimals, 1,
+                   number(row->published.mean, row->published.deviation));
+        add_number(l, "runs", 0, 0, count_of(&row->published));
+    }
+    add_number(l, "ours", decimals, 1, number(row->measured.mean, row->measured.deviation));
+    add_number(l, "runs", 0, 0, count_of(&row->measured));
+    if (study->published.count > 0)
+        add_number(l, "difference", 1, 0, number(row->difference, (double)NAN));
+    add_number(l, "before", decimals, 0, number(row->before, (double)NAN));
+    add_number(l, "dummy", decimals, 0, number(row->dummy, (double)NAN));
+}
+
+static int print_listing(const struct md_contrast *contrast, enum md_listing_form form,
+                         struct md_error *error) {
+    size_t most = contrast->study->rows.count + contrast->study->beside.count + 9;
+    struct md_column *columns = calloc(most, sizeof *columns);
+    struct md_entry *entries = calloc(contrast->count * most, sizeof *entries);
+    struct layout l = {.contrast = contrast, .columns = columns, .error = error};
+    if (columns == NULL || entries == NULL)
+        l.status = md_fail(error, MD_FAILED, "out of memory");
+    int decimals = 0;
+    for (size_t q = 0; q < contrast->study->show.count; q++)
+        decimals = contrast->shown[q].decimals > decimals ? contrast->shown[q].decimals : decimals;
+    for (size_t r = 0; r < contrast->count && l.status == MD_OK; r++) {
+        l.entries = entries + r * l.count;
+        fill_row(&l, &contrast->rows[r], decimals);
+    }
+    if (l.status == MD_OK)
+        l.status = md_listing_print(
+            &(struct md_listing){columns, l.count, entries, contrast->count}, form, error);
+    md_names_free(&l.words);
+    free(columns);
+    free(entries);
+    return l.status;
+}
+
+static const char difference_line[] =
+    "The difference is in standard deviations of the published runs.";
+
+static int print_text(const struct md_contrast *contrast, const char *data,
+                      struct md_error *error) {
+    printf("%s\n\n", contrast->study->title);
+    int status = print_listing(contrast, MD_TEXT, error);
+    printf("\n");
+    if (contrast->study->caption[0] != '\0')
+        md_print_wrapped(contrast->study->caption, 0);
+    if (contrast->study->published.count > 0)
+        md_print_wrapped(difference_line, 0);
+    md_print_wrapped(data, 0);
+    return status;
+}
+
+static int print_latex(const struct md_contrast *contrast, const char *data,
+                       struct md_error *error) {
+    const struct md_study *study = contrast->study;
+    printf("\\begin{table}[tbp]\n\\centering\n\\caption{");
+    md_print_latex(study->title);
+    printf(". ");
+    md_print_latex(study->caption);
+    printf(" ");
+    md_print_latex(study->published.count > 0 ? difference_line : "");
+    printf(" ");
+    md_print_latex(data);
+    printf("}\n\\label{tab:%s}\n", study->name);
+    int status = print_listing(contrast, MD_LATEX, error);
+    printf("\\end{table}\n");
+    return status;
+}
+
+/* ---- single values --------------------------------------------------------------------------- */
+
+/* What a row has, by name: for JSON and for texts that speak of single values. */
+static const struct field {
+    const char *name;
+    size_t offset; /* of a double in the row */
+    int decimals;  /* -1: the quantity's */
+} fields[] = {
+    {"published", offsetof(struct md_contrast_row, published.mean), -1},
+    {"published_sd", offsetof(struct md_contrast_row, published.deviation), -1},
+    {"ours", offsetof(struct md_contrast_row, measured.mean), -1},
+    {"ours_sd", offsetof(struct md_contrast_row, measured.deviation), -1},
+    {"difference", offsetof(struct md_contrast_row, difference), 1},
+    {"before", offsetof(struct md_contrast_row, before), -1},
+    {"dummy", offsetof(struct md_contrast_row, dummy), -1},
+};
+enum { FIELDS = sizeof fields / sizeof *fields };
+
+static double field_of(const struct md_contrast_row *row, const struct field *field) {
+    double value;
+    memcpy(&value, (const char *)row + field->offset, sizeof value);
+    return value;
+}
+
+/* \mdvalue{kitti tof8 d0 delta1 ours}{0.641} */
+static void print_values(const struct md_contrast *contrast, const char *data) {
+    const struct md_study *study = contrast->study;
+    printf("\\mdvalue{%s data}{", study->name);
+    md_print_latex(data);
+    printf("}\n");
+    for (size_t r = 0; r < contrast->count; r++)
+        for (int f = 0; f < FIELDS; f++) {
+            const struct md_contrast_row *row = &contrast->rows[r];
+            double value = field_of(row, &fields[f]);
+            char label[MD_ROW_LABEL_SIZE];
+            int decimals = fields[f].decimals < 0 ? row->quantity->decimals : fields[f].decimals;
+            md_contrast_label(row->config, &study->rows, label);
+            if (isfinite(value))
+                printf("\\mdvalue{%s %s %s %s}{%.*f}\n", study->name, label, row->quantity->name,
+                       fields[f].name, decimals, value);
+        }
+    for (size_t r = 0; r < contrast->count; r += study->show.count)
+        for (size_t b = 0; b < study->beside.count; b++) {
+            char label[MD_ROW_LABEL_SIZE];
+            struct md_quantity quantity;
+            double value = mean_beside(&contrast->rows[r], study->beside.names[b], &quantity);
+            md_contrast_label(contrast->rows[r].config, &study->rows, label);
+            if (isfinite(value))
+                printf("\\mdvalue{%s %s %s ours}{%.*f}\n", study->name, label, quantity.name,
+                       quantity.decimals, value);
+        }
+}
+
+static json_t *row_json(const struct md_contrast *contrast, const struct md_contrast_row *row) {
+    const struct md_names *keys = &contrast->study->rows;
+    json_t *values = json_object();
+    for (size_t k = 0; k < keys->count; k++) {
+        char value[MD_CONFIG_VALUE_SIZE];
+        md_config_value(row->config, md_config_find(keys->names[k]), value);
+        json_object_set_new(values, keys->names[k], json_string(value));
+    }
+    json_t *json = json_pack(
+        "{s:o, s:s, s:I, s:I}", "values", values, "quantity", row->quantity->name, "published_runs",
+        (json_int_t)row->published.count, "runs", (json_int_t)row->measured.count);
+    for (int f = 0; f < FIELDS; f++)
+        json_object_set_new(json, fields[f].name, md_json_number(field_of(row, &fields[f])));
+    for (size_t b = 0; b < contrast->study->beside.count; b++) {
+        struct md_quantity quantity;
+        const char *name = contrast->study->beside.names[b];
+        json_object_set_new(json, name, md_json_number(mean_beside(row, name, &quantity)));
+    }
+    return json;
+}
+
+static int print_json(const struct md_contrast *contrast, const char *data,
+                      struct md_error *error) {
+    const struct md_study *study = contrast->study;
+    json_t *rows = json_array(), *notes = json_array();
+    for (size_t r = 0; r < contrast->count; r++)
+        json_array_append_new(rows, row_json(contrast, &contrast->rows[r]));
+    for (size_t i = 0; i < contrast->ours.notes.count; i++)
+        json_array_append_new(notes, json_string_nocheck(contrast->ours.notes.names[i]));
+    json_t *json =
+        json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "study", study->name, "title", study->title,
+                  "caption", study->caption, "data", data, "rows", rows, "notes", notes);
+    return md_print_json(json, error);
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+static int report(const struct md_contrast *contrast, enum form form, struct md_error *error) {
+    char data[MD_DATA_LINE_SIZE];
+    md_contrast_data_line(contrast, data);
+    for (size_t i = 0; i < contrast->ours.notes.count && form != AS_JSON; i++)
+        fprintf(stderr, "note: %s\n", contrast->ours.notes.names[i]);
+    switch (form) {
+    case AS_CSV:
+        return print_listing(contrast, MD_CSV, error);
+    case AS_JSON:
+        return print_json(contrast, data, error);
+    case AS_LATEX:
+        return print_latex(contrast, data, error);
+    case AS_VALUES:
+        print_values(contrast, data);
+        return MD_OK;
+    default:
+        return print_text(contrast, data, error);
+    }
+}
+
+static int run(int argc, char **argv, struct md_error *error) {
+    struct md_study study;
+    struct md_contrast contrast;
+    enum form form;
+    int status = parse(argc, argv, &form, error);
+    if (status != MD_OK)
+        return status;
+    status = md_study_read(argv[optind], &study, error);
+    if (status == MD_OK) {
+        status = md_contrast_make(&study, argc - optind - 1, argv + optind + 1, &contrast, error);
+        if (status == MD_OK)
+            status = report(&contrast, form, error);
+        md_contrast_free(&contrast);
+    }
+    md_study_free(&study);
+    return status;
+}
+
+const struct md_command md_command_table = {
+    "table", "a named study: our results beside the published ones, and the difference",
+    "NAME [FOLDER|CELL.h5...] [options]\n\n"
+    "      --csv     print a CSV table\n"
+    "      --json    print JSON\n"
+    "      --latex   print a LaTeX table (booktabs) with its caption\n"
+    "      --values  print each number as a LaTeX macro, \\mdvalue{NAME ROW QUANTITY "
+    "FIELD}{...}\n\n"
+    "NAME is that of a file " MD_STUDY_FOLDER "/NAME.yaml, or a path with a slash. It says which\n"
+    "cells belong to the study; FOLDER is where they lie when not where it says.\n\n"
+    "Beside our mean and standard deviation over the runs stand those of the release's logs\n"
+    "(paper/published), their difference in standard deviations of the published\n"
+    "runs, and our means before fine-tuning and of the dummy predictor. The last line says on "
+    "what\n"
+    "our runs ran.\n\n"
+    "examples:\n"
+    "  mudepth table kitti\n"
+    "  mudepth table field results/runs/my_field --latex\n",
+    NULL, run};

@@ -1,0 +1,249 @@
+#include "contrast.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../datasets/file.h"
+#include "../results/published.h"
+
+/* ---- runs ------------------------------------------------------------------------------------ */
+
+static int keep(struct md_runs *runs, const struct md_names *texts, struct md_error *error) {
+    struct md_filters filters;
+    int status = md_filters_parse((int)texts->count, texts->names, &filters, error);
+    if (status == MD_OK)
+        md_runs_keep(runs, &filters);
+    md_filters_free(&filters);
+    return status;
+}
+
+static int read_ours(struct md_contrast *c, struct md_error *error) {
+    const struct md_study *study = c->study;
+    char own[sizeof study->cells], *folders[] = {own};
+    snprintf(own, sizeof own, "%s", study->cells);
+    int count = c->folder_count > 0 ? c->folder_count : 1, status = MD_OK;
+    char *const *paths = c->folder_count > 0 ? c->folders : folders;
+    if (c->folder_count == 0 && !md_is_folder(own))
+        status =
+            md_fail(error, MD_FAILED,
+                    "%.300s: there are no cells yet; mudepth sweep %.300s -o %.300s makes them",
+                    own, study->config, own);
+    for (int i = 0; i < count && status == MD_OK; i++)
+        status = md_runs_read(&c->ours, paths[i], error);
+    size_t found = c->ours.count;
+    if (status == MD_OK)
+        status = keep(&c->ours, &study->where, error);
+    if (status == MD_OK && c->ours.count == 0)
+        status = md_fail(error, MD_FAILED,
+                         "%.300s: none of %zu cells belongs to %s; mudepth sweep %.300s -o %.300s "
+                         "makes them",
+                         paths[0], found, study->name, study->config, paths[0]);
+    return status;
+}
+
+static int read_published(struct md_contrast *c, struct md_error *error) {
+    const struct md_names *filters = &c->study->published;
+    int status =
+        filters->count > 0 ? md_published_read(MD_PUBLISHED_FILE, &c->published, error) : MD_OK;
+    if (status == MD_OK && filters->count > 0)
+        status = keep(&c->published, filters, error);
+    if (status == MD_OK && filters->count > 0 && c->published.count == 0)
+        status = md_fail(error, MD_FAILED, "%s: published: no row of %s passes these filters",
+                         c->study->name, MD_PUBLISHED_FILE);
+    return status;
+}
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+static int order(const struct md_groups *groups, const struct md_group *a,
+                 const struct md_group *b) {
+    int result = 0;
+    for (int k = 0; k < groups->key_count && result == 0; k++)
+        result =
+            md_config_order(&a->runs[0]->cell.config, &b->runs[0]->cell.config, groups->keys[k]);
+    return result;
+}
+
+/* Our mean of the same metric for another predictor. */
+static double mean_of(const struct md_group *group, const struct md_quantity *quantity,
+                      enum md_predictor predictor) {
+    struct md_quantity other;
+    struct md_error ignored;
+    char name[2 * MD_QUANTITY_NAME_SIZE];
+    snprintf(name, sizeof name, "%s.%s", md_predictor_names[predictor], quantity->name);
+    if (group == NULL || md_quantity_parse(name, &other, &ignored) != MD_OK)
+        return (double)NAN;
+    return md_group_measure(group, &other).mean;
+}
+
+static void add_rows(struct md_contrast *c, const struct md_config *config,
+                     const struct md_group *ours, const struct md_group *published) {
+    const struct md_measure none = {0, (double)NAN, (double)NAN};
+    for (size_t q = 0; q < c->study->show.count; q++) {
+        struct md_contrast_row *row = &c->rows[c->count++];
+        const struct md_quantity *quantity = &c->shown[q];
+        *row = (struct md_contrast_row){
+            .config = config,
+            .quantity = quantity,
+            .ours = ours,
+            .measured = ours != NULL ? md_group_measure(ours, quantity) : none,
+            .published = published != NULL ? md_group_measure(published, quantity) : none,
+            .before = mean_of(ours, quantity, MD_BEFORE),
+            .dummy = mean_of(ours, quantity, MD_DUMMY)};
+        row->difference =
+            row->published.deviation > 0.0
+                ? (row->measured.mean - row->published.mean) / row->published.deviation
+                : (double)NAN;
+    }
+}
+
+/* Both are sorted by the same keys: one walk through the two. */
+static void merge_groups(struct md_contrast *c) {
+    size_t i = 0, j = 0;
+    while (i < c->groups.count || j < c->published_groups.count) {
+        const struct md_group *ours = c->groups.groups + i;
+        const struct md_group *published = c->published_groups.groups + j;
+        int which = i == c->groups.count             ? 1
+                    : j == c->published_groups.count ? -1
+                                                     : order(&c->groups, ours, published);
+        add_rows(c, &(which <= 0 ? ours : published)->runs[0]->cell.config,
+                 which <= 0 ? ours : NULL, which >= 0 ? published : NULL);
+        i += which <= 0;
+        j += which >= 0;
+    }
+}
+
+static int make_rows(struct md_contrast *c, struct md_error *error) {
+    size_t shown = c->study->show.count;
+    char keys[1000];
+    md_study_join(&c->study->rows, keys, sizeof keys);
+    int status = md_groups_make(&c->ours, keys, &c->groups, error);
+    if (status == MD_OK)
+        status = md_groups_make(&c->published, keys, &c->published_groups, error);
+    if (status != MD_OK)
+        return status;
+    c->shown = calloc(shown, sizeof *c->shown);
+    c->rows = calloc((c->groups.count + c->published_groups.count) * shown, sizeof *c->rows);
+    if (c->shown == NULL || c->rows == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    for (size_t q = 0; q < shown && status == MD_OK; q++)
+        status = md_quantity_parse(c->study->show.names[q], &c->shown[q], error);
+    if (status == MD_OK)
+        merge_groups(c);
+    return status;
+}
+
+int md_contrast_make(const struct md_study *study, int folder_count, char *const *folders,
+                     struct md_contrast *contrast, struct md_error *error) {
+    *contrast =
+        (struct md_contrast){.study = study, .folder_count = folder_count, .folders = folders};
+    int status = read_ours(contrast, error);
+    if (status == MD_OK)
+        status = read_published(contrast, error);
+    return status == MD_OK ? make_rows(contrast, error) : status;
+}
+
+void md_contrast_free(struct md_contrast *contrast) {
+    free(contrast->rows);
+    free(contrast->shown);
+    md_groups_free(&contrast->groups);
+    md_groups_free(&contrast->published_groups);
+    md_runs_free(&contrast->ours);
+    md_runs_free(&contrast->published);
+}
+
+/* ---- in words -------------------------------------------------------------------------------- */
+
+static void append(char *text, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void append(char *text, size_t size, const char *format, ...) {
+    size_t length = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text + length, size - length, format, arguments);
+    va_end(arguments);
+}
+
+/* The values that runs have for a key, each once, in the order of the runs; of a path its end. */
+static void list_values(const struct md_runs *runs, const char *name, char *text, size_t size) {
+    enum { MOST = 5 };
+    char values[MOST][MD_CONFIG_VALUE_SIZE], value[MD_CONFIG_VALUE_SIZE];
+    int key = md_config_find(name), count = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < runs->count; i++) {
+        int same = 0;
+        md_config_value(&runs->runs[i]->cell.config, key, value);
+        while (same < count && strcmp(values[same], value) != 0)
+            same++;
+        if (same < count)
+            continue;
+        const char *slash = strrchr(value, '/');
+        append(text, size, "%s%.60s", count > 0 ? "/" : "",
+               count == MOST   ? "..."
+               : slash != NULL ? slash + 1
+                               : value);
+        if (count == MOST)
+            return;
+        strcpy(values[count++], value);
+    }
+}
+
+static void list_samples(const struct md_runs *runs, int split, char *text, size_t size) {
+    long long least = runs->runs[0]->cell.data_samples[split], most = least;
+    for (size_t i = 1; i < runs->count; i++) {
+        long long samples = runs->runs[i]->cell.data_samples[split];
+        least = samples < least ? samples : least;
+        most = samples > most ? samples : most;
+    }
+    if (least == most)
+        snprintf(text, size, "%lld", least);
+    else
+        snprintf(text, size, "%lld to %lld", least, most);
+}
+
+void md_contrast_data_line(const struct md_contrast *contrast, char text[MD_DATA_LINE_SIZE]) {
+    enum { SIZE = MD_DATA_LINE_SIZE };
+    static const struct {
+        const char *key, *format;
+    } facts[] = {{"weights", ", from %s"}, {"loss", ", %s"},
+                 {"optimizer", ", %s"},    {"lr", " %s"},
+                 {"batch", ", batch %s"},  {"epochs", ", epochs %s"},
+                 {"format", ", %s"},       {"protocol", ", %s protocol"}};
+    const struct md_runs *ours = &contrast->ours;
+    char value[400], published[400] = "";
+    list_values(ours, "data.set", value, sizeof value);
+    if (contrast->published.count > 0)
+        list_values(&contrast->published, "data.set", published, sizeof published);
+    snprintf(text, SIZE, "Ours: %s", value);
+    if (strcmp(value, "synthetic") == 0) {
+        list_values(ours, "data.world", value, sizeof value);
+        append(text, SIZE, " world %s", value);
+    } else if (strcmp(value, published) == 0) {
+        published[0] = '\0';
+    }
+    if (published[0] != '\0')
+        append(text, SIZE, " instead of %s", published);
+    list_samples(ours, 0, value, sizeof value);
+    append(text, SIZE, ", %s training", value);
+    list_samples(ours, 2, value, sizeof value);
+    append(text, SIZE, " and %s test samples", value);
+    for (size_t f = 0; f < sizeof facts / sizeof *facts; f++) {
+        list_values(ours, facts[f].key, value, sizeof value);
+        append(text, SIZE, "%.*s%s%s", (int)strcspn(facts[f].format, "%"), facts[f].format, value,
+               strchr(facts[f].format, '%') + 2);
+    }
+    append(text, SIZE, ".");
+}
+
+void md_contrast_label(const struct md_config *config, const struct md_names *keys,
+                       char text[MD_ROW_LABEL_SIZE]) {
+    char value[MD_CONFIG_VALUE_SIZE];
+    text[0] = '\0';
+    for (size_t k = 0; k < keys->count; k++) {
+        md_config_value(config, md_config_find(keys->names[k]), value);
+        append(text, MD_ROW_LABEL_SIZE, "%s%.80s", k > 0 ? " " : "", value);
+    }
+}
