@@ -52,7 +52,7 @@ Test(sweep, default_folder_is_named_after_config_and_grid) {
     json_decref(json);
 }
 
-/* Cells know the command that made them, and table takes them. */
+/* Cells know the command that made them, and query takes them. */
 Test(sweep, cells_are_results_as_others) {
     char command[1024];
     struct md_error error;
@@ -72,7 +72,7 @@ Test(sweep, cells_are_results_as_others) {
     assert_contains(command, "mudepth sweep ");
     assert_contains(command, "six.yaml seed=7 epochs=1");
     MUDEPTH("query", cell.text);
-    assert_fine("after (m)");
+    assert_fine("rmse_m");
 }
 
 Test(sweep, a_dry_run_changes_nothing) {
