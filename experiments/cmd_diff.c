@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../datasets/namelist.h"
-#include "cell_diff.h"
+#include "../results/cell_diff.h"
 #include "command.h"
 #include "config_keys.h"
 #include "listing.h"

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "../plots/plots.h"
+#include "../results/contrast.h"
 #include "../results/weights.h"
 #include "command.h"
-#include "contrast.h"
 #include "pictures.h"
 
 enum { MOST_SERIES = 32, MOST_SAMPLES = 4 };

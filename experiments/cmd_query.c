@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "../plots/plots.h"
+#include "../results/groups.h"
 #include "command.h"
-#include "groups.h"
 #include "listing.h"
 
 enum { MOST_SHOWN = 64 };

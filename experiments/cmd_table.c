@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../results/contrast.h"
 #include "command.h"
-#include "contrast.h"
 #include "listing.h"
 
 enum form { AS_TEXT, AS_CSV, AS_JSON, AS_LATEX, AS_VALUES };

@@ -3,7 +3,7 @@
 #ifndef MD_RESULTS_PUBLISHED_H
 #define MD_RESULTS_PUBLISHED_H
 
-#include "../experiments/groups.h"
+#include "groups.h"
 
 #define MD_PUBLISHED_FILE "paper/published/release.csv"
 

@@ -3,8 +3,8 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-#include "../experiments/contrast.h"
 #include "../experiments/grid.h"
+#include "../results/contrast.h"
 #include "../results/published.h"
 #include "program.h"
 

@@ -1,6 +1,6 @@
 /* Two cells, compared: what they were made of, and what came of it. */
-#ifndef MD_EXPERIMENTS_CELL_DIFF_H
-#define MD_EXPERIMENTS_CELL_DIFF_H
+#ifndef MD_RESULTS_CELL_DIFF_H
+#define MD_RESULTS_CELL_DIFF_H
 
 #include "quantity.h"
 

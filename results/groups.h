@@ -8,8 +8,8 @@
  *   md_groups_free(&groups);
  *   md_runs_free(&runs);
  */
-#ifndef MD_EXPERIMENTS_GROUPS_H
-#define MD_EXPERIMENTS_GROUPS_H
+#ifndef MD_RESULTS_GROUPS_H
+#define MD_RESULTS_GROUPS_H
 
 #include "../datasets/namelist.h"
 #include "filter.h"

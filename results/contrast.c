@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "../datasets/file.h"
-#include "../results/published.h"
+#include "published.h"
 
 /* ---- runs ------------------------------------------------------------------------------------ */
 

@@ -6,8 +6,8 @@
  *   a text of the cell: "code_version=1a2b3c", "host!=box".
  * Values of a key are written, checked and compared as in a config; only numbers are less or
  * more than another. */
-#ifndef MD_EXPERIMENTS_FILTER_H
-#define MD_EXPERIMENTS_FILTER_H
+#ifndef MD_RESULTS_FILTER_H
+#define MD_RESULTS_FILTER_H
 
 #include "quantity.h"
 

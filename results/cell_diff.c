@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../results/weights.h"
+#include "weights.h"
 
 const char *const md_epoch_column_names[MD_EPOCH_COLUMNS] = {
     "learning_rate", "train_loss", "validation_loss", "validation_rmse_m"};

@@ -4,10 +4,10 @@
  * so on (metrics.h), images or without_truth; without a predictor it is that after fine-tuning; CAP
  * is a depth cap in metres, without it the run's first arena_bytes, seconds, skipped_steps, ... of
  * the run; md_quantity_help lists them */
-#ifndef MD_EXPERIMENTS_QUANTITY_H
-#define MD_EXPERIMENTS_QUANTITY_H
+#ifndef MD_RESULTS_QUANTITY_H
+#define MD_RESULTS_QUANTITY_H
 
-#include "../results/cell.h"
+#include "cell.h"
 
 enum md_predictor { MD_BEFORE, MD_AFTER, MD_DUMMY, MD_PREDICTOR_COUNT };
 extern const char *const md_predictor_names[]; /* "before", "after", "dummy", NULL */

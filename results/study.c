@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../datasets/file.h"
-#include "config_keys.h"
+#include "../experiments/config_keys.h"
 #include "filter.h"
 
 /* A longer text is no study, and libyaml's time grows with the square of the nesting. */

@@ -8,7 +8,7 @@
 
 #include "../datasets/file.h"
 #include "../datasets/grow.h"
-#include "config_keys.h"
+#include "../experiments/config_keys.h"
 
 /* One that begins like another stands before it. */
 enum relation { UNEQUAL, AT_MOST, AT_LEAST, EQUAL, LESS, MORE, RELATIONS };

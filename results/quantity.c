@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "../core/ops.h"
-#include "budget.h"
+#include "../experiments/budget.h"
 
 const char *const md_predictor_names[] = {"before", "after", "dummy", NULL};
 

@@ -1,6 +1,6 @@
 /* What a study compares: our runs beside the published ones, row by row. */
-#ifndef MD_EXPERIMENTS_CONTRAST_H
-#define MD_EXPERIMENTS_CONTRAST_H
+#ifndef MD_RESULTS_CONTRAST_H
+#define MD_RESULTS_CONTRAST_H
 
 #include "groups.h"
 #include "study.h"

@@ -8,7 +8,7 @@
 
 #include "../datasets/file.h"
 #include "../datasets/grow.h"
-#include "../results/index.h"
+#include "index.h"
 
 /* ---- runs ------------------------------------------------------------------------------------ */
 

@@ -18,11 +18,11 @@
  * Read strictly: an unknown, repeated or missing key, a wrong type and a name that there is not are
  * errors that name file, line and key. `title`, `config`, `cells`, `rows` and `show` must be there;
  * without `published` no row has anything beside it, without `figure` there is none to draw. */
-#ifndef MD_EXPERIMENTS_STUDY_H
-#define MD_EXPERIMENTS_STUDY_H
+#ifndef MD_RESULTS_STUDY_H
+#define MD_RESULTS_STUDY_H
 
 #include "../datasets/namelist.h"
-#include "train.h"
+#include "../experiments/train.h"
 
 /* dots: every run of every row that shows the same metric as the first, the means, what was
  * published. curve, points: the first of `show`
