@@ -297,10 +297,9 @@ const struct md_command md_command_table = {
     "NAME is that of a file " MD_STUDY_FOLDER "/NAME.yaml, or a path with a slash. It says which\n"
     "cells belong to the study; FOLDER is where they lie when not where it says.\n\n"
     "Beside our mean and standard deviation over the runs stand those of the release's logs\n"
-    "(paper/published), their difference in standard deviations of the published\n"
-    "runs, and our means before fine-tuning and of the dummy predictor. The last line says on "
-    "what\n"
-    "our runs ran.\n\n"
+    "(paper/published), their difference in standard deviations of the published runs, and our\n"
+    "means before fine-tuning and of the dummy predictor. The last line says on what our runs\n"
+    "ran.\n\n"
     "examples:\n"
     "  mudepth table kitti\n"
     "  mudepth table field results/runs/my_field --latex\n",
