@@ -27,7 +27,7 @@ static const struct field study_fields[] = {
     {"config", TEXT_VALUE, AT(config), 1},    {"cells", TEXT_VALUE, AT(cells), 1},
     {"where", FILTER_LIST, AT(where), 0},     {"published", FILTER_LIST, AT(published), 0},
     {"rows", KEY_LIST, AT(rows), 1},          {"show", QUANTITY_LIST, AT(show), 1},
-    {"beside", QUANTITY_LIST, AT(beside), 0}, {NULL},
+    {"beside", QUANTITY_LIST, AT(beside), 0}, {0},
 };
 static const struct field figure_fields[] = {
     {"kind", KIND_VALUE, AT(figure.kind), 1},
@@ -36,7 +36,7 @@ static const struct field figure_fields[] = {
     {"series", KEY_LIST, AT(figure.series), 0},
     {"x_title", TEXT_VALUE, AT(figure.x_title), 0},
     {"y_title", TEXT_VALUE, AT(figure.y_title), 0},
-    {NULL},
+    {0},
 };
 
 /* What a kind of figure must, and which may have series. */
