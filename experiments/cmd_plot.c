@@ -27,7 +27,9 @@ static int draw_dots(const struct md_contrast *c, const char *path, struct md_er
     char(*labels)[MD_ROW_LABEL_SIZE] = calloc(c->count, sizeof *labels);
     double *values = calloc(c->ours.count * c->study->show.count + 1, sizeof *values);
     double *next = values;
+    char title[MD_DATA_LINE_SIZE];
     size_t count = 0;
+    md_contrast_title(c, title);
     int status = rows != NULL && labels != NULL && values != NULL ? MD_OK : out_of_memory(error);
     for (size_t r = 0; r < c->count && status == MD_OK; r++) {
         const struct md_contrast_row *row = &c->rows[r];
@@ -51,9 +53,8 @@ static int draw_dots(const struct md_contrast *c, const char *path, struct md_er
             *next++ = md_quantity_of(row->quantity, &row->ours->runs[i]->cell);
     }
     if (status == MD_OK)
-        status =
-            md_plot_dots(path, c->study->title,
-                         title_or(c->study->figure.x_title, c->shown[0].name), rows, count, error);
+        status = md_plot_dots(path, title, title_or(c->study->figure.x_title, c->shown[0].name),
+                              rows, count, error);
     free(values);
     free(labels);
     free(rows);
@@ -121,7 +122,9 @@ static int draw_lines(const struct md_contrast *c, const struct lines *all, cons
                                        line->deviation, has_names && l == 0 ? line->names : NULL,
                                        line->style,     line->is_published};
     }
-    const struct md_series_plot plot = {c->study->title,
+    char title[MD_DATA_LINE_SIZE];
+    md_contrast_title(c, title);
+    const struct md_series_plot plot = {title,
                                         title_or(c->study->figure.x_title, x_axis),
                                         title_or(c->study->figure.y_title, y_axis),
                                         is_joined,
@@ -346,7 +349,7 @@ static int add_map(const struct md_contrast *c, struct album *album, size_t m,
 }
 
 static int draw_maps(const struct md_contrast *c, const char *path, struct md_error *error) {
-    char titles[MD_SHEET_MAPS][MD_ROW_LABEL_SIZE];
+    char title[MD_DATA_LINE_SIZE], titles[MD_SHEET_MAPS][MD_ROW_LABEL_SIZE];
     size_t maps = c->groups.count;
     if (maps + 1 > MD_SHEET_MAPS)
         return md_fail(error, MD_USAGE, "%s: depth maps of %zu rows, expected at most %d",
@@ -358,9 +361,10 @@ static int draw_maps(const struct md_contrast *c, const char *path, struct md_er
     if (status == MD_OK) {
         const struct md_config *config = &c->groups.groups[0].runs[0]->cell.config;
         const struct md_network *network = md_networks[config->network];
+        md_contrast_title(c, title);
         struct md_sheet sheet = {
-            c->study->title, {"label"},       (int)maps + 1,  album->rows,
-            album->count,    network->height, network->width, config->data.max_depth_m};
+            title,        {"label"},       (int)maps + 1,  album->rows,
+            album->count, network->height, network->width, config->data.max_depth_m};
         for (size_t m = 0; m < maps; m++) {
             md_contrast_label(&c->groups.groups[m].runs[0]->cell.config, &c->study->rows,
                               titles[m]);

@@ -109,7 +109,13 @@ static void write_label(FILE *script, const struct page *page, const char *text,
 }
 
 static void write_texts(FILE *script, const struct page *page) {
-    write_label(script, page, page->sheet->title, MARGIN, 22, page->image_width, "left", 15);
+    const char *title = page->sheet->title, *below = strchr(title, '\n');
+    char first[1000];
+    snprintf(first, sizeof first, "%.*s", (int)strcspn(title, "\n"), title);
+    write_label(script, page, first, MARGIN, below != NULL ? 16 : 22, page->image_width, "left",
+                15);
+    if (below != NULL)
+        write_label(script, page, below + 1, MARGIN, 36, page->image_width, "left", 10);
     for (int c = 0; c < page->columns; c++)
         write_label(script, page, c == 0 ? "picture" : page->sheet->map_titles[c - 1],
                     MARGIN + c * (page->tile_width + GAP) + page->tile_width / 2.0, HEAD - 13,

@@ -86,9 +86,8 @@ static void write_frame(FILE *script, const char *title, const char *axis,
                         const struct md_dot_row *rows, size_t count, int height) {
     static const double per_character = 7.4;
     double left = 24.0 + per_character * (double)longest_label(rows, count);
-    fputs("set title ", script);
-    md_gnuplot_text(script, title, 0.055 * WIDTH);
-    fputs(" font 'Helvetica,15'\nset xlabel ", script);
+    md_gnuplot_title(script, title, WIDTH);
+    fputs("set xlabel ", script);
     md_gnuplot_text(script, axis, 0.06 * WIDTH);
     fprintf(script,
             "\nset border 1\nset tics nomirror\nunset ytics\n"

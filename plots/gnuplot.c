@@ -230,3 +230,17 @@ void md_gnuplot_text(FILE *script, const char *text, double most_em) {
     write_bytes(script, ellipsis, cut ? 3 : 0);
     fputs("\" noenhanced", script);
 }
+
+void md_gnuplot_title(FILE *script, const char *title, int width) {
+    size_t length = strcspn(title, "\n");
+    char first[1000];
+    snprintf(first, sizeof first, "%.*s", (int)length, title);
+    fputs("set title ", script);
+    md_gnuplot_text(script, first, 0.055 * width);
+    fputs(" font 'Helvetica,15'\n", script);
+    if (title[length] == '\0')
+        return;
+    fputs("set x2label ", script);
+    md_gnuplot_text(script, title + length + 1, 0.08 * width);
+    fputs(" font 'Helvetica,10'\n", script);
+}

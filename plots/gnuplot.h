@@ -31,6 +31,10 @@ void md_gnuplot_cancel(struct md_gnuplot *figure);
  * than about `most_em` times the font size is cut and ends in an ellipsis. */
 void md_gnuplot_text(FILE *script, const char *text, double most_em);
 
+/* Writes the commands that give a figure of `width` pixels its title, as all have it; what stands
+ * behind a line feed goes below it, smaller. */
+void md_gnuplot_title(FILE *script, const char *title, int width);
+
 /* Writes the commands that make the depth colours (colour.c) gnuplot's palette. */
 void md_gnuplot_depth_palette(FILE *script);
 

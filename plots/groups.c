@@ -115,9 +115,8 @@ int md_plot_groups(const char *path, const char *title, const struct md_group_ba
         return status;
     FILE *script = figure.script;
     double top = choose_top(groups, count);
-    fputs("set title ", script);
-    md_gnuplot_text(script, title, 0.055 * width);
-    fputs(" font 'Helvetica,15'\nset ylabel 'RMSE (m)'\nset border 3\nset tics nomirror\n"
+    md_gnuplot_title(script, title, width);
+    fputs("set ylabel 'RMSE (m)'\nset border 3\nset tics nomirror\n"
           "set grid y lc rgb '#dddddd' lw 1 dt 1\nset boxwidth 0.8\nset style fill solid 1.0\n"
           "set tmargin at screen 0.9\nset lmargin 10\n"
           "set key at screen 0.5,0.015 center bottom horizontal samplen 3 width 2\n"

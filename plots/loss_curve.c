@@ -188,9 +188,7 @@ int md_plot_loss_curve(const char *path, const char *title, size_t epochs, const
     if (status != MD_OK)
         return status;
     choose_axes(&curves);
-    fputs("set title ", figure.script);
-    md_gnuplot_text(figure.script, title, 38.0);
-    fputs(" font 'Helvetica,15'\n", figure.script);
+    md_gnuplot_title(figure.script, title, WIDTH);
     write_axes(figure.script, &curves);
     write_curves(figure.script, &curves);
     return md_gnuplot_finish(&figure, error);

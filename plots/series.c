@@ -155,9 +155,8 @@ int md_plot_series(const char *path, const struct md_series_plot *plot, struct m
     if (status != MD_OK)
         return status;
     FILE *script = figure.script;
-    fputs("set title ", script);
-    md_gnuplot_text(script, plot->title, 0.055 * WIDTH);
-    fputs(" font 'Helvetica,15'\nset xlabel ", script);
+    md_gnuplot_title(script, plot->title, WIDTH);
+    fputs("set xlabel ", script);
     md_gnuplot_text(script, plot->x_axis, 40.0);
     fputs("\nset ylabel ", script);
     md_gnuplot_text(script, plot->y_axis, 26.0);

@@ -204,6 +204,28 @@ static void list_samples(const struct md_runs *runs, int split, char *text, size
         snprintf(text, size, "%lld to %lld", least, most);
 }
 
+/* "synthetic world road instead of micro-kitti" */
+static void append_sets(const struct md_contrast *contrast, char *text, size_t size) {
+    char value[400], published[400] = "";
+    list_values(&contrast->ours, "data.set", value, sizeof value);
+    if (contrast->published.count > 0)
+        list_values(&contrast->published, "data.set", published, sizeof published);
+    append(text, size, "%s", value);
+    if (strcmp(value, "synthetic") == 0) {
+        list_values(&contrast->ours, "data.world", value, sizeof value);
+        append(text, size, " world %s", value);
+    } else if (strcmp(value, published) == 0) {
+        published[0] = '\0';
+    }
+    if (published[0] != '\0')
+        append(text, size, " instead of %s", published);
+}
+
+void md_contrast_title(const struct md_contrast *contrast, char text[MD_DATA_LINE_SIZE]) {
+    snprintf(text, MD_DATA_LINE_SIZE, "%s\nours: ", contrast->study->title);
+    append_sets(contrast, text, MD_DATA_LINE_SIZE);
+}
+
 void md_contrast_data_line(const struct md_contrast *contrast, char text[MD_DATA_LINE_SIZE]) {
     enum { SIZE = MD_DATA_LINE_SIZE };
     static const struct {
@@ -213,19 +235,9 @@ void md_contrast_data_line(const struct md_contrast *contrast, char text[MD_DATA
                  {"batch", ", batch %s"},  {"epochs", ", epochs %s"},
                  {"format", ", %s"},       {"protocol", ", %s protocol"}};
     const struct md_runs *ours = &contrast->ours;
-    char value[400], published[400] = "";
-    list_values(ours, "data.set", value, sizeof value);
-    if (contrast->published.count > 0)
-        list_values(&contrast->published, "data.set", published, sizeof published);
-    snprintf(text, SIZE, "Ours: %s", value);
-    if (strcmp(value, "synthetic") == 0) {
-        list_values(ours, "data.world", value, sizeof value);
-        append(text, SIZE, " world %s", value);
-    } else if (strcmp(value, published) == 0) {
-        published[0] = '\0';
-    }
-    if (published[0] != '\0')
-        append(text, SIZE, " instead of %s", published);
+    char value[400];
+    snprintf(text, SIZE, "Ours: ");
+    append_sets(contrast, text, SIZE);
     list_samples(ours, 0, value, sizeof value);
     append(text, SIZE, ", %s training", value);
     list_samples(ours, 2, value, sizeof value);

@@ -40,6 +40,10 @@ void md_contrast_free(struct md_contrast *contrast);
 enum { MD_DATA_LINE_SIZE = 1200 };
 void md_contrast_data_line(const struct md_contrast *contrast, char text[MD_DATA_LINE_SIZE]);
 
+/* The study's title and, on a second line, in short the same, for a figure that may come to stand
+ * by itself: "ours: synthetic world road instead of micro-kitti". */
+void md_contrast_title(const struct md_contrast *contrast, char text[MD_DATA_LINE_SIZE]);
+
 /* The values of a config for these keys, with blanks between: "tof8 d0". */
 enum { MD_ROW_LABEL_SIZE = 200 };
 void md_contrast_label(const struct md_config *config, const struct md_names *keys,

@@ -82,7 +82,7 @@ static inline void scratch_write_text(const char *path, const char *text) {
     scratch_write(path, text, strlen(text));
 }
 
-/* The whole file, to be freed. */
+/* The whole file, to be freed; there is room for a zero behind it. */
 static inline unsigned char *scratch_read(const char *path, size_t *size) {
     FILE *file = fopen(path, "rb");
     cr_assert(file, "cannot read %s", path);

@@ -363,7 +363,11 @@ Test(studies, figures) {
             AT_HOME("plot", names[n], "-o", name);
             assert_code(0);
             unsigned char *bytes = scratch_read(scratch_path(&scratch, "%s", name).text, &size);
+            bytes[size] = '\0';
             cr_assert_eq(memcmp(bytes, forms[f].magic, strlen(forms[f].magic)), 0, "%s", name);
+            /* on what it ran, for a figure that stands by itself */
+            if (strcmp(forms[f].ending, "svg") == 0)
+                cr_assert(strstr((char *)bytes, "ours: synthetic world") != NULL, "%s", name);
             free(bytes);
         }
     AT_HOME("plot", "plain", "-o", "plain.png");
