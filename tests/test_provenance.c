@@ -69,12 +69,14 @@ static void take_macro(const char *name, char *value, size_t size) {
     snprintf(value, size, "%.*s", (int)strcspn(at, "\"\n"), at);
 }
 
-/* What our Makefile makes of the folder when it is built; `make` is not to see that it is called by
- * another one. */
+/* `make` that does not see that it is called by another one, with another BUILD. */
+#define MAKE "env -u MAKEFLAGS -u MAKELEVEL -u BUILD -u OPTIMIZE make -s build/build.h "
+
+/* What our Makefile makes of the folder when it is built. */
 static struct build built(const char *folder) {
     struct build build;
     char dirty[8];
-    cr_assert_eq(shell("cd '%s' && env -u MAKEFLAGS -u MAKELEVEL make -s build/build.h && "
+    cr_assert_eq(shell("cd '%s' && " MAKE "&& "
                        "cat build/build.h",
                        folder),
                  0, "%s", out);
@@ -149,8 +151,7 @@ Test(provenance, a_build_without_git_knows_nothing) {
 
 Test(provenance, flags_may_have_quotes) {
     struct scratch_path folder = project("quotes", 0);
-    cr_assert_eq(shell("cd '%s' && env -u MAKEFLAGS -u MAKELEVEL make -s build/build.h "
-                       "CFLAGS='-DX=\"\\\"a b\\\"\"' && "
+    cr_assert_eq(shell("cd '%s' && " MAKE "CFLAGS='-DX=\"\\\"a b\\\"\"' && "
                        "echo 'const char *flags = MD_BUILD_FLAGS;' | "
                        "cc -std=c11 -fsyntax-only -include build/build.h -x c - && "
                        "grep FLAGS build/build.h",
