@@ -85,8 +85,10 @@ wait_for 10 test -S "$folder/munge.sock" || fail "munged does not start"
 slurmctld -D -f "$SLURM_CONF" >"$folder/slurmctld.out.log" 2>&1 </dev/null &
 pids="$pids $!"
 slurmd -D -N node -f "$SLURM_CONF" >"$folder/slurmd.out.log" 2>&1 </dev/null &
-pids="$pids $!"
-wait_for 30 is_idle || fail "the node does not become idle"
+slurmd=$!
+pids="$pids $slurmd"
+is_settled() { is_idle || ! kill -0 "$slurmd"; }
+wait_for 30 is_settled && is_idle || fail "the node does not become idle"
 echo ready
 cat >/dev/null
 stop

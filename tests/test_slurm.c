@@ -73,6 +73,10 @@ static void start_cluster(void) {
         if ((got = read(output[0], said + length, sizeof said - 1 - length)) <= 0)
             break;
     close(output[0]);
+    if (strstr(said, "Unable to initialize cgroup plugin") != NULL) {
+        fprintf(stderr, "SKIP: no control groups here, which slurmd needs\n");
+        cr_skip("no control groups here, which slurmd needs");
+    }
     cr_assert(strstr(said, "ready"), "no cluster: %s", said);
     setenv("SLURM_CONF", conf.text, 1);
 }
