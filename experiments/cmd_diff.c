@@ -193,23 +193,44 @@ static void add_number(struct sheet *sheet, double value) {
         add(sheet, "-");
 }
 
+/* A metric that both cells have: `number` counts over the caps of the first, the predictors and the
+ * metrics. */
+struct place {
+    int number, metric;
+    enum md_predictor predictor;
+    double cap_m, a, b;
+};
+
+/* Goes on to the next one from place->number on; 0: there is none. */
+static int next_metric(const struct md_cell_diff *diff, struct place *place) {
+    while (place->number < diff->cell[0].cap_count * MD_PREDICTOR_COUNT * MD_METRIC_COUNT) {
+        int n = place->number++;
+        place->metric = n % MD_METRIC_COUNT;
+        place->predictor = (enum md_predictor)(n / MD_METRIC_COUNT % MD_PREDICTOR_COUNT);
+        const struct md_cell_scores *scores =
+            &diff->cell[0].scores[n / (MD_METRIC_COUNT * MD_PREDICTOR_COUNT)];
+        const struct md_cell_scores *others = md_find_scores(&diff->cell[1], scores->cap_m);
+        if (others == NULL)
+            continue;
+        place->cap_m = scores->cap_m;
+        place->a = md_metrics_of(scores, place->predictor)->value[place->metric];
+        place->b = md_metrics_of(others, place->predictor)->value[place->metric];
+        return 1;
+    }
+    return 0;
+}
+
 static void print_metrics(const struct md_cell_diff *diff, struct sheet *sheet) {
     static const char *const titles[] = {"on the test split", "a", "b", "b - a"};
-    for (int c = 0; c < diff->cell[0].cap_count; c++)
-        for (int p = 0; p < MD_PREDICTOR_COUNT; p++) {
-            const struct md_cell_scores *scores = &diff->cell[0].scores[c],
-                                        *others = md_find_scores(&diff->cell[1], scores->cap_m);
-            for (int m = 0; others != NULL && m < MD_METRIC_COUNT; m++) {
-                double a = md_metrics_of(scores, (enum md_predictor)p)->value[m],
-                       b = md_metrics_of(others, (enum md_predictor)p)->value[m];
-                if (md_same_real(a, b))
-                    continue;
-                add(sheet, "%s.%s@%g", md_predictor_names[p], md_metric_columns[m], scores->cap_m);
-                add_number(sheet, a);
-                add_number(sheet, b);
-                add_number(sheet, b - a);
-            }
-        }
+    for (struct place at = {0}; next_metric(diff, &at);) {
+        if (md_same_real(at.a, at.b))
+            continue;
+        add(sheet, "%s.%s@%g", md_predictor_names[at.predictor], md_metric_columns[at.metric],
+            at.cap_m);
+        add_number(sheet, at.a);
+        add_number(sheet, at.b);
+        add_number(sheet, at.b - at.a);
+    }
     print_sheet(sheet, titles, 4);
 }
 
@@ -266,21 +287,13 @@ static json_t *pair_json(const struct pair *pair) {
 /* All metrics at all caps of both, the same or not. */
 static json_t *metrics_json(const struct md_cell_diff *diff) {
     json_t *all = json_array();
-    for (int c = 0; c < diff->cell[0].cap_count; c++)
-        for (int p = 0; p < MD_PREDICTOR_COUNT; p++) {
-            const struct md_cell_scores *scores = &diff->cell[0].scores[c],
-                                        *others = md_find_scores(&diff->cell[1], scores->cap_m);
-            for (int m = 0; others != NULL && m < MD_METRIC_COUNT; m++) {
-                double a = md_metrics_of(scores, (enum md_predictor)p)->value[m],
-                       b = md_metrics_of(others, (enum md_predictor)p)->value[m];
-                json_array_append_new(all, json_pack("{s:s, s:f, s:s, s:o, s:o, s:o, s:b}",
-                                                     "predictor", md_predictor_names[p], "cap_m",
-                                                     scores->cap_m, "metric", md_metric_columns[m],
-                                                     "a", md_json_number(a), "b", md_json_number(b),
-                                                     "difference", md_json_number(b - a), "same",
-                                                     md_same_real(a, b)));
-            }
-        }
+    for (struct place at = {0}; next_metric(diff, &at);)
+        json_array_append_new(all, json_pack("{s:s, s:f, s:s, s:o, s:o, s:o, s:b}", "predictor",
+                                             md_predictor_names[at.predictor], "cap_m", at.cap_m,
+                                             "metric", md_metric_columns[at.metric], "a",
+                                             md_json_number(at.a), "b", md_json_number(at.b),
+                                             "difference", md_json_number(at.b - at.a), "same",
+                                             md_same_real(at.a, at.b)));
     return all;
 }
 

@@ -2,56 +2,13 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "../datasets/file.h"
-
-extern char **environ;
-
-/* Copies what sbatch said to one line. */
-static void read_back(FILE *file, char *text, size_t size) {
-    size_t length = 0;
-    int gap = 0;
-    rewind(file);
-    for (int c; (c = getc(file)) != EOF && length + 2 < size;) {
-        if (isspace(c)) {
-            gap = length > 0;
-            continue;
-        }
-        if (gap)
-            text[length++] = ' ';
-        gap = 0;
-        text[length++] = (char)c;
-    }
-    text[length] = '\0';
-}
-
-/* Runs a program, found in PATH, between three open files: its exit code, or -1 with `error`. */
-static int run(char *const *words, FILE *const files[3], struct md_error *error) {
-    posix_spawn_file_actions_t actions;
-    pid_t child = 0;
-    int ended = 0, reason = posix_spawn_file_actions_init(&actions);
-    if (reason == 0) {
-        for (int f = 0; f < 3 && reason == 0; f++)
-            reason = posix_spawn_file_actions_adddup2(&actions, fileno(files[f]), f);
-        if (reason == 0)
-            reason = posix_spawnp(&child, words[0], &actions, NULL, words, environ);
-        posix_spawn_file_actions_destroy(&actions);
-    }
-    if (reason != 0) {
-        md_error_set(error, "cannot run %s: %s%s", words[0], strerror(reason),
-                     reason == ENOENT ? "; is Slurm installed on this machine?" : "");
-        return -1;
-    }
-    while (waitpid(child, &ended, 0) < 0 && errno == EINTR)
-        ;
-    return WIFEXITED(ended) ? WEXITSTATUS(ended) : 128 + WTERMSIG(ended);
-}
+#include "../datasets/process.h"
 
 /* sbatch's words, to be freed; the texts they point to are in `texts`. */
 static char **words_of(const struct md_slurm_job *job, char (*texts)[MD_PATH_MAX]) {
@@ -83,15 +40,20 @@ static int submit(const struct md_slurm_job *job, FILE *const files[3], char *co
     if (fputs(job->script, files[0]) == EOF || fflush(files[0]) != 0)
         return md_fail(error, MD_FAILED, "cannot write the job's script: %s", strerror(errno));
     rewind(files[0]);
-    int code = run(words, files, error);
-    if (code < 0)
+    const int descriptors[3] = {fileno(files[0]), fileno(files[1]), fileno(files[2])};
+    int ended;
+    if (md_process_run(words, descriptors, &ended, error) != MD_OK)
         return MD_FAILED;
-    read_back(files[2], said, sizeof said);
-    if (code != 0)
-        return md_fail(error, MD_FAILED, "sbatch failed with exit code %d: %s", code, said);
+    md_process_said(files[2], said, sizeof said);
+    if (WIFSIGNALED(ended))
+        return md_fail(error, MD_FAILED, "sbatch was killed by signal %d: %s", WTERMSIG(ended),
+                       said);
+    if (WEXITSTATUS(ended) != 0)
+        return md_fail(error, MD_FAILED, "sbatch failed with exit code %d: %s", WEXITSTATUS(ended),
+                       said);
     fputs(said, stderr);
     fputs(said[0] != '\0' ? "\n" : "", stderr);
-    read_back(files[1], id, MD_SLURM_ID_SIZE);
+    md_process_said(files[1], id, MD_SLURM_ID_SIZE);
     if (!isdigit((unsigned char)id[0]))
         return md_fail(error, MD_FAILED, "sbatch: expected the number of a job, found \"%.200s\"",
                        id);
@@ -109,7 +71,6 @@ int md_slurm_submit(const struct md_slurm_job *job, char id[MD_SLURM_ID_SIZE],
         return md_fail(error, MD_USAGE, "%.200s...: the path is too long", job->folder);
     char(*texts)[MD_PATH_MAX] = malloc(3 * sizeof *texts);
     char **words = texts != NULL ? words_of(job, texts) : NULL;
-    /* Files and no pipes: nothing can fill up, whatever sbatch reads and says first. */
     FILE *files[3] = {tmpfile(), tmpfile(), tmpfile()};
     int status = words != NULL && files[0] != NULL && files[1] != NULL && files[2] != NULL
                      ? submit(job, files, words, id, error)

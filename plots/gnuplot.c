@@ -3,12 +3,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
+#include "../datasets/process.h"
 
 /* The same figure, as far as it goes: `unit` is a pixel in what the terminal counts its size in,
  * and the SVG terminal takes font sizes for pixels where the others take them for points. */
@@ -40,7 +39,9 @@ int md_gnuplot_start(struct md_gnuplot *figure, const char *path, int width, int
         return md_fail(error, MD_USAGE, "%.100s...: the path is longer than %zu bytes", path,
                        sizeof figure->path - 1);
     snprintf(figure->path, sizeof figure->path, "%s", path);
-    snprintf(figure->temporary, sizeof figure->temporary, "%s.tmp.%ld", path, (long)getpid());
+    int status = md_temporary_path(figure->temporary, path, error);
+    if (status != MD_OK)
+        return status;
     figure->script = tmpfile();
     if (figure->script == NULL)
         return md_fail(error, MD_FAILED, "%s: cannot make a temporary file: %s", path,
@@ -53,59 +54,17 @@ int md_gnuplot_start(struct md_gnuplot *figure, const char *path, int width, int
     return MD_OK;
 }
 
-/* Copies what gnuplot complained about on one line. */
-static void read_complaint(FILE *complaints, size_t size, char *text) {
-    size_t length = 0;
-    int c, gap = 0;
-    rewind(complaints);
-    while ((c = getc(complaints)) != EOF && length + 2 < size) {
-        if (isspace(c)) {
-            gap = length > 0;
-            continue;
-        }
-        if (gap)
-            text[length++] = ' ';
-        gap = 0;
-        text[length++] = (char)c;
-    }
-    text[length] = '\0';
-}
-
-/* Runs gnuplot (-d: without the user's settings) between three open files. */
-static int spawn(int script, int drawing, int complaints, pid_t *child) {
-    char program[] = "gnuplot", option[] = "-d";
-    char *const arguments[] = {program, option, NULL};
-    posix_spawn_file_actions_t actions;
-    int reason = posix_spawn_file_actions_init(&actions);
-    if (reason != 0)
-        return reason;
-    posix_spawn_file_actions_adddup2(&actions, script, STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, drawing, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, complaints, STDERR_FILENO);
-    reason = posix_spawnp(child, program, &actions, NULL, arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    return reason;
-}
-
-static int await(pid_t child, int *result) {
-    pid_t ended;
-    do
-        ended = waitpid(child, result, 0);
-    while (ended < 0 && errno == EINTR);
-    return ended == child ? 0 : -1;
-}
-
 static int run(const struct md_gnuplot *figure, int drawing, FILE *complaints,
                struct md_error *error) {
-    pid_t child;
-    int result, reason = spawn(fileno(figure->script), drawing, fileno(complaints), &child);
-    if (reason != 0)
-        return md_fail(error, MD_FAILED, "%s: cannot run gnuplot (is it installed?): %s",
-                       figure->path, strerror(reason));
-    if (await(child, &result) != 0)
-        return md_fail(error, MD_FAILED, "%s: lost gnuplot: %s", figure->path, strerror(errno));
+    char program[] = "gnuplot", option[] = "-d"; /* without the user's settings */
+    char *const words[] = {program, option, NULL};
+    const int files[3] = {fileno(figure->script), drawing, fileno(complaints)};
+    struct md_error why;
+    int result;
+    if (md_process_run(words, files, &result, &why) != MD_OK)
+        return md_fail(error, MD_FAILED, "%s: %s", figure->path, why.text);
     char text[600];
-    read_complaint(complaints, sizeof text, text);
+    md_process_said(complaints, text, sizeof text);
     if (WIFSIGNALED(result))
         return md_fail(error, MD_FAILED, "%s: gnuplot was killed by signal %d: %s", figure->path,
                        WTERMSIG(result), text);

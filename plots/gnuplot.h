@@ -8,11 +8,11 @@
 
 #include <stdio.h>
 
-#include "../datasets/error.h"
+#include "../datasets/file.h"
 
 struct md_gnuplot {
     FILE *script; /* write commands and data here */
-    char path[1200], temporary[1240];
+    char path[1200], temporary[MD_PATH_MAX];
 };
 
 /* Starts a figure of width x height pixels (1/128 inch in a .pdf). MD_USAGE when `path` has none of

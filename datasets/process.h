@@ -1,0 +1,19 @@
+/* Other programs, run between files: nothing can fill up or break as a pipe can, whatever is read
+ * and said first. */
+#ifndef MD_DATASETS_PROCESS_H
+#define MD_DATASETS_PROCESS_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "error.h"
+
+/* Runs the program words[0], found in PATH, with these three as its standard input, output and
+ * error, and waits for it. *ended is as waitpid gives it. Fails when the program cannot be run. */
+int md_process_run(char *const *words, const int descriptors[3], int *ended,
+                   struct md_error *error);
+
+/* What was said into a file, from its beginning and on one line; cut when it is too long. */
+void md_process_said(FILE *file, char *text, size_t size);
+
+#endif
