@@ -1,41 +1,10 @@
 /* The HDF5 layer: data sets, attributes, files that appear whole or not at all. */
-#include <criterion/criterion.h>
 #include <math.h>
 #include <zlib.h>
 
-#include "../datasets/h5.h"
-#include "h5_leaks.h"
-#include "scratch.h"
-
-static struct scratch scratch;
-static struct scratch_path path;
-static struct md_error error;
-static struct md_h5_writer writer;
-static hid_t file;
-
-static void set_up(void) {
-    scratch = scratch_open();
-    path = scratch_path(&scratch, "cell.h5");
-    cr_assert_eq(md_h5_create(path.text, &writer, &error), MD_OK, "%s", error.text);
-}
-
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
+#include "h5_file.h"
 
 TestSuite(h5, .init = set_up, .fini = tear_down);
-
-/* Puts the file in its place and opens it. */
-static void reopen(void) {
-    cr_assert_eq(md_h5_commit(&writer, &error), MD_OK, "%s", error.text);
-    cr_assert_eq(md_h5_open(path.text, &file, &error), MD_OK, "%s", error.text);
-}
-
-/* Closing a file closes all in it, so what was forgotten must be counted before. */
-static void close_file(void) {
-    cr_assert_eq(H5Fget_obj_count(file, H5F_OBJ_ALL), 1, "an HDF5 object stays open");
-    H5Fclose(file);
-}
 
 static void write_ok(int status) {
     cr_assert_eq(status, MD_OK, "%s", error.text);
@@ -43,7 +12,7 @@ static void write_ok(int status) {
 
 static void refused(int status, const char *part, const char *other) {
     cr_assert_eq(status, MD_FAILED, "expected an error with '%s'", part);
-    assert_contains(error.text, "cell.h5");
+    assert_contains(error.text, "some.h5");
     assert_contains(error.text, part);
     assert_contains(error.text, other);
 }

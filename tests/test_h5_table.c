@@ -1,26 +1,7 @@
 /* Tables of the HDF5 layer: rows that are structs to us, compound data sets to others. */
-#include <criterion/criterion.h>
 #include <stdint.h>
 
-#include "../datasets/h5.h"
-#include "h5_leaks.h"
-#include "scratch.h"
-
-static struct scratch scratch;
-static struct scratch_path path;
-static struct md_error error;
-static struct md_h5_writer writer;
-static hid_t file;
-
-static void set_up(void) {
-    scratch = scratch_open();
-    path = scratch_path(&scratch, "table.h5");
-    cr_assert_eq(md_h5_create(path.text, &writer, &error), MD_OK, "%s", error.text);
-}
-
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
+#include "h5_file.h"
 
 TestSuite(h5_table, .init = set_up, .fini = tear_down);
 
@@ -41,16 +22,6 @@ static void write_rows(size_t count) {
     cr_assert_eq(
         md_h5_write_table(writer.file, "/a/table", columns, 3, sizeof *rows, count, rows, &error),
         MD_OK, "%s", error.text);
-}
-
-static void reopen(void) {
-    cr_assert_eq(md_h5_commit(&writer, &error), MD_OK, "%s", error.text);
-    cr_assert_eq(md_h5_open(path.text, &file, &error), MD_OK, "%s", error.text);
-}
-
-static void close_file(void) {
-    cr_assert_eq(H5Fget_obj_count(file, H5F_OBJ_ALL), 1, "an HDF5 object stays open");
-    H5Fclose(file);
 }
 
 static int read_as(const struct md_h5_column *as, size_t count, size_t row_count,

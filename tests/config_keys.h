@@ -1,0 +1,160 @@
+/* Every key of a config with what it takes and refuses, and a config file of them. Static state and
+ * functions; include it in one file of a program. */
+#ifndef MD_TESTS_CONFIG_KEYS_H
+#define MD_TESTS_CONFIG_KEYS_H
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../experiments/config.h"
+#include "scratch.h"
+
+enum { TEXT_SIZE = 32768, MOST = 12 };
+
+static struct scratch scratch;
+static struct scratch_path path; /* of the config under test */
+static struct md_config config;
+static struct md_error error;
+
+static inline void set_up(void) {
+    scratch = scratch_open();
+    path = scratch_path(&scratch, "some.yaml");
+    memset(&config, 0xa5, sizeof config); /* reading has to set everything */
+}
+
+static inline void tear_down(void) {
+    scratch_close(&scratch);
+}
+
+enum kind { ANY_TEXT, NAME, NAMES, REAL, WHOLE, CAPS };
+
+/* Values that no key of a kind may take. Those of a real key are refused by whole ones, too. */
+static const char *const refused_by_kind[][16] = {
+    [ANY_TEXT] = {"[a]", "{a: b}", "\"a\\0b\"", "\"a\\nb\"", "\"\\x07\"", "|\n      a\n      b",
+                  NULL},
+    [NAME] = {"''", "nonsense", "Adam", "0", "[full]", "{full: 1}", "\"fp32\\0\"", NULL},
+    [NAMES] = {"flip", "''", "[[flip]]", "[flip, {gamma: 1}]", "[shake]", "{flip: 1}", "15", NULL},
+    [REAL] = {"''", "8x", "0x10", "nan", ".nan", "inf", "1e999", "1e-999", "-1", "1 2", "1,5",
+              "--1", "[0.5]", "{a: 0.5}", "\"0.5\\0\"", NULL},
+    [CAPS] = {"''", "8x", "nan", "inf", "-1", "0", "1,5", "[]", "[[80]]", "[80, x]", "[80, '']",
+              "[80, {a: 1}]", "{a: 80}", "\"80\\0\"", "[80, \"15\\0\"]"},
+    [WHOLE] = {"1.5", "1e2", "+1", "-0", "true", "99999999999999999999", NULL},
+};
+
+/* `accepted` begins with the default (NULL: there is none) and has both ends of the range, and
+ * something else than the default; `refused` has what lies just beyond. */
+static const struct key_case {
+    const char *key;
+    enum kind kind;
+    const char *accepted[MOST], *refused[MOST];
+} run_keys[] = {
+    {"weights", ANY_TEXT, {NULL, "scratch", "a b/it''s.h5", "\"tab \\\" é 深.pth\""}, {"''"}},
+    {"network", NAME, {"upydnet", "upydnet_large"}, {"upydnet_8x8"}},
+    {"format", NAME, {"fp32", "fp64"}, {"fp8"}},
+    {"backend", ANY_TEXT, {"''", "ref", "avx2", "blas"}, {"a_name_too_long_"}},
+    {"policy", NAME, {"d0", "full", "e+d0", "d0+d1+d2", "encoder"}, {"none", "d3", "d0+", "d0,d1"}},
+    {"budget_kb", WHOLE, {"0", "100000000", "9000000"}, {"100000001"}},
+    {"loss", NAME, {"berhu", "l1", "mse", "rel_l1", "depth_l1"}, {"l2"}},
+    {"depth_cap_m", REAL, {"5", "0.1", "1000", "1e1"}, {"0.0999", "1001", "0"}},
+    {"optimizer", NAME, {"adam", "sgd"}, {"SGD"}},
+    {"lr", REAL, {"0.001", "0", "10", "+.5", "1e-3"}, {"10.0001"}},
+    {"schedule", NAME, {"constant", "cosine"}, {"linear"}},
+    {"momentum", REAL, {"0", "0.9999", "0.5"}, {"1"}},
+    {"weight_decay", REAL, {"0", "1", "1e-4"}, {"1.01"}},
+    {"beta1", REAL, {"0.9", "0", "0.99999"}, {"1"}},
+    {"beta2", REAL, {"0.999", "0", "0.99999"}, {"1"}},
+    {"epsilon", REAL, {"1e-7", "1e-12", "1"}, {"0", "1e-13", "1.1"}},
+    {"moments", NAME, {"format", "fp32"}, {"fp16"}},
+    {"loss_scale",
+     WHOLE,
+     {"1", "2", "16777216", "1024"},
+     {"0", "3", "1023", "16777217", "33554432"}},
+    {"update", NAME, {"plain", "stochastic", "master", "kahan"}, {"compensated"}},
+    {"batch", WHOLE, {"16", "1", "256"}, {"0", "257"}},
+    {"epochs", WHOLE, {"1", "0", "100000"}, {"100001"}},
+    {"seed", WHOLE, {"0", "18446744073709551615", "007"}, {"18446744073709551616"}},
+    {"augment",
+     NAMES,
+     {"[flip, gamma, gain, brightness]", "[]", "[gain]", "[gamma, flip]", "[crop]"},
+     {NULL}},
+    {"label", NAME, {"bilinear", "nearest", "release", "sparse", "pooled"}, {"bicubic"}},
+    {"select", NAME, {"best", "last"}, {"first"}},
+    {"protocol", NAME, {"textbook", "release"}, {"book"}},
+    {"cap_m",
+     CAPS,
+     {"80", "0.1", "1000", "[15]", "[80, 15, 25, 50]", "[1, 2, 3, 4, 5, 6, 7, 8]"},
+     {"0.09", "1000.1", "[80, 1000.1]", "[80, 15, 80.0]", "[1, 2, 3, 4, 5, 6, 7, 8, 9]"}},
+    {"threads", WHOLE, {"1", "2", "64"}, {"0", "65"}},
+    /* These have one range and crop. */
+    {"data.set", NAME, {NULL, "micro", "recording", "synthetic"}, {"cityscapes"}},
+    {"data.root", ANY_TEXT, {"''", "/a folder/of 'mine'", "'#1: \\ [x]'"}, {NULL}},
+    {"data.fraction", WHOLE, {"100", "1", "20"}, {"0", "101"}},
+    {"data.label", NAME, {"dense", "tof8"}, {"sparse"}},
+    {"data.sensor", NAME, {"pool", "vl53l5cx"}, {"vl53l1x"}},
+    {"data.targets", WHOLE, {"1", "2", "4"}, {"0", "5"}},
+    {"data.ambient", REAL, {"0", "0.1", "1000"}, {"1001"}},
+    {"data.sensor_fov_deg", REAL, {"45", "0.1", "179"}, {"0.09", "180"}},
+    {"data.camera_fov_h_deg", REAL, {"0", "90", "179"}, {"180"}},
+    {"data.camera_fov_v_deg", REAL, {"0", "90", "179"}, {"180"}},
+    {"data.alignment", NAME, {"crop", "pad"}, {"none"}},
+    {"data.truth", NAME, {"full", "label"}, {"none"}},
+    {"data.evaluation_crop", NAME, {"none", "garg", "eigen", "nyu"}, {"kitti"}},
+    {"data.depth", NAME, {"auto", "groundtruth", "velodyne_raw", "lidar"}, {"stereo"}},
+    {"data.picture", NAME, {"square", "whole"}, {"half"}},
+    {"data.world", NAME, {"field", "source", "road", "arena"}, {"moon"}},
+    {"data.seed", WHOLE, {"1", "0", "18446744073709551615"}, {"18446744073709551616"}},
+    {"data.count", WHOLE, {"400", "1", "1000000"}, {"0", "1000001"}},
+    {"data.min_depth_m", REAL, {"0.02", "0", "100"}, {"100.1"}},
+    {"data.max_depth_m", REAL, {"4", "0.1", "1000"}, {"1001"}},
+    {"data.crop", WHOLE, {"0", "1", "16384"}, {"-1", "16385"}},
+    {"data.train", ANY_TEXT, {"train", "'all[0:3]'", "A0,A1"}, {NULL}},
+    {"data.val", ANY_TEXT, {"val", "''", "'x[:9]'"}, {NULL}},
+    {"data.test", ANY_TEXT, {"test", "'@list'"}, {NULL}},
+};
+enum { RUN_KEYS = sizeof run_keys / sizeof run_keys[0] };
+
+/* The keys of `run_keys` as a config with one value exchanged (or added, for a default key). */
+static inline void write_with(const struct key_case *changed, const char *value) {
+    char text[TEXT_SIZE], data[TEXT_SIZE] = "data:\n";
+    size_t length = 0;
+    for (const struct key_case *k = run_keys; k < run_keys + RUN_KEYS; k++) {
+        const char *chosen = k == changed ? value : k->accepted[0] == NULL ? k->accepted[1] : NULL;
+        if (chosen == NULL)
+            continue;
+        if (strncmp(k->key, "data.", 5) == 0)
+            snprintf(data + strlen(data), sizeof data - strlen(data), "  %s: %s\n", k->key + 5,
+                     chosen);
+        else
+            length +=
+                (size_t)snprintf(text + length, sizeof text - length, "%s: %s\n", k->key, chosen);
+    }
+    snprintf(text + length, sizeof text - length, "%s", data);
+    scratch_write_text(path.text, text);
+}
+
+static inline int read_file(void) {
+    error.text[0] = '\0';
+    return md_config_read(path.text, 0, NULL, &config, &error);
+}
+
+static inline int read_text(const char *text) {
+    scratch_write_text(path.text, text);
+    return read_file();
+}
+
+static inline char *formatted(int all) {
+    char *text = malloc(TEXT_SIZE);
+    cr_assert(text);
+    cr_assert_eq(md_config_format(&config, all, text, TEXT_SIZE), strlen(text));
+    return text;
+}
+
+static inline char *formatted_with(const struct key_case *changed, const char *value) {
+    write_with(changed, value);
+    cr_assert_eq(read_file(), MD_OK, "%s = %s: %s", changed->key,
+                 value != NULL ? value : "(not given)", error.text);
+    return formatted(1);
+}
+
+#endif
