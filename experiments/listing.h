@@ -26,10 +26,13 @@ struct md_listing {
 };
 
 /* MD_TEXT: aligned, with the titles above. A deviation has a column of its own, which is left out
- *   when there is none but 0. No number: "-".
+ *     when there is none but 0. No number: "-".
+ *
  * MD_CSV: RFC 4180, first the titles; numbers in 17 digits, which are all; a deviation is the
- * column TITLE_sd, which is always there. No number: empty. MD_LATEX: a tabular for booktabs,
- * "$0.504 \pm 0.012$"; bytes that are not UTF-8 and control characters become "?". */
+ *     column TITLE_sd, which is always there. No number: empty.
+ *
+ * MD_LATEX: a tabular for booktabs, "$0.504 \pm 0.012$"; bytes that are not UTF-8 and control
+ *     characters become "?". */
 enum md_listing_form { MD_TEXT, MD_CSV, MD_LATEX };
 int md_listing_print(const struct md_listing *listing, enum md_listing_form form,
                      struct md_error *error);

@@ -14,7 +14,8 @@
  *       initial_weights_digest        of the weights the run started from
  *       started, finished             UTC, as 2026-11-20T06:00:00Z
  *       wall_seconds, cpu_seconds     from opening the data to writing the cell; CPU: user and
- * system time of all threads peak_memory_bytes             largest resident set of the process
+ *                                     system time of all threads
+ *       peak_memory_bytes             largest resident set of the process
  *   /provenance/libraries             attributes: version of each library in the program
  *   /data/{train,val,test}            attributes: samples, digest
  *   /training        attributes: arena_bytes, parameters_learning, optimizer_bytes_per_parameter,

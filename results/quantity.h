@@ -1,9 +1,13 @@
 /* What was measured in a finished run, by name:
  *
- *   [before.|after.|dummy.]METRIC[@CAP]   on the test split. METRIC is rmse_m, abs_rel, delta1 and
- * so on (metrics.h), images or without_truth; without a predictor it is that after fine-tuning; CAP
- * is a depth cap in metres, without it the run's first arena_bytes, seconds, skipped_steps, ... of
- * the run; md_quantity_help lists them */
+ *   [before.|after.|dummy.]METRIC[@CAP]
+ *       on the test split: rmse_m, abs_rel, delta1 and so on (metrics.h), images, without_truth.
+ *       Without a predictor it is that after fine-tuning; CAP is a depth cap in metres, without it
+ *       the run's first.
+ *   arena_bytes, seconds, skipped_steps, ...
+ *       of the run.
+ *
+ * md_quantity_help lists them. */
 #ifndef MD_RESULTS_QUANTITY_H
 #define MD_RESULTS_QUANTITY_H
 

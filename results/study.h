@@ -12,8 +12,8 @@
  *   figure:
  *     kind: dots                             dots, curve, points, losses or maps
  *     x: data.fraction                       curve, points: a key or a quantity
- *     series: [policy]                       curve, points: keys, with a line or mark for each
- * value y: validation_loss                     losses: or train_loss, validation_rmse_m
+ *     series: [policy]                       curve, points: keys, a line or mark for each value
+ *     y: validation_loss                     losses: or train_loss, validation_rmse_m
  *
  * Read strictly: an unknown, repeated or missing key, a wrong type and a name that there is not are
  * errors that name file, line and key. `title`, `config`, `cells`, `rows` and `show` must be there;
@@ -25,9 +25,9 @@
 #include "../experiments/train.h"
 
 /* dots: every run of every row that shows the same metric as the first, the means, what was
- * published. curve, points: the first of `show`
- * over x, joined by lines or named. losses: `y` over the epochs, a line for each row. maps: depth
- * of some test samples, a column for the first run of each row. */
+ * published. curve, points: the first of `show` over x, joined by lines or named. losses: `y` over
+ * the epochs, a line for each row. maps: depth of some test samples, a column for the first run of
+ * each row. */
 enum md_figure_kind {
     MD_FIGURE_NONE,
     MD_FIGURE_DOTS,
