@@ -21,6 +21,10 @@
 
 #include "rounding.h"
 
+#if defined(__F16C__)
+#include <immintrin.h>
+#endif
+
 enum md_format { MD_FP32, MD_FP64, MD_FP16, MD_BF16, MD_FP16W, MD_BF16W, MD_FORMAT_COUNT };
 
 /* "fp32", "fp64", ..., NULL. */
@@ -160,6 +164,28 @@ static inline real md_fma(real a, real b, real c) {
 /* The element nearest to a wide value, rounded once. */
 static inline elem md_narrow(wide_real a) {
     return md_store((real)a);
+}
+
+/* n elements as wide values, and the elements nearest to n wide values. Not left to compilers,
+ * which do not know the instructions. */
+static inline void md_widen_all(size_t n, const elem *from, wide_real *to) {
+    size_t i = 0;
+#if defined(__F16C__) && (MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_fp16w)
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(to + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(from + i))));
+#endif
+    for (; i < n; i++)
+        to[i] = md_load(from[i]);
+}
+static inline void md_narrow_all(size_t n, const wide_real *from, elem *to) {
+    size_t i = 0;
+#if defined(__F16C__) && (MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_fp16w)
+    for (; i + 8 <= n; i += 8)
+        _mm_storeu_si128((__m128i *)(to + i),
+                         _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT));
+#endif
+    for (; i < n; i++)
+        to[i] = md_narrow(from[i]);
 }
 
 /* An element beside a wide value, chosen by 32 random bits (rounding.h). Of a format that is as

@@ -28,16 +28,18 @@
 #define LANES 16
 typedef __m512 vec;
 typedef __mmask16 mask;
+#define V_POSITIVE(a) _mm512_cmp_ps_mask(a, _mm512_setzero_ps(), _CMP_GT_OQ)
 #else
-#define LANES 8
+#define LANES         8
 typedef __m512d vec;
 typedef __mmask8 mask;
+#define V_POSITIVE(a) _mm512_cmp_pd_mask(a, _mm512_setzero_pd(), _CMP_GT_OQ)
 #endif
 
-static inline mask v_mask(unsigned bits) {
-    mask m = (mask)bits;
-    /* Once in a mask register it stays there: compilers think that moving it anew is free. */
-    __asm__("" : "+Yk"(m));
+/* Straight into a mask register, where it stays: compilers think that moving it anew is free. */
+static inline mask v_mask(const uint16_t *bits) {
+    mask m;
+    __asm__("kmovw %1, %0" : "=Yk"(m) : "m"(*bits));
     return m;
 }
 #define V_ALL ((mask)-1)
@@ -56,23 +58,25 @@ static inline vec v_blend(mask m, vec off, vec on) {
 #define WIDE    1
 typedef __m256i mask;
 #if MD_NUMBER != MD_NUMBER_fp64
-#define LANES 8
+#define LANES         8
 typedef __m256 vec;
+#define V_POSITIVE(a) _mm256_castps_si256(_mm256_cmp_ps(a, _mm256_setzero_ps(), _CMP_GT_OQ))
 
-static inline mask v_mask(unsigned bits) {
+static inline mask v_mask(const uint16_t *bits) {
     const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-    return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), lane), lane);
+    return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(*bits), lane), lane);
 }
 static inline vec v_blend(mask m, vec off, vec on) {
     return _mm256_blendv_ps(off, on, _mm256_castsi256_ps(m));
 }
 #else
-#define LANES 4
+#define LANES         4
 typedef __m256d vec;
+#define V_POSITIVE(a) _mm256_castpd_si256(_mm256_cmp_pd(a, _mm256_setzero_pd(), _CMP_GT_OQ))
 
-static inline mask v_mask(unsigned bits) {
+static inline mask v_mask(const uint16_t *bits) {
     const __m256i lane = _mm256_setr_epi64x(1, 2, 4, 8);
-    return _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x((long long)bits), lane), lane);
+    return _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(*bits), lane), lane);
 }
 static inline vec v_blend(mask m, vec off, vec on) {
     return _mm256_blendv_pd(off, on, _mm256_castsi256_pd(m));
@@ -88,6 +92,12 @@ static inline vec v_load_masked(const real *from, mask m) {
 static inline vec v_zero(void) {
     return V(setzero)();
 }
+static inline mask v_positive(vec a) {
+    return V_POSITIVE(a);
+}
+static inline vec v_scale(vec a, real by) {
+    return V(mul)(a, V(set1)(by));
+}
 static inline vec v_splat(const real *from) {
     return V(set1)(*from);
 }
@@ -98,7 +108,10 @@ static inline void v_store(real *to, vec a) {
     V(storeu)(to, a);
 }
 
-/* a * b + c in the arithmetic that real itself has. */
+/* Sum, and a * b + c, in the arithmetic that real itself has. */
+static inline vec v_wide_add(vec a, vec b) {
+    return V(add)(a, b);
+}
 static inline vec v_wide_fma(vec a, vec b, vec c) {
 #if MD_NUMBER == MD_NUMBER_fp64
     return V(add)(V(mul)(a, b), c);
@@ -223,10 +236,18 @@ static inline unsigned v_fma_begin(void) {
 static inline void v_fma_end(unsigned before) {
     (void)before;
 }
-static inline vec v_fma_odd(vec a, vec b, vec c) {
-    vec down = _mm512_fmadd_round_ps(a, b, c, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-    vec up = _mm512_fmadd_round_ps(a, b, c, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC);
+/* a * b + c rounded down and up in the lanes of m, c in the others. */
+static inline vec v_fma_down(vec a, vec b, vec c, mask m) {
+    return _mm512_mask3_fmadd_round_ps(a, b, c, m, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+static inline vec v_fma_up(vec a, vec b, vec c, mask m) {
+    return _mm512_mask3_fmadd_round_ps(a, b, c, m, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC);
+}
+static inline vec v_odd(vec down, vec up) {
     return _mm512_mask_mov_ps(down, _mm512_testn_epi32_mask(V_BITS(down), VI_SPLAT(1)), up);
+}
+static inline vec v_fma_odd(vec a, vec b, vec c) {
+    return v_odd(v_fma_down(a, b, c, V_ALL), v_fma_up(a, b, c, V_ALL));
 }
 
 #else
@@ -272,7 +293,7 @@ static inline vec v_fma(vec a, vec b, vec c) {
     return v_fma_masked(a, b, c, V_ALL);
 }
 static inline vec v_add(vec a, vec b) {
-    return v_round(V(add)(a, b));
+    return v_round(v_wide_add(a, b));
 }
 
 #elif defined(MD_PAIRS)
@@ -285,9 +306,10 @@ static inline vec v_add(vec a, vec b) {
 #define WIDE   1
 typedef real vec __attribute__((vector_size(2 * sizeof(real))));
 typedef unsigned mask;
+#define V_ALL  3u
 
-static inline mask v_mask(unsigned bits) {
-    return bits;
+static inline mask v_mask(const uint16_t *bits) {
+    return *bits;
 }
 static inline vec v_load(const real *from) {
     vec v;
@@ -315,11 +337,17 @@ static inline vec v_load_masked(const real *from, mask m) {
 static inline vec v_zero(void) {
     return (vec){0, 0};
 }
+static inline vec v_scale(vec a, real by) {
+    return (vec){a[0] * by, a[1] * by};
+}
 static inline vec v_splat(const real *from) {
     return (vec){*from, *from};
 }
 static inline void v_store(real *to, vec a) {
     __builtin_memcpy(to, &a, sizeof a);
+}
+static inline vec v_wide_add(vec a, vec b) {
+    return (vec){a[0] + b[0], a[1] + b[1]};
 }
 static inline vec v_add(vec a, vec b) {
     return (vec){md_add(a[0], b[0]), md_add(a[1], b[1])};
@@ -349,9 +377,10 @@ static inline vec v_fma_masked(vec a, vec b, vec c, mask m) {
 #define WIDE   1
 typedef real vec;
 typedef unsigned mask;
+#define V_ALL  1u
 
-static inline mask v_mask(unsigned bits) {
-    return bits;
+static inline mask v_mask(const uint16_t *bits) {
+    return *bits;
 }
 static inline vec v_widen(const elem *from) {
     return md_load(*from);
@@ -371,6 +400,9 @@ static inline vec v_load_masked(const real *from, mask m) {
 static inline vec v_zero(void) {
     return 0;
 }
+static inline vec v_scale(vec a, real by) {
+    return a * by;
+}
 static inline vec v_splat(const real *from) {
     return *from;
 }
@@ -379,6 +411,9 @@ static inline vec v_load(const real *from) {
 }
 static inline void v_store(real *to, vec a) {
     *to = a;
+}
+static inline vec v_wide_add(vec a, vec b) {
+    return a + b;
 }
 static inline vec v_add(vec a, vec b) {
     return md_add(a, b);

@@ -15,7 +15,8 @@
  * that would change the bits where a weight is infinite, or the sum is a negative zero. */
 #include "ops.h"
 
-#include "lanes.h"
+#include "lanes_quick.h"
+#include "network.h"
 
 #define INLINE   static inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))
@@ -54,25 +55,132 @@ static void store_elements(elem *to, size_t n, vec a) {
  * first, once per operand; the others are what they are. */
 #define WIDENS (MD_NUMBER > MD_NUMBER_fp64 && !MD_NATIVE_HALF)
 
-static const real *widened(const elem *from, size_t n, real *room) {
+struct operand {
+    const real *at;
+    int quick;    /* fit for lanes_quick.h: */
+    real unscale; /* times this they are the numbers themselves */
+};
+
+/* An operand of n numbers in scratch; whole vectors are touched. */
+static struct operand scaled(real *numbers, size_t n) {
+    real scale = v_quick_scale(numbers, n);
+    for (size_t i = 0; scale != 0 && i < n; i += LANES)
+        v_store(numbers + i, v_scale(v_load(numbers + i), scale));
+    return (struct operand){numbers, scale != 0, scale != 0 ? 1 / scale : 1};
+}
+
+static struct operand widened(const elem *from, size_t n, real *room) {
 #if WIDENS
-    for (size_t i = 0; i < n; i += LANES) {
-        vec a = load_elements(from + i, n - i);
-        if (i + LANES <= n)
-            v_store(room + i, a);
-        for (size_t l = i; i + LANES > n && l < n; l++)
-            room[l] = md_load(from[l]);
-    }
-    return room;
+    for (size_t i = 0; i < n; i += LANES)
+        v_store(room + i, load_elements(from + i, n - i));
+    return scaled(room, n);
 #else
     (void)n;
     (void)room;
-    return from;
+    return (struct operand){from, 0, 1};
 #endif
+}
+
+/* An operand's numbers as the chains of one way or the other want them. */
+INLINE vec as_wanted(vec numbers, const struct operand *of, const int quick) {
+    return QUICK && !quick ? v_scale(numbers, of->unscale) : numbers;
 }
 
 static size_t round_up(size_t n, size_t to) {
     return (n + to - 1) / to * to;
+}
+
+/* ---- chains ---------------------------------------------------------------------------------- */
+
+struct tap_sum;
+struct tap_product;
+
+/* Chains that are computed together, `rows` times `row` (whole vectors of lanes, of which the first
+ * `count` are meant): a tile of a tap_sum, or the taps of one scalar channel of a tap_product. */
+struct chains {
+    /* Takes links first .. last-1 of every chain, the quick way or by v_fma. Chains start from 0
+     * with link 0, else from what is in sums. */
+    void (*run)(const struct chains *chains, int quick, int first, int last, real *sums);
+    int links; /* channels, or rows of pixels */
+    int tail;  /* so many at the end have a product in every chain; 0: a zero may have any sign */
+    int rows, row, count;
+    struct operand vectors, factors; /* what is multiplied: in lanes, and one for all lanes */
+    const struct tap_sum *sum;
+    const uint16_t *bits; /* of the tap_sum's lanes: */
+    size_t bits_stride;   /* from one tap's to the next */
+    const struct tap_product *product;
+    size_t lane_stride; /* of the tap_product's vectors: from one pixel's to the next */
+};
+
+#define MOST_SUMS                                                                                  \
+    (TILE_M * TILE > MAX_TAPS * WIDE * LANES ? TILE_M * TILE : MAX_TAPS * WIDE * LANES)
+
+static void run_by_fma(const struct chains *c, int first, int last, real *sums) {
+    unsigned before = v_fma_begin();
+    c->run(c, 0, first, last, sums);
+    v_fma_end(before);
+}
+
+/* Sums found the quick way. UNSIGNED: right but for the signs of zeros. */
+enum verdict { WRONG, UNSIGNED, RIGHT };
+
+/* What they are. If not wrong, they are made what the unscaled operands give. */
+static enum verdict settle(const struct chains *c, real *sums) {
+    const real unscale = c->vectors.unscale * c->factors.unscale;
+    unsigned zeros = 0;
+    if (v_watch_end())
+        return WRONG;
+    for (int r = 0; r < c->rows; r++, sums += c->row)
+        for (int l = 0; l < c->count; l += LANES) {
+            vec sum = v_load(sums + l);
+            unsigned meant = (1u << (c->count - l < LANES ? c->count - l : LANES)) - 1u;
+            if ((v_infinite(sum) & meant) != 0)
+                return WRONG;
+            zeros |= v_unsigned(sum) & meant;
+            v_store(sums + l, v_scale(sum, unscale));
+        }
+    return zeros != 0 ? UNSIGNED : RIGHT;
+}
+
+/* The tail by v_fma after all, from sums whose zeros may have the wrong sign: once from +0 and once
+ * from -0. Whether that makes no difference, as it does not if a tail's products are not all -0:
+ * sums are then right. */
+static int add_tail(const struct chains *c, real *sums) {
+    real other[MOST_SUMS], unscale = c->vectors.unscale * c->factors.unscale;
+    for (int i = 0; i < c->rows * c->row; i++) {
+        sums[i] = sums[i] == 0 ? 0 : sums[i] * unscale;
+        other[i] = sums[i] == 0 ? -(real)0 : sums[i];
+    }
+    run_by_fma(c, c->links - c->tail, c->links, sums);
+    run_by_fma(c, c->links - c->tail, c->links, other);
+    for (int r = 0; r < c->rows; r++)
+        if (__builtin_memcmp(sums + r * c->row, other + r * c->row,
+                             (size_t)c->count * sizeof *sums) != 0)
+            return 0;
+    return 1;
+}
+
+/* All links of chains: the quick way if that is right. */
+static void find(const struct chains *c, real *sums) {
+    if (QUICK && c->vectors.quick && c->factors.quick) {
+        int signs = LOSES_SIGNS && c->tail > 0, tail = signs && c->tail < c->links ? c->tail : 0;
+        size_t bytes = (size_t)(c->rows * c->row) * sizeof *sums;
+        real before[MOST_SUMS];
+        v_watch_begin();
+        c->run(c, 1, 0, c->links - tail, sums);
+        if (tail > 0) {
+            __builtin_memcpy(before, sums, bytes);
+            c->run(c, 1, c->links - tail, c->links, sums);
+        }
+        enum verdict verdict = settle(c, sums);
+        if (verdict == RIGHT || (verdict == UNSIGNED && !signs))
+            return;
+        if (verdict == UNSIGNED && tail > 0 && add_tail(c, before)) {
+            __builtin_memcpy(sums, before, bytes);
+            return;
+        }
+    }
+    run_by_fma(c, 0, c->links, sums);
 }
 
 /* ---- tap_sum --------------------------------------------------------------------------------- */
@@ -136,24 +244,30 @@ static void find_lanes(const struct tap_sum *t, int vectors, uint16_t *bits) {
 /* The sums of `m` output channels (a constant) for the pixels of TILE_P vectors. One straight way
  * through the loops, masked throughout: with a second one for vectors that need no mask, compilers
  * keep the accumulators in memory. */
-INLINE void tile(const struct tap_sum *t, const int m, const real *source, const real *weight,
-                 const uint16_t *bits, int vectors, real *sums) {
+INLINE void tile(const struct chains *chains, const int m, const int quick, int first, int last,
+                 const real *weight, real *sums) {
+    const struct tap_sum *t = chains->sum;
+    const struct operand *vectors = &chains->vectors, *factors = &chains->factors;
+    const real *source = vectors->at + (size_t)first * t->source_stride;
     vec acc[TILE_M][TILE_P];
-    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < TILE_P; j++) acc[i][j] = v_zero();
-    for (int c = 0; c < t->channels; c++) {
-        for (int k = 0; k < t->tap_count; k++) {
+    weight += (size_t)first * t->weight_stride;
+    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < TILE_P; j++) acc[i][j] =
+        first == 0 ? v_zero() : v_load(sums + i * TILE + j * LANES);
+    for (int c = first; c < last; c++) {
+        const uint16_t *bits = chains->bits;
+        for (int k = 0; k < t->tap_count; k++, bits += chains->bits_stride) {
             const real *x = source + t->taps[k].source, *w = weight + t->taps[k].weight;
-            const uint16_t *b = bits + k * vectors;
             mask on[TILE_P];
             vec value[TILE_P];
             UNROLL for (int j = 0; j < TILE_P; j++) {
-                on[j] = v_mask(b[j]);
-                value[j] = v_load_masked(x + j * LANES, on[j]);
+                on[j] = v_mask(bits + j);
+                value[j] = as_wanted(v_load_masked(x + j * LANES, on[j]), vectors, quick);
             }
             UNROLL for (int i = 0; i < m; i++) {
-                vec factor = v_splat(w + (size_t)i * t->output_stride);
+                vec factor = as_wanted(v_splat(w + (size_t)i * t->output_stride), factors, quick);
                 UNROLL for (int j = 0; j < TILE_P; j++) acc[i][j] =
-                    v_fma_masked(factor, value[j], acc[i][j], on[j]);
+                    quick ? v_fma_quick(factor, value[j], acc[i][j], on[j])
+                          : v_fma_masked(factor, value[j], acc[i][j], on[j]);
             }
         }
         source += t->source_stride;
@@ -163,14 +277,17 @@ INLINE void tile(const struct tap_sum *t, const int m, const real *source, const
         v_store(sums + i * TILE + j * LANES, acc[i][j]);
 }
 
-static NOINLINE void tile_of(int m, const struct tap_sum *t, const real *source, const real *weight,
-                             const uint16_t *bits, int vectors, real *sums) {
-    if (m == TILE_M)
-        tile(t, TILE_M, source, weight, bits, vectors, sums);
-    else
-        for (int i = 0; i < m; i++)
-            tile(t, 1, source, weight + (size_t)i * t->output_stride, bits, vectors,
-                 sums + i * TILE);
+static NOINLINE void run_tile(const struct chains *c, int quick, int first, int last, real *sums) {
+    const real *weight = c->factors.at;
+    if (QUICK && quick && c->rows == TILE_M)
+        tile(c, TILE_M, 1, first, last, weight, sums);
+    else if (c->rows == TILE_M)
+        tile(c, TILE_M, 0, first, last, weight, sums);
+    for (int i = 0; c->rows < TILE_M && i < c->rows; i++, weight += c->sum->output_stride)
+        if (QUICK && quick)
+            tile(c, 1, 1, first, last, weight, sums + i * TILE);
+        else
+            tile(c, 1, 0, first, last, weight, sums + i * TILE);
 }
 
 /* n elements of the sink from pixel p on: copied to `some`, or from it. */
@@ -191,6 +308,7 @@ static void scatter(const struct sink *sink, const elem *some, int p, int n, int
     }
 }
 
+/* Storing an element rounds, so a sum need not be rounded before. */
 static void put(const struct sink *sink, int channel, int p, int count, int width,
                 const real *sums) {
     elem *to = sink->to + (size_t)channel * sink->plane;
@@ -198,14 +316,17 @@ static void put(const struct sink *sink, int channel, int p, int count, int widt
     int dense = sink->step == 1;
     for (; count > 0; p += LANES, count -= LANES, sums += LANES) {
         int n = count < LANES ? count : LANES;
-        elem some[LANES] = {0};
+        elem some[LANES];
         vec sum = v_load(sums);
         if (sink->bias != NULL)
-            sum = v_add(sum, v_splat(&bias));
-        if (sink->accumulate && !dense)
+            sum = v_wide_add(sum, v_splat(&bias));
+        if (sink->accumulate && dense)
+            sum = v_wide_add(load_elements(to + p, (size_t)n), sum);
+        if (sink->accumulate && !dense) {
+            __builtin_memset(some, 0, sizeof some);
             gather(sink, to, p, n, width, some);
-        if (sink->accumulate)
-            sum = v_add(dense ? load_elements(to + p, (size_t)n) : v_widen(some), sum);
+            sum = v_wide_add(v_widen(some), sum);
+        }
         if (dense) {
             store_elements(to + p, (size_t)n, sum);
         } else {
@@ -215,25 +336,44 @@ static void put(const struct sink *sink, int channel, int p, int count, int widt
     }
 }
 
+/* Whether the sign of a sum that is zero is seen: not when something but -0 is added to it. */
+static int shows_sign(const struct sink *sink, int parts, int channels) {
+    int shows = sink->bias == NULL && parts == 1;
+    for (int c = 0; sink->bias != NULL && c < channels; c++) {
+        real bias = md_load(sink->bias[c]);
+        shows |= bias == 0 && 1 / bias < 0;
+    }
+    return shows;
+}
+
 /* All of it for output channels first .. last-1. With `parts` > 1 there are that many chains, their
  * sources part_stride elements apart and their weights one; their sums are added to 0 in order. */
-static void run_tap_sum(const struct tap_sum *t, const real *source, const real *weight, int parts,
-                        size_t part_stride, int first, int last, const struct sink *sink,
+static void run_tap_sum(const struct tap_sum *t, struct operand source, struct operand weight,
+                        int parts, size_t part_stride, int first, int last, const struct sink *sink,
                         uint16_t *bits) {
     int pixels = t->height * t->width;
     int vectors = (int)round_up((size_t)pixels, TILE) / LANES;
     real sums[TILE_M * TILE], total[TILE_M * TILE];
+    struct chains chains = {.run = run_tile,
+                            .links = t->channels,
+                            .tail = shows_sign(sink, parts, last - first),
+                            .row = TILE,
+                            .vectors = source,
+                            .factors = weight,
+                            .sum = t,
+                            .bits_stride = (size_t)vectors};
     find_lanes(t, vectors, bits);
     for (int v = 0; v < vectors; v += TILE_P)
         for (int channel = first; channel < last; channel += TILE_M) {
             int m = last - channel < TILE_M ? last - channel : TILE_M;
             int count = pixels - v * LANES < TILE ? pixels - v * LANES : TILE;
+            chains.rows = m;
+            chains.count = count;
+            chains.bits = bits + v;
             for (int part = 0; part < parts; part++) {
-                unsigned before = v_fma_begin();
-                tile_of(m, t, source + (size_t)part * part_stride + v * LANES,
-                        weight + (size_t)channel * t->output_stride + part, bits + v, vectors,
-                        sums);
-                v_fma_end(before);
+                chains.vectors.at = source.at + (size_t)part * part_stride + (size_t)v * LANES;
+                chains.factors.at = weight.at + (size_t)channel * t->output_stride + (size_t)part;
+                find(&chains, sums);
                 for (int i = 0; parts > 1 && i < m * TILE; i += LANES)
                     v_store(total + i,
                             v_add(part == 0 ? v_zero() : v_load(total + i), v_load(sums + i)));
@@ -272,91 +412,112 @@ static void transpose(const elem *from, int channels, int pixels, size_t stride,
 }
 
 /* One pixel's taps kh0 .. kh1-1, kw0 .. kw1-1 (constants). */
-INLINE void pixel_taps(vec acc[][WIDE], const int wide, const int kernel, const int kh0,
-                       const int kh1, const int kw0, const int kw1, const real *lanes,
-                       const real *scalar, int row) {
+INLINE void pixel_taps(vec acc[][WIDE], const int wide, const int quick, const int kernel,
+                       const int kh0, const int kh1, const int kw0, const int kw1,
+                       const struct chains *chains, const real *lanes, const real *scalar) {
+    const int row = chains->product->scalar_width;
     vec value[WIDE];
     for (int v = 0; v < wide; v++)
-        value[v] = v_load(lanes + v * LANES);
+        value[v] = as_wanted(v_load(lanes + v * LANES), &chains->vectors, quick);
     for (int kh = kh0; kh < kh1; kh++)
         for (int kw = kw0; kw < kw1; kw++) {
-            vec factor = v_splat(scalar + kh * row + kw);
-            for (int v = 0; v < wide; v++)
-                acc[kh * kernel + kw][v] = v_fma(value[v], factor, acc[kh * kernel + kw][v]);
+            vec factor = as_wanted(v_splat(scalar + kh * row + kw), &chains->factors, quick);
+            for (int v = 0; v < wide; v++) {
+                vec *sum = &acc[kh * kernel + kw][v];
+                *sum = quick ? v_fma_quick(value[v], factor, *sum, V_ALL)
+                             : v_fma(value[v], factor, *sum);
+            }
         }
 }
 
 /* One row of pixels with 3x3 taps: the first and the last may lack a column. */
-INLINE void pixel_row(vec acc[][WIDE], const int wide, const int kh0, const int kh1,
-                      const struct tap_product *t, const real *lanes, size_t lane_stride,
+INLINE void pixel_row(vec acc[][WIDE], const int wide, const int quick, const int kh0,
+                      const int kh1, const struct chains *chains, const real *lanes,
                       const real *scalar) {
-    int last = t->width - 1, row = t->scalar_width;
+    const struct tap_product *t = chains->product;
+    int last = t->width - 1;
     int cut = last * t->step + 1 >= t->scalar_width; /* the last pixel lacks its right column */
     if (last == 0 && cut) {
-        pixel_taps(acc, wide, 3, kh0, kh1, 1, 2, lanes, scalar, row);
+        pixel_taps(acc, wide, quick, 3, kh0, kh1, 1, 2, chains, lanes, scalar);
         return;
     }
-    pixel_taps(acc, wide, 3, kh0, kh1, 1, 3, lanes, scalar, row);
+    pixel_taps(acc, wide, quick, 3, kh0, kh1, 1, 3, chains, lanes, scalar);
     for (int w = 1; w < last + !cut; w++) {
-        lanes += lane_stride;
+        lanes += chains->lane_stride;
         scalar += t->step;
-        pixel_taps(acc, wide, 3, kh0, kh1, 0, 3, lanes, scalar, row);
+        pixel_taps(acc, wide, quick, 3, kh0, kh1, 0, 3, chains, lanes, scalar);
     }
     if (cut)
-        pixel_taps(acc, wide, 3, kh0, kh1, 0, 2, lanes + lane_stride, scalar + t->step, row);
+        pixel_taps(acc, wide, quick, 3, kh0, kh1, 0, 2, chains, lanes + chains->lane_stride,
+                   scalar + t->step);
 }
 
 /* The chains of `wide` (a constant) vectors of lanes with every tap of one scalar channel. */
-INLINE void product(const struct tap_product *t, const int wide, const real *lanes,
-                    size_t lane_stride, const real *scalar, real *sums) {
+INLINE void product(const struct chains *chains, const int wide, const int quick, int first,
+                    int last, real *sums) {
+    const struct tap_product *t = chains->product;
     vec acc[MAX_TAPS][WIDE];
-    const int taps = t->kernel * t->kernel;
     for (int k = 0; k < MAX_TAPS; k++)
         for (int v = 0; v < wide; v++)
-            acc[k][v] = v_zero();
-    for (int h = 0; h < t->height; h++) {
+            acc[k][v] =
+                first == 0 || k >= chains->rows ? v_zero() : v_load(sums + (k * wide + v) * LANES);
+    for (int h = first; h < last; h++) {
         int top = h * t->step - t->origin;
-        const real *row = scalar + (ptrdiff_t)top * t->scalar_width - t->origin;
-        const real *row_lanes = lanes + (size_t)(h * t->width) * lane_stride;
+        const real *row = chains->factors.at + (ptrdiff_t)top * t->scalar_width - t->origin;
+        const real *lanes = chains->vectors.at + (size_t)(h * t->width) * chains->lane_stride;
         if (t->kernel == 2)
             for (int w = 0; w < t->width; w++)
-                pixel_taps(acc, wide, 2, 0, 2, 0, 2, row_lanes + (size_t)w * lane_stride,
-                           row + w * t->step, t->scalar_width);
+                pixel_taps(acc, wide, quick, 2, 0, 2, 0, 2, chains,
+                           lanes + (size_t)w * chains->lane_stride, row + w * t->step);
         else if (top >= 0 && top + 3 <= t->scalar_height)
-            pixel_row(acc, wide, 0, 3, t, row_lanes, lane_stride, row);
+            pixel_row(acc, wide, quick, 0, 3, chains, lanes, row);
         else if (top >= 0)
-            pixel_row(acc, wide, 0, 2, t, row_lanes, lane_stride, row);
+            pixel_row(acc, wide, quick, 0, 2, chains, lanes, row);
         else if (top + 3 <= t->scalar_height)
-            pixel_row(acc, wide, 1, 3, t, row_lanes, lane_stride, row);
+            pixel_row(acc, wide, quick, 1, 3, chains, lanes, row);
         else
-            pixel_row(acc, wide, 1, 2, t, row_lanes, lane_stride, row);
+            pixel_row(acc, wide, quick, 1, 2, chains, lanes, row);
     }
-    for (int k = 0; k < taps; k++)
+    for (int k = 0; k < chains->rows; k++)
         for (int v = 0; v < wide; v++)
             v_store(sums + (k * wide + v) * LANES, acc[k][v]);
 }
 
-static NOINLINE void product_of(int wide, const struct tap_product *t, const real *lanes,
-                                size_t lane_stride, const real *scalar, real *sums) {
-    if (wide == 1)
-        product(t, 1, lanes, lane_stride, scalar, sums);
+static NOINLINE void run_product(const struct chains *c, int quick, int first, int last,
+                                 real *sums) {
+    if (QUICK && quick && c->row == LANES)
+        product(c, 1, 1, first, last, sums);
+    else if (QUICK && quick)
+        product(c, WIDE, 1, first, last, sums);
+    else if (c->row == LANES)
+        product(c, 1, 0, first, last, sums);
     else
-        product(t, WIDE, lanes, lane_stride, scalar, sums);
+        product(c, WIDE, 0, first, last, sums);
 }
 
 /* to[(lane * scalars + scalar) * taps + tap] for `count` lanes. */
-static void run_tap_product(const struct tap_product *t, const real *lanes, size_t lane_stride,
-                            int count, const real *scalars, elem *to) {
+static void run_tap_product(const struct tap_product *t, struct operand lanes, size_t lane_stride,
+                            int count, struct operand scalars, elem *to) {
     int taps = t->kernel * t->kernel;
     size_t plane = (size_t)t->scalar_height * (size_t)t->scalar_width;
     real sums[MAX_TAPS * WIDE * LANES];
+    struct chains chains = {.run = run_product,
+                            .links = t->height,
+                            .tail = 2,
+                            .rows = taps,
+                            .vectors = lanes,
+                            .factors = scalars,
+                            .product = t,
+                            .lane_stride = lane_stride};
     for (int first = 0; first < count; first += WIDE * LANES) {
         int wide = WIDE > 1 && count - first > LANES ? WIDE : 1;
         int here = count - first < wide * LANES ? count - first : wide * LANES;
         for (int s = 0; s < t->scalars; s++) {
-            unsigned before = v_fma_begin();
-            product_of(wide, t, lanes + first, lane_stride, scalars + (size_t)s * plane, sums);
-            v_fma_end(before);
+            chains.row = wide * LANES;
+            chains.count = here;
+            chains.vectors.at = lanes.at + first;
+            chains.factors.at = scalars.at + (size_t)s * plane;
+            find(&chains, sums);
             for (int k = 0; k < taps; k++)
                 for (int v = 0; v < wide; v++) {
                     elem values[LANES];
@@ -406,8 +567,8 @@ static struct room room_in(const struct md_shape *s, int transposed, void *scrat
     size_t lanes = larger(round_up(co, LANES) * output, round_up(ci, LANES) * pixels);
     size_t bits = round_up(MAX_TAPS * round_up(pixels, TILE) / LANES * sizeof(uint16_t), 64);
     size_t arranged = larger(phases, lanes);
-    size_t operand = WIDENS ? larger(ci * pixels, co * output) : 0;
-    size_t weight = WIDENS ? ci * co * (transposed ? 4 : 9) : 0;
+    size_t operand = WIDENS ? round_up(larger(ci * pixels, co * output), LANES) : 0;
+    size_t weight = WIDENS ? round_up(ci * co * (transposed ? 4 : 9), LANES) : 0;
     struct room room = {scratch, NULL, NULL, NULL, 0};
     room.bytes = bits + (arranged + operand + weight) * sizeof(real);
     if (scratch != NULL) {
@@ -450,10 +611,10 @@ static void conv_forward(const struct md_shape *s, const void *x, const void *we
             ptrdiff_t source = (ptrdiff_t)phase * s->ci * ho * wo + dh * wo + dw;
             t.taps[kh * 3 + kw] = (struct tap){source, kh * 3 + kw, dh, dw};
         }
-    const real *source = widened(x, (size_t)(s->ci * s->height * s->width), room.operand);
+    struct operand source = widened(x, (size_t)(s->ci * s->height * s->width), room.operand);
     if (s->stride == 2) {
-        split_phases(source, s->ci, s->height, s->width, room.arranged);
-        source = room.arranged;
+        split_phases(source.at, s->ci, s->height, s->width, room.arranged);
+        source.at = room.arranged;
     }
     struct sink sink = {(elem *)y + (size_t)first * plane, plane, (size_t)wo, 1,
                         (const elem *)bias + first,        0};
@@ -478,8 +639,8 @@ static void conv_input_gradient(const struct md_shape *s, const void *dy, const 
     int from, to, ho = s->height / s->stride, wo = s->width / s->stride;
     size_t plane = (size_t)s->height * (size_t)s->width;
     struct room room = room_in(s, 0, scratch);
-    const real *source = widened(dy, (size_t)(s->co * ho * wo), room.operand);
-    const real *weights = widened(weight, (size_t)(s->co * s->ci) * 9, room.weight);
+    struct operand source = widened(dy, (size_t)(s->co * ho * wo), room.operand);
+    struct operand weights = widened(weight, (size_t)(s->co * s->ci) * 9, room.weight);
     md_share(part, last - first, &from, &to);
     for (int phase = 0; phase < s->stride * s->stride; phase++) {
         int a = phase / s->stride, b = phase % s->stride;
@@ -512,10 +673,10 @@ static void conv_weight_gradient(const struct md_shape *s, const void *x, const 
     real *lanes = room.arranged;
     struct tap_product t = {ho, wo, s->stride, s->height, s->width, s->ci, 1, 3};
     transpose((const elem *)dy + (size_t)first * pixels, last - first, (int)pixels, stride, lanes);
-    run_tap_product(&t, lanes, stride, last - first,
+    sum_lanes(lanes, stride, (int)pixels, last - first, (elem *)dbias + first);
+    run_tap_product(&t, scaled(lanes, stride * pixels), stride, last - first,
                     widened(x, (size_t)(s->ci * s->height * s->width), room.operand),
                     (elem *)dweight + (size_t)first * (size_t)s->ci * 9);
-    sum_lanes(lanes, stride, (int)pixels, last - first, (elem *)dbias + first);
 }
 
 static void tconv_forward(const struct md_shape *s, const void *x, const void *weight,
@@ -524,8 +685,8 @@ static void tconv_forward(const struct md_shape *s, const void *x, const void *w
     size_t pixels = (size_t)s->height * (size_t)s->width, row = 2 * (size_t)s->width;
     struct room room = room_in(s, 1, scratch);
     struct tap_sum t = {s->height, s->width, s->ci, pixels, (size_t)s->co * 4, 4, 1, {{0}}};
-    const real *source = widened(x, (size_t)s->ci * pixels, room.operand);
-    const real *weights = widened(weight, (size_t)(s->ci * s->co) * 4, room.weight);
+    struct operand source = widened(x, (size_t)s->ci * pixels, room.operand);
+    struct operand weights = widened(weight, (size_t)(s->ci * s->co) * 4, room.weight);
     md_share(part, s->co, &first, &last);
     for (int k = 0; k < 4; k++) {
         struct sink sink = {(elem *)y + (size_t)first * 4 * pixels + (size_t)(k / 2) * row + k % 2,
@@ -534,7 +695,8 @@ static void tconv_forward(const struct md_shape *s, const void *x, const void *w
                             2,
                             (const elem *)bias + first,
                             0};
-        run_tap_sum(&t, source, weights + k, 1, 0, first, last, &sink, room.bits);
+        run_tap_sum(&t, source, weights, 1, 0, first, last, &sink, room.bits);
+        weights.at++; /* the next tap's */
     }
 }
 
@@ -546,11 +708,12 @@ static void tconv_input_gradient(const struct md_shape *s, const void *dy, const
     struct room room = room_in(s, 1, scratch);
     struct tap_sum t = {s->height, s->width, s->co, pixels, 4, (size_t)s->co * 4, 1, {{0}}};
     md_share(part, last - first, &from, &to);
-    split_phases(widened(dy, (size_t)s->co * 4 * pixels, room.operand), s->co, 2 * s->height,
-                 2 * s->width, room.arranged);
+    struct operand source = widened(dy, (size_t)s->co * 4 * pixels, room.operand);
+    split_phases(source.at, s->co, 2 * s->height, 2 * s->width, room.arranged);
+    source.at = room.arranged;
     struct sink sink = {
         (elem *)dx + (size_t)from * pixels, pixels, (size_t)s->width, 1, NULL, accumulate};
-    run_tap_sum(&t, room.arranged, widened(weight, (size_t)(s->ci * s->co) * 4, room.weight), 4,
+    run_tap_sum(&t, source, widened(weight, (size_t)(s->ci * s->co) * 4, room.weight), 4,
                 (size_t)s->co * pixels, first + from, first + to, &sink, room.bits);
 }
 
@@ -564,7 +727,7 @@ static void tconv_weight_gradient(const struct md_shape *s, const void *x, const
     size_t stride = round_up((size_t)(last - first), LANES);
     transpose((const elem *)x + (size_t)first * (size_t)pixels, last - first, pixels, stride,
               lanes);
-    run_tap_product(&t, lanes, stride, last - first,
+    run_tap_product(&t, scaled(lanes, stride * (size_t)pixels), stride, last - first,
                     widened(dy, (size_t)(s->co * 4 * pixels), room.operand),
                     (elem *)dweight + (size_t)first * (size_t)s->co * 4);
     md_share(part, s->co, &first, &last);
@@ -574,7 +737,35 @@ static void tconv_weight_gradient(const struct md_shape *s, const void *x, const
     sum_lanes(lanes, stride, 4 * pixels, last - first, (elem *)dbias + first);
 }
 
+#if defined(__AVX2__)
+
+/* y > 0 ? y : y * slope. The slope is a power of two: wide, the product is exact. */
+static void leaky_forward(size_t n, void *y_) {
+    elem *y = y_;
+    for (size_t i = 0; i < n; i += LANES) {
+        vec a = load_elements(y + i, n - i);
+        vec negative = v_round(v_scale(a, (real)MD_LEAKY_SLOPE));
+        store_elements(y + i, n - i, v_blend(v_positive(a), negative, a));
+    }
+}
+
+static void leaky_backward(size_t n, const void *y_, void *dy_) {
+    const elem *y = y_;
+    elem *dy = dy_;
+    for (size_t i = 0; i < n; i += LANES) {
+        vec a = load_elements(dy + i, n - i), sign = load_elements(y + i, n - i);
+        vec negative = v_round(v_scale(a, (real)MD_LEAKY_SLOPE));
+        store_elements(dy + i, n - i, v_blend(v_positive(sign), negative, a));
+    }
+}
+
+#endif
+
 void MD_NAME(MD_PASTE(md_lanes_, MD_LEVEL))(struct md_ops *ops) {
+#if defined(__AVX2__)
+    ops->leaky_forward = leaky_forward;
+    ops->leaky_backward = leaky_backward;
+#endif
     ops->scratch_bytes = scratch_bytes;
     ops->conv_forward = conv_forward;
     ops->conv_input_gradient = conv_input_gradient;

@@ -91,25 +91,28 @@ static void loss_gradient(enum md_loss loss, int samples, int pixels, const void
         valid += y != (real)-1;
         k.t = y > k.t ? y : k.t;
     }
-    for (int i = 0; loss == MD_BERHU && valid > 0 && i < n; i++) {
-        real o = md_load(output[(size_t)(i / pixels) * output_stride + (size_t)(i % pixels)]);
-        real d = magnitude(md_sub(md_div(o, k.t), md_div(md_load(label[i]), k.t)));
-        real share = md_mul(md_round((real)0.2), d);
-        k.c = share > k.c ? share : k.c;
-    }
+    for (int s = 0; loss == MD_BERHU && valid > 0 && s < samples; s++)
+        for (int p = 0; p < pixels; p++) {
+            real o = md_load(output[(size_t)s * output_stride + (size_t)p]);
+            real y = md_load(label[s * pixels + p]);
+            real share =
+                md_mul(md_round((real)0.2), magnitude(md_sub(md_div(o, k.t), md_div(y, k.t))));
+            k.c = share > k.c ? share : k.c;
+        }
     wide_real sum = 0, lost = 0;
     real count = md_round((real)valid);
-    for (int i = 0; i < n; i++) {
-        int s = i / pixels;
-        real slope, y = md_load(label[i]);
-        gradient[i] = 0;
-        if (y == (real)-1)
-            continue;
+    for (int s = 0; s < samples;
+         s++, output += output_stride, label += pixels, gradient += pixels) {
         k.fb = md_round((real)fb[s]);
         k.floor = md_div(k.fb, md_round((real)depth_cap_m));
-        real o = md_load(output[(size_t)s * output_stride + (size_t)(i % pixels)]);
-        sum = compensated_add(sum, terms[loss](o, y, &k, &slope), &lost);
-        gradient[i] = md_store(md_div_scaled(slope, (wide_real)scale, count));
+        for (int p = 0; p < pixels; p++) {
+            real slope, y = md_load(label[p]);
+            gradient[p] = 0;
+            if (y == (real)-1)
+                continue;
+            sum = compensated_add(sum, terms[loss](md_load(output[p]), y, &k, &slope), &lost);
+            gradient[p] = md_store(md_div_scaled(slope, (wide_real)scale, count));
+        }
     }
     /* Once the sum is infinite, what it lost is NaN. */
     sum = lost == lost ? sum + lost : sum;

@@ -10,32 +10,53 @@ enum { BLOCK = 64 };
 /* For stages whose first argument is a constant at each call: a loop of its own for each value. */
 #define INLINE static inline __attribute__((always_inline))
 
-/* Value i of an array of floats or of elements. */
-INLINE wide_real load_kept(const int floats, const void *from, size_t i) {
-    return floats ? (wide_real)((const float *)from)[i]
-                  : (wide_real)md_load(((const elem *)from)[i]);
+/* Whether an array of floats or of elements is one of wide values. */
+INLINE int is_wide(const int floats) {
+    return (floats || MD_NUMBER <= MD_NUMBER_fp64) &&
+           (floats ? sizeof(float) : sizeof(elem)) == sizeof(wide_real);
 }
 
-/* Keeps a value there, and returns what it has become. */
-INLINE wide_real keep(const int floats, wide_real value, void *to, size_t i) {
+/* Values first .. first+count-1 of such an array: where they are, if they are wide, or in room. */
+INLINE wide_real *load_kept(const int floats, void *array, size_t first, size_t count,
+                            wide_real *room) {
+    if (is_wide(floats))
+        return (wide_real *)array + first;
     if (floats)
-        ((float *)to)[i] = (float)value;
+        for (size_t k = 0; k < count; k++)
+            room[k] = (wide_real)((const float *)array)[first + k];
     else
-        ((elem *)to)[i] = md_narrow(value);
-    return load_kept(floats, to, i);
+        md_widen_all(count, (const elem *)array + first, room);
+    return room;
+}
+
+/* Keeps changed values, and makes them what they have become. */
+INLINE void keep(const int floats, wide_real *values, void *array, size_t first, size_t count) {
+    if (is_wide(floats))
+        return;
+    if (floats)
+        for (size_t k = 0; k < count; k++)
+            ((float *)array)[first + k] = (float)values[k];
+    else
+        md_narrow_all(count, values, (elem *)array + first);
+    load_kept(floats, array, first, count, values);
 }
 
 /* g = gradient / 2^loss_scale_log2, exact unless it underflows in binary32;
  * g = fma(weight_decay, w, g) if there is decay, w being the weight or its master. */
 static void take_gradients(const struct md_update *u, const struct md_kept *kept, size_t first,
-                           size_t count, const elem *gradient, const elem *weight, wide_real *g) {
+                           size_t count, const elem *gradient, elem *weight, wide_real *g) {
     wide_real unscale = md_power_of_two(-u->loss_scale_log2), decay = u->weight_decay;
     int master = kept->storing == MD_STORE_MASTER;
-    const void *w = master ? kept->beside : (const void *)weight;
+    md_widen_all(count, gradient + first, g);
     for (size_t k = 0; k < count; k++)
-        g[k] = md_load(gradient[first + k]) * unscale;
-    for (size_t k = 0; decay > 0 && k < count; k++)
-        g[k] = md_wide_fma(decay, load_kept(master, w, first + k), g[k]);
+        g[k] *= unscale;
+    if (decay > 0) {
+        wide_real room[BLOCK];
+        const wide_real *w = master ? load_kept(1, kept->beside, first, count, room)
+                                    : load_kept(0, weight, first, count, room);
+        for (size_t k = 0; k < count; k++)
+            g[k] = md_wide_fma(decay, w[k], g[k]);
+    }
 }
 
 /* A random word per parameter: word i mod 4 of the Philox block with the seed as its key and the
@@ -66,6 +87,7 @@ static void draw_block(const struct md_update *u, size_t index, size_t count, ui
 static void put_weights(const struct md_update *u, const struct md_kept *kept, size_t first,
                         size_t count, wide_real a, const wide_real *d, elem *weight) {
     uint32_t random[BLOCK];
+    wide_real room[BLOCK], *wide;
     elem *w = weight + first, *c = kept->beside;
     switch (kept->storing) {
     case MD_STORE_STOCHASTIC:
@@ -74,10 +96,11 @@ static void put_weights(const struct md_update *u, const struct md_kept *kept, s
             w[k] = md_narrow_random(md_wide_fma(a, d[k], md_load(w[k])), random[k]);
         break;
     case MD_STORE_MASTER:
-        for (size_t k = 0; k < count; k++) {
-            wide_real master = load_kept(1, kept->beside, first + k);
-            w[k] = md_narrow(keep(1, md_wide_fma(a, d[k], master), kept->beside, first + k));
-        }
+        wide = load_kept(1, kept->beside, first, count, room);
+        for (size_t k = 0; k < count; k++)
+            wide[k] = md_wide_fma(a, d[k], wide[k]);
+        keep(1, wide, kept->beside, first, count);
+        md_narrow_all(count, wide, w);
         break;
     case MD_STORE_KAHAN:
         for (size_t k = 0; k < count; k++) {
@@ -88,8 +111,10 @@ static void put_weights(const struct md_update *u, const struct md_kept *kept, s
         }
         break;
     default:
+        wide = load_kept(0, weight, first, count, room);
         for (size_t k = 0; k < count; k++)
-            w[k] = md_narrow(md_wide_fma(a, d[k], md_load(w[k])));
+            wide[k] = md_wide_fma(a, d[k], wide[k]);
+        keep(0, wide, weight, first, count);
         break;
     }
 }
@@ -121,9 +146,12 @@ static void plain_sgd(size_t n, const struct md_update *u, const elem *gradient,
 /* v = fma(momentum, v, g) and g = v. */
 INLINE void add_momentum(const int floats, wide_real momentum, size_t first, size_t count,
                          void *velocity, wide_real *g) {
+    wide_real room[BLOCK], *v = load_kept(floats, velocity, first, count, room);
     for (size_t k = 0; k < count; k++)
-        g[k] = keep(floats, md_wide_fma(momentum, load_kept(floats, velocity, first + k), g[k]),
-                    velocity, first + k);
+        v[k] = md_wide_fma(momentum, v[k], g[k]);
+    keep(floats, v, velocity, first, count);
+    for (size_t k = 0; k < count; k++)
+        g[k] = v[k];
 }
 
 /* g as take_gradients has it, then add_momentum if there is momentum; the weight as put_weights has
@@ -154,14 +182,17 @@ INLINE void adam_directions(const int floats, const struct md_update *u, size_t 
     wide_real beta1 = u->beta1, beta2 = u->beta2, epsilon = u->epsilon;
     wide_real rest1 = (wide_real)1 - beta1, rest2 = (wide_real)1 - beta2;
     wide_real root2 = md_wide_sqrt((wide_real)u->correction2);
-    void *first_moment = kept->first, *second_moment = kept->second;
+    wide_real rooms[2][BLOCK];
+    wide_real *m = load_kept(floats, kept->first, first, count, rooms[0]);
+    wide_real *v = load_kept(floats, kept->second, first, count, rooms[1]);
     for (size_t k = 0; k < count; k++) {
-        wide_real m = load_kept(floats, first_moment, first + k);
-        wide_real v = load_kept(floats, second_moment, first + k);
-        m = keep(floats, md_wide_fma(beta1, m, rest1 * g[k]), first_moment, first + k);
-        v = keep(floats, md_wide_fma(beta2, v, rest2 * g[k] * g[k]), second_moment, first + k);
-        g[k] = m / (md_wide_sqrt(v) / root2 + epsilon);
+        m[k] = md_wide_fma(beta1, m[k], rest1 * g[k]);
+        v[k] = md_wide_fma(beta2, v[k], rest2 * g[k] * g[k]);
     }
+    keep(floats, m, kept->first, first, count);
+    keep(floats, v, kept->second, first, count);
+    for (size_t k = 0; k < count; k++)
+        g[k] = m[k] / (md_wide_sqrt(v[k]) / root2 + epsilon);
 }
 
 /* g as take_gradients has it, d as adam_directions; the weight as put_weights has it, with step

@@ -1,0 +1,159 @@
+/* A shorter way to the bits of a 16-bit format for lanes_tmpl.c. A step of a chain by v_fma
+ * (lanes.h) is right whatever it meets. v_fma_quick takes fewer instructions and is right except in
+ * cases that are rare and can be told afterwards, from the finished sums and the processor's flags;
+ * the chain is then computed anew by v_fma.
+ *
+ * A chain starts from +0, and both operands are multiplied by a power of two beforehand, which
+ * changes no significand: it only moves the rare cases to where the processor notices them. Below,
+ * S is the product of both powers.
+ *
+ * Rounding. Let w be a binary32 number and k the number of bits it has too many (13 or 16). Then
+ *     (w - 2^k w) + 2^k w
+ * is w rounded to 24 - k bits: the first sum is at least about 2^k |w|, and a unit in its last
+ * place is one of w's last place that stays; the second is exact. A tie goes to even, as 2^k w is
+ * an even multiple of that unit: w's last bit is 0 where w is a tie. (The product has the other
+ * sign than w, or else the sum could need a digit more.) With max(|w|, s) in place of |w| in the
+ * product, nothing below the unit of s stays: the subnormals of the format.
+ *
+ * fp16. w is the step rounded to odd, so that rounding twice is rounding once. S is 2^100: where
+ * |w| / S is 2^15 or more (an overflow is 2^16), the product overflows, the sum is infinite and
+ * from then on infinite or NaN. Not found is the sign of a zero, as (-M) + M is +0; a finished sum
+ * that is zero is therefore doubtful, too.
+ *
+ * bf16. w is the step rounded to nearest. A product of two significands of 8 bits has 16, so that
+ * rounding twice is wrong only if the product is itself a tie and the addend c is not zero, but too
+ * small to be seen, |c| <= 2^-24 |product|. The powers are such that every product is less than
+ * 2^-102: such a c would be less than 2^-126, subnormal in binary32, and the processor notes the
+ * use of a subnormal operand (MXCSR, DE). As nothing but zero is smaller, there is neither a
+ * subnormal nor a negative zero to be found, nor can anything overflow. */
+#ifndef MD_CORE_LANES_QUICK_H
+#define MD_CORE_LANES_QUICK_H
+
+#include "lanes.h"
+
+#if (MD_NUMBER == MD_NUMBER_fp16 && defined(__AVX512F__)) ||                                       \
+    (MD_NUMBER == MD_NUMBER_bf16 && defined(__AVX2__))
+#define QUICK 1
+
+#if MD_NUMBER == MD_NUMBER_fp16
+#define LOSES_SIGNS 1
+
+static inline vec v_fma_quick(vec a, vec b, vec c, mask m) {
+    const float smallest = 0x1p100f * (0x1p-14f + 0x1p-27f); /* the normals begin at 2^-14 */
+    vec down = v_fma_down(a, b, c, m), w = v_odd(down, v_fma_up(a, b, c, m));
+    /* The larger by magnitude, with down's sign. What is a tie is its own neighbour down. */
+    vec factor = _mm512_range_ps(down, V(set1)(smallest), 3);
+    vec sum = V(fnmadd)(factor, V(set1)(0x1p13f), w);
+    return V(fmadd)(factor, V(set1)(0x1p13f), sum);
+}
+
+/* Lanes, a bit each, of finished sums that are infinite or NaN; that are zero of unknown sign. */
+static inline unsigned v_infinite(vec sum) {
+    return _mm512_fpclass_ps_mask(sum, 0x99);
+}
+static inline unsigned v_unsigned(vec sum) {
+    return _mm512_fpclass_ps_mask(sum, 0x06);
+}
+
+/* What n numbers, and zeros up to a whole vector, are to be multiplied by; 0 if they cannot be used
+ * for v_fma_quick. */
+static inline real v_quick_scale(const real *numbers, size_t n) {
+    (void)numbers;
+    (void)n;
+    return 0x1p50f;
+}
+
+static inline void v_watch_begin(void) {}
+/* Whether something that v_fma_quick cannot do was met since v_watch_begin. */
+static inline int v_watch_end(void) {
+    return 0;
+}
+
+#else
+#define LOSES_SIGNS 0
+
+static inline vec v_fma_quick(vec a, vec b, vec c, mask m) {
+    (void)m;
+    vec w = V(fmadd)(a, b, c);
+    vec product = V_OF(VI(add_epi32)(V_BITS(w), VI_SPLAT(16 << 23))); /* 2^16 w, where w is not 0 */
+    return V(add)(V(sub)(w, product), product);
+}
+
+static inline unsigned v_infinite(vec sum) {
+#if defined(__AVX512F__)
+    return _mm512_fpclass_ps_mask(sum, 0x99);
+#else
+    vec nothing = V(sub)(sum, sum);
+    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(nothing, nothing, _CMP_UNORD_Q));
+#endif
+}
+
+static inline unsigned v_unsigned(vec sum) {
+    (void)sum;
+    return 0;
+}
+
+/* The power that brings the largest of n numbers into [2^-52, 2^-51); 0 if there is none, it is
+ * out of [2^-50, 2^13) (so that the product of two such powers can be undone by one), or a number
+ * is so much smaller that it would become subnormal. */
+static inline real v_quick_scale(const real *numbers, size_t n) {
+    uint32_t most = 0, least = UINT32_MAX; /* of the magnitudes' bits; least - 1 of those not 0 */
+    uint32_t mosts[LANES], leasts[LANES];
+    ivec most_of = VI_SPLAT(0), least_of = VI_SPLAT(-1);
+    for (size_t i = 0; i < n; i += LANES) {
+        ivec magnitude = VI_ALL(and)(V_BITS(v_load(numbers + i)), VI_SPLAT(0x7fffffff));
+        most_of = VI(max_epu32)(most_of, magnitude);
+        least_of = VI(min_epu32)(least_of, VI(sub_epi32)(magnitude, VI_SPLAT(1)));
+    }
+    __builtin_memcpy(mosts, &most_of, sizeof mosts);
+    __builtin_memcpy(leasts, &least_of, sizeof leasts);
+    for (int l = 0; l < LANES; l++) {
+        most = mosts[l] > most ? mosts[l] : most;
+        least = leasts[l] < least ? leasts[l] : least;
+    }
+    int high = (int)(most >> 23) - 127, low = (int)((least + 1) >> 23) - 127;
+    if (high < -50 || high > 12 || low < high - 74)
+        return 0;
+    uint32_t bits = (uint32_t)(127 - 52 - high) << 23;
+    real power;
+    __builtin_memcpy(&power, &bits, sizeof power);
+    return power;
+}
+
+static inline void v_watch_begin(void) {
+    _mm_setcsr(_mm_getcsr() & ~(unsigned)_MM_EXCEPT_DENORM);
+}
+/* Whether something that v_fma_quick cannot do was met since v_watch_begin. */
+static inline int v_watch_end(void) {
+    return (_mm_getcsr() & _MM_EXCEPT_DENORM) != 0;
+}
+
+#endif
+#else
+
+/* Nothing is quick. */
+#define QUICK       0
+#define LOSES_SIGNS 0
+static inline vec v_fma_quick(vec a, vec b, vec c, mask m) {
+    return v_fma_masked(a, b, c, m);
+}
+static inline unsigned v_infinite(vec sum) {
+    (void)sum;
+    return 0;
+}
+static inline unsigned v_unsigned(vec sum) {
+    (void)sum;
+    return 0;
+}
+static inline real v_quick_scale(const real *numbers, size_t n) {
+    (void)numbers;
+    (void)n;
+    return 0;
+}
+static inline void v_watch_begin(void) {}
+static inline int v_watch_end(void) {
+    return 0;
+}
+
+#endif
+#endif
