@@ -109,21 +109,23 @@ static NOINLINE void run_tile(const struct chains *c, int quick, int first, int 
             tile(c, 1, 0, first, last, weight, sums + i * TILE);
 }
 
-/* n elements of the sink from pixel p on: copied to `some`, or from it. */
+/* n elements of the sink from pixel p on, a row's run at a time: copied to `some`, or from it. */
 static void gather(const struct sink *sink, const elem *plane, int p, int n, int width,
                    elem *some) {
-    for (int l = 0, h = p / width, w = p % width; l < n; l++, w++) {
-        h += w == width;
-        w = w == width ? 0 : w;
-        some[l] = plane[(size_t)(h * sink->step) * sink->row + (size_t)(w * sink->step)];
+    for (int h = p / width, w = p % width, run; n > 0; h++, w = 0, n -= run, some += run) {
+        const elem *from = plane + (size_t)(h * sink->step) * sink->row + (size_t)(w * sink->step);
+        run = width - w < n ? width - w : n;
+        for (int l = 0; l < run; l++)
+            some[l] = from[l * sink->step];
     }
 }
 static void scatter(const struct sink *sink, const elem *some, int p, int n, int width,
                     elem *plane) {
-    for (int l = 0, h = p / width, w = p % width; l < n; l++, w++) {
-        h += w == width;
-        w = w == width ? 0 : w;
-        plane[(size_t)(h * sink->step) * sink->row + (size_t)(w * sink->step)] = some[l];
+    for (int h = p / width, w = p % width, run; n > 0; h++, w = 0, n -= run, some += run) {
+        elem *to = plane + (size_t)(h * sink->step) * sink->row + (size_t)(w * sink->step);
+        run = width - w < n ? width - w : n;
+        for (int l = 0; l < run; l++)
+            to[l * sink->step] = some[l];
     }
 }
 
