@@ -12,8 +12,7 @@ enum { BLOCK = 64 };
 
 /* Whether an array of floats or of elements is one of wide values. */
 INLINE int is_wide(const int floats) {
-    return (floats || MD_NUMBER <= MD_NUMBER_fp64) &&
-           (floats ? sizeof(float) : sizeof(elem)) == sizeof(wide_real);
+    return floats ? sizeof(float) == sizeof(wide_real) : MD_NUMBER <= MD_NUMBER_fp64;
 }
 
 /* Values first .. first+count-1 of such an array: where they are, if they are wide, or in room. */
