@@ -17,15 +17,10 @@
 #include "../datasets/cache.h"
 #include "../datasets/micro.h"
 #include "operators.h"
+#include "rounds.h"
 #include "specs.h"
 
 enum { ROUNDS = 5, MAX_BATCH = 16, PIXELS = 48 * 48, PEER_SECONDS = 100 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- ours ------------------------------------------------------------------------------------ */
 
@@ -225,16 +220,6 @@ static void stop_peer(struct peer *peer) {
 /* ---- steps ------------------------------------------------------------------------------------
  */
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double values[ROUNDS]) {
-    qsort(values, ROUNDS, sizeof *values, ascending);
-    return values[ROUNDS / 2];
-}
-
 /* A number, or a line where there is none. */
 static void print_or_line(const char *form, int width, double value) {
     if (value > 0.0)
@@ -264,16 +249,16 @@ static int bench_fp32(const char *name, int batch, double peak, struct peer torc
         }
         stop(&exact);
         stop(&blas);
-        double ours = median(times[0]), theirs = median(times[2]);
+        double ours = median(times[0], ROUNDS), theirs = median(times[2], ROUNDS);
         double rate = 1e-6 * (double)md_step_macs(md_networks[0], policy) * batch / ours;
         int whole = torch[threads - 1].to != NULL; /* it answered in every round */
         alone = threads == 1 ? ours : alone;
         printf("%-6s %5d %7d %9.2f %8.1f", name, batch, threads, ours, rate);
         print_or_line(" %*.0f%%", 6, peak > 0.0 ? 100.0 * rate / (peak * threads) : 0.0);
         print_or_line(" %*.2f", 9, threads == 2 ? alone / ours : 0.0);
-        printf(" %9.2f", median(times[1]));
+        printf(" %9.2f", median(times[1], ROUNDS));
         print_or_line(" %*.2f", 9, whole ? theirs : 0.0);
-        print_or_line(" %*.2f", 13, whole ? median(ratio) : 0.0);
+        print_or_line(" %*.2f", 13, whole ? median(ratio, ROUNDS) : 0.0);
         printf("\n");
         fflush(stdout);
     }
@@ -302,8 +287,8 @@ static int bench_formats(double *trained) {
                 to_fp32[f][r] = rounds[f][r] / rounds[MD_FP32][r];
             }
         for (int f = 0; f < MD_FORMAT_COUNT; f++) {
-            times[p][f] = median(rounds[f]);
-            ratio[p][f] = median(to_fp32[f]);
+            times[p][f] = median(rounds[f], ROUNDS);
+            ratio[p][f] = median(to_fp32[f], ROUNDS);
             stop(&ours[f]);
         }
     }

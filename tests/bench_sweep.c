@@ -20,6 +20,7 @@
 
 #include "../experiments/grid.h"
 #include "../experiments/train.h"
+#include "rounds.h"
 
 enum { ROUNDS = 3, EMPTY_CELLS = 200, FULL_CELLS = 8 };
 
@@ -35,12 +36,6 @@ static const char full_sweep[] = "weights: scratch\nepochs: 4\nbatch: 8\nthreads
 struct cost {
     double processor, clock;
 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static double seconds_of(struct timeval t) {
     return (double)t.tv_sec + 1e-6 * (double)t.tv_usec;
@@ -96,16 +91,6 @@ static struct cost cost_of_runs(const char *config) {
     return wait_for(child, began);
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double values[ROUNDS]) {
-    qsort(values, ROUNDS, sizeof *values, ascending);
-    return values[ROUNDS / 2];
-}
-
 static int write_config(const char *path, const char *text) {
     FILE *file = fopen(path, "w");
     int failed = file == NULL || fputs(text, file) == EOF;
@@ -137,8 +122,8 @@ int main(int argc, char **argv) {
         printf("\nsweep: a cell costs %.1f ms of processor time and %.1f ms in all beside what it\n"
                "computes (of %d cells of %.1f ms each); 2 workers finish %d cells %.2fx as fast as "
                "1\n",
-               median(processor), median(clock), EMPTY_CELLS, median(share), FULL_CELLS,
-               median(gain));
+               median(processor, ROUNDS), median(clock, ROUNDS), EMPTY_CELLS, median(share, ROUNDS),
+               FULL_CELLS, median(gain, ROUNDS));
     }
     snprintf(command, sizeof command, "rm -rf %s", folder);
     return (system(command) != 0) | failed;
