@@ -24,8 +24,9 @@
  * rounding twice is wrong only if the product is itself a tie and the addend c is not zero, but too
  * small to be seen, |c| <= 2^-24 |product|. The powers are such that every product is less than
  * 2^-102: such a c would be less than 2^-126, subnormal in binary32, and the processor notes the
- * use of a subnormal operand (MXCSR, DE). As nothing but zero is smaller, there is neither a
- * subnormal nor a negative zero to be found, nor can anything overflow. */
+ * use of a subnormal operand (MXCSR, DE). A sum may also be rounded to such a number or, past them,
+ * to zero: that is noted too (UE). Otherwise a sum is zero because it is, and +0. It is never
+ * subnormal in bf16, as the powers are at most 2^-2; nor too large, as they are at least 2^-63. */
 #ifndef MD_CORE_LANES_QUICK_H
 #define MD_CORE_LANES_QUICK_H
 
@@ -94,7 +95,7 @@ static inline unsigned v_unsigned(vec sum) {
 }
 
 /* The power that brings the largest of n numbers into [2^-52, 2^-51); 0 if there is none, it is
- * out of [2^-50, 2^13) (so that the product of two such powers can be undone by one), or a number
+ * out of [2^-50, 2^12) (so that the product of two such powers can be undone by one), or a number
  * is so much smaller that it would become subnormal. */
 static inline real v_quick_scale(const real *numbers, size_t n) {
     uint32_t most = 0, least = UINT32_MAX; /* of the magnitudes' bits; least - 1 of those not 0 */
@@ -112,7 +113,7 @@ static inline real v_quick_scale(const real *numbers, size_t n) {
         least = leasts[l] < least ? leasts[l] : least;
     }
     int high = (int)(most >> 23) - 127, low = (int)((least + 1) >> 23) - 127;
-    if (high < -50 || high > 12 || low < high - 74)
+    if (high < -50 || high > 11 || low < high - 74)
         return 0;
     uint32_t bits = (uint32_t)(127 - 52 - high) << 23;
     real power;
@@ -120,12 +121,15 @@ static inline real v_quick_scale(const real *numbers, size_t n) {
     return power;
 }
 
+/* A subnormal operand, and a result that is rounded among the subnormals or to zero. */
+#define WATCHED ((unsigned)(_MM_EXCEPT_DENORM | _MM_EXCEPT_UNDERFLOW))
+
 static inline void v_watch_begin(void) {
-    _mm_setcsr(_mm_getcsr() & ~(unsigned)_MM_EXCEPT_DENORM);
+    _mm_setcsr(_mm_getcsr() & ~WATCHED);
 }
 /* Whether something that v_fma_quick cannot do was met since v_watch_begin. */
 static inline int v_watch_end(void) {
-    return (_mm_getcsr() & _MM_EXCEPT_DENORM) != 0;
+    return (_mm_getcsr() & WATCHED) != 0;
 }
 
 #endif

@@ -82,10 +82,12 @@ enum data {
                   * then something huge, infinite or NaN */
     HALVES, /* a byte at one of four distances: products lie half-way between two numbers of 16 bits
              * often, and what is added to them decides, however small */
+    SPREAD, /* over 75 binades (fp16: all it has), now and then zero: products, and what is added
+             * to them, of all sizes */
     DATA_COUNT
 };
 static const char *const data_names[DATA_COUNT] = {"ordinary", "powers of two", "adversarial",
-                                                   "halves"};
+                                                   "halves", "spread"};
 
 static inline double draw(enum md_format format, enum data data, struct md_random *random) {
     double sign = md_random_below(random, 2) ? 1.0 : -1.0;
@@ -96,6 +98,15 @@ static inline double draw(enum md_format format, enum data data, struct md_rando
     if (data == HALVES)
         return ldexp(sign * (1 + md_random_below(random, 255)),
                      -8 * (int)md_random_below(random, 4));
+    if (data == SPREAD && md_random_below(random, 8) == 0)
+        return sign * 0.0;
+    if (data == SPREAD) {
+        int half = format == MD_FP16 || format == MD_FP16W;
+        int exponent = 12 - (int)md_random_below(random, 75);
+        if (half)
+            exponent = 15 - (int)md_random_below(random, 40);
+        return ldexp(sign * (1 + md_random_below(random, 127) / 128.0), exponent);
+    }
     /* The smallest number, the largest, and half the smallest one's exponent. */
     static const struct {
         double smallest, largest;
