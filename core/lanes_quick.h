@@ -9,24 +9,24 @@
  *
  * Rounding. Let w be a binary32 number and k the number of bits it has too many (13 or 16). Then
  *     (w - 2^k w) + 2^k w
- * is w rounded to 24 - k bits: the first sum is at least about 2^k |w|, and a unit in its last
- * place is one of w's last place that stays; the second is exact. A tie goes to even, as 2^k w is
- * an even multiple of that unit: w's last bit is 0 where w is a tie. (The product has the other
- * sign than w, or else the sum could need a digit more.) With max(|w|, s) in place of |w| in the
- * product, nothing below the unit of s stays: the subnormals of the format.
+ * is w rounded to 24 - k bits. A unit in the last place of the first sum is one of w's last place
+ * that stays; or half of one, where w is within 2^-k above a power of two, which it becomes either
+ * way. The second sum is exact. A tie goes to even, as 2^k w is an even multiple of that unit: w's
+ * last bit is 0 where w is a tie. (The product is subtracted, or else the first sum could have a
+ * digit more.) With max(|w|, s) in place of |w| in the product, nothing below the unit of s stays:
+ * the subnormals of the format.
  *
- * fp16. w is the step rounded to odd, so that rounding twice is rounding once. S is 2^100: where
- * |w| / S is 2^15 or more (an overflow is 2^16), the product overflows, the sum is infinite and
- * from then on infinite or NaN. Not found is the sign of a zero, as (-M) + M is +0; a finished sum
- * that is zero is therefore doubtful, too.
+ * fp16. w is the step rounded to odd, so that rounding twice is rounding once. S is 2^100: from
+ * |w| / S = 2^15 (1 + 2^-13) on, well before 65520, the first sum overflows, and what follows is
+ * infinite or NaN. Not found is the sign of a zero, as (-M) + M is +0.
  *
  * bf16. w is the step rounded to nearest. A product of two significands of 8 bits has 16, so that
  * rounding twice is wrong only if the product is itself a tie and the addend c is not zero, but too
  * small to be seen, |c| <= 2^-24 |product|. The powers are such that every product is less than
- * 2^-102: such a c would be less than 2^-126, subnormal in binary32, and the processor notes the
- * use of a subnormal operand (MXCSR, DE). A sum may also be rounded to such a number or, past them,
- * to zero: that is noted too (UE). Otherwise a sum is zero because it is, and +0. It is never
- * subnormal in bf16, as the powers are at most 2^-2; nor too large, as they are at least 2^-63. */
+ * 2^-102: such a c is less than 2^-126, subnormal in binary32, and the processor notes the use of a
+ * subnormal operand (MXCSR, DE). Where it has been rounded to zero before, or anything else to a
+ * subnormal or to zero, that was noted, too (UE). So a sum that is zero is +0 exactly. None is
+ * subnormal in bf16, as the powers are at most 2^-2; none too large, as they are at least 2^-63. */
 #ifndef MD_CORE_LANES_QUICK_H
 #define MD_CORE_LANES_QUICK_H
 
@@ -76,7 +76,8 @@ static inline int v_watch_end(void) {
 static inline vec v_fma_quick(vec a, vec b, vec c, mask m) {
     (void)m;
     vec w = V(fmadd)(a, b, c);
-    vec product = V_OF(VI(add_epi32)(V_BITS(w), VI_SPLAT(16 << 23))); /* 2^16 w, where w is not 0 */
+    vec product = V_OF(
+        VI(add_epi32)(V_BITS(w), VI_SPLAT(16 << 23))); /* 2^16 w, but where w is 0 or subnormal */
     return V(add)(V(sub)(w, product), product);
 }
 
