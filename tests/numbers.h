@@ -82,8 +82,8 @@ enum data {
                   * then something huge, infinite or NaN */
     HALVES, /* a byte at one of four distances: products lie half-way between two numbers of 16 bits
              * often, and what is added to them decides, however small */
-    SPREAD, /* over 75 binades (fp16: all it has), now and then zero: products, and what is added
-             * to them, of all sizes */
+    SPREAD, /* over 75 binades, few over 110 (fp16: all it has), half of them zero: products, and
+             * what is added to them, of all sizes */
     DATA_COUNT
 };
 static const char *const data_names[DATA_COUNT] = {"ordinary", "powers of two", "adversarial",
@@ -98,11 +98,11 @@ static inline double draw(enum md_format format, enum data data, struct md_rando
     if (data == HALVES)
         return ldexp(sign * (1 + md_random_below(random, 255)),
                      -8 * (int)md_random_below(random, 4));
-    if (data == SPREAD && md_random_below(random, 8) == 0)
+    if (data == SPREAD && md_random_below(random, 2) == 0)
         return sign * 0.0;
     if (data == SPREAD) {
         int half = format == MD_FP16 || format == MD_FP16W;
-        int exponent = 12 - (int)md_random_below(random, 75);
+        int exponent = 12 - (int)md_random_below(random, md_random_below(random, 64) ? 75 : 110);
         if (half)
             exponent = 15 - (int)md_random_below(random, 40);
         return ldexp(sign * (1 + md_random_below(random, 127) / 128.0), exponent);
