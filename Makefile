@@ -191,7 +191,7 @@ demo: ## install what is missing, build, and run the main job on the built-in da
 
 check: ## install what is missing, build, and run all tests
 	@$(MAKE) --no-print-directory packages WANT="$(CHECK_PACKAGES)"
-	@$(MAKE) --no-print-directory run-tests
+	@$(MAKE) --no-print-directory run-tests data-only
 
 install: all ## install to $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/mudepth/configs
@@ -241,6 +241,14 @@ freestanding: $(BUILD)/libmudepth.a
 	@foreign=$$(nm -u $(BUILD)/core/*.o | awk '/ U /{print $$2}' | sort -u | \
 	    grep -vE '^(md_.*|memcpy|memset|memmove|memcmp|__asan.*|__ubsan.*|__stack_chk_fail)$$'); \
 	    [ -z "$$foreign" ] || { echo "core is not freestanding, it needs: $$foreign"; exit 1; }
+
+# What is compiled for one instruction set shows tables and nothing else: no function that another
+# file could call or that the linker could take for one of the same name, and no constructor.
+data-only: $(BUILD)/libmudepth.a
+	@for o in $(TEMPLATES:%=$(BUILD)/%.o); do \
+	    nm -g --defined-only $$o | grep -v ' [DR] ' && { echo "$$o shows more than data"; exit 1; }; \
+	    ! readelf -SW $$o | grep -E '\.(init_array|ctors|preinit_array)' || exit 1; \
+	done
 
 check-numerics: $(BUILD)/tests/test_rounding ## the 16-bit arithmetic exhaustively (minutes)
 	MUDEPTH_NUMERICS=full $(BUILD)/tests/test_rounding
@@ -296,5 +304,5 @@ $(BUILD)/bench $(BUILD)/bench_sweep: $(BUILD)/%: tests/%.c $(BUILD)/libmudepth.a
 	$(Q)$(compile) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS)
 
 .PHONY: all demo check paper rv32 gap9 aarch64 install bench clean help packages run-tests freestanding \
-        check-numerics asan lint run-lint fmt fuzz run-fuzzers FORCE
+        data-only check-numerics asan lint run-lint fmt fuzz run-fuzzers FORCE
 .DELETE_ON_ERROR:

@@ -233,16 +233,17 @@ static void leaky_backward(size_t n, const void *y_, void *dy_) {
 
 #endif
 
-void MD_NAME(MD_PASTE(md_lanes_, MD_LEVEL))(struct md_ops *ops) {
+const struct md_ops MD_NAME(MD_PASTE(md_lanes_, MD_LEVEL)) = {
 #if defined(__AVX2__)
-    ops->leaky_forward = leaky_forward;
-    ops->leaky_backward = leaky_backward;
+    .leaky_forward = leaky_forward,
+    .leaky_backward = leaky_backward,
 #endif
-    ops->scratch_bytes = scratch_bytes;
-    ops->conv_forward = conv_forward;
-    ops->conv_input_gradient = conv_input_gradient;
-    ops->conv_weight_gradient = conv_weight_gradient;
-    ops->tconv_forward = tconv_forward;
-    ops->tconv_input_gradient = tconv_input_gradient;
-    ops->tconv_weight_gradient = tconv_weight_gradient;
-}
+    .format = MD_THIS_FORMAT,
+    .scratch_bytes = scratch_bytes,
+    .conv_forward = conv_forward,
+    .conv_input_gradient = conv_input_gradient,
+    .conv_weight_gradient = conv_weight_gradient,
+    .tconv_forward = tconv_forward,
+    .tconv_input_gradient = tconv_input_gradient,
+    .tconv_weight_gradient = tconv_weight_gradient,
+};

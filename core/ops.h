@@ -165,18 +165,16 @@ struct md_ops {
     void (*from_bytes)(size_t n, const uint8_t *from, void *to);
 };
 
-/* The tables that ops_tmpl.c and lanes_tmpl.c are compiled to, per format. md_lanes_* overwrites
- * the slots it has a faster twin for. */
+/* The tables that ops_tmpl.c and lanes_tmpl.c are compiled to, per format. md_lanes_* has faster
+ * twins for some slots, and NULL in the others. They are data, and all that such a file shows:
+ * nothing compiled for an instruction set can run before its table was chosen (`make data-only`).
+ */
 #if defined(MD_VECTOR_LEVELS)
 #define MD_TABLES(format)                                                                          \
-    extern const struct md_ops md_ops_ref_##format, md_ops_avx2_##format, md_ops_avx512_##format;  \
-    void md_lanes_scalar_##format(struct md_ops *ops);                                             \
-    void md_lanes_avx2_##format(struct md_ops *ops);                                               \
-    void md_lanes_avx512_##format(struct md_ops *ops)
+    extern const struct md_ops md_ops_ref_##format, md_ops_avx2_##format, md_ops_avx512_##format,  \
+        md_lanes_scalar_##format, md_lanes_avx2_##format, md_lanes_avx512_##format
 #else
-#define MD_TABLES(format)                                                                          \
-    extern const struct md_ops md_ops_ref_##format;                                                \
-    void md_lanes_scalar_##format(struct md_ops *ops)
+#define MD_TABLES(format) extern const struct md_ops md_ops_ref_##format, md_lanes_scalar_##format
 #endif
 MD_TABLES(fp32);
 MD_TABLES(fp64);
@@ -185,6 +183,23 @@ MD_TABLES(bf16);
 MD_TABLES(fp16w);
 MD_TABLES(bf16w);
 #undef MD_TABLES
+
+typedef void md_slot_fn(void); /* what each member of a table from scratch_bytes on points to */
+
+/* A table named `level`: `plain` with what is in `twins`, which may be NULL, in its place. */
+static inline struct md_ops md_ops_overlaid(const char *level, const struct md_ops *plain,
+                                            const struct md_ops *twins) {
+    struct md_ops ops = *plain;
+    ops.level = level;
+    for (size_t at = offsetof(struct md_ops, scratch_bytes); twins != NULL && at < sizeof ops;
+         at += sizeof(md_slot_fn *)) {
+        md_slot_fn *twin;
+        __builtin_memcpy(&twin, (const unsigned char *)twins + at, sizeof twin);
+        if (twin != NULL)
+            __builtin_memcpy((unsigned char *)&ops + at, &twin, sizeof twin);
+    }
+    return ops;
+}
 
 /* The best table for this machine, or the one that `level` names ("ref", "scalar", "avx2",
  * "avx512", "blas"); NULL when it is unknown, or cannot run here, or does not exist for the format.

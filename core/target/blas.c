@@ -128,13 +128,18 @@ static void tconv_input_gradient(const struct md_shape *s, const void *dy, const
                 accumulate ? 1.0f : 0.0f, (float *)dx + from * pixels, pixels);
 }
 
-void md_blas_fp32(struct md_ops *ops) {
-    openblas_set_num_threads(1); /* the team's cores are the parallelism */
-    ops->scratch_bytes = scratch_bytes;
-    ops->conv_forward = conv_forward;
-    ops->conv_weight_gradient = conv_weight_gradient;
-    ops->conv_input_gradient = conv_input_gradient;
-    ops->tconv_forward = tconv_forward;
-    ops->tconv_weight_gradient = tconv_weight_gradient;
-    ops->tconv_input_gradient = tconv_input_gradient;
+const struct md_ops md_blas_fp32 = {
+    .format = MD_FP32,
+    .scratch_bytes = scratch_bytes,
+    .conv_forward = conv_forward,
+    .conv_weight_gradient = conv_weight_gradient,
+    .conv_input_gradient = conv_input_gradient,
+    .tconv_forward = tconv_forward,
+    .tconv_weight_gradient = tconv_weight_gradient,
+    .tconv_input_gradient = tconv_input_gradient,
+};
+
+int md_blas_start(void) {
+    openblas_set_num_threads(1); /* a team's cores are the parallelism */
+    return 1;
 }

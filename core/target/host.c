@@ -28,24 +28,24 @@ static int runs_avx512(void) {
 #endif
 
 /* One row per level and format, from the slowest to the fastest; `blas` is last and is only taken
- * when asked for. A row without plain loops of its own overlays the best row before it. */
+ * when asked for. A row without plain loops of its own stands on the best row before it. */
 #if defined(MD_VECTOR_LEVELS)
 #define ROWS(format, id)                                                                           \
     {"ref", &md_ops_ref_##format, NULL, runs_everywhere, id},                                      \
-        {"scalar", &md_ops_ref_##format, md_lanes_scalar_##format, runs_everywhere, id},           \
-        {"avx2", &md_ops_avx2_##format, md_lanes_avx2_##format, runs_avx2, id}, {                  \
-        "avx512", &md_ops_avx512_##format, md_lanes_avx512_##format, runs_avx512, id               \
+        {"scalar", &md_ops_ref_##format, &md_lanes_scalar_##format, runs_everywhere, id},          \
+        {"avx2", &md_ops_avx2_##format, &md_lanes_avx2_##format, runs_avx2, id}, {                 \
+        "avx512", &md_ops_avx512_##format, &md_lanes_avx512_##format, runs_avx512, id              \
     }
 #else
 #define ROWS(format, id)                                                                           \
     {"ref", &md_ops_ref_##format, NULL, runs_everywhere, id}, {                                    \
-        "scalar", &md_ops_ref_##format, md_lanes_scalar_##format, runs_everywhere, id              \
+        "scalar", &md_ops_ref_##format, &md_lanes_scalar_##format, runs_everywhere, id             \
     }
 #endif
 static const struct level {
     const char *name;
     const struct md_ops *plain;
-    void (*overlay)(struct md_ops *ops);
+    const struct md_ops *twins;
     int (*runs)(void);
     enum md_format format;
 } levels[] = {
@@ -55,7 +55,7 @@ static const struct level {
     ROWS(bf16, MD_BF16),
     ROWS(fp16w, MD_FP16W),
     ROWS(bf16w, MD_BF16W),
-    {"blas", NULL, md_blas_fp32, runs_everywhere, MD_FP32},
+    {"blas", NULL, &md_blas_fp32, md_blas_start, MD_FP32},
 };
 enum { LEVELS = sizeof levels / sizeof levels[0] };
 
@@ -76,10 +76,9 @@ static const struct md_ops *best_before(int i) {
 static void fill_tables(void) {
     for (int i = 0; i < LEVELS; i++) {
         runs_here[i] = levels[i].runs();
-        tables[i] = levels[i].plain != NULL ? *levels[i].plain : *best_before(i);
-        tables[i].level = levels[i].name;
-        if (levels[i].overlay != NULL)
-            levels[i].overlay(&tables[i]);
+        tables[i] = md_ops_overlaid(levels[i].name,
+                                    levels[i].plain != NULL ? levels[i].plain : best_before(i),
+                                    levels[i].twins);
     }
 }
 

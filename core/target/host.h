@@ -22,8 +22,11 @@ void *md_host_arena(size_t bytes);
  */
 const char *md_host_level(void);
 
-/* Overwrites the convolutions of an fp32 table with im2col and OpenBLAS: fast, but not bit-exact:
- * OpenBLAS chooses its own order of summation per processor. */
-void md_blas_fp32(struct md_ops *ops);
+/* The convolutions by im2col and OpenBLAS: fast, but not bit-exact: OpenBLAS chooses its own order
+ * of summation per processor. */
+extern const struct md_ops md_blas_fp32;
+
+/* Makes OpenBLAS ready, and says 1. */
+int md_blas_start(void);
 
 #endif
