@@ -5,7 +5,7 @@
  *                         works at once
  *     A, or A,B,C         these flights (paths relative to root, "." for root itself), in this
  *                         order
- *     @FILE               the same, one a line; '#' begins a comment, blank lines are skipped
+ *     @FILE               the same, one a line, as md_names_each_line reads them
  */
 #include "matrix_flights.h"
 

@@ -52,6 +52,13 @@ int md_names_of_folder(const char *path, struct md_names *names, struct md_error
 
 /* --- what a split names --- */
 
+/* Ends the line where its comment begins: at its start or behind a space ("room#3" is a name). */
+static void cut_comment(char *line) {
+    for (char *c = line; *c; c++)
+        if (*c == '#' && (c == line || c[-1] == ' ' || c[-1] == '\t'))
+            *c = 0;
+}
+
 int md_names_each_line(const char *path, md_use_name *use, void *context, struct md_error *error) {
     struct md_text text;
     size_t used = 0;
@@ -59,7 +66,7 @@ int md_names_each_line(const char *path, md_use_name *use, void *context, struct
     if (status != MD_OK)
         return status;
     for (char *line; status == MD_OK && (line = md_text_line(&text));) {
-        line[strcspn(line, "#")] = 0;
+        cut_comment(line);
         line = md_trim(line);
         if (*line == 0)
             continue;

@@ -25,9 +25,10 @@ int md_names_of_folder(const char *path, struct md_names *names, struct md_error
 /* What is done with a name, which it may change and must not keep. */
 typedef int md_use_name(void *context, char *name, struct md_error *error);
 
-/* Calls `use` for each name of a text file, one a line, until it fails: '#' begins a comment, blank
- * lines are skipped. White space round a name is no part of it. A file without a name is a
- * failure. Errors of `use` get the line. */
+/* Calls `use` for each name of a text file, one a line, until it fails. '#' at the start of a line
+ * or behind white space begins a comment, elsewhere it is part of the name; blank lines are
+ * skipped. White space round a name is no part of it. A file without a name is a failure. Errors of
+ * `use` get the line. */
 int md_names_each_line(const char *path, md_use_name *use, void *context, struct md_error *error);
 
 /* The same for a list with commas between, in which an empty name is a failure. */

@@ -24,8 +24,9 @@ struct md_source {
     int height, width;        /* of the pictures that are wanted */
     size_t count, capacity;
     struct md_entry *entries;
-    struct md_names files; /* of md_source_add_lines */
-    void *state;           /* the reader's own, NULL at first */
+    struct md_names files;   /* of md_source_add_lines */
+    struct md_unused unused; /* of all that was listed, before fraction and cut */
+    void *state;             /* the reader's own, NULL at first */
 };
 
 struct md_reader {

@@ -7,7 +7,7 @@
  *     distance_mm_0 .. _63        zone 0 is top left in the picture, zone 7 top right
  *     target_status_0 .. _63
  *     nb_target_detected_0 .. _63, or none of these: then each zone has one target
- *     time_ms                     or not; for whoever looks into the file
+ *     time_ms and others          or not; for whoever looks into the file
  *
  * The sensor sees a centred square of side spec->crop of the picture. */
 #include <stdbool.h>
@@ -21,20 +21,19 @@
 
 enum { GRID_SIDE = 8, ZONES = GRID_SIDE * GRID_SIDE };
 
-/* The kinds of columns, and how many columns each has. */
-enum kind { PICTURE, TIME, DISTANCE, STATUS, TARGETS, KINDS };
+/* The kinds of columns, and how many columns each has; what is of none of them is OTHER. */
+enum kind { PICTURE, DISTANCE, STATUS, TARGETS, KINDS, OTHER = KINDS };
 static const struct {
     const char *name;
     int columns;
     bool needed;
 } kinds[KINDS] = {
     [PICTURE] = {"picture", 1, true},
-    [TIME] = {"time_ms", 1, false},
     [DISTANCE] = {"distance_mm", ZONES, true},
     [STATUS] = {"target_status", ZONES, true},
     [TARGETS] = {"nb_target_detected", ZONES, false},
 };
-enum { MOST_COLUMNS = 2 + 3 * ZONES };
+enum { MOST_COLUMNS = 1024 };
 
 /* One frames.csv. */
 struct csv {
@@ -68,8 +67,10 @@ static int csv_path(const struct md_source *source, const char *folder, char pat
 
 /* --- the first line --- */
 
-/* "distance_mm_12" is zone 12 of DISTANCE. */
+/* "distance_mm_12" is zone 12 of DISTANCE. What begins like that and has no such zone is a mistake;
+ * any other name is that of a column of no concern. */
 static bool find_column(const char *name, struct column *column) {
+    *column = (struct column){OTHER, 0};
     for (int kind = 0; kind < KINDS; kind++) {
         size_t length = strlen(kinds[kind].name);
         int64_t zone = 0;
@@ -78,38 +79,53 @@ static bool find_column(const char *name, struct column *column) {
         const char *end = name + length;
         if (kinds[kind].columns > 1)
             end = *end == '_' ? md_parse_integer(end + 1, &zone) : NULL;
-        if (end && *end == 0 && zone >= 0 && zone < kinds[kind].columns) {
+        if (end && *end == 0 && zone >= 0 && zone < kinds[kind].columns)
             *column = (struct column){(enum kind)kind, (int)zone};
-            return true;
-        }
+        return column->kind == (enum kind)kind || kinds[kind].columns == 1;
     }
-    return false;
+    return true;
 }
 
-static int read_header(char *line, struct csv *csv, struct md_error *error) {
+#define COLUMN_NAMES                                                                               \
+    "expected the names of columns (picture, distance_mm_0 to _63, target_status_0 to _63, "       \
+    "nb_target_detected_0 to _63 or none)"
+
+static int check_complete(const struct csv *csv, bool seen[KINDS][ZONES], struct md_error *error) {
+    for (int kind = 0; kind < KINDS; kind++)
+        for (int zone = 0; zone < kinds[kind].columns; zone++) {
+            char number[16] = "";
+            if (seen[kind][zone] || !(kinds[kind].needed || csv->has[kind]))
+                continue;
+            if (kinds[kind].columns > 1)
+                snprintf(number, sizeof number, "_%d", zone);
+            return md_fail(error, MD_FAILED, COLUMN_NAMES "; there is no column %s%s",
+                           kinds[kind].name, number);
+        }
+    return MD_OK;
+}
+
+static int read_header(struct md_source *source, char *line, struct csv *csv,
+                       struct md_error *error) {
     bool seen[KINDS][ZONES] = {{false}};
     if (!line)
         return md_fail(error, MD_FAILED, "expected the names of columns, found no line");
     for (char *name; (name = md_next_field(&line));) {
         struct column column;
+        if (csv->columns == MOST_COLUMNS)
+            return md_fail(error, MD_FAILED, "more than %d columns", MOST_COLUMNS);
         if (!find_column(name, &column))
-            return md_fail(error, MD_FAILED,
-                           "expected the names of columns (picture, time_ms, distance_mm_0 to _63, "
-                           "target_status_0, nb_target_detected_0), found \"%.60s\"",
-                           name);
+            return md_fail(error, MD_FAILED, COLUMN_NAMES ", found \"%.60s\"", name);
+        csv->column[csv->columns++] = column;
+        if (column.kind == OTHER) {
+            if (strcmp(name, "time_ms") != 0)
+                md_unused_add(&source->unused, MD_UNUSED_COLUMN, name);
+            continue;
+        }
         if (seen[column.kind][column.zone])
             return md_fail(error, MD_FAILED, "the column %s is named twice", name);
         seen[column.kind][column.zone] = csv->has[column.kind] = true;
-        csv->column[csv->columns++] = column;
     }
-    for (int kind = 0; kind < KINDS; kind++)
-        for (int zone = 0; zone < kinds[kind].columns; zone++)
-            if ((kinds[kind].needed || csv->has[kind]) && !seen[kind][zone])
-                return kinds[kind].columns > 1
-                           ? md_fail(error, MD_FAILED, "there is no column %s_%d", kinds[kind].name,
-                                     zone)
-                           : md_fail(error, MD_FAILED, "there is no column %s", kinds[kind].name);
-    return MD_OK;
+    return check_complete(csv, seen, error);
 }
 
 /* --- listing --- */
@@ -168,7 +184,8 @@ static int add_recording(struct md_source *source, const char *folder, const str
         status = md_text_open(path, &text, error);
     if (status != MD_OK)
         return status;
-    status = read_header(md_text_line(&text), &recordings->csvs[recordings->count - 1], error);
+    status =
+        read_header(source, md_text_line(&text), &recordings->csvs[recordings->count - 1], error);
     if (status == MD_OK)
         status = md_source_add_lines(source, path, &text, error);
     if (status != MD_OK)
@@ -179,6 +196,23 @@ static int add_recording(struct md_source *source, const char *folder, const str
     return status;
 }
 
+/* Adds a block of the recording in a folder of the root; what is none is passed over. */
+static int add_if_recording(struct md_source *source, const char *name, const struct block *block,
+                            size_t *found, struct md_error *error) {
+    char folder[MD_PATH_MAX], path[MD_PATH_MAX];
+    int status = md_path_format(folder, error, "%s/", name);
+    if (status == MD_OK)
+        status = md_path_format(path, error, "%s/%s", source->spec.root, name);
+    if (status != MD_OK)
+        return status;
+    if (is_recording(source, folder)) {
+        ++*found;
+        return add_recording(source, folder, block, error);
+    }
+    md_unused_add(&source->unused, md_is_folder(path) ? MD_UNUSED_FOLDER : MD_UNUSED_ENDING, name);
+    return MD_OK;
+}
+
 /* Adds a block of the root itself, or of each recording in it. */
 static int add_block(struct md_source *source, const struct block *block, struct md_error *error) {
     struct md_names names = {0};
@@ -186,14 +220,8 @@ static int add_block(struct md_source *source, const struct block *block, struct
     if (is_recording(source, ""))
         return add_recording(source, "", block, error);
     int status = md_names_of_folder(source->spec.root, &names, error);
-    for (size_t i = 0; i < names.count && status == MD_OK; i++) {
-        char folder[MD_PATH_MAX];
-        status = md_path_format(folder, error, "%s/", names.names[i]);
-        if (status != MD_OK || !is_recording(source, folder))
-            continue;
-        status = add_recording(source, folder, block, error);
-        found++;
-    }
+    for (size_t i = 0; i < names.count && status == MD_OK; i++)
+        status = add_if_recording(source, names.names[i], block, &found, error);
     md_names_free(&names);
     if (status == MD_OK && found == 0)
         return md_fail(error, MD_FAILED, "%s: no frames.csv there or in its folders",
@@ -228,9 +256,24 @@ static int list(struct md_source *source, struct md_error *error) {
 /* --- reading --- */
 
 struct frame {
-    const char *picture;
-    int64_t value[KINDS][ZONES]; /* all but PICTURE */
+    const char *field[KINDS][ZONES];
 };
+
+/* A whole number, which programs that keep columns as floats write as "5.0". */
+static bool parse_whole(const char *field, int64_t *value) {
+    const char *end = md_parse_integer(field, value);
+    if (end && *end == '.')
+        end += 1 + strspn(end + 1, "0");
+    return end && *end == 0;
+}
+
+static int need_whole(enum kind kind, int zone, const char *field, int64_t *value,
+                      struct md_error *error) {
+    return parse_whole(field, value) && *value >= 0
+               ? MD_OK
+               : md_fail(error, MD_FAILED, "%s, zone %d: expected a whole number, found \"%.60s\"",
+                         kinds[kind].name, zone, field);
+}
 
 static int read_line(const struct csv *csv, char *line, struct frame *frame,
                      struct md_error *error) {
@@ -241,39 +284,49 @@ static int read_line(const struct csv *csv, char *line, struct frame *frame,
     for (int c = 0; c < csv->columns; c++) {
         const struct column *column = &csv->column[c];
         const char *field = md_next_field(&line);
-        if (column->kind == PICTURE) {
-            frame->picture = field;
-            continue;
-        }
-        const char *end = md_parse_integer(field, &frame->value[column->kind][column->zone]);
-        if (!end || *end != 0 || field[0] == '-')
-            return md_fail(error, MD_FAILED,
-                           "%s, zone %d: expected a whole number, found \"%.60s\"",
-                           kinds[column->kind].name, column->zone, field);
+        if (column->kind != OTHER)
+            frame->field[column->kind][column->zone] = field;
     }
-    if (frame->picture[0] == 0)
+    if (frame->field[PICTURE][0][0] == 0)
         return md_fail(error, MD_FAILED, "the column picture is empty");
     return MD_OK;
+}
+
+/* What the driver writes as the distance of a zone without a value is any number. */
+static int read_zone(const struct md_source *source, const struct csv *csv,
+                     const struct frame *frame, int zone, float *depth_m, struct md_error *error) {
+    const char *distance = frame->field[DISTANCE][zone];
+    int64_t distance_mm = 0, zone_status, targets = 1;
+    char *end;
+    int status = need_whole(STATUS, zone, frame->field[STATUS][zone], &zone_status, error);
+    if (status == MD_OK && csv->has[TARGETS])
+        status = need_whole(TARGETS, zone, frame->field[TARGETS][zone], &targets, error);
+    if (status != MD_OK)
+        return status;
+    if (md_zone_has_value(targets, zone_status))
+        status = need_whole(DISTANCE, zone, distance, &distance_mm, error);
+    else if (strtod(distance, &end), end == distance || *end != 0)
+        status = md_fail(error, MD_FAILED, "%s, zone %d: expected a number, found \"%.60s\"",
+                         kinds[DISTANCE].name, zone, distance);
+    *depth_m = md_zone_depth(&source->spec, distance_mm, targets, zone_status);
+    return status;
 }
 
 static int read_frame(struct md_source *source, size_t file, char *line, struct md_sample *sample,
                       struct md_error *error) {
     const struct recordings *recordings = source->state;
     const struct csv *csv = &recordings->csvs[file];
-    struct frame frame = {.picture = ""};
+    struct frame frame = {{{NULL}}};
     char name[MD_PATH_MAX];
     int status = read_line(csv, line, &frame, error);
     if (status == MD_OK)
-        status = md_path_format(name, error, "%s%s", csv->folder, frame.picture);
+        status = md_path_format(name, error, "%s%s", csv->folder, frame.field[PICTURE][0]);
     if (status == MD_OK)
         status = md_sample_room(source, name, GRID_SIDE, GRID_SIDE, 0, sample, error);
+    for (int zone = 0; zone < ZONES && status == MD_OK; zone++)
+        status = read_zone(source, csv, &frame, zone, &sample->depth_m[zone], error);
     if (status != MD_OK)
         return status;
-    for (int zone = 0; zone < ZONES; zone++) {
-        int64_t targets = csv->has[TARGETS] ? frame.value[TARGETS][zone] : 1;
-        sample->depth_m[zone] = md_zone_depth(&source->spec, frame.value[DISTANCE][zone], targets,
-                                              frame.value[STATUS][zone]);
-    }
     md_sample_disparity(sample, MD_FIELD_FB);
     return md_picture_centre(source, name, sample->picture, error);
 }

@@ -50,10 +50,14 @@ float md_valid_depth(const struct md_data_spec *spec, float depth_m) {
     return valid ? depth_m : MD_NO_DEPTH;
 }
 
+int md_zone_has_value(int64_t targets, int64_t status) {
+    return (status == 5 || status == 9) && targets == 1;
+}
+
 float md_zone_depth(const struct md_data_spec *spec, int64_t distance_mm, int64_t targets,
                     int64_t status) {
-    bool valid = (status == 5 || status == 9) && targets == 1;
-    return valid ? md_valid_depth(spec, (float)distance_mm / 1000.0f) : MD_NO_DEPTH;
+    return md_zone_has_value(targets, status) ? md_valid_depth(spec, (float)distance_mm / 1000.0f)
+                                              : MD_NO_DEPTH;
 }
 
 float md_dense_depth(const struct md_data_spec *spec, float depth_m) {
@@ -126,6 +130,7 @@ int md_dataset_open(const struct md_data_spec *spec, int height, int width,
     *dataset = (struct md_dataset){.height = height, .width = width};
     int status = md_source_open(spec, height, width, &source, error);
     if (status == MD_OK) {
+        dataset->unused = source.unused;
         status = read_samples(&source, watch, dataset, error);
         md_source_close(&source);
     }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "unused.h"
 
 #define MD_INVALID  (-1.0f) /* in disparity: no value */
 #define MD_NO_DEPTH 0.0f    /* in depth: no value */
@@ -35,6 +36,7 @@ struct md_dataset {
     struct md_sample *samples;
     char digest[33]; /* XXH3-128 over all pictures, depths, disparities, truths, shapes and fb, in
                       * hex */
+    struct md_unused unused; /* what was passed over where they lie */
 };
 
 /* Which data set, which part of it, and how it is read. One text form for configs and the command
@@ -142,6 +144,7 @@ float md_valid_depth(const struct md_data_spec *spec, float depth_m);
 
 /* What a zone of a VL53L5CX says: its distance is a value when its status is 5 or 9 and it has one
  * target (the rule of the authors of the Matrix ToF flights). */
+int md_zone_has_value(int64_t targets, int64_t status);
 float md_zone_depth(const struct md_data_spec *spec, int64_t distance_mm, int64_t targets,
                     int64_t status);
 

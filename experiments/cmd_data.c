@@ -20,6 +20,41 @@ struct options {
     int json, rows;
 };
 
+/* ---- what was passed over ---------------------------------------------------------------------
+ */
+
+static json_t *unused_json(const struct md_unused *unused) {
+    json_t *list = json_array();
+    for (int why = 0; why < MD_UNUSED_WHYS; why++)
+        if (unused->count[why] > 0)
+            json_array_append_new(
+                list, json_pack("{s:I, s:s, s:s}", "count", (json_int_t)unused->count[why], "what",
+                                md_unused_what(unused, why), "such_as", unused->shown[why]));
+    return list;
+}
+
+/* "3 files not used: 2 files with other endings (.txt, .db), 1 picture without a depth (7.png)" */
+static void print_unused(const struct md_unused *unused) {
+    size_t files = 0;
+    for (int why = 0; why < MD_UNUSED_FILES; why++)
+        files += unused->count[why];
+    if (files > 0)
+        printf("%zu file%s not used", files, files == 1 ? "" : "s");
+    const char *before = ": ";
+    for (int why = 0; why < MD_UNUSED_FILES; why++) {
+        if (unused->count[why] == 0)
+            continue;
+        printf("%s%zu %s (%s)", before, unused->count[why], md_unused_what(unused, why),
+               unused->shown[why]);
+        before = ", ";
+    }
+    printf("%s", files > 0 ? "\n" : "");
+    for (int why = MD_UNUSED_FILES; why < MD_UNUSED_WHYS; why++)
+        if (unused->count[why] > 0)
+            printf("%zu %s not used: %s\n", unused->count[why], md_unused_what(unused, why),
+                   unused->shown[why]);
+}
+
 /* ---- info ------------------------------------------------------------------------------------ */
 
 static int compare_floats(const void *a, const void *b) {
@@ -92,14 +127,14 @@ static json_t *info_json(const struct md_dataset *data, const struct depths *dep
     md_truth_size(first, &height, &width);
     for (int b = 0; b < BINS; b++)
         json_array_append_new(histogram, json_integer((json_int_t)bins[b]));
-    return json_pack("{s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:f, s:o, s:{s:f, s:o}, s:s}",
-                     "samples", (json_int_t)data->count, "height", data->height, "width",
-                     data->width, "depth_height", first->depth_height, "depth_width",
-                     first->depth_width, "truth_height", height, "truth_width", width, "stereo",
-                     first->right_picture != NULL, "valid_share",
-                     (double)depths->count / (double)depths->pixels, "depth_percentiles_m",
-                     percentiles_of(depths), "depth_histogram", "bin_m",
-                     (double)depths->farthest / BINS, "counts", histogram, "digest", data->digest);
+    return json_pack(
+        "{s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:f, s:o, s:{s:f, s:o}, s:s, s:o}", "samples",
+        (json_int_t)data->count, "height", data->height, "width", data->width, "depth_height",
+        first->depth_height, "depth_width", first->depth_width, "truth_height", height,
+        "truth_width", width, "stereo", first->right_picture != NULL, "valid_share",
+        (double)depths->count / (double)depths->pixels, "depth_percentiles_m",
+        percentiles_of(depths), "depth_histogram", "bin_m", (double)depths->farthest / BINS,
+        "counts", histogram, "digest", data->digest, "not_used", unused_json(&data->unused));
 }
 
 static void print_info(const struct md_dataset *data, const struct depths *depths,
@@ -133,6 +168,7 @@ static void print_info(const struct md_dataset *data, const struct depths *depth
         printf("\n");
     }
     printf("digest:   %s\n", data->digest);
+    print_unused(&data->unused);
 }
 
 static int info(const struct options *o, struct md_error *error) {
@@ -169,6 +205,7 @@ static int verify(const struct options *o, struct md_error *error) {
     struct md_source source;
     struct md_progress_line line;
     struct md_watch watch = md_progress_watch(&line);
+    struct md_unused unused;
     size_t broken = 0, empty = 0;
     int status = md_source_open(&o->spec, SIDE, SIDE, &source, error);
     if (status != MD_OK)
@@ -191,15 +228,19 @@ static int verify(const struct options *o, struct md_error *error) {
             printf("broken: %s\n", found.text);
     }
     md_progress_clear(&line);
+    unused = source.unused;
     md_source_close(&source);
-    if (o->json)
-        status = md_print_json(json_pack("{s:I, s:I, s:I, s:O}", "samples", (json_int_t)s, "broken",
-                                         (json_int_t)broken, "without_depth", (json_int_t)empty,
-                                         "errors", list),
-                               error);
-    else
+    if (o->json) {
+        status =
+            md_print_json(json_pack("{s:I, s:I, s:I, s:O, s:o}", "samples", (json_int_t)s, "broken",
+                                    (json_int_t)broken, "without_depth", (json_int_t)empty,
+                                    "errors", list, "not_used", unused_json(&unused)),
+                          error);
+    } else {
         printf("%zu samples: %zu sound (%zu of them without any depth), %zu broken\n", s,
                s - broken, empty, broken);
+        print_unused(&unused);
+    }
     json_decref(list);
     if (status == MD_OK && s < all)
         return md_fail(error, MD_FAILED, "interrupted after %zu of %zu samples", s, all);

@@ -170,6 +170,16 @@ Test(rgbd, wrong_requests) {
     refused("rgbd", "all", MD_FAILED, "cannot read the folder");
 }
 
+/* '#' begins a comment at the start of a line or behind white space, and is part of a name
+ * elsewhere. */
+Test(rgbd, comments_in_lists) {
+    write_picture("room#3/rgb/1.png");
+    write_depth("room#3/depth/1.png", 1300);
+    assert_samples("rgbd", write_list("#room#3\nroom#3 # the kitchen#\n \t# nothing\n"),
+                   "room#3/rgb/1.png:1300");
+    assert_samples("rgbd", write_list("room#3/\t#"), "room#3/rgb/1.png:1300");
+}
+
 Test(rgbd, broken_pairs) {
     static const uint16_t square[HEIGHT * HEIGHT];
     struct scratch_path depth = scratch_path(&scratch, "depth/1.png");
