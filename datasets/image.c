@@ -10,6 +10,7 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
+#include "exif.h"
 #include "file.h"
 
 /* The most pixels a byte of a file can stand for. PNG: deflate packs at most 1032 to 1, and one
@@ -58,6 +59,18 @@ static uint8_t *decoded_row(const struct decoding *decoding, size_t row) {
     return decoding->pixels + row * (size_t)decoding->width * decoding->pixel_bytes;
 }
 
+/* Pixels that are to be turned before they are looked at do not lie over their depths, and turning
+ * them in silence would change what a recording is. */
+static bool check_upright(const uint8_t *tiff, size_t size, struct md_error *error) {
+    const int orientation = md_exif_orientation(tiff, size);
+    if (orientation != 1)
+        md_error_set(error,
+                     "its EXIF orientation is %d, expected 1 (upright): turn the pixels themselves "
+                     "(mogrify -auto-orient, for instance)",
+                     orientation);
+    return orientation == 1;
+}
+
 /* --- PNG --- */
 
 static void png_failed(png_structp png, png_const_charp message) {
@@ -95,6 +108,12 @@ static void png_request_grey16(png_structp png, png_infop info) {
     png_set_swap(png);
 }
 
+static bool png_is_upright(png_structp png, png_infop info, struct md_error *error) {
+    png_uint_32 size = 0;
+    png_bytep tiff = NULL;
+    return png_get_eXIf_1(png, info, &size, &tiff) == 0 || check_upright(tiff, size, error);
+}
+
 static int png_decode(png_structp png, png_infop info, struct decoding *decoding) {
     if (setjmp(png_jmpbuf(png)))
         return MD_FAILED;
@@ -115,8 +134,8 @@ static int png_decode(png_structp png, png_infop info, struct decoding *decoding
     for (int pass = 0; pass < passes; pass++)
         for (int row = 0; row < decoding->height; row++)
             png_read_row(png, decoded_row(decoding, (size_t)row), NULL);
-    png_read_end(png, NULL);
-    return MD_OK;
+    png_read_end(png, info);
+    return png_is_upright(png, info, decoding->error) ? MD_OK : MD_FAILED;
 }
 
 static int read_png(struct decoding *decoding) {
@@ -139,10 +158,29 @@ static void jpeg_failed(j_common_ptr jpeg) {
     longjmp(decoding->failed, 1);
 }
 
-/* A negative level is a warning, and libjpeg only warns about data that is missing or corrupt. */
+/* A negative level is a warning. These are about bytes that are no part of a pixel: stray ones
+ * before a marker, a header of a form that is not known. All others are about data that is missing
+ * or corrupt. */
 static void jpeg_warned(j_common_ptr jpeg, int level) {
+    static const int harmless[] = {JWRN_EXTRANEOUS_DATA, JWRN_NOT_SEQUENTIAL, JWRN_JFIF_MAJOR,
+                                   JWRN_ADOBE_XFORM, JWRN_BOGUS_ICC};
+    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+        if (jpeg->err->msg_code == harmless[i])
+            return;
     if (level < 0)
         jpeg->err->error_exit(jpeg);
+}
+
+static bool jpeg_can_be_taken(const struct jpeg_decompress_struct *jpeg, struct md_error *error) {
+    static const char exif[] = "Exif\0"; /* and a zero, that of the string's end */
+    if (jpeg->jpeg_color_space == JCS_CMYK || jpeg->jpeg_color_space == JCS_YCCK) {
+        md_error_set(error, "its colours are CMYK, expected RGB or grey: convert it");
+        return false;
+    }
+    for (const struct jpeg_marker_struct *m = jpeg->marker_list; m; m = m->next)
+        if (m->data_length > sizeof exif && memcmp(m->data, exif, sizeof exif) == 0)
+            return check_upright(m->data + sizeof exif, m->data_length - sizeof exif, error);
+    return true;
 }
 
 static int jpeg_decode(struct jpeg_decompress_struct *jpeg, struct decoding *decoding) {
@@ -150,8 +188,10 @@ static int jpeg_decode(struct jpeg_decompress_struct *jpeg, struct decoding *dec
         return MD_FAILED;
     jpeg_create_decompress(jpeg);
     jpeg_mem_src(jpeg, decoding->file->bytes, decoding->file->size);
+    jpeg_save_markers(jpeg, JPEG_APP0 + 1, 0xffff); /* EXIF */
     jpeg_read_header(jpeg, TRUE);
-    if (!make_room(decoding, jpeg->image_width, jpeg->image_height, JPEG_PIXELS_PER_BYTE))
+    if (!jpeg_can_be_taken(jpeg, decoding->error) ||
+        !make_room(decoding, jpeg->image_width, jpeg->image_height, JPEG_PIXELS_PER_BYTE))
         return MD_FAILED;
     jpeg->out_color_space = JCS_RGB;
     jpeg_start_decompress(jpeg);

@@ -16,7 +16,8 @@ struct md_image {
 
 /* Reads a PNG or JPEG (told by its first bytes, not by its name) as 8-bit RGB: grey becomes three
  * equal channels, alpha is dropped, 16 bits keep their upper 8. Truncated or corrupt files are
- * errors. */
+ * errors, stray bytes that are no part of a pixel are none. CMYK, and an EXIF orientation other
+ * than 1, are refused by name. */
 int md_image_read(const char *path, struct md_image *image, struct md_error *error);
 void md_image_free(struct md_image *image);
 

@@ -32,7 +32,7 @@ static void fill_noise(uint8_t *bytes, size_t count) {
         bytes[i] = (uint8_t)md_random_bits(&random);
 }
 
-/* Writes a JPEG of `channels` 1 (grey) or 3. */
+/* Writes a JPEG of `channels` 1 (grey), 3 or 4 (CMYK). */
 static void write_jpeg(const char *path, const uint8_t *pixels, int height, int width, int channels,
                        bool progressive) {
     struct jpeg_error_mgr manager;
@@ -44,7 +44,7 @@ static void write_jpeg(const char *path, const uint8_t *pixels, int height, int 
     jpeg.image_width = (JDIMENSION)width;
     jpeg.image_height = (JDIMENSION)height;
     jpeg.input_components = channels;
-    jpeg.in_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    jpeg.in_color_space = channels == 1 ? JCS_GRAYSCALE : channels == 3 ? JCS_RGB : JCS_CMYK;
     jpeg_set_defaults(&jpeg);
     jpeg_set_quality(&jpeg, 100, TRUE);
     if (progressive)
@@ -274,6 +274,116 @@ Test(image, a_header_that_claims_too_much_is_refused) {
         assert_contains(error.text, cases[i].jpeg);
         free(jpeg);
     }
+}
+
+/* The file's bytes from `at` on make room for others, under the name "changed". */
+static struct scratch_path insert(const char *path, size_t at, const void *bytes, size_t count) {
+    size_t size;
+    struct scratch_path changed = scratch_path(&scratch, "changed");
+    unsigned char *whole = scratch_read(path, &size), *longer = malloc(size + count);
+    cr_assert(longer && at <= size);
+    memcpy(longer, whole, at);
+    memcpy(longer + at, bytes, count);
+    memcpy(longer + at + count, whole + at, size - at);
+    scratch_write(changed.text, longer, size + count);
+    free(whole);
+    free(longer);
+    return changed;
+}
+
+/* Where a JPEG's first marker of this kind is (in its header no other byte looks like one). */
+static size_t find_marker(const char *path, unsigned char kind) {
+    size_t size, at = 2;
+    unsigned char *bytes = scratch_read(path, &size);
+    while (at + 1 < size && (bytes[at] != 0xff || bytes[at + 1] != kind))
+        at++;
+    cr_assert_lt(at + 1, size);
+    free(bytes);
+    return at;
+}
+
+/* Bytes that are no part of a pixel lose none, wherever they lie. */
+Test(image, stray_bytes_in_a_jpeg) {
+    static const unsigned char kinds[] = {0xdb, 0xc4, 0xda, 0xd9}, stray[] = {0x11, 0x22, 0x33};
+    struct md_image clean;
+    for (int kind = JPEG_GREY; kind <= JPEG_COLOUR; kind++) {
+        struct scratch_path whole = write_picture(kind);
+        cr_assert_eq(md_image_read(whole.text, &clean, &error), MD_OK);
+        for (size_t i = 0; i < sizeof kinds; i++) {
+            size_t at = find_marker(whole.text, kinds[i]);
+            assert_reads_as(insert(whole.text, at, stray, sizeof stray).text, clean.rgb, 0);
+        }
+        md_image_free(&clean);
+        /* Within the pixels they are an error. */
+        size_t scan = find_marker(whole.text, 0xda) + 30;
+        cr_assert(image_fails(insert(whole.text, scan, "\xff\xd9", 2).text));
+        assert_contains(error.text, "not a sound JPEG: Corrupt JPEG data: premature end");
+    }
+}
+
+/* A TIFF header, and a directory of another entry and the orientation. */
+static size_t make_tiff(int big_endian, int orientation, unsigned char tiff[64]) {
+    const int head[] = {42, 0, 8, 2}; /* of two bytes each, in big-endian order */
+    const int entries[] = {0x100, 3, 0, 1, 48, 0, 0x112, 3, 0, 1, orientation, 0};
+    size_t count = 2;
+    memcpy(tiff, big_endian ? "MM" : "II", 2);
+    for (int i = 0; i < 16; i++, count += 2) {
+        int value = i < 4 ? head[i] : entries[i - 4];
+        tiff[count] = (unsigned char)(big_endian ? value >> 8 : value);
+        tiff[count + 1] = (unsigned char)(big_endian ? value : value >> 8);
+    }
+    if (!big_endian) { /* the numbers of four bytes have their lower half first */
+        memcpy(tiff + 4, "\x08\0\0\0", 4);
+        memcpy(tiff + 14, "\x01\0\0\0", 4);
+        memcpy(tiff + 26, "\x01\0\0\0", 4);
+    }
+    return count;
+}
+
+static struct scratch_path with_exif(int kind, const unsigned char *tiff, size_t count) {
+    unsigned char chunk[100];
+    struct scratch_path whole = write_picture(kind);
+    if (kind == PNG) { /* behind the signature and IHDR */
+        put_big_endian(chunk, (uint32_t)count, 4);
+        memcpy(chunk + 4, "eXIf", 4);
+        memcpy(chunk + 8, tiff, count);
+        put_big_endian(chunk + 8 + count, chunk_checksum(chunk + 4, count + 4), 4);
+        return insert(whole.text, 33, chunk, count + 12);
+    }
+    memcpy(chunk, "\xff\xe1", 2);
+    put_big_endian(chunk + 2, (uint32_t)count + 8, 2);
+    memcpy(chunk + 4, "Exif\0\0", 6);
+    memcpy(chunk + 10, tiff, count);
+    return insert(whole.text, 2, chunk, count + 10);
+}
+
+Test(image, what_is_to_be_turned_is_refused_by_name) {
+    unsigned char tiff[64];
+    for (int kind = PNG; kind <= JPEG_COLOUR; kind += JPEG_COLOUR)
+        for (int order = 0; order < 2; order++)
+            for (int orientation = 0; orientation < 10; orientation++) {
+                char wish[60];
+                size_t count = make_tiff(order, orientation, tiff);
+                int turned = orientation >= 2 && orientation <= 8;
+                struct scratch_path path = with_exif(kind, tiff, count);
+                cr_assert_eq(image_fails(path.text), turned, "%d %d %d", kind, order, orientation);
+                snprintf(wish, sizeof wish, "its EXIF orientation is %d, expected 1", orientation);
+                if (turned)
+                    assert_contains(error.text, wish);
+                for (size_t cut = 0; cut < count && turned; cut++) /* no crash, whatever it says */
+                    image_fails(with_exif(kind, tiff, cut).text);
+            }
+    memset(tiff + 2, 0xff, sizeof tiff - 2); /* a directory far behind the end */
+    cr_assert_not(image_fails(with_exif(PNG, tiff, sizeof tiff).text));
+}
+
+Test(image, cmyk_is_refused_by_name) {
+    uint8_t cmyk[4 * PIXELS];
+    fill_noise(cmyk, sizeof cmyk);
+    struct scratch_path path = scratch_path(&scratch, "a.jpg");
+    write_jpeg(path.text, cmyk, HEIGHT, WIDTH, 4, false);
+    cr_assert(image_fails(path.text));
+    assert_contains(error.text, "a.jpg: its colours are CMYK, expected RGB or grey");
 }
 
 /* The mean over a target pixel by brute force: both grids are cut into crop * target pieces a side,
