@@ -1,5 +1,6 @@
-/* A pickle is a program for a stack machine. Ours runs the 25 instructions PyTorch emits for a
- * state dict, and builds only descriptions: nothing a pickle says is ever executed.
+/* A pickle is a program for a stack machine. Ours runs the instructions that PyTorch emits for a
+ * state dict and the plain values that training programs keep beside it, and builds only
+ * descriptions: nothing a pickle says is ever executed.
  *
  * Instruction set: the module comments of CPython's Lib/pickletools.py.
  *
@@ -11,11 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const md_pickle_kind_names[] = {"mark", "boolean", "integer", "text",  "tuple",
-                                            "dict", "name",    "storage", "tensor"};
+const char *const md_pickle_kind_names[] = {"mark", "boolean", "integer", "text", "tuple",  "dict",
+                                            "name", "storage", "tensor",  "none", "number", "list"};
 const char *const md_pickle_global_names[GLOBALS] = {
     [ORDERED_DICT] = "collections.OrderedDict",
     [REBUILD_TENSOR] = "torch._utils._rebuild_tensor_v2",
+    [REBUILD_PARAMETER] = "torch._utils._rebuild_parameter",
     [FLOAT_STORAGE] = "torch.FloatStorage",
     [BFLOAT16_STORAGE] = "torch.BFloat16Storage",
 };
@@ -117,6 +119,31 @@ static int run_integer(struct machine *machine, uint32_t number) {
     return md_pickle_push(machine, INTEGER, (int32_t)number, 0);
 }
 
+static int run_none(struct machine *machine, uint32_t unused) {
+    (void)unused;
+    return md_pickle_push(machine, NONE, 0, 0);
+}
+
+/* A number that no tensor has a use for: of `bytes` bytes, which are skipped. */
+static int run_number(struct machine *machine, uint32_t bytes) {
+    if (bytes > machine->length - machine->position)
+        return md_pickle_fail(machine, "a number of %u bytes does not fit into the file", bytes);
+    machine->position += bytes;
+    return md_pickle_push(machine, NUMBER, 0, 0);
+}
+
+static int run_list(struct machine *machine, uint32_t unused) {
+    (void)unused;
+    return md_pickle_push(machine, LIST, 0, 0);
+}
+
+/* Of a list into which values were put that are gone: no tensor is looked for in one. */
+static int check_list(struct machine *machine) {
+    if (machine->height == 0 || md_pickle_on_stack(machine, machine->height - 1)->kind != LIST)
+        return md_pickle_fail(machine, "there is no list to append to");
+    return MD_OK;
+}
+
 static int run_text(struct machine *machine, uint32_t length) {
     if (length > machine->length - machine->position)
         return md_pickle_fail(machine, "text of %u bytes does not fit into the file", length);
@@ -124,6 +151,8 @@ static int run_text(struct machine *machine, uint32_t length) {
     machine->position += length;
     return md_pickle_push(machine, TEXT, where, length);
 }
+
+#define MORE_THAN_A_STATE_DICT "the file holds more than a state dict; save model.state_dict()"
 
 /* GLOBAL: two lines, module and name. */
 static int run_global(struct machine *machine, uint32_t unused) {
@@ -143,9 +172,13 @@ static int run_global(struct machine *machine, uint32_t unused) {
     for (int g = 0; g < GLOBALS; g++)
         if (strcmp(name, md_pickle_global_names[g]) == 0)
             return md_pickle_push(machine, GLOBAL, g, 0);
-    return md_pickle_fail(machine, "'%s' is refused; only %s, %s, %s and %s are known", name,
-                          md_pickle_global_names[0], md_pickle_global_names[1],
-                          md_pickle_global_names[2], md_pickle_global_names[3]);
+    const char *storage = strstr(name, "Storage");
+    if (storage != NULL && strncmp(name, "torch.", 6) == 0)
+        return md_pickle_fail(machine,
+                              "'%s' is refused: only float32 and bfloat16 are read; save "
+                              "model.float().state_dict()",
+                              name);
+    return md_pickle_fail(machine, "'%s' is refused: " MORE_THAN_A_STATE_DICT, name);
 }
 
 /* Makes a tuple of the `count` values that have just been taken from stack[first ...]. */
@@ -179,13 +212,10 @@ static int set_items(struct machine *machine, size_t first, size_t count) {
         return md_pickle_fail(machine, "there is no dict to put an item into");
     if (count % 2 != 0)
         return md_pickle_fail(machine, "a key without its value");
-    for (size_t i = first; i < first + count; i += 2) {
-        if (md_pickle_on_stack(machine, i)->kind != TEXT)
-            return md_pickle_fail(machine, "a key is a %s, expected text",
-                                  md_pickle_kind_names[md_pickle_on_stack(machine, i)->kind]);
-        machine->entries[machine->entry_count++] = (struct entry){
-            machine->stack[machine->height - 1], machine->stack[i], machine->stack[i + 1]};
-    }
+    for (size_t i = first; i < first + count; i += 2)
+        if (md_pickle_on_stack(machine, i)->kind == TEXT) /* an optimizer counts parameters */
+            machine->entries[machine->entry_count++] = (struct entry){
+                machine->stack[machine->height - 1], machine->stack[i], machine->stack[i + 1]};
     return MD_OK;
 }
 
@@ -200,6 +230,19 @@ static int run_set_items(struct machine *machine, uint32_t unused) {
     size_t count = 0;
     int status = pop_to_mark(machine, &count);
     return status == MD_OK ? set_items(machine, machine->height + 1, count) : status;
+}
+
+static int run_append(struct machine *machine, uint32_t unused) {
+    (void)unused;
+    int status = pop(machine, 1);
+    return status == MD_OK ? check_list(machine) : status;
+}
+
+static int run_appends(struct machine *machine, uint32_t unused) {
+    (void)unused;
+    size_t count = 0;
+    int status = pop_to_mark(machine, &count);
+    return status == MD_OK ? check_list(machine) : status;
 }
 
 static int run_put(struct machine *machine, uint32_t slot) {
@@ -236,6 +279,8 @@ static int run_reduce(struct machine *machine, uint32_t unused) {
         return status;
     if (function->where == REBUILD_TENSOR)
         return md_pickle_tensor(machine, arguments);
+    if (function->where == REBUILD_PARAMETER)
+        return md_pickle_parameter(machine, arguments);
     if (function->where == ORDERED_DICT && arguments->length == 0)
         return md_pickle_push(machine, DICT, 0, 0);
     return md_pickle_fail(machine, "a call of %s with %u arguments",
@@ -260,7 +305,8 @@ static int run_stop(struct machine *machine, uint32_t unused) {
     if (machine->position != machine->length)
         return md_pickle_fail(machine, "there is more behind the end");
     if (machine->height != 1 || md_pickle_on_stack(machine, 0)->kind != DICT)
-        return md_pickle_fail(machine, "the file does not hold a state dict");
+        return md_pickle_fail(machine,
+                              "the file does not hold a state dict; save model.state_dict()");
     return MD_OK;
 }
 
@@ -278,7 +324,9 @@ static const struct instruction {
     {'M', 2, 0, run_integer},   {0x88, 0, 1, run_boolean},  {0x89, 0, 0, run_boolean},
     {'}', 0, 0, run_dict},      {'s', 0, 0, run_set_item},  {'u', 0, 0, run_set_items},
     {'Q', 0, 0, run_storage},   {'R', 0, 0, run_reduce},    {'b', 0, 0, run_build},
-    {'.', 0, 0, run_stop},
+    {'.', 0, 0, run_stop},      {'N', 0, 0, run_none},      {'G', 0, 8, run_number},
+    {0x8a, 1, 0, run_number},   {']', 0, 0, run_list},      {'a', 0, 0, run_append},
+    {'e', 0, 0, run_appends},
 };
 enum { INSTRUCTION_COUNT = sizeof instructions / sizeof *instructions };
 
@@ -297,7 +345,7 @@ static int step(struct machine *machine) {
     unsigned char code = machine->bytes[machine->position++];
     const struct instruction *instruction = find_instruction(code);
     if (instruction == NULL)
-        return md_pickle_fail(machine, "instruction 0x%02x has no place in a state dict", code);
+        return md_pickle_fail(machine, MORE_THAN_A_STATE_DICT " (instruction 0x%02x)", code);
     if (instruction->operand_bytes > machine->length - machine->position)
         return md_pickle_fail(machine, "the pickle ends too early");
     uint32_t operand = instruction->constant;

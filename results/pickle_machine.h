@@ -7,8 +7,28 @@
 
 #include "pickle.h"
 
-enum md_pickle_kind { MARK, BOOLEAN, INTEGER, TEXT, TUPLE, DICT, GLOBAL, STORAGE, TENSOR };
-enum md_pickle_global { ORDERED_DICT, REBUILD_TENSOR, FLOAT_STORAGE, BFLOAT16_STORAGE, GLOBALS };
+enum md_pickle_kind {
+    MARK,
+    BOOLEAN,
+    INTEGER,
+    TEXT,
+    TUPLE,
+    DICT,
+    GLOBAL,
+    STORAGE,
+    TENSOR,
+    NONE,
+    NUMBER,
+    LIST
+};
+enum md_pickle_global {
+    ORDERED_DICT,
+    REBUILD_TENSOR,
+    REBUILD_PARAMETER,
+    FLOAT_STORAGE,
+    BFLOAT16_STORAGE,
+    GLOBALS
+};
 
 /* For messages: "tuple"; "torch.FloatStorage". */
 extern const char *const md_pickle_kind_names[];
@@ -18,7 +38,7 @@ struct value {
     enum md_pickle_kind kind;
     /* INTEGER and BOOLEAN: the number. TEXT: where it begins in the pickle. TUPLE: where its
      * members begin in `members`. GLOBAL: which one. STORAGE: its tuple. TENSOR: its place in
-     * `tensors`. */
+     * `tensors`. DICT: at the end, whether the whole leads to it. */
     int32_t where;
     uint32_t length; /* of a TEXT, in bytes, or a TUPLE, in members */
 };
@@ -61,11 +81,14 @@ int md_pickle_is_printable(unsigned char c);
 /* Copies text for a message, with anything unprintable as '?', cut to `size`; returns `shown`. */
 const char *md_pickle_show(const unsigned char *text, size_t length, size_t size, char *shown);
 
-/* Makes a storage of a persistent id's tuple, and a tensor of a rebuild call's arguments. */
+/* Makes a storage of a persistent id's tuple, and a tensor of a rebuild call's arguments; a
+ * parameter is the tensor among them. */
 int md_pickle_storage(struct machine *machine, const struct value *tuple);
 int md_pickle_tensor(struct machine *machine, const struct value *arguments);
+int md_pickle_parameter(struct machine *machine, const struct value *arguments);
 
-/* Collects the tensors of the dict that is left on the stack, under their names. */
+/* Collects the tensors of the dict that is left on the stack, or of the only one below it that has
+ * any, under their names. */
 int md_pickle_collect(struct machine *machine, struct md_state_dict *dict);
 
 #endif

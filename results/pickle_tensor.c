@@ -105,28 +105,94 @@ int md_pickle_tensor(struct machine *machine, const struct value *arguments) {
     return md_pickle_push(machine, TENSOR, (int32_t)machine->tensor_count++, 0);
 }
 
-int md_pickle_collect(struct machine *machine, struct md_state_dict *dict) {
+/* _rebuild_parameter(tensor, requires_grad, backward_hooks) */
+int md_pickle_parameter(struct machine *machine, const struct value *arguments) {
+    static const enum md_pickle_kind kinds[] = {TENSOR, BOOLEAN, DICT};
+    int status = check_members(machine, arguments, 3, kinds, "a parameter");
+    if (status == MD_OK)
+        machine->stack[machine->height++] = machine->members[arguments->where];
+    return status;
+}
+
+/* ---- the state dict -------------------------------------------------------------------------- */
+
+enum { MOST_LEVELS = 4, REACHED = 1 };
+
+/* Marks the dicts that the whole leads to. */
+static void reach_dicts(struct machine *machine) {
+    machine->values[machine->stack[0]].where = REACHED;
+    for (int level = 1; level < MOST_LEVELS; level++)
+        for (size_t i = 0; i < machine->entry_count; i++) {
+            struct value *value = &machine->values[machine->entries[i].value];
+            if (value->kind == DICT && machine->values[machine->entries[i].dict].where == REACHED)
+                value->where = REACHED;
+        }
+}
+
+/* A tensor without dimensions is a number that is kept beside a state dict: a loss, a count. */
+static int holds_tensor(const struct machine *machine, const struct entry *entry) {
+    const struct value *value = &machine->values[entry->value];
+    return machine->values[entry->dict].where == REACHED && value->kind == TENSOR &&
+           machine->tensors[value->where].dimensions > 0;
+}
+
+/* Training programs save the state dict below a name, beside the epoch, the optimizer's state and
+ * the like. It is the only dict with tensors: the whole, or one below it. */
+static int find_state_dict(struct machine *machine, uint32_t *found) {
+    int count = 0;
+    reach_dicts(machine);
     for (size_t i = 0; i < machine->entry_count; i++) {
         const struct entry *entry = &machine->entries[i];
-        const struct value *value = &machine->values[entry->value];
-        if (entry->dict != machine->stack[0])
+        if (!holds_tensor(machine, entry) || (count > 0 && entry->dict == *found))
             continue;
-        if (dict->count == MD_PICKLE_MOST_TENSORS)
-            return md_pickle_fail(machine, "more than %d tensors", MD_PICKLE_MOST_TENSORS);
-        struct md_pickled_tensor *tensor = &dict->tensors[dict->count];
-        if (value->kind == TENSOR)
-            *tensor = machine->tensors[value->where];
-        int status =
-            copy_name(machine, &machine->values[entry->key], sizeof tensor->name, tensor->name);
-        if (status != MD_OK)
-            return status;
-        if (value->kind != TENSOR)
-            return md_pickle_fail(machine, "'%s' is a %s, expected a tensor", tensor->name,
-                                  md_pickle_kind_names[value->kind]);
-        for (size_t t = 0; t < dict->count; t++)
-            if (strcmp(dict->tensors[t].name, tensor->name) == 0)
-                return md_pickle_fail(machine, "tensor '%s' is there twice", tensor->name);
-        dict->count++;
+        *found = entry->dict;
+        count++;
     }
+    if (count == 1)
+        return MD_OK;
+    return md_pickle_fail(machine, "%s; save model.state_dict() alone",
+                          count == 0 ? "the file holds no state dict with tensors"
+                                     : "the file holds more than one dict with tensors");
+}
+
+/* What wrappers of a model put before the names of its tensors. */
+static void drop_prefixes(struct md_state_dict *dict) {
+    static const char *const prefixes[] = {"module.", "_orig_mod.", "model.", "net."};
+    for (size_t p = 0; p < sizeof prefixes / sizeof *prefixes; p++) {
+        const size_t length = strlen(prefixes[p]);
+        size_t with = 0;
+        while (with < dict->count && strncmp(dict->tensors[with].name, prefixes[p], length) == 0)
+            with++;
+        for (size_t t = 0; with == dict->count && t < dict->count; t++) {
+            char *name = dict->tensors[t].name;
+            memmove(name, name + length, strlen(name + length) + 1);
+        }
+    }
+}
+
+static int collect_tensor(struct machine *machine, const struct entry *entry,
+                          struct md_state_dict *dict) {
+    if (dict->count == MD_PICKLE_MOST_TENSORS)
+        return md_pickle_fail(machine, "more than %d tensors", MD_PICKLE_MOST_TENSORS);
+    struct md_pickled_tensor *tensor = &dict->tensors[dict->count];
+    *tensor = machine->tensors[machine->values[entry->value].where];
+    int status =
+        copy_name(machine, &machine->values[entry->key], sizeof tensor->name, tensor->name);
+    if (status != MD_OK)
+        return status;
+    for (size_t t = 0; t < dict->count; t++)
+        if (strcmp(dict->tensors[t].name, tensor->name) == 0)
+            return md_pickle_fail(machine, "tensor '%s' is there twice", tensor->name);
+    dict->count++;
     return MD_OK;
+}
+
+int md_pickle_collect(struct machine *machine, struct md_state_dict *dict) {
+    uint32_t found = 0;
+    int status = find_state_dict(machine, &found);
+    for (size_t i = 0; i < machine->entry_count && status == MD_OK; i++)
+        if (machine->entries[i].dict == found && holds_tensor(machine, &machine->entries[i]))
+            status = collect_tensor(machine, &machine->entries[i], dict);
+    drop_prefixes(dict);
+    return status;
 }

@@ -20,6 +20,8 @@ struct checkpoint {
     const char *byte_order; /* instead of "little" */
     const char *rebuild;    /* "module\nname\n" instead of the function that makes a tensor */
     const char *extra_name; /* an additional tensor */
+    const char *prefix;     /* before all names */
+    int parameters;         /* each tensor is a parameter */
     int broken;
     const char *name, *storage_type;                 /* instead of the right ones */
     int left_out, twice, without_entry, transposed;  /* yes or no */
@@ -125,9 +127,16 @@ static inline struct bytes checkpoint_pickle(const struct checkpoint *checkpoint
         int broken = p == checkpoint->broken;
         if (broken && checkpoint->left_out)
             continue;
+        char name[96];
+        snprintf(name, sizeof name, "%s%s", checkpoint->prefix ? checkpoint->prefix : "",
+                 parameter.name);
         for (int times = 0; times < (broken && checkpoint->twice ? 2 : 1); times++) {
-            put_text(&bytes, broken && checkpoint->name ? checkpoint->name : parameter.name);
+            put_text(&bytes, broken && checkpoint->name ? checkpoint->name : name);
+            put_code(&bytes, checkpoint->parameters ? "ctorch._utils\n_rebuild_parameter\n(" : "");
             put_tensor(&bytes, checkpoint, p, &parameter);
+            put_code(&bytes, checkpoint->parameters ? "\x89"
+                                                      "ccollections\nOrderedDict\n)RtR"
+                                                    : "");
             put(&bytes, "r\x01\x00\x00\x00", 5);
         }
     }

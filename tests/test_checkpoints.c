@@ -129,10 +129,22 @@ static const struct bad_pickle {
     {CODE("ctorch._utils\n_rebuild_tensor_v2\n)R"), .part = "has 0 members, expected 6"},
     {CODE("K\1)R"), .part = "found a integer, expected a name"},
     {CODE("}}R"), .part = "found a dict, expected a tuple"},
-    {CODE("}K\1K\2s"), .part = "a key is a integer, expected text"},
+    {CODE("K\1a"), .part = "no list to append to"},
+    {CODE("}(K\1e"), .part = "no list to append to"},
+    {CODE("]e"), .part = "no mark on the stack"},
+    {CODE("]a"), .part = "no list to append to"},
+    {CODE("G1234567"), .part = "byte 0: a number of 8 bytes does not fit"},
+    {CODE("\x8a\2a"), .part = "byte 0: a number of 2 bytes does not fit"},
+    {CODE("ctorch._utils\n_rebuild_parameter\n)R"), .part = "has 0 members, expected 3"},
+    {CODE("cmodels\nNet\n"), .part = "'models.Net' is refused: the file holds more than a state "
+                                     "dict; save model.state_dict()"},
+    {CODE("\x8c\1a"), .part = "the file holds more than a state dict; save model.state_dict()"},
+    {CODE("]."), .part = "not hold a state dict; save model.state_dict()"},
+    {CODE("}K\1K\2s."), .part = "no state dict with tensors; save model.state_dict()"},
     {CODE("K\1X\1\0\0\0aK\2s"), .part = "no dict"},
     {CODE("}(X\1\0\0\0au"), .part = "a key without its value"},
-    {CODE("}X\1\0\0\0aK\2s."), .part = "'a' is a integer, expected a tensor"},
+    {CODE("}X\1\0\0\0aK\2s."), .part = "no state dict with tensors; save model.state_dict()"},
+    {CODE("}q\0X\1\0\0\0ah\0s."), .part = "no state dict with tensors"}, /* holds itself */
     {CODE("}K\1b"), .part = "found a integer, expected a dict"},
     {CODE("}Q"), .part = "found a dict, expected a tuple"},
     {CODE("(K\1K\1K\1K\1K\1tQ"), .part = "member 0 of a storage is a integer, expected a text"},
@@ -147,6 +159,86 @@ H5_TEST(checkpoints, bad_pickles_are_refused) {
                      MD_FAILED, "expected an error with '%s'", bad->part);
         assert_contains(error.text, bad->part);
     }
+}
+
+/* Appends the pickle of a state dict without its beginning (protocol) and its end (stop). */
+static void put_state_dict(struct bytes *bytes, const struct checkpoint *checkpoint) {
+    struct bytes whole = checkpoint_pickle(checkpoint);
+    put(bytes, whole.data + 2, whole.count - 3);
+    free(whole.data);
+}
+
+static void put_optimizer(struct bytes *bytes) {
+    put_text(bytes, "optimizer");
+    put_code(bytes, "}");
+    put_text(bytes, "state");
+    put_code(bytes, "}K\1}"); /* numbers of parameters are its keys */
+    put_text(bytes, "exp_avg");
+    put(bytes, "j\1\0\0\0sss", 8);
+    put_text(bytes, "param_groups");
+    put_code(bytes, "]}");
+    put_text(bytes, "betas");
+    put_code(bytes, "G12345678G12345678\x86s");
+    put_text(bytes, "params");
+    put_code(bytes, "](K\1\x8a\5"
+                    "12345"
+                    "esass");
+}
+
+/* What training programs keep beside the state dict, and below which names they put it. */
+H5_TEST(checkpoints, state_dicts_among_other_things) {
+    static const char *const names[] = {"state_dict", "model", "model_state_dict", "network"};
+    const struct checkpoint checkpoint = {.network = network};
+    for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
+        struct bytes pickle = {0};
+        put(&pickle, "\x80\2}", 3);
+        put_text(&pickle, "epoch");
+        put_code(&pickle, "K\3s");
+        put_text(&pickle, names[n]);
+        put_state_dict(&pickle, &checkpoint);
+        put_code(&pickle, "s");
+        put_optimizer(&pickle);
+        put_text(&pickle, "scheduler");
+        put_code(&pickle, "Ns");
+        put_text(&pickle, "best_loss");
+        put_code(&pickle, "G12345678s.");
+        checkpoint_write_pickle(path.text, &checkpoint, pickle);
+        assert_reads_same();
+    }
+}
+
+/* Tensors saved by DataParallel and the like, and as parameters; numbers among the tensors. */
+H5_TEST(checkpoints, wrapped_models) {
+    static const char *const prefixes[] = {"module.", "_orig_mod.", "module.model."};
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        checkpoint_write(path.text, (struct checkpoint){.prefix = prefixes[i]});
+        assert_reads_same();
+    }
+    checkpoint_write(path.text, (struct checkpoint){.parameters = 1});
+    assert_reads_same();
+    checkpoint_write(path.text, (struct checkpoint){.broken = 3, .prefix = "module.", .name = "x"});
+    assert_refused("'module.encoder.conv0.weight'", "not belong");
+    struct checkpoint checkpoint = {.network = network};
+    struct bytes pickle = {0};
+    put(&pickle, "\x80\2", 2);
+    put_state_dict(&pickle, &checkpoint);
+    put_text(&pickle, "epoch");
+    put_code(&pickle, "K\5s");
+    put_text(&pickle, "note");
+    put_text(&pickle, "of no use");
+    put_code(&pickle, "s.");
+    checkpoint_write_pickle(path.text, &checkpoint, pickle);
+    assert_reads_same();
+    pickle = (struct bytes){0};
+    put(&pickle, "\x80\2}", 3);
+    put_text(&pickle, "model");
+    put_state_dict(&pickle, &checkpoint);
+    put_code(&pickle, "s");
+    put_text(&pickle, "ema");
+    put_state_dict(&pickle, &checkpoint);
+    put_code(&pickle, "s.");
+    checkpoint_write_pickle(path.text, &checkpoint, pickle);
+    assert_refused("more than one dict with tensors", "save model.state_dict()");
 }
 
 /* No byte of a pickle, changed or missing, may do more than make the reader refuse. That one must
