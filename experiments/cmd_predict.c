@@ -155,7 +155,7 @@ const struct md_command md_command_predict = {
     "--weights W IMAGE... -o DIR [options]\n\n"
     "      --weights W   weights file (HDF5, result cell, or published .pth)\n"
     "  -o, --output DIR  folder for NAME.depth.png (16 bits, millimetres, 0 = no value) and\n"
-    "                    NAME.colour.png\n"
+    "                    NAME.colour.png (orange: beyond --max, grey: no value)\n"
     "      --fb X        focal length times baseline (default 80)\n"
     "      --max M       depth at the end of the colours, metres (default 4)\n\n"
     "Of each picture (PNG or JPEG) the largest centred square is used, resized to 48x48.\n\n"

@@ -1,6 +1,7 @@
 #include "plots.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "gnuplot.h"
 
@@ -15,16 +16,23 @@ static const unsigned char anchors[][3] = {
 enum { LAST = sizeof anchors / sizeof *anchors - 1 };
 
 const unsigned char md_no_depth_rgb[3] = {176, 176, 176};
+/* Okabe and Ito's vermillion ("Color Universal Design", 2008): the scale has no warm colour as dark
+ * as this, in normal and in deuteranope vision. */
+const unsigned char md_beyond_rgb[3] = {213, 94, 0};
 
 void md_depth_colour(double depth_m, double max_depth_m, uint8_t rgb[3]) {
-    /* The negation catches NaN. */
-    int known = depth_m > 0.0;
-    double place = known ? fmin(depth_m / max_depth_m, 1.0) * LAST : 0.0;
+    /* Depths come from binary32, in which the end of the scale may be a little larger. */
+    int is_beyond = (float)depth_m > (float)max_depth_m;
+    if (is_beyond || !(depth_m > 0.0)) { /* the negation catches NaN */
+        memcpy(rgb, is_beyond ? md_beyond_rgb : md_no_depth_rgb, 3);
+        return;
+    }
+    double place = fmin(depth_m / max_depth_m, 1.0) * LAST;
     int below = place < LAST ? (int)place : LAST - 1;
     double weight = place - below;
     for (int c = 0; c < 3; c++) {
         double mixed = anchors[below][c] * (1.0 - weight) + anchors[below + 1][c] * weight;
-        rgb[c] = known ? (uint8_t)lround(mixed) : md_no_depth_rgb[c];
+        rgb[c] = (uint8_t)lround(mixed);
     }
 }
 

@@ -18,6 +18,8 @@ enum {
     BAR_GAP = 22,
     BAR = 16,
     BAR_LABELS = 62,
+    KEY = 12, /* the height of a box beside which its meaning stands */
+    KEY_GAP = 10,
     MOST_ROWS = 64,
     BAR_ROWS = 2 /* the colour bar is as high as at most so many rows */
 };
@@ -128,26 +130,28 @@ static void write_texts(FILE *script, const struct page *page) {
                     10);
 }
 
-/* A box in the colour of "no value" and those words beside it. */
-static void write_no_value_key(FILE *script, const struct page *page, double x, double y) {
-    const unsigned char *grey = md_no_depth_rgb;
+/* A box in a colour that is not on the bar, and what it means beside it. */
+static void write_key(FILE *script, const struct page *page, const unsigned char rgb[3],
+                      const char *meaning, double y) {
+    double x = MARGIN + page->image_width + BAR_GAP;
     write_place(script, page, "set object rectangle from", x, y);
-    write_place(script, page, "to", x + BAR, y + 12);
-    fprintf(script, "fillcolor rgb '#%02x%02x%02x' fillstyle solid noborder\n", grey[0], grey[1],
-            grey[2]);
-    write_label(script, page, "no value", x + BAR + 6, y + 6, BAR_LABELS, "left", 9);
+    write_place(script, page, "to", x + BAR, y + KEY);
+    fprintf(script, "fillcolor rgb '#%02x%02x%02x' fillstyle solid noborder\n", rgb[0], rgb[1],
+            rgb[2]);
+    write_label(script, page, meaning, x + BAR + 6, y + KEY / 2.0, BAR_LABELS, "left", 9);
 }
 
 static void write_colour_bar(FILE *script, const struct page *page) {
     int rows = page->rows < BAR_ROWS ? page->rows : BAR_ROWS;
-    double height = rows * page->row_height - CAPTION;
+    double top = HEAD + KEY + KEY_GAP, end = HEAD + rows * page->row_height - CAPTION;
     md_gnuplot_depth_palette(script);
     fprintf(script, "set cbrange [0:%.9g]\n", page->sheet->max_depth_m);
     write_place(script, page, "set colorbox user origin", MARGIN + page->image_width + BAR_GAP,
-                HEAD + height);
+                end);
     fprintf(script, "size screen %.6f,%.6f\n", (double)BAR / page->page_width,
-            height / page->page_height);
-    write_no_value_key(script, page, MARGIN + page->image_width + BAR_GAP, HEAD + height + 12);
+            (end - top) / page->page_height);
+    write_key(script, page, md_beyond_rgb, "beyond", HEAD);
+    write_key(script, page, md_no_depth_rgb, "no value", end + KEY_GAP);
 }
 
 /* Places the plot's area exactly over the image's pixels. */

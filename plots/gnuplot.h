@@ -38,7 +38,7 @@ void md_gnuplot_title(FILE *script, const char *title, int width);
 /* Writes the commands that make the depth colours (colour.c) gnuplot's palette. */
 void md_gnuplot_depth_palette(FILE *script);
 
-/* The colour of "no value". */
-extern const unsigned char md_no_depth_rgb[3];
+/* The colours of "no value" and of a depth beyond the scale. */
+extern const unsigned char md_no_depth_rgb[3], md_beyond_rgb[3];
 
 #endif

@@ -26,11 +26,11 @@ struct md_sheet {
     const struct md_sheet_row *rows;
     size_t count;       /* at most 64 */
     int height, width;  /* of every picture */
-    double max_depth_m; /* farther is drawn as this */
+    double max_depth_m; /* the end of the colours */
 };
 
-/* Draws it with one colour bar in metres from 0 to max_depth_m; no value is grey. A map is drawn as
- * large as the picture. */
+/* Draws it with one colour bar in metres from 0 to max_depth_m; what lies beyond, and no value,
+ * have a colour and a word of their own. A map is drawn as large as the picture. */
 int md_plot_contact_sheet(const char *path, const struct md_sheet *sheet, struct md_error *error);
 
 /* Training and validation loss (left axis) and validation RMSE (right axis, metres) over epochs
@@ -107,7 +107,7 @@ struct md_series_plot {
 int md_plot_series(const char *path, const struct md_series_plot *plot, struct md_error *error);
 
 /* The colour (sRGB) of a depth in 0 .. max_depth_m: the scale of all our depth pictures, readable
- * in grey print and by colour-blind readers. Grey (no value) for depth <= 0 or NaN. */
+ * in grey print and by colour-blind readers. Farther: vermillion. No value (<= 0 or NaN): grey. */
 void md_depth_colour(double depth_m, double max_depth_m, uint8_t rgb[3]);
 
 #endif

@@ -30,6 +30,7 @@ static void set_up(void) {
         after_m[i] = (float)(i % 37) * 0.1f;
     }
     before_m[0] = NAN;
+    before_m[1] = 4.1f;
     for (int z = 0; z < ZONES * ZONES; z++)
         zones_m[z] = (float)(z - 1) * 0.0625f;
     for (int r = 0; r < MOST_ROWS; r++)
@@ -94,7 +95,7 @@ Test(plots, nearer_is_always_brighter) {
     }
 }
 
-Test(plots, no_value_is_grey_and_far_is_the_end) {
+Test(plots, no_value_is_grey_and_what_lies_beyond_is_not_the_end) {
     static const double no_values[] = {0.0, -1.0, -INFINITY, NAN};
     uint8_t rgb[3], end[3];
     for (int i = 0; i < 4; i++) {
@@ -103,10 +104,14 @@ Test(plots, no_value_is_grey_and_far_is_the_end) {
     }
     cr_assert(md_no_depth_rgb[0] == md_no_depth_rgb[1] && md_no_depth_rgb[1] == md_no_depth_rgb[2]);
     md_depth_colour(4.0, 4.0, end);
-    md_depth_colour(400.0, 4.0, rgb);
+    cr_assert(end[0] == 32 && end[1] == 17 && end[2] == 75);
+    md_depth_colour((double)3.7f, 3.7, rgb); /* a little more than 3.7 */
     cr_assert_eq(memcmp(rgb, end, 3), 0);
-    md_depth_colour(INFINITY, 4.0, rgb);
-    cr_assert_eq(memcmp(rgb, end, 3), 0);
+    static const double beyond[] = {4.001, 400.0, 1e300, INFINITY};
+    for (int i = 0; i < 4; i++) {
+        md_depth_colour(beyond[i], 4.0, rgb);
+        cr_assert_eq(memcmp(rgb, md_beyond_rgb, 3), 0, "at %g m", beyond[i]);
+    }
 }
 
 Test(plots, gnuplot_has_the_same_colours) {
@@ -215,6 +220,8 @@ Test(plots, pixels_of_the_contact_sheet_are_exact) {
     assert_tile(&image, 224, zones_m, ZONES);
     assert_tile(&image, 428, before_m, SIDE);
     assert_tile(&image, 632, after_m, SIDE);
+    assert_pixel(&image, 72 + 6, 846 + 8, md_beyond_rgb); /* the boxes above and below the bar */
+    assert_pixel(&image, 72 + 2 * 192 + 34 + 10 + 6, 846 + 8, md_no_depth_rgb);
     md_image_free(&image);
 }
 
