@@ -426,8 +426,7 @@ static int draw(const struct comparison *c, struct md_error *error) {
     for (int l = 0; l < c->network->layer_count; l++) {
         layers[l] = c->network->layers[l].name;
         for (int k = 0; k < MD_COMPARED_KINDS; k++)
-            by_layer[l * MD_COMPARED_KINDS + k] =
-                r->by_layer[l][k].values > 0 ? md_gap_rms(&r->by_layer[l][k]) : NAN;
+            by_layer[l * MD_COMPARED_KINDS + k] = md_gap_rms(&r->by_layer[l][k]);
     }
     snprintf(title, sizeof title, "%.100s against %.100s: policy %s, %s", c->options.a,
              c->options.b, c->config.policy, md_optimizer_names[c->config.optimizer]);

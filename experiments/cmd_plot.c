@@ -65,7 +65,7 @@ static int draw_dots(const struct md_contrast *c, const char *path, struct md_er
 
 /* A line that is being filled. */
 struct line {
-    char label[MD_ROW_LABEL_SIZE + 20];
+    char label[MD_ROW_LABEL_SIZE + 102];
     int is_published, style;
     size_t count;
     double *x, *y, *deviation; /* owned, x with the other two behind it */
@@ -179,9 +179,13 @@ static int name_point(const struct md_contrast *c, const struct md_contrast_row 
 static struct line *find_line(const struct md_contrast *c, struct lines *all,
                               const struct md_contrast_row *row, int is_published,
                               struct md_error *error) {
-    char label[MD_ROW_LABEL_SIZE], texts[2][MD_ROW_LABEL_SIZE + 20];
-    static const char *const hands[] = {"ours", "published"};
+    char label[MD_ROW_LABEL_SIZE], texts[2][MD_ROW_LABEL_SIZE + 102];
+    /* A key has its value in published rows too; a quantity that places them is ours. */
+    const char *place = c->study->figure.x;
+    char hands[2][100] = {"ours", "published"};
     int style = 0;
+    if (md_config_find(place) < 0)
+        snprintf(hands[1], sizeof hands[1], "published, drawn at our %.64s", place);
     md_contrast_label(row->config, &c->study->figure.series, label);
     for (int h = 0; h < 2; h++)
         snprintf(texts[h], sizeof texts[h], "%s%s%s", label, label[0] != '\0' ? ", " : "",
@@ -201,8 +205,15 @@ static struct line *find_line(const struct md_contrast *c, struct lines *all,
 static int add_point(const struct md_contrast *c, struct lines *all,
                      const struct md_contrast_row *row, int is_published, struct md_error *error) {
     const struct md_measure *measure = is_published ? &row->published : &row->measured;
+    char label[MD_ROW_LABEL_SIZE];
     if (measure->count == 0)
         return MD_OK;
+    if (isnan(place_of(c, row))) {
+        md_contrast_label(row->config, &c->study->rows, label);
+        fprintf(stderr, "note: %s: has no %s of ours and is not drawn\n", label,
+                c->study->figure.x);
+        return MD_OK;
+    }
     struct line *line = find_line(c, all, row, is_published, error);
     if (line == NULL)
         return MD_FAILED;
@@ -423,6 +434,8 @@ static int run(int argc, char **argv, struct md_error *error) {
         status = md_fail(error, MD_USAGE, "%s has no figure", argv[optind]);
     else if (status == MD_OK) {
         status = md_contrast_make(&study, argc - optind - 1, argv + optind + 1, &contrast, error);
+        for (size_t i = 0; i < contrast.ours.notes.count && status == MD_OK; i++)
+            fprintf(stderr, "note: %s\n", contrast.ours.notes.names[i]);
         if (status == MD_OK)
             status = draw(&contrast, path, error);
         md_contrast_free(&contrast);

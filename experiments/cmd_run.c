@@ -281,9 +281,14 @@ static int draw_curve(const struct session *session, const char *path, struct md
     snprintf(title, sizeof title, "%s, policy %s, %s %g", md_loss_names[run->config.loss],
              run->config.policy, md_optimizer_names[run->config.optimizer],
              run->config.learning_rate);
-    int status = md_plot_loss_curve(path, title, epochs, columns, columns + epochs,
-                                    columns + 2 * epochs, run->val_before[0].value[MD_RMSE],
-                                    run->val_dummy[0].value[MD_RMSE], error);
+    const struct md_loss_curve curve = {.title = title,
+                                        .epochs = epochs,
+                                        .train_loss = columns,
+                                        .validation_loss = columns + epochs,
+                                        .validation_rmse_m = columns + 2 * epochs,
+                                        .rmse_before_m = run->val_before[0].value[MD_RMSE],
+                                        .rmse_dummy_m = run->val_dummy[0].value[MD_RMSE]};
+    int status = md_plot_loss_curve(path, &curve, error);
     free(columns);
     return status;
 }

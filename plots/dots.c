@@ -1,106 +1,84 @@
 #include "plots.h"
 
-#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "axis.h"
 #include "gnuplot.h"
 
-enum { WIDTH = 720, ROW = 22, HEAD = 50, FOOT = 118, MOST_ROWS = 200, MOST_LABEL = 40 };
+enum { PANEL_WIDTH = 570, ROW = 22, AXIS_HEIGHT = 52, EDGE = 24, MOST_ROWS = 200 };
+static const double most_label_em = 60.0;
 
-struct range {
-    double low, high;
-};
+static const char *const titles[] = {"dummy predictor", "published: mean, std. dev.", "one run",
+                                     "mean of the runs", "one run, diverged: no value"};
 
-static void see(struct range *range, double value) {
-    if (!isfinite(value))
-        return;
-    range->low = fmin(range->low, value);
-    range->high = fmax(range->high, value);
-}
-
-/* From what is published, the dummy predictors and the better half of the runs; runs farther away
- * than twice that span, that learned nothing, would press all the rest together. */
-static struct range choose_range(const struct md_dot_row *rows, size_t count) {
-    static const double widest = 2.0, room = 0.06;
-    struct range all = {DBL_MAX, -DBL_MAX};
+static struct md_axis choose_axis(const struct md_dot_row *rows, size_t count) {
+    struct md_axis axis = md_axis_start();
     for (size_t r = 0; r < count; r++) {
-        see(&all, rows[r].published - rows[r].published_deviation);
-        see(&all, rows[r].published + rows[r].published_deviation);
-        see(&all, rows[r].published);
-        see(&all, rows[r].dummy);
-        for (size_t i = 0; i < rows[r].count; i++)
-            see(&all, fmin(rows[r].values[i], rows[r].mean));
+        md_axis_see(&axis, rows[r].published - rows[r].published_deviation);
+        md_axis_see(&axis, rows[r].published + rows[r].published_deviation);
+        md_axis_see(&axis, rows[r].published);
+        md_axis_see(&axis, rows[r].dummy);
+        md_axis_see(&axis, rows[r].mean);
+        md_axis_see_all(&axis, rows[r].values, rows[r].count);
     }
-    if (all.low > all.high)
-        all = (struct range){0.0, 1.0};
-    double limit = all.high + widest * fmax(all.high - all.low, 0.05 * fabs(all.high));
-    for (size_t r = 0; r < count; r++)
-        for (size_t i = 0; i < rows[r].count; i++)
-            if (rows[r].values[i] <= limit)
-                see(&all, rows[r].values[i]);
-    double span = fmax(all.high - all.low, 1e-3 * fmax(fabs(all.high), 1e-6));
-    return (struct range){all.low - room * span, all.high + room * span};
+    md_axis_choose(&axis, 0.06, 0.06);
+    return axis;
 }
 
-static int is_beyond(double value, const struct range *range) {
-    return !(value <= range->high);
-}
-
-/* One block of data: a line for each finite value in place of a row. */
-static void write_values(FILE *script, const char *name, const struct md_dot_row *rows,
-                         size_t count, size_t offset) {
+/* One block of data: a line for each finite value in place of a row. Returns how many. */
+static size_t write_values(FILE *script, const char *name, const struct md_dot_row *rows,
+                           size_t count, size_t offset) {
+    size_t written = 0;
     fprintf(script, "$%s << END\n", name);
     for (size_t r = 0; r < count; r++) {
         double value;
         memcpy(&value, (const char *)&rows[r] + offset, sizeof value);
         double deviation = rows[r].published_deviation;
-        if (isfinite(value))
-            fprintf(script, "%.17g %zu %.17g\n", value, r, isfinite(deviation) ? deviation : 0.0);
+        if (!isfinite(value))
+            continue;
+        fprintf(script, "%.17g %zu %.17g\n", value, r, isfinite(deviation) ? deviation : 0.0);
+        written++;
     }
     fputs("NaN NaN NaN\nEND\n", script);
+    return written;
 }
 
-static void write_runs(FILE *script, const struct md_dot_row *rows, size_t count,
-                       const struct range *range) {
-    for (int beyond = 0; beyond < 2; beyond++) {
-        fputs(beyond ? "$beyond << END\n" : "$runs << END\n", script);
-        for (size_t r = 0; r < count; r++)
-            for (size_t i = 0; i < rows[r].count; i++)
-                if (is_beyond(rows[r].values[i], range) == beyond)
-                    fprintf(script, "%.17g %zu\n", beyond ? range->high : rows[r].values[i], r);
-        fputs("NaN NaN\nEND\n", script);
-    }
-}
-
-static size_t longest_label(const struct md_dot_row *rows, size_t count) {
-    size_t longest = 0;
+/* The runs with a value or, at the right edge, those without; returns how many. */
+static size_t write_runs(FILE *script, const char *name, const struct md_dot_row *rows,
+                         size_t count, int have_value, const struct md_axis *axis) {
+    size_t written = 0;
+    fprintf(script, "$%s << END\n", name);
     for (size_t r = 0; r < count; r++)
-        longest = strlen(rows[r].label) > longest ? strlen(rows[r].label) : longest;
-    return longest < MOST_LABEL ? longest : MOST_LABEL;
+        for (size_t i = 0; i < rows[r].count; i++) {
+            if ((isfinite(rows[r].values[i]) != 0) != have_value)
+                continue;
+            fprintf(script, "%.17g %zu\n", have_value ? rows[r].values[i] : md_axis_at(axis, 0.985),
+                    r);
+            written++;
+        }
+    fputs("NaN NaN\nEND\n", script);
+    return written;
 }
 
-static void write_frame(FILE *script, const char *title, const char *axis,
-                        const struct md_dot_row *rows, size_t count, int height) {
-    static const double per_character = 7.4;
-    double left = 24.0 + per_character * (double)longest_label(rows, count);
-    md_gnuplot_title(script, title, WIDTH);
+/* `left`: pixels for the labels, `below`: for what stands below the rows. */
+static void write_frame(const struct md_gnuplot *figure, const char *x_axis,
+                        const struct md_dot_row *rows, size_t count, int left, int below) {
+    FILE *script = figure->script;
     fputs("set xlabel ", script);
-    md_gnuplot_text(script, axis, 0.06 * WIDTH);
+    md_gnuplot_text(script, x_axis, 38.0);
     fprintf(script,
             "\nset border 1\nset tics nomirror\nunset ytics\n"
             "set grid x lc rgb '#dddddd' lw 1 dt 1\n"
-            "set lmargin at screen %.4f\nset rmargin at screen 0.97\n"
-            "set tmargin at screen %.4f\nset bmargin at screen %.4f\n"
-            "set key at screen 0.5,0.01 center bottom vertical maxrows 3 samplen 2 "
-            "reverse Left spacing 1.15\n"
-            "set yrange [%zu.7:-0.7]\n",
-            left / WIDTH, 1.0 - (double)HEAD / height, (double)FOOT / height, count - 1);
+            "set lmargin at screen %.5f\nset rmargin at screen %.5f\n"
+            "set bmargin at screen %.5f\nset yrange [%zu.7:-0.7]\n",
+            (double)left / figure->width, 1.0 - (double)EDGE / figure->width,
+            (double)below / figure->height, count - 1);
     for (size_t r = 0; r < count; r++) {
         fputs("set label ", script);
-        md_gnuplot_text(script, rows[r].label, 0.6 * MOST_LABEL);
+        md_gnuplot_text(script, rows[r].label, most_label_em);
         fprintf(script, " at graph 0,first %zu right offset -0.8,0\n", r);
         fprintf(script,
                 "set arrow from graph 0,first %zu to graph 1,first %zu nohead back lc rgb "
@@ -109,33 +87,52 @@ static void write_frame(FILE *script, const char *title, const char *axis,
     }
 }
 
-int md_plot_dots(const char *path, const char *title, const char *axis,
+/* What there is none of has no place in the legend either. */
+static void write_plot(FILE *script, const struct md_dot_row *rows, size_t count,
+                       const struct md_axis *axis) {
+    const struct {
+        size_t count;
+        const char *drawn;
+    } parts[] = {
+        {write_values(script, "dummies", rows, count, offsetof(struct md_dot_row, dummy)),
+         "$dummies using 1:2 with points lc rgb '#555555' pt 2 lw 1.5 ps 0.9"},
+        {write_values(script, "published", rows, count, offsetof(struct md_dot_row, published)),
+         "$published using 1:($2-0.2):3 with xerrorbars lc rgb '#d55e00' lw 1.5 pt 12 ps 1.1"},
+        {write_runs(script, "runs", rows, count, 1, axis),
+         "$runs using 1:($2+0.15) with points lc rgb '#56b4e9' pt 7 ps 0.6"},
+        {write_values(script, "means", rows, count, offsetof(struct md_dot_row, mean)),
+         "$means using 1:($2+0.15) with points lc rgb '#003b5c' pt 1 lw 2.5 ps 1.1"},
+        {write_runs(script, "diverged", rows, count, 0, axis),
+         "$diverged using 1:($2+0.15) with points lc rgb '#cc79a7' pt 9 ps 1.1"}};
+    fputs("plot NaN notitle", script);
+    for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
+        if (parts[p].count > 0)
+            fprintf(script, ", %s title '%s'", parts[p].drawn, titles[p]);
+    fputs("\n", script);
+}
+
+int md_plot_dots(const char *path, const char *title, const char *x_axis,
                  const struct md_dot_row *rows, size_t count, struct md_error *error) {
     struct md_gnuplot figure;
     if (count < 1 || count > MOST_ROWS)
         return md_fail(error, MD_USAGE, "%s: %zu rows to draw, expected 1 to %d", path, count,
                        MOST_ROWS);
-    int height = HEAD + FOOT + ROW * (int)count;
-    int status = md_gnuplot_start(&figure, path, WIDTH, height, error);
+    double longest = 0.0;
+    for (size_t r = 0; r < count; r++)
+        longest = fmax(longest, md_gnuplot_width(rows[r].label, MD_TEXT_SIZE, most_label_em));
+    int left = (int)longest + EDGE, width = left + PANEL_WIDTH + EDGE;
+    struct md_legend legend = md_gnuplot_legend(titles, sizeof titles / sizeof *titles, width);
+    int below = AXIS_HEIGHT + legend.height, panel = ROW * (int)count;
+    panel = panel > legend.least_panel ? panel : legend.least_panel;
+    int height = MD_TITLE_HEIGHT + panel + below;
+    int status = md_gnuplot_start(&figure, path, width, height, error);
     if (status != MD_OK)
         return status;
-    FILE *script = figure.script;
-    struct range range = choose_range(rows, count);
-    write_frame(script, title, axis, rows, count, height);
-    fprintf(script, "set xrange [%.17g:%.17g]\n", range.low, range.high);
-    write_runs(script, rows, count, &range);
-    write_values(script, "means", rows, count, offsetof(struct md_dot_row, mean));
-    write_values(script, "published", rows, count, offsetof(struct md_dot_row, published));
-    write_values(script, "dummies", rows, count, offsetof(struct md_dot_row, dummy));
-    fputs("plot $dummies using 1:2 with points lc rgb '#555555' pt 2 lw 1.5 ps 0.9 "
-          "title 'dummy predictor', "
-          "$published using 1:($2-0.2):3 with xerrorbars lc rgb '#d55e00' lw 1.5 pt 12 ps 1.1 "
-          "title 'published mean, standard deviation', "
-          "$runs using 1:($2+0.15) with points lc rgb '#56b4e9' pt 7 ps 0.6 title 'one run', "
-          "$means using 1:($2+0.15) with points lc rgb '#003b5c' pt 1 lw 2.5 ps 1.1 "
-          "title 'mean of the runs', "
-          "$beyond using 1:($2+0.15) with points lc rgb '#cc79a7' pt 9 ps 1.1 "
-          "title 'one run, diverged or beyond the axis'\n",
-          script);
+    struct md_axis axis = choose_axis(rows, count);
+    md_gnuplot_title(&figure, title);
+    md_gnuplot_write_legend(&figure, &legend);
+    write_frame(&figure, x_axis, rows, count, left, below);
+    md_axis_write(figure.script, "x", &axis);
+    write_plot(figure.script, rows, count, &axis);
     return md_gnuplot_finish(&figure, error);
 }

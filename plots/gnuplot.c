@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@ static const struct terminal {
     {".pdf", "pdfcairo", 1.0 / 128.0, "in", ""},
 };
 enum { TERMINAL_COUNT = sizeof terminals / sizeof *terminals };
+static const double PIXELS_PER_POINT = 96.0 / 72.0;
 
 static const struct terminal *find_terminal(const char *path) {
     const char *ending = strrchr(path, '.');
@@ -39,6 +41,8 @@ int md_gnuplot_start(struct md_gnuplot *figure, const char *path, int width, int
         return md_fail(error, MD_USAGE, "%.100s...: the path is longer than %zu bytes", path,
                        sizeof figure->path - 1);
     snprintf(figure->path, sizeof figure->path, "%s", path);
+    figure->width = width;
+    figure->height = height;
     int status = md_temporary_path(figure->temporary, path, error);
     if (status != MD_OK)
         return status;
@@ -130,16 +134,18 @@ static int utf8_length(const unsigned char *text) {
     return overlong || surrogate || too_large || forbidden ? 0 : length;
 }
 
-/* Rough width of a character of Helvetica in units of the font size, rather too much than too
- * little. */
+/* Rough width of a character in units of the font size, rather too much than too little: of DejaVu
+ * Sans, the widest font that stands in for Helvetica. */
 static double width_em(unsigned char c) {
     if (c >= 0xe1) /* from U+1000 on: mostly ideographs */
         return 1.0;
     if (c < 0x80 && strchr("MWm@%", c) != NULL)
         return 1.0;
-    if (c < 0x80 && strchr(" iljtf.,:;'|!()[]", c) != NULL)
-        return 0.34;
-    return isupper(c) ? 0.75 : 0.58;
+    if (c < 0x80 && strchr("w+=<>~#&", c) != NULL)
+        return 0.84;
+    if (c < 0x80 && strchr(" iljtf.,:;'|!()[]-/", c) != NULL)
+        return 0.4;
+    return isupper(c) ? 0.78 : 0.64;
 }
 
 /* One character to show: where its bytes are, how many, and how wide it will be. */
@@ -171,13 +177,22 @@ static void write_bytes(FILE *script, const char *bytes, int length) {
         fprintf(script, strchr(plain, bytes[i]) != NULL ? "%c" : "\\%03o", (unsigned char)bytes[i]);
 }
 
+static double text_em(const char *text) {
+    double total = 0.0;
+    for (const char *c = text; *c != '\0'; c = next_glyph(c))
+        total += glyph_at(c).width;
+    return total;
+}
+
+double md_gnuplot_width(const char *text, double size, double most_em) {
+    return fmin(text_em(text), most_em) * size * PIXELS_PER_POINT;
+}
+
 void md_gnuplot_text(FILE *script, const char *text, double most_em) {
     static const char ellipsis[] = "\xe2\x80\xa6";
     static const double ellipsis_em = 1.0;
-    double total = 0.0, written = 0.0;
-    for (const char *c = text; *c != '\0'; c = next_glyph(c))
-        total += glyph_at(c).width;
-    int cut = total > most_em;
+    double written = 0.0;
+    int cut = text_em(text) > most_em;
     putc('"', script);
     for (const char *c = text; *c != '\0'; c = next_glyph(c)) {
         struct glyph glyph = glyph_at(c);
@@ -190,16 +205,50 @@ void md_gnuplot_text(FILE *script, const char *text, double most_em) {
     fputs("\" noenhanced", script);
 }
 
-void md_gnuplot_title(FILE *script, const char *title, int width) {
-    size_t length = strcspn(title, "\n");
+/* Labels, not gnuplot's own title: that is centred on the plot and knows no edge of the page. */
+static void write_heading(const struct md_gnuplot *figure, const char *text, double size,
+                          double y) {
+    enum { EDGE = 12 };
+    fputs("set label ", figure->script);
+    md_gnuplot_text(figure->script, text, (figure->width - 2 * EDGE) / (size * PIXELS_PER_POINT));
+    fprintf(figure->script, " at screen 0.5,%.5f center front font 'Helvetica,%g'\n",
+            1.0 - y / figure->height, size);
+}
+
+void md_gnuplot_title(const struct md_gnuplot *figure, const char *title) {
+    const char *below = strchr(title, '\n');
     char first[1000];
-    snprintf(first, sizeof first, "%.*s", (int)length, title);
-    fputs("set title ", script);
-    md_gnuplot_text(script, first, 0.055 * width);
-    fputs(" font 'Helvetica,15'\n", script);
-    if (title[length] == '\0')
-        return;
-    fputs("set x2label ", script);
-    md_gnuplot_text(script, title + length + 1, 0.08 * width);
-    fputs(" font 'Helvetica,10'\n", script);
+    snprintf(first, sizeof first, "%.*s", (int)strcspn(title, "\n"), title);
+    write_heading(figure, first, 15.0, 22.0);
+    if (below != NULL)
+        write_heading(figure, below + 1, 10.0, 48.0);
+    fprintf(figure->script, "set tmargin at screen %.5f\n",
+            1.0 - (double)MD_TITLE_HEIGHT / figure->height);
+}
+
+/* gnuplot makes its columns as wide as their longest title would be in digits. */
+struct md_legend md_gnuplot_legend(const char *const *titles, size_t count, int width) {
+    enum { EDGE = 12, SAMPLE = 5 /* digits: the sample and what is between */ };
+    static const double digit_em = 0.64, em = MD_TEXT_SIZE * 96.0 / 72.0;
+    double room = width - 2 * EDGE, longest = 0.0;
+    for (size_t t = 0; t < count; t++) {
+        double glyphs = 0.0;
+        for (const char *c = titles[t]; *c != '\0'; c = next_glyph(c))
+            glyphs += 1.0;
+        longest = fmax(longest, glyphs);
+    }
+    int columns = (int)(room / ((longest + SAMPLE) * digit_em * em));
+    columns = columns < 1 ? 1 : columns;
+    struct md_legend legend = {.rows = ((int)count + columns - 1) / columns};
+    legend.height = legend.rows * MD_LEGEND_ROW + 8;
+    legend.least_panel = (legend.rows + 1) * MD_LEGEND_ROW;
+    legend.most_em = room / em - SAMPLE * digit_em;
+    return legend;
+}
+
+void md_gnuplot_write_legend(const struct md_gnuplot *figure, const struct md_legend *legend) {
+    fprintf(figure->script,
+            "set key at screen 0.5,%.5f center bottom vertical maxrows %d samplen 3 reverse Left "
+            "spacing 1.15\n",
+            6.0 / figure->height, legend->rows);
 }

@@ -12,8 +12,12 @@
 
 struct md_gnuplot {
     FILE *script; /* write commands and data here */
+    int width, height;
     char path[1200], temporary[MD_PATH_MAX];
 };
+
+/* Pixels that every figure has in common, however the machine's fonts are cut. */
+enum { MD_TITLE_HEIGHT = 70, MD_LEGEND_ROW = 22, MD_TEXT_SIZE = 11 };
 
 /* Starts a figure of width x height pixels (1/128 inch in a .pdf). MD_USAGE when `path` has none of
  * the three endings. After MD_OK, md_gnuplot_finish or md_gnuplot_cancel must follow. */
@@ -31,9 +35,22 @@ void md_gnuplot_cancel(struct md_gnuplot *figure);
  * than about `most_em` times the font size is cut and ends in an ellipsis. */
 void md_gnuplot_text(FILE *script, const char *text, double most_em);
 
-/* Writes the commands that give a figure of `width` pixels its title, as all have it; what stands
- * behind a line feed goes below it, smaller. */
-void md_gnuplot_title(FILE *script, const char *title, int width);
+/* About how many pixels wide a text of this font size (in points) is, rather too many than too few,
+ * whichever font stands in for Helvetica; and at most as many as `most_em` makes of it. */
+double md_gnuplot_width(const char *text, double size, double most_em);
+
+/* Writes the commands that give a figure its title, within the uppermost MD_TITLE_HEIGHT pixels, as
+ * all have it; what stands behind a line feed goes below it, smaller. */
+void md_gnuplot_title(const struct md_gnuplot *figure, const char *title);
+
+/* A legend at the lower edge of a figure: as many columns as its width has room for. */
+struct md_legend {
+    int rows, height;
+    int least_panel; /* gnuplot stacks no more rows than a panel of this height could hold */
+    double most_em;  /* that a title may be wide */
+};
+struct md_legend md_gnuplot_legend(const char *const *titles, size_t count, int width);
+void md_gnuplot_write_legend(const struct md_gnuplot *figure, const struct md_legend *legend);
 
 /* Writes the commands that make the depth colours (colour.c) gnuplot's palette. */
 void md_gnuplot_depth_palette(FILE *script);

@@ -1,45 +1,34 @@
 #include "plots.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
+#include "axis.h"
 #include "gnuplot.h"
 
 enum {
-    PANEL_HEIGHT = 360,
-    LEGEND_HEIGHT = 60,
+    PANEL_HEIGHT = 290,
     SLOT = 54,
-    MARGINS = 130,
+    LEFT = 92, /* at least, for the marks of the axis */
+    RIGHT = 24,
     LEAST_WIDTH = 560,
     MOST_WIDTH = 4000,
-    MOST_LABEL = 48
+    VALUE_SIZE = 9 /* of the font of the means */
 };
+static const double most_label_em = 60.0, diagonal = 0.7071;
 
-/* The upper end of the axis. Runs far above the best ones, that learned nothing, would flatten all
- * the rest. */
-static double choose_top(const struct md_group_bar *groups, size_t count) {
-    static const double widest = 3.0;
-    double least = DBL_MAX, most = 0.0;
-    for (size_t g = 0; g < count; g++) {
-        if (isfinite(groups[g].rmse_dummy_m))
-            most = fmax(most, groups[g].rmse_dummy_m);
-        for (size_t i = 0; i < groups[g].count; i++)
-            if (isfinite(groups[g].rmse_m[i]))
-                least = fmin(least, groups[g].rmse_m[i]);
-    }
-    double limit = fmax(most, widest * (least < DBL_MAX ? least : 0.0));
-    for (size_t g = 0; g < count; g++)
-        for (size_t i = 0; i < groups[g].count; i++)
-            if (groups[g].rmse_m[i] <= limit)
-                most = fmax(most, groups[g].rmse_m[i]);
-    return most > 0.0 ? 1.15 * most : 1.0;
-}
+static const char *const titles[] = {"mean", "dummy predictor", "one run",
+                                     "one run, diverged: no value"};
 
-static int goes_beyond(double rmse_m, double top) {
-    return !(rmse_m <= top);
-}
+struct figure {
+    const struct md_group_bar *groups;
+    size_t count;
+    struct md_axis axis;
+    struct md_legend legend;
+    int width, height, left, below, above; /* pixels; the panel is between */
+    int is_upright;                        /* the means are, for lack of room */
+    double slot;                           /* pixels from group to group */
+};
 
 static double mean(const struct md_group_bar *group) {
     double sum = 0.0, runs = 0.0;
@@ -51,92 +40,160 @@ static double mean(const struct md_group_bar *group) {
     return runs > 0.0 ? sum / runs : (double)NAN;
 }
 
+static void write_mean(const struct md_group_bar *group, char text[32]) {
+    double value = mean(group);
+    snprintf(text, 32, isfinite(value) ? "%#.3g" : "none", value);
+}
+
+/* ---- where things stand ---------------------------------------------------------------------- */
+
+/* Bars begin at zero, where the axis has one. */
+static void choose_axis(struct figure *f) {
+    f->axis = md_axis_start();
+    for (size_t g = 0; g < f->count; g++) {
+        md_axis_see(&f->axis, f->groups[g].rmse_dummy_m);
+        md_axis_see_all(&f->axis, f->groups[g].rmse_m, f->groups[g].count);
+    }
+    md_axis_choose(&f->axis, 0.1, 0.1);
+    if (!f->axis.is_logarithmic && f->axis.least >= 0.0)
+        f->axis.low = 0.0;
+}
+
+/* The labels hang below the axis at 45 degrees, to the left; the means stand above the panel. */
+static void lay_out(struct figure *f) {
+    double lowest = 0.0, left = LEFT, longest = 0.0;
+    size_t wide = MOST_WIDTH;
+    for (size_t g = 0; g < f->count; g++) {
+        char text[32];
+        double label =
+            diagonal * md_gnuplot_width(f->groups[g].label, MD_TEXT_SIZE, most_label_em) + 16.0;
+        lowest = fmax(lowest, label);
+        left = fmax(left, label - SLOT * ((double)g + 0.6));
+        write_mean(&f->groups[g], text);
+        longest = fmax(longest, md_gnuplot_width(text, VALUE_SIZE, 40.0));
+    }
+    f->left = (int)left;
+    if (f->count < MOST_WIDTH / SLOT)
+        wide = (size_t)f->left + RIGHT + SLOT * f->count;
+    f->width = wide < LEAST_WIDTH ? LEAST_WIDTH : wide > MOST_WIDTH ? MOST_WIDTH : (int)wide;
+    f->slot = (double)(f->width - f->left - RIGHT) / ((double)f->count + 0.2);
+    f->is_upright = longest > f->slot - 4.0;
+    f->above = MD_TITLE_HEIGHT + (f->is_upright ? (int)longest + 8 : 16);
+    f->legend = md_gnuplot_legend(titles, sizeof titles / sizeof *titles, f->width);
+    f->below = (int)lowest + 8 + f->legend.height;
+    f->height = f->above + PANEL_HEIGHT + f->below;
+}
+
+static void write_frame(FILE *script, const struct figure *f) {
+    fprintf(script,
+            "set ylabel 'RMSE (m)'\nset border 3\nset tics nomirror\n"
+            "set grid y lc rgb '#dddddd' lw 1 dt 1\nset boxwidth 0.8\nset style fill solid 1.0\n"
+            "set errorbars 0\nset xtics 1 format ''\nset xrange [-0.6:%g]\n"
+            "set lmargin at screen %.5f\nset rmargin at screen %.5f\n"
+            "set tmargin at screen %.5f\nset bmargin at screen %.5f\n",
+            (double)f->count - 0.4, (double)f->left / f->width, 1.0 - (double)RIGHT / f->width,
+            1.0 - (double)f->above / f->height, (double)f->below / f->height);
+    md_axis_write(script, "y", &f->axis);
+    for (size_t g = 0; g < f->count; g++) {
+        char text[32];
+        fputs("set label ", script);
+        md_gnuplot_text(script, f->groups[g].label, most_label_em);
+        fprintf(script, " at %zu,graph -0.03 rotate by 45 right\n", g);
+        write_mean(&f->groups[g], text);
+        fprintf(script, "set label '%s' at %zu,graph 1.02 %s font 'Helvetica,%d'\n", text, g,
+                f->is_upright ? "rotate by 90 left" : "center", VALUE_SIZE);
+    }
+}
+
+/* ---- data ------------------------------------------------------------------------------------ */
+
 /* Where run i of a group stands, so that equal ones do not hide each other. */
 static double place(size_t g, size_t i, size_t count) {
     return (double)g + (count > 1 ? 0.5 * ((double)i / (double)(count - 1) - 0.5) : 0.0);
 }
 
-static void write_data(FILE *script, const struct md_group_bar *groups, size_t count, double top) {
-    fputs("$runs << END\n", script);
-    for (size_t g = 0; g < count; g++)
-        for (size_t i = 0; i < groups[g].count; i++)
-            if (!goes_beyond(groups[g].rmse_m[i], top))
-                fprintf(script, "%.6g %.17g\n", place(g, i, groups[g].count), groups[g].rmse_m[i]);
-    fputs("NaN NaN\nEND\n$beyond << END\n", script);
-    for (size_t g = 0; g < count; g++)
-        for (size_t i = 0; i < groups[g].count; i++)
-            if (goes_beyond(groups[g].rmse_m[i], top))
-                fprintf(script, "%.6g %.17g\n", place(g, i, groups[g].count), 0.97 * top);
-    fputs("NaN NaN\nEND\n$means << END\n", script);
-    for (size_t g = 0; g < count; g++)
-        if (isfinite(mean(&groups[g])))
-            fprintf(script, "%zu %.17g\n", g, fmin(mean(&groups[g]), top));
-    fputs("NaN NaN\nEND\n$dummies << END\n", script);
-    for (size_t g = 0; g < count; g++) {
-        if (g > 0 && groups[g].rmse_dummy_m != groups[g - 1].rmse_dummy_m)
+/* The runs with a value or, at the upper edge, those without; returns how many. */
+static size_t write_runs(FILE *script, const struct figure *f, const char *name, int have_value) {
+    size_t written = 0;
+    fprintf(script, "$%s << END\n", name);
+    for (size_t g = 0; g < f->count; g++)
+        for (size_t i = 0; i < f->groups[g].count; i++) {
+            double rmse_m = f->groups[g].rmse_m[i];
+            if ((isfinite(rmse_m) != 0) != have_value)
+                continue;
+            fprintf(script, "%.6g %.17g\n", place(g, i, f->groups[g].count),
+                    have_value ? rmse_m : md_axis_at(&f->axis, 0.97));
+            written++;
+        }
+    fputs("NaN NaN\nEND\n", script);
+    return written;
+}
+
+static size_t write_means(FILE *script, const struct figure *f) {
+    size_t written = 0;
+    fputs("$means << END\n", script);
+    for (size_t g = 0; g < f->count; g++)
+        if (isfinite(mean(&f->groups[g]))) {
+            fprintf(script, "%zu %.17g\n", g, mean(&f->groups[g]));
+            written++;
+        }
+    fputs("NaN NaN\nEND\n", script);
+    return written;
+}
+
+static size_t write_dummies(FILE *script, const struct figure *f) {
+    size_t written = 0;
+    fputs("$dummies << END\n", script);
+    for (size_t g = 0; g < f->count; g++) {
+        double dummy_m = f->groups[g].rmse_dummy_m;
+        if (g > 0 && dummy_m != f->groups[g - 1].rmse_dummy_m)
             fputs("\n", script); /* not one line through different levels */
-        if (isfinite(groups[g].rmse_dummy_m))
-            fprintf(script, "%g %.17g\n%g %.17g\n", (double)g - 0.5, groups[g].rmse_dummy_m,
-                    (double)g + 0.5, groups[g].rmse_dummy_m);
+        if (!isfinite(dummy_m))
+            continue;
+        fprintf(script, "%g %.17g\n%g %.17g\n", (double)g - 0.5, dummy_m, (double)g + 0.5, dummy_m);
+        written++;
     }
     fputs("NaN NaN\nEND\n", script);
+    return written;
 }
 
-/* The means, at the foot of their bars. */
-static void write_values(FILE *script, const struct md_group_bar *groups, size_t count,
-                         double top) {
-    for (size_t g = 0; g < count; g++) {
-        double value = mean(&groups[g]);
-        char text[32];
-        snprintf(text, sizeof text, isfinite(value) ? "%#.3g" : "none", value);
-        fprintf(script, "set label '%s' at %zu,%.17g center front\n", text, g, 0.04 * top);
-    }
-}
-
-/* Pixels that the labels need below the axis, at 45 degrees. */
-static int label_height(const struct md_group_bar *groups, size_t count) {
-    static const double per_character = 5.4;
-    size_t longest = 0;
-    for (size_t g = 0; g < count; g++)
-        longest = strlen(groups[g].label) > longest ? strlen(groups[g].label) : longest;
-    return 24 + (int)(per_character * (double)(longest < MOST_LABEL ? longest : MOST_LABEL));
+/* What there is none of has no place in the legend either. A logarithmic axis has no zero for a bar
+ * to begin at: there a mean is a stroke. */
+static void write_plot(FILE *script, const struct figure *f) {
+    const struct {
+        size_t count;
+        const char *drawn;
+    } parts[] = {{write_means(script, f), f->axis.is_logarithmic
+                                              ? "$means using 1:2:(0.4) with xerrorbars lc rgb "
+                                                "'#9ecae1' lw 5 ps 0"
+                                              : "$means using 1:2 with boxes lc rgb '#9ecae1'"},
+                 {write_dummies(script, f),
+                  "$dummies using 1:2 with lines lc rgb '#555555' lw 1.5 dt (14,7)"},
+                 {write_runs(script, f, "runs", 1),
+                  "$runs using 1:2 with points lc rgb '#0072b2' pt 7 ps 0.8"},
+                 {write_runs(script, f, "diverged", 0),
+                  "$diverged using 1:2 with points lc rgb '#d55e00' pt 9 ps 1.2"}};
+    fputs("plot NaN notitle", script);
+    for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
+        if (parts[p].count > 0)
+            fprintf(script, ", %s title '%s'", parts[p].drawn, titles[p]);
+    fputs("\n", script);
 }
 
 int md_plot_groups(const char *path, const char *title, const struct md_group_bar *groups,
                    size_t count, struct md_error *error) {
     struct md_gnuplot figure;
+    struct figure f = {.groups = groups, .count = count};
     if (count < 1)
         return md_fail(error, MD_USAGE, "%s: no groups to draw", path);
-    size_t wide = MARGINS + SLOT * count;
-    int width = wide < LEAST_WIDTH ? LEAST_WIDTH : wide > MOST_WIDTH ? MOST_WIDTH : (int)wide;
-    int below = label_height(groups, count) + LEGEND_HEIGHT, height = PANEL_HEIGHT + below;
-    int status = md_gnuplot_start(&figure, path, width, height, error);
+    choose_axis(&f);
+    lay_out(&f);
+    int status = md_gnuplot_start(&figure, path, f.width, f.height, error);
     if (status != MD_OK)
         return status;
-    FILE *script = figure.script;
-    double top = choose_top(groups, count);
-    md_gnuplot_title(script, title, width);
-    fputs("set ylabel 'RMSE (m)'\nset border 3\nset tics nomirror\n"
-          "set grid y lc rgb '#dddddd' lw 1 dt 1\nset boxwidth 0.8\nset style fill solid 1.0\n"
-          "set tmargin at screen 0.9\nset lmargin 10\n"
-          "set key at screen 0.5,0.015 center bottom horizontal samplen 3 width 2\n"
-          "set xtics 1 format ''\n",
-          script);
-    fprintf(script, "set bmargin at screen %.4f\n", (double)below / height);
-    for (size_t g = 0; g < count; g++) {
-        fputs("set label ", script);
-        md_gnuplot_text(script, groups[g].label, 0.6 * MOST_LABEL);
-        fprintf(script, " at %zu,graph -0.03 rotate by 45 right\n", g);
-    }
-    fprintf(script, "set xrange [-0.6:%g]\nset yrange [0:%.17g]\n", (double)count - 0.4, top);
-    write_data(script, groups, count, top);
-    write_values(script, groups, count, top);
-    fputs("plot $means using 1:2 with boxes lc rgb '#9ecae1' title 'mean', "
-          "$dummies using 1:2 with lines lc rgb '#555555' lw 1.5 dt (14,7) "
-          "title 'dummy predictor', "
-          "$runs using 1:2 with points lc rgb '#0072b2' pt 7 ps 0.8 title 'one run', "
-          "$beyond using 1:2 with points lc rgb '#d55e00' pt 9 ps 1.2 "
-          "title 'one run, diverged or beyond the axis'\n",
-          script);
+    md_gnuplot_title(&figure, title);
+    md_gnuplot_write_legend(&figure, &f.legend);
+    write_frame(figure.script, &f);
+    write_plot(figure.script, &f);
     return md_gnuplot_finish(&figure, error);
 }

@@ -1,78 +1,17 @@
 #include "plots.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 
+#include "axis.h"
 #include "gnuplot.h"
 
-enum { WIDTH = 800, HEIGHT = 500, LOSS = 0, RMSE = 1 };
+enum { WIDTH = 800, PANEL_HEIGHT = 320, AXIS_HEIGHT = 52, LOSS = 0, RMSE = 1 };
 
-/* A value axis: from low to high, logarithmic when the values span more than a linear axis can
- * show. */
-struct axis {
-    double least, most; /* of the values seen; least > most: none yet */
-    double low, high;
-    int logarithmic;
-};
-
-static void see(struct axis *axis, double value) {
-    if (!isfinite(value))
-        return;
-    axis->least = fmin(axis->least, value);
-    axis->most = fmax(axis->most, value);
-}
-
-static void see_all(struct axis *axis, const double *values, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        see(axis, values[i]);
-}
-
-/* The two axes get different room above, or the first and largest values of both would often
- * coincide. */
-static void choose_range(struct axis *axis, double room_above) {
-    static const double widest_linear = 20.0, room_below = 0.15;
-    if (axis->least > axis->most) {
-        axis->least = 0.0;
-        axis->most = 1.0;
-    }
-    axis->logarithmic = axis->least > 0.0 && axis->most > widest_linear * axis->least;
-    double span = axis->most - axis->least, low = axis->least - room_below * span;
-    axis->low = axis->logarithmic ? axis->least / 1.1 : axis->least >= 0.0 ? fmax(low, 0.0) : low;
-    axis->high =
-        axis->logarithmic ? axis->most * (1.0 + room_above) : axis->most + room_above * span;
-    /* A constant must not fill the whole height with its rounding errors. */
-    if (span < 0.05 * fabs(axis->most)) {
-        axis->low = axis->least - 0.1 * fabs(axis->most);
-        axis->high = axis->most + 0.1 * fabs(axis->most);
-    }
-    if (axis->low == axis->high)
-        axis->high = axis->low + 1.0;
-}
-
-/* Marks of a logarithmic axis at 1, 2 and 5 times the powers of ten; gnuplot alone would mark
- * the powers only, which a short axis may not have. */
-static void write_logarithmic_tics(FILE *script, const char *axis_name, const struct axis *axis) {
-    static const double steps[] = {1.0, 2.0, 5.0};
-    const char *separator = "";
-    fprintf(script, "set logscale %s\nset %stics (", axis_name, axis_name);
-    for (int power = (int)floor(log10(axis->low)); pow(10.0, power) <= axis->high; power++)
-        for (int s = 0; s < 3; s++) {
-            double value = steps[s] * pow(10.0, power);
-            if (value < axis->low || value > axis->high)
-                continue;
-            fprintf(script, "%s'%g' %.9g", separator, value, value);
-            separator = ", ";
-        }
-    fputs(")\n", script);
-}
-
-static void write_axis(FILE *script, const char *axis_name, const char *label,
-                       const struct axis *axis) {
-    fprintf(script, "set %slabel '%s'\nset %stics nomirror\nset %srange [%.17g:%.17g]\n", axis_name,
-            label, axis_name, axis_name, axis->low, axis->high);
-    if (axis->logarithmic)
-        write_logarithmic_tics(script, axis_name, axis);
+static void write_axis(FILE *script, const char *name, const char *label,
+                       const struct md_axis *axis) {
+    fprintf(script, "set %slabel '%s'\nset %stics nomirror\n", name, label, name);
+    md_axis_write(script, name, axis);
 }
 
 /* What is drawn: the columns of the data block, each with a colour (safe for colour-blind
@@ -86,110 +25,153 @@ static const struct series {
     {"validation loss", LOSS, "linespoints lc rgb '#d55e00' lw 2 dt 2 pt 5 ps 0.7"},
     {"validation RMSE", RMSE, "linespoints lc rgb '#009e73' lw 2 dt 4 pt 9 ps 0.9"},
 };
-enum { SERIES_COUNT = sizeof series / sizeof *series };
+enum { SERIES_COUNT = sizeof series / sizeof *series, TITLE_SIZE = 80 };
 
-static int has_value(const double *values, size_t count) {
+/* Titles of the legend; empty: not drawn. */
+struct figure {
+    const struct md_loss_curve *curve;
+    const double *values[SERIES_COUNT]; /* as in `series` */
+    struct md_axis axes[2];
+    char steps[TITLE_SIZE], odd[TITLE_SIZE], before[TITLE_SIZE], dummy[TITLE_SIZE];
+    struct md_legend legend;
+};
+
+static size_t count_values(const double *values, size_t count) {
+    size_t found = 0;
     for (size_t i = 0; i < count; i++)
-        if (isfinite(values[i]))
-            return 1;
-    return 0;
+        found += isfinite(values[i]) != 0;
+    return found;
 }
 
-static void write_data(FILE *script, size_t epochs, const double *const values[SERIES_COUNT]) {
+static void write_data(FILE *script, const struct figure *f) {
+    const struct md_loss_curve *curve = f->curve;
     fputs("$curves << END\n", script);
-    for (size_t e = 0; e < epochs; e++) {
+    for (size_t e = 0; e < curve->epochs; e++) {
         fprintf(script, "%zu", e + 1);
         for (int s = 0; s < SERIES_COUNT; s++)
-            if (isfinite(values[s][e]))
-                fprintf(script, " %.17g", values[s][e]);
+            if (isfinite(f->values[s][e]))
+                fprintf(script, " %.17g", f->values[s][e]);
             else
                 fputs(" NaN", script);
         fputs("\n", script);
     }
+    fputs("END\n$steps << END\n", script);
+    for (size_t r = 0; r < curve->step_rows; r++)
+        if (isfinite(curve->step_loss[r]))
+            fprintf(script, "%.9g %.9g\n", curve->step_at[r], curve->step_loss[r]);
+        else
+            fputs("\n", script); /* a gap */
+    fprintf(script, "NaN NaN\nEND\n$before << END\n0 %.17g\nEND\n$odd << END\n",
+            fmin(curve->rmse_before_m, f->axes[RMSE].high));
+    double edge = md_axis_at(&f->axes[LOSS], 0.98);
+    for (size_t e = 0; e < curve->epochs; e++)
+        if (!isfinite(curve->train_loss[e]))
+            fprintf(script, "%zu %.17g\n", e + 1, edge);
+    for (size_t r = 0; r < curve->step_rows; r++)
+        if (!isfinite(curve->step_loss[r]))
+            fprintf(script, "%.9g %.17g\n", curve->step_at[r], edge);
     fputs("END\n", script);
 }
 
-struct curves {
-    size_t epochs;
-    const double *values[SERIES_COUNT]; /* as in `series` */
-    double rmse_before_m, rmse_dummy_m;
-    struct axis axes[2];
-};
-
-static void choose_axes(struct curves *curves) {
-    struct axis *rmse = &curves->axes[RMSE];
-    curves->axes[LOSS] = *rmse = (struct axis){.least = DBL_MAX, .most = -DBL_MAX};
+static void choose_axes(struct figure *f) {
+    const struct md_loss_curve *curve = f->curve;
+    struct md_axis *loss = &f->axes[LOSS], *rmse = &f->axes[RMSE];
+    *loss = *rmse = md_axis_start();
     for (int s = 0; s < SERIES_COUNT; s++)
-        see_all(&curves->axes[series[s].axis], curves->values[s], curves->epochs);
-    see(rmse, curves->rmse_dummy_m);
-    /* RMSE before fine-tuning can be thirty times that after it, and would flatten the rest. */
-    if (rmse->least > rmse->most || curves->rmse_before_m <= 2.0 * rmse->most)
-        see(rmse, curves->rmse_before_m);
-    choose_range(&curves->axes[LOSS], 0.08);
-    choose_range(rmse, 0.2);
+        md_axis_see_all(&f->axes[series[s].axis], f->values[s], curve->epochs);
+    md_axis_see_all(loss, curve->step_loss, curve->step_rows);
+    md_axis_see(rmse, curve->rmse_dummy_m);
+    /* RMSE before fine-tuning can be thirty times that after it, and would flatten the rest: then
+     * its mark stands at the upper edge, and the legend says how much it is. */
+    if (rmse->least > rmse->most || curve->rmse_before_m <= 2.0 * rmse->most)
+        md_axis_see(rmse, curve->rmse_before_m);
+    /* Different room above, or the first and largest values of both would often coincide. */
+    md_axis_choose(loss, 0.15, 0.08);
+    md_axis_choose(rmse, 0.15, 0.2);
 }
 
-static void write_axes(FILE *script, const struct curves *curves) {
-    fprintf(script, "set xlabel 'epoch'\nset xrange [%g:%g]\n", -0.02 * (double)curves->epochs,
-            1.02 * (double)curves->epochs);
-    fputs(curves->epochs <= 12 ? "set xtics 0,1 nomirror\n" : "set xtics autofreq nomirror\n",
+static void write_titles(struct figure *f) {
+    const struct md_loss_curve *curve = f->curve;
+    const char *titles[SERIES_COUNT + 4];
+    size_t count = 0;
+    if (count_values(curve->step_loss, curve->step_rows) > 0)
+        snprintf(f->steps, TITLE_SIZE,
+                 curve->steps_a_row == 1 ? "loss of a step" : "mean loss of %zu steps",
+                 curve->steps_a_row);
+    if (count_values(curve->train_loss, curve->epochs) < curve->epochs ||
+        count_values(curve->step_loss, curve->step_rows) < curve->step_rows)
+        snprintf(f->odd, TITLE_SIZE, "training loss is NaN or infinite");
+    if (isfinite(curve->rmse_before_m))
+        snprintf(f->before, TITLE_SIZE, "RMSE before fine-tuning: %.3g m%s", curve->rmse_before_m,
+                 curve->rmse_before_m > f->axes[RMSE].high ? " \xe2\x86\x91" : "");
+    if (isfinite(curve->rmse_dummy_m))
+        snprintf(f->dummy, TITLE_SIZE, "RMSE of dummy predictor: %.3g m", curve->rmse_dummy_m);
+    for (int s = 0; s < SERIES_COUNT; s++)
+        titles[count++] = series[s].title;
+    titles[count++] = f->steps;
+    titles[count++] = f->odd;
+    titles[count++] = f->before;
+    titles[count++] = f->dummy;
+    f->legend = md_gnuplot_legend(titles, count, WIDTH);
+}
+
+static void write_axes(const struct md_gnuplot *figure, const struct figure *f) {
+    FILE *script = figure->script;
+    fprintf(script, "set xlabel 'epoch'\nset xrange [%g:%g]\n", -0.02 * (double)f->curve->epochs,
+            1.02 * (double)f->curve->epochs);
+    fputs(f->curve->epochs <= 12 ? "set xtics 0,1 nomirror\n" : "set xtics autofreq nomirror\n",
           script);
-    write_axis(script, "y", "loss", &curves->axes[LOSS]);
-    write_axis(script, "y2", "RMSE (m)", &curves->axes[RMSE]);
-    fputs("set border 11\nset grid x y lc rgb '#dddddd' lw 1 dt 1\n"
-          "set bmargin at screen 0.24\nset key at screen 0.5,0.02 center bottom vertical maxrows 3 "
-          "reverse Left samplen 4\n",
-          script);
+    write_axis(script, "y", "loss", &f->axes[LOSS]);
+    write_axis(script, "y2", "RMSE (m)", &f->axes[RMSE]);
+    fprintf(script,
+            "set border 11\nset grid x y lc rgb '#dddddd' lw 1 dt 1\nset bmargin at screen %.5f\n",
+            (double)(AXIS_HEIGHT + f->legend.height) / figure->height);
 }
 
-static void write_rmse_levels(FILE *script, const struct curves *curves) {
-    const struct axis *axis = &curves->axes[RMSE];
-    if (isfinite(curves->rmse_before_m)) {
-        int beyond = curves->rmse_before_m > axis->high;
-        fprintf(script,
-                ", $before using 1:2 axes x1y2 with points lc rgb '#009e73' lw 2 pt %d ps 1.6 "
-                "title 'RMSE before fine-tuning: %.3g m%s'",
-                beyond ? 8 : 6, curves->rmse_before_m, beyond ? " \xe2\x86\x91" : "");
-    }
-    if (isfinite(curves->rmse_dummy_m))
-        fprintf(script,
-                ", %.17g axes x1y2 with lines lc rgb '#555555' lw 1.5 dt (14,7) "
-                "title 'RMSE of dummy predictor: %.3g m'",
-                curves->rmse_dummy_m, curves->rmse_dummy_m);
-}
-
-static void write_curves(FILE *script, const struct curves *curves) {
+static void write_plot(FILE *script, const struct figure *f) {
+    const struct md_loss_curve *curve = f->curve;
     /* About twenty points a curve; the lines go through all epochs. */
-    size_t interval = 1 + curves->epochs / 20;
-    write_data(script, curves->epochs, curves->values);
-    fprintf(script, "$before << END\n0 %.17g\nEND\n",
-            fmin(curves->rmse_before_m, curves->axes[RMSE].high));
+    size_t interval = 1 + curve->epochs / 20;
     /* Without a single value there are still the axes. */
     fputs("plot NaN notitle", script);
+    if (f->steps[0] != '\0')
+        fprintf(script, ", $steps using 1:2 with lines lc rgb '#7fb8dc' lw 1 title '%s'", f->steps);
     for (int s = 0; s < SERIES_COUNT; s++)
-        if (has_value(curves->values[s], curves->epochs))
+        if (count_values(f->values[s], curve->epochs) > 0)
             fprintf(script, ", $curves using 1:%d axes x1y%d with %s pi %zu title '%s'", s + 2,
                     series[s].axis + 1, series[s].style, interval, series[s].title);
-    write_rmse_levels(script, curves);
+    if (f->odd[0] != '\0')
+        fprintf(script, ", $odd using 1:2 with points lc rgb '#000000' pt 9 ps 1.2 title '%s'",
+                f->odd);
+    if (f->before[0] != '\0')
+        fprintf(script,
+                ", $before using 1:2 axes x1y2 with points lc rgb '#009e73' lw 2 pt %d ps 1.6 "
+                "title '%s'",
+                curve->rmse_before_m > f->axes[RMSE].high ? 8 : 6, f->before);
+    if (f->dummy[0] != '\0')
+        fprintf(script, ", %.17g axes x1y2 with lines lc rgb '#555555' lw 1.5 dt (14,7) title '%s'",
+                curve->rmse_dummy_m, f->dummy);
     fputs("\n", script);
 }
 
-int md_plot_loss_curve(const char *path, const char *title, size_t epochs, const double *train_loss,
-                       const double *validation_loss, const double *validation_rmse_m,
-                       double rmse_before_m, double rmse_dummy_m, struct md_error *error) {
-    struct curves curves = {.epochs = epochs,
-                            .values = {train_loss, validation_loss, validation_rmse_m},
-                            .rmse_before_m = rmse_before_m,
-                            .rmse_dummy_m = rmse_dummy_m};
-    if (epochs < 1)
+int md_plot_loss_curve(const char *path, const struct md_loss_curve *curve,
+                       struct md_error *error) {
+    struct figure f = {
+        .curve = curve,
+        .values = {curve->train_loss, curve->validation_loss, curve->validation_rmse_m}};
+    if (curve->epochs < 1)
         return md_fail(error, MD_USAGE, "%s: no epochs to draw", path);
+    choose_axes(&f);
+    write_titles(&f);
     struct md_gnuplot figure;
-    int status = md_gnuplot_start(&figure, path, WIDTH, HEIGHT, error);
+    int height = MD_TITLE_HEIGHT + PANEL_HEIGHT + AXIS_HEIGHT + f.legend.height;
+    int status = md_gnuplot_start(&figure, path, WIDTH, height, error);
     if (status != MD_OK)
         return status;
-    choose_axes(&curves);
-    md_gnuplot_title(figure.script, title, WIDTH);
-    write_axes(figure.script, &curves);
-    write_curves(figure.script, &curves);
+    md_gnuplot_title(&figure, curve->title);
+    md_gnuplot_write_legend(&figure, &f.legend);
+    write_axes(&figure, &f);
+    write_data(figure.script, &f);
+    write_plot(figure.script, &f);
     return md_gnuplot_finish(&figure, error);
 }

@@ -33,15 +33,24 @@ struct md_sheet {
  * have a colour and a word of their own. A map is drawn as large as the picture. */
 int md_plot_contact_sheet(const char *path, const struct md_sheet *sheet, struct md_error *error);
 
-/* Training and validation loss (left axis) and validation RMSE (right axis, metres) over epochs
- * 1 .. epochs; `rmse_before_m` stands at epoch 0, `rmse_dummy_m` is drawn as a dashed line. A
- * NaN is left out. */
-int md_plot_loss_curve(const char *path, const char *title, size_t epochs, const double *train_loss,
-                       const double *validation_loss, const double *validation_rmse_m,
-                       double rmse_before_m, double rmse_dummy_m, struct md_error *error);
+/* What a training left behind. A training loss that is NaN or infinite is a mark at the upper edge,
+ * another such value is left out. */
+struct md_loss_curve {
+    const char *title;
+    size_t epochs;
+    const double *train_loss, *validation_loss, *validation_rmse_m; /* of epochs 1 .. epochs */
+    double rmse_before_m, rmse_dummy_m;
+    size_t step_rows, steps_a_row;     /* losses of single steps, or means of so many */
+    const double *step_at, *step_loss; /* step_rows each; where the row ends, in epochs */
+};
 
-/* How far two runs are apart: by_step is (steps, kinds), by_layer (layers, kinds); 0, NaN and
- * infinity are left out. */
+/* Training and validation loss (left axis) and validation RMSE (right axis, metres) over the
+ * epochs, the losses of the steps behind them; `rmse_before_m` stands at epoch 0, `rmse_dummy_m` is
+ * a dashed line. */
+int md_plot_loss_curve(const char *path, const struct md_loss_curve *curve, struct md_error *error);
+
+/* How far two runs are apart: by_step is (steps, kinds), by_layer (layers, kinds). Of a 0 nothing
+ * is drawn; NaN and infinity are marks at the upper edge. */
 struct md_error_growth {
     const char *title;
     size_t kinds; /* of tensors, at most 4 */
@@ -65,9 +74,9 @@ struct md_group_bar {
     double rmse_dummy_m; /* NaN: none */
 };
 
-/* RMSE of the runs of each group: a point a run, their mean as a bar, the dummy predictor as a
- * dashed line. A run that came to nothing, or lies far above the others, is a mark at the upper
- * edge. */
+/* RMSE of the runs of each group: a point a run, their mean as a bar (a stroke on a logarithmic
+ * axis), the dummy predictor as a dashed line. Every value is on the axis; a run that came to
+ * nothing is a mark at the upper edge. */
 int md_plot_groups(const char *path, const char *title, const struct md_group_bar *groups,
                    size_t count, struct md_error *error);
 
@@ -81,8 +90,8 @@ struct md_dot_row {
 };
 
 /* Rows from top to bottom, values to the right: every run, the means, the published mean with its
- * standard deviation, the dummy predictor. A run that came to nothing, or lies far beyond the
- * others, is a mark at the right edge. At most 200 rows. */
+ * standard deviation, the dummy predictor. Every value is on the axis; a run that came to nothing
+ * is a mark at the right edge. At most 200 rows. */
 int md_plot_dots(const char *path, const char *title, const char *axis,
                  const struct md_dot_row *rows, size_t count, struct md_error *error);
 

@@ -1,13 +1,22 @@
 #include "plots.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
+#include "axis.h"
 #include "gnuplot.h"
 
-enum { WIDTH = 720, PANEL_HEIGHT = 420, LEGEND_ROW = 22, MOST_SERIES = 32, FEW_POINTS = 16 };
+enum {
+    WIDTH = 720,
+    PANEL_HEIGHT = 310,
+    OVERHANG = 40, /* of the name of the y axis, above and below the panel */
+    AXIS_HEIGHT = 52,
+    MOST_SERIES = 32,
+    FEW_POINTS = 16,
+    NAME_SIZE = 9
+};
+static const double most_name_em = 20.0;
 
 /* Okabe and Ito's colours ("Color Universal Design", 2008), each with a dash type, a filled and an
  * open shape of its own, so that grey print tells them apart too. */
@@ -24,29 +33,21 @@ static int is_drawn(const struct md_series *series, size_t i) {
     return isfinite(series->x[i]) && isfinite(series->y[i]);
 }
 
-struct extent {
-    double low, high;
-};
-
-static void see(struct extent *extent, double value) {
-    extent->low = fmin(extent->low, value);
-    extent->high = fmax(extent->high, value);
-}
-
 /* What is drawn, by x and by y; 0 when there is nothing. */
-static int find_extents(const struct md_series_plot *plot, struct extent *x, struct extent *y) {
-    *x = *y = (struct extent){DBL_MAX, -DBL_MAX};
+static int find_axes(const struct md_series_plot *plot, struct md_axis *x, struct md_axis *y) {
+    *x = *y = md_axis_start();
     for (size_t s = 0; s < plot->count; s++)
         for (size_t i = 0; i < plot->series[s].count; i++) {
             const struct md_series *series = &plot->series[s];
             double deviation = series->deviation != NULL ? series->deviation[i] : 0.0;
             if (!is_drawn(series, i))
                 continue;
-            see(x, series->x[i]);
-            see(y, series->y[i] - (isfinite(deviation) ? deviation : 0.0));
-            see(y, series->y[i] + (isfinite(deviation) ? deviation : 0.0));
+            md_axis_see(x, series->x[i]);
+            md_axis_see(y, series->y[i]);
+            md_axis_see(y, series->y[i] - deviation);
+            md_axis_see(y, series->y[i] + deviation);
         }
-    return x->low <= x->high;
+    return x->least <= x->most;
 }
 
 /* Whether the places on the x axis are numbers that one counts, such as epochs. */
@@ -56,33 +57,6 @@ static int are_whole(const struct md_series_plot *plot) {
             if (plot->series[s].x[i] != floor(plot->series[s].x[i]))
                 return 0;
     return 1;
-}
-
-/* An axis with room beside what is drawn; logarithmic where the values span more than a linear one
- * shows, marked at 1, 2 and 5 times the powers of ten. */
-static void write_range(FILE *script, const char *axis, const struct extent *extent, int is_counted,
-                        double room) {
-    static const double widest_linear = 20.0;
-    double span = fmax(extent->high - extent->low, 0.02 * fabs(extent->high) + 1e-9);
-    if (extent->high - extent->low <= 12.0 && is_counted)
-        fprintf(script, "set %stics 1\n", axis);
-    if (extent->low <= 0.0 || extent->high < widest_linear * extent->low) {
-        fprintf(script, "set %srange [%.17g:%.17g]\n", axis, extent->low - room * span,
-                extent->high + room * span);
-        return;
-    }
-    double factor = pow(extent->high / extent->low, room);
-    fprintf(script, "set logscale %s\nset %srange [%.17g:%.17g]\nset %stics (", axis, axis,
-            extent->low / factor, extent->high * factor, axis);
-    const char *between = "";
-    for (int power = (int)floor(log10(extent->low)) - 1; power <= (int)log10(extent->high) + 1;
-         power++)
-        for (int step = 1; step <= 5; step += step == 1 ? 1 : 3) {
-            fprintf(script, "%s'%g' %.9g", between, step * pow(10.0, power),
-                    step * pow(10.0, power));
-            between = ", ";
-        }
-    fputs(")\n", script);
 }
 
 static void write_data(FILE *script, const struct md_series_plot *plot) {
@@ -99,30 +73,64 @@ static void write_data(FILE *script, const struct md_series_plot *plot) {
     }
 }
 
-/* Names upright at the upper edge, in which order the points stand: there may be many close
- * together.
+/* Pixels that the longest name needs, upright; 0: there are none. */
+static double longest_name(const struct md_series_plot *plot) {
+    double longest = 0.0;
+    for (size_t s = 0; s < plot->count; s++)
+        for (size_t i = 0; plot->series[s].names != NULL && i < plot->series[s].count; i++)
+            longest =
+                fmax(longest, md_gnuplot_width(plot->series[s].names[i], NAME_SIZE, most_name_em));
+    return longest;
+}
+
+struct name {
+    double place; /* in parts of the x axis */
+    const char *text;
+};
+
+static int order_names(const void *a, const void *b) {
+    const struct name *p = a, *q = b;
+    return (p->place > q->place) - (p->place < q->place);
+}
+
+/* Moves names apart that would cover each other. */
+static void spread_names(struct name *names, size_t count) {
+    double gap = fmin(1.5 * NAME_SIZE * 96.0 / 72.0 / WIDTH, 1.0 / (double)count);
+    for (size_t n = 1; n < count; n++)
+        names[n].place = fmax(names[n].place, names[n - 1].place + gap);
+    for (size_t n = count; n-- > 0;)
+        names[n].place = fmin(names[n].place, 1.0 - gap * (double)(count - 1 - n));
+}
+
+/* Names upright at the upper edge, above all that is drawn, in the order in which the points stand.
  */
-static void write_names(FILE *script, const struct md_series_plot *plot) {
+static int write_names(FILE *script, const struct md_series_plot *plot, const struct md_axis *x,
+                       struct md_error *error) {
+    size_t most = 1, count = 0;
     for (size_t s = 0; s < plot->count; s++)
-        for (size_t i = 0; i < plot->series[s].count; i++) {
-            const struct md_series *series = &plot->series[s];
-            if (series->names == NULL || !is_drawn(series, i))
-                continue;
-            fputs("set label ", script);
-            md_gnuplot_text(script, series->names[i], 12.0);
-            fprintf(script, " at first %.17g,graph 1 right rotate by 90 font 'Helvetica,9'\n",
-                    series->x[i]);
-        }
+        most += plot->series[s].count;
+    struct name *names = malloc(most * sizeof *names);
+    if (names == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    for (size_t s = 0; s < plot->count; s++)
+        for (size_t i = 0; plot->series[s].names != NULL && i < plot->series[s].count; i++)
+            if (is_drawn(&plot->series[s], i))
+                names[count++] = (struct name){md_axis_fraction(x, plot->series[s].x[i]),
+                                               plot->series[s].names[i]};
+    qsort(names, count, sizeof *names, order_names);
+    spread_names(names, count);
+    for (size_t n = 0; n < count; n++) {
+        fputs("set label ", script);
+        md_gnuplot_text(script, names[n].text, most_name_em);
+        fprintf(script, " at graph %.5f,graph 1 right rotate by 90 font 'Helvetica,%d'\n",
+                names[n].place, NAME_SIZE);
+    }
+    free(names);
+    return MD_OK;
 }
 
-static int has_names(const struct md_series_plot *plot) {
-    int found = 0;
-    for (size_t s = 0; s < plot->count; s++)
-        found |= plot->series[s].names != NULL;
-    return found;
-}
-
-static void write_series(FILE *script, const struct md_series_plot *plot) {
+static void write_series(FILE *script, const struct md_series_plot *plot,
+                         const struct md_legend *legend) {
     for (size_t s = 0; s < plot->count; s++) {
         const struct md_series *series = &plot->series[s];
         const struct style *style = &styles[series->style % STYLES];
@@ -136,42 +144,53 @@ static void write_series(FILE *script, const struct md_series_plot *plot) {
                 "$series%zu using 1:2 with %s lc rgb '%s' lw 2 dt %d pt %d ps 1.1 pi %zu title ", s,
                 plot->is_joined ? "linespoints" : "points", style->colour,
                 series->is_published ? 3 : style->dash, point, interval);
-        md_gnuplot_text(script, series->label, 34.0);
+        md_gnuplot_text(script, series->label, legend->most_em);
     }
     fputs("\n", script);
 }
 
 int md_plot_series(const char *path, const struct md_series_plot *plot, struct md_error *error) {
     struct md_gnuplot figure;
-    struct extent x, y;
+    struct md_axis x, y;
+    const char *titles[MOST_SERIES];
     if (plot->count > MOST_SERIES)
         return md_fail(error, MD_USAGE, "%s: %zu series to draw, expected at most %d", path,
                        plot->count, MOST_SERIES);
-    if (!find_extents(plot, &x, &y))
+    if (!find_axes(plot, &x, &y))
         return md_fail(error, MD_FAILED, "%s: there is no value to draw", path);
-    int legend = LEGEND_ROW * (int)((plot->count + 1) / 2) + 8, below = legend + 52;
-    int height = PANEL_HEIGHT + legend;
+    for (size_t s = 0; s < plot->count; s++)
+        titles[s] = plot->series[s].label;
+    struct md_legend legend = md_gnuplot_legend(titles, plot->count, WIDTH);
+    double names = longest_name(plot);
+    int below = AXIS_HEIGHT + legend.height, panel = PANEL_HEIGHT + (int)names;
+    panel = panel > legend.least_panel ? panel : legend.least_panel;
+    int height = MD_TITLE_HEIGHT + panel + below;
     int status = md_gnuplot_start(&figure, path, WIDTH, height, error);
     if (status != MD_OK)
         return status;
     FILE *script = figure.script;
-    md_gnuplot_title(script, plot->title, WIDTH);
+    md_gnuplot_title(&figure, plot->title);
+    md_gnuplot_write_legend(&figure, &legend);
     fputs("set xlabel ", script);
     md_gnuplot_text(script, plot->x_axis, 40.0);
     fputs("\nset ylabel ", script);
-    md_gnuplot_text(script, plot->y_axis, 26.0);
+    md_gnuplot_text(script, plot->y_axis, (panel + 2 * OVERHANG) / (MD_TEXT_SIZE * 96.0 / 72.0));
     fprintf(script,
             "\nset border 3\nset tics nomirror\nset grid x y lc rgb '#dddddd' lw 1 dt 1\n"
-            "set rmargin at screen 0.96\nset bmargin at screen %.4f\n"
-            "set key at screen 0.5,0.01 center bottom vertical maxrows %zu samplen 4 "
-            "reverse Left spacing 1.15\n",
-            (double)below / height, (plot->count + 1) / 2);
-    write_range(script, "x", &x, are_whole(plot), 0.05);
-    if (has_names(plot)) /* room for them above the points */
-        y.high += 0.3 * (y.high - y.low);
-    write_range(script, "y", &y, 0, 0.08);
+            "set rmargin at screen 0.96\nset bmargin at screen %.5f\n",
+            (double)below / height);
+    md_axis_choose(&x, 0.05, 0.05);
+    md_axis_choose(&y, 0.08, 0.08 + 1.1 * names / PANEL_HEIGHT);
+    if (are_whole(plot) && x.high - x.low <= 12.0)
+        fputs("set xtics 1\n", script);
+    md_axis_write(script, "x", &x);
+    md_axis_write(script, "y", &y);
     write_data(script, plot);
-    write_names(script, plot);
-    write_series(script, plot);
+    status = write_names(script, plot, &x, error);
+    if (status != MD_OK) {
+        md_gnuplot_cancel(&figure);
+        return status;
+    }
+    write_series(script, plot, &legend);
     return md_gnuplot_finish(&figure, error);
 }

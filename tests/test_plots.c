@@ -61,9 +61,23 @@ static int sheet(const char *title, size_t count) {
     return sheet_to(title, count, 4.0);
 }
 
+static int curve_of(const char *title, size_t epochs, const double *train_loss,
+                    const double *validation_loss, const double *validation_rmse_m,
+                    double rmse_before_m, double dummy_m) {
+    const struct md_loss_curve it = {
+        .title = title,
+        .epochs = epochs,
+        .train_loss = train_loss,
+        .validation_loss = validation_loss,
+        .validation_rmse_m = validation_rmse_m,
+        .rmse_before_m = rmse_before_m,
+        .rmse_dummy_m = dummy_m,
+    };
+    return md_plot_loss_curve(path.text, &it, &error);
+}
+
 static int curve(const char *title, size_t epochs) {
-    return md_plot_loss_curve(path.text, title, epochs, train, validation, rmse_m, 21.3, 0.68,
-                              &error);
+    return curve_of(title, epochs, train, validation, rmse_m, 21.3, 0.68);
 }
 
 /* The figure is there, begins like its form, and is alone in its folder. */
@@ -176,18 +190,13 @@ Test(plots, missing_values_are_left_out) {
         rmse_m[e] = NAN;
     assert_drawn(curve("no RMSE", 10), "\x89PNG");
     assert_legend("no RMSE", "validation RMSE", 0);
-    assert_drawn(
-        md_plot_loss_curve(path.text, "nothing", 10, rmse_m, rmse_m, rmse_m, NAN, NAN, &error),
-        "\x89PNG");
+    assert_drawn(curve_of("nothing", 10, rmse_m, rmse_m, rmse_m, NAN, NAN), "\x89PNG");
     for (int e = 0; e < 10; e++)
         rmse_m[e] = 0.0;
-    assert_drawn(md_plot_loss_curve(path.text, "zero", 10, rmse_m, rmse_m, rmse_m, 0, 0, &error),
-                 "\x89PNG");
+    assert_drawn(curve_of("zero", 10, rmse_m, rmse_m, rmse_m, 0, 0), "\x89PNG");
     for (int e = 0; e < 10; e++)
         rmse_m[e] = -1e300;
-    assert_drawn(
-        md_plot_loss_curve(path.text, "huge", 10, rmse_m, train, train, 1e300, 1e-300, &error),
-        "\x89PNG");
+    assert_drawn(curve_of("huge", 10, rmse_m, train, train, 1e300, 1e-300), "\x89PNG");
 }
 
 /* Equal but for one step: the outermost pixels go through gnuplot's smoothing of edges. */

@@ -351,6 +351,8 @@ Test(studies, forms) {
 
 Test(studies, figures) {
     static const char *const names[] = {"a", "b", "curve", "losses", "maps"};
+    /* What was published has no memory: where it is drawn, and what is not. */
+    static const char *const legends[] = {NULL, ">published, drawn at our step_kb<", ", published<"};
     static const struct {
         const char *ending, *magic;
     } forms[] = {{"png", "\x89PNG"}, {"svg", "<?xml"}, {"pdf", "%PDF"}};
@@ -362,12 +364,15 @@ Test(studies, figures) {
             snprintf(name, sizeof name, "%s.%s", names[n], forms[f].ending);
             AT_HOME("plot", names[n], "-o", name);
             assert_code(0);
+            cr_assert_eq(strstr(err, "d1: has no step_kb of ours") != NULL, n == 1, "%s", err);
             unsigned char *bytes = scratch_read(scratch_path(&scratch, "%s", name).text, &size);
             bytes[size] = '\0';
             cr_assert_eq(memcmp(bytes, forms[f].magic, strlen(forms[f].magic)), 0, "%s", name);
             /* on what it ran, for a figure that stands by itself */
             if (strcmp(forms[f].ending, "svg") == 0)
                 cr_assert(strstr((char *)bytes, "ours: synthetic world") != NULL, "%s", name);
+            if (strcmp(forms[f].ending, "svg") == 0 && n < 3 && legends[n] != NULL)
+                cr_assert(strstr((char *)bytes, legends[n]) != NULL, "%s", name);
             free(bytes);
         }
     AT_HOME("plot", "plain", "-o", "plain.png");
