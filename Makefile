@@ -47,8 +47,8 @@ TEMPLATES := $(foreach format,$(FORMATS),\
                $(foreach level,scalar $(VECTOR_LEVELS),core/lanes_$(format)_$(level)))
 OBJECTS   += $(TEMPLATES:%=$(BUILD)/%.o)
 
-LONG  := $(addprefix tests/test_,compare.c step.c ops.c run.c) # these first: others fill the gaps
-TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(LONG) $(filter-out $(LONG) $(LEFT_OUT),$(wildcard tests/test_*.c)))
+LONG  := $(addprefix tests/test_,compare.c step.c ops.c run.c gap9.c) # these first: others fill the gaps
+TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out $(LEFT_OUT),$(LONG) $(filter-out $(LONG),$(wildcard tests/test_*.c))))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz_*.c))
 
 all: $(BUILD)/mudepth ## build the program (default)
@@ -123,19 +123,24 @@ $(BUILD)/mudepth-rv32: $(RV32_OBJECTS)
 	$(SAY) LD $@
 	$(Q)$(RV32_CC) $(RV32_TARGET) -fuse-ld=lld -static -nostdlib $^ -o $@
 
-# GAP9's program, with a few of its SDK's functions played by this machine.
-GAP9_OBJECTS := $(addprefix $(BUILD)/gap9/,$(DEVICE_OBJECTS) target/gap9/gap9.o target/gap9/shim/pmsis.o)
+# GAP9's program, with a few of its SDK's functions played by this machine, and the same with more
+# memory.
+GAP9          := $(addprefix $(BUILD)/mudepth-gap9-,shim large)
+GAP9_OBJECTS  := $(addprefix $(BUILD)/gap9/,$(DEVICE_OBJECTS) target/gap9/shim/pmsis.o)
+GAP9_PROGRAMS := $(addprefix $(BUILD)/gap9/target/gap9/,gap9.o shim/large.o)
 
-gap9: $(BUILD)/mudepth-gap9-shim ## build GAP9's program for this machine, with a shim of its SDK
+gap9: $(GAP9) ## build GAP9's program for this machine, with a shim of its SDK
 
-$(BUILD)/mudepth-gap9-shim: $(GAP9_OBJECTS)
+$(BUILD)/mudepth-gap9-shim:  $(BUILD)/gap9/target/gap9/gap9.o
+$(BUILD)/mudepth-gap9-large: $(BUILD)/gap9/target/gap9/shim/large.o
+$(GAP9): $(GAP9_OBJECTS)
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_CFLAGS) $^ -o $@ $(LDFLAGS) -pthread
 
-# The same program for a third kind of processor, and all other sources compiled for it, though not
+# The large one for a third kind of processor, and all other sources compiled for it, though not
 # linked: its libraries are not installed here, but their headers are the same.
 AARCH64_CC      := aarch64-linux-gnu-gcc
-AARCH64_OBJECTS := $(GAP9_OBJECTS:$(BUILD)/gap9/%=$(BUILD)/aarch64/%)
+AARCH64_OBJECTS := $(addprefix $(BUILD)/aarch64/,$(DEVICE_OBJECTS) $(addprefix target/gap9/shim/,pmsis.o large.o))
 AARCH64_CHECKED := $(patsubst %.c,$(BUILD)/aarch64/%.o,$(filter-out core/%,$(PLAIN)) experiments/main.c \
                      core/target/host.c core/target/blas.c)
 
@@ -151,9 +156,8 @@ $(BUILD)/mudepth-aarch64: $(AARCH64_OBJECTS)
 $(BUILD)/rv32/target/device/rv32.o: RV32_CFLAGS += -fno-builtin
 rv32_compile = $(RV32_CC) $(RV32_CFLAGS)
 aarch64_compile = $(AARCH64_CC) $(filter-out -DMD_VECTOR_LEVELS,$(ALL_CPPFLAGS)) -idirafter /usr/include \
-    -idirafter /usr/include/x86_64-linux-gnu $(ALL_CFLAGS) -MMD -MP -DARENA_BYTES="(64 << 20)" \
-    -Icore/target/gap9/shim
-gap9_compile = $(compile) -DARENA_BYTES="(64 << 20)" -Icore/target/gap9/shim
+    -idirafter /usr/include/x86_64-linux-gnu $(ALL_CFLAGS) -MMD -MP -Icore/target/gap9/shim
+gap9_compile = $(compile) -Icore/target/gap9/shim
 
 $(BUILD)/aarch64/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -177,7 +181,7 @@ $(BUILD)/$(1)/ops_%.o: core/ops_tmpl.c Makefile
 endef
 $(foreach device,rv32 gap9 aarch64,$(eval $(call device_rules,$(device))))
 
--include $(RV32_OBJECTS:.o=.d) $(GAP9_OBJECTS:.o=.d) $(AARCH64_OBJECTS:.o=.d) $(AARCH64_CHECKED:.o=.d)
+-include $(RV32_OBJECTS:.o=.d) $(patsubst %.o,%.d,$(GAP9_OBJECTS) $(GAP9_PROGRAMS)) $(AARCH64_OBJECTS:.o=.d) $(AARCH64_CHECKED:.o=.d)
 
 -include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d $(TESTS:=.d) $(wildcard $(BUILD)/bench*.d)
 
@@ -232,7 +236,7 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libmudepth.a
 	$(Q)$(compile) $(call pkg,--cflags,criterion) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ \
 	    $(ALL_LDLIBS) $(call pkg,--libs,criterion)
 
-run-tests: $(BUILD)/mudepth $(BUILD)/mudepth-rv32 $(BUILD)/mudepth-gap9-shim $(TESTS) freestanding
+run-tests: $(BUILD)/mudepth $(BUILD)/mudepth-rv32 $(GAP9) $(TESTS) freestanding
 	@MUDEPTH_PROGRAM=$(BUILD)/mudepth tests/run.sh $(BUILD)/test-logs $(TESTS)
 
 # core brings everything it needs: its objects may ask for each other and for what every C compiler
@@ -254,10 +258,10 @@ check-numerics: $(BUILD)/tests/test_rounding ## the 16-bit arithmetic exhaustive
 	MUDEPTH_NUMERICS=full $(BUILD)/tests/test_rounding
 
 # (The program for RV32 has flags of its own, and no sanitizers. What is left out is about moments in
-# processes that other tests sanitize, and would take as long as everything else.)
+# processes that other tests sanitize, and would take as long as everything else, or builds by itself.)
 asan: ## run all tests with the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory packages WANT="$(CHECK_PACKAGES)"
-	@$(MAKE) --no-print-directory run-tests BUILD=$(BUILD)/asan LEFT_OUT="tests/test_sweep_interrupted.c tests/test_slurm.c" \
+	@$(MAKE) --no-print-directory run-tests BUILD=$(BUILD)/asan LEFT_OUT="$(addprefix tests/test_,sweep_interrupted.c slurm.c gap9.c)" \
 	    OPTIMIZE='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
 
 SOURCES = $(wildcard $(ROOMS:%=%/*.c) tests/*.c)

@@ -93,5 +93,5 @@ const struct md_command md_command_plan = {
     "the reference operators need, which have no scratch: a device can always run those.\n\n"
     "examples:\n"
     "  mudepth plan configs/demo.yaml policy=full format=bf16 batch=1\n"
-    "  mudepth plan configs/demo.yaml policy=auto budget_kb=2000 format=fp16 batch=1\n",
+    "  mudepth plan configs/demo.yaml policy=d2 format=fp16 batch=1 --json\n",
     NULL, run};

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../core/target/device/device.h"
 #include "../core/target/host.h"
 #include "../datasets/file.h"
 
@@ -21,15 +22,19 @@ enum { NOT_STARTED = 127 };
 static const struct md_machine {
     const char *program, *make;
     const char *const emulator[4];
+    size_t arena_bytes;
 } machines[] = {
-    {NULL, NULL, {NULL}},
+    {NULL, NULL, {NULL}, SIZE_MAX},
     {"mudepth-rv32",
      "make rv32",
-     {"qemu-riscv32", "-cpu", "rv32,f=false,d=false,zfinx=true,zhinx=true", NULL}},
-    {"mudepth-gap9-shim", "make gap9", {NULL}},
-    {"mudepth-aarch64", "make aarch64", {"qemu-aarch64", NULL}},
+     {"qemu-riscv32", "-cpu", "rv32,f=false,d=false,zfinx=true,zhinx=true", NULL},
+     MD_LARGE_ARENA_BYTES},
+    {"mudepth-gap9-shim", "make gap9", {NULL}, MD_GAP9_ARENA_BYTES},
+    {"mudepth-gap9-large", "make gap9", {NULL}, MD_LARGE_ARENA_BYTES},
+    {"mudepth-aarch64", "make aarch64", {"qemu-aarch64", NULL}, MD_LARGE_ARENA_BYTES},
 };
-const char *const md_machine_names[] = {"host", "rv32", "gap9-shim", "aarch64", NULL};
+static const char *const machine_names[] = {"host",       "rv32",    "gap9-shim",
+                                            "gap9-large", "aarch64", NULL};
 
 /* ---- the specification ----------------------------------------------------------------------- */
 
@@ -75,12 +80,12 @@ int md_side_parse(const char *option, const char *text, int format, struct md_si
     }
     snprintf(words, sizeof words, "%s", text);
     char *word = strtok_r(words, ":", &rest);
-    int machine = word != NULL ? index_of(md_machine_names, word) : -1;
+    int machine = word != NULL ? index_of(machine_names, word) : -1;
     if (machine < 0 || strlen(text) >= sizeof words)
         return md_fail(
             error, MD_USAGE,
-            "%s: expected host, rv32, gap9-shim or aarch64, then perhaps :LEVEL, :FORMAT and "
-            ":cores=N, or trace:FILE; found \"%.200s\"",
+            "%s: expected host, rv32, gap9-shim, gap9-large or aarch64, then perhaps :LEVEL, "
+            ":FORMAT and :cores=N, or trace:FILE; found \"%.200s\"",
             option, text);
     spec->machine = &machines[machine];
     while ((word = strtok_r(NULL, ":", &rest)) != NULL) {
@@ -98,12 +103,32 @@ int md_side_parse(const char *option, const char *text, int format, struct md_si
 
 /* ---- starting -------------------------------------------------------------------------------- */
 
+/* Whether the machine's arena has room for the step at all: with the reference operators, which
+ * need no scratch memory and are on every machine. */
+static int check_arena(const struct md_side_spec *spec, struct md_job job, struct md_error *error) {
+    struct md_setup setup;
+    struct md_plan plan;
+    strcpy(job.level, "ref");
+    md_job_setup(&job, &setup);
+    md_plan_make(&setup, &plan);
+    if (plan.arena_bytes > spec->machine->arena_bytes)
+        return md_fail(error, MD_FAILED,
+                       "%s: the arena is too small: a step on %d core%s needs %zu bytes (mudepth "
+                       "plan lists them), this machine has %zu",
+                       spec->text, spec->cores, spec->cores > 1 ? "s" : "", plan.arena_bytes,
+                       spec->machine->arena_bytes);
+    return MD_OK;
+}
+
 int md_side_write_job(const struct md_side_spec *spec, const struct md_job *job, const void *body,
                       size_t body_bytes, FILE *to, struct md_error *error) {
     struct md_job head = *job;
     head.format = (uint32_t)spec->format;
     memcpy(head.level, spec->level, sizeof head.level);
     head.cores = (uint32_t)spec->cores;
+    int status = check_arena(spec, head, error);
+    if (status != MD_OK)
+        return status;
     if (fwrite(&head, sizeof head, 1, to) != 1 || fwrite(body, body_bytes, 1, to) != 1 ||
         fflush(to) != 0)
         return md_fail(error, MD_FAILED, "the job cannot be written: %s", strerror(errno));

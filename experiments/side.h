@@ -27,7 +27,8 @@ struct md_side {
 int md_side_parse(const char *option, const char *text, int format, struct md_side_spec *spec,
                   struct md_error *error);
 
-/* Writes the job for this side: the head with the side's format, level and cores, and the body. */
+/* Writes the job for this side: the head with the side's format, level and cores, and the body.
+ * Fails where the machine's arena has no room for it. */
 int md_side_write_job(const struct md_side_spec *spec, const struct md_job *job, const void *body,
                       size_t body_bytes, FILE *to, struct md_error *error);
 
@@ -39,8 +40,5 @@ int md_side_start(const struct md_side_spec *spec, const struct md_job *job, con
 /* Waits for its end and closes it. status: how reading went so far, with its error; the reason
  * that the machine itself gives for a failure goes before it. */
 int md_side_finish(struct md_side *side, int status, struct md_error *error);
-
-/* The machines' names, for --help: ended by NULL. */
-extern const char *const md_machine_names[];
 
 #endif

@@ -300,8 +300,8 @@ Test(compare, usage_errors_are_2_and_clear) {
         {"small.yaml no=1", "unknown key"},
         {"small.yaml --no", "--no"},
         {"small.yaml --a", "--a"},
-        {"small.yaml --a nowhere", "--a: expected host, rv32, gap9-shim or aarch64"},
-        {"small.yaml --b :", "--b: expected host, rv32, gap9-shim or aarch64"},
+        {"small.yaml --a nowhere", "--a: expected host, rv32, gap9-shim, gap9-large or aarch64"},
+        {"small.yaml --b :", "--b: expected host, rv32, gap9-shim, gap9-large or aarch64"},
         {"small.yaml --a host:fp17", "--a: level \"fp17\" does not exist here for fp32"},
         {"small.yaml --a host:bf16:blas", "--a: level \"blas\" does not exist here for bf16"},
         {"small.yaml --a host:much_too_long", "--a: expected a number format, cores=N or a level"},
@@ -355,8 +355,8 @@ Test(compare, missing_machines_are_named) {
     copy_program();
     compare("small.yaml --a rv32");
     assert_fails(1, "mudepth-rv32: No such file or directory; it is built by: make rv32");
-    compare("small.yaml --b gap9-shim");
-    assert_fails(1, "mudepth-gap9-shim: No such file or directory; it is built by: make gap9");
+    compare("small.yaml --b gap9-large");
+    assert_fails(1, "mudepth-gap9-large: No such file or directory; it is built by: make gap9");
     put_machine("mudepth-rv32", "exit 0");
     setenv("PATH", scratch.folder, 1);
     compare("small.yaml --a rv32");
@@ -367,39 +367,39 @@ Test(compare, machines_that_fail_are_errors) {
     static const struct {
         const char *script, *part;
     } cases[] = {
-        {"exit 1", "gap9-shim: the job ends too early"},
-        {"exit 2", "gap9-shim: not a job, or a value in it is out of range"},
-        {"exit 3", "gap9-shim: no operators of this number format and level here"},
-        {"exit 4", "gap9-shim: not so many cores here"},
-        {"exit 5", "gap9-shim: the arena is too small"},
-        {"exit 6", "gap9-shim: the trace cannot be written"},
-        {"exit 7", "gap9-shim: failed"},
-        {"exit 0", "gap9-shim: the trace has no head"},
-        {"kill -9 $$", "gap9-shim was ended by signal 9"},
+        {"exit 1", "gap9-large: the job ends too early"},
+        {"exit 2", "gap9-large: not a job, or a value in it is out of range"},
+        {"exit 3", "gap9-large: no operators of this number format and level here"},
+        {"exit 4", "gap9-large: not so many cores here"},
+        {"exit 5", "gap9-large: the arena is too small"},
+        {"exit 6", "gap9-large: the trace cannot be written"},
+        {"exit 7", "gap9-large: failed"},
+        {"exit 0", "gap9-large: the trace has no head"},
+        {"kill -9 $$", "gap9-large was ended by signal 9"},
         {"cat", "expected a trace (MDT1), found 314a444d"},
         {"head -c 100000 /dev/zero", "expected a trace (MDT1), found 00000000"},
         {"cat /dev/zero", "expected a trace (MDT1), found 00000000"},
         {"head -c 1000 /dev/zero; exec sleep 1000", "expected a trace (MDT1)"},
         {"trap '' TERM; head -c 1000 /dev/zero; exec sleep 1000", "expected a trace (MDT1)"},
-        {"head -c 5000 a.trace", "gap9-shim: the trace ends in record 1,"},
-        {"head -c 5000 a.trace; exit 5", "gap9-shim: the arena is too small"},
-        {"head -c 5000 a.trace; kill -6 $$", "gap9-shim was ended by signal 6"},
+        {"head -c 5000 a.trace", "gap9-large: the trace ends in record 1,"},
+        {"head -c 5000 a.trace; exit 5", "gap9-large: the arena is too small"},
+        {"head -c 5000 a.trace; kill -6 $$", "gap9-large was ended by signal 6"},
         {"head -c 5000 a.trace; cat /dev/zero", "do not have its digest"},
-        {"cat a.trace; exit 6", "gap9-shim: the trace cannot be written"},
-        {"cat a.trace; echo", "gap9-shim: the trace goes on after record"},
+        {"cat a.trace; exit 6", "gap9-large: the trace cannot be written"},
+        {"cat a.trace; echo", "gap9-large: the trace goes on after record"},
         {"cat a.trace; exec >&-; exec sleep 1000",
-         "gap9-shim: its trace ended, the machine did not"},
+         "gap9-large: its trace ended, the machine did not"},
     };
     compare("small.yaml --save-trace a.trace");
     copy_program();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        put_machine("mudepth-gap9-shim", cases[i].script);
-        compare("small.yaml %s gap9-shim", i % 2 ? "--a" : "--b");
+        put_machine("mudepth-gap9-large", cases[i].script);
+        compare("small.yaml %s gap9-large", i % 2 ? "--a" : "--b");
         assert_fails(1, cases[i].part);
         cr_assert_eq(strchr(err, '\n')[1], '\0', "more than one line: %s", err);
     }
-    put_machine("mudepth-gap9-shim", "cat a.trace");
-    compare("small.yaml --a gap9-shim --b host:scalar");
+    put_machine("mudepth-gap9-large", "cat a.trace");
+    compare("small.yaml --a gap9-large --b host:scalar");
     assert_says(0, "bit-exact: ");
 }
 
@@ -468,8 +468,8 @@ Test(compare, rv32_is_bit_exact) {
 }
 
 Test(compare, gap9_is_bit_exact) {
-    need_machine("mudepth-gap9-shim", NULL);
-    assert_device_is_bit_exact("gap9-shim");
+    need_machine("mudepth-gap9-large", NULL);
+    assert_device_is_bit_exact("gap9-large");
 }
 
 static void assert_device_says_why(const char *device) {
@@ -493,18 +493,48 @@ Test(compare, rv32_says_what_it_lacks) {
 }
 
 Test(compare, gap9_says_what_it_lacks) {
+    need_machine("mudepth-gap9-large", NULL);
+    assert_device_says_why("gap9-large");
+}
+
+/* The chip's memory holds no step yet: told before one is begun, with the numbers of the plan. */
+Test(compare, jobs_that_do_not_fit_the_chip_are_refused) {
+    static const char *const ways[] = {"--a gap9-shim", "--b gap9-shim:ref:cores=8",
+                                       "--a gap9-shim --save-job x",
+                                       "--a gap9-shim --save-trace x"};
+    char text[200];
     need_machine("mudepth-gap9-shim", NULL);
-    assert_device_says_why("gap9-shim");
+    call(WORDS("plan", "small.yaml", "batch=1", "--json"),
+         (struct manner){.folder = scratch.folder});
+    json_t *plan = output_json();
+    snprintf(text, sizeof text, " needs %lld bytes (mudepth plan lists them), this machine has %d",
+             json_integer_value(json_at(plan, "device_arena_bytes")), 1200 * 1024);
+    json_decref(plan);
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        compare("small.yaml batch=1 %s", ways[i]);
+        assert_fails(1, text);
+        cr_assert_neq(access(in_scratch("x").text, F_OK), 0);
+        cr_assert_neq(access(in_scratch("x.new").text, F_OK), 0);
+    }
+}
+
+/* 32 samples of fp32 fit the 64 MB, and the scratch memory of eight cores does not beside them. */
+Test(compare, a_device_takes_operators_that_fit) {
+    need_machine("mudepth-gap9-large", NULL);
+    compare("small.yaml batch=32 --steps 0 --a gap9-large:cores=8");
+    assert_says(0, "bit-exact: ");
+    compare("small.yaml batch=32 --steps 0 --a gap9-large:scalar:cores=8");
+    assert_fails(1, "gap9-large:scalar:cores=8: the arena is too small");
 }
 
 /* What owners of a device do: the job there, its trace back. */
 Test(compare, saved_job_is_what_a_machine_is_given) {
-    need_machine("mudepth-gap9-shim", NULL);
+    need_machine("mudepth-gap9-large", NULL);
     char command[9000];
     const char *slash = strrchr(program(), '/');
-    compare("small.yaml --a gap9-shim:fp16:cores=8 --save-job job.bin");
+    compare("small.yaml --a gap9-large:fp16:cores=8 --save-job job.bin");
     assert_says(0, "");
-    snprintf(command, sizeof command, "cd '%s' && '%.*s/mudepth-gap9-shim' <job.bin >trace.bin",
+    snprintf(command, sizeof command, "cd '%s' && '%.*s/mudepth-gap9-large' <job.bin >trace.bin",
              scratch.folder, (int)(slash - program()), program());
     cr_assert_eq(system(command), 0);
     compare("small.yaml --a host:fp16 --b trace:trace.bin");

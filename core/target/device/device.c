@@ -18,6 +18,11 @@ enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 
 static struct md_ops table; /* the dispatch table: a program does one job */
 
+static const struct md_ops *fill_table(int row) {
+    table = md_ops_overlaid(rows[row].level, rows[row].plain, rows[row].twins);
+    return &table;
+}
+
 static int same(const char *a, const char *b) {
     while (*a != '\0' && *a == *b) {
         a++;
@@ -30,10 +35,8 @@ const struct md_ops *md_ops_find(enum md_format format, const char *level) {
     const struct md_ops *found = NULL;
     int best = level == NULL || level[0] == '\0';
     for (int i = 0; i < ROW_COUNT; i++) {
-        if (rows[i].format != format || !(best || same(rows[i].level, level)))
-            continue;
-        table = md_ops_overlaid(rows[i].level, rows[i].plain, rows[i].twins);
-        found = &table;
+        if (rows[i].format == format && (best || same(rows[i].level, level)))
+            found = fill_table(i);
     }
     return found;
 }
@@ -78,6 +81,12 @@ static int write_trace(void *context, const void *from, size_t bytes) {
     return 0;
 }
 
+static int fits(const struct md_setup *setup, size_t arena_bytes) {
+    struct md_plan plan;
+    md_plan_make(setup, &plan);
+    return plan.arena_bytes <= arena_bytes;
+}
+
 enum md_job_error md_device_work(struct md_device *device) {
     const struct md_io io = {device, read_job, write_trace};
     struct md_job job;
@@ -86,6 +95,10 @@ enum md_job_error md_device_work(struct md_device *device) {
     if (error != MD_JOB_OK)
         return error;
     md_job_setup(&job, &setup);
+    /* Slower operators need less scratch memory, and the reference none. */
+    for (int i = ROW_COUNT - 1; job.level[0] == '\0' && i >= 0; i--)
+        if (rows[i].format == (enum md_format)job.format && !fits(&setup, device->arena_bytes))
+            setup.ops = fill_table(i);
     struct md_team *team = job.cores > 1 ? device->team((int)job.cores) : NULL;
     error = md_job_run(&job, &setup, team, device->arena, device->arena_bytes, &io);
     return flush(&device->trace) != 0 && error == MD_JOB_OK ? MD_JOB_NO_OUTPUT : error;

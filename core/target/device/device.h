@@ -7,6 +7,10 @@
 
 enum { MD_STREAM_BYTES = 2048 };
 
+/* Bytes of the arena: of GAP9's 1.5 MB of L2, and of programs that need not fit a chip. */
+#define MD_GAP9_ARENA_BYTES  (1200 << 10)
+#define MD_LARGE_ARENA_BYTES (64 << 20)
+
 /* A buffered file: of the job, or of its trace. */
 struct md_stream {
     /* Moves up to `count` bytes from the target's file to `bytes`, or the other way: how many, or

@@ -4,13 +4,9 @@
  * every barrier. */
 #include "device.h"
 
-#ifndef ARENA_BYTES
-#define ARENA_BYTES (64u << 20)
-#endif
-
 enum { MAX_CORES = 8, STACK_BYTES = 64 << 10 };
 
-static unsigned char arena[ARENA_BYTES] __attribute__((aligned(64)));
+static unsigned char arena[MD_LARGE_ARENA_BYTES] __attribute__((aligned(64)));
 
 /* ---- system calls ---------------------------------------------------------------------------- */
 

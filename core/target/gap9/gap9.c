@@ -17,7 +17,7 @@
 #define TRACE "trace.bin"
 #endif
 #ifndef ARENA_BYTES
-#define ARENA_BYTES (1200 << 10) /* of 1.5 MB */
+#define ARENA_BYTES MD_GAP9_ARENA_BYTES
 #endif
 
 enum { WORKERS = 8, STACK_BYTES = 6 << 10 };
