@@ -1,5 +1,6 @@
 #include "file.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -145,6 +147,33 @@ int md_is_folder(const char *path) {
 int md_is_file(const char *path) {
     struct stat status;
     return stat(path, &status) == 0 ? !S_ISDIR(status.st_mode) : errno == EACCES;
+}
+
+size_t md_bare_length(const char *name, const char *const *endings) {
+    const size_t length = strlen(name);
+    for (; *endings; endings++) {
+        const size_t ending = strlen(*endings);
+        if (length > ending && strcasecmp(name + length - ending, *endings) == 0)
+            return length - ending;
+    }
+    return 0;
+}
+
+void md_path_find_ending(char path[MD_PATH_MAX]) {
+    enum { MOST = 6 };
+    char given[MOST + 1], *dot = strrchr(path, '.');
+    const size_t length = dot ? strlen(dot) : 0;
+    if (length < 2 || length > MOST || strchr(dot, '/') || access(path, F_OK) == 0 ||
+        errno != ENOENT)
+        return;
+    memcpy(given, dot, length + 1);
+    for (unsigned capitals = 0; capitals < 1u << (length - 1); capitals++) {
+        for (size_t i = 1; i < length; i++)
+            dot[i] = (char)(capitals >> (i - 1) & 1u ? toupper(given[i]) : tolower(given[i]));
+        if (access(path, F_OK) == 0)
+            return;
+    }
+    memcpy(dot, given, length + 1);
 }
 
 static bool is_space(char c) {

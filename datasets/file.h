@@ -32,6 +32,14 @@ int md_file_write(const char *path, const void *bytes, size_t size, struct md_er
 int md_is_folder(const char *path);
 int md_is_file(const char *path);
 
+/* How long a name is without its ending when that is one of `endings` (".png"; ended by NULL), in
+ * capitals or not; otherwise 0. */
+size_t md_bare_length(const char *name, const char *const *endings);
+
+/* Where there is no file `path` but one whose ending differs in capitals only (1.PNG for 1.png),
+ * `path` becomes the path of that one. */
+void md_path_find_ending(char path[MD_PATH_MAX]);
+
 /* Prints into `path`, or fails when the result is too long. */
 int md_path_format(char path[MD_PATH_MAX], struct md_error *error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -41,8 +41,8 @@ void md_depth_map_free(struct md_depth_map *map) {
     *map = (struct md_depth_map){0};
 }
 
-int md_depth_png_read(const char *path, double metres_per_unit, unsigned no_value, int rotate,
-                      struct md_depth_map *map, struct md_error *error) {
+int md_depth_png_read(const char *path, double per_m, int rotate, struct md_depth_map *map,
+                      struct md_error *error) {
     struct md_grey16 grey;
     *map = (struct md_depth_map){0};
     int status = md_grey16_read(path, &grey, error);
@@ -51,11 +51,9 @@ int md_depth_png_read(const char *path, double metres_per_unit, unsigned no_valu
     status = md_depth_map_room(grey.height, grey.width, map, error);
     size_t count = status == MD_OK ? (size_t)grey.height * (size_t)grey.width : 0;
     for (size_t i = 0; i < count; i++) {
-        unsigned value = grey.values[i];
-        if (value == 0 || value == no_value)
-            continue;
-        value = (value >> rotate | value << (16 - rotate)) & 0xffffu;
-        map->depth_m[i] = (float)(value * metres_per_unit);
+        const unsigned value = grey.values[i];
+        map->depth_m[i] =
+            md_depth_code_m((uint16_t)(value >> rotate | value << (16 - rotate)), per_m);
     }
     md_grey16_free(&grey);
     return status == MD_OK ? MD_OK : md_fail_in(error, status, path);

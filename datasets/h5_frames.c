@@ -9,6 +9,8 @@
 #include "namelist.h"
 #include "readers.h"
 
+static const char *const endings[] = {".h5", NULL};
+
 enum { MOST_FOLDERS = 8, MAX_SIDE = 4096 };
 
 /* Adds the files in root/relative and below, by name. */
@@ -23,14 +25,16 @@ static int list_folder(struct md_source *source, const char *relative, int depth
         status = md_names_of_folder(path, &names, error);
     for (size_t i = 0; i < names.count && status == MD_OK; i++) {
         char below[MD_PATH_MAX];
-        const char *name = names.names[i], *suffix = strrchr(name, '.');
+        const char *name = names.names[i];
         status = md_path_format(below, error, "%s%s%s", relative, relative[0] ? "/" : "", name);
         if (status == MD_OK)
             status = md_path_format(path, error, "%s/%s", source->spec.root, below);
         if (status == MD_OK && md_is_folder(path))
             status = list_folder(source, below, depth + 1, error);
-        else if (status == MD_OK && suffix && strcmp(suffix, ".h5") == 0)
+        else if (status == MD_OK && md_bare_length(name, endings) > 0)
             status = md_source_add(source, below, 0, error);
+        else if (status == MD_OK)
+            md_unused_add(&source->unused, MD_UNUSED_ENDING, below);
     }
     md_names_free(&names);
     return status;

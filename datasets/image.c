@@ -13,6 +13,8 @@
 #include "exif.h"
 #include "file.h"
 
+const char *const md_picture_endings[] = {".png", ".jpg", ".jpeg", NULL};
+
 /* The most pixels a byte of a file can stand for. PNG: deflate packs at most 1032 to 1, and one
  * bit may be a pixel. JPEG: at least one bit for each block of 8 x 8. A header that claims more is
  * a lie, and is found out before it costs memory. */

@@ -9,6 +9,9 @@
 /* Sides larger than this are refused before anything is allocated. */
 #define MD_IMAGE_MAX_SIDE 16384
 
+/* ".png", ".jpg", ".jpeg", NULL: what names of pictures end in, in capitals or not. */
+extern const char *const md_picture_endings[];
+
 struct md_image {
     int height, width;
     uint8_t *rgb; /* (height, width, 3); owned */

@@ -108,7 +108,7 @@ static int read_map(const struct md_source *source, const struct md_kitti_view *
         return status;
     if (kind == MD_DEPTH_LIDAR)
         return read_scan(source, view, frame, path.text, picture, map, error);
-    status = md_depth_png_read(path.text, 1 / 256., 0, 0, map, error);
+    status = md_depth_png_read(path.text, 256, 0, map, error);
     if (status == MD_OK && (map->height != picture->height || map->width != picture->width))
         return md_fail(error, MD_FAILED, "%s: expected the picture's %dx%d pixels, found %dx%d",
                        path.text, picture->width, picture->height, map->width, map->height);

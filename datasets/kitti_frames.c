@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "grow.h"
 #include "kitti.h"
@@ -28,9 +29,10 @@ int md_kitti_path(const struct md_source *source, const struct md_kitti_view *vi
         }
         length += snprintf(out + length, room - (size_t)length, "%.*s", size, text);
     }
-    return (size_t)length < room
-               ? MD_OK
-               : md_fail(error, MD_FAILED, "%.100s...: the path is too long", path->text);
+    if ((size_t)length >= room)
+        return md_fail(error, MD_FAILED, "%.100s...: the path is too long", path->text);
+    md_path_find_ending(path->text);
+    return MD_OK;
 }
 
 /* The first place that has the folder of the part, or NULL. */
@@ -136,9 +138,18 @@ int64_t md_kitti_frame(const struct md_kitti_layout *layout, const char *name) {
 /* Whether a file's name is that of a frame's picture, and not of something else. */
 static bool is_picture(const struct md_kitti_layout *layout, const char *name) {
     for (int i = 0; i < MD_KITTI_PICTURES && layout->pictures[i]; i++)
-        if (strcmp(name + layout->digits, strrchr(layout->pictures[i], 'F') + 1) == 0)
+        if (strcasecmp(name + layout->digits, strrchr(layout->pictures[i], 'F') + 1) == 0)
             return true;
     return false;
+}
+
+/* Of a file in the folder of a view's pictures. */
+static void pass_over(struct md_source *source, const char *folder, const char *name,
+                      enum md_unused_why why) {
+    char path[2 * MD_PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", folder + strlen(source->spec.root) + 1, name);
+    md_unused_add(&source->unused,
+                  md_bare_length(name, md_picture_endings) == 0 ? MD_UNUSED_ENDING : why, path);
 }
 
 int md_kitti_add_view(struct md_source *source, size_t index, unsigned share,
@@ -158,12 +169,14 @@ int md_kitti_add_view(struct md_source *source, size_t index, unsigned share,
     status = md_names_of_folder(path.text, &names, error);
     for (size_t i = 0; i < names.count && status == MD_OK; i++) {
         struct md_kitti_path picture;
-        int64_t frame = md_kitti_frame(layout, names.names[i]);
-        int kind = MD_DEPTH_AUTO;
-        if (frame >= 0 && frame != last && is_picture(layout, names.names[i]))
-            kind = depth_of(source, view, frame);
-        if (kind == MD_DEPTH_AUTO)
+        const int64_t frame = md_kitti_frame(layout, names.names[i]);
+        const bool fits = frame >= 0 && is_picture(layout, names.names[i]);
+        const int kind = fits && frame != last ? depth_of(source, view, frame) : MD_DEPTH_AUTO;
+        if (kind == MD_DEPTH_AUTO) {
+            pass_over(source, path.text, names.names[i],
+                      fits && frame != last ? MD_UNUSED_PICTURE : MD_UNUSED_NAME);
             continue;
+        }
         last = frame;
         if (!md_share_takes(share, number++))
             continue;

@@ -107,6 +107,8 @@ static int read_frames(const struct md_data_spec *spec, const char *folder, stru
     struct md_text text;
     int status = md_path_format(path, error, "%s/state_ToF.csv", folder);
     if (status == MD_OK)
+        md_path_find_ending(path);
+    if (status == MD_OK)
         status = md_text_open(path, &text, error);
     if (status != MD_OK)
         return status;
@@ -127,13 +129,17 @@ static int read_frames(const struct md_data_spec *spec, const char *folder, stru
 /* --- images/ --- */
 
 /* Adds the file when it is a picture; other files are passed over. */
-static int add_picture(const char *name, struct flight *flight, struct md_error *error) {
-    const size_t length = strlen(name), suffix = strlen(".jpeg");
-    if (length < suffix || strcmp(name + length - suffix, ".jpeg") != 0)
-        return MD_OK;
+static int add_picture(struct md_source *source, const char *name, struct flight *flight,
+                       struct md_error *error) {
+    static const char *const endings[] = {".jpeg", NULL};
+    const size_t bare = md_bare_length(name, endings);
     int64_t time_ms;
     const char *end = md_parse_integer(name, &time_ms);
-    if (!end || end != name + length - suffix)
+    if (bare == 0) {
+        md_unused_add(&source->unused, MD_UNUSED_ENDING, name);
+        return MD_OK;
+    }
+    if (!end || end != name + bare)
         return md_fail(error, MD_FAILED, "expected pictures named TIME.jpeg, found %s", name);
     struct picture *pictures = md_grow(flight->pictures, flight->picture_count,
                                        &flight->picture_capacity, sizeof *pictures, error);
@@ -156,7 +162,8 @@ static int compare_pictures(const void *a, const void *b) {
     return strcmp(left->name, right->name);
 }
 
-static int list_pictures(const char *folder, struct flight *flight, struct md_error *error) {
+static int list_pictures(struct md_source *source, const char *folder, struct flight *flight,
+                         struct md_error *error) {
     char path[MD_PATH_MAX];
     int status = md_path_format(path, error, "%s/images", folder);
     if (status != MD_OK)
@@ -164,7 +171,7 @@ static int list_pictures(const char *folder, struct flight *flight, struct md_er
     struct md_names names = {0};
     status = md_names_of_folder(path, &names, error);
     for (size_t i = 0; status == MD_OK && i < names.count; i++) {
-        status = add_picture(names.names[i], flight, error);
+        status = add_picture(source, names.names[i], flight, error);
         if (status != MD_OK)
             md_error_prefix(error, path);
     }
@@ -225,11 +232,11 @@ static int add_samples(struct md_source *source, const char *path, const struct 
         const struct picture *picture = &flight->pictures[i];
         const struct frame *frame = nearest_frame(flight, picture->time_ms);
         char name[MD_PATH_MAX];
-        if (!frame)
-            continue;
         status = md_path_format(name, error, "%s%simages/%s", at_root ? "" : path,
                                 at_root ? "" : "/", picture->name);
-        if (status == MD_OK)
+        if (status == MD_OK && !frame)
+            md_unused_add(&source->unused, MD_UNUSED_PICTURE, name);
+        else if (status == MD_OK)
             status = add_sample(source, name, frame, error);
     }
     return status;
@@ -242,7 +249,7 @@ static int list_flight(struct md_source *source, const char *path, struct md_err
     if (status == MD_OK)
         status = read_frames(&source->spec, folder, &flight, error);
     if (status == MD_OK)
-        status = list_pictures(folder, &flight, error);
+        status = list_pictures(source, folder, &flight, error);
     if (status == MD_OK)
         status = add_samples(source, path, &flight, error);
     free_flight(&flight);

@@ -22,8 +22,11 @@
 static bool is_flight(const char *folder) {
     char csv[MD_PATH_MAX], images[MD_PATH_MAX];
     struct md_error ignored;
-    return md_path_format(csv, &ignored, "%s/state_ToF.csv", folder) == MD_OK && md_is_file(csv) &&
-           md_path_format(images, &ignored, "%s/images", folder) == MD_OK && md_is_folder(images);
+    if (md_path_format(csv, &ignored, "%s/state_ToF.csv", folder) != MD_OK ||
+        md_path_format(images, &ignored, "%s/images", folder) != MD_OK)
+        return false;
+    md_path_find_ending(csv);
+    return md_is_file(csv) && md_is_folder(images);
 }
 
 /* --- all flights below a folder --- */

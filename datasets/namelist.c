@@ -36,6 +36,11 @@ void md_names_sort(struct md_names *names, size_t first) {
         qsort(names->names + first, names->count - first, sizeof *names->names, compare);
 }
 
+int md_names_have(const struct md_names *names, const char *name) {
+    return names->count > 0 &&
+           bsearch(&name, names->names, names->count, sizeof *names->names, compare) != NULL;
+}
+
 int md_names_of_folder(const char *path, struct md_names *names, struct md_error *error) {
     const size_t before = names->count;
     int status = MD_OK;

@@ -19,6 +19,9 @@ void md_names_free(struct md_names *names);
 /* Sorts those from number `first` on in the order of strcmp. */
 void md_names_sort(struct md_names *names, size_t first);
 
+/* Whether `name` is among names that are sorted. */
+int md_names_have(const struct md_names *names, const char *name);
+
 /* Appends what lies in the folder, sorted, whatever its kind; not what begins with a dot. */
 int md_names_of_folder(const char *path, struct md_names *names, struct md_error *error);
 

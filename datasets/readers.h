@@ -122,10 +122,10 @@ struct md_depth_map {
 int md_depth_map_room(int height, int width, struct md_depth_map *map, struct md_error *error);
 void md_depth_map_free(struct md_depth_map *map);
 
-/* A 16-bit grey PNG of depths: value v (never 0) is (double)(v turned right by `rotate` bits) *
- * metres_per_unit; 0 and `no_value` (0: none other) are MD_NO_DEPTH. */
-int md_depth_png_read(const char *path, double metres_per_unit, unsigned no_value, int rotate,
-                      struct md_depth_map *map, struct md_error *error);
+/* A 16-bit grey PNG of depths, of which `per_m` are a metre, each turned right by `rotate` bits
+ * first; what md_depth_code_m says of it. */
+int md_depth_png_read(const char *path, double per_m, int rotate, struct md_depth_map *map,
+                      struct md_error *error);
 
 /* Turns a dense label of the picture's size, and that of the right picture, into what spec.label
  * asks for. Where that is coarser and no truth is kept yet, the dense depth is kept as one. Readers

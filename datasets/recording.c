@@ -62,7 +62,10 @@ static void close_recordings(struct md_source *source) {
 
 static int csv_path(const struct md_source *source, const char *folder, char path[MD_PATH_MAX],
                     struct md_error *error) {
-    return md_path_format(path, error, "%s/%sframes.csv", source->spec.root, folder);
+    int status = md_path_format(path, error, "%s/%sframes.csv", source->spec.root, folder);
+    if (status == MD_OK)
+        md_path_find_ending(path);
+    return status;
 }
 
 /* --- the first line --- */

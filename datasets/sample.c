@@ -44,6 +44,15 @@ struct md_sample md_sample_right(const struct md_sample *sample) {
     return right;
 }
 
+float md_depth_code_m(uint16_t code, double per_m) {
+    return code == 0 || code == MD_DEPTH_CODE_FAR ? MD_NO_DEPTH : (float)(code / per_m);
+}
+
+uint16_t md_depth_code(float depth_m, double per_m) {
+    const double code = depth_m > 0 ? floor((double)depth_m * per_m + 0.5) : 0;
+    return code < MD_DEPTH_CODE_FAR ? (uint16_t)code : MD_DEPTH_CODE_FAR;
+}
+
 /* Compared in float, as readings are: 20 mm is not nearer than 0.02 m. A NaN fails both. */
 float md_valid_depth(const struct md_data_spec *spec, float depth_m) {
     bool valid = depth_m >= (float)spec->min_depth_m && depth_m < (float)spec->max_depth_m;

@@ -138,6 +138,13 @@ struct md_sample md_sample_right(const struct md_sample *sample);
 
 void md_sample_free(struct md_sample *sample);
 
+/* Depths in 16-bit PNGs, of which `per_m` are a metre: 0 is no value, and so is 65535, which stands
+ * for all that is farther than 65534 can say. The same for all readers and writers: md_depth_code
+ * gives 65535 for those, and 0 for a depth that is not positive, or nearer than half a unit. */
+enum { MD_DEPTH_CODE_FAR = 65535 };
+float md_depth_code_m(uint16_t code, double per_m);
+uint16_t md_depth_code(float depth_m, double per_m);
+
 /* Field sets: a reading in metres as `spec` sees it: MD_NO_DEPTH when it is not finite, nearer
  * than min_depth_m, or at or beyond max_depth_m (where a sensor saw nothing). */
 float md_valid_depth(const struct md_data_spec *spec, float depth_m);

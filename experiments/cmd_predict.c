@@ -1,5 +1,4 @@
 /* mudepth predict: depth of pictures, as 16-bit PNG in millimetres and as a coloured PNG. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -80,8 +79,7 @@ static int write_depth(char names[2][1200], const float *depth_m, int height, in
     int status =
         millimetres == NULL || colour == NULL ? md_fail(error, MD_FAILED, "out of memory") : MD_OK;
     for (size_t p = 0; status == MD_OK && p < pixels; p++) {
-        double mm = depth_m[p] > 0.0f ? floor(1000.0 * depth_m[p] + 0.5) : 0.0;
-        millimetres[p] = (uint16_t)(mm < 65535.0 ? mm : 65535.0);
+        millimetres[p] = md_depth_code(depth_m[p], 1000);
         md_depth_colour(depth_m[p], max_m, colour + 3 * p);
     }
     if (status == MD_OK)
@@ -154,8 +152,10 @@ const struct md_command md_command_predict = {
     "predict", "depth of pictures, as PNG",
     "--weights W IMAGE... -o DIR [options]\n\n"
     "      --weights W   weights file (HDF5, result cell, or published .pth)\n"
-    "  -o, --output DIR  folder for NAME.depth.png (16 bits, millimetres, 0 = no value) and\n"
-    "                    NAME.colour.png (orange: beyond --max, grey: no value)\n"
+    "  -o, --output DIR  folder for NAME.depth.png (16 bits, millimetres: 0 where no depth is\n"
+    "                    predicted, or one below half a millimetre; 65535 beyond 65.534 m; data\n"
+    "                    sets read both as no value) and NAME.colour.png (orange: beyond --max,\n"
+    "                    grey: no value)\n"
     "      --fb X        focal length times baseline (default 80)\n"
     "      --max M       depth at the end of the colours, metres (default 4)\n\n"
     "Of each picture (PNG or JPEG) the largest centred square is used, resized to 48x48.\n\n"

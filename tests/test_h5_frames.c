@@ -39,11 +39,17 @@ static const size_t rgb_shape[3] = {3, 2, 4}, depth_shape[2] = {2, 4};
 
 H5_TEST(h5_frames, trees_of_files) {
     write_h5("train/01/b.h5", rgb_shape, H5T_NATIVE_UINT8, depth_shape);
+    write_h5("capitals/d.H5", rgb_shape, H5T_NATIVE_UINT8, depth_shape);
+    opens("h5", "capitals");
+    NAMES("capitals/d.H5");
+    scratch_remove(scratch_path(&scratch, "capitals").text);
     write_h5("train/00/a.h5", rgb_shape, H5T_NATIVE_UINT8, depth_shape);
     write_h5("val/c.h5", rgb_shape, H5T_NATIVE_UINT8, depth_shape);
     write_text("val/read.me", "");
     opens("h5", "all");
     NAMES("train/00/a.h5", "train/01/b.h5", "val/c.h5");
+    cr_assert_eq(dataset.unused.count[MD_UNUSED_ENDING], 1);
+    cr_assert_str_eq(dataset.unused.shown[MD_UNUSED_ENDING], ".me");
     opens("h5", "train");
     NAMES("train/00/a.h5", "train/01/b.h5");
     opens("h5", "val, train/01");

@@ -57,6 +57,32 @@ static void write_frame(const char *drive, const char *frame) {
 
 /* ---- raw ------------------------------------------------------------------------------------- */
 
+/* Endings in capitals are the same endings; of what is left out it is said what and why. */
+Test(kitti, what_is_passed_over) {
+    write_frame(DRIVE("0001"), "0000000000");
+    write_picture(DRIVE("0001") "image_02/data/0000000001.PNG");
+    write_depth(DRIVE("0001") "proj_depth/groundtruth/image_02/0000000001.png", 512);
+    write_picture(DRIVE("0001") "image_02/data/0000000002.png");
+    write_depth(DRIVE("0001") "proj_depth/groundtruth/image_02/0000000002.Png", 768);
+    write_picture(DRIVE("0001") "image_02/data/0000000003.Jpg");
+    write_depth(DRIVE("0001") "proj_depth/groundtruth/image_02/0000000003.PNG", 1024);
+    write_picture(DRIVE("0001") "image_02/data/0000000004.png");
+    write_picture(DRIVE("0001") "image_02/data/mean.png");
+    write_text(DRIVE("0001") "image_02/data/notes.txt", "");
+    write_text(DRIVE("0001") "image_02/data/Thumbs.DB", "");
+    opens("kitti", "all");
+    cr_assert_eq(dataset.count, 4);
+    for (int i = 0; i < 4; i++)
+        cr_assert_eq(dataset.samples[i].depth_m[0], 1 + i);
+    cr_assert_eq(dataset.unused.count[MD_UNUSED_PICTURE], 1);
+    assert_contains(dataset.unused.shown[MD_UNUSED_PICTURE], "image_02/data/0000000004.png");
+    cr_assert_eq(dataset.unused.count[MD_UNUSED_NAME], 1);
+    cr_assert_eq(dataset.unused.count[MD_UNUSED_ENDING], 2);
+    cr_assert_str_eq(dataset.unused.shown[MD_UNUSED_ENDING], ".DB, .txt");
+    opens("kitti", write_list(DRIVE("0001") "image_02/data/0000000001.PNG\n"));
+    cr_assert_eq(dataset.samples[0].depth_m[0], 2);
+}
+
 Test(kitti, the_best_depth_of_a_frame_is_taken) {
     static const float ahead[][4] = {{10, 0, 0, 0}};
     write_text("2011_09_26/calib_cam_to_cam.txt", CAMERAS);

@@ -193,6 +193,17 @@ Test(matrix, other_files_among_the_pictures) {
     add_picture("F", "100.png", 8, 8, 0);
     assert_opens();
     cr_assert_eq(dataset.count, 1);
+    cr_assert_eq(dataset.unused.count[MD_UNUSED_ENDING], 2);
+    cr_assert_str_eq(dataset.unused.shown[MD_UNUSED_ENDING], ".png, .db");
+    add_picture("F", "120.JPEG", 8, 8, 0);
+    add_picture("F", "9000.Jpeg", 8, 8, 0);
+    cr_assert_eq(rename(scratch_path(&scratch, "F/state_ToF.csv").text,
+                        scratch_path(&scratch, "F/state_ToF.CSV").text),
+                 0);
+    assert_opens();
+    NAMES("F/images/100.jpeg", "F/images/120.JPEG");
+    cr_assert_eq(dataset.unused.count[MD_UNUSED_PICTURE], 1);
+    cr_assert_str_eq(dataset.unused.shown[MD_UNUSED_PICTURE], "F/images/9000.Jpeg");
     add_picture("F", "100 (copy).jpeg", 8, 8, 0);
     assert_refused(MD_FAILED, "expected pictures named TIME.jpeg, found 100 (copy).jpeg");
 }

@@ -228,6 +228,9 @@ Test(recording, blocks) {
     assert_frames("test", "a/5 a/6 b/8 b/9");
     assert_frames("test[1:3]", "a/6 b/8");
     strcat(spec.root, "/b");
+    cr_assert_eq(rename(scratch_path(&scratch, "b/frames.csv").text,
+                        scratch_path(&scratch, "b/frames.CSV").text),
+                 0);
     assert_frames("test", "8 9");
 }
 

@@ -2,6 +2,9 @@
  * files, and the real ones. */
 #include <criterion/criterion.h>
 
+#include <math.h>
+
+#include "program.h"
 #include "reading.h"
 
 enum { HEIGHT = 3, WIDTH = 4, PIXELS = HEIGHT * WIDTH };
@@ -73,6 +76,94 @@ Test(rgbd, general_folders) {
     assert_samples("rgbd", "all[1:2]", "b/rgb/10.jpg:1010");
 }
 
+/* Endings in capitals are the same endings, of a picture and of its depth. */
+Test(rgbd, endings_in_capitals) {
+    write_picture("rgb/1.png");
+    write_depth("depth/1.PNG", 1001);
+    write_picture("rgb/2.PNG");
+    write_depth("depth/2.png", 1002);
+    write_picture("rgb/3.Jpeg");
+    write_depth("depth/3.Png", 1003);
+    write_picture("a/rgb.JPG");
+    write_depth("a/depth.PNG", 1004);
+    assert_samples("rgbd", "all", "rgb/1.png:1001 rgb/2.PNG:1002 rgb/3.Jpeg:1003 a/rgb.JPG:1004");
+    write_picture("n/color/0005.PNG");
+    write_depth("depth/000005.Png", 1005);
+    assert_samples("nyu-folder", "n", "n/color/0005.PNG:1005");
+    write_picture("s/image/6.JPG");
+    write_depth("s/depth_bfx/6.PNG", 1006 << 3);
+    assert_samples("sunrgbd", "s", "s/image/6.JPG:1006");
+    write_picture("t/seq-01/frame-7.color.PNG");
+    write_depth("t/seq-01/frame-7.depth.png", 1007);
+    write_text("t/TrainSplit.TXT", "sequence1\n");
+    assert_samples("7scenes", "train", "t/seq-01/frame-7.color.PNG:1007");
+}
+
+/* What was passed over in the folders of a split, and why. */
+static void assert_unused(enum md_unused_why why, size_t count, const char *shown) {
+    cr_assert_eq(dataset.unused.count[why], count, "%d: %zu", why, dataset.unused.count[why]);
+    cr_assert_str_eq(dataset.unused.shown[why], shown);
+}
+
+Test(rgbd, what_is_passed_over) {
+    write_picture("rgb/1.png");
+    write_depth("depth/1.png", 1001);
+    assert_samples("rgbd", "all", "rgb/1.png:1001");
+    for (int why = 0; why < MD_UNUSED_WHYS; why++)
+        assert_unused(why, 0, "");
+    write_depth("depth/2.png", 1002);
+    write_depth("depth/3.PNG", 1003);
+    write_depth("depth/1.jpg", 1001);
+    write_text("rgb/1.txt", "");
+    write_text("rgb/4.tiff", "");
+    write_text("rgb/5.TIFF", "");
+    write_text("readme", "");
+    write_picture("other/6.png");
+    assert_samples("rgbd", "all", "rgb/1.png:1001");
+    assert_unused(MD_UNUSED_ENDING, 5, ".jpg, none, .txt, .tiff, .TIFF");
+    assert_unused(MD_UNUSED_DEPTH, 2, "depth/2.png, depth/3.PNG");
+    assert_unused(MD_UNUSED_NAME, 1, "other/6.png");
+    assert_samples("rgbd", "all[:1]", "rgb/1.png:1001"); /* of all, and not of the cut */
+    assert_unused(MD_UNUSED_DEPTH, 2, "depth/2.png, depth/3.PNG");
+    for (int i = 10; i < 40; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "depth/%d.png", i);
+        write_depth(name, 1);
+    }
+    opens("rgbd", "all");
+    cr_assert_eq(dataset.unused.count[MD_UNUSED_DEPTH], 32);
+    cr_assert(strstr(dataset.unused.shown[MD_UNUSED_DEPTH], "depth/15.png, ..."), "%s",
+              dataset.unused.shown[MD_UNUSED_DEPTH]);
+}
+
+Test(rgbd, the_program_says_what_is_passed_over) {
+    char set[700];
+    write_picture("s/rgb/1.png");
+    write_depth("s/depth/1.png", 1001);
+    snprintf(set, sizeof set, "{set: rgbd, root: '%s/s', split: all}", scratch.folder);
+    MUDEPTH("data", "verify", set);
+    assert_fine("1 samples: 1 sound");
+    cr_assert(!strstr(out, "not used"), "%s", out);
+    write_depth("s/depth/2.png", 1002);
+    write_text("s/rgb/a.txt", "");
+    write_text("s/rgb/b.DB", "");
+    static const char line[] = "\n3 files not used: 2 files with other endings (.txt, .DB), "
+                               "1 depth without a picture (depth/2.png)\n";
+    MUDEPTH("data", "verify", set);
+    assert_fine(line);
+    MUDEPTH("data", "info", set);
+    assert_fine(line);
+    for (int i = 0; i < 2; i++) {
+        MUDEPTH("data", i ? "info" : "verify", "--json", set);
+        json_t *json = output_json(), *first = json_array_get(json_at(json, "not_used"), 0);
+        cr_assert_eq(json_array_size(json_at(json, "not_used")), 2);
+        cr_assert_eq(json_integer_value(json_object_get(first, "count")), 2);
+        cr_assert_str_eq(json_string_value(json_object_get(first, "what")),
+                         "files with other endings");
+        json_decref(json);
+    }
+}
+
 Test(rgbd, nyu_folders) {
     write_picture("train/color/0003.png");
     write_picture("val/color/0009.png");
@@ -82,7 +173,14 @@ Test(rgbd, nyu_folders) {
     write_depth("depth/000002.png", 1002);
     assert_samples("nyu-folder", "all",
                    "train/color/0003.png:1003 val/color/0002.png:1002 val/color/0009.png:1009");
+    assert_unused(MD_UNUSED_DEPTH, 0, "");
+    write_depth("depth/000004.png", 1004);
+    write_picture("val/other.png");
+    opens("nyu-folder", "all");
+    assert_unused(MD_UNUSED_DEPTH, 1, "depth/000004.png");
+    assert_unused(MD_UNUSED_NAME, 1, "val/other.png");
     assert_samples("nyu-folder", "val", "val/color/0002.png:1002 val/color/0009.png:1009");
+    assert_unused(MD_UNUSED_DEPTH, 0, "");
 }
 
 Test(rgbd, seven_scenes) {
@@ -108,6 +206,8 @@ Test(rgbd, seven_scenes) {
     assert_samples("7scenes", "all",
                    "s/seq-01/frame-000000.color.png:1000 s/seq-02/frame-000001.color.png:1002 "
                    "s/seq-02/frame-000005.color.png:1001 t/seq-10/frame-000000.color.png:0");
+    assert_unused(MD_UNUSED_ENDING, 7, ".txt"); /* poses and lists */
+    assert_unused(MD_UNUSED_NAME, 0, "");
     assert_samples("7scenes", "train",
                    "s/seq-02/frame-000001.color.png:1002 s/seq-02/frame-000005.color.png:1001 "
                    "t/seq-10/frame-000000.color.png:0");
@@ -138,6 +238,7 @@ Test(rgbd, sun_scenes) {
     assert_samples("sunrgbd", "all",
                    "kv1/NYUdata/NYU0001/image/0.jpg:8193 kv2/x/y/z/scene/image/1.jpg:8193 "
                    "xtion/s/image/2.jpg:1234");
+    assert_unused(MD_UNUSED_DEPTH, 0, ""); /* of a frame that has two both are its own */
     assert_samples("sunrgbd", "raw:kv2,kv1",
                    "kv2/x/y/z/scene/image/1.jpg:1234 kv1/NYUdata/NYU0001/image/0.jpg:1234");
     write_depth("xtion/s/depth/more.png", 1);
@@ -150,6 +251,119 @@ Test(rgbd, sun_scenes) {
                    "kv2/x/y/z/scene/image/1.jpg:8193 kv1/NYUdata/NYU0001/image/0.jpg:8193");
     snprintf(split, sizeof split, "raw:%s[:1]", list);
     assert_samples("sunrgbd", split, "kv2/x/y/z/scene/image/1.jpg:1234");
+}
+
+/* --- values --- */
+
+/* What the program writes for a depth that it does not know, or that does not fit, no reader takes
+ * for one; all else comes back as it was. */
+Test(rgbd, what_stands_for_no_value) {
+    static const struct {
+        float depth_m;
+        unsigned value;
+    } cases[] = {{0, 0},           {-1, 0},        {NAN, 0},          {-INFINITY, 0},
+                 {0.0004f, 0},     {0.0006f, 1},   {65.5344f, 65534}, {65.5346f, 65535},
+                 {65.535f, 65535}, {1e30f, 65535}, {INFINITY, 65535}, {1.0f, 1000}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        cr_assert_eq(md_depth_code(cases[i].depth_m, 1000), cases[i].value, "%g",
+                     (double)cases[i].depth_m);
+    for (unsigned value = 0; value <= 65535; value++) {
+        float depth_m = md_depth_code_m((uint16_t)value, 5000);
+        if (value == 0 || value == 65535)
+            cr_assert_eq(depth_m, MD_NO_DEPTH);
+        else
+            cr_assert_eq(md_depth_code(depth_m, 5000), value, "%u", value);
+    }
+    static const char *const depths[][3] = {
+        {"rgbd", "rgb/1.png", "depth/1.png"},
+        {"nyu-folder", "color/0001.png", "../depth/000001.png"},
+        {"7scenes", "frame-1.color.png", "frame-1.depth.png"},
+        {"sunrgbd", "image/1.png", "depth/1.png"},
+        {"kitti-object", "training/image_2/000001.png",
+         "training/proj_depth/velodyne_raw/image_2/000001.png"}};
+    spec.max_depth_m = 1000;
+    for (size_t i = 0; i < sizeof depths / sizeof *depths; i++) {
+        char picture[100], depth[100];
+        snprintf(picture, sizeof picture, "%zu/x/%s", i, depths[i][1]);
+        snprintf(depth, sizeof depth, "%zu/x/%s", i, depths[i][2]);
+        write_picture(picture);
+        snprintf(spec.root, sizeof spec.root, "%s/%zu/x", scratch.folder, i);
+        for (unsigned value = 0; value <= 65535; value += 65535) {
+            write_depth(depth, value);
+            opens(depths[i][0], "all");
+            cr_assert_eq(dataset.samples[0].depth_m[0], MD_NO_DEPTH, "%s: %u", depths[i][0], value);
+            cr_assert_neq(dataset.samples[0].depth_m[1], MD_NO_DEPTH, "%s", depths[i][0]);
+        }
+    }
+}
+
+/* --- pictures and depths that are named by their times --- */
+
+/* As TUM's recordings: two cameras, each with a clock's time for a name. */
+static void write_times(const char *folder, unsigned first, const char *const *times) {
+    for (unsigned i = 0; times[i]; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s/%s.png", folder, times[i]);
+        if (first == 0)
+            write_picture(name);
+        else
+            write_depth(name, first + i);
+    }
+}
+
+#define TIMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+Test(rgbd, nearest_times) {
+    /* The first depth is nearer to the second picture, which leaves the first one the third; 20 ms
+     * are too much, 19 are not; each is used once. */
+    write_times("a/rgb", 0, TIMES("100.000000", "100.012", "101.5", "102.5", "1305031102.175304"));
+    write_times("a/depth", 1000,
+                TIMES("100.010", "101.520", "100.0190", "102.481", "1305031102.160407", "7.25"));
+    assert_samples("rgbd", "all",
+                   "a/rgb/100.000000.png:1002 a/rgb/100.012.png:1000 a/rgb/102.5.png:1003 "
+                   "a/rgb/1305031102.175304.png:1004");
+    assert_unused(MD_UNUSED_PICTURE, 1, "a/rgb/101.5.png");
+    assert_unused(MD_UNUSED_DEPTH, 2, "a/depth/101.520.png, a/depth/7.25.png");
+    assert_samples("rgbd", "a[1:2]", "a/rgb/100.012.png:1000");
+    /* One name that is no time: names have to be the same again. */
+    write_picture("a/rgb/mean.png");
+    refused("rgbd", "a", MD_FAILED, "depth/100.000000.png: No such file");
+}
+
+Test(rgbd, times_in_files) {
+    write_times("rgb", 0, TIMES("a", "b"));
+    write_times("depth", 1000, TIMES("x", "y"));
+    write_text("rgb.txt", "# color images\n# timestamp filename\n5.0 rgb/b.png\n4 rgb/a.png\n");
+    write_text("depth.txt", "# depth\n4.015 depth/y.png\n5.001 depth/x.png\n9.5 depth/z.png\n");
+    assert_samples("rgbd", "all", "rgb/a.png:1001 rgb/b.png:1000");
+    assert_unused(MD_UNUSED_ENDING, 0, "");
+    /* Both orders of associate.py's output. */
+    write_text("associations.txt", "# pairs\n4 rgb/a.png 4.1 depth/x.png\n"
+                                   "5.1 depth/y.png 5.0 rgb/b.png # the other\n");
+    assert_samples("rgbd", "all", "rgb/a.png:1000 rgb/b.png:1001");
+    assert_unused(MD_UNUSED_ENDING, 2, ".txt"); /* the other two files now */
+
+    static const char *const bad[] = {"4 rgb/a.png 4.1", "4 rgb/a.png 4.1 rgb/b.png",
+                                      "4 depth/x.png 4.1 depth/y.png", "4 rgb/a.png x depth/x.png",
+                                      "4 rgb/a.png 4 depth/x.png 5"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "4 rgb/a.png 4.1 depth/x.png\n%s\n", bad[i]);
+        write_text("associations.txt", text);
+        refused("rgbd", "all", MD_FAILED, "line 2 of ");
+        assert_contains(error.text, "associations.txt: expected TIME rgb/FILE TIME depth/FILE");
+    }
+    write_text("associations.txt", "4 rgb/a.png 4.1 depth/none.png\n");
+    refused("rgbd", "all", MD_FAILED, "depth/none.png: No such file");
+    write_text("associations.txt", "# nothing\n");
+    refused("rgbd", "all", MD_FAILED, "associations.txt: expected names, found none");
+    remove(scratch_path(&scratch, "associations.txt").text);
+    write_text("depth.txt", "4.015 depth/y.png\n-1 depth/x.png\n");
+    refused("rgbd", "all", MD_FAILED, "depth.txt: expected TIME PATH, found \"-1 depth/x.png\"");
+    write_text("depth.txt", "4.02 depth/y.png\n");
+    refused("rgbd", "all", MD_FAILED, "expected depths within 0.02 s of the 2 pictures");
+    remove(scratch_path(&scratch, "depth.txt").text);
+    refused("rgbd", "all", MD_FAILED, "depth/a.png: No such file");
 }
 
 /* --- what is wrong --- */

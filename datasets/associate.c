@@ -1,0 +1,261 @@
+#include "associate.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+#include "grow.h"
+#include "image.h"
+
+enum { MOST_NEAR = 64, MOST_WORDS = 4 };
+static const int64_t near_ns = 20000000, second_ns = 1000000000;
+
+/* What one camera took: paths in the order of their times. */
+struct taken {
+    size_t count, capacity;
+    struct shot {
+        int64_t time_ns;
+        char *path; /* owned */
+    } * shots;
+};
+
+static void free_taken(struct taken *taken) {
+    for (size_t i = 0; i < taken->count; i++)
+        free(taken->shots[i].path);
+    free(taken->shots);
+}
+
+/* Reads seconds with or without decimals, of which nine count; returns where they end, or NULL. */
+static const char *parse_time(const char *text, int64_t *time_ns) {
+    int64_t seconds, unit = second_ns;
+    const char *end = *text == '-' ? NULL : md_parse_integer(text, &seconds);
+    if (!end || seconds >= INT64_MAX / second_ns)
+        return NULL;
+    *time_ns = seconds * second_ns;
+    if (*end == '.')
+        for (end++; *end >= '0' && *end <= '9'; end++)
+            *time_ns += (*end - '0') * (unit /= 10);
+    return end;
+}
+
+static int add_shot(struct taken *taken, int64_t time_ns, const char *path,
+                    struct md_error *error) {
+    struct shot *shots =
+        md_grow(taken->shots, taken->count, &taken->capacity, sizeof *shots, error);
+    if (!shots)
+        return MD_FAILED;
+    taken->shots = shots;
+    shots[taken->count] = (struct shot){time_ns, strdup(path)};
+    return shots[taken->count++].path ? MD_OK : md_fail(error, MD_FAILED, "out of memory");
+}
+
+static int compare_shots(const void *a, const void *b) {
+    const struct shot *one = a, *other = b;
+    if (one->time_ns != other->time_ns)
+        return one->time_ns < other->time_ns ? -1 : 1;
+    return strcmp(one->path, other->path);
+}
+
+/* ---- nearest times --------------------------------------------------------------------------- */
+
+struct candidate {
+    int64_t gap_ns;
+    size_t picture, depth;
+};
+
+struct candidates {
+    size_t count, capacity;
+    struct candidate *all;
+};
+
+static int compare_candidates(const void *a, const void *b) {
+    const struct candidate *one = a, *other = b;
+    if (one->gap_ns != other->gap_ns)
+        return one->gap_ns < other->gap_ns ? -1 : 1;
+    if (one->picture != other->picture)
+        return one->picture < other->picture ? -1 : 1;
+    return (one->depth > other->depth) - (one->depth < other->depth);
+}
+
+/* The depths near a picture; all before number `first` are too early for it. */
+static int add_near(struct candidates *candidates, const struct taken *pictures, size_t picture,
+                    const struct taken *depths, size_t first, struct md_error *error) {
+    for (size_t d = first; d < depths->count; d++) {
+        const int64_t later = depths->shots[d].time_ns - pictures->shots[picture].time_ns;
+        if (later >= near_ns)
+            break;
+        if (d - first == MOST_NEAR)
+            return md_fail(error, MD_FAILED, "%s: more than %d depths within 0.02 s",
+                           pictures->shots[picture].path, MOST_NEAR);
+        struct candidate *all =
+            md_grow(candidates->all, candidates->count, &candidates->capacity, sizeof *all, error);
+        if (!all)
+            return MD_FAILED;
+        candidates->all = all;
+        all[candidates->count++] = (struct candidate){llabs(later), picture, d};
+    }
+    return MD_OK;
+}
+
+/* Puts into depth_of the number of each picture's depth, SIZE_MAX where it has none; `used` has a
+ * false for each depth. */
+static void choose(struct candidates *candidates, size_t *depth_of, bool *used) {
+    if (candidates->count > 0)
+        qsort(candidates->all, candidates->count, sizeof *candidates->all, compare_candidates);
+    for (size_t i = 0; i < candidates->count; i++) {
+        const struct candidate *candidate = &candidates->all[i];
+        if (depth_of[candidate->picture] != SIZE_MAX || used[candidate->depth])
+            continue;
+        depth_of[candidate->picture] = candidate->depth;
+        used[candidate->depth] = true;
+    }
+}
+
+static int pair_by_time(const struct taken *pictures, const struct taken *depths,
+                        struct md_names *pairs, struct md_error *error) {
+    struct candidates candidates = {0};
+    size_t *depth_of = malloc((pictures->count + 1) * sizeof *depth_of);
+    bool *used = calloc(depths->count + 1, sizeof *used);
+    const size_t before = pairs->count;
+    int status = depth_of && used ? MD_OK : md_fail(error, MD_FAILED, "out of memory");
+    for (size_t p = 0, first = 0; p < pictures->count && status == MD_OK; p++) {
+        while (first < depths->count &&
+               depths->shots[first].time_ns <= pictures->shots[p].time_ns - near_ns)
+            first++;
+        depth_of[p] = SIZE_MAX;
+        status = add_near(&candidates, pictures, p, depths, first, error);
+    }
+    if (status == MD_OK)
+        choose(&candidates, depth_of, used);
+    for (size_t p = 0; p < pictures->count && status == MD_OK; p++) {
+        if (depth_of[p] == SIZE_MAX)
+            continue;
+        status = md_names_add(pairs, pictures->shots[p].path, error);
+        if (status == MD_OK)
+            status = md_names_add(pairs, depths->shots[depth_of[p]].path, error);
+    }
+    if (status == MD_OK && pairs->count == before)
+        status = md_fail(error, MD_FAILED,
+                         "expected depths within 0.02 s of the %zu pictures, found none of %zu",
+                         pictures->count, depths->count);
+    free(candidates.all);
+    free(depth_of);
+    free(used);
+    return status;
+}
+
+/* ---- what was taken when --------------------------------------------------------------------- */
+
+/* Cuts a line into words; more than MOST_WORDS count as one more. */
+static int cut_words(char *line, char *words[MOST_WORDS]) {
+    int count = 0;
+    for (char *rest = NULL, *word = strtok_r(line, " \t,", &rest); word && count <= MOST_WORDS;
+         word = strtok_r(NULL, " \t,", &rest), count++)
+        if (count < MOST_WORDS)
+            words[count] = word;
+    return count;
+}
+
+static bool is_time(const char *word, int64_t *time_ns) {
+    const char *end = parse_time(word, time_ns);
+    return end && *end == 0;
+}
+
+static int add_timed_line(void *context, char *line, struct md_error *error) {
+    char *words[MOST_WORDS], shown[80];
+    int64_t time_ns;
+    snprintf(shown, sizeof shown, "%s", line);
+    if (cut_words(line, words) != 2 || !is_time(words[0], &time_ns))
+        return md_fail(error, MD_FAILED, "expected TIME PATH, found \"%s\"", shown);
+    return add_shot(context, time_ns, words[1], error);
+}
+
+/* Two times and two paths, in either order, of which one lies in depth/. */
+static int add_pair_line(void *context, char *line, struct md_error *error) {
+    static const char depth[] = "depth/";
+    char *words[MOST_WORDS], shown[80];
+    int64_t time_ns;
+    snprintf(shown, sizeof shown, "%s", line);
+    bool sound = cut_words(line, words) == MOST_WORDS && is_time(words[0], &time_ns) &&
+                 is_time(words[2], &time_ns);
+    const bool first = sound && strncmp(words[1], depth, strlen(depth)) == 0;
+    const bool second = sound && strncmp(words[3], depth, strlen(depth)) == 0;
+    if (!sound || first == second)
+        return md_fail(error, MD_FAILED, "expected TIME rgb/FILE TIME depth/FILE, found \"%s\"",
+                       shown);
+    int status = md_names_add(context, words[first ? 3 : 1], error);
+    return status == MD_OK ? md_names_add(context, words[first ? 1 : 3], error) : status;
+}
+
+/* All pictures in a subfolder whose names are times; `others`: some are not. */
+static int take_names(const char *folder, const char *below, struct taken *taken, bool *others,
+                      struct md_error *error) {
+    char path[MD_PATH_MAX];
+    struct md_names names = {0};
+    int status = md_path_format(path, error, "%s/%s", folder, below);
+    if (status == MD_OK && md_is_folder(path))
+        status = md_names_of_folder(path, &names, error);
+    for (size_t i = 0; i < names.count && status == MD_OK; i++) {
+        const char *name = names.names[i], *dot = strchr(name, '.');
+        const size_t bare = md_bare_length(name, md_picture_endings);
+        int64_t time_ns;
+        if (bare == 0)
+            continue;
+        if (dot == name + bare || parse_time(name, &time_ns) != name + bare) {
+            *others = true;
+            continue;
+        }
+        status = md_path_format(path, error, "%s/%s", below, name);
+        if (status == MD_OK)
+            status = add_shot(taken, time_ns, path, error);
+    }
+    md_names_free(&names);
+    return status;
+}
+
+/* Reads the file in the folder by `use` when it is there. */
+static int read_list(const char *folder, const char *name, md_use_name *use, void *context,
+                     struct md_names *lists, struct md_error *error) {
+    char path[MD_PATH_MAX];
+    int status = md_path_format(path, error, "%s/%s", folder, name);
+    if (status != MD_OK)
+        return status;
+    status = md_names_each_line(path, use, context, error);
+    return status == MD_OK ? md_names_add(lists, name, error) : status;
+}
+
+static bool has_file(const char *folder, const char *name) {
+    char path[MD_PATH_MAX];
+    struct md_error ignored;
+    return md_path_format(path, &ignored, "%s/%s", folder, name) == MD_OK && md_is_file(path);
+}
+
+int md_associate(const char *folder, struct md_names *pairs, struct md_names *lists, int *found,
+                 struct md_error *error) {
+    static const char *const names[2] = {"rgb.txt", "depth.txt"}, *const below[2] = {"rgb",
+                                                                                     "depth"};
+    struct taken taken[2] = {{0}};
+    bool others[2] = {false, false};
+    int status = MD_OK;
+    *found = has_file(folder, "associations.txt");
+    if (*found)
+        return read_list(folder, "associations.txt", add_pair_line, pairs, lists, error);
+    const bool listed = has_file(folder, names[0]) && has_file(folder, names[1]);
+    for (int i = 0; i < 2 && status == MD_OK; i++)
+        status = listed ? read_list(folder, names[i], add_timed_line, &taken[i], lists, error)
+                        : take_names(folder, below[i], &taken[i], &others[i], error);
+    *found = listed || (taken[0].count > 0 && !others[0]);
+    for (int i = 0; i < 2 && status == MD_OK; i++)
+        if (taken[i].count > 0)
+            qsort(taken[i].shots, taken[i].count, sizeof *taken[i].shots, compare_shots);
+    if (status == MD_OK && *found)
+        status = pair_by_time(&taken[0], &taken[1], pairs, error);
+    if (status != MD_OK && strstr(error->text, folder) == NULL)
+        md_error_prefix(error, folder);
+    free_taken(&taken[0]);
+    free_taken(&taken[1]);
+    return status;
+}
