@@ -43,6 +43,9 @@ static inline mask v_mask(const uint16_t *bits) {
     return m;
 }
 #define V_ALL ((mask)-1)
+static inline unsigned v_bits(mask m) {
+    return m;
+}
 static inline vec v_load_masked(const real *from, mask m) {
     return V(maskz_loadu)(m, from);
 }
@@ -69,6 +72,9 @@ static inline mask v_mask(const uint16_t *bits) {
 static inline vec v_blend(mask m, vec off, vec on) {
     return _mm256_blendv_ps(off, on, _mm256_castsi256_ps(m));
 }
+static inline unsigned v_bits(mask m) {
+    return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(m));
+}
 #else
 #define LANES         4
 typedef __m256d vec;
@@ -80,6 +86,9 @@ static inline mask v_mask(const uint16_t *bits) {
 }
 static inline vec v_blend(mask m, vec off, vec on) {
     return _mm256_blendv_pd(off, on, _mm256_castsi256_pd(m));
+}
+static inline unsigned v_bits(mask m) {
+    return (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(m));
 }
 #endif
 #define V_ALL _mm256_set1_epi32(-1)
@@ -329,11 +338,6 @@ static inline unsigned v_fma_begin(void) {
 static inline void v_fma_end(unsigned before) {
     (void)before;
 }
-static inline vec v_load_masked(const real *from, mask m) {
-    if (m == 3)
-        return v_load(from);
-    return (vec){(m & 1u) != 0 ? from[0] : 0, (m & 2u) != 0 ? from[1] : 0};
-}
 static inline vec v_zero(void) {
     return (vec){0, 0};
 }
@@ -393,9 +397,6 @@ static inline unsigned v_fma_begin(void) {
 }
 static inline void v_fma_end(unsigned before) {
     (void)before;
-}
-static inline vec v_load_masked(const real *from, mask m) {
-    return m != 0 ? *from : 0;
 }
 static inline vec v_zero(void) {
     return 0;

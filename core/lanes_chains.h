@@ -4,6 +4,7 @@
 #define MD_CORE_LANES_CHAINS_H
 
 #include "lanes_quick.h"
+#include "ops.h"
 
 #define INLINE   static inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))
@@ -38,28 +39,83 @@ static void store_elements(elem *to, size_t n, vec a) {
         to[i] = some[i];
 }
 
-/* The kernels read operands as real numbers. Those of a 16-bit format are widened into scratch
- * first, once per operand; the others are what they are. */
-#define WIDENS (MD_NUMBER > MD_NUMBER_fp64 && !MD_NATIVE_HALF)
+/* Wide vectors want their operands side by side and as real numbers: the rows that a call needs are
+ * gathered in scratch first. A lane or two read them where they are, so that a device needs next to
+ * no scratch. */
+#define GATHERS (LANES > 2)
+#define WIDENS  (GATHERS && MD_NUMBER > MD_NUMBER_fp64)
+#if GATHERS
+typedef real source;
+#else
+typedef elem source;
+#endif
+
+/* Neighbouring pixels, `step` elements apart, in the lanes of m; one number in all lanes; one pixel
+ * of neighbouring channels, `stride` elements apart (gathered: side by side). */
+static inline vec v_pixels(const source *from, int step, mask m) {
+#if GATHERS
+    (void)step;
+    return v_load_masked(from, m);
+#elif LANES == 2
+    if (m == 3 && step == 1)
+        return v_widen(from);
+    return (vec){(m & 1u) != 0 ? md_load(from[0]) : 0, (m & 2u) != 0 ? md_load(from[step]) : 0};
+#else
+    (void)step;
+    return m != 0 ? md_load(*from) : 0;
+#endif
+}
+static inline vec v_factor(const source *from) {
+#if GATHERS
+    return v_splat(from);
+#else
+    real factor = md_load(*from);
+    return v_splat(&factor);
+#endif
+}
+static inline vec v_channels(const source *from, size_t stride) {
+#if GATHERS
+    (void)stride;
+    return v_load(from);
+#elif LANES == 2
+    return (vec){md_load(from[0]), md_load(from[stride])};
+#else
+    (void)stride;
+    return md_load(*from);
+#endif
+}
 
 struct operand {
-    const real *at;
+    const source *at;
     int quick;    /* fit for lanes_quick.h: */
     real unscale; /* times this they are the numbers themselves */
 };
 
+static size_t round_up(size_t n, size_t to) {
+    return (n + to - 1) / to * to;
+}
+
+#if GATHERS
 /* An operand of n numbers in scratch; whole vectors are touched. */
 static struct operand scaled(real *numbers, size_t n) {
+    for (size_t i = n; i < round_up(n, LANES); i++)
+        numbers[i] = 0;
     real scale = v_quick_scale(numbers, n);
     for (size_t i = 0; scale != 0 && i < n; i += LANES)
         v_store(numbers + i, v_scale(v_load(numbers + i), scale));
     return (struct operand){numbers, scale != 0, scale != 0 ? 1 / scale : 1};
 }
 
+/* Whole vectors are written. */
+static void widen(const elem *from, size_t n, real *to) {
+    for (size_t i = 0; i < n; i += LANES)
+        v_store(to + i, load_elements(from + i, n - i));
+}
+#endif
+
 static struct operand widened(const elem *from, size_t n, real *room) {
 #if WIDENS
-    for (size_t i = 0; i < n; i += LANES)
-        v_store(room + i, load_elements(from + i, n - i));
+    widen(from, n, room);
     return scaled(room, n);
 #else
     (void)n;
@@ -73,9 +129,101 @@ INLINE vec as_wanted(vec numbers, const struct operand *of, const int quick) {
     return QUICK && !quick ? v_scale(numbers, of->unscale) : numbers;
 }
 
-static size_t round_up(size_t n, size_t to) {
-    return (n + to - 1) / to * to;
+/* ---- maps as the kernels read them ----------------------------------------------------------- */
+
+/* Some rows of the channels of up to two maps: where they lie, or gathered. Phased (only gathered):
+ * even and odd rows and columns apart, so that a step of two is one to the neighbour. */
+struct window {
+    struct half {
+        const source *at;
+        size_t stride; /* from a channel to the next, elements */
+        int channels;
+        int rows; /* of the ring */
+    } half[2];
+    int width, first_row, phased;
+    size_t phase; /* from a phase to the next, elements */
+};
+
+/* From a half's first element to row h's column w (-1: before its row's begin), elements. */
+static ptrdiff_t window_at(const struct window *window, int half, int h, int w) {
+#if GATHERS
+    (void)half;
+    h -= window->first_row;
+    if (window->phased)
+        return (ptrdiff_t)window->phase * ((h & 1) * 2 + (w & 1)) + (h >> 1) * (window->width / 2) +
+               (w >> 1);
+    return (ptrdiff_t)h * window->width + w;
+#else
+    return (ptrdiff_t)(h % window->half[half].rows) * window->width + w;
+#endif
 }
+
+#if GATHERS
+
+/* Elements that a window of so many rows takes. */
+static size_t window_size(int channels, int rows, int width) {
+    return round_up((size_t)channels * (size_t)(rows + rows % 2) * (size_t)width + LANES, LANES);
+}
+
+static void gather_phases(const elem *from, int width, size_t phase, real *to) {
+    for (int w = 0; w < width; w++)
+        to[(size_t)(w & 1) * phase + (size_t)(w >> 1)] = md_load(from[w]);
+}
+
+/* Rows first .. last-1 (phased: first is even). */
+static struct window open_window(const struct md_map *maps, int parts, int first, int last,
+                                 int phased, real *room, struct operand *operand) {
+    int rows = last - first, channels = 0, width = maps[0].width;
+    struct window window = {.width = width, .first_row = first, .phased = phased};
+    if (!WIDENS && !phased && (parts == 1 || maps[1].channels == 0) &&
+        first % maps[0].rows + rows <= maps[0].rows) {
+        *operand =
+            (struct operand){(const real *)maps[0].at + md_map_row(&maps[0], 0, first), 0, 1};
+        window.half[0] = (struct half){operand->at, md_map_plane(&maps[0]), maps[0].channels, rows};
+        return window;
+    }
+    rows += phased && rows % 2;
+    for (int half = 0; half < parts; half++)
+        channels += maps[half].channels;
+    size_t plane = (size_t)rows * (size_t)width;
+    window.phase = (size_t)channels * plane / 4;
+    real *to = room;
+    for (int half = 0; half < parts; half++)
+        for (int c = 0; c < maps[half].channels; c++, to += phased ? plane / 4 : plane)
+            for (int h = first, run; h < last; h += run) {
+                const struct md_map *map = &maps[half];
+                const elem *from = (const elem *)map->at + md_map_row(map, c, h);
+                int slot = h % map->rows, here = map->rows - slot;
+                run = phased ? 1 : last - h < here ? last - h : here;
+                if (phased)
+                    gather_phases(from, width, window.phase,
+                                  to + (size_t)((h & 1) * 2) * window.phase +
+                                      (size_t)((h - first) / 2 * (width / 2)));
+                else
+                    widen(from, (size_t)(run * width), to + (size_t)((h - first) * width));
+            }
+    *operand = scaled(room, (size_t)channels * plane);
+    window.half[0] = (struct half){room, phased ? plane / 4 : plane, channels, rows};
+    return window;
+}
+
+#else
+
+static struct window open_window(const struct md_map *maps, int parts, int first, int last,
+                                 int phased, real *room, struct operand *operand) {
+    struct window window = {.width = maps[0].width};
+    (void)first;
+    (void)last;
+    (void)phased;
+    (void)room;
+    for (int half = 0; half < parts; half++)
+        window.half[half] = (struct half){maps[half].at, md_map_plane(&maps[half]),
+                                          maps[half].channels, maps[half].rows};
+    *operand = (struct operand){NULL, 0, 1};
+    return window;
+}
+
+#endif
 
 struct tap_sum;
 struct tap_product;
@@ -84,17 +232,19 @@ struct tap_product;
  * `count` are meant): a tile of a tap_sum, or the taps of one scalar channel of a tap_product. */
 struct chains {
     /* Takes links first .. last-1 of every chain, the quick way or by v_fma. Chains start from 0
-     * with link 0, else from what is in sums. */
+     * with link 0, unless they resume, else from what is in sums. */
     void (*run)(const struct chains *chains, int quick, int first, int last, real *sums);
     int links; /* channels, or rows of pixels */
     int tail;  /* so many at the end have a product in every chain; 0: a zero may have any sign */
     int rows, row, count;
     struct operand vectors, factors; /* what is multiplied: in lanes, and one for all lanes */
+    int resumes;                     /* chains go on from what is in sums */
     const struct tap_sum *sum;
+    ptrdiff_t pixel;      /* of the tap_sum: the tile's first, from the halves' first element */
     const uint16_t *bits; /* of the tap_sum's lanes: */
-    size_t bits_stride;   /* from one tap's to the next */
+    size_t bits_stride;   /* from one row of them to the next */
     const struct tap_product *product;
-    size_t lane_stride; /* of the tap_product's vectors: from one pixel's to the next */
+    int channel; /* of the tap_product's scalars */
 };
 
 #define MOST_SUMS                                                                                  \
@@ -145,13 +295,25 @@ static int add_tail(const struct chains *c, real *sums) {
     return 1;
 }
 
-/* All links of chains: the quick way if that is right. */
+/* Whether the chains begin with link `link`. */
+INLINE int begins(const struct chains *c, int link) {
+    return link == 0 && !c->resumes;
+}
+
+/* All links of chains: the quick way if that is right. Sums to go on from are numbers as they are;
+ * scaled, one that is too small is noted like everything else. */
 static void find(const struct chains *c, real *sums) {
+    size_t bytes = (size_t)(c->rows * c->row) * sizeof *sums;
+    real start[MOST_SUMS];
+    if (QUICK && c->resumes)
+        __builtin_memcpy(start, sums, bytes);
     if (QUICK && c->vectors.quick && c->factors.quick) {
         int signs = LOSES_SIGNS && c->tail > 0, tail = signs && c->tail < c->links ? c->tail : 0;
-        size_t bytes = (size_t)(c->rows * c->row) * sizeof *sums;
         real before[MOST_SUMS];
         v_watch_begin();
+        for (int i = 0; c->resumes && i < c->rows * c->row; i += LANES)
+            v_store(sums + i, v_scale(v_scale(v_load(sums + i), 1 / c->vectors.unscale),
+                                      1 / c->factors.unscale));
         c->run(c, 1, 0, c->links - tail, sums);
         if (tail > 0) {
             __builtin_memcpy(before, sums, bytes);
@@ -164,6 +326,8 @@ static void find(const struct chains *c, real *sums) {
             __builtin_memcpy(sums, before, bytes);
             return;
         }
+        if (c->resumes)
+            __builtin_memcpy(sums, start, bytes);
     }
     run_by_fma(c, 0, c->links, sums);
 }

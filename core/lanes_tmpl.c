@@ -18,80 +18,140 @@
 #include "network.h"
 #include "ops.h"
 
-/* What scratch holds, one behind the other: the lanes' bits; one rearranged operand (phases or
- * lanes); and, in a 16-bit format, an operand and the weights as real numbers. */
-struct room {
-    uint16_t *bits;
-    real *arranged, *operand, *weight;
-    size_t bytes; /* of all of it */
-};
-
+#if GATHERS
 static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
 }
+#endif
 
-static struct room room_in(const struct md_shape *s, int transposed, void *scratch) {
-    size_t pixels = (size_t)s->height * (size_t)s->width;
-    size_t output = transposed ? 4 * pixels : pixels / (size_t)(s->stride * s->stride);
-    size_t ci = (size_t)s->ci, co = (size_t)s->co;
-    size_t phases = transposed ? co * output : s->stride == 2 ? ci * pixels : 0;
-    /* The transposed convolution's bias gradient wants its output's error in lanes as well. */
-    size_t lanes = larger(round_up(co, LANES) * output, round_up(ci, LANES) * pixels);
-    size_t bits = round_up(MAX_TAPS * round_up(pixels, TILE) / LANES * sizeof(uint16_t), 64);
-    size_t arranged = larger(phases, lanes);
-    size_t operand = WIDENS ? round_up(larger(ci * pixels, co * output), LANES) : 0;
-    size_t weight = WIDENS ? round_up(ci * co * (transposed ? 4 : 9), LANES) : 0;
+/* What scratch holds, one behind the other: the lanes' bits; and, where operands are gathered, rows
+ * of one, the lanes of another, and weights. */
+struct room {
+    uint16_t *bits;
+    real *operand, *lanes, *weight;
+    size_t bytes; /* of all of it */
+};
+
+/* For calls with up to `rows` rows of y, or as many of dx as belong to them. */
+static struct room room_in(const struct md_shape *s, int transposed, int rows, void *scratch) {
+    int stride = transposed ? 1 : s->stride, grid = s->width / stride;
+    size_t pixels = (size_t)(GATHERS ? (rows + 1) * grid : grid);
+    size_t masks = GATHERS ? MAX_TAPS : 3;
     struct room room = {scratch, NULL, NULL, NULL, 0};
-    room.bytes = bits + (arranged + operand + weight) * sizeof(real);
+    room.bytes = round_up(masks * round_up(pixels, TILE) / LANES * sizeof(uint16_t), 16);
+#if GATHERS
+    int ci = s->ci, co = s->co, taps = transposed ? 4 : 9, width = transposed ? 2 * grid : grid;
+    int x_rows = transposed ? rows / 2 + 1 : rows * stride + 2, y_rows = rows + 2;
+    size_t x = window_size(ci, x_rows < s->height ? x_rows : s->height, s->width);
+    size_t y = window_size(co, y_rows, width), lane = (size_t)(rows * width);
+    size_t lanes = transposed ? larger(round_up((size_t)ci, LANES) * lane / 4, LANES * lane)
+                              : round_up((size_t)co, LANES) * lane;
+    size_t weight = WIDENS ? round_up((size_t)(ci * co * taps), LANES) : 0;
     if (scratch != NULL) {
-        room.arranged = (real *)((unsigned char *)scratch + bits);
-        room.operand = room.arranged + arranged;
-        room.weight = room.operand + operand;
+        room.operand = (real *)((unsigned char *)scratch + round_up(room.bytes, 64));
+        room.lanes = room.operand + larger(x, y);
+        room.weight = room.lanes + lanes;
     }
+    room.bytes = round_up(room.bytes, 64) + (larger(x, y) + lanes + weight) * sizeof(real);
+#endif
     return room;
 }
 
-static size_t scratch_bytes(const struct md_shape *s, int transposed) {
-    return room_in(s, transposed, NULL).bytes;
+static size_t conv_scratch_bytes(const struct md_shape *s, int rows) {
+    return room_in(s, 0, rows, NULL).bytes;
+}
+static size_t tconv_scratch_bytes(const struct md_shape *s, int rows) {
+    return room_in(s, 1, rows, NULL).bytes;
 }
 
-/* The four phases of `channels` planes: to[(row parity * 2 + column parity)][channel][h][w]. */
-static void split_phases(const real *from, int channels, int height, int width, real *to) {
-    for (int phase = 0; phase < 4; phase++)
-        for (int c = 0; c < channels; c++)
-            for (int h = phase / 2; h < height; h += 2) {
-                const real *row = from + ((size_t)c * (size_t)height + (size_t)h) * (size_t)width;
-                for (int w = phase % 2; w < width; w += 2)
-                    *to++ = row[w];
-            }
+static int share_of(int n, int cores) {
+    return (n + cores - 1) / cores;
 }
 
-static void conv_forward(const struct md_shape *s, const void *x, const void *weight,
-                         const void *bias, void *y, void *scratch, struct md_part part) {
-    int first, last, ho = s->height / s->stride, wo = s->width / s->stride;
-    size_t plane = (size_t)ho * (size_t)wo;
-    struct room room = room_in(s, 0, scratch);
-    struct tap_sum t = {ho, wo, s->ci, plane, 9, (size_t)s->ci * 9, 9, {{0}}};
-    md_share(part, s->co, &first, &last);
-    for (int kh = 0; kh < 3; kh++)
-        for (int kw = 0; kw < 3; kw++) {
-            /* With stride 2, output row h reads rows 2h-1 (odd phase, row h-1), 2h (even, h) and
-             * 2h+1 (odd, h); columns alike. */
-            int dh = s->stride == 1 ? kh - 1 : kh == 0 ? -1 : 0;
-            int dw = s->stride == 1 ? kw - 1 : kw == 0 ? -1 : 0;
-            int phase = s->stride == 1 ? 0 : (kh != 1) * 2 + (kw != 1);
-            ptrdiff_t source = (ptrdiff_t)phase * s->ci * ho * wo + dh * wo + dw;
-            t.taps[kh * 3 + kw] = (struct tap){source, kh * 3 + kw, dh, dw};
-        }
-    struct operand source = widened(x, (size_t)(s->ci * s->height * s->width), room.operand);
-    if (s->stride == 2) {
-        split_phases(source.at, s->ci, s->height, s->width, room.arranged);
-        source.at = room.arranged;
+/* A core's sums: those of weights (`lanes` of all channels are in lanes, with `each` numbers), then
+ * those of biases. */
+static size_t core_sums(int lanes, int each, int co, int cores) {
+    return sums_size(share_of(lanes, cores), (size_t)each) + sums_size(share_of(co, cores), 1);
+}
+static size_t conv_sums_bytes(const struct md_shape *s, int cores) {
+    return core_sums(s->co, s->ci * 9, s->co, cores) * sizeof(real) * (size_t)cores;
+}
+static size_t tconv_sums_bytes(const struct md_shape *s, int cores) {
+    return core_sums(s->ci, s->co * 4, s->co, cores) * sizeof(real) * (size_t)cores;
+}
+
+/* ---- taps --------------------------------------------------------------------------------------
+ */
+
+static int lesser(int a, int b) {
+    return a < b ? a : b;
+}
+
+/* Grid rows of a strip that are computed together: where nothing is gathered, rings may end with
+ * any row. */
+static int strip_rows(int from, int to) {
+    return GATHERS ? to - from : 1;
+}
+
+/* The tap of weight number `weight` whose source is at (h, w) for the grid's first pixel, shifted
+ * by (dh, dw) in the grid; none where it leads out of the picture, `height` high, for the whole
+ * grid. */
+static void add_tap(struct tap_sum *t, int h, int w, int height, int dh, int dw, int weight) {
+    struct tap *tap = &t->taps[t->tap_count];
+    if (!GATHERS && (h < 0 || h >= height))
+        return;
+    for (int half = 0; half < 2; half++)
+        tap->source[half] =
+            t->window->half[half].channels > 0 ? window_at(t->window, half, h, w) : 0;
+    tap->weight = weight;
+    tap->dh = dh;
+    tap->dw = dw;
+    tap->bits = GATHERS ? t->tap_count : dw + 1;
+    t->tap_count++;
+}
+
+static void find_bits(const struct tap_sum *t, uint16_t *bits) {
+    int vectors = grid_vectors(t);
+    for (int k = 0; k < (GATHERS ? t->tap_count : 3); k++) {
+        const struct tap column = {.dw = k - 1};
+        find_lanes(t, GATHERS ? &t->taps[k] : &column, vectors, bits + k * vectors);
     }
-    struct sink sink = {(elem *)y + (size_t)first * plane, plane, (size_t)wo, 1,
-                        (const elem *)bias + first,        0};
-    run_tap_sum(&t, source, widened(weight, (size_t)(s->co * s->ci) * 9, room.weight), 1, 0, first,
-                last, &sink, room.bits);
+}
+
+static void conv_forward(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    int first, last, stride = s->stride, ho = s->height / stride;
+    int phased = GATHERS && stride == 2, above = c->from * stride - (phased ? 2 : 1);
+    struct room room = room_in(s, 0, c->to - c->from, c->scratch);
+    struct operand numbers;
+    struct window window =
+        open_window(c->x, 2, above > 0 ? above : 0, lesser((c->to - 1) * stride + 2, s->height),
+                    phased, room.operand, &numbers);
+    struct operand weights = widened(c->weight, (size_t)(s->co * s->ci) * 9, room.weight);
+    struct tap_sum t = {.width = s->width / stride,
+                        .window = &window,
+                        .step = GATHERS ? 1 : stride,
+                        .weight_stride = 9,
+                        .output_stride = (size_t)s->ci * 9,
+                        .parts = 1};
+    md_share(c->part, s->co, &first, &last);
+    for (int h = c->from; h < c->to; h += t.height) {
+        t.height = strip_rows(h, c->to);
+        t.above = h > 0;
+        t.below = h + t.height < ho;
+        t.tap_count = 0;
+        /* With stride 2, output row h reads rows 2h-1 (of the grid row before), 2h and 2h+1;
+         * columns alike. */
+        for (int kh = 0; kh < 3; kh++)
+            for (int kw = 0; kw < 3; kw++)
+                add_tap(&t, h * stride + kh - 1, kw - 1, s->height,
+                        kh == 0 ? -1 : kh == 2 && stride == 1,
+                        kw == 0 ? -1 : kw == 2 && stride == 1, kh * 3 + kw);
+        if (h == c->from)
+            find_bits(&t, room.bits);
+        const struct sink sink = {&c->y, first, h, 0, 1, (const elem *)c->bias + first, 0};
+        run_tap_sum(&t, numbers, weights, first, last, &sink, room.bits);
+    }
 }
 
 /* Which kernel rows (or columns), in the chain's order, an input row of a phase is used by, and how
@@ -105,111 +165,193 @@ struct back_taps {
 static const struct back_taps back_stride1 = {3, {{2, -1}, {1, 0}, {0, 1}}};
 static const struct back_taps back_stride2[2] = {{1, {{1, 0}}}, {2, {{2, 0}, {0, 1}}}};
 
-static void conv_input_gradient(const struct md_shape *s, const void *dy, const void *weight,
-                                int first, int last, int accumulate, void *dx, void *scratch,
-                                struct md_part part) {
-    int from, to, ho = s->height / s->stride, wo = s->width / s->stride;
-    size_t plane = (size_t)s->height * (size_t)s->width;
-    struct room room = room_in(s, 0, scratch);
-    struct operand source = widened(dy, (size_t)(s->co * ho * wo), room.operand);
-    struct operand weights = widened(weight, (size_t)(s->co * s->ci) * 9, room.weight);
-    md_share(part, last - first, &from, &to);
-    for (int phase = 0; phase < s->stride * s->stride; phase++) {
-        int a = phase / s->stride, b = phase % s->stride;
-        const struct back_taps *rows = s->stride == 1 ? &back_stride1 : &back_stride2[a];
-        const struct back_taps *columns = s->stride == 1 ? &back_stride1 : &back_stride2[b];
-        struct tap_sum t = {ho, wo, s->co, (size_t)ho * (size_t)wo, (size_t)s->ci * 9, 9, 0, {{0}}};
-        for (int i = 0; i < rows->count; i++)
-            for (int j = 0; j < columns->count; j++) {
-                int dh = rows->tap[i].shift, dw = columns->tap[j].shift;
-                int k = rows->tap[i].k * 3 + columns->tap[j].k;
-                t.taps[t.tap_count++] = (struct tap){dh * wo + dw, k, dh, dw};
-            }
-        struct sink sink = {(elem *)dx + (size_t)from * plane + (size_t)(a * s->width + b),
-                            plane,
-                            (size_t)s->width,
-                            s->stride,
-                            NULL,
-                            accumulate};
-        run_tap_sum(&t, source, weights, 1, 0, first + from, first + to, &sink, room.bits);
+/* The first number from `from` on that is `phase` modulo `stride`, divided by it. */
+static int first_in_phase(int from, int phase, int stride) {
+    return (from - phase + stride - 1) / stride;
+}
+
+static void conv_input_gradient(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    int first, last, stride = s->stride, ho = s->height / stride;
+    int above = c->from / stride - (stride == 1), below = (c->to - 1) / stride + 2;
+    struct room room = room_in(s, 0, (c->to - c->from + stride - 1) / stride, c->scratch);
+    struct operand numbers;
+    struct window window =
+        open_window(&c->y, 1, above > 0 ? above : 0, lesser(below, ho), 0, room.operand, &numbers);
+    struct operand weights = widened(c->weight, (size_t)(s->co * s->ci) * 9, room.weight);
+    struct tap_sum t = {.width = s->width / stride,
+                        .window = &window,
+                        .step = 1,
+                        .weight_stride = (size_t)s->ci * 9,
+                        .output_stride = 9,
+                        .parts = 1};
+    md_share(c->part, c->dx.channels, &first, &last);
+    for (int phase = 0; phase < stride * stride; phase++) {
+        int a = phase / stride, b = phase % stride, begin = first_in_phase(c->from, a, stride);
+        const struct back_taps *rows = stride == 1 ? &back_stride1 : &back_stride2[a];
+        const struct back_taps *columns = stride == 1 ? &back_stride1 : &back_stride2[b];
+        for (int h = begin, end = first_in_phase(c->to, a, stride); h < end; h += t.height) {
+            t.height = strip_rows(h, end);
+            t.above = h > 0;
+            t.below = h + t.height < ho;
+            t.tap_count = 0;
+            for (int i = 0; i < rows->count; i++)
+                for (int j = 0; j < columns->count; j++) {
+                    int dh = rows->tap[i].shift, dw = columns->tap[j].shift;
+                    add_tap(&t, h + dh, dw, ho, dh, dw, rows->tap[i].k * 3 + columns->tap[j].k);
+                }
+            if (h == begin)
+                find_bits(&t, room.bits);
+            const struct sink sink = {&c->dx, first, h * stride + a, b,
+                                      stride, NULL,  c->accumulate};
+            run_tap_sum(&t, numbers, weights, c->first + first, c->first + last, &sink, room.bits);
+        }
     }
 }
 
-static void conv_weight_gradient(const struct md_shape *s, const void *x, const void *dy,
-                                 void *dweight, void *dbias, void *scratch, struct md_part part) {
-    int first, last, ho = s->height / s->stride, wo = s->width / s->stride;
-    size_t pixels = (size_t)ho * (size_t)wo;
-    md_share(part, s->co, &first, &last);
-    size_t stride = round_up((size_t)(last - first), LANES);
-    struct room room = room_in(s, 0, scratch);
-    real *lanes = room.arranged;
-    struct tap_product t = {ho, wo, s->stride, s->height, s->width, s->ci, 1, 3};
-    transpose((const elem *)dy + (size_t)first * pixels, last - first, (int)pixels, stride, lanes);
-    sum_lanes(lanes, stride, (int)pixels, last - first, (elem *)dbias + first);
-    run_tap_product(&t, scaled(lanes, stride * pixels), stride, last - first,
-                    widened(x, (size_t)(s->ci * s->height * s->width), room.operand),
-                    (elem *)dweight + (size_t)first * (size_t)s->ci * 9);
-}
-
-static void tconv_forward(const struct md_shape *s, const void *x, const void *weight,
-                          const void *bias, void *y, void *scratch, struct md_part part) {
+static void tconv_forward(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
     int first, last;
-    size_t pixels = (size_t)s->height * (size_t)s->width, row = 2 * (size_t)s->width;
-    struct room room = room_in(s, 1, scratch);
-    struct tap_sum t = {s->height, s->width, s->ci, pixels, (size_t)s->co * 4, 4, 1, {{0}}};
-    struct operand source = widened(x, (size_t)s->ci * pixels, room.operand);
-    struct operand weights = widened(weight, (size_t)(s->ci * s->co) * 4, room.weight);
-    md_share(part, s->co, &first, &last);
+    struct room room = room_in(s, 1, c->to - c->from, c->scratch);
+    struct operand numbers;
+    struct window window =
+        open_window(c->x, 2, c->from / 2, (c->to + 1) / 2, 0, room.operand, &numbers);
+    struct operand weights = widened(c->weight, (size_t)(s->ci * s->co) * 4, room.weight);
+    struct tap_sum t = {.width = s->width,
+                        .window = &window,
+                        .step = 1,
+                        .weight_stride = (size_t)s->co * 4,
+                        .output_stride = 4,
+                        .parts = 1};
+    md_share(c->part, s->co, &first, &last);
     for (int k = 0; k < 4; k++) {
-        struct sink sink = {(elem *)y + (size_t)first * 4 * pixels + (size_t)(k / 2) * row + k % 2,
-                            4 * pixels,
-                            row,
-                            2,
-                            (const elem *)bias + first,
-                            0};
-        run_tap_sum(&t, source, weights, 1, 0, first, last, &sink, room.bits);
-        weights.at++; /* the next tap's */
+        int begin = first_in_phase(c->from, k / 2, 2);
+        for (int h = begin, end = first_in_phase(c->to, k / 2, 2); h < end; h += t.height) {
+            t.height = strip_rows(h, end);
+            t.tap_count = 0;
+            add_tap(&t, h, 0, s->height, 0, 0, k);
+            if (h == begin)
+                find_bits(&t, room.bits);
+            const struct sink sink = {
+                &c->y, first, 2 * h + k / 2, k % 2, 2, (const elem *)c->bias + first, 0};
+            run_tap_sum(&t, numbers, weights, first, last, &sink, room.bits);
+        }
     }
 }
 
-static void tconv_input_gradient(const struct md_shape *s, const void *dy, const void *weight,
-                                 int first, int last, int accumulate, void *dx, void *scratch,
-                                 struct md_part part) {
-    int from, to;
-    size_t pixels = (size_t)s->height * (size_t)s->width;
-    struct room room = room_in(s, 1, scratch);
-    struct tap_sum t = {s->height, s->width, s->co, pixels, 4, (size_t)s->co * 4, 1, {{0}}};
-    md_share(part, last - first, &from, &to);
-    struct operand source = widened(dy, (size_t)s->co * 4 * pixels, room.operand);
-    split_phases(source.at, s->co, 2 * s->height, 2 * s->width, room.arranged);
-    source.at = room.arranged;
-    struct sink sink = {
-        (elem *)dx + (size_t)from * pixels, pixels, (size_t)s->width, 1, NULL, accumulate};
-    run_tap_sum(&t, source, widened(weight, (size_t)(s->ci * s->co) * 4, room.weight), 4,
-                (size_t)s->co * pixels, first + from, first + to, &sink, room.bits);
+static void tconv_input_gradient(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    int first, last;
+    struct room room = room_in(s, 1, 2 * (c->to - c->from), c->scratch);
+    struct operand numbers;
+    struct window window =
+        open_window(&c->y, 1, 2 * c->from, 2 * c->to, GATHERS, room.operand, &numbers);
+    struct operand weights = widened(c->weight, (size_t)(s->ci * s->co) * 4, room.weight);
+    struct tap_sum t = {.width = s->width,
+                        .window = &window,
+                        .step = GATHERS ? 1 : 2,
+                        .weight_stride = 4,
+                        .output_stride = (size_t)s->co * 4,
+                        .parts = 4};
+    md_share(c->part, c->dx.channels, &first, &last);
+    for (int h = c->from; h < c->to; h += t.height) {
+        t.height = strip_rows(h, c->to);
+        t.tap_count = 0;
+        for (int k = 0; k < 4; k++)
+            add_tap(&t, 2 * h + k / 2, k % 2, 2 * s->height, 0, 0, k);
+        if (h == c->from)
+            find_bits(&t, room.bits);
+        const struct sink sink = {&c->dx, first, h, 0, 1, NULL, c->accumulate};
+        run_tap_sum(&t, numbers, weights, c->first + first, c->first + last, &sink, room.bits);
+    }
 }
 
-static void tconv_weight_gradient(const struct md_shape *s, const void *x, const void *dy,
-                                  void *dweight, void *dbias, void *scratch, struct md_part part) {
-    int first, last, pixels = s->height * s->width;
-    struct room room = room_in(s, 1, scratch);
-    real *lanes = room.arranged;
-    struct tap_product t = {s->height, s->width, 2, 2 * s->height, 2 * s->width, s->co, 0, 2};
-    md_share(part, s->ci, &first, &last);
-    size_t stride = round_up((size_t)(last - first), LANES);
-    transpose((const elem *)x + (size_t)first * (size_t)pixels, last - first, pixels, stride,
-              lanes);
-    run_tap_product(&t, scaled(lanes, stride * (size_t)pixels), stride, last - first,
-                    widened(dy, (size_t)(s->co * 4 * pixels), room.operand),
-                    (elem *)dweight + (size_t)first * (size_t)s->co * 4);
-    md_share(part, s->co, &first, &last);
-    stride = round_up((size_t)(last - first), LANES);
-    transpose((const elem *)dy + (size_t)first * 4 * (size_t)pixels, last - first, 4 * pixels,
-              stride, lanes);
-    sum_lanes(lanes, stride, 4 * pixels, last - first, (elem *)dbias + first);
+/* ---- weight gradients --------------------------------------------------------------------------
+ */
+
+/* What a core keeps between the calls of a weight gradient. */
+static real *own_sums(const struct md_call *c, size_t each) {
+    return c->sums == NULL ? NULL : (real *)c->sums + (size_t)c->part.index * each;
 }
 
-#if defined(__AVX2__)
+/* Channels first .. last-1 of `map`, rows from .. to-1, as lanes. */
+static struct operand open_lanes(const struct md_map *map, int first, int last, int from, int to,
+                                 struct tap_product *t, struct window *where, real *room) {
+    struct operand lanes;
+#if GATHERS
+    (void)where;
+    t->lane_stride = round_up((size_t)(last - first), LANES);
+    transpose(map, first, last - first, from, to, t->lane_stride, room);
+    lanes = scaled(room, t->lane_stride * (size_t)((to - from) * map->width));
+#else
+    *where = open_window(map, 1, from, to, 0, room, &lanes);
+    t->lanes = where;
+    t->lane_stride = where->half[0].stride;
+    lanes.at = where->half[0].at + (size_t)first * t->lane_stride;
+    (void)last;
+#endif
+    return lanes;
+}
+
+static void conv_weight_gradient(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    int first, last, above = c->from * s->stride - 1;
+    struct room room = room_in(s, 0, c->to - c->from, c->scratch);
+    struct operand factors;
+    struct window where;
+    struct window scalars =
+        open_window(c->x, 2, above > 0 ? above : 0, lesser((c->to - 1) * s->stride + 2, s->height),
+                    0, room.operand, &factors);
+    struct tap_product t = {.first_row = c->from,
+                            .width = s->width / s->stride,
+                            .step = s->stride,
+                            .scalar_height = s->height,
+                            .scalar_width = s->width,
+                            .origin = 1,
+                            .kernel = 3,
+                            .scalars = &scalars};
+    md_share(c->part, s->co, &first, &last);
+    if (first == last)
+        return;
+    real *sums = own_sums(c, core_sums(s->co, s->ci * 9, s->co, c->part.count));
+    sum_channels(c, first, last - first, room.lanes, sums,
+                 sums_size(share_of(s->co, c->part.count), (size_t)s->ci * 9));
+    struct operand lanes = open_lanes(&c->y, first, last, c->from, c->to, &t, &where, room.lanes);
+    run_tap_product(&t, c->to - c->from, lanes, last - first, factors, c->from > 0,
+                    c->to == c->y.height, sums, (elem *)c->dweight + (size_t)(first * s->ci) * 9);
+}
+
+/* (A transposed convolution reads no concat.) */
+static void tconv_weight_gradient(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    int first, last, from = c->from / 2, to = c->to / 2;
+    struct room room = room_in(s, 1, c->to - c->from, c->scratch);
+    struct operand factors;
+    struct window where;
+    real *sums = own_sums(c, core_sums(s->ci, s->co * 4, s->co, c->part.count));
+    md_share(c->part, s->co, &first, &last);
+    sum_channels(c, first, last - first, room.lanes, sums,
+                 sums_size(share_of(s->ci, c->part.count), (size_t)s->co * 4));
+    struct window scalars = open_window(&c->y, 1, c->from, c->to, 0, room.operand, &factors);
+    struct tap_product t = {.first_row = from,
+                            .width = s->width,
+                            .step = 2,
+                            .scalar_height = 2 * s->height,
+                            .scalar_width = 2 * s->width,
+                            .kernel = 2,
+                            .scalars = &scalars};
+    md_share(c->part, s->ci, &first, &last);
+    if (first == last)
+        return;
+    struct operand lanes = open_lanes(&c->x[0], first, last, from, to, &t, &where, room.lanes);
+    run_tap_product(&t, to - from, lanes, last - first, factors, c->from > 0, c->to == c->y.height,
+                    sums, (elem *)c->dweight + (size_t)(first * s->co) * 4);
+}
+
+/* ---- activations -------------------------------------------------------------------------------
+ */
+
+#if GATHERS
 
 /* y > 0 ? y : y * slope. The slope is a power of two: wide, the product is exact. */
 static void leaky_forward(size_t n, void *y_) {
@@ -221,29 +363,44 @@ static void leaky_forward(size_t n, void *y_) {
     }
 }
 
-static void leaky_backward(size_t n, const void *y_, void *dy_) {
+/* Vectors are of 4, 8 or 16 lanes. */
+static void mask_positive(size_t n, const void *y_, uint8_t *to) {
     const elem *y = y_;
+    for (size_t i = 0; i < n; i += LANES) {
+        unsigned bits = v_bits(v_positive(load_elements(y + i, n - i)));
+        if (i % 8 == 0)
+            to[i / 8] = (uint8_t)bits;
+        else
+            to[i / 8] |= (uint8_t)(bits << i % 8);
+        if (LANES > 8 && i + 8 < n)
+            to[i / 8 + 1] = (uint8_t)(bits >> 8);
+    }
+}
+
+static void leaky_backward(size_t n, const uint8_t *positive, void *dy_) {
     elem *dy = dy_;
     for (size_t i = 0; i < n; i += LANES) {
-        vec a = load_elements(dy + i, n - i), sign = load_elements(y + i, n - i);
+        uint16_t bits = positive[i / 8];
+        if (LANES > 8 && i + 8 < n)
+            bits |= (uint16_t)(positive[i / 8 + 1] << 8);
+        bits = (uint16_t)(bits >> i % 8);
+        vec a = load_elements(dy + i, n - i);
         vec negative = v_round(v_scale(a, (real)MD_LEAKY_SLOPE));
-        store_elements(dy + i, n - i, v_blend(v_positive(sign), negative, a));
+        store_elements(dy + i, n - i, v_blend(v_mask(&bits), negative, a));
     }
 }
 
 #endif
 
 const struct md_ops MD_NAME(MD_PASTE(md_lanes_, MD_LEVEL)) = {
-#if defined(__AVX2__)
+#if GATHERS
     .leaky_forward = leaky_forward,
+    .mask = mask_positive,
     .leaky_backward = leaky_backward,
 #endif
     .format = MD_THIS_FORMAT,
-    .scratch_bytes = scratch_bytes,
-    .conv_forward = conv_forward,
-    .conv_input_gradient = conv_input_gradient,
-    .conv_weight_gradient = conv_weight_gradient,
-    .tconv_forward = tconv_forward,
-    .tconv_input_gradient = tconv_input_gradient,
-    .tconv_weight_gradient = tconv_weight_gradient,
+    .kinds = {[MD_CONV3X3] = {conv_forward, conv_input_gradient, conv_weight_gradient,
+                              conv_scratch_bytes, conv_sums_bytes},
+              [MD_TCONV2X2] = {tconv_forward, tconv_input_gradient, tconv_weight_gradient,
+                               tconv_scratch_bytes, tconv_sums_bytes}},
 };

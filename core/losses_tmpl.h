@@ -79,30 +79,29 @@ static wide_real compensated_add(wide_real sum, wide_real value, wide_real *lost
  * scale keeps from underflow what the division would lose. The reported value feeds nothing back;
  * its sum is compensated and never rounded to 16 bits. */
 static void loss_gradient(enum md_loss loss, int samples, int pixels, const void *output_,
-                          size_t output_stride, const void *label_, const float *fb,
-                          float depth_cap_m, float scale, void *gradient_,
-                          struct md_loss_report *report) {
+                          const void *label_, size_t stride, const float *fb, float depth_cap_m,
+                          float scale, void *gradient_, struct md_loss_report *report) {
     const elem *output = output_, *label = label_;
     elem *gradient = gradient_;
-    int n = samples * pixels, valid = 0;
+    int valid = 0;
     struct constants k = {(real)-1, 0, 0, 0};
-    for (int i = 0; i < n; i++) {
-        real y = md_load(label[i]);
-        valid += y != (real)-1;
-        k.t = y > k.t ? y : k.t;
-    }
+    for (int s = 0; s < samples; s++)
+        for (int p = 0; p < pixels; p++) {
+            real y = md_load(label[(size_t)s * stride + (size_t)p]);
+            valid += y != (real)-1;
+            k.t = y > k.t ? y : k.t;
+        }
     for (int s = 0; loss == MD_BERHU && valid > 0 && s < samples; s++)
         for (int p = 0; p < pixels; p++) {
-            real o = md_load(output[(size_t)s * output_stride + (size_t)p]);
-            real y = md_load(label[s * pixels + p]);
+            real o = md_load(output[(size_t)s * stride + (size_t)p]);
+            real y = md_load(label[(size_t)s * stride + (size_t)p]);
             real share =
                 md_mul(md_round((real)0.2), magnitude(md_sub(md_div(o, k.t), md_div(y, k.t))));
             k.c = share > k.c ? share : k.c;
         }
     wide_real sum = 0, lost = 0;
     real count = md_round((real)valid);
-    for (int s = 0; s < samples;
-         s++, output += output_stride, label += pixels, gradient += pixels) {
+    for (int s = 0; s < samples; s++, output += stride, label += stride, gradient += stride) {
         k.fb = md_round((real)fb[s]);
         k.floor = md_div(k.fb, md_round((real)depth_cap_m));
         for (int p = 0; p < pixels; p++) {

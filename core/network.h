@@ -6,56 +6,86 @@
 #define MD_CORE_NETWORK_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum md_layer_kind {
     MD_CONV3X3,      /* 3x3 convolution, padding 1, stride 1 or 2, with bias */
     MD_TCONV2X2,     /* 2x2 transposed convolution, stride 2, with bias */
     MD_RELU,         /* max(x, 0) */
     MD_AVERAGE_POOL, /* mean over pool x pool pixels, stride pool */
-    MD_MAX_POOL      /* the largest of pool x pool pixels, stride pool */
+    MD_MAX_POOL,     /* the largest of pool x pool pixels, stride pool */
+    MD_KIND_COUNT
 };
 
-/* The blocks a sparse-update policy can switch on. Transposed convolution upsN belongs to
- * decoderN, as in the release. */
-enum md_block { MD_ENCODER, MD_DECODER0, MD_DECODER1, MD_DECODER2, MD_BLOCK_COUNT };
+/* What is true of a kind of layer in every network. (Its operators are in ops.h.) */
+struct md_kind {
+    int kernel;         /* taps a side of a weight; 0: no parameters */
+    int transposed;     /* weight is (ci, co, kernel, kernel) instead of (co, ci, ...) */
+    const char *suffix; /* stands between the layer's name and ".weight" */
+    int up;             /* the output is so many times as high and wide, before the stride */
+    int padding;        /* output row r reads `window` input rows from r * stride / up - padding */
+    int window;         /* 0: as many as the stride */
+    int reads_input;    /* the input gradient reads the input */
+    int masked;         /* the input gradient reads the sign of the output */
+};
+extern const struct md_kind md_kinds[MD_KIND_COUNT];
 
-/* Set of blocks that learn: bit b is block b. */
+/* Groups of layers that a sparse-update policy can switch on; bit g of a policy is group g of the
+ * network: its layers learn. */
 typedef unsigned md_policy;
-#define MD_POLICY_FULL ((1u << MD_BLOCK_COUNT) - 1u)
 
-enum { MD_PICTURE = -1, MD_NO_SKIP = -2 };
+enum { MD_PICTURE = -1, MD_NO_SKIP = -2, MD_MAX_LAYERS = 24, MD_MAX_GROUPS = 8 };
 
 struct md_layer {
-    const char *name; /* "encoder.conv0", "ups0", "output": the name of the tensor it writes */
-    enum md_layer_kind kind;
-    enum md_block block;
-    int input;  /* the layer whose output is read; MD_PICTURE for the network's input */
-    int skip;   /* the layer whose output stands before input's in the channel concat, or
-                 * MD_NO_SKIP */
-    int ci, co; /* input channels (skip included) and output channels */
-    int stride; /* convolution: 1 or 2; pooling: its size; otherwise 1 */
-    int leaky;  /* 1: LeakyReLU(1/8) after the layer */
+    char name[16]; /* "encoder.conv0", "ups0", "output": the name of the tensor it writes */
+    int32_t kind;  /* enum md_layer_kind */
+    int32_t group;
+    int32_t input;  /* the layer whose output is read; MD_PICTURE for the network's input */
+    int32_t skip;   /* the layer whose output stands before input's in the channel concat, or
+                     * MD_NO_SKIP */
+    int32_t ci, co; /* input channels (skip included) and output channels */
+    int32_t stride; /* convolution: 1 or 2; pooling: its size; otherwise 1 */
+    int32_t leaky;  /* 1: LeakyReLU(1/8) after the layer */
 };
 
-#define MD_MAX_LAYERS 24
-
+/* Complete data: a job carries these bytes. */
 struct md_network {
-    const char *name;  /* "upydnet", "upydnet_large", "upydnet_8x8"; the first two once more with
-                        * "_pooled" behind the name, see network.c */
-    int height, width; /* of the picture, pixels; 3 channels */
-    int layer_count;   /* the loss is taken of what the last one writes */
-    int output;        /* the layer that writes the prediction: disparity */
+    char name[24]; /* "upydnet", "upydnet_large", "upydnet_8x8"; the first two once more with
+                    * "_pooled" behind the name, see network.c */
+    int32_t height, width; /* of the picture, pixels; 3 channels */
+    int32_t layer_count;   /* the loss is taken of what the last one writes */
+    int32_t output;        /* the layer that writes the prediction: disparity */
+    int32_t group_count;
+    char groups[MD_MAX_GROUPS][8]; /* their names in a policy; "e" may also be written "encoder" */
     struct md_layer layers[MD_MAX_LAYERS];
 };
+
+/* All groups. */
+static inline md_policy md_policy_full(const struct md_network *network) {
+    return (1u << network->group_count) - 1u;
+}
 
 /* The negative slope of LeakyReLU. */
 #define MD_LEAKY_SLOPE 0.125f
 
-/* All networks, ended by NULL; the first one is the published uPyD-Net. */
+/* All networks that are built in, ended by NULL; the first one is the published uPyD-Net. */
 extern const struct md_network *const md_networks[];
 
-/* The network called `name`, or NULL. */
+/* The built-in network called `name`, or NULL. */
 const struct md_network *md_network_find(const char *name);
+
+/* NULL when a network can be run: every layer reads earlier ones of the channels and sizes that it
+ * says, names are ended, numbers in range. Otherwise what is wrong, and *layer where (-1: not in a
+ * layer). */
+const char *md_network_check(const struct md_network *network, int *layer);
+
+/* The rows of its input that a layer reads for rows from .. to-1 of its output; and the rows of its
+ * output that read any of rows from .. to-1 of its input. Within the tensor. */
+struct md_rows {
+    int from, to;
+};
+struct md_rows md_rows_read(const struct md_network *network, int layer, struct md_rows output);
+struct md_rows md_rows_reading(const struct md_network *network, int layer, struct md_rows input);
 
 /* Height and width of the output of layer `layer` (MD_PICTURE: of the picture). */
 void md_layer_size(const struct md_network *network, int layer, int *height, int *width);
@@ -64,6 +94,10 @@ void md_layer_size(const struct md_network *network, int layer, int *height, int
  * Convolution: weight is (co, ci, 3, 3); transposed: (ci, co, 2, 2); bias is (co). */
 size_t md_layer_weights(const struct md_layer *layer);
 size_t md_layer_biases(const struct md_layer *layer);
+size_t md_layer_parameters(const struct md_layer *layer); /* both */
+
+/* Channels of the first half of a layer's concat; 0 for a layer without one. */
+int md_layer_skipped(const struct md_network *network, int layer);
 
 /* One parameter tensor. All parameters of a network lie one after the other in layer order, a
  * layer's weight before its bias; offset and count are in elements. */
@@ -84,12 +118,14 @@ size_t md_parameter_total(const struct md_network *network);
 /* Multiply-accumulates of one forward pass of `layer`, batch 1. */
 size_t md_layer_macs(const struct md_network *network, int layer);
 
-/* Reads a policy: block names "encoder" or "e", "d0", "d1", "d2" joined by '+', or "full", or
- * "none". Returns 0, or -1 when `text` is not a policy (`policy` is then untouched). */
-int md_policy_parse(const char *text, md_policy *policy);
+/* Reads a policy: names of the network's groups joined by '+' (the published ones are "e" or
+ * "encoder", "d0", "d1", "d2"), or "full", or "none". Returns 0, or -1 when `text` is not a policy
+ * (`policy` is then untouched). */
+int md_policy_parse(const struct md_network *network, const char *text, md_policy *policy);
 
-/* Writes the policy in its shortest spelling ("d0", "e+d0", "full", "none"); `text` has room for
- * 16 characters. */
-void md_policy_format(md_policy policy, char text[16]);
+/* Writes the policy in its shortest spelling ("d0", "e+d0", "full", "none"). */
+enum { MD_POLICY_TEXT = MD_MAX_GROUPS * 8 };
+void md_policy_format(const struct md_network *network, md_policy policy,
+                      char text[MD_POLICY_TEXT]);
 
 #endif

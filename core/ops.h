@@ -1,11 +1,15 @@
-/* The operators of a training step, as a table of function pointers per number format. Each output
- * element is one fixed chain of roundings, written above its function in ops_tmpl.c; every other
- * implementation in a table (a faster twin) gives the same bits, except the `blas` backend.
+/* The operators of a training step, as a table of function pointers per number format: one record
+ * for each kind of layer. Each output element is one fixed chain of roundings, written above its
+ * function in ops_tmpl.c; every other implementation in a table (a faster twin) gives the same
+ * bits, except the `blas` backend.
  *
- * Conventions. Tensors are dense and row-major; x is (ci, height, width), y is (co, h', w'), a
- * convolution's weight is (co, ci, 3, 3), a transposed one's (ci, co, 2, 2), a bias (co). d in
- * front of a name is the gradient of the loss with respect to it. `void *` is an array of the
- * table's format. Arrays of one call do not overlap. Nothing allocates; nothing can fail.
+ * Conventions. `void *` is an array of the table's format. d in front of a name is the gradient of
+ * the loss with respect to it. Arrays of one call do not overlap, unless said. Nothing allocates;
+ * nothing can fail.
+ *
+ * Rows. A call computes only some rows of its result, and a map need not hold more rows than a call
+ * touches: so a chain of layers can run as one moving front (plan.h). Which rows are computed
+ * together never changes a bit.
  *
  * Work sharing. `part` says which share a call computes: with n channels (of the output for
  * forward and weight gradient of a convolution, of the input for an input gradient and for a
@@ -15,6 +19,7 @@
 #define MD_CORE_OPS_H
 
 #include "format.h"
+#include "network.h"
 
 struct md_shape {
     int ci, co;
@@ -34,19 +39,67 @@ static inline void md_share(struct md_part part, int n, int *first, int *last) {
     *last = *first + chunk < n ? *first + chunk : n;
 }
 
-/* y = convolution of x with weight, plus bias. */
-typedef void md_forward_fn(const struct md_shape *shape, const void *x, const void *weight,
-                           const void *bias, void *y, void *scratch, struct md_part part);
+/* Rows of a tensor (channels, height, width) in memory: `rows` of each channel, row h in place
+ * h % rows. With rows == height it is the whole tensor, dense and row-major, otherwise a ring. */
+struct md_map {
+    void *at;
+    int channels, height, width, rows;
+};
 
-/* dweight and dbias from x and dy; both are overwritten. */
-typedef void md_weight_gradient_fn(const struct md_shape *shape, const void *x, const void *dy,
-                                   void *dweight, void *dbias, void *scratch, struct md_part part);
+/* Where row h begins, elements from `at`; a channel has rows * width of them. */
+static inline size_t md_map_row(const struct md_map *map, int channel, int h) {
+    return ((size_t)channel * (size_t)map->rows + (size_t)(h % map->rows)) * (size_t)map->width;
+}
+static inline size_t md_map_plane(const struct md_map *map) {
+    return (size_t)map->rows * (size_t)map->width;
+}
 
-/* dx from dy for input channels first .. last-1 only (`part` shares out these); dx points at
- * channel `first`. accumulate 0: dx is overwritten; 1: the finished chain is added to it. */
-typedef void md_input_gradient_fn(const struct md_shape *shape, const void *dy, const void *weight,
-                                  int first, int last, int accumulate, void *dx, void *scratch,
-                                  struct md_part part);
+/* What an operator works on.
+ *
+ * forward          rows from .. to-1 of y, from x, weight (as md_layer_weights says) and bias (co)
+ * weight_gradient  dweight and dbias from x and rows from .. to-1 of y, which holds dy; a call that
+ *                  does not begin with row 0 goes on with the chains of the one before. Both are
+ *                  finished by the call with the last row. (Transposed convolution: from and to are
+ *                  even.)
+ * input_gradient   rows from .. to-1 of dx from y, which holds dy: dx has the error of the input's
+ *                  channels first .. first + dx.channels - 1 (`part` shares out these). accumulate
+ *                  0: dx is overwritten; 1: the finished chain is added to it. Max pooling reads x
+ *                  as well, ReLU `mask`; dx may then be y itself. */
+struct md_call {
+    struct md_shape shape;
+    struct md_map x[2]; /* the input's channels one after the other: the two halves of a concat; or
+                         * all in the first, and the second has none */
+    struct md_map y, dx;
+    int first, accumulate;
+    const void *weight, *bias;
+    struct md_map mask; /* bytes, a row's by md_ops.mask after the other */
+    void *dweight, *dbias;
+    void *sums; /* chains of a weight gradient between calls: sums_bytes, where more than one is
+                   made */
+    int from, to;
+    void *scratch;
+    struct md_part part;
+};
+
+typedef void md_operator_fn(const struct md_call *call);
+
+/* A kind of layer. */
+struct md_operator {
+    md_operator_fn *forward, *input_gradient;
+    md_operator_fn *weight_gradient; /* NULL: has no parameters */
+
+    /* Bytes of scratch memory for one core, when a call has at most `rows` rows of y (forward,
+     * weight gradient), or of dx and as many of y as belong to them. */
+    size_t (*scratch_bytes)(const struct md_shape *shape, int rows);
+
+    /* Bytes of `sums`, for `cores` cores together. */
+    size_t (*sums_bytes)(const struct md_shape *shape, int cores);
+};
+
+/* Bytes of the mask of a row. */
+static inline int md_mask_bytes(int width) {
+    return (width + 7) / 8;
+}
 
 enum md_loss { MD_BERHU, MD_L1, MD_MSE, MD_REL_L1, MD_DEPTH_L1, MD_LOSS_COUNT };
 
@@ -112,43 +165,25 @@ struct md_ops {
     enum md_format format;
     const char *level; /* "ref", "scalar", "avx2", "avx512", "blas" */
 
-    /* Bytes of scratch memory that one core needs for an operator of this shape (transposed: 1 for
-     * a transposed convolution). */
-    size_t (*scratch_bytes)(const struct md_shape *shape, int transposed);
-
-    md_forward_fn *conv_forward, *tconv_forward;
-    md_weight_gradient_fn *conv_weight_gradient, *tconv_weight_gradient;
-    md_input_gradient_fn *conv_input_gradient, *tconv_input_gradient;
+    struct md_operator kinds[MD_KIND_COUNT];
 
     /* y = y > 0 ? y : y * 1/8, in place. */
     void (*leaky_forward)(size_t n, void *y);
-    /* dy = y > 0 ? dy : dy * 1/8, in place; y is the forward's output. */
-    void (*leaky_backward)(size_t n, const void *y, void *dy);
-    /* y = x < 0 ? 0 : x (a NaN stays one);  dx = y > 0 ? dy : 0. */
-    void (*relu_forward)(size_t n, const void *x, void *y);
-    void (*relu_backward)(size_t n, const void *y, const void *dy, void *dx);
-    /* Mean over stride x stride pixels, and its gradient. */
-    void (*pool_forward)(const struct md_shape *shape, const void *x, void *y, struct md_part part);
-    void (*pool_backward)(const struct md_shape *shape, const void *dy, void *dx,
-                          struct md_part part);
-    /* The largest of stride x stride pixels (a NaN when one is), and its gradient, which goes to
-     * that pixel: the first of equal ones, the last of NaNs. As PyTorch does it. */
-    void (*max_pool_forward)(const struct md_shape *shape, const void *x, void *y,
-                             struct md_part part);
-    void (*max_pool_backward)(const struct md_shape *shape, const void *x, const void *dy, void *dx,
-                              struct md_part part);
+    /* Bit i % 8 of mask[i / 8] is y[i] > 0; the last byte's other bits are 0. */
+    void (*mask)(size_t n, const void *y, uint8_t *mask);
+    /* dy = mask ? dy : dy * 1/8, in place; the mask is of the forward's output. */
+    void (*leaky_backward)(size_t n, const uint8_t *mask, void *dy);
 
     /* to[i] = to[i] + from[i]. */
     void (*add)(size_t n, const void *from, void *to);
 
-    /* Gradient of a loss for a whole batch: label and gradient are (samples, pixels),
-     * disparity, label -1 = no value; a sample's output is (pixels), output_stride elements from
-     * the next one's; fb is one per sample. depth_cap_m: depth_l1 only. The gradient is that of
-     * scale (a power of two) times the loss, of a batch without a valid pixel 0. */
+    /* Gradient of a loss for a whole batch: output, label (disparity, -1 = no value) and gradient
+     * have `pixels` elements a sample, and `stride` elements from one sample to the next; fb is one
+     * per sample. depth_cap_m: depth_l1 only. The gradient is that of scale (a power of two) times
+     * the loss, of a batch without a valid pixel 0. */
     void (*loss_gradient)(enum md_loss loss, int samples, int pixels, const void *output,
-                          size_t output_stride, const void *label, const float *fb,
-                          float depth_cap_m, float scale, void *gradient,
-                          struct md_loss_report *report);
+                          const void *label, size_t stride, const float *fb, float depth_cap_m,
+                          float scale, void *gradient, struct md_loss_report *report);
 
     /* 1 when none of n values is infinite or NaN. */
     int (*finite)(size_t n, const void *values);
@@ -184,14 +219,14 @@ MD_TABLES(fp16w);
 MD_TABLES(bf16w);
 #undef MD_TABLES
 
-typedef void md_slot_fn(void); /* what each member of a table from scratch_bytes on points to */
+typedef void md_slot_fn(void); /* what each member of a table from kinds on points to */
 
 /* A table named `level`: `plain` with what is in `twins`, which may be NULL, in its place. */
 static inline struct md_ops md_ops_overlaid(const char *level, const struct md_ops *plain,
                                             const struct md_ops *twins) {
     struct md_ops ops = *plain;
     ops.level = level;
-    for (size_t at = offsetof(struct md_ops, scratch_bytes); twins != NULL && at < sizeof ops;
+    for (size_t at = offsetof(struct md_ops, kinds); twins != NULL && at < sizeof ops;
          at += sizeof(md_slot_fn *)) {
         md_slot_fn *twin;
         __builtin_memcpy(&twin, (const unsigned char *)twins + at, sizeof twin);

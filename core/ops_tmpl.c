@@ -8,170 +8,297 @@
 
 #define SLOPE ((real)MD_LEAKY_SLOPE) /* a power of two: exact in every format */
 
-static size_t scratch_bytes(const struct md_shape *s, int transposed) {
+static size_t no_scratch(const struct md_shape *s, int rows) {
     (void)s;
-    (void)transposed;
+    (void)rows;
     return 0;
 }
 
+/* Where an accumulator is wider than an element, chains that go on need room of their own. */
+#define SUMS_APART (sizeof(real) > sizeof(elem) && MD_NUMBER > MD_NUMBER_bf16)
+
+static size_t conv_sums_bytes(const struct md_shape *s, int cores) {
+    (void)cores;
+    return SUMS_APART ? (size_t)s->co * ((size_t)s->ci * 9 + 1) * sizeof(real) : 0;
+}
+
+static size_t tconv_sums_bytes(const struct md_shape *s, int cores) {
+    (void)cores;
+    return SUMS_APART ? (size_t)s->co * ((size_t)s->ci * 4 + 1) * sizeof(real) : 0;
+}
+
+static elem *row_at(const struct md_map *map, int channel, int h) {
+    return (elem *)map->at + md_map_row(map, channel, h);
+}
+
+/* Chain i of a weight gradient, before a call's rows and after them. `sums` counts on from dweight
+ * to dbias. */
+static real begin_chain(const struct md_call *c, const elem *to, size_t i, size_t sum) {
+    return c->from == 0 ? 0 : SUMS_APART ? ((const real *)c->sums)[sum] : md_load(to[i]);
+}
+static void end_chain(const struct md_call *c, elem *to, size_t i, size_t sum, int height,
+                      real acc) {
+    if (SUMS_APART && c->to < height)
+        ((real *)c->sums)[sum] = acc;
+    else
+        to[i] = md_store(acc);
+}
+
 /* acc = 0; for ci, kh, kw ascending: acc = fma(w, x, acc); y = acc + bias. */
-static void conv_forward(const struct md_shape *s, const void *x_, const void *weight_,
-                         const void *bias_, void *y_, void *scratch, struct md_part part) {
-    const elem *x = x_, *weight = weight_, *bias = bias_;
-    elem *y = y_;
-    int first, last, ho = s->height / s->stride, wo = s->width / s->stride;
-    (void)scratch;
-    md_share(part, s->co, &first, &last);
+static void conv_forward(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    const elem *weight = c->weight, *bias = c->bias;
+    int first, last, wo = s->width / s->stride;
+    md_share(c->part, s->co, &first, &last);
     for (int co = first; co < last; co++)
-        for (int h = 0; h < ho; h++)
+        for (int h = c->from; h < c->to; h++)
             for (int w = 0; w < wo; w++) {
+                const elem *tap = weight + co * s->ci * 9;
                 real acc = 0;
-                for (int ci = 0; ci < s->ci; ci++)
-                    for (int kh = 0; kh < 3; kh++)
-                        for (int kw = 0; kw < 3; kw++) {
-                            int hi = h * s->stride + kh - 1, wi = w * s->stride + kw - 1;
-                            if (hi >= 0 && hi < s->height && wi >= 0 && wi < s->width)
-                                acc =
-                                    md_fma(md_load(weight[((co * s->ci + ci) * 3 + kh) * 3 + kw]),
-                                           md_load(x[(ci * s->height + hi) * s->width + wi]), acc);
+                for (int half = 0; half < 2; half++)
+                    for (int ci = 0; ci < c->x[half].channels; ci++, tap += 9)
+                        for (int kh = 0; kh < 3; kh++) {
+                            int hi = h * s->stride + kh - 1;
+                            if (hi < 0 || hi >= s->height)
+                                continue;
+                            const elem *row = row_at(&c->x[half], ci, hi);
+                            for (int kw = 0; kw < 3; kw++) {
+                                int wi = w * s->stride + kw - 1;
+                                if (wi >= 0 && wi < s->width)
+                                    acc = md_fma(md_load(tap[kh * 3 + kw]), md_load(row[wi]), acc);
+                            }
                         }
-                y[(co * ho + h) * wo + w] = md_store(md_add(acc, md_load(bias[co])));
+                row_at(&c->y, co, h)[w] = md_store(md_add(acc, md_load(bias[co])));
             }
 }
 
 /* A bias gradient, for channels first .. last-1: acc = 0; for ho, wo ascending: acc + dy. */
-static void sum_planes(const elem *dy, int first, int last, int pixels, elem *dbias) {
+static void sum_planes(const struct md_call *c, int first, int last, size_t sums) {
     for (int co = first; co < last; co++) {
-        real acc = 0;
-        for (int p = 0; p < pixels; p++)
-            acc = md_add(acc, md_load(dy[co * pixels + p]));
-        dbias[co] = md_store(acc);
+        real acc = begin_chain(c, c->dbias, (size_t)co, sums + (size_t)co);
+        for (int h = c->from; h < c->to; h++)
+            for (int w = 0; w < c->y.width; w++)
+                acc = md_add(acc, md_load(row_at(&c->y, co, h)[w]));
+        end_chain(c, c->dbias, (size_t)co, sums + (size_t)co, c->y.height, acc);
     }
 }
 
 /* acc = 0; for ho, wo ascending: acc = fma(dy, x, acc). */
-static void conv_weight_gradient(const struct md_shape *s, const void *x_, const void *dy_,
-                                 void *dweight_, void *dbias_, void *scratch, struct md_part part) {
-    const elem *x = x_, *dy = dy_;
-    elem *dweight = dweight_, *dbias = dbias_;
-    int first, last, ho = s->height / s->stride, wo = s->width / s->stride;
-    (void)scratch;
-    md_share(part, s->co, &first, &last);
+static void conv_weight_gradient(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    int first, last, wo = s->width / s->stride;
+    md_share(c->part, s->co, &first, &last);
     for (int co = first; co < last; co++) {
-        for (int ci = 0; ci < s->ci; ci++)
-            for (int kh = 0; kh < 3; kh++)
-                for (int kw = 0; kw < 3; kw++) {
-                    real acc = 0;
-                    for (int h = 0; h < ho; h++)
+        size_t i = (size_t)(co * s->ci) * 9;
+        for (int half = 0; half < 2; half++)
+            for (int ci = 0; ci < c->x[half].channels; ci++)
+                for (int k = 0; k < 9; k++, i++) {
+                    real acc = begin_chain(c, c->dweight, i, i);
+                    for (int h = c->from; h < c->to; h++) {
+                        int hi = h * s->stride + k / 3 - 1;
+                        if (hi < 0 || hi >= s->height)
+                            continue;
+                        const elem *x = row_at(&c->x[half], ci, hi), *dy = row_at(&c->y, co, h);
                         for (int w = 0; w < wo; w++) {
-                            int hi = h * s->stride + kh - 1, wi = w * s->stride + kw - 1;
-                            if (hi >= 0 && hi < s->height && wi >= 0 && wi < s->width)
-                                acc =
-                                    md_fma(md_load(dy[(co * ho + h) * wo + w]),
-                                           md_load(x[(ci * s->height + hi) * s->width + wi]), acc);
+                            int wi = w * s->stride + k % 3 - 1;
+                            if (wi >= 0 && wi < s->width)
+                                acc = md_fma(md_load(dy[w]), md_load(x[wi]), acc);
                         }
-                    dweight[((co * s->ci + ci) * 3 + kh) * 3 + kw] = md_store(acc);
+                    }
+                    end_chain(c, c->dweight, i, i, c->y.height, acc);
                 }
     }
-    sum_planes(dy, first, last, ho * wo, dbias);
+    sum_planes(c, first, last, (size_t)(s->co * s->ci) * 9);
 }
 
 /* acc = 0; for co ascending, then the output pixels (ho, wo) that used this input pixel in
  * row-major order (the kernel index runs downwards): acc = fma(w, dy, acc). */
-static void conv_input_gradient(const struct md_shape *s, const void *dy_, const void *weight_,
-                                int first, int last, int accumulate, void *dx_, void *scratch,
-                                struct md_part part) {
-    const elem *dy = dy_, *weight = weight_;
-    elem *dx = dx_;
-    int from, to, ho = s->height / s->stride, wo = s->width / s->stride;
-    (void)scratch;
-    md_share(part, last - first, &from, &to);
-    for (int c = from; c < to; c++)
-        for (int hi = 0; hi < s->height; hi++)
+static void conv_input_gradient(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    const elem *weight = c->weight;
+    int first, last, ho = s->height / s->stride, wo = s->width / s->stride;
+    md_share(c->part, c->dx.channels, &first, &last);
+    for (int ci = first; ci < last; ci++)
+        for (int hi = c->from; hi < c->to; hi++)
             for (int wi = 0; wi < s->width; wi++) {
                 real acc = 0;
                 for (int co = 0; co < s->co; co++)
-                    for (int kh = 2; kh >= 0; kh--)
+                    for (int kh = 2; kh >= 0; kh--) {
+                        int h = hi + 1 - kh;
+                        if (h < 0 || h % s->stride != 0 || h / s->stride >= ho)
+                            continue;
+                        const elem *row = row_at(&c->y, co, h / s->stride);
+                        const elem *tap = weight + ((co * s->ci + c->first + ci) * 3 + kh) * 3;
                         for (int kw = 2; kw >= 0; kw--) {
-                            int h = hi + 1 - kh, w = wi + 1 - kw;
-                            if (h < 0 || h % s->stride != 0 || h / s->stride >= ho || w < 0 ||
-                                w % s->stride != 0 || w / s->stride >= wo)
-                                continue;
-                            acc = md_fma(
-                                md_load(weight[((co * s->ci + first + c) * 3 + kh) * 3 + kw]),
-                                md_load(dy[(co * ho + h / s->stride) * wo + w / s->stride]), acc);
+                            int w = wi + 1 - kw;
+                            if (w >= 0 && w % s->stride == 0 && w / s->stride < wo)
+                                acc = md_fma(md_load(tap[kw]), md_load(row[w / s->stride]), acc);
                         }
-                elem *to_x = &dx[(c * s->height + hi) * s->width + wi];
-                *to_x = md_store(accumulate ? md_add(md_load(*to_x), acc) : acc);
+                    }
+                elem *to = &row_at(&c->dx, ci, hi)[wi];
+                *to = md_store(c->accumulate ? md_add(md_load(*to), acc) : acc);
             }
 }
 
 /* Each output pixel has one tap: acc = 0; for ci ascending: acc = fma(w, x, acc); bias + acc. */
-static void tconv_forward(const struct md_shape *s, const void *x_, const void *weight_,
-                          const void *bias_, void *y_, void *scratch, struct md_part part) {
-    const elem *x = x_, *weight = weight_, *bias = bias_;
-    elem *y = y_;
-    int first, last, ho = 2 * s->height, wo = 2 * s->width;
-    (void)scratch;
-    md_share(part, s->co, &first, &last);
+static void tconv_forward(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    const elem *weight = c->weight, *bias = c->bias;
+    int first, last;
+    md_share(c->part, s->co, &first, &last);
     for (int co = first; co < last; co++)
-        for (int h = 0; h < ho; h++)
-            for (int w = 0; w < wo; w++) {
+        for (int h = c->from; h < c->to; h++)
+            for (int w = 0; w < 2 * s->width; w++) {
+                const elem *tap = weight + (co * 2 + h % 2) * 2 + w % 2;
                 real acc = 0;
-                for (int ci = 0; ci < s->ci; ci++)
-                    acc = md_fma(md_load(weight[((ci * s->co + co) * 2 + h % 2) * 2 + w % 2]),
-                                 md_load(x[(ci * s->height + h / 2) * s->width + w / 2]), acc);
-                y[(co * ho + h) * wo + w] = md_store(md_add(md_load(bias[co]), acc));
+                for (int half = 0; half < 2; half++)
+                    for (int ci = 0; ci < c->x[half].channels; ci++, tap += s->co * 4)
+                        acc = md_fma(md_load(*tap), md_load(row_at(&c->x[half], ci, h / 2)[w / 2]),
+                                     acc);
+                row_at(&c->y, co, h)[w] = md_store(md_add(md_load(bias[co]), acc));
             }
 }
 
 /* dw: acc = 0; for hi, wi ascending: acc = fma(dy, x, acc). The weight gradient is shared out over
  * input channels; the bias gradient (acc = 0; over ho, wo: acc + dy) over output channels. */
-static void tconv_weight_gradient(const struct md_shape *s, const void *x_, const void *dy_,
-                                  void *dweight_, void *dbias_, void *scratch,
-                                  struct md_part part) {
-    const elem *x = x_, *dy = dy_;
-    elem *dweight = dweight_, *dbias = dbias_;
-    int first, last, ho = 2 * s->height, wo = 2 * s->width;
-    (void)scratch;
-    md_share(part, s->ci, &first, &last);
-    for (int ci = first; ci < last; ci++)
-        for (int co = 0; co < s->co; co++)
-            for (int k = 0; k < 4; k++) {
-                real acc = 0;
-                for (int h = 0; h < s->height; h++)
+static void tconv_weight_gradient(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    int first, last, ci = 0;
+    md_share(c->part, s->ci, &first, &last);
+    for (int half = 0; half < 2; half++)
+        for (int channel = 0; channel < c->x[half].channels; channel++, ci++)
+            for (int i = 0; ci >= first && ci < last && i < s->co * 4; i++) {
+                size_t at = (size_t)(ci * s->co * 4 + i);
+                real acc = begin_chain(c, c->dweight, at, at);
+                for (int h = c->from / 2; h < c->to / 2; h++) {
+                    const elem *x = row_at(&c->x[half], channel, h);
+                    const elem *dy = row_at(&c->y, i / 4, 2 * h + i % 4 / 2) + i % 2;
                     for (int w = 0; w < s->width; w++)
-                        acc = md_fma(md_load(dy[(co * ho + 2 * h + k / 2) * wo + 2 * w + k % 2]),
-                                     md_load(x[(ci * s->height + h) * s->width + w]), acc);
-                dweight[(ci * s->co + co) * 4 + k] = md_store(acc);
+                        acc = md_fma(md_load(dy[2 * w]), md_load(x[w]), acc);
+                }
+                end_chain(c, c->dweight, at, at, c->y.height, acc);
             }
-    md_share(part, s->co, &first, &last);
-    sum_planes(dy, first, last, ho * wo, dbias);
+    md_share(c->part, s->co, &first, &last);
+    sum_planes(c, first, last, (size_t)(s->co * s->ci) * 4);
 }
 
 /* sum = 0; for kh, kw ascending: acc = 0; for co ascending: acc = fma(w, dy, acc); sum + acc. */
-static void tconv_input_gradient(const struct md_shape *s, const void *dy_, const void *weight_,
-                                 int first, int last, int accumulate, void *dx_, void *scratch,
-                                 struct md_part part) {
-    const elem *dy = dy_, *weight = weight_;
-    elem *dx = dx_;
-    int from, to, ho = 2 * s->height, wo = 2 * s->width;
-    (void)scratch;
-    md_share(part, last - first, &from, &to);
-    for (int c = from; c < to; c++)
-        for (int h = 0; h < s->height; h++)
+static void tconv_input_gradient(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    const elem *weight = c->weight;
+    int first, last;
+    md_share(c->part, c->dx.channels, &first, &last);
+    for (int ci = first; ci < last; ci++)
+        for (int h = c->from; h < c->to; h++)
             for (int w = 0; w < s->width; w++) {
                 real sum = 0;
                 for (int k = 0; k < 4; k++) {
                     real acc = 0;
                     for (int co = 0; co < s->co; co++)
-                        acc = md_fma(md_load(weight[((first + c) * s->co + co) * 4 + k]),
-                                     md_load(dy[(co * ho + 2 * h + k / 2) * wo + 2 * w + k % 2]),
-                                     acc);
+                        acc = md_fma(md_load(weight[((c->first + ci) * s->co + co) * 4 + k]),
+                                     md_load(row_at(&c->y, co, 2 * h + k / 2)[2 * w + k % 2]), acc);
                     sum = md_add(sum, acc);
                 }
-                elem *to_x = &dx[(c * s->height + h) * s->width + w];
-                *to_x = md_store(accumulate ? md_add(md_load(*to_x), sum) : sum);
+                elem *to = &row_at(&c->dx, ci, h)[w];
+                *to = md_store(c->accumulate ? md_add(md_load(*to), sum) : sum);
+            }
+}
+
+/* y = x < 0 ? 0 : x (a NaN stays one). */
+static void relu_forward(const struct md_call *c) {
+    int first, last;
+    md_share(c->part, c->shape.co, &first, &last);
+    for (int co = first; co < last; co++)
+        for (int h = c->from; h < c->to; h++) {
+            const elem *x = row_at(&c->x[0], co, h);
+            elem *y = row_at(&c->y, co, h);
+            for (int w = 0; w < c->shape.width; w++)
+                y[w] = md_load(x[w]) < 0 ? 0 : x[w];
+        }
+}
+
+/* dx = y > 0 ? dy : 0. */
+static void relu_backward(const struct md_call *c) {
+    int first, last;
+    md_share(c->part, c->shape.co, &first, &last);
+    for (int co = first; co < last; co++)
+        for (int h = c->from; h < c->to; h++) {
+            const elem *dy = row_at(&c->y, co, h);
+            const uint8_t *mask = (const uint8_t *)c->mask.at + md_map_row(&c->mask, co, h);
+            elem *dx = row_at(&c->dx, co, h);
+            for (int w = 0; w < c->shape.width; w++)
+                dx[w] = (mask[w / 8] >> w % 8 & 1) != 0 ? dy[w] : 0;
+        }
+}
+
+/* acc = 0; for kh, kw ascending: acc + x; y = acc / size^2. */
+static void pool_forward(const struct md_call *c) {
+    int first, last, size = c->shape.stride;
+    real area = md_round((real)(size * size));
+    md_share(c->part, c->shape.co, &first, &last);
+    for (int co = first; co < last; co++)
+        for (int h = c->from; h < c->to; h++)
+            for (int w = 0; w < c->y.width; w++) {
+                real acc = 0;
+                for (int kh = 0; kh < size; kh++)
+                    for (int kw = 0; kw < size; kw++)
+                        acc = md_add(acc,
+                                     md_load(row_at(&c->x[0], co, h * size + kh)[w * size + kw]));
+                row_at(&c->y, co, h)[w] = md_store(md_div(acc, area));
+            }
+}
+
+/* dx = dy / size^2. */
+static void pool_backward(const struct md_call *c) {
+    int first, last, size = c->shape.stride;
+    real area = md_round((real)(size * size));
+    md_share(c->part, c->shape.co, &first, &last);
+    for (int co = first; co < last; co++)
+        for (int h = c->from; h < c->to; h++)
+            for (int w = 0; w < c->shape.width; w++)
+                row_at(&c->dx, co, h)[w] =
+                    md_store(md_div(md_load(row_at(&c->y, co, h / size)[w / size]), area));
+}
+
+/* Which of the size x size pixels under (h, w) is the largest, in row-major order: the first of
+ * equal ones, the last of NaNs. As PyTorch does it. */
+static int largest_place(const struct md_call *c, int channel, int h, int w) {
+    int place = 0, size = c->shape.stride;
+    real largest = md_load(row_at(&c->x[0], channel, h * size)[w * size]);
+    for (int k = 0; k < size * size; k++) {
+        real here = md_load(row_at(&c->x[0], channel, h * size + k / size)[w * size + k % size]);
+        if (here > largest || here != here) {
+            largest = here;
+            place = k;
+        }
+    }
+    return place;
+}
+
+/* y = the largest x, as it is: nothing is rounded. */
+static void max_pool_forward(const struct md_call *c) {
+    int first, last, size = c->shape.stride;
+    md_share(c->part, c->shape.co, &first, &last);
+    for (int co = first; co < last; co++)
+        for (int h = c->from; h < c->to; h++)
+            for (int w = 0; w < c->y.width; w++) {
+                int k = largest_place(c, co, h, w);
+                row_at(&c->y, co, h)[w] =
+                    row_at(&c->x[0], co, h * size + k / size)[w * size + k % size];
+            }
+}
+
+/* dx = dy where the largest x is, elsewhere 0. */
+static void max_pool_backward(const struct md_call *c) {
+    int first, last, size = c->shape.stride;
+    md_share(c->part, c->shape.co, &first, &last);
+    for (int co = first; co < last; co++)
+        for (int h = c->from; h < c->to; h++)
+            for (int w = 0; w < c->shape.width; w++) {
+                int here = h % size * size + w % size;
+                row_at(&c->dx, co, h)[w] = largest_place(c, co, h / size, w / size) == here
+                                               ? row_at(&c->y, co, h / size)[w / size]
+                                               : 0;
             }
 }
 
@@ -183,102 +310,20 @@ static void leaky_forward(size_t n, void *y_) {
     }
 }
 
-static void leaky_backward(size_t n, const void *y_, void *dy_) {
+static void mask(size_t n, const void *y_, uint8_t *to) {
     const elem *y = y_;
+    for (size_t i = 0; i < n; i++) {
+        if (i % 8 == 0)
+            to[i / 8] = 0;
+        to[i / 8] |= (uint8_t)((md_load(y[i]) > 0) << i % 8);
+    }
+}
+
+static void leaky_backward(size_t n, const uint8_t *positive, void *dy_) {
     elem *dy = dy_;
     for (size_t i = 0; i < n; i++)
-        dy[i] = md_load(y[i]) > 0 ? dy[i] : md_store(md_mul(md_load(dy[i]), SLOPE));
-}
-
-static void relu_forward(size_t n, const void *x_, void *y_) {
-    const elem *x = x_;
-    elem *y = y_;
-    for (size_t i = 0; i < n; i++)
-        y[i] = md_load(x[i]) < 0 ? 0 : x[i];
-}
-
-static void relu_backward(size_t n, const void *y_, const void *dy_, void *dx_) {
-    const elem *y = y_, *dy = dy_;
-    elem *dx = dx_;
-    for (size_t i = 0; i < n; i++)
-        dx[i] = md_load(y[i]) > 0 ? dy[i] : 0;
-}
-
-/* acc = 0; for kh, kw ascending: acc + x; y = acc / size^2. */
-static void pool_forward(const struct md_shape *s, const void *x_, void *y_, struct md_part part) {
-    const elem *x = x_;
-    elem *y = y_;
-    int first, last, ho = s->height / s->stride, wo = s->width / s->stride;
-    real area = md_round((real)(s->stride * s->stride));
-    md_share(part, s->co, &first, &last);
-    for (int c = first; c < last; c++)
-        for (int p = 0; p < ho * wo; p++) {
-            const elem *from =
-                &x[(c * s->height + p / wo * s->stride) * s->width + p % wo * s->stride];
-            real acc = 0;
-            for (int kh = 0; kh < s->stride; kh++)
-                for (int kw = 0; kw < s->stride; kw++)
-                    acc = md_add(acc, md_load(from[kh * s->width + kw]));
-            y[c * ho * wo + p] = md_store(md_div(acc, area));
-        }
-}
-
-/* dx = dy / size^2. */
-static void pool_backward(const struct md_shape *s, const void *dy_, void *dx_,
-                          struct md_part part) {
-    const elem *dy = dy_;
-    elem *dx = dx_;
-    int first, last, ho = s->height / s->stride, wo = s->width / s->stride;
-    real area = md_round((real)(s->stride * s->stride));
-    md_share(part, s->co, &first, &last);
-    for (int c = first; c < last; c++)
-        for (int h = 0; h < s->height; h++)
-            for (int w = 0; w < s->width; w++)
-                dx[(c * s->height + h) * s->width + w] = md_store(
-                    md_div(md_load(dy[(c * ho + h / s->stride) * wo + w / s->stride]), area));
-}
-
-/* Where the largest of size x size elements lies, from the first one in rows of `width`. */
-static int largest_place(const elem *from, int size, int width) {
-    int place = 0;
-    for (int kh = 0; kh < size; kh++)
-        for (int kw = 0; kw < size; kw++) {
-            real here = md_load(from[kh * width + kw]);
-            if (here > md_load(from[place]) || here != here)
-                place = kh * width + kw;
-        }
-    return place;
-}
-
-/* y = the largest x, as it is: nothing is rounded. */
-static void max_pool_forward(const struct md_shape *s, const void *x_, void *y_,
-                             struct md_part part) {
-    const elem *x = x_;
-    elem *y = y_;
-    int first, last, ho = s->height / s->stride, wo = s->width / s->stride;
-    md_share(part, s->co, &first, &last);
-    for (int c = first; c < last; c++)
-        for (int p = 0; p < ho * wo; p++) {
-            const elem *from =
-                &x[(c * s->height + p / wo * s->stride) * s->width + p % wo * s->stride];
-            y[c * ho * wo + p] = from[largest_place(from, s->stride, s->width)];
-        }
-}
-
-/* dx = dy where the largest x is, elsewhere 0. */
-static void max_pool_backward(const struct md_shape *s, const void *x_, const void *dy_, void *dx_,
-                              struct md_part part) {
-    const elem *x = x_, *dy = dy_;
-    elem *dx = dx_;
-    int first, last, ho = s->height / s->stride, wo = s->width / s->stride;
-    md_share(part, s->co, &first, &last);
-    for (int i = first * s->height * s->width; i < last * s->height * s->width; i++)
-        dx[i] = 0;
-    for (int c = first; c < last; c++)
-        for (int p = 0; p < ho * wo; p++) {
-            int begin = (c * s->height + p / wo * s->stride) * s->width + p % wo * s->stride;
-            dx[begin + largest_place(&x[begin], s->stride, s->width)] = dy[c * ho * wo + p];
-        }
+        if ((positive[i / 8] >> i % 8 & 1) == 0)
+            dy[i] = md_store(md_mul(md_load(dy[i]), SLOPE));
 }
 
 static void add(size_t n, const void *from_, void *to_) {
@@ -324,28 +369,24 @@ static void from_bytes(size_t n, const uint8_t *from, void *to_) {
 #define TEXT_(a) #a
 #define TEXT(a)  TEXT_(a)
 
-const struct md_ops MD_NAME(MD_PASTE(md_ops_, MD_LEVEL)) = {MD_THIS_FORMAT,
-                                                            TEXT(MD_LEVEL),
-                                                            scratch_bytes,
-                                                            conv_forward,
-                                                            tconv_forward,
-                                                            conv_weight_gradient,
-                                                            tconv_weight_gradient,
-                                                            conv_input_gradient,
-                                                            tconv_input_gradient,
-                                                            leaky_forward,
-                                                            leaky_backward,
-                                                            relu_forward,
-                                                            relu_backward,
-                                                            pool_forward,
-                                                            pool_backward,
-                                                            max_pool_forward,
-                                                            max_pool_backward,
-                                                            add,
-                                                            loss_gradient,
-                                                            finite,
-                                                            sgd,
-                                                            adam,
-                                                            from_float,
-                                                            to_float,
-                                                            from_bytes};
+const struct md_ops MD_NAME(MD_PASTE(md_ops_, MD_LEVEL)) = {
+    .format = MD_THIS_FORMAT,
+    .level = TEXT(MD_LEVEL),
+    .kinds = {[MD_CONV3X3] = {conv_forward, conv_input_gradient, conv_weight_gradient, no_scratch,
+                              conv_sums_bytes},
+              [MD_TCONV2X2] = {tconv_forward, tconv_input_gradient, tconv_weight_gradient,
+                               no_scratch, tconv_sums_bytes},
+              [MD_RELU] = {relu_forward, relu_backward, NULL, no_scratch, NULL},
+              [MD_AVERAGE_POOL] = {pool_forward, pool_backward, NULL, no_scratch, NULL},
+              [MD_MAX_POOL] = {max_pool_forward, max_pool_backward, NULL, no_scratch, NULL}},
+    .leaky_forward = leaky_forward,
+    .mask = mask,
+    .leaky_backward = leaky_backward,
+    .add = add,
+    .loss_gradient = loss_gradient,
+    .finite = finite,
+    .sgd = sgd,
+    .adam = adam,
+    .from_float = from_float,
+    .to_float = to_float,
+    .from_bytes = from_bytes};

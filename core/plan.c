@@ -1,10 +1,14 @@
-#include "plan.h"
+#include "plan_parts.h"
 
-const char *const md_region_names[MD_REGION_COUNT] = {
-    "weights",     "optimizer state",  "weight gradients", "pictures", "labels",
-    "activations", "output gradients", "errors",           "scratch"};
+const char *const md_saving_names[MD_SAVING_COUNT + 1] = {"share",  "at_once", "together", "again",
+                                                          "stream", "flash",   NULL};
 
-#define ALIGNMENT 64 /* bytes: a cache line, and the widest vector */
+const char *const md_buffer_names[MD_BUFFER_KIND_COUNT] = {
+    "weights", "optimizer state", "scratch",    "gradient sum", "gradient", "chains",
+    "picture", "label",           "activation", "mask",         "error"};
+
+const char *const md_what_names[MD_WHAT_COUNT] = {
+    "picture", "forward", "mask", "loss", "error", "weight gradient", "input gradient", "update"};
 
 struct md_shape md_layer_shape(const struct md_network *network, int layer) {
     const struct md_layer *l = &network->layers[layer];
@@ -13,51 +17,192 @@ struct md_shape md_layer_shape(const struct md_network *network, int layer) {
     return shape;
 }
 
-size_t md_layer_elements(const struct md_network *network, int layer) {
-    int height, width, channels = layer == MD_PICTURE ? 3 : network->layers[layer].co;
-    md_layer_size(network, layer, &height, &width);
-    return (size_t)channels * (size_t)height * (size_t)width;
+static int channels_of(const struct md_network *network, int layer) {
+    return layer == MD_PICTURE ? 3 : network->layers[layer].co;
 }
+
+size_t md_layer_elements(const struct md_network *network, int layer) {
+    int height, width;
+    md_layer_size(network, layer, &height, &width);
+    return (size_t)channels_of(network, layer) * (size_t)height * (size_t)width;
+}
+
+int md_plan_can_stream(const struct md_network *network, int layer) {
+    if (layer < 1 || layer >= network->layer_count || network->layers[layer].input == MD_PICTURE)
+        return 0;
+    for (int l = layer; l < network->layer_count; l++)
+        if (network->layers[l].skip >= layer || (l > layer && network->layers[l].input != l - 1))
+            return 0;
+    return 1;
+}
+
+int md_plan_front(const struct md_network *network) {
+    for (int l = network->layer_count - 1; l > 0; l--)
+        if (md_kinds[network->layers[l].kind].up > 1)
+            return md_plan_can_stream(network, l) ? l : 0;
+    return 0;
+}
+
+/* ---- what there is
+ * ------------------------------------------------------------------------------- */
 
 static void mark(const struct md_network *network, md_policy policy, struct md_plan *plan) {
     for (int l = 0; l < network->layer_count; l++) {
         const struct md_layer *layer = &network->layers[l];
-        plan->learns[l] = md_layer_weights(layer) > 0 && (policy >> layer->block & 1u) != 0;
+        plan->learns[l] = md_layer_weights(layer) > 0 && (policy >> layer->group & 1u) != 0;
         plan->wanted[l] = plan->learns[l] ||
                           (layer->input != MD_PICTURE && plan->wanted[layer->input]) ||
                           (layer->skip != MD_NO_SKIP && plan->wanted[layer->skip]);
     }
 }
 
-/* Gives every layer's output a place, the skip half of a concat directly before the other half, and
- * returns the elements needed. With `only`, layers it does not mark take no room. */
-static size_t place(const struct md_network *network, const unsigned char *only, size_t *offset) {
-    size_t next = 0;
-    unsigned char placed[MD_MAX_LAYERS] = {0};
+/* Where parameters lie: in the network's order, and among those that learn. */
+static void number_parameters(const struct md_setup *setup, struct md_plan *plan) {
+    const struct md_network *network = setup->network;
+    int flash = (setup->savings & MD_FLASH) != 0;
+    size_t all = 0, frozen = 0;
     for (int l = 0; l < network->layer_count; l++) {
-        int pair[2] = {network->layers[l].skip, network->layers[l].input};
-        for (int i = 0; pair[0] != MD_NO_SKIP && i < 2; i++) {
-            offset[pair[i]] = next;
-            placed[pair[i]] = 1;
-            next += only == NULL || only[pair[i]] ? md_layer_elements(network, pair[i]) : 0;
-        }
+        size_t count = md_layer_parameters(&network->layers[l]);
+        plan->parameter[l] = all;
+        plan->learned[l] = plan->learning;
+        plan->weight[l] = !flash ? all : plan->learns[l] ? plan->learning : frozen;
+        all += count;
+        plan->learning += plan->learns[l] ? count : 0;
+        frozen += plan->learns[l] ? 0 : count;
     }
-    for (int l = 0; l < network->layer_count; l++)
-        if (!placed[l]) {
-            offset[l] = next;
-            next += only == NULL || only[l] ? md_layer_elements(network, l) : 0;
-        }
-    return next;
+    plan->frozen_bytes = flash ? frozen * md_format_bytes[setup->ops->format] : 0;
 }
 
-static size_t scratch_bytes(const struct md_setup *setup) {
+uint8_t md_plan_buffer(struct md_plan *plan, enum md_buffer_kind kind, int layer) {
+    if (plan->buffers == MD_MAX_BUFFERS) {
+        plan->fault = "more buffers than there is room for";
+        return MD_NO_BUFFER;
+    }
+    plan->buffer[plan->buffers] =
+        (struct md_buffer){.kind = (uint8_t)kind, .layer = (int8_t)layer, .first = 0xffff};
+    return (uint8_t)plan->buffers++;
+}
+
+/* ---- what an instruction touches
+ * ----------------------------------------------------------------- */
+
+int md_plan_touches(const struct md_network *network, const struct md_plan *plan,
+                    const struct md_instruction *i, struct md_touch touched[MD_MAX_TOUCHED]) {
+    int count = 0, height = 0, width;
+    struct md_rows rows = {i->from, i->to}, all, read = {0, 0}, reading = {0, 0};
+    md_layer_size(network, i->layer, &height, &width);
+    all = (struct md_rows){0, height};
+    if (i->what == MD_DO_FORWARD || i->what == MD_DO_WEIGHT_GRADIENT)
+        read = md_rows_read(network, i->layer, rows);
+    if (i->what == MD_DO_INPUT_GRADIENT) {
+        reading = md_rows_reading(network, i->layer, rows);
+        read = md_rows_read(network, i->layer, reading);
+    }
+    if (i->what == MD_DO_LOSS)
+        read = all;
+    const struct {
+        int buffer;
+        struct md_rows rows;
+        int writes;
+    } may[] = {
+        {i->x[0], read, 0},
+        {i->x[1], i->what == MD_DO_LOSS ? (struct md_rows){0, 0} : read, 0},
+        {i->y, i->what == MD_DO_INPUT_GRADIENT ? reading : rows,
+         i->what == MD_DO_PICTURE || i->what == MD_DO_FORWARD || i->what == MD_DO_LOSS ||
+             i->what == MD_DO_ERROR},
+        {i->mask, i->what == MD_DO_INPUT_GRADIENT ? reading : rows,
+         i->what == MD_DO_FORWARD || i->what == MD_DO_MASK},
+        {i->target, rows, i->what != MD_DO_UPDATE},
+        {i->chains, rows, 1},
+    };
+    for (size_t m = 0; m < sizeof may / sizeof may[0]; m++)
+        if (may[m].buffer != MD_NO_BUFFER)
+            touched[count++] =
+                (struct md_touch){may[m].buffer, may[m].rows.from, may[m].rows.to, may[m].writes};
+    (void)plan;
+    return count;
+}
+
+/* When each buffer is live, and how many of its rows at a time. A row that is written last needs
+ * all rows beside it that are still read afterwards. */
+static void find_lives(const struct md_network *network, struct md_plan *plan) {
+    int needed[MD_MAX_BUFFERS]; /* the first row that later instructions read or write */
+    for (int b = 0; b < plan->buffers; b++)
+        needed[b] = 0x7fff;
+    for (int i = plan->instructions - 1; i >= 0; i--) {
+        struct md_touch touched[MD_MAX_TOUCHED];
+        int count = md_plan_touches(network, plan, &plan->instruction[i], touched);
+        for (int t = 0; t < count; t++) {
+            struct md_buffer *buffer = &plan->buffer[touched[t].buffer];
+            int *first = &needed[touched[t].buffer];
+            if (buffer->first == 0xffff)
+                buffer->last = (uint16_t)i;
+            buffer->first = (uint16_t)i;
+            if (touched[t].from < *first)
+                *first = touched[t].from;
+            if (touched[t].writes && touched[t].to - *first > buffer->rows)
+                buffer->rows = (int16_t)(touched[t].to - *first);
+        }
+    }
+    /* What is put in beforehand, and what is asked for after a forward pass. */
+    const uint8_t given[] = {plan->picture, plan->label};
+    for (int g = 0; g < 2; g++)
+        if (given[g] != MD_NO_BUFFER)
+            plan->buffer[given[g]].first = 0;
+    struct md_buffer *output = &plan->buffer[plan->output];
+    int height, width;
+    md_layer_size(network, network->output, &height, &width);
+    output->rows = (int16_t)height;
+}
+
+/* ---- how large it is
+ * ------------------------------------------------------------------------------- */
+
+static size_t aligned(size_t bytes) {
+    return (bytes + MD_PLAN_ALIGNMENT - 1) / MD_PLAN_ALIGNMENT * MD_PLAN_ALIGNMENT;
+}
+
+static size_t buffer_bytes(const struct md_setup *setup, const struct md_plan *plan,
+                           const struct md_buffer *b) {
+    const struct md_network *network = setup->network;
+    size_t elem = md_format_bytes[setup->ops->format];
+    int height, width, channels = channels_of(network, b->layer);
+    md_layer_size(network, b->layer, &height, &width);
+    size_t held = (size_t)channels * (size_t)b->rows;
+    switch ((enum md_buffer_kind)b->kind) {
+    case MD_GRADIENT:
+    case MD_GRADIENT_SUM:
+        return md_layer_parameters(&network->layers[b->layer]) * elem;
+    case MD_CHAINS: {
+        struct md_shape shape = md_layer_shape(network, b->layer);
+        return setup->ops->kinds[network->layers[b->layer].kind].sums_bytes(
+            &shape, plan->groups > 1 ? 1 : setup->cores);
+    }
+    case MD_PICTURE_BYTES:
+        return md_layer_elements(network, MD_PICTURE);
+    case MD_LABEL:
+        return md_layer_elements(network, b->layer) * elem;
+    case MD_MASK:
+        return held * (size_t)md_mask_bytes(width);
+    default:
+        return held * (size_t)width * elem;
+    }
+}
+
+/* One core's: the most that any instruction wants. */
+static size_t scratch_bytes(const struct md_setup *setup, const struct md_plan *plan) {
     size_t most = 0;
-    for (int l = 0; l < setup->network->layer_count; l++) {
-        const struct md_layer *layer = &setup->network->layers[l];
-        if (md_layer_weights(layer) == 0)
+    for (int n = 0; n < plan->instructions; n++) {
+        const struct md_instruction *i = &plan->instruction[n];
+        if (i->what != MD_DO_FORWARD && i->what != MD_DO_WEIGHT_GRADIENT &&
+            i->what != MD_DO_INPUT_GRADIENT)
             continue;
-        struct md_shape shape = md_layer_shape(setup->network, l);
-        size_t bytes = setup->ops->scratch_bytes(&shape, layer->kind == MD_TCONV2X2);
+        const struct md_layer *layer = &setup->network->layers[i->layer];
+        struct md_shape shape = md_layer_shape(setup->network, i->layer);
+        int rows = i->to - i->from;
+        if (i->what == MD_DO_INPUT_GRADIENT)
+            rows = (rows * md_kinds[layer->kind].up + layer->stride - 1) / layer->stride;
+        size_t bytes = setup->ops->kinds[layer->kind].scratch_bytes(&shape, rows);
         most = bytes > most ? bytes : most;
     }
     return most;
@@ -91,55 +236,126 @@ size_t md_plan_kept_bytes(const struct md_plan *plan) {
     return bytes;
 }
 
+/* ---- where it lies
+ * --------------------------------------------------------------------------------- */
+
+static uint8_t fixed(struct md_plan *plan, enum md_buffer_kind kind, size_t offset, size_t bytes) {
+    uint8_t number = md_plan_buffer(plan, kind, MD_PICTURE);
+    struct md_buffer *buffer = &plan->buffer[number];
+    buffer->each = MD_EACH_STEP;
+    buffer->offset = offset;
+    buffer->bytes = bytes;
+    buffer->first = 0;
+    buffer->last = (uint16_t)(plan->instructions - 1);
+    return number;
+}
+
+int md_plan_copies(const struct md_setup *setup, const struct md_plan *plan, int buffer) {
+    const struct md_buffer *b = &plan->buffer[buffer];
+    if (b->kind == MD_SCRATCH)
+        return setup->cores;
+    return b->each == MD_EACH_SAMPLE ? setup->batch : b->each == MD_EACH_GROUP ? plan->groups : 1;
+}
+
+/* With a batch of one there is one copy of everything, and all of it can share; otherwise what is
+ * live at the loss is there for each sample, and the rest for each group. */
+static void sort_buffers(const struct md_setup *setup, struct md_plan *plan) {
+    for (int b = 0; b < plan->buffers; b++) {
+        struct md_buffer *buffer = &plan->buffer[b];
+        int at_loss = buffer->first <= plan->loss && buffer->last >= plan->loss;
+        int apart = buffer->kind == MD_GRADIENT && !plan->together;
+        if (buffer->first == 0xffff) /* a picture that nobody reads */
+            buffer->first = buffer->last = 0;
+        buffer->each = buffer->kind == MD_GRADIENT_SUM          ? MD_EACH_STEP
+                       : setup->batch > 1 && (at_loss || apart) ? MD_EACH_SAMPLE
+                                                                : MD_EACH_GROUP;
+        if (buffer->each != MD_EACH_GROUP) {
+            buffer->first = 0;
+            buffer->last = (uint16_t)(plan->instructions - 1);
+        }
+        buffer->bytes = aligned(buffer_bytes(setup, plan, buffer));
+    }
+}
+
+/* The most that is live at once, all copies counted. */
+static void find_bound(const struct md_setup *setup, struct md_plan *plan) {
+    for (int i = 0; i < plan->instructions; i++) {
+        size_t live = 0;
+        for (int b = 0; b < plan->buffers; b++)
+            if (plan->buffer[b].first <= i && plan->buffer[b].last >= i)
+                live += plan->buffer[b].bytes * (size_t)md_plan_copies(setup, plan, b);
+        if (live > plan->bound_bytes) {
+            plan->bound_bytes = live;
+            plan->peak = i;
+        }
+    }
+}
+
 void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
     const struct md_network *network = setup->network;
     size_t elem = md_format_bytes[setup->ops->format];
-    int last = network->layer_count - 1;
+    int shared = (setup->savings & MD_SHARE) != 0;
     *plan = (struct md_plan){0};
+    plan->scratch = plan->picture = plan->label = plan->output_gradient = MD_NO_BUFFER;
+    for (int l = 0; l < MD_MAX_LAYERS; l++)
+        plan->gradient[l] = plan->gradient_sum[l] = MD_NO_BUFFER;
     mark(network, setup->policy, plan);
-    for (int l = 0; l <= last; l++)
-        if (plan->learns[l]) {
-            plan->gradient[l] = plan->learning;
-            plan->learning +=
-                md_layer_weights(&network->layers[l]) + md_layer_biases(&network->layers[l]);
+    number_parameters(setup, plan);
+    plan->groups =
+        setup->batch >= setup->cores && (setup->savings & MD_TOGETHER) == 0 ? setup->cores : 1;
+    plan->together = plan->groups == 1 && setup->batch > 1;
+    md_plan_schedule(setup, plan);
+    if (plan->fault != NULL)
+        return;
+    find_lives(network, plan);
+    sort_buffers(setup, plan);
+
+    size_t weights =
+        ((setup->savings & MD_FLASH) != 0 ? plan->learning : md_parameter_total(network)) * elem;
+    size_t state = place_kept(setup, weights, plan), end = aligned(state);
+    fixed(plan, MD_WEIGHTS, 0, weights);
+    fixed(plan, MD_OPTIMIZER_STATE, weights, end - weights);
+    plan->scratch = fixed(plan, MD_SCRATCH, end, aligned(scratch_bytes(setup, plan)));
+    plan->stride[MD_EACH_STEP] = plan->buffer[plan->scratch].bytes;
+    end += plan->stride[MD_EACH_STEP] * (size_t)setup->cores;
+    for (int b = 0; b < plan->buffers; b++)
+        if (plan->buffer[b].kind == MD_GRADIENT_SUM) {
+            plan->buffer[b].offset = end;
+            end += plan->buffer[b].bytes;
         }
-    plan->groups = setup->batch >= setup->cores ? setup->cores : 1;
-
-    /* The error of the last output is the loss's gradient, which has a region of its own. */
-    unsigned char inner[MD_MAX_LAYERS];
-    for (int l = 0; l <= last; l++)
-        inner[l] = l < last && plan->wanted[l];
-
-    size_t weights = md_parameter_total(network) * elem;
-    size_t kept = place_kept(setup, weights, plan) - weights; /* the weights lie first */
-    int trains = plan->learning > 0;
-    size_t pixels = md_layer_elements(network, last);
     const struct {
-        size_t bytes;
+        unsigned each;
         int copies;
-    } needs[MD_REGION_COUNT] = {
-        [MD_WEIGHTS] = {weights, 1},
-        [MD_OPTIMIZER_STATE] = {kept, 1},
-        [MD_WEIGHT_GRADIENTS] = {plan->learning * elem, setup->batch},
-        [MD_PICTURES] = {md_layer_elements(network, MD_PICTURE) * elem, setup->batch},
-        [MD_LABELS] = {pixels * elem, trains ? setup->batch : 0},
-        [MD_ACTIVATIONS] = {place(network, NULL, plan->activation) * elem, setup->batch},
-        [MD_OUTPUT_GRADIENTS] = {pixels * elem, trains ? setup->batch : 0},
-        [MD_ERRORS] = {place(network, inner, plan->error) * elem, plan->groups},
-        [MD_SCRATCH] = {scratch_bytes(setup), setup->cores}};
-    for (int r = 0; r < MD_REGION_COUNT; r++) {
-        /* Scratch starts every copy on a cache line; the others need to lie densely: the loss
-         * runs over the outputs' gradients and labels of a batch in one go. */
-        size_t bytes = needs[r].bytes;
-        if (r == MD_SCRATCH)
-            bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-        plan->regions[r].offset = plan->arena_bytes;
-        plan->regions[r].bytes = bytes;
-        plan->regions[r].copies = needs[r].copies;
-        plan->arena_bytes += bytes * (size_t)needs[r].copies;
-        if (r != MD_WEIGHTS) /* the optimizer's state follows the weights without a gap */
-            plan->arena_bytes = (plan->arena_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    } blocks[] = {{MD_EACH_SAMPLE, setup->batch}, {MD_EACH_GROUP, plan->groups}};
+    for (int b = 0; b < 2; b++) {
+        size_t next = md_plan_place(plan, blocks[b].each, shared, end);
+        plan->stride[blocks[b].each] = next - end;
+        end += (next - end) * (size_t)blocks[b].copies;
     }
+    plan->arena_bytes = end;
+    find_bound(setup, plan);
+}
+
+/* ---- what it costs
+ * ----------------------------------------------------------------------------------- */
+
+size_t md_plan_macs(const struct md_network *network, const struct md_plan *plan) {
+    size_t total = 0;
+    for (int n = 0; n < plan->instructions; n++) {
+        const struct md_instruction *i = &plan->instruction[n];
+        if (i->what != MD_DO_FORWARD && i->what != MD_DO_WEIGHT_GRADIENT &&
+            i->what != MD_DO_INPUT_GRADIENT)
+            continue;
+        const struct md_layer *layer = &network->layers[i->layer];
+        size_t macs = md_layer_macs(network, i->layer), rows = (size_t)(i->to - i->from);
+        int height, width, channels = layer->ci, skipped = md_layer_skipped(network, i->layer);
+        int backward = i->what == MD_DO_INPUT_GRADIENT;
+        md_layer_size(network, backward ? layer->input : i->layer, &height, &width);
+        if (backward)
+            channels = (i->flags & MD_SKIP_HALF) != 0 ? skipped : layer->ci - skipped;
+        total += macs / (size_t)layer->ci * (size_t)channels * rows / (size_t)height;
+    }
+    return total;
 }
 
 size_t md_step_macs(const struct md_network *network, md_policy policy) {
@@ -148,9 +364,8 @@ size_t md_step_macs(const struct md_network *network, md_policy policy) {
     mark(network, policy, &plan);
     for (int l = 0; l < network->layer_count; l++) {
         const struct md_layer *layer = &network->layers[l];
-        size_t macs = md_layer_macs(network, l);
-        size_t per_channel = layer->ci > 0 ? macs / (size_t)layer->ci : 0;
-        int skipped = layer->skip == MD_NO_SKIP ? 0 : network->layers[layer->skip].co;
+        size_t macs = md_layer_macs(network, l), per_channel = macs / (size_t)layer->ci;
+        int skipped = md_layer_skipped(network, l);
         total += macs + (plan.learns[l] ? macs : 0);
         if (layer->skip != MD_NO_SKIP && plan.wanted[layer->skip])
             total += per_channel * (size_t)skipped;

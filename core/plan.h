@@ -1,62 +1,157 @@
-/* The memory plan: how large the arena is and what lies where in it, known before anything runs.
- * (Each tensor has a place of its own. A planner that shares and shrinks buffers belongs here.) */
+/* The plan of a training step: the step itself as a flat list of instructions, and the buffers they
+ * work on with their places in one arena, all known before anything runs. The engine (step.h) walks
+ * the list; nothing else decides order or place, on any machine.
+ *
+ * What a plan saves never changes a bit of any result:
+ *
+ * share     buffers that are never live together lie on one another. An error may so come to lie on
+ *           the activation it belongs to: when it is made, only the activation's sign is wanted
+ *           (a mask of one bit an element).
+ * at_once   with a batch of 1, a layer's weights are updated as soon as its gradient is there, and
+ *           the gradient's buffer is free again. (Not with a loss scale: it may skip the step.)
+ * together  with a larger batch, all cores work on one sample after the other, and its gradient is
+ *           added to one sum, in sample order; otherwise every sample's is kept until all are
+ * there. again     with a larger batch, activations are not kept until the loss is known, but
+ * computed a second time, one sample at a time. stream    the last layers run as one front, a band
+ * of rows at a time, forward and backward: no buffer holds more rows of them than are wanted (a
+ * ring). Where one of them learns, they run forward a second time within the backward front. flash
+ * parameters that do not learn are not in the arena.
+ *
+ * Concats are never copied, branches that nobody needs are left out, pictures are kept as bytes. */
 #ifndef MD_CORE_PLAN_H
 #define MD_CORE_PLAN_H
 
 #include "network.h"
 #include "ops.h"
 
-/* Everything that decides how much memory a run needs. */
+enum md_saving {
+    MD_SHARE = 1,
+    MD_AT_ONCE = 2,
+    MD_TOGETHER = 4,
+    MD_AGAIN = 8,
+    MD_STREAM = 16,
+    MD_FLASH = 32,
+    MD_SAVING_COUNT = 6,
+    /* What costs nothing on one core; and everything that stays in the arena. */
+    MD_SAVINGS_FAST = MD_SHARE | MD_AT_ONCE,
+    MD_SAVINGS_LEAN = MD_SHARE | MD_AT_ONCE | MD_TOGETHER | MD_AGAIN | MD_STREAM
+};
+
+/* "share", "at_once", ... in the order of their bits; NULL at the end. */
+extern const char *const md_saving_names[MD_SAVING_COUNT + 1];
+
+/* Everything that decides how a step is done and how much memory it needs. */
 struct md_setup {
     const struct md_network *network;
     const struct md_ops *ops;
-    md_policy policy; /* which blocks learn; 0: inference only */
+    md_policy policy; /* which groups of layers learn; 0: inference only */
     enum md_optimizer optimizer;
-    int momentum; /* SGD: 1 when a momentum buffer is needed */
-    int batch;    /* samples per step, >= 1 */
-    int cores;    /* that share the work, >= 1 */
+    int momentum;    /* SGD: 1 when a momentum buffer is needed */
+    int loss_scaled; /* 1: with a loss scale, whose steps may be skipped */
+    int batch;       /* samples per step, >= 1 */
+    int cores;       /* that share the work, >= 1 */
     enum md_moments moments;
     enum md_storing storing; /* of new weights */
+    unsigned savings;        /* bits of enum md_saving */
+    int front;               /* stream: the first layer of the front; 0: md_plan_front's */
+    int band;                /* stream: rows at a time, >= 1; 0: 1 */
 };
+
+/* The layer from which on a network can be streamed: the last transposed convolution after which
+ * each layer reads the one before (and maybe a skip from before the front). 0: it cannot. */
+int md_plan_front(const struct md_network *network);
+
+/* Whether it can be streamed from `layer` on. */
+int md_plan_can_stream(const struct md_network *network, int layer);
+
+enum md_buffer_kind {
+    MD_WEIGHTS,
+    MD_OPTIMIZER_STATE, /* directly behind the weights: the two are what a checkpoint keeps */
+    MD_SCRATCH,
+    MD_GRADIENT_SUM, /* over the samples of a batch */
+    MD_GRADIENT,     /* of a layer's weights, the bias's behind it */
+    MD_CHAINS,       /* of a weight gradient that goes on with later rows */
+    MD_PICTURE_BYTES,
+    MD_LABEL,
+    MD_ACTIVATION, /* layer MD_PICTURE: the picture as numbers */
+    MD_MASK,       /* signs of an activation, a bit an element, rows of whole bytes */
+    MD_ERROR,      /* gradient of the loss by a layer's output; the last layer's: by the output */
+    MD_BUFFER_KIND_COUNT
+};
+
+/* "weights", "optimizer state", ... */
+extern const char *const md_buffer_names[MD_BUFFER_KIND_COUNT];
+
+enum { MD_MAX_BUFFERS = 200, MD_NO_BUFFER = 255, MD_MAX_INSTRUCTIONS = 2048 };
+
+struct md_buffer {
+    uint8_t kind;         /* enum md_buffer_kind */
+    int8_t layer;         /* MD_PICTURE; also where it belongs to no layer */
+    uint8_t each;         /* one copy for: */
+    int16_t rows;         /* maps: rows held at a time */
+    uint16_t first, last; /* the instructions between which it is live */
+    size_t bytes, offset; /* of one copy; where the first copy lies */
+};
+
+/* What a buffer is one of. Copies of a sample's, and of a group's, lie md_plan.stride apart. */
+enum { MD_EACH_STEP, MD_EACH_SAMPLE, MD_EACH_GROUP, MD_EACH_COUNT };
+
+enum md_what {
+    MD_DO_PICTURE,         /* y from bytes */
+    MD_DO_FORWARD,         /* y from x, and its mask where there is one */
+    MD_DO_MASK,            /* mask from y */
+    MD_DO_LOSS,            /* of the batch: the last layer's error */
+    MD_DO_ERROR,           /* the derivative of the layer's own activation, in y: its error */
+    MD_DO_WEIGHT_GRADIENT, /* target, from x and y: an error; complete, it is summed */
+    MD_DO_INPUT_GRADIENT,  /* target, the error of a half of the input, from y */
+    MD_DO_UPDATE,
+    MD_WHAT_COUNT
+};
+
+/* "picture", "forward", ... */
+extern const char *const md_what_names[MD_WHAT_COUNT];
+
+/* Buffers by number, or MD_NO_BUFFER. */
+struct md_instruction {
+    uint8_t what; /* enum md_what */
+    int8_t layer;
+    uint8_t flags;
+    uint8_t x[2], y, target, mask, chains;
+    int16_t from, to; /* rows from .. to-1 of what is written (weight gradient: of y) */
+};
+enum { MD_ACCUMULATE = 1, MD_SECOND = 2, MD_SKIP_HALF = 4 };
 
 /* What an optimizer keeps, an array of one value per parameter that learns each (struct md_kept).
  */
 enum md_keeps { MD_FIRST_MOMENT, MD_SECOND_MOMENT, MD_BESIDE_WEIGHT, MD_KEEPS_COUNT };
 
-enum md_region {
-    MD_WEIGHTS,
-    MD_OPTIMIZER_STATE, /* directly behind the weights: the two are what a checkpoint keeps */
-    MD_WEIGHT_GRADIENTS,
-    MD_PICTURES,
-    MD_LABELS,
-    MD_ACTIVATIONS,
-    MD_OUTPUT_GRADIENTS,
-    MD_ERRORS,
-    MD_SCRATCH,
-    MD_REGION_COUNT
-};
-
-/* "weights", "optimizer state", ... */
-extern const char *const md_region_names[MD_REGION_COUNT];
-
 struct md_plan {
-    /* A region is `copies` equal parts of `bytes` each (one per sample, or one per core). */
-    struct {
-        size_t offset, bytes;
-        int copies;
-    } regions[MD_REGION_COUNT];
+    const char *fault; /* NULL, or why there is no plan */
+
     size_t arena_bytes;
+    size_t frozen_bytes; /* flash: of the parameters that are not in the arena */
+    size_t bound_bytes;  /* the most that is live at once, all copies: no plan of these buffers can
+                          * be smaller than this */
+    int peak;            /* the instruction where that is so */
+
+    int buffers, instructions;
+    struct md_buffer buffer[MD_MAX_BUFFERS];
+    struct md_instruction instruction[MD_MAX_INSTRUCTIONS];
+
+    /* Instructions before `loss` are done for every sample, then it, then those before `update` for
+     * every sample, then the rest. */
+    int loss, update;
 
     /* Cores work in this many groups, each on samples of its own: one group per core when there
      * are samples enough, otherwise a single group that shares out the channels. */
     int groups;
+    int together; /* 1: a batch's gradients are summed as they come; else each sample has its own */
+    size_t stride[MD_EACH_COUNT]; /* bytes from a copy to the next */
 
-    /* Element offsets, per layer. The two tensors of a concat lie one after the other, so no
-     * concat is ever copied. */
-    size_t activation[MD_MAX_LAYERS]; /* within a sample's activations */
-    size_t error[MD_MAX_LAYERS];      /* within a group's errors; where wanted[] */
-    size_t gradient[MD_MAX_LAYERS];   /* weight gradient, bias behind it; where learns[] */
-    size_t learning;                  /* parameters that learn */
+    /* Offsets in elements, per layer: of parameters in the network's, or where learns[] in those
+     * that learn; and of a layer's weights in the arena (flash: or beside it). */
+    size_t parameter[MD_MAX_LAYERS], learned[MD_MAX_LAYERS], weight[MD_MAX_LAYERS];
+    size_t learning; /* parameters that learn */
 
     /* The optimizer's arrays: where in the arena they begin, and the bytes of one value (0: the
      * array is not needed). */
@@ -64,13 +159,30 @@ struct md_plan {
         size_t offset, bytes;
     } keeps[MD_KEEPS_COUNT];
 
+    /* Numbers of buffers; MD_NO_BUFFER where there is none. */
+    uint8_t scratch, picture, label, output, last_output, output_gradient;
+    uint8_t gradient[MD_MAX_LAYERS], gradient_sum[MD_MAX_LAYERS];
+
     unsigned char learns[MD_MAX_LAYERS]; /* the layer's parameters are updated */
     unsigned char wanted[MD_MAX_LAYERS]; /* the error of its output is needed: it learns, or a
                                           * layer it depends on does */
 };
 
-/* Makes the plan for `setup`. */
+/* Makes the plan for `setup`. Large: keep it off small stacks. */
 void md_plan_make(const struct md_setup *setup, struct md_plan *plan);
+
+/* The rows of buffers that an instruction reads and writes (of buffers that are no maps: all). Up
+ * to MD_MAX_TOUCHED; returns how many. */
+struct md_touch {
+    int buffer, from, to, writes;
+};
+enum { MD_MAX_TOUCHED = 8 };
+int md_plan_touches(const struct md_network *network, const struct md_plan *plan,
+                    const struct md_instruction *instruction,
+                    struct md_touch touched[MD_MAX_TOUCHED]);
+
+/* Copies of a buffer. */
+int md_plan_copies(const struct md_setup *setup, const struct md_plan *plan, int buffer);
 
 /* Bytes of optimizer state per parameter that learns. */
 size_t md_plan_kept_bytes(const struct md_plan *plan);
@@ -81,8 +193,11 @@ struct md_shape md_layer_shape(const struct md_network *network, int layer);
 /* Elements of the output of a layer (MD_PICTURE: of the picture). */
 size_t md_layer_elements(const struct md_network *network, int layer);
 
-/* Multiply-accumulates of one training step of one sample: forward, and the gradients that the
- * policy needs. */
+/* Multiply-accumulates of the plan's list for one sample. */
+size_t md_plan_macs(const struct md_network *network, const struct md_plan *plan);
+
+/* ... and of a step in which nothing is computed twice: forward, and the gradients that the policy
+ * needs. */
 size_t md_step_macs(const struct md_network *network, md_policy policy);
 
 #endif

@@ -7,6 +7,8 @@ enum md_engine_error md_engine_start(struct md_engine *engine, const struct md_s
     engine->team = team;
     engine->arena = arena;
     md_plan_make(setup, &engine->plan);
+    if (engine->plan.fault != NULL)
+        return MD_ENGINE_NO_PLAN;
     if (setup->cores != (team == NULL ? 1 : team->cores))
         return MD_ENGINE_WRONG_TEAM;
     if (arena_bytes < engine->plan.arena_bytes)
@@ -20,9 +22,9 @@ enum md_engine_error md_engine_start(struct md_engine *engine, const struct md_s
 
 /* ---- where things lie ------------------------------------------------------------------------ */
 
-void *md_engine_region(const struct md_engine *engine, enum md_region r, int copy) {
-    return engine->arena + engine->plan.regions[r].offset +
-           (size_t)copy * engine->plan.regions[r].bytes;
+void *md_engine_buffer(const struct md_engine *engine, int buffer, int copy) {
+    const struct md_buffer *b = &engine->plan.buffer[buffer];
+    return engine->arena + b->offset + (size_t)copy * engine->plan.stride[b->each];
 }
 
 /* `values` moved on by `count` elements. */
@@ -30,41 +32,9 @@ static void *after(const struct md_engine *engine, void *values, size_t count) {
     return (unsigned char *)values + count * md_format_bytes[engine->setup.ops->format];
 }
 
-static void *activation(const struct md_engine *engine, int layer, int slot) {
-    if (layer == MD_PICTURE)
-        return md_engine_region(engine, MD_PICTURES, slot);
-    return after(engine, md_engine_region(engine, MD_ACTIVATIONS, slot),
-                 engine->plan.activation[layer]);
-}
-
-/* The error of a layer's output; the last layer's is the gradient of the loss. */
-static void *error_of(const struct md_engine *engine, int layer, int slot, int group) {
-    if (layer == engine->setup.network->layer_count - 1)
-        return md_engine_region(engine, MD_OUTPUT_GRADIENTS, slot);
-    return after(engine, md_engine_region(engine, MD_ERRORS, group), engine->plan.error[layer]);
-}
-
-static void *gradient_of(const struct md_engine *engine, int layer, int slot) {
-    return after(engine, md_engine_region(engine, MD_WEIGHT_GRADIENTS, slot),
-                 engine->plan.gradient[layer]);
-}
-
-/* Weights and biases of a layer. */
-static size_t layer_parameters(const struct md_engine *engine, int layer) {
-    const struct md_layer *l = &engine->setup.network->layers[layer];
-    return md_layer_weights(l) + md_layer_biases(l);
-}
-
-/* A layer's first input: the skip half of its concat where it has one. */
-static int first_input(const struct md_layer *layer) {
-    return layer->skip != MD_NO_SKIP ? layer->skip : layer->input;
-}
-
-void *md_engine_state(struct md_engine *engine, size_t *bytes) {
-    *bytes = engine->plan.regions[MD_WEIGHTS].bytes +
-             engine->plan.regions[MD_OPTIMIZER_STATE].bytes *
-                 (size_t)engine->plan.regions[MD_OPTIMIZER_STATE].copies;
-    return md_engine_region(engine, MD_WEIGHTS, 0);
+void *md_engine_weights(const struct md_engine *engine, int layer) {
+    int in_flash = engine->plan.frozen_bytes > 0 && !engine->plan.learns[layer];
+    return after(engine, in_flash ? engine->flash : engine->arena, engine->plan.weight[layer]);
 }
 
 /* Value `index` of an array that the optimizer keeps; NULL when it is not needed. */
@@ -73,26 +43,50 @@ static void *kept_at(const struct md_engine *engine, enum md_keeps which, size_t
     return bytes == 0 ? NULL : engine->arena + engine->plan.keeps[which].offset + index * bytes;
 }
 
+void *md_engine_kept(const struct md_engine *engine, enum md_keeps which, int layer) {
+    return kept_at(engine, which, engine->plan.learned[layer]);
+}
+
+static size_t layer_parameters(const struct md_engine *engine, int layer) {
+    return md_layer_parameters(&engine->setup.network->layers[layer]);
+}
+
+void *md_engine_state(struct md_engine *engine, size_t *bytes) {
+    const struct md_plan *plan = &engine->plan;
+    size_t elem = md_format_bytes[engine->setup.ops->format];
+    size_t in_arena = md_parameter_total(engine->setup.network) * elem - plan->frozen_bytes;
+    *bytes = in_arena;
+    for (int k = 0; k < MD_KEEPS_COUNT; k++)
+        if (plan->keeps[k].bytes > 0)
+            *bytes = plan->keeps[k].offset + plan->keeps[k].bytes * plan->learning;
+    return engine->arena;
+}
+
+/* Parameters of one layer, from its number `from` on. */
+static void put_layer(struct md_engine *engine, int layer, size_t from, size_t count,
+                      const float *weights) {
+    engine->setup.ops->from_float(count, weights,
+                                  after(engine, md_engine_weights(engine, layer), from));
+    if (!engine->plan.learns[layer] || engine->plan.keeps[MD_BESIDE_WEIGHT].bytes == 0)
+        return;
+    size_t bytes = engine->plan.keeps[MD_BESIDE_WEIGHT].bytes;
+    unsigned char *beside = kept_at(engine, MD_BESIDE_WEIGHT, engine->plan.learned[layer] + from);
+    for (size_t i = 0; i < count; i++, beside += bytes)
+        if (engine->setup.storing == MD_STORE_MASTER)
+            *(float *)(void *)beside = weights[i];
+        else
+            for (size_t b = 0; b < bytes; b++)
+                beside[b] = 0;
+}
+
 void md_engine_put_weights(struct md_engine *engine, size_t first, size_t count,
                            const float *weights) {
-    const struct md_network *network = engine->setup.network;
-    size_t bytes = engine->plan.keeps[MD_BESIDE_WEIGHT].bytes, begin = 0, last = first + count;
-    engine->setup.ops->from_float(count, weights,
-                                  after(engine, md_engine_region(engine, MD_WEIGHTS, 0), first));
-    for (int l = 0; l < network->layer_count && bytes > 0; l++) {
-        size_t end = begin + layer_parameters(engine, l);
-        for (size_t i = first > begin ? first : begin; i < end && i < last; i++) {
-            if (!engine->plan.learns[l])
-                break;
-            unsigned char *beside =
-                kept_at(engine, MD_BESIDE_WEIGHT, engine->plan.gradient[l] + i - begin);
-            if (engine->setup.storing == MD_STORE_MASTER)
-                *(float *)(void *)beside = weights[i - first];
-            else
-                for (size_t b = 0; b < bytes; b++)
-                    beside[b] = 0;
-        }
-        begin = end;
+    for (int l = 0; l < engine->setup.network->layer_count; l++) {
+        size_t begin = engine->plan.parameter[l], end = begin + layer_parameters(engine, l);
+        size_t from = first > begin ? first : begin;
+        size_t to = first + count < end ? first + count : end;
+        if (from < to)
+            put_layer(engine, l, from - begin, to - from, weights + (from - first));
     }
 }
 
@@ -101,13 +95,15 @@ void md_engine_set_weights(struct md_engine *engine, const float *weights) {
 }
 
 void md_engine_get_weights(const struct md_engine *engine, float *weights) {
-    engine->setup.ops->to_float(md_parameter_total(engine->setup.network),
-                                md_engine_region(engine, MD_WEIGHTS, 0), weights);
+    for (int l = 0; l < engine->setup.network->layer_count; l++)
+        engine->setup.ops->to_float(layer_parameters(engine, l), md_engine_weights(engine, l),
+                                    weights + engine->plan.parameter[l]);
 }
 
 void md_engine_set_picture(struct md_engine *engine, int slot, const uint8_t *picture) {
-    engine->setup.ops->from_bytes(md_layer_elements(engine->setup.network, MD_PICTURE), picture,
-                                  md_engine_region(engine, MD_PICTURES, slot));
+    uint8_t *to = md_engine_buffer(engine, engine->plan.picture, slot);
+    for (size_t i = 0; i < md_layer_elements(engine->setup.network, MD_PICTURE); i++)
+        to[i] = picture[i];
 }
 
 /* Pixels of a label: of what the last layer writes. */
@@ -117,22 +113,27 @@ static size_t label_pixels(const struct md_engine *engine) {
 
 void md_engine_set_label(struct md_engine *engine, int slot, const float *disparity) {
     engine->setup.ops->from_float(label_pixels(engine), disparity,
-                                  md_engine_region(engine, MD_LABELS, slot));
+                                  md_engine_buffer(engine, engine->plan.label, slot));
 }
 
 void md_engine_output(const struct md_engine *engine, int slot, float *disparity) {
-    const struct md_network *network = engine->setup.network;
-    engine->setup.ops->to_float(md_layer_elements(network, network->output),
-                                activation(engine, network->output, slot), disparity);
+    engine->setup.ops->to_float(
+        md_layer_elements(engine->setup.network, engine->setup.network->output),
+        md_engine_buffer(engine, engine->plan.output, slot), disparity);
+}
+
+/* The sum over the samples of a layer's gradient. */
+static void *summed_gradient(const struct md_engine *engine, int layer) {
+    const struct md_plan *plan = &engine->plan;
+    return md_engine_buffer(engine,
+                            plan->together ? plan->gradient_sum[layer] : plan->gradient[layer], 0);
 }
 
 void md_engine_get_gradients(const struct md_engine *engine, float *gradients) {
-    const struct md_network *network = engine->setup.network;
-    for (int l = 0; l < network->layer_count; l++) {
-        const struct md_layer *layer = &network->layers[l];
-        size_t count = md_layer_weights(layer) + md_layer_biases(layer);
+    for (int l = 0; l < engine->setup.network->layer_count; l++) {
+        size_t count = layer_parameters(engine, l);
         if (engine->plan.learns[l])
-            engine->setup.ops->to_float(count, gradient_of(engine, l, 0), gradients);
+            engine->setup.ops->to_float(count, summed_gradient(engine, l), gradients);
         for (size_t i = 0; !engine->plan.learns[l] && i < count; i++)
             gradients[i] = 0.0f;
         gradients += count;
@@ -146,15 +147,13 @@ struct worker {
     struct md_engine *engine;
     int core, group;
     struct md_part part;
-    void *scratch;
     int samples; /* of the batch */
+    int slot;    /* the sample it is at */
 };
 
 static struct worker worker_of(struct md_engine *engine, int core, int samples) {
-    int alone = engine->plan.groups > 1 || engine->setup.cores == 1;
-    struct worker w = {engine, core, 0, {0, 1}, md_engine_region(engine, MD_SCRATCH, core),
-                       samples};
-    if (alone)
+    struct worker w = {engine, core, 0, {0, 1}, samples, 0};
+    if (engine->plan.groups > 1)
         w.group = core;
     else
         w.part = (struct md_part){core, engine->setup.cores};
@@ -173,186 +172,200 @@ static void meet_all(const struct worker *w) {
         w->engine->team->barrier(w->engine->team);
 }
 
-/* Shows a tensor to the observer, while the cores that work on it wait. */
-static void observe(const struct worker *w, enum md_observed what, int layer, int slot,
-                    void *values, size_t count) {
+static void *buffer_at(const struct worker *w, int buffer) {
+    if (buffer == MD_NO_BUFFER)
+        return NULL;
+    const struct md_buffer *b = &w->engine->plan.buffer[buffer];
+    int copy = b->each == MD_EACH_SAMPLE ? w->slot : b->each == MD_EACH_GROUP ? w->group : 0;
+    return md_engine_buffer(w->engine, buffer, copy);
+}
+
+static struct md_map map_at(const struct worker *w, int buffer) {
+    const struct md_network *network = w->engine->setup.network;
+    struct md_map map = {NULL, 0, 0, 0, 1};
+    if (buffer == MD_NO_BUFFER)
+        return map;
+    const struct md_buffer *b = &w->engine->plan.buffer[buffer];
+    map.at = buffer_at(w, buffer);
+    map.channels = b->layer == MD_PICTURE ? 3 : network->layers[b->layer].co;
+    map.rows = b->rows;
+    md_layer_size(network, b->layer, &map.height, &map.width);
+    if (b->kind == MD_MASK)
+        map.width = md_mask_bytes(map.width);
+    return map;
+}
+
+/* Shows rows of a tensor to the observer, while the cores that work on it wait. */
+static void observe(const struct worker *w, enum md_observed what, int layer,
+                    const struct md_map *values, int from, int to) {
     if (w->engine->observe == NULL)
         return;
     meet(w);
     if (w->part.index == 0)
-        w->engine->observe(w->engine->observe_context, what, layer, slot, values, count);
+        w->engine->observe(w->engine->observe_context, what, layer, w->slot, values, from, to);
     meet(w);
 }
 
-/* This worker's channels of a layer's output: a pointer to them in `values` and their number of
- * elements. */
-static void *own_channels(const struct worker *w, int layer, void *values, size_t *count) {
-    const struct md_network *network = w->engine->setup.network;
-    int first, last, co = network->layers[layer].co;
-    md_share(w->part, co, &first, &last);
-    size_t plane = md_layer_elements(network, layer) / (size_t)co;
-    *count = (size_t)(last - first) * plane;
-    return after(w->engine, values, (size_t)first * plane);
+/* This worker's channels of rows from .. to-1. */
+static void leaky_rows(const struct worker *w, const struct md_map *map, int from, int to) {
+    const struct md_ops *ops = w->engine->setup.ops;
+    int first, last;
+    md_share(w->part, map->channels, &first, &last);
+    if (to - from == map->rows) /* all there is */
+        ops->leaky_forward((size_t)(last - first) * md_map_plane(map),
+                           after(w->engine, map->at, md_map_row(map, first, from)));
+    else
+        for (int c = first; c < last; c++)
+            for (int h = from; h < to; h++)
+                ops->leaky_forward((size_t)map->width,
+                                   after(w->engine, map->at, md_map_row(map, c, h)));
 }
 
-static void forward_layer(const struct worker *w, int l, int slot, void *weights) {
-    const struct md_engine *engine = w->engine;
-    const struct md_ops *ops = engine->setup.ops;
-    const struct md_layer *layer = &engine->setup.network->layers[l];
-    struct md_shape shape = md_layer_shape(engine->setup.network, l);
-    void *x = activation(engine, first_input(layer), slot), *y = activation(engine, l, slot);
-    void *bias = after(engine, weights, md_layer_weights(layer));
-    size_t own, own_x;
-    void *own_y = own_channels(w, l, y, &own);
-    switch (layer->kind) {
-    case MD_CONV3X3:
-        ops->conv_forward(&shape, x, weights, bias, y, w->scratch, w->part);
-        break;
-    case MD_TCONV2X2:
-        ops->tconv_forward(&shape, x, weights, bias, y, w->scratch, w->part);
-        break;
-    case MD_RELU:
-        ops->relu_forward(own, own_channels(w, l, x, &own_x), own_y);
-        break;
-    case MD_AVERAGE_POOL:
-        ops->pool_forward(&shape, x, y, w->part);
-        break;
-    case MD_MAX_POOL:
-        ops->max_pool_forward(&shape, x, y, w->part);
-        break;
-    }
-    if (layer->leaky)
-        ops->leaky_forward(own, own_y);
-    meet(w);
-    observe(w, MD_SEE_ACTIVATION, l, slot, y, md_layer_elements(engine->setup.network, l));
+static void mask_rows(const struct worker *w, const struct md_map *map, const struct md_map *mask,
+                      int from, int to) {
+    int first, last;
+    md_share(w->part, map->channels, &first, &last);
+    for (int c = first; c < last; c++)
+        for (int h = from; h < to; h++)
+            w->engine->setup.ops->mask((size_t)map->width,
+                                       after(w->engine, map->at, md_map_row(map, c, h)),
+                                       (uint8_t *)mask->at + md_map_row(mask, c, h));
 }
 
-static void forward_sample(const struct worker *w, int slot) {
-    const struct md_network *network = w->engine->setup.network;
-    void *weights = md_engine_region(w->engine, MD_WEIGHTS, 0);
-    for (int l = 0; l < network->layer_count; l++) {
-        const struct md_layer *layer = &network->layers[l];
-        forward_layer(w, l, slot, weights);
-        weights = after(w->engine, weights, md_layer_weights(layer) + md_layer_biases(layer));
-    }
+/* ---- instructions ------------------------------------------------------------------------------
+ */
+
+static void do_picture(const struct worker *w, const struct md_instruction *i) {
+    struct md_map y = map_at(w, i->y);
+    const uint8_t *bytes = buffer_at(w, i->x[0]);
+    size_t plane = md_map_plane(&y);
+    int first, last;
+    md_share(w->part, y.channels, &first, &last);
+    w->engine->setup.ops->from_bytes((size_t)(last - first) * plane, bytes + (size_t)first * plane,
+                                     after(w->engine, y.at, (size_t)first * plane));
 }
 
-/* Whether a later layer has already put its share into the error of `layer`'s output, as the skip
- * half of its concat. */
-static int feeds_a_skip(const struct md_network *network, int layer) {
-    for (int l = layer + 2; l < network->layer_count; l++)
-        if (network->layers[l].skip == layer)
-            return 1;
-    return 0;
-}
-
-static void input_gradient(const struct worker *w, int l, int slot, const void *dy,
-                           const void *weights) {
+static struct md_call call_of(const struct worker *w, const struct md_instruction *i) {
     const struct md_engine *engine = w->engine;
     const struct md_network *network = engine->setup.network;
-    const struct md_layer *layer = &network->layers[l];
-    if (layer->input == MD_PICTURE)
-        return;
-    int skipped = layer->skip == MD_NO_SKIP ? 0 : network->layers[layer->skip].co;
-    int skip_wanted = skipped > 0 && engine->plan.wanted[layer->skip];
-    int first = skip_wanted ? 0 : skipped;
-    int last = engine->plan.wanted[layer->input] ? layer->ci : skipped;
-    if (first == last)
-        return;
-    struct md_shape shape = md_layer_shape(network, l);
-    void *dx = error_of(engine, skip_wanted ? layer->skip : layer->input, slot, w->group);
-    md_input_gradient_fn *run = layer->kind == MD_CONV3X3 ? engine->setup.ops->conv_input_gradient
-                                                          : engine->setup.ops->tconv_input_gradient;
-    run(&shape, dy, weights, first, last, feeds_a_skip(network, layer->input), dx, w->scratch,
-        w->part);
+    const struct md_layer *layer = &network->layers[i->layer];
+    struct md_call call = {.shape = md_layer_shape(network, i->layer),
+                           .x = {map_at(w, i->x[0]), map_at(w, i->x[1])},
+                           .y = map_at(w, i->y),
+                           .mask = map_at(w, i->mask),
+                           .weight = md_engine_weights(engine, i->layer),
+                           .sums = buffer_at(w, i->chains),
+                           .from = i->from,
+                           .to = i->to,
+                           .scratch = md_engine_buffer(engine, engine->plan.scratch, w->core),
+                           .part = w->part};
+    call.bias = after(engine, (void *)call.weight, md_layer_weights(layer));
+    return call;
 }
 
-static void backward_layer(const struct worker *w, int l, int slot, const void *weights) {
+static const struct md_operator *operator_of(const struct worker *w, int layer) {
+    return &w->engine->setup.ops->kinds[w->engine->setup.network->layers[layer].kind];
+}
+
+static void do_forward(const struct worker *w, const struct md_instruction *i) {
+    struct md_call call = call_of(w, i);
+    operator_of(w, i->layer)->forward(&call);
+    if (w->engine->setup.network->layers[i->layer].leaky)
+        leaky_rows(w, &call.y, i->from, i->to);
+    if ((i->flags & MD_SECOND) == 0)
+        observe(w, MD_SEE_ACTIVATION, i->layer, &call.y, i->from, i->to);
+    if (i->mask != MD_NO_BUFFER)
+        mask_rows(w, &call.y, &call.mask, i->from, i->to);
+}
+
+static void do_mask(const struct worker *w, const struct md_instruction *i) {
+    struct md_map y = map_at(w, i->y), mask = map_at(w, i->mask);
+    mask_rows(w, &y, &mask, i->from, i->to);
+}
+
+static void do_error(const struct worker *w, const struct md_instruction *i) {
+    struct md_map y = map_at(w, i->y), mask = map_at(w, i->mask);
+    int first, last;
+    observe(w, MD_SEE_ERROR, i->layer, &y, i->from, i->to);
+    md_share(w->part, y.channels, &first, &last);
+    for (int c = first; i->mask != MD_NO_BUFFER && c < last; c++)
+        for (int h = i->from; h < i->to; h++)
+            w->engine->setup.ops->leaky_backward((size_t)y.width,
+                                                 (uint8_t *)mask.at + md_map_row(&mask, c, h),
+                                                 after(w->engine, y.at, md_map_row(&y, c, h)));
+}
+
+/* The first sample's gradient, where gradients are summed, is where the sum will be. */
+static void do_weight_gradient(const struct worker *w, const struct md_instruction *i) {
+    const struct md_engine *engine = w->engine;
+    const struct md_layer *layer = &engine->setup.network->layers[i->layer];
+    struct md_call call = call_of(w, i);
+    size_t count = md_layer_parameters(layer);
+    int summed = engine->plan.together, first, last;
+    void *sum = summed ? buffer_at(w, engine->plan.gradient_sum[i->layer]) : NULL;
+    call.dweight = summed && w->slot == 0 ? sum : buffer_at(w, i->target);
+    call.dbias = after(engine, call.dweight, md_layer_weights(layer));
+    operator_of(w, i->layer)->weight_gradient(&call);
+    if (i->to < call.y.height)
+        return;
+    const struct md_map whole = {call.dweight, 1, 1, (int)count, 1};
+    observe(w, MD_SEE_WEIGHT_GRADIENT, i->layer, &whole, 0, 1);
+    if (summed && w->slot > 0) {
+        meet(w);
+        md_share(w->part, (int)count, &first, &last);
+        engine->setup.ops->add((size_t)(last - first), after(engine, call.dweight, (size_t)first),
+                               after(engine, sum, (size_t)first));
+    }
+}
+
+static void do_input_gradient(const struct worker *w, const struct md_instruction *i) {
+    struct md_call call = call_of(w, i);
+    call.dx = map_at(w, i->target);
+    call.first =
+        (i->flags & MD_SKIP_HALF) != 0 ? 0 : md_layer_skipped(w->engine->setup.network, i->layer);
+    call.accumulate = (i->flags & MD_ACCUMULATE) != 0;
+    operator_of(w, i->layer)->input_gradient(&call);
+}
+
+/* All cores share a layer's parameters. Gradients that were kept for each sample are first added up
+ * in sample order. */
+static void do_update(const struct worker *w, const struct md_instruction *i) {
     const struct md_engine *engine = w->engine;
     const struct md_ops *ops = engine->setup.ops;
-    const struct md_network *network = engine->setup.network;
-    const struct md_layer *layer = &network->layers[l];
-    struct md_shape shape = md_layer_shape(network, l);
-    void *dy = error_of(engine, l, slot, w->group), *y = activation(engine, l, slot);
-    size_t own, own_x, elements = md_layer_elements(network, l);
-    void *own_dy = own_channels(w, l, dy, &own), *own_y = own_channels(w, l, y, &own);
-    observe(w, MD_SEE_ERROR, l, slot, dy, elements);
-    if (layer->kind == MD_RELU) {
-        void *dx = error_of(engine, layer->input, slot, w->group);
-        ops->relu_backward(own, own_y, own_dy, own_channels(w, l, dx, &own_x));
-    } else if (layer->kind == MD_AVERAGE_POOL) {
-        ops->pool_backward(&shape, dy, error_of(engine, layer->input, slot, w->group), w->part);
-    } else if (layer->kind == MD_MAX_POOL) {
-        ops->max_pool_backward(&shape, activation(engine, layer->input, slot), dy,
-                               error_of(engine, layer->input, slot, w->group), w->part);
-    } else {
-        if (layer->leaky) {
-            ops->leaky_backward(own, own_y, own_dy);
-            meet(w);
-        }
-        if (engine->plan.learns[l]) {
-            void *dweight = gradient_of(engine, l, slot);
-            void *dbias = after(engine, dweight, md_layer_weights(layer));
-            md_weight_gradient_fn *run =
-                layer->kind == MD_CONV3X3 ? ops->conv_weight_gradient : ops->tconv_weight_gradient;
-            run(&shape, activation(engine, first_input(layer), slot), dy, dweight, dbias,
-                w->scratch, w->part);
-            observe(w, MD_SEE_WEIGHT_GRADIENT, l, slot, dweight,
-                    md_layer_weights(layer) + md_layer_biases(layer));
-        }
-        input_gradient(w, l, slot, dy, weights);
-    }
-    meet(w);
-}
-
-static void backward_sample(const struct worker *w, int slot) {
-    const struct md_network *network = w->engine->setup.network;
-    void *weights = md_engine_region(w->engine, MD_WEIGHTS, 0);
-    size_t offset = md_parameter_total(network);
-    for (int l = network->layer_count - 1; l >= 0 && w->engine->plan.wanted[l]; l--) {
-        const struct md_layer *layer = &network->layers[l];
-        offset -= md_layer_weights(layer) + md_layer_biases(layer);
-        backward_layer(w, l, slot, after(w->engine, weights, offset));
-    }
-}
-
-/* Calls `visit` for this worker's share of every layer that learns: `count` parameters from number
- * `first` of the layer's on. */
-static void visit_share(const struct worker *w, void (*visit)(const struct worker *w, int layer,
-                                                              size_t first, size_t count)) {
-    struct md_part part = {w->core, w->engine->setup.cores};
-    for (int l = 0; l < w->engine->setup.network->layer_count; l++) {
-        int first, last;
-        if (!w->engine->plan.learns[l])
-            continue;
-        md_share(part, (int)layer_parameters(w->engine, l), &first, &last);
-        visit(w, l, (size_t)first, (size_t)(last - first));
-    }
-}
-
-/* Adds the samples' gradients up in sample order. */
-static void sum_gradients(const struct worker *w, int layer, size_t first, size_t count) {
-    const struct md_engine *engine = w->engine;
-    void *sum = after(engine, gradient_of(engine, layer, 0), first);
-    for (int s = 1; s < w->samples; s++)
-        engine->setup.ops->add(count, after(engine, gradient_of(engine, layer, s), first), sum);
-}
-
-static void update(const struct worker *w, int layer, size_t first, size_t count) {
-    const struct md_engine *engine = w->engine;
-    const struct md_ops *ops = engine->setup.ops;
-    size_t index = first, learning = engine->plan.gradient[layer] + first;
-    for (int l = 0; l < layer; l++)
-        index += layer_parameters(engine, l);
+    struct md_part part = {w->core, engine->setup.cores};
+    int first, last;
+    md_share(part, (int)layer_parameters(engine, i->layer), &first, &last);
+    size_t count = (size_t)(last - first), from = (size_t)first;
+    size_t learned = engine->plan.learned[i->layer] + from;
+    void *gradient = after(engine, md_engine_buffer(engine, i->target, 0), from);
     struct md_kept kept = {engine->setup.moments,
-                           kept_at(engine, MD_FIRST_MOMENT, learning),
-                           kept_at(engine, MD_SECOND_MOMENT, learning),
+                           kept_at(engine, MD_FIRST_MOMENT, learned),
+                           kept_at(engine, MD_SECOND_MOMENT, learned),
                            engine->setup.storing,
-                           kept_at(engine, MD_BESIDE_WEIGHT, learning),
-                           index};
+                           kept_at(engine, MD_BESIDE_WEIGHT, learned),
+                           engine->plan.parameter[i->layer] + from};
     (engine->setup.optimizer == MD_ADAM ? ops->adam : ops->sgd)(
-        count, &engine->update, after(engine, gradient_of(engine, layer, 0), first), &kept,
-        after(engine, md_engine_region(engine, MD_WEIGHTS, 0), index));
+        count, &engine->update, gradient, &kept,
+        after(engine, md_engine_weights(engine, i->layer), from));
+}
+
+static void (*const doing[MD_WHAT_COUNT])(const struct worker *w,
+                                          const struct md_instruction *i) = {
+    [MD_DO_PICTURE] = do_picture,
+    [MD_DO_FORWARD] = do_forward,
+    [MD_DO_MASK] = do_mask,
+    [MD_DO_ERROR] = do_error,
+    [MD_DO_WEIGHT_GRADIENT] = do_weight_gradient,
+    [MD_DO_INPUT_GRADIENT] = do_input_gradient,
+    [MD_DO_UPDATE] = do_update,
+};
+
+static void walk(const struct worker *w, int from, int to) {
+    for (int n = from; n < to; n++) {
+        const struct md_instruction *i = &w->engine->plan.instruction[n];
+        doing[i->what](w, i);
+        meet(w);
+    }
 }
 
 /* ---- a run over a batch ---------------------------------------------------------------------- */
@@ -367,14 +380,45 @@ struct job {
 
 static void loss_of(struct md_engine *engine, int samples, const float *fb,
                     struct md_loss_report *report) {
-    int last = engine->setup.network->layer_count - 1;
-    size_t stride =
-        engine->plan.regions[MD_ACTIVATIONS].bytes / md_format_bytes[engine->setup.ops->format];
+    const struct md_plan *plan = &engine->plan;
+    /* With one sample there is no next one; otherwise all three are samples' copies. */
+    size_t stride = plan->stride[MD_EACH_SAMPLE] / md_format_bytes[engine->setup.ops->format];
     engine->setup.ops->loss_gradient(
-        engine->loss, samples, (int)label_pixels(engine), activation(engine, last, 0), stride,
-        md_engine_region(engine, MD_LABELS, 0), fb, engine->depth_cap_m,
-        md_power_of_two(engine->update.loss_scale_log2),
-        md_engine_region(engine, MD_OUTPUT_GRADIENTS, 0), report);
+        engine->loss, samples, (int)label_pixels(engine),
+        md_engine_buffer(engine, plan->last_output, 0), md_engine_buffer(engine, plan->label, 0),
+        stride, fb, engine->depth_cap_m, md_power_of_two(engine->update.loss_scale_log2),
+        md_engine_buffer(engine, plan->output_gradient, 0), report);
+}
+
+/* Adds the samples' gradients up, where each has its own. */
+static void sum_gradients(const struct worker *w) {
+    const struct md_engine *engine = w->engine;
+    struct md_part part = {w->core, engine->setup.cores};
+    if (engine->plan.together)
+        return;
+    for (int l = 0; l < engine->setup.network->layer_count; l++) {
+        int first, last;
+        if (!engine->plan.learns[l])
+            continue;
+        md_share(part, (int)layer_parameters(engine, l), &first, &last);
+        for (int s = 1; s < w->samples; s++)
+            engine->setup.ops->add(
+                (size_t)(last - first),
+                after(engine, md_engine_buffer(engine, engine->plan.gradient[l], s), (size_t)first),
+                after(engine, md_engine_buffer(engine, engine->plan.gradient[l], 0),
+                      (size_t)first));
+    }
+}
+
+static int all_finite(const struct md_engine *engine) {
+    const struct md_plan *plan = &engine->plan;
+    for (int l = 0; l < engine->setup.network->layer_count; l++) {
+        int gradient = plan->together ? plan->gradient_sum[l] : plan->gradient[l];
+        if (plan->learns[l] && !engine->setup.ops->finite(layer_parameters(engine, l),
+                                                          md_engine_buffer(engine, gradient, 0)))
+            return 0;
+    }
+    return 1;
 }
 
 /* Decides about the update, from the summed gradients, and prepares it. 1 - beta^(t+1) comes from
@@ -383,9 +427,7 @@ static void loss_of(struct md_engine *engine, int samples, const float *fb,
 static int advance(struct md_engine *engine) {
     struct md_progress *p = &engine->progress;
     const struct md_update *u = &engine->update;
-    if (u->loss_scale_log2 > 0 &&
-        !engine->setup.ops->finite(engine->plan.learning,
-                                   md_engine_region(engine, MD_WEIGHT_GRADIENTS, 0))) {
+    if (u->loss_scale_log2 > 0 && !all_finite(engine)) {
         p->skipped++;
         return 0;
     }
@@ -398,43 +440,49 @@ static int advance(struct md_engine *engine) {
     return 1;
 }
 
-/* Does the work of this worker's group on its share of the samples. Groups work at the same time,
- * unless somebody observes: then one after the other. */
-static void for_own_samples(const struct worker *w,
-                            void (*work)(const struct worker *w, int slot)) {
+/* Does instructions from .. to-1 for this worker's group's share of the samples. Groups work at the
+ * same time, unless somebody observes: then one after the other. */
+static void walk_samples(struct worker *w, int from, int to) {
     int groups = w->engine->plan.groups, turns = w->engine->observe != NULL ? groups : 1;
     int first, last;
     md_share((struct md_part){groups > 1 ? w->group : 0, groups}, w->samples, &first, &last);
     for (int turn = 0; turn < turns; turn++) {
-        for (int slot = first; slot < last && (turns == 1 || turn == w->group); slot++)
-            work(w, slot);
+        for (w->slot = first; w->slot < last && (turns == 1 || turn == w->group); w->slot++)
+            walk(w, from, to);
         if (turns > 1)
             meet_all(w);
     }
+    w->slot = 0;
 }
 
 static void work_on_batch(void *argument, int core) {
     struct job *job = argument;
     struct md_engine *engine = job->engine;
+    const struct md_plan *plan = &engine->plan;
     struct worker w = worker_of(engine, core, job->samples);
-    for_own_samples(&w, forward_sample);
+    int late = plan->update < plan->instructions; /* updates after all gradients */
+    walk_samples(&w, 0, plan->loss);
     if (!job->train)
         return;
     meet_all(&w);
-    if (core == 0)
+    if (core == 0) {
         loss_of(engine, job->samples, job->fb, job->report);
+        job->updates = !late && job->report->valid > 0 && advance(engine);
+    }
     meet_all(&w);
     if (job->report->valid == 0)
         return;
-    for_own_samples(&w, backward_sample);
+    walk_samples(&w, plan->loss + 1, plan->update);
     meet_all(&w);
-    visit_share(&w, sum_gradients);
+    if (!late)
+        return;
+    sum_gradients(&w);
     meet_all(&w);
     if (core == 0)
         job->updates = advance(engine);
     meet_all(&w);
     if (job->updates)
-        visit_share(&w, update);
+        walk(&w, plan->update, plan->instructions);
 }
 
 static void run(struct job *job) {

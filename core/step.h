@@ -14,15 +14,17 @@ struct md_team {
 };
 
 /* What an observer is shown, with the layer it belongs to (loss gradient: the last one). A weight
- * gradient holds the weight's and behind it the bias's. */
+ * gradient holds the weight's and behind it the bias's, as one row of one channel. */
 enum md_observed { MD_SEE_ACTIVATION, MD_SEE_ERROR, MD_SEE_WEIGHT_GRADIENT };
 
-/* Called with every tensor as soon as it is complete, in the same order whatever the number of
- * cores (which take turns for it, sample by sample), always by one of them at a time; the values
- * are in the engine's format, and what the observer changes in them is what the step goes on with.
- * Errors are shown before the derivative of the layer's own activation is applied. */
-typedef void md_observe_fn(void *context, enum md_observed what, int layer, int slot, void *values,
-                           size_t count);
+/* Called with rows from .. to-1 of every tensor as soon as they are complete: whatever the plan,
+ * each row of each tensor is shown once, a tensor's rows in ascending order, by one core at a time.
+ * The values are in the engine's format; what the observer changes in them is what the step goes on
+ * with (but not what it computes a second time, see plan.h). Errors are shown before the derivative
+ * of the layer's own activation is applied. The order of tensors is the plan's; it does not depend
+ * on the number of cores, which take turns, sample by sample. */
+typedef void md_observe_fn(void *context, enum md_observed what, int layer, int slot,
+                           const struct md_map *values, int from, int to);
 
 /* How far the optimizer has come: with weights and optimizer state, all that a resumed run
  * needs. */
@@ -37,6 +39,7 @@ struct md_engine {
     struct md_plan plan;
     struct md_team *team;
     unsigned char *arena;
+    unsigned char *flash;    /* parameters that do not learn, with MD_FLASH */
     struct md_update update; /* may be changed between steps (learning-rate schedules) */
     enum md_loss loss;
     float depth_cap_m; /* depth_l1 */
@@ -45,11 +48,18 @@ struct md_engine {
     void *observe_context;
 };
 
-enum md_engine_error { MD_ENGINE_OK = 0, MD_ENGINE_ARENA_TOO_SMALL, MD_ENGINE_WRONG_TEAM };
+enum md_engine_error {
+    MD_ENGINE_OK = 0,
+    MD_ENGINE_ARENA_TOO_SMALL,
+    MD_ENGINE_WRONG_TEAM,
+    MD_ENGINE_NO_PLAN /* engine->plan.fault says why */
+};
 
 /* Prepares an engine: plans, and takes the arena (arena_bytes long, aligned to 64 bytes; it stays
  * the caller's, and must live as long as the engine). Weights are undefined and the optimizer's
- * state is zero afterwards. loss, update, depth_cap_m and the observer are the caller's to set. */
+ * state is zero afterwards. loss, update, depth_cap_m and the observer are the caller's to set; and
+ * flash (plan.frozen_bytes long), where the plan wants it, before weights are put in. The update's
+ * loss scale must be 1 where the setup says that there is none. */
 enum md_engine_error md_engine_start(struct md_engine *engine, const struct md_setup *setup,
                                      struct md_team *team, void *arena, size_t arena_bytes);
 
@@ -60,15 +70,22 @@ void md_engine_put_weights(struct md_engine *engine, size_t first, size_t count,
                            const float *weights); /* only parameters first .. first+count-1 */
 void md_engine_get_weights(const struct md_engine *engine, float *weights);
 
+/* A layer's weights in the engine's format, its biases behind them. */
+void *md_engine_weights(const struct md_engine *engine, int layer);
+
 /* The gradients of the last md_engine_train, summed over its samples and still times the loss
- * scale, in parameter order; 0 for parameters that do not learn. */
+ * scale, in parameter order; 0 for parameters that do not learn. Only with a plan whose buffers are
+ * not shared: otherwise they are gone. */
 void md_engine_get_gradients(const struct md_engine *engine, float *gradients);
 
-/* Where a region's copy-th part lies in the arena. */
-void *md_engine_region(const struct md_engine *engine, enum md_region region, int copy);
+/* What the optimizer keeps of a layer that learns; NULL where it keeps no such array. */
+void *md_engine_kept(const struct md_engine *engine, enum md_keeps which, int layer);
 
-/* Weights and optimizer state as they lie in the arena, for checkpoints: the same setup with these
- * bytes and the same progress continues to the same bits. */
+/* Where a sample's (or with a batch of 1, any) buffer lies. */
+void *md_engine_buffer(const struct md_engine *engine, int buffer, int copy);
+
+/* Weights in the arena and optimizer state, for checkpoints: the same setup and (flash) the same
+ * frozen weights with these bytes and the same progress continue to the same bits. */
 void *md_engine_state(struct md_engine *engine, size_t *bytes);
 
 /* Puts a picture (3, height, width) and, for training, its label (disparity as large as the last

@@ -1,142 +1,188 @@
-/* Convolutions as matrix products (im2col) by OpenBLAS, for fp32. Every product is (channels) x
- * (ci * 9 or co * 4) x (pixels). Scratch holds the column matrix, rows being the taps. */
+/* Convolutions as matrix products (im2col) by OpenBLAS, for fp32. A product's columns are pixels of
+ * the rows that are asked for. Scratch holds the column matrix, whose rows are taps (channels * 9,
+ * or of a transposed convolution * 4), and behind it the other matrix, whose rows are channels. */
 #include <cblas.h>
 
 #include "host.h"
 
-static size_t scratch_bytes(const struct md_shape *s, int transposed) {
-    size_t pixels = (size_t)s->height * (size_t)s->width;
-    size_t rows = transposed ? (size_t)s->co * 4 : (size_t)s->ci * 9;
-    return rows * (transposed ? pixels : pixels / (size_t)(s->stride * s->stride)) * sizeof(float);
+static size_t conv_scratch_bytes(const struct md_shape *s, int rows) {
+    size_t pixels = (size_t)(rows + 2) * (size_t)(s->width / s->stride);
+    return (size_t)(s->ci * 9 + s->co) * pixels * sizeof(float);
+}
+static size_t tconv_scratch_bytes(const struct md_shape *s, int rows) {
+    size_t pixels = (size_t)(rows / 2 + 1) * (size_t)s->width;
+    return (size_t)(s->co * 4 + s->ci) * pixels * sizeof(float);
+}
+static size_t no_sums(const struct md_shape *s, int cores) {
+    (void)s;
+    (void)cores;
+    return 0; /* what is added up between calls lies in the gradient itself */
 }
 
-/* C (m, n) = op(A) op(B), row-major. */
+/* C (m, n) = op(A) op(B) + beta C, row-major. */
 static void multiply(int transpose_a, int transpose_b, int m, int n, int k, const float *a, int lda,
-                     const float *b, int ldb, float *c) {
+                     const float *b, int ldb, float beta, float *c) {
     cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
-                transpose_b ? CblasTrans : CblasNoTrans, m, n, k, 1.0f, a, lda, b, ldb, 0.0f, c, n);
+                transpose_b ? CblasTrans : CblasNoTrans, m, n, k, 1.0f, a, lda, b, ldb, beta, c, n);
 }
 
-/* Moves between the picture x and the column matrix (ci * 9, ho * wo) for channels first .. last-1:
- * to columns (zeros outside the picture), or, with `back`, adds the columns up into x. */
-static void move_columns(const struct md_shape *s, int first, int last, float *x, float *columns,
-                         int back) {
-    int ho = s->height / s->stride, wo = s->width / s->stride;
-    for (int row = first * 9; row < last * 9; row++)
-        for (int h = 0; h < ho; h++)
-            for (int w = 0; w < wo; w++, columns++) {
-                int hi = h * s->stride + row % 9 / 3 - 1, wi = w * s->stride + row % 3 - 1;
+static float *row_at(const struct md_map *map, int channel, int h) {
+    return (float *)map->at + md_map_row(map, channel, h);
+}
+
+/* Channel `channel` of both halves of an input. */
+static float *input_row(const struct md_call *c, int channel, int h) {
+    int half = channel >= c->x[0].channels;
+    return row_at(&c->x[half], half ? channel - c->x[0].channels : channel, h);
+}
+
+/* Channels first .. last-1 of rows from .. to-1, dense. */
+static void gather(const struct md_map *map, int first, int last, int from, int to, float *out) {
+    for (int c = first; c < last; c++)
+        for (int h = from; h < to; h++)
+            for (int w = 0; w < map->width; w++)
+                *out++ = row_at(map, c, h)[w];
+}
+
+static void scatter(const struct md_map *map, int first, int last, int from, int to,
+                    const float *in, const float *bias) {
+    for (int c = first; c < last; c++)
+        for (int h = from; h < to; h++)
+            for (int w = 0; w < map->width; w++)
+                row_at(map, c, h)[w] = *in++ + bias[c];
+}
+
+/* The taps of all input channels for rows from .. to-1 of the output; zeros outside the picture. */
+static int input_columns(const struct md_call *c, float *columns) {
+    const struct md_shape *s = &c->shape;
+    int wo = s->width / s->stride;
+    for (int tap = 0; tap < s->ci * 9; tap++)
+        for (int h = c->from; h < c->to; h++)
+            for (int w = 0; w < wo; w++) {
+                int hi = h * s->stride + tap % 9 / 3 - 1, wi = w * s->stride + tap % 3 - 1;
                 int inside = hi >= 0 && hi < s->height && wi >= 0 && wi < s->width;
-                float *at =
-                    &x[(row / 9 * s->height + (inside ? hi : 0)) * s->width + (inside ? wi : 0)];
-                if (!back)
-                    *columns = inside ? *at : 0.0f;
-                else if (inside)
-                    *at += *columns;
+                *columns++ = inside ? input_row(c, tap / 9, hi)[wi] : 0.0f;
             }
+    return (c->to - c->from) * wo;
 }
 
-/* The same for a transposed convolution's output y (co, 2h, 2w) and the matrix (co * 4, h * w). */
-static void move_phases(const struct md_shape *s, int first, int last, const float *bias, float *y,
-                        float *columns, int back) {
-    for (int row = first * 4; row < last * 4; row++)
-        for (int h = 0; h < s->height; h++)
-            for (int w = 0; w < s->width; w++, columns++) {
-                float *at = &y[(row / 4 * 2 * s->height + 2 * h + row % 4 / 2) * 2 * s->width +
-                               2 * w + row % 2];
-                if (back)
-                    *at = *columns + bias[row / 4];
-                else
-                    *columns = *at;
-            }
+static void conv_forward(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    int first, last, k = s->ci * 9, pixels = input_columns(c, c->scratch);
+    float *out = (float *)c->scratch + k * pixels;
+    md_share(c->part, s->co, &first, &last);
+    multiply(0, 0, last - first, pixels, k, (const float *)c->weight + first * k, k, c->scratch,
+             pixels, 0.0f, out);
+    scatter(&c->y, first, last, c->from, c->to, out, c->bias);
 }
 
-static void sum_planes(const float *dy, int first, int last, int pixels, float *dbias) {
-    for (int c = first; c < last; c++) {
-        float sum = 0.0f;
-        for (int p = 0; p < pixels; p++)
-            sum += dy[c * pixels + p];
-        dbias[c] = sum;
+static void sum_planes(const struct md_call *c) {
+    int first, last;
+    md_share(c->part, c->shape.co, &first, &last);
+    for (int co = first; co < last; co++) {
+        float sum = c->from == 0 ? 0.0f : ((float *)c->dbias)[co];
+        for (int h = c->from; h < c->to; h++)
+            for (int w = 0; w < c->y.width; w++)
+                sum += row_at(&c->y, co, h)[w];
+        ((float *)c->dbias)[co] = sum;
     }
 }
 
-static void conv_forward(const struct md_shape *s, const void *x, const void *weight,
-                         const void *bias, void *y, void *scratch, struct md_part part) {
-    int first, last, pixels = s->height * s->width / (s->stride * s->stride), k = s->ci * 9;
-    float *out = y;
-    md_share(part, s->co, &first, &last);
-    move_columns(s, 0, s->ci, (float *)x, scratch, 0);
-    multiply(0, 0, last - first, pixels, k, (const float *)weight + first * k, k, scratch, pixels,
-             out + first * pixels);
-    for (int c = first; c < last; c++)
-        for (int p = 0; p < pixels; p++)
-            out[c * pixels + p] += ((const float *)bias)[c];
+static void conv_weight_gradient(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    int first, last, k = s->ci * 9, pixels = input_columns(c, c->scratch);
+    float *dy = (float *)c->scratch + k * pixels;
+    md_share(c->part, s->co, &first, &last);
+    gather(&c->y, first, last, c->from, c->to, dy);
+    multiply(0, 1, last - first, k, pixels, dy, pixels, c->scratch, pixels,
+             c->from == 0 ? 0.0f : 1.0f, (float *)c->dweight + first * k);
+    sum_planes(c);
 }
 
-static void conv_weight_gradient(const struct md_shape *s, const void *x, const void *dy,
-                                 void *dweight, void *dbias, void *scratch, struct md_part part) {
-    int first, last, pixels = s->height * s->width / (s->stride * s->stride), k = s->ci * 9;
-    md_share(part, s->co, &first, &last);
-    move_columns(s, 0, s->ci, (float *)x, scratch, 0);
-    multiply(0, 1, last - first, k, pixels, (const float *)dy + first * pixels, pixels, scratch,
-             pixels, (float *)dweight + first * k);
-    sum_planes(dy, first, last, pixels, dbias);
+static void conv_input_gradient(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    int ho = s->height / s->stride, wo = s->width / s->stride, first, last;
+    int from = c->from > 0 ? (c->from - 1) / s->stride : 0;
+    int to = c->to / s->stride + 1 < ho ? c->to / s->stride + 1 : ho, pixels = (to - from) * wo;
+    md_share(c->part, c->dx.channels, &first, &last);
+    float *column = c->scratch, *dy = column + (last - first) * 9 * pixels;
+    gather(&c->y, 0, s->co, from, to, dy);
+    multiply(1, 0, (last - first) * 9, pixels, s->co,
+             (const float *)c->weight + (c->first + first) * 9, s->ci * 9, dy, pixels, 0.0f,
+             column);
+    for (int ci = first; ci < last; ci++) {
+        for (int h = c->from; h < c->to && !c->accumulate; h++)
+            for (int w = 0; w < s->width; w++)
+                row_at(&c->dx, ci, h)[w] = 0.0f;
+        for (int tap = 0; tap < 9; tap++)
+            for (int h = from; h < to; h++)
+                for (int w = 0; w < wo; w++, column++) {
+                    int hi = h * s->stride + tap / 3 - 1, wi = w * s->stride + tap % 3 - 1;
+                    if (hi >= c->from && hi < c->to && wi >= 0 && wi < s->width)
+                        row_at(&c->dx, ci, hi)[wi] += *column;
+                }
+    }
 }
 
-static void conv_input_gradient(const struct md_shape *s, const void *dy, const void *weight,
-                                int first, int last, int accumulate, void *dx, void *scratch,
-                                struct md_part part) {
-    int from, to, pixels = s->height * s->width / (s->stride * s->stride);
-    size_t plane = (size_t)s->height * (size_t)s->width;
-    md_share(part, last - first, &from, &to);
-    float *out = (float *)dx + (size_t)from * plane;
-    multiply(1, 0, (to - from) * 9, pixels, s->co, (const float *)weight + (first + from) * 9,
-             s->ci * 9, dy, pixels, scratch);
-    for (size_t i = 0; !accumulate && i < (size_t)(to - from) * plane; i++)
-        out[i] = 0.0f;
-    move_columns(s, 0, to - from, out, scratch, 1);
+/* The four phases of a transposed convolution's output, rows from .. to-1 of its input. */
+static void phases(const struct md_map *y, int from, int to, int width, float *columns) {
+    for (int tap = 0; tap < y->channels * 4; tap++)
+        for (int h = from; h < to; h++)
+            for (int w = 0; w < width; w++)
+                *columns++ = row_at(y, tap / 4, 2 * h + tap % 4 / 2)[2 * w + tap % 2];
 }
 
-static void tconv_forward(const struct md_shape *s, const void *x, const void *weight,
-                          const void *bias, void *y, void *scratch, struct md_part part) {
-    int first, last, pixels = s->height * s->width;
-    md_share(part, s->co, &first, &last);
-    multiply(1, 0, (last - first) * 4, pixels, s->ci, (const float *)weight + first * 4, s->co * 4,
-             x, pixels, scratch);
-    move_phases(s, first, last, bias, y, scratch, 1);
+static void tconv_forward(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    int first, last, from = c->from / 2, to = (c->to + 1) / 2, pixels = (to - from) * s->width;
+    md_share(c->part, s->co, &first, &last);
+    float *column = c->scratch, *x = column + (last - first) * 4 * pixels;
+    gather(&c->x[0], 0, s->ci, from, to, x);
+    multiply(1, 0, (last - first) * 4, pixels, s->ci, (const float *)c->weight + first * 4,
+             s->co * 4, x, pixels, 0.0f, column);
+    for (int tap = first * 4; tap < last * 4; tap++)
+        for (int h = from; h < to; h++)
+            for (int w = 0; w < s->width; w++, column++) {
+                int ho = 2 * h + tap % 4 / 2;
+                if (ho >= c->from && ho < c->to)
+                    row_at(&c->y, tap / 4, ho)[2 * w + tap % 2] =
+                        *column + ((const float *)c->bias)[tap / 4];
+            }
 }
 
-static void tconv_weight_gradient(const struct md_shape *s, const void *x, const void *dy,
-                                  void *dweight, void *dbias, void *scratch, struct md_part part) {
-    int first, last, pixels = s->height * s->width;
-    md_share(part, s->ci, &first, &last);
-    move_phases(s, 0, s->co, NULL, (float *)dy, scratch, 0);
-    multiply(0, 1, last - first, s->co * 4, pixels, (const float *)x + first * pixels, pixels,
-             scratch, pixels, (float *)dweight + first * s->co * 4);
-    md_share(part, s->co, &first, &last);
-    sum_planes(dy, first, last, 4 * pixels, dbias);
+static void tconv_weight_gradient(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    int first, last, from = c->from / 2, to = c->to / 2, pixels = (to - from) * s->width;
+    float *x = (float *)c->scratch + s->co * 4 * pixels;
+    md_share(c->part, s->ci, &first, &last);
+    phases(&c->y, from, to, s->width, c->scratch);
+    gather(&c->x[0], first, last, from, to, x);
+    multiply(0, 1, last - first, s->co * 4, pixels, x, pixels, c->scratch, pixels,
+             c->from == 0 ? 0.0f : 1.0f, (float *)c->dweight + first * s->co * 4);
+    sum_planes(c);
 }
 
-static void tconv_input_gradient(const struct md_shape *s, const void *dy, const void *weight,
-                                 int first, int last, int accumulate, void *dx, void *scratch,
-                                 struct md_part part) {
-    int from, to, pixels = s->height * s->width;
-    md_share(part, last - first, &from, &to);
-    move_phases(s, 0, s->co, NULL, (float *)dy, scratch, 0);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, to - from, pixels, s->co * 4, 1.0f,
-                (const float *)weight + (first + from) * s->co * 4, s->co * 4, scratch, pixels,
-                accumulate ? 1.0f : 0.0f, (float *)dx + from * pixels, pixels);
+static void tconv_input_gradient(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    int first, last, pixels = (c->to - c->from) * s->width;
+    float *dx = (float *)c->scratch + s->co * 4 * pixels, *at = dx;
+    md_share(c->part, c->dx.channels, &first, &last);
+    phases(&c->y, c->from, c->to, s->width, c->scratch);
+    multiply(0, 0, last - first, pixels, s->co * 4,
+             (const float *)c->weight + (c->first + first) * s->co * 4, s->co * 4, c->scratch,
+             pixels, 0.0f, dx);
+    for (int ci = first; ci < last; ci++)
+        for (int h = c->from; h < c->to; h++)
+            for (int w = 0; w < s->width; w++, at++)
+                row_at(&c->dx, ci, h)[w] = *at + (c->accumulate ? row_at(&c->dx, ci, h)[w] : 0.0f);
 }
 
 const struct md_ops md_blas_fp32 = {
     .format = MD_FP32,
-    .scratch_bytes = scratch_bytes,
-    .conv_forward = conv_forward,
-    .conv_weight_gradient = conv_weight_gradient,
-    .conv_input_gradient = conv_input_gradient,
-    .tconv_forward = tconv_forward,
-    .tconv_weight_gradient = tconv_weight_gradient,
-    .tconv_input_gradient = tconv_input_gradient,
+    .kinds = {[MD_CONV3X3] = {conv_forward, conv_input_gradient, conv_weight_gradient,
+                              conv_scratch_bytes, no_sums},
+              [MD_TCONV2X2] = {tconv_forward, tconv_input_gradient, tconv_weight_gradient,
+                               tconv_scratch_bytes, no_sums}},
 };
 
 int md_blas_start(void) {

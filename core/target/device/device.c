@@ -81,25 +81,16 @@ static int write_trace(void *context, const void *from, size_t bytes) {
     return 0;
 }
 
-static int fits(const struct md_setup *setup, size_t arena_bytes) {
-    struct md_plan plan;
-    md_plan_make(setup, &plan);
-    return plan.arena_bytes <= arena_bytes;
-}
-
 enum md_job_error md_device_work(struct md_device *device) {
     const struct md_io io = {device, read_job, write_trace};
-    struct md_job job;
-    struct md_setup setup;
-    enum md_job_error error = md_job_read(&io, &job);
+    const struct md_job_memory memory = {&device->engine, device->arena, device->flash,
+                                         device->arena_bytes, device->flash_bytes};
+    enum md_job_error error = md_job_read(&io, &device->head);
     if (error != MD_JOB_OK)
         return error;
-    md_job_setup(&job, &setup);
-    /* Slower operators need less scratch memory, and the reference none. */
-    for (int i = ROW_COUNT - 1; job.level[0] == '\0' && i >= 0; i--)
-        if (rows[i].format == (enum md_format)job.format && !fits(&setup, device->arena_bytes))
-            setup.ops = fill_table(i);
-    struct md_team *team = job.cores > 1 ? device->team((int)job.cores) : NULL;
-    error = md_job_run(&job, &setup, team, device->arena, device->arena_bytes, &io);
+    md_job_setup(&device->head, &device->setup);
+    int cores = (int)device->head.cores;
+    struct md_team *team = cores > 1 ? device->team(cores) : NULL;
+    error = md_job_run(&device->head, &device->setup, team, &memory, &io);
     return flush(&device->trace) != 0 && error == MD_JOB_OK ? MD_JOB_NO_OUTPUT : error;
 }

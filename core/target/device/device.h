@@ -24,8 +24,13 @@ struct md_stream {
 struct md_device {
     struct md_stream job, trace;
     struct md_team *(*team)(int cores); /* NULL when there are not so many; not asked for one */
-    void *arena;
-    size_t arena_bytes;
+    void *arena, *flash; /* flash: for parameters that do not learn, with MD_FLASH */
+    size_t arena_bytes, flash_bytes;
+
+    /* At work. Large, and the cluster's stacks are not. */
+    struct md_job head;
+    struct md_setup setup;
+    struct md_engine engine;
 };
 
 /* Reads the job, does it in the arena, and writes its trace to the end. */

@@ -1,0 +1,21 @@
+/* The parts of plan.c that stand in files of their own. */
+#ifndef MD_CORE_PLAN_PARTS_H
+#define MD_CORE_PLAN_PARTS_H
+
+#include "plan.h"
+
+/* A new buffer, or MD_NO_BUFFER and plan->fault. */
+uint8_t md_plan_buffer(struct md_plan *plan, enum md_buffer_kind kind, int layer);
+
+/* Fills in the instructions, the buffers they name, and loss and update; marks must be there. */
+void md_plan_schedule(const struct md_setup *setup, struct md_plan *plan);
+
+/* Gives those of `count` buffers that `each` says their places from `begin` on, and returns where
+ * the last one ends. Where they are not shared, or live all the time, they lie one after the other.
+ */
+size_t md_plan_place(struct md_plan *plan, unsigned each, int shared, size_t begin);
+
+/* The buffers' sizes are multiples of this, and so are their places. */
+enum { MD_PLAN_ALIGNMENT = 16 };
+
+#endif

@@ -1,0 +1,363 @@
+/* The order of a training step: which instructions there are, and what they work on (plan.h). */
+#include "plan_parts.h"
+
+struct schedule {
+    const struct md_setup *setup;
+    const struct md_network *network;
+    struct md_plan *plan;
+    int front;  /* first layer of the front; layer_count: there is none */
+    int second; /* 1: within the backward part */
+    int again;  /* all activations are made a second time */
+
+    unsigned char kept[MD_MAX_LAYERS];   /* the backward part reads the layer's activation ... */
+    unsigned char masked[MD_MAX_LAYERS]; /* ... or its signs */
+    unsigned char rerun[MD_MAX_LAYERS];  /* runs forward within the backward part, too */
+
+    uint8_t activation[MD_MAX_LAYERS + 1]; /* the latest; [0]: the picture */
+    uint8_t mask[MD_MAX_LAYERS], error[MD_MAX_LAYERS], chains[MD_MAX_LAYERS];
+    int made[MD_MAX_LAYERS];    /* rows of the front's activations, in the present pass */
+    int errors[MD_MAX_LAYERS];  /* rows of the front's errors that are finished */
+    int skipped[MD_MAX_LAYERS]; /* rows of the error of the layer's skip */
+};
+
+static int height_of(const struct schedule *s, int layer) {
+    int height, width;
+    md_layer_size(s->network, layer, &height, &width);
+    return height;
+}
+
+static struct md_instruction *emit(struct schedule *s, enum md_what what, int layer, int from,
+                                   int to) {
+    struct md_plan *plan = s->plan;
+    if (plan->instructions == MD_MAX_INSTRUCTIONS) {
+        plan->fault = "more instructions than there is room for: take larger bands";
+        plan->instructions--;
+    }
+    struct md_instruction *next = &plan->instruction[plan->instructions++];
+    *next = (struct md_instruction){(uint8_t)what,
+                                    (int8_t)layer,
+                                    0,
+                                    {MD_NO_BUFFER, MD_NO_BUFFER},
+                                    MD_NO_BUFFER,
+                                    MD_NO_BUFFER,
+                                    MD_NO_BUFFER,
+                                    MD_NO_BUFFER,
+                                    (int16_t)from,
+                                    (int16_t)to};
+    return next;
+}
+
+/* ---- forward -----------------------------------------------------------------------------------
+ */
+
+static int is_streamed(const struct schedule *s, int layer) {
+    return layer >= s->front;
+}
+
+/* The picture as numbers is short-lived: it is made anew for the weight gradient. */
+static void make_picture(struct schedule *s) {
+    struct md_instruction *i = emit(s, MD_DO_PICTURE, MD_PICTURE, 0, height_of(s, MD_PICTURE));
+    i->y = s->activation[0] = md_plan_buffer(s->plan, MD_ACTIVATION, MD_PICTURE);
+    i->x[0] = s->plan->picture;
+}
+
+static void name_inputs(const struct schedule *s, int layer, struct md_instruction *i) {
+    const struct md_layer *l = &s->network->layers[layer];
+    int half = 0;
+    if (l->skip != MD_NO_SKIP)
+        i->x[half++] = s->activation[l->skip + 1];
+    i->x[half] = s->activation[l->input + 1];
+}
+
+/* Whether the mask of a layer is made when its activation is: the activation itself will not be
+ * there any more, or only then. */
+static int masks_now(const struct schedule *s, int layer) {
+    if (!s->masked[layer])
+        return 0;
+    if (is_streamed(s, layer))
+        return s->second == s->rerun[layer];
+    return !s->kept[layer] && s->second == s->again;
+}
+
+static void forward(struct schedule *s, int layer, int from, int to) {
+    const struct md_layer *l = &s->network->layers[layer];
+    if (l->input == MD_PICTURE && from == 0)
+        make_picture(s);
+    if (from == 0)
+        s->activation[layer + 1] = md_plan_buffer(s->plan, MD_ACTIVATION, layer);
+    int masks = masks_now(s, layer);
+    if (masks && from == 0)
+        s->mask[layer] = md_plan_buffer(s->plan, MD_MASK, layer);
+    struct md_instruction *i = emit(s, MD_DO_FORWARD, layer, from, to);
+    name_inputs(s, layer, i);
+    i->y = s->activation[layer + 1];
+    i->mask = masks ? s->mask[layer] : MD_NO_BUFFER;
+    i->flags = s->second ? MD_SECOND : 0;
+}
+
+/* Rows of the front that are done at a time: whole multiples of what an input row gives. */
+static int band_of(const struct schedule *s, int layer) {
+    int up = md_kinds[s->network->layers[layer].kind].up, band = s->setup->band;
+    return ((band > 0 ? band : 1) + up - 1) / up * up;
+}
+
+static int least(int a, int b) {
+    return a < b ? a : b;
+}
+
+/* Sees to it that the rows before `rows` of a layer of the front are made. */
+static void ensure_rows(struct schedule *s, int layer, int rows) {
+    int height = height_of(s, layer), input = s->network->layers[layer].input;
+    while (s->made[layer] < rows) {
+        int from = s->made[layer], to = least(from + band_of(s, layer), height);
+        if (is_streamed(s, input))
+            ensure_rows(s, input, md_rows_read(s->network, layer, (struct md_rows){from, to}).to);
+        forward(s, layer, from, to);
+        s->made[layer] = to;
+    }
+}
+
+static void forward_pass(struct schedule *s) {
+    int last = s->network->layer_count - 1;
+    for (int l = 0; l <= last && !is_streamed(s, l); l++)
+        if (!s->second || s->rerun[l])
+            forward(s, l, 0, height_of(s, l));
+    for (int l = s->front; l <= last; l++)
+        s->made[l] = 0;
+    if (!s->second && is_streamed(s, last))
+        ensure_rows(s, last, height_of(s, last));
+}
+
+/* ---- backward ----------------------------------------------------------------------------------
+ */
+
+/* Whether a later layer than `layer` has already put its share into the error of `target`. */
+static int has_share(const struct schedule *s, int target, int layer) {
+    for (int l = layer + 1; l < s->network->layer_count; l++)
+        if (s->network->layers[l].input == target || s->network->layers[l].skip == target)
+            return 1;
+    return 0;
+}
+
+static int is_last_share(const struct schedule *s, int target, int layer) {
+    for (int l = 0; l < layer; l++)
+        if (s->network->layers[l].input == target || s->network->layers[l].skip == target)
+            return 0;
+    return 1;
+}
+
+/* The mask of an activation that is still there: before its error is written, which may then lie
+ * on it. */
+static void mask_kept(struct schedule *s, int layer) {
+    if (!s->masked[layer] || s->mask[layer] != MD_NO_BUFFER)
+        return;
+    struct md_instruction *i = emit(s, MD_DO_MASK, layer, 0, height_of(s, layer));
+    i->y = s->activation[layer + 1];
+    i->mask = s->mask[layer] = md_plan_buffer(s->plan, MD_MASK, layer);
+}
+
+static void input_gradient(struct schedule *s, int layer, int skip, int from, int to) {
+    const struct md_layer *l = &s->network->layers[layer];
+    const struct md_kind *kind = &md_kinds[l->kind];
+    int target = skip ? l->skip : l->input;
+    if (!is_streamed(s, target) && from == 0 && is_last_share(s, target, layer))
+        mask_kept(s, target);
+    if (s->error[target] == MD_NO_BUFFER)
+        s->error[target] = md_plan_buffer(s->plan, MD_ERROR, target);
+    struct md_instruction *i = emit(s, MD_DO_INPUT_GRADIENT, layer, from, to);
+    i->y = s->error[layer];
+    i->target = s->error[target];
+    i->flags =
+        (uint8_t)((has_share(s, target, layer) ? MD_ACCUMULATE : 0) | (skip ? MD_SKIP_HALF : 0));
+    if (kind->masked)
+        i->mask = s->mask[layer];
+    if (kind->reads_input)
+        name_inputs(s, layer, i);
+}
+
+/* What follows once rows of a layer's error are complete: its own activation's derivative, and its
+ * weights' gradient. */
+static void finish_error(struct schedule *s, int layer, int from, int to) {
+    const struct md_layer *l = &s->network->layers[layer];
+    struct md_instruction *i = emit(s, MD_DO_ERROR, layer, from, to);
+    i->y = s->error[layer];
+    i->mask = l->leaky ? s->mask[layer] : MD_NO_BUFFER;
+    if (!s->plan->learns[layer])
+        return;
+    if (is_streamed(s, l->input))
+        ensure_rows(s, l->input, md_rows_read(s->network, layer, (struct md_rows){from, to}).to);
+    if (l->input == MD_PICTURE)
+        make_picture(s);
+    int height = height_of(s, layer);
+    if (from == 0) {
+        s->plan->gradient[layer] = md_plan_buffer(s->plan, MD_GRADIENT, layer);
+        s->chains[layer] = to < height ? md_plan_buffer(s->plan, MD_CHAINS, layer) : MD_NO_BUFFER;
+    }
+    i = emit(s, MD_DO_WEIGHT_GRADIENT, layer, from, to);
+    name_inputs(s, layer, i);
+    i->y = s->error[layer];
+    i->target = s->plan->gradient[layer];
+    i->chains = s->chains[layer];
+}
+
+static void ensure_errors(struct schedule *s, int layer, int rows);
+
+/* What layer `reader` of the front puts into rows from .. to-1 of the error of its input or skip.
+ */
+static void share(struct schedule *s, int reader, int skip, int from, int to) {
+    const struct md_layer *l = &s->network->layers[reader];
+    const struct md_kind *kind = &md_kinds[l->kind];
+    struct md_rows read = md_rows_reading(s->network, reader, (struct md_rows){from, to});
+    ensure_errors(s, reader, read.to);
+    if (kind->reads_input && is_streamed(s, l->input))
+        ensure_rows(s, l->input, md_rows_read(s->network, reader, read).to);
+    if (kind->masked && s->rerun[reader])
+        ensure_rows(s, reader, read.to);
+    input_gradient(s, reader, skip, from, to);
+}
+
+/* Sees to it that the rows before `rows` of the error of a layer of the front are finished, in
+ * which its only reader, the next layer, has a share; the last one's is the loss's gradient. */
+static void ensure_errors(struct schedule *s, int layer, int rows) {
+    int height = height_of(s, layer);
+    while (s->errors[layer] < rows) {
+        int from = s->errors[layer], to = least(from + band_of(s, layer), height);
+        if (layer + 1 < s->network->layer_count)
+            share(s, layer + 1, 0, from, to);
+        if (s->masked[layer] && s->rerun[layer])
+            ensure_rows(s, layer, to);
+        s->errors[layer] = to;
+        finish_error(s, layer, from, to);
+    }
+}
+
+/* The same for the error of a tensor before the front: what layer `reader` puts into it. */
+static void ensure_share(struct schedule *s, int reader, int skip, int rows, int *done) {
+    const struct md_layer *l = &s->network->layers[reader];
+    int height = height_of(s, skip ? l->skip : l->input);
+    int band = s->setup->band > 0 ? s->setup->band : 1;
+    while (*done < rows) {
+        int from = *done, to = least(from + band, height);
+        share(s, reader, skip, from, to);
+        *done = to;
+    }
+}
+
+/* The front, from the last layer's error to what it leads to before the front: all layers keep step
+ * with the rows of the front's input. */
+static void backward_front(struct schedule *s) {
+    const struct md_plan *plan = s->plan;
+    int last = s->network->layer_count - 1, input = s->network->layers[s->front].input;
+    int all = height_of(s, input), done = 0;
+    for (int row = 1; row <= all; row++) {
+        for (int l = last; l >= s->front; l--) {
+            int skip = s->network->layers[l].skip;
+            if (skip != MD_NO_SKIP && plan->wanted[skip])
+                ensure_share(s, l, 1, row * height_of(s, skip) / all, &s->skipped[l]);
+        }
+        if (plan->wanted[input])
+            ensure_share(s, s->front, 0, row, &done);
+        for (int l = last; l >= s->front; l--)
+            if (plan->learns[l])
+                ensure_errors(s, l, row * height_of(s, l) / all);
+    }
+}
+
+static int updates_at_once(const struct md_setup *setup) {
+    return (setup->savings & MD_AT_ONCE) != 0 && setup->batch == 1 && !setup->loss_scaled;
+}
+
+static void update(struct schedule *s, int layer) {
+    struct md_plan *plan = s->plan;
+    if (!plan->learns[layer])
+        return;
+    if (plan->together)
+        plan->gradient_sum[layer] = md_plan_buffer(plan, MD_GRADIENT_SUM, layer);
+    emit(s, MD_DO_UPDATE, layer, 0, 0)->target =
+        plan->together ? plan->gradient_sum[layer] : plan->gradient[layer];
+}
+
+static void backward_pass(struct schedule *s) {
+    const struct md_plan *plan = s->plan;
+    int last = s->network->layer_count - 1, at_once = updates_at_once(s->setup);
+    if (is_streamed(s, last)) {
+        backward_front(s);
+        for (int l = last; l >= s->front && at_once; l--)
+            update(s, l);
+    }
+    for (int l = least(last, s->front - 1); l >= 0; l--) {
+        const struct md_layer *layer = &s->network->layers[l];
+        if (!plan->wanted[l])
+            continue;
+        mask_kept(s, l);
+        finish_error(s, l, 0, height_of(s, l));
+        if (layer->skip != MD_NO_SKIP && plan->wanted[layer->skip])
+            input_gradient(s, l, 1, 0, height_of(s, layer->skip));
+        if (layer->input != MD_PICTURE && plan->wanted[layer->input])
+            input_gradient(s, l, 0, 0, height_of(s, layer->input));
+        if (at_once)
+            update(s, l);
+    }
+}
+
+/* ---- the whole
+ * ----------------------------------------------------------------------------------- */
+
+/* What the backward part reads, and so what runs forward again: of the front, all that is read and
+ * what leads to it; before the front, only if all activations are made again. */
+static void look_ahead(struct schedule *s) {
+    const struct md_network *network = s->network;
+    for (int l = network->layer_count - 1; l >= 0; l--) {
+        const struct md_layer *layer = &network->layers[l];
+        const struct md_kind *kind = &md_kinds[layer->kind];
+        int leads = layer->input >= 0 && s->plan->wanted[layer->input];
+        s->masked[l] = s->plan->wanted[l] && (layer->leaky || (kind->masked && leads));
+        int again = s->again || is_streamed(s, l);
+        s->rerun[l] |= again && (s->kept[l] || (s->again && s->masked[l]));
+        int reads = s->rerun[l] || s->plan->learns[l] || (kind->reads_input && leads);
+        const int inputs[2] = {layer->input, layer->skip};
+        for (int i = 0; reads && i < 2; i++)
+            if (inputs[i] >= 0) {
+                s->kept[inputs[i]] = 1;
+                s->rerun[inputs[i]] |= s->again;
+            }
+    }
+}
+
+void md_plan_schedule(const struct md_setup *setup, struct md_plan *plan) {
+    const struct md_network *network = setup->network;
+    int last = network->layer_count - 1, trains = plan->learning > 0;
+    int front = setup->front > 0 ? setup->front : md_plan_front(network);
+    int streams = (setup->savings & MD_STREAM) != 0 && md_plan_can_stream(network, front);
+    struct schedule s = {.setup = setup,
+                         .network = network,
+                         .plan = plan,
+                         .front = streams ? front : network->layer_count,
+                         .again = (setup->savings & MD_AGAIN) != 0 && setup->batch > 1};
+    for (int l = 0; l < MD_MAX_LAYERS; l++)
+        s.mask[l] = s.error[l] = MD_NO_BUFFER;
+    look_ahead(&s);
+    plan->picture = md_plan_buffer(plan, MD_PICTURE_BYTES, MD_PICTURE);
+    forward_pass(&s);
+    plan->output = s.activation[network->output + 1];
+    plan->last_output = s.activation[last + 1];
+    plan->loss = plan->instructions;
+    struct md_instruction *loss = emit(&s, MD_DO_LOSS, last, 0, height_of(&s, last));
+    loss->x[0] = plan->last_output;
+    loss->x[1] = plan->output;
+    if (trains) {
+        plan->label = md_plan_buffer(plan, MD_LABEL, last);
+        plan->output_gradient = s.error[last] = md_plan_buffer(plan, MD_ERROR, last);
+        loss->mask = plan->label;
+        loss->y = plan->output_gradient;
+        s.second = 1;
+        if (s.again)
+            forward_pass(&s);
+        for (int l = s.front; l <= last; l++)
+            s.made[l] = 0;
+        backward_pass(&s);
+    }
+    plan->update = plan->instructions;
+    for (int l = last; l >= 0 && !updates_at_once(setup); l--)
+        update(&s, l);
+}
