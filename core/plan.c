@@ -262,7 +262,8 @@ int md_plan_copies(const struct md_setup *setup, const struct md_plan *plan, int
 static void sort_buffers(const struct md_setup *setup, struct md_plan *plan) {
     for (int b = 0; b < plan->buffers; b++) {
         struct md_buffer *buffer = &plan->buffer[b];
-        int at_loss = buffer->first <= plan->loss && buffer->last >= plan->loss;
+        int at_loss = (buffer->first <= plan->loss && buffer->last >= plan->loss) ||
+                      buffer->kind == MD_PICTURE_BYTES; /* all are put in beforehand */
         int apart = buffer->kind == MD_GRADIENT && !plan->together;
         if (buffer->first == 0xffff) /* a picture that nobody reads */
             buffer->first = buffer->last = 0;
