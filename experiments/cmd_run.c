@@ -269,9 +269,20 @@ static int draw_sheet(struct session *session, const char *path, struct md_error
 static int draw_curve(const struct session *session, const char *path, struct md_error *error) {
     const struct md_run *run = &session->run;
     size_t epochs = (size_t)run->position.epoch;
-    double *columns = malloc((3 * epochs + 1) * sizeof *columns);
-    if (columns == NULL)
+    size_t most = run->step_losses.rows;
+    double *columns = malloc((3 * epochs + 2 * most + 1) * sizeof *columns);
+    double *step_at = columns + 3 * epochs, *step_loss = step_at + most;
+    struct md_step_row *steps = malloc((most + 1) * sizeof *steps);
+    if (columns == NULL || steps == NULL) {
+        free(columns);
+        free(steps);
         return md_fail(error, MD_FAILED, "out of memory");
+    }
+    size_t step_rows = md_run_step_rows(run, steps);
+    for (size_t r = 0; r < step_rows; r++) {
+        step_at[r] = (double)steps[r].step / md_run_steps_an_epoch(run);
+        step_loss[r] = steps[r].train_loss;
+    }
     for (size_t e = 0; e < epochs; e++) {
         columns[e] = run->history[e].train_loss;
         columns[epochs + e] = run->history[e].validation_loss;
@@ -287,9 +298,14 @@ static int draw_curve(const struct session *session, const char *path, struct md
                                         .validation_loss = columns + epochs,
                                         .validation_rmse_m = columns + 2 * epochs,
                                         .rmse_before_m = run->val_before[0].value[MD_RMSE],
-                                        .rmse_dummy_m = run->val_dummy[0].value[MD_RMSE]};
+                                        .rmse_dummy_m = run->val_dummy[0].value[MD_RMSE],
+                                        .step_rows = step_rows,
+                                        .steps_a_row = run->step_losses.steps_a_row,
+                                        .step_at = step_at,
+                                        .step_loss = step_loss};
     int status = md_plot_loss_curve(path, &curve, error);
     free(columns);
+    free(steps);
     return status;
 }
 

@@ -292,6 +292,44 @@ H5_TEST(run, a_checkpoint_that_cannot_be_written_ends_the_run) {
 
 /* ---- epochs, batches, selection -------------------------------------------------------------- */
 
+/* Weighted by valid pixels, the losses of its steps are an epoch's. */
+H5_TEST(run, keeps_the_loss_of_every_step) {
+    struct md_step_row rows[6];
+    struct md_run run = opened("data.count=6 batch=2 epochs=2 label=nearest lr=0.01");
+    struct trained done = finished(&run);
+    cr_assert_eq(run.step_losses.steps_a_row, 1);
+    cr_assert_eq(md_run_step_rows(&run, rows), 6);
+    for (int e = 0; e < 2; e++) {
+        double sum = 0.0, valid = 0.0;
+        for (int s = 3 * e; s < 3 * e + 3; s++) {
+            cr_assert_eq(rows[s].step, s + 1);
+            sum += rows[s].train_loss * run.step_losses.sums[s][1];
+            valid += run.step_losses.sums[s][1];
+        }
+        cr_assert_float_eq(sum / valid, done.history[e].train_loss, 1e-12);
+    }
+    cr_assert_neq(rows[0].train_loss, rows[5].train_loss);
+    md_run_close(&run);
+}
+
+H5_TEST(run, many_steps_share_their_rows) {
+    struct md_step_row rows[MD_STEP_ROWS];
+    struct md_run run = opened("data.count=1 batch=1 epochs=10000");
+    cr_assert_eq(run.step_losses.steps_a_row, 3);
+    cr_assert_eq(run.step_losses.rows, 3334);
+    for (int e = 0; e < 3; e++) /* the third row is not full, the second without a valid pixel */
+        run.step_losses.sums[e][0] = 6.0, run.step_losses.sums[e][1] = e == 1 ? 0.0 : 4.0;
+    run.position.epoch = 7;
+    cr_assert_eq(md_run_step_rows(&run, rows), 3);
+    static const int64_t last[] = {3, 6, 7};
+    for (int r = 0; r < 3; r++)
+        cr_assert(rows[r].step == last[r] &&
+                  (r == 1 ? isnan(rows[r].train_loss) : rows[r].train_loss == 1.5));
+    run.position.epoch = 10000;
+    cr_assert_eq(md_run_step_rows(&run, rows), run.step_losses.rows);
+    md_run_close(&run);
+}
+
 H5_TEST(run, learning_rate_follows_its_schedule) {
     struct trained constant = trained_with("epochs=4 data.count=2 lr=0.01");
     struct trained cosine = trained_with("epochs=4 data.count=2 lr=0.01 schedule=cosine");
