@@ -39,6 +39,8 @@ static int open_split(const struct md_config *config, const struct md_network *n
     struct md_data_spec spec = config->data;
     spec.fraction = fraction;
     spec.truth = truth;
+    if (truth == MD_TRUTH_LABEL)
+        spec.evaluation_crop = MD_CROP_NONE;
     memset(dataset, 0, sizeof *dataset);
     if (split[0] == '\0')
         return MD_OK;
