@@ -489,5 +489,8 @@ const struct md_command md_command_run = {
     "  mudepth run configs/matrix.yaml policy=full loss=depth_l1 epochs=10 threads=2\n"
     "  mudepth run configs/matrix.yaml data.root=FLIGHTS weights=tartanair.h5 augment=[flip]\n\n"
     "Interrupted (Ctrl-C), it finishes the step and leaves CELL.checkpoint for --resume.\n\n"
+    "A key that would have no effect is refused; but one of the file that KEY=VALUE takes the "
+    "effect\n"
+    "from, such as data.count with another data.set, has its default again.\n\n"
     "keys of a config:\n",
     help_more, run};

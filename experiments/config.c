@@ -468,9 +468,36 @@ int md_draft_overrides(struct draft *draft, int count, char *const *overrides,
 
 void md_draft_next(struct draft *draft) {
     for (int s = 0; s < RUN_SECTIONS; s++) {
-        draft->given[s] |= draft->sections[s].given;
-        draft->sections[s].given = 0;
+        struct section *section = &draft->sections[s];
+        for (size_t k = 0; k < section->count; k++)
+            if ((section->given >> k & 1u) != 0) {
+                int idle =
+                    md_key_unmet(draft->sections, RUN_SECTIONS, section, &section->keys[k]) != NULL;
+                draft->effective[s] &= ~(1u << k);
+                draft->effective[s] |= (unsigned)!idle << k;
+            }
+        draft->given[s] |= section->given;
+        section->given = 0;
     }
+}
+
+/* Gives a key its default when it had an effect and has none any more; whether there was one. */
+static int forget_one(struct draft *draft) {
+    for (int s = 0; s < RUN_SECTIONS; s++)
+        for (size_t k = 0; k < draft->sections[s].count; k++) {
+            struct section *section = &draft->sections[s];
+            const struct key *key = &section->keys[k];
+            const struct place at = {"default", 0, section->prefix, key->name};
+            struct md_error ignored; /* the table's defaults are fine */
+            if ((draft->effective[s] >> k & 1u) == 0 ||
+                md_key_unmet(draft->sections, RUN_SECTIONS, section, key) == NULL)
+                continue;
+            set_scalar(key, key->preset, section->fields, &at, &ignored);
+            draft->given[s] &= ~(1u << k);
+            draft->effective[s] &= ~(1u << k);
+            return 1;
+        }
+    return 0;
 }
 
 void md_config_settle(struct md_config *config) {
@@ -481,6 +508,8 @@ void md_config_settle(struct md_config *config) {
 static int complete(struct draft *draft, const char *origin, int strict, struct md_error *error) {
     md_draft_next(draft);
     int status = check_given(draft->sections, RUN_SECTIONS, draft->given, origin, error);
+    while (status == MD_OK && strict && forget_one(draft)) {
+    }
     if (status == MD_OK && strict)
         status = md_check_uses(draft->sections, RUN_SECTIONS, draft->given, error);
     md_data_spec_resolve(&draft->config->data);

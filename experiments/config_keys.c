@@ -467,7 +467,7 @@ static void print_keys(const char *prefix, const struct key *keys, size_t count)
         if (key->use != NULL)
             md_describe_use(key->use, use, sizeof use);
         snprintf(text, sizeof text, "%s%s%s%s%s%s; %s%s", key->help, choices[0] != '\0' ? " (" : "",
-                 choices, choices[0] != '\0' ? ")" : "", use[0] != '\0' ? "; with " : "", use,
+                 choices, choices[0] != '\0' ? ")" : "", use[0] != '\0' ? "; only with " : "", use,
                  key->preset == NULL ? "must be given" : "default ",
                  key->preset == NULL      ? ""
                  : key->preset[0] != '\0' ? key->preset

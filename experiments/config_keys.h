@@ -71,7 +71,7 @@ const struct need *md_key_unmet(const struct section *sections, int count,
 int md_check_uses(const struct section *sections, int count, const unsigned *given,
                   struct md_error *error);
 
-/* "set: matrix, recording": what `use` asks for, after `text`; nothing for NULL. */
+/* Puts what `use` asks for into `text`, which is empty: "set: matrix, recording". */
 void md_describe_use(const struct use *use, char *text, size_t size);
 
 /* Whether it has an effect, or at least another value than the default. Where it does not, a config
@@ -89,7 +89,8 @@ int md_config_by_digest(int number);
 struct draft {
     struct md_config *config;
     struct section sections[RUN_SECTIONS];
-    unsigned given[RUN_SECTIONS]; /* by the layers before this one */
+    unsigned given[RUN_SECTIONS];     /* by the layers before this one */
+    unsigned effective[RUN_SECTIONS]; /* those that had an effect at the end of their layer */
     struct origin given_at[RUN_SECTIONS][MOST_KEYS];
 };
 
@@ -107,7 +108,8 @@ int md_draft_overrides(struct draft *draft, int count, char *const *overrides,
                        struct md_error *error);
 
 /* Ends a layer; and the config: every key is there, none was given in vain, the step fits into the
- * budget. */
+ * budget. What had an effect until a later layer took it away (the file's data.count, with another
+ * data.set) has its default again. */
 void md_draft_next(struct draft *draft);
 int md_draft_end(struct draft *draft, const char *origin, struct md_error *error);
 

@@ -67,14 +67,11 @@ static void add_need(const struct need *need, const char *before, char *text, si
 }
 
 void md_describe_use(const struct use *use, char *text, size_t size) {
-    const char *before = "";
     const struct need *needs[] = {&use->set, &use->with[0], &use->with[1]};
-    static const char *const words[] = {"", "", " or "};
+    static const char *const joints[] = {"", " and with ", " or "};
     for (int i = 0; i < 3; i++)
-        if (needs[i]->key != NULL) {
-            add_need(needs[i], i == 2 ? words[i] : before, text, size);
-            before = " and ";
-        }
+        if (needs[i]->key != NULL)
+            add_need(needs[i], text[0] != '\0' ? joints[i] : "", text, size);
 }
 
 static int complain(const struct section *sections, int count, const struct section *section,

@@ -257,18 +257,18 @@ static const struct idle_case {
     {"data: {set: matrix, evaluation_crop: garg}\n", ":2: data.evaluation_crop: ", "", ""},
     {"data: {set: cache, evaluation_crop: garg}\n", ":2: data.evaluation_crop: ", "", ""},
     {"data: {set: kitti, truth: label, evaluation_crop: garg}\n",
-     ":2: data.evaluation_crop: ", "and truth: full;", "found garg with truth: label"},
+     ":2: data.evaluation_crop: ", "and with truth: full;", "found garg with truth: label"},
     {"data: {set: matrix, camera_fov_h_deg: 90}\n", ":2: data.camera_fov_h_deg: ", "", ""},
     {"data: {set: kitti, alignment: pad, camera_fov_v_deg: 90}\n", ":2: data.camera_fov_v_deg: ",
-     "and alignment: crop or label: tof8;", "found 90 with alignment: pad"},
+     "and with alignment: crop or label: tof8;", "found 90 with alignment: pad"},
     {"data: {set: kitti, label: tof8, alignment: pad}\n",
      ":2: data.alignment: ", "camera_fov_h_deg: any but 0;", "found pad with camera_fov_h_deg: 0"},
     {"data: {set: kitti, label: tof8, sensor_fov_deg: 60}\n", ":2: data.sensor_fov_deg: ", "", ""},
-    {"data: {set: kitti, sensor: vl53l5cx}\n", ":2: data.sensor: ", "and label: tof8;",
+    {"data: {set: kitti, sensor: vl53l5cx}\n", ":2: data.sensor: ", "and with label: tof8;",
      "with label: dense"},
     {"data: {set: matrix, sensor: vl53l5cx}\n", ":2: data.sensor: ", "", "with set: matrix"},
     {"data: {set: cache, sensor: vl53l5cx, label: tof8}\n", ":2: data.sensor: ", "", ""},
-    {"data: {set: kitti, targets: 2}\n", ":2: data.targets: ", "and sensor: vl53l5cx;", ""},
+    {"data: {set: kitti, targets: 2}\n", ":2: data.targets: ", "and with sensor: vl53l5cx;", ""},
     {"data: {set: kitti, label: tof8, targets: 2}\n", ":2: data.targets: ", "",
      "found 2 with sensor: pool"},
     {"data: {set: kitti, label: tof8, ambient: 1}\n", ":2: data.ambient: ", "", ""},
@@ -316,6 +316,35 @@ Test(config, keys_with_effect_and_idle_ones_are_taken) {
         snprintf(text, sizeof text, "weights: w\n%s", good[i]);
         cr_assert_eq(read_text(text), MD_OK, "%s: %s", text, error.text);
     }
+}
+
+/* What the file says of its own set or optimizer does not bind the command line. */
+Test(config, a_key_whose_effect_an_override_takes_away_has_its_default) {
+    char *overrides[] = {"data.set=micro", "optimizer=adam", "data.val="};
+    char *const chain[] = {"data.label=dense"};
+    read_text("weights: w\noptimizer: sgd\nmomentum: 0.9\nselect: best\n"
+              "data: {set: synthetic, count: 3, world: road, seed: 9, max_depth_m: 80}\n");
+    cr_assert_eq(md_config_read(path.text, 3, overrides, &config, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(config.momentum, 0);
+    cr_assert_eq(config.data.count, 400);
+    cr_assert_eq(config.data.seed, 1);
+    cr_assert_str_eq(config.data.world, "field");
+    cr_assert_eq(config.data.max_depth_m, 80, "has an effect");
+    read_text(
+        "weights: w\ndata: {set: kitti, label: tof8, sensor: vl53l5cx, targets: 2, seed: 3,\n"
+        "  sensor_fov_deg: 40, camera_fov_h_deg: 90, camera_fov_v_deg: 90, alignment: pad}\n");
+    cr_assert_eq(md_config_read(path.text, 1, chain, &config, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(config.data.targets, 1);
+    cr_assert_eq(config.data.sensor_fov_deg, 45);
+    cr_assert_eq(config.data.alignment, MD_ALIGN_CROP);
+    /* But what never had one is refused, and so is what the override itself gives. */
+    read_text("weights: w\nmomentum: 0.9\ndata: {set: micro}\n");
+    cr_assert_eq(md_config_read(path.text, 1, overrides + 1, &config, &error), MD_USAGE);
+    assert_contains(error.text, "some.yaml:2: momentum: ");
+    char *both[] = {"data.set=micro", "data.count=3"};
+    read_text("weights: w\ndata: {set: synthetic, count: 4}\n");
+    cr_assert_eq(md_config_read(path.text, 2, both, &config, &error), MD_USAGE);
+    assert_contains(error.text, "command line: data.count: ");
 }
 
 /* A result of an earlier version may have what is refused now; what is written today has not. */

@@ -190,10 +190,14 @@ Test(grid, a_combination_without_effect_is_an_error_that_names_the_cell) {
                  MD_USAGE);
     assert_contains(error.text, "cell optimizer=adam: ");
     assert_contains(error.text, "some.yaml:3: momentum: ");
+    read_good(BASE "optimizer: sgd\nmomentum: 0.9\nsweep: {optimizer: [sgd, adam]}\n");
+    cr_assert_eq(grid.cells[0].config.momentum, 0.9);
+    cr_assert_eq(grid.cells[1].config.momentum, 0, "what belongs to the file's own optimizer");
     char *overrides[] = {"loss=berhu"};
     cr_assert_eq(read_with(BASE "loss: depth_l1\nsweep: {depth_cap_m: [5, 10]}\n", 1, overrides),
-                 MD_USAGE);
-    assert_contains(error.text, "cell depth_cap_m=10: ");
+                 MD_OK, "%s", error.text);
+    cr_assert_eq(grid.count, 1);
+    cr_assert_eq(grid.repeated, 1, "is said");
 }
 
 /* ---- hashes and names ------------------------------------------------------------------------ */
