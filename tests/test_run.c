@@ -133,7 +133,6 @@ H5_TEST(run, digest_depends_on_what_decides_the_weights) {
         {"format=bf16", "update=master", 1},
         {"format=bf16", "update=kahan", 1},
         {"format=fp16", "loss_scale=64", 1},
-        {"format=bf16 optimizer=sgd", "moments=fp32", 0}, /* without momentum there are none */
         {"format=bf16 update=stochastic", "update=master", 1},
         {"format=bf16 update=stochastic", "update=kahan", 1}};
     struct trained done[2] = {{.steps = 0}};
