@@ -38,6 +38,9 @@ struct md_reader {
      * it. Errors name the file. */
     int (*read)(struct md_source *source, size_t index, struct md_sample *sample,
                 struct md_error *error);
+    /* Says which kinds of depth the entries have, and of how many each; "" when all have one kind.
+     * NULL: there is one only. */
+    void (*mix)(const struct md_source *source, char text[MD_MIX_SIZE]);
     void (*close)(struct md_source *source); /* frees the state; NULL: nothing to free */
     const void *layout; /* the reader's own: what this set has that others it reads have not */
     double range_m;     /* what max_depth_m 0 means */

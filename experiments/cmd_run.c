@@ -377,6 +377,10 @@ static int report(struct session *session, struct md_error *error) {
     json_t *json = session->options.json ? to_json(session) : NULL;
     if (session->options.json && json == NULL)
         return md_print_json(json, error);
+    if (json != NULL)
+        json_object_set_new(json, "depth_kinds",
+                            json_pack("{s:s, s:s, s:s}", "train", run->train.mix, "val",
+                                      run->val.mix, "test", run->test.mix));
     if (json != NULL && session->options.weights != NULL)
         json_object_set_new(json, "weights", json_string(session->options.weights));
     if (run->after[0].images < run->before[0].images)
@@ -392,6 +396,9 @@ static int report(struct session *session, struct md_error *error) {
                 progress->skipped, progress->skipped + progress->steps, run->config.loss_scale);
     if (json == NULL) {
         print_tables(run);
+        md_report_mix("train", &run->train);
+        md_report_mix("val", &run->val);
+        md_report_mix("test", &run->test);
         printf("\nrun digest:     %s\ncell:           %s\n", run->position.digest, session->cell);
         if (session->options.weights != NULL)
             printf("weights:        %s\n", session->options.weights);
