@@ -159,10 +159,10 @@ static int report_json(const struct options *o, const struct md_network *network
                               json_pack("{s:f, s:o, s:o}", "cap_m", o->caps.m[c], "network_metrics",
                                         md_report_json(&scores->network[c]), "dummy_metrics",
                                         md_report_json(&scores->dummy[c])));
-    json_t *json =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:O}", "weights", o->weights, "weights_digest",
-                  weights_digest, "network", network->name, "data_digest", data->digest, "protocol",
-                  md_protocol_names[o->protocol], "by_cap", by_cap);
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:O}", "weights", o->weights,
+                             "weights_digest", weights_digest, "network", network->name,
+                             "data_digest", data->digest, "depth_kinds", data->mix, "protocol",
+                             md_protocol_names[o->protocol], "by_cap", by_cap);
     if (json != NULL)
         json_object_update(json, json_array_get(by_cap, 0));
     json_decref(by_cap);
@@ -183,6 +183,7 @@ static int report(const struct options *o, const struct md_network *network,
                md_protocol_names[o->protocol], o->caps.m[c], scores->network[c].without_truth);
     }
     printf("weights %s\ndata    %s\n", weights_digest, data->digest);
+    md_report_mix("data", data);
     return MD_OK;
 }
 

@@ -79,6 +79,7 @@ static int set_number(const struct key *key, const char *text, void *field, cons
         return complain(at, error, "expected %g to %g, found %.100s", key->low, key->high, text);
     if (key->type == POWER && (whole & (whole - 1)) != 0)
         return complain(at, error, "expected a power of two, found %.100s", text);
+    real += 0.0; /* no -0 */
     if (is_real)
         memcpy(field, &real, sizeof real);
     else if (key->size == sizeof(int))
@@ -109,6 +110,27 @@ static int reads_back(const char *text) {
     return same;
 }
 
+/* One spelling of paths: "a//b", "a/./b", "a/b/" and "./a/b" are "a/b". But "./scratch" is a file,
+ * and "scratch" is none. */
+static void shorten_path(char *path) {
+    char *to = path;
+    for (size_t length = strlen(path); length > 1 && path[length - 1] == '/';)
+        path[--length] = '\0';
+    for (const char *from = path; *from != '\0';) {
+        size_t length = strcspn(from, "/"), step = length + (from[length] == '/');
+        int is_dot = length == 1 && *from == '.' && (from > path || strchr(from + step, '/'));
+        if ((length == 0 && from > path) || is_dot) {
+            from += step;
+            continue;
+        }
+        memmove(to, from, step);
+        to += step;
+        from += step;
+    }
+    to -= to > path + 1 && to[-1] == '/';
+    *to = '\0';
+}
+
 static int set_text(const struct key *key, const char *text, void *field, const struct place *at,
                     struct md_error *error) {
     md_policy policy;
@@ -125,6 +147,10 @@ static int set_text(const struct key *key, const char *text, void *field, const 
         return complain(at, error,
                         "expected e, d0, d1, d2 joined by +, full or auto, found \"%.100s\"", text);
     strcpy(field, text);
+    if (key->type == POLICY && strcmp(text, "auto") != 0)
+        md_policy_format(policy, field);
+    else if (key->result == BY_DIGEST)
+        shorten_path(field);
     return MD_OK;
 }
 
@@ -187,9 +213,19 @@ static int set_list(const struct key *key, yaml_document_t *document, const yaml
         if (one->type != YAML_SCALAR_NODE || strlen(text) != one->data.scalar.length)
             return complain(at, error, "expected a list of %s",
                             key->type == CAPS ? "numbers" : "names");
-        status = set_item(key, text, field, at, error);
+        status = set_item(key, md_yaml_is_null(one) ? "" : text, field, at, error);
     }
     return status;
+}
+
+int md_yaml_is_null(const yaml_node_t *node) {
+    static const char *const words[] = {"", "~", "null", "Null", "NULL", NULL};
+    int quoted = node->type != YAML_SCALAR_NODE ||
+                 node->data.scalar.style == YAML_SINGLE_QUOTED_SCALAR_STYLE ||
+                 node->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE ||
+                 node->data.scalar.style == YAML_LITERAL_SCALAR_STYLE ||
+                 node->data.scalar.style == YAML_FOLDED_SCALAR_STYLE;
+    return !quoted && find_name(words, (const char *)node->data.scalar.value) >= 0;
 }
 
 static int set_node(const struct key *key, yaml_document_t *document, const yaml_node_t *node,
@@ -202,7 +238,7 @@ static int set_node(const struct key *key, yaml_document_t *document, const yaml
     const char *text = (const char *)node->data.scalar.value;
     if (strlen(text) != node->data.scalar.length)
         return complain(at, error, "a zero byte is not allowed");
-    return set_scalar(key, text, fields, at, error);
+    return set_scalar(key, md_yaml_is_null(node) ? "" : text, fields, at, error);
 }
 
 /* ---- documents ------------------------------------------------------------------------------- */
@@ -219,6 +255,8 @@ static int set_in(struct section *sections, int count, const char *prefix, const
             if ((sections[s].given >> k & 1u) != 0)
                 return complain(&at, error, "the key is given twice");
             sections[s].given |= 1u << k;
+            if (sections[s].given_at != NULL)
+                sections[s].given_at[k] = (struct origin){origin, line};
             return set_node(key, document, node, sections[s].fields, &at, error);
         }
     return complain(&at, error, "unknown key; --help lists the keys");
@@ -297,6 +335,12 @@ int md_yaml_load(const char *text, size_t size, const char *origin, yaml_documen
     int status = load(&parser, document, origin, error);
     yaml_parser_delete(&parser);
     const yaml_node_t *root = status == MD_OK ? yaml_document_get_root_node(document) : NULL;
+    if (root != NULL && md_yaml_is_null(root)) {
+        yaml_document_delete(document);
+        return yaml_document_initialize(document, NULL, NULL, NULL, 1, 1)
+                   ? MD_OK
+                   : md_fail(error, MD_FAILED, "out of memory");
+    }
     if (root != NULL && root->type != YAML_MAPPING_NODE) {
         yaml_document_delete(document);
         status = md_fail(error, MD_USAGE, "%.200s: expected \"key: value\" pairs", origin);
@@ -392,6 +436,8 @@ static int check_given(const struct section *sections, int count, const unsigned
 void md_draft_take(struct draft *draft, struct md_config *config) {
     *draft = (struct draft){.config = config};
     md_config_sections(config, draft->sections);
+    for (int s = 0; s < RUN_SECTIONS; s++)
+        draft->sections[s].given_at = draft->given_at[s];
 }
 
 int md_draft_begin(struct draft *draft, struct md_config *config, struct md_error *error) {
@@ -422,9 +468,36 @@ int md_draft_overrides(struct draft *draft, int count, char *const *overrides,
 
 void md_draft_next(struct draft *draft) {
     for (int s = 0; s < RUN_SECTIONS; s++) {
-        draft->given[s] |= draft->sections[s].given;
-        draft->sections[s].given = 0;
+        struct section *section = &draft->sections[s];
+        for (size_t k = 0; k < section->count; k++)
+            if ((section->given >> k & 1u) != 0) {
+                int idle =
+                    md_key_unmet(draft->sections, RUN_SECTIONS, section, &section->keys[k]) != NULL;
+                draft->effective[s] &= ~(1u << k);
+                draft->effective[s] |= (unsigned)!idle << k;
+            }
+        draft->given[s] |= section->given;
+        section->given = 0;
     }
+}
+
+/* Gives a key its default when it had an effect and has none any more; whether there was one. */
+static int forget_one(struct draft *draft) {
+    for (int s = 0; s < RUN_SECTIONS; s++)
+        for (size_t k = 0; k < draft->sections[s].count; k++) {
+            struct section *section = &draft->sections[s];
+            const struct key *key = &section->keys[k];
+            const struct place at = {"default", 0, section->prefix, key->name};
+            struct md_error ignored; /* the table's defaults are fine */
+            if ((draft->effective[s] >> k & 1u) == 0 ||
+                md_key_unmet(draft->sections, RUN_SECTIONS, section, key) == NULL)
+                continue;
+            set_scalar(key, key->preset, section->fields, &at, &ignored);
+            draft->given[s] &= ~(1u << k);
+            draft->effective[s] &= ~(1u << k);
+            return 1;
+        }
+    return 0;
 }
 
 void md_config_settle(struct md_config *config) {
@@ -432,11 +505,19 @@ void md_config_settle(struct md_config *config) {
         config->select = MD_SELECT_LAST;
 }
 
-int md_draft_end(struct draft *draft, const char *origin, struct md_error *error) {
+static int complete(struct draft *draft, const char *origin, int strict, struct md_error *error) {
     md_draft_next(draft);
-    md_data_spec_resolve(&draft->config->data);
     int status = check_given(draft->sections, RUN_SECTIONS, draft->given, origin, error);
+    while (status == MD_OK && strict && forget_one(draft)) {
+    }
+    if (status == MD_OK && strict)
+        status = md_check_uses(draft->sections, RUN_SECTIONS, draft->given, error);
+    md_data_spec_resolve(&draft->config->data);
     return status == MD_OK ? md_budget_fit(draft->config, error) : status;
+}
+
+int md_draft_end(struct draft *draft, const char *origin, struct md_error *error) {
+    return complete(draft, origin, 1, error);
 }
 
 int md_config_read(const char *path, int override_count, char *const *overrides,
@@ -458,19 +539,26 @@ int md_config_parse(const char *text, const char *origin, struct md_config *conf
     int status = md_draft_begin(&draft, config, error);
     if (status == MD_OK)
         status = set_text_document(text, strlen(text), origin, draft.sections, RUN_SECTIONS, error);
-    return status == MD_OK ? md_draft_end(&draft, origin, error) : status;
+    return status == MD_OK ? complete(&draft, origin, 0, error) : status;
 }
 
 int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_error *error) {
     struct section sections[2];
+    struct origin given_at[2][MOST_KEYS];
     memset(spec, 0, sizeof *spec);
     md_data_sections(spec, sections);
     int status = set_presets(sections, 2, error);
+    for (int s = 0; s < 2; s++)
+        sections[s].given_at = given_at[s];
     if (status == MD_OK)
         status = set_text_document(text, strlen(text), "data", sections, 2, error);
     unsigned given[] = {sections[0].given, sections[1].given};
+    if (status == MD_OK)
+        status = check_given(sections, 2, given, "data", error);
+    if (status == MD_OK)
+        status = md_check_uses(sections, 2, given, error);
     md_data_spec_resolve(spec);
-    return status != MD_OK ? status : check_given(sections, 2, given, "data", error);
+    return status;
 }
 
 void md_config_defaults(const struct md_config *config, struct md_config *defaults) {

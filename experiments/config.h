@@ -1,6 +1,7 @@
 /* What a run is: a YAML file of keys and values, overridden on the command line by key=value.
  * Strict: an unknown, repeated or missing key, a wrong type and a value out of range are errors
- * that name file, line and key. The keys are one table (config.c); `mudepth run --help` prints
+ * that name file, line and key, and so is a key without effect in this run, which would be believed
+ * (config_use.c). The keys are one table (config_keys.c); `mudepth run --help` prints
  * it. */
 #ifndef MD_EXPERIMENTS_CONFIG_H
 #define MD_EXPERIMENTS_CONFIG_H
@@ -60,9 +61,10 @@ int md_config_network(const struct md_config *config);
 /* The policy of a config that was read. */
 md_policy md_config_policy(const struct md_config *config);
 
-/* The config in full, one "key: value" a line, in the table's order: itself a config file, and
- * equal for equal runs. Returns the length without the final zero, as snprintf does. `all` = 0
- * leaves out the keys that cannot change a result (threads). */
+/* The config, one "key: value" a line, in the table's order, equal for equal runs. Returns the
+ * length without the final zero, as snprintf does. `all`: itself a config file, which leaves out
+ * the defaults of keys without effect (momentum, with Adam); otherwise every key that can change a
+ * result (not threads). */
 size_t md_config_format(const struct md_config *config, int all, char *text, size_t size);
 
 /* The same from a text that md_config_format made, such as a result's: a key that is not in it has

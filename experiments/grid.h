@@ -13,7 +13,10 @@
  *   grid: HASH               # in frozen files: what the cells must hash to
  *
  * Keys of one cell: the file's own, then the cell's, then those of the command line, which win. A
- * list as a value (augment, cap_m) is a list in the list. */
+ * list as a value (augment, cap_m) is a list in the list. A combination in which a key of the cell
+ * has no effect (momentum: 0.9 with optimizer: adam) is an error that names the cell, before the
+ * first one runs: `except` leaves such cells out, or they stand in `also`. What the file says of
+ * its own optimizer does not bind cells with another one. */
 #ifndef MD_EXPERIMENTS_GRID_H
 #define MD_EXPERIMENTS_GRID_H
 

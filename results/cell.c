@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../datasets/digest.h"
@@ -168,6 +169,23 @@ static void take_scores(struct md_pen *pen, const char *name, struct md_cell *ce
     }
 }
 
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+static const struct md_h5_column step_columns[] = {
+    {"step", INTEGER, offsetof(struct md_step_row, step), sizeof(int64_t)},
+    {"train_loss", REAL, offsetof(struct md_step_row, train_loss), sizeof(double)},
+};
+
+static void write_steps(struct md_pen *pen, const char *name, const struct md_run *run) {
+    struct md_step_row *rows = malloc((run->step_losses.rows + 1) * sizeof *rows);
+    if (pen->status == MD_OK && rows == NULL)
+        pen->status = md_fail(pen->error, MD_FAILED, "out of memory");
+    if (pen->status == MD_OK)
+        pen->status = md_h5_write_table(pen->file, name, step_columns, 2, sizeof *rows,
+                                        md_run_step_rows(run, rows), rows, pen->error);
+    free(rows);
+}
+
 /* ---- writing --------------------------------------------------------------------------------- */
 
 #define SET(field, ...) snprintf(cell->field, sizeof cell->field, __VA_ARGS__)
@@ -243,6 +261,7 @@ int md_cell_write(const char *path, const struct md_run *run, const char *identi
     write_attributes(&pen, &cell);
     write_libraries(&pen);
     md_pen_epochs(&pen, "/training/epochs", run);
+    write_steps(&pen, "/training/steps", run);
     write_metrics(&pen, "/test/metrics", caps,
                   (const struct md_metrics *const[]){run->before, run->after, run->dummy});
     write_metrics(

@@ -1,6 +1,6 @@
-/* The result of one run: one HDF5 file, which is whole or not there. Layout 2:
+/* The result of one run: one HDF5 file, which is whole or not there. Layout 3:
  *
- *   /                attributes: kind ("mudepth cell"), layout (2), identity, run_digest (chained
+ *   /                attributes: kind ("mudepth cell"), layout (3), identity, run_digest (chained
  *                    over the weights after every epoch)
  *   /config          attributes: yaml (in full; itself a config file), command (that made the cell)
  *   /provenance      attributes; nothing of it decides a result:
@@ -23,6 +23,8 @@
  *                    wall_seconds, cpu_seconds (of the training alone)
  *   /training/epochs table: epoch (from 1), learning_rate, train_loss, validation_loss,
  *                    validation_rmse_m; NaN where there is none
+ *   /training/steps  table: step (from 1, through all epochs), train_loss; in a run of more than
+ *                    4096 steps a row is the mean of equally many, and `step` the last of them
  *   /test/metrics    table, for each cap of the config the rows before, after and dummy: predictor
  *                    (text), cap_m, abs_rel, sq_rel, rmse_m, rmse_log, delta1, delta2, delta3,
  *                    silog, si_rmse, log10, images, without_truth, as in metrics.h

@@ -40,6 +40,8 @@ int md_checkpoint_write(const char *path, struct md_run *run, const char *identi
     md_pen_array(&pen, WHERE "/best_weights", H5T_NATIVE_FLOAT, md_parameter_total(run->network),
                  run->best_weights);
     md_pen_epochs(&pen, WHERE "/epochs", run);
+    md_pen_array(&pen, WHERE "/step_losses", H5T_NATIVE_DOUBLE, 2 * run->step_losses.rows,
+                 run->step_losses.sums);
     return md_pen_finish(&pen, &writer);
 }
 
@@ -48,8 +50,7 @@ int md_checkpoint_write(const char *path, struct md_run *run, const char *identi
 static void take_state(struct md_pen *pen, struct md_run *run) {
     struct md_position *at = &run->position;
     long long epoch = 0, step = 0, best_epoch = 0, steps = 0, skipped = 0;
-    long long batch = run->config.batch;
-    long long most_steps = ((long long)run->train.count + batch - 1) / batch;
+    long long most_steps = md_run_steps_an_epoch(run);
     double correction1 = 0, correction2 = 0;
     size_t bytes;
     void *state = md_engine_state(&run->engine, &bytes);
@@ -75,6 +76,8 @@ static void take_state(struct md_pen *pen, struct md_run *run) {
                   run->best_weights);
     if (pen->status == MD_OK)
         md_take_epochs(pen, WHERE "/epochs", (size_t)epoch, run);
+    md_take_array(pen, WHERE "/step_losses", H5T_NATIVE_DOUBLE, 2 * run->step_losses.rows,
+                  run->step_losses.sums);
     at->epoch = (int)epoch;
     at->step = (int)step;
     at->best_epoch = (int)best_epoch;

@@ -58,7 +58,7 @@ H5_TEST(cell, says_what_it_is_and_where_it_comes_from) {
     assert_text(file, "/", "run_digest", run.position.digest);
     assert_text(file, "/config", "command", "mudepth run it");
     assert_text(file, "/provenance", "cpu_level", run.engine.setup.ops->level);
-    cr_assert_eq(integer_in(file, "/", "layout"), 2);
+    cr_assert_eq(integer_in(file, "/", "layout"), 3);
     const struct {
         const char *name;
         const struct md_dataset *data;
@@ -360,8 +360,7 @@ H5_TEST(cell, checkpoint_of_another_run_is_refused) {
         md_run_close(&run);
         snprintf(words, sizeof words, SMALL " %s", others[i]);
         run = opened(words);
-        int refused = is_no_checkpoint(path.text);
-        cr_assert_eq(refused, strcmp(others[i], "epochs=1") != 0, "%s", words);
+        cr_assert(is_no_checkpoint(path.text), "%s", words);
         md_run_close(&run);
     }
 }
