@@ -114,8 +114,11 @@ static int measure(const struct options *o, const struct md_network *network, co
                    struct scores *scores, struct md_error *error) {
     enum md_protocol protocol = (enum md_protocol)o->protocol;
     int failed, height, width;
-    struct md_setup setup = {
-        network, md_ops_find(MD_FP32, o->backend), 0, MD_SGD, 0, BATCH, .cores = o->threads};
+    struct md_setup setup = {.network = network,
+                             .ops = md_ops_find(MD_FP32, o->backend),
+                             .batch = BATCH,
+                             .cores = o->threads,
+                             .savings = MD_SAVINGS_FAST};
     if (setup.ops == NULL)
         return md_fail(error, MD_USAGE, "--backend: \"%.100s\" does not exist here", o->backend);
     struct md_plan plan;

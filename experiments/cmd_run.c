@@ -10,6 +10,7 @@
 #include "../plots/plots.h"
 #include "../results/cell.h"
 #include "../results/weights.h"
+#include "budget.h"
 #include "command.h"
 #include "pictures.h"
 #include "train.h"
@@ -154,11 +155,10 @@ static void describe(const struct session *session) {
     fprintf(stderr, "%s, %s, policy %s, %s: %zu train, %zu val, %zu test samples\n",
             run->network->name, md_format_names[run->config.format], run->config.policy,
             run->engine.setup.ops->level, run->train.count, run->val.count, run->test.count);
-    fprintf(stderr, "arena: %zu bytes", plan->arena_bytes);
-    for (int r = 0; r < MD_REGION_COUNT; r++)
-        if (plan->regions[r].bytes * (size_t)plan->regions[r].copies > 0)
-            fprintf(stderr, "%s %s %zu", r == 0 ? " =" : " +", md_region_names[r],
-                    plan->regions[r].bytes * (size_t)plan->regions[r].copies);
+    char savings[MD_SAVINGS_TEXT];
+    md_savings_format(run->engine.setup.savings, savings);
+    fprintf(stderr, "arena: %zu bytes (plan %s; mudepth plan lists its buffers)", plan->arena_bytes,
+            savings);
     fprintf(stderr, "\n%zu parameters learn; the optimizer keeps %zu bytes for each\n",
             plan->learning, md_plan_kept_bytes(plan));
 }

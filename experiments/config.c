@@ -131,9 +131,38 @@ static void shorten_path(char *path) {
     *to = '\0';
 }
 
+/* A policy in its shortest spelling, as a network has it that a config can name; whether it is the
+ * config's own is known at the end of the draft. */
+static int set_policy(const char *text, char *field, const struct place *at,
+                      struct md_error *error) {
+    md_policy policy;
+    for (int n = 0; md_networks[n] != NULL; n++)
+        if (md_policy_parse(md_networks[n], text, &policy) == 0 && policy != 0) {
+            md_policy_format(md_networks[n], policy, field);
+            return MD_OK;
+        }
+    return strcmp(text, "auto") == 0
+               ? MD_OK
+               : complain(at, error,
+                          "expected e, d0, d1, d2 joined by +, full or auto, found \"%.100s\"",
+                          text);
+}
+
+static int set_plan(const char *text, char *field, const struct place *at, struct md_error *error) {
+    char names[200];
+    int savings;
+    md_join_names(md_saving_names, names, sizeof names);
+    if (md_savings_parse(text, &savings) != 0)
+        return complain(at, error,
+                        "expected auto, or plain, fast, lean, %s joined by +, found \"%.100s\"",
+                        names, text);
+    if (savings >= 0)
+        md_savings_format((unsigned)savings, field);
+    return MD_OK;
+}
+
 static int set_text(const struct key *key, const char *text, void *field, const struct place *at,
                     struct md_error *error) {
-    md_policy policy;
     if (strlen(text) >= key->size)
         return complain(at, error, "longer than %zu characters", key->size - 1);
     if (text[0] == '\0' && key->preset == NULL)
@@ -142,14 +171,12 @@ static int set_text(const struct key *key, const char *text, void *field, const 
         return complain(at, error, "expected UTF-8 without line breaks and control characters");
     if (key->names != NULL && find_name(key->names, text) < 0)
         return unknown_name(at, key->names, text, error);
-    if (key->type == POLICY && strcmp(text, "auto") != 0 &&
-        (md_policy_parse(text, &policy) != 0 || policy == 0))
-        return complain(at, error,
-                        "expected e, d0, d1, d2 joined by +, full or auto, found \"%.100s\"", text);
     strcpy(field, text);
-    if (key->type == POLICY && strcmp(text, "auto") != 0)
-        md_policy_format(policy, field);
-    else if (key->result == BY_DIGEST)
+    if (key->type == POLICY)
+        return set_policy(text, field, at, error);
+    if (key->type == PLAN)
+        return set_plan(text, field, at, error);
+    if (key->result == BY_DIGEST)
         shorten_path(field);
     return MD_OK;
 }
@@ -168,6 +195,7 @@ static int set_scalar(const struct key *key, const char *text, void *fields, con
     switch (key->type) {
     case TEXT:
     case POLICY:
+    case PLAN:
         return set_text(key, text, field, at, error);
     case CHOICE: {
         int found = find_name(key->names, text);
@@ -505,6 +533,27 @@ void md_config_settle(struct md_config *config) {
         config->select = MD_SELECT_LAST;
 }
 
+/* What names parts of the network has to be of the config's. */
+static int check_network(const struct md_config *config, const char *origin,
+                         struct md_error *error) {
+    const struct md_network *network = md_config_network(config);
+    md_policy policy;
+    int layer = 0;
+    if (strcmp(config->policy, "auto") != 0 &&
+        md_policy_parse(network, config->policy, &policy) != 0)
+        return md_fail(error, MD_USAGE, "%.200s: policy: network %s has no policy %s", origin,
+                       network->name, config->policy);
+    while (layer < network->layer_count && strcmp(network->layers[layer].name, config->front) != 0)
+        layer++;
+    if (config->front[0] != '\0' && !md_plan_can_stream(network, layer))
+        return md_fail(
+            error, MD_USAGE,
+            "%.200s: front: expected a layer from which network %s can be streamed, such "
+            "as %s, found \"%s\"",
+            origin, network->name, network->layers[md_plan_front(network)].name, config->front);
+    return MD_OK;
+}
+
 static int complete(struct draft *draft, const char *origin, int strict, struct md_error *error) {
     md_draft_next(draft);
     int status = check_given(draft->sections, RUN_SECTIONS, draft->given, origin, error);
@@ -513,7 +562,7 @@ static int complete(struct draft *draft, const char *origin, int strict, struct 
     if (status == MD_OK && strict)
         status = md_check_uses(draft->sections, RUN_SECTIONS, draft->given, error);
     md_data_spec_resolve(&draft->config->data);
-    return status == MD_OK ? md_budget_fit(draft->config, error) : status;
+    return status == MD_OK ? check_network(draft->config, origin, error) : status;
 }
 
 int md_draft_end(struct draft *draft, const char *origin, struct md_error *error) {
@@ -529,8 +578,9 @@ int md_config_read(const char *path, int override_count, char *const *overrides,
     md_draft_next(&draft); /* an override may repeat a key of the file */
     if (status == MD_OK)
         status = md_draft_overrides(&draft, override_count, overrides, error);
-    return status == MD_OK ? md_draft_end(&draft, path != NULL ? path : "command line", error)
-                           : status;
+    if (status == MD_OK)
+        status = md_draft_end(&draft, path != NULL ? path : "command line", error);
+    return status == MD_OK ? md_budget_fit(config, NULL, error) : status;
 }
 
 int md_config_parse(const char *text, const char *origin, struct md_config *config,
@@ -571,19 +621,17 @@ void md_config_defaults(const struct md_config *config, struct md_config *defaul
     defaults->data.max_depth_m = own.max_depth_m;
 }
 
-int md_config_network(const struct md_config *config) {
+const struct md_network *md_config_network(const struct md_config *config) {
     char pooled[64];
-    int index = 0;
+    const struct md_network *network = md_networks[config->network];
     if (config->label != MD_LABEL_POOLED)
-        return config->network;
-    snprintf(pooled, sizeof pooled, "%s_pooled", md_networks[config->network]->name);
-    while (md_networks[index] != md_network_find(pooled))
-        index++;
-    return index;
+        return network;
+    snprintf(pooled, sizeof pooled, "%s_pooled", network->name);
+    return md_network_find(pooled);
 }
 
 md_policy md_config_policy(const struct md_config *config) {
     md_policy policy = 0;
-    md_policy_parse(config->policy, &policy);
+    md_policy_parse(md_networks[config->network], config->policy, &policy);
     return policy;
 }

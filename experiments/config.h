@@ -17,11 +17,14 @@ enum md_schedule { MD_SCHEDULE_CONSTANT, MD_SCHEDULE_COSINE };
 
 struct md_config {
     char weights[1024]; /* a weights file, or "scratch" */
-    int network;        /* index into md_networks */
+    int network;        /* index into the table's names, which are those of md_networks */
     int format;         /* enum md_format */
     char backend[16];   /* operator level; "" is the best one here */
-    char policy[32];
+    char policy[MD_POLICY_TEXT];
     int budget_kb;      /* 1000 bytes each, 0: no limit */
+    char plan[64];      /* what is saved (budget.h): changes no bit */
+    int band;           /* of a plan that streams; 0: as broad as fits */
+    char front[16];     /* the first layer that is streamed; "": core's choice */
     int loss;           /* enum md_loss */
     double depth_cap_m; /* depth_l1 */
     int optimizer;      /* enum md_optimizer */
@@ -54,9 +57,9 @@ int md_config_read(const char *path, int override_count, char *const *overrides,
  * before it starts. */
 void md_config_settle(struct md_config *config);
 
-/* The network that a config's training runs through, as an index into md_networks: the config's
- * own, or with label: pooled the one that goes on to the zones. Their parameters are the same. */
-int md_config_network(const struct md_config *config);
+/* The network that a config's training runs through: the config's own, or with label: pooled the
+ * one that goes on to the zones. Their parameters are the same. */
+const struct md_network *md_config_network(const struct md_config *config);
 
 /* The policy of a config that was read. */
 md_policy md_config_policy(const struct md_config *config);

@@ -23,6 +23,7 @@ static const struct use of_adam = {.with = {{"optimizer", "adam"}}},
                         of_sgd = {.with = {{"optimizer", "sgd"}}},
                         of_moments = {.with = {{"optimizer", "adam"}, {"momentum", "!0"}}},
                         of_depth_l1 = {.with = {{"loss", "depth_l1"}}},
+                        of_stream = {.with = {{"plan", "!auto, plain, fast"}}},
                         of_val = {.with = {{"val", "!"}}, .idle = "last"};
 static const struct use
     of_files = {.set = {"set", "!synthetic"}},
@@ -57,7 +58,18 @@ static const struct key run_keys[] = {
      "blocks that learn: e, d0, d1, d2 joined by +, or full; auto: the best published that fits",
      NULL},
     {"budget_kb", COUNT, AT(md_config, budget_kb), 0, 100000000, NULL, "0", 0,
-     "memory of the device: a step that needs more is refused; 0: no limit", NULL},
+     "memory of the device in kB of 1,000 bytes: a step that needs more is refused; 0: no limit",
+     NULL},
+    {"plan", PLAN, AT(md_config, plan), 0, 0, NULL, "auto", 0,
+     "how a step saves memory, never changing a bit: plain (not at all), fast, lean (as far as "
+     "possible), or share, at_once, together, again, stream, flash joined by +; auto: the fastest "
+     "that fits into budget_kb",
+     NULL},
+    {"band", COUNT, AT(md_config, band), 0, 4096, NULL, "0", 0,
+     "rows of a streamed layer at a time; 0: as many of 8, 4, 2, 1 as fit into budget_kb, or 1",
+     &of_stream},
+    {"front", TEXT, AT(md_config, front), 0, 0, NULL, "", 0,
+     "first layer that is streamed; empty: the last transposed convolution", &of_stream},
     {"loss", CHOICE, AT(md_config, loss), 0, 0, md_loss_names, "berhu", 1, "loss", NULL},
     {"depth_cap_m", REAL, AT(md_config, depth_cap_m), 0.1, 1000, NULL, "5", 1,
      "depth beyond which it is linear in disparity", &of_depth_l1},
@@ -239,6 +251,11 @@ static void format_caps(const struct md_caps *caps, void (*format)(double, char 
     snprintf(text + length, size - length, "%s", caps->count > 1 ? "]" : "");
 }
 
+/* Whether the field is a text. */
+static int is_text(const struct key *key) {
+    return key->type == TEXT || key->type == POLICY || key->type == PLAN;
+}
+
 static void format_value(const struct key *key, const void *fields, char *text, size_t size) {
     const void *field = (const char *)fields + key->offset;
     int number;
@@ -248,6 +265,7 @@ static void format_value(const struct key *key, const void *fields, char *text, 
     switch (key->type) {
     case TEXT:
     case POLICY:
+    case PLAN:
         md_config_quote(field, text, size);
         break;
     case CHOICE:
@@ -366,7 +384,7 @@ static const struct key *find_field(const struct md_config *config, int number,
 void md_key_value(const struct key *key, const void *fields, char text[MD_CONFIG_VALUE_SIZE]) {
     const char *field = (const char *)fields + key->offset;
     double real;
-    if (key->type == TEXT || key->type == POLICY) {
+    if (is_text(key)) {
         snprintf(text, MD_CONFIG_VALUE_SIZE, "%s", field);
     } else if (key->type == REAL) {
         memcpy(&real, field, sizeof real);
@@ -419,7 +437,7 @@ int md_config_order(const struct md_config *a, const struct md_config *b, int nu
     const char *field[2];
     const struct key *key = find_field(a, number, &field[0]);
     find_field(b, number, &field[1]);
-    if (key->type == TEXT || key->type == POLICY)
+    if (is_text(key))
         return strcmp(field[0], field[1]);
     if (key->type == CAPS)
         return compare_caps((const void *)field[0], (const void *)field[1]);

@@ -6,7 +6,7 @@
 
 #include "config.h"
 
-enum type { TEXT, CHOICE, BITS, REAL, CAPS, COUNT, POWER, SEED, POLICY }; /* POWER: of two */
+enum type { TEXT, CHOICE, BITS, REAL, CAPS, COUNT, POWER, SEED, POLICY, PLAN }; /* POWER: of two */
 
 /* For `result`: the name of something that counts by what is in it, which digests speak for. */
 enum { BY_DIGEST = 2 };
@@ -107,9 +107,9 @@ int md_draft_set(struct draft *draft, const char *name, yaml_document_t *documen
 int md_draft_overrides(struct draft *draft, int count, char *const *overrides,
                        struct md_error *error);
 
-/* Ends a layer; and the config: every key is there, none was given in vain, the step fits into the
- * budget. What had an effect until a later layer took it away (the file's data.count, with another
- * data.set) has its default again. */
+/* Ends a layer; and the config: every key is there, none was given in vain. (Whether its step fits
+ * into the budget is not asked.) What had an effect until a later layer took it away (the file's
+ * data.count, with another data.set) has its default again. */
 void md_draft_next(struct draft *draft);
 int md_draft_end(struct draft *draft, const char *origin, struct md_error *error);
 

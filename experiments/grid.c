@@ -55,6 +55,9 @@ static void hash_cell(const struct md_grid *grid, struct md_grid_cell *cell) {
         length +=
             (size_t)snprintf(text + length, sizeof text - length, "%d %s\n", grid->keys[k], value);
     }
+    if (cell->needs_bytes > 0 && length < sizeof text) /* the budget is then what it is about */
+        length += (size_t)snprintf(text + length, sizeof text - length, "does not fit %d %s\n",
+                                   cell->config.budget_kb, cell->config.plan);
     md_digest_text(XXH3_128bits(text, length < sizeof text ? length : sizeof text - 1), cell->hash);
 }
 

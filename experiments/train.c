@@ -58,12 +58,15 @@ static int open_engine(struct md_run *run, struct md_error *error) {
         return status;
     struct md_plan plan;
     md_plan_make(&setup, &plan);
+    if (plan.fault != NULL)
+        return md_fail(error, MD_USAGE, "plan: %s: %s", config->plan, plan.fault);
     run->team = md_host_team_start(config->threads, &failed);
-    run->arena = md_host_arena(plan.arena_bytes);
+    run->arena = md_host_arena(plan.arena_bytes + plan.frozen_bytes);
     if (failed || run->arena == NULL)
         return md_fail(error, MD_FAILED, "no memory for an arena of %zu bytes, or no %d threads",
                        plan.arena_bytes, config->threads);
     md_engine_start(&run->engine, &setup, run->team, run->arena, plan.arena_bytes);
+    run->engine.flash = (unsigned char *)run->arena + plan.arena_bytes;
     run->engine.loss = (enum md_loss)config->loss;
     run->engine.depth_cap_m = (float)config->depth_cap_m;
     run->engine.update = (struct md_update){.learning_rate = (float)config->learning_rate,
@@ -81,7 +84,7 @@ static int open_engine(struct md_run *run, struct md_error *error) {
  * the number of valid pixels, in the format. */
 int md_run_check(const struct md_config *config, struct md_error *error) {
     static const double largest_binary16 = 65504.0;
-    const struct md_network *network = md_networks[md_config_network(config)];
+    const struct md_network *network = md_config_network(config);
     size_t pixels = md_layer_elements(network, network->layer_count - 1);
     if (config->storing != MD_STORE_PLAIN && md_format_bytes[config->format] != 2)
         return md_fail(error, MD_USAGE, "update: %s needs a 16-bit format, found format: %s",

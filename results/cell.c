@@ -10,12 +10,19 @@
 #include "cell_parts.h"
 #include "weights.h"
 
+/* Names are filled up with zeros, and there are no gaps between the fields. */
+void md_network_digest(const struct md_network *network, char digest[33]) {
+    md_digest_text(XXH3_128bits(network, sizeof *network), digest);
+}
+
 void md_cell_identity(const struct md_run *run, const char *weights_digest, char identity[33]) {
     char text[MD_CELL_CONFIG_SIZE + 256];
     size_t n = md_config_format(&run->config, 0, text, MD_CELL_CONFIG_SIZE);
     n = n < MD_CELL_CONFIG_SIZE ? n : MD_CELL_CONFIG_SIZE - 1;
-    int more = snprintf(text + n, 256, "%s %s %s %s %d", run->train.digest, run->val.digest,
-                        run->test.digest, weights_digest, MD_NUMERICS_VERSION);
+    char network[33];
+    md_network_digest(run->engine.setup.network, network);
+    int more = snprintf(text + n, 256, "%s %s %s %s %s %d", network, run->train.digest,
+                        run->val.digest, run->test.digest, weights_digest, MD_NUMERICS_VERSION);
     md_digest_text(XXH3_128bits(text, n + (size_t)more), identity);
 }
 
@@ -31,6 +38,7 @@ const struct md_cell_attribute md_cell_attributes[] = {
 #define T(type, field) AT("/training", #field, type, field)
     AT("/", "run_digest", TEXT, run_digest),
     AT("/config", "command", TEXT, command),
+    AT("/config", "network_digest", TEXT, network_digest),
     P(TEXT, code_version),
     P(TEXT, git_commit),
     P(INTEGER, git_dirty),
@@ -197,6 +205,7 @@ static void describe(const struct md_run *run, const char *command, struct md_ce
     memset(cell, 0, sizeof *cell);
     SET(run_digest, "%s", run->position.digest);
     SET(command, "%s", command);
+    md_network_digest(run->engine.setup.network, cell->network_digest);
     SET(code_version, "%s", md_code_version());
     SET(git_commit, "%s", md_git_commit());
     cell->git_dirty = md_git_dirty();
