@@ -533,24 +533,37 @@ void md_config_settle(struct md_config *config) {
         config->select = MD_SELECT_LAST;
 }
 
-/* What names parts of the network has to be of the config's. */
-static int check_network(const struct md_config *config, const char *origin,
-                         struct md_error *error) {
+/* Where the value of a key of the run was given. */
+static struct place given_place(const struct draft *draft, const char *key, const char *origin) {
+    const struct section *run = &draft->sections[RUN];
+    struct place at = {origin, 0, "", key};
+    for (size_t k = 0; k < run->count; k++)
+        if (strcmp(run->keys[k].name, key) == 0 && (draft->given[RUN] >> k & 1u) != 0) {
+            at.origin = draft->given_at[RUN][k].name;
+            at.line = draft->given_at[RUN][k].line;
+        }
+    return at;
+}
+
+/* What names parts of a network has to be of the config's. */
+static int check_network(const struct draft *draft, const char *origin, struct md_error *error) {
+    const struct md_config *config = draft->config;
     const struct md_network *network = md_config_network(config);
+    struct place policy_at = given_place(draft, "policy", origin),
+                 front_at = given_place(draft, "front", origin);
     md_policy policy;
     int layer = 0;
     if (strcmp(config->policy, "auto") != 0 &&
         md_policy_parse(network, config->policy, &policy) != 0)
-        return md_fail(error, MD_USAGE, "%.200s: policy: network %s has no policy %s", origin,
-                       network->name, config->policy);
+        return complain(&policy_at, error, "network %s has no groups %s", network->name,
+                        config->policy);
     while (layer < network->layer_count && strcmp(network->layers[layer].name, config->front) != 0)
         layer++;
-    if (config->front[0] != '\0' && !md_plan_can_stream(network, layer))
-        return md_fail(
-            error, MD_USAGE,
-            "%.200s: front: expected a layer from which network %s can be streamed, such "
-            "as %s, found \"%s\"",
-            origin, network->name, network->layers[md_plan_front(network)].name, config->front);
+    if (strcmp(config->front, "auto") != 0 && !md_plan_can_stream(network, layer))
+        return complain(&front_at, error,
+                        "expected auto or a layer from which %s can be streamed, such as %s, found "
+                        "\"%s\"",
+                        network->name, network->layers[md_plan_front(network)].name, config->front);
     return MD_OK;
 }
 
@@ -562,7 +575,7 @@ static int complete(struct draft *draft, const char *origin, int strict, struct 
     if (status == MD_OK && strict)
         status = md_check_uses(draft->sections, RUN_SECTIONS, draft->given, error);
     md_data_spec_resolve(&draft->config->data);
-    return status == MD_OK ? check_network(draft->config, origin, error) : status;
+    return status == MD_OK ? check_network(draft, origin, error) : status;
 }
 
 int md_draft_end(struct draft *draft, const char *origin, struct md_error *error) {

@@ -24,7 +24,7 @@ struct md_config {
     int budget_kb;      /* 1000 bytes each, 0: no limit */
     char plan[64];      /* what is saved (budget.h): changes no bit */
     int band;           /* of a plan that streams; 0: as broad as fits */
-    char front[16];     /* the first layer that is streamed; "": core's choice */
+    char front[16];     /* the first layer that is streamed, or "auto" */
     int loss;           /* enum md_loss */
     double depth_cap_m; /* depth_l1 */
     int optimizer;      /* enum md_optimizer */

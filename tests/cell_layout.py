@@ -22,7 +22,7 @@ SPLIT = {"samples": INTEGER, "digest": TEXT}
 # Attributes of groups.
 GROUPS = {
     "/": {"kind": TEXT, "layout": INTEGER, "identity": TEXT, "run_digest": TEXT},
-    "/config": {"yaml": TEXT, "command": TEXT},
+    "/config": {"yaml": TEXT, "command": TEXT, "network_digest": TEXT},
     "/provenance": {
         "code_version": TEXT, "git_commit": TEXT, "git_dirty": INTEGER, "compiler": TEXT,
         "compiler_flags": TEXT, "compiler_target": TEXT, "cpu_level": TEXT, "cpu_model": TEXT,

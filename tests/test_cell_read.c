@@ -185,7 +185,7 @@ H5_TEST(cell_read, another_layout_is_refused) {
         assert_ok(md_h5_write_integer(file, "/", "layout", layout, &run_error));
         H5Fclose(file);
         snprintf(message, sizeof message,
-                 "expected a mudepth cell of layout 3, found layout %d, of another version",
+                 "expected a mudepth cell of layout 4, found layout %d, of another version",
                  layout);
         assert_refused(message);
     }

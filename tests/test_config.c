@@ -108,6 +108,9 @@ Test(config, fields_hold_what_the_keys_say) {
                                "backend=ref",
                                "policy=e+d1",
                                "budget_kb=900000",
+                               "plan=at_once+stream+share",
+                               "band=6",
+                               "front=ups0",
                                "loss=depth_l1",
                                "depth_cap_m=7",
                                "optimizer=sgd",
@@ -161,7 +164,7 @@ Test(config, fields_hold_what_the_keys_say) {
     cr_assert_str_eq(md_networks[config.network]->name, "upydnet_large");
     cr_assert_str_eq(md_format_names[config.format], "fp64");
     cr_assert_str_eq(config.backend, "ref");
-    cr_assert_eq(md_config_policy(&config), 1u << MD_ENCODER | 1u << MD_DECODER1);
+    cr_assert_eq(md_config_policy(&config), 1u << 0 | 1u << 2);
     cr_assert_eq(config.loss, MD_DEPTH_L1);
     cr_assert_eq(config.optimizer, MD_SGD);
     cr_assert_eq(config.schedule, MD_SCHEDULE_COSINE);
@@ -198,6 +201,7 @@ Test(config, fields_hold_what_the_keys_say) {
                                {(double)config.data.seed, 9},
                                {(double)config.data.count, 10},
                                {config.budget_kb, 900000},
+                               {config.band, 6},
                                {config.data.fraction, 20},
                                {config.data.targets, 3},
                                {config.data.ambient, 0.25},
@@ -207,7 +211,8 @@ Test(config, fields_hold_what_the_keys_say) {
                                {config.data.crop, 12}};
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++)
         cr_assert_eq(reals[i][0], reals[i][1], "pair %zu", i);
-    const char *texts[][2] = {{config.weights, "w"},   {config.data.set, "matrix"},
+    const char *texts[][2] = {{config.weights, "w"},   {config.plan, "fast+stream"},
+                              {config.front, "ups0"},  {config.data.set, "matrix"},
                               {config.data.root, "r"}, {config.data.world, "source"},
                               {config.train, "a"},     {config.val, "b"},
                               {config.test, "c"}};
