@@ -113,6 +113,37 @@ Test(sweep, a_dry_run_changes_nothing) {
     json_decref(json);
 }
 
+/* ---- cells that do not fit ------------------------------------------------------------------- */
+
+/* They are marked, and the others go on; runs that are equal but for their budgets are one cell. */
+Test(sweep, cells_that_do_not_fit_are_marked_and_the_rest_goes_on) {
+    config = written("budgets.yaml", SIX_BASE
+                     "format: bf16\nsweep: {policy: [d0, full], budget_kb: [400, 600, 900]}\n");
+    MUDEPTH("sweep", config.text, "-o", folder.text);
+    assert_fine("5 cells: 2 done, 3 unfit");
+    MUDEPTH("status", folder.text);
+    assert_fine("does not fit: needs 1,148 kB");
+    json_t *json = status_json(folder.text), *cell;
+    size_t c;
+    int unfit = 0;
+    json_array_foreach(json_at(json, "cells"), c, cell) {
+        int budget_kb = atoi(
+            json_string_value(json_object_get(json_object_get(cell, "settings"), "budget_kb")));
+        int is_unfit = strcmp(json_string_value(json_at(cell, "state")), "unfit") == 0;
+        cr_assert_eq(json_is_string(json_at(cell, "error")), is_unfit);
+        unfit += is_unfit && budget_kb > 0;
+    }
+    json_decref(json);
+    cr_assert_eq(unfit, 4);
+    MUDEPTH("query", folder.text);
+    assert_code(0);
+    assert_contains(err, "policy=full budget_kb=900: does not fit: needs 1,148 kB");
+    MUDEPTH("resume", folder.text);
+    assert_fine("unfit");
+    MUDEPTH("sweep", config.text, "-o", folder.text, "--dry-run", "policy=auto", "budget_kb=10");
+    assert_code(2);
+}
+
 /* ---- wrong usage ----------------------------------------------------------------------------- */
 
 Test(sweep, wrong_usage) {
