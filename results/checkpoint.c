@@ -45,6 +45,11 @@ static void pass_engine(struct md_pen *pen, int reads, const struct md_engine *e
         return;
     }
     copy_learning(engine, 0, weights);
+    long long kept = (long long)md_plan_kept_bytes(plan);
+    if (reads)
+        md_take_integer(pen, WHERE, "optimizer_bytes_per_parameter", kept, kept, &kept);
+    else
+        md_pen_integer(pen, WHERE, "optimizer_bytes_per_parameter", kept);
     pass(pen, reads, WHERE "/weights", size, weights);
     if (reads && pen->status == MD_OK)
         copy_learning(engine, 1, weights);

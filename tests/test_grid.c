@@ -126,6 +126,18 @@ Test(grid, the_command_line_wins_and_equal_cells_are_one) {
     }
 }
 
+/* Whatever does not fit is a cell that says so, one for each budget; what fits is one. */
+Test(grid, cells_that_do_not_fit_are_marked) {
+    read_good(BASE "batch: 1\nsweep: {policy: [d0, auto], budget_kb: [9000, 8000, 100, 90]}\n");
+    cr_assert_eq(grid.count, 6);
+    cr_assert_eq(grid.repeated, 2);
+    for (size_t i = 0; i < grid.count; i++) {
+        const struct md_config *c = &grid.cells[i].config;
+        cr_assert_eq(grid.cells[i].needs_bytes > 100000, c->budget_kb < 1000);
+        cr_assert_str_eq(c->policy, i < 3 ? "d0" : i == 3 ? "full" : "auto");
+    }
+}
+
 /* Neither threads nor a budget that is kept changes a result, files do. */
 Test(grid, cells_are_equal_when_their_runs_are) {
     read_good(BASE "sweep: {threads: [1, 2], budget_kb: [0, 90000], seed: [1, 1, 2]}\n");
@@ -332,8 +344,6 @@ static const struct {
     {BASE "sweep: {seed: 0..1}\ngrid: abc\n", "some.yaml:4: grid: ", "the cells' hash is"},
     {"weights: w\nsweep: {seed: 0..1}\n", "cell seed=0: some.yaml: ", "data.set is missing"},
     /* what only a cell as a whole shows */
-    {BASE "batch: 1\nsweep: {policy: [d0, full], budget_kb: [9000, 100]}\n",
-     "cell policy=d0 budget_kb=100: ", "100 kB are not enough for d0"},
     {BASE "sweep: {format: [fp32, bf16], update: [plain, kahan]}\n",
      "cell format=fp32 update=kahan: ", "needs a 16-bit format"},
     {BASE "sweep: {format: [fp16], batch: 28..30}\n",

@@ -205,7 +205,7 @@ Test(commands, plan_is_the_arena_that_a_run_uses) {
     H5Fclose(file);
     cr_assert_eq(used, arena);
     MUDEPTH("plan", config.text, "budget_kb=100000");
-    assert_fine("% of budget_kb: 100000");
+    assert_fine("budget_kb 100000: the device's arena takes ");
     MUDEPTH("plan", config.text, "budget_kb=100");
     assert_fails(1, "budget_kb: 100: does not fit: needs ");
     assert_contains(err, "what binds it is instruction ");
