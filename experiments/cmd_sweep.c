@@ -331,7 +331,8 @@ const struct md_command md_command_sweep = {
     "  except: [{policy: full, data.fraction: 100}]                        cells to leave out\n\n"
     "KEY=VALUE wins over all of them. A combination in which a key of the cell has no effect, such "
     "as\n"
-    "momentum with optimizer: adam, is an error: except leaves it out. The whole grid is checked "
+    "momentum with optimizer: adam, is an error: except leaves it out. Cells that do not fit into\n"
+    "their budget_kb are marked as unfit, with what they need, and never run. The whole grid is checked "
     "and written to DIR/sweep.yaml\n"
     "before the first run; a folder with another grid is refused. From then on mudepth resume DIR\n"
     "does what the same command again does: finished cells stay, interrupted ones go on from "
@@ -372,7 +373,7 @@ const struct md_command md_command_rerun = {
     NULL, run_rerun};
 
 const struct md_command md_command_status = {
-    "status", "say which cells of a sweep are done, running, failed, interrupted or missing",
+    "status", "say which cells of a sweep are done, running, failed, interrupted, missing or unfit",
     "DIR [--json]\n\n"
     "      --json  print the cells as JSON\n\n"
     "DIR is the folder of a sweep. checkpoint: interrupted, the next sweep goes on from there.\n\n"
