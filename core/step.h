@@ -88,7 +88,9 @@ void *md_engine_buffer(const struct md_engine *engine, int buffer, int copy);
  * frozen weights with these bytes and the same progress continue to the same bits. */
 void *md_engine_state(struct md_engine *engine, size_t *bytes);
 
-/* Puts a picture (3, height, width) and, for training, its label (disparity as large as the last
+/* A step uses up pictures and labels: where buffers are shared, they are overwritten.
+ *
+ * Puts a picture (3, height, width) and, for training, its label (disparity as large as the last
  * layer's output, -1 = no value) into slot 0 .. batch-1. */
 void md_engine_set_picture(struct md_engine *engine, int slot, const uint8_t *picture);
 void md_engine_set_label(struct md_engine *engine, int slot, const float *disparity);
