@@ -303,8 +303,9 @@ enum md_job_error md_job_run(const struct md_job *job, const struct md_setup *se
         work.engine->observe = observe;
     work.engine->observe_context = &work;
 
-    put(&work, &(uint32_t){MD_TRACE_MAGIC}, sizeof job->magic);
-    put(&work, &job->format, sizeof *job - sizeof job->magic);
+    const uint32_t magic = MD_TRACE_MAGIC; /* in the place of the head's own */
+    put(&work, &magic, sizeof magic);
+    put(&work, (const unsigned char *)job + sizeof magic, sizeof *job - sizeof magic);
     if (work.failed)
         return MD_JOB_NO_OUTPUT;
     if (read_weights(&work) != 0)
