@@ -83,7 +83,7 @@ static void add_to(struct md_gap *gap, double a, double b) {
         gap->largest = fabs(b);
 }
 
-/* One pair of records with values: returns how many differ. */
+/* One pair of tensors with values: returns how many differ. */
 static size_t compare_values(struct md_comparison *c, const struct md_trace trace[2]) {
     const struct md_record *a = &trace[0].record;
     size_t differing = 0;
@@ -93,7 +93,7 @@ static size_t compare_values(struct md_comparison *c, const struct md_trace trac
         if (!equal)
             note_first(c, trace, i);
         differing += !equal;
-        if (a->kind >= MD_COMPARED_KINDS)
+        if (a->kind == MD_TRACE_LOSS || a->kind >= MD_COMPARED_KINDS)
             continue;
         add_to(&c->by_step[a->step][a->kind], x, y);
         if (a->step + 1 == trace[0].job.steps)
@@ -125,7 +125,7 @@ static int count_still(struct md_comparison *c, const struct md_trace *trace, in
     return MD_OK;
 }
 
-/* One pair of records. */
+/* One pair of tensors. */
 static int compare_tensor(struct md_comparison *c, const struct md_trace trace[2],
                           struct md_error *error) {
     const struct md_record *a = &trace[0].record, *b = &trace[1].record;
@@ -165,9 +165,12 @@ int md_comparison_read(struct md_trace trace[2], const struct md_watch *watch,
                 return status;
         }
         const struct md_record *a = &trace[0].record, *b = &trace[1].record;
-        if (a->kind != b->kind || a->step != b->step || a->layer != b->layer || a->slot != b->slot)
-            return md_fail(error, MD_FAILED, "record %zu is of another tensor in each trace",
-                           trace[0].records);
+        if (a->step != b->step || trace[0].at != trace[1].at) {
+            char text[200];
+            *broken = a->step < b->step || (a->step == b->step && trace[0].at < trace[1].at);
+            md_trace_describe(&trace[1 - *broken], text, sizeof text);
+            return md_fail(error, MD_FAILED, "%s: the trace lacks %s", trace[*broken].name, text);
+        }
         if (a->kind == MD_TRACE_END)
             return MD_OK;
         int status = compare_tensor(comparison, trace, error);
