@@ -450,14 +450,8 @@ static int draw(const struct comparison *c, struct md_error *error) {
         layers[l] = c->network->layers[l].name;
     snprintf(title, sizeof title, "%.100s against %.100s: policy %s, %s", c->options.a,
              c->options.b, c->config.policy, md_optimizer_names[c->config.optimizer]);
-    const struct md_error_growth growth = {title,
-                                           SHOWN,
-                                           kinds,
-                                           steps,
-                                           errors,
-                                           (size_t)c->network->layer_count,
-                                           layers,
-                                           by_layer};
+    const struct md_error_growth growth = {
+        title, SHOWN, kinds, steps, errors, (size_t)c->network->layer_count, layers, by_layer};
     int status = md_plot_error_growth(c->options.figure, &growth, error);
     free(errors);
     return status;

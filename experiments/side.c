@@ -110,7 +110,8 @@ static int set_word(const char *option, const char *word, struct md_side_spec *s
 int md_side_parse(const char *option, const char *text, int format, struct md_side_spec *spec,
                   struct md_error *error) {
     char words[256], *rest = NULL;
-    *spec = (struct md_side_spec){.text = text, .format = format, .cores = 1, .savings = -1, .band = -1};
+    *spec = (struct md_side_spec){
+        .text = text, .format = format, .cores = 1, .savings = -1, .band = -1};
     if (strncmp(text, "trace:", 6) == 0) {
         spec->path = text + 6;
         return MD_OK;

@@ -27,7 +27,7 @@ struct md_stream {
 struct md_device {
     struct md_stream job, trace;
     struct md_team *(*team)(int cores); /* NULL when there are not so many; not asked for one */
-    void *arena, *flash; /* flash: for parameters that do not learn, with MD_FLASH */
+    void *arena, *flash;                /* flash: for parameters that do not learn, with MD_FLASH */
     size_t arena_bytes, flash_bytes;
 
     /* At work. Large, and the cluster's stacks are not. */
