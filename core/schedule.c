@@ -17,6 +17,7 @@ struct schedule {
     uint8_t mask[MD_MAX_LAYERS], error[MD_MAX_LAYERS], chains[MD_MAX_LAYERS];
     int made[MD_MAX_LAYERS];    /* rows of the front's activations, in the present pass */
     int errors[MD_MAX_LAYERS];  /* rows of the front's errors that are finished */
+    int weighed[MD_MAX_LAYERS]; /* ... and in the weights' gradient */
     int skipped[MD_MAX_LAYERS]; /* rows of the error of the layer's skip */
 };
 
@@ -95,25 +96,28 @@ static void forward(struct schedule *s, int layer, int from, int to) {
     i->flags = s->second ? MD_SECOND : 0;
 }
 
-/* Rows of the front that are done at a time: whole multiples of what an input row gives. */
-static int band_of(const struct schedule *s, int layer) {
-    int up = md_kinds[s->network->layers[layer].kind].up, band = s->setup->band;
-    return ((band > 0 ? band : 1) + up - 1) / up * up;
+/* Rows of the front that are done at a time. */
+static int band_of(const struct schedule *s) {
+    return s->setup->band > 0 ? s->setup->band : 1;
 }
 
 static int least(int a, int b) {
     return a < b ? a : b;
 }
 
+static void weigh(struct schedule *s);
+
 /* Sees to it that the rows before `rows` of a layer of the front are made. */
 static void ensure_rows(struct schedule *s, int layer, int rows) {
     int height = height_of(s, layer), input = s->network->layers[layer].input;
     while (s->made[layer] < rows) {
-        int from = s->made[layer], to = least(from + band_of(s, layer), height);
+        int from = s->made[layer], to = least(from + band_of(s), height);
         if (is_streamed(s, input))
             ensure_rows(s, input, md_rows_read(s->network, layer, (struct md_rows){from, to}).to);
         forward(s, layer, from, to);
         s->made[layer] = to;
+        if (s->second)
+            weigh(s);
     }
 }
 
@@ -175,29 +179,44 @@ static void input_gradient(struct schedule *s, int layer, int skip, int from, in
         name_inputs(s, layer, i);
 }
 
-/* What follows once rows of a layer's error are complete: its own activation's derivative, and its
- * weights' gradient. */
+/* The derivative of the layer's own activation, once rows of its error are complete. */
 static void finish_error(struct schedule *s, int layer, int from, int to) {
-    const struct md_layer *l = &s->network->layers[layer];
     struct md_instruction *i = emit(s, MD_DO_ERROR, layer, from, to);
     i->y = s->error[layer];
-    i->mask = l->leaky ? s->mask[layer] : MD_NO_BUFFER;
-    if (!s->plan->learns[layer])
-        return;
-    if (is_streamed(s, l->input))
-        ensure_rows(s, l->input, md_rows_read(s->network, layer, (struct md_rows){from, to}).to);
-    if (l->input == MD_PICTURE)
-        make_picture(s);
-    int height = height_of(s, layer);
+    i->mask = s->network->layers[layer].leaky ? s->mask[layer] : MD_NO_BUFFER;
+}
+
+static void weight_gradient(struct schedule *s, int layer, int from, int to) {
+    struct md_plan *plan = s->plan;
     if (from == 0) {
-        s->plan->gradient[layer] = md_plan_buffer(s->plan, MD_GRADIENT, layer);
-        s->chains[layer] = to < height ? md_plan_buffer(s->plan, MD_CHAINS, layer) : MD_NO_BUFFER;
+        if (s->network->layers[layer].input == MD_PICTURE)
+            make_picture(s);
+        plan->gradient[layer] = md_plan_buffer(plan, MD_GRADIENT, layer);
+        s->chains[layer] =
+            to < height_of(s, layer) ? md_plan_buffer(plan, MD_CHAINS, layer) : MD_NO_BUFFER;
     }
-    i = emit(s, MD_DO_WEIGHT_GRADIENT, layer, from, to);
+    struct md_instruction *i = emit(s, MD_DO_WEIGHT_GRADIENT, layer, from, to);
     name_inputs(s, layer, i);
     i->y = s->error[layer];
-    i->target = s->plan->gradient[layer];
+    i->target = plan->gradient[layer];
     i->chains = s->chains[layer];
+}
+
+/* Goes on with the weight gradients of the front as far as there are rows for them: so that no row
+ * is made, or kept, for them longer than for the errors. */
+static void weigh(struct schedule *s) {
+    for (int l = s->network->layer_count - 1; l >= s->front; l--) {
+        int input = s->network->layers[l].input, height = height_of(s, l);
+        int up = md_kinds[s->network->layers[l].kind].up;
+        while (s->plan->learns[l] && s->weighed[l] < height) {
+            int from = s->weighed[l], to = least(from + (band_of(s) + up - 1) / up * up, height);
+            int read = md_rows_read(s->network, l, (struct md_rows){from, to}).to;
+            if (s->errors[l] < to || (is_streamed(s, input) && s->made[input] < read))
+                break;
+            weight_gradient(s, l, from, to);
+            s->weighed[l] = to;
+        }
+    }
 }
 
 static void ensure_errors(struct schedule *s, int layer, int rows);
@@ -221,13 +240,14 @@ static void share(struct schedule *s, int reader, int skip, int from, int to) {
 static void ensure_errors(struct schedule *s, int layer, int rows) {
     int height = height_of(s, layer);
     while (s->errors[layer] < rows) {
-        int from = s->errors[layer], to = least(from + band_of(s, layer), height);
+        int from = s->errors[layer], to = least(from + band_of(s), height);
         if (layer + 1 < s->network->layer_count)
             share(s, layer + 1, 0, from, to);
         if (s->masked[layer] && s->rerun[layer])
             ensure_rows(s, layer, to);
-        s->errors[layer] = to;
         finish_error(s, layer, from, to);
+        s->errors[layer] = to;
+        weigh(s);
     }
 }
 
@@ -235,20 +255,21 @@ static void ensure_errors(struct schedule *s, int layer, int rows) {
 static void ensure_share(struct schedule *s, int reader, int skip, int rows, int *done) {
     const struct md_layer *l = &s->network->layers[reader];
     int height = height_of(s, skip ? l->skip : l->input);
-    int band = s->setup->band > 0 ? s->setup->band : 1;
     while (*done < rows) {
-        int from = *done, to = least(from + band, height);
+        int from = *done, to = least(from + band_of(s), height);
         share(s, reader, skip, from, to);
         *done = to;
     }
 }
 
 /* The front, from the last layer's error to what it leads to before the front: all layers keep step
- * with the rows of the front's input. */
+ * with the rows of the highest of them. */
 static void backward_front(struct schedule *s) {
     const struct md_plan *plan = s->plan;
     int last = s->network->layer_count - 1, input = s->network->layers[s->front].input;
-    int all = height_of(s, input), done = 0;
+    int all = 0, done = 0;
+    for (int l = s->front; l <= last; l++)
+        all = height_of(s, l) > all ? height_of(s, l) : all;
     for (int row = 1; row <= all; row++) {
         for (int l = last; l >= s->front; l--) {
             int skip = s->network->layers[l].skip;
@@ -256,11 +277,14 @@ static void backward_front(struct schedule *s) {
                 ensure_share(s, l, 1, row * height_of(s, skip) / all, &s->skipped[l]);
         }
         if (plan->wanted[input])
-            ensure_share(s, s->front, 0, row, &done);
+            ensure_share(s, s->front, 0, row * height_of(s, input) / all, &done);
         for (int l = last; l >= s->front; l--)
             if (plan->learns[l])
                 ensure_errors(s, l, row * height_of(s, l) / all);
     }
+    for (int l = last; l >= s->front; l--)
+        if (plan->learns[l] && is_streamed(s, s->network->layers[l].input))
+            ensure_rows(s, s->network->layers[l].input, height_of(s, s->network->layers[l].input));
 }
 
 static int updates_at_once(const struct md_setup *setup) {
@@ -291,6 +315,8 @@ static void backward_pass(struct schedule *s) {
             continue;
         mask_kept(s, l);
         finish_error(s, l, 0, height_of(s, l));
+        if (plan->learns[l])
+            weight_gradient(s, l, 0, height_of(s, l));
         if (layer->skip != MD_NO_SKIP && plan->wanted[layer->skip])
             input_gradient(s, l, 1, 0, height_of(s, layer->skip));
         if (layer->input != MD_PICTURE && plan->wanted[layer->input])
