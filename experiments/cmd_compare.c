@@ -9,6 +9,7 @@
 #include "../datasets/file.h"
 #include "../plots/plots.h"
 #include "batch.h"
+#include "budget.h"
 #include "command.h"
 #include "comparison.h"
 #include "side.h"
@@ -164,11 +165,14 @@ static int make_job(struct comparison *c, struct md_error *error) {
     const struct md_config *config = &c->config;
     struct md_data_spec spec = config->data;
     struct md_dataset data = {0};
+    struct md_setup setup;
     uint32_t kinds;
-    c->network = md_networks[md_config_network(config)];
+    c->network = md_config_network(config);
     memcpy(spec.split, config->train, sizeof spec.split);
     spec.truth = MD_TRUTH_LABEL;
     int status = parse_kinds(c->options.tensors, &kinds, error);
+    if (status == MD_OK)
+        status = md_config_setup(config, "ref", 1, &setup, error);
     if (status == MD_OK && config->batch > MD_JOB_MAX_BATCH)
         status = md_fail(error, MD_USAGE, "batch: expected at most %d here, found %d",
                          MD_JOB_MAX_BATCH, config->batch);
@@ -203,6 +207,9 @@ static int make_job(struct comparison *c, struct md_error *error) {
                              .seed = {(uint32_t)config->seed, (uint32_t)(config->seed >> 32)},
                              .batch = (uint32_t)config->batch,
                              .steps = (uint32_t)c->options.steps,
+                             .savings = setup.savings,
+                             .front = (uint32_t)setup.front,
+                             .band = (uint32_t)setup.band,
                              .kinds = kinds,
                              .values = !c->options.digest,
                              .depth_cap_m = (float)config->depth_cap_m,

@@ -12,6 +12,7 @@
 #include "../core/target/device/device.h"
 #include "../core/target/host.h"
 #include "../datasets/file.h"
+#include "budget.h"
 
 /* ---- machines -------------------------------------------------------------------------------- */
 
@@ -61,35 +62,14 @@ static int set_number(const char *option, const char *word, const char *name, in
     return MD_OK;
 }
 
-/* "lean", "share+stream", ...: the bits, or -1. */
-static int parse_savings(const char *word) {
-    static const struct {
-        const char *name;
-        int savings;
-    } plans[] = {{"plain", 0}, {"fast", MD_SAVINGS_FAST}, {"lean", MD_SAVINGS_LEAN}};
-    char words[256], *rest = NULL;
-    int savings = 0;
-    snprintf(words, sizeof words, "%s", word);
-    for (char *w = strtok_r(words, "+", &rest); w != NULL; w = strtok_r(NULL, "+", &rest)) {
-        int saving = index_of(md_saving_names, w), found = saving < 0 ? -1 : 1 << saving;
-        for (size_t p = 0; p < sizeof plans / sizeof plans[0]; p++)
-            if (strcmp(plans[p].name, w) == 0)
-                found = plans[p].savings;
-        if (found < 0)
-            return -1;
-        savings |= found;
-    }
-    return savings;
-}
-
 static int set_word(const char *option, const char *word, struct md_side_spec *spec,
                     struct md_error *error) {
-    int format = index_of(md_format_names, word), savings = parse_savings(word);
+    int format = index_of(md_format_names, word), savings;
     if (format >= 0) {
         spec->format = format;
         return MD_OK;
     }
-    if (savings >= 0) {
+    if (md_savings_parse(word, &savings) == 0 && savings >= 0) {
         spec->savings = savings;
         return MD_OK;
     }
