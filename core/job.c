@@ -75,7 +75,7 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
                   {job->steps, 0, 1u << 30},
                   {job->savings, 0, (1u << MD_SAVING_COUNT) - 1u},
                   {job->front, 0, MD_MAX_LAYERS - 1},
-                  {job->band, 0, 1u << 12},
+                  {job->band, 0, MD_JOB_MAX_BAND},
                   {job->kinds, 0, (1u << MD_TRACE_FINAL_WEIGHTS) - 1u},
                   {job->values, 0, 1}};
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)

@@ -78,6 +78,9 @@ void *md_engine_weights(const struct md_engine *engine, int layer);
  * not shared: otherwise they are gone. */
 void md_engine_get_gradients(const struct md_engine *engine, float *gradients);
 
+/* ... of a layer that learns, in the engine's format, the weight's and behind it the bias's. */
+const void *md_engine_gradient(const struct md_engine *engine, int layer);
+
 /* What the optimizer keeps of a layer that learns; NULL where it keeps no such array. */
 void *md_engine_kept(const struct md_engine *engine, enum md_keeps which, int layer);
 

@@ -232,12 +232,35 @@ static int look_at_sample(const struct md_source *source, struct md_sample *samp
     return MD_OK;
 }
 
+/* Zones are no map: nothing is left to look at, or to cut out. */
+static int check_map(const struct md_source *source, const struct md_sample *sample,
+                     struct md_error *error) {
+    const struct md_data_spec *spec = &source->spec;
+    int height = sample->depth_height, width = sample->depth_width;
+    int looks = spec->label == MD_GRID_TOF8, cuts = spec->evaluation_crop != MD_CROP_NONE;
+    if (height > 8 || width > 8 || !(looks || (cuts && !sample->truth_m)))
+        return MD_OK;
+    return md_fail(error, MD_USAGE,
+                   "%s: %s: has an effect only on depth maps of more than 8x8 values, found %dx%d",
+                   sample->name, looks ? "label: tof8" : "evaluation_crop", width, height);
+}
+
 static int label_sample(const struct md_source *source, struct md_sample *sample,
                         struct md_error *error) {
-    if (source->spec.label == MD_GRID_DENSE ||
-        (sample->depth_height <= 8 && sample->depth_width <= 8))
-        return MD_OK;
-    return look_at_sample(source, sample, error);
+    int status = check_map(source, sample, error);
+    return status != MD_OK || source->spec.label == MD_GRID_DENSE
+               ? status
+               : look_at_sample(source, sample, error);
+}
+
+static int keep_cropped(const struct md_source *source, struct md_sample *sample,
+                        struct md_error *error) {
+    int status = keep_truth(sample, error);
+    struct md_depth_map map = {
+        .height = sample->truth_height, .width = sample->truth_width, .depth_m = sample->truth_m};
+    if (status == MD_OK)
+        md_crop_truth(source->spec.evaluation_crop, &map);
+    return status;
 }
 
 int md_sample_label(const struct md_source *source, struct md_sample *sample,
@@ -247,7 +270,10 @@ int md_sample_label(const struct md_source *source, struct md_sample *sample,
                        "alignment: crop is for pictures in their own size; for the small ones of "
                        "the set %s there is pad",
                        source->spec.set);
-    return label_sample(source, sample, error);
+    int status = check_map(source, sample, error);
+    if (status == MD_OK && source->spec.evaluation_crop != MD_CROP_NONE && !sample->truth_m)
+        status = keep_cropped(source, sample, error);
+    return status == MD_OK ? label_sample(source, sample, error) : status;
 }
 
 /* The mean disparity of the map's pixels in each pixel of the label. */
@@ -277,10 +303,11 @@ static int average_down(const struct md_depth_map *map, float fb, struct md_samp
     return MD_OK;
 }
 
-static void keep_finer_truth(const struct md_source *source, struct md_depth_map *map,
-                             struct md_sample *sample) {
+static void keep_map_as_truth(const struct md_source *source, struct md_depth_map *map,
+                              struct md_sample *sample) {
     int finer = map->height > sample->depth_height || map->width > sample->depth_width;
-    if (source->spec.truth != MD_TRUTH_FULL || !finer)
+    int cropped = source->spec.evaluation_crop != MD_CROP_NONE;
+    if (source->spec.truth != MD_TRUTH_FULL || !(finer || cropped))
         return;
     md_crop_truth(source->spec.evaluation_crop, map);
     sample->truth_m = map->depth_m;
@@ -353,7 +380,7 @@ int md_frame_sample(const struct md_source *source, const char *name,
         map->depth_m[i] = md_dense_depth(&source->spec, map->depth_m[i]);
     status = average_down(map, fb, sample, error);
     if (status == MD_OK) {
-        keep_finer_truth(source, map, sample);
+        keep_map_as_truth(source, map, sample);
         status = label_sample(source, sample, error);
     }
     return status;

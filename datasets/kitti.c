@@ -3,6 +3,7 @@
  * its calibration calls things; all else is the same for all of them. */
 #include "kitti.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,6 +143,21 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     return status;
 }
 
+/* Annotated maps are dense and checked, scans neither: what is learned from or judged by both is no
+ * result of either. */
+static void describe_mix(const struct md_source *source, char text[MD_MIX_SIZE]) {
+    size_t count[MD_KITTI_KINDS] = {0}, length = 0;
+    int kinds = 0;
+    for (size_t i = 0; i < source->count; i++)
+        kinds += count[source->entries[i].number % MD_KITTI_KINDS]++ == 0;
+    text[0] = 0;
+    for (int kind = 0; kinds > 1 && kind < MD_KITTI_KINDS; kind++)
+        if (count[kind] > 0)
+            length +=
+                (size_t)snprintf(text + length, MD_MIX_SIZE - length, "%s%s of %zu",
+                                 length > 0 ? ", " : "", md_depth_source_names[kind], count[kind]);
+}
+
 /* ---- the readers ----------------------------------------------------------------------------- */
 
 static void close_listing(struct md_source *source) {
@@ -163,6 +179,7 @@ const struct md_reader md_kitti_reader = {
     .layout = &raw,
     .list = md_kitti_list,
     .read = read_entry,
+    .mix = describe_mix,
     .close = close_listing,
     .range_m = RANGE_M,
     .needs_root = 1,
@@ -171,7 +188,7 @@ const struct md_reader md_kitti_reader = {
 #define FRAMES_READER(of, text)                                                                    \
     {                                                                                              \
         .splits = (text), .layout = &(of), .list = md_kitti_list, .read = read_entry,              \
-        .close = close_listing, .range_m = RANGE_M, .needs_root = 1                                \
+        .mix = describe_mix, .close = close_listing, .range_m = RANGE_M, .needs_root = 1           \
     }
 const struct md_reader md_kitti_object_reader = FRAMES_READER(
     object, "all, train, val or test of the frames in root/training, or frames with commas "

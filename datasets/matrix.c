@@ -285,7 +285,6 @@ const struct md_reader md_matrix_reader = {
     .read = read_entry,
     .close = close_recording,
     .range_m = 4,
-    .has_no_maps = 1,
     .needs_root = 1,
     .crop = 162,
 };

@@ -38,12 +38,14 @@ struct md_reader {
      * it. Errors name the file. */
     int (*read)(struct md_source *source, size_t index, struct md_sample *sample,
                 struct md_error *error);
+    /* Says which kinds of depth the entries have, and of how many each; "" when all have one kind.
+     * NULL: there is one only. */
+    void (*mix)(const struct md_source *source, char text[MD_MIX_SIZE]);
     void (*close)(struct md_source *source); /* frees the state; NULL: nothing to free */
     const void *layout; /* the reader's own: what this set has that others it reads have not */
     double range_m;     /* what max_depth_m 0 means */
     int needs_root;
     int has_fractions; /* it lists spec.fraction percent by itself */
-    int has_no_maps;   /* its labels are what they are: keys about depth maps do not apply */
     int crop;          /* what crop 0 means; 0: the whole shorter side */
 };
 
@@ -128,8 +130,8 @@ int md_depth_png_read(const char *path, double per_m, int rotate, struct md_dept
                       struct md_error *error);
 
 /* Turns a dense label of the picture's size, and that of the right picture, into what spec.label
- * asks for. Where that is coarser and no truth is kept yet, the dense depth is kept as one. Readers
- * of dense sets end with it. */
+ * asks for. Where that is coarser, or only a part of it is to be looked at (evaluation_crop), and no
+ * truth is kept yet, the dense depth is kept as one. Readers of dense sets end with it. */
 int md_sample_label(const struct md_source *source, struct md_sample *sample,
                     struct md_error *error);
 
@@ -148,8 +150,8 @@ void md_frame_cut(const struct md_source *source, struct md_image *picture,
  * the picture is averaged down to the network's size (its shape is not kept); depths are judged by
  * md_dense_depth; the label has for each of its pixels (network size, or the map's own where that
  * is coarser) the mean disparity of the map's pixels whose centres lie in it, or for MD_GRID_TOF8
- * what a sensor sees of that; and with MD_TRUTH_FULL a finer map is kept as the truth, without
- * what lies outside the evaluation crop. `map` may be used up: free it all the same. */
+ * what a sensor sees of that; and with MD_TRUTH_FULL a map that is finer, or of which only a part is
+ * to be looked at, is kept as the truth, without what lies outside the evaluation crop. `map` may be used up: free it all the same. */
 int md_frame_sample(const struct md_source *source, const char *name,
                     const struct md_image *picture, struct md_depth_map *map, float fb,
                     struct md_sample *sample, struct md_error *error);

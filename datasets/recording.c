@@ -348,6 +348,5 @@ const struct md_reader md_recording_reader = {
     .read = read_entry,
     .close = close_recordings,
     .range_m = 4,
-    .has_no_maps = 1,
     .needs_root = 1,
 };

@@ -140,6 +140,8 @@ int md_dataset_open(const struct md_data_spec *spec, int height, int width,
     int status = md_source_open(spec, height, width, &source, error);
     if (status == MD_OK) {
         dataset->unused = source.unused;
+        if (source.reader->mix)
+            source.reader->mix(&source, dataset->mix);
         status = read_samples(&source, watch, dataset, error);
         md_source_close(&source);
     }

@@ -29,6 +29,8 @@ struct md_sample {
     float *right_depth_m, *right_disparity;
 };
 
+enum { MD_MIX_SIZE = 120 };
+
 /* A data set owns its samples. */
 struct md_dataset {
     int height, width; /* of every picture */
@@ -37,6 +39,7 @@ struct md_dataset {
     char digest[33]; /* XXH3-128 over all pictures, depths, disparities, truths, shapes and fb, in
                       * hex */
     struct md_unused unused; /* what was passed over where they lie */
+    char mix[MD_MIX_SIZE];   /* "groundtruth of 3, lidar of 26": depths of several kinds; or "" */
 };
 
 /* Which data set, which part of it, and how it is read. One text form for configs and the command

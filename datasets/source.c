@@ -133,15 +133,6 @@ static int check_spec(const struct md_data_spec *spec, const struct md_reader *r
     if (spec->fraction < 1 || spec->fraction > 100)
         return md_fail(error, MD_USAGE, "fraction: expected 1 to 100 percent, found %d",
                        spec->fraction);
-    /* What would have no effect is not let pass. */
-    const char *idle = spec->evaluation_crop != MD_CROP_NONE ? "evaluation_crop"
-                       : spec->camera_fov_h_deg > 0 || spec->camera_fov_v_deg > 0 ? "camera_fov"
-                       : spec->sensor != MD_SENSOR_POOL                           ? "sensor"
-                                                                                  : NULL;
-    if (reader->has_no_maps && idle)
-        return md_fail(error, MD_USAGE,
-                       "%s: is about depth maps, and the set %s has labels of its own", idle,
-                       spec->set);
     return MD_OK;
 }
 

@@ -16,7 +16,7 @@ enum md_unused_why {
     MD_UNUSED_WHYS
 };
 
-enum { MD_UNUSED_SHOWN = 100 };
+enum { MD_UNUSED_SHOWN = 160 };
 struct md_unused {
     size_t count[MD_UNUSED_WHYS];
     char shown[MD_UNUSED_WHYS][MD_UNUSED_SHOWN]; /* some names (of endings: each once) */

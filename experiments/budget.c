@@ -1,36 +1,253 @@
 #include "budget.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../core/target/host.h"
 
+/* ---- names of plans -------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    unsigned savings;
+} sets[] = {{"plain", 0}, {"fast", MD_SAVINGS_FAST}, {"lean", MD_SAVINGS_LEAN}};
+enum { SETS = sizeof sets / sizeof sets[0] };
+
+static int same_word(const char *word, size_t length, const char *name) {
+    return strlen(name) == length && memcmp(word, name, length) == 0;
+}
+
+int md_savings_parse(const char *text, int *savings) {
+    unsigned all = 0;
+    if (strcmp(text, "auto") == 0) {
+        *savings = -1;
+        return 0;
+    }
+    for (const char *word = text;; word++) {
+        size_t length = strcspn(word, "+");
+        int known = 0;
+        for (int i = 0; i < SETS; i++)
+            if (same_word(word, length, sets[i].name)) {
+                all |= sets[i].savings;
+                known = 1;
+            }
+        for (int i = 0; i < MD_SAVING_COUNT; i++)
+            if (same_word(word, length, md_saving_names[i])) {
+                all |= 1u << i;
+                known = 1;
+            }
+        if (!known)
+            return -1;
+        word += length;
+        if (*word == '\0')
+            break;
+    }
+    *savings = (int)all;
+    return 0;
+}
+
+void md_savings_format(unsigned savings, char text[MD_SAVINGS_TEXT]) {
+    unsigned left = savings;
+    size_t length = 0;
+    text[0] = '\0';
+    for (int i = SETS; i-- > 0 && length == 0;) /* the largest set first */
+        if ((savings & sets[i].savings) == sets[i].savings && (i > 0 || savings == 0)) {
+            length = (size_t)snprintf(text, MD_SAVINGS_TEXT, "%s", sets[i].name);
+            left &= ~sets[i].savings;
+        }
+    for (int i = 0; i < MD_SAVING_COUNT; i++)
+        if ((left >> i & 1u) != 0)
+            length += (size_t)snprintf(text + length, MD_SAVINGS_TEXT - length, "%s%s",
+                                       length > 0 ? "+" : "", md_saving_names[i]);
+}
+
+/* ---- setups ---------------------------------------------------------------------------------- */
+
+static int find_layer(const struct md_network *network, const char *name) {
+    for (int l = 0; l < network->layer_count; l++)
+        if (strcmp(network->layers[l].name, name) == 0)
+            return l;
+    return 0;
+}
+
+/* All but the plan. */
+static void start_setup(const struct md_config *config, const char *level, int cores,
+                        struct md_setup *setup) {
+    *setup = (struct md_setup){
+        .network = md_config_network(config),
+        .ops = md_ops_find((enum md_format)config->format, level),
+        .policy = md_config_policy(config),
+        .optimizer = (enum md_optimizer)config->optimizer,
+        .momentum = config->momentum > 0,
+        .loss_scaled = config->loss_scale > 1,
+        .batch = config->batch,
+        .cores = cores,
+        .moments = (enum md_moments)config->moments,
+        .storing = (enum md_storing)config->storing,
+        .front = find_layer(md_config_network(config), config->front),
+    };
+}
+
+/* GAP9's cluster: eight cores, and operators without an instruction set of a host. */
+#define DEVICE_LEVEL "scalar"
+enum { DEVICE_CORES = 8 };
+
+enum { MOST_CANDIDATES = 12 };
+struct candidate {
+    unsigned savings;
+    int band;
+};
+
+static const int bands[] = {8, 4, 2, 1};
+enum { BANDS = sizeof bands / sizeof bands[0] };
+
+/* Plans that may do, the fastest first; returns how many. */
+static int list_candidates(const struct md_config *config, struct candidate all[MOST_CANDIDATES]) {
+    static const unsigned streamed[] = {MD_SAVINGS_FAST | MD_TOGETHER | MD_STREAM, MD_SAVINGS_LEAN};
+    int savings, count = 0;
+    md_savings_parse(config->plan, &savings);
+    if (savings >= 0 &&
+        ((savings & MD_STREAM) == 0 || config->band > 0 || config->budget_kb == 0)) {
+        all[count++] = (struct candidate){(unsigned)savings, config->band};
+    } else if (savings >= 0) {
+        for (int b = 0; b < BANDS; b++)
+            all[count++] = (struct candidate){(unsigned)savings, bands[b]};
+    } else {
+        all[count++] = (struct candidate){MD_SAVINGS_FAST, 0};
+        if (config->batch > 1)
+            all[count++] = (struct candidate){MD_SAVINGS_FAST | MD_TOGETHER, 0};
+        for (int s = config->batch > 1 ? 0 : 1; s < 2; s++)
+            for (int b = 0; b < BANDS; b++)
+                all[count++] = (struct candidate){streamed[s], bands[b]};
+    }
+    return count;
+}
+
+int md_device_plan(const struct md_config *config, struct md_setup *setup, struct md_plan *plan) {
+    struct candidate all[MOST_CANDIDATES], least = {0, 0};
+    size_t limit = config->budget_kb > 0 ? (size_t)config->budget_kb * 1000 : SIZE_MAX;
+    size_t least_bytes = SIZE_MAX;
+    int count = list_candidates(config, all);
+    start_setup(config, DEVICE_LEVEL, DEVICE_CORES, setup);
+    for (int c = 0; c < count; c++) {
+        setup->savings = all[c].savings;
+        setup->band = all[c].band;
+        md_plan_make(setup, plan);
+        if (plan->fault == NULL && plan->arena_bytes <= limit)
+            return 1;
+        if (c == 0 || (plan->fault == NULL && plan->arena_bytes < least_bytes)) {
+            least = all[c];
+            least_bytes = plan->fault == NULL ? plan->arena_bytes : SIZE_MAX;
+        }
+    }
+    setup->savings = least.savings;
+    setup->band = least.band;
+    md_plan_make(setup, plan);
+    return 0;
+}
+
+size_t md_device_bytes(const struct md_config *config) {
+    struct md_setup setup;
+    struct md_plan plan;
+    md_device_plan(config, &setup, &plan);
+    return plan.arena_bytes;
+}
+
 int md_config_setup(const struct md_config *config, const char *level, int cores,
                     struct md_setup *setup, struct md_error *error) {
-    *setup = (struct md_setup){md_networks[md_config_network(config)],
-                               md_ops_find((enum md_format)config->format, level),
-                               md_config_policy(config),
-                               (enum md_optimizer)config->optimizer,
-                               config->momentum > 0,
-                               config->batch,
-                               cores,
-                               (enum md_moments)config->moments,
-                               (enum md_storing)config->storing};
+    struct candidate all[MOST_CANDIDATES];
+    int count = list_candidates(config, all);
+    start_setup(config, level, cores, setup);
+    setup->savings = all[0].savings;
+    setup->band = all[0].band;
+    if (count > 1 && config->budget_kb > 0) {
+        struct md_setup device;
+        struct md_plan plan;
+        md_device_plan(config, &device, &plan);
+        setup->savings = device.savings;
+        setup->band = device.band;
+    }
     return setup->ops != NULL
                ? MD_OK
                : md_fail(error, MD_USAGE, "backend \"%s\" does not exist here for %s", level,
                          md_format_names[config->format]);
 }
 
-size_t md_device_bytes(const struct md_config *config) {
-    struct md_setup setup;
-    struct md_plan plan;
-    struct md_error ignored; /* every machine has them */
-    if (md_config_setup(config, "ref", 1, &setup, &ignored) != MD_OK)
-        return SIZE_MAX;
-    md_plan_make(&setup, &plan);
-    return plan.arena_bytes;
+/* ---- what is live ---------------------------------------------------------------------------- */
+
+size_t md_buffer_total(const struct md_setup *setup, const struct md_plan *plan, int buffer) {
+    return plan->buffer[buffer].bytes * (size_t)md_plan_copies(setup, plan, buffer);
 }
+
+int md_buffer_is_live(const struct md_buffer *buffer, int instruction) {
+    return buffer->first <= instruction && buffer->last >= instruction;
+}
+
+const char *md_kb_text(size_t bytes, char text[MD_KB_TEXT]) {
+    char digits[MD_KB_TEXT];
+    int count = snprintf(digits, sizeof digits, "%zu", bytes / 1000 + (bytes % 1000 > 0)), to = 0;
+    for (int i = 0; i < count && to + 2 < MD_KB_TEXT; i++) {
+        if (i > 0 && (count - i) % 3 == 0)
+            text[to++] = ',';
+        text[to++] = digits[i];
+    }
+    text[to] = '\0';
+    return text;
+}
+
+static int has_layer(const struct md_buffer *buffer) {
+    return buffer->kind != MD_WEIGHTS && buffer->kind != MD_OPTIMIZER_STATE &&
+           buffer->kind != MD_SCRATCH && buffer->kind != MD_PICTURE_BYTES &&
+           buffer->kind != MD_LABEL;
+}
+
+void md_describe_buffer(const struct md_network *network, const struct md_buffer *buffer,
+                        char *text, size_t size) {
+    snprintf(text, size, "%s%s%s", md_buffer_names[buffer->kind], has_layer(buffer) ? " of " : "",
+             !has_layer(buffer)            ? ""
+             : buffer->layer == MD_PICTURE ? "picture"
+                                           : network->layers[buffer->layer].name);
+}
+
+void md_describe_instruction(const struct md_setup *setup, const struct md_plan *plan, int number,
+                             char *text, size_t size) {
+    const struct md_instruction *i = &plan->instruction[number];
+    const char *layer = i->layer == MD_PICTURE ? "picture" : setup->network->layers[i->layer].name;
+    size_t length = (size_t)snprintf(text, size, "instruction %d of %d (%s of %s", number,
+                                     plan->instructions, md_what_names[i->what], layer);
+    if (i->to > i->from && length < size)
+        length +=
+            (size_t)snprintf(text + length, size - length, ", rows %d to %d", i->from, i->to - 1);
+    if (length < size)
+        snprintf(text + length, size - length, ")");
+}
+
+void md_describe_peak(const struct md_setup *setup, const struct md_plan *plan, char *text,
+                      size_t size) {
+    enum { SHOWN = 4 };
+    unsigned char told[MD_MAX_BUFFERS] = {0};
+    md_describe_instruction(setup, plan, plan->peak, text, size);
+    size_t length = strlen(text);
+    for (int n = 0; n < SHOWN && length < size; n++) {
+        int largest = -1;
+        char name[64];
+        for (int b = 0; b < plan->buffers; b++)
+            if (!told[b] && md_buffer_is_live(&plan->buffer[b], plan->peak) &&
+                (largest < 0 ||
+                 md_buffer_total(setup, plan, b) > md_buffer_total(setup, plan, largest)))
+                largest = b;
+        if (largest < 0)
+            break;
+        told[largest] = 1;
+        md_describe_buffer(setup->network, &plan->buffer[largest], name, sizeof name);
+        length += (size_t)snprintf(text + length, size - length, "%s %s %zu",
+                                   n == 0 ? ": the largest live there are" : ",", name,
+                                   md_buffer_total(setup, plan, largest));
+    }
+}
+
+/* ---- budgets --------------------------------------------------------------------------------- */
 
 /* The published policies, best first: by delta1, as the mean over KITTI (cap 80 m) and NYUv2 (5 m),
  * each fine-tuned with labels of 48x48 (10 % of the data) and of 8x8 (20 %), five or six runs each.
@@ -40,27 +257,116 @@ static const char *const published[] = {"full", "e+d0+d2",  "e+d0+d1", "e+d1+d2"
                                         "d0",   "e",        "d1+d2",   "d1",      "d2"};
 enum { POLICIES = sizeof published / sizeof published[0] };
 
-static int too_large(const struct md_config *config, const char *what, size_t bytes,
+static int too_large(const struct md_config *config, const char *policy, size_t *needs,
                      struct md_error *error) {
-    return md_fail(error, MD_USAGE,
-                   "budget_kb: %d kB are not enough for %s: a step needs %zu bytes (mudepth plan "
-                   "lists them)",
-                   config->budget_kb, what, bytes);
+    struct md_config smallest = *config;
+    struct md_setup setup;
+    struct md_plan plan;
+    char peak[400], kb[MD_KB_TEXT], savings[MD_SAVINGS_TEXT], band[24] = "";
+    snprintf(smallest.policy, sizeof smallest.policy, "%s", policy);
+    md_device_plan(&smallest, &setup, &plan);
+    if (plan.fault != NULL)
+        return md_fail(error, MD_USAGE, "plan: %s: %s", config->plan, plan.fault);
+    md_describe_peak(&setup, &plan, peak, sizeof peak);
+    md_savings_format(setup.savings, savings);
+    if ((setup.savings & MD_STREAM) != 0)
+        snprintf(band, sizeof band, ", band %d", setup.band > 0 ? setup.band : 1);
+    if (needs != NULL)
+        *needs = plan.arena_bytes;
+    return md_fail(error, MD_FAILED,
+                   "budget_kb: %d: does not fit: needs %s kB: the smallest plan (policy %s, plan "
+                   "%s%s) is %zu bytes; what binds it is %s",
+                   config->budget_kb, md_kb_text(plan.arena_bytes, kb), policy, savings, band,
+                   plan.arena_bytes, peak);
 }
 
-int md_budget_fit(struct md_config *config, struct md_error *error) {
-    size_t limit = config->budget_kb > 0 ? (size_t)config->budget_kb * 1000 : SIZE_MAX;
-    size_t least = SIZE_MAX;
-    if (strcmp(config->policy, "auto") != 0) {
-        size_t bytes = md_device_bytes(config);
-        return bytes <= limit ? MD_OK : too_large(config, config->policy, bytes, error);
-    }
+/* Whether the config's network has such a policy, and it fits. */
+static int fits(const struct md_config *config, const char *policy, size_t *bytes) {
+    struct md_config one = *config;
+    struct md_setup setup;
+    struct md_plan plan;
+    md_policy parsed;
+    *bytes = SIZE_MAX;
+    if (md_policy_parse(md_config_network(config), policy, &parsed) != 0)
+        return 0;
+    snprintf(one.policy, sizeof one.policy, "%s", policy);
+    int fit = md_device_plan(&one, &setup, &plan);
+    *bytes = plan.fault == NULL ? plan.arena_bytes : SIZE_MAX;
+    return fit;
+}
+
+int md_budget_fit(struct md_config *config, size_t *needs, struct md_error *error) {
+    const char *least = published[0];
+    size_t bytes, least_bytes = SIZE_MAX;
+    int is_auto = strcmp(config->policy, "auto") == 0;
+    if (needs != NULL)
+        *needs = 0;
+    if (!is_auto && config->budget_kb == 0)
+        return MD_OK;
+    if (!is_auto)
+        return fits(config, config->policy, &bytes)
+                   ? MD_OK
+                   : too_large(config, config->policy, needs, error);
     for (int p = 0; p < POLICIES; p++) {
-        strcpy(config->policy, published[p]);
-        size_t bytes = md_device_bytes(config);
-        if (bytes <= limit)
+        if (fits(config, published[p], &bytes)) {
+            snprintf(config->policy, sizeof config->policy, "%s", published[p]);
             return MD_OK;
-        least = bytes < least ? bytes : least;
+        }
+        if (bytes < least_bytes) {
+            least = published[p];
+            least_bytes = bytes;
+        }
     }
-    return too_large(config, "any policy", least, error);
+    return too_large(config, least, needs, error);
+}
+
+/* ---- as others count ------------------------------------------------------------------------- */
+
+static size_t concat_elements(const struct md_network *network, int layer) {
+    const struct md_layer *l = &network->layers[layer];
+    return l->skip == MD_NO_SKIP
+               ? 0
+               : md_layer_elements(network, l->input) + md_layer_elements(network, l->skip);
+}
+
+/* Weights, and of what learns gradients and optimizer state. */
+static size_t parameter_bytes(const struct md_setup *setup, const struct md_plan *plan,
+                              size_t with_gradients) {
+    size_t elem = md_format_bytes[setup->ops->format];
+    return (md_parameter_total(setup->network) + with_gradients) * elem +
+           plan->learning * md_plan_kept_bytes(plan);
+}
+
+size_t md_paper_bytes(const struct md_setup *setup, const struct md_plan *plan) {
+    const struct md_network *network = setup->network;
+    unsigned char kept[MD_MAX_LAYERS + 1] = {0}; /* the picture first */
+    size_t elements = 0;
+    for (int l = 0; l < network->layer_count; l++) {
+        const struct md_layer *layer = &network->layers[l];
+        if (plan->learns[l]) {
+            kept[layer->input + 1] = 1;
+            if (layer->skip != MD_NO_SKIP)
+                kept[layer->skip + 1] = 1;
+            elements += concat_elements(network, l);
+        }
+        if (plan->wanted[l] && md_kinds[layer->kind].kernel > 0) /* the others work in place */
+            elements +=
+                md_layer_elements(network, l) + (plan->wanted[layer->input >= 0 ? layer->input : l]
+                                                     ? concat_elements(network, l)
+                                                     : 0);
+    }
+    for (int l = MD_PICTURE; l < network->layer_count; l++)
+        if (kept[l + 1])
+            elements += md_layer_elements(network, l);
+    return elements * (size_t)setup->batch * md_format_bytes[setup->ops->format] +
+           parameter_bytes(setup, plan, plan->learning);
+}
+
+size_t md_library_bytes(const struct md_setup *setup, const struct md_plan *plan) {
+    const struct md_network *network = setup->network;
+    size_t elements = md_layer_elements(network, MD_PICTURE);
+    for (int l = 0; l < network->layer_count; l++)
+        elements += md_layer_elements(network, l) + concat_elements(network, l);
+    return 2 * elements * (size_t)setup->batch * md_format_bytes[setup->ops->format] +
+           parameter_bytes(setup, plan, md_parameter_total(network));
 }

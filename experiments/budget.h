@@ -1,22 +1,62 @@
-/* What a step's memory is, and whether a device has it. */
+/* What a step's memory is, whether a device has it, and which plan makes it fit. Sizes are bytes,
+ * or kB of 1,000 bytes. */
 #ifndef MD_EXPERIMENTS_BUDGET_H
 #define MD_EXPERIMENTS_BUDGET_H
 
 #include "../core/plan.h"
 #include "config.h"
 
-/* The setup of a config's training with the operators of `level` ("": the config's own) on `cores`;
- * fails when there is no such level here. */
+/* The setup of a config's training with the operators of `level` ("": the config's own) on `cores`,
+ * with the plan of md_device_plan; fails when there is no such level here. */
 int md_config_setup(const struct md_config *config, const char *level, int cores,
                     struct md_setup *setup, struct md_error *error);
 
-/* Bytes of the arena on a device: the plan for the reference operators, which work without scratch.
- * It is the same on every host and for any number of threads. */
+/* The config's plan on a device: the operators a device has, on its eight cores. What it needs is
+ * the same on every host and for any number of threads. plan: auto is the fastest one that stays
+ * within budget_kb, or the fastest of all; a plan that streams and does not say its band has the
+ * broadest one that fits. Where none fits it is the smallest there is, and the result 0, else 1. */
+int md_device_plan(const struct md_config *config, struct md_setup *setup, struct md_plan *plan);
+
+/* Bytes of its arena. */
 size_t md_device_bytes(const struct md_config *config);
 
-/* Looks whether the device's arena stays within config->budget_kb (of 1000 bytes; 0: no limit), and
- * fails with what is needed when it does not. Puts the policy that fits and did best in the
- * published logs in the place of policy "auto". */
-int md_budget_fit(struct md_config *config, struct md_error *error);
+/* Looks whether the device's arena stays within config->budget_kb (0: no limit). When it does not,
+ * fails with the smallest plan and what binds it, and *needs (may be NULL) is its bytes, otherwise
+ * 0. Puts the policy that fits and did best in the published logs in the place of policy "auto". */
+int md_budget_fit(struct md_config *config, size_t *needs, struct md_error *error);
+
+/* "auto" is -1; otherwise savings: "plain", "fast", "lean" and names of md_saving_names, joined by
+ * '+'. Returns 0, or -1 when `text` is no plan. */
+int md_savings_parse(const char *text, int *savings);
+
+/* "fast", "lean+flash", "share+stream": the shortest spelling. */
+enum { MD_SAVINGS_TEXT = 64 };
+void md_savings_format(unsigned savings, char text[MD_SAVINGS_TEXT]);
+
+/* The instructions where the most is live: "instruction 12 of 98 (forward of decoder2.conv0, rows 0
+ * to 47)"; and the largest buffers there. */
+void md_describe_instruction(const struct md_setup *setup, const struct md_plan *plan, int number,
+                             char *text, size_t size);
+void md_describe_peak(const struct md_setup *setup, const struct md_plan *plan, char *text,
+                      size_t size);
+
+/* The buffer's kind and the layer it belongs to: "activation of decoder2.conv0". */
+void md_describe_buffer(const struct md_network *network, const struct md_buffer *buffer,
+                        char *text, size_t size);
+
+/* All copies of a buffer; and whether it is live at an instruction. */
+size_t md_buffer_total(const struct md_setup *setup, const struct md_plan *plan, int buffer);
+int md_buffer_is_live(const struct md_buffer *buffer, int instruction);
+
+/* Bytes in whole kB, rounded up, thousands apart: "1,015". */
+enum { MD_KB_TEXT = 32 };
+const char *md_kb_text(size_t bytes, char text[MD_KB_TEXT]);
+
+/* The same step as others count it (whole maps, batch and format of the setup).
+ * paper: data and gradient of every activation that is kept, concats copied, LeakyReLU in place,
+ * weights, gradients and optimizer state of what learns: a reconstruction, as the published formula
+ * is not known. device library: data and gradient of every tensor, without lifetimes. */
+size_t md_paper_bytes(const struct md_setup *setup, const struct md_plan *plan);
+size_t md_library_bytes(const struct md_setup *setup, const struct md_plan *plan);
 
 #endif

@@ -128,13 +128,14 @@ static json_t *info_json(const struct md_dataset *data, const struct depths *dep
     for (int b = 0; b < BINS; b++)
         json_array_append_new(histogram, json_integer((json_int_t)bins[b]));
     return json_pack(
-        "{s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:f, s:o, s:{s:f, s:o}, s:s, s:o}", "samples",
-        (json_int_t)data->count, "height", data->height, "width", data->width, "depth_height",
-        first->depth_height, "depth_width", first->depth_width, "truth_height", height,
-        "truth_width", width, "stereo", first->right_picture != NULL, "valid_share",
+        "{s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:f, s:o, s:{s:f, s:o}, s:s, s:s, s:o}",
+        "samples", (json_int_t)data->count, "height", data->height, "width", data->width,
+        "depth_height", first->depth_height, "depth_width", first->depth_width, "truth_height",
+        height, "truth_width", width, "stereo", first->right_picture != NULL, "valid_share",
         (double)depths->count / (double)depths->pixels, "depth_percentiles_m",
         percentiles_of(depths), "depth_histogram", "bin_m", (double)depths->farthest / BINS,
-        "counts", histogram, "digest", data->digest, "not_used", unused_json(&data->unused));
+        "counts", histogram, "depth_kinds", data->mix, "digest", data->digest, "not_used",
+        unused_json(&data->unused));
 }
 
 static void print_info(const struct md_dataset *data, const struct depths *depths,
@@ -167,6 +168,8 @@ static void print_info(const struct md_dataset *data, const struct depths *depth
             putchar('#');
         printf("\n");
     }
+    if (data->mix[0] != '\0')
+        printf("mixed:    depths of several kinds: %s; the key depth takes one\n", data->mix);
     printf("digest:   %s\n", data->digest);
     print_unused(&data->unused);
 }

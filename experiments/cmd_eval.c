@@ -114,8 +114,11 @@ static int measure(const struct options *o, const struct md_network *network, co
                    struct scores *scores, struct md_error *error) {
     enum md_protocol protocol = (enum md_protocol)o->protocol;
     int failed, height, width;
-    struct md_setup setup = {
-        network, md_ops_find(MD_FP32, o->backend), 0, MD_SGD, 0, BATCH, .cores = o->threads};
+    struct md_setup setup = {.network = network,
+                             .ops = md_ops_find(MD_FP32, o->backend),
+                             .batch = BATCH,
+                             .cores = o->threads,
+                             .savings = MD_SAVINGS_FAST};
     if (setup.ops == NULL)
         return md_fail(error, MD_USAGE, "--backend: \"%.100s\" does not exist here", o->backend);
     struct md_plan plan;
@@ -159,10 +162,10 @@ static int report_json(const struct options *o, const struct md_network *network
                               json_pack("{s:f, s:o, s:o}", "cap_m", o->caps.m[c], "network_metrics",
                                         md_report_json(&scores->network[c]), "dummy_metrics",
                                         md_report_json(&scores->dummy[c])));
-    json_t *json =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:O}", "weights", o->weights, "weights_digest",
-                  weights_digest, "network", network->name, "data_digest", data->digest, "protocol",
-                  md_protocol_names[o->protocol], "by_cap", by_cap);
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:O}", "weights", o->weights,
+                             "weights_digest", weights_digest, "network", network->name,
+                             "data_digest", data->digest, "depth_kinds", data->mix, "protocol",
+                             md_protocol_names[o->protocol], "by_cap", by_cap);
     if (json != NULL)
         json_object_update(json, json_array_get(by_cap, 0));
     json_decref(by_cap);
@@ -183,6 +186,7 @@ static int report(const struct options *o, const struct md_network *network,
                md_protocol_names[o->protocol], o->caps.m[c], scores->network[c].without_truth);
     }
     printf("weights %s\ndata    %s\n", weights_digest, data->digest);
+    md_report_mix("data", data);
     return MD_OK;
 }
 

@@ -1,7 +1,9 @@
-/* mudepth plan: every buffer of a training step, before anything runs. */
+/* mudepth plan: a training step as it is planned, before anything runs: its buffers with their
+ * lives and places, its peak, and what binds it. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "../plots/plots.h"
 #include "budget.h"
 #include "command.h"
 
@@ -11,87 +13,280 @@ static const char *const kept_names[MD_KEEPS_COUNT] = {
     [MD_BESIDE_WEIGHT] = "beside the weights",
 };
 
-static int print_json(const struct md_config *config, const struct md_plan *plan, size_t device,
-                      struct md_error *error) {
-    json_t *regions = json_array(), *kept = json_object();
-    for (int r = 0; r < MD_REGION_COUNT; r++)
-        json_array_append_new(regions, json_pack("{s:s, s:I, s:I, s:i}", "name", md_region_names[r],
-                                                 "offset", (json_int_t)plan->regions[r].offset,
-                                                 "bytes", (json_int_t)plan->regions[r].bytes,
-                                                 "copies", plan->regions[r].copies));
+enum target { GAP9, HOST };
+static const char *const target_names[] = {"gap9", "host"};
+
+struct options {
+    enum target target;
+    const char *figure;
+    int json;
+};
+
+/* What is told. */
+struct told {
+    const struct md_config *config;
+    const struct options *options;
+    struct md_setup setup;
+    struct md_plan plan;
+    char savings[MD_SAVINGS_TEXT];
+};
+
+/* The step's bytes, as others count them too. */
+static const struct convention {
+    const char *name, *help;
+    size_t (*bytes)(const struct md_setup *setup, const struct md_plan *plan);
+} conventions[] = {
+    {"paper", "static data and gradient of each kept activation, concats copied (our assumptions)",
+     md_paper_bytes},
+    {"device-library", "data and gradient of every tensor, no lifetimes", md_library_bytes},
+};
+enum { CONVENTIONS = sizeof conventions / sizeof conventions[0] };
+
+/* A buffer of maps: rows that it holds, of so many. */
+static int rows_of(const struct told *t, const struct md_buffer *b) {
+    int height, width;
+    if (b->kind != MD_ACTIVATION && b->kind != MD_MASK && b->kind != MD_ERROR)
+        return 0;
+    md_layer_size(t->setup.network, b->layer, &height, &width);
+    return height;
+}
+
+static const char *layer_of(const struct told *t, const struct md_instruction *i) {
+    return i->layer == MD_PICTURE ? "picture" : t->setup.network->layers[i->layer].name;
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+static json_t *buffer_json(const struct told *t, int number) {
+    const struct md_buffer *b = &t->plan.buffer[number];
+    char name[64];
+    md_describe_buffer(t->setup.network, b, name, sizeof name);
+    return json_pack("{s:s, s:s, s:I, s:I, s:i, s:I, s:i, s:i, s:i, s:i}", "name", name, "kind",
+                     md_buffer_names[b->kind], "offset", (json_int_t)b->offset, "bytes",
+                     (json_int_t)b->bytes, "copies", md_plan_copies(&t->setup, &t->plan, number),
+                     "stride", (json_int_t)t->plan.stride[b->each], "rows",
+                     rows_of(t, b) > 0 ? b->rows : 0, "height", rows_of(t, b), "first", b->first,
+                     "last", b->last);
+}
+
+static json_t *peak_json(const struct told *t) {
+    const struct md_instruction *i = &t->plan.instruction[t->plan.peak];
+    char text[400];
+    json_t *live = json_array();
+    for (int b = 0; b < t->plan.buffers; b++) {
+        if (!md_buffer_is_live(&t->plan.buffer[b], t->plan.peak))
+            continue;
+        md_describe_buffer(t->setup.network, &t->plan.buffer[b], text, sizeof text);
+        json_array_append_new(live, json_pack("{s:s, s:I}", "name", text, "bytes",
+                                              (json_int_t)md_buffer_total(&t->setup, &t->plan, b)));
+    }
+    return json_pack("{s:I, s:i, s:s, s:s, s:i, s:i, s:o}", "bytes",
+                     (json_int_t)t->plan.bound_bytes, "instruction", t->plan.peak, "what",
+                     md_what_names[i->what], "layer", layer_of(t, i), "from", i->from, "to", i->to,
+                     "live", live);
+}
+
+static int print_json(const struct told *t, struct md_error *error) {
+    const struct md_plan *plan = &t->plan;
+    json_t *buffers = json_array(), *kept = json_object(), *totals = json_object();
+    for (int b = 0; b < plan->buffers; b++)
+        if (plan->buffer[b].bytes > 0)
+            json_array_append_new(buffers, buffer_json(t, b));
     for (int k = 0; k < MD_KEEPS_COUNT; k++)
         json_object_set_new(
             kept, kept_names[k],
             json_integer((json_int_t)plan->keeps[k].bytes * (json_int_t)plan->learning));
-    return md_print_json(
-        json_pack("{s:s, s:s, s:i, s:I, s:o, s:o, s:I, s:I, s:i}", "policy", config->policy,
-                  "format", md_format_names[config->format], "batch", config->batch,
-                  "parameters_learning", (json_int_t)plan->learning, "regions", regions,
-                  "optimizer_bytes", kept, "arena_bytes", (json_int_t)plan->arena_bytes,
-                  "device_arena_bytes", (json_int_t)device, "budget_kb", config->budget_kb),
-        error);
+    json_object_set_new(totals, "mudepth", json_integer((json_int_t)plan->arena_bytes));
+    for (int c = 0; c < CONVENTIONS; c++)
+        json_object_set_new(totals, conventions[c].name,
+                            json_integer((json_int_t)conventions[c].bytes(&t->setup, plan)));
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:s, s:i}", "network",
+                             t->setup.network->name, "policy", t->config->policy, "format",
+                             md_format_names[t->config->format], "optimizer",
+                             md_optimizer_names[t->config->optimizer], "batch", t->config->batch,
+                             "target", target_names[t->options->target], "cores", t->setup.cores,
+                             "plan", t->savings, "band", t->setup.band);
+    json_t *more = json_pack(
+        "{s:o, s:o, s:I, s:I, s:b, s:o, s:I, s:i, s:I, s:I, s:o, s:i}", "buffers", buffers,
+        "optimizer_bytes", kept, "arena_bytes", (json_int_t)plan->arena_bytes, "bound_bytes",
+        (json_int_t)plan->bound_bytes, "bound_reached", plan->arena_bytes == plan->bound_bytes,
+        "peak", peak_json(t), "frozen_bytes", (json_int_t)plan->frozen_bytes, "instructions",
+        plan->instructions, "program_bytes",
+        (json_int_t)((size_t)plan->instructions * sizeof plan->instruction[0]),
+        "parameters_learning", (json_int_t)plan->learning, "total_bytes", totals, "budget_kb",
+        t->config->budget_kb);
+    json_object_update(json, more);
+    json_decref(more);
+    return md_print_json(json, error);
 }
 
-static void print_table(const struct md_config *config, const struct md_setup *setup,
-                        const struct md_plan *plan, size_t device) {
-    size_t sum = 0;
-    printf("policy %s, format %s, batch %d, operators %s on %d core%s: %zu of %zu parameters "
-           "learn\n\n%-18s %10s %8s %12s\n",
-           config->policy, md_format_names[config->format], config->batch, setup->ops->level,
-           setup->cores, setup->cores > 1 ? "s" : "", plan->learning,
-           md_parameter_total(setup->network), "buffer", "bytes", "copies", "in all");
-    for (int r = 0; r < MD_REGION_COUNT; r++) {
-        size_t all = plan->regions[r].bytes * (size_t)plan->regions[r].copies;
-        sum += all;
-        if (all > 0)
-            printf("%-18s %10zu %8d %12zu\n", md_region_names[r], plan->regions[r].bytes,
-                   plan->regions[r].copies, all);
-        for (int k = 0; r == MD_OPTIMIZER_STATE && k < MD_KEEPS_COUNT; k++)
-            if (plan->keeps[k].bytes * plan->learning > 0)
-                printf("  %-16s %10zu\n", kept_names[k], plan->keeps[k].bytes * plan->learning);
+/* ---- the table ------------------------------------------------------------------------------- */
+
+static void print_buffers(const struct told *t) {
+    printf("%-32s %10s %6s %12s %8s  %s\n", "buffer", "bytes", "copies", "in all", "rows",
+           "live in instructions");
+    for (int b = 0; b < t->plan.buffers; b++) {
+        const struct md_buffer *buffer = &t->plan.buffer[b];
+        char name[64], rows[24] = "";
+        int height = rows_of(t, buffer);
+        if (buffer->bytes == 0)
+            continue;
+        md_describe_buffer(t->setup.network, buffer, name, sizeof name);
+        if (height > 0)
+            snprintf(rows, sizeof rows, "%d/%d", buffer->rows, height);
+        printf("%-32s %10zu %6d %12zu %8s  %d..%d\n", name, buffer->bytes,
+               md_plan_copies(&t->setup, &t->plan, b), md_buffer_total(&t->setup, &t->plan, b),
+               rows, buffer->first, buffer->last);
+        for (int k = 0; buffer->kind == MD_OPTIMIZER_STATE && k < MD_KEEPS_COUNT; k++)
+            if (t->plan.keeps[k].bytes * t->plan.learning > 0)
+                printf("  %-30s %10zu\n", kept_names[k], t->plan.keeps[k].bytes * t->plan.learning);
     }
-    printf("%-18s %10s %8s %12zu\n%-18s %10s %8s %12zu\n\n", "between them", "", "",
-           plan->arena_bytes - sum, "arena", "", "", plan->arena_bytes);
-    printf("on a device (reference operators, no scratch): %zu bytes", device);
-    if (config->budget_kb > 0)
-        printf(", %.0f %% of budget_kb: %d", 100.0 * (double)device / (1000.0 * config->budget_kb),
-               config->budget_kb);
-    printf("\n");
 }
 
-static int run(int argc, char **argv, struct md_error *error) {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
-    int json = 0;
+static void print_table(const struct told *t) {
+    const struct md_plan *plan = &t->plan;
+    const struct md_config *config = t->config;
+    char kb[MD_KB_TEXT], peak[500];
+    printf("network %s, policy %s, optimizer %s, format %s, batch %d: %zu of %zu parameters learn\n"
+           "target %s: operators %s on %d core%s; plan %s",
+           t->setup.network->name, config->policy, md_optimizer_names[config->optimizer],
+           md_format_names[config->format], config->batch, plan->learning,
+           md_parameter_total(t->setup.network), target_names[t->options->target],
+           t->setup.ops->level, t->setup.cores, t->setup.cores > 1 ? "s" : "", t->savings);
+    if ((t->setup.savings & MD_STREAM) != 0)
+        printf(", band %d", t->setup.band > 0 ? t->setup.band : 1);
+    printf("; kB are 1,000 bytes\n\n");
+    print_buffers(t);
+    md_describe_peak(&t->setup, plan, peak, sizeof peak);
+    printf("\npeak: %zu bytes live at %s\n", plan->bound_bytes, peak);
+    printf("arena: %zu bytes (%s kB), %s\n", plan->arena_bytes, md_kb_text(plan->arena_bytes, kb),
+           plan->arena_bytes == plan->bound_bytes ? "which is the peak: no placement is smaller"
+                                                  : "more than the peak");
+    if (plan->arena_bytes != plan->bound_bytes)
+        printf("  beyond the peak: %zu bytes\n", plan->arena_bytes - plan->bound_bytes);
+    printf("program: %d instructions of %zu bytes, %zu bytes\n", plan->instructions,
+           sizeof plan->instruction[0], (size_t)plan->instructions * sizeof plan->instruction[0]);
+    if (plan->frozen_bytes > 0)
+        printf("flash: %zu bytes of weights that do not learn, beside the arena\n",
+               plan->frozen_bytes);
+    printf("\nthe same step by other conventions\n  %-16s %12zu\n", "mudepth", plan->arena_bytes);
+    for (int c = 0; c < CONVENTIONS; c++)
+        printf("  %-16s %12zu  %s\n", conventions[c].name, conventions[c].bytes(&t->setup, plan),
+               conventions[c].help);
+    if (config->budget_kb > 0)
+        printf("\nbudget_kb %d: the device's arena takes %.0f %% of it\n", config->budget_kb,
+               (double)md_device_bytes(config) / (10.0 * config->budget_kb));
+}
+
+/* ---- the figure ------------------------------------------------------------------------------ */
+
+static int draw(const struct told *t, struct md_error *error) {
+    const struct md_plan *plan = &t->plan;
+    char title[300], kb[MD_KB_TEXT];
+    size_t room = 0, count = 0;
+    for (int b = 0; b < plan->buffers; b++)
+        room += (size_t)md_plan_copies(&t->setup, plan, b);
+    struct md_memory_buffer *rectangles = malloc((room + 1) * sizeof *rectangles);
+    if (rectangles == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    for (int b = 0; b < plan->buffers; b++) {
+        const struct md_buffer *buffer = &plan->buffer[b];
+        for (int c = 0; c < md_plan_copies(&t->setup, plan, b); c++) {
+            double from = (double)(buffer->offset + (size_t)c * plan->stride[buffer->each]);
+            rectangles[count++] = (struct md_memory_buffer){
+                buffer->kind, buffer->first, buffer->last, from, from + (double)buffer->bytes};
+        }
+    }
+    snprintf(title, sizeof title,
+             "Memory of a step: %s, policy %s, %s, %s, batch %d\nplan %s, target %s: %s kB",
+             t->setup.network->name, t->config->policy, md_optimizer_names[t->config->optimizer],
+             md_format_names[t->config->format], t->config->batch, t->savings,
+             target_names[t->options->target], md_kb_text(plan->arena_bytes, kb));
+    const struct md_memory_map map = {
+        title, md_buffer_names,    MD_BUFFER_KIND_COUNT, rectangles,
+        count, plan->instructions, plan->peak,           (double)plan->bound_bytes};
+    int status = md_plot_memory(t->options->figure, &map, error);
+    free(rectangles);
+    return status;
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+static int parse(int argc, char **argv, struct options *o, struct md_error *error) {
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+                                            {"target", required_argument, NULL, 't'},
+                                            {"figure", required_argument, NULL, 'f'},
+                                            {0}};
+    *o = (struct options){.target = GAP9};
     for (int c; (c = md_next_option(argc, argv, ":", options, error)) != -1;) {
         if (c == '?')
             return MD_USAGE;
-        json = 1;
+        if (c == 't' && strcmp(optarg, target_names[HOST]) != 0 &&
+            strcmp(optarg, target_names[GAP9]) != 0)
+            return md_fail(error, MD_USAGE, "--target: expected gap9 or host, found \"%.100s\"",
+                           optarg);
+        if (c == 't')
+            o->target = strcmp(optarg, target_names[HOST]) == 0 ? HOST : GAP9;
+        o->json |= c == 'j';
+        o->figure = c == 'f' ? optarg : o->figure;
     }
-    if (optind >= argc)
-        return md_fail(error, MD_USAGE, "a CONFIG.yaml is needed; see mudepth plan --help");
+    return optind < argc
+               ? MD_OK
+               : md_fail(error, MD_USAGE, "a CONFIG.yaml is needed; see mudepth plan --help");
+}
+
+static int run(int argc, char **argv, struct md_error *error) {
+    struct options options;
     struct md_config config;
-    struct md_setup setup;
-    struct md_plan plan;
-    int status = md_config_read(argv[optind], argc - optind - 1, argv + optind + 1, &config, error);
+    int status = parse(argc, argv, &options, error);
     if (status == MD_OK)
-        status = md_config_setup(&config, config.backend, config.threads, &setup, error);
+        status = md_config_read(argv[optind], argc - optind - 1, argv + optind + 1, &config, error);
+    struct told *told = status == MD_OK ? calloc(1, sizeof *told) : NULL;
+    if (status == MD_OK && told == NULL)
+        status = md_fail(error, MD_FAILED, "out of memory");
     if (status != MD_OK)
         return status;
-    md_plan_make(&setup, &plan);
-    size_t device = md_device_bytes(&config);
-    if (json)
-        return print_json(&config, &plan, device, error);
-    print_table(&config, &setup, &plan, device);
-    return MD_OK;
+    told->config = &config;
+    told->options = &options;
+    if (options.target == GAP9)
+        md_device_plan(&config, &told->setup, &told->plan);
+    else if ((status = md_config_setup(&config, config.backend, config.threads, &told->setup,
+                                       error)) == MD_OK)
+        md_plan_make(&told->setup, &told->plan);
+    if (status == MD_OK && told->plan.fault != NULL)
+        status = md_fail(error, MD_FAILED, "plan: %s: %s", config.plan, told->plan.fault);
+    md_savings_format(told->setup.savings, told->savings);
+    if (status == MD_OK && options.figure != NULL)
+        status = draw(told, error);
+    if (status == MD_OK && options.json)
+        status = print_json(told, error);
+    else if (status == MD_OK)
+        print_table(told);
+    free(told);
+    return status;
 }
 
 const struct md_command md_command_plan = {
-    "plan", "list every buffer of a training step with its bytes",
-    "CONFIG.yaml [KEY=VALUE ...] [--json]\n\n"
-    "      --json  print the plan as JSON\n\n"
-    "The arena is what `mudepth run` allocates for the step here. budget_kb is compared with what\n"
-    "the reference operators need, which have no scratch: a device can always run those.\n\n"
+    "plan", "list the buffers of a training step with their lives, its peak and what binds it",
+    "CONFIG.yaml [KEY=VALUE ...] [options]\n\n"
+    "      --target T    gap9 (default): operators and eight cores of the device, which budget_kb "
+    "is\n"
+    "                    compared with; host: what `mudepth run` allocates here, with the scratch "
+    "of\n"
+    "                    its own operators\n"
+    "      --figure F    draw memory over the step (PNG, SVG, PDF): buffers are rectangles, time\n"
+    "                    across, address up\n"
+    "      --json        print the plan as JSON\n\n"
+    "The step is a list of instructions; a buffer is live from the first to the last one that\n"
+    "touches it. The peak is the most that is live at once: no placement of these buffers is\n"
+    "smaller. With budget_kb, plan: auto is the fastest plan that fits, and policy: auto the best\n"
+    "policy; where nothing fits, the exit code is 1 and the smallest plan is named. kB are 1,000\n"
+    "bytes. The keys plan, band and front (mudepth run --help) force a plan; none changes a bit "
+    "of\n"
+    "any result.\n\n"
     "examples:\n"
-    "  mudepth plan configs/demo.yaml policy=full format=bf16 batch=1\n"
-    "  mudepth plan configs/demo.yaml policy=d2 format=fp16 batch=1 --json\n",
+    "  mudepth plan configs/demo.yaml format=bf16 batch=1 policy=full optimizer=adam "
+    "budget_kb=1200\n"
+    "  mudepth plan configs/demo.yaml format=bf16 batch=1 policy=d0 plan=lean+flash --figure "
+    "plan.png\n",
     NULL, run};

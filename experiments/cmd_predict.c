@@ -121,7 +121,11 @@ static int run(int argc, char **argv, struct md_error *error) {
         status = md_make_folder(o.folder, error);
     if (status != MD_OK)
         return status;
-    struct md_setup setup = {network, md_ops_find(MD_FP32, NULL), 0, MD_SGD, 0, 1, .cores = 1};
+    struct md_setup setup = {.network = network,
+                             .ops = md_ops_find(MD_FP32, NULL),
+                             .batch = 1,
+                             .cores = 1,
+                             .savings = MD_SAVINGS_FAST};
     struct md_plan plan;
     md_plan_make(&setup, &plan);
     void *arena = md_host_arena(plan.arena_bytes);

@@ -10,6 +10,7 @@
 #include "../plots/plots.h"
 #include "../results/cell.h"
 #include "../results/weights.h"
+#include "budget.h"
 #include "command.h"
 #include "pictures.h"
 #include "train.h"
@@ -154,11 +155,10 @@ static void describe(const struct session *session) {
     fprintf(stderr, "%s, %s, policy %s, %s: %zu train, %zu val, %zu test samples\n",
             run->network->name, md_format_names[run->config.format], run->config.policy,
             run->engine.setup.ops->level, run->train.count, run->val.count, run->test.count);
-    fprintf(stderr, "arena: %zu bytes", plan->arena_bytes);
-    for (int r = 0; r < MD_REGION_COUNT; r++)
-        if (plan->regions[r].bytes * (size_t)plan->regions[r].copies > 0)
-            fprintf(stderr, "%s %s %zu", r == 0 ? " =" : " +", md_region_names[r],
-                    plan->regions[r].bytes * (size_t)plan->regions[r].copies);
+    char savings[MD_SAVINGS_TEXT];
+    md_savings_format(run->engine.setup.savings, savings);
+    fprintf(stderr, "arena: %zu bytes (plan %s; mudepth plan lists its buffers)", plan->arena_bytes,
+            savings);
     fprintf(stderr, "\n%zu parameters learn; the optimizer keeps %zu bytes for each\n",
             plan->learning, md_plan_kept_bytes(plan));
 }
@@ -269,9 +269,20 @@ static int draw_sheet(struct session *session, const char *path, struct md_error
 static int draw_curve(const struct session *session, const char *path, struct md_error *error) {
     const struct md_run *run = &session->run;
     size_t epochs = (size_t)run->position.epoch;
-    double *columns = malloc((3 * epochs + 1) * sizeof *columns);
-    if (columns == NULL)
+    size_t most = run->step_losses.rows;
+    double *columns = malloc((3 * epochs + 2 * most + 1) * sizeof *columns);
+    double *step_at = columns + 3 * epochs, *step_loss = step_at + most;
+    struct md_step_row *steps = malloc((most + 1) * sizeof *steps);
+    if (columns == NULL || steps == NULL) {
+        free(columns);
+        free(steps);
         return md_fail(error, MD_FAILED, "out of memory");
+    }
+    size_t step_rows = md_run_step_rows(run, steps);
+    for (size_t r = 0; r < step_rows; r++) {
+        step_at[r] = (double)steps[r].step / md_run_steps_an_epoch(run);
+        step_loss[r] = steps[r].train_loss;
+    }
     for (size_t e = 0; e < epochs; e++) {
         columns[e] = run->history[e].train_loss;
         columns[epochs + e] = run->history[e].validation_loss;
@@ -287,9 +298,14 @@ static int draw_curve(const struct session *session, const char *path, struct md
                                         .validation_loss = columns + epochs,
                                         .validation_rmse_m = columns + 2 * epochs,
                                         .rmse_before_m = run->val_before[0].value[MD_RMSE],
-                                        .rmse_dummy_m = run->val_dummy[0].value[MD_RMSE]};
+                                        .rmse_dummy_m = run->val_dummy[0].value[MD_RMSE],
+                                        .step_rows = step_rows,
+                                        .steps_a_row = run->step_losses.steps_a_row,
+                                        .step_at = step_at,
+                                        .step_loss = step_loss};
     int status = md_plot_loss_curve(path, &curve, error);
     free(columns);
+    free(steps);
     return status;
 }
 
@@ -361,6 +377,10 @@ static int report(struct session *session, struct md_error *error) {
     json_t *json = session->options.json ? to_json(session) : NULL;
     if (session->options.json && json == NULL)
         return md_print_json(json, error);
+    if (json != NULL)
+        json_object_set_new(json, "depth_kinds",
+                            json_pack("{s:s, s:s, s:s}", "train", run->train.mix, "val",
+                                      run->val.mix, "test", run->test.mix));
     if (json != NULL && session->options.weights != NULL)
         json_object_set_new(json, "weights", json_string(session->options.weights));
     if (run->after[0].images < run->before[0].images)
@@ -376,6 +396,9 @@ static int report(struct session *session, struct md_error *error) {
                 progress->skipped, progress->skipped + progress->steps, run->config.loss_scale);
     if (json == NULL) {
         print_tables(run);
+        md_report_mix("train", &run->train);
+        md_report_mix("val", &run->val);
+        md_report_mix("test", &run->test);
         printf("\nrun digest:     %s\ncell:           %s\n", run->position.digest, session->cell);
         if (session->options.weights != NULL)
             printf("weights:        %s\n", session->options.weights);
@@ -473,5 +496,8 @@ const struct md_command md_command_run = {
     "  mudepth run configs/matrix.yaml policy=full loss=depth_l1 epochs=10 threads=2\n"
     "  mudepth run configs/matrix.yaml data.root=FLIGHTS weights=tartanair.h5 augment=[flip]\n\n"
     "Interrupted (Ctrl-C), it finishes the step and leaves CELL.checkpoint for --resume.\n\n"
+    "A key that would have no effect is refused; but one of the file that KEY=VALUE takes the "
+    "effect\n"
+    "from, such as data.count with another data.set, has its default again.\n\n"
     "keys of a config:\n",
     help_more, run};

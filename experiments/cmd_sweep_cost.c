@@ -52,7 +52,8 @@ int md_session_estimate(struct md_session *session, struct md_error *error) {
             session->costs[i].samples = session->costs[same].samples;
         else
             status = md_cost_samples(config, &session->costs[i].samples, error);
-        session->costs[i].macs = md_cost_macs(config, session->costs[i].samples);
+        if (session->looks[i].state != MD_UNFIT)
+            session->costs[i].macs = md_cost_macs(config, session->costs[i].samples);
     }
     for (size_t i = 0; i < grid->count && status == MD_OK; i++) {
         size_t same = 0;

@@ -55,7 +55,7 @@ static void print_cell(const struct md_session *session, size_t i, int width) {
            session->grid.cells[i].name);
     if (look->state == MD_DONE)
         printf("  RMSE %.3f m, %.1f s", look->rmse_m, look->seconds);
-    if (session->costs != NULL) {
+    if (session->costs != NULL && look->state != MD_UNFIT) {
         md_grid_settings(&session->grid, i, settings);
         printf("  %zu samples, %.3g MAC, about %.0f s: %s", session->costs[i].samples,
                session->costs[i].macs, session->costs[i].seconds, settings);
@@ -86,7 +86,7 @@ int md_session_report(const struct md_session *session, int all, int json, struc
     printf("\n");
     int width = name_width(&session->grid);
     for (size_t i = 0; i < session->grid.count; i++)
-        if (all || session->looks[i].state == MD_FAILURE)
+        if (all || session->looks[i].why[0] != '\0')
             print_cell(session, i, width);
     return MD_OK;
 }

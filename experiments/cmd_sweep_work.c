@@ -192,7 +192,7 @@ static int choose_cells(struct shift *shift, struct md_error *error) {
     for (size_t i = 0; i < count; i++) {
         enum md_cell_state state = session->looks[i].state;
         int failed = state == MD_FAILURE;
-        if (state == MD_DONE || (shift->work.only_failed && !failed) ||
+        if (state == MD_DONE || state == MD_UNFIT || (shift->work.only_failed && !failed) ||
             (shift->work.tasks > 0 && failed))
             continue;
         shift->states[i] = WAITING;

@@ -125,6 +125,11 @@ int md_open_data(const struct md_data_spec *spec, int height, int width, struct 
     return status;
 }
 
+void md_report_mix(const char *split, const struct md_dataset *data) {
+    if (data->mix[0] != '\0')
+        printf("mixed: the depths of %s are of several kinds: %s\n", split, data->mix);
+}
+
 /* ---- reports --------------------------------------------------------------------------------- */
 
 static const struct column {

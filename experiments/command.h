@@ -80,6 +80,10 @@ struct md_progress_line {
 struct md_watch md_progress_watch(struct md_progress_line *line);
 void md_progress_clear(struct md_progress_line *line);
 
+/* Says on standard output when the samples have depths of several kinds, which judge differently.
+ */
+void md_report_mix(const char *split, const struct md_dataset *data);
+
 /* md_dataset_open behind such a line. */
 int md_open_data(const struct md_data_spec *spec, int height, int width, struct md_dataset *dataset,
                  struct md_error *error);

@@ -79,6 +79,7 @@ static int set_number(const struct key *key, const char *text, void *field, cons
         return complain(at, error, "expected %g to %g, found %.100s", key->low, key->high, text);
     if (key->type == POWER && (whole & (whole - 1)) != 0)
         return complain(at, error, "expected a power of two, found %.100s", text);
+    real += 0.0; /* no -0 */
     if (is_real)
         memcpy(field, &real, sizeof real);
     else if (key->size == sizeof(int))
@@ -109,9 +110,59 @@ static int reads_back(const char *text) {
     return same;
 }
 
+/* One spelling of paths: "a//b", "a/./b", "a/b/" and "./a/b" are "a/b". But "./scratch" is a file,
+ * and "scratch" is none. */
+static void shorten_path(char *path) {
+    char *to = path;
+    for (size_t length = strlen(path); length > 1 && path[length - 1] == '/';)
+        path[--length] = '\0';
+    for (const char *from = path; *from != '\0';) {
+        size_t length = strcspn(from, "/"), step = length + (from[length] == '/');
+        int is_dot = length == 1 && *from == '.' && (from > path || strchr(from + step, '/'));
+        if ((length == 0 && from > path) || is_dot) {
+            from += step;
+            continue;
+        }
+        memmove(to, from, step);
+        to += step;
+        from += step;
+    }
+    to -= to > path + 1 && to[-1] == '/';
+    *to = '\0';
+}
+
+/* A policy in its shortest spelling, as a network has it that a config can name; whether it is the
+ * config's own is known at the end of the draft. */
+static int set_policy(const char *text, char *field, const struct place *at,
+                      struct md_error *error) {
+    md_policy policy;
+    for (int n = 0; md_networks[n] != NULL; n++)
+        if (md_policy_parse(md_networks[n], text, &policy) == 0 && policy != 0) {
+            md_policy_format(md_networks[n], policy, field);
+            return MD_OK;
+        }
+    return strcmp(text, "auto") == 0
+               ? MD_OK
+               : complain(at, error,
+                          "expected e, d0, d1, d2 joined by +, full or auto, found \"%.100s\"",
+                          text);
+}
+
+static int set_plan(const char *text, char *field, const struct place *at, struct md_error *error) {
+    char names[200];
+    int savings;
+    md_join_names(md_saving_names, names, sizeof names);
+    if (md_savings_parse(text, &savings) != 0)
+        return complain(at, error,
+                        "expected auto, or plain, fast, lean, %s joined by +, found \"%.100s\"",
+                        names, text);
+    if (savings >= 0)
+        md_savings_format((unsigned)savings, field);
+    return MD_OK;
+}
+
 static int set_text(const struct key *key, const char *text, void *field, const struct place *at,
                     struct md_error *error) {
-    md_policy policy;
     if (strlen(text) >= key->size)
         return complain(at, error, "longer than %zu characters", key->size - 1);
     if (text[0] == '\0' && key->preset == NULL)
@@ -120,11 +171,13 @@ static int set_text(const struct key *key, const char *text, void *field, const 
         return complain(at, error, "expected UTF-8 without line breaks and control characters");
     if (key->names != NULL && find_name(key->names, text) < 0)
         return unknown_name(at, key->names, text, error);
-    if (key->type == POLICY && strcmp(text, "auto") != 0 &&
-        (md_policy_parse(text, &policy) != 0 || policy == 0))
-        return complain(at, error,
-                        "expected e, d0, d1, d2 joined by +, full or auto, found \"%.100s\"", text);
     strcpy(field, text);
+    if (key->type == POLICY)
+        return set_policy(text, field, at, error);
+    if (key->type == PLAN)
+        return set_plan(text, field, at, error);
+    if (key->result == BY_DIGEST)
+        shorten_path(field);
     return MD_OK;
 }
 
@@ -142,6 +195,7 @@ static int set_scalar(const struct key *key, const char *text, void *fields, con
     switch (key->type) {
     case TEXT:
     case POLICY:
+    case PLAN:
         return set_text(key, text, field, at, error);
     case CHOICE: {
         int found = find_name(key->names, text);
@@ -187,9 +241,19 @@ static int set_list(const struct key *key, yaml_document_t *document, const yaml
         if (one->type != YAML_SCALAR_NODE || strlen(text) != one->data.scalar.length)
             return complain(at, error, "expected a list of %s",
                             key->type == CAPS ? "numbers" : "names");
-        status = set_item(key, text, field, at, error);
+        status = set_item(key, md_yaml_is_null(one) ? "" : text, field, at, error);
     }
     return status;
+}
+
+int md_yaml_is_null(const yaml_node_t *node) {
+    static const char *const words[] = {"", "~", "null", "Null", "NULL", NULL};
+    int quoted = node->type != YAML_SCALAR_NODE ||
+                 node->data.scalar.style == YAML_SINGLE_QUOTED_SCALAR_STYLE ||
+                 node->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE ||
+                 node->data.scalar.style == YAML_LITERAL_SCALAR_STYLE ||
+                 node->data.scalar.style == YAML_FOLDED_SCALAR_STYLE;
+    return !quoted && find_name(words, (const char *)node->data.scalar.value) >= 0;
 }
 
 static int set_node(const struct key *key, yaml_document_t *document, const yaml_node_t *node,
@@ -202,7 +266,7 @@ static int set_node(const struct key *key, yaml_document_t *document, const yaml
     const char *text = (const char *)node->data.scalar.value;
     if (strlen(text) != node->data.scalar.length)
         return complain(at, error, "a zero byte is not allowed");
-    return set_scalar(key, text, fields, at, error);
+    return set_scalar(key, md_yaml_is_null(node) ? "" : text, fields, at, error);
 }
 
 /* ---- documents ------------------------------------------------------------------------------- */
@@ -219,6 +283,8 @@ static int set_in(struct section *sections, int count, const char *prefix, const
             if ((sections[s].given >> k & 1u) != 0)
                 return complain(&at, error, "the key is given twice");
             sections[s].given |= 1u << k;
+            if (sections[s].given_at != NULL)
+                sections[s].given_at[k] = (struct origin){origin, line};
             return set_node(key, document, node, sections[s].fields, &at, error);
         }
     return complain(&at, error, "unknown key; --help lists the keys");
@@ -297,6 +363,12 @@ int md_yaml_load(const char *text, size_t size, const char *origin, yaml_documen
     int status = load(&parser, document, origin, error);
     yaml_parser_delete(&parser);
     const yaml_node_t *root = status == MD_OK ? yaml_document_get_root_node(document) : NULL;
+    if (root != NULL && md_yaml_is_null(root)) {
+        yaml_document_delete(document);
+        return yaml_document_initialize(document, NULL, NULL, NULL, 1, 1)
+                   ? MD_OK
+                   : md_fail(error, MD_FAILED, "out of memory");
+    }
     if (root != NULL && root->type != YAML_MAPPING_NODE) {
         yaml_document_delete(document);
         status = md_fail(error, MD_USAGE, "%.200s: expected \"key: value\" pairs", origin);
@@ -392,6 +464,8 @@ static int check_given(const struct section *sections, int count, const unsigned
 void md_draft_take(struct draft *draft, struct md_config *config) {
     *draft = (struct draft){.config = config};
     md_config_sections(config, draft->sections);
+    for (int s = 0; s < RUN_SECTIONS; s++)
+        draft->sections[s].given_at = draft->given_at[s];
 }
 
 int md_draft_begin(struct draft *draft, struct md_config *config, struct md_error *error) {
@@ -422,9 +496,36 @@ int md_draft_overrides(struct draft *draft, int count, char *const *overrides,
 
 void md_draft_next(struct draft *draft) {
     for (int s = 0; s < RUN_SECTIONS; s++) {
-        draft->given[s] |= draft->sections[s].given;
-        draft->sections[s].given = 0;
+        struct section *section = &draft->sections[s];
+        for (size_t k = 0; k < section->count; k++)
+            if ((section->given >> k & 1u) != 0) {
+                int idle =
+                    md_key_unmet(draft->sections, RUN_SECTIONS, section, &section->keys[k]) != NULL;
+                draft->effective[s] &= ~(1u << k);
+                draft->effective[s] |= (unsigned)!idle << k;
+            }
+        draft->given[s] |= section->given;
+        section->given = 0;
     }
+}
+
+/* Gives a key its default when it had an effect and has none any more; whether there was one. */
+static int forget_one(struct draft *draft) {
+    for (int s = 0; s < RUN_SECTIONS; s++)
+        for (size_t k = 0; k < draft->sections[s].count; k++) {
+            struct section *section = &draft->sections[s];
+            const struct key *key = &section->keys[k];
+            const struct place at = {"default", 0, section->prefix, key->name};
+            struct md_error ignored; /* the table's defaults are fine */
+            if ((draft->effective[s] >> k & 1u) == 0 ||
+                md_key_unmet(draft->sections, RUN_SECTIONS, section, key) == NULL)
+                continue;
+            set_scalar(key, key->preset, section->fields, &at, &ignored);
+            draft->given[s] &= ~(1u << k);
+            draft->effective[s] &= ~(1u << k);
+            return 1;
+        }
+    return 0;
 }
 
 void md_config_settle(struct md_config *config) {
@@ -432,11 +533,53 @@ void md_config_settle(struct md_config *config) {
         config->select = MD_SELECT_LAST;
 }
 
-int md_draft_end(struct draft *draft, const char *origin, struct md_error *error) {
+/* Where the value of a key of the run was given. */
+static struct place given_place(const struct draft *draft, const char *key, const char *origin) {
+    const struct section *run = &draft->sections[RUN];
+    struct place at = {origin, 0, "", key};
+    for (size_t k = 0; k < run->count; k++)
+        if (strcmp(run->keys[k].name, key) == 0 && (draft->given[RUN] >> k & 1u) != 0) {
+            at.origin = draft->given_at[RUN][k].name;
+            at.line = draft->given_at[RUN][k].line;
+        }
+    return at;
+}
+
+/* What names parts of a network has to be of the config's. */
+static int check_network(const struct draft *draft, const char *origin, struct md_error *error) {
+    const struct md_config *config = draft->config;
+    const struct md_network *network = md_config_network(config);
+    struct place policy_at = given_place(draft, "policy", origin),
+                 front_at = given_place(draft, "front", origin);
+    md_policy policy;
+    int layer = 0;
+    if (strcmp(config->policy, "auto") != 0 &&
+        md_policy_parse(network, config->policy, &policy) != 0)
+        return complain(&policy_at, error, "network %s has no groups %s", network->name,
+                        config->policy);
+    while (layer < network->layer_count && strcmp(network->layers[layer].name, config->front) != 0)
+        layer++;
+    if (strcmp(config->front, "auto") != 0 && !md_plan_can_stream(network, layer))
+        return complain(&front_at, error,
+                        "expected auto or a layer from which %s can be streamed, such as %s, found "
+                        "\"%s\"",
+                        network->name, network->layers[md_plan_front(network)].name, config->front);
+    return MD_OK;
+}
+
+static int complete(struct draft *draft, const char *origin, int strict, struct md_error *error) {
     md_draft_next(draft);
-    md_data_spec_resolve(&draft->config->data);
     int status = check_given(draft->sections, RUN_SECTIONS, draft->given, origin, error);
-    return status == MD_OK ? md_budget_fit(draft->config, error) : status;
+    while (status == MD_OK && strict && forget_one(draft)) {
+    }
+    if (status == MD_OK && strict)
+        status = md_check_uses(draft->sections, RUN_SECTIONS, draft->given, error);
+    md_data_spec_resolve(&draft->config->data);
+    return status == MD_OK ? check_network(draft, origin, error) : status;
+}
+
+int md_draft_end(struct draft *draft, const char *origin, struct md_error *error) {
+    return complete(draft, origin, 1, error);
 }
 
 int md_config_read(const char *path, int override_count, char *const *overrides,
@@ -448,8 +591,9 @@ int md_config_read(const char *path, int override_count, char *const *overrides,
     md_draft_next(&draft); /* an override may repeat a key of the file */
     if (status == MD_OK)
         status = md_draft_overrides(&draft, override_count, overrides, error);
-    return status == MD_OK ? md_draft_end(&draft, path != NULL ? path : "command line", error)
-                           : status;
+    if (status == MD_OK)
+        status = md_draft_end(&draft, path != NULL ? path : "command line", error);
+    return status == MD_OK ? md_budget_fit(config, NULL, error) : status;
 }
 
 int md_config_parse(const char *text, const char *origin, struct md_config *config,
@@ -458,19 +602,26 @@ int md_config_parse(const char *text, const char *origin, struct md_config *conf
     int status = md_draft_begin(&draft, config, error);
     if (status == MD_OK)
         status = set_text_document(text, strlen(text), origin, draft.sections, RUN_SECTIONS, error);
-    return status == MD_OK ? md_draft_end(&draft, origin, error) : status;
+    return status == MD_OK ? complete(&draft, origin, 0, error) : status;
 }
 
 int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_error *error) {
     struct section sections[2];
+    struct origin given_at[2][MOST_KEYS];
     memset(spec, 0, sizeof *spec);
     md_data_sections(spec, sections);
     int status = set_presets(sections, 2, error);
+    for (int s = 0; s < 2; s++)
+        sections[s].given_at = given_at[s];
     if (status == MD_OK)
         status = set_text_document(text, strlen(text), "data", sections, 2, error);
     unsigned given[] = {sections[0].given, sections[1].given};
+    if (status == MD_OK)
+        status = check_given(sections, 2, given, "data", error);
+    if (status == MD_OK)
+        status = md_check_uses(sections, 2, given, error);
     md_data_spec_resolve(spec);
-    return status != MD_OK ? status : check_given(sections, 2, given, "data", error);
+    return status;
 }
 
 void md_config_defaults(const struct md_config *config, struct md_config *defaults) {
@@ -483,19 +634,17 @@ void md_config_defaults(const struct md_config *config, struct md_config *defaul
     defaults->data.max_depth_m = own.max_depth_m;
 }
 
-int md_config_network(const struct md_config *config) {
+const struct md_network *md_config_network(const struct md_config *config) {
     char pooled[64];
-    int index = 0;
+    const struct md_network *network = md_networks[config->network];
     if (config->label != MD_LABEL_POOLED)
-        return config->network;
-    snprintf(pooled, sizeof pooled, "%s_pooled", md_networks[config->network]->name);
-    while (md_networks[index] != md_network_find(pooled))
-        index++;
-    return index;
+        return network;
+    snprintf(pooled, sizeof pooled, "%s_pooled", network->name);
+    return md_network_find(pooled);
 }
 
 md_policy md_config_policy(const struct md_config *config) {
     md_policy policy = 0;
-    md_policy_parse(config->policy, &policy);
+    md_policy_parse(md_networks[config->network], config->policy, &policy);
     return policy;
 }

@@ -1,6 +1,7 @@
 /* What a run is: a YAML file of keys and values, overridden on the command line by key=value.
  * Strict: an unknown, repeated or missing key, a wrong type and a value out of range are errors
- * that name file, line and key. The keys are one table (config.c); `mudepth run --help` prints
+ * that name file, line and key, and so is a key without effect in this run, which would be believed
+ * (config_use.c). The keys are one table (config_keys.c); `mudepth run --help` prints
  * it. */
 #ifndef MD_EXPERIMENTS_CONFIG_H
 #define MD_EXPERIMENTS_CONFIG_H
@@ -16,11 +17,14 @@ enum md_schedule { MD_SCHEDULE_CONSTANT, MD_SCHEDULE_COSINE };
 
 struct md_config {
     char weights[1024]; /* a weights file, or "scratch" */
-    int network;        /* index into md_networks */
+    int network;        /* index into the table's names, which are those of md_networks */
     int format;         /* enum md_format */
     char backend[16];   /* operator level; "" is the best one here */
-    char policy[32];
+    char policy[MD_POLICY_TEXT];
     int budget_kb;      /* 1000 bytes each, 0: no limit */
+    char plan[64];      /* what is saved (budget.h): changes no bit */
+    int band;           /* of a plan that streams; 0: as broad as fits */
+    char front[16];     /* the first layer that is streamed, or "auto" */
     int loss;           /* enum md_loss */
     double depth_cap_m; /* depth_l1 */
     int optimizer;      /* enum md_optimizer */
@@ -53,16 +57,17 @@ int md_config_read(const char *path, int override_count, char *const *overrides,
  * before it starts. */
 void md_config_settle(struct md_config *config);
 
-/* The network that a config's training runs through, as an index into md_networks: the config's
- * own, or with label: pooled the one that goes on to the zones. Their parameters are the same. */
-int md_config_network(const struct md_config *config);
+/* The network that a config's training runs through: the config's own, or with label: pooled the
+ * one that goes on to the zones. Their parameters are the same. */
+const struct md_network *md_config_network(const struct md_config *config);
 
 /* The policy of a config that was read. */
 md_policy md_config_policy(const struct md_config *config);
 
-/* The config in full, one "key: value" a line, in the table's order: itself a config file, and
- * equal for equal runs. Returns the length without the final zero, as snprintf does. `all` = 0
- * leaves out the keys that cannot change a result (threads). */
+/* The config, one "key: value" a line, in the table's order, equal for equal runs. Returns the
+ * length without the final zero, as snprintf does. `all`: itself a config file, which leaves out
+ * the defaults of keys without effect (momentum, with Adam); otherwise every key that can change a
+ * result (not threads). */
 size_t md_config_format(const struct md_config *config, int all, char *text, size_t size);
 
 /* The same from a text that md_config_format made, such as a result's: a key that is not in it has

@@ -14,129 +14,184 @@ static const char *const network_names[] = {"upydnet", "upydnet_large", NULL};
 
 /* ---- the table of keys ----------------------------------------------------------------------- */
 
+/* What keys are for. Sets with depth maps are all but those whose sensor is real; a cache has
+ * labels that were made of its maps before. */
+#define REAL_SENSORS "matrix, recording"
+#define HAVE_MAPS    "!" REAL_SENSORS
+#define READ_MAPS    "!" REAL_SENSORS ", cache"
+static const struct use of_adam = {.with = {{"optimizer", "adam"}}},
+                        of_sgd = {.with = {{"optimizer", "sgd"}}},
+                        of_moments = {.with = {{"optimizer", "adam"}, {"momentum", "!0"}}},
+                        of_depth_l1 = {.with = {{"loss", "depth_l1"}}},
+                        of_stream = {.with = {{"plan", "!auto, plain, fast"}}},
+                        of_val = {.with = {{"val", "!"}}, .idle = "last"};
+static const struct use
+    of_files = {.set = {"set", "!synthetic"}},
+    of_world = {.set = {"set", "synthetic"}, .idle = ""},
+    of_seed = {.with = {{"set", "synthetic"}, {"sensor", "vl53l5cx"}}},
+    of_side = {.set = {"set", REAL_SENSORS}}, of_nearest = {.set = {"set", "!cache"}},
+    of_farthest = {.set = {"set", "!cache"}, .idle = "0, 4"}, /* what a cache has */
+    of_depth = {.set = {"set", "kitti, kitti-object"}},
+    of_picture = {.set = {"set", "kitti, kitti-object, kitti-stereo, kitti-stereo-2012, h5"},
+                  .idle = ""},
+    of_maps = {.set = {"set", HAVE_MAPS}},
+    of_crop = {.set = {"set", READ_MAPS}, .with = {{"truth", "full"}}},
+    of_tof8 = {.set = {"set", READ_MAPS}, .with = {{"label", "tof8"}}},
+    of_device = {.set = {"set", READ_MAPS}, .with = {{"sensor", "vl53l5cx"}}},
+    of_view = {.set = {"set", HAVE_MAPS}, .with = {{"alignment", "crop"}, {"label", "tof8"}}},
+    of_aim = {.set = {"set", HAVE_MAPS}, .with = {{"camera_fov_h_deg", "!0"}}};
+
 #define AT(type, field) offsetof(struct type, field), sizeof((struct type *)0)->field
 
 static const struct key run_keys[] = {
     {"weights", TEXT, AT(md_config, weights), 0, 0, NULL, NULL, BY_DIGEST,
-     "weights file (HDF5, result cell, or published .pth) to start from, or scratch"},
-    {"network", CHOICE, AT(md_config, network), 0, 0, network_names, "upydnet", 1, "network table"},
-    {"format", CHOICE, AT(md_config, format), 0, 0, md_format_names, "fp32", 1, "number format"},
+     "weights file (HDF5, result cell, or published .pth) to start from, or scratch", NULL},
+    {"network", CHOICE, AT(md_config, network), 0, 0, network_names, "upydnet", 1, "network table",
+     NULL},
+    {"format", CHOICE, AT(md_config, format), 0, 0, md_format_names, "fp32", 1, "number format",
+     NULL},
     {"backend", TEXT, AT(md_config, backend), 0, 0, NULL, "", 1,
      "operators: ref, scalar, avx2, avx512 (same bits), blas (not bit-exact); empty: the fastest "
-     "exact"},
+     "exact",
+     NULL},
     {"policy", POLICY, AT(md_config, policy), 0, 0, NULL, "d0", 1,
-     "blocks that learn: e, d0, d1, d2 joined by +, or full; auto: the best published that fits"},
+     "blocks that learn: e, d0, d1, d2 joined by +, or full; auto: the best published that fits",
+     NULL},
     {"budget_kb", COUNT, AT(md_config, budget_kb), 0, 100000000, NULL, "0", 0,
-     "memory of the device: a step that needs more is refused; 0: no limit"},
-    {"loss", CHOICE, AT(md_config, loss), 0, 0, md_loss_names, "berhu", 1, "loss"},
+     "memory of the device in kB of 1,000 bytes: a step that needs more is refused; 0: no limit",
+     NULL},
+    {"plan", PLAN, AT(md_config, plan), 0, 0, NULL, "auto", 0,
+     "how a step saves memory, never changing a bit: plain (not at all), fast, lean (as far as "
+     "possible), or share, at_once, together, again, stream, flash joined by +; auto: the fastest "
+     "that fits into budget_kb",
+     NULL},
+    {"band", COUNT, AT(md_config, band), 0, 4096, NULL, "0", 0,
+     "rows of a streamed layer at a time; 0: as many of 8, 4, 2, 1 as fit into budget_kb, or 1",
+     &of_stream},
+    {"front", TEXT, AT(md_config, front), 0, 0, NULL, "auto", 0,
+     "first layer that is streamed; auto: the last transposed convolution", &of_stream},
+    {"loss", CHOICE, AT(md_config, loss), 0, 0, md_loss_names, "berhu", 1, "loss", NULL},
     {"depth_cap_m", REAL, AT(md_config, depth_cap_m), 0.1, 1000, NULL, "5", 1,
-     "depth_l1: depth beyond which it is linear in disparity"},
+     "depth beyond which it is linear in disparity", &of_depth_l1},
     {"optimizer", CHOICE, AT(md_config, optimizer), 0, 0, md_optimizer_names, "adam", 1,
-     "optimizer"},
-    {"lr", REAL, AT(md_config, learning_rate), 0, 10, NULL, "0.001", 1, "learning rate"},
+     "optimizer", NULL},
+    {"lr", REAL, AT(md_config, learning_rate), 0, 10, NULL, "0.001", 1, "learning rate", NULL},
     {"schedule", CHOICE, AT(md_config, schedule), 0, 0, schedule_names, "constant", 1,
-     "learning rate over the epochs"},
-    {"momentum", REAL, AT(md_config, momentum), 0, 0.9999, NULL, "0", 1, "SGD momentum"},
-    {"weight_decay", REAL, AT(md_config, weight_decay), 0, 1, NULL, "0", 1, "L2 weight decay"},
-    {"beta1", REAL, AT(md_config, beta1), 0, 0.99999, NULL, "0.9", 1, "Adam"},
-    {"beta2", REAL, AT(md_config, beta2), 0, 0.99999, NULL, "0.999", 1, "Adam"},
-    {"epsilon", REAL, AT(md_config, epsilon), 1e-12, 1, NULL, "1e-7", 1, "Adam"},
+     "learning rate over the epochs", NULL},
+    {"momentum", REAL, AT(md_config, momentum), 0, 0.9999, NULL, "0", 1, "momentum", &of_sgd},
+    {"weight_decay", REAL, AT(md_config, weight_decay), 0, 1, NULL, "0", 1, "L2 weight decay",
+     NULL},
+    {"beta1", REAL, AT(md_config, beta1), 0, 0.99999, NULL, "0.9", 1, "Adam's", &of_adam},
+    {"beta2", REAL, AT(md_config, beta2), 0, 0.99999, NULL, "0.999", 1, "Adam's", &of_adam},
+    {"epsilon", REAL, AT(md_config, epsilon), 1e-12, 1, NULL, "1e-7", 1, "Adam's", &of_adam},
     {"moments", CHOICE, AT(md_config, moments), 0, 0, md_moments_names, "format", 1,
-     "what Adam's two moments and SGD's momentum are kept in; fp32: 4 bytes each"},
+     "what Adam's two moments and SGD's momentum are kept in; fp32: 4 bytes each", &of_moments},
     {"loss_scale", POWER, AT(md_config, loss_scale), 1, 1 << MD_MOST_LOSS_SCALE_LOG2, NULL, "1", 1,
      "power of two that gradients are multiplied by until the update; steps that overflow are "
-     "skipped"},
+     "skipped",
+     NULL},
     {"update", CHOICE, AT(md_config, storing), 0, 0, md_storing_names, "plain", 1,
      "how 16-bit weights take small steps, with more bytes for each that learns: plain 0, "
-     "stochastic rounding 0, fp32 master 4, kahan compensation 2"},
-    {"batch", COUNT, AT(md_config, batch), 1, 256, NULL, "16", 1, "samples per step"},
-    {"epochs", COUNT, AT(md_config, epochs), 0, 100000, NULL, "1", 1,
-     "passes over the train split"},
+     "stochastic rounding 0, fp32 master 4, kahan compensation 2",
+     NULL},
+    {"batch", COUNT, AT(md_config, batch), 1, 256, NULL, "16", 1, "samples per step", NULL},
+    {"epochs", COUNT, AT(md_config, epochs), 0, 100000, NULL, "1", 1, "passes over the train split",
+     NULL},
     {"seed", SEED, AT(md_config, seed), 0, 0, NULL, "0", 1,
-     "of the sample order, the augmentation and weights from scratch"},
+     "of the sample order, the augmentation and weights from scratch", NULL},
     {"augment", BITS, AT(md_config, augment), 0, 0, md_augment_names,
      "[flip, gamma, gain, brightness]", 1,
-     "list of augmentations, each with probability 1/2; there is also crop"},
+     "list of augmentations, each with probability 1/2; there is also crop", NULL},
     {"label", CHOICE, AT(md_config, label), 0, 0, md_label_mode_names, "bilinear", 1,
      "how the zones of an 8x8 label become pixels: sparse has only their centres, pooled takes the "
-     "prediction's nearest points to the zones instead"},
+     "prediction's nearest points to the zones instead",
+     NULL},
     {"select", CHOICE, AT(md_config, select), 0, 0, select_names, "best", 1,
-     "weights to keep: of the epoch with the best validation loss, or the last"},
+     "weights to keep: of the epoch with the best validation loss, or the last", &of_val},
     {"protocol", CHOICE, AT(md_config, protocol), 0, 0, md_protocol_names, "textbook", 1,
-     "evaluation protocol"},
+     "evaluation protocol", NULL},
     {"cap_m", CAPS, AT(md_config, caps), 0.1, 1000, NULL, "80", 1,
      "evaluation: truth beyond it does not count; or a list such as [80, 15, 25, 50], of which the "
-     "first is used wherever one is, and all are reported"},
+     "first is used wherever one is, and all are reported",
+     NULL},
     {"threads", COUNT, AT(md_config, threads), 1, 64, NULL, "1", 0,
-     "cores to use; the results do not depend on it"},
+     "cores to use; the results do not depend on it", NULL},
 };
 
 static const struct key data_keys[] = {
-    {"set", TEXT, AT(md_data_spec, set), 0, 0, md_data_set_names, NULL, 1, "which data set"},
+    {"set", TEXT, AT(md_data_spec, set), 0, 0, md_data_set_names, NULL, 1, "which data set", NULL},
     {"root", TEXT, AT(md_data_spec, root), 0, 0, NULL, "", BY_DIGEST,
-     "folder or file of the data set"},
+     "folder or file of the data set", &of_files},
     {"fraction", COUNT, AT(md_data_spec, fraction), 1, 100, NULL, "100", 1,
      "percent of the samples to take (micro sets: NAME_10perc.csv and the like); of a run's test "
-     "split always all"},
+     "split always all",
+     NULL},
     {"label", CHOICE, AT(md_data_spec, label), 0, 0, md_label_grid_names, "dense", 1,
-     "of sets with depth maps: labels for every pixel, or what an 8x8 sensor would have seen, "
+     "labels for every pixel, or what an 8x8 sensor would have seen, "
      "which "
-     "then goes the way of field sets"},
+     "then goes the way of field sets",
+     &of_maps},
     {"sensor", CHOICE, AT(md_data_spec, sensor), 0, 0, md_sensor_model_names, "pool", 1,
-     "tof8: a model of the device with its faults, or the nearest point of each zone, as "
-     "published"},
+     "a model of the device with its faults, or the nearest point of each zone, as "
+     "published",
+     &of_tof8},
     {"targets", COUNT, AT(md_data_spec, targets), 1, MD_MOST_TARGETS, NULL, "1", 1,
-     "tof8: most that a zone reports, nearest first; the label is the nearest valid one"},
+     "most that a zone reports, nearest first; the label is the nearest valid one", &of_device},
     {"ambient", REAL, AT(md_data_spec, ambient), 0, 1000, NULL, "0", 1,
-     "tof8: light from outside, as the signal of a surface: its reflectance / distance^2"},
+     "light from outside, as the signal of a surface: its reflectance / distance^2", &of_device},
     {"sensor_fov_deg", REAL, AT(md_data_spec, sensor_fov_deg), 0.1, 179, NULL, "45", 1,
-     "tof8, and alignment: what the sensor sees, both ways"},
+     "what the sensor sees, both ways", &of_aim},
     {"camera_fov_h_deg", REAL, AT(md_data_spec, camera_fov_h_deg), 0, 179, NULL, "0", 1,
-     "what the picture shows from left to right; 0, both: the same as the sensor sees"},
+     "what the picture shows from left to right; 0, both: the same as the sensor sees", &of_view},
     {"camera_fov_v_deg", REAL, AT(md_data_spec, camera_fov_v_deg), 0, 179, NULL, "0", 1,
-     "and from top to bottom"},
+     "and from top to bottom", &of_view},
     {"alignment", CHOICE, AT(md_data_spec, alignment), 0, 0, md_alignment_names, "crop", 1,
-     "with a camera_fov: cut picture and depth to what the sensor sees, or have labels only there "
-     "(tof8)"},
+     "cut picture and depth to what the sensor sees, or have labels only there "
+     "(tof8)",
+     &of_aim},
     {"truth", CHOICE, AT(md_data_spec, truth), 0, 0, md_truth_kind_names, "full", 1,
-     "of sets with depth maps, what predictions are judged by: the map in its own size, or the "
-     "label"},
+     "what predictions are judged by: the map in its own size, or the "
+     "label",
+     &of_maps},
     {"evaluation_crop", CHOICE, AT(md_data_spec, evaluation_crop), 0, 0, md_evaluation_crop_names,
-     "none", 1, "the part of such a map that is looked at"},
+     "none", 1, "the part of such a map that is looked at", &of_crop},
     {"depth", CHOICE, AT(md_data_spec, depth), 0, 0, md_depth_source_names, "auto", 1,
-     "kitti, kitti-object: which depth of a frame; auto: the first of the others that it has"},
+     "which depth of a frame; auto: the first of the others that it has", &of_depth},
     {"picture", CHOICE, AT(md_data_spec, picture), 0, 0, md_picture_part_names, "square", 1,
-     "kitti sets, h5: what is used of a picture and its depth: 360x360 pixels at the top, in the "
-     "middle, or all"},
-    {"world", TEXT, AT(md_data_spec, world), 0, 0, md_world_names, "field", 1,
-     "synthetic: which world"},
+     "what is used of a picture and its depth: 360x360 pixels at the top, in the "
+     "middle, or all",
+     &of_picture},
+    {"world", TEXT, AT(md_data_spec, world), 0, 0, md_world_names, "field", 1, "which world",
+     &of_world},
     {"seed", SEED, AT(md_data_spec, seed), 0, 0, NULL, "1", 1,
-     "synthetic: which place; tof8: of the device's faults"},
-    {"count", COUNT, AT(md_data_spec, count), 1, 1000000, NULL, "400", 1,
-     "synthetic: samples of the split"},
+     "which place; or of the device's faults", &of_seed},
+    {"count", COUNT, AT(md_data_spec, count), 1, 1000000, NULL, "400", 1, "samples of the split",
+     &of_world},
     {"min_depth_m", REAL, AT(md_data_spec, min_depth_m), 0, 100, NULL, "0.02", 1,
-     "a nearer reading is no value"},
+     "a nearer reading is no value", &of_nearest},
     {"max_depth_m", REAL, AT(md_data_spec, max_depth_m), 0, 1000, NULL, "0", 1,
-     "a reading beyond it (field sets: or at it) is no value; 0: the set's own range"},
+     "a reading beyond it (field sets: or at it) is no value; 0: the set's own range",
+     &of_farthest},
     {"crop", COUNT, AT(md_data_spec, crop), 0, 16384, NULL, "0", 1,
-     "matrix, recording: side of the centred square of a picture that the sensor sees, pixels; 0: "
-     "the set's own"},
+     "side of the centred square of a picture that the sensor sees, pixels; 0: "
+     "the set's own",
+     &of_side},
 };
 static const struct key split_key[] = {{"split", TEXT, AT(md_data_spec, split), 0, 0, NULL, NULL, 1,
-                                        "which samples; a trailing [a:b] cuts out a part"}};
+                                        "which samples; a trailing [a:b] cuts out a part", NULL}};
 static const struct key splits_keys[] = {
-    {"train", TEXT, AT(md_config, train), 0, 0, NULL, "train", 1, "split to learn from"},
+    {"train", TEXT, AT(md_config, train), 0, 0, NULL, "train", 1, "split to learn from", NULL},
     {"val", TEXT, AT(md_config, val), 0, 0, NULL, "val", 1,
-     "split that chooses the epoch; empty: none"},
-    {"test", TEXT, AT(md_config, test), 0, 0, NULL, "test", 1, "split to report on"},
+     "split that chooses the epoch; empty: none", NULL},
+    {"test", TEXT, AT(md_config, test), 0, 0, NULL, "test", 1, "split to report on", NULL},
 };
 
-_Static_assert(sizeof run_keys / sizeof run_keys[0] <= 32 &&
-                   sizeof data_keys / sizeof data_keys[0] <= 32,
+_Static_assert(sizeof run_keys / sizeof run_keys[0] <= MOST_KEYS &&
+                   sizeof data_keys / sizeof data_keys[0] <= MOST_KEYS,
                "struct section has a bit for each key");
 
 #define SECTION(prefix, keys, fields)                                                              \
-    { prefix, keys, sizeof keys / sizeof keys[0], fields, 0 }
+    { prefix, keys, sizeof keys / sizeof keys[0], fields, 0, NULL }
 
 void md_config_sections(struct md_config *config, struct section sections[RUN_SECTIONS]) {
     const struct section all[RUN_SECTIONS] = {SECTION("", run_keys, config),
@@ -196,6 +251,11 @@ static void format_caps(const struct md_caps *caps, void (*format)(double, char 
     snprintf(text + length, size - length, "%s", caps->count > 1 ? "]" : "");
 }
 
+/* Whether the field is a text. */
+static int is_text(const struct key *key) {
+    return key->type == TEXT || key->type == POLICY || key->type == PLAN;
+}
+
 static void format_value(const struct key *key, const void *fields, char *text, size_t size) {
     const void *field = (const char *)fields + key->offset;
     int number;
@@ -205,6 +265,7 @@ static void format_value(const struct key *key, const void *fields, char *text, 
     switch (key->type) {
     case TEXT:
     case POLICY:
+    case PLAN:
         md_config_quote(field, text, size);
         break;
     case CHOICE:
@@ -244,7 +305,7 @@ size_t md_config_format(const struct md_config *config, int all, char *text, siz
     for (int s = 0; s < RUN_SECTIONS; s++) {
         for (size_t k = 0; k < sections[s].count; k++) {
             const struct key *key = &sections[s].keys[k];
-            if (!all && key->result != 1)
+            if (all ? !md_key_says(sections, RUN_SECTIONS, &sections[s], key) : key->result != 1)
                 continue;
             format_value(key, sections[s].fields, value, sizeof value);
             const char *begin = s == DATA && k == 0 ? "data:\n  " : s != RUN ? "  " : "";
@@ -300,6 +361,14 @@ int md_config_by_digest(int number) {
     return find_key(sections, number, &section)->result == BY_DIGEST;
 }
 
+int md_config_says(const struct md_config *config, int number) {
+    struct section sections[RUN_SECTIONS];
+    const struct section *section;
+    md_config_sections((struct md_config *)(uintptr_t)config, sections);
+    const struct key *key = find_key(sections, number, &section);
+    return md_key_says(sections, RUN_SECTIONS, section, key);
+}
+
 /* The key of this number, and its field in a config, which is only read: a copy of so large a thing
  * would be felt. */
 static const struct key *find_field(const struct md_config *config, int number,
@@ -312,11 +381,10 @@ static const struct key *find_field(const struct md_config *config, int number,
     return key;
 }
 
-void md_config_value(const struct md_config *config, int number, char text[MD_CONFIG_VALUE_SIZE]) {
-    const char *field;
-    const struct key *key = find_field(config, number, &field);
+void md_key_value(const struct key *key, const void *fields, char text[MD_CONFIG_VALUE_SIZE]) {
+    const char *field = (const char *)fields + key->offset;
     double real;
-    if (key->type == TEXT || key->type == POLICY) {
+    if (is_text(key)) {
         snprintf(text, MD_CONFIG_VALUE_SIZE, "%s", field);
     } else if (key->type == REAL) {
         memcpy(&real, field, sizeof real);
@@ -324,8 +392,14 @@ void md_config_value(const struct md_config *config, int number, char text[MD_CO
     } else if (key->type == CAPS) {
         format_caps((const void *)field, format_shortest, text, MD_CONFIG_VALUE_SIZE);
     } else {
-        format_value(key, field - key->offset, text, MD_CONFIG_VALUE_SIZE);
+        format_value(key, fields, text, MD_CONFIG_VALUE_SIZE);
     }
+}
+
+void md_config_value(const struct md_config *config, int number, char text[MD_CONFIG_VALUE_SIZE]) {
+    const char *field;
+    const struct key *key = find_field(config, number, &field);
+    md_key_value(key, field - key->offset, text);
 }
 
 static int compare_caps(const struct md_caps *a, const struct md_caps *b) {
@@ -363,7 +437,7 @@ int md_config_order(const struct md_config *a, const struct md_config *b, int nu
     const char *field[2];
     const struct key *key = find_field(a, number, &field[0]);
     find_field(b, number, &field[1]);
-    if (key->type == TEXT || key->type == POLICY)
+    if (is_text(key))
         return strcmp(field[0], field[1]);
     if (key->type == CAPS)
         return compare_caps((const void *)field[0], (const void *)field[1]);
@@ -403,13 +477,15 @@ enum { NAME_WIDTH = 21 };
 
 static void print_keys(const char *prefix, const struct key *keys, size_t count) {
     for (size_t k = 0; k < count; k++) {
-        char name[MD_CONFIG_NAME_SIZE], choices[200] = "", text[1000];
+        char name[MD_CONFIG_NAME_SIZE], choices[200] = "", use[300] = "", text[1000];
         const struct key *key = &keys[k];
         snprintf(name, sizeof name, "%s%s", prefix, key->name);
         if (key->names != NULL && key->type != BITS)
             md_join_names(key->names, choices, sizeof choices);
-        snprintf(text, sizeof text, "%s%s%s%s; %s%s", key->help, choices[0] != '\0' ? " (" : "",
-                 choices, choices[0] != '\0' ? ")" : "",
+        if (key->use != NULL)
+            md_describe_use(key->use, use, sizeof use);
+        snprintf(text, sizeof text, "%s%s%s%s%s%s; %s%s", key->help, choices[0] != '\0' ? " (" : "",
+                 choices, choices[0] != '\0' ? ")" : "", use[0] != '\0' ? "; only with " : "", use,
                  key->preset == NULL ? "must be given" : "default ",
                  key->preset == NULL      ? ""
                  : key->preset[0] != '\0' ? key->preset

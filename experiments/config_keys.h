@@ -6,10 +6,22 @@
 
 #include "config.h"
 
-enum type { TEXT, CHOICE, BITS, REAL, CAPS, COUNT, POWER, SEED, POLICY }; /* POWER: of two */
+enum type { TEXT, CHOICE, BITS, REAL, CAPS, COUNT, POWER, SEED, POLICY, PLAN }; /* POWER: of two */
 
 /* For `result`: the name of something that counts by what is in it, which digests speak for. */
 enum { BY_DIGEST = 2 };
+
+/* Another key, and values of it: "a, b", or "!a, b" for all but these. */
+struct need {
+    const char *key, *values;
+};
+
+/* When a key has an effect: in these data sets (key NULL: in all), and, if there are any, with one
+ * of these. */
+struct use {
+    struct need set, with[2];
+    const char *idle; /* the values that are right elsewhere; NULL: the default; "": none */
+};
 
 struct key {
     const char *name;
@@ -20,7 +32,16 @@ struct key {
     const char *preset;       /* default; NULL: the key must be given */
     int result;               /* 1: can change what comes out; 0: cannot; BY_DIGEST */
     const char *help;
+    const struct use *use; /* NULL: always */
 };
+
+/* Where a value stands. */
+struct origin {
+    const char *name; /* a file's, or "command line" */
+    size_t line;      /* from 1; 0: none */
+};
+
+enum { MOST_KEYS = 32 };
 
 /* A table of keys, and the struct they are fields of. */
 struct section {
@@ -28,7 +49,8 @@ struct section {
     const struct key *keys;
     size_t count;
     void *fields;
-    unsigned given; /* bit per key */
+    unsigned given;          /* bit per key */
+    struct origin *given_at; /* per key, those that were given; NULL: nobody asks */
 };
 enum { RUN, DATA, SPLITS, RUN_SECTIONS };
 
@@ -36,6 +58,27 @@ enum { RUN, DATA, SPLITS, RUN_SECTIONS };
  * the set's keys and its split). */
 void md_config_sections(struct md_config *config, struct section sections[RUN_SECTIONS]);
 void md_data_sections(struct md_data_spec *spec, struct section sections[2]);
+
+/* A field's value in words, as md_config_value has it. */
+void md_key_value(const struct key *key, const void *fields, char text[MD_CONFIG_VALUE_SIZE]);
+
+/* What the key would need to have an effect, NULL when it has one. `section` is one of `count`. */
+const struct need *md_key_unmet(const struct section *sections, int count,
+                                const struct section *section, const struct key *key);
+
+/* A key that was given, as the bits say, but has no effect is an error, unless its value is what
+ * holds anyway. */
+int md_check_uses(const struct section *sections, int count, const unsigned *given,
+                  struct md_error *error);
+
+/* Puts what `use` asks for into `text`, which is empty: "set: matrix, recording". */
+void md_describe_use(const struct use *use, char *text, size_t size);
+
+/* Whether it has an effect, or at least another value than the default. Where it does not, a config
+ * that is written for reading leaves it out. */
+int md_key_says(const struct section *sections, int count, const struct section *section,
+                const struct key *key);
+int md_config_says(const struct md_config *config, int number);
 
 /* Whether the key of this number counts by what is in the file it names. */
 int md_config_by_digest(int number);
@@ -46,7 +89,9 @@ int md_config_by_digest(int number);
 struct draft {
     struct md_config *config;
     struct section sections[RUN_SECTIONS];
-    unsigned given[RUN_SECTIONS]; /* by the layers before this one */
+    unsigned given[RUN_SECTIONS];     /* by the layers before this one */
+    unsigned effective[RUN_SECTIONS]; /* those that had an effect at the end of their layer */
+    struct origin given_at[RUN_SECTIONS][MOST_KEYS];
 };
 
 /* Starts with the defaults in `config`; or with what `config` holds. */
@@ -62,9 +107,14 @@ int md_draft_set(struct draft *draft, const char *name, yaml_document_t *documen
 int md_draft_overrides(struct draft *draft, int count, char *const *overrides,
                        struct md_error *error);
 
-/* Ends a layer; and the config: every key is there, the step fits into the budget. */
+/* Ends a layer; and the config: every key is there, none was given in vain. (Whether its step fits
+ * into the budget is not asked.) What had an effect until a later layer took it away (the file's
+ * data.count, with another data.set) has its default again. */
 void md_draft_next(struct draft *draft);
 int md_draft_end(struct draft *draft, const char *origin, struct md_error *error);
+
+/* Whether a scalar is YAML's word for nothing: null or ~, in no quotes, or nothing at all. */
+int md_yaml_is_null(const yaml_node_t *node);
 
 /* Loads a text's only YAML document, which is a mapping or empty, to be freed with
  * yaml_document_delete. */

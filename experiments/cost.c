@@ -20,7 +20,7 @@ int md_cost_samples(const struct md_config *config, size_t *samples, struct md_e
 }
 
 double md_cost_macs(const struct md_config *config, size_t samples) {
-    const struct md_network *network = md_networks[md_config_network(config)];
+    const struct md_network *network = md_config_network(config);
     return (double)md_step_macs(network, md_config_policy(config)) * (double)samples *
            config->epochs;
 }

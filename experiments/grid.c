@@ -55,6 +55,9 @@ static void hash_cell(const struct md_grid *grid, struct md_grid_cell *cell) {
         length +=
             (size_t)snprintf(text + length, sizeof text - length, "%d %s\n", grid->keys[k], value);
     }
+    if (cell->needs_bytes > 0 && length < sizeof text) /* the budget is then what it is about */
+        length += (size_t)snprintf(text + length, sizeof text - length, "does not fit %d %s\n",
+                                   cell->config.budget_kb, cell->config.plan);
     md_digest_text(XXH3_128bits(text, length < sizeof text ? length : sizeof text - 1), cell->hash);
 }
 
@@ -187,11 +190,32 @@ static void print_pair(FILE *to, const struct md_config *config, int key, const 
     fprintf(to, "%s: %s", name, md_grid_takes_lists(name) ? value : quoted);
 }
 
+/* Whether all cells have the same value of a key, and an effect of it. (What has none in one of
+ * them has its default there.) */
 static int is_common(const struct md_grid *grid, int key) {
     for (int k = 0; k < grid->key_count; k++)
         if (grid->keys[k] == key)
             return 0;
+    for (size_t i = 0; i < grid->count; i++)
+        if (!md_config_says(&grid->cells[i].config, key))
+            return 0;
     return 1;
+}
+
+/* What makes the cell another than the others. */
+static void print_cell(FILE *to, const struct md_grid *grid, const struct md_config *config) {
+    char name[MD_CONFIG_NAME_SIZE];
+    const char *between = "";
+    fprintf(to, "  - {");
+    for (int k = 0; k < grid->key_count; k++) {
+        if (!md_config_says(config, grid->keys[k]))
+            continue;
+        md_config_key(grid->keys[k], name);
+        fprintf(to, "%s", between);
+        print_pair(to, config, grid->keys[k], name);
+        between = ", ";
+    }
+    fprintf(to, "}\n");
 }
 
 char *md_grid_format(const struct md_grid *grid) {
@@ -215,15 +239,8 @@ char *md_grid_format(const struct md_grid *grid) {
         in_data = of_data;
     }
     fprintf(to, "also:\n");
-    for (size_t i = 0; i < grid->count; i++) {
-        fprintf(to, "  - {");
-        for (int k = 0; k < grid->key_count; k++) {
-            md_config_key(grid->keys[k], name);
-            fprintf(to, "%s", k > 0 ? ", " : "");
-            print_pair(to, &grid->cells[i].config, grid->keys[k], name);
-        }
-        fprintf(to, "}\n");
-    }
+    for (size_t i = 0; i < grid->count; i++)
+        print_cell(to, grid, &grid->cells[i].config);
     int failed = ferror(to);
     if (fclose(to) != 0 || failed) {
         free(text);

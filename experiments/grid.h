@@ -13,7 +13,11 @@
  *   grid: HASH               # in frozen files: what the cells must hash to
  *
  * Keys of one cell: the file's own, then the cell's, then those of the command line, which win. A
- * list as a value (augment, cap_m) is a list in the list. */
+ * list as a value (augment, cap_m) is a list in the list. A combination in which a key of the cell
+ * has no effect (momentum: 0.9 with optimizer: adam) is an error that names the cell, before the
+ * first one runs: `except` leaves such cells out, or they stand in `also`. A cell that does not fit
+ * into its budget_kb is none: it is marked as such, and the others go on. What the file says of
+ * its own optimizer does not bind cells with another one. */
 #ifndef MD_EXPERIMENTS_GRID_H
 #define MD_EXPERIMENTS_GRID_H
 
@@ -26,6 +30,8 @@ struct md_grid_cell {
     struct md_config config;
     char hash[MD_DIGEST_SIZE];    /* of what decides the results, as far as the config has it */
     char name[MD_CELL_NAME_SIZE]; /* for files: the settings in short and 12 digits of the hash */
+    size_t needs_bytes;           /* 0: its step fits into budget_kb; otherwise the least it needs:
+                                   * the cell is there to be seen, and never run */
 };
 
 struct md_grid {
@@ -37,8 +43,8 @@ struct md_grid {
     char hash[MD_DIGEST_SIZE]; /* of the cells' hashes, in any order */
 };
 
-/* Reads the file with these overrides. Every cell is a whole config whose step fits into its
- * budget; of cells with equal hashes the first stays. Files, weights and data alike, are not looked
+/* Reads the file with these overrides. Every cell is a whole config; of cells with equal hashes the
+ * first stays. (Equal runs with other budgets are one cell, but not those that do not fit.) Files, weights and data alike, are not looked
  * at: two cells are different when they name different ones. On failure nothing is left to free. */
 int md_grid_read(const char *path, int override_count, char *const *overrides, struct md_grid *grid,
                  struct md_error *error);

@@ -7,6 +7,7 @@
 
 #include "../datasets/file.h"
 #include "../datasets/grow.h"
+#include "budget.h"
 #include "config_keys.h"
 #include "train.h"
 
@@ -243,7 +244,8 @@ static void describe_cell(const struct block *block, size_t index, char *text, s
 
 /* Makes cell `index` of the block's product. */
 static int make_cell(const struct builder *b, const yaml_node_t *except, const struct block *block,
-                     size_t index, struct md_config *config, int *excluded) {
+                     size_t index, struct md_grid_cell *made, int *excluded) {
+    struct md_config *config = &made->config;
     struct draft draft;
     int status = md_draft_begin(&draft, config, b->error);
     if (status == MD_OK && b->root != NULL)
@@ -260,6 +262,8 @@ static int make_cell(const struct builder *b, const yaml_node_t *except, const s
         return status;
     status = md_draft_end(&draft, b->path, b->error);
     md_config_settle(config);
+    if (status == MD_OK && md_budget_fit(config, &made->needs_bytes, b->error) != MD_OK)
+        status = made->needs_bytes > 0 ? MD_OK : MD_USAGE;
     if (status == MD_OK)
         status = md_run_check(config, b->error);
     if (status != MD_OK) {
@@ -286,7 +290,7 @@ static int add_product(const struct builder *b, const yaml_node_t *except,
         if (cells == NULL)
             return MD_FAILED;
         grid->cells = cells;
-        status = make_cell(b, except, block, i, &cells[grid->count].config, &excluded);
+        status = make_cell(b, except, block, i, &cells[grid->count], &excluded);
         grid->excluded += (size_t)excluded;
         grid->count += status == MD_OK && !excluded;
     }

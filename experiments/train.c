@@ -39,6 +39,8 @@ static int open_split(const struct md_config *config, const struct md_network *n
     struct md_data_spec spec = config->data;
     spec.fraction = fraction;
     spec.truth = truth;
+    if (truth == MD_TRUTH_LABEL)
+        spec.evaluation_crop = MD_CROP_NONE;
     memset(dataset, 0, sizeof *dataset);
     if (split[0] == '\0')
         return MD_OK;
@@ -56,12 +58,15 @@ static int open_engine(struct md_run *run, struct md_error *error) {
         return status;
     struct md_plan plan;
     md_plan_make(&setup, &plan);
+    if (plan.fault != NULL)
+        return md_fail(error, MD_USAGE, "plan: %s: %s", config->plan, plan.fault);
     run->team = md_host_team_start(config->threads, &failed);
-    run->arena = md_host_arena(plan.arena_bytes);
+    run->arena = md_host_arena(plan.arena_bytes + plan.frozen_bytes);
     if (failed || run->arena == NULL)
         return md_fail(error, MD_FAILED, "no memory for an arena of %zu bytes, or no %d threads",
                        plan.arena_bytes, config->threads);
     md_engine_start(&run->engine, &setup, run->team, run->arena, plan.arena_bytes);
+    run->engine.flash = (unsigned char *)run->arena + plan.arena_bytes;
     run->engine.loss = (enum md_loss)config->loss;
     run->engine.depth_cap_m = (float)config->depth_cap_m;
     run->engine.update = (struct md_update){.learning_rate = (float)config->learning_rate,
@@ -79,7 +84,7 @@ static int open_engine(struct md_run *run, struct md_error *error) {
  * the number of valid pixels, in the format. */
 int md_run_check(const struct md_config *config, struct md_error *error) {
     static const double largest_binary16 = 65504.0;
-    const struct md_network *network = md_networks[md_config_network(config)];
+    const struct md_network *network = md_config_network(config);
     size_t pixels = md_layer_elements(network, network->layer_count - 1);
     if (config->storing != MD_STORE_PLAIN && md_format_bytes[config->format] != 2)
         return md_fail(error, MD_USAGE, "update: %s needs a 16-bit format, found format: %s",
@@ -91,6 +96,19 @@ int md_run_check(const struct md_config *config, struct md_error *error) {
                        (int)(largest_binary16 / (double)pixels), config->batch);
     struct md_setup setup;
     return md_config_setup(config, config->backend, config->threads, &setup, error);
+}
+
+int md_run_steps_an_epoch(const struct md_run *run) {
+    size_t batch = (size_t)run->config.batch;
+    return (int)((run->train.count + batch - 1) / batch);
+}
+
+static void open_step_losses(struct md_run *run) {
+    struct md_step_losses *losses = &run->step_losses;
+    size_t steps = (size_t)md_run_steps_an_epoch(run) * (size_t)run->config.epochs;
+    losses->steps_a_row = 1 + (steps > 0 ? steps - 1 : 0) / MD_STEP_ROWS;
+    losses->rows = (steps + losses->steps_a_row - 1) / losses->steps_a_row;
+    losses->sums = calloc(losses->rows + 1, sizeof *losses->sums);
 }
 
 int md_run_open(const struct md_config *config, const float *weights, const struct md_watch *watch,
@@ -124,7 +142,8 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
     if (status == MD_OK) {
         run->history = calloc((size_t)config->epochs + 1, sizeof *run->history);
         run->best_weights = malloc(total * sizeof *run->best_weights);
-        if (run->history == NULL || run->best_weights == NULL)
+        open_step_losses(run);
+        if (run->history == NULL || run->best_weights == NULL || run->step_losses.sums == NULL)
             status = out_of_memory(error);
     }
     if (status != MD_OK) {
@@ -152,6 +171,7 @@ void md_run_close(struct md_run *run) {
     md_host_team_stop(run->team);
     free(run->arena);
     free(run->history);
+    free(run->step_losses.sums);
     free(run->best_weights);
     memset(run, 0, sizeof *run);
 }
@@ -301,6 +321,24 @@ static int finish_epoch(struct md_run *run, struct desk *desk, struct md_error *
     return status;
 }
 
+/* Steps done through all epochs. */
+static size_t steps_done(const struct md_run *run) {
+    const struct md_position *at = &run->position;
+    return (size_t)at->epoch * (size_t)md_run_steps_an_epoch(run) + (size_t)at->step;
+}
+
+size_t md_run_step_rows(const struct md_run *run, struct md_step_row *rows) {
+    const struct md_step_losses *losses = &run->step_losses;
+    size_t steps = steps_done(run), count = 0;
+    for (size_t done = 0; done < steps; done += losses->steps_a_row, count++) {
+        size_t last = done + losses->steps_a_row < steps ? done + losses->steps_a_row : steps;
+        const double *sums = losses->sums[count];
+        rows[count] =
+            (struct md_step_row){(int64_t)last, sums[1] > 0.0 ? sums[0] / sums[1] : (double)NAN};
+    }
+    return count;
+}
+
 /* One step of the current epoch. */
 static void step(struct md_run *run, struct desk *desk) {
     struct md_position *at = &run->position;
@@ -310,8 +348,12 @@ static void step(struct md_run *run, struct desk *desk) {
     for (int s = 0; s < here; s++)
         fill_slot(run, desk, &run->train, desk->order[done + (size_t)s], at->epoch, s);
     md_engine_train(&run->engine, here, desk->fb, &report);
-    at->loss_sum += (double)report.value * report.valid;
+    double loss = (double)report.value * report.valid;
+    double *sums = run->step_losses.sums[steps_done(run) / run->step_losses.steps_a_row];
+    at->loss_sum += loss;
     at->loss_valid += report.valid;
+    sums[0] += loss;
+    sums[1] += report.valid;
     at->step++;
 }
 
@@ -326,8 +368,7 @@ int md_run_train(struct md_run *run, const struct md_watch *watch,
                  int (*keep)(void *context, struct md_run *run, struct md_error *error),
                  void *keep_context, int *interrupted, struct md_error *error) {
     struct md_position *at = &run->position;
-    size_t batch = (size_t)run->config.batch;
-    int steps = (int)((run->train.count + batch - 1) / batch);
+    int steps = md_run_steps_an_epoch(run);
     struct desk desk = {0};
     int status = desk_open(run, &desk, error);
     const struct md_effort began = md_effort_now(), earlier = {at->seconds, at->cpu_seconds, 0};

@@ -16,6 +16,18 @@ struct md_epoch {
     double validation_rmse_m;
 };
 
+/* The losses of the single steps, a row for each; in a run of more than MD_STEP_ROWS steps a row
+ * for equally many of them, so that there are no more rows. */
+enum { MD_STEP_ROWS = 4096 };
+struct md_step_losses {
+    size_t steps_a_row, rows; /* rows of the whole run */
+    double (*sums)[2]; /* owned; of a row's steps: losses weighted by valid pixels, and those */
+};
+struct md_step_row {
+    int64_t step;      /* the last one of the row, from 1 on, through all epochs */
+    double train_loss; /* mean over the valid pixels of the row's batches */
+};
+
 /* Where the training stands; all of it is in a checkpoint, and with the same config and data it
  * continues to the same bits. */
 struct md_position {
@@ -39,7 +51,8 @@ struct md_run {
 
     struct md_position position;
     struct md_epoch *history; /* config.epochs of them, position.epoch filled */
-    float *best_weights;      /* md_parameter_total floats */
+    struct md_step_losses step_losses;
+    float *best_weights; /* md_parameter_total floats */
 
     /* One for each of the config's caps: on the test split, and on the validation split. */
     struct md_metrics before[MD_MOST_CAPS], after[MD_MOST_CAPS], dummy[MD_MOST_CAPS];
@@ -60,6 +73,12 @@ int md_run_check(const struct md_config *config, struct md_error *error);
 int md_run_open(const struct md_config *config, const float *weights, const struct md_watch *watch,
                 struct md_run *run, struct md_error *error);
 void md_run_close(struct md_run *run);
+
+/* Batches of one epoch. */
+int md_run_steps_an_epoch(const struct md_run *run);
+
+/* Writes the rows of the steps so far, at most step_losses.rows; returns how many. */
+size_t md_run_step_rows(const struct md_run *run, struct md_step_row *rows);
 
 /* What the run has taken so far, from opening its data on, with its earlier parts. */
 struct md_effort md_run_effort(const struct md_run *run);

@@ -119,4 +119,23 @@ int md_plot_series(const char *path, const struct md_series_plot *plot, struct m
  * in grey print and by colour-blind readers. Farther: vermillion. No value (<= 0 or NaN): grey. */
 void md_depth_colour(double depth_m, double max_depth_m, uint8_t rgb[3]);
 
+/* Memory over a step: each buffer is a rectangle from the first to the last instruction that it is
+ * live in (across) and from its first to behind its last byte (up), in the colour of its kind. */
+struct md_memory_buffer {
+    int kind, first, last;
+    double from_bytes, to_bytes;
+};
+struct md_memory_map {
+    const char *title;
+    const char *const *kind_names;
+    int kind_count; /* at most 11 */
+    const struct md_memory_buffer *buffers;
+    size_t count;
+    int instructions, peak; /* the instruction where the most is live, */
+    double peak_bytes;      /* and how much that is */
+};
+
+/* Draws it with the peak as a dashed line; sizes in kB of 1,000 bytes. */
+int md_plot_memory(const char *path, const struct md_memory_map *map, struct md_error *error);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../datasets/digest.h"
@@ -9,12 +10,19 @@
 #include "cell_parts.h"
 #include "weights.h"
 
+/* Names are filled up with zeros, and there are no gaps between the fields. */
+void md_network_digest(const struct md_network *network, char digest[33]) {
+    md_digest_text(XXH3_128bits(network, sizeof *network), digest);
+}
+
 void md_cell_identity(const struct md_run *run, const char *weights_digest, char identity[33]) {
     char text[MD_CELL_CONFIG_SIZE + 256];
     size_t n = md_config_format(&run->config, 0, text, MD_CELL_CONFIG_SIZE);
     n = n < MD_CELL_CONFIG_SIZE ? n : MD_CELL_CONFIG_SIZE - 1;
-    int more = snprintf(text + n, 256, "%s %s %s %s %d", run->train.digest, run->val.digest,
-                        run->test.digest, weights_digest, MD_NUMERICS_VERSION);
+    char network[33];
+    md_network_digest(run->engine.setup.network, network);
+    int more = snprintf(text + n, 256, "%s %s %s %s %s %d", network, run->train.digest,
+                        run->val.digest, run->test.digest, weights_digest, MD_NUMERICS_VERSION);
     md_digest_text(XXH3_128bits(text, n + (size_t)more), identity);
 }
 
@@ -30,6 +38,7 @@ const struct md_cell_attribute md_cell_attributes[] = {
 #define T(type, field) AT("/training", #field, type, field)
     AT("/", "run_digest", TEXT, run_digest),
     AT("/config", "command", TEXT, command),
+    AT("/config", "network_digest", TEXT, network_digest),
     P(TEXT, code_version),
     P(TEXT, git_commit),
     P(INTEGER, git_dirty),
@@ -168,6 +177,23 @@ static void take_scores(struct md_pen *pen, const char *name, struct md_cell *ce
     }
 }
 
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+static const struct md_h5_column step_columns[] = {
+    {"step", INTEGER, offsetof(struct md_step_row, step), sizeof(int64_t)},
+    {"train_loss", REAL, offsetof(struct md_step_row, train_loss), sizeof(double)},
+};
+
+static void write_steps(struct md_pen *pen, const char *name, const struct md_run *run) {
+    struct md_step_row *rows = malloc((run->step_losses.rows + 1) * sizeof *rows);
+    if (pen->status == MD_OK && rows == NULL)
+        pen->status = md_fail(pen->error, MD_FAILED, "out of memory");
+    if (pen->status == MD_OK)
+        pen->status = md_h5_write_table(pen->file, name, step_columns, 2, sizeof *rows,
+                                        md_run_step_rows(run, rows), rows, pen->error);
+    free(rows);
+}
+
 /* ---- writing --------------------------------------------------------------------------------- */
 
 #define SET(field, ...) snprintf(cell->field, sizeof cell->field, __VA_ARGS__)
@@ -179,6 +205,7 @@ static void describe(const struct md_run *run, const char *command, struct md_ce
     memset(cell, 0, sizeof *cell);
     SET(run_digest, "%s", run->position.digest);
     SET(command, "%s", command);
+    md_network_digest(run->engine.setup.network, cell->network_digest);
     SET(code_version, "%s", md_code_version());
     SET(git_commit, "%s", md_git_commit());
     cell->git_dirty = md_git_dirty();
@@ -243,6 +270,7 @@ int md_cell_write(const char *path, const struct md_run *run, const char *identi
     write_attributes(&pen, &cell);
     write_libraries(&pen);
     md_pen_epochs(&pen, "/training/epochs", run);
+    write_steps(&pen, "/training/steps", run);
     write_metrics(&pen, "/test/metrics", caps,
                   (const struct md_metrics *const[]){run->before, run->after, run->dummy});
     write_metrics(

@@ -1,8 +1,9 @@
-/* The result of one run: one HDF5 file, which is whole or not there. Layout 2:
+/* The result of one run: one HDF5 file, which is whole or not there. Layout 4:
  *
- *   /                attributes: kind ("mudepth cell"), layout (2), identity, run_digest (chained
+ *   /                attributes: kind ("mudepth cell"), layout (4), identity, run_digest (chained
  *                    over the weights after every epoch)
- *   /config          attributes: yaml (in full; itself a config file), command (that made the cell)
+ *   /config          attributes: yaml (in full; itself a config file), command (that made the cell),
+ *                    network_digest (of the trained network's table, which its name stands for)
  *   /provenance      attributes; nothing of it decides a result:
  *       code_version, git_commit      "unknown" when the program was built without git
  *       git_dirty                     1: the sources were not exactly those of that commit
@@ -23,6 +24,8 @@
  *                    wall_seconds, cpu_seconds (of the training alone)
  *   /training/epochs table: epoch (from 1), learning_rate, train_loss, validation_loss,
  *                    validation_rmse_m; NaN where there is none
+ *   /training/steps  table: step (from 1, through all epochs), train_loss; in a run of more than
+ *                    4096 steps a row is the mean of equally many, and `step` the last of them
  *   /test/metrics    table, for each cap of the config the rows before, after and dummy: predictor
  *                    (text), cap_m, abs_rel, sq_rel, rmse_m, rmse_log, delta1, delta2, delta3,
  *                    silog, si_rmse, log10, images, without_truth, as in metrics.h
@@ -43,8 +46,12 @@
 #include "../datasets/h5.h"
 #include "../experiments/train.h"
 
+/* XXH3-128 of a network's table. 32 hex digits. */
+void md_network_digest(const struct md_network *network, char digest[33]);
+
 /* Hash of what decides a run's results: the config without the keys that cannot change them, the
- * data's and the initial weights' digests, the numerics version. 32 hex digits. */
+ * digests of the network's table, of the data and of the initial weights, the numerics version. 32
+ * hex digits. */
 void md_cell_identity(const struct md_run *run, const char *weights_digest, char identity[33]);
 
 /* Reads the identity of the cell in `path`; fails when it is no cell. */
@@ -62,6 +69,7 @@ struct md_cell {
     char identity[33], run_digest[33];
     struct md_config config;
     char command[1024];
+    char network_digest[33];
 
     char code_version[100], git_commit[65];
     long long git_dirty;

@@ -1,9 +1,59 @@
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cell_parts.h"
 
 #define WHERE "/checkpoint"
+
+/* ---- the engine's state: what changes, in the network's order, whatever the plan ------------ */
+
+static const char *const kept_names[MD_KEEPS_COUNT] = {
+    [MD_FIRST_MOMENT] = WHERE "/first_moment",
+    [MD_SECOND_MOMENT] = WHERE "/second_moment",
+    [MD_BESIDE_WEIGHT] = WHERE "/beside_weight",
+};
+
+/* Copies the weights that learn, as they are in the engine, to or from `bytes`. */
+static void copy_learning(const struct md_engine *engine, int to_engine, unsigned char *bytes) {
+    const struct md_network *network = engine->setup.network;
+    for (int l = 0; l < network->layer_count; l++) {
+        void *weights = md_engine_weights(engine, l);
+        size_t size = !engine->plan.learns[l] ? 0
+                                              : md_layer_parameters(&network->layers[l]) *
+                                                    md_format_bytes[engine->setup.ops->format];
+        memcpy(to_engine ? weights : bytes, to_engine ? bytes : weights, size);
+        bytes += size;
+    }
+}
+
+static void pass(struct md_pen *pen, int reads, const char *name, size_t bytes, void *values) {
+    if (reads)
+        md_take_array(pen, name, H5T_NATIVE_UINT8, bytes, values);
+    else
+        md_pen_array(pen, name, H5T_NATIVE_UINT8, bytes, values);
+}
+
+/* Writes or reads the weights that learn and what the optimizer keeps of them. The others are the
+ * initial ones, whose digest is in the identity. */
+static void pass_engine(struct md_pen *pen, int reads, const struct md_engine *engine) {
+    const struct md_plan *plan = &engine->plan;
+    size_t size = plan->learning * md_format_bytes[engine->setup.ops->format];
+    unsigned char *weights = malloc(size + 1);
+    if (weights == NULL) {
+        pen->status = md_fail(pen->error, MD_FAILED, "out of memory");
+        return;
+    }
+    copy_learning(engine, 0, weights);
+    pass(pen, reads, WHERE "/weights", size, weights);
+    if (reads && pen->status == MD_OK)
+        copy_learning(engine, 1, weights);
+    free(weights);
+    for (int k = 0; k < MD_KEEPS_COUNT; k++)
+        if (plan->keeps[k].bytes > 0)
+            pass(pen, reads, kept_names[k], plan->learning * plan->keeps[k].bytes,
+                 engine->arena + plan->keeps[k].offset);
+}
 
 int md_checkpoint_write(const char *path, struct md_run *run, const char *identity,
                         struct md_error *error) {
@@ -14,8 +64,6 @@ int md_checkpoint_write(const char *path, struct md_run *run, const char *identi
     const struct md_position *at = &run->position;
     const struct md_progress *progress = &run->engine.progress;
     struct md_effort effort = md_run_effort(run);
-    size_t bytes;
-    const void *state = md_engine_state(&run->engine, &bytes);
     struct md_pen pen = {writer.file, error, MD_OK};
     md_pen_head(&pen, MD_CHECKPOINT_KIND, run, identity);
     md_pen_group(&pen, WHERE);
@@ -36,10 +84,12 @@ int md_checkpoint_write(const char *path, struct md_run *run, const char *identi
     md_pen_real(&pen, WHERE, "wall_seconds", effort.wall_seconds);
     md_pen_real(&pen, WHERE, "cpu_seconds", effort.cpu_seconds);
     md_pen_integer(&pen, WHERE, "peak_memory_bytes", effort.peak_memory_bytes);
-    md_pen_array(&pen, WHERE "/state", H5T_NATIVE_UINT8, bytes, state);
+    pass_engine(&pen, 0, &run->engine);
     md_pen_array(&pen, WHERE "/best_weights", H5T_NATIVE_FLOAT, md_parameter_total(run->network),
                  run->best_weights);
     md_pen_epochs(&pen, WHERE "/epochs", run);
+    md_pen_array(&pen, WHERE "/step_losses", H5T_NATIVE_DOUBLE, 2 * run->step_losses.rows,
+                 run->step_losses.sums);
     return md_pen_finish(&pen, &writer);
 }
 
@@ -48,11 +98,8 @@ int md_checkpoint_write(const char *path, struct md_run *run, const char *identi
 static void take_state(struct md_pen *pen, struct md_run *run) {
     struct md_position *at = &run->position;
     long long epoch = 0, step = 0, best_epoch = 0, steps = 0, skipped = 0;
-    long long batch = run->config.batch;
-    long long most_steps = ((long long)run->train.count + batch - 1) / batch;
+    long long most_steps = md_run_steps_an_epoch(run);
     double correction1 = 0, correction2 = 0;
-    size_t bytes;
-    void *state = md_engine_state(&run->engine, &bytes);
     md_take_integer(pen, WHERE, "epoch", 0, run->config.epochs, &epoch);
     md_take_integer(pen, WHERE, "step", 0, most_steps, &step);
     md_take_integer(pen, WHERE, "best_epoch", 0, epoch, &best_epoch);
@@ -70,11 +117,13 @@ static void take_state(struct md_pen *pen, struct md_run *run) {
     md_take_real(pen, WHERE, "wall_seconds", &run->earlier.wall_seconds);
     md_take_real(pen, WHERE, "cpu_seconds", &run->earlier.cpu_seconds);
     md_take_integer(pen, WHERE, "peak_memory_bytes", 0, LLONG_MAX, &run->earlier.peak_memory_bytes);
-    md_take_array(pen, WHERE "/state", H5T_NATIVE_UINT8, bytes, state);
+    pass_engine(pen, 1, &run->engine);
     md_take_array(pen, WHERE "/best_weights", H5T_NATIVE_FLOAT, md_parameter_total(run->network),
                   run->best_weights);
     if (pen->status == MD_OK)
         md_take_epochs(pen, WHERE "/epochs", (size_t)epoch, run);
+    md_take_array(pen, WHERE "/step_losses", H5T_NATIVE_DOUBLE, 2 * run->step_losses.rows,
+                  run->step_losses.sums);
     at->epoch = (int)epoch;
     at->step = (int)step;
     at->best_epoch = (int)best_epoch;

@@ -8,7 +8,9 @@
 
 #include "../datasets/file.h"
 #include "../datasets/grow.h"
+#include "../experiments/budget.h"
 #include "index.h"
+#include "sweep.h"
 
 /* ---- runs ------------------------------------------------------------------------------------ */
 
@@ -38,11 +40,33 @@ static int take(void *context, const char *path, const struct md_cell *cell,
                         : md_runs_note(runs, error, "no whole cell: %s", problem->text);
 }
 
+/* Notes the cells of a sweep that were not run because they do not fit into their budgets. A grid
+ * is only read where there are any. */
+static int note_unfit(struct md_runs *runs, const char *folder, struct md_error *error) {
+    struct md_grid grid;
+    struct md_error ignored; /* `mudepth status` tells what is wrong with a grid */
+    if (!md_sweep_has_budgets(folder) || md_sweep_grid(folder, &grid, &ignored) != MD_OK)
+        return MD_OK;
+    int status = MD_OK;
+    for (size_t i = 0; i < grid.count && status == MD_OK; i++) {
+        char settings[MD_SETTINGS_SIZE], kb[MD_KB_TEXT];
+        if (grid.cells[i].needs_bytes == 0)
+            continue;
+        md_grid_settings(&grid, i, settings);
+        status = md_runs_note(runs, error, "%s: does not fit: needs %s kB", settings,
+                              md_kb_text(grid.cells[i].needs_bytes, kb));
+    }
+    md_grid_free(&grid);
+    return status;
+}
+
 int md_runs_read(struct md_runs *runs, const char *path, struct md_error *error) {
     struct md_cell cell;
     struct md_error problem;
-    if (md_is_folder(path))
-        return md_index_each(path, take, runs, error);
+    if (md_is_folder(path)) {
+        int read = md_index_each(path, take, runs, error);
+        return read == MD_OK ? note_unfit(runs, path, error) : read;
+    }
     int status = md_cell_read(path, &cell, &problem);
     return take(runs, path, status == MD_OK ? &cell : NULL, &problem, error);
 }

@@ -34,7 +34,7 @@ static void put_checksum(unsigned char *image, uint64_t checksum) {
 }
 
 /* No index, or a damaged one, is an empty one. */
-static void load(struct md_rows *rows, const char *path) {
+static void load(struct md_index_rows *rows, const char *path) {
     struct md_file file;
     struct md_error ignored;
     int is_whole = md_file_read(path, &file, &ignored) == MD_OK && file.size >= HEADER_BYTES;
@@ -42,16 +42,16 @@ static void load(struct md_rows *rows, const char *path) {
         uint64_t checksum = take_checksum(file.bytes);
         is_whole = checksum == XXH3_64bits(file.bytes, file.size);
     }
-    md_rows_open(rows, is_whole ? file.bytes : NULL, file.size);
+    md_index_rows_open(rows, is_whole ? file.bytes : NULL, file.size);
     md_file_free(&file);
 }
 
 /* Where it cannot be written there will be none. */
-static void save(struct md_rows *rows, const char *path) {
+static void save(struct md_index_rows *rows, const char *path) {
     static const char *const belongings[] = {"journal", "wal", "shm"};
     size_t size;
     struct md_error ignored;
-    unsigned char *image = md_rows_image(rows, &size);
+    unsigned char *image = md_index_rows_image(rows, &size);
     if (image == NULL)
         return;
     take_checksum(image);
@@ -98,7 +98,7 @@ struct each {
     const char *folder, *slash; /* what stands between it and a file */
     md_use_cell *use;
     void *context;
-    struct md_rows rows;
+    struct md_index_rows rows;
     int is_changed; /* the index is not what is in its file */
 };
 
@@ -113,11 +113,11 @@ static int use_file(struct each *each, const char *name, int *is_cell, struct md
         return status;
     int is_there = look_at(path, &now) == 0;
     *is_cell = 1;
-    if (is_there && md_rows_find(&each->rows, name, &read, &cell) && is_same(&read, &now))
+    if (is_there && md_index_rows_find(&each->rows, name, &read, &cell) && is_same(&read, &now))
         return each->use(each->context, path, &cell, NULL, error);
     if (md_cell_read(path, &cell, &problem) == MD_OK) {
         if (is_there)
-            md_rows_add(&each->rows, name, &now, &cell);
+            md_index_rows_add(&each->rows, name, &now, &cell);
         each->is_changed = 1;
         return each->use(each->context, path, &cell, NULL, error);
     }
@@ -173,9 +173,9 @@ int md_index_each(const char *folder, md_use_cell *use, void *context, struct md
         select_cells(&names);
         load(&each.rows, path);
         status = use_files(&each, &names, error);
-        if (status == MD_OK && (md_rows_keep(&each.rows, &names) > 0 || each.is_changed))
+        if (status == MD_OK && (md_index_rows_keep(&each.rows, &names) > 0 || each.is_changed))
             save(&each.rows, path);
-        md_rows_close(&each.rows);
+        md_index_rows_close(&each.rows);
     }
     md_names_free(&names);
     return status;

@@ -131,20 +131,20 @@ static void write_statement(struct script *script, enum md_index_statement state
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static void close_database(struct md_rows *rows) {
+static void close_database(struct md_index_rows *rows) {
     for (int s = 0; s < MD_INDEX_STATEMENTS; s++)
         sqlite3_finalize(rows->statements[s]);
     sqlite3_close(rows->database);
     memset(rows, 0, sizeof *rows);
 }
 
-static void fail(struct md_rows *rows) {
+static void fail(struct md_index_rows *rows) {
     close_database(rows);
     rows->is_broken = 1;
 }
 
 /* The only value of a query without parameters. */
-static int says(const struct md_rows *rows, const char *query, const char *expected) {
+static int says(const struct md_index_rows *rows, const char *query, const char *expected) {
     sqlite3_stmt *statement = NULL;
     int same = sqlite3_prepare_v2(rows->database, query, -1, &statement, NULL) == SQLITE_OK &&
                sqlite3_step(statement) == SQLITE_ROW;
@@ -155,7 +155,7 @@ static int says(const struct md_rows *rows, const char *query, const char *expec
 }
 
 /* Whether the image is a database of just these tables, made by this version of the code. */
-static int open_image(struct md_rows *rows, const unsigned char *image, size_t size,
+static int open_image(struct md_index_rows *rows, const unsigned char *image, size_t size,
                       const char *schema) {
     unsigned char *copy = sqlite3_malloc64(size);
     if (copy == NULL || sqlite3_open(":memory:", &rows->database) != SQLITE_OK) {
@@ -172,7 +172,7 @@ static int open_image(struct md_rows *rows, const unsigned char *image, size_t s
            says(rows, "SELECT code_version FROM made_by", md_code_version());
 }
 
-static int make_empty(struct md_rows *rows, const char *schema) {
+static int make_empty(struct md_index_rows *rows, const char *schema) {
     sqlite3_stmt *statement = NULL;
     int made =
         sqlite3_open(":memory:", &rows->database) == SQLITE_OK &&
@@ -185,7 +185,7 @@ static int make_empty(struct md_rows *rows, const char *schema) {
     return made;
 }
 
-void md_rows_open(struct md_rows *rows, const unsigned char *image, size_t size) {
+void md_index_rows_open(struct md_index_rows *rows, const unsigned char *image, size_t size) {
     struct script schema = {"", 0};
     memset(rows, 0, sizeof *rows);
     write_schema(&schema);
@@ -208,11 +208,11 @@ void md_rows_open(struct md_rows *rows, const unsigned char *image, size_t size)
         fail(rows);
 }
 
-void md_rows_close(struct md_rows *rows) {
+void md_index_rows_close(struct md_index_rows *rows) {
     close_database(rows);
 }
 
-unsigned char *md_rows_image(struct md_rows *rows, size_t *size) {
+unsigned char *md_index_rows_image(struct md_index_rows *rows, size_t *size) {
     sqlite3_int64 length = 0;
     unsigned char *image = NULL;
     if (!rows->is_broken && sqlite3_exec(rows->database, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
@@ -224,7 +224,7 @@ unsigned char *md_rows_image(struct md_rows *rows, size_t *size) {
 /* ---- one cell -------------------------------------------------------------------------------- */
 
 /* Runs a statement that gives no rows, and makes it ready for the next time. */
-static void finish(struct md_rows *rows, enum md_index_statement s) {
+static void finish(struct md_index_rows *rows, enum md_index_statement s) {
     if (rows->is_broken)
         return;
     sqlite3_stmt *statement = rows->statements[s];
@@ -288,8 +288,8 @@ static int read_cell(sqlite3_stmt *statement, struct md_stamp *stamp, struct md_
            md_config_parse(config, "index", &cell->config, &ignored) == MD_OK;
 }
 
-int md_rows_find(struct md_rows *rows, const char *file, struct md_stamp *stamp,
-                 struct md_cell *cell) {
+int md_index_rows_find(struct md_index_rows *rows, const char *file, struct md_stamp *stamp,
+                       struct md_cell *cell) {
     if (rows->is_broken)
         return 0;
     sqlite3_stmt *find = rows->statements[MD_FIND_CELL],
@@ -322,7 +322,7 @@ static void bind_setting(sqlite3_stmt *statement, int key, const char *value) {
         sqlite3_bind_double(statement, 3, strtod(value, NULL));
 }
 
-static void add_settings(struct md_rows *rows, long long id, const struct md_config *config) {
+static void add_settings(struct md_index_rows *rows, long long id, const struct md_config *config) {
     char name[MD_CONFIG_NAME_SIZE], value[MD_CONFIG_VALUE_SIZE];
     for (int key = 0; md_config_key(key, name) == 0 && !rows->is_broken; key++) {
         sqlite3_stmt *statement = rows->statements[MD_ADD_SETTING];
@@ -334,7 +334,7 @@ static void add_settings(struct md_rows *rows, long long id, const struct md_con
     }
 }
 
-static void add_metrics(struct md_rows *rows, long long id, int cap, int p,
+static void add_metrics(struct md_index_rows *rows, long long id, int cap, int p,
                         const struct md_cell_scores *scores) {
     sqlite3_stmt *statement = rows->statements[MD_ADD_METRICS];
     const struct md_metrics *metrics =
@@ -352,7 +352,7 @@ static void add_metrics(struct md_rows *rows, long long id, int cap, int p,
     finish(rows, MD_ADD_METRICS);
 }
 
-static void add_cell(struct md_rows *rows, const char *file, const struct md_stamp *stamp,
+static void add_cell(struct md_index_rows *rows, const char *file, const struct md_stamp *stamp,
                      const struct md_cell *cell) {
     const long long stamps[] = {stamp->size_bytes, stamp->inode, stamp->modified_ns,
                                 stamp->changed_ns, stamp->read_ns};
@@ -382,15 +382,15 @@ static void add_cell(struct md_rows *rows, const char *file, const struct md_sta
     finish(rows, MD_ADD_CELL);
 }
 
-static void drop(struct md_rows *rows, long long id) {
+static void drop(struct md_index_rows *rows, long long id) {
     for (int s = MD_DROP_CELL; s <= MD_DROP_METRICS && !rows->is_broken; s++) {
         sqlite3_bind_int64(rows->statements[s], 1, id);
         finish(rows, (enum md_index_statement)s);
     }
 }
 
-void md_rows_add(struct md_rows *rows, const char *file, const struct md_stamp *stamp,
-                 const struct md_cell *cell) {
+void md_index_rows_add(struct md_index_rows *rows, const char *file, const struct md_stamp *stamp,
+                       const struct md_cell *cell) {
     if (rows->is_broken)
         return;
     sqlite3_stmt *find = rows->statements[MD_FIND_CELL];
@@ -414,7 +414,7 @@ static int by_name(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-int md_rows_keep(struct md_rows *rows, const struct md_names *files) {
+int md_index_rows_keep(struct md_index_rows *rows, const struct md_names *files) {
     sqlite3_stmt *list = NULL;
     int dropped = 0;
     if (rows->is_broken)

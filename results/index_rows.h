@@ -28,29 +28,29 @@ enum md_index_statement {
 
 /* A database in memory. When SQLite fails, which it does only without memory, `is_broken` is set,
  * there are no cells in it any more, and none can be added: it is only a copy. */
-struct md_rows {
+struct md_index_rows {
     sqlite3 *database;
     sqlite3_stmt *statements[MD_INDEX_STATEMENTS];
     int is_broken;
 };
 
-/* Opens an image of a database, as md_rows_image gave it; or an empty one when `image` is NULL, or
- * was made by another version of the code or for other tables. */
-void md_rows_open(struct md_rows *rows, const unsigned char *image, size_t size);
-void md_rows_close(struct md_rows *rows);
+/* Opens an image of a database, as md_index_rows_image gave it; or an empty one when `image` is
+ * NULL, or was made by another version of the code or for other tables. */
+void md_index_rows_open(struct md_index_rows *rows, const unsigned char *image, size_t size);
+void md_index_rows_close(struct md_index_rows *rows);
 
 /* The database as bytes, to be released with sqlite3_free; NULL when it is broken. */
-unsigned char *md_rows_image(struct md_rows *rows, size_t *size);
+unsigned char *md_index_rows_image(struct md_index_rows *rows, size_t *size);
 
 /* Reads the cell of a file; 0 when there is none. */
-int md_rows_find(struct md_rows *rows, const char *file, struct md_stamp *stamp,
-                 struct md_cell *cell);
+int md_index_rows_find(struct md_index_rows *rows, const char *file, struct md_stamp *stamp,
+                       struct md_cell *cell);
 
 /* Puts a cell there, in the place of the file's older one. */
-void md_rows_add(struct md_rows *rows, const char *file, const struct md_stamp *stamp,
-                 const struct md_cell *cell);
+void md_index_rows_add(struct md_index_rows *rows, const char *file, const struct md_stamp *stamp,
+                       const struct md_cell *cell);
 
 /* Drops the cells of files that are not among these, which are sorted; returns how many. */
-int md_rows_keep(struct md_rows *rows, const struct md_names *files);
+int md_index_rows_keep(struct md_index_rows *rows, const struct md_names *files);
 
 #endif

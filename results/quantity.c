@@ -177,7 +177,7 @@ double md_quantity_of(const struct md_quantity *quantity, const struct md_cell *
     case STEP_MEMORY:
         return step_kb(&cell->config);
     case STEP_WORK:
-        return (double)md_step_macs(md_networks[md_config_network(&cell->config)],
+        return (double)md_step_macs(md_config_network(&cell->config),
                                     md_config_policy(&cell->config)) /
                1e6;
     case FORMAT:

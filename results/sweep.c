@@ -12,9 +12,11 @@
 
 #include "../datasets/file.h"
 #include "../datasets/namelist.h"
+#include "../experiments/budget.h"
 #include "cell.h"
 
-const char *const md_cell_state_names[] = {"done", "running", "failed", "checkpoint", "missing"};
+const char *const md_cell_state_names[] = {"done",       "running", "failed",
+                                           "checkpoint", "missing", "unfit"};
 
 static const char frozen_name[] = "sweep.yaml", lock_name[] = "sweep.lock";
 
@@ -164,6 +166,19 @@ int md_sweep_grid(const char *folder, struct md_grid *grid, struct md_error *err
     return md_grid_read(path, 0, NULL, grid, error);
 }
 
+int md_sweep_has_budgets(const char *folder) {
+    char path[MD_PATH_MAX];
+    struct md_file file;
+    struct md_error ignored;
+    if (md_path_format(path, &ignored, "%s/%s", folder, frozen_name) != MD_OK ||
+        access(path, F_OK) != 0 || md_file_read(path, &file, &ignored) != MD_OK)
+        return 0;
+    int found = strstr((const char *)file.bytes, "budget_kb: ") != NULL &&
+                strstr((const char *)file.bytes, "budget_kb: '0'\n") == NULL;
+    md_file_free(&file);
+    return found;
+}
+
 static int compare_grid(const struct md_sweep *sweep, struct md_error *error) {
     struct md_grid frozen;
     int status = md_sweep_grid(sweep->folder, &frozen, error);
@@ -265,6 +280,8 @@ enum md_cell_state md_sweep_state(const struct md_sweep *sweep, size_t cell) {
     char path[MD_PATH_MAX];
     struct md_error ignored;
     enum md_cell_state state = MD_MISSING;
+    if (sweep->grid->cells[cell].needs_bytes > 0)
+        return MD_UNFIT;
     for (size_t i = 0; i < sizeof signs / sizeof signs[0] && state == MD_MISSING; i++)
         if (md_sweep_path(sweep, cell, signs[i].suffix, path, sizeof path, &ignored) == MD_OK &&
             access(path, F_OK) == 0)
@@ -274,7 +291,7 @@ enum md_cell_state md_sweep_state(const struct md_sweep *sweep, size_t cell) {
 
 int md_sweep_look(const struct md_sweep *sweep, size_t cell, struct md_cell_look *look,
                   struct md_error *error) {
-    char result[MD_PATH_MAX], failure[MD_PATH_MAX];
+    char result[MD_PATH_MAX], failure[MD_PATH_MAX], kb[MD_KB_TEXT];
     struct md_file why;
     struct md_error ignored;
     memset(look, 0, sizeof *look);
@@ -286,6 +303,9 @@ int md_sweep_look(const struct md_sweep *sweep, size_t cell, struct md_cell_look
     look->state = md_sweep_state(sweep, cell);
     if (look->state == MD_DONE)
         look_at_result(sweep, cell, result, look);
+    else if (look->state == MD_UNFIT)
+        snprintf(look->why, sizeof look->why, "does not fit: needs %s kB",
+                 md_kb_text(sweep->grid->cells[cell].needs_bytes, kb));
     else if (look->state == MD_FAILURE && md_file_read(failure, &why, &ignored) == MD_OK) {
         snprintf(look->why, sizeof look->why, "%s", md_trim((char *)why.bytes));
         md_file_free(&why);

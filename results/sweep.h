@@ -26,14 +26,22 @@ struct md_sweep {
     int has_locks;              /* the file system gives them */
 };
 
-enum md_cell_state { MD_DONE, MD_RUNNING, MD_FAILURE, MD_INTERRUPTED, MD_MISSING, MD_STATE_COUNT };
+enum md_cell_state {
+    MD_DONE,
+    MD_RUNNING,
+    MD_FAILURE,
+    MD_INTERRUPTED,
+    MD_MISSING,
+    MD_UNFIT, /* its step needs more memory than its budget_kb: it is never run */
+    MD_STATE_COUNT
+};
 extern const char *const md_cell_state_names[]; /* "done", "running", "failed", "checkpoint", ... */
 
 /* What is known of one cell. */
 struct md_cell_look {
     enum md_cell_state state;
     double seconds, rmse_m; /* done: spent in training; on the test split after it */
-    char why[512];          /* failed: the error */
+    char why[512];          /* failed: the error; unfit: what it needs */
 };
 
 /* The file `suffix` (".h5") of a cell. */
@@ -51,6 +59,9 @@ void md_sweep_leave(struct md_sweep *sweep);
 
 /* Reads the grid that is frozen in the folder. */
 int md_sweep_grid(const char *folder, struct md_grid *grid, struct md_error *error);
+
+/* Whether its cells have budgets: a quick look, 0 also where there is no sweep. */
+int md_sweep_has_budgets(const char *folder);
 
 /* What the names in the folder say of a cell: its result is not opened. */
 enum md_cell_state md_sweep_state(const struct md_sweep *sweep, size_t cell);

@@ -22,7 +22,7 @@ SPLIT = {"samples": INTEGER, "digest": TEXT}
 # Attributes of groups.
 GROUPS = {
     "/": {"kind": TEXT, "layout": INTEGER, "identity": TEXT, "run_digest": TEXT},
-    "/config": {"yaml": TEXT, "command": TEXT},
+    "/config": {"yaml": TEXT, "command": TEXT, "network_digest": TEXT},
     "/provenance": {
         "code_version": TEXT, "git_commit": TEXT, "git_dirty": INTEGER, "compiler": TEXT,
         "compiler_flags": TEXT, "compiler_target": TEXT, "cpu_level": TEXT, "cpu_model": TEXT,
@@ -48,6 +48,7 @@ GROUPS = {
 TABLES = {
     "/training/epochs": [("epoch", INTEGER), ("learning_rate", REAL), ("train_loss", REAL),
                          ("validation_loss", REAL), ("validation_rmse_m", REAL)],
+    "/training/steps": [("step", INTEGER), ("train_loss", REAL)],
     "/test/metrics": METRICS_TABLE,
     "/validation/metrics": METRICS_TABLE,
 }
@@ -93,6 +94,9 @@ def check_values(file, run):
     expect("epochs", list(range(1, len(run["epochs"]) + 1)), list(epochs.epoch))
     for column in epochs.columns[1:]:
         expect(column, [e[column] for e in run["epochs"]], list(epochs[column]))
+    steps = pandas.DataFrame(file["/training/steps"][:])
+    expect("steps", list(range(1, run["steps"] + run["skipped_steps"] + 1)), list(steps.step))
+    expect("losses of steps", False, bool(steps.isna().any(axis=None)))
     for name in ("identity", "run_digest"):
         expect(name, run[name], file.attrs[name].decode("utf-8"))
 

@@ -55,6 +55,12 @@ static const struct key_case {
     {"backend", ANY_TEXT, {"''", "ref", "avx2", "blas"}, {"a_name_too_long_"}},
     {"policy", NAME, {"d0", "full", "e+d0", "d0+d1+d2", "encoder"}, {"none", "d3", "d0+", "d0,d1"}},
     {"budget_kb", WHOLE, {"0", "100000000", "9000000"}, {"100000001"}},
+    {"plan",
+     NAME,
+     {"auto", "lean", "share+at_once", "lean+flash", "plain"},
+     {"fastest", "lean+", "lean+auto", "share at_once"}},
+    {"band", WHOLE, {"0", "8", "4096"}, {"4097"}},
+    {"front", NAME, {"auto", "ups0", "decoder1.conv0"}, {"ups9", "encoder.conv3"}},
     {"loss", NAME, {"berhu", "l1", "mse", "rel_l1", "depth_l1"}, {"l2"}},
     {"depth_cap_m", REAL, {"5", "0.1", "1000", "1e1"}, {"0.0999", "1001", "0"}},
     {"optimizer", NAME, {"adam", "sgd"}, {"SGD"}},
@@ -114,12 +120,45 @@ static const struct key_case {
 };
 enum { RUN_KEYS = sizeof run_keys / sizeof run_keys[0] };
 
+/* What keys need beside them to have an effect. */
+static const struct context {
+    const char *key, *with[2][2];
+} contexts[] = {
+    {"depth_cap_m", {{"loss", "depth_l1"}}},
+    {"momentum", {{"optimizer", "sgd"}}},
+    {"band", {{"plan", "share+stream"}}},
+    {"front", {{"plan", "lean+flash"}}},
+    {"data.sensor", {{"data.label", "tof8"}}},
+    {"data.targets", {{"data.label", "tof8"}, {"data.sensor", "vl53l5cx"}}},
+    {"data.ambient", {{"data.label", "tof8"}, {"data.sensor", "vl53l5cx"}}},
+    {"data.sensor_fov_deg", {{"data.camera_fov_h_deg", "90"}}},
+    {"data.alignment", {{"data.label", "tof8"}, {"data.camera_fov_h_deg", "90"}}},
+    {"data.depth", {{"data.set", "kitti"}}},
+    {"data.picture", {{"data.set", "kitti"}}},
+    {"data.world", {{"data.set", "synthetic"}}},
+    {"data.seed", {{"data.set", "synthetic"}}},
+    {"data.count", {{"data.set", "synthetic"}}},
+    {"data.crop", {{"data.set", "recording"}}},
+};
+enum { CONTEXTS = sizeof contexts / sizeof contexts[0] };
+
+/* What `key` is given for the sake of `changed`; NULL: nothing. */
+static inline const char *value_beside(const struct key_case *changed, const char *key) {
+    for (const struct context *c = contexts; c < contexts + CONTEXTS; c++)
+        for (int i = 0; i < 2 && strcmp(c->key, changed->key) == 0 && c->with[i][0] != NULL; i++)
+            if (strcmp(c->with[i][0], key) == 0)
+                return c->with[i][1];
+    return NULL;
+}
+
 /* The keys of `run_keys` as a config with one value exchanged (or added, for a default key). */
 static inline void write_with(const struct key_case *changed, const char *value) {
     char text[TEXT_SIZE], data[TEXT_SIZE] = "data:\n";
     size_t length = 0;
     for (const struct key_case *k = run_keys; k < run_keys + RUN_KEYS; k++) {
-        const char *chosen = k == changed ? value : k->accepted[0] == NULL ? k->accepted[1] : NULL;
+        const char *chosen = k == changed ? value : value_beside(changed, k->key);
+        if (chosen == NULL && k != changed && k->accepted[0] == NULL)
+            chosen = k->accepted[1];
         if (chosen == NULL)
             continue;
         if (strncmp(k->key, "data.", 5) == 0)
@@ -141,6 +180,24 @@ static inline int read_file(void) {
 static inline int read_text(const char *text) {
     scratch_write_text(path.text, text);
     return read_file();
+}
+
+/* Reads "key=value" pairs as one reads a result's config, in which any key may stand. */
+static inline int parse_pairs(int count, char *const *pairs) {
+    static char text[TEXT_SIZE];
+    size_t length = 0;
+    for (int data = 0; data < 2; data++)
+        for (int i = 0; i < count; i++) {
+            int of_data = strncmp(pairs[i], "data.", 5) == 0;
+            const char *name = pairs[i] + (of_data ? 5 : 0), *equals = strchr(pairs[i], '=');
+            if (of_data == data)
+                length +=
+                    (size_t)snprintf(text + length, sizeof text - length, "%s%.*s: %s\n",
+                                     of_data ? "  " : "", (int)(equals - name), name, equals + 1);
+            if (!data && i == count - 1)
+                length += (size_t)snprintf(text + length, sizeof text - length, "data:\n");
+        }
+    return md_config_parse(text, "a result", &config, &error);
 }
 
 static inline char *formatted(int all) {

@@ -3,6 +3,7 @@
 #ifndef MD_TESTS_RUNS_H
 #define MD_TESTS_RUNS_H
 
+#include "../datasets/digest.h"
 #include "../experiments/train.h"
 #include "../results/cell.h"
 #include "../results/weights.h"
@@ -59,6 +60,7 @@ static inline int train_for(struct md_run *run, int steps) {
 /* What came out of a run. */
 struct trained {
     char digest[33], weights[33]; /* of the run; of the weights that were kept */
+    char step_losses[33];
     struct md_position position;
     struct md_epoch history[8];
     struct md_metrics after[MD_MOST_CAPS];
@@ -76,6 +78,9 @@ static inline struct trained finished(struct md_run *run) {
     assert_ok(md_run_measure_after(run, NULL, &run_error));
     strcpy(done.digest, run->position.digest);
     md_weights_digest(run->best_weights, md_parameter_total(run->network), done.weights);
+    md_digest_text(
+        XXH3_128bits(run->step_losses.sums, run->step_losses.rows * sizeof *run->step_losses.sums),
+        done.step_losses);
     done.position = run->position;
     memcpy(done.history, run->history, (size_t)run->config.epochs * sizeof *done.history);
     memcpy(done.after, run->after, sizeof done.after);
@@ -94,6 +99,7 @@ static inline struct trained trained_with(const char *words) {
 static inline void assert_same(const struct trained *a, const struct trained *b, const char *what) {
     cr_assert_str_eq(a->digest, b->digest, "%s", what);
     cr_assert_str_eq(a->weights, b->weights, "%s", what);
+    cr_assert_str_eq(a->step_losses, b->step_losses, "%s: losses of the steps", what);
     cr_assert_eq(memcmp(a->history, b->history, sizeof a->history), 0, "%s: history", what);
     cr_assert_eq(memcmp(a->after, b->after, sizeof a->after), 0, "%s: metrics", what);
     cr_assert_eq(a->position.best_epoch, b->position.best_epoch, "%s", what);

@@ -7,54 +7,43 @@
 TestSuite(config, .init = set_up, .fini = tear_down, .timeout = 600);
 
 Test(config, table_of_this_test_has_every_key) {
-    /* Or else a new key would go untested. */
-    char *text = formatted_with(run_keys, "scratch"), *line = strtok(text, "\n");
-    const char *prefix = "";
-    int found = 0;
-    for (; line != NULL; line = strtok(NULL, "\n")) {
-        char key[80];
-        if (strcmp(line, "data:") == 0) {
-            prefix = "data.";
-            continue;
-        }
-        snprintf(key, sizeof key, "%s%.*s", prefix, (int)strcspn(line + strspn(line, " "), ":"),
-                 line + strspn(line, " "));
-        cr_assert_lt(found, RUN_KEYS, "no case for %s", key);
-        cr_assert_str_eq(key, run_keys[found].key);
-        found++;
+    char name[MD_CONFIG_NAME_SIZE]; /* or else a new key would go untested */
+    for (int k = 0; k < RUN_KEYS; k++) {
+        cr_assert_eq(md_config_key(k, name), 0);
+        cr_assert_str_eq(name, run_keys[k].key);
     }
-    cr_assert_eq(found, RUN_KEYS);
-    free(text);
+    cr_assert_neq(md_config_key(RUN_KEYS, name), 0, "no case for %s", name);
 }
 
-/* Also that no key reads into another one's field: a change shows in its own line only. */
+static void read_with(const struct key_case *changed, const char *value) {
+    free(formatted_with(changed, value));
+}
+
+/* Also as another text, such as 1e-3. */
+static int is_preset(const struct key_case *key, const char *value) {
+    const char *preset = key->accepted[0];
+    return preset != NULL && (key->kind == REAL || key->kind == WHOLE) &&
+           strtod(value, NULL) == strtod(preset, NULL);
+}
+
+/* Also that no key reads into another one's field: a change shows in its own value only. */
 Test(config, every_key_takes_its_good_values_and_has_its_default) {
-    for (const struct key_case *k = run_keys; k < run_keys + RUN_KEYS; k++) {
-        char *preset = formatted_with(k, k->accepted[k->accepted[0] == NULL]);
-        if (k->accepted[0] != NULL) {
-            char *left_out = formatted_with(k, NULL);
-            cr_assert_str_eq(left_out, preset, "%s: not the default", k->key);
-            free(left_out);
+    static struct md_config preset;
+    for (int k = 0; k < RUN_KEYS; k++) {
+        const struct key_case *key = &run_keys[k];
+        read_with(key, key->accepted[key->accepted[0] == NULL]);
+        preset = config;
+        if (key->accepted[0] != NULL) {
+            read_with(key, NULL);
+            cr_assert_eq(md_config_order(&config, &preset, k), 0, "%s: not the default", key->key);
         }
-        for (int v = (k->accepted[0] == NULL) + 1; k->accepted[v] != NULL; v++) {
-            char *text = formatted_with(k, k->accepted[v]);
-            size_t same = 0;
-            while (text[same] == preset[same] && text[same] != '\0')
-                same++;
-            while (same > 0 && text[same - 1] != '\n')
-                same--;
-            int is_default = text[same] == '\0';
-            const char *name = strchr(k->key, '.') ? strchr(k->key, '.') + 1 : k->key;
-            cr_assert(is_default ? strtod(k->accepted[v], NULL) == strtod(k->accepted[0], NULL)
-                                 : strncmp(text + same + strspn(text + same, " "), name,
-                                           strlen(name)) == 0,
-                      "%s: %s shows at %.60s", k->key, k->accepted[v], text + same);
-            cr_assert_str_eq(strchr(text + same, '\n') ? strchr(text + same, '\n') : "",
-                             strchr(preset + same, '\n') ? strchr(preset + same, '\n') : "",
-                             "%s: %s changes another key too", k->key, k->accepted[v]);
-            free(text);
+        for (int v = (key->accepted[0] == NULL) + 1; key->accepted[v] != NULL; v++) {
+            read_with(key, key->accepted[v]);
+            for (int other = 0; other < RUN_KEYS; other++)
+                cr_assert_eq(md_config_order(&config, &preset, other) != 0,
+                             other == k && !is_preset(key, key->accepted[v]), "%s: %s, seen in %s",
+                             key->key, key->accepted[v], run_keys[other].key);
         }
-        free(preset);
     }
 }
 
@@ -119,6 +108,9 @@ Test(config, fields_hold_what_the_keys_say) {
                                "backend=ref",
                                "policy=e+d1",
                                "budget_kb=900000",
+                               "plan=at_once+stream+share",
+                               "band=6",
+                               "front=ups0",
                                "loss=depth_l1",
                                "depth_cap_m=7",
                                "optimizer=sgd",
@@ -168,11 +160,11 @@ Test(config, fields_hold_what_the_keys_say) {
                                "data.test=c"};
     enum { COUNT = sizeof overrides / sizeof overrides[0] };
     cr_assert_eq(COUNT, RUN_KEYS, "a key is missing here");
-    cr_assert_eq(md_config_read(NULL, COUNT, overrides, &config, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(parse_pairs(COUNT, overrides), MD_OK, "%s", error.text);
     cr_assert_str_eq(md_networks[config.network]->name, "upydnet_large");
     cr_assert_str_eq(md_format_names[config.format], "fp64");
     cr_assert_str_eq(config.backend, "ref");
-    cr_assert_eq(md_config_policy(&config), 1u << MD_ENCODER | 1u << MD_DECODER1);
+    cr_assert_eq(md_config_policy(&config), 1u << 0 | 1u << 2);
     cr_assert_eq(config.loss, MD_DEPTH_L1);
     cr_assert_eq(config.optimizer, MD_SGD);
     cr_assert_eq(config.schedule, MD_SCHEDULE_COSINE);
@@ -209,6 +201,7 @@ Test(config, fields_hold_what_the_keys_say) {
                                {(double)config.data.seed, 9},
                                {(double)config.data.count, 10},
                                {config.budget_kb, 900000},
+                               {config.band, 6},
                                {config.data.fraction, 20},
                                {config.data.targets, 3},
                                {config.data.ambient, 0.25},
@@ -218,12 +211,158 @@ Test(config, fields_hold_what_the_keys_say) {
                                {config.data.crop, 12}};
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++)
         cr_assert_eq(reals[i][0], reals[i][1], "pair %zu", i);
-    const char *texts[][2] = {{config.weights, "w"},   {config.data.set, "matrix"},
+    const char *texts[][2] = {{config.weights, "w"},   {config.plan, "fast+stream"},
+                              {config.front, "ups0"},  {config.data.set, "matrix"},
                               {config.data.root, "r"}, {config.data.world, "source"},
                               {config.train, "a"},     {config.val, "b"},
                               {config.test, "c"}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         cr_assert_str_eq(texts[i][0], texts[i][1]);
+}
+
+/* ---- keys without effect --------------------------------------------------------------------- */
+
+/* What is given beside `weights: w`, on lines of their own; the key and the line that the message
+ * names; what would use it; what is given instead. */
+static const struct idle_case {
+    const char *text, *place, *use, *found;
+} idle[] = {
+    {"momentum: 0.9\ndata: {set: micro}\n", ":2: momentum: ", "with optimizer: sgd;",
+     "found 0.9 with optimizer: adam"},
+    {"optimizer: sgd\nbeta1: 0.5\ndata: {set: micro}\n", ":3: beta1: ", "with optimizer: adam;",
+     "found 0.5 with optimizer: sgd"},
+    {"optimizer: sgd\nbeta2: 0.5\ndata: {set: micro}\n", ":3: beta2: ", "", ""},
+    {"optimizer: sgd\nepsilon: 1e-3\ndata: {set: micro}\n", ":3: epsilon: ", "", "found 0.001"},
+    {"optimizer: sgd\nmoments: fp32\ndata: {set: micro}\n",
+     ":3: moments: ", "with optimizer: adam or momentum: any but 0;", ""},
+    {"depth_cap_m: 10\ndata: {set: micro}\n", ":2: depth_cap_m: ", "with loss: depth_l1;",
+     "with loss: berhu"},
+    {"select: best\ndata: {set: micro, val: ~}\n", ":2: select: ", "with val: any but '';",
+     "found best with val: ''"},
+    {"data: {set: synthetic, root: d}\n", ":2: data.root: ", "with set: any but synthetic;",
+     "found d with set: synthetic"},
+    {"data:\n  set: micro\n  crop: 100\n", ":4: data.crop: ", "with set: matrix, recording;",
+     "found 100 with set: micro"},
+    {"data: {set: synthetic, crop: 9}\n", ":2: data.crop: ", "", ""},
+    {"data: {set: rgbd, crop: 9}\n", ":2: data.crop: ", "", ""},
+    {"data: {set: rgbd, picture: whole}\n", ":2: data.picture: ", "kitti-stereo-2012, h5;", ""},
+    {"data: {set: rgbd, picture: square}\n", ":2: data.picture: ", "", "found square"},
+    {"data: {set: matrix, picture: whole}\n", ":2: data.picture: ", "", ""},
+    {"data: {set: h5, depth: lidar}\n", ":2: data.depth: ", "with set: kitti, kitti-object;", ""},
+    {"data: {set: kitti-stereo, depth: groundtruth}\n", ":2: data.depth: ", "", ""},
+    {"data: {set: micro, world: road}\n", ":2: data.world: ", "with set: synthetic;", ""},
+    {"data: {set: micro, world: field}\n", ":2: data.world: ", "", ""},
+    {"data: {set: micro-kitti, count: 400}\n", ":2: data.count: ", "", "found 400"},
+    {"data: {set: micro, seed: 2}\n", ":2: data.seed: ", "with set: synthetic or sensor: vl53l5cx;",
+     ""},
+    {"data: {set: matrix, label: tof8}\n",
+     ":2: data.label: ", "with set: any but matrix, recording;", "found tof8 with set: matrix"},
+    {"data: {set: recording, label: tof8}\n", ":2: data.label: ", "", ""},
+    {"data: {set: matrix, truth: label}\n", ":2: data.truth: ", "", ""},
+    {"data: {set: matrix, evaluation_crop: garg}\n", ":2: data.evaluation_crop: ", "", ""},
+    {"data: {set: cache, evaluation_crop: garg}\n", ":2: data.evaluation_crop: ", "", ""},
+    {"data: {set: kitti, truth: label, evaluation_crop: garg}\n",
+     ":2: data.evaluation_crop: ", "and with truth: full;", "found garg with truth: label"},
+    {"data: {set: matrix, camera_fov_h_deg: 90}\n", ":2: data.camera_fov_h_deg: ", "", ""},
+    {"data: {set: kitti, alignment: pad, camera_fov_v_deg: 90}\n", ":2: data.camera_fov_v_deg: ",
+     "and with alignment: crop or label: tof8;", "found 90 with alignment: pad"},
+    {"data: {set: kitti, label: tof8, alignment: pad}\n",
+     ":2: data.alignment: ", "camera_fov_h_deg: any but 0;", "found pad with camera_fov_h_deg: 0"},
+    {"data: {set: kitti, label: tof8, sensor_fov_deg: 60}\n", ":2: data.sensor_fov_deg: ", "", ""},
+    {"data: {set: kitti, sensor: vl53l5cx}\n", ":2: data.sensor: ", "and with label: tof8;",
+     "with label: dense"},
+    {"data: {set: matrix, sensor: vl53l5cx}\n", ":2: data.sensor: ", "", "with set: matrix"},
+    {"data: {set: cache, sensor: vl53l5cx, label: tof8}\n", ":2: data.sensor: ", "", ""},
+    {"data: {set: kitti, targets: 2}\n", ":2: data.targets: ", "and with sensor: vl53l5cx;", ""},
+    {"data: {set: kitti, label: tof8, targets: 2}\n", ":2: data.targets: ", "",
+     "found 2 with sensor: pool"},
+    {"data: {set: kitti, label: tof8, ambient: 1}\n", ":2: data.ambient: ", "", ""},
+    {"data: {set: cache, max_depth_m: 10}\n", ":2: data.max_depth_m: ", "with set: any but cache;",
+     "found 10"},
+    {"data: {set: cache, min_depth_m: 1}\n", ":2: data.min_depth_m: ", "", ""},
+};
+
+Test(config, keys_without_effect_are_refused) {
+    for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++) {
+        char text[400];
+        snprintf(text, sizeof text, "weights: w\n%s", idle[i].text);
+        cr_assert_eq(read_text(text), MD_USAGE, "took %s", text);
+        assert_contains(error.text, path.text);
+        assert_contains(error.text, idle[i].place);
+        assert_contains(error.text, "has an effect only with ");
+        assert_contains(error.text, idle[i].use);
+        assert_contains(error.text, idle[i].found);
+    }
+    char *overrides[] = {"momentum=0.5"};
+    read_text("weights: w\ndata: {set: micro}\n");
+    cr_assert_eq(md_config_read(path.text, 1, overrides, &config, &error), MD_USAGE);
+    assert_contains(error.text, "command line: momentum: has an effect only with optimizer: sgd");
+    struct md_data_spec spec;
+    cr_assert_eq(md_data_spec_parse("{set: rgbd, split: all, crop: 3}", &spec, &error), MD_USAGE);
+    assert_contains(error.text, "data:1: crop: has an effect only with set: matrix, recording");
+}
+
+/* What says how it is anyway may stand there, and so may all that has an effect. */
+Test(config, keys_with_effect_and_idle_ones_are_taken) {
+    static const char *const good[] = {
+        "momentum: 0.0\nbeta1: 0.5\ndata: {set: micro, evaluation_crop: none, crop: 0}\n",
+        "optimizer: sgd\nmomentum: 0.9\nmoments: fp32\nepsilon: 1e-07\ndata: {set: micro}\n",
+        "select: last\ndata: {set: micro, val: ''}\n",
+        "loss: depth_l1\ndepth_cap_m: 10\ndata: {set: micro}\n",
+        "data: {set: kitti, label: tof8, sensor: vl53l5cx, targets: 2, ambient: 1, seed: 3}\n",
+        "data: {set: kitti, camera_fov_h_deg: 90, camera_fov_v_deg: 60, sensor_fov_deg: 50}\n",
+        "data: {set: kitti, depth: lidar, picture: square, evaluation_crop: garg}\n",
+        "data: {set: synthetic, world: road, count: 3, seed: 2, max_depth_m: 80}\n",
+        "data: {set: cache, root: d, label: tof8, truth: label, max_depth_m: 0}\n",
+        "data: {set: matrix, crop: 100, max_depth_m: 3, label: dense, truth: full}\n",
+    };
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        char text[400];
+        snprintf(text, sizeof text, "weights: w\n%s", good[i]);
+        cr_assert_eq(read_text(text), MD_OK, "%s: %s", text, error.text);
+    }
+}
+
+/* What the file says of its own set or optimizer does not bind the command line. */
+Test(config, a_key_whose_effect_an_override_takes_away_has_its_default) {
+    char *overrides[] = {"data.set=micro", "optimizer=adam", "data.val="};
+    char *const chain[] = {"data.label=dense"};
+    read_text("weights: w\noptimizer: sgd\nmomentum: 0.9\nselect: best\n"
+              "data: {set: synthetic, count: 3, world: road, seed: 9, max_depth_m: 80}\n");
+    cr_assert_eq(md_config_read(path.text, 3, overrides, &config, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(config.momentum, 0);
+    cr_assert_eq(config.data.count, 400);
+    cr_assert_eq(config.data.seed, 1);
+    cr_assert_str_eq(config.data.world, "field");
+    cr_assert_eq(config.data.max_depth_m, 80, "has an effect");
+    read_text(
+        "weights: w\ndata: {set: kitti, label: tof8, sensor: vl53l5cx, targets: 2, seed: 3,\n"
+        "  sensor_fov_deg: 40, camera_fov_h_deg: 90, camera_fov_v_deg: 90, alignment: pad}\n");
+    cr_assert_eq(md_config_read(path.text, 1, chain, &config, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(config.data.targets, 1);
+    cr_assert_eq(config.data.sensor_fov_deg, 45);
+    cr_assert_eq(config.data.alignment, MD_ALIGN_CROP);
+    /* But what never had one is refused, and so is what the override itself gives. */
+    read_text("weights: w\nmomentum: 0.9\ndata: {set: micro}\n");
+    cr_assert_eq(md_config_read(path.text, 1, overrides + 1, &config, &error), MD_USAGE);
+    assert_contains(error.text, "some.yaml:2: momentum: ");
+    char *both[] = {"data.set=micro", "data.count=3"};
+    read_text("weights: w\ndata: {set: synthetic, count: 4}\n");
+    cr_assert_eq(md_config_read(path.text, 2, both, &config, &error), MD_USAGE);
+    assert_contains(error.text, "command line: data.count: ");
+}
+
+/* A result of an earlier version may have what is refused now; what is written today has not. */
+Test(config, results_with_keys_without_effect_are_read) {
+    char *const pairs[] = {"weights=w", "momentum=0.5", "data.set=rgbd", "data.count=7"};
+    cr_assert_eq(parse_pairs(4, pairs), MD_OK, "%s", error.text);
+    cr_assert_eq(config.momentum, 0.5);
+    char *text = formatted(1);
+    assert_contains(text, "\nmomentum: 0.5\n");
+    assert_contains(text, "\n  count: 7\n");
+    cr_assert_null(strstr(text, "world"));
+    cr_assert_null(strstr(text, "picture"));
+    free(text);
 }
 
 /* The choices are indices into core's own tables. */
@@ -271,6 +410,20 @@ Test(config, data_spec_keys_and_defaults) {
     cr_assert_eq(found.max_depth_m, 4);
 }
 
+/* In one line, with what the key needs. */
+static void write_spec(const struct key_case *k, const char *value, char *text, size_t size) {
+    const char *set = value_beside(k, "data.set");
+    size_t length = (size_t)snprintf(text, size, "{set: %s, split: s, %s: %s",
+                                     set != NULL ? set : "micro", k->key + 5, value);
+    for (const struct key_case *other = run_keys; other < run_keys + RUN_KEYS; other++) {
+        const char *beside = strcmp(other->key, "data.set") ? value_beside(k, other->key) : NULL;
+        if (beside != NULL)
+            length +=
+                (size_t)snprintf(text + length, size - length, ", %s: %s", other->key + 5, beside);
+    }
+    snprintf(text + length, size - length, "}");
+}
+
 Test(config, data_spec_has_the_data_keys_of_a_config) {
     int count = 0;
     for (const struct key_case *k = run_keys; k < run_keys + RUN_KEYS; k++) {
@@ -281,11 +434,11 @@ Test(config, data_spec_has_the_data_keys_of_a_config) {
             continue;
         int is_split =
             strcmp(key, "train") == 0 || strcmp(key, "val") == 0 || strcmp(key, "test") == 0;
-        snprintf(text, sizeof text, "{set: synthetic, split: s, %s: %s}", key, value);
+        write_spec(k, value, text, sizeof text);
         cr_assert_eq(md_data_spec_parse(text, &found, &error), is_split ? MD_USAGE : MD_OK,
                      "%s: %s", text, error.text);
         for (int v = 0; v < MOST && k->refused[v] != NULL; v++, count++) {
-            snprintf(text, sizeof text, "{set: synthetic, split: s, %s: %s}", key, k->refused[v]);
+            write_spec(k, k->refused[v], text, sizeof text);
             cr_assert_eq(md_data_spec_parse(text, &found, &error), MD_USAGE, "took %s", text);
             assert_contains(error.text, "data:1: ");
             assert_contains(error.text, key);

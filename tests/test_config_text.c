@@ -37,7 +37,7 @@ static int read_text(const char *text) {
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-#define GOOD "weights: w\ndata: {set: synthetic}\n"
+#define GOOD "weights: w\ndata: {set: micro}\n"
 
 static const struct file_case {
     const char *name, *text;
@@ -136,8 +136,71 @@ Test(config_text, good_forms) {
         cr_assert_eq(config.learning_rate, 0.5);
         cr_assert_str_eq(config.weights, "w");
     }
-    cr_assert_eq(read_text("weights: w\nmomentum: &m 0.5\nlr: *m\ndata: {set: micro}\n"), MD_OK);
+    cr_assert_eq(read_text("weights: w\nweight_decay: &m 0.5\nlr: *m\ndata: {set: micro}\n"),
+                 MD_OK);
     cr_assert_eq(config.learning_rate, 0.5); /* an alias means what its anchor says */
+}
+
+/* null, ~ and nothing are one value: the empty one, which most keys do not take. */
+Test(config_text, null_is_nothing_for_every_key) {
+    static const char *const nothing[] = {"", "~", "null", "Null", "NULL", "''"};
+    char key[MD_CONFIG_NAME_SIZE], text[400], *override = text;
+    for (int k = 0; md_config_key(k, key) == 0; k++) {
+        char complaint[sizeof error.text];
+        int expected = 0, in_data = strncmp(key, "data.", 5) == 0;
+        for (size_t n = 0; n < 2 * sizeof nothing / sizeof nothing[0]; n++) {
+            const char *value = nothing[n / 2];
+            if (n % 2 == 0 && in_data)
+                snprintf(text, sizeof text, "%sdata:\n  %s%s: %s\n",
+                         strcmp(key, "data.set") ? "weights: w\n" : "",
+                         strcmp(key, "data.set") ? "set: micro\n  " : "", key + 5, value);
+            else if (n % 2 == 0)
+                snprintf(text, sizeof text, "data: {set: micro}\n%s%s: %s\n",
+                         strcmp(key, "weights") ? "weights: w\n" : "", key, value);
+            if (n % 2 == 0) {
+                int status = read_text(text);
+                const char *at = strstr(error.text, key);
+                if (n == 0) {
+                    expected = status;
+                    snprintf(complaint, sizeof complaint, "%s", at != NULL ? at : "");
+                }
+                cr_assert_eq(status, expected, "%s: %s: %s", key, value, error.text);
+                cr_assert_str_eq(at != NULL ? at : "", complaint);
+                continue;
+            }
+            if (value[0] == '\'')
+                continue; /* on the command line quotes are part of a text */
+            scratch_write_text(path.text, GOOD);
+            error.text[0] = '\0';
+            snprintf(text, sizeof text, "%s=%s", key, value);
+            cr_assert_eq(md_config_read(path.text, 1, &override, &config, &error), expected,
+                         "%s: %s", text, error.text);
+            const char *at = strstr(error.text, key);
+            cr_assert_str_eq(at != NULL ? at : "", complaint, "%s", text);
+        }
+        cr_assert_eq(expected == MD_OK,
+                     strstr(" data.val data.test data.train data.root backend ", key) != NULL, "%s",
+                     key);
+    }
+}
+
+Test(config_text, null_in_quotes_is_a_word) {
+    static const char *const forms[][2] = {
+        {"'null'", "null"}, {"\"~\"", "~"}, {"nUll", "nUll"}, {"nulls", "nulls"}};
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "weights: w\ndata: {set: micro, val: %s}\n", forms[i][0]);
+        cr_assert_eq(read_text(text), MD_OK, "%s", error.text);
+        cr_assert_str_eq(config.val, forms[i][1]);
+    }
+    static const char *const empty[] = {"~\n", "null\n", "---\n", "--- ~\n"};
+    for (size_t i = 0; i < sizeof empty / sizeof empty[0]; i++) {
+        cr_assert_eq(read_text(empty[i]), MD_USAGE);
+        assert_contains(error.text, "weights is missing");
+    }
+    cr_assert_eq(read_text(GOOD "augment: [flip, ~]\n"), MD_USAGE);
+    cr_assert_eq(read_text(GOOD "cap_m: [80, null]\n"), MD_USAGE);
+    assert_contains(error.text, "expected a number, found \"\"");
 }
 
 /* Nine lists of nine: 3.8 * 10^8 names when they are expanded. */

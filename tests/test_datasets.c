@@ -400,23 +400,6 @@ Test(sample, wrong_requests) {
     }
 }
 
-/* Keys about depth maps mean nothing where labels are a sensor's. */
-Test(sample, keys_that_would_do_nothing_are_refused) {
-    strcpy(spec.set, "matrix");
-    for (int key = 0; key < 4; key++) {
-        static const char *const names[] = {"evaluation_crop", "camera_fov", "camera_fov",
-                                            "sensor"};
-        struct md_data_spec kept = spec;
-        spec.evaluation_crop = key == 0 ? MD_CROP_GARG : MD_CROP_NONE;
-        spec.camera_fov_h_deg = key == 1 ? 90 : 0;
-        spec.camera_fov_v_deg = key == 2 ? 90 : 0;
-        if (key == 3)
-            spec.sensor = MD_SENSOR_VL53L5CX;
-        assert_refused(MD_USAGE, names[key]);
-        spec = kept;
-    }
-}
-
 Test(sample, valid_depth) {
     static const struct {
         float reading, expected;

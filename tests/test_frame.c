@@ -79,7 +79,7 @@ Test(frame, grey16_takes_nothing_else) {
 Test(frame, depth_of_a_png) {
     const uint16_t values[6] = {0, 256, 384, 65535, 9, 0x4001};
     cr_assert_eq(md_png_write_grey16(path.text, values, 2, 3, &error), MD_OK);
-    cr_assert_eq(md_depth_png_read(path.text, 1 / 256., 65535, 0, &map, &error), MD_OK);
+    cr_assert_eq(md_depth_png_read(path.text, 256, 0, &map, &error), MD_OK);
     cr_assert_eq(map.height, 2);
     cr_assert_eq(map.width, 3);
     const float metres[6] = {MD_NO_DEPTH, 1, 1.5f, MD_NO_DEPTH, 9 / 256.f, 64.00390625f};
@@ -87,8 +87,8 @@ Test(frame, depth_of_a_png) {
     md_depth_map_free(&map);
     /* Turned right by three bits: 0x4001 is 0010 1000 0000 0000, 9 is 1 and a bit that comes in
      * from above. */
-    cr_assert_eq(md_depth_png_read(path.text, 1, 0, 3, &map, &error), MD_OK);
-    const float turned[6] = {MD_NO_DEPTH, 32, 48, 65535, 0x2001, 0x2800};
+    cr_assert_eq(md_depth_png_read(path.text, 1, 3, &map, &error), MD_OK);
+    const float turned[6] = {MD_NO_DEPTH, 32, 48, MD_NO_DEPTH, 0x2001, 0x2800};
     cr_assert_arr_eq(map.depth_m, turned, sizeof turned);
 }
 
@@ -331,6 +331,49 @@ Test(frame, a_sensor_with_noise_is_deterministic) {
 }
 
 /* ---- crops ----------------------------------------------------------------------------------- */
+
+/* Of a map that is no finer than the label, and of one that is the label. */
+Test(frame, the_crop_is_of_every_truth) {
+    source.height = source.width = 48;
+    source.spec.evaluation_crop = MD_CROP_NYU;
+    for (int way = 0; way < 4; way++) { /* with and without a sensor */
+        source.spec.label = way % 2 ? MD_GRID_TOF8 : MD_GRID_DENSE;
+        cr_assert_eq(md_depth_map_room(48, 48, &map, &error), MD_OK);
+        for (int i = 0; i < 48 * 48; i++)
+            map.depth_m[i] = 2;
+        if (way < 2) {
+            cr_assert_eq(make_sample(), MD_OK, "%s", error.text);
+        } else {
+            cr_assert_eq(md_sample_room(&source, "it", 48, 48, 0, &sample, &error), MD_OK);
+            memcpy(sample.depth_m, map.depth_m, 48 * 48 * sizeof *map.depth_m);
+            cr_assert_eq(md_sample_label(&source, &sample, &error), MD_OK, "%s", error.text);
+        }
+        cr_assert_eq(sample.truth_height, 48);
+        cr_assert_eq(sample.truth_width, 48);
+        for (int i = 0; i < 48 * 48; i++) { /* 4.5 to 47.1 and 3.075 to 45.075, rounded down */
+            int h = i / 48, w = i % 48, inside = h >= 4 && h < 47 && w >= 3 && w < 45;
+            cr_assert_eq(sample.truth_m[i], inside ? 2 : MD_NO_DEPTH, "(%d, %d)", h, w);
+        }
+        for (int i = 0; i < sample.depth_height * sample.depth_width; i++)
+            cr_assert_eq(sample.depth_m[i], 2, "labels to learn from are not cut");
+        md_depth_map_free(&map);
+        md_sample_free(&sample);
+    }
+}
+
+Test(frame, zones_are_no_map) {
+    source.height = source.width = 48;
+    for (int key = 0; key < 2; key++) {
+        source.spec.evaluation_crop = key == 0 ? MD_CROP_GARG : MD_CROP_NONE;
+        source.spec.label = key == 1 ? MD_GRID_TOF8 : MD_GRID_DENSE;
+        cr_assert_eq(md_sample_room(&source, "it", 8, 8, 0, &sample, &error), MD_OK);
+        cr_assert_eq(md_sample_label(&source, &sample, &error), MD_USAGE);
+        assert_contains(error.text, key == 0 ? "it: evaluation_crop: has an effect only on depth "
+                                               "maps of more than 8x8 values, found 8x8"
+                                             : "it: label: tof8: has an effect only on depth maps");
+        md_sample_free(&sample);
+    }
+}
 
 Test(frame, evaluation_crops_are_those_of_the_literature) {
     /* First and last row and column that are looked at. KITTI: as the usual evaluation code cuts

@@ -135,12 +135,69 @@ Test(grid, cells_are_equal_when_their_runs_are) {
     read_good(BASE "batch: 1\nsweep: {budget_kb: [3000, 3001], policy: [auto]}\n");
     cr_assert_eq(grid.count, 1, "both budgets have room for the same policy");
     cr_assert_str_neq(grid.cells[0].config.policy, "auto");
-    read_good(BASE "sweep: {weights: [scratch, w, v], data.root: [a, b]}\n");
+    read_good("data: {set: micro}\nsweep: {weights: [scratch, w, v], data.root: [a, b]}\n");
     cr_assert_eq(grid.count, 6);
     read_good(BASE "sweep: {select: [best, last]}\n");
     cr_assert_eq(grid.count, 2);
-    read_good("weights: w\ndata: {set: synthetic, val: ''}\nsweep: {select: [best, last]}\n");
-    cr_assert_eq(grid.count, 1, "without validation there is no best");
+}
+
+/* However the values are written. */
+Test(grid, cells_are_equal_when_their_values_are) {
+    static const char *const axes[] = {
+        "policy: [e+d0, d0+e, encoder+d0, d0+encoder]",
+        "policy: [full, e+d0+d1+d2, d2+d1+d0+e]",
+        "policy: [full, auto]",
+        "lr: [1e-3, 0.001, .001, 1.0e-3, +1e-3, 10e-4]",
+        "weight_decay: [0, -0, 0.0, 0e5]",
+        "batch: [10, '10', 010]",
+        "seed: [7, 007, 7..7, '7']",
+        "cap_m: [80, [80], [8e1], 80.0]",
+        "augment: [[flip, gamma], [gamma, flip], ['gamma', flip, flip]]",
+        "data.val: [null, ~, '', NULL, Null]",
+        "backend: [null, '']",
+        "weights: [a/b, a//b, a/./b, a/b/, ./a/b]",
+        "weights: [./scratch, ./scratch/]",
+    };
+    for (size_t i = 0; i < sizeof axes / sizeof axes[0]; i++) {
+        char text[300];
+        snprintf(text, sizeof text, BASE "sweep: {%s}\n", axes[i]);
+        if (strstr(axes[i], "weights"))
+            snprintf(text, sizeof text, "data: {set: synthetic}\nsweep: {%s}\n", axes[i]);
+        read_good(text);
+        cr_assert_eq(grid.count, 1, "%s: %zu cells", axes[i], grid.count);
+        cr_assert_gt(grid.repeated, 0, "%s", axes[i]);
+    }
+    read_good(
+        "data: {set: micro}\nsweep: {weights: [scratch, ./scratch], data.root: [/, ., .., a]}\n");
+    cr_assert_eq(grid.count, 8);
+    read_good(BASE "sweep: {data.val: [null, 'null', \"~\"]}\n");
+    cr_assert_eq(grid.count, 3, "in quotes they are words");
+}
+
+/* Before the first cell runs, and `except` and `also` are the ways out. */
+Test(grid, a_combination_without_effect_is_an_error_that_names_the_cell) {
+    cr_assert_eq(read_with(BASE "sweep: {optimizer: [sgd, adam], momentum: [0, 0.9]}\n", 0, NULL),
+                 MD_USAGE);
+    assert_contains(error.text, "cell optimizer=adam momentum=0.9: ");
+    assert_contains(error.text, "some.yaml:3: momentum: has an effect only with optimizer: sgd; "
+                                "found 0.9 with optimizer: adam");
+    read_good(BASE "sweep: {optimizer: [sgd, adam], momentum: [0, 0.9]}\n"
+                   "except: [{optimizer: adam, momentum: 0.9}]\n");
+    cr_assert_eq(grid.count, 3);
+    read_good(BASE "also: [{optimizer: adam}, {optimizer: sgd, momentum: [0, 0.9]}]\n");
+    cr_assert_eq(grid.count, 3);
+    cr_assert_eq(read_with(BASE "momentum: 0.9\nsweep: {optimizer: [sgd, adam]}\n", 0, NULL),
+                 MD_USAGE);
+    assert_contains(error.text, "cell optimizer=adam: ");
+    assert_contains(error.text, "some.yaml:3: momentum: ");
+    read_good(BASE "optimizer: sgd\nmomentum: 0.9\nsweep: {optimizer: [sgd, adam]}\n");
+    cr_assert_eq(grid.cells[0].config.momentum, 0.9);
+    cr_assert_eq(grid.cells[1].config.momentum, 0, "what belongs to the file's own optimizer");
+    char *overrides[] = {"loss=berhu"};
+    cr_assert_eq(read_with(BASE "loss: depth_l1\nsweep: {depth_cap_m: [5, 10]}\n", 1, overrides),
+                 MD_OK, "%s", error.text);
+    cr_assert_eq(grid.count, 1);
+    cr_assert_eq(grid.repeated, 1, "is said");
 }
 
 /* ---- hashes and names ------------------------------------------------------------------------ */
@@ -152,7 +209,7 @@ Test(grid, a_hash_is_of_the_set_of_cells) {
     cr_assert_str_neq(grid.cells[0].hash, grid.cells[1].hash);
     read_good(BASE "lr: 1e-3\nthreads: 3\nsweep: {seed: [1, 0], policy: [full, d0]}\n");
     cr_assert_str_eq(grid.hash, hash, "another order");
-    read_good("weights: elsewhere/w\ndata: {set: synthetic, count: 6, root: r}\n"
+    read_good("weights: elsewhere/w\ndata: {set: synthetic, count: 6}\n"
               "also: [{policy: d0, seed: 0..1}, {policy: full, seed: 0}, {policy: full, seed: 1}]");
     cr_assert_str_eq(grid.hash, hash, "other places of the same files, written otherwise");
     read_good(BASE "sweep: {policy: [d0, full], seed: 0..2}\n");
@@ -183,7 +240,7 @@ Test(grid, names_are_for_files_and_differ) {
 /* ---- freezing -------------------------------------------------------------------------------- */
 
 #define LISTS_AND_QUOTES                                                                           \
-    "weights: \"it's\"\nsweep:\n  data.set: [synthetic, micro]\n"                                  \
+    "weights: \"it's\"\nsweep:\n  data.set: [recording, micro]\n"                                  \
     "  data.root: ['a: b', '[x]', '']\n  augment: [[], [flip, crop]]\n"                            \
     "  data.val: ['', 'val[1:2]']\n"
 
@@ -194,6 +251,10 @@ static const char *const frozen[] = {
     BASE "sweep: {cap_m: [80, [80, 0.1]]}\n",
     BASE "cap_m: [80, 25]\nalso: [{}]\n",
     LISTS_AND_QUOTES,
+    /* What has no effect in some cells is not said in them. */
+    "weights: w\nalso:\n- {data.set: synthetic, data.world: road, data.count: 3}\n"
+    "- {data.set: [kitti, h5], data.picture: [whole, square]}\n"
+    "- {data.set: cache, optimizer: sgd, momentum: 0.5, data.val: ''}\n",
 };
 
 Test(grid, a_frozen_grid_is_the_same_grid) {

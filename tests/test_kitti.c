@@ -6,6 +6,7 @@
 
 #include "../datasets/readers.h"
 #include "kitti.h"
+#include "program.h"
 #include "reading.h"
 
 enum { SIDE = 4 }; /* of every sample's picture */
@@ -81,6 +82,39 @@ Test(kitti, what_is_passed_over) {
     cr_assert_str_eq(dataset.unused.shown[MD_UNUSED_ENDING], ".DB, .txt");
     opens("kitti", write_list(DRIVE("0001") "image_02/data/0000000001.PNG\n"));
     cr_assert_eq(dataset.samples[0].depth_m[0], 2);
+}
+
+/* What mixes annotated depths and others says so, wherever its numbers are. */
+Test(kitti, a_mixed_set_says_so) {
+    static const char mixed[] = "groundtruth of 2, velodyne_raw of 1";
+    char set[700], data[800], config[1000];
+    write_frame(DRIVE("0001"), "0000000000");
+    write_frame(DRIVE("0001"), "0000000001");
+    opens("kitti", "all");
+    cr_assert_str_eq(dataset.mix, "");
+    write_picture(DRIVE("0001") "image_02/data/0000000002.png");
+    write_depth(DRIVE("0001") "proj_depth/velodyne_raw/image_02/0000000002.png", 512);
+    opens("kitti", "all");
+    cr_assert_str_eq(dataset.mix, mixed);
+    opens("kitti", "all[1:2]");
+    cr_assert_str_eq(dataset.mix, "");
+
+    snprintf(set, sizeof set, "set: kitti, root: '%s'", scratch.folder);
+    snprintf(data, sizeof data, "{%s, split: all}", set);
+    MUDEPTH("data", "info", data);
+    assert_fine(mixed);
+    snprintf(config, sizeof config,
+             "weights: scratch\ndata: {%s, train: all, val: '', test: all}\n", set);
+    struct scratch_path file = written("run.yaml", config), cell = scratch_path(&scratch, "r.h5");
+    MUDEPTH("run", file.text, "-o", cell.text);
+    assert_fine("mixed: the depths of train are of several kinds: groundtruth of 2, velodyne_raw");
+    assert_contains(out, "mixed: the depths of test are");
+    MUDEPTH("eval", "--weights", cell.text, "--data", data);
+    assert_fine(mixed);
+    MUDEPTH("eval", "--json", "--weights", cell.text, "--data", data);
+    json_t *json = output_json();
+    cr_assert_str_eq(json_string_value(json_at(json, "depth_kinds")), mixed);
+    json_decref(json);
 }
 
 Test(kitti, the_best_depth_of_a_frame_is_taken) {

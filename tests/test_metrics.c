@@ -293,7 +293,7 @@ Test(metrics, release_averages_with_the_flipped_picture) {
             pictures[s][i] = (uint8_t)(from * (7 + s % 3) + from / 101);
         }
     }
-    struct md_dataset data = {SIDE, SIDE, 6, samples, ""};
+    struct md_dataset data = {.height = SIDE, .width = SIDE, .count = 6, .samples = samples};
     cr_assert_eq(md_predict(&engine, MD_TEXTBOOK, &data, 0, 6, plain, &error), MD_OK);
     cr_assert_eq(md_predict(&engine, MD_RELEASE, &data, 0, 3, merged, &error), MD_OK);
     int different = 0;
@@ -321,7 +321,7 @@ static int stop(void *context, const char *what, double done, double all) {
 Test(metrics, an_early_end_gives_no_metrics) {
     struct md_engine engine = {.setup = {.network = md_networks[0], .batch = 1}};
     struct md_sample sample = {0};
-    struct md_dataset data = {SIDE, SIDE, 1, &sample, ""};
+    struct md_dataset data = {.height = SIDE, .width = SIDE, .count = 1, .samples = &sample};
     struct md_watch watch = {stop, NULL};
     cr_assert_eq(md_evaluate(&engine, MD_RELEASE, &eighty, &data, &watch, &sums, &error), MD_OK);
     cr_assert_eq(sums.images, 0);

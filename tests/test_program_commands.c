@@ -185,14 +185,17 @@ Test(commands, broken_weights_are_refused_by_name) {
 Test(commands, plan_is_the_arena_that_a_run_uses) {
     struct scratch_path config = written("small.yaml", SMALL_FIELD), cell = small_cell();
     json_int_t sum = 0;
-    MUDEPTH("plan", config.text, "--json");
-    json_t *plan = output_json(), *region;
-    size_t r;
+    MUDEPTH("plan", config.text, "--target", "host", "--json");
+    json_t *plan = output_json(), *live;
+    size_t l;
     json_int_t arena = json_integer_value(json_at(plan, "arena_bytes"));
-    json_array_foreach(json_at(plan, "regions"), r, region) sum +=
-        json_integer_value(json_object_get(region, "bytes")) *
-        json_integer_value(json_object_get(region, "copies"));
-    cr_assert(sum <= arena && arena < sum + 64 * (json_int_t)r, "gaps are to a cache line only");
+    json_array_foreach(json_at(plan, "peak.live"), l, live) sum +=
+        json_integer_value(json_object_get(live, "bytes"));
+    cr_assert_eq(sum, json_integer_value(json_at(plan, "peak.bytes")));
+    cr_assert_eq(sum, json_integer_value(json_at(plan, "bound_bytes")));
+    cr_assert(sum <= arena, "no placement is smaller");
+    cr_assert_eq(json_is_true(json_at(plan, "bound_reached")), sum == arena);
+    cr_assert_eq(json_integer_value(json_at(plan, "total_bytes.mudepth")), arena);
     json_decref(plan);
     hid_t file;
     long long used;
@@ -204,7 +207,14 @@ Test(commands, plan_is_the_arena_that_a_run_uses) {
     MUDEPTH("plan", config.text, "budget_kb=100000");
     assert_fine("% of budget_kb: 100000");
     MUDEPTH("plan", config.text, "budget_kb=100");
-    assert_fails(2, "budget_kb: 100 kB are not enough for full");
+    assert_fails(1, "budget_kb: 100: does not fit: needs ");
+    assert_contains(err, "what binds it is instruction ");
+    MUDEPTH("plan", config.text, "--target", "gap8");
+    assert_fails(2, "--target: expected gap9 or host, found \"gap8\"");
+    struct scratch_path figure = scratch_path(&scratch, "plan.png");
+    MUDEPTH("plan", config.text, "plan=lean", "--figure", figure.text);
+    assert_fine("plan lean, band 1");
+    cr_assert_eq(access(figure.text, F_OK), 0);
     MUDEPTH("plan");
     assert_fails(2, "a CONFIG.yaml is needed");
 }

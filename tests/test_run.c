@@ -50,7 +50,7 @@ H5_TEST(run, every_optimizer_learns) {
 H5_TEST(run, only_what_the_policy_says_learns) {
     static const struct {
         const char *words;
-        int blocks[MD_BLOCK_COUNT];
+        int groups[4];
     } cases[] = {
         {"policy=d0", {0, 1, 0, 0}}, {"policy=e+d2", {1, 0, 0, 1}}, {"policy=full", {1, 1, 1, 1}}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -63,7 +63,7 @@ H5_TEST(run, only_what_the_policy_says_learns) {
         for (int t = 0; md_parameter(run.network, t, &p) == 0; t++)
             cr_assert_eq(
                 memcmp(start + p.offset, run.best_weights + p.offset, p.count * sizeof *start) != 0,
-                cases[i].blocks[run.network->layers[p.layer].block], "%s: %s", cases[i].words,
+                cases[i].groups[run.network->layers[p.layer].group], "%s: %s", cases[i].words,
                 p.name);
         free(start);
         md_run_close(&run);
@@ -88,57 +88,52 @@ H5_TEST(run, digest_depends_on_what_decides_the_weights) {
     static const struct {
         const char *with, *change; /* `change` against nothing, both on top of `with` */
         int matters;
-    } cases[] = {
-        {"", "lr=0.02", 1},
-        {"", "seed=1", 1},
-        {"", "batch=1", 1},
-        {"", "epochs=2", 1},
-        {"", "policy=d0", 1},
-        {"", "policy=e+d0+d1+d2", 0},
-        {"", "optimizer=sgd", 1},
-        {"", "loss=l1", 1},
-        {"", "loss=mse", 1},
-        {"", "loss=rel_l1", 1},
-        {"", "loss=depth_l1", 1},
-        {"", "depth_cap_m=2", 0},
-        {"", "weight_decay=0.1", 1},
-        {"", "beta1=0.8", 1},
-        {"", "beta2=0.9", 1},
-        {"", "epsilon=1e-3", 1},
-        {"", "momentum=0.5", 0},
-        {"", "moments=fp32", 0},    /* they are that already */
-        {"", "loss_scale=1024", 0}, /* comes out again where nothing underflows */
-        {"", "augment=[]", 1},
-        {"", "augment=[flip]", 1},
-        {"", "augment=[flip,gamma,gain,brightness,crop]", 1},
-        {"", "label=nearest", 1},
-        {"", "label=sparse", 1},
-        {"", "label=pooled", 1},
-        {"label=nearest", "label=pooled", 1},
-        {"", "format=fp64", 1},
-        {"", "schedule=cosine", 0}, /* the first epoch has the full rate */
-        {"", "select=last", 0},
-        {"", "protocol=release", 0},
-        {"", "cap_m=3", 0},
-        {"", "data.seed=2", 1},
-        {"", "data.world=source", 1},
-        {"", "data.train=other", 1},
-        {"", "data.train=train[:3]", 1},
-        {"", "data.val=other", 0},
-        {"", "data.test=other", 0},
-        {"", "data.max_depth_m=1.5", 1},
-        {"loss=depth_l1", "depth_cap_m=2", 1},
-        {"optimizer=sgd", "momentum=0.5", 1},
-        {"optimizer=sgd", "beta1=0.5", 0},
-        {"epochs=2", "schedule=cosine", 1},
-        {"format=bf16", "moments=fp32", 1},
-        {"format=bf16", "update=stochastic", 1},
-        {"format=bf16", "update=master", 1},
-        {"format=bf16", "update=kahan", 1},
-        {"format=fp16", "loss_scale=64", 1},
-        {"format=bf16 optimizer=sgd", "moments=fp32", 0}, /* without momentum there are none */
-        {"format=bf16 update=stochastic", "update=master", 1},
-        {"format=bf16 update=stochastic", "update=kahan", 1}};
+    } cases[] = {{"", "lr=0.02", 1},
+                 {"", "seed=1", 1},
+                 {"", "batch=1", 1},
+                 {"", "epochs=2", 1},
+                 {"", "policy=d0", 1},
+                 {"", "policy=e+d0+d1+d2", 0},
+                 {"", "optimizer=sgd", 1},
+                 {"", "loss=l1", 1},
+                 {"", "loss=mse", 1},
+                 {"", "loss=rel_l1", 1},
+                 {"", "loss=depth_l1", 1},
+                 {"", "weight_decay=0.1", 1},
+                 {"", "beta1=0.8", 1},
+                 {"", "beta2=0.9", 1},
+                 {"", "epsilon=1e-3", 1},
+                 {"", "moments=fp32", 0},    /* they are that already */
+                 {"", "loss_scale=1024", 0}, /* comes out again where nothing underflows */
+                 {"", "augment=[]", 1},
+                 {"", "augment=[flip]", 1},
+                 {"", "augment=[flip,gamma,gain,brightness,crop]", 1},
+                 {"", "label=nearest", 1},
+                 {"", "label=sparse", 1},
+                 {"", "label=pooled", 1},
+                 {"label=nearest", "label=pooled", 1},
+                 {"", "format=fp64", 1},
+                 {"", "schedule=cosine", 0}, /* the first epoch has the full rate */
+                 {"", "select=last", 0},
+                 {"", "protocol=release", 0},
+                 {"", "cap_m=3", 0},
+                 {"", "data.seed=2", 1},
+                 {"", "data.world=source", 1},
+                 {"", "data.train=other", 1},
+                 {"", "data.train=train[:3]", 1},
+                 {"", "data.val=other", 0},
+                 {"", "data.test=other", 0},
+                 {"", "data.max_depth_m=1.5", 1},
+                 {"loss=depth_l1", "depth_cap_m=2", 1},
+                 {"optimizer=sgd", "momentum=0.5", 1},
+                 {"epochs=2", "schedule=cosine", 1},
+                 {"format=bf16", "moments=fp32", 1},
+                 {"format=bf16", "update=stochastic", 1},
+                 {"format=bf16", "update=master", 1},
+                 {"format=bf16", "update=kahan", 1},
+                 {"format=fp16", "loss_scale=64", 1},
+                 {"format=bf16 update=stochastic", "update=master", 1},
+                 {"format=bf16 update=stochastic", "update=kahan", 1}};
     struct trained done[2] = {{.steps = 0}};
     char words[300];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -166,6 +161,27 @@ H5_TEST(run, digest_is_equal_for_all_numbers_of_threads) {
             snprintf(words, sizeof words, "%s threads=%d", ways[i], threads);
             struct trained more = trained_with(words);
             assert_same(&one, &more, words);
+        }
+    }
+}
+
+/* What a plan saves changes no bit. */
+H5_TEST(run, digest_is_equal_for_all_plans) {
+    static const char *const ways[] = {
+        "batch=1 data.count=3 format=bf16",
+        "batch=3 data.count=4 policy=e+d1 optimizer=sgd momentum=0.9",
+        "batch=1 data.count=2 format=fp16 update=master "
+        "loss_scale=64 threads=3 label=pooled"};
+    static const char *const plans[] = {
+        "fast", "share", "lean", "lean+flash", "lean band=5", "lean+flash front=ups0 band=2"};
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        char words[200];
+        snprintf(words, sizeof words, "%s plan=plain", ways[i]);
+        struct trained plain = trained_with(words);
+        for (size_t p = 0; p < sizeof plans / sizeof plans[0]; p++) {
+            snprintf(words, sizeof words, "%s plan=%s", ways[i], plans[p]);
+            struct trained planned = trained_with(words);
+            assert_same(&plain, &planned, words);
         }
     }
 }
@@ -243,7 +259,8 @@ H5_TEST(run, interruptions_after_every_step_change_nothing) {
     struct md_run run = opened(SIX_STEPS);
     int interruptions = 0;
     while (train_for(&run, 1)) {
-        reopen(&run, interruptions % 2 ? SIX_STEPS : SIX_STEPS " threads=3 backend=avx2");
+        reopen(&run, interruptions % 2 ? SIX_STEPS " plan=lean+flash"
+                                       : SIX_STEPS " threads=3 backend=avx2");
         interruptions++;
     }
     cr_assert_eq(interruptions, STEPS - 1);
@@ -291,6 +308,44 @@ H5_TEST(run, a_checkpoint_that_cannot_be_written_ends_the_run) {
 }
 
 /* ---- epochs, batches, selection -------------------------------------------------------------- */
+
+/* Weighted by valid pixels, the losses of its steps are an epoch's. */
+H5_TEST(run, keeps_the_loss_of_every_step) {
+    struct md_step_row rows[6];
+    struct md_run run = opened("data.count=6 batch=2 epochs=2 label=nearest lr=0.01");
+    struct trained done = finished(&run);
+    cr_assert_eq(run.step_losses.steps_a_row, 1);
+    cr_assert_eq(md_run_step_rows(&run, rows), 6);
+    for (int e = 0; e < 2; e++) {
+        double sum = 0.0, valid = 0.0;
+        for (int s = 3 * e; s < 3 * e + 3; s++) {
+            cr_assert_eq(rows[s].step, s + 1);
+            sum += rows[s].train_loss * run.step_losses.sums[s][1];
+            valid += run.step_losses.sums[s][1];
+        }
+        cr_assert_float_eq(sum / valid, done.history[e].train_loss, 1e-12);
+    }
+    cr_assert_neq(rows[0].train_loss, rows[5].train_loss);
+    md_run_close(&run);
+}
+
+H5_TEST(run, many_steps_share_their_rows) {
+    struct md_step_row rows[MD_STEP_ROWS];
+    struct md_run run = opened("data.count=1 batch=1 epochs=10000");
+    cr_assert_eq(run.step_losses.steps_a_row, 3);
+    cr_assert_eq(run.step_losses.rows, 3334);
+    for (int e = 0; e < 3; e++) /* the third row is not full, the second without a valid pixel */
+        run.step_losses.sums[e][0] = 6.0, run.step_losses.sums[e][1] = e == 1 ? 0.0 : 4.0;
+    run.position.epoch = 7;
+    cr_assert_eq(md_run_step_rows(&run, rows), 3);
+    static const int64_t last[] = {3, 6, 7};
+    for (int r = 0; r < 3; r++)
+        cr_assert(rows[r].step == last[r] &&
+                  (r == 1 ? isnan(rows[r].train_loss) : rows[r].train_loss == 1.5));
+    run.position.epoch = 10000;
+    cr_assert_eq(md_run_step_rows(&run, rows), run.step_losses.rows);
+    md_run_close(&run);
+}
 
 H5_TEST(run, learning_rate_follows_its_schedule) {
     struct trained constant = trained_with("epochs=4 data.count=2 lr=0.01");
@@ -525,8 +580,6 @@ H5_TEST(run, what_cannot_run_is_refused_when_opened) {
         {"data.test=", "data.test", MD_USAGE},
         {"data.val=val[3:9]", "data.val: split: [3:9]", MD_USAGE},
         {"data.test=test[2:2]", "data.test: ", MD_FAILED},
-        {"data.set=micro", "root", MD_USAGE},
-        {"data.set=micro data.root=nowhere", "nowhere", MD_FAILED},
         {"data.min_depth_m=5", "min_depth_m", MD_USAGE}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct md_config config = config_of(cases[i].words);
@@ -535,4 +588,12 @@ H5_TEST(run, what_cannot_run_is_refused_when_opened) {
                      cases[i].words);
         assert_contains(run_error.text, cases[i].message);
     }
+    struct md_config config = config_of("");
+    struct md_run run;
+    strcpy(config.data.set, "micro");
+    cr_assert_eq(md_run_open(&config, NULL, NULL, &run, &run_error), MD_USAGE);
+    assert_contains(run_error.text, "root");
+    strcpy(config.data.root, "nowhere");
+    cr_assert_eq(md_run_open(&config, NULL, NULL, &run, &run_error), MD_FAILED);
+    assert_contains(run_error.text, "nowhere");
 }

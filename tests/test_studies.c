@@ -352,7 +352,8 @@ Test(studies, forms) {
 Test(studies, figures) {
     static const char *const names[] = {"a", "b", "curve", "losses", "maps"};
     /* What was published has no memory: where it is drawn, and what is not. */
-    static const char *const legends[] = {NULL, ">published, drawn at our step_kb<", ", published<"};
+    static const char *const legends[] = {NULL, ">published, drawn at our step_kb<",
+                                          ", published<"};
     static const struct {
         const char *ending, *magic;
     } forms[] = {{"png", "\x89PNG"}, {"svg", "<?xml"}, {"pdf", "%PDF"}};

@@ -1,0 +1,127 @@
+/* Keys that were given but have no effect: the table of keys says what each is used by. */
+#include "config_keys.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* "a, b" has the value, or "!a, b" has not. */
+static int allows(const char *values, const char *value) {
+    int negated = values[0] == '!';
+    size_t length = strlen(value);
+    for (const char *item = values + negated;; item += 2) {
+        size_t here = strcspn(item, ",");
+        if (here == length && memcmp(item, value, length) == 0)
+            return !negated;
+        item += here;
+        if (*item == '\0')
+            return negated;
+    }
+}
+
+/* The value of the key of this name: one beside `section`'s keys if there is one, as `label` is
+ * both a run's and its data's. */
+static void find_value(const struct section *sections, int count, const struct section *section,
+                       const char *name, char value[MD_CONFIG_VALUE_SIZE]) {
+    value[0] = '\0';
+    for (int i = -1; i < count; i++) {
+        const struct section *s = i < 0 ? section : &sections[i];
+        for (size_t k = 0; k < s->count; k++)
+            if (strcmp(s->keys[k].name, name) == 0) {
+                md_key_value(&s->keys[k], s->fields, value);
+                return;
+            }
+    }
+}
+
+static int meets(const struct section *sections, int count, const struct section *section,
+                 const struct need *need) {
+    char value[MD_CONFIG_VALUE_SIZE];
+    if (need->key == NULL)
+        return 0;
+    find_value(sections, count, section, need->key, value);
+    return allows(need->values, value);
+}
+
+const struct need *md_key_unmet(const struct section *sections, int count,
+                                const struct section *section, const struct key *key) {
+    const struct use *use = key->use;
+    if (use == NULL)
+        return NULL;
+    if (use->set.key != NULL && !meets(sections, count, section, &use->set))
+        return &use->set;
+    if (use->with[0].key == NULL || meets(sections, count, section, &use->with[0]) ||
+        meets(sections, count, section, &use->with[1]))
+        return NULL;
+    return &use->with[0];
+}
+
+/* ---- messages -------------------------------------------------------------------------------- */
+
+static void add_need(const struct need *need, const char *before, char *text, size_t size) {
+    int negated = need->values[0] == '!';
+    const char *values = need->values + negated;
+    size_t length = strlen(text);
+    snprintf(text + length, size - length, "%s%s: %s%s", before, need->key,
+             negated ? "any but " : "", values[0] != '\0' ? values : "''");
+}
+
+void md_describe_use(const struct use *use, char *text, size_t size) {
+    const struct need *needs[] = {&use->set, &use->with[0], &use->with[1]};
+    static const char *const joints[] = {"", " and with ", " or "};
+    for (int i = 0; i < 3; i++)
+        if (needs[i]->key != NULL)
+            add_need(needs[i], text[0] != '\0' ? joints[i] : "", text, size);
+}
+
+static int complain(const struct section *sections, int count, const struct section *section,
+                    size_t k, const struct need *unmet, struct md_error *error) {
+    const struct key *key = &section->keys[k];
+    const struct origin *at = &section->given_at[k];
+    char use[300] = "", line[32] = "", given[MD_CONFIG_VALUE_SIZE], found[MD_CONFIG_VALUE_SIZE];
+    if (at->line > 0)
+        snprintf(line, sizeof line, ":%zu", at->line);
+    md_describe_use(key->use, use, sizeof use);
+    md_key_value(key, section->fields, given);
+    find_value(sections, count, section, unmet->key, found);
+    return md_fail(error, MD_USAGE,
+                   "%.200s%s: %s%s: has an effect only with %s; found %.60s with %s: %.60s",
+                   at->name, line, section->prefix, key->name, use, given, unmet->key,
+                   found[0] != '\0' ? found : "''");
+}
+
+/* ---- checking -------------------------------------------------------------------------------- */
+
+static int is_preset(const struct key *key, const char *value) {
+    return key->type == REAL ? strtod(value, NULL) == strtod(key->preset, NULL)
+                             : strcmp(value, key->preset) == 0;
+}
+
+/* Whether what has no effect is how it is anyway. */
+static int is_idle(const struct section *section, const struct key *key) {
+    char value[MD_CONFIG_VALUE_SIZE];
+    md_key_value(key, section->fields, value);
+    return key->use->idle != NULL ? allows(key->use->idle, value) : is_preset(key, value);
+}
+
+int md_key_says(const struct section *sections, int count, const struct section *section,
+                const struct key *key) {
+    char value[MD_CONFIG_VALUE_SIZE];
+    if (md_key_unmet(sections, count, section, key) == NULL)
+        return 1;
+    md_key_value(key, section->fields, value);
+    return !is_preset(key, value);
+}
+
+int md_check_uses(const struct section *sections, int count, const unsigned *given,
+                  struct md_error *error) {
+    for (int s = 0; s < count; s++)
+        for (size_t k = 0; k < sections[s].count; k++) {
+            const struct key *key = &sections[s].keys[k];
+            const struct need *unmet =
+                (given[s] >> k & 1u) != 0 ? md_key_unmet(sections, count, &sections[s], key) : NULL;
+            if (unmet != NULL && !is_idle(&sections[s], key))
+                return complain(sections, count, &sections[s], k, unmet, error);
+        }
+    return MD_OK;
+}
