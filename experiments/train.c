@@ -108,6 +108,24 @@ static void open_step_losses(struct md_run *run) {
     losses->sums = calloc(losses->rows + 1, sizeof *losses->sums);
 }
 
+/* Where labels have a value for every pixel, their nearest zones and those at a centre are all of
+ * them: such a run would be called what it is not. */
+static int check_label(const struct md_run *run, struct md_error *error) {
+    const struct md_network *network = md_networks[md_config_network(&run->config)];
+    int height, width, label = run->config.label;
+    md_layer_size(network, network->layer_count - 1, &height, &width);
+    if (label != MD_LABEL_NEAREST && label != MD_LABEL_SPARSE)
+        return MD_OK;
+    for (size_t i = 0; i < run->train.count; i++)
+        if (run->train.samples[i].depth_height != height ||
+            run->train.samples[i].depth_width != width)
+            return MD_OK;
+    return md_fail(error, MD_USAGE,
+                   "label: %s has an effect only on labels that are coarser than %dx%d, such as "
+                   "those of data.label: tof8",
+                   md_label_mode_names[label], width, height);
+}
+
 int md_run_open(const struct md_config *config, const float *weights, const struct md_watch *watch,
                 struct md_run *run, struct md_error *error) {
     memset(run, 0, sizeof *run);
@@ -134,6 +152,8 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
                             splits[i].fraction, splits[i].truth, watch, splits[i].data, error);
     if (status == MD_OK && (run->train.count == 0 || run->test.count == 0))
         status = md_fail(error, MD_USAGE, "data.train and data.test must not be empty");
+    if (status == MD_OK)
+        status = check_label(run, error);
     if (status == MD_OK)
         status = open_engine(run, error);
     if (status == MD_OK) {
