@@ -133,7 +133,7 @@ static void shorten_path(char *path) {
 
 static int set_text(const struct key *key, const char *text, void *field, const struct place *at,
                     struct md_error *error) {
-    md_policy policy;
+    md_policy policy = 0;
     if (strlen(text) >= key->size)
         return complain(at, error, "longer than %zu characters", key->size - 1);
     if (text[0] == '\0' && key->preset == NULL)
