@@ -9,6 +9,7 @@
 #include "../datasets/file.h"
 #include "../datasets/grow.h"
 #include "index.h"
+#include "sweep.h"
 
 /* ---- runs ------------------------------------------------------------------------------------ */
 
@@ -38,12 +39,28 @@ static int take(void *context, const char *path, const struct md_cell *cell,
                         : md_runs_note(runs, error, "no whole cell: %s", problem->text);
 }
 
+static int read_sweeps(struct md_runs *runs, const char *folder, struct md_error *error) {
+    char path[MD_PATH_MAX];
+    struct md_names names = {0};
+    int status = md_names_of_folder(folder, &names, error);
+    for (size_t i = 0; i < names.count && status == MD_OK; i++) {
+        status = md_path_format(path, error, "%s/%s", folder, names.names[i]);
+        if (status == MD_OK && md_is_sweep(path))
+            status = md_index_each(path, take, runs, error);
+    }
+    md_names_free(&names);
+    return status;
+}
+
 int md_runs_read(struct md_runs *runs, const char *path, struct md_error *error) {
     struct md_cell cell;
     struct md_error problem;
-    if (md_is_folder(path))
-        return md_index_each(path, take, runs, error);
-    int status = md_cell_read(path, &cell, &problem);
+    int status;
+    if (md_is_folder(path)) {
+        status = md_index_each(path, take, runs, error);
+        return status == MD_OK ? read_sweeps(runs, path, error) : status;
+    }
+    status = md_cell_read(path, &cell, &problem);
     return take(runs, path, status == MD_OK ? &cell : NULL, &problem, error);
 }
 

@@ -49,6 +49,9 @@ int md_sweep_visit(struct md_sweep *sweep, struct md_error *error);
 
 void md_sweep_leave(struct md_sweep *sweep);
 
+/* Whether a grid is frozen in the folder. */
+int md_is_sweep(const char *folder);
+
 /* Reads the grid that is frozen in the folder. */
 int md_sweep_grid(const char *folder, struct md_grid *grid, struct md_error *error);
 

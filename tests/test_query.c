@@ -330,6 +330,24 @@ Test(query, what_is_no_cell) {
     assert_refused("checkpoint.h5", "expected a mudepth cell, found a mudepth checkpoint");
 }
 
+/* `query results/runs` finds single runs and those of the sweeps that went into folders there. */
+Test(query, a_folder_with_sweeps_in_it) {
+    struct scratch_path sweep = scratch_path(&scratch, "sweep"),
+                        other = scratch_path(&scratch, "no_sweep/x.h5");
+    MUDEPTH("sweep", written("grid.yaml", TINY "sweep: {seed: [7, 8]}\n").text, "-o", sweep.text);
+    assert_code(0);
+    cr_assert_eq(rename(cells[0][0].text, other.text), 0); /* a folder of no sweep is passed over */
+    MUDEPTH("query", scratch.folder, "--each", "--csv");
+    assert_code(0);
+    int lines = 0;
+    for (const char *c = out; *c; c++)
+        lines += *c == '\n';
+    cr_assert_eq(lines, 1 + FORMATS * SEEDS - 1 + 2, "%s", out);
+    assert_contains(out, sweep.text);
+    MUDEPTH("query", scratch.folder, "seed=7..8", "--by", "", "--show", "rmse_m", "--csv");
+    assert_fine("\n2,0,");
+}
+
 static struct scratch_path damaged(int kind) {
     static const char *const configs[] = {"format: fp31\n", "[1, 2", "weights: scratch\n"};
     struct scratch_path path = run_cell("damaged.h5", "fp32", 20 + kind, "threads=1");
