@@ -183,7 +183,7 @@ $(foreach device,rv32 gap9 aarch64,$(eval $(call device_rules,$(device))))
 
 -include $(RV32_OBJECTS:.o=.d) $(patsubst %.o,%.d,$(GAP9_OBJECTS) $(GAP9_PROGRAMS)) $(AARCH64_OBJECTS:.o=.d) $(AARCH64_CHECKED:.o=.d)
 
--include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d $(TESTS:=.d) $(wildcard $(BUILD)/bench*.d)
+-include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d $(TESTS:=.d) $(wildcard $(BUILD)/bench*.d $(BUILD)/*-held.d)
 
 # ---- for users ----------------------------------------------------------------------------------
 
@@ -236,7 +236,12 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libmudepth.a
 	$(Q)$(compile) $(call pkg,--cflags,criterion) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ \
 	    $(ALL_LDLIBS) $(call pkg,--libs,criterion)
 
-run-tests: $(BUILD)/mudepth $(BUILD)/mudepth-rv32 $(GAP9) $(TESTS) freestanding
+# The program, but tests can meet it in the midst of its work.
+$(BUILD)/mudepth-held: tests/held.c $(BUILD)/experiments/main.o $(BUILD)/libmudepth.a
+	$(SAY) LD $@
+	$(Q)$(compile) -MF $@.d -Wl,--wrap=md_engine_train,--wrap=md_crew_stop $^ -o $@ $(ALL_LDLIBS)
+
+run-tests: $(BUILD)/mudepth $(BUILD)/mudepth-held $(BUILD)/mudepth-rv32 $(GAP9) $(TESTS) freestanding
 	@MUDEPTH_PROGRAM=$(BUILD)/mudepth tests/run.sh $(BUILD)/test-logs $(TESTS)
 
 # core brings everything it needs: its objects may ask for each other and for what every C compiler

@@ -514,7 +514,7 @@ static const struct spot spots[] = {
      318566455, 1544, 814635, 146, 1949, 79933.2622},
 };
 
-Test(rgbd, the_real_frames, .timeout = 120) {
+Test(rgbd, the_real_frames, .timeout = 600) {
     for (size_t i = 0; i < sizeof spots / sizeof *spots; i++)
         check_spot(&spots[i]);
 }

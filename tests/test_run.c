@@ -238,7 +238,7 @@ H5_TEST(run, interruptions_after_every_step_change_nothing) {
     struct md_run run = opened(SIX_STEPS);
     int interruptions = 0;
     while (train_for(&run, 1)) {
-        reopen(&run, interruptions % 2 ? SIX_STEPS : SIX_STEPS " threads=3 backend=avx2");
+        reopen(&run, interruptions % 2 ? SIX_STEPS : SIX_STEPS " threads=3 backend=scalar");
         interruptions++;
     }
     cr_assert_eq(interruptions, STEPS - 1);
