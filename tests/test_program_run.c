@@ -170,14 +170,15 @@ Test(program_run, command_in_a_cell_can_be_pasted) {
     char command[1024];
     struct md_error error;
     hid_t file;
-    MUDEPTH("run", config.text, "-o", cell.text, "augment=[flip]", "data.root=it's b");
+    cell = scratch_path(&scratch, "out/it's b.h5");
+    MUDEPTH("run", config.text, "-o", cell.text, "augment=[flip]");
     assert_code(0);
     cr_assert_eq(md_h5_open(cell.text, &file, &error), MD_OK);
     cr_assert_eq(md_h5_read_text(file, "/config", "command", sizeof command, command, &error),
                  MD_OK);
     H5Fclose(file);
     assert_contains(command, "mudepth run ");
-    assert_contains(command, " 'augment=[flip]' 'data.root=it'\\''s b'");
+    assert_contains(command, "/out/it'\\''s b.h5' 'augment=[flip]'");
 }
 
 Test(program_run, threads_do_not_change_the_result) {
