@@ -178,7 +178,8 @@ Test(program_run, command_in_a_cell_can_be_pasted) {
                  MD_OK);
     H5Fclose(file);
     assert_contains(command, "mudepth run ");
-    assert_contains(command, "/out/it'\\''s b.h5' 'augment=[flip]'");
+    assert_contains(command, "/out/it'\\''s b.h5' ");
+    assert_contains(command, " 'augment=[flip]'");
 }
 
 Test(program_run, threads_do_not_change_the_result) {
