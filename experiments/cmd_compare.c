@@ -375,6 +375,27 @@ static void print_growth(const struct comparison *c) {
     }
 }
 
+/* Equal bits of NaN are no result. */
+static void print_not_finite(const struct comparison *c) {
+    const struct md_comparison *r = &c->result;
+    const char *names[2] = {c->options.a, c->options.b};
+    for (int side = 0; side < 2; side++)
+        if (!r->has_values[side])
+            printf("NaN or infinite: unknown of %s, which gave digests only\n", names[side]);
+        else if (r->not_finite[side] > 0)
+            printf("NaN or infinite: %zu of %zu values of %s\n", r->not_finite[side], r->values,
+                   names[side]);
+}
+
+static json_t *not_finite_json(const struct md_comparison *r) {
+    json_t *sides = json_array();
+    for (int side = 0; side < 2; side++)
+        json_array_append_new(sides, r->has_values[side]
+                                         ? json_integer((json_int_t)r->not_finite[side])
+                                         : json_null());
+    return sides;
+}
+
 static json_t *gaps_json(const struct md_gap *gaps) {
     json_t *object = json_object();
     for (int k = 0; k < MD_COMPARED_KINDS; k++)
@@ -402,14 +423,15 @@ static json_t *to_json(const struct comparison *c) {
     }
     for (int u = 0; u < MD_ULP_CLASSES; u++)
         json_array_append_new(ulps, json_integer((json_int_t)r->ulps[u]));
-    return json_pack(
-        "{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "a", c->options.a, "b",
-        c->options.b, "bit_exact", r->differing_tensors == 0, "tensors", (json_int_t)r->tensors,
-        "values", (json_int_t)r->values, "steps", (json_int_t)c->job.steps, "differing_tensors",
-        (json_int_t)r->differing_tensors, "differing_values", (json_int_t)r->differing_values,
-        "first_difference", r->first[0] != '\0' ? json_string(r->first) : json_null(),
-        "relative_error_by_step", steps, "relative_error_by_layer", layers,
-        "unchanged_weights_by_layer", still, "ulp_classes", ulps);
+    return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "a",
+                     c->options.a, "b", c->options.b, "bit_exact", r->differing_tensors == 0,
+                     "tensors", (json_int_t)r->tensors, "values", (json_int_t)r->values, "steps",
+                     (json_int_t)c->job.steps, "differing_tensors",
+                     (json_int_t)r->differing_tensors, "differing_values",
+                     (json_int_t)r->differing_values, "not_finite", not_finite_json(r),
+                     "first_difference", r->first[0] != '\0' ? json_string(r->first) : json_null(),
+                     "relative_error_by_step", steps, "relative_error_by_layer", layers,
+                     "unchanged_weights_by_layer", still, "ulp_classes", ulps);
 }
 
 static int draw(const struct comparison *c, struct md_error *error) {
@@ -448,14 +470,16 @@ static int report(const struct comparison *c, struct md_error *error) {
     int status = MD_OK;
     if (c->options.json)
         status = md_print_json(to_json(c), error);
-    else if (r->differing_tensors == 0)
+    else if (r->differing_tensors == 0) {
         printf("bit-exact: %zu tensors, %zu values, %u steps\n", r->tensors, r->values,
                (unsigned)c->job.steps);
-    else {
+        print_not_finite(c);
+    } else {
         printf("different: %zu of %zu tensors", r->differing_tensors, r->tensors);
         if (r->by_value)
             printf(", %zu of %zu values", r->differing_values, r->values);
         printf("\nfirst: %s\n", r->first);
+        print_not_finite(c);
         if (r->by_value)
             print_growth(c);
     }
@@ -541,10 +565,12 @@ const struct md_command md_command_compare = {
     "  --save-trace FILE write the trace of machine a instead\n\n"
     "A job that the machine's memory cannot hold is refused: mudepth plan lists what it needs.\n"
     "The steps are those that `mudepth run` would do first. exit code: 1 when machines of one\n"
-    "format differ; with two formats the difference is what is asked for, and it is 0.\n\n"
+    "format differ; with two formats the difference is what is asked for, and it is 0. How many\n"
+    "values are NaN or infinite is said, for of equal NaNs nothing is learnt.\n\n"
     "examples:\n"
     "  mudepth compare configs/demo.yaml --a host:avx2 --b host:ref\n"
-    "  mudepth compare configs/demo.yaml --a host:fp16 --b rv32:fp16:cores=8 --steps 3\n"
+    "  mudepth compare configs/demo.yaml batch=1 optimizer=sgd --steps 3 --a host:fp16 \\\n"
+    "      --b rv32:fp16:cores=8\n"
     "  mudepth compare configs/demo.yaml batch=1 --a host:bf16 --b host:fp32 --steps 100 \\\n"
     "      --figure growth.png\n",
     NULL, run};

@@ -125,6 +125,13 @@ static int count_still(struct md_comparison *c, const struct md_trace *trace, in
     return MD_OK;
 }
 
+static size_t count_not_finite(const struct md_trace *trace) {
+    size_t count = 0;
+    for (size_t i = 0; trace->record.bytes > 0 && i < trace->record.count; i++)
+        count += !isfinite(md_trace_value(trace, i));
+    return count;
+}
+
 /* One pair of records. */
 static int compare_tensor(struct md_comparison *c, const struct md_trace trace[2],
                           struct md_error *error) {
@@ -140,6 +147,8 @@ static int compare_tensor(struct md_comparison *c, const struct md_trace trace[2
     c->values += a->count;
     c->differing_tensors += !equal;
     c->differing_values += differing;
+    for (int side = 0; side < 2; side++)
+        c->not_finite[side] += count_not_finite(&trace[side]);
     int status = MD_OK, told = a->kind == MD_TRACE_WEIGHT && a->bytes > 0 && b->bytes > 0;
     for (int side = 0; side < 2 && told && status == MD_OK; side++)
         status = count_still(c, &trace[side], side, error);
@@ -153,7 +162,9 @@ int md_comparison_read(struct md_trace trace[2], const struct md_watch *watch,
     uint32_t steps = trace[0].job.steps;
     *comparison = (struct md_comparison){0};
     comparison->same_format = trace[0].job.format == trace[1].job.format;
-    comparison->by_value = trace[0].job.values && trace[1].job.values;
+    for (int side = 0; side < 2; side++)
+        comparison->has_values[side] = trace[side].job.values != 0;
+    comparison->by_value = comparison->has_values[0] && comparison->has_values[1];
     comparison->by_step = calloc((size_t)steps + 1, sizeof *comparison->by_step);
     if (comparison->by_step == NULL)
         return md_fail(error, MD_FAILED, "out of memory");

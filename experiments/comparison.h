@@ -29,7 +29,9 @@ struct md_standstill {
 struct md_comparison {
     size_t tensors, values, differing_tensors, differing_values;
     int same_format;
-    int by_value;                                /* both traces have values, not only digests */
+    int by_value;                                /* both traces have values */
+    int has_values[2];                           /* of a and b, or only digests */
+    size_t not_finite[2];                        /* values of a and b that are NaN or infinite */
     char first[600];                             /* the first difference; empty: none */
     struct md_gap (*by_step)[MD_COMPARED_KINDS]; /* one per step; owned */
     struct md_gap by_layer[MD_MAX_LAYERS][MD_COMPARED_KINDS]; /* of the last step */
