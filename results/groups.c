@@ -320,7 +320,7 @@ static int divide(struct md_runs *runs, struct md_groups *groups, struct md_erro
             groups->groups[groups->count++].runs = &runs->runs[i];
         struct md_group *group = &groups->groups[groups->count - 1];
         group->count++;
-        group->diverged += (size_t)md_has_diverged(&runs->runs[i]->cell);
+        group->diverged += runs->runs[i]->cell.diverged != 0;
     }
     int status = name_groups(groups, error);
     for (size_t g = 0; g < groups->count && status == MD_OK; g++)

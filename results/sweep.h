@@ -2,7 +2,8 @@
  *
  *   sweep.yaml             the frozen grid (md_grid_format); whole or not there
  *   sweep.lock             empty; who works on a cell has locked a byte of it
- *   CELL.h5                a finished cell, whole or not there
+ *   CELL.h5                a finished cell, whole or not there; also of a run that diverged, which
+ *                          the same config would do again
  *   CELL.h5.checkpoint     of a cell that was interrupted
  *   CELL.error             why a cell failed; goes away when it succeeds
  *   index.sqlite           a copy of what the cells say, made by queries (index.h)
@@ -33,6 +34,7 @@ extern const char *const md_cell_state_names[]; /* "done", "running", "failed", 
 struct md_cell_look {
     enum md_cell_state state;
     double seconds, rmse_m; /* done: spent in training; on the test split after it */
+    int diverged;           /* done, but the run came to nothing */
     char why[512];          /* failed: the error */
 };
 

@@ -106,13 +106,104 @@ Test(program_run, figures_lie_beside_the_cell) {
     cr_assert_eq(scratch_count(scratch_path(&scratch, "none/").text), 2, "no epochs, no curve");
 }
 
-Test(program_run, says_when_the_network_predicts_nothing_any_more) {
-    MUDEPTH("run", config.text, "-o", cell.text, "loss=mse", "optimizer=sgd", "lr=10",
-            "select=last");
-    assert_fine("nan");
-    assert_contains(err, "no depth at all on 6 of 6 test samples");
+/* The latest run has diverged, and everything says so: the exit code, a note, the table or JSON,
+ * and its cell. Nothing after it is what was before it. */
+static void assert_diverged(int epoch, int as_json) {
+    struct md_cell found;
+    struct md_error error;
+    char note[100];
+    assert_code(1);
+    snprintf(note, sizeof note, "note: the run diverged in epoch %d", epoch);
+    assert_contains(err, note);
+    cr_assert_eq(md_cell_read(cell.text, &found, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(found.diverged, 1);
+    cr_assert_eq(found.selected_epoch, 2);
+    cr_assert(isfinite(found.scores[0].before.value[MD_RMSE]));
+    cr_assert(isnan(found.scores[0].after.value[MD_RMSE]));
+    cr_assert_eq(found.scores[0].after.value[MD_NO_PREDICTION], 1);
+    cr_assert_eq(found.scores[0].after.images, 6);
+    assert_contains(out, as_json ? "\"diverged\": true" : "nan");
     MUDEPTH("weights", "info", cell.text);
     assert_fails(1, "expected a finite number");
+    MUDEPTH("query", cell.text, "--show", "rmse_m,before.rmse_m,no_prediction,diverged", "--csv");
+    assert_fine("1,1,,");
+    assert_contains(err, "1 of 1 runs diverged");
+    MUDEPTH("query", cell.text, "diverged=0");
+    assert_fine("");
+    assert_contains(err, "none of 1 cells");
+}
+
+/* Weights that become NaN in the first epoch, whatever is selected and wherever it is resumed. */
+Test(program_run, a_run_that_diverges_says_so_and_fails) {
+    static const char *const ways[][3] = {
+        {"loss=mse", "optimizer=sgd", "lr=10"},
+        {"format=fp16", "epsilon=1e-8", "lr=0.001"},
+        {"format=fp16", "epsilon=1e-8", "data.val="},
+    };
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        MUDEPTH("run", config.text, "-o", cell.text, ways[i][0], ways[i][1], ways[i][2]);
+        assert_diverged(1, 0);
+        MUDEPTH("run", config.text, "-o", cell.text, ways[i][0], ways[i][1], ways[i][2], "--json");
+        assert_diverged(1, 1);
+        remove(cell.text); /* what follows is not that run */
+        MUDEPTH("run", config.text, "-o", cell.text, ways[i][0], ways[i][1], ways[i][2],
+                "protocol=release", "--json");
+        assert_code(1);
+        assert_contains(out, "\"diverged\": true");
+        remove(cell.text);
+    }
+}
+
+/* No loss is NaN yet after the only step, but weights are, or all are finite and the depth is not.
+ */
+Test(program_run, what_the_last_step_broke_has_diverged) {
+    static const char *const ways[][3] = {
+        {"optimizer=adam", "epsilon=1e-8", " in epoch 1: a loss or a weight"},
+        {"optimizer=sgd", "policy=full",
+         ": after training there is a depth that is NaN or infinite"}};
+    for (int i = 0; i < 2; i++) {
+        json_error_t problem;
+        char note[100];
+        MUDEPTH("run", config.text, "-o", scratch_path(&scratch, "%d.h5", i).text, "format=fp16",
+                "epochs=1", "batch=6", "data.val=", "loss=mse", "lr=10", ways[i][0], ways[i][1],
+                "--json");
+        assert_code(1);
+        snprintf(note, sizeof note, "note: the run diverged%s", ways[i][2]);
+        assert_contains(err, note);
+        json_t *json = json_loads(out, 0, &problem);
+        assert_json(json_array_get(json_at(json, "epochs"), 0), "train_loss", JSON_REAL);
+        assert_json(json, "test.after.rmse", JSON_NULL);
+        assert_json(json, "diverged", JSON_TRUE);
+        json_decref(json);
+    }
+}
+
+/* What is best before it breaks is kept and measured, but the run has diverged. */
+Test(program_run, a_run_that_diverges_later_keeps_its_best_weights) {
+    struct md_cell found;
+    struct md_error error;
+    MUDEPTH("run", config.text, "-o", cell.text, "--save-weights",
+            scratch_path(&scratch, "w.h5").text, "format=fp16", "batch=6", "epochs=3",
+            "optimizer=sgd", "loss=mse", "lr=0.03");
+    assert_code(1);
+    assert_contains(err, "note: the run diverged in epoch ");
+    assert_contains(err, "; its weights are not saved");
+    cr_assert(!exists(scratch_path(&scratch, "w.h5").text));
+    cr_assert_eq(md_cell_read(cell.text, &found, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(found.diverged, 1);
+    cr_assert_gt(found.selected_epoch, 0);
+    cr_assert(isfinite(found.scores[0].after.value[MD_RMSE]));
+    MUDEPTH("query", cell.text, "--show", "rmse_m");
+    assert_contains(err, "1 of 1 runs diverged");
+}
+
+/* Steps that are too long leave a ReLU that is never passed again: all finite, but no depth. */
+Test(program_run, a_network_without_any_depth_has_diverged) {
+    MUDEPTH("run", config.text, "-o", cell.text, "optimizer=sgd", "policy=d2", "loss=mse", "lr=0.1",
+            "--json");
+    assert_code(1);
+    assert_contains(err, "note: the run diverged: after training there is no depth at all");
+    assert_contains(out, "\"no_prediction\": 1.0");
 }
 
 Test(program_run, says_what_an_update_costs_and_what_it_skipped) {
