@@ -347,6 +347,7 @@ const struct md_reader md_recording_reader = {
     .list = list,
     .read = read_entry,
     .close = close_recordings,
+    .unit = "the millimetre",
     .range_m = 4,
     .needs_root = 1,
 };
