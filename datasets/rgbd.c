@@ -493,7 +493,7 @@ static int find_by_form(const struct md_source *source, const struct form *form,
     const char *const patterns[] = {folders->raw ? form->raw : form->depth, form->raw};
     char relative[MD_PATH_MAX];
     int status = MD_OK;
-    for (int p = 0; p < (form->raw ? 2 : 1) && status == MD_OK; p++) {
+    for (int p = 0; p < 2 && patterns[p] && status == MD_OK; p++) {
         status = expand(form, patterns[p], name, relative, error);
         if (status == MD_OK)
             status = md_path_format(path, error, "%s/%s", source->spec.root, relative);
