@@ -47,7 +47,7 @@ TEMPLATES := $(foreach format,$(FORMATS),\
                $(foreach level,scalar $(VECTOR_LEVELS),core/lanes_$(format)_$(level)))
 OBJECTS   += $(TEMPLATES:%=$(BUILD)/%.o)
 
-LONG  := $(addprefix tests/test_,compare.c step.c ops.c run.c gap9.c) # these first: others fill the gaps
+LONG  := $(addprefix tests/test_,compare.c step.c ops.c run.c gap9.c readme.c) # these first: others fill the gaps
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out $(LEFT_OUT),$(LONG) $(filter-out $(LONG),$(wildcard tests/test_*.c))))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz_*.c))
 
@@ -183,7 +183,7 @@ $(foreach device,rv32 gap9 aarch64,$(eval $(call device_rules,$(device))))
 
 -include $(RV32_OBJECTS:.o=.d) $(patsubst %.o,%.d,$(GAP9_OBJECTS) $(GAP9_PROGRAMS)) $(AARCH64_OBJECTS:.o=.d) $(AARCH64_CHECKED:.o=.d)
 
--include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d $(TESTS:=.d) $(wildcard $(BUILD)/bench*.d)
+-include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d $(TESTS:=.d) $(wildcard $(BUILD)/bench*.d $(BUILD)/*-held.d)
 
 # ---- for users ----------------------------------------------------------------------------------
 
@@ -236,7 +236,12 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libmudepth.a
 	$(Q)$(compile) $(call pkg,--cflags,criterion) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ \
 	    $(ALL_LDLIBS) $(call pkg,--libs,criterion)
 
-run-tests: $(BUILD)/mudepth $(BUILD)/mudepth-rv32 $(GAP9) $(TESTS) freestanding
+# The program, but tests can meet it in the midst of its work.
+$(BUILD)/mudepth-held: tests/held.c $(BUILD)/experiments/main.o $(BUILD)/libmudepth.a
+	$(SAY) LD $@
+	$(Q)$(compile) -MF $@.d -Wl,--wrap=md_engine_train,--wrap=md_crew_stop $^ -o $@ $(ALL_LDLIBS)
+
+run-tests: $(BUILD)/mudepth $(BUILD)/mudepth-held $(BUILD)/mudepth-rv32 $(GAP9) $(TESTS) freestanding
 	@MUDEPTH_PROGRAM=$(BUILD)/mudepth tests/run.sh $(BUILD)/test-logs $(TESTS)
 
 # core brings everything it needs: its objects may ask for each other and for what every C compiler
@@ -261,7 +266,7 @@ check-numerics: $(BUILD)/tests/test_rounding ## the 16-bit arithmetic exhaustive
 # processes that other tests sanitize, and would take as long as everything else, or builds by itself.)
 asan: ## run all tests with the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory packages WANT="$(CHECK_PACKAGES)"
-	@$(MAKE) --no-print-directory run-tests BUILD=$(BUILD)/asan LEFT_OUT="$(addprefix tests/test_,sweep_interrupted.c slurm.c gap9.c)" \
+	@$(MAKE) --no-print-directory run-tests BUILD=$(BUILD)/asan LEFT_OUT="$(addprefix tests/test_,sweep_interrupted.c slurm.c gap9.c readme.c)" \
 	    OPTIMIZE='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
 
 SOURCES = $(wildcard $(ROOMS:%=%/*.c) tests/*.c)

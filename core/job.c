@@ -75,7 +75,7 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
                   {job->steps, 0, 1u << 30},
                   {job->savings, 0, (1u << MD_SAVING_COUNT) - 1u},
                   {job->front, 0, MD_MAX_LAYERS - 1},
-                  {job->band, 0, 1u << 12},
+                  {job->band, 0, MD_JOB_MAX_BAND},
                   {job->kinds, 0, (1u << MD_TRACE_FINAL_WEIGHTS) - 1u},
                   {job->values, 0, 1}};
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
@@ -303,8 +303,9 @@ enum md_job_error md_job_run(const struct md_job *job, const struct md_setup *se
         work.engine->observe = observe;
     work.engine->observe_context = &work;
 
-    put(&work, &(uint32_t){MD_TRACE_MAGIC}, sizeof job->magic);
-    put(&work, &job->format, sizeof *job - sizeof job->magic);
+    const uint32_t magic = MD_TRACE_MAGIC; /* in the place of the head's own */
+    put(&work, &magic, sizeof magic);
+    put(&work, (const unsigned char *)job + sizeof magic, sizeof *job - sizeof magic);
     if (work.failed)
         return MD_JOB_NO_OUTPUT;
     if (read_weights(&work) != 0)

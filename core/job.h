@@ -20,6 +20,7 @@
 
 #define MD_JOB_MAX_BATCH 256
 #define MD_JOB_MAX_CORES 64
+#define MD_JOB_MAX_BAND  4096
 
 /* What a record holds. The first three are those of enum md_observed. */
 enum md_trace_kind {

@@ -260,6 +260,13 @@ static const char *check_layer(const struct md_network *network, int l) {
                                                         : NULL;
 }
 
+static int is_read(const struct md_network *network, int layer) {
+    for (int l = layer + 1; l < network->layer_count; l++)
+        if (network->layers[l].input == layer || network->layers[l].skip == layer)
+            return 1;
+    return 0;
+}
+
 const char *md_network_check(const struct md_network *network, int *layer) {
     *layer = -1;
     if (!ended(network->name, sizeof network->name))
@@ -277,6 +284,11 @@ const char *md_network_check(const struct md_network *network, int *layer) {
         *layer = l;
         if (wrong != NULL)
             return wrong;
+    }
+    for (int l = 0; l + 1 < network->layer_count; l++) {
+        *layer = l;
+        if (!is_read(network, l))
+            return "no layer reads it";
     }
     return network->layers[network->output].co != 1 ? "the output has more than one channel" : NULL;
 }

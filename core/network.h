@@ -75,8 +75,8 @@ extern const struct md_network *const md_networks[];
 const struct md_network *md_network_find(const char *name);
 
 /* NULL when a network can be run: every layer reads earlier ones of the channels and sizes that it
- * says, names are ended, numbers in range. Otherwise what is wrong, and *layer where (-1: not in a
- * layer). */
+ * says, and all but the last are read, names are ended, numbers in range. Otherwise what is wrong,
+ * and *layer where (-1: not in a layer). */
 const char *md_network_check(const struct md_network *network, int *layer);
 
 /* The rows of its input that a layer reads for rows from .. to-1 of its output; and the rows of its

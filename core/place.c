@@ -48,7 +48,7 @@ static size_t bound(const struct md_plan *plan, const uint8_t *order, int count)
 enum { BY_SIZE, BY_AREA, BY_LIFE, BY_TIME, PREORDERS };
 
 static uint64_t weight_of(const struct md_buffer *b, int by) {
-    uint64_t life = (uint64_t)(b->last - b->first + 1);
+    uint64_t life = (uint64_t)b->last - b->first + 1;
     return by == BY_SIZE   ? b->bytes
            : by == BY_AREA ? b->bytes * life
            : by == BY_LIFE ? life
@@ -72,7 +72,7 @@ static void sort(const struct md_plan *plan, int by, uint8_t *order, int count) 
 enum { TRIES = 400 };
 
 static size_t improve(struct md_plan *plan, uint8_t *best, int count, size_t end, size_t least) {
-    uint8_t order[MD_MAX_BUFFERS];
+    uint8_t order[MD_MAX_BUFFERS] = {0};
     uint32_t random = 1;
     for (int t = 0; t < TRIES && end > least; t++) {
         for (int n = 0; n < count; n++)
@@ -96,7 +96,7 @@ static size_t improve(struct md_plan *plan, uint8_t *best, int count, size_t end
 }
 
 size_t md_plan_place(struct md_plan *plan, unsigned each, int shared, size_t begin) {
-    uint8_t order[MD_MAX_BUFFERS], best[MD_MAX_BUFFERS];
+    uint8_t order[MD_MAX_BUFFERS], best[MD_MAX_BUFFERS] = {0};
     int count = 0;
     size_t end = SIZE_MAX;
     for (int b = 0; b < plan->buffers; b++) {

@@ -47,11 +47,11 @@ struct md_setup {
     md_policy policy; /* which groups of layers learn; 0: inference only */
     enum md_optimizer optimizer;
     int momentum;    /* SGD: 1 when a momentum buffer is needed */
-    int loss_scaled; /* 1: with a loss scale, whose steps may be skipped */
     int batch;       /* samples per step, >= 1 */
     int cores;       /* that share the work, >= 1 */
     enum md_moments moments;
     enum md_storing storing; /* of new weights */
+    int loss_scaled;         /* 1: with a loss scale, whose steps may be skipped */
     unsigned savings;        /* bits of enum md_saving */
     int front;               /* stream: the first layer of the front; 0: md_plan_front's */
     int band;                /* stream: rows at a time, >= 1; 0: 1 */

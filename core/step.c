@@ -122,8 +122,7 @@ void md_engine_output(const struct md_engine *engine, int slot, float *disparity
         md_engine_buffer(engine, engine->plan.output, slot), disparity);
 }
 
-/* The sum over the samples of a layer's gradient. */
-static void *summed_gradient(const struct md_engine *engine, int layer) {
+const void *md_engine_gradient(const struct md_engine *engine, int layer) {
     const struct md_plan *plan = &engine->plan;
     return md_engine_buffer(engine,
                             plan->together ? plan->gradient_sum[layer] : plan->gradient[layer], 0);
@@ -133,7 +132,7 @@ void md_engine_get_gradients(const struct md_engine *engine, float *gradients) {
     for (int l = 0; l < engine->setup.network->layer_count; l++) {
         size_t count = layer_parameters(engine, l);
         if (engine->plan.learns[l])
-            engine->setup.ops->to_float(count, summed_gradient(engine, l), gradients);
+            engine->setup.ops->to_float(count, md_engine_gradient(engine, l), gradients);
         for (size_t i = 0; !engine->plan.learns[l] && i < count; i++)
             gradients[i] = 0.0f;
         gradients += count;

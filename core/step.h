@@ -78,6 +78,9 @@ void *md_engine_weights(const struct md_engine *engine, int layer);
  * not shared: otherwise they are gone. */
 void md_engine_get_gradients(const struct md_engine *engine, float *gradients);
 
+/* ... of a layer that learns, in the engine's format, the weight's and behind it the bias's. */
+const void *md_engine_gradient(const struct md_engine *engine, int layer);
+
 /* What the optimizer keeps of a layer that learns; NULL where it keeps no such array. */
 void *md_engine_kept(const struct md_engine *engine, enum md_keeps which, int layer);
 
@@ -88,7 +91,9 @@ void *md_engine_buffer(const struct md_engine *engine, int buffer, int copy);
  * frozen weights with these bytes and the same progress continue to the same bits. */
 void *md_engine_state(struct md_engine *engine, size_t *bytes);
 
-/* Puts a picture (3, height, width) and, for training, its label (disparity as large as the last
+/* A step uses up pictures and labels: where buffers are shared, they are overwritten.
+ *
+ * Puts a picture (3, height, width) and, for training, its label (disparity as large as the last
  * layer's output, -1 = no value) into slot 0 .. batch-1. */
 void md_engine_set_picture(struct md_engine *engine, int slot, const uint8_t *picture);
 void md_engine_set_label(struct md_engine *engine, int slot, const float *disparity);

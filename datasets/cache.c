@@ -320,6 +320,10 @@ static int check_label(const struct md_data_spec *spec, const struct cache *cach
                        struct md_error *error) {
     const size_t *shape = cache->shape[DEPTH];
     int padded = spec->alignment == MD_ALIGN_PAD && spec->camera_fov_h_deg > 0;
+    if (spec->camera_fov_h_deg > 0 && !(padded && spec->label == MD_GRID_TOF8))
+        return md_fail(error, MD_USAGE,
+                       "camera_fov_h_deg: of a cache only {label: tof8, alignment: pad} can be "
+                       "asked for; the rest is decided when it is written");
     if (spec->label == MD_GRID_DENSE || padded || (shape[1] <= 8 && shape[2] <= 8))
         return MD_OK;
     return md_fail(error, MD_USAGE,

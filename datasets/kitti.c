@@ -169,6 +169,9 @@ static void close_listing(struct md_source *source) {
 /* Everyone's range for KITTI. */
 #define RANGE_M 80
 
+#define MAP_UNIT       "1/256 m in maps, the metre in LiDAR scans"
+#define DISPARITY_UNIT "1/256 pixel of disparity"
+
 const struct md_reader md_kitti_reader = {
     .splits = "all, train, val or test of the drives below root (DAY/DRIVE, and train/DRIVE and "
               "val/DRIVE for the depth benchmark's proj_depth); or drives with commas between "
@@ -181,18 +184,23 @@ const struct md_reader md_kitti_reader = {
     .read = read_entry,
     .mix = describe_mix,
     .close = close_listing,
+    .unit = MAP_UNIT,
     .range_m = RANGE_M,
     .needs_root = 1,
 };
 
-#define FRAMES_READER(of, text)                                                                    \
+#define FRAMES_READER(of, unit_of, text)                                                           \
     {                                                                                              \
         .splits = (text), .layout = &(of), .list = md_kitti_list, .read = read_entry,              \
-        .mix = describe_mix, .close = close_listing, .range_m = RANGE_M, .needs_root = 1           \
+        .mix = describe_mix, .close = close_listing, .unit = (unit_of), .range_m = RANGE_M,        \
+        .needs_root = 1                                                                            \
     }
-const struct md_reader md_kitti_object_reader = FRAMES_READER(
-    object, "all, train, val or test of the frames in root/training, or frames with commas "
-            "between (000001,000007), or @FILE with one a line. Every sixth frame from the "
-            "third on is val, every sixth from the sixth on is test");
-const struct md_reader md_kitti_stereo_reader = FRAMES_READER(stereo_2015, "as kitti-object");
-const struct md_reader md_kitti_stereo_2012_reader = FRAMES_READER(stereo_2012, "as kitti-object");
+const struct md_reader md_kitti_object_reader =
+    FRAMES_READER(object, MAP_UNIT,
+                  "all, train, val or test of the frames in root/training, or frames with commas "
+                  "between (000001,000007), or @FILE with one a line. Every sixth frame from the "
+                  "third on is val, every sixth from the sixth on is test");
+const struct md_reader md_kitti_stereo_reader =
+    FRAMES_READER(stereo_2015, DISPARITY_UNIT, "as kitti-object");
+const struct md_reader md_kitti_stereo_2012_reader =
+    FRAMES_READER(stereo_2012, DISPARITY_UNIT, "as kitti-object");

@@ -284,6 +284,7 @@ const struct md_reader md_matrix_reader = {
     .list = list,
     .read = read_entry,
     .close = close_recording,
+    .unit = "the millimetre",
     .range_m = 4,
     .needs_root = 1,
     .crop = 162,

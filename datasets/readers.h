@@ -43,6 +43,8 @@ struct md_reader {
     void (*mix)(const struct md_source *source, char text[MD_MIX_SIZE]);
     void (*close)(struct md_source *source); /* frees the state; NULL: nothing to free */
     const void *layout; /* the reader's own: what this set has that others it reads have not */
+    const char *unit;   /* of the depths in its files; NULL: the metre */
+    int has_own_unit;   /* it is spec.depth_per_m that says it */
     double range_m;     /* what max_depth_m 0 means */
     int needs_root;
     int has_fractions; /* it lists spec.fraction percent by itself */
@@ -58,6 +60,10 @@ extern const struct md_reader md_micro_reader, md_micro_kitti_reader, md_micro_n
 
 /* What `split` means in set number `set` of md_data_set_names. */
 const char *md_data_set_splits(int set);
+
+/* The unit of the depths in the files that `spec` (resolved) names, for `info`. */
+enum { MD_UNIT_SIZE = 80 };
+void md_data_unit(const struct md_data_spec *spec, char text[MD_UNIT_SIZE]);
 
 /* Opens what `spec` names and lists it, cut and fraction applied. On failure nothing is left to
  * close. */
@@ -130,8 +136,8 @@ int md_depth_png_read(const char *path, double per_m, int rotate, struct md_dept
                       struct md_error *error);
 
 /* Turns a dense label of the picture's size, and that of the right picture, into what spec.label
- * asks for. Where that is coarser, or only a part of it is to be looked at (evaluation_crop), and no
- * truth is kept yet, the dense depth is kept as one. Readers of dense sets end with it. */
+ * asks for. Where that is coarser, or only a part of it is to be looked at (evaluation_crop), and
+ * no truth is kept yet, the dense depth is kept as one. Readers of dense sets end with it. */
 int md_sample_label(const struct md_source *source, struct md_sample *sample,
                     struct md_error *error);
 
@@ -150,8 +156,9 @@ void md_frame_cut(const struct md_source *source, struct md_image *picture,
  * the picture is averaged down to the network's size (its shape is not kept); depths are judged by
  * md_dense_depth; the label has for each of its pixels (network size, or the map's own where that
  * is coarser) the mean disparity of the map's pixels whose centres lie in it, or for MD_GRID_TOF8
- * what a sensor sees of that; and with MD_TRUTH_FULL a map that is finer, or of which only a part is
- * to be looked at, is kept as the truth, without what lies outside the evaluation crop. `map` may be used up: free it all the same. */
+ * what a sensor sees of that; and with MD_TRUTH_FULL a map that is finer, or of which only a part
+ * is to be looked at, is kept as the truth, without what lies outside the evaluation crop. `map`
+ * may be used up: free it all the same. */
 int md_frame_sample(const struct md_source *source, const char *name,
                     const struct md_image *picture, struct md_depth_map *map, float fb,
                     struct md_sample *sample, struct md_error *error);

@@ -290,7 +290,7 @@ static int read_line(const struct csv *csv, char *line, struct frame *frame,
         if (column->kind != OTHER)
             frame->field[column->kind][column->zone] = field;
     }
-    if (frame->field[PICTURE][0][0] == 0)
+    if (!frame->field[PICTURE][0] || frame->field[PICTURE][0][0] == 0)
         return md_fail(error, MD_FAILED, "the column picture is empty");
     return MD_OK;
 }
@@ -347,6 +347,7 @@ const struct md_reader md_recording_reader = {
     .list = list,
     .read = read_entry,
     .close = close_recordings,
+    .unit = "the millimetre",
     .range_m = 4,
     .needs_root = 1,
 };

@@ -1,6 +1,6 @@
 /* Folders of pictures with a 16-bit PNG of depths for each, as several data sets have them. A table
  * says where in a folder a layout has its pictures, and where the depth of each; such folders are
- * looked for at and below the root. Depths are millimetres. */
+ * looked for at and below the root. Depths are in units of which spec.depth_per_m are a metre. */
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -493,7 +493,7 @@ static int find_by_form(const struct md_source *source, const struct form *form,
     const char *const patterns[] = {folders->raw ? form->raw : form->depth, form->raw};
     char relative[MD_PATH_MAX];
     int status = MD_OK;
-    for (int p = 0; p < (form->raw ? 2 : 1) && status == MD_OK; p++) {
+    for (int p = 0; p < 2 && patterns[p] && status == MD_OK; p++) {
         status = expand(form, patterns[p], name, relative, error);
         if (status == MD_OK)
             status = md_path_format(path, error, "%s/%s", source->spec.root, relative);
@@ -537,7 +537,7 @@ static int read_pair(struct md_source *source, const struct md_entry *entry,
     if (status == MD_OK)
         status = find_depth(source, entry, path, error);
     if (status == MD_OK)
-        status = md_depth_png_read(path, 1000, layout->rotate, map, error);
+        status = md_depth_png_read(path, source->spec.depth_per_m, layout->rotate, map, error);
     if (status != MD_OK)
         return status;
     status = check_view(picture, map, error);
@@ -568,7 +568,7 @@ static void close_folders(struct md_source *source) {
 #define RGBD_READER(of, text)                                                                      \
     {                                                                                              \
         .splits = text, .layout = &(of), .list = list, .read = read_entry, .close = close_folders, \
-        .range_m = 10, .needs_root = 1                                                             \
+        .has_own_unit = 1, .range_m = 10, .needs_root = 1                                          \
     }
 
 const struct md_reader md_nyu_folder_reader = RGBD_READER(

@@ -72,6 +72,8 @@ struct md_data_spec {
     int crop;            /* field sets: side of the centred square of the picture that the sensor
                           * sees, pixels; 0: the set's own */
     int evaluation_crop; /* enum md_evaluation_crop, on truths of their own size */
+    double depth_per_m;  /* sets of 16-bit depth PNGs: how many of their units are a metre (TUM:
+                          * 5000); 0: 1000, the millimetre */
     int depth;           /* kitti: enum md_depth_source */
     int picture;         /* kitti, h5: enum md_picture_part */
 };
@@ -115,7 +117,7 @@ extern const char *const md_world_names[];
 /* All sets, ended by NULL. */
 extern const char *const md_data_set_names[];
 
-/* Puts the set's own range and crop where max_depth_m and crop are 0. */
+/* Puts the set's own range and crop where max_depth_m and crop are 0, and depth_per_m. */
 void md_data_spec_resolve(struct md_data_spec *spec);
 
 /* Called now and then during long work, with what is done of what there is; a result other than 0

@@ -1,6 +1,7 @@
 /* The sets there are, and what is the same for all of them: the cut and the fraction of a split,
  * and reading one listed sample. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,10 +47,21 @@ const char *md_data_set_splits(int set) {
     return readers[set]->splits;
 }
 
+void md_data_unit(const struct md_data_spec *spec, char text[MD_UNIT_SIZE]) {
+    const struct md_reader *reader = find_reader(spec->set);
+    if (reader && reader->has_own_unit)
+        snprintf(text, MD_UNIT_SIZE, "%.6g m%s (depth_per_m: %.9g)", 1 / spec->depth_per_m,
+                 spec->depth_per_m == 1000 ? ", the millimetre" : "", spec->depth_per_m);
+    else
+        snprintf(text, MD_UNIT_SIZE, "%s", reader && reader->unit ? reader->unit : "the metre");
+}
+
 void md_data_spec_resolve(struct md_data_spec *spec) {
     const struct md_reader *reader = find_reader(spec->set);
     if (reader && spec->max_depth_m == 0)
         spec->max_depth_m = reader->range_m;
+    if (spec->depth_per_m == 0)
+        spec->depth_per_m = 1000;
     if (reader && spec->crop == 0)
         spec->crop = reader->crop;
 }
@@ -128,6 +140,9 @@ static int check_spec(const struct md_data_spec *spec, const struct md_reader *r
           isfinite(spec->max_depth_m)))
         return md_fail(error, MD_USAGE, "expected 0 <= min_depth_m < max_depth_m, found %g and %g",
                        spec->min_depth_m, spec->max_depth_m);
+    if (!(spec->depth_per_m > 0 && isfinite(spec->depth_per_m)))
+        return md_fail(error, MD_USAGE, "depth_per_m: expected a positive number, found %g",
+                       spec->depth_per_m);
     if (spec->crop < 0)
         return md_fail(error, MD_USAGE, "crop: expected a number of pixels, found %d", spec->crop);
     if (spec->fraction < 1 || spec->fraction > 100)

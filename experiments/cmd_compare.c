@@ -9,6 +9,7 @@
 #include "../datasets/file.h"
 #include "../plots/plots.h"
 #include "batch.h"
+#include "budget.h"
 #include "command.h"
 #include "comparison.h"
 #include "side.h"
@@ -88,24 +89,32 @@ static int parse(int argc, char **argv, struct comparison *c, struct md_error *e
 
 /* --tensors activation,error,... as bits. */
 static int parse_kinds(const char *text, uint32_t *kinds, struct md_error *error) {
-    static const char *const words[] = {"activation", "error", "gradient", "weight", "loss"};
+    static const struct {
+        const char *name;
+        uint32_t kinds;
+    } words[] = {{"activation", 1u << MD_TRACE_ACTIVATION},
+                 {"error", 1u << MD_TRACE_ERROR},
+                 {"gradient", 1u << MD_TRACE_WEIGHT_GRADIENT},
+                 {"loss", 1u << MD_TRACE_LOSS},
+                 {"weight", 1u << MD_TRACE_WEIGHT},
+                 {"state", 1u << MD_TRACE_FIRST_MOMENT | 1u << MD_TRACE_SECOND_MOMENT |
+                               1u << MD_TRACE_BESIDE_WEIGHT}};
     enum { WORDS = sizeof words / sizeof words[0] };
-    *kinds = (1u << WORDS) - 1u;
+    *kinds = text == NULL ? (1u << MD_TRACE_FINAL_WEIGHTS) - 1u : 0;
     if (text == NULL)
         return MD_OK;
-    *kinds = 0;
     for (const char *word = text; *word != '\0';) {
         size_t length = strcspn(word, ",");
         int found = 0;
         for (int k = 0; k < WORDS; k++)
-            if (strlen(words[k]) == length && strncmp(word, words[k], length) == 0) {
-                *kinds |= 1u << k;
+            if (strlen(words[k].name) == length && strncmp(word, words[k].name, length) == 0) {
+                *kinds |= words[k].kinds;
                 found = 1;
             }
         if (!found)
             return md_fail(error, MD_USAGE,
-                           "--tensors: expected activation, error, gradient, weight or loss, "
-                           "joined by commas; found \"%.100s\"",
+                           "--tensors: expected activation, error, gradient, loss, weight or "
+                           "state, joined by commas; found \"%.100s\"",
                            word);
         word += length + (word[length] == ',');
     }
@@ -156,11 +165,14 @@ static int make_job(struct comparison *c, struct md_error *error) {
     const struct md_config *config = &c->config;
     struct md_data_spec spec = config->data;
     struct md_dataset data = {0};
+    struct md_setup setup;
     uint32_t kinds;
-    c->network = md_networks[md_config_network(config)];
+    c->network = md_config_network(config);
     memcpy(spec.split, config->train, sizeof spec.split);
     spec.truth = MD_TRUTH_LABEL;
     int status = parse_kinds(c->options.tensors, &kinds, error);
+    if (status == MD_OK)
+        status = md_config_setup(config, "ref", 1, &setup, error);
     if (status == MD_OK && config->batch > MD_JOB_MAX_BATCH)
         status = md_fail(error, MD_USAGE, "batch: expected at most %d here, found %d",
                          MD_JOB_MAX_BATCH, config->batch);
@@ -185,7 +197,7 @@ static int make_job(struct comparison *c, struct md_error *error) {
         return status;
     uint64_t digest = XXH3_64bits(c->body, c->body_bytes);
     c->job = (struct md_job){.magic = MD_JOB_MAGIC,
-                             .network = (uint32_t)md_config_network(config),
+                             .network = *c->network,
                              .policy = md_config_policy(config),
                              .optimizer = (uint32_t)config->optimizer,
                              .loss = (uint32_t)config->loss,
@@ -195,6 +207,9 @@ static int make_job(struct comparison *c, struct md_error *error) {
                              .seed = {(uint32_t)config->seed, (uint32_t)(config->seed >> 32)},
                              .batch = (uint32_t)config->batch,
                              .steps = (uint32_t)c->options.steps,
+                             .savings = setup.savings,
+                             .front = (uint32_t)setup.front,
+                             .band = (uint32_t)setup.band,
                              .kinds = kinds,
                              .values = !c->options.digest,
                              .depth_cap_m = (float)config->depth_cap_m,
@@ -267,6 +282,9 @@ static int check_heads(const struct comparison *c, const struct md_trace trace[2
     for (int s = 0; s < 2; s++) {
         struct md_job head = trace[s].job;
         head.format = head.cores = 0;
+        head.savings = c->job.savings;
+        head.front = c->job.front;
+        head.band = c->job.band;
         memset(head.level, 0, sizeof head.level);
         head.values = c->job.values;
         if (memcmp((const char *)&head, (const char *)&c->job, sizeof head) != 0)
@@ -311,13 +329,20 @@ static int compare(struct comparison *c, struct md_error *error) {
 
 /* ---- the report ------------------------------------------------------------------------------ */
 
+/* The kinds that tables and figures show; JSON has the others too. */
+static const enum md_trace_kind shown[] = {MD_TRACE_ACTIVATION, MD_TRACE_ERROR,
+                                           MD_TRACE_WEIGHT_GRADIENT, MD_TRACE_WEIGHT};
+enum { SHOWN = sizeof shown / sizeof shown[0] };
+
 static void print_gap(const char *name, const struct md_gap *gaps) {
     printf("%-22s", name);
-    for (int k = 0; k < MD_COMPARED_KINDS; k++)
-        if (gaps[k].values > 0)
-            printf("  %8.2e %8.2e", md_gap_rms(&gaps[k]), md_gap_largest(&gaps[k]));
+    for (int k = 0; k < SHOWN; k++) {
+        const struct md_gap *gap = &gaps[shown[k]];
+        if (gap->values > 0)
+            printf("  %8.2e %8.2e", md_gap_rms(gap), md_gap_largest(gap));
         else
             printf("  %8s %8s", "-", "-");
+    }
     printf("\n");
 }
 
@@ -350,8 +375,8 @@ static void print_growth(const struct comparison *c) {
     const struct md_comparison *r = &c->result;
     uint32_t steps = c->job.steps;
     printf("\nrelative error, RMS and largest; b is the measure\n%-22s", "");
-    for (int k = 0; k < MD_COMPARED_KINDS; k++)
-        printf("  %-17s", md_trace_kind_names[k]);
+    for (int k = 0; k < SHOWN; k++)
+        printf("  %-17s", md_trace_kind_names[shown[k]]);
     printf("\n");
     for (uint32_t s = 0; s < steps; s = next_shown(s, steps)) {
         char name[32];
@@ -373,6 +398,27 @@ static void print_growth(const struct comparison *c) {
         if (r->ulps[u] > 0)
             printf("%-46s %8zu\n", limit, r->ulps[u]);
     }
+}
+
+/* Equal bits of NaN are no result. */
+static void print_not_finite(const struct comparison *c) {
+    const struct md_comparison *r = &c->result;
+    const char *names[2] = {c->options.a, c->options.b};
+    for (int side = 0; side < 2; side++)
+        if (!r->has_values[side])
+            printf("NaN or infinite: unknown of %s, which gave digests only\n", names[side]);
+        else if (r->not_finite[side] > 0)
+            printf("NaN or infinite: %zu of %zu values of %s\n", r->not_finite[side], r->values,
+                   names[side]);
+}
+
+static json_t *not_finite_json(const struct md_comparison *r) {
+    json_t *sides = json_array();
+    for (int side = 0; side < 2; side++)
+        json_array_append_new(sides, r->has_values[side]
+                                         ? json_integer((json_int_t)r->not_finite[side])
+                                         : json_null());
+    return sides;
 }
 
 static json_t *gaps_json(const struct md_gap *gaps) {
@@ -402,42 +448,39 @@ static json_t *to_json(const struct comparison *c) {
     }
     for (int u = 0; u < MD_ULP_CLASSES; u++)
         json_array_append_new(ulps, json_integer((json_int_t)r->ulps[u]));
-    return json_pack(
-        "{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "a", c->options.a, "b",
-        c->options.b, "bit_exact", r->differing_tensors == 0, "tensors", (json_int_t)r->tensors,
-        "values", (json_int_t)r->values, "steps", (json_int_t)c->job.steps, "differing_tensors",
-        (json_int_t)r->differing_tensors, "differing_values", (json_int_t)r->differing_values,
-        "first_difference", r->first[0] != '\0' ? json_string(r->first) : json_null(),
-        "relative_error_by_step", steps, "relative_error_by_layer", layers,
-        "unchanged_weights_by_layer", still, "ulp_classes", ulps);
+    return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "a",
+                     c->options.a, "b", c->options.b, "bit_exact", r->differing_tensors == 0,
+                     "tensors", (json_int_t)r->tensors, "values", (json_int_t)r->values, "steps",
+                     (json_int_t)c->job.steps, "differing_tensors",
+                     (json_int_t)r->differing_tensors, "differing_values",
+                     (json_int_t)r->differing_values, "not_finite", not_finite_json(r),
+                     "first_difference", r->first[0] != '\0' ? json_string(r->first) : json_null(),
+                     "relative_error_by_step", steps, "relative_error_by_layer", layers,
+                     "unchanged_weights_by_layer", still, "ulp_classes", ulps);
 }
 
 static int draw(const struct comparison *c, struct md_error *error) {
     const struct md_comparison *r = &c->result;
     size_t steps = c->job.steps;
-    double *errors = malloc((steps + MD_MAX_LAYERS) * MD_COMPARED_KINDS * sizeof *errors);
+    double *errors = malloc((steps + MD_MAX_LAYERS) * SHOWN * sizeof *errors);
     char title[300];
-    const char *layers[MD_MAX_LAYERS];
+    const char *layers[MD_MAX_LAYERS], *kinds[SHOWN];
     if (errors == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
-    double *by_layer = errors + steps * MD_COMPARED_KINDS;
-    for (size_t i = 0; i < steps * MD_COMPARED_KINDS; i++)
-        errors[i] = md_gap_rms(&r->by_step[i / MD_COMPARED_KINDS][i % MD_COMPARED_KINDS]);
-    for (int l = 0; l < c->network->layer_count; l++) {
-        layers[l] = c->network->layers[l].name;
-        for (int k = 0; k < MD_COMPARED_KINDS; k++)
-            by_layer[l * MD_COMPARED_KINDS + k] = md_gap_rms(&r->by_layer[l][k]);
+    double *by_layer = errors + steps * SHOWN;
+    for (size_t k = 0; k < SHOWN; k++) {
+        kinds[k] = md_trace_kind_names[shown[k]];
+        for (size_t step = 0; step < steps; step++)
+            errors[step * SHOWN + k] = md_gap_rms(&r->by_step[step][shown[k]]);
+        for (size_t l = 0; l < (size_t)c->network->layer_count; l++)
+            by_layer[l * SHOWN + k] = md_gap_rms(&r->by_layer[l][shown[k]]);
     }
+    for (int l = 0; l < c->network->layer_count; l++)
+        layers[l] = c->network->layers[l].name;
     snprintf(title, sizeof title, "%.100s against %.100s: policy %s, %s", c->options.a,
              c->options.b, c->config.policy, md_optimizer_names[c->config.optimizer]);
-    const struct md_error_growth growth = {title,
-                                           MD_COMPARED_KINDS,
-                                           md_trace_kind_names,
-                                           steps,
-                                           errors,
-                                           (size_t)c->network->layer_count,
-                                           layers,
-                                           by_layer};
+    const struct md_error_growth growth = {
+        title, SHOWN, kinds, steps, errors, (size_t)c->network->layer_count, layers, by_layer};
     int status = md_plot_error_growth(c->options.figure, &growth, error);
     free(errors);
     return status;
@@ -448,14 +491,16 @@ static int report(const struct comparison *c, struct md_error *error) {
     int status = MD_OK;
     if (c->options.json)
         status = md_print_json(to_json(c), error);
-    else if (r->differing_tensors == 0)
+    else if (r->differing_tensors == 0) {
         printf("bit-exact: %zu tensors, %zu values, %u steps\n", r->tensors, r->values,
                (unsigned)c->job.steps);
-    else {
+        print_not_finite(c);
+    } else {
         printf("different: %zu of %zu tensors", r->differing_tensors, r->tensors);
         if (r->by_value)
             printf(", %zu of %zu values", r->differing_values, r->values);
         printf("\nfirst: %s\n", r->first);
+        print_not_finite(c);
         if (r->by_value)
             print_growth(c);
     }
@@ -529,11 +574,14 @@ const struct md_command md_command_compare = {
     "                      aarch64     that under qemu-aarch64 (make aarch64)\n"
     "                      trace:FILE  a trace that --save-trace or a device wrote\n"
     "                    with :FORMAT (default the config's), :LEVEL of the operators (host:\n"
-    "                    those of the key `backend`; others: ref, scalar, v2f16) and :cores=N\n"
-    "                    behind it\n"
+    "                    those of the key `backend`; others: ref, scalar, v2f16), :cores=N\n"
+    "                    and a plan of the step behind it: :plain, :fast, :lean, or savings\n"
+    "                    joined by '+' (share, at_once, together, again, stream, flash);\n"
+    "                    :band=N rows at a time are streamed; default: the config's plan.\n"
+    "                    No plan may change a bit\n"
     "  --steps K         training steps (default 1)\n"
-    "  --tensors LIST    of activation,error,gradient,weight,loss (default all); the final\n"
-    "                    weights are always compared\n"
+    "  --tensors LIST    of activation,error,gradient,loss,weight,state (default all; state: what\n"
+    "                    the optimizer keeps); the final weights are always compared\n"
     "  --digest          only digests leave the machines: for long runs\n"
     "  --figure FILE     draw how the error grows, over the steps and by layer (PNG, SVG, PDF)\n"
     "  --json            print the result as JSON\n"
@@ -541,10 +589,13 @@ const struct md_command md_command_compare = {
     "  --save-trace FILE write the trace of machine a instead\n\n"
     "A job that the machine's memory cannot hold is refused: mudepth plan lists what it needs.\n"
     "The steps are those that `mudepth run` would do first. exit code: 1 when machines of one\n"
-    "format differ; with two formats the difference is what is asked for, and it is 0.\n\n"
+    "format differ; with two formats the difference is what is asked for, and it is 0. How many\n"
+    "values are NaN or infinite is said, for of equal NaNs nothing is learnt.\n\n"
     "examples:\n"
     "  mudepth compare configs/demo.yaml --a host:avx2 --b host:ref\n"
-    "  mudepth compare configs/demo.yaml --a host:fp16 --b rv32:fp16:cores=8 --steps 3\n"
+    "  mudepth compare configs/demo.yaml batch=1 optimizer=sgd --steps 3 --a host:fp16 \\\n"
+    "      --b rv32:fp16:cores=8\n"
+    "  mudepth compare configs/demo.yaml batch=1 --a host:bf16:lean:band=2 --b host:bf16:plain\n"
     "  mudepth compare configs/demo.yaml batch=1 --a host:bf16 --b host:fp32 --steps 100 \\\n"
     "      --figure growth.png\n",
     NULL, run};

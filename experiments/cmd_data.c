@@ -119,8 +119,8 @@ static json_t *percentiles_of(const struct depths *depths) {
     return percentiles;
 }
 
-static json_t *info_json(const struct md_dataset *data, const struct depths *depths,
-                         const size_t bins[BINS]) {
+static json_t *info_json(const struct md_dataset *data, const char *unit,
+                         const struct depths *depths, const size_t bins[BINS]) {
     const struct md_sample *first = &data->samples[0];
     json_t *histogram = json_array();
     int height, width;
@@ -128,17 +128,17 @@ static json_t *info_json(const struct md_dataset *data, const struct depths *dep
     for (int b = 0; b < BINS; b++)
         json_array_append_new(histogram, json_integer((json_int_t)bins[b]));
     return json_pack(
-        "{s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:f, s:o, s:{s:f, s:o}, s:s, s:s, s:o}",
+        "{s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:f, s:o, s:{s:f, s:o}, s:s, s:s, s:s, s:o}",
         "samples", (json_int_t)data->count, "height", data->height, "width", data->width,
         "depth_height", first->depth_height, "depth_width", first->depth_width, "truth_height",
         height, "truth_width", width, "stereo", first->right_picture != NULL, "valid_share",
         (double)depths->count / (double)depths->pixels, "depth_percentiles_m",
         percentiles_of(depths), "depth_histogram", "bin_m", (double)depths->farthest / BINS,
-        "counts", histogram, "depth_kinds", data->mix, "digest", data->digest, "not_used",
-        unused_json(&data->unused));
+        "counts", histogram, "unit", unit, "depth_kinds", data->mix, "digest", data->digest,
+        "not_used", unused_json(&data->unused));
 }
 
-static void print_info(const struct md_dataset *data, const struct depths *depths,
+static void print_info(const struct md_dataset *data, const char *unit, const struct depths *depths,
                        const size_t bins[BINS]) {
     const struct md_sample *first = &data->samples[0];
     int height, width;
@@ -148,9 +148,10 @@ static void print_info(const struct md_dataset *data, const struct depths *depth
            data->count, first->name, data->samples[data->count - 1].name, data->width, data->height,
            first->right_picture != NULL ? " (two cameras)" : "", first->depth_width,
            first->depth_height, width, height);
-    printf("valid:    %.1f %% of the depth values\ndepth (m):%s",
-           100.0 * (double)depths->count / (double)depths->pixels,
-           depths->count > 0 ? "" : " none");
+    printf(
+        "unit:     %s, of depths in the files\nvalid:    %.1f %% of the depth values\ndepth (m):%s",
+        unit, 100.0 * (double)depths->count / (double)depths->pixels,
+        depths->count > 0 ? "" : " none");
     json_t *percentiles = percentiles_of(depths);
     for (void *i = depths->count > 0 ? json_object_iter(percentiles) : NULL; i != NULL;
          i = json_object_iter_next(percentiles, i))
@@ -178,6 +179,8 @@ static int info(const struct options *o, struct md_error *error) {
     struct md_dataset data;
     struct depths depths;
     size_t bins[BINS];
+    char unit[MD_UNIT_SIZE];
+    md_data_unit(&o->spec, unit);
     int status = md_open_data(&o->spec, SIDE, SIDE, &data, error);
     if (status != MD_OK)
         return status;
@@ -185,9 +188,9 @@ static int info(const struct options *o, struct md_error *error) {
     if (status == MD_OK) {
         count_bins(&depths, bins);
         if (o->json)
-            status = md_print_json(info_json(&data, &depths, bins), error);
+            status = md_print_json(info_json(&data, unit, &depths, bins), error);
         else
-            print_info(&data, &depths, bins);
+            print_info(&data, unit, &depths, bins);
     }
     free(depths.sorted);
     md_dataset_close(&data);

@@ -152,6 +152,21 @@ static int measure(const struct options *o, const struct md_network *network, co
     return status;
 }
 
+/* A prediction that is NaN or infinite makes no number of the metrics. */
+static int check_prediction(const struct options *o, const struct scores *scores,
+                            struct md_error *error) {
+    for (int c = 0; c < o->caps.count; c++) {
+        const double *value = scores->network[c].value;
+        if (isnan(value[MD_RMSE]) && value[MD_NO_PREDICTION] > 0.0)
+            return md_fail(
+                error, MD_FAILED,
+                "%.400s: the prediction is NaN or infinite, on up to %.3g %% of the pixels "
+                "with a truth",
+                o->weights, 100.0 * value[MD_NO_PREDICTION]);
+    }
+    return MD_OK;
+}
+
 /* The first cap's metrics, and those of all. */
 static int report_json(const struct options *o, const struct md_network *network,
                        const struct md_dataset *data, const char *weights_digest,
@@ -217,6 +232,8 @@ static int run(int argc, char **argv, struct md_error *error) {
             measure(&o, network, weights, &data, o.train != NULL ? &train : &data, &scores, error);
     if (status == MD_OK)
         status = report(&o, network, &data, digest, &scores, error);
+    if (status == MD_OK)
+        status = check_prediction(&o, &scores, error);
     md_dataset_close(&data);
     md_dataset_close(&train);
     free(weights);
@@ -238,6 +255,10 @@ const struct md_command md_command_eval = {
     "      --threads N      cores to use (default 1)\n"
     "      --backend NAME   operators: ref, avx2, avx512, blas (default: the fastest exact)\n"
     "      --json           print the result as JSON\n\n"
+    "no_prediction, a column when it is not 0, is the share of the pixels with a truth that have "
+    "no\n"
+    "depth (a disparity of 0 or less): textbook takes them as far away as can be, 80 m, release\n"
+    "passes over them. \"without truth\" are images without a pixel that has one.\n\n"
     "examples:\n"
     "  mudepth eval --weights w.h5 --data '{set: synthetic, split: test}'\n"
     "  mudepth eval --weights w.pth --data '{set: matrix, root: FLIGHTS, split: test}' \\\n"

@@ -113,38 +113,42 @@ struct lookout {
     int first_step;
 };
 
-static void observe(void *context, enum md_observed what, int layer, int slot, void *values,
-                    size_t count) {
+/* The plan saves nothing, and every map comes whole. */
+static void observe(void *context, enum md_observed what, int layer, int slot,
+                    const struct md_map *values, int from, int to) {
     const struct lookout *at = context;
     const struct md_network *network = at->golden->network;
+    size_t count = (size_t)values->channels * (size_t)(to - from) * (size_t)values->width;
     /* The loss's own few roundings are the only ones that no convolution makes. */
     if (at->way == TRIAL && what == MD_SEE_ERROR && layer == network->layer_count - 1)
         for (int roundings = 0; roundings < 4; roundings++)
-            md_disturb(at->engine, count, values);
+            md_disturb(at->engine, count, values->at);
     if (!at->first_step || what == MD_SEE_WEIGHT_GRADIENT)
         return;
     const char *kind = what == MD_SEE_ACTIVATION ? "activation/" : "error/";
-    double *to = find_values(at->golden, at->way, kind, network->layers[layer].name);
-    copy_values(at->engine->setup.ops->format, values, count,
-                to != NULL ? to + (size_t)slot * count : NULL);
+    double *into = find_values(at->golden, at->way, kind, network->layers[layer].name);
+    copy_values(at->engine->setup.ops->format, values->at, count,
+                into != NULL ? into + (size_t)slot * count : NULL);
 }
 
-/* Parameter tensors from an engine's memory, which holds all of them in order. */
-static void take_parameters(struct golden *g, enum way way, const char *kind, enum md_format format,
-                            const void *memory) {
+/* The tensors of each layer's parameters: weights, or the gradients of the step. */
+static void take_parameters(struct golden *g, enum way way, const char *kind,
+                            const struct md_engine *engine, int gradients) {
+    enum md_format format = engine->setup.ops->format;
     struct md_parameter p;
-    for (int i = 0; md_parameter(g->network, i, &p) == 0; i++)
-        copy_values(format, (const unsigned char *)memory + p.offset * md_format_bytes[format],
-                    p.count, find_values(g, way, kind, p.name));
+    for (int i = 0; md_parameter(g->network, i, &p) == 0; i++) {
+        const unsigned char *layer =
+            gradients ? md_engine_gradient(engine, p.layer) : md_engine_weights(engine, p.layer);
+        size_t at = p.offset - engine->plan.parameter[p.layer];
+        copy_values(format, layer + at * md_format_bytes[format], p.count,
+                    find_values(g, way, kind, p.name));
+    }
 }
 
 static void take_first_step(struct golden *g, enum way way, struct md_engine *engine,
                             const struct md_loss_report *report) {
     int adam = engine->setup.optimizer == MD_ADAM;
-    enum md_format format = engine->setup.ops->format;
-    size_t bytes;
-    take_parameters(g, way, adam ? "after_adam/" : "after_sgd/", format,
-                    md_engine_state(engine, &bytes));
+    take_parameters(g, way, adam ? "after_adam/" : "after_sgd/", engine, 0);
     if (adam)
         return;
     double *loss = find_values(g, way, "", "loss"), *c = find_values(g, way, "", "c");
@@ -152,9 +156,7 @@ static void take_first_step(struct golden *g, enum way way, struct md_engine *en
         *loss = report->value;
     if (c != NULL)
         *c = report->c;
-    /* Everything learns, so the gradients lie in parameter order as well. */
-    take_parameters(g, way, "weight_grad/", format,
-                    engine->arena + engine->plan.regions[MD_WEIGHT_GRADIENTS].offset);
+    take_parameters(g, way, "weight_grad/", engine, 1);
 }
 
 static void prepare(struct golden *g, struct md_engine *engine, struct lookout *at) {
@@ -180,27 +182,32 @@ static int do_steps(struct golden *g, enum way way, uint64_t trial, enum md_opti
     const struct md_ops *ops = way == OURS    ? md_ops_find(MD_FP32, NULL)
                                : way == EXACT ? md_ops_find(MD_FP64, NULL)
                                               : &disturbed;
-    struct md_setup setup = {g->network, ops, MD_POLICY_FULL, optimizer, 0, g->batch, .cores = 1};
-    struct md_plan plan;
-    md_plan_make(&setup, &plan);
-    void *arena = md_host_arena(plan.arena_bytes);
+    const struct md_setup setup = {.network = g->network,
+                                   .ops = ops,
+                                   .policy = md_policy_full(g->network),
+                                   .optimizer = optimizer,
+                                   .batch = g->batch,
+                                   .cores = 1};
+    struct md_engine engine;
+    md_plan_make(&setup, &engine.plan);
+    size_t arena_bytes = engine.plan.arena_bytes;
+    void *arena = md_host_arena(arena_bytes);
     if (arena == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
-    struct md_engine engine;
     struct lookout at = {g, &engine, way, 1};
-    md_engine_start(&engine, &setup, NULL, arena, plan.arena_bytes);
+    md_engine_start(&engine, &setup, NULL, arena, arena_bytes);
     prepare(g, &engine, &at);
     if (way == TRIAL)
         md_disturbed_seed(&engine, trial);
     double *losses = find_values(
         g, way, "", optimizer == MD_ADAM ? "next_20_losses_adam" : "next_20_losses_sgd");
-    size_t bytes, total = md_parameter_total(g->network);
+    size_t total = md_parameter_total(g->network);
     for (int step = 0; step <= (losses != NULL ? MORE_STEPS : 0); step++) {
         struct md_loss_report report;
         at.first_step = step == 0;
         md_engine_train(&engine, g->batch, g->fb, &report);
         if (way == TRIAL) /* the rounding of the update */
-            md_disturb(&engine, total, md_engine_state(&engine, &bytes));
+            md_disturb(&engine, total, md_engine_weights(&engine, 0));
         if (step == 0)
             take_first_step(g, way, &engine, &report);
         else

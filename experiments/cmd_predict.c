@@ -1,4 +1,5 @@
 /* mudepth predict: depth of pictures, as 16-bit PNG in millimetres and as a coloured PNG. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -91,6 +92,19 @@ static int write_depth(char names[2][1200], const float *depth_m, int height, in
     return status;
 }
 
+/* NaN is no depth, and no "no value" either. */
+static int check_depth(const char *path, const float *depth_m, size_t pixels,
+                       struct md_error *error) {
+    size_t broken = 0;
+    for (size_t p = 0; p < pixels; p++)
+        broken += isnan(depth_m[p]) != 0;
+    if (broken > 0)
+        return md_fail(error, MD_FAILED,
+                       "%.400s: the prediction is NaN or infinite at %zu of %zu pixels", path,
+                       broken, pixels);
+    return MD_OK;
+}
+
 static int predict_one(struct md_engine *engine, const struct options *o, const char *path,
                        uint8_t *picture, float *depth_m, struct md_error *error) {
     const struct md_network *network = engine->setup.network;
@@ -105,7 +119,9 @@ static int predict_one(struct md_engine *engine, const struct options *o, const 
     md_engine_forward(engine, 1);
     md_engine_output(engine, 0, depth_m);
     md_depth_from_disparity((float)o->fb, (size_t)height * (size_t)width, depth_m, depth_m);
-    status = write_depth(names, depth_m, height, width, o->max_m, error);
+    status = check_depth(path, depth_m, (size_t)height * (size_t)width, error);
+    if (status == MD_OK)
+        status = write_depth(names, depth_m, height, width, o->max_m, error);
     if (status == MD_OK)
         printf("%s\n%s\n", names[0], names[1]);
     return status;

@@ -209,7 +209,7 @@ static int check_shown(struct query *query, struct md_error *error) {
         size_t without = 0;
         for (size_t i = 0; i < query->runs.count; i++)
             without += isnan(md_quantity_of(&query->shown[s], &query->runs.runs[i]->cell)) &&
-                       !md_has_diverged(&query->runs.runs[i]->cell);
+                       !query->runs.runs[i]->cell.diverged;
         if (without > 0)
             status = md_runs_note(&query->runs, error, "%s: %zu of %zu runs have none",
                                   query->shown[s].name, without, query->runs.count);
@@ -301,8 +301,8 @@ static json_t *run_json(const struct query *query, const struct md_finished *run
         json_object_set_new(measured, query->shown[s].name,
                             md_json_number(md_quantity_of(&query->shown[s], &run->cell)));
     return json_pack("{s:s, s:s, s:I, s:b, s:o}", "cell", run->path, "identity", run->cell.identity,
-                     "seed", (json_int_t)run->cell.config.seed, "diverged",
-                     md_has_diverged(&run->cell), "measured", measured);
+                     "seed", (json_int_t)run->cell.config.seed, "diverged", run->cell.diverged != 0,
+                     "measured", measured);
 }
 
 static json_t *group_json(const struct query *query, const struct md_group *group) {
@@ -457,14 +457,21 @@ const struct md_command md_command_query = {
     "                       (PNG, SVG, PDF)\n\n"
     "A filter is NAME=VALUE, or with != < <= > >=. NAME is a key of the config or a quantity; =\n"
     "takes a range of numbers (seed=0..2) and a list too (format=[fp32, bf16]). All filters must\n"
-    "hold. (A path that looks like a filter is written with ./ before it.)\n\n"
-    "Runs that diverged (no depth at all on some pictures) are not in the means of what was "
-    "measured\n"
-    "after fine-tuning. Notes say so, and when cells come from different data or versions of the\n"
-    "code, or runs of a group differ in more than their seeds. A file that is no whole cell is "
-    "named\n"
-    "in a note, and the exit code is 1. An index, FOLDER/index.sqlite, saves reading all cells\n"
-    "again; it may be deleted at any moment, and asked with sqlite3 (results/index.h).\n\n"
+    "hold. (A path that looks like a filter is written with ./ before it.) A folder stands for "
+    "the\n"
+    "runs in it and for those of the sweeps in it.\n\n"
+    "Runs that diverged (a loss, a weight or the prediction became NaN or infinite, or no depth "
+    "is\n"
+    "left at all) are counted apart: they are not in the means of what was measured after\n"
+    "fine-tuning, and the filters diverged=0 and diverged=1 tell them apart. Notes say so, and "
+    "when\n"
+    "cells come from different data or versions of the code, or runs of a group differ in more "
+    "than\n"
+    "their seeds. A file that is no whole cell is named in a note, and the exit code is 1. An "
+    "index,\n"
+    "FOLDER/index.sqlite, saves reading all cells again; it may be deleted at any moment, and "
+    "asked\n"
+    "with sqlite3 (results/index.h).\n\n"
     "examples:\n"
     "  mudepth query results/runs\n"
     "  mudepth query results/runs/sweep_demo-* policy=d0 'lr<0.01' --by format,optimizer\n"

@@ -212,10 +212,14 @@ static int train(struct session *session, struct md_error *error) {
     return status;
 }
 
-/* The weights as the cell has them, with all it says about them, in a file of their own. */
+/* The weights as the cell has them, with all it says about them, in a file of their own; not those
+ * of a run that has diverged. */
 static int save_weights(struct session *session, struct md_error *error) {
     struct md_run *run = &session->run;
     struct md_weights_info info = {.network = ""};
+    char why[MD_DIVERGED_SIZE];
+    if (session->options.weights == NULL || md_run_has_diverged(run, why))
+        return MD_OK;
     int status = md_weights_read(session->cell, run->network, run->best_weights, &info, error);
     if (status == MD_OK)
         status = md_weights_write(session->options.weights, run->network, run->best_weights, &info,
@@ -333,7 +337,7 @@ static int draw_figures(struct session *session, json_t *json, struct md_error *
     return MD_OK;
 }
 
-static json_t *to_json(const struct session *session) {
+static json_t *to_json(const struct session *session, int has_diverged) {
     const struct md_run *run = &session->run;
     const struct md_caps *caps = &run->config.caps;
     json_t *epochs = json_array(), *scores = json_array();
@@ -350,13 +354,14 @@ static json_t *to_json(const struct session *session) {
                                                 "before", md_report_json(&run->before[c]), "after",
                                                 md_report_json(&run->after[c]), "dummy",
                                                 md_report_json(&run->dummy[c])));
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:o, s:O, s:o}", "cell",
-                     session->cell, "identity", session->identity, "run_digest",
-                     run->position.digest, "cpu_level", run->engine.setup.ops->level, "arena_bytes",
-                     (json_int_t)run->engine.plan.arena_bytes, "steps",
-                     (json_int_t)run->engine.progress.steps, "skipped_steps",
-                     (json_int_t)run->engine.progress.skipped, "seconds", run->position.seconds,
-                     "epochs", epochs, "test", json_array_get(scores, 0), "test_by_cap", scores);
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:b, s:f, s:o, s:O, s:o}", "cell", session->cell,
+        "identity", session->identity, "run_digest", run->position.digest, "cpu_level",
+        run->engine.setup.ops->level, "arena_bytes", (json_int_t)run->engine.plan.arena_bytes,
+        "steps", (json_int_t)run->engine.progress.steps, "skipped_steps",
+        (json_int_t)run->engine.progress.skipped, "selected_epoch", md_run_selected_epoch(run),
+        "diverged", has_diverged, "seconds", run->position.seconds, "epochs", epochs, "test",
+        json_array_get(scores, 0), "test_by_cap", scores);
 }
 
 /* A table for each cap. */
@@ -374,19 +379,24 @@ static void print_tables(const struct md_run *run) {
 
 static int report(struct session *session, struct md_error *error) {
     const struct md_run *run = &session->run;
-    json_t *json = session->options.json ? to_json(session) : NULL;
+    char why[MD_DIVERGED_SIZE];
+    int has_diverged = md_run_has_diverged(run, why);
+    json_t *json = session->options.json ? to_json(session, has_diverged) : NULL;
     if (session->options.json && json == NULL)
         return md_print_json(json, error);
     if (json != NULL)
         json_object_set_new(json, "depth_kinds",
                             json_pack("{s:s, s:s, s:s}", "train", run->train.mix, "val",
                                       run->val.mix, "test", run->test.mix));
-    if (json != NULL && session->options.weights != NULL)
+    if (json != NULL && session->options.weights != NULL && !has_diverged)
         json_object_set_new(json, "weights", json_string(session->options.weights));
-    if (run->after[0].images < run->before[0].images)
-        fprintf(stderr,
-                "note: after training there is no depth at all on %zu of %zu test samples\n",
-                run->before[0].images - run->after[0].images, run->before[0].images);
+    if (has_diverged)
+        fprintf(stderr, "note: the run %s%s\n", why,
+                session->options.weights != NULL ? "; its weights are not saved" : "");
+    if (run->config.select == MD_SELECT_BEST && run->position.best_epoch == 0 &&
+        run->position.epoch > 0)
+        fprintf(stderr, "note: no validation loss is a number, so that no epoch is the best: the "
+                        "weights are those of the last one\n");
     const struct md_progress *progress = &run->engine.progress;
     if (progress->skipped > 0)
         fprintf(stderr,
@@ -400,13 +410,18 @@ static int report(struct session *session, struct md_error *error) {
         md_report_mix("val", &run->val);
         md_report_mix("test", &run->test);
         printf("\nrun digest:     %s\ncell:           %s\n", run->position.digest, session->cell);
-        if (session->options.weights != NULL)
+        if (session->options.weights != NULL && !has_diverged)
             printf("weights:        %s\n", session->options.weights);
     }
     int status = session->options.figures ? draw_figures(session, json, error) : MD_OK;
     if (json != NULL && status == MD_OK)
-        return md_print_json(json, error);
-    json_decref(json);
+        status = md_print_json(json, error);
+    else
+        json_decref(json);
+    if (status == MD_OK && has_diverged) {
+        error->text[0] = '\0'; /* it has been said */
+        status = MD_FAILED;
+    }
     return status;
 }
 
@@ -455,7 +470,7 @@ static int run(int argc, char **argv, struct md_error *error) {
     int status = parse(argc, argv, session, error);
     if (status == MD_OK)
         status = make_cell(session, error);
-    if (status == MD_OK && session->options.weights != NULL)
+    if (status == MD_OK)
         status = save_weights(session, error);
     if (status == MD_OK)
         status = report(session, error);
@@ -499,5 +514,11 @@ const struct md_command md_command_run = {
     "A key that would have no effect is refused; but one of the file that KEY=VALUE takes the "
     "effect\n"
     "from, such as data.count with another data.set, has its default again.\n\n"
+    "A run diverges when a loss, a weight or the prediction after it becomes NaN or infinite, or\n"
+    "no depth is left at all: its cell says so, no weights are saved besides, and the exit code "
+    "is\n"
+    "1. no_prediction is the share of the pixels with a truth that have no depth (a disparity of "
+    "0\n"
+    "or less); protocol: textbook takes them as far away as can be, release passes over them.\n\n"
     "keys of a config:\n",
     help_more, run};

@@ -337,9 +337,11 @@ const struct md_command md_command_sweep = {
     "before the first run; a folder with another grid is refused. From then on mudepth resume DIR\n"
     "does what the same command again does: finished cells stay, interrupted ones go on from "
     "their\n"
-    "checkpoints to the same bits, failed ones (DIR/CELL.error says why) are tried again. Several\n"
-    "sweeps may work in one folder at once. Ctrl-C lets the workers finish their step and leave\n"
-    "checkpoints.\n\n"
+    "checkpoints to the same bits, failed ones (DIR/CELL.error says why) are tried again. A run "
+    "that\n"
+    "diverged has not failed: its cell is done and says so, and would come out the same again.\n"
+    "Several sweeps may work in one folder at once. Ctrl-C lets the workers finish their step and\n"
+    "leave checkpoints.\n\n"
     "With --slurm every task runs mudepth resume DIR and takes cells until none is left; DIR and\n"
     "this program must be there on all nodes under the same path. Logs: DIR/slurm-JOB_TASK.log. A\n"
     "task that is preempted leaves a checkpoint and comes back; the sum of processors is\n"
@@ -376,7 +378,9 @@ const struct md_command md_command_status = {
     "status", "say which cells of a sweep are done, running, failed, interrupted, missing or unfit",
     "DIR [--json]\n\n"
     "      --json  print the cells as JSON\n\n"
-    "DIR is the folder of a sweep. checkpoint: interrupted, the next sweep goes on from there.\n\n"
+    "DIR is the folder of a sweep. checkpoint: interrupted, the next sweep goes on from there. A\n"
+    "cell whose run diverged (a loss or a weight became NaN, mudepth run --help) is done and says\n"
+    "so; mudepth query counts it apart.\n\n"
     "example:\n"
     "  mudepth status results/runs/longer\n",
     NULL, run_status};

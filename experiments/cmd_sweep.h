@@ -34,7 +34,11 @@ int md_session_look(struct md_session *session, int briefly, struct md_error *er
 /* Finds the costs; cells have been looked at. */
 int md_session_estimate(struct md_session *session, struct md_error *error);
 
-/* Prints what there is: all cells, or only those that failed; as JSON always all. */
+/* What came of a cell that is done: "RMSE 0.512 m, 3.1 s". */
+enum { MD_OUTCOME_SIZE = 60 };
+void md_session_outcome(const struct md_cell_look *look, char text[MD_OUTCOME_SIZE]);
+
+/* Prints what there is: all cells, or only those that failed or diverged; as JSON always all. */
 int md_session_report(const struct md_session *session, int all, int json, struct md_error *error);
 
 /* Makes cells, in worker processes; the folder has been entered. Alone it ends when every cell is

@@ -3,6 +3,13 @@
 
 #include "cmd_sweep.h"
 
+void md_session_outcome(const struct md_cell_look *look, char text[MD_OUTCOME_SIZE]) {
+    if (look->diverged)
+        snprintf(text, MD_OUTCOME_SIZE, "diverged, %.1f s", look->seconds);
+    else
+        snprintf(text, MD_OUTCOME_SIZE, "RMSE %.3f m, %.1f s", look->rmse_m, look->seconds);
+}
+
 static json_t *cell_json(const struct md_session *session, size_t i) {
     const struct md_cell_look *look = &session->looks[i];
     const struct md_grid_cell *cell = &session->grid.cells[i];
@@ -14,11 +21,13 @@ static json_t *cell_json(const struct md_session *session, size_t i) {
         json_object_set_new(settings, name, json_string(value));
     }
     int done = look->state == MD_DONE;
-    json_t *json = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "name", cell->name, "state",
-                             md_cell_state_names[look->state], "settings", settings, "rmse_m",
-                             done ? md_json_number(look->rmse_m) : json_null(), "seconds",
-                             done ? md_json_number(look->seconds) : json_null(), "error",
-                             look->why[0] != '\0' ? json_string_nocheck(look->why) : json_null());
+    int measured = done && !look->diverged;
+    json_t *json =
+        json_pack("{s:s, s:s, s:o, s:b, s:o, s:o, s:o}", "name", cell->name, "state",
+                  md_cell_state_names[look->state], "settings", settings, "diverged",
+                  look->diverged, "rmse_m", measured ? md_json_number(look->rmse_m) : json_null(),
+                  "seconds", done ? md_json_number(look->seconds) : json_null(), "error",
+                  look->why[0] != '\0' ? json_string_nocheck(look->why) : json_null());
     if (session->costs != NULL && json != NULL) {
         const struct md_cell_cost *cost = &session->costs[i];
         json_object_set_new(json, "samples", json_integer((json_int_t)cost->samples));
@@ -29,14 +38,15 @@ static json_t *cell_json(const struct md_session *session, size_t i) {
 }
 
 static int print_json(const struct md_session *session, const size_t counts[MD_STATE_COUNT],
-                      struct md_error *error) {
+                      size_t diverged, struct md_error *error) {
     json_t *cells = json_array(), *states = json_object();
     for (size_t i = 0; i < session->grid.count; i++)
         json_array_append_new(cells, cell_json(session, i));
     for (int s = 0; s < MD_STATE_COUNT; s++)
         json_object_set_new(states, md_cell_state_names[s], json_integer((json_int_t)counts[s]));
-    return md_print_json(json_pack("{s:s, s:s, s:o, s:o}", "folder", session->folder, "grid",
-                                   session->grid.hash, "counts", states, "cells", cells),
+    return md_print_json(json_pack("{s:s, s:s, s:o, s:I, s:o}", "folder", session->folder, "grid",
+                                   session->grid.hash, "counts", states, "diverged",
+                                   (json_int_t)diverged, "cells", cells),
                          error);
 }
 
@@ -53,8 +63,11 @@ static void print_cell(const struct md_session *session, size_t i, int width) {
     int is_last = session->costs == NULL && look->state != MD_DONE && look->why[0] == '\0';
     printf("%-10s  %-*s", md_cell_state_names[look->state], is_last ? 0 : width,
            session->grid.cells[i].name);
-    if (look->state == MD_DONE)
-        printf("  RMSE %.3f m, %.1f s", look->rmse_m, look->seconds);
+    if (look->state == MD_DONE) {
+        char outcome[MD_OUTCOME_SIZE];
+        md_session_outcome(look, outcome);
+        printf("  %s", outcome);
+    }
     if (session->costs != NULL && look->state != MD_UNFIT) {
         md_grid_settings(&session->grid, i, settings);
         printf("  %zu samples, %.3g MAC, about %.0f s: %s", session->costs[i].samples,
@@ -64,21 +77,24 @@ static void print_cell(const struct md_session *session, size_t i, int width) {
 }
 
 int md_session_report(const struct md_session *session, int all, int json, struct md_error *error) {
-    size_t counts[MD_STATE_COUNT] = {0};
+    size_t counts[MD_STATE_COUNT] = {0}, diverged = 0;
     double left_s = 0.0;
     for (size_t i = 0; i < session->grid.count; i++) {
         counts[session->looks[i].state]++;
+        diverged += (size_t)session->looks[i].diverged;
         if (session->costs != NULL && session->looks[i].state != MD_DONE)
             left_s += session->costs[i].seconds;
     }
     if (json)
-        return print_json(session, counts, error);
+        return print_json(session, counts, diverged, error);
     printf("%s: %zu cell%s:", session->folder, session->grid.count,
            session->grid.count > 1 ? "s" : "");
     const char *between = " ";
     for (int s = 0; s < MD_STATE_COUNT; s++)
         if (counts[s] > 0) {
             printf("%s%zu %s", between, counts[s], md_cell_state_names[s]);
+            if (s == MD_DONE && diverged > 0)
+                printf(" (%zu diverged)", diverged);
             between = ", ";
         }
     if (session->costs != NULL)
@@ -86,7 +102,7 @@ int md_session_report(const struct md_session *session, int all, int json, struc
     printf("\n");
     int width = name_width(&session->grid);
     for (size_t i = 0; i < session->grid.count; i++)
-        if (all || session->looks[i].why[0] != '\0')
+        if (all || session->looks[i].why[0] != '\0' || session->looks[i].diverged)
             print_cell(session, i, width);
     return MD_OK;
 }

@@ -164,20 +164,22 @@ static void show(struct shift *shift, const struct md_crew *crew) {
     free(text);
 }
 
-/* A line for a cell that is over. On a terminal only for failures: there is the table. */
+/* A line for a cell that is over. On a terminal only for failures and runs that diverged: there is
+ * the table. */
 static void log_end(struct shift *shift, const struct md_crew_end *end) {
     const struct md_cell_look *look = &shift->session->looks[end->job];
     int done = end->result == MADE || end->result == FOUND;
-    if (shift->live.is_on && done)
+    if (shift->live.is_on && done && !look->diverged)
         return;
     md_live_clear(&shift->live);
     fprintf(stderr, "[%zu/%zu] %s: ", shift->over, shift->wanted,
             shift->session->grid.cells[end->job].name);
-    if (done)
-        fprintf(stderr, "%s, RMSE %.3f m, %.1f s\n",
-                end->result == MADE ? "done" : "made by another sweep", look->rmse_m,
-                look->seconds);
-    else
+    if (done) {
+        char outcome[MD_OUTCOME_SIZE];
+        md_session_outcome(look, outcome);
+        fprintf(stderr, "%s, %s\n", end->result == MADE ? "done" : "made by another sweep",
+                outcome);
+    } else
         fprintf(stderr, "%s%s\n", end->result == STOPPED ? "" : "failed: ", end->error.text);
 }
 

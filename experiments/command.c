@@ -132,27 +132,47 @@ void md_report_mix(const char *split, const struct md_dataset *data) {
 
 /* ---- reports --------------------------------------------------------------------------------- */
 
+enum showing { ALWAYS, WITH_ALL, WHEN_ABOVE_0 };
 static const struct column {
     enum md_metric metric;
     const char *title;
-} columns[] = {{MD_RMSE, "RMSE (m)"},     {MD_ABS_REL, "abs_rel"}, {MD_DELTA1, "delta1"},
-               {MD_DELTA2, "delta2"},     {MD_DELTA3, "delta3"},   {MD_SQ_REL, "sq_rel"},
-               {MD_RMSE_LOG, "rmse_log"}, {MD_SILOG, "silog"},     {MD_SI_RMSE, "si_rmse"},
-               {MD_LOG10, "log10"}};
-enum { SHORT_TABLE = 5, FULL_TABLE = sizeof columns / sizeof columns[0] };
+    enum showing shown;
+} columns[] = {{MD_RMSE, "RMSE (m)", ALWAYS},
+               {MD_ABS_REL, " abs_rel", ALWAYS},
+               {MD_DELTA1, "  delta1", ALWAYS},
+               {MD_DELTA2, "  delta2", ALWAYS},
+               {MD_DELTA3, "  delta3", ALWAYS},
+               {MD_SQ_REL, "  sq_rel", WITH_ALL},
+               {MD_RMSE_LOG, "rmse_log", WITH_ALL},
+               {MD_SILOG, "   silog", WITH_ALL},
+               {MD_SI_RMSE, " si_rmse", WITH_ALL},
+               {MD_LOG10, "   log10", WITH_ALL},
+               {MD_NO_PREDICTION, "no_prediction", WHEN_ABOVE_0}};
+enum { COLUMNS = sizeof columns / sizeof columns[0] };
+
+static int is_shown(const struct column *column, const struct md_report_row *rows, size_t count,
+                    int all) {
+    int shown = column->shown == ALWAYS || (column->shown == WITH_ALL && all);
+    for (size_t r = 0; r < count && column->shown == WHEN_ABOVE_0; r++)
+        shown |= rows[r].metrics->value[column->metric] > 0.0;
+    return shown;
+}
 
 void md_report_table(const struct md_report_row *rows, size_t count, int all) {
-    int shown = all ? FULL_TABLE : SHORT_TABLE, width = 0;
+    int width = 0;
     for (size_t r = 0; r < count; r++)
         width = (int)strlen(rows[r].name) > width ? (int)strlen(rows[r].name) : width;
     printf("%*s", width, "");
-    for (int c = 0; c < shown; c++)
-        printf("  %8s", columns[c].title);
+    for (int c = 0; c < COLUMNS; c++)
+        if (is_shown(&columns[c], rows, count, all))
+            printf("  %s", columns[c].title);
     printf("  %8s\n", "images");
     for (size_t r = 0; r < count; r++) {
         printf("%-*s", width, rows[r].name);
-        for (int c = 0; c < shown; c++)
-            printf("  %8.3f", rows[r].metrics->value[columns[c].metric]);
+        for (int c = 0; c < COLUMNS; c++)
+            if (is_shown(&columns[c], rows, count, all))
+                printf("  %*.3f", (int)strlen(columns[c].title),
+                       rows[r].metrics->value[columns[c].metric]);
         printf("  %8zu\n", rows[r].metrics->images);
     }
 }

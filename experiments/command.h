@@ -88,7 +88,8 @@ void md_report_mix(const char *split, const struct md_dataset *data);
 int md_open_data(const struct md_data_spec *spec, int height, int width, struct md_dataset *dataset,
                  struct md_error *error);
 
-/* Metrics as an aligned table, one row per named entry, and as JSON. */
+/* Metrics as an aligned table, one row per named entry, and as JSON. no_prediction is a column when
+ * a row has some. */
 struct md_report_row {
     const char *name;
     const struct md_metrics *metrics;

@@ -83,7 +83,7 @@ static void add_to(struct md_gap *gap, double a, double b) {
         gap->largest = fabs(b);
 }
 
-/* One pair of records with values: returns how many differ. */
+/* One pair of tensors with values: returns how many differ. */
 static size_t compare_values(struct md_comparison *c, const struct md_trace trace[2]) {
     const struct md_record *a = &trace[0].record;
     size_t differing = 0;
@@ -93,7 +93,7 @@ static size_t compare_values(struct md_comparison *c, const struct md_trace trac
         if (!equal)
             note_first(c, trace, i);
         differing += !equal;
-        if (a->kind >= MD_COMPARED_KINDS)
+        if (a->kind == MD_TRACE_LOSS || a->kind >= MD_COMPARED_KINDS)
             continue;
         add_to(&c->by_step[a->step][a->kind], x, y);
         if (a->step + 1 == trace[0].job.steps)
@@ -125,7 +125,14 @@ static int count_still(struct md_comparison *c, const struct md_trace *trace, in
     return MD_OK;
 }
 
-/* One pair of records. */
+static size_t count_not_finite(const struct md_trace *trace) {
+    size_t count = 0;
+    for (size_t i = 0; trace->record.bytes > 0 && i < trace->record.count; i++)
+        count += !isfinite(md_trace_value(trace, i));
+    return count;
+}
+
+/* One pair of tensors. */
 static int compare_tensor(struct md_comparison *c, const struct md_trace trace[2],
                           struct md_error *error) {
     const struct md_record *a = &trace[0].record, *b = &trace[1].record;
@@ -140,6 +147,8 @@ static int compare_tensor(struct md_comparison *c, const struct md_trace trace[2
     c->values += a->count;
     c->differing_tensors += !equal;
     c->differing_values += differing;
+    for (int side = 0; side < 2; side++)
+        c->not_finite[side] += count_not_finite(&trace[side]);
     int status = MD_OK, told = a->kind == MD_TRACE_WEIGHT && a->bytes > 0 && b->bytes > 0;
     for (int side = 0; side < 2 && told && status == MD_OK; side++)
         status = count_still(c, &trace[side], side, error);
@@ -153,7 +162,9 @@ int md_comparison_read(struct md_trace trace[2], const struct md_watch *watch,
     uint32_t steps = trace[0].job.steps;
     *comparison = (struct md_comparison){0};
     comparison->same_format = trace[0].job.format == trace[1].job.format;
-    comparison->by_value = trace[0].job.values && trace[1].job.values;
+    for (int side = 0; side < 2; side++)
+        comparison->has_values[side] = trace[side].job.values != 0;
+    comparison->by_value = comparison->has_values[0] && comparison->has_values[1];
     comparison->by_step = calloc((size_t)steps + 1, sizeof *comparison->by_step);
     if (comparison->by_step == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
@@ -165,9 +176,12 @@ int md_comparison_read(struct md_trace trace[2], const struct md_watch *watch,
                 return status;
         }
         const struct md_record *a = &trace[0].record, *b = &trace[1].record;
-        if (a->kind != b->kind || a->step != b->step || a->layer != b->layer || a->slot != b->slot)
-            return md_fail(error, MD_FAILED, "record %zu is of another tensor in each trace",
-                           trace[0].records);
+        if (a->step != b->step || trace[0].at != trace[1].at) {
+            char text[200];
+            *broken = a->step < b->step || (a->step == b->step && trace[0].at < trace[1].at);
+            md_trace_describe(&trace[1 - *broken], text, sizeof text);
+            return md_fail(error, MD_FAILED, "%s: the trace lacks %s", trace[*broken].name, text);
+        }
         if (a->kind == MD_TRACE_END)
             return MD_OK;
         int status = compare_tensor(comparison, trace, error);

@@ -1,12 +1,12 @@
-/* Two traces of one job, compared record by record. */
+/* Two traces of one job, compared tensor by tensor. */
 #ifndef MD_EXPERIMENTS_COMPARISON_H
 #define MD_EXPERIMENTS_COMPARISON_H
 
 #include "evaluate.h"
 #include "trace.h"
 
-/* The kinds of tensors whose differences are measured: the first four of enum md_trace_kind. */
-enum { MD_COMPARED_KINDS = MD_TRACE_WEIGHT + 1, MD_ULP_CLASSES = 13 };
+/* The kinds of tensors whose differences are measured: those of a step, but not its loss. */
+enum { MD_COMPARED_KINDS = MD_TRACE_FINAL_WEIGHTS, MD_ULP_CLASSES = 13 };
 
 /* How far two arrays a and b are apart. */
 struct md_gap {
@@ -29,7 +29,9 @@ struct md_standstill {
 struct md_comparison {
     size_t tensors, values, differing_tensors, differing_values;
     int same_format;
-    int by_value;                                /* both traces have values, not only digests */
+    int by_value;                                /* both traces have values */
+    int has_values[2];                           /* of a and b, or only digests */
+    size_t not_finite[2];                        /* values of a and b that are NaN or infinite */
     char first[600];                             /* the first difference; empty: none */
     struct md_gap (*by_step)[MD_COMPARED_KINDS]; /* one per step; owned */
     struct md_gap by_layer[MD_MAX_LAYERS][MD_COMPARED_KINDS]; /* of the last step */
@@ -42,7 +44,8 @@ struct md_comparison {
     size_t ulps[MD_ULP_CLASSES];
 };
 
-/* Reads two opened traces to their ends. On an error *broken is the trace that is the cause.
+/* Reads two opened traces, whose jobs differ in format, level, cores and plan at most, to their
+ * ends. On an error *broken is the trace that is the cause.
  * Afterwards md_comparison_close must follow. */
 int md_comparison_read(struct md_trace trace[2], const struct md_watch *watch,
                        struct md_comparison *comparison, int *broken, struct md_error *error);

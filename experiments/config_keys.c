@@ -32,6 +32,7 @@ static const struct use
     of_side = {.set = {"set", REAL_SENSORS}}, of_nearest = {.set = {"set", "!cache"}},
     of_farthest = {.set = {"set", "!cache"}, .idle = "0, 4"}, /* what a cache has */
     of_depth = {.set = {"set", "kitti, kitti-object"}},
+    of_png_depths = {.set = {"set", "nyu-folder, 7scenes, sunrgbd, rgbd"}},
     of_picture = {.set = {"set", "kitti, kitti-object, kitti-stereo, kitti-stereo-2012, h5"},
                   .idle = ""},
     of_maps = {.set = {"set", HAVE_MAPS}},
@@ -157,6 +158,10 @@ static const struct key data_keys[] = {
      "none", 1, "the part of such a map that is looked at", &of_crop},
     {"depth", CHOICE, AT(md_data_spec, depth), 0, 0, md_depth_source_names, "auto", 1,
      "which depth of a frame; auto: the first of the others that it has", &of_depth},
+    {"depth_per_m", REAL, AT(md_data_spec, depth_per_m), 1e-3, 1e6, NULL, "1000", 1,
+     "how many units of a 16-bit depth PNG are a metre (TUM: 5000); 1000: the "
+     "millimetre. Values of 0 and 65535 are no depth",
+     &of_png_depths},
     {"picture", CHOICE, AT(md_data_spec, picture), 0, 0, md_picture_part_names, "square", 1,
      "what is used of a picture and its depth: 360x360 pixels at the top, in the "
      "middle, or all",

@@ -10,23 +10,24 @@ static const double unit_roundoff = 1.0 / (1 << 24);
  * squares of two operands and of the result. */
 enum { HEAD = 128 };
 
-static const struct md_ops *plain(void) {
-    return md_ops_find(MD_FP64, NULL);
+static const struct md_operator *plain(enum md_layer_kind kind) {
+    return &md_ops_find(MD_FP64, NULL)->kinds[kind];
 }
 
 struct sizes {
     size_t x, y, weight, scratch;
 };
 
-static struct sizes sizes_of(const struct md_shape *s, int transposed) {
+static struct sizes sizes_of(enum md_layer_kind kind, const struct md_shape *s) {
     size_t pixels = (size_t)s->height * (size_t)s->width, ci = (size_t)s->ci, co = (size_t)s->co;
-    size_t output = transposed ? 4 * pixels : pixels / (size_t)(s->stride * s->stride);
-    size_t scratch = (plain()->scratch_bytes(s, transposed) + 63) / 64 * 64;
-    return (struct sizes){ci * pixels, co * output, ci * co * (transposed ? 4 : 9), scratch};
+    size_t up = (size_t)md_kinds[kind].up, taps = (size_t)md_kinds[kind].kernel;
+    size_t output = pixels * up * up / (size_t)(s->stride * s->stride);
+    size_t scratch = (plain(kind)->scratch_bytes(s, s->height * (int)up) + 63) / 64 * 64;
+    return (struct sizes){ci * pixels, co * output, ci * co * taps * taps, scratch};
 }
 
-static size_t scratch_bytes(const struct md_shape *s, int transposed) {
-    struct sizes n = sizes_of(s, transposed);
+static size_t scratch_bytes(enum md_layer_kind kind, const struct md_shape *s) {
+    struct sizes n = sizes_of(kind, s);
     return HEAD + n.scratch + (n.x + n.y + n.weight + 3 * (size_t)(s->ci + s->co)) * sizeof(double);
 }
 
@@ -37,9 +38,10 @@ struct room {
     double *x, *y, *weight, *bias;
 };
 
-static struct room room_in(const struct md_shape *s, int transposed, void *memory) {
-    struct sizes n = sizes_of(s, transposed);
-    struct room room = {memory, (unsigned char *)memory + HEAD, NULL, NULL, NULL, NULL};
+static struct room room_in(enum md_layer_kind kind, const struct md_call *call) {
+    struct sizes n = sizes_of(kind, &call->shape);
+    struct room room = {call->scratch, (unsigned char *)call->scratch + HEAD, NULL, NULL, NULL,
+                        NULL};
     room.x = (double *)((unsigned char *)room.scratch + n.scratch);
     room.y = room.x + n.x;
     room.weight = room.y + n.y;
@@ -47,11 +49,26 @@ static struct room room_in(const struct md_shape *s, int transposed, void *memor
     return room;
 }
 
-static const double *squares(const void *values, size_t n, double *to) {
+static void *squares(const void *values, size_t n, double *to) {
     const double *from = values;
     for (size_t i = 0; i < n; i++)
         to[i] = from[i] * from[i];
     return to;
+}
+
+static size_t elements(const struct md_map *map) {
+    return (size_t)map->channels * md_map_plane(map);
+}
+
+/* Both halves of the input. */
+static void square_input(struct md_call *call, const struct room *room) {
+    double *to = room->x;
+    for (int half = 0; half < 2; half++) {
+        struct md_map *x = &call->x[half];
+        size_t n = x->channels > 0 ? elements(x) : 0;
+        x->at = squares(x->at, n, to);
+        to += n;
+    }
 }
 
 /* Uniform in +-1. */
@@ -69,86 +86,93 @@ static void add_errors(struct md_random *random, double length, const double *su
     }
 }
 
-static void forward(int transposed, const struct md_shape *s, const void *x, const void *weight,
-                    const void *bias, void *y, void *memory, struct md_part part) {
-    md_forward_fn *run = transposed ? plain()->tconv_forward : plain()->conv_forward;
-    struct room room = room_in(s, transposed, memory);
-    struct sizes n = sizes_of(s, transposed);
-    run(s, x, weight, bias, y, room.scratch, part);
-    run(s, squares(x, n.x, room.x), squares(weight, n.weight, room.weight),
-        squares(bias, (size_t)s->co, room.bias), room.y, room.scratch, part);
-    add_errors(room.random, s->ci * (transposed ? 1.0 : 9.0) + 1.0, room.y, n.y, y);
+/* Each operator is done twice: as it is, and with squares for what it reads. Calls are for whole
+ * maps. */
+
+static void forward(enum md_layer_kind kind, const struct md_call *call) {
+    struct room room = room_in(kind, call);
+    const struct md_shape *s = &call->shape;
+    struct sizes n = sizes_of(kind, s);
+    struct md_call other = *call;
+    other.scratch = room.scratch;
+    plain(kind)->forward(&other);
+    square_input(&other, &room);
+    other.weight = squares(call->weight, n.weight, room.weight);
+    other.bias = squares(call->bias, (size_t)s->co, room.bias);
+    other.y.at = room.y;
+    plain(kind)->forward(&other);
+    double taps = kind == MD_TCONV2X2 ? 1.0 : 9.0;
+    add_errors(room.random, s->ci * taps + 1.0, room.y, n.y, call->y.at);
 }
 
-static void weight_gradient(int transposed, const struct md_shape *s, const void *x, const void *dy,
-                            void *dweight, void *dbias, void *memory, struct md_part part) {
-    md_weight_gradient_fn *run =
-        transposed ? plain()->tconv_weight_gradient : plain()->conv_weight_gradient;
-    struct room room = room_in(s, transposed, memory);
-    struct sizes n = sizes_of(s, transposed);
-    double outputs = (double)n.y / s->co, taps = transposed ? outputs / 4.0 : outputs;
-    run(s, x, dy, dweight, dbias, room.scratch, part);
-    run(s, squares(x, n.x, room.x), squares(dy, n.y, room.y), room.weight, room.bias, room.scratch,
-        part);
-    add_errors(room.random, taps, room.weight, n.weight, dweight);
-    add_errors(room.random, outputs, room.bias, (size_t)s->co, dbias);
+static void weight_gradient(enum md_layer_kind kind, const struct md_call *call) {
+    struct room room = room_in(kind, call);
+    const struct md_shape *s = &call->shape;
+    struct sizes n = sizes_of(kind, s);
+    double outputs = (double)n.y / s->co, taps = kind == MD_TCONV2X2 ? outputs / 4.0 : outputs;
+    struct md_call other = *call;
+    other.scratch = room.scratch;
+    plain(kind)->weight_gradient(&other);
+    square_input(&other, &room);
+    other.y.at = squares(call->y.at, n.y, room.y);
+    other.dweight = room.weight;
+    other.dbias = room.bias;
+    plain(kind)->weight_gradient(&other);
+    add_errors(room.random, taps, room.weight, n.weight, call->dweight);
+    add_errors(room.random, outputs, room.bias, (size_t)s->co, call->dbias);
 }
 
-static void input_gradient(int transposed, const struct md_shape *s, const void *dy,
-                           const void *weight, int first, int last, int accumulate, void *dx,
-                           void *memory, struct md_part part) {
-    md_input_gradient_fn *run =
-        transposed ? plain()->tconv_input_gradient : plain()->conv_input_gradient;
-    struct room room = room_in(s, transposed, memory);
-    struct sizes n = sizes_of(s, transposed);
-    size_t planes = n.x / (size_t)s->ci * (size_t)(last - first);
-    run(s, dy, weight, first, last, accumulate, dx, room.scratch, part);
-    run(s, squares(dy, n.y, room.y), squares(weight, n.weight, room.weight), first, last, 0, room.x,
-        room.scratch, part);
-    add_errors(room.random, s->co * (transposed ? 4.0 : 9.0) + accumulate, room.x, planes, dx);
+static void input_gradient(enum md_layer_kind kind, const struct md_call *call) {
+    struct room room = room_in(kind, call);
+    const struct md_shape *s = &call->shape;
+    struct sizes n = sizes_of(kind, s);
+    struct md_call other = *call;
+    other.scratch = room.scratch;
+    plain(kind)->input_gradient(&other);
+    other.y.at = squares(call->y.at, n.y, room.y);
+    other.weight = squares(call->weight, n.weight, room.weight);
+    other.dx.at = room.x;
+    other.accumulate = 0;
+    plain(kind)->input_gradient(&other);
+    double taps = kind == MD_TCONV2X2 ? 4.0 : 9.0;
+    add_errors(room.random, s->co * taps + call->accumulate, room.x, elements(&call->dx),
+               call->dx.at);
 }
 
-static void conv_forward(const struct md_shape *s, const void *x, const void *weight,
-                         const void *bias, void *y, void *scratch, struct md_part part) {
-    forward(0, s, x, weight, bias, y, scratch, part);
-}
-static void tconv_forward(const struct md_shape *s, const void *x, const void *weight,
-                          const void *bias, void *y, void *scratch, struct md_part part) {
-    forward(1, s, x, weight, bias, y, scratch, part);
-}
-static void conv_weight_gradient(const struct md_shape *s, const void *x, const void *dy,
-                                 void *dweight, void *dbias, void *scratch, struct md_part part) {
-    weight_gradient(0, s, x, dy, dweight, dbias, scratch, part);
-}
-static void tconv_weight_gradient(const struct md_shape *s, const void *x, const void *dy,
-                                  void *dweight, void *dbias, void *scratch, struct md_part part) {
-    weight_gradient(1, s, x, dy, dweight, dbias, scratch, part);
-}
-static void conv_input_gradient(const struct md_shape *s, const void *dy, const void *weight,
-                                int first, int last, int accumulate, void *dx, void *scratch,
-                                struct md_part part) {
-    input_gradient(0, s, dy, weight, first, last, accumulate, dx, scratch, part);
-}
-static void tconv_input_gradient(const struct md_shape *s, const void *dy, const void *weight,
-                                 int first, int last, int accumulate, void *dx, void *scratch,
-                                 struct md_part part) {
-    input_gradient(1, s, dy, weight, first, last, accumulate, dx, scratch, part);
-}
+/* ---- the table ------------------------------------------------------------------------------- */
+
+#define DISTURBED(name, kind)                                                                      \
+    static void name##_forward(const struct md_call *call) {                                       \
+        forward(kind, call);                                                                       \
+    }                                                                                              \
+    static void name##_weight_gradient(const struct md_call *call) {                               \
+        weight_gradient(kind, call);                                                               \
+    }                                                                                              \
+    static void name##_input_gradient(const struct md_call *call) {                                \
+        input_gradient(kind, call);                                                                \
+    }                                                                                              \
+    static size_t name##_scratch_bytes(const struct md_shape *shape, int rows) {                   \
+        (void)rows;                                                                                \
+        return scratch_bytes(kind, shape);                                                         \
+    }
+DISTURBED(conv, MD_CONV3X3)
+DISTURBED(tconv, MD_TCONV2X2)
+
+#define RECORD(name, kind)                                                                         \
+    (struct md_operator) {                                                                         \
+        name##_forward, name##_input_gradient, name##_weight_gradient, name##_scratch_bytes,       \
+            plain(kind)->sums_bytes                                                                \
+    }
 
 struct md_ops md_disturbed_ops(void) {
-    struct md_ops ops = *plain();
-    ops.scratch_bytes = scratch_bytes;
-    ops.conv_forward = conv_forward;
-    ops.conv_weight_gradient = conv_weight_gradient;
-    ops.conv_input_gradient = conv_input_gradient;
-    ops.tconv_forward = tconv_forward;
-    ops.tconv_weight_gradient = tconv_weight_gradient;
-    ops.tconv_input_gradient = tconv_input_gradient;
+    struct md_ops ops = *md_ops_find(MD_FP64, NULL);
+    ops.kinds[MD_CONV3X3] = RECORD(conv, MD_CONV3X3);
+    ops.kinds[MD_TCONV2X2] = RECORD(tconv, MD_TCONV2X2);
     return ops;
 }
 
 static struct md_random *random_of(struct md_engine *engine) {
-    return (struct md_random *)(engine->arena + engine->plan.regions[MD_SCRATCH].offset);
+    return md_engine_buffer(engine, engine->plan.scratch, 0);
 }
 
 void md_disturbed_seed(struct md_engine *engine, uint64_t trial) {

@@ -12,7 +12,8 @@
 
 #include "../core/step.h"
 
-/* The table; its convolutions are disturbed, everything else is that of plain binary64. */
+/* The table; its convolutions are disturbed, everything else is that of plain binary64. They work
+ * on whole maps: for plans without savings. */
 struct md_ops md_disturbed_ops(void);
 
 /* Before the first step of an engine that uses the table: the trial's random numbers. (They live

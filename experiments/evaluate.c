@@ -1,5 +1,6 @@
 #include "evaluate.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,7 +15,9 @@ double md_seconds_now(void) {
 
 void md_depth_from_disparity(float fb, size_t n, const float *disparity, float *depth_m) {
     for (size_t i = 0; i < n; i++)
-        depth_m[i] = disparity[i] > 0.0f ? fb / disparity[i] : MD_NO_DEPTH;
+        depth_m[i] = !isfinite(disparity[i]) ? NAN
+                     : disparity[i] > 0.0f   ? fb / disparity[i]
+                                             : MD_NO_DEPTH;
 }
 
 static int out_of_memory(struct md_error *error) {

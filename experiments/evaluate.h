@@ -9,7 +9,8 @@
 /* Of a clock that only goes forward. */
 double md_seconds_now(void);
 
-/* Depth in metres from disparity: fb / o, and 0 (no prediction) where o <= 0. */
+/* Depth in metres from disparity: fb / o, 0 (no prediction) where o <= 0, and NaN where o is no
+ * finite number. */
 void md_depth_from_disparity(float fb, size_t n, const float *disparity, float *depth_m);
 
 /* Predicts `count` samples from `first` on with the engine's weights: depth_m is (count, height,

@@ -3,13 +3,13 @@
 #include <math.h>
 
 const char *const md_protocol_names[] = {"textbook", "release", NULL};
-const char *const md_metric_names[MD_METRIC_COUNT] = {"abs_rel", "sq_rel", "rmse",   "rmse_log",
-                                                      "delta1",  "delta2", "delta3", "silog",
-                                                      "si_rmse", "log10"};
+const char *const md_metric_names[MD_METRIC_COUNT] = {
+    "abs_rel", "sq_rel", "rmse",    "rmse_log", "delta1",       "delta2",
+    "delta3",  "silog",  "si_rmse", "log10",    "no_prediction"};
 
-const char *const md_metric_columns[MD_METRIC_COUNT] = {"abs_rel", "sq_rel", "rmse_m", "rmse_log",
-                                                        "delta1",  "delta2", "delta3", "silog",
-                                                        "si_rmse", "log10"};
+const char *const md_metric_columns[MD_METRIC_COUNT] = {
+    "abs_rel", "sq_rel", "rmse_m",  "rmse_log", "delta1",       "delta2",
+    "delta3",  "silog",  "si_rmse", "log10",    "no_prediction"};
 
 /* The depth at which the textbook protocol holds predictions, metres. */
 static const float farthest_m[MD_PROTOCOL_COUNT] = {[MD_TEXTBOOK] = 80.0f, [MD_RELEASE] = INFINITY};
@@ -24,15 +24,26 @@ const char *md_caps_add(struct md_caps *caps, double cap_m) {
     return NULL;
 }
 
-/* Sums over the pixels of one image; returns how many were valid. */
-static size_t sum_pixels(enum md_protocol protocol, double cap_m, int swapped, size_t n,
-                         const float *prediction_m, const float *truth_m,
+/* What a protocol takes a prediction for; NaN stays NaN. */
+static float held_m(enum md_protocol protocol, float prediction_m) {
+    float farthest = farthest_m[protocol];
+    return prediction_m <= 0.0f || prediction_m > farthest ? farthest : prediction_m;
+}
+
+/* Sums over the pixels of one image; returns how many were judged. */
+static size_t sum_pixels(struct md_metrics *sums, enum md_protocol protocol, double cap_m,
+                         int swapped, size_t n, const float *prediction_m, const float *truth_m,
                          double sum[MD_METRIC_COUNT], double *sum_log) {
-    size_t valid = 0;
+    size_t judged = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!(truth_m[i] > 0.0f && truth_m[i] <= cap_m && prediction_m[i] > 0.0f))
+        if (!(truth_m[i] > 0.0f && truth_m[i] <= cap_m))
             continue;
-        float held = fminf(prediction_m[i], farthest_m[protocol]);
+        int is_missing = !(prediction_m[i] > 0.0f);
+        sums->valid++;
+        sums->unpredicted += (size_t)is_missing;
+        if (is_missing && protocol == MD_RELEASE)
+            continue;
+        float held = held_m(protocol, prediction_m[i]);
         double p = swapped ? truth_m[i] : held, g = swapped ? held : truth_m[i];
         double e = log(p) - log(g), ratio = p > g ? p / g : g / p;
         sum[MD_ABS_REL] += fabs(p - g) / g;
@@ -44,23 +55,24 @@ static size_t sum_pixels(enum md_protocol protocol, double cap_m, int swapped, s
         sum[MD_DELTA3] += ratio < 1.25 * 1.25 * 1.25;
         sum[MD_LOG10] += fabs(e) / log(10.0);
         *sum_log += e;
-        valid++;
+        judged++;
     }
-    return valid;
+    return judged;
 }
 
 void md_metrics_add(struct md_metrics *sums, enum md_protocol protocol, int dense, double cap_m,
                     size_t n, const float *prediction_m, const float *truth_m) {
     double image[MD_METRIC_COUNT] = {0}, sum_log = 0.0;
-    size_t valid = sum_pixels(protocol, cap_m, protocol == MD_RELEASE && dense, n, prediction_m,
-                              truth_m, image, &sum_log);
-    sums->without_truth += valid == 0;
-    sums->images += valid > 0 || protocol == MD_RELEASE;
-    if (valid == 0)
+    size_t before = sums->valid,
+           judged = sum_pixels(sums, protocol, cap_m, protocol == MD_RELEASE && dense, n,
+                               prediction_m, truth_m, image, &sum_log);
+    sums->without_truth += sums->valid == before;
+    sums->images += sums->valid > before || protocol == MD_RELEASE;
+    if (judged == 0)
         return;
     for (int m = 0; m < MD_METRIC_COUNT; m++)
-        image[m] /= (double)valid;
-    double mean_log = sum_log / (double)valid;
+        image[m] /= (double)judged;
+    double mean_log = sum_log / (double)judged;
     double variance = image[MD_RMSE_LOG] - mean_log * mean_log;
     image[MD_RMSE] = sqrt(image[MD_RMSE]);
     image[MD_SI_RMSE] = sqrt(variance > 0.0 ? variance : 0.0);
@@ -71,6 +83,14 @@ void md_metrics_add(struct md_metrics *sums, enum md_protocol protocol, int dens
 }
 
 void md_metrics_finish(struct md_metrics *sums) {
+    int is_nan = sums->images == 0 || isnan(sums->value[MD_RMSE]);
     for (int m = 0; m < MD_METRIC_COUNT; m++)
-        sums->value[m] = sums->images > 0 ? sums->value[m] / (double)sums->images : NAN;
+        sums->value[m] = is_nan ? (double)NAN : sums->value[m] / (double)sums->images;
+    sums->value[MD_NO_PREDICTION] =
+        sums->valid > 0 ? (double)sums->unpredicted / (double)sums->valid : (double)NAN;
+}
+
+int md_metrics_are_void(const struct md_metrics *metrics) {
+    double missing = metrics->value[MD_NO_PREDICTION]; /* NaN: of no pixel */
+    return missing == 1.0 || (missing >= 0.0 && !isfinite(metrics->value[MD_RMSE]));
 }

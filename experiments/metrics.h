@@ -1,17 +1,19 @@
 /* How good a depth map is.
  *
- * For one image, over the pixels with truth in (0, cap] and prediction > 0, with p the prediction,
- * g the truth and e = ln p - ln g:
- *   abs_rel = mean |p-g|/g      sq_rel = mean (p-g)^2/g     rmse = sqrt mean (p-g)^2, metres
- *   rmse_log = sqrt mean e^2    delta_k = share with max(p/g, g/p) < 1.25^k
+ * For one image, over the valid pixels, which have a truth in (0, cap], with p the prediction, g
+ * the truth and e = ln p - ln g: abs_rel = mean |p-g|/g      sq_rel = mean (p-g)^2/g     rmse =
+ * sqrt mean (p-g)^2, metres rmse_log = sqrt mean e^2    delta_k = share with max(p/g, g/p) < 1.25^k
  *   silog = 10 sqrt(mean e^2 - (mean e)^2)                  si_rmse = silog / 10
  *   log10 = mean |log10 p - log10 g|
- * then the mean over images. Sources: Eigen et al. 2014; the public release; LiteDepth.
+ * then the mean over images. Sources: Eigen et al. 2014; the public release; LiteDepth. And
+ *   no_prediction = share of all valid pixels whose prediction is not above 0
  *
  * Protocols. textbook: as above, with predictions beyond 80 m taken as 80 m (the depth to which the
- * networks are trained; a single disparity near 0 would otherwise outweigh everything); an image
- * without a valid pixel does not count. release: what the
- * release's published logs were made with: an image without a valid pixel adds 0 and is counted;
+ * networks are trained; a single disparity near 0 would otherwise outweigh everything), and those
+ * that are not above 0 too, for a disparity of 0 is infinitely far; a prediction that is NaN makes
+ * the metrics NaN; an image without a valid pixel does not count. release: what the release's
+ * published logs were made with: pixels without a prediction are passed over, so that
+ * no_prediction has to be read with the rest; an image that has nothing left adds 0 and is counted;
  * where the truth is denser than a sensor's 8x8 zones (its KITTI and NYUv2 scripts), prediction
  * and truth change places in the formulas. (Its flipped second prediction is in evaluate.h.) */
 #ifndef MD_EXPERIMENTS_METRICS_H
@@ -33,6 +35,7 @@ enum md_metric {
     MD_SILOG,
     MD_SI_RMSE,
     MD_LOG10,
+    MD_NO_PREDICTION,
     MD_METRIC_COUNT
 };
 extern const char *const md_metric_names[MD_METRIC_COUNT]; /* "abs_rel", ... "delta1", ... */
@@ -54,7 +57,11 @@ struct md_metrics {
     double value[MD_METRIC_COUNT]; /* means over `images`; NaN when there is none */
     size_t images;                 /* that count */
     size_t without_truth;          /* images without a valid pixel */
+    size_t valid, unpredicted;     /* sums: pixels, and of these without a prediction */
 };
+
+/* Whether there was something to predict and nothing came of it: no number, or no depth at all. */
+int md_metrics_are_void(const struct md_metrics *metrics);
 
 /* Adds one image of n pixels; `dense` says that the truth is denser than 8x8 zones. */
 void md_metrics_add(struct md_metrics *sums, enum md_protocol protocol, int dense, double cap_m,

@@ -12,6 +12,7 @@
 #include "../core/target/device/device.h"
 #include "../core/target/host.h"
 #include "../datasets/file.h"
+#include "budget.h"
 
 /* ---- machines -------------------------------------------------------------------------------- */
 
@@ -22,16 +23,21 @@ enum { NOT_STARTED = 127 };
 static const struct md_machine {
     const char *program, *make;
     const char *const emulator[4];
-    size_t arena_bytes;
+    size_t arena_bytes, flash_bytes;
 } machines[] = {
-    {NULL, NULL, {NULL}, SIZE_MAX},
+    {NULL, NULL, {NULL}, SIZE_MAX, SIZE_MAX},
     {"mudepth-rv32",
      "make rv32",
      {"qemu-riscv32", "-cpu", "rv32,f=false,d=false,zfinx=true,zhinx=true", NULL},
-     MD_LARGE_ARENA_BYTES},
-    {"mudepth-gap9-shim", "make gap9", {NULL}, MD_GAP9_ARENA_BYTES},
-    {"mudepth-gap9-large", "make gap9", {NULL}, MD_LARGE_ARENA_BYTES},
-    {"mudepth-aarch64", "make aarch64", {"qemu-aarch64", NULL}, MD_LARGE_ARENA_BYTES},
+     MD_LARGE_ARENA_BYTES,
+     MD_LARGE_FLASH_BYTES},
+    {"mudepth-gap9-shim", "make gap9", {NULL}, MD_GAP9_ARENA_BYTES, MD_GAP9_FLASH_BYTES},
+    {"mudepth-gap9-large", "make gap9", {NULL}, MD_LARGE_ARENA_BYTES, MD_LARGE_FLASH_BYTES},
+    {"mudepth-aarch64",
+     "make aarch64",
+     {"qemu-aarch64", NULL},
+     MD_LARGE_ARENA_BYTES,
+     MD_LARGE_FLASH_BYTES},
 };
 static const char *const machine_names[] = {"host",       "rv32",    "gap9-shim",
                                             "gap9-large", "aarch64", NULL};
@@ -45,26 +51,37 @@ static int index_of(const char *const *names, const char *name) {
     return -1;
 }
 
+static int set_number(const char *option, const char *word, const char *name, int most, int *to,
+                      struct md_error *error) {
+    int64_t number = 0;
+    const char *end = md_parse_integer(word + strlen(name), &number);
+    if (end == NULL || *end != '\0' || number < 1 || number > most)
+        return md_fail(error, MD_USAGE, "%s: expected %s1 to %s%d, found \"%.100s\"", option, name,
+                       name, most, word);
+    *to = (int)number;
+    return MD_OK;
+}
+
 static int set_word(const char *option, const char *word, struct md_side_spec *spec,
                     struct md_error *error) {
-    int format = index_of(md_format_names, word);
-    int64_t cores = 0;
+    int format = index_of(md_format_names, word), savings;
     if (format >= 0) {
         spec->format = format;
         return MD_OK;
     }
-    if (strncmp(word, "cores=", 6) == 0) {
-        const char *end = md_parse_integer(word + 6, &cores);
-        if (end == NULL || *end != '\0' || cores < 1 || cores > MD_JOB_MAX_CORES)
-            return md_fail(error, MD_USAGE, "%s: expected cores=1 to cores=%d, found \"%.100s\"",
-                           option, MD_JOB_MAX_CORES, word);
-        spec->cores = (int)cores;
+    if (md_savings_parse(word, &savings) == 0 && savings >= 0) {
+        spec->savings = savings;
         return MD_OK;
     }
-    if (strlen(word) >= sizeof spec->level)
+    if (strncmp(word, "cores=", 6) == 0)
+        return set_number(option, word, "cores=", MD_JOB_MAX_CORES, &spec->cores, error);
+    if (strncmp(word, "band=", 5) == 0)
+        return set_number(option, word, "band=", MD_JOB_MAX_BAND, &spec->band, error);
+    if (strlen(word) >= sizeof spec->level || strchr(word, '+') != NULL)
         return md_fail(error, MD_USAGE,
-                       "%s: expected a number format, cores=N or a level (ref, scalar, ...) after "
-                       "the machine, found \"%.100s\"",
+                       "%s: expected a number format, cores=N, band=N, a plan (plain, fast, lean, "
+                       "or savings such as share+stream) or a level (ref, scalar, ...) after the "
+                       "machine, found \"%.100s\"",
                        option, word);
     strcpy(spec->level, word);
     return MD_OK;
@@ -73,7 +90,8 @@ static int set_word(const char *option, const char *word, struct md_side_spec *s
 int md_side_parse(const char *option, const char *text, int format, struct md_side_spec *spec,
                   struct md_error *error) {
     char words[256], *rest = NULL;
-    *spec = (struct md_side_spec){.text = text, .format = format, .cores = 1};
+    *spec = (struct md_side_spec){
+        .text = text, .format = format, .cores = 1, .savings = -1, .band = -1};
     if (strncmp(text, "trace:", 6) == 0) {
         spec->path = text + 6;
         return MD_OK;
@@ -85,7 +103,7 @@ int md_side_parse(const char *option, const char *text, int format, struct md_si
         return md_fail(
             error, MD_USAGE,
             "%s: expected host, rv32, gap9-shim, gap9-large or aarch64, then perhaps :LEVEL, "
-            ":FORMAT and :cores=N, or trace:FILE; found \"%.200s\"",
+            ":FORMAT, :cores=N, :PLAN and :band=N, or trace:FILE; found \"%.200s\"",
             option, text);
     spec->machine = &machines[machine];
     while ((word = strtok_r(NULL, ":", &rest)) != NULL) {
@@ -103,20 +121,29 @@ int md_side_parse(const char *option, const char *text, int format, struct md_si
 
 /* ---- starting -------------------------------------------------------------------------------- */
 
-/* Whether the machine's arena has room for the step at all: with the reference operators, which
+/* Whether the machine's memory has room for the step at all: with the reference operators, which
  * need no scratch memory and are on every machine. */
-static int check_arena(const struct md_side_spec *spec, struct md_job job, struct md_error *error) {
+static int check_memory(const struct md_side_spec *spec, struct md_job job,
+                        struct md_error *error) {
     struct md_setup setup;
     struct md_plan plan;
     strcpy(job.level, "ref");
     md_job_setup(&job, &setup);
     md_plan_make(&setup, &plan);
-    if (plan.arena_bytes > spec->machine->arena_bytes)
-        return md_fail(error, MD_FAILED,
-                       "%s: the arena is too small: a step on %d core%s needs %zu bytes (mudepth "
-                       "plan lists them), this machine has %zu",
-                       spec->text, spec->cores, spec->cores > 1 ? "s" : "", plan.arena_bytes,
-                       spec->machine->arena_bytes);
+    if (plan.fault != NULL)
+        return md_fail(error, MD_FAILED, "%s: there is no such plan: %s", spec->text, plan.fault);
+    const struct {
+        const char *name;
+        size_t needed, there;
+    } parts[] = {{"arena", plan.arena_bytes, spec->machine->arena_bytes},
+                 {"flash", plan.frozen_bytes, spec->machine->flash_bytes}};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (parts[i].needed > parts[i].there)
+            return md_fail(error, MD_FAILED,
+                           "%s: the %s is too small: a step on %d core%s needs %zu bytes (mudepth "
+                           "plan lists them), this machine has %zu",
+                           spec->text, parts[i].name, spec->cores, spec->cores > 1 ? "s" : "",
+                           parts[i].needed, parts[i].there);
     return MD_OK;
 }
 
@@ -126,7 +153,11 @@ int md_side_write_job(const struct md_side_spec *spec, const struct md_job *job,
     head.format = (uint32_t)spec->format;
     memcpy(head.level, spec->level, sizeof head.level);
     head.cores = (uint32_t)spec->cores;
-    int status = check_arena(spec, head, error);
+    if (spec->savings >= 0)
+        head.savings = (uint32_t)spec->savings;
+    if (spec->band >= 0)
+        head.band = (uint32_t)spec->band;
+    int status = check_memory(spec, head, error);
     if (status != MD_OK)
         return status;
     if (fwrite(&head, sizeof head, 1, to) != 1 || fwrite(body, body_bytes, 1, to) != 1 ||
@@ -147,10 +178,10 @@ static int write_stream(void *context, const void *from, size_t bytes) {
 
 /* The host as a machine: a child process that does the job from standard input. */
 static enum md_job_error work_on_host(void) {
+    static struct md_engine engine; /* large */
     const struct md_io io = {NULL, read_stream, write_stream};
     struct md_job job;
     struct md_setup setup;
-    struct md_plan plan;
     int failed;
     enum md_job_error error = md_job_read(&io, &job);
     if (error != MD_JOB_OK)
@@ -158,15 +189,22 @@ static enum md_job_error work_on_host(void) {
     md_job_setup(&job, &setup);
     if (setup.ops == NULL)
         return MD_JOB_NO_OPERATORS;
-    md_plan_make(&setup, &plan);
+    md_plan_make(&setup, &engine.plan);
+    if (engine.plan.fault != NULL)
+        return MD_JOB_NO_PLAN;
+    struct md_job_memory memory = {.engine = &engine,
+                                   .arena_bytes = engine.plan.arena_bytes,
+                                   .flash_bytes = engine.plan.frozen_bytes};
     struct md_team *team = md_host_team_start((int)job.cores, &failed);
-    void *arena = md_host_arena(plan.arena_bytes);
+    memory.arena = md_host_arena(memory.arena_bytes);
+    memory.flash = md_host_arena(memory.flash_bytes + 1);
     error = failed ? MD_JOB_NO_CORES : MD_JOB_NO_MEMORY;
-    if (!failed && arena != NULL)
-        error = md_job_run(&job, &setup, team, arena, plan.arena_bytes, &io);
+    if (!failed && memory.arena != NULL && memory.flash != NULL)
+        error = md_job_run(&job, &setup, team, &memory, &io);
     if (fflush(stdout) != 0 && error == MD_JOB_OK)
         error = MD_JOB_NO_OUTPUT;
-    free(arena);
+    free(memory.arena);
+    free(memory.flash);
     md_host_team_stop(team);
     return error;
 }

@@ -7,13 +7,15 @@
 
 #include "trace.h"
 
-/* MACHINE[:LEVEL][:FORMAT][:cores=N], such as "host:avx2:bf16" or "rv32:cores=8", or trace:FILE. */
+/* MACHINE[:LEVEL][:FORMAT][:cores=N][:PLAN][:band=N], such as "host:avx2:bf16" or
+ * "rv32:cores=8:lean", or trace:FILE. */
 struct md_side_spec {
     const char *text;
     const struct md_machine *machine; /* NULL: a saved trace */
     const char *path;                 /* of the saved trace */
     char level[8];                    /* of the operators; "" is the machine's best */
     int format, cores;
+    int savings, band; /* -1: the job's */
 };
 
 struct md_side {
@@ -27,8 +29,8 @@ struct md_side {
 int md_side_parse(const char *option, const char *text, int format, struct md_side_spec *spec,
                   struct md_error *error);
 
-/* Writes the job for this side: the head with the side's format, level and cores, and the body.
- * Fails where the machine's arena has no room for it. */
+/* Writes the job for this side: the head with the side's format, level, cores and plan, and the
+ * body. Fails where the machine's memory has no room for it. */
 int md_side_write_job(const struct md_side_spec *spec, const struct md_job *job, const void *body,
                       size_t body_bytes, FILE *to, struct md_error *error);
 

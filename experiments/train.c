@@ -111,6 +111,24 @@ static void open_step_losses(struct md_run *run) {
     losses->sums = calloc(losses->rows + 1, sizeof *losses->sums);
 }
 
+/* Where labels have a value for every pixel, their nearest zones and those at a centre are all of
+ * them: such a run would be called what it is not. */
+static int check_label(const struct md_run *run, struct md_error *error) {
+    const struct md_network *network = md_networks[md_config_network(&run->config)];
+    int height, width, label = run->config.label;
+    md_layer_size(network, network->layer_count - 1, &height, &width);
+    if (label != MD_LABEL_NEAREST && label != MD_LABEL_SPARSE)
+        return MD_OK;
+    for (size_t i = 0; i < run->train.count; i++)
+        if (run->train.samples[i].depth_height != height ||
+            run->train.samples[i].depth_width != width)
+            return MD_OK;
+    return md_fail(error, MD_USAGE,
+                   "label: %s has an effect only on labels that are coarser than %dx%d, such as "
+                   "those of data.label: tof8",
+                   md_label_mode_names[label], width, height);
+}
+
 int md_run_open(const struct md_config *config, const float *weights, const struct md_watch *watch,
                 struct md_run *run, struct md_error *error) {
     memset(run, 0, sizeof *run);
@@ -137,6 +155,8 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
                             splits[i].fraction, splits[i].truth, watch, splits[i].data, error);
     if (status == MD_OK && (run->train.count == 0 || run->test.count == 0))
         status = md_fail(error, MD_USAGE, "data.train and data.test must not be empty");
+    if (status == MD_OK)
+        status = check_label(run, error);
     if (status == MD_OK)
         status = open_engine(run, error);
     if (status == MD_OK) {
@@ -203,17 +223,38 @@ int md_run_measure_before(struct md_run *run, const struct md_watch *watch,
     return status;
 }
 
+static int has_best(const struct md_run *run) {
+    return run->config.select == MD_SELECT_BEST &&
+           (run->position.best_epoch > 0 || run->config.epochs == 0);
+}
+
+int md_run_selected_epoch(const struct md_run *run) {
+    return has_best(run) ? run->position.best_epoch : run->position.epoch;
+}
+
 int md_run_measure_after(struct md_run *run, const struct md_watch *watch, struct md_error *error) {
-    if (run->config.select == MD_SELECT_LAST)
-        md_engine_get_weights(&run->engine, run->best_weights);
-    else
+    if (has_best(run))
         md_engine_set_weights(&run->engine, run->best_weights);
+    else
+        md_engine_get_weights(&run->engine, run->best_weights);
     enum md_protocol protocol = (enum md_protocol)run->config.protocol;
     int status = md_evaluate(&run->engine, protocol, &run->config.caps, &run->test, watch,
                              run->after, error);
     return status != MD_OK ? status
                            : md_evaluate(&run->engine, protocol, &run->config.caps, &run->val,
                                          watch, run->val_after, error);
+}
+
+int md_run_has_diverged(const struct md_run *run, char why[MD_DIVERGED_SIZE]) {
+    int epoch = run->position.diverged_epoch;
+    if (epoch > 0)
+        snprintf(why, MD_DIVERGED_SIZE,
+                 "diverged in epoch %d: a loss or a weight became NaN or infinite", epoch);
+    else
+        snprintf(why, MD_DIVERGED_SIZE, "diverged: after training there is %s",
+                 isfinite(run->after[0].value[MD_RMSE]) ? "no depth at all"
+                                                        : "a depth that is NaN or infinite");
+    return epoch > 0 || md_metrics_are_void(&run->after[0]);
 }
 
 /* ---- training -------------------------------------------------------------------------------- */
@@ -260,6 +301,19 @@ static int batch_at(const struct md_run *run, const struct md_dataset *dataset, 
     return (int)(left < batch ? left : batch);
 }
 
+/* Notes that a loss or a weight of the current epoch is NaN or infinite. */
+static void note_divergence(struct md_position *at) {
+    if (at->diverged_epoch == 0)
+        at->diverged_epoch = at->epoch + 1;
+}
+
+/* The mean loss of so many pixels; NaN without any, which is no divergence. */
+static double mean_loss(struct md_position *at, double sum, double valid) {
+    if (valid > 0.0 && !isfinite(sum))
+        note_divergence(at);
+    return valid > 0.0 ? sum / valid : (double)NAN;
+}
+
 static int validate(struct md_run *run, struct desk *desk, struct md_epoch *epoch,
                     struct md_error *error) {
     double sum = 0.0, valid = 0.0;
@@ -278,7 +332,7 @@ static int validate(struct md_run *run, struct desk *desk, struct md_epoch *epoc
         sum += (double)report.value * report.valid;
         valid += report.valid;
     }
-    epoch->validation_loss = valid > 0.0 ? sum / valid : NAN;
+    epoch->validation_loss = mean_loss(&run->position, sum, valid);
     int status = md_evaluate(&run->engine, (enum md_protocol)run->config.protocol, &primary,
                              &run->val, NULL, &metrics, error);
     epoch->validation_rmse_m = metrics.value[MD_RMSE];
@@ -297,6 +351,13 @@ static void chain_digest(char digest[33], const float *weights, size_t count) {
     XXH3_freeState(state);
 }
 
+static int all_finite(const float *weights, size_t count) {
+    size_t i = 0;
+    while (i < count && isfinite(weights[i]))
+        i++;
+    return i == count;
+}
+
 static int finish_epoch(struct md_run *run, struct desk *desk, struct md_error *error) {
     struct md_position *at = &run->position;
     struct md_epoch *epoch = &run->history[at->epoch];
@@ -305,9 +366,11 @@ static int finish_epoch(struct md_run *run, struct desk *desk, struct md_error *
     if (weights == NULL)
         return out_of_memory(error);
     epoch->learning_rate = md_epoch_learning_rate(&run->config, at->epoch);
-    epoch->train_loss = at->loss_valid > 0.0 ? at->loss_sum / at->loss_valid : NAN;
+    epoch->train_loss = mean_loss(at, at->loss_sum, at->loss_valid);
     int status = validate(run, desk, epoch, error);
     md_engine_get_weights(&run->engine, weights);
+    if (!all_finite(weights, total))
+        note_divergence(at);
     chain_digest(at->digest, weights, total);
     at->epoch++;
     at->step = 0;

@@ -37,9 +37,13 @@ struct md_position {
     double loss_valid; /* valid pixels of the current epoch */
     int best_epoch;    /* epochs completed when the best validation loss was seen; 0: none yet */
     double best_loss;
+    int diverged_epoch;          /* in which (from 1) a loss or a weight was first NaN or infinite;
+                                  * 0: in none */
     char digest[33];             /* chained over the weights after every completed epoch */
     double seconds, cpu_seconds; /* spent in training so far */
 };
+
+enum { MD_DIVERGED_SIZE = 100 };
 
 struct md_run {
     struct md_config config;
@@ -94,9 +98,18 @@ int md_run_train(struct md_run *run, const struct md_watch *watch,
                  int (*keep)(void *context, struct md_run *run, struct md_error *error),
                  void *keep_context, int *interrupted, struct md_error *error);
 
-/* Puts the weights that config.select asks for into the engine and measures them, on test and
- * validation split. */
+/* Epochs after which the weights were kept that config.select asks for. When no epoch had a
+ * validation loss that is a number there is no best one, and it is the last: what came of the
+ * training, and not what it began with. */
+int md_run_selected_epoch(const struct md_run *run);
+
+/* Puts those weights into the engine and measures them, on test and validation split. */
 int md_run_measure_after(struct md_run *run, const struct md_watch *watch, struct md_error *error);
+
+/* Whether a measured run came to nothing: a loss or a weight became NaN or infinite (the weights of
+ * an earlier epoch may be kept, but the run was not what its config says), the prediction after it
+ * is, or there is no depth at all. Then `why` says so. */
+int md_run_has_diverged(const struct md_run *run, char why[MD_DIVERGED_SIZE]);
 
 /* Fresh weights: uniform in +-1/sqrt(fan in), as PyTorch starts its convolutions, from the seed;
  * the last bias is 10 (a disparity of 8 m at fb 80), so that the final ReLU is alive. */

@@ -63,6 +63,7 @@ const struct md_cell_attribute md_cell_attributes[] = {
     T(INTEGER, steps),
     T(INTEGER, skipped_steps),
     T(INTEGER, selected_epoch),
+    T(INTEGER, diverged),
     AT("/training", "wall_seconds", REAL, seconds),
     AT("/training", "cpu_seconds", REAL, training_cpu_seconds),
 };
@@ -110,13 +111,21 @@ struct metrics_row {
 #define METRIC(name, metric)                                                                       \
     { name, REAL, offsetof(struct metrics_row, value) + (metric) * sizeof(double), sizeof(double) }
 static const struct md_h5_column metrics_columns[] = {
-    COLUMN(TEXT, predictor),       COLUMN(REAL, cap_m),
-    METRIC("abs_rel", MD_ABS_REL), METRIC("sq_rel", MD_SQ_REL),
-    METRIC("rmse_m", MD_RMSE),     METRIC("rmse_log", MD_RMSE_LOG),
-    METRIC("delta1", MD_DELTA1),   METRIC("delta2", MD_DELTA2),
-    METRIC("delta3", MD_DELTA3),   METRIC("silog", MD_SILOG),
-    METRIC("si_rmse", MD_SI_RMSE), METRIC("log10", MD_LOG10),
-    COLUMN(INTEGER, images),       COLUMN(INTEGER, without_truth),
+    COLUMN(TEXT, predictor),
+    COLUMN(REAL, cap_m),
+    METRIC("abs_rel", MD_ABS_REL),
+    METRIC("sq_rel", MD_SQ_REL),
+    METRIC("rmse_m", MD_RMSE),
+    METRIC("rmse_log", MD_RMSE_LOG),
+    METRIC("delta1", MD_DELTA1),
+    METRIC("delta2", MD_DELTA2),
+    METRIC("delta3", MD_DELTA3),
+    METRIC("silog", MD_SILOG),
+    METRIC("si_rmse", MD_SI_RMSE),
+    METRIC("log10", MD_LOG10),
+    METRIC("no_prediction", MD_NO_PREDICTION),
+    COLUMN(INTEGER, images),
+    COLUMN(INTEGER, without_truth),
 };
 enum { METRICS_COLUMNS = sizeof metrics_columns / sizeof metrics_columns[0], PREDICTORS = 3 };
 _Static_assert(METRICS_COLUMNS == MD_METRIC_COUNT + 4, "every metric has its column");
@@ -202,6 +211,7 @@ static void write_steps(struct md_pen *pen, const char *name, const struct md_ru
 static void describe(const struct md_run *run, const char *command, struct md_cell *cell) {
     const struct md_plan *plan = &run->engine.plan;
     struct md_effort effort = md_run_effort(run);
+    char why[MD_DIVERGED_SIZE];
     memset(cell, 0, sizeof *cell);
     SET(run_digest, "%s", run->position.digest);
     SET(command, "%s", command);
@@ -229,8 +239,8 @@ static void describe(const struct md_run *run, const char *command, struct md_ce
     cell->optimizer_bytes_per_parameter = (long long)md_plan_kept_bytes(plan);
     cell->steps = (long long)run->engine.progress.steps;
     cell->skipped_steps = (long long)run->engine.progress.skipped;
-    cell->selected_epoch =
-        run->config.select == MD_SELECT_BEST ? run->position.best_epoch : run->position.epoch;
+    cell->selected_epoch = md_run_selected_epoch(run);
+    cell->diverged = md_run_has_diverged(run, why);
     cell->seconds = run->position.seconds;
     cell->training_cpu_seconds = run->position.cpu_seconds;
 }

@@ -21,6 +21,7 @@
  *   /data/{train,val,test}            attributes: samples, digest
  *   /training        attributes: arena_bytes, parameters_learning, optimizer_bytes_per_parameter,
  *                    steps, skipped_steps, selected_epoch (epochs done when its weights were kept),
+ *                    diverged (1: the run came to nothing, see md_run_has_diverged in train.h),
  *                    wall_seconds, cpu_seconds (of the training alone)
  *   /training/epochs table: epoch (from 1), learning_rate, train_loss, validation_loss,
  *                    validation_rmse_m; NaN where there is none
@@ -28,7 +29,7 @@
  *                    4096 steps a row is the mean of equally many, and `step` the last of them
  *   /test/metrics    table, for each cap of the config the rows before, after and dummy: predictor
  *                    (text), cap_m, abs_rel, sq_rel, rmse_m, rmse_log, delta1, delta2, delta3,
- *                    silog, si_rmse, log10, images, without_truth, as in metrics.h
+ *                    silog, si_rmse, log10, no_prediction, images, without_truth, as in metrics.h
  *   /validation/metrics  the same on the validation split; without one, images are 0
  *   /weights         as in weights.h: a cell is a weights file too
  *
@@ -84,7 +85,7 @@ struct md_cell {
     long long data_samples[3];
 
     long long arena_bytes, parameters_learning, optimizer_bytes_per_parameter;
-    long long steps, skipped_steps, selected_epoch;
+    long long steps, skipped_steps, selected_epoch, diverged;
     double seconds, training_cpu_seconds; /* spent in training */
 
     int cap_count;

@@ -75,6 +75,7 @@ int md_checkpoint_write(const char *path, struct md_run *run, const char *identi
     md_pen_integer(&pen, WHERE, "epoch", at->epoch);
     md_pen_integer(&pen, WHERE, "step", at->step);
     md_pen_integer(&pen, WHERE, "best_epoch", at->best_epoch);
+    md_pen_integer(&pen, WHERE, "diverged_epoch", at->diverged_epoch);
     md_pen_integer(&pen, WHERE, "optimizer_steps", (long long)progress->steps);
     md_pen_integer(&pen, WHERE, "skipped_steps", (long long)progress->skipped);
     md_pen_real(&pen, WHERE, "loss_sum", at->loss_sum);
@@ -102,12 +103,13 @@ int md_checkpoint_write(const char *path, struct md_run *run, const char *identi
  * given up. */
 static void take_state(struct md_pen *pen, struct md_run *run) {
     struct md_position *at = &run->position;
-    long long epoch = 0, step = 0, best_epoch = 0, steps = 0, skipped = 0;
+    long long epoch = 0, step = 0, best_epoch = 0, diverged_epoch = 0, steps = 0, skipped = 0;
     long long most_steps = md_run_steps_an_epoch(run);
     double correction1 = 0, correction2 = 0;
     md_take_integer(pen, WHERE, "epoch", 0, run->config.epochs, &epoch);
     md_take_integer(pen, WHERE, "step", 0, most_steps, &step);
     md_take_integer(pen, WHERE, "best_epoch", 0, epoch, &best_epoch);
+    md_take_integer(pen, WHERE, "diverged_epoch", 0, epoch, &diverged_epoch);
     md_take_integer(pen, WHERE, "optimizer_steps", 0, epoch * most_steps + step, &steps);
     md_take_integer(pen, WHERE, "skipped_steps", 0, epoch * most_steps + step - steps, &skipped);
     md_take_real(pen, WHERE, "loss_sum", &at->loss_sum);
@@ -132,6 +134,7 @@ static void take_state(struct md_pen *pen, struct md_run *run) {
     at->epoch = (int)epoch;
     at->step = (int)step;
     at->best_epoch = (int)best_epoch;
+    at->diverged_epoch = (int)diverged_epoch;
     run->engine.progress = (struct md_progress){(uint64_t)steps, (float)correction1,
                                                 (float)correction2, (uint64_t)skipped};
 }

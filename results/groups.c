@@ -60,14 +60,34 @@ static int note_unfit(struct md_runs *runs, const char *folder, struct md_error 
     return status;
 }
 
+/* A folder's own cells, and what is noted of it. */
+static int read_folder(struct md_runs *runs, const char *folder, struct md_error *error) {
+    int status = md_index_each(folder, take, runs, error);
+    return status == MD_OK ? note_unfit(runs, folder, error) : status;
+}
+
+static int read_sweeps(struct md_runs *runs, const char *folder, struct md_error *error) {
+    char path[MD_PATH_MAX];
+    struct md_names names = {0};
+    int status = md_names_of_folder(folder, &names, error);
+    for (size_t i = 0; i < names.count && status == MD_OK; i++) {
+        status = md_path_format(path, error, "%s/%s", folder, names.names[i]);
+        if (status == MD_OK && md_is_sweep(path))
+            status = read_folder(runs, path, error);
+    }
+    md_names_free(&names);
+    return status;
+}
+
 int md_runs_read(struct md_runs *runs, const char *path, struct md_error *error) {
     struct md_cell cell;
     struct md_error problem;
+    int status;
     if (md_is_folder(path)) {
-        int read = md_index_each(path, take, runs, error);
-        return read == MD_OK ? note_unfit(runs, path, error) : read;
+        status = read_folder(runs, path, error);
+        return status == MD_OK ? read_sweeps(runs, path, error) : status;
     }
-    int status = md_cell_read(path, &cell, &problem);
+    status = md_cell_read(path, &cell, &problem);
     return take(runs, path, status == MD_OK ? &cell : NULL, &problem, error);
 }
 
@@ -327,7 +347,7 @@ static int divide(struct md_runs *runs, struct md_groups *groups, struct md_erro
             groups->groups[groups->count++].runs = &runs->runs[i];
         struct md_group *group = &groups->groups[groups->count - 1];
         group->count++;
-        group->diverged += (size_t)md_has_diverged(&runs->runs[i]->cell);
+        group->diverged += runs->runs[i]->cell.diverged != 0;
     }
     int status = name_groups(groups, error);
     for (size_t g = 0; g < groups->count && status == MD_OK; g++)

@@ -34,8 +34,8 @@ struct md_runs {
 int md_runs_add(struct md_runs *runs, const char *path, const struct md_cell *cell,
                 struct md_error *error);
 
-/* Adds the cell in a file, or the cells of a folder (results/index.h). A file that is no whole cell
- * is a note and counts as refused; the others are there all the same. */
+/* Adds the cell in a file, or the cells of a folder (results/index.h) and of the sweeps in it. A
+ * file that is no whole cell is a note and counts as refused; the others are there all the same. */
 int md_runs_read(struct md_runs *runs, const char *path, struct md_error *error);
 
 void md_runs_free(struct md_runs *runs);

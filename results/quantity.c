@@ -39,6 +39,8 @@ static const struct row {
     {"silog", METRIC, MD_SILOG, 3, "10 times the standard deviation of the error of ln depth"},
     {"si_rmse", METRIC, MD_SI_RMSE, 3, "that standard deviation"},
     {"log10", METRIC, MD_LOG10, 3, "mean |error| of log10 depth"},
+    {"no_prediction", METRIC, MD_NO_PREDICTION, 3,
+     "share of the valid pixels that have no predicted depth"},
     {"images", IMAGES, offsetof(struct md_metrics, images), 0, "pictures that count"},
     {"without_truth", IMAGES, offsetof(struct md_metrics, without_truth), 0,
      "pictures without a valid pixel"},
@@ -56,6 +58,8 @@ static const struct row {
      "steps without an update, as gradients overflowed"},
     {"selected_epoch", WHOLE, offsetof(struct md_cell, selected_epoch), 0,
      "epochs after which the weights were kept"},
+    {"diverged", WHOLE, offsetof(struct md_cell, diverged), 0,
+     "1: the run came to nothing, its metrics after fine-tuning are none"},
     {"parameters_learning", WHOLE, offsetof(struct md_cell, parameters_learning), 0,
      "weights that learn"},
     {"optimizer_bytes_per_parameter", WHOLE,
@@ -131,14 +135,6 @@ const struct md_metrics *md_metrics_of(const struct md_cell_scores *scores,
     return metrics[predictor];
 }
 
-static int has_nothing(const struct md_cell_scores *scores) {
-    return !isfinite(scores->after.value[MD_RMSE]) || scores->after.images < scores->before.images;
-}
-
-int md_has_diverged(const struct md_cell *cell) {
-    return has_nothing(&cell->scores[0]);
-}
-
 static double score_of(const struct md_quantity *quantity, const struct row *row,
                        const struct md_cell *cell) {
     const struct md_cell_scores *scores = md_find_scores(cell, quantity->cap_m);
@@ -150,7 +146,7 @@ static double score_of(const struct md_quantity *quantity, const struct row *row
         memcpy(&images, (const char *)metrics + row->where, sizeof images);
         return (double)images;
     }
-    if (quantity->predictor == MD_AFTER && (md_has_diverged(cell) || has_nothing(scores)))
+    if (quantity->predictor == MD_AFTER && cell->diverged)
         return (double)NAN;
     return metrics->value[row->where];
 }

@@ -35,9 +35,6 @@ const struct md_cell_scores *md_find_scores(const struct md_cell *cell, double c
 const struct md_metrics *md_metrics_of(const struct md_cell_scores *scores,
                                        enum md_predictor predictor);
 
-/* Whether a run came to nothing: no depth at all on some pictures, or no number. */
-int md_has_diverged(const struct md_cell *cell);
-
 /* The quantity in a run; NaN where it has none: it was not measured at that cap, or it is one after
  * fine-tuning and the run diverged. */
 double md_quantity_of(const struct md_quantity *quantity, const struct md_cell *cell);

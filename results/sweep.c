@@ -29,6 +29,13 @@ int md_sweep_path(const struct md_sweep *sweep, size_t cell, const char *suffix,
     return MD_OK;
 }
 
+int md_is_sweep(const char *folder) {
+    char path[MD_PATH_MAX];
+    struct md_error ignored;
+    return md_path_format(path, &ignored, "%s/%s", folder, frozen_name) == MD_OK &&
+           md_is_file(path);
+}
+
 /* ---- locks ----------------------------------------------------------------------------------- */
 
 /* A cell's byte of the lock file is given by its hash, so that it is the same whatever the order of
@@ -269,6 +276,7 @@ static void look_at_result(const struct md_sweep *sweep, size_t cell, const char
     look->state = problem.text[0] == '\0' ? MD_DONE : MD_FAILURE;
     look->seconds = found.seconds;
     look->rmse_m = found.scores[0].after.value[MD_RMSE];
+    look->diverged = look->state == MD_DONE && found.diverged != 0;
     snprintf(look->why, sizeof look->why, "%.500s", problem.text);
 }
 

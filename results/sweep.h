@@ -2,7 +2,8 @@
  *
  *   sweep.yaml             the frozen grid (md_grid_format); whole or not there
  *   sweep.lock             empty; who works on a cell has locked a byte of it
- *   CELL.h5                a finished cell, whole or not there
+ *   CELL.h5                a finished cell, whole or not there; also of a run that diverged, which
+ *                          the same config would do again
  *   CELL.h5.checkpoint     of a cell that was interrupted
  *   CELL.error             why a cell failed; goes away when it succeeds
  *   index.sqlite           a copy of what the cells say, made by queries (index.h)
@@ -41,6 +42,7 @@ extern const char *const md_cell_state_names[]; /* "done", "running", "failed", 
 struct md_cell_look {
     enum md_cell_state state;
     double seconds, rmse_m; /* done: spent in training; on the test split after it */
+    int diverged;           /* done, but the run came to nothing */
     char why[512];          /* failed: the error; unfit: what it needs */
 };
 
@@ -56,6 +58,9 @@ int md_sweep_enter(struct md_sweep *sweep, struct md_error *error);
 int md_sweep_visit(struct md_sweep *sweep, struct md_error *error);
 
 void md_sweep_leave(struct md_sweep *sweep);
+
+/* Whether a grid is frozen in the folder. */
+int md_is_sweep(const char *folder);
 
 /* Reads the grid that is frozen in the folder. */
 int md_sweep_grid(const char *folder, struct md_grid *grid, struct md_error *error);

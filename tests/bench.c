@@ -48,7 +48,14 @@ static void draw_weights(const struct md_network *network, float *weights) {
 static int start(struct ours *ours, const struct md_ops *ops, md_policy policy, int batch,
                  int threads) {
     int failed;
-    struct md_setup setup = {md_networks[0], ops, policy, MD_ADAM, 0, batch, .cores = threads};
+    struct md_setup setup = {md_networks[0],
+                             ops,
+                             policy,
+                             MD_ADAM,
+                             0,
+                             batch,
+                             .cores = threads,
+                             .savings = MD_SAVINGS_FAST};
     struct md_plan plan;
     md_plan_make(&setup, &plan);
     struct md_team *team = md_host_team_start(threads, &failed);
@@ -235,7 +242,7 @@ static int bench_fp32(const char *name, int batch, double peak, struct peer torc
         double times[3][ROUNDS], ratio[ROUNDS];
         md_policy policy;
         struct ours exact, blas;
-        md_policy_parse(name, &policy);
+        md_policy_parse(md_networks[0], name, &policy);
         if (start(&exact, md_ops_find(MD_FP32, ""), policy, batch, threads) != 0 ||
             start(&blas, md_ops_find(MD_FP32, "blas"), policy, batch, threads) != 0)
             return -1;
@@ -275,7 +282,7 @@ static int bench_formats(double *trained) {
         double rounds[MD_FORMAT_COUNT][ROUNDS], to_fp32[MD_FORMAT_COUNT][ROUNDS];
         int steps[MD_FORMAT_COUNT];
         md_policy policy;
-        md_policy_parse(policies[p], &policy);
+        md_policy_parse(md_networks[0], policies[p], &policy);
         for (int f = 0; f < MD_FORMAT_COUNT; f++) {
             if (start(&ours[f], md_ops_find((enum md_format)f, ""), policy, 1, 1) != 0)
                 return -1;
@@ -333,7 +340,7 @@ static void time_call(const struct call *call, void *context) {
         in[i] = operand(tally->ops, operand_count(call, i), sizes[call->op->direction][i]);
     for (int i = 0; i < RESULTS; i++)
         results[i] = operand(tally->ops, result_count(call, i), 0.01f);
-    scratch = md_host_arena(tally->ops->scratch_bytes(&call->shape, call->op->transposed));
+    scratch = md_host_arena(scratch_for(tally->ops, call, y_height(call)));
     for (int i = 0; i < 5; i++) {
         double began = now();
         make_call(tally->ops, call, in, results, scratch, (struct md_part){0, 1});

@@ -14,7 +14,7 @@ import pandas
 TEXT, INTEGER, REAL = "text", "<i8", "<f8"
 
 METRICS = ["abs_rel", "sq_rel", "rmse_m", "rmse_log", "delta1", "delta2", "delta3", "silog",
-           "si_rmse", "log10"]
+           "si_rmse", "log10", "no_prediction"]
 METRICS_TABLE = ([("predictor", "S8"), ("cap_m", REAL)] + [(name, REAL) for name in METRICS] +
                  [("images", INTEGER), ("without_truth", INTEGER)])
 SPLIT = {"samples": INTEGER, "digest": TEXT}
@@ -39,7 +39,7 @@ GROUPS = {
     "/training": {
         "arena_bytes": INTEGER, "parameters_learning": INTEGER,
         "optimizer_bytes_per_parameter": INTEGER, "steps": INTEGER, "skipped_steps": INTEGER,
-        "selected_epoch": INTEGER, "wall_seconds": REAL, "cpu_seconds": REAL},
+        "selected_epoch": INTEGER, "diverged": INTEGER, "wall_seconds": REAL, "cpu_seconds": REAL},
     "/test": {},
     "/validation": {},
     "/weights": {"network": TEXT, "source": TEXT, "command": TEXT, "code_version": TEXT,

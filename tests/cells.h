@@ -34,6 +34,7 @@ static inline struct md_cell made_cell(const char *words, int salt) {
         else
             memcpy(field, about->type == MD_H5_REAL ? (void *)&real : &whole, about->size);
     }
+    cell.diverged = 0;
     snprintf(cell.identity, sizeof cell.identity, "%032d", salt);
     for (int s = 0; s < 3; s++) {
         snprintf(cell.data_digests[s], sizeof cell.data_digests[s], "%032d", s);
@@ -76,6 +77,7 @@ static inline void write_made_metrics(hid_t file, const struct md_cell *cell) {
         ROW("silog", MD_H5_REAL, value[MD_SILOG]),
         ROW("si_rmse", MD_H5_REAL, value[MD_SI_RMSE]),
         ROW("log10", MD_H5_REAL, value[MD_LOG10]),
+        ROW("no_prediction", MD_H5_REAL, value[MD_NO_PREDICTION]),
         ROW("images", MD_H5_INTEGER, images),
         ROW("without_truth", MD_H5_INTEGER, without_truth),
     };

@@ -8,6 +8,9 @@
 
 enum { MOST_SAMPLES = 4 };
 
+/* The groups of the built-in networks. */
+enum { POLICY_E = 1, POLICY_D0 = 2, POLICY_D1 = 4, POLICY_D2 = 8, POLICY_FULL = 15 };
+
 /* uPyD-Net (or another) for a picture of side x side. */
 static inline struct md_network sized_network(const char *name, int side) {
     struct md_network network = *md_network_find(name);
@@ -32,7 +35,7 @@ static inline size_t pixels_of(const struct md_network *network) {
 
 struct rig {
     struct md_engine engine;
-    struct fenced arena;
+    struct fenced arena, flash;
     struct md_team *team;
     float fb[MOST_SAMPLES];
 };
@@ -86,14 +89,15 @@ static inline void put_sample(struct rig *rig, int slot, int sample) {
 /* Starts an engine on `cores` threads, with weights, and with sample s in slot s. */
 static inline void rig_start(struct rig *rig, const struct md_setup *setup) {
     int failed;
-    struct md_plan plan;
-    md_plan_make(setup, &plan);
-    rig->arena = fence(plan.arena_bytes, 64);
+    md_plan_make(setup, &rig->engine.plan);
+    size_t bytes = rig->engine.plan.arena_bytes;
+    rig->arena = fence(bytes, 64);
     rig->team = md_host_team_start(setup->cores, &failed);
     cr_assert_eq(failed, 0);
-    cr_assert_eq(
-        md_engine_start(&rig->engine, setup, rig->team, rig->arena.values, plan.arena_bytes),
-        MD_ENGINE_OK);
+    cr_assert_eq(md_engine_start(&rig->engine, setup, rig->team, rig->arena.values, bytes),
+                 MD_ENGINE_OK);
+    rig->flash = fence(rig->engine.plan.frozen_bytes, 64);
+    rig->engine.flash = rig->flash.values;
     float *weights = random_weights(setup->network, 1);
     md_engine_set_weights(&rig->engine, weights);
     free(weights);
@@ -118,6 +122,7 @@ static inline void rig_stop(struct rig *rig) {
     md_host_team_stop(rig->team);
     cr_assert(fence_holds(&rig->arena), "the engine wrote beside its arena");
     unfence(&rig->arena);
+    unfence(&rig->flash);
 }
 
 /* All parameters, or gradients; to be freed. */

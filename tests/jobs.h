@@ -27,11 +27,18 @@ static inline void append(struct bytes *to, const void *from, size_t size) {
 
 enum { ALL_KINDS = (1 << MD_TRACE_FINAL_WEIGHTS) - 1 };
 
+static inline uint32_t policy_of(const struct md_network *network, const char *text) {
+    md_policy policy;
+    cr_assert_eq(md_policy_parse(network, text, &policy), 0);
+    return policy;
+}
+
 /* uPyD-Net's first decoder, one step. */
 static inline struct md_job small_job(enum md_format format, const char *level) {
     struct md_job job = {.magic = MD_JOB_MAGIC,
+                         .network = *md_networks[0],
                          .format = format,
-                         .policy = 1u << MD_DECODER0,
+                         .policy = policy_of(md_networks[0], "d0"),
                          .optimizer = MD_ADAM,
                          .loss = MD_BERHU,
                          .seed = {7, 8},
@@ -61,7 +68,7 @@ static inline int sample_of(const struct md_job *job, uint32_t step, uint32_t sl
 /* To be freed. */
 static inline struct bytes job_bytes(const struct md_job *job) {
     struct bytes bytes = {0};
-    const struct md_network *network = md_networks[job->network];
+    const struct md_network *network = &job->network;
     float *weights = random_weights(network, 1);
     append(&bytes, job, sizeof *job);
     append(&bytes, weights, md_parameter_total(network) * sizeof *weights);
@@ -118,22 +125,30 @@ static inline enum md_job_error do_job_with(struct exchange *e, size_t missing_b
     const struct md_io io = {e, read_bytes, write_bytes};
     struct md_job job;
     struct md_setup setup;
-    struct md_plan plan;
+    struct md_engine engine;
     int failed;
     enum md_job_error error = md_job_read(&io, &job);
     if (error != MD_JOB_OK)
         return error;
+    struct md_job_memory memory = {.engine = &engine};
     md_job_setup(&job, &setup);
     if (setup.ops == NULL)
-        return md_job_run(&job, &setup, NULL, NULL, 0, &io);
-    md_plan_make(&setup, &plan);
+        return md_job_run(&job, &setup, NULL, &memory, &io);
+    md_plan_make(&setup, &engine.plan);
     struct md_team *team = md_host_team_start((int)job.cores + more_cores, &failed);
-    struct fenced arena = fence(plan.arena_bytes, 64);
     cr_assert_eq(failed, 0);
-    error = md_job_run(&job, &setup, team, arena.values, plan.arena_bytes - missing_bytes, &io);
+    struct fenced arena = fence(engine.plan.arena_bytes, 64);
+    struct fenced flash = fence(engine.plan.frozen_bytes, 64);
+    memory.arena = arena.values;
+    memory.flash = flash.values;
+    memory.arena_bytes = engine.plan.arena_bytes - missing_bytes;
+    memory.flash_bytes = engine.plan.frozen_bytes;
+    error = md_job_run(&job, &setup, team, &memory, &io);
     md_host_team_stop(team);
     cr_assert(fence_holds(&arena), "the job wrote beside its arena");
+    cr_assert(fence_holds(&flash), "the job wrote beside its flash");
     unfence(&arena);
+    unfence(&flash);
     return error;
 }
 

@@ -192,7 +192,8 @@ static inline int exact_levels(enum md_format format, const char *levels[8]) {
     levels[count] = NULL;
 #if defined(MD_VECTOR_LEVELS)
     int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    int avx512 = avx2 && __builtin_cpu_supports("avx512f");
+    int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 #else
     int avx2 = 0, avx512 = 0;
 #endif

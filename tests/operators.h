@@ -22,6 +22,10 @@ operators[] = {
     {"tconv_input_gradient", 1, INPUT_GRADIENT},
 };
 
+static inline enum md_layer_kind kind_of(const struct operator* op) {
+    return op->transposed ? MD_TCONV2X2 : MD_CONV3X3;
+}
+
 /* One call of an operator; first, last and accumulate are for input gradients. */
 struct call {
     const struct operator* op;
@@ -90,23 +94,56 @@ static inline size_t result_count(const struct call *c, int which) {
     return (size_t)e.channels * e.each;
 }
 
+static inline struct md_map whole_map(void *at, int channels, int height, int width) {
+    return (struct md_map){at, channels, height, width, height};
+}
+
+static inline int y_height(const struct call *c) {
+    return c->op->transposed ? 2 * c->shape.height : c->shape.height / c->shape.stride;
+}
+static inline int y_width(const struct call *c) {
+    return c->op->transposed ? 2 * c->shape.width : c->shape.width / c->shape.stride;
+}
+
+/* The call with whole maps, all rows at once. */
+static inline struct md_call whole_call(const struct call *c, void *const in[], void *const out[],
+                                        void *scratch, struct md_part part) {
+    const struct md_shape *s = &c->shape;
+    int forward = c->op->direction == FORWARD, back = c->op->direction == INPUT_GRADIENT;
+    struct md_call call = {
+        .shape = *s, .from = 0, .to = y_height(c), .scratch = scratch, .part = part};
+    call.x[0] = whole_map(in[0], s->ci, s->height, s->width);
+    call.y = whole_map(forward ? out[0] : back ? in[0] : in[1], s->co, y_height(c), y_width(c));
+    call.weight = in[1];
+    call.bias = in[2];
+    call.dweight = out[0];
+    call.dbias = out[1];
+    if (back) {
+        call.x[0].channels = 0;
+        call.dx = whole_map(out[0], c->last - c->first, s->height, s->width);
+        call.first = c->first;
+        call.accumulate = c->accumulate;
+        call.to = s->height;
+    }
+    return call;
+}
+
+static inline void run_call(const struct md_ops *ops, const struct call *c,
+                            const struct md_call *call) {
+    const struct md_operator *o = &ops->kinds[kind_of(c->op)];
+    (c->op->direction == FORWARD          ? o->forward
+     : c->op->direction == INPUT_GRADIENT ? o->input_gradient
+                                          : o->weight_gradient)(call);
+}
+
 static inline void make_call(const struct md_ops *ops, const struct call *c, void *const in[],
                              void *const out[], void *scratch, struct md_part part) {
-    const struct md_shape *s = &c->shape;
-    int t = c->op->transposed;
-    switch (c->op->direction) {
-    case FORWARD:
-        (t ? ops->tconv_forward : ops->conv_forward)(s, in[0], in[1], in[2], out[0], scratch, part);
-        break;
-    case WEIGHT_GRADIENT:
-        (t ? ops->tconv_weight_gradient : ops->conv_weight_gradient)(s, in[0], in[1], out[0],
-                                                                     out[1], scratch, part);
-        break;
-    case INPUT_GRADIENT:
-        (t ? ops->tconv_input_gradient : ops->conv_input_gradient)(
-            s, in[0], in[1], c->first, c->last, c->accumulate, out[0], scratch, part);
-        break;
-    }
+    struct md_call call = whole_call(c, in, out, scratch, part);
+    run_call(ops, c, &call);
+}
+
+static inline size_t scratch_for(const struct md_ops *ops, const struct call *c, int rows) {
+    return ops->kinds[kind_of(c->op)].scratch_bytes(&c->shape, rows);
 }
 
 /* The call in words, for messages. */

@@ -3,8 +3,10 @@
 #ifndef MD_TESTS_PROGRAM_H
 #define MD_TESTS_PROGRAM_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -17,13 +19,12 @@ enum { MOST_OUTPUT = 1 << 17 };
 
 /* How a call is made; all zero is the ordinary way. */
 struct manner {
-    const char *folder;       /* to run in */
-    const char *output;       /* a file as standard output, such as /dev/full */
-    int close_streams;        /* standard output and error are closed, as by >&- 2>&- */
-    rlim_t file_bytes;        /* no file may become larger: as if the disk was full */
-    int as_nobody;            /* without the rights of root */
-    int interrupt, again;     /* signals to send ... */
-    double interrupt_after_s; /* ... so long after the run has been described, 10 ms apart */
+    const char *folder;   /* to run in */
+    const char *output;   /* a file as standard output, such as /dev/full */
+    int close_streams;    /* standard output and error are closed, as by >&- 2>&- */
+    rlim_t file_bytes;    /* no file may become larger: as if the disk was full */
+    int as_nobody;        /* without the rights of root */
+    int interrupt, again; /* signals to send to a program that is held (hold_at) */
 };
 
 /* The latest call. */
@@ -87,20 +88,48 @@ static inline void wait_s(double seconds) {
     nanosleep(&time, NULL);
 }
 
-/* Waits until the run has said what it is, then sends the signals. */
+static int hold = -1; /* our end of what held programs write to */
+
+/* Programs that are started from now on wait before their training step number `step`, and say so
+ * (held.c), until let_go. */
+static inline void hold_at(int step) {
+    char text[8300];
+    struct scratch_path fifo = scratch_path(&scratch, "hold");
+    cr_assert(mkfifo(fifo.text, 0600) == 0 || errno == EEXIST);
+    hold = open(fifo.text, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    cr_assert_geq(hold, 0);
+    setenv("MUDEPTH_HOLD", fifo.text, 1);
+    snprintf(text, sizeof text, "%d", step);
+    setenv("MUDEPTH_HOLD_STEP", text, 1);
+    snprintf(text, sizeof text, "%s", program());
+    if (strstr(text, "-held") == NULL)
+        strcat(text, "-held");
+    setenv("MUDEPTH_PROGRAM", text, 1);
+}
+
+/* Waits for a process to say that it waits, that a signal reached it while it does, or that it told
+ * its workers to stop; returns which it is. */
+static inline pid_t meet(void) {
+    pid_t who = 0;
+    struct pollfd said = {hold, POLLIN, 0};
+    while (poll(&said, 1, -1) < 0)
+        ;
+    cr_assert_eq(read(hold, &who, sizeof who), (ssize_t)sizeof who, "it ended");
+    return who;
+}
+
+static inline void let_go(void) {
+    close(hold);
+    hold = -1;
+}
+
 static inline void send_signals(pid_t child, const struct manner *how) {
-    for (int i = 0; i < 3000; i++) {
-        read_output("stderr", err);
-        if (strstr(err, "arena:") != NULL)
-            break;
-        wait_s(0.01);
-    }
-    wait_s(how->interrupt_after_s);
+    cr_assert_eq(meet(), child);
     kill(child, how->interrupt);
-    if (how->again) {
-        wait_s(0.01);
+    cr_assert_eq(meet(), child);
+    if (how->again)
         kill(child, how->again);
-    }
+    let_go();
 }
 
 /* words: "mudepth", "run", ..., NULL. */

@@ -103,6 +103,7 @@ static inline void assert_same(const struct trained *a, const struct trained *b,
     cr_assert_eq(memcmp(a->history, b->history, sizeof a->history), 0, "%s: history", what);
     cr_assert_eq(memcmp(a->after, b->after, sizeof a->after), 0, "%s: metrics", what);
     cr_assert_eq(a->position.best_epoch, b->position.best_epoch, "%s", what);
+    cr_assert_eq(a->position.diverged_epoch, b->position.diverged_epoch, "%s", what);
     cr_assert_eq(a->steps, b->steps, "%s", what);
 }
 

@@ -29,9 +29,11 @@ static inline struct scratch scratch_open(void) {
     return scratch;
 }
 
-/* Removes a file or a folder with all that is in it. */
+/* Removes a file, a link, or a folder with all that is in it. */
 static inline void scratch_remove(const char *path) {
-    DIR *folder = opendir(path);
+    struct stat about;
+    int is_link = lstat(path, &about) == 0 && S_ISLNK(about.st_mode);
+    DIR *folder = is_link ? NULL : opendir(path);
     for (struct dirent *entry; folder && (entry = readdir(folder));) {
         char below[2048];
         int length = snprintf(below, sizeof below, "%s/%s", path, entry->d_name);

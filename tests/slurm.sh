@@ -30,13 +30,12 @@ fail() {
     exit 1
 }
 
-# wait_for SECONDS COMMAND...
+# wait_for PROCESS COMMAND...: until the command succeeds, or fails when the process has ended.
 wait_for() {
-    tries=$(($1 * 10))
+    process=$1
     shift
-    while [ "$tries" -gt 0 ]; do
+    while kill -0 "$process" 2>/dev/null; do
         "$@" 2>/dev/null && return 0
-        tries=$((tries - 1))
         sleep 0.1
     done
     return 1
@@ -71,7 +70,7 @@ SlurmctldPidFile=$folder/slurmctld.pid
 SlurmdPidFile=$folder/slurmd.pid
 SlurmctldLogFile=$folder/slurmctld.log
 SlurmdLogFile=$folder/slurmd.log
-KillWait=5
+KillWait=600
 NodeName=node NodeHostname=$(hostname) NodeAddr=127.0.0.1 CPUs=2
 PartitionName=all Nodes=ALL Default=YES
 END
@@ -81,14 +80,13 @@ munged --foreground --force --key-file="$folder/munge.key" --socket="$folder/mun
     --pid-file="$folder/munged.pid" --log-file="$folder/munged.log" \
     --seed-file="$folder/munged.seed" >"$folder/munged.out.log" 2>&1 </dev/null &
 pids=$!
-wait_for 10 test -S "$folder/munge.sock" || fail "munged does not start"
+wait_for "$pids" test -S "$folder/munge.sock" || fail "munged does not start"
 slurmctld -D -f "$SLURM_CONF" >"$folder/slurmctld.out.log" 2>&1 </dev/null &
 pids="$pids $!"
 slurmd -D -N node -f "$SLURM_CONF" >"$folder/slurmd.out.log" 2>&1 </dev/null &
 slurmd=$!
 pids="$pids $slurmd"
-is_settled() { is_idle || ! kill -0 "$slurmd"; }
-wait_for 30 is_settled && is_idle || fail "the node does not become idle"
+wait_for "$slurmd" is_idle || fail "the node does not become idle"
 echo ready
 cat >/dev/null
 stop

@@ -3,6 +3,8 @@
 #ifndef MD_TESTS_SWEEPS_H
 #define MD_TESTS_SWEEPS_H
 
+#include <sys/prctl.h>
+
 #include "../datasets/file.h"
 #include "../datasets/h5.h"
 #include "program.h"
@@ -23,6 +25,7 @@ enum { EPOCHS = 3, SAMPLES = 6 };
 enum { SIX = 6, MOST_CELLS = 32 };
 
 static inline void set_up(void) {
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* workers that lost their sweep become our children */
     scratch = scratch_open();
     config = written("six.yaml", SIX_CELLS);
     folder = scratch_path(&scratch, "cells");
@@ -132,20 +135,20 @@ static inline void end(pid_t child) {
     read_output("stderr", err);
 }
 
-/* Until something is there that a worker has made. */
-static inline void wait_for_work(const char *where) {
-    for (int i = 0; i < 3000; i++) {
-        DIR *entries = opendir(where);
-        int found = 0;
-        for (struct dirent *entry; entries && (entry = readdir(entries));)
-            found |= strstr(entry->d_name, ".h5") != NULL;
-        if (entries)
-            closedir(entries);
-        if (found)
-            return;
-        wait_s(0.01);
-    }
-    cr_assert_fail("no worker did anything");
+/* And until all others of its group have ended: they became ours. */
+static inline void end_all(pid_t child) {
+    end(child);
+    while (waitpid(-child, NULL, 0) > 0)
+        ;
+}
+
+/* The sweep, its two workers held in the midst of a cell each. */
+static inline pid_t begin_held(void) {
+    hold_at(SAMPLES + 1);
+    pid_t child = begin(folder.text);
+    meet();
+    meet();
+    return child;
 }
 
 #endif

@@ -246,53 +246,56 @@ Test(arithmetic, convolution_gradients_are_derivatives) {
 enum { CHANNELS = 2, HEIGHT = 6, WIDTH = 9, PIXELS = CHANNELS * HEIGHT * WIDTH };
 static const struct md_shape pooled = {CHANNELS, CHANNELS, HEIGHT, WIDTH, 3};
 
-/* y from x, and dx from y and dy. */
-static void leaky(const struct md_ops *ops, const double *x, double *y) {
-    memcpy(y, x, PIXELS * sizeof *x);
-    ops->leaky_forward(PIXELS, y);
+/* y from x, and dx from y and dy, by the operator of a kind of layer, or LeakyReLU. */
+enum { LEAKY = MD_KIND_COUNT, ROW = CHANNELS * HEIGHT };
+
+static struct md_call call_on(const double *x, double *y, double *dx, int kind) {
+    int size = kind == MD_RELU ? 1 : pooled.stride;
+    const struct md_shape shape = {CHANNELS, CHANNELS, HEIGHT, WIDTH, size};
+    return (struct md_call){.shape = shape,
+                            .x = {whole_map((void *)(uintptr_t)x, CHANNELS, HEIGHT, WIDTH)},
+                            .y = whole_map(y, CHANNELS, HEIGHT / size, WIDTH / size),
+                            .dx = whole_map(dx, CHANNELS, HEIGHT, WIDTH),
+                            .part = {0, 1}};
 }
-static void leaky_back(const struct md_ops *ops, const double *x, const double *y, const double *dy,
-                       double *dx) {
-    (void)x;
+static void forward(const struct md_ops *ops, int kind, const double *x, double *y) {
+    struct md_call call = call_on(x, y, NULL, kind);
+    call.to = call.y.height;
+    if (kind != LEAKY)
+        ops->kinds[kind].forward(&call);
+    else
+        for (int i = 0; i < PIXELS; i++)
+            y[i] = x[i];
+    if (kind == LEAKY)
+        ops->leaky_forward(PIXELS, y);
+}
+static void back(const struct md_ops *ops, int kind, const double *x, const double *y, double *dy,
+                 double *dx) {
+    enum { BYTES = (WIDTH + 7) / 8 };
+    uint8_t masks[ROW * BYTES];
+    struct md_call call = call_on(x, dy, dx, kind);
+    call.to = HEIGHT;
+    call.mask = whole_map(masks, CHANNELS, HEIGHT, BYTES);
+    for (int r = 0; r < ROW && (kind == MD_RELU || kind == LEAKY); r++)
+        ops->mask(WIDTH, y + r * WIDTH, masks + r * BYTES);
+    if (kind != LEAKY) {
+        ops->kinds[kind].input_gradient(&call);
+        return;
+    }
     memcpy(dx, dy, PIXELS * sizeof *dy);
-    ops->leaky_backward(PIXELS, y, dx);
-}
-static void relu(const struct md_ops *ops, const double *x, double *y) {
-    ops->relu_forward(PIXELS, x, y);
-}
-static void relu_back(const struct md_ops *ops, const double *x, const double *y, const double *dy,
-                      double *dx) {
-    (void)x;
-    ops->relu_backward(PIXELS, y, dy, dx);
-}
-static void pool(const struct md_ops *ops, const double *x, double *y) {
-    ops->pool_forward(&pooled, x, y, (struct md_part){0, 1});
-}
-static void pool_back(const struct md_ops *ops, const double *x, const double *y, const double *dy,
-                      double *dx) {
-    (void)x, (void)y;
-    ops->pool_backward(&pooled, dy, dx, (struct md_part){0, 1});
-}
-static void max_pool(const struct md_ops *ops, const double *x, double *y) {
-    ops->max_pool_forward(&pooled, x, y, (struct md_part){0, 1});
-}
-static void max_pool_back(const struct md_ops *ops, const double *x, const double *y,
-                          const double *dy, double *dx) {
-    (void)y;
-    ops->max_pool_backward(&pooled, x, dy, dx, (struct md_part){0, 1});
+    for (int r = 0; r < ROW; r++)
+        ops->leaky_backward(WIDTH, masks + r * BYTES, dx + r * WIDTH);
 }
 
 Test(arithmetic, other_gradients_are_derivatives) {
     static const struct {
         const char *name;
-        void (*forward)(const struct md_ops *ops, const double *x, double *y);
-        void (*back)(const struct md_ops *ops, const double *x, const double *y, const double *dy,
-                     double *dx);
+        int kind;
         size_t outputs;
-    } functions[] = {{"leaky", leaky, leaky_back, PIXELS},
-                     {"relu", relu, relu_back, PIXELS},
-                     {"pool", pool, pool_back, PIXELS / 9},
-                     {"max pool", max_pool, max_pool_back, PIXELS / 9}};
+    } functions[] = {{"leaky", LEAKY, PIXELS},
+                     {"relu", MD_RELU, PIXELS},
+                     {"pool", MD_AVERAGE_POOL, PIXELS / 9},
+                     {"max pool", MD_MAX_POOL, PIXELS / 9}};
     const struct md_ops *ops = md_ops_find(MD_FP64, "ref");
     struct md_random random = md_random_stream(13, 0, 0, 0);
     const double step = 0x1p-20;
@@ -301,15 +304,15 @@ Test(arithmetic, other_gradients_are_derivatives) {
         int compared = 0;
         fill(MD_FP64, ORDINARY, &random, PIXELS, x);
         fill(MD_FP64, ORDINARY, &random, PIXELS, g);
-        functions[f].forward(ops, x, y);
-        functions[f].back(ops, x, y, g, dx);
+        forward(ops, functions[f].kind, x, y);
+        back(ops, functions[f].kind, x, y, g, dx);
         for (size_t i = 0; i < PIXELS; i++) {
             double old = x[i], sums[2];
             if (fabs(old) <= step) /* a kink is no place for a difference quotient */
                 continue;
             for (int side = 0; side < 2; side++) {
                 x[i] = side ? old + step : old - step;
-                functions[f].forward(ops, x, y);
+                forward(ops, functions[f].kind, x, y);
                 sums[side] = product_sum(functions[f].outputs, g, y);
             }
             x[i] = old;
@@ -414,8 +417,8 @@ static void check_blas(const struct call *call, void *context) {
     const struct md_ops *exact = md_ops_find(MD_FP64, NULL), *blas = md_ops_find(MD_FP32, "blas");
     void *in32[OPERANDS], *in64[OPERANDS], *magnitudes[OPERANDS];
     void *out32[RESULTS], *out64[RESULTS], *terms[RESULTS];
-    void *scratch64 = numbers(MD_FP64, exact->scratch_bytes(&call->shape, call->op->transposed));
-    struct fenced scratch = fence(blas->scratch_bytes(&call->shape, call->op->transposed), 4);
+    void *scratch64 = numbers(MD_FP64, scratch_for(exact, call, y_height(call)));
+    struct fenced scratch = fence(scratch_for(blas, call, y_height(call)), 4);
     for (int i = 0; i < OPERANDS + RESULTS; i++) {
         int result = i - OPERANDS;
         size_t n = i < OPERANDS ? operand_count(call, i) : result_count(call, result);

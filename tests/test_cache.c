@@ -169,8 +169,9 @@ H5_TEST(cache, dense_labels_are_not_taken_for_zones) {
     spec.label = MD_GRID_TOF8;
     assert_refused(MD_USAGE, "label: the cache has labels of 9x9, and tof8 is decided when it is "
                              "written");
-    spec.alignment = MD_ALIGN_PAD; /* then zones are labels of this size */
     spec.camera_fov_h_deg = spec.camera_fov_v_deg = 60;
+    assert_refused(MD_USAGE, "camera_fov_h_deg: of a cache only {label: tof8, alignment: pad}");
+    spec.alignment = MD_ALIGN_PAD; /* then zones are labels of this size */
     assert_opens();
 }
 

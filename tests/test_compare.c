@@ -100,6 +100,34 @@ Test(compare, json_of_equal_machines) {
     json_decref(json);
 }
 
+/* Adam's second moment underflows in fp16: from the first update on hardly anything is a number. */
+Test(compare, says_how_many_values_are_no_numbers) {
+#define BROKEN "small.yaml policy=full batch=1 epsilon=1e-8 --steps 2 --tensors loss --a host:fp16 "
+    compare(BROKEN "--b host:scalar:fp16");
+    assert_says(0, "bit-exact: ");
+    assert_contains(out, "\nNaN or infinite: 104673 of 107631 values of host:fp16\n"
+                         "NaN or infinite: 104673 of 107631 values of host:scalar:fp16\n");
+    compare(BROKEN "--b host --json");
+    json_t *json = output_json(), *sides = json_at(json, "not_finite");
+    cr_assert_eq(json_integer_value(json_array_get(sides, 0)), 104673);
+    cr_assert_eq(json_integer_value(json_array_get(sides, 1)), 0);
+    json_decref(json);
+    compare(BROKEN "--b host");
+    assert_says(0, "\nNaN or infinite: 104673 of 107631 values of host:fp16\n");
+    cr_assert_null(strstr(out, " values of host\n"));
+    compare(BROKEN "--b host:scalar:fp16 --digest");
+    assert_says(0, "NaN or infinite: unknown of host:fp16, which gave digests only\n");
+    compare(BROKEN "--b host:scalar:fp16 --digest --json");
+    json = output_json();
+    assert_json(json, "bit_exact", JSON_TRUE);
+    cr_assert(json_is_null(json_array_get(json_at(json, "not_finite"), 1)));
+    json_decref(json);
+    compare("small.yaml --a host:scalar --b host --tensors loss");
+    assert_says(0, "bit-exact: ");
+    cr_assert_null(strstr(out, "NaN"));
+#undef BROKEN
+}
+
 /* ---- differences ----------------------------------------------------------------------------- */
 
 /* OpenBLAS has orders of summation of its own. */

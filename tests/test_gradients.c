@@ -13,13 +13,17 @@ struct look {
     uint64_t signs; /* a hash of the signs of all activations */
 };
 
-static void look(void *context, enum md_observed what, int layer, int slot, void *values,
-                 size_t count) {
+/* (Without savings every tensor is shown whole.) */
+static void look(void *context, enum md_observed what, int layer, int slot,
+                 const struct md_map *map, int from, int to) {
     struct look *l = context;
+    const void *values = map->at;
+    size_t count = (size_t)map->channels * (size_t)(to - from) * (size_t)map->width;
     if (what != MD_SEE_ACTIVATION)
         return;
+    cr_assert_eq(to - from, map->height);
     for (size_t i = 0; i < count; i++)
-        l->signs = (l->signs ^ (((double *)values)[i] > 0)) * UINT64_C(0x100000001b3);
+        l->signs = (l->signs ^ (((const double *)values)[i] > 0)) * UINT64_C(0x100000001b3);
     if (layer == l->network->layer_count - 1)
         memcpy(l->output + (size_t)slot * count, values, count * sizeof(double));
 }
@@ -29,15 +33,21 @@ struct constants {
     double t, c;
 };
 
+/* Pixel i of the batch's labels. */
+static double label_at(const struct md_engine *e, size_t i) {
+    size_t pixels = pixels_of(e->setup.network);
+    const double *label = md_engine_buffer(e, e->plan.label, (int)(i / pixels));
+    return label[i % pixels];
+}
+
 /* The loss in long double: the difference of two of these is what is looked at. */
 static long double loss_of(const struct rig *rig, const double *output, const struct constants *k) {
     const struct md_engine *e = &rig->engine;
-    const double *label = (double *)(rig->arena.values + e->plan.regions[MD_LABELS].offset);
     size_t pixels = pixels_of(e->setup.network), n = pixels * (size_t)e->setup.batch, valid = 0;
     long double sum = 0;
     for (size_t i = 0; i < n; i++) {
-        long double y = label[i], o = output[i], d = fabsl(o - y) / k->t;
-        if (label[i] == -1)
+        long double y = label_at(e, i), o = output[i], d = fabsl(o - y) / k->t;
+        if (y == -1)
             continue;
         valid++;
         if (e->loss == MD_BERHU)
@@ -50,14 +60,25 @@ static long double loss_of(const struct rig *rig, const double *output, const st
 
 static struct constants constants_of(const struct rig *rig, const double *output) {
     const struct md_engine *e = &rig->engine;
-    const double *label = (double *)(rig->arena.values + e->plan.regions[MD_LABELS].offset);
     size_t n = pixels_of(e->setup.network) * (size_t)e->setup.batch;
     struct constants k = {0, 0};
     for (size_t i = 0; i < n; i++)
-        k.t = fmax(k.t, label[i]);
+        k.t = fmax(k.t, label_at(e, i));
     for (size_t i = 0; i < n; i++)
-        k.c = fmax(k.c, 0.2 * fabs(output[i] - label[i]) / k.t);
+        k.c = fmax(k.c, 0.2 * fabs(output[i] - label_at(e, i)) / k.t);
     return k;
+}
+
+/* All of them, in binary64. */
+static void take_gradients(const struct md_engine *engine, double *to) {
+    const struct md_plan *plan = &engine->plan;
+    for (int l = 0; l < engine->setup.network->layer_count; l++) {
+        int buffer = plan->together ? plan->gradient_sum[l] : plan->gradient[l];
+        size_t count = md_layer_parameters(&engine->setup.network->layers[l]);
+        if (plan->learns[l])
+            memcpy(to + plan->parameter[l], md_engine_buffer(engine, buffer, 0),
+                   count * sizeof *to);
+    }
 }
 
 /* Moves one parameter tensor at a time along a random direction, by a step small enough that most
@@ -69,7 +90,7 @@ static void check_network(const char *name, int side, int pool, enum md_loss los
     struct md_network network = sized_network(name, side);
     if (pool > 0)
         network.layers[network.layer_count - 1].stride = pool;
-    struct md_setup setup = {&network,  md_ops_find(MD_FP64, NULL), MD_POLICY_FULL, MD_SGD, 0, 2,
+    struct md_setup setup = {&network,  md_ops_find(MD_FP64, NULL), POLICY_FULL, MD_SGD, 0, 2,
                              .cores = 1};
     size_t total = md_parameter_total(&network), outputs = 2 * pixels_of(&network);
     struct look eye = {&network, numbers(MD_FP64, outputs), 0};
@@ -86,10 +107,9 @@ static void check_network(const char *name, int side, int pool, enum md_loss los
     rig_train(&rig, 2);
     uint64_t signs = eye.signs;
     struct constants k = constants_of(&rig, eye.output);
-    double *weights = (double *)(rig.arena.values + rig.engine.plan.regions[MD_WEIGHTS].offset);
+    double *weights = md_engine_weights(&rig.engine, 0); /* all layers' */
     double *gradient = numbers(MD_FP64, total), *direction = numbers(MD_FP64, total);
-    memcpy(gradient, rig.arena.values + rig.engine.plan.regions[MD_WEIGHT_GRADIENTS].offset,
-           total * sizeof *gradient);
+    take_gradients(&rig.engine, gradient);
     for (int i = 0; md_parameter(&network, i, &p) == 0; i++)
         for (int n = 0; n < DIRECTIONS; n++) {
             double *w = weights + p.offset, *old = numbers(MD_FP64, p.count), step = 1e-8;
@@ -187,13 +207,14 @@ static void compare(struct golden *g, const char *kind, const char *name, const 
  * seen at 8e-15. Binary32, or a formula that differs anywhere, is far above it. */
 static const double same_arithmetic = 1e-11;
 
-static void compare_tensor(void *context, enum md_observed what, int layer, int slot, void *values,
-                           size_t count) {
+static void compare_tensor(void *context, enum md_observed what, int layer, int slot,
+                           const struct md_map *map, int from, int to) {
     struct golden *g = context;
+    size_t count = (size_t)map->channels * (size_t)(to - from) * (size_t)map->width;
     const char *kind = what == MD_SEE_ACTIVATION ? "activation/" : "error/";
     const char *name = g->rig.engine.setup.network->layers[layer].name;
     if (what != MD_SEE_WEIGHT_GRADIENT && md_h5_has(g->file, path_of(kind, name).text))
-        compare(g, kind, name, values, (size_t)slot * count, count, (size_t)g->batch * count,
+        compare(g, kind, name, map->at, (size_t)slot * count, count, (size_t)g->batch * count,
                 same_arithmetic, 0);
 }
 
@@ -211,7 +232,7 @@ static struct golden open_golden(const char *file, enum md_format format,
     g.batch = (int)shape[0];
     cr_assert_leq(g.batch, MOST_SAMPLES);
     struct md_setup setup = {
-        network, md_ops_find(format, NULL), MD_POLICY_FULL, optimizer, 0, g.batch, .cores = 1};
+        network, md_ops_find(format, NULL), POLICY_FULL, optimizer, 0, g.batch, .cores = 1};
     rig_start(&g.rig, &setup);
     uint8_t *pictures = malloc(3 * pixels * (size_t)g.batch);
     float *labels = numbers(MD_FP32, pixels * (size_t)g.batch);
@@ -241,18 +262,15 @@ static void close_golden(struct golden *g) {
     H5Fclose(g->file);
 }
 
-static double *region_of(const struct golden *g, enum md_region region) {
-    const struct md_engine *engine = &g->rig.engine;
-    return (double *)(engine->arena + engine->plan.regions[region].offset);
-}
-
 /* The settings reach our update rounded to binary32, with a relative error of up to u = 2^-24, and
  * PyTorch's as they are. SGD moves a weight by lr * g, so by u of that elsewhere. Adam's first move
  * is lr * g / (|g| + eps), whatever the betas (in ours each correction equals its 1 - beta), so at
  * most u lr elsewhere for lr, and u lr for eps. */
 static void compare_parameters(struct golden *g) {
-    const double *gradients = region_of(g, MD_WEIGHT_GRADIENTS), u = 0x1p-24, rate = 1e-3;
-    const double *weights = region_of(g, MD_WEIGHTS);
+    const struct md_engine *engine = &g->rig.engine;
+    double *gradients = numbers(MD_FP64, md_parameter_total(engine->setup.network));
+    const double *weights = md_engine_weights(engine, 0), u = 0x1p-24, rate = 1e-3;
+    take_gradients(engine, gradients);
     int adam = g->rig.engine.setup.optimizer == MD_ADAM;
     struct md_parameter p;
     for (int i = 0; md_parameter(g->rig.engine.setup.network, i, &p) == 0; i++) {
@@ -264,6 +282,7 @@ static void compare_parameters(struct golden *g) {
         compare(g, adam ? "after_adam/" : "after_sgd/", p.name, weights + p.offset, 0, p.count,
                 p.count, same_arithmetic, u * rate * (adam ? 2 : largest));
     }
+    free(gradients);
 }
 
 /* What the report holds is rounded to binary32. */

@@ -310,7 +310,7 @@ H5_TEST(h5, unreadable_files_are_refused) {
     refused(md_h5_open(path.text, &file, &error), "not a whole HDF5 file", "HDF5:");
 }
 
-Test(h5, a_pipe_is_refused_and_not_waited_for, .timeout = 30) {
+Test(h5, a_pipe_is_refused_and_not_waited_for, .timeout = 600) {
     struct scratch_path pipe = scratch_path(&scratch, "pipe");
     hid_t opened;
     md_h5_abandon(&writer);

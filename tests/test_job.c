@@ -7,14 +7,21 @@ TestSuite(job, .timeout = 600);
 
 /* ---- the trace, written by hand -------------------------------------------------------------- */
 
-/* FNV-1a by elements, as md_digest's comment says it. */
-static uint64_t plain_digest(enum md_format format, const void *values, size_t count) {
-    uint64_t digest = 14695981039346656037u;
+/* A number's bits as digests see them: a NaN is a NaN. */
+static uint64_t plain_element(enum md_format format, const void *values, size_t i) {
+    return isnan(number(format, values, i)) ? ~(uint64_t)0 >> (64 - 8 * md_format_bytes[format])
+                                            : bits_of(format, values, i);
+}
+
+/* As md_digest's comment says it. */
+static uint64_t plain_digest(enum md_format format, const void *values, size_t first,
+                             size_t count) {
+    uint64_t digest = 0;
     for (size_t i = 0; i < count; i++) {
-        uint64_t bits = bits_of(format, values, i);
-        if (isnan(number(format, values, i)))
-            bits = ~(uint64_t)0 >> (64 - 8 * md_format_bytes[format]);
-        digest = (digest ^ bits) * 1099511628211u;
+        uint64_t x = (plain_element(format, values, i) + 1) * 0x9e3779b97f4a7c15u +
+                     (first + i) * 0xbf58476d1ce4e5b9u;
+        x = (x ^ x >> 32) * 0x94d049bb133111ebu;
+        digest += x ^ x >> 29;
     }
     return digest;
 }
@@ -25,14 +32,17 @@ struct by_hand {
     enum md_format format;
 };
 
+/* A whole tensor of `rows` rows. */
 static void put_record(struct by_hand *hand, enum md_trace_kind kind, int layer, int slot,
-                       enum md_format format, const void *values, size_t count) {
-    uint64_t digest = plain_digest(format, values, count);
+                       enum md_format format, const void *values, size_t count, uint32_t rows) {
+    uint64_t digest = plain_digest(format, values, 0, count);
     size_t bytes = count * md_format_bytes[format];
     const uint32_t words[] = {kind,
                               hand->step,
                               (uint32_t)layer,
                               (uint32_t)slot,
+                              0,
+                              rows,
                               (uint32_t)format,
                               (uint32_t)count,
                               (uint32_t)bytes,
@@ -42,26 +52,37 @@ static void put_record(struct by_hand *hand, enum md_trace_kind kind, int layer,
     append(&hand->trace, values, bytes);
 }
 
-static void see(void *context, enum md_observed what, int layer, int slot, void *values,
-                size_t count) {
+static void see(void *context, enum md_observed what, int layer, int slot,
+                const struct md_map *values, int from, int to) {
     static const enum md_trace_kind kinds[] = {[MD_SEE_ACTIVATION] = MD_TRACE_ACTIVATION,
                                                [MD_SEE_ERROR] = MD_TRACE_ERROR,
                                                [MD_SEE_WEIGHT_GRADIENT] = MD_TRACE_WEIGHT_GRADIENT};
     struct by_hand *hand = context;
-    put_record(hand, kinds[what], layer, slot, hand->format, values, count);
+    cr_assert(from == 0 && to == values->height && values->rows == values->height);
+    put_record(hand, kinds[what], layer, slot, hand->format, values->at,
+               (size_t)values->channels * md_map_plane(values), (uint32_t)to);
 }
 
-/* The weights of each layer with a parameter that learns. */
-static void put_weights(struct by_hand *hand, const struct rig *rig) {
-    const struct md_network *network = rig->engine.setup.network;
-    struct md_parameter weight, bias;
-    for (int i = 0; md_parameter(network, i, &weight) == 0; i += 2) {
-        cr_assert_eq(md_parameter(network, i + 1, &bias), 0);
-        if ((rig->engine.setup.policy >> network->layers[weight.layer].block & 1u) != 0)
-            put_record(hand, MD_TRACE_WEIGHT, weight.layer, 0, hand->format,
-                       (unsigned char *)md_engine_region(&rig->engine, MD_WEIGHTS, 0) +
-                           weight.offset * md_format_bytes[hand->format],
-                       weight.count + bias.count);
+/* What the update left of each layer that learns: its weights, and what the optimizer keeps. */
+static void put_update(struct by_hand *hand, const struct rig *rig) {
+    const struct md_setup *setup = &rig->engine.setup;
+    int moments = setup->optimizer == MD_ADAM ? 2 : setup->momentum;
+    int beside = setup->storing == MD_STORE_MASTER || setup->storing == MD_STORE_KAHAN;
+    for (int l = 0; l < setup->network->layer_count; l++) {
+        const struct md_layer *layer = &setup->network->layers[l];
+        size_t count = md_layer_parameters(layer);
+        if (count == 0 || (setup->policy >> layer->group & 1u) == 0)
+            continue;
+        put_record(hand, MD_TRACE_WEIGHT, l, 0, hand->format, md_engine_weights(&rig->engine, l),
+                   count, 1);
+        for (int m = 0; m < moments; m++)
+            put_record(hand, MD_TRACE_FIRST_MOMENT + (unsigned)m, l, 0,
+                       setup->moments == MD_MOMENTS_FP32 ? MD_FP32 : hand->format,
+                       md_engine_kept(&rig->engine, MD_FIRST_MOMENT + (unsigned)m, l), count, 1);
+        if (beside)
+            put_record(hand, MD_TRACE_BESIDE_WEIGHT, l, 0,
+                       setup->storing == MD_STORE_MASTER ? MD_FP32 : hand->format,
+                       md_engine_kept(&rig->engine, MD_BESIDE_WEIGHT, l), count, 1);
     }
 }
 
@@ -69,11 +90,12 @@ static void put_weights(struct by_hand *hand, const struct rig *rig) {
 static struct bytes trace_by_hand(const struct md_job *job, const char *level) {
     struct by_hand hand = {.format = (enum md_format)job->format};
     struct rig rig;
-    const struct md_setup setup = {.network = md_networks[job->network],
+    const struct md_setup setup = {.network = &job->network,
                                    .ops = md_ops_find(hand.format, level),
                                    .policy = job->policy,
                                    .optimizer = (enum md_optimizer)job->optimizer,
                                    .momentum = job->momentum > 0,
+                                   .loss_scaled = job->loss_scale_log2 > 0,
                                    .batch = (int)job->batch,
                                    .cores = 1,
                                    .moments = (enum md_moments)job->moments,
@@ -99,12 +121,12 @@ static struct bytes trace_by_hand(const struct md_job *job, const char *level) {
         u->seed = (uint64_t)job->seed[1] << 32 | job->seed[0];
         struct md_loss_report report = rig_train(&rig, (int)step.samples);
         put_record(&hand, MD_TRACE_LOSS, 0, 0, MD_FP32,
-                   (const float[]){report.value, report.c, (float)report.valid}, 3);
-        put_weights(&hand, &rig);
+                   (const float[]){report.value, report.c, (float)report.valid}, 3, 1);
+        put_update(&hand, &rig);
     }
-    put_record(&hand, MD_TRACE_FINAL_WEIGHTS, 0, 0, hand.format,
-               md_engine_region(&rig.engine, MD_WEIGHTS, 0), md_parameter_total(setup.network));
-    put_record(&hand, MD_TRACE_END, 0, 0, MD_FP32, NULL, 0);
+    put_record(&hand, MD_TRACE_FINAL_WEIGHTS, 0, 0, hand.format, md_engine_weights(&rig.engine, 0),
+               md_parameter_total(setup.network), 1);
+    put_record(&hand, MD_TRACE_END, 0, 0, MD_FP32, NULL, 0, 1);
     rig_stop(&rig);
     return hand.trace;
 }
@@ -192,12 +214,12 @@ Test(job, carries_every_option_of_the_update) {
 }
 
 Test(job, carries_loss_and_policy) {
-    static const uint32_t policies[] = {1u << MD_ENCODER, 1u << MD_DECODER2, MD_POLICY_FULL};
+    static const char *const policies[] = {"e", "d2", "full"};
     for (uint32_t l = 0; l < MD_LOSS_COUNT; l++) {
         struct md_job job = small_job(MD_FP32, "");
         job.loss = l;
         job.depth_cap_m = 1.5f;
-        job.policy = policies[l % LENGTH(policies)];
+        job.policy = policy_of(&job.network, policies[l % LENGTH(policies)]);
         struct bytes expected = trace_by_hand(&job, NULL);
         assert_trace(&job, &expected);
         free(expected.at);
@@ -242,7 +264,7 @@ Test(job, without_steps_gives_the_weights_back) {
     struct md_job job = small_job(MD_FP32, "");
     job.steps = 0;
     struct bytes trace = trace_of(&job);
-    float *weights = random_weights(md_networks[0], 1);
+    float *weights = random_weights(&job.network, 1);
     struct md_record record;
     const unsigned char *of;
     size_t at = sizeof job;
@@ -266,12 +288,15 @@ Test(job, digest_shows_every_single_change) {
         size_t bytes = md_format_bytes[f];
         unsigned char *values = numbers(format, COUNT);
         fill(format, ORDINARY, &random, COUNT, values);
-        uint64_t digest = md_digest(format, values, COUNT);
-        cr_assert_eq(digest, plain_digest(format, values, COUNT));
-        cr_assert_neq(digest, md_digest(format, values, COUNT - 1));
+        uint64_t digest = md_digest(format, values, 0, COUNT);
+        cr_assert_eq(digest, plain_digest(format, values, 0, COUNT));
+        cr_assert_neq(digest, md_digest(format, values, 0, COUNT - 1));
+        for (size_t half = 0; half <= COUNT; half++)
+            cr_assert_eq(digest, md_digest(format, values, 0, half) +
+                                     md_digest(format, values + half * bytes, half, COUNT - half));
         for (size_t bit = 0; bit < COUNT * bytes * 8; bit++) {
             values[bit / 8] ^= (unsigned char)(1u << bit % 8);
-            cr_assert_neq(md_digest(format, values, COUNT), digest, "%s, bit %zu",
+            cr_assert_neq(md_digest(format, values, 0, COUNT), digest, "%s, bit %zu",
                           md_format_names[f], bit);
             values[bit / 8] ^= (unsigned char)(1u << bit % 8);
         }
@@ -280,7 +305,7 @@ Test(job, digest_shows_every_single_change) {
         memcpy(kept, values, bytes);
         memcpy(values, values + bytes, bytes);
         memcpy(values + bytes, kept, bytes);
-        cr_assert_neq(md_digest(format, values, COUNT), digest);
+        cr_assert_neq(md_digest(format, values, 0, COUNT), digest);
         free(values);
     }
 }
@@ -293,14 +318,14 @@ Test(job, digest_knows_a_single_NaN) {
         size_t bytes = md_format_bytes[f];
         unsigned char nan[8], value[8];
         set_number(format, nan, 0, (double)NAN);
-        uint64_t of_nan = md_digest(format, nan, 1);
+        uint64_t of_nan = md_digest(format, nan, 0, 1);
         for (uint32_t upper = 0; upper < 1u << 16; upper++)
             for (int lower = 0; lower < (bytes == 2 ? 1 : 3); lower++) {
                 memset(value, lower == 2 ? 0xff : 0, sizeof value);
                 value[0] |= lower == 1;
                 value[bytes - 2] = (unsigned char)upper;
                 value[bytes - 1] = (unsigned char)(upper >> 8);
-                cr_assert_eq(md_digest(format, value, 1) == of_nan,
+                cr_assert_eq(md_digest(format, value, 0, 1) == of_nan,
                              isnan(number(format, value, 0)) != 0, "%s, %llx", md_format_names[f],
                              bits_of(format, value, 0));
             }
@@ -319,7 +344,7 @@ Test(job, digest_knows_a_single_NaN) {
 /* Every part, cut before its first byte, behind it, and before its last one. */
 Test(job, cut_anywhere_is_an_error) {
     struct md_job job = small_job(MD_FP32, "");
-    const struct md_network *network = md_networks[0];
+    const struct md_network *network = &job.network;
     job.batch = 2;
     job.steps = 2;
     job.kinds = 0;
@@ -360,14 +385,20 @@ static const struct field {
 #define FIELD(name, good, bad)                                                                     \
     { #name, offsetof(struct md_job, name), good, bad }
     FIELD(magic, MD_JOB_MAGIC, MD_TRACE_MAGIC),
-    FIELD(network, 4, 5),
-    FIELD(network, 0, UINT32_MAX),
+    FIELD(network.height, 48, 50), /* a whole number of pixels in every layer */
+    FIELD(network.width, 4096, 4100),
+    FIELD(network.layer_count, 18, 17), /* the output is the last one's */
+    FIELD(network.output, 17, 15),      /* of one channel */
+    FIELD(network.layers[3].input, 2, 3),
+    FIELD(network.layers[6].co, 32, 31),
+    FIELD(network.layers[6].kind, MD_CONV3X3, UINT32_MAX),
+    FIELD(network.groups[1], 0x3064, 0),
     FIELD(format, MD_FORMAT_COUNT - 1, MD_FORMAT_COUNT),
     FIELD(format, 0, UINT32_MAX),
     FIELD(level[4], 0x6161, 0x1000000),
     FIELD(level[4], 0x616161, 0x61616161),
     FIELD(policy, 1, 0),
-    FIELD(policy, MD_POLICY_FULL, MD_POLICY_FULL + 1),
+    FIELD(policy, 15, 16),
     FIELD(optimizer, MD_OPTIMIZER_COUNT - 1, MD_OPTIMIZER_COUNT),
     FIELD(loss, MD_LOSS_COUNT - 1, MD_LOSS_COUNT),
     FIELD(moments, MD_MOMENTS_COUNT - 1, MD_MOMENTS_COUNT),
@@ -378,6 +409,9 @@ static const struct field {
     FIELD(cores, 1, 0),
     FIELD(cores, MD_JOB_MAX_CORES, MD_JOB_MAX_CORES + 1),
     FIELD(steps, 1u << 30, (1u << 30) + 1),
+    FIELD(savings, (1u << MD_SAVING_COUNT) - 1, 1u << MD_SAVING_COUNT),
+    FIELD(front, 0, MD_MAX_LAYERS),
+    FIELD(band, MD_JOB_MAX_BAND, MD_JOB_MAX_BAND + 1),
     FIELD(kinds, ALL_KINDS, ALL_KINDS + 1),
     FIELD(values, 1, 2),
 /* Numbers, as their bits: anything from 0 on that is finite. */
@@ -417,7 +451,7 @@ Test(job, steps_out_of_range_are_errors) {
     struct md_job job = small_job(MD_FP32, "");
     struct bytes bytes = job_bytes(&job);
     for (size_t i = 0; i < LENGTH(steps); i++) {
-        memcpy(bytes.at + sizeof job + 4 * md_parameter_total(md_networks[0]), &steps[i].step,
+        memcpy(bytes.at + sizeof job + 4 * md_parameter_total(&job.network), &steps[i].step,
                sizeof steps[i].step);
         assert_error(do_bytes(bytes.at, bytes.size), MD_JOB_WRONG, steps[i].what);
     }
@@ -453,19 +487,21 @@ Test(job, memory_and_cores_that_are_not_there_are_errors) {
     }
 }
 
-/* The head, record and values of each step's loss and of the final weights, the end. After a
- * failure nothing is written, and no further step done. */
+/* The head's magic number and the rest of it, record and values of each step's loss, the final
+ * weights' record and their values by layers, the end. After a failure nothing is written, and no
+ * further step done. */
 Test(job, output_that_fails_is_an_error_and_the_last_of_it) {
-    enum { STEP = 2, WRITES = 1 + 2 * STEP + 2 + 1 };
+    enum { HEAD = 2, STEP = 2 };
     struct md_job job = small_job(MD_FP32, "");
     job.kinds = 1u << MD_TRACE_LOSS;
     job.steps = 2;
+    int writes = HEAD + 2 * STEP + 1 + job.network.layer_count + 1;
     struct bytes bytes = job_bytes(&job);
-    for (int most = 1; most <= WRITES; most++) {
+    for (int most = 1; most <= writes; most++) {
         struct exchange e = {.from = bytes.at, .left = bytes.size, .most_writes = most};
-        assert_error(do_job_with(&e, 0, 0), most < WRITES ? MD_JOB_NO_OUTPUT : MD_JOB_OK, "output");
+        assert_error(do_job_with(&e, 0, 0), most < writes ? MD_JOB_NO_OUTPUT : MD_JOB_OK, "output");
         cr_assert_eq(e.writes, most);
-        cr_assert_eq(e.left == 0, most >= 1 + STEP);
+        cr_assert_eq(e.left == 0, most >= HEAD + STEP);
         free(e.trace.at);
     }
     struct exchange none = {.from = bytes.at, .left = bytes.size, .writes = 1, .most_writes = 1};

@@ -330,7 +330,6 @@ Test(kitti, the_square_at_the_top_in_the_middle) {
     write_rgb(DRIVE("0001") "image_02/data/0000000000.png", rgb, HEIGHT, WIDTH);
     write_grey16(DRIVE("0001") "proj_depth/groundtruth/image_02/0000000000.png", grey, HEIGHT,
                  WIDTH);
-    spec.evaluation_crop = MD_CROP_GARG;
     pictures.height = pictures.width = 6;
     opens("kitti", "all");
     const struct md_sample *sample = dataset.samples;
@@ -341,6 +340,9 @@ Test(kitti, the_square_at_the_top_in_the_middle) {
             cr_assert_float_eq(sample->depth_m[h * 6 + w], 1 + (float)from, 1e-5);
         }
     cr_assert_null(sample->truth_m); /* it is no finer */
+    spec.evaluation_crop = MD_CROP_GARG;
+    assert_opens();
+    cr_assert(dataset.samples[0].truth_m); /* but cut */
     pictures.height = pictures.width = 3;
     assert_opens();
     sample = dataset.samples;

@@ -2,13 +2,12 @@
  * followed as a terminal would, and the screen looked at. */
 #define _DEFAULT_SOURCE /* struct winsize */
 #include <criterion/criterion.h>
-#include <poll.h>
 #include <pty.h>
 #include <sys/ioctl.h>
 
 #include "sweeps.h"
 
-TestSuite(live, .init = set_up, .fini = tear_down, .timeout = 300);
+TestSuite(live, .init = set_up, .fini = tear_down, .timeout = 600);
 
 /* ---- a terminal ------------------------------------------------------------------------------ */
 
@@ -87,12 +86,9 @@ static const char *screen(void) {
     return text;
 }
 
-/* Takes what comes for at most so long; 0: there will be nothing more. */
-static int tty_read(int terminal, int milliseconds) {
+/* Waits for more and takes it; 0: there will be nothing more. */
+static int tty_read(int terminal) {
     char bytes[4096];
-    struct pollfd wait = {terminal, POLLIN, 0};
-    if (poll(&wait, 1, milliseconds) == 0)
-        return 1;
     ssize_t got = read(terminal, bytes, sizeof bytes);
     for (ssize_t i = 0; i < got; i++)
         tty_take(bytes[i]);
@@ -117,7 +113,7 @@ static pid_t begin_on(int rows, int columns, const char *type, const char *const
 
 static void end_on(pid_t child, int terminal) {
     int status;
-    while (tty_read(terminal, 60000))
+    while (tty_read(terminal))
         ;
     close(terminal);
     cr_assert_eq(waitpid(child, &status, 0), child);
@@ -134,9 +130,10 @@ static void end_on(pid_t child, int terminal) {
 Test(live, the_table_comes_and_goes) {
     char last[2000] = "";
     int terminal, seen = 0;
+    hold_at(2 * SAMPLES + 1); /* in the third epoch */
     pid_t child =
         begin_on(24, 100, "xterm", SWEEP_WORDS("epochs=6", "data.val=val[0:2]"), &terminal);
-    while (tty_read(terminal, 60000)) {
+    while (tty_read(terminal)) {
         const char *at = screen();
         if (strstr(at, "running"))
             snprintf(last, sizeof last, "%s", at);
@@ -145,6 +142,8 @@ Test(live, the_table_comes_and_goes) {
         seen |= strstr(at, ", validation RMSE ") && strstr(at, " to go\n") ? 4 : 0;
         seen |= strstr(at, "0 of 6 cells done, 0 failed, 2 running") ? 8 : 0;
         seen |= strstr(at, " cells done, 0 failed, 2 running, ") ? 16 : 0;
+        if (seen == 31 && hold >= 0)
+            let_go();
     }
     end_on(child, terminal);
     cr_assert_eq(seen, 31, "%d; at the end: %s", seen, last);
@@ -158,16 +157,20 @@ Test(live, the_table_comes_and_goes) {
 Test(live, a_small_terminal) {
     static const int sizes[][2] = {{3, 30}, {2, 20}, {4, 12}};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        int terminal;
+        int terminal, lines = sizes[i][0] < 4 ? sizes[i][0] - 1 : 3;
         memset(&tty, 0, sizeof tty);
         folder = scratch_path(&scratch, "cells%zu", i);
+        hold_at(1);
         pid_t child =
             begin_on(sizes[i][0], sizes[i][1], "xterm", SWEEP_WORDS("epochs=2"), &terminal);
+        while (tty.most_lines < lines && tty_read(terminal))
+            ;
+        let_go();
         end_on(child, terminal);
         assert_fine("6 cells: 6 done");
         cr_assert_str_empty(screen());
         cr_assert_str_empty(tty.gone);
-        cr_assert_eq(tty.most_lines, sizes[i][0] < 4 ? sizes[i][0] - 1 : 3);
+        cr_assert_eq(tty.most_lines, lines);
     }
 }
 
@@ -199,7 +202,7 @@ Test(live, ctrl_c_leaves_a_clean_terminal) {
     int terminal;
     pid_t child = begin_on(24, 100, "xterm", SWEEP_WORDS("epochs=100000"), &terminal);
     while (strstr(screen(), ", loss ") == NULL)
-        cr_assert(tty_read(terminal, 60000), "no step was made: %s", screen());
+        cr_assert(tty_read(terminal), "no step was made: %s", screen());
     cr_assert_eq(write(terminal, "\003", 1), 1);
     end_on(child, terminal);
     assert_code(1);

@@ -49,6 +49,7 @@ static const struct {
     {"silog", 7.87638155756005, 7.87638155756005},
     {"si_rmse", 0.787638155756005, 0.787638155756005},
     {"log10", 0.275576261224309, 0.275576261224309},
+    {"no_prediction", 0, 0},
 };
 enum { BY_HAND = sizeof by_hand / sizeof by_hand[0] };
 
@@ -119,17 +120,89 @@ Test(metrics, a_common_factor) {
 static const float nan_ = NAN, far_ = INFINITY;
 
 /* One pixel off by 1 m, and one that may not count beside it. */
-Test(metrics, pixels_without_truth_or_prediction_do_not_count) {
-    const float others[][2] = {{5, 0}, {5, -1}, {5, nan_}, {5, 4.001f}, {5, far_},
-                               {0, 3}, {-1, 3}, {nan_, 3}, {0, 0},      {nan_, nan_}};
+Test(metrics, pixels_without_truth_do_not_count) {
+    const float others[][2] = {{5, 0}, {5, -1},      {5, nan_}, {5, 4.001f}, {5, far_},
+                               {0, 0}, {nan_, nan_}, {-1, 0},   {nan_, far_}};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         const float p[] = {3, others[i][0]}, g[] = {2, others[i][1]};
         set_up();
         add(MD_TEXTBOOK, 0, 4, 2, p, g);
         md_metrics_finish(&sums);
         cr_assert_eq(sums.value[MD_RMSE], 1, "pair %zu: RMSE %g", i, sums.value[MD_RMSE]);
+        cr_assert_eq(sums.value[MD_NO_PREDICTION], 0, "pair %zu", i);
         cr_assert_eq(sums.images, 1);
     }
+}
+
+/* What is not above 0 is judged as what is just above it, as far away as can be; only the release
+ * passes over it; both say how much it is. */
+Test(metrics, predictions_that_are_none_do_not_go_away) {
+    const float others[] = {0, -0.0f, -1, -1e-40f, -far_}, g[] = {2, 2, 8, 0},
+                just[] = {2, 2, far_, 1};
+    struct md_metrics expected = {.images = 0};
+    md_metrics_add(&expected, MD_TEXTBOOK, 0, 80, 4, just, g);
+    md_metrics_finish(&expected);
+    assert_close(expected.value[MD_RMSE], 72 / sqrt(3.0), "rmse");
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        const float p[] = {2, 2, others[i], 1};
+        set_up();
+        add(MD_TEXTBOOK, 0, 80, 4, p, g);
+        md_metrics_finish(&sums);
+        for (int m = 0; m < MD_NO_PREDICTION; m++)
+            cr_assert_eq(sums.value[m], expected.value[m], "%g: %s", (double)others[i],
+                         md_metric_names[m]);
+        assert_close(sums.value[MD_NO_PREDICTION], 1.0 / 3, "no_prediction");
+        set_up();
+        add(MD_RELEASE, 0, 80, 4, p, g);
+        md_metrics_finish(&sums);
+        cr_assert_eq(sums.value[MD_RMSE], 0);
+        cr_assert_eq(sums.value[MD_DELTA1], 1);
+        assert_close(sums.value[MD_NO_PREDICTION], 1.0 / 3, "no_prediction");
+    }
+}
+
+/* A share of the pixels, not a mean of images' shares; an image without a truth has none. */
+Test(metrics, the_share_without_a_prediction_is_of_all_pixels) {
+    const float p[] = {0, 0, 0, 0, 5}, g[] = {1, 2, 3, 4, 5}, none[] = {0, 0};
+    for (int protocol = 0; protocol < MD_PROTOCOL_COUNT; protocol++) {
+        set_up();
+        add((enum md_protocol)protocol, 0, 80, 1, p, g);
+        add((enum md_protocol)protocol, 0, 80, 4, p + 1, g + 1);
+        add((enum md_protocol)protocol, 0, 80, 2, p, none);
+        md_metrics_finish(&sums);
+        assert_close(sums.value[MD_NO_PREDICTION], 0.8, md_protocol_names[protocol]);
+        cr_assert_eq(sums.without_truth, 1, "the truth is what is missing, not the prediction");
+        cr_assert_eq(sums.images, protocol == MD_RELEASE ? 3 : 2);
+    }
+}
+
+/* One NaN among the pixels of one image, and no number is left but the share. */
+Test(metrics, a_prediction_that_is_nan_makes_all_nan) {
+    const float p[] = {2, nan_, 3, 4}, g[] = {2, 2, 3, 4};
+    add(MD_TEXTBOOK, 0, 80, 4, g, g);
+    add(MD_TEXTBOOK, 0, 80, 4, p, g);
+    add(MD_TEXTBOOK, 0, 80, 4, g, g);
+    md_metrics_finish(&sums);
+    for (int m = 0; m < MD_NO_PREDICTION; m++)
+        cr_assert(isnan(sums.value[m]), "%s", md_metric_names[m]);
+    assert_close(sums.value[MD_NO_PREDICTION], 1.0 / 12, "no_prediction");
+    cr_assert_eq(sums.images, 3);
+    cr_assert_eq(md_metrics_are_void(&sums), 1);
+}
+
+Test(metrics, void_is_no_number_or_no_depth_but_not_no_truth) {
+    const float some[] = {2, 0}, none[] = {0, 0}, g[] = {2, 2};
+    const struct {
+        const float *p, *g;
+        int is_void;
+    } cases[] = {{some, g, 0}, {g, g, 0}, {none, g, 1}, {g, none, 0}};
+    for (int protocol = 0; protocol < MD_PROTOCOL_COUNT; protocol++)
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+            set_up();
+            add((enum md_protocol)protocol, 0, 80, 2, cases[i].p, cases[i].g);
+            md_metrics_finish(&sums);
+            cr_assert_eq(md_metrics_are_void(&sums), cases[i].is_void, "case %zu", i);
+        }
 }
 
 Test(metrics, truth_at_the_cap_counts) {
@@ -259,12 +332,13 @@ Test(metrics, density_is_that_of_the_truth) {
 /* ---- predictions ----------------------------------------------------------------------------- */
 
 Test(metrics, depth_is_fb_over_disparity_and_none_below_0) {
-    const float disparity[] = {40, 80, 0, -1, nan_, far_};
-    float depth[6];
-    md_depth_from_disparity(80, 6, disparity, depth);
-    const float expected[] = {2, 1, 0, 0, 0, 0};
-    for (int i = 0; i < 6; i++)
-        cr_assert_eq(depth[i], expected[i], "%d: %g", i, (double)depth[i]);
+    const float disparity[] = {40, 80, 0, -1, 1e-45f, nan_, far_, -far_};
+    const float expected[] = {2, 1, 0, 0, far_, nan_, nan_, nan_};
+    float depth[8];
+    md_depth_from_disparity(80, 8, disparity, depth);
+    for (int i = 0; i < 8; i++)
+        cr_assert(isnan(expected[i]) ? isnan(depth[i]) : depth[i] == expected[i], "%d: %g", i,
+                  (double)depth[i]);
 }
 
 enum { SIDE = 48, PIXELS = SIDE * SIDE };

@@ -1,5 +1,6 @@
 /* The networks' tables against the published ones, and the policies' spelling: core/network.h. */
 #include <criterion/criterion.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,28 +12,28 @@
 static const struct row {
     const char *name, *skip;
     enum md_layer_kind kind;
-    enum md_block block;
+    const char *group;
     int ci, co, stride, leaky, side;
     size_t parameters;
 } rows[] = {
-    {"encoder.conv0", NULL, MD_CONV3X3, MD_ENCODER, 3, 8, 1, 1, 48, 224},
-    {"encoder.conv1", NULL, MD_CONV3X3, MD_ENCODER, 8, 8, 1, 1, 48, 584},
-    {"encoder.conv2", NULL, MD_CONV3X3, MD_ENCODER, 8, 16, 2, 1, 24, 1168},
-    {"encoder.conv3", NULL, MD_CONV3X3, MD_ENCODER, 16, 16, 1, 1, 24, 2320},
-    {"encoder.conv4", NULL, MD_CONV3X3, MD_ENCODER, 16, 32, 2, 1, 12, 4640},
-    {"encoder.conv5", NULL, MD_CONV3X3, MD_ENCODER, 32, 32, 1, 1, 12, 9248},
-    {"decoder0.conv0", NULL, MD_CONV3X3, MD_DECODER0, 32, 32, 1, 1, 12, 9248},
-    {"decoder0.conv1", NULL, MD_CONV3X3, MD_DECODER0, 32, 32, 1, 1, 12, 9248},
-    {"decoder0.conv2", NULL, MD_CONV3X3, MD_DECODER0, 32, 32, 1, 0, 12, 9248},
-    {"ups0", NULL, MD_TCONV2X2, MD_DECODER0, 32, 32, 1, 0, 24, 4128},
-    {"decoder1.conv0", "encoder.conv3", MD_CONV3X3, MD_DECODER1, 48, 32, 1, 1, 24, 13856},
-    {"decoder1.conv1", NULL, MD_CONV3X3, MD_DECODER1, 32, 32, 1, 1, 24, 9248},
-    {"decoder1.conv2", NULL, MD_CONV3X3, MD_DECODER1, 32, 32, 1, 0, 24, 9248},
-    {"ups1", NULL, MD_TCONV2X2, MD_DECODER1, 32, 32, 1, 0, 48, 4128},
-    {"decoder2.conv0", "encoder.conv1", MD_CONV3X3, MD_DECODER2, 40, 32, 1, 1, 48, 11552},
-    {"decoder2.conv1", NULL, MD_CONV3X3, MD_DECODER2, 32, 32, 1, 1, 48, 9248},
-    {"decoder2.conv2", NULL, MD_CONV3X3, MD_DECODER2, 32, 1, 1, 0, 48, 289},
-    {"output", NULL, MD_RELU, MD_DECODER2, 1, 1, 1, 0, 48, 0},
+    {"encoder.conv0", NULL, MD_CONV3X3, "e", 3, 8, 1, 1, 48, 224},
+    {"encoder.conv1", NULL, MD_CONV3X3, "e", 8, 8, 1, 1, 48, 584},
+    {"encoder.conv2", NULL, MD_CONV3X3, "e", 8, 16, 2, 1, 24, 1168},
+    {"encoder.conv3", NULL, MD_CONV3X3, "e", 16, 16, 1, 1, 24, 2320},
+    {"encoder.conv4", NULL, MD_CONV3X3, "e", 16, 32, 2, 1, 12, 4640},
+    {"encoder.conv5", NULL, MD_CONV3X3, "e", 32, 32, 1, 1, 12, 9248},
+    {"decoder0.conv0", NULL, MD_CONV3X3, "d0", 32, 32, 1, 1, 12, 9248},
+    {"decoder0.conv1", NULL, MD_CONV3X3, "d0", 32, 32, 1, 1, 12, 9248},
+    {"decoder0.conv2", NULL, MD_CONV3X3, "d0", 32, 32, 1, 0, 12, 9248},
+    {"ups0", NULL, MD_TCONV2X2, "d0", 32, 32, 1, 0, 24, 4128},
+    {"decoder1.conv0", "encoder.conv3", MD_CONV3X3, "d1", 48, 32, 1, 1, 24, 13856},
+    {"decoder1.conv1", NULL, MD_CONV3X3, "d1", 32, 32, 1, 1, 24, 9248},
+    {"decoder1.conv2", NULL, MD_CONV3X3, "d1", 32, 32, 1, 0, 24, 9248},
+    {"ups1", NULL, MD_TCONV2X2, "d1", 32, 32, 1, 0, 48, 4128},
+    {"decoder2.conv0", "encoder.conv1", MD_CONV3X3, "d2", 40, 32, 1, 1, 48, 11552},
+    {"decoder2.conv1", NULL, MD_CONV3X3, "d2", 32, 32, 1, 1, 48, 9248},
+    {"decoder2.conv2", NULL, MD_CONV3X3, "d2", 32, 1, 1, 0, 48, 289},
+    {"output", NULL, MD_RELU, "d2", 1, 1, 1, 0, 48, 0},
 };
 
 Test(network, upydnet_is_the_published_one) {
@@ -46,7 +47,7 @@ Test(network, upydnet_is_the_published_one) {
         md_layer_size(network, l, &height, &width);
         cr_assert_str_eq(layer->name, row->name);
         cr_assert_eq(layer->kind, row->kind, "%s", row->name);
-        cr_assert_eq(layer->block, row->block, "%s", row->name);
+        cr_assert_str_eq(network->groups[layer->group], row->group, "%s", row->name);
         cr_assert_eq(layer->input, l - 1, "%s", row->name);
         cr_assert(layer->ci == row->ci && layer->co == row->co, "%s", row->name);
         cr_assert_eq(layer->stride, row->stride, "%s", row->name);
@@ -193,14 +194,15 @@ Test(network, policies_are_read_as_they_are_written) {
     static const char *const spelt[] = {"none",  "e",       "d0",       "e+d0", "d1",    "e+d1",
                                         "d0+d1", "e+d0+d1", "d2",       "e+d2", "d0+d2", "e+d0+d2",
                                         "d1+d2", "e+d1+d2", "d0+d1+d2", "full"};
-    cr_assert_eq(LENGTH(spelt), MD_POLICY_FULL + 1);
-    for (md_policy policy = 0; policy <= MD_POLICY_FULL; policy++) {
-        char text[16];
+    const struct md_network *network = md_networks[0];
+    cr_assert_eq(LENGTH(spelt), md_policy_full(network) + 1);
+    for (md_policy policy = 0; policy <= md_policy_full(network); policy++) {
+        char text[MD_POLICY_TEXT];
         md_policy found = ~policy;
         memset(text, 'x', sizeof text);
-        md_policy_format(policy, text);
+        md_policy_format(network, policy, text);
         cr_assert_str_eq(text, spelt[policy]);
-        cr_assert_eq(md_policy_parse(text, &found), 0, "%s", text);
+        cr_assert_eq(md_policy_parse(network, text, &found), 0, "%s", text);
         cr_assert_eq(found, policy, "%s", text);
     }
 }
@@ -209,13 +211,11 @@ Test(network, policies_in_other_spellings) {
     static const struct {
         const char *text;
         md_policy policy;
-    } known[] = {{"encoder", 1u << MD_ENCODER},
-                 {"encoder+d2", 1u << MD_ENCODER | 1u << MD_DECODER2},
-                 {"d1+e", 1u << MD_ENCODER | 1u << MD_DECODER1},
-                 {"d2+d1+d0+e", MD_POLICY_FULL}};
+    } known[] = {{"encoder", 1}, {"encoder+d2", 1 | 8}, {"d1+e", 1 | 4}, {"d2+d1+d0+e", 15}};
     for (size_t i = 0; i < LENGTH(known); i++) {
         md_policy found = 99;
-        cr_assert_eq(md_policy_parse(known[i].text, &found), 0, "%s", known[i].text);
+        cr_assert_eq(md_policy_parse(md_networks[0], known[i].text, &found), 0, "%s",
+                     known[i].text);
         cr_assert_eq(found, known[i].policy, "%s", known[i].text);
     }
 }
@@ -227,7 +227,60 @@ Test(network, other_texts_are_no_policies) {
         "encoders", "full+e", "e+full", "d0+none", "none+",  "Full",  "all",       "0"};
     for (size_t i = 0; i < LENGTH(bad); i++) {
         md_policy policy = 99;
-        cr_assert_eq(md_policy_parse(bad[i], &policy), -1, "\"%s\"", bad[i]);
+        cr_assert_eq(md_policy_parse(md_networks[0], bad[i], &policy), -1, "\"%s\"", bad[i]);
         cr_assert_eq(policy, 99, "\"%s\"", bad[i]);
     }
+}
+
+/* ---- whether a network can be run ------------------------------------------------------------ */
+
+Test(network, those_built_in_can_be_run) {
+    int layer;
+    for (int n = 0; md_networks[n] != NULL; n++)
+        cr_assert_null(md_network_check(md_networks[n], &layer), "%s", md_networks[n]->name);
+}
+
+/* Every field of a layer in turn is something that cannot be. */
+Test(network, broken_ones_cannot_be_run) {
+    static const int32_t values[] = {-1000, -3, 9, 25, 4097, 1 << 30};
+    const size_t first = offsetof(struct md_layer, kind);
+    int layer, refused = 0;
+    for (int l = 0; l < 18; l++)
+        for (size_t field = 0; field < (sizeof(struct md_layer) - first) / sizeof(int32_t); field++)
+            for (size_t v = 0; v < LENGTH(values); v++) {
+                struct md_network network = *md_networks[0];
+                int32_t *at = &network.layers[l].kind + field;
+                if (*at == values[v] || (values[v] == 9 && l > 9)) /* layer 9 is a layer */
+                    continue;
+                *at = values[v];
+                refused += md_network_check(&network, &layer) != NULL && layer >= l;
+                cr_assert_not_null(md_network_check(&network, &layer), "layer %d, field %zu: %d", l,
+                                   field, (int)values[v]);
+            }
+    cr_assert_gt(refused, 500);
+    struct md_network unnamed = *md_networks[0];
+    memset(unnamed.layers[3].name, 'x', sizeof unnamed.layers[3].name);
+    cr_assert_not_null(md_network_check(&unnamed, &layer));
+    cr_assert_eq(layer, 3);
+}
+
+/* Which rows of a layer's input an output row reads, and the other way round, agree. */
+Test(network, rows_read_and_rows_reading_agree) {
+    for (int n = 0; md_networks[n] != NULL; n++)
+        for (int l = 0; l < md_networks[n]->layer_count; l++) {
+            int in, out, width;
+            md_layer_size(md_networks[n], md_networks[n]->layers[l].input, &in, &width);
+            md_layer_size(md_networks[n], l, &out, &width);
+            for (int o = 0; o < out; o++) {
+                struct md_rows read = md_rows_read(md_networks[n], l, (struct md_rows){o, o + 1});
+                cr_assert(read.from >= 0 && read.from < read.to && read.to <= in);
+                for (int i = 0; i < in; i++) {
+                    struct md_rows by =
+                        md_rows_reading(md_networks[n], l, (struct md_rows){i, i + 1});
+                    cr_assert_eq(i >= read.from && i < read.to, o >= by.from && o < by.to,
+                                 "%s: input row %d, output row %d", md_networks[n]->layers[l].name,
+                                 i, o);
+                }
+            }
+        }
 }

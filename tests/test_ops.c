@@ -39,7 +39,7 @@ struct trial {
 static void run_shares(struct trial *t, const struct md_ops *ops, int split) {
     size_t elem = md_format_bytes[t->format], n[RESULTS];
     struct fenced out[RESULTS];
-    struct fenced scratch = fence(ops->scratch_bytes(&t->call.shape, t->call.op->transposed), 64);
+    struct fenced scratch = fence(scratch_for(ops, &t->call, y_height(&t->call)), 64);
     void *in[OPERANDS], *results[RESULTS], *expected[RESULTS];
     for (int i = 0; i < OPERANDS; i++)
         in[i] = t->in[i].values;
@@ -81,6 +81,139 @@ static void run_shares(struct trial *t, const struct md_ops *ops, int split) {
         free(expected[r]);
     }
     unfence(&scratch);
+}
+
+/* A ring that holds some rows of a map, in a fence; what it does not hold is poison. */
+struct ring {
+    struct md_map map;
+    struct fenced memory;
+};
+
+static struct ring ring_of(enum md_format format, const struct md_map *whole, int rows) {
+    size_t elem = md_format_bytes[format];
+    struct ring ring = {*whole, {0}};
+    ring.map.rows = rows < whole->height ? rows : whole->height;
+    ring.memory = fence((size_t)whole->channels * md_map_plane(&ring.map) * elem, elem);
+    ring.map.at = ring.memory.values;
+    return ring;
+}
+
+/* Copies rows from .. to-1, into the ring or out of it. */
+static void move_rows(enum md_format format, struct ring *ring, const struct md_map *whole,
+                      int from, int to, int out) {
+    size_t elem = md_format_bytes[format];
+    for (int c = 0; c < whole->channels; c++)
+        for (int h = from; h < to; h++) {
+            char *in_ring = (char *)ring->map.at + md_map_row(&ring->map, c, h) * elem;
+            char *in_whole = (char *)whole->at + md_map_row(whole, c, h) * elem;
+            memcpy(out ? in_whole : in_ring, out ? in_ring : in_whole, (size_t)whole->width * elem);
+        }
+}
+
+/* Only rows from .. to-1 are there. */
+static void hold_rows(enum md_format format, struct ring *ring, const struct md_map *whole,
+                      struct md_rows rows) {
+    memset(ring->memory.values, POISON, ring->memory.bytes);
+    move_rows(format, ring, whole, rows.from, rows.to, 0);
+}
+
+/* The rows of x for rows of y, and of y for rows of dx: a network of one layer knows. */
+static struct md_network network_of(const struct call *c) {
+    const struct md_shape *s = &c->shape;
+    struct md_network n = {.height = s->height, .width = s->width, .layer_count = 1};
+    n.layers[0] = (struct md_layer){.kind = (int32_t)kind_of(c->op),
+                                    .input = MD_PICTURE,
+                                    .skip = MD_NO_SKIP,
+                                    .ci = s->ci,
+                                    .co = s->co,
+                                    .stride = c->op->transposed ? 1 : s->stride};
+    return n;
+}
+
+/* The call once more in bands of rows, on rings of just the rows that a band wants and with the
+ * input in two maps, as a front has them. */
+static void run_bands(struct trial *t, const struct md_ops *ops, int band, int split, int halves) {
+    const struct call *c = &t->call;
+    const struct md_network network = network_of(c);
+    size_t elem = md_format_bytes[t->format];
+    int back = c->op->direction == INPUT_GRADIENT, forward = c->op->direction == FORWARD;
+    if (c->op->direction == WEIGHT_GRADIENT && c->op->transposed)
+        band = (band + 1) / 2 * 2;
+    void *in[OPERANDS], *out[RESULTS];
+    for (int i = 0; i < OPERANDS; i++)
+        in[i] = t->in[i].values;
+    for (int r = 0; r < RESULTS; r++) {
+        out[r] = numbers(t->format, result_count(c, r));
+        memcpy(out[r], t->before[r], result_count(c, r) * elem);
+    }
+    struct fenced scratch = fence(scratch_for(ops, c, back ? y_height(c) : band), 64);
+    struct fenced sums = fence(ops->kinds[kind_of(c->op)].sums_bytes(&c->shape, split), 64);
+    memset(sums.values, POISON, sums.bytes);
+    const struct md_call whole = whole_call(c, in, out, scratch.values, (struct md_part){0, split});
+    struct md_map x[2] = {whole.x[0], whole.x[0]};
+    x[0].channels = c->op->transposed ? c->shape.ci : halves;
+    x[1].channels = whole.x[0].channels - x[0].channels;
+    x[1].at = (char *)x[0].at + (size_t)x[0].channels * md_map_plane(&x[0]) * elem;
+    for (int from = 0; from < whole.to; from += band) {
+        struct md_call call = whole;
+        call.from = from;
+        call.to = from + band < whole.to ? from + band : whole.to;
+        struct md_rows rows = {call.from, call.to}, read = md_rows_read(&network, 0, rows);
+        struct md_rows y = back ? md_rows_reading(&network, 0, rows) : rows;
+        struct ring rings[2], y_ring = ring_of(t->format, &whole.y, y.to - y.from), dx_ring;
+        for (int h = 0; h < 2 && !back; h++) {
+            rings[h] = ring_of(t->format, &x[h], read.to - read.from);
+            hold_rows(t->format, &rings[h], &x[h], read);
+            call.x[h] = rings[h].map;
+        }
+        hold_rows(t->format, &y_ring, &whole.y, forward ? (struct md_rows){0, 0} : y);
+        call.y = y_ring.map;
+        call.sums = sums.values;
+        if (back) {
+            dx_ring = ring_of(t->format, &whole.dx, call.to - call.from);
+            hold_rows(t->format, &dx_ring, &whole.dx, rows);
+            call.dx = dx_ring.map;
+        }
+        for (int i = 0; i < split; i++) {
+            snprintf(running, sizeof running,
+                     "%s %s, %s data, rows %d..%d, halves %d, part %d of %d\n", ops->level,
+                     describe(c, t->format), t->data, from, call.to, halves, i, split);
+            call.part.index = i;
+            memset(scratch.values, POISON, scratch.bytes);
+            run_call(ops, c, &call);
+        }
+        if (forward)
+            move_rows(t->format, &y_ring, &whole.y, call.from, call.to, 1);
+        if (back)
+            move_rows(t->format, &dx_ring, &whole.dx, call.from, call.to, 1);
+        cr_assert(fence_holds(&y_ring.memory) && (!back || fence_holds(&dx_ring.memory)),
+                  "%swrote beside a ring", running);
+        for (int h = 0; h < 2 && !back; h++)
+            unfence(&rings[h].memory);
+        unfence(&y_ring.memory);
+        if (back)
+            unfence(&dx_ring.memory);
+    }
+    for (int r = 0; r < RESULTS; r++) {
+        size_t n = result_count(c, r), at = first_difference(t->format, out[r], t->expected[r], n);
+        cr_assert(at == n, "%sin bands of %d: result %d[%zu] is 0x%llx, expected 0x%llx", running,
+                  band, r, at, bits_of(t->format, out[r], at),
+                  bits_of(t->format, t->expected[r], at));
+        t->compared += (int)n;
+        free(out[r]);
+    }
+    cr_assert(fence_holds(&scratch) && fence_holds(&sums), "%swrote beside scratch or sums",
+              running);
+    unfence(&scratch);
+    unfence(&sums);
+}
+
+/* Bands of one row and of some, on as many cores, cut into halves anywhere. */
+static void run_some_bands(struct trial *t, const struct md_ops *ops) {
+    for (int i = 0; i < 2; i++)
+        run_bands(t, ops, i == 0 ? 1 : 1 + (int)md_random_below(&t->random, 5),
+                  splits[md_random_below(&t->random, LENGTH(splits))],
+                  1 + (int)md_random_below(&t->random, (uint32_t)t->call.shape.ci));
 }
 
 /* Makes the taps of one side of the kernel infinite, or for a weight gradient one side of y's
@@ -134,9 +267,13 @@ static void check_call(struct trial *t, const struct call *call, enum data data,
     /* The plain loops' own shares: cheap shapes are enough, they have no special cases. */
     for (size_t s = 0; s < LENGTH(splits) && weight_count(call) * y_pixels(call) < 5000; s++)
         run_shares(t, ref, splits[s]);
-    for (int l = 0; l < exact_levels(t->format, levels); l++)
+    if (weight_count(call) * y_pixels(call) < 5000)
+        run_some_bands(t, ref);
+    for (int l = 0; l < exact_levels(t->format, levels); l++) {
         for (size_t s = 0; s < LENGTH(splits); s++)
             run_shares(t, md_ops_find(t->format, levels[l]), splits[s]);
+        run_some_bands(t, md_ops_find(t->format, levels[l]));
+    }
     cr_assert_eq(fegetround(), FE_TONEAREST, "%sleft another rounding", running);
     for (int i = 0; i < OPERANDS; i++) {
         unfence(&t->in[i]);
@@ -255,9 +392,8 @@ static const struct md_update scaled = {.learning_rate = 0.01f,
         ops->call;                                                                                 \
     }
 SLOT(leaky_forward, leaky_forward(n, out[0]))
+SLOT(mask, mask(n, in[0], out[0]))
 SLOT(leaky_backward, leaky_backward(n, in[0], out[0]))
-SLOT(relu_forward, relu_forward(n, in[0], out[0]))
-SLOT(relu_backward, relu_backward(n, in[0], in[1], out[0]))
 SLOT(add, add(n, in[0], out[0]))
 #define KEPT(moments, storing) (&(struct md_kept){moments, out[1], out[2], storing, out[3], 6})
 #define UPDATE(name, optimizer, settings, moments, storing)                                        \
@@ -278,8 +414,8 @@ SLOT(from_float, from_float(n, in[0], out[0]))
 SLOT(to_float, to_float(n, in[0], out[0]))
 SLOT(from_bytes, from_bytes(n, in[0], out[0]))
 
-/* What an array holds: elements of the format, floats, or bytes. */
-enum array { NONE, ELEMENTS, FLOATS, BYTES };
+/* What an array holds: elements of the format, floats, bytes, or a bit for each element. */
+enum array { NONE, ELEMENTS, FLOATS, BYTES, MASK };
 enum { OUTPUTS = 4 };
 
 static const struct slot {
@@ -288,9 +424,8 @@ static const struct slot {
     enum array in[2], out[OUTPUTS];
 } slots[] = {
     {"leaky_forward", leaky_forward, {NONE}, {ELEMENTS}},
-    {"leaky_backward", leaky_backward, {ELEMENTS}, {ELEMENTS}},
-    {"relu_forward", relu_forward, {ELEMENTS}, {ELEMENTS}},
-    {"relu_backward", relu_backward, {ELEMENTS, ELEMENTS}, {ELEMENTS}},
+    {"mask", mask, {ELEMENTS}, {MASK}},
+    {"leaky_backward", leaky_backward, {MASK}, {ELEMENTS}},
     {"add", add, {ELEMENTS}, {ELEMENTS}},
     {"sgd", sgd, {ELEMENTS}, {ELEMENTS}},
     {"sgd with momentum", sgd_momentum, {ELEMENTS}, {ELEMENTS, ELEMENTS}},
@@ -314,6 +449,7 @@ static size_t array_bytes(enum array array, enum md_format format, size_t n) {
     return array == NONE       ? 0
            : array == ELEMENTS ? n * elem
            : array == FLOATS   ? n * sizeof(float)
+           : array == MASK     ? (n + 7) / 8
                                : n;
 }
 
@@ -322,8 +458,9 @@ static struct fenced fenced_data(enum array array, enum md_format format, enum d
     size_t bytes = array_bytes(array, format, n);
     if (array == FLOATS)
         format = MD_FP32;
-    struct fenced f = fence(bytes, array == BYTES ? 1 : md_format_bytes[format]);
-    if (array == BYTES)
+    int in_bytes = array == BYTES || array == MASK;
+    struct fenced f = fence(bytes, in_bytes ? 1 : md_format_bytes[format]);
+    if (in_bytes)
         for (size_t i = 0; i < bytes; i++)
             f.values[i] = (unsigned char)md_random_bits(random);
     else
@@ -366,7 +503,12 @@ static void check_slot(const struct slot *slot, enum md_format format, const cha
     run_slot(slot, md_ops_find(format, level), data, n, *random, out);
     for (int i = 0; i < OUTPUTS; i++) {
         enum md_format type = slot->out[i] == FLOATS ? MD_FP32 : format;
-        size_t count = out[i].bytes / md_format_bytes[type];
+        if (slot->out[i] == MASK) {
+            cr_assert(memcmp(out[i].values, expected[i].values, out[i].bytes) == 0, "%smask",
+                      running);
+            type = MD_FP16; /* compared: nothing is left to compare */
+        }
+        size_t count = slot->out[i] == MASK ? 0 : out[i].bytes / md_format_bytes[type];
         size_t at = first_difference(type, out[i].values, expected[i].values, count);
         cr_assert(at == count, "%soutput %d[%zu] is 0x%llx, ref has 0x%llx", running, i, at,
                   bits_of(type, out[i].values, at), bits_of(type, expected[i].values, at));
@@ -390,28 +532,34 @@ Test(ops, elementwise) {
 
 /* ---- pooling and losses ---------------------------------------------------------------------- */
 
-enum pooling { MEAN, MEAN_BACK, MAX, MAX_BACK, POOLINGS };
+enum pooling { MEAN, MEAN_BACK, MAX, MAX_BACK, RELU, RELU_BACK, POOLINGS };
 
 static void run_pool(const struct md_ops *ops, enum pooling pooling, const struct md_shape *s,
-                     const void *x, const void *dy, void *out, struct md_part part) {
-    switch (pooling) {
-    case MEAN:
-        ops->pool_forward(s, x, out, part);
-        break;
-    case MEAN_BACK:
-        ops->pool_backward(s, dy, out, part);
-        break;
-    case MAX:
-        ops->max_pool_forward(s, x, out, part);
-        break;
-    default:
-        ops->max_pool_backward(s, x, dy, out, part);
-    }
+                     void *x, void *dy, void *out, struct md_part part) {
+    static const enum md_layer_kind kinds[] = {MD_AVERAGE_POOL, MD_MAX_POOL, MD_RELU};
+    int back = pooling % 2, ho = s->height / s->stride, wo = s->width / s->stride;
+    int row = md_mask_bytes(s->width);
+    uint8_t *bits = calloc((size_t)(s->co * s->height * row) + 1, 1);
+    for (int r = 0; pooling == RELU_BACK && r < s->co * s->height; r++)
+        ops->mask((size_t)s->width,
+                  (char *)x + (size_t)(r * s->width) * md_format_bytes[ops->format],
+                  bits + r * row);
+    const struct md_call call = {.shape = *s,
+                                 .x = {whole_map(x, s->co, s->height, s->width)},
+                                 .y = whole_map(back ? dy : out, s->co, ho, wo),
+                                 .dx = whole_map(out, s->co, s->height, s->width),
+                                 .mask = whole_map(bits, s->co, s->height, row),
+                                 .to = back ? s->height : ho,
+                                 .part = part};
+    const struct md_operator *o = &ops->kinds[kinds[pooling / 2]];
+    (back ? o->input_gradient : o->forward)(&call);
+    free(bits);
 }
 
 static void check_pool(const struct md_ops *ops, const struct md_shape *s, enum pooling pooling,
                        int split, enum data data, struct md_random *random) {
-    static const char *const names[] = {"forward", "backward", "max forward", "max backward"};
+    static const char *const names[] = {"forward",      "backward", "max forward",
+                                        "max backward", "relu",     "relu backward"};
     const struct md_ops *ref = md_ops_find(ops->format, "ref");
     size_t elem = md_format_bytes[ops->format];
     size_t x = (size_t)(s->co * s->height * s->width), y = x / (size_t)(s->stride * s->stride);
@@ -452,13 +600,15 @@ Test(ops, pooling) {
         int count = exact_levels((enum md_format)format, levels);
         levels[count++] = "ref";
         for (int i = 0; i < 50 * POOLINGS * count; i++) {
-            int size = 1 + (int)md_random_below(&random, 5), co = (int)md_random_below(&random, 9);
+            enum pooling pooling = (enum pooling)(i % POOLINGS);
+            int size = pooling < RELU ? 1 + (int)md_random_below(&random, 5) : 1;
+            int co = (int)md_random_below(&random, 9);
             struct md_shape s = {co + 1, co + 1, 0, 0, size};
             s.height = size * (1 + (int)md_random_below(&random, 5));
             s.width = size * (1 + (int)md_random_below(&random, 5));
             check_pool(md_ops_find((enum md_format)format, levels[i / POOLINGS % count]), &s,
-                       (enum pooling)(i % POOLINGS), splits[i % (int)LENGTH(splits)],
-                       (enum data)(i % DATA_COUNT), &random);
+                       pooling, splits[i % (int)LENGTH(splits)], (enum data)(i % DATA_COUNT),
+                       &random);
         }
     }
 }
@@ -482,8 +632,8 @@ Test(ops, max_pool_takes_the_first_largest) {
                 dy[i] = (float)(i + 1);
             ops->from_float(IN, x, in);
             ops->from_float(OUT, dy, error);
-            ops->max_pool_forward(&shape, in, out, (struct md_part){0, 1});
-            ops->max_pool_backward(&shape, in, error, back, (struct md_part){0, 1});
+            run_pool(ops, MAX, &shape, in, NULL, out, (struct md_part){0, 1});
+            run_pool(ops, MAX_BACK, &shape, in, error, back, (struct md_part){0, 1});
             ops->to_float(OUT, out, y);
             ops->to_float(IN, back, dx);
             for (int o = 0; o < OUT; o++) {
@@ -508,25 +658,27 @@ Test(ops, max_pool_takes_the_first_largest) {
     }
 }
 
-/* samples x pixels; a sample's output is followed by something else. Every eighth label lacks. */
+/* samples x pixels; what is a sample's is followed by something else. Every eighth label lacks. */
 static void check_loss(enum md_format format, const char *level, enum md_loss loss, enum data data,
                        struct md_random *random) {
     size_t elem = md_format_bytes[format], samples = 1 + md_random_below(random, 4);
     size_t pixels = 1 + md_random_below(random, 70), stride = pixels + md_random_below(random, 9);
-    size_t outputs = (samples - 1) * stride + pixels, n = samples * pixels;
-    struct fenced output = fence(outputs * elem, elem), label = fence(n * elem, elem);
+    size_t n = (samples - 1) * stride + pixels;
+    struct fenced output = fence(n * elem, elem), label = fence(n * elem, elem);
     struct fenced gradients[2] = {fence(n * elem, elem), fence(n * elem, elem)};
     struct md_loss_report reports[2];
     const char *names[2] = {"ref", level};
     float fb[4] = {80.0f, 1.0f, 33.25f, 1e-3f};
     float scale = md_power_of_two((int)md_random_below(random, 2) * MD_MOST_LOSS_SCALE_LOG2);
-    fill(format, data, random, outputs, output.values);
+    fill(format, data, random, n, output.values);
+    fill(format, data, random, n, gradients[0].values);
+    memcpy(gradients[1].values, gradients[0].values, n * elem);
     for (size_t i = 0; i < n; i++)
         set_number(format, label.values, i,
                    md_random_below(random, 8) == 0 ? -1.0 : fabs(draw(format, data, random)));
     for (int i = 0; i < 2; i++)
         md_ops_find(format, names[i])
-            ->loss_gradient(loss, (int)samples, (int)pixels, output.values, stride, label.values,
+            ->loss_gradient(loss, (int)samples, (int)pixels, output.values, label.values, stride,
                             fb, 5.0f, scale, gradients[i].values, &reports[i]);
     size_t at = first_difference(format, gradients[0].values, gradients[1].values, n);
     cr_assert(at == n && fence_holds(&gradients[1]) &&

@@ -40,12 +40,84 @@ Test(commands, eval_reports_the_network_beside_the_dummy) {
     struct scratch_path cell = small_cell();
     MUDEPTH("eval", "--weights", cell.text, "--data", SPEC);
     assert_fine("dummy predictor (of this data)");
-    for (int m = 0; m < MD_METRIC_COUNT; m++)
+    for (int m = 0; m < MD_NO_PREDICTION; m++)
         assert_contains(out, m == MD_RMSE ? "RMSE (m)" : md_metric_names[m]);
+    cr_assert_null(strstr(out, "no_prediction"));
     cr_assert_str_empty(err);
     MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, "--train",
             "{set: synthetic, split: train, count: 3}");
     assert_fine("dummy predictor  ");
+}
+
+/* A network that, with weights of 0, predicts the same disparity everywhere: the last bias. */
+static struct scratch_path flat_weights(const char *name, float weight, float disparity) {
+    struct scratch_path path = scratch_path(&scratch, "%s", name);
+    const struct md_network *network = md_networks[0];
+    const struct md_weights_info info = {.network = "upydnet", .source = "made up"};
+    size_t total = md_parameter_total(network);
+    struct md_error error;
+    float *weights = malloc(total * sizeof *weights);
+    cr_assert(weights);
+    for (size_t i = 0; i < total; i++)
+        weights[i] = weight;
+    weights[total - 1] = disparity;
+    cr_assert_eq(md_weights_write(path.text, network, weights, &info, &error), MD_OK, "%s",
+                 error.text);
+    free(weights);
+    return path;
+}
+
+static double value_at(json_t *json, const char *path) {
+    return json_number_value(json_at(json, path));
+}
+
+/* A disparity of 0 is infinitely far: it gives what one just above 0 gives, and says so; only what
+ * is no number has failed. */
+Test(commands, eval_judges_a_prediction_that_is_none) {
+    struct scratch_path zero = flat_weights("zero.h5", 0, 0),
+                        tiny = flat_weights("tiny.h5", 0, 1e-30f),
+                        below = flat_weights("below.h5", 0, -1);
+    double rmse[3], share[3];
+    const struct scratch_path *all[] = {&tiny, &zero, &below};
+    for (int i = 0; i < 3; i++) {
+        MUDEPTH("eval", "--weights", all[i]->text, "--data", SPEC, "--json");
+        json_t *json = output_json();
+        rmse[i] = value_at(json, "network_metrics.rmse");
+        share[i] = value_at(json, "network_metrics.no_prediction");
+        cr_assert_eq(value_at(json, "network_metrics.images"), 2);
+        cr_assert_eq(value_at(json, "network_metrics.without_truth"), 0);
+        cr_assert_eq(value_at(json, "dummy_metrics.no_prediction"), 0);
+        json_decref(json);
+    }
+    cr_assert_gt(rmse[0], 70);
+    cr_assert_eq(rmse[0], rmse[1]);
+    cr_assert_eq(rmse[0], rmse[2]);
+    cr_assert(share[0] == 0 && share[1] == 1 && share[2] == 1);
+    MUDEPTH("eval", "--weights", zero.text, "--data", SPEC);
+    assert_fine("  no_prediction    images\n");
+    assert_contains(out, "          1.000         2\n");
+    assert_contains(out, "0 images without truth");
+    MUDEPTH("eval", "--weights", zero.text, "--data", SPEC, "--protocol", "release");
+    assert_fine("          1.000         2\n");
+    assert_contains(out, "0 images without truth");
+}
+
+/* Finite weights whose products are not: what comes of them is no depth, and no "no value". */
+Test(commands, a_prediction_that_overflows_is_no_result) {
+    struct scratch_path huge = flat_weights("huge.h5", 1e30f, 0),
+                        folder = scratch_path(&scratch, "depth");
+    uint8_t grey[3 * 48 * 48];
+    struct md_error error;
+    memset(grey, 100, sizeof grey);
+    struct scratch_path picture = scratch_path(&scratch, "p.png");
+    cr_assert_eq(md_png_write_rgb(picture.text, grey, 48, 48, &error), MD_OK);
+    MUDEPTH("eval", "--weights", huge.text, "--data", SPEC);
+    assert_code(1);
+    assert_contains(out, "nan");
+    assert_contains(err, "huge.h5: the prediction is NaN or infinite");
+    MUDEPTH("predict", "--weights", huge.text, picture.text, "-o", folder.text);
+    assert_fails(1, "p.png: the prediction is NaN or infinite at 2304 of 2304 pixels");
+    cr_assert_eq(scratch_count(folder.text), 0);
 }
 
 Test(commands, eval_under_both_protocols) {

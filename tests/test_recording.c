@@ -354,7 +354,7 @@ Test(recording, broken_lines) {
 /* --- datasets/recording.md --- */
 
 /* The example, as a reader of the page would run it. */
-Test(recording, the_page_tells_the_truth, .timeout = 60) {
+Test(recording, the_page_tells_the_truth, .timeout = 600) {
     size_t size;
     char command[16384];
     char *page = (char *)scratch_read("datasets/recording.md", &size);

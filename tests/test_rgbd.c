@@ -255,6 +255,49 @@ Test(rgbd, sun_scenes) {
 
 /* --- values --- */
 
+/* Of whatever unit, in all sets that have such files; the label and the digest follow. */
+Test(rgbd, units) {
+    static const char *const pairs[][3] = {{"rgbd", "rgb/1.png", "depth/1.png"},
+                                           {"nyu-folder", "color/0001.png", "../depth/000001.png"},
+                                           {"7scenes", "frame-1.color.png", "frame-1.depth.png"},
+                                           {"sunrgbd", "image/1.png", "depth/1.png"}};
+    char digest[33], set[800];
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        const int turned = strcmp(pairs[i][0], "sunrgbd") == 0 ? 8 : 1;
+        char name[100];
+        snprintf(name, sizeof name, "%zu/x/%s", i, pairs[i][1]);
+        write_picture(name);
+        snprintf(name, sizeof name, "%zu/x/%s", i, pairs[i][2]);
+        write_depth(name, 5000u * (unsigned)turned);
+        snprintf(spec.root, sizeof spec.root, "%s/%zu/x", scratch.folder, i);
+        spec.depth_per_m = 0; /* as by default: 1000 */
+        opens(pairs[i][0], "all");
+        cr_assert_eq(dataset.samples[0].depth_m[0], 5);
+        memcpy(digest, dataset.digest, sizeof digest);
+        spec.depth_per_m = 5000;
+        opens(pairs[i][0], "all");
+        cr_assert_eq(dataset.samples[0].depth_m[0], 1);
+        cr_assert_str_neq(dataset.digest, digest);
+    }
+    for (int i = 0; i < 2; i++) {
+        spec.depth_per_m = i ? -1 : INFINITY;
+        refused("rgbd", "all", MD_USAGE, "depth_per_m: expected a positive number");
+    }
+    snprintf(set, sizeof set, "{set: rgbd, root: '%s/0/x', split: all}", scratch.folder);
+    MUDEPTH("data", "info", set);
+    assert_fine("unit:     0.001 m, the millimetre (depth_per_m: 1000)");
+    snprintf(set, sizeof set, "{set: rgbd, root: '%s/0/x', split: all, depth_per_m: 5e3}",
+             scratch.folder);
+    MUDEPTH("data", "info", set);
+    assert_fine("unit:     0.0002 m (depth_per_m: 5000)");
+    assert_contains(out, "0.90 ..   1.00    8.3 %");
+    MUDEPTH("data", "info", "{set: kitti, root: x, split: all, depth_per_m: 5000}");
+    assert_fails(2, "depth_per_m");
+    assert_contains(err, "nyu-folder, 7scenes, sunrgbd, rgbd");
+    MUDEPTH("data", "--help");
+    assert_fine("units of a 16-bit depth PNG are a metre (TUM: 5000)");
+}
+
 /* What the program writes for a depth that it does not know, or that does not fit, no reader takes
  * for one; all else comes back as it was. */
 Test(rgbd, what_stands_for_no_value) {
@@ -514,7 +557,7 @@ static const struct spot spots[] = {
      318566455, 1544, 814635, 146, 1949, 79933.2622},
 };
 
-Test(rgbd, the_real_frames, .timeout = 120) {
+Test(rgbd, the_real_frames, .timeout = 600) {
     for (size_t i = 0; i < sizeof spots / sizeof *spots; i++)
         check_spot(&spots[i]);
 }

@@ -232,8 +232,14 @@ Test(rounding, a_convolution_is_its_chain_of_roundings) {
             for (int i = 0; i < CHANNELS * 9; i++)
                 weight[i] = (uint16_t)next(&state) & mask;
             bias = (uint16_t)next(&state) & mask;
-            md_ops_find(cases[n].format, "ref")
-                ->conv_forward(&shape, x, weight, &bias, y, NULL, (struct md_part){0, 1});
+            const struct md_call call = {.shape = shape,
+                                         .x = {{x, CHANNELS, 1, WIDTH, 1}},
+                                         .y = {y, 1, 1, WIDTH, 1},
+                                         .weight = weight,
+                                         .bias = &bias,
+                                         .to = 1,
+                                         .part = {0, 1}};
+            md_ops_find(cases[n].format, "ref")->kinds[MD_CONV3X3].forward(&call);
             for (int w = 0; w < WIDTH; w++) {
                 uint32_t acc = 0;
                 for (int ci = 0; ci < CHANNELS; ci++)

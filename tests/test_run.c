@@ -260,7 +260,7 @@ H5_TEST(run, interruptions_after_every_step_change_nothing) {
     int interruptions = 0;
     while (train_for(&run, 1)) {
         reopen(&run, interruptions % 2 ? SIX_STEPS " plan=lean+flash"
-                                       : SIX_STEPS " threads=3 backend=avx2");
+                                       : SIX_STEPS " threads=3 backend=scalar");
         interruptions++;
     }
     cr_assert_eq(interruptions, STEPS - 1);
@@ -541,6 +541,67 @@ H5_TEST(run, without_any_truth_nothing_changes_and_nothing_is_claimed) {
     md_run_close(&run);
 }
 
+/* Weights that nothing chose are those that came of the training, and not the first ones. */
+H5_TEST(run, a_validation_split_without_truth_selects_the_last_epoch) {
+    struct md_run run = opened("data.count=4 epochs=2 select=best");
+    float *last = malloc(md_parameter_total(run.network) * sizeof *last);
+    char why[MD_DIVERGED_SIZE];
+    cr_assert(last);
+    blind(&run.val, 0, 4);
+    finished(&run);
+    md_engine_get_weights(&run.engine, last);
+    cr_assert_eq(memcmp(last, run.best_weights, md_parameter_total(run.network) * sizeof *last), 0);
+    cr_assert_eq(md_run_selected_epoch(&run), 2);
+    cr_assert_neq(run.after[0].value[MD_RMSE], run.before[0].value[MD_RMSE]);
+    cr_assert_eq(md_run_has_diverged(&run, why), 0, "%s", why);
+    free(last);
+    md_run_close(&run);
+}
+
+/* ---- runs that come to nothing --------------------------------------------------------------- */
+
+/* Of a loss or a weight that is not finite, the first epoch; for want of truth, none. */
+H5_TEST(run, the_epoch_in_which_it_diverged) {
+    static const struct {
+        const char *words;
+        int epoch;
+    } cases[] = {{"moments=fp32", 0},
+                 {"loss_scale=16777216 data.val=", 0}, /* steps that are skipped */
+                 {"epsilon=1e-8", 1},
+                 {"epsilon=1e-8 select=last", 1},
+                 {"epsilon=1e-8 lr=10 epochs=1 data.val=", 1}, /* weights alone */
+                 {"epochs=3 optimizer=sgd loss=mse lr=0.03", 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char words[200], why[MD_DIVERGED_SIZE];
+        snprintf(words, sizeof words, "format=fp16 data.count=4 batch=4 %s", cases[i].words);
+        struct md_run run = opened(words);
+        finished(&run);
+        cr_assert_eq(run.position.diverged_epoch, cases[i].epoch, "%s: epoch %d", cases[i].words,
+                     run.position.diverged_epoch);
+        cr_assert_eq(md_run_has_diverged(&run, why), cases[i].epoch > 0, "%s", cases[i].words);
+        md_run_close(&run);
+    }
+    struct md_run run = opened("data.count=3 epochs=1");
+    blind(&run.train, 0, 3);
+    blind(&run.val, 0, 3);
+    finished(&run);
+    cr_assert_eq(run.position.diverged_epoch, 0);
+    md_run_close(&run);
+}
+
+/* Interrupted in the epoch whose loss is NaN already, and in the next one. */
+H5_TEST(run, that_it_diverged_outlives_an_interruption) {
+    const char *words = "data.count=4 batch=2 format=fp16 epsilon=1e-8 lr=10 data.val=";
+    for (int steps = 1; steps <= 3; steps += 2) {
+        struct md_run run = opened(words);
+        cr_assert_eq(train_for(&run, steps), 1);
+        reopen(&run, words);
+        finished(&run);
+        cr_assert_eq(run.position.diverged_epoch, 1, "after %d", steps);
+        md_run_close(&run);
+    }
+}
+
 /* ---- steps without an update -------------------------------------------------------------------
  */
 
@@ -580,6 +641,8 @@ H5_TEST(run, what_cannot_run_is_refused_when_opened) {
         {"data.test=", "data.test", MD_USAGE},
         {"data.val=val[3:9]", "data.val: split: [3:9]", MD_USAGE},
         {"data.test=test[2:2]", "data.test: ", MD_FAILED},
+        {"data.world=road label=sparse", "label: sparse has an effect only on", MD_USAGE},
+        {"data.world=source label=nearest", "coarser than 48x48", MD_USAGE},
         {"data.min_depth_m=5", "min_depth_m", MD_USAGE}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct md_config config = config_of(cases[i].words);

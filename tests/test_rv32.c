@@ -5,7 +5,7 @@
 
 #include "program.h"
 
-TestSuite(rv32, .timeout = 120);
+TestSuite(rv32, .timeout = 600);
 
 /* Its objects and the program lie beside the host's. Skips the test where there is none. */
 static struct scratch_path built(const char *name) {

@@ -8,10 +8,10 @@
 static const float *given_error;
 
 static void give_error(enum md_loss loss, int samples, int pixels, const void *output,
-                       size_t output_stride, const void *label, const float *fb, float depth_cap_m,
+                       const void *label, size_t stride, const float *fb, float depth_cap_m,
                        float scale, void *gradient, struct md_loss_report *report) {
-    best_fp32()->loss_gradient(loss, samples, pixels, output, output_stride, label, fb, depth_cap_m,
-                               scale, gradient, report);
+    best_fp32()->loss_gradient(loss, samples, pixels, output, label, stride, fb, depth_cap_m, scale,
+                               gradient, report);
     memcpy(gradient, given_error, (size_t)pixels * sizeof(float));
 }
 
@@ -20,15 +20,17 @@ static void give_error(enum md_loss loss, int samples, int pixels, const void *o
 Test(step, a_batch_is_the_ordered_sum_of_its_samples) {
     enum { SAMPLES = 4 };
     struct md_network network = sized_network("upydnet", 24);
-    struct md_setup setup = {&network, best_fp32(), MD_POLICY_FULL, MD_SGD, 0, SAMPLES, .cores = 1};
+    struct md_setup setup = {&network, best_fp32(), POLICY_FULL, MD_SGD, 0, SAMPLES, .cores = 1};
     size_t total = md_parameter_total(&network), pixels = pixels_of(&network);
     struct rig rig;
     rig_start(&rig, &setup);
     rig_train(&rig, SAMPLES);
     float *batch = rig_gradients(&rig), *sum = numbers(MD_FP32, total);
     float *errors = numbers(MD_FP32, SAMPLES * pixels);
-    memcpy(errors, rig.arena.values + rig.engine.plan.regions[MD_OUTPUT_GRADIENTS].offset,
-           SAMPLES * pixels * sizeof(float));
+    for (int s = 0; s < SAMPLES; s++)
+        memcpy(errors + (size_t)s * pixels,
+               md_engine_buffer(&rig.engine, rig.engine.plan.output_gradient, s),
+               pixels * sizeof(float));
     rig_stop(&rig);
 
     struct md_ops ops = *best_fp32();
@@ -56,7 +58,7 @@ Test(step, partial_batches_are_batches) {
     struct md_network network = sized_network("upydnet", 16);
     for (int samples = 1; samples < 4; samples++)
         for (int cores = 1; cores <= 3; cores += 2) {
-            struct md_setup setup = {&network, best_fp32(), MD_POLICY_FULL, MD_ADAM,
+            struct md_setup setup = {&network, best_fp32(), POLICY_FULL, MD_ADAM,
                                      0,        samples,     .cores = 1};
             struct rig exact, larger;
             int idle = 1;
@@ -70,9 +72,11 @@ Test(step, partial_batches_are_batches) {
                 cr_assert(a.value == b.value && a.c == b.c && a.valid == b.valid);
             }
             const struct md_plan *plan = &larger.engine.plan;
-            size_t bytes = plan->regions[MD_ACTIVATIONS].bytes;
-            for (size_t i = (size_t)samples * bytes; i < 4 * bytes; i++)
-                idle &= larger.arena.values[plan->regions[MD_ACTIVATIONS].offset + i] == POISON;
+            for (int slot = samples; slot < 4; slot++) {
+                const unsigned char *output = md_engine_buffer(&larger.engine, plan->output, slot);
+                for (size_t i = 0; i < plan->buffer[plan->output].bytes; i++)
+                    idle &= output[i] == POISON;
+            }
             cr_assert(idle, "worked on samples that were not asked for");
             float *right = rig_weights(&exact), *ours = rig_weights(&larger);
             assert_same_parameters(&network, ours, right, "partial batch");
@@ -89,7 +93,7 @@ Test(step, a_batch_without_labels_changes_nothing) {
     for (int optimizer = 0; optimizer < MD_OPTIMIZER_COUNT; optimizer++)
         for (int cores = 1; cores <= 3; cores += 2) {
             struct md_setup setup = {
-                &network, best_fp32(), MD_POLICY_FULL, (enum md_optimizer)optimizer,
+                &network, best_fp32(), POLICY_FULL,   (enum md_optimizer)optimizer,
                 1,        2,           .cores = cores};
             struct rig rig;
             rig_start(&rig, &setup);
@@ -122,7 +126,7 @@ Test(step, a_batch_without_labels_changes_nothing) {
 
 static float *weights_after_three_steps(const struct md_network *network, const char *level,
                                         enum md_optimizer optimizer, int batch, int cores) {
-    struct md_setup setup = {network,       md_ops_find(MD_FP32, level), MD_POLICY_FULL,
+    struct md_setup setup = {network,       md_ops_find(MD_FP32, level), POLICY_FULL,
                              optimizer,     optimizer == MD_SGD,         batch,
                              .cores = cores};
     struct rig rig;
@@ -181,9 +185,8 @@ Test(step, threads_give_the_same_bits_on_the_published_network) {
 Test(step, a_copied_state_goes_on_to_the_same_bits) {
     struct md_network network = sized_network("upydnet", 16);
     for (int optimizer = 0; optimizer < MD_OPTIMIZER_COUNT; optimizer++) {
-        struct md_setup setup = {
-            &network, best_fp32(), 1u << MD_DECODER0, (enum md_optimizer)optimizer,
-            1,        2,           .cores = 1};
+        struct md_setup setup = {&network, best_fp32(), POLICY_D0, (enum md_optimizer)optimizer,
+                                 1,        2,           .cores = 1};
         struct rig first, second;
         size_t bytes, other_bytes;
         rig_start(&first, &setup);
@@ -210,7 +213,7 @@ Test(step, a_copied_state_goes_on_to_the_same_bits) {
  * most 2 t u of it. */
 Test(step, adams_corrections_are_powers) {
     struct md_network network = sized_network("upydnet", 4);
-    struct md_setup setup = {&network, best_fp32(), 1u << MD_DECODER2, MD_ADAM, 0, 1, .cores = 1};
+    struct md_setup setup = {&network, best_fp32(), POLICY_D2, MD_ADAM, 0, 1, .cores = 1};
     struct rig rig;
     rig_start(&rig, &setup);
     for (int t = 1; t <= 200; t++) {
@@ -230,7 +233,7 @@ Test(step, adams_corrections_are_powers) {
  * the step's. */
 Test(step, inference_alone_gives_the_same_output) {
     struct md_network network = sized_network("upydnet", 16);
-    struct md_setup setup = {&network, best_fp32(), MD_POLICY_FULL, MD_ADAM, 0, 3, .cores = 1};
+    struct md_setup setup = {&network, best_fp32(), POLICY_FULL, MD_ADAM, 0, 3, .cores = 1};
     size_t pixels = pixels_of(&network);
     float *right = numbers(MD_FP32, pixels), *ours = numbers(MD_FP32, pixels);
     struct rig trains, infers;
@@ -264,7 +267,7 @@ Test(step, pooling_for_the_loss_leaves_the_prediction) {
     struct md_network pooled = sized_network("upydnet_pooled", 24);
     size_t pixels = pixels_of(&plain), zones = pixels_of(&pooled);
     cr_assert_eq(pixels, 36 * zones);
-    struct md_setup setup = {&plain, best_fp32(), MD_POLICY_FULL, MD_SGD, 0, 2, .cores = 1};
+    struct md_setup setup = {&plain, best_fp32(), POLICY_FULL, MD_SGD, 0, 2, .cores = 1};
     float *right = numbers(MD_FP32, pixels), *ours = numbers(MD_FP32, pixels);
     struct rig predicts, learns;
     rig_start(&predicts, &setup);
@@ -278,7 +281,7 @@ Test(step, pooling_for_the_loss_leaves_the_prediction) {
     double sum = 0;
     int valid = 0;
     for (int slot = 0; slot < 2; slot++) {
-        const float *label = (const float *)md_engine_region(&learns.engine, MD_LABELS, slot);
+        const float *label = md_engine_buffer(&learns.engine, learns.engine.plan.label, slot);
         md_engine_output(&predicts.engine, slot, right);
         md_engine_output(&learns.engine, slot, ours);
         cr_assert_eq(first_difference(MD_FP32, ours, right, pixels), pixels, "slot %d", slot);

@@ -239,6 +239,39 @@ Test(sweep, a_failed_cell_does_not_stop_the_others) {
     assert_fine("4 cells: 4 done");
 }
 
+/* A cell that diverged is done, says so everywhere, and is not tried again: the bits would be the
+ * same. */
+Test(sweep, a_cell_that_diverged_is_done_and_marked) {
+    struct scratch_path mixed =
+        written("mixed.yaml", "weights: scratch\nepsilon: 1e-8\npolicy: full\nepochs: 1\nbatch: 2\n"
+                              "data: {set: synthetic, count: 4}\nsweep: {format: [fp32, fp16]}\n");
+    for (int attempt = 0; attempt < 2; attempt++) {
+        MUDEPTH("sweep", mixed.text, "-o", folder.text);
+        assert_fine("2 cells: 2 done (1 diverged)\ndone ");
+        assert_contains(out, "  diverged, ");
+        cr_assert_null(strstr(out, "RMSE"), "what is well needs no line");
+        cr_assert_eq(strstr(err, "done, diverged, ") != NULL, attempt == 0, "%s", err);
+        cr_assert_null(strstr(err, "nan"));
+    }
+    MUDEPTH("rerun", folder.text, "--failed");
+    assert_fine("2 done (1 diverged)");
+    json_t *json = status_json(folder.text);
+    for (int i = 0; i < 2; i++) {
+        json_t *cell = json_array_get(json_at(json, "cells"), (size_t)i);
+        const char *format = json_string_value(json_at(cell, "settings.format"));
+        int is_fp16 = strcmp(format, "fp16") == 0;
+        cr_assert_str_eq(json_string_value(json_at(cell, "state")), "done");
+        assert_json(cell, "diverged", is_fp16 ? JSON_TRUE : JSON_FALSE);
+        assert_json(cell, "rmse_m", is_fp16 ? JSON_NULL : JSON_REAL);
+    }
+    cr_assert_eq(json_integer_value(json_at(json, "diverged")), 1);
+    json_decref(json);
+    for (int again = 0; again < 2; again++) { /* from the cells, and from the index */
+        MUDEPTH("query", folder.text, "--by", "", "--show", "rmse_m");
+        assert_fine("   2         1  ");
+    }
+}
+
 Test(sweep, a_file_that_is_not_the_cell_stays_and_is_named) {
     struct digests digests = undisturbed();
     struct scratch_path where = scratch_path(&scratch, "undisturbed");

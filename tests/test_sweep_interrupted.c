@@ -43,7 +43,7 @@ static void kill_again_and_again(const char *file, const char *data, const char 
                           : begin(where.text);
         wait_s(random_s(0.7 * whole_s));
         kill(-child, SIGKILL);
-        end(child);
+        end_all(child);
         int in_time = code != 0;
         if (access(frozen.text, F_OK) != 0)
             continue;
@@ -100,16 +100,13 @@ Test(sweep_interrupted, many_kills_on_real_flights, .timeout = 7200) {
 
 /* Workers that lost their parent finish their step, not their cell, which would take hours. */
 Test(sweep_interrupted, workers_do_not_outlive_their_sweep) {
+    hold_at(2);
     pid_t child = begin_words(WORDS("sweep", config.text, "-o", folder.text, "-j2", "--checkpoint",
                                     "0", "epochs=100000"));
-    wait_for_work(folder.text);
+    meet();
     kill(child, SIGKILL);
-    end(child);
-    int alive = 1; /* in the group; those that ended may take a moment to be collected */
-    for (int i = 0; i < 3000 && (alive = kill(-child, 0) == 0); i++)
-        wait_s(0.01);
-    kill(-child, SIGKILL);
-    cr_assert_not(alive);
+    let_go();
+    end_all(child);
     cr_assert_eq(count_of(folder.text, "running"), 0);
     cr_assert_eq(count_of(folder.text, "failed"), 0);
     cr_assert_gt(count_of(folder.text, "checkpoint"), 0);
@@ -117,9 +114,11 @@ Test(sweep_interrupted, workers_do_not_outlive_their_sweep) {
 
 static void interrupt(int signal_number, int whole_group) {
     struct digests digests = undisturbed();
-    pid_t child = begin(folder.text);
-    wait_for_work(folder.text);
+    pid_t child = begin_held();
     kill(whole_group ? -child : child, signal_number);
+    while (meet() != child) /* it told its workers to stop */
+        ;
+    let_go();
     end(child);
     assert_code(1);
     assert_contains(err, "mudepth sweep: interrupted: 0 of 6 cells failed, ");
@@ -143,27 +142,12 @@ Test(sweep_interrupted, ctrl_c_reaches_all_processes_at_once) {
     interrupt(SIGINT, 1);
 }
 
-/* Who works on a cell: the process that holds a lock. */
-static pid_t find_worker(void) {
-    for (int i = 0; i < 3000; i++) {
-        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-        int file = open(scratch_path(&scratch, "cells/sweep.lock").text, O_RDWR);
-        int found = file >= 0 && fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK &&
-                    lock.l_start < (off_t)1 << 48;
-        if (file >= 0)
-            close(file);
-        if (found)
-            return lock.l_pid;
-        wait_s(0.005);
-    }
-    cr_assert_fail("no worker has locked a cell");
-    return 0;
-}
-
 Test(sweep_interrupted, a_worker_that_crashes_is_a_failed_cell) {
     struct digests digests = undisturbed();
+    hold_at(SAMPLES + 1);
     pid_t child = begin(folder.text);
-    kill(find_worker(), SIGKILL);
+    kill(meet(), SIGKILL);
+    let_go();
     end(child);
     assert_code(1);
     assert_contains(out, "6 cells: 5 done, 1 failed");

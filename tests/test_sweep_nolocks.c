@@ -9,7 +9,7 @@
 #include "../experiments/command.h"
 #include "sweeps.h"
 
-TestSuite(nolocks, .init = set_up, .fini = tear_down, .timeout = 300);
+TestSuite(nolocks, .init = set_up, .fini = tear_down, .timeout = 600);
 
 volatile sig_atomic_t md_stop_requested;
 

@@ -30,7 +30,7 @@ Test(update_steps, loss_scale_keeps_small_gradients) {
         for (int scaled = 0; scaled < 2; scaled++) {
             float scale = scaled ? 0x1p16f : 1;
             md_ops_find(format, NULL)
-                ->loss_gradient(MD_BERHU, 1, PIXELS, output, PIXELS, label, &fb, 5, scale, gradient,
+                ->loss_gradient(MD_BERHU, 1, PIXELS, output, label, PIXELS, &fb, 5, scale, gradient,
                                 &report[scaled]);
             float slope = 1 / 20000.0f;
             if (format == MD_FP16)
@@ -57,7 +57,7 @@ Test(update_steps, loss_scale_comes_out_again) {
     size_t total = md_parameter_total(&network);
     for (size_t w = 0; w < LENGTH(ways); w++) {
         struct md_setup setup = {
-            &network,  md_ops_find(ways[w].format, NULL), MD_POLICY_FULL, ways[w].optimizer, 1, 2,
+            &network,  md_ops_find(ways[w].format, NULL), POLICY_FULL, ways[w].optimizer, 1, 2,
             .cores = 1};
         struct rig plain, scaled;
         rig_start(&plain, &setup);
@@ -88,8 +88,8 @@ Test(update_steps, a_step_whose_gradients_overflow_is_skipped_and_counted) {
     for (int cores = 1; cores <= 3; cores++)
         for (int storing = 0; storing < MD_STORING_COUNT; storing++) {
             struct md_setup setup = {
-                &network,        md_ops_find(MD_FP16, NULL), MD_POLICY_FULL, MD_ADAM, 0, 2, cores,
-                MD_MOMENTS_FP32, (enum md_storing)storing};
+                &network,        md_ops_find(MD_FP16, NULL), POLICY_FULL,     MD_ADAM, 0, 2, cores,
+                MD_MOMENTS_FP32, (enum md_storing)storing,   .loss_scaled = 1};
             struct rig with, without;
             rig_start(&with, &setup);
             rig_start(&without, &setup);
@@ -115,8 +115,8 @@ Test(update_steps, without_a_loss_scale_nothing_is_skipped) {
     struct md_network network = sized_network("upydnet", 8);
     size_t total = md_parameter_total(&network);
     for (int log2 = 0; log2 < 2; log2++) {
-        struct md_setup setup = {
-            &network, md_ops_find(MD_FP16, NULL), MD_POLICY_FULL, MD_ADAM, 0, 1, .cores = 1};
+        struct md_setup setup = {&network,  md_ops_find(MD_FP16, NULL), POLICY_FULL, MD_ADAM, 0, 1,
+                                 .cores = 1};
         struct rig rig;
         rig_start(&rig, &setup);
         float *before = rig_weights(&rig);
@@ -177,15 +177,16 @@ static const struct way {
 
 static struct md_setup setup_of(const struct way *way, const struct md_network *network,
                                 const char *level, int cores) {
-    return (struct md_setup){network,
-                             md_ops_find(way->format, level),
-                             MD_POLICY_FULL,
-                             way->optimizer,
-                             1,
-                             3,
-                             cores,
-                             way->moments,
-                             way->storing};
+    return (struct md_setup){.network = network,
+                             .ops = md_ops_find(way->format, level),
+                             .policy = POLICY_FULL,
+                             .optimizer = way->optimizer,
+                             .momentum = 1,
+                             .batch = 3,
+                             .cores = cores,
+                             .moments = way->moments,
+                             .storing = way->storing,
+                             .loss_scaled = way->loss_scale_log2 > 0};
 }
 
 static void train(struct rig *rig, const struct way *way, int steps) {
@@ -249,14 +250,14 @@ Test(update_steps, sparse_updates_are_parts_of_the_full_one) {
     train(&rig, &ways[0], 1);
     float *full = rig_weights(&rig);
     rig_stop(&rig);
-    for (unsigned block = 0; block < MD_BLOCK_COUNT; block++) {
-        setup.policy = 1u << block;
+    for (int group = 0; group < network.group_count; group++) {
+        setup.policy = 1u << group;
         rig_start(&rig, &setup);
         train(&rig, &ways[0], 1);
         float *sparse = rig_weights(&rig);
         struct md_parameter p;
         for (int i = 0; md_parameter(&network, i, &p) == 0; i++)
-            if (network.layers[p.layer].block == (enum md_block)block)
+            if (network.layers[p.layer].group == group)
                 cr_assert(memcmp(sparse + p.offset, full + p.offset, p.count * sizeof(float)) == 0,
                           "%s", p.name);
         free(sparse);
@@ -272,7 +273,7 @@ Test(update_steps, new_weights_begin_with_nothing_lost) {
     for (int storing = MD_STORE_MASTER; storing <= MD_STORE_KAHAN; storing++) {
         struct md_setup setup = setup_of(&ways[1], &network, NULL, 1);
         setup.storing = (enum md_storing)storing;
-        setup.policy = 1u << MD_DECODER0 | 1u << MD_DECODER2;
+        setup.policy = POLICY_D0 | POLICY_D2;
         struct rig rig;
         rig_start(&rig, &setup);
         train(&rig, &ways[1], 2);

@@ -7,6 +7,7 @@
 enum { MAX_CORES = 8, STACK_BYTES = 64 << 10 };
 
 static unsigned char arena[MD_LARGE_ARENA_BYTES] __attribute__((aligned(64)));
+static unsigned char flash[MD_LARGE_FLASH_BYTES] __attribute__((aligned(64)));
 
 /* ---- system calls ---------------------------------------------------------------------------- */
 
@@ -125,7 +126,9 @@ void program(void) {
                                       .trace.transfer = write_output,
                                       .team = team_of,
                                       .arena = arena,
-                                      .arena_bytes = sizeof arena};
+                                      .flash = flash,
+                                      .arena_bytes = sizeof arena,
+                                      .flash_bytes = sizeof flash};
     enum md_job_error error = md_device_work(&device);
     system_call(SYS_EXIT, error, 0, 0);
 }

@@ -1,6 +1,7 @@
 /* The GAP9 target: core on the cluster's eight workers. A job is read from the file JOB on the
  * workstation (the SDK's host file system), and its trace written to the file TRACE there; both can
- * be renamed by -D. The arena is in L2; moving tiles to L1 is left to the SDK and its caches. */
+ * be renamed by -D. The arena is in L2, and what a product would keep in flash beside it; moving
+ * tiles to L1 is left to the SDK and its caches. */
 #include <pmsis.h>
 
 #include <stdint.h>
@@ -19,10 +20,14 @@
 #ifndef ARENA_BYTES
 #define ARENA_BYTES MD_GAP9_ARENA_BYTES
 #endif
+#ifndef FLASH_BYTES
+#define FLASH_BYTES MD_GAP9_FLASH_BYTES
+#endif
 
 enum { WORKERS = 8, STACK_BYTES = 6 << 10 };
 
 static PI_L2 unsigned char arena[ARENA_BYTES] __attribute__((aligned(64)));
+static PI_L2 unsigned char flash[FLASH_BYTES] __attribute__((aligned(64)));
 
 /* ---- input and output ------------------------------------------------------------------------ */
 
@@ -76,7 +81,9 @@ static PI_L2 struct md_device device = {.job.transfer = read_job,
                                         .trace.transfer = write_trace,
                                         .team = team_of,
                                         .arena = arena,
-                                        .arena_bytes = sizeof arena};
+                                        .flash = flash,
+                                        .arena_bytes = sizeof arena,
+                                        .flash_bytes = sizeof flash};
 
 static void on_cluster(void *argument) {
     enum md_job_error *error = argument;
