@@ -114,7 +114,7 @@ static void open_step_losses(struct md_run *run) {
 /* Where labels have a value for every pixel, their nearest zones and those at a centre are all of
  * them: such a run would be called what it is not. */
 static int check_label(const struct md_run *run, struct md_error *error) {
-    const struct md_network *network = md_networks[md_config_network(&run->config)];
+    const struct md_network *network = md_config_network(&run->config);
     int height, width, label = run->config.label;
     md_layer_size(network, network->layer_count - 1, &height, &width);
     if (label != MD_LABEL_NEAREST && label != MD_LABEL_SPARSE)
