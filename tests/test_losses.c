@@ -85,24 +85,28 @@ static double value_of(enum md_loss loss, const struct batch *b, const struct co
     return k->valid > 0 ? (double)(sum / k->valid) : 0.0;
 }
 
-/* Runs the table's loss on outputs that lie `gap` elements further apart than they need to. */
+/* Runs the table's loss on samples that lie `gap` elements further apart than they need to. */
 static struct md_loss_report run_loss(enum md_format format, enum md_loss loss,
                                       const struct batch *b, int gap, double *gradient) {
     struct md_loss_report report;
-    size_t n = (size_t)count_of(b), stride = (size_t)(b->pixels + gap);
-    void *output = numbers(format, (size_t)b->samples * stride), *label = numbers(format, n);
-    void *slopes = numbers(format, n);
-    for (size_t i = 0; i < n; i++) {
-        size_t sample = i / (size_t)b->pixels, pixel = i % (size_t)b->pixels;
-        set_number(format, output, sample * stride + pixel, b->output[i]);
-        set_number(format, label, i, b->label[i]);
+    size_t n = (size_t)count_of(b), pixels = (size_t)b->pixels, stride = pixels + (size_t)gap;
+    size_t room = (size_t)b->samples * stride;
+    void *output = numbers(format, room), *label = numbers(format, room);
+    void *slopes = numbers(format, room);
+    for (size_t i = 0; i < room; i++)
         set_number(format, slopes, i, 99);
+    for (size_t i = 0; i < n; i++) {
+        size_t at = i / pixels * stride + i % pixels;
+        set_number(format, output, at, b->output[i]);
+        set_number(format, label, at, b->label[i]);
     }
     md_ops_find(format, "ref")
-        ->loss_gradient(loss, b->samples, b->pixels, output, stride, label, b->fb, (float)depth_cap,
+        ->loss_gradient(loss, b->samples, b->pixels, output, label, stride, b->fb, (float)depth_cap,
                         1.0f, slopes, &report);
     for (size_t i = 0; i < n; i++)
-        gradient[i] = number(format, slopes, i);
+        gradient[i] = number(format, slopes, i / pixels * stride + i % pixels);
+    for (size_t i = 0; i < room; i++)
+        cr_assert(i % stride < pixels || number(format, slopes, i) == 99, "beside a sample");
     free(output);
     free(label);
     free(slopes);

@@ -38,7 +38,9 @@ static const struct {
     {"build/mudepth data show '{set: nyu, root: nyu_depth_v2_labeled.mat, split: test}' -o "
      "rooms.png",
      "", NULL, "rooms.png"},
-    {"build/mudepth plan configs/matrix.yaml format=bf16 batch=1", "", NULL, "on a device"},
+    {"build/mudepth plan configs/matrix.yaml format=bf16 batch=1 policy=full optimizer=adam "
+     "budget_kb=1200",
+     "", NULL, "no placement is smaller"},
     {"python3 -c 'import h5py, pandas\n"
      "metrics = pandas.DataFrame(h5py.File(\"CELL.h5\")[\"/test/metrics\"][:])\n"
      "print(metrics[metrics.predictor == b\"after\"])'",
