@@ -550,9 +550,16 @@ static int check_network(const struct draft *draft, const char *origin, struct m
     const struct md_config *config = draft->config;
     const struct md_network *network = md_config_network(config);
     struct place policy_at = given_place(draft, "policy", origin),
+                 band_at = given_place(draft, "band", origin),
                  front_at = given_place(draft, "front", origin);
     md_policy policy;
-    int layer = 0;
+    int layer = 0, savings;
+    md_savings_parse(config->plan, &savings);
+    if (savings >= 0 && (savings & MD_STREAM) == 0 &&
+        (config->band > 0 || strcmp(config->front, "auto") != 0))
+        return complain(config->band > 0 ? &band_at : &front_at, error,
+                        "has an effect only with a plan that streams; found plan: %s",
+                        config->plan);
     if (strcmp(config->policy, "auto") != 0 &&
         md_policy_parse(network, config->policy, &policy) != 0)
         return complain(&policy_at, error, "network %s has no groups %s", network->name,
