@@ -208,7 +208,7 @@ static void change_weight(const char *name, enum md_format format, size_t index)
     unsigned char *trace = scratch_read(path.text, &size);
     unsigned char *values = trace + size - sizeof(struct md_record) - WEIGHTS * bytes;
     values[index * bytes] ^= 1;
-    uint64_t digest = md_digest(format, values, WEIGHTS);
+    uint64_t digest = md_digest(format, values, 0, WEIGHTS);
     memcpy(values - sizeof digest, &digest, sizeof digest);
     scratch_write(path.text, trace, size);
     free(trace);
