@@ -112,7 +112,7 @@ static int print_json(const struct told *t, struct md_error *error) {
         (json_int_t)plan->bound_bytes, "bound_reached", plan->arena_bytes == plan->bound_bytes,
         "peak", peak_json(t), "frozen_bytes", (json_int_t)plan->frozen_bytes, "instructions",
         plan->instructions, "program_bytes",
-        (json_int_t)((size_t)plan->instructions * sizeof plan->instruction[0]),
+        (json_int_t)plan->instructions * (json_int_t)sizeof plan->instruction[0],
         "parameters_learning", (json_int_t)plan->learning, "total_bytes", totals, "budget_kb",
         t->config->budget_kb);
     json_object_update(json, more);

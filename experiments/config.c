@@ -545,6 +545,19 @@ static struct place given_place(const struct draft *draft, const char *key, cons
     return at;
 }
 
+/* What the table of uses cannot say: plans that do not stream are many. */
+static int check_streams(const struct draft *draft, const char *origin, struct md_error *error) {
+    const struct md_config *config = draft->config;
+    struct place at = given_place(draft, config->band > 0 ? "band" : "front", origin);
+    int savings;
+    md_savings_parse(config->plan, &savings);
+    if (savings < 0 || (savings & MD_STREAM) != 0 ||
+        (config->band == 0 && strcmp(config->front, "auto") == 0))
+        return MD_OK;
+    return complain(&at, error, "has an effect only with a plan that streams; found plan: %s",
+                    config->plan);
+}
+
 /* What names parts of a network has to be of the config's. */
 static int check_network(const struct draft *draft, const char *origin, struct md_error *error) {
     const struct md_config *config = draft->config;
@@ -574,6 +587,8 @@ static int complete(struct draft *draft, const char *origin, int strict, struct 
     }
     if (status == MD_OK && strict)
         status = md_check_uses(draft->sections, RUN_SECTIONS, draft->given, error);
+    if (status == MD_OK && strict)
+        status = check_streams(draft, origin, error);
     md_data_spec_resolve(&draft->config->data);
     return status == MD_OK ? check_network(draft, origin, error) : status;
 }

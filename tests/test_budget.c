@@ -112,6 +112,10 @@ Test(budget, what_is_forced_is_kept) {
     cr_assert_eq(setup.savings, MD_SHARE | MD_STREAM);
     cr_assert_eq(setup.band, 6);
     cr_assert_str_eq(setup.network->layers[setup.front].name, "ups0");
+    cr_assert_eq(read_config("d0", 0, "plan=share+together band=6"), MD_USAGE);
+    assert_contains(error.text, "band: has an effect only with a plan that streams");
+    cr_assert_eq(read_config("d0", 0, "plan=share front=ups0"), MD_USAGE);
+    assert_contains(error.text, "front: has an effect only with a plan that streams");
     cr_assert_eq(read_config("d0", 100000, "plan=lean"), MD_OK);
     cr_assert_eq(md_device_plan(&config, &setup, &plan), 1);
     cr_assert_eq(setup.band, 8, "the broadest that fits");
