@@ -197,7 +197,9 @@ check: ## install what is missing, build, and run all tests
 	@$(MAKE) --no-print-directory packages WANT="$(CHECK_PACKAGES)"
 	@$(MAKE) --no-print-directory run-tests data-only
 
-install: all ## install to $(DESTDIR)$(PREFIX)
+install: ## install to $(DESTDIR)$(PREFIX)
+	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES)"
+	@$(MAKE) --no-print-directory all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/mudepth/configs
 	install -m 755 $(BUILD)/mudepth $(DESTDIR)$(PREFIX)/bin/mudepth
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/mudepth
@@ -208,7 +210,9 @@ paper: ## install what is missing and make the report of the reproduction (paper
 	@$(MAKE) --no-print-directory all
 	MUDEPTH=$(BUILD)/mudepth paper/make.sh $(BUILD)/paper
 
-bench: all $(BUILD)/bench $(BUILD)/bench_sweep ## milliseconds per training step, beside PyTorch when it is there, samples read per second, a sweep's overhead
+bench: ## milliseconds per training step, beside PyTorch when it is there, samples read per second, a sweep's overhead
+	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES) libcriterion-dev"
+	@$(MAKE) --no-print-directory all $(BUILD)/bench $(BUILD)/bench_sweep
 	$(BUILD)/bench
 	$(BUILD)/bench_sweep $(BUILD)/mudepth
 
@@ -244,6 +248,12 @@ $(BUILD)/mudepth-held: tests/held.c $(BUILD)/experiments/main.o $(BUILD)/libmude
 run-tests: $(BUILD)/mudepth $(BUILD)/mudepth-held $(BUILD)/mudepth-rv32 $(GAP9) $(TESTS) freestanding
 	@MUDEPTH_PROGRAM=$(BUILD)/mudepth tests/run.sh $(BUILD)/test-logs $(TESTS)
 
+levels: ## a step on processors of every level (emulated ones too), to the same bits
+	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES) $(AARCH64_PACKAGES)"
+	@$(MAKE) --no-print-directory all data-only aarch64
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/portable VECTOR_LEVELS= CFLAGS="$(CFLAGS) -march=x86-64" all
+	tests/levels.sh $(BUILD)
+
 # core brings everything it needs: its objects may ask for each other and for what every C compiler
 # may call by itself, nothing else.
 freestanding: $(BUILD)/libmudepth.a
@@ -259,7 +269,9 @@ data-only: $(BUILD)/libmudepth.a
 	    ! readelf -SW $$o | grep -E '\.(init_array|ctors|preinit_array)' || exit 1; \
 	done
 
-check-numerics: $(BUILD)/tests/test_rounding ## the 16-bit arithmetic exhaustively (minutes)
+check-numerics: ## the 16-bit arithmetic exhaustively (minutes)
+	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES) libcriterion-dev"
+	@$(MAKE) --no-print-directory $(BUILD)/tests/test_rounding
 	MUDEPTH_NUMERICS=full $(BUILD)/tests/test_rounding
 
 # (The program for RV32 has flags of its own, and no sanitizers. What is left out is about moments in
@@ -274,11 +286,11 @@ HEADERS = $(wildcard $(ROOMS:%=%/*.h))
 DEVICES = $(wildcard $(addprefix core/target/,device/*.[ch] gap9/*.c gap9/shim/*.[ch]))
 
 # cppcheck cannot see that an out-parameter is only written, nor that an arena holds any type.
-lint: $(BUILD)/build.h ## format, clang-tidy, cppcheck, headers compiled alone
+lint: ## format, clang-tidy, cppcheck, headers compiled alone
 	@$(MAKE) --no-print-directory packages WANT="$(LINT_PACKAGES)"
 	@$(MAKE) --no-print-directory run-lint
 
-run-lint:
+run-lint: $(BUILD)/build.h
 	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(DEVICES) $(wildcard tests/*.h)
 	$(Q)for h in $(filter-out core/lanes% %_tmpl.h,$(HEADERS)); do \
 	    $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -fsyntax-only -x c $$h || exit 1; done
@@ -313,5 +325,5 @@ $(BUILD)/bench $(BUILD)/bench_sweep: $(BUILD)/%: tests/%.c $(BUILD)/libmudepth.a
 	$(Q)$(compile) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS)
 
 .PHONY: all demo check paper rv32 gap9 aarch64 install bench clean help packages run-tests freestanding \
-        data-only check-numerics asan lint run-lint fmt fuzz run-fuzzers FORCE
+        data-only levels check-numerics asan lint run-lint fmt fuzz run-fuzzers FORCE
 .DELETE_ON_ERROR:

@@ -188,7 +188,7 @@ static struct line *find_line(const struct md_contrast *c, struct lines *all,
         snprintf(hands[1], sizeof hands[1], "published, drawn at our %.64s", place);
     md_contrast_label(row->config, &c->study->figure.series, label);
     for (int h = 0; h < 2; h++)
-        snprintf(texts[h], sizeof texts[h], "%s%s%s", label, label[0] != '\0' ? ", " : "",
+        snprintf(texts[h], sizeof texts[h], "%s%s%.99s", label, label[0] != '\0' ? ", " : "",
                  hands[h]);
     for (size_t l = 0; l < all->count; l++)
         if (strcmp(all->lines[l].label, texts[is_published]) == 0)

@@ -33,6 +33,7 @@ struct trial {
     struct fenced in[OPERANDS];
     void *in_copies[OPERANDS], *before[RESULTS], *expected[RESULTS];
     struct md_random random;
+    size_t few;   /* 1: not every split. Layers need not have them all, random shapes do */
     int compared; /* elements, over all levels */
 };
 
@@ -270,7 +271,7 @@ static void check_call(struct trial *t, const struct call *call, enum data data,
     if (weight_count(call) * y_pixels(call) < 5000)
         run_some_bands(t, ref);
     for (int l = 0; l < exact_levels(t->format, levels); l++) {
-        for (size_t s = 0; s < LENGTH(splits); s++)
+        for (size_t s = 0; s < LENGTH(splits); s += 1 + 2 * t->few)
             run_shares(t, md_ops_find(t->format, levels[l]), splits[s]);
         run_some_bands(t, md_ops_find(t->format, levels[l]));
     }
@@ -293,7 +294,7 @@ static void check_both(const struct call *call, void *trial) {
 /* A picture of another size changes nothing but the planes: small ones keep the plain loops from
  * taking minutes. The real one is run in binary32, the published network's format. */
 static void check_layers(enum md_format format, const char *network, int height, int width) {
-    struct trial trial = {.format = format, .random = md_random_stream(1, 0, 0, 0)};
+    struct trial trial = {.format = format, .random = md_random_stream(1, 0, 0, 0), .few = 1};
     int calls = each_layer_call(md_network_find(network), height, width, check_both, &trial);
     cr_assert_geq(calls, 3 * 10);
     cr_assert_gt(trial.compared, 0);
@@ -303,7 +304,7 @@ Test(ops, layers_of_upydnet_fp32) {
     check_layers(MD_FP32, "upydnet", 48, 48);
 }
 Test(ops, layers_of_upydnet_fp64) {
-    check_layers(MD_FP64, "upydnet", 24, 24);
+    check_layers(MD_FP64, "upydnet", 16, 24);
 }
 Test(ops, layers_of_upydnet_fp16) {
     check_layers(MD_FP16, "upydnet", 16, 24);
@@ -315,11 +316,9 @@ Test(ops, layers_of_upydnet_bf16) {
 }
 Test(ops, layers_of_upydnet_large) {
     check_layers(MD_FP32, "upydnet_large", 12, 12);
-    check_layers(MD_FP64, "upydnet_large", 8, 8);
 }
 Test(ops, layers_of_upydnet_8x8) {
     check_layers(MD_FP32, "upydnet_8x8", 20, 40);
-    check_layers(MD_FP64, "upydnet_8x8", 40, 20);
 }
 
 static void check_random_shapes(enum md_format format) {

@@ -1,0 +1,39 @@
+#!/bin/sh
+# One training step by every level of the operators and on every kind of processor, against one
+# trace. Emulated processors have no more than their level, so code that wants more dies there:
+# Nehalem has no AVX, Haswell AVX2, FMA and F16C and no AVX-512.
+# usage: levels.sh BUILD    (BUILD/portable and BUILD/mudepth-aarch64 are built)
+set -eu
+build=$1
+step="configs/demo.yaml batch=1 data.count=1 --steps 1"
+
+# same WHO FORMAT COMMAND...: what WHO computes is what is in the trace.
+same() {
+    who=$1 format=$2
+    shift 2
+    # shellcheck disable=SC2086
+    said=$("$@" compare $step format="$format" --a "trace:$build/levels.$format" --b "${side:-host}" \
+        2>"$build/levels.errors") || {
+        echo "$who, $format: ${said:-it died}" && cat "$build/levels.errors" && exit 1
+    }
+    echo "$who, $format: $said"
+}
+
+for format in fp32 fp16 bf16; do
+    # shellcheck disable=SC2086
+    "$build/mudepth" compare $step format=$format --save-trace "$build/levels.$format"
+    for level in ref scalar avx2 avx512; do
+        if MUDEPTH_CPU=$level "$build/mudepth" plan configs/demo.yaml >/dev/null 2>&1; then
+            same "MUDEPTH_CPU=$level" $format env MUDEPTH_CPU=$level "$build/mudepth"
+        else
+            echo "SKIP: this processor has no $level"
+        fi
+    done
+    same "portable build" $format "$build/portable/mudepth"
+    side=aarch64:cores=2 same "aarch64" $format "$build/mudepth"
+done
+for processor in Nehalem Haswell; do
+    for format in fp32 bf16; do
+        same $processor $format qemu-x86_64 -cpu $processor "$build/mudepth"
+    done
+done
