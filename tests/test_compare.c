@@ -562,15 +562,6 @@ Test(compare, jobs_that_do_not_fit_the_chip_are_refused) {
     assert_says(0, "bit-exact: ");
 }
 
-/* 32 samples of fp32 fit the 64 MB, and the scratch memory of eight cores does not beside them. */
-Test(compare, a_device_takes_operators_that_fit) {
-    need_machine("mudepth-gap9-large", NULL);
-    compare("small.yaml batch=32 --steps 0 --a gap9-large:cores=8");
-    assert_says(0, "bit-exact: ");
-    compare("small.yaml batch=32 --steps 0 --a gap9-large:scalar:cores=8");
-    assert_fails(1, "gap9-large:scalar:cores=8: the arena is too small");
-}
-
 /* What owners of a device do: the job there, its trace back. */
 Test(compare, saved_job_is_what_a_machine_is_given) {
     need_machine("mudepth-gap9-large", NULL);
