@@ -25,6 +25,27 @@ static void demand(int condition) {
 
 /* ---- traces ---------------------------------------------------------------------------------- */
 
+/* Of rows of a map as the head's network has it, or of one row. */
+static uint64_t digest_of(const uint8_t *head, const struct md_record *r, const void *values) {
+    struct md_job job;
+    int layer, height = 1, width = (int)r->count, channels = 1;
+    uint64_t digest = 0;
+    memcpy(&job, head, sizeof job);
+    if (r->kind < MD_TRACE_WEIGHT_GRADIENT && md_network_check(&job.network, &layer) == NULL &&
+        r->layer < (uint32_t)job.network.layer_count) {
+        md_layer_size(&job.network, (int)r->layer, &height, &width);
+        channels = job.network.layers[r->layer].co;
+    }
+    size_t rows = r->to > r->from ? r->to - r->from : 0, row = (size_t)width;
+    if (rows * row * (size_t)channels != r->count)
+        return 0;
+    for (size_t i = 0; i < rows * (size_t)channels; i++)
+        digest += md_digest((enum md_format)r->format,
+                            (const char *)values + i * row * md_format_bytes[r->format],
+                            (i / rows * (size_t)height + r->from + i % rows) * row, row);
+    return digest;
+}
+
 static void right_digests(uint8_t *bytes, size_t size) {
     struct md_record r;
     for (size_t at = HEAD; at + sizeof r <= size; at += sizeof r + r.bytes) {
@@ -36,7 +57,7 @@ static void right_digests(uint8_t *bytes, size_t size) {
         void *values = malloc(r.bytes + 1); /* aligned */
         demand(values != NULL);
         memcpy(values, bytes + at + sizeof r, r.bytes);
-        uint64_t digest = md_digest((enum md_format)r.format, values, r.count);
+        uint64_t digest = digest_of(bytes, &r, values);
         free(values);
         memcpy(bytes + at + offsetof(struct md_record, digest_low), &digest, sizeof digest);
     }
@@ -56,7 +77,7 @@ static int read_trace(const void *bytes, size_t size) {
         if (status != MD_OK)
             break;
         md_trace_describe(&trace, text, sizeof text);
-        demand(r->layer < (uint32_t)trace.network->layer_count && r->slot < trace.job.batch);
+        demand(r->layer < (uint32_t)trace.job.network.layer_count && r->slot < trace.job.batch);
         demand(r->kind >= MD_TRACE_FINAL_WEIGHTS || r->step < trace.job.steps);
         if (r->bytes > 0)
             md_trace_value(&trace, r->count - 1);
@@ -99,23 +120,31 @@ static enum md_job_error do_job(struct source *source) {
     const struct md_io io = {source, read_source, write_trace};
     struct md_job job;
     struct md_setup setup;
-    struct md_plan plan;
+    static struct md_engine engine;
     int failed;
     enum md_job_error error = md_job_read(&io, &job);
     if (error != MD_JOB_OK)
         return error;
+    struct md_job_memory memory = {.engine = &engine};
     md_job_setup(&job, &setup);
     if (setup.ops == NULL || job.cores > MOST_CORES)
-        return md_job_run(&job, &setup, NULL, NULL, 0, &io);
-    md_plan_make(&setup, &plan);
-    size_t bytes = plan.arena_bytes < MOST_ARENA ? plan.arena_bytes : MOST_ARENA;
+        return md_job_run(&job, &setup, NULL, &memory, &io);
+    md_plan_make(&setup, &engine.plan);
+    size_t wanted = engine.plan.arena_bytes, flash = engine.plan.frozen_bytes;
+    int planned = engine.plan.fault == NULL;
+    memory.arena_bytes = wanted < MOST_ARENA ? wanted : MOST_ARENA;
+    memory.flash_bytes = flash < MOST_ARENA ? flash : MOST_ARENA;
     struct md_team *team = md_host_team_start((int)job.cores, &failed);
-    void *arena = md_host_arena(bytes);
-    demand(!failed && arena != NULL);
-    error = md_job_run(&job, &setup, team, arena, bytes, &io);
-    free(arena);
+    memory.arena = md_host_arena(memory.arena_bytes + 1);
+    memory.flash = md_host_arena(memory.flash_bytes + 1);
+    demand(!failed && memory.arena != NULL && memory.flash != NULL);
+    error = md_job_run(&job, &setup, team, &memory, &io);
+    free(memory.arena);
+    free(memory.flash);
     md_host_team_stop(team);
-    demand((error == MD_JOB_NO_MEMORY) == (bytes < plan.arena_bytes));
+    demand((error == MD_JOB_NO_PLAN) == !planned);
+    demand((error == MD_JOB_NO_MEMORY) ==
+           (planned && (memory.arena_bytes < wanted || memory.flash_bytes < flash)));
     return error;
 }
 
