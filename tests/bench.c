@@ -1,8 +1,9 @@
-/* make bench: how fast a training step is (berHu, Adam, upydnet), in five tables: milliseconds
+/* make bench: how fast a training step is (berHu, Adam, upydnet), in six tables: milliseconds
  * beside OpenBLAS (im2col) and, when python3-torch is installed, PyTorch; every number format
- * beside fp32; every kind of operator; and how fast samples are read beside it. What is compared
- * takes turns, ROUNDS times, since the machine's speed drifts, and medians are shown; shares are of
- * the multiply-adds a core can do at all, measured first. Nothing fails for being slow. */
+ * beside fp32; plans of less memory beside the fastest; every kind of operator; and how fast
+ * samples are read beside it. What is compared takes turns, ROUNDS times, since the machine's speed
+ * drifts, and medians are shown; shares are of the multiply-adds a core can do at all, measured
+ * first. Nothing fails for being slow. */
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>
@@ -45,35 +46,12 @@ static void draw_weights(const struct md_network *network, float *weights) {
     weights[-1] = 10.0f; /* the last bias: the disparity predicted at first */
 }
 
-static int start(struct ours *ours, const struct md_ops *ops, md_policy policy, int batch,
-                 int threads) {
-    int failed;
-    struct md_setup setup = {md_networks[0],
-                             ops,
-                             policy,
-                             MD_ADAM,
-                             0,
-                             batch,
-                             .cores = threads,
-                             .savings = MD_SAVINGS_FAST};
-    struct md_plan plan;
-    md_plan_make(&setup, &plan);
-    struct md_team *team = md_host_team_start(threads, &failed);
-    ours->arena = md_host_arena(plan.arena_bytes);
-    size_t total = md_parameter_total(setup.network);
-    float *weights = malloc(total * sizeof *weights);
-    if (failed || ours->arena == NULL || weights == NULL)
-        return -1;
-    md_engine_start(&ours->engine, &setup, team, ours->arena, plan.arena_bytes);
-    ours->engine.loss = MD_BERHU;
-    ours->engine.update = (struct md_update){
-        .learning_rate = 1e-6f, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-7f};
-    draw_weights(setup.network, weights);
-    md_engine_set_weights(&ours->engine, weights);
-    free(weights);
+/* What a step uses up: put in again before each. */
+static void put_samples(struct ours *ours, int batch) {
+    static uint8_t picture[3 * PIXELS];
+    static float label[PIXELS];
+    srand(2);
     for (int s = 0; s < batch; s++) {
-        static uint8_t picture[3 * PIXELS];
-        static float label[PIXELS];
         for (int p = 0; p < 3 * PIXELS; p++)
             picture[p] = (uint8_t)(rand() >> 8);
         for (int p = 0; p < PIXELS; p++)
@@ -81,7 +59,40 @@ static int start(struct ours *ours, const struct md_ops *ops, md_policy policy, 
         md_engine_set_picture(&ours->engine, s, picture);
         md_engine_set_label(&ours->engine, s, label);
     }
+}
+
+static int start_plan(struct ours *ours, const struct md_ops *ops, md_policy policy, int batch,
+                      int threads, unsigned savings, int band) {
+    int failed;
+    struct md_setup setup = {.network = md_networks[0],
+                             .ops = ops,
+                             .policy = policy,
+                             .optimizer = MD_ADAM,
+                             .batch = batch,
+                             .cores = threads,
+                             .savings = savings,
+                             .band = band};
+    md_plan_make(&setup, &ours->engine.plan);
+    size_t bytes = ours->engine.plan.arena_bytes;
+    struct md_team *team = md_host_team_start(threads, &failed);
+    ours->arena = md_host_arena(bytes);
+    size_t total = md_parameter_total(setup.network);
+    float *weights = malloc(total * sizeof *weights);
+    if (failed || ours->arena == NULL || weights == NULL)
+        return -1;
+    md_engine_start(&ours->engine, &setup, team, ours->arena, bytes);
+    ours->engine.loss = MD_BERHU;
+    ours->engine.update = (struct md_update){
+        .learning_rate = 1e-6f, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-7f};
+    draw_weights(setup.network, weights);
+    md_engine_set_weights(&ours->engine, weights);
+    free(weights);
     return 0;
+}
+
+static int start(struct ours *ours, const struct md_ops *ops, md_policy policy, int batch,
+                 int threads) {
+    return start_plan(ours, ops, policy, batch, threads, MD_SAVINGS_FAST, 0);
 }
 
 /* The fastest of some steps: the others were disturbed. */
@@ -90,6 +101,7 @@ static double milliseconds(struct ours *ours, int batch, int steps) {
     struct md_loss_report report;
     double best = 1e9;
     for (int i = 0; i < steps; i++) {
+        put_samples(ours, batch);
         double began = now();
         md_engine_train(&ours->engine, batch, fb, &report);
         double took = now() - began;
@@ -307,6 +319,51 @@ static int bench_formats(double *trained) {
     return 0;
 }
 
+/* The fastest plan and those that stream, in bands of some rows and of one, the leanest: time, and
+ * the bytes of the host's arena. (On a device: mudepth plan.) */
+static int bench_plans(void) {
+    static const struct {
+        const char *name;
+        unsigned savings;
+        int band;
+    } plans[] = {{"fast", MD_SAVINGS_FAST, 0},
+                 {"lean, band 8", MD_SAVINGS_LEAN, 8},
+                 {"lean, band 2", MD_SAVINGS_LEAN, 2},
+                 {"lean, band 1", MD_SAVINGS_LEAN, 1}};
+    static const char *const policies[] = {"full", "d0"};
+    static const enum md_format formats[] = {MD_FP32, MD_BF16, MD_FP16};
+    enum { PLANS = LENGTH(plans) };
+    printf("%-6s %-6s %-14s %9s %9s %9s\n", "policy", "format", "plan", "kB", "ms", "to fast");
+    for (int p = 0; p < 2; p++)
+        for (size_t f = 0; f < LENGTH(formats); f++) {
+            static struct ours ours[PLANS];
+            double times[PLANS][ROUNDS], ratios[PLANS][ROUNDS];
+            int steps[PLANS];
+            md_policy policy;
+            md_policy_parse(md_networks[0], policies[p], &policy);
+            for (int n = 0; n < PLANS; n++) {
+                if (start_plan(&ours[n], md_ops_find(formats[f], ""), policy, 1, 1,
+                               plans[n].savings, plans[n].band) != 0)
+                    return -1;
+                steps[n] = enough_steps(&ours[n], 1);
+            }
+            for (int r = 0; r < ROUNDS; r++)
+                for (int n = 0; n < PLANS; n++) {
+                    times[n][r] = milliseconds(&ours[n], 1, steps[n]);
+                    ratios[n][r] = times[n][r] / times[0][r];
+                }
+            for (int n = 0; n < PLANS; n++) {
+                printf("%-6s %-6s %-14s %9.0f %9.2f %9.2f\n", policies[p],
+                       md_format_names[formats[f]], plans[n].name,
+                       1e-3 * (double)ours[n].engine.plan.arena_bytes, median(times[n], ROUNDS),
+                       median(ratios[n], ROUNDS));
+                stop(&ours[n]);
+            }
+            fflush(stdout);
+        }
+    return 0;
+}
+
 /* ---- operators --------------------------------------------------------------------------------
  */
 
@@ -507,6 +564,8 @@ int main(void) {
     printf("\nmilliseconds per training step, batch 1, one thread\n");
     double trained = 0.0;
     failed |= bench_formats(&trained);
+    printf("\nplans of less memory (Adam, batch 1, one thread)\n");
+    failed |= bench_plans();
     printf("\nGMAC/s per kind of operator, over the network's layers, one thread\n");
     bench_operators();
     printf("\nsamples per second, to be seen beside the %.0f that a full step of batch 1 trains\n",

@@ -133,7 +133,7 @@ static inline double from_bits(uint64_t bits) {
 static inline struct md_cell cell_number(int i) {
     static const char *const words[CELLS] = {"lr=0.1 cap_m=80", "lr=0.3 cap_m=[80,15,2.5]",
                                              "seed=18446744073709551615 policy=e+d0",
-                                             "data.root=it's/é augment=[crop,flip]"};
+                                             "data.train=it's/é augment=[crop,flip]"};
     struct md_cell cell = made_cell(words[i], i + 1);
     const double odd[] = {-0.0,     1e300, 5e-324, (double)NAN, -(double)NAN,
                           INFINITY, 3.0,   0.1,    -INFINITY,   from_bits(0x3ff0000000000001)};

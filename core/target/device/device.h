@@ -8,9 +8,10 @@
 enum { MD_STREAM_BYTES = 2048 };
 
 /* Bytes of the arena: of GAP9's 1.5 MB of L2, and of programs that need not fit a chip; and of the
- * memory beside it that stands for flash. */
+ * memory beside it that stands for flash. GAP9's program has none: what operators read must be in
+ * L2, and weights there are no less in the way than in the arena. */
 #define MD_GAP9_ARENA_BYTES  (1200 << 10)
-#define MD_GAP9_FLASH_BYTES  (256 << 10)
+#define MD_GAP9_FLASH_BYTES  64
 #define MD_LARGE_ARENA_BYTES (64 << 20)
 #define MD_LARGE_FLASH_BYTES (16 << 20)
 

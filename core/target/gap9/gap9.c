@@ -1,7 +1,7 @@
 /* The GAP9 target: core on the cluster's eight workers. A job is read from the file JOB on the
  * workstation (the SDK's host file system), and its trace written to the file TRACE there; both can
- * be renamed by -D. The arena is in L2, and what a product would keep in flash beside it; moving
- * tiles to L1 is left to the SDK and its caches. */
+ * be renamed by -D. The arena is in L2; moving tiles to L1 is left to the
+ * SDK and its caches. */
 #include <pmsis.h>
 
 #include <stdint.h>
