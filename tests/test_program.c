@@ -37,7 +37,7 @@ static const struct {
     {"compare",
      {"--a", "--b", "--steps", "--tensors", "--digest", "--figure", "--json", "--save-job",
       "--save-trace"}},
-    {"plan", {"--json"}},
+    {"plan", {"--target", "--figure", "--json"}},
     {"diff", {"--json"}},
     {"table", {"--csv", "--json", "--latex", "--values"}},
     {"plot", {"--output"}},
