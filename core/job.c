@@ -116,7 +116,8 @@ struct work {
 };
 
 static void put(struct work *work, const void *from, size_t bytes) {
-    work->failed = work->failed || work->io->write(work->io->context, from, bytes) != 0;
+    if (bytes > 0)
+        work->failed = work->failed || work->io->write(work->io->context, from, bytes) != 0;
 }
 
 static int is_wanted(const struct work *work, enum md_trace_kind kind) {
