@@ -46,9 +46,9 @@ struct md_setup {
     const struct md_ops *ops;
     md_policy policy; /* which groups of layers learn; 0: inference only */
     enum md_optimizer optimizer;
-    int momentum;    /* SGD: 1 when a momentum buffer is needed */
-    int batch;       /* samples per step, >= 1 */
-    int cores;       /* that share the work, >= 1 */
+    int momentum; /* SGD: 1 when a momentum buffer is needed */
+    int batch;    /* samples per step, >= 1 */
+    int cores;    /* that share the work, >= 1 */
     enum md_moments moments;
     enum md_storing storing; /* of new weights */
     int loss_scaled;         /* 1: with a loss scale, whose steps may be skipped */

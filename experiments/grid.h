@@ -44,8 +44,9 @@ struct md_grid {
 };
 
 /* Reads the file with these overrides. Every cell is a whole config; of cells with equal hashes the
- * first stays. (Equal runs with other budgets are one cell, but not those that do not fit.) Files, weights and data alike, are not looked
- * at: two cells are different when they name different ones. On failure nothing is left to free. */
+ * first stays. (Equal runs with other budgets are one cell, but not those that do not fit.) Files,
+ * weights and data alike, are not looked at: two cells are different when they name different ones.
+ * On failure nothing is left to free. */
 int md_grid_read(const char *path, int override_count, char *const *overrides, struct md_grid *grid,
                  struct md_error *error);
 void md_grid_free(struct md_grid *grid);
