@@ -275,13 +275,13 @@ static int draw_curve(const struct session *session, const char *path, struct md
     size_t epochs = (size_t)run->position.epoch;
     size_t most = run->step_losses.rows;
     double *columns = malloc((3 * epochs + 2 * most + 1) * sizeof *columns);
-    double *step_at = columns + 3 * epochs, *step_loss = step_at + most;
     struct md_step_row *steps = malloc((most + 1) * sizeof *steps);
     if (columns == NULL || steps == NULL) {
         free(columns);
         free(steps);
         return md_fail(error, MD_FAILED, "out of memory");
     }
+    double *step_at = columns + 3 * epochs, *step_loss = step_at + most;
     size_t step_rows = md_run_step_rows(run, steps);
     for (size_t r = 0; r < step_rows; r++) {
         step_at[r] = (double)steps[r].step / md_run_steps_an_epoch(run);

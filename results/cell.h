@@ -2,21 +2,27 @@
  *
  *   /                attributes: kind ("mudepth cell"), layout (4), identity, run_digest (chained
  *                    over the weights after every epoch)
- *   /config          attributes: yaml (in full; itself a config file), command (that made the
- * cell), network_digest (of the trained network's table, which its name stands for) /provenance
- * attributes; nothing of it decides a result: code_version, git_commit      "unknown" when the
- * program was built without git git_dirty                     1: the sources were not exactly those
- * of that commit compiler, compiler_flags, compiler_target cpu_level                     of the
- * operators: ref, scalar, avx2, avx512, blas cpu_model, host, kernel       of the machine; of a
- * resumed run, of its last part threads numerics_version              changes whenever the bits of
- * a result may initial_weights_digest        of the weights the run started from started, finished
- * UTC, as 2026-11-20T06:00:00Z wall_seconds, cpu_seconds     from opening the data to writing the
- * cell; CPU: user and system time of all threads peak_memory_bytes             largest resident set
- * of the process /provenance/libraries             attributes: version of each library in the
- * program /data/{train,val,test}            attributes: samples, digest /training attributes:
- * arena_bytes, parameters_learning, optimizer_bytes_per_parameter, steps, skipped_steps,
- * selected_epoch (epochs done when its weights were kept), diverged (1: the run came to nothing,
- * see md_run_has_diverged in train.h), wall_seconds, cpu_seconds (of the training alone)
+ *   /config          attributes: yaml (in full; itself a config file), command (that made it),
+ *                    network_digest (of the trained network's table, which its name stands for)
+ *   /provenance      attributes; nothing of it decides a result:
+ *       code_version, git_commit      "unknown" when the program was built without git
+ *       git_dirty                     1: the sources were not exactly those of that commit
+ *       compiler, compiler_flags, compiler_target
+ *       cpu_level                     of the operators: ref, scalar, avx2, avx512, blas
+ *       cpu_model, host, kernel       of the machine; of a resumed run, of its last part
+ *       threads
+ *       numerics_version              changes whenever the bits of a result may
+ *       initial_weights_digest        of the weights the run started from
+ *       started, finished             UTC, as 2026-11-20T06:00:00Z
+ *       wall_seconds, cpu_seconds     from opening the data to writing the cell; CPU: user and
+ *                                     system time of all threads
+ *       peak_memory_bytes             largest resident set of the process
+ *   /provenance/libraries             attributes: version of each library in the program
+ *   /data/{train,val,test}            attributes: samples, digest
+ *   /training        attributes: arena_bytes, parameters_learning, optimizer_bytes_per_parameter,
+ *                    steps, skipped_steps, selected_epoch (epochs done when its weights were kept),
+ *                    diverged (1: the run came to nothing, see md_run_has_diverged in train.h),
+ *                    wall_seconds, cpu_seconds (of the training alone)
  *   /training/epochs table: epoch (from 1), learning_rate, train_loss, validation_loss,
  *                    validation_rmse_m; NaN where there is none
  *   /training/steps  table: step (from 1, through all epochs), train_loss; in a run of more than

@@ -125,7 +125,10 @@ static void change(struct bytes *trace, enum md_trace_kind kind, uint32_t layer)
         if (record.kind == kind && record.layer == layer && record.step == 1) {
             unsigned char *own = trace->at + (values - trace->at);
             own[md_format_bytes[record.format]] ^= 1;
-            uint64_t digest = md_digest((enum md_format)record.format, own, 0, record.count);
+            void *aligned = numbers((enum md_format)record.format, record.count);
+            memcpy(aligned, own, record.bytes);
+            uint64_t digest = md_digest((enum md_format)record.format, aligned, 0, record.count);
+            free(aligned);
             memcpy(own - sizeof digest, &digest, sizeof digest);
             return;
         }
