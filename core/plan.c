@@ -43,8 +43,7 @@ int md_plan_front(const struct md_network *network) {
     return 0;
 }
 
-/* ---- what there is
- * ------------------------------------------------------------------------------- */
+/* ---- what there is --------------------------------------------------------------------------- */
 
 static void mark(const struct md_network *network, md_policy policy, struct md_plan *plan) {
     for (int l = 0; l < network->layer_count; l++) {
@@ -83,8 +82,7 @@ uint8_t md_plan_buffer(struct md_plan *plan, enum md_buffer_kind kind, int layer
     return (uint8_t)plan->buffers++;
 }
 
-/* ---- what an instruction touches
- * ----------------------------------------------------------------- */
+/* ---- what an instruction touches ------------------------------------------------------------- */
 
 int md_plan_touches(const struct md_network *network, const struct md_plan *plan,
                     const struct md_instruction *i, struct md_touch touched[MD_MAX_TOUCHED]) {
@@ -155,8 +153,7 @@ static void find_lives(const struct md_network *network, struct md_plan *plan) {
     output->rows = (int16_t)height;
 }
 
-/* ---- how large it is
- * ------------------------------------------------------------------------------- */
+/* ---- how large it is ------------------------------------------------------------------------- */
 
 static size_t aligned(size_t bytes) {
     return (bytes + MD_PLAN_ALIGNMENT - 1) / MD_PLAN_ALIGNMENT * MD_PLAN_ALIGNMENT;
@@ -236,8 +233,7 @@ size_t md_plan_kept_bytes(const struct md_plan *plan) {
     return bytes;
 }
 
-/* ---- where it lies
- * --------------------------------------------------------------------------------- */
+/* ---- where it lies --------------------------------------------------------------------------- */
 
 static uint8_t fixed(struct md_plan *plan, enum md_buffer_kind kind, size_t offset, size_t bytes) {
     uint8_t number = md_plan_buffer(plan, kind, MD_PICTURE);
@@ -337,8 +333,7 @@ void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
     find_bound(setup, plan);
 }
 
-/* ---- what it costs
- * ----------------------------------------------------------------------------------- */
+/* ---- what it costs --------------------------------------------------------------------------- */
 
 size_t md_plan_macs(const struct md_network *network, const struct md_plan *plan) {
     size_t total = 0;

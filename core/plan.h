@@ -10,12 +10,17 @@
  * at_once   with a batch of 1, a layer's weights are updated as soon as its gradient is there, and
  *           the gradient's buffer is free again. (Not with a loss scale: it may skip the step.)
  * together  with a larger batch, all cores work on one sample after the other, and its gradient is
- *           added to one sum, in sample order; otherwise every sample's is kept until all are
- * there. again     with a larger batch, activations are not kept until the loss is known, but
- * computed a second time, one sample at a time. stream    the last layers run as one front, a band
- * of rows at a time, forward and backward: no buffer holds more rows of them than are wanted (a
- * ring). Where one of them learns, they run forward a second time within the backward front. flash
- * parameters that do not learn are not in the arena.
+ *           added to one sum, in sample order; otherwise, where there are samples enough, each core
+ *           works on its own, and every sample's gradient is kept until all are there.
+ *
+ * again     with a larger batch, activations are not kept until the loss is known, but computed a
+ *           second time, one sample at a time.
+ *
+ * stream    the last layers run as one front, a band of rows at a time, forward and backward: no
+ *           buffer holds more rows of them than are wanted (a ring). Where one of them learns, they
+ *           run forward a second time within the backward front.
+ *
+ * flash     parameters that do not learn are not in the arena.
  *
  * Concats are never copied, branches that nobody needs are left out, pictures are kept as bytes. */
 #ifndef MD_CORE_PLAN_H

@@ -326,8 +326,7 @@ static void backward_pass(struct schedule *s) {
     }
 }
 
-/* ---- the whole
- * ----------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 /* What the backward part reads, and so what runs forward again: of the front, all that is read and
  * what leads to it; before the front, only if all activations are made again. */
