@@ -80,8 +80,7 @@ static size_t tconv_sums_bytes(const struct md_shape *s, int cores) {
     return core_sums(s->ci, s->co * 4, s->co, cores) * sizeof(real) * (size_t)cores;
 }
 
-/* ---- taps --------------------------------------------------------------------------------------
- */
+/* ---- taps ------------------------------------------------------------------------------------ */
 
 static int lesser(int a, int b) {
     return a < b ? a : b;
@@ -266,8 +265,7 @@ static void tconv_input_gradient(const struct md_call *c) {
     }
 }
 
-/* ---- weight gradients --------------------------------------------------------------------------
- */
+/* ---- weight gradients ------------------------------------------------------------------------ */
 
 /* What a core keeps between the calls of a weight gradient. */
 static real *own_sums(const struct md_call *c, size_t each) {
@@ -348,8 +346,7 @@ static void tconv_weight_gradient(const struct md_call *c) {
                     sums, (elem *)c->dweight + (size_t)(first * s->co) * 4);
 }
 
-/* ---- activations -------------------------------------------------------------------------------
- */
+/* ---- activations ----------------------------------------------------------------------------- */
 
 #if GATHERS
 

@@ -209,8 +209,7 @@ size_t md_layer_macs(const struct md_network *network, int layer) {
     return md_layer_weights(l) * (size_t)height * (size_t)width / (size_t)(up * up);
 }
 
-/* ---- whether a network can be run -------------------------------------------------------------
- */
+/* ---- whether a network can be run ------------------------------------------------------------ */
 
 enum { MOST_CHANNELS = 4096, MOST_PIXELS = 4096 }; /* a side */
 
@@ -293,8 +292,7 @@ const char *md_network_check(const struct md_network *network, int *layer) {
     return network->layers[network->output].co != 1 ? "the output has more than one channel" : NULL;
 }
 
-/* ---- policies ----------------------------------------------------------------------------------
- */
+/* ---- policies -------------------------------------------------------------------------------- */
 
 /* Length of `name` when `text` begins with it and a '+' or the end follows, otherwise 0. */
 static int starts_with_name(const char *text, const char *name) {

@@ -67,8 +67,8 @@ static void sort(const struct md_plan *plan, int by, uint8_t *order, int count) 
     }
 }
 
-/* Tries orders made from the best one by moving a buffer forward, until the bound is reached or
- * nothing is left to try. */
+/* Tries orders made from the best one by moving a buffer forward, until the bound is reached, but
+ * not forever. */
 enum { TRIES = 400 };
 
 static size_t improve(struct md_plan *plan, uint8_t *best, int count, size_t end, size_t least) {

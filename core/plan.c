@@ -84,8 +84,8 @@ uint8_t md_plan_buffer(struct md_plan *plan, enum md_buffer_kind kind, int layer
 
 /* ---- what an instruction touches ------------------------------------------------------------- */
 
-int md_plan_touches(const struct md_network *network, const struct md_plan *plan,
-                    const struct md_instruction *i, struct md_touch touched[MD_MAX_TOUCHED]) {
+int md_plan_touches(const struct md_network *network, const struct md_instruction *i,
+                    struct md_touch touched[MD_MAX_TOUCHED]) {
     int count = 0, height = 0, width;
     struct md_rows rows = {i->from, i->to}, all, read = {0, 0}, reading = {0, 0};
     md_layer_size(network, i->layer, &height, &width);
@@ -117,7 +117,6 @@ int md_plan_touches(const struct md_network *network, const struct md_plan *plan
         if (may[m].buffer != MD_NO_BUFFER)
             touched[count++] =
                 (struct md_touch){may[m].buffer, may[m].rows.from, may[m].rows.to, may[m].writes};
-    (void)plan;
     return count;
 }
 
@@ -129,7 +128,7 @@ static void find_lives(const struct md_network *network, struct md_plan *plan) {
         needed[b] = 0x7fff;
     for (int i = plan->instructions - 1; i >= 0; i--) {
         struct md_touch touched[MD_MAX_TOUCHED];
-        int count = md_plan_touches(network, plan, &plan->instruction[i], touched);
+        int count = md_plan_touches(network, &plan->instruction[i], touched);
         for (int t = 0; t < count; t++) {
             struct md_buffer *buffer = &plan->buffer[touched[t].buffer];
             int *first = &needed[touched[t].buffer];
@@ -334,25 +333,6 @@ void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
 }
 
 /* ---- what it costs --------------------------------------------------------------------------- */
-
-size_t md_plan_macs(const struct md_network *network, const struct md_plan *plan) {
-    size_t total = 0;
-    for (int n = 0; n < plan->instructions; n++) {
-        const struct md_instruction *i = &plan->instruction[n];
-        if (i->what != MD_DO_FORWARD && i->what != MD_DO_WEIGHT_GRADIENT &&
-            i->what != MD_DO_INPUT_GRADIENT)
-            continue;
-        const struct md_layer *layer = &network->layers[i->layer];
-        size_t macs = md_layer_macs(network, i->layer), rows = (size_t)(i->to - i->from);
-        int height, width, channels = layer->ci, skipped = md_layer_skipped(network, i->layer);
-        int backward = i->what == MD_DO_INPUT_GRADIENT;
-        md_layer_size(network, backward ? layer->input : i->layer, &height, &width);
-        if (backward)
-            channels = (i->flags & MD_SKIP_HALF) != 0 ? skipped : layer->ci - skipped;
-        total += macs / (size_t)layer->ci * (size_t)channels * rows / (size_t)height;
-    }
-    return total;
-}
 
 size_t md_step_macs(const struct md_network *network, md_policy policy) {
     struct md_plan plan = {0};

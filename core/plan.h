@@ -182,8 +182,7 @@ struct md_touch {
     int buffer, from, to, writes;
 };
 enum { MD_MAX_TOUCHED = 8 };
-int md_plan_touches(const struct md_network *network, const struct md_plan *plan,
-                    const struct md_instruction *instruction,
+int md_plan_touches(const struct md_network *network, const struct md_instruction *instruction,
                     struct md_touch touched[MD_MAX_TOUCHED]);
 
 /* Copies of a buffer. */
@@ -198,11 +197,8 @@ struct md_shape md_layer_shape(const struct md_network *network, int layer);
 /* Elements of the output of a layer (MD_PICTURE: of the picture). */
 size_t md_layer_elements(const struct md_network *network, int layer);
 
-/* Multiply-accumulates of the plan's list for one sample. */
-size_t md_plan_macs(const struct md_network *network, const struct md_plan *plan);
-
-/* ... and of a step in which nothing is computed twice: forward, and the gradients that the policy
- * needs. */
+/* Multiply-accumulates of a step of one sample in which nothing is computed twice: forward, and the
+ * gradients that the policy needs. */
 size_t md_step_macs(const struct md_network *network, md_policy policy);
 
 #endif

@@ -48,8 +48,7 @@ static struct md_instruction *emit(struct schedule *s, enum md_what what, int la
     return next;
 }
 
-/* ---- forward -----------------------------------------------------------------------------------
- */
+/* ---- forward --------------------------------------------------------------------------------- */
 
 static int is_streamed(const struct schedule *s, int layer) {
     return layer >= s->front;
@@ -132,8 +131,7 @@ static void forward_pass(struct schedule *s) {
         ensure_rows(s, last, height_of(s, last));
 }
 
-/* ---- backward ----------------------------------------------------------------------------------
- */
+/* ---- backward -------------------------------------------------------------------------------- */
 
 /* Whether a later layer than `layer` has already put its share into the error of `target`. */
 static int has_share(const struct schedule *s, int target, int layer) {

@@ -128,17 +128,6 @@ const void *md_engine_gradient(const struct md_engine *engine, int layer) {
                             plan->together ? plan->gradient_sum[layer] : plan->gradient[layer], 0);
 }
 
-void md_engine_get_gradients(const struct md_engine *engine, float *gradients) {
-    for (int l = 0; l < engine->setup.network->layer_count; l++) {
-        size_t count = layer_parameters(engine, l);
-        if (engine->plan.learns[l])
-            engine->setup.ops->to_float(count, md_engine_gradient(engine, l), gradients);
-        for (size_t i = 0; !engine->plan.learns[l] && i < count; i++)
-            gradients[i] = 0.0f;
-        gradients += count;
-    }
-}
-
 /* ---- the cores at work ----------------------------------------------------------------------- */
 
 /* One core's view of a run: which group it is in, and its part of that group's work. */
@@ -231,8 +220,7 @@ static void mask_rows(const struct worker *w, const struct md_map *map, const st
                                        (uint8_t *)mask->at + md_map_row(mask, c, h));
 }
 
-/* ---- instructions ------------------------------------------------------------------------------
- */
+/* ---- instructions ---------------------------------------------------------------------------- */
 
 static void do_picture(const struct worker *w, const struct md_instruction *i) {
     struct md_map y = map_at(w, i->y);

@@ -73,12 +73,9 @@ void md_engine_get_weights(const struct md_engine *engine, float *weights);
 /* A layer's weights in the engine's format, its biases behind them. */
 void *md_engine_weights(const struct md_engine *engine, int layer);
 
-/* The gradients of the last md_engine_train, summed over its samples and still times the loss
- * scale, in parameter order; 0 for parameters that do not learn. Only with a plan whose buffers are
- * not shared: otherwise they are gone. */
-void md_engine_get_gradients(const struct md_engine *engine, float *gradients);
-
-/* ... of a layer that learns, in the engine's format, the weight's and behind it the bias's. */
+/* The gradient of a layer that learns, of the last md_engine_train: summed over its samples and
+ * still times the loss scale, in the engine's format, the weight's and behind it the bias's. Only
+ * with a plan whose buffers are not shared: otherwise it is gone. */
 const void *md_engine_gradient(const struct md_engine *engine, int layer);
 
 /* What the optimizer keeps of a layer that learns; NULL where it keeps no such array. */

@@ -20,8 +20,7 @@ struct options {
     int json, rows;
 };
 
-/* ---- what was passed over ---------------------------------------------------------------------
- */
+/* ---- what was passed over -------------------------------------------------------------------- */
 
 static json_t *unused_json(const struct md_unused *unused) {
     json_t *list = json_array();

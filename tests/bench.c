@@ -122,8 +122,7 @@ static void stop(struct ours *ours) {
     free(ours->arena);
 }
 
-/* ---- what the core can do ---------------------------------------------------------------------
- */
+/* ---- what the core can do -------------------------------------------------------------------- */
 
 #if defined(__x86_64__)
 /* Twelve fused steps that need not wait for each other, in registers only. */
@@ -236,8 +235,7 @@ static void stop_peer(struct peer *peer) {
     }
 }
 
-/* ---- steps ------------------------------------------------------------------------------------
- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 /* A number, or a line where there is none. */
 static void print_or_line(const char *form, int width, double value) {
@@ -364,8 +362,7 @@ static int bench_plans(void) {
     return 0;
 }
 
-/* ---- operators --------------------------------------------------------------------------------
- */
+/* ---- operators ------------------------------------------------------------------------------- */
 
 /* n numbers as large as such operands are, without zeros. */
 static void *operand(const struct md_ops *ops, size_t n, float size) {

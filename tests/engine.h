@@ -133,7 +133,11 @@ static inline float *rig_weights(const struct rig *rig) {
 }
 static inline float *rig_gradients(const struct rig *rig) {
     float *gradients = numbers(MD_FP32, md_parameter_total(rig->engine.setup.network));
-    md_engine_get_gradients(&rig->engine, gradients);
+    for (int l = 0; l < rig->engine.setup.network->layer_count; l++)
+        if (rig->engine.plan.learns[l])
+            rig->engine.setup.ops->to_float(
+                md_layer_parameters(&rig->engine.setup.network->layers[l]),
+                md_engine_gradient(&rig->engine, l), gradients + rig->engine.plan.parameter[l]);
     return gradients;
 }
 

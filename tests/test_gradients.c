@@ -73,11 +73,9 @@ static struct constants constants_of(const struct rig *rig, const double *output
 static void take_gradients(const struct md_engine *engine, double *to) {
     const struct md_plan *plan = &engine->plan;
     for (int l = 0; l < engine->setup.network->layer_count; l++) {
-        int buffer = plan->together ? plan->gradient_sum[l] : plan->gradient[l];
         size_t count = md_layer_parameters(&engine->setup.network->layers[l]);
         if (plan->learns[l])
-            memcpy(to + plan->parameter[l], md_engine_buffer(engine, buffer, 0),
-                   count * sizeof *to);
+            memcpy(to + plan->parameter[l], md_engine_gradient(engine, l), count * sizeof *to);
     }
 }
 

@@ -4,8 +4,7 @@
  * sizes: test_plan.c.) */
 #include "engine.h"
 
-/* ---- random networks --------------------------------------------------------------------------
- */
+/* ---- random networks ------------------------------------------------------------------------- */
 
 static int chance(struct md_random *random, uint32_t in) {
     return md_random_below(random, in) == 0;
@@ -86,8 +85,7 @@ static struct md_network random_network(struct md_random *random) {
     return network;
 }
 
-/* ---- what a plan must be ----------------------------------------------------------------------
- */
+/* ---- what a plan must be --------------------------------------------------------------------- */
 
 static void check_places(const struct md_setup *setup, const struct md_plan *plan) {
     size_t highest = 0;
@@ -115,7 +113,7 @@ static void check_rows(const struct md_network *network, const struct md_plan *p
     for (int n = 0; n < plan->instructions; n++) {
         struct md_touch touched[MD_MAX_TOUCHED];
         const struct md_instruction *i = &plan->instruction[n];
-        int count = md_plan_touches(network, plan, i, touched);
+        int count = md_plan_touches(network, i, touched);
         for (int t = 0; t < count; t++) {
             const struct md_buffer *b = &plan->buffer[touched[t].buffer];
             int map = b->kind == MD_ACTIVATION || b->kind == MD_ERROR || b->kind == MD_MASK;
@@ -133,8 +131,7 @@ static void check_rows(const struct md_network *network, const struct md_plan *p
     }
 }
 
-/* ---- the same bits ----------------------------------------------------------------------------
- */
+/* ---- the same bits --------------------------------------------------------------------------- */
 
 struct outcome {
     enum md_format format;

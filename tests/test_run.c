@@ -604,8 +604,7 @@ H5_TEST(run, that_it_diverged_outlives_an_interruption) {
     }
 }
 
-/* ---- steps without an update -------------------------------------------------------------------
- */
+/* ---- steps without an update ----------------------------------------------------------------- */
 
 H5_TEST(run, skipped_steps_are_counted_over_interruptions) {
     const char *words = "data.count=6 batch=2 epochs=1 format=fp16 loss_scale=16777216 data.val=";

@@ -10,8 +10,7 @@ static int same_state(struct rig *a, struct rig *b) {
     return bytes == other_bytes && memcmp(state, other, bytes) == 0;
 }
 
-/* ---- loss scale --------------------------------------------------------------------------------
- */
+/* ---- loss scale ------------------------------------------------------------------------------ */
 
 /* 1/t = 5e-5 is a number of fp16, a 9216th of it is none. */
 Test(update_steps, loss_scale_keeps_small_gradients) {
@@ -157,8 +156,7 @@ Test(update_steps, finite_finds_every_number_that_is_not) {
     }
 }
 
-/* ---- whole steps -------------------------------------------------------------------------------
- */
+/* ---- whole steps ----------------------------------------------------------------------------- */
 
 static const struct way {
     enum md_format format;

@@ -6,8 +6,7 @@
 
 static const enum md_format small_formats[] = {MD_FP16, MD_BF16, MD_FP16W, MD_BF16W};
 
-/* ---- an independent update --------------------------------------------------------------------
- */
+/* ---- an independent update ------------------------------------------------------------------- */
 
 /* Numbers are doubles that hold values of binary32 or of a 16-bit format. */
 static const struct float_form *form_of(enum md_format format) {
@@ -130,8 +129,7 @@ static void expect_update(const struct options *o, const struct md_update *u, st
         expect_weight(o, u, p, step, g, index);
 }
 
-/* ---- the operators against it ------------------------------------------------------------------
- */
+/* ---- the operators against it ---------------------------------------------------------------- */
 
 enum { PARAMETERS = 150, STEPS = 6, INDEX = 5 };
 
@@ -216,8 +214,7 @@ Test(updates, equal_an_independent_computation) {
                 }
 }
 
-/* ---- stochastic rounding -----------------------------------------------------------------------
- */
+/* ---- stochastic rounding --------------------------------------------------------------------- */
 
 /* The mean of N roundings, each up with probability p by one unit, deviates by sqrt(p (1 - p) / N)
  * units; five deviations are missed once in 1.7 million. Subnormal probabilities of fp16 are cut
@@ -316,8 +313,7 @@ Test(updates, random_bits_belong_to_seed_step_and_parameter) {
     }
 }
 
-/* ---- stalled weights ---------------------------------------------------------------------------
- */
+/* ---- stalled weights ------------------------------------------------------------------------- */
 
 /* A weight of 1 goes down by `step` a thousand times, by less than half of what lies between 1 and
  * the number below it: plain rounding keeps it where it is. Adam's direction for a constant
