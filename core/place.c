@@ -71,12 +71,16 @@ static void sort(const struct md_plan *plan, int by, uint8_t *order, int count) 
  * not forever. */
 enum { TRIES = 400 };
 
+static void copy(const uint8_t *from, int count, uint8_t *to) {
+    for (int n = 0; n < count; n++)
+        to[n] = from[n];
+}
+
 static size_t improve(struct md_plan *plan, uint8_t *best, int count, size_t end, size_t least) {
     uint8_t order[MD_MAX_BUFFERS] = {0};
     uint32_t random = 1;
     for (int t = 0; t < TRIES && end > least; t++) {
-        for (int n = 0; n < count; n++)
-            order[n] = best[n];
+        copy(best, count, order);
         random = random * 1664525u + 1013904223u;
         int from = (int)((random >> 16) % (uint32_t)count);
         random = random * 1664525u + 1013904223u;
@@ -88,8 +92,7 @@ static size_t improve(struct md_plan *plan, uint8_t *best, int count, size_t end
         size_t now = first_fit(plan, order, count);
         if (now <= end) {
             end = now;
-            for (int n = 0; n < count; n++)
-                best[n] = order[n];
+            copy(order, count, best);
         }
     }
     return end;
@@ -116,8 +119,7 @@ size_t md_plan_place(struct md_plan *plan, unsigned each, int shared, size_t beg
         size_t now = first_fit(plan, order, count);
         if (now < end) {
             end = now;
-            for (int n = 0; n < count; n++)
-                best[n] = order[n];
+            copy(order, count, best);
         }
     }
     end = improve(plan, best, count, end, least);

@@ -71,7 +71,7 @@ int md_plan_can_stream(const struct md_network *network, int layer);
 
 enum md_buffer_kind {
     MD_WEIGHTS,
-    MD_OPTIMIZER_STATE, /* directly behind the weights: the two are what a checkpoint keeps */
+    MD_OPTIMIZER_STATE, /* directly behind the weights */
     MD_SCRATCH,
     MD_GRADIENT_SUM, /* over the samples of a batch */
     MD_GRADIENT,     /* of a layer's weights, the bias's behind it */

@@ -84,8 +84,8 @@ void *md_engine_kept(const struct md_engine *engine, enum md_keeps which, int la
 /* Where a sample's (or with a batch of 1, any) buffer lies. */
 void *md_engine_buffer(const struct md_engine *engine, int buffer, int copy);
 
-/* Weights in the arena and optimizer state, for checkpoints: the same setup and (flash) the same
- * frozen weights with these bytes and the same progress continue to the same bits. */
+/* Weights in the arena and optimizer state, one behind the other: the same setup and (flash) the
+ * same frozen weights with these bytes and the same progress continue to the same bits. */
 void *md_engine_state(struct md_engine *engine, size_t *bytes);
 
 /* A step uses up pictures and labels: where buffers are shared, they are overwritten.

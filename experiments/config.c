@@ -1,8 +1,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,283 +9,25 @@
 #include "budget.h"
 #include "config_keys.h"
 
-/* ---- one value ------------------------------------------------------------------------------- */
-
-/* Where a value stands, for messages. */
-struct place {
-    const char *origin; /* a file's name or "command line" */
-    size_t line;        /* from 1; 0: none */
-    const char *prefix, *key;
-};
-
-static int complain(const struct place *at, struct md_error *error, const char *format, ...) {
-    char what[600], line[32] = "";
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(what, sizeof what, format, arguments);
-    va_end(arguments);
-    if (at->line > 0)
-        snprintf(line, sizeof line, ":%zu", at->line);
-    return md_fail(error, MD_USAGE, "%.200s%s: %s%.100s: %s", at->origin, line, at->prefix, at->key,
-                   what);
-}
-
-static int find_name(const char *const *names, const char *text) {
-    for (int i = 0; names[i] != NULL; i++)
-        if (strcmp(names[i], text) == 0)
-            return i;
-    return -1;
-}
-
-static int unknown_name(const struct place *at, const char *const *names, const char *text,
-                        struct md_error *error) {
-    char list[200];
-    md_join_names(names, list, sizeof list);
-    return complain(at, error, "expected one of %s, found \"%.100s\"", list, text);
-}
-
-/* A decimal number and nothing else: "8x", "0x10", "nan" and "" are none. */
-static int parse_real(const char *text, double *value) {
-    char *end;
-    if (text[0] == '\0' || text[strspn(text, "+-.0123456789eE")] != '\0')
-        return -1;
-    errno = 0;
-    *value = strtod(text, &end);
-    return *end == '\0' && isfinite(*value) && errno == 0 ? 0 : -1;
-}
-
-static int parse_whole(const char *text, uint64_t *value) {
-    char *end;
-    if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0')
-        return -1;
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    return errno == 0 ? 0 : -1;
-}
-
-static int set_number(const struct key *key, const char *text, void *field, const struct place *at,
-                      struct md_error *error) {
-    double real = 0;
-    uint64_t whole = 0;
-    int is_real = key->type == REAL || key->type == CAPS;
-    if (is_real ? parse_real(text, &real) != 0 : parse_whole(text, &whole) != 0)
-        return complain(at, error, "expected a %s, found \"%.100s\"",
-                        is_real ? "number" : "whole number", text);
-    if (!is_real)
-        real = (double)whole;
-    if (key->type != SEED && (real < key->low || real > key->high))
-        return complain(at, error, "expected %g to %g, found %.100s", key->low, key->high, text);
-    if (key->type == POWER && (whole & (whole - 1)) != 0)
-        return complain(at, error, "expected a power of two, found %.100s", text);
-    real += 0.0; /* no -0 */
-    if (is_real)
-        memcpy(field, &real, sizeof real);
-    else if (key->size == sizeof(int))
-        memcpy(field, &(int){(int)whole}, sizeof(int));
-    else
-        memcpy(field, &whole, sizeof whole);
-    return MD_OK;
-}
-
-/* Whether the config in a result, where the text stands in quotes, would give it back: no line
- * breaks, no control characters, and only UTF-8 do. */
-static int reads_back(const char *text) {
-    char quoted[QUOTED_SIZE];
-    yaml_parser_t parser;
-    yaml_document_t document;
-    md_config_quote(text, quoted, sizeof quoted);
-    if (!yaml_parser_initialize(&parser))
-        return 0;
-    yaml_parser_set_input_string(&parser, (const unsigned char *)quoted, strlen(quoted));
-    int same = 0;
-    if (yaml_parser_load(&parser, &document)) {
-        const yaml_node_t *root = yaml_document_get_root_node(&document);
-        same = root != NULL && root->type == YAML_SCALAR_NODE &&
-               strcmp((const char *)root->data.scalar.value, text) == 0;
-        yaml_document_delete(&document);
-    }
-    yaml_parser_delete(&parser);
-    return same;
-}
-
-/* One spelling of paths: "a//b", "a/./b", "a/b/" and "./a/b" are "a/b". But "./scratch" is a file,
- * and "scratch" is none. */
-static void shorten_path(char *path) {
-    char *to = path;
-    for (size_t length = strlen(path); length > 1 && path[length - 1] == '/';)
-        path[--length] = '\0';
-    for (const char *from = path; *from != '\0';) {
-        size_t length = strcspn(from, "/"), step = length + (from[length] == '/');
-        int is_dot = length == 1 && *from == '.' && (from > path || strchr(from + step, '/'));
-        if ((length == 0 && from > path) || is_dot) {
-            from += step;
-            continue;
-        }
-        memmove(to, from, step);
-        to += step;
-        from += step;
-    }
-    to -= to > path + 1 && to[-1] == '/';
-    *to = '\0';
-}
-
-/* A policy in its shortest spelling, as a network has it that a config can name; whether it is the
- * config's own is known at the end of the draft. */
-static int set_policy(const char *text, char *field, const struct place *at,
-                      struct md_error *error) {
-    md_policy policy;
-    for (int n = 0; md_networks[n] != NULL; n++)
-        if (md_policy_parse(md_networks[n], text, &policy) == 0 && policy != 0) {
-            md_policy_format(md_networks[n], policy, field);
-            return MD_OK;
-        }
-    return strcmp(text, "auto") == 0
-               ? MD_OK
-               : complain(at, error,
-                          "expected e, d0, d1, d2 joined by +, full or auto, found \"%.100s\"",
-                          text);
-}
-
-static int set_plan(const char *text, char *field, const struct place *at, struct md_error *error) {
-    char names[200];
-    int savings;
-    md_join_names(md_saving_names, names, sizeof names);
-    if (md_savings_parse(text, &savings) != 0)
-        return complain(at, error,
-                        "expected auto, or plain, fast, lean, %s joined by +, found \"%.100s\"",
-                        names, text);
-    if (savings >= 0)
-        md_savings_format((unsigned)savings, field);
-    return MD_OK;
-}
-
-static int set_text(const struct key *key, const char *text, void *field, const struct place *at,
-                    struct md_error *error) {
-    if (strlen(text) >= key->size)
-        return complain(at, error, "longer than %zu characters", key->size - 1);
-    if (text[0] == '\0' && key->preset == NULL)
-        return complain(at, error, "must not be empty");
-    if (!reads_back(text))
-        return complain(at, error, "expected UTF-8 without line breaks and control characters");
-    if (key->names != NULL && find_name(key->names, text) < 0)
-        return unknown_name(at, key->names, text, error);
-    strcpy(field, text);
-    if (key->type == POLICY)
-        return set_policy(text, field, at, error);
-    if (key->type == PLAN)
-        return set_plan(text, field, at, error);
-    if (key->result == BY_DIGEST)
-        shorten_path(field);
-    return MD_OK;
-}
-
-static int set_cap(const struct key *key, const char *text, struct md_caps *caps,
-                   const struct place *at, struct md_error *error) {
-    double cap_m = 0.0;
-    int status = set_number(key, text, &cap_m, at, error);
-    const char *problem = status == MD_OK ? md_caps_add(caps, cap_m) : NULL;
-    return problem != NULL ? complain(at, error, "%s: %.100s", problem, text) : status;
-}
-
-static int set_scalar(const struct key *key, const char *text, void *fields, const struct place *at,
-                      struct md_error *error) {
-    void *field = (char *)fields + key->offset;
-    switch (key->type) {
-    case TEXT:
-    case POLICY:
-    case PLAN:
-        return set_text(key, text, field, at, error);
-    case CHOICE: {
-        int found = find_name(key->names, text);
-        if (found < 0)
-            return unknown_name(at, key->names, text, error);
-        memcpy(field, &found, sizeof found);
-        return MD_OK;
-    }
-    case CAPS:
-        *(struct md_caps *)field = (struct md_caps){.count = 0};
-        return set_cap(key, text, field, at, error);
-    case BITS:
-        return complain(at, error, "expected a list such as %s, found \"%.100s\"", key->preset,
-                        text);
-    default:
-        return set_number(key, text, field, at, error);
-    }
-}
-
-/* Adds one item of a list. */
-static int set_item(const struct key *key, const char *text, void *field, const struct place *at,
-                    struct md_error *error) {
-    if (key->type == CAPS)
-        return set_cap(key, text, field, at, error);
-    int found = find_name(key->names, text);
-    if (found < 0)
-        return unknown_name(at, key->names, text, error);
-    *(unsigned *)field |= 1u << found;
-    return MD_OK;
-}
-
-static int set_list(const struct key *key, yaml_document_t *document, const yaml_node_t *node,
-                    void *fields, const struct place *at, struct md_error *error) {
-    void *field = (char *)fields + key->offset;
-    int status = MD_OK;
-    if (key->type == CAPS && node->data.sequence.items.start == node->data.sequence.items.top)
-        return complain(at, error, "expected a number or a list of numbers, found an empty list");
-    memset(field, 0, key->size);
-    for (yaml_node_item_t *item = node->data.sequence.items.start;
-         item < node->data.sequence.items.top && status == MD_OK; item++) {
-        const yaml_node_t *one = yaml_document_get_node(document, *item);
-        const char *text = (const char *)one->data.scalar.value;
-        if (one->type != YAML_SCALAR_NODE || strlen(text) != one->data.scalar.length)
-            return complain(at, error, "expected a list of %s",
-                            key->type == CAPS ? "numbers" : "names");
-        status = set_item(key, md_yaml_is_null(one) ? "" : text, field, at, error);
-    }
-    return status;
-}
-
-int md_yaml_is_null(const yaml_node_t *node) {
-    static const char *const words[] = {"", "~", "null", "Null", "NULL", NULL};
-    int quoted = node->type != YAML_SCALAR_NODE ||
-                 node->data.scalar.style == YAML_SINGLE_QUOTED_SCALAR_STYLE ||
-                 node->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE ||
-                 node->data.scalar.style == YAML_LITERAL_SCALAR_STYLE ||
-                 node->data.scalar.style == YAML_FOLDED_SCALAR_STYLE;
-    return !quoted && find_name(words, (const char *)node->data.scalar.value) >= 0;
-}
-
-static int set_node(const struct key *key, yaml_document_t *document, const yaml_node_t *node,
-                    void *fields, const struct place *at, struct md_error *error) {
-    if (node->type == YAML_SEQUENCE_NODE && (key->type == BITS || key->type == CAPS))
-        return set_list(key, document, node, fields, at, error);
-    if (node->type != YAML_SCALAR_NODE)
-        return complain(at, error, "expected a single value, found a %s",
-                        node->type == YAML_SEQUENCE_NODE ? "list" : "mapping");
-    const char *text = (const char *)node->data.scalar.value;
-    if (strlen(text) != node->data.scalar.length)
-        return complain(at, error, "a zero byte is not allowed");
-    return set_scalar(key, md_yaml_is_null(node) ? "" : text, fields, at, error);
-}
-
 /* ---- documents ------------------------------------------------------------------------------- */
 
 static int set_in(struct section *sections, int count, const char *prefix, const char *name,
                   yaml_document_t *document, const yaml_node_t *node, const char *origin,
                   size_t line, struct md_error *error) {
-    struct place at = {origin, line, prefix, name};
+    struct key_place at = {origin, line, prefix, name};
     for (int s = 0; s < count; s++)
         for (size_t k = 0; k < sections[s].count; k++) {
             const struct key *key = &sections[s].keys[k];
             if (strcmp(sections[s].prefix, prefix) != 0 || strcmp(key->name, name) != 0)
                 continue;
             if ((sections[s].given >> k & 1u) != 0)
-                return complain(&at, error, "the key is given twice");
+                return md_key_complain(&at, error, "the key is given twice");
             sections[s].given |= 1u << k;
             if (sections[s].given_at != NULL)
                 sections[s].given_at[k] = (struct origin){origin, line};
-            return set_node(key, document, node, sections[s].fields, &at, error);
+            return md_key_set(key, document, node, sections[s].fields, &at, error);
         }
-    return complain(&at, error, "unknown key; --help lists the keys");
+    return md_key_complain(&at, error, "unknown key; --help lists the keys");
 }
 
 /* Sets every pair of a mapping but those with a name in `skip` (may be NULL); a mapping under
@@ -304,15 +44,15 @@ static int set_mapping(struct section *sections, int count, const char *prefix,
         if (key->type != YAML_SCALAR_NODE)
             return md_fail(error, MD_USAGE, "%.200s:%zu: expected a key", origin, line);
         const char *name = (const char *)key->data.scalar.value;
-        struct place at = {origin, line, prefix, name};
+        struct key_place at = {origin, line, prefix, name};
         int status;
         if (strlen(name) != key->data.scalar.length)
-            status = complain(&at, error, "a zero byte is not allowed");
+            status = md_key_complain(&at, error, "a zero byte is not allowed");
         else if (prefix[0] == '\0' && strcmp(name, "data") == 0 && data_mappings++ > 0)
-            status = complain(&at, error, "the key is given twice");
+            status = md_key_complain(&at, error, "the key is given twice");
         else if (prefix[0] == '\0' && strcmp(name, "data") == 0 && value->type == YAML_MAPPING_NODE)
             status = set_mapping(sections, count, "data.", document, value, NULL, origin, error);
-        else if (skip != NULL && find_name(skip, name) >= 0)
+        else if (skip != NULL && md_find_name(skip, name) >= 0)
             status = MD_OK;
         else
             status = set_in(sections, count, prefix, name, document, value, origin, line, error);
@@ -440,12 +180,12 @@ static int set_presets(struct section *sections, int count, struct md_error *err
     for (int s = 0; s < count; s++)
         for (size_t k = 0; k < sections[s].count; k++) {
             const struct key *key = &sections[s].keys[k];
-            struct place at = {"default", 0, sections[s].prefix, key->name};
+            struct key_place at = {"default", 0, sections[s].prefix, key->name};
             void *field = (char *)sections[s].fields + key->offset;
             if (key->type == BITS)
                 memcpy(field, &(unsigned){MD_AUGMENT_PUBLISHED}, sizeof(unsigned));
             else if (key->preset != NULL &&
-                     set_scalar(key, key->preset, sections[s].fields, &at, error) != MD_OK)
+                     md_key_set_text(key, key->preset, sections[s].fields, &at, error) != MD_OK)
                 return MD_FAILED;
         }
     return MD_OK;
@@ -515,12 +255,12 @@ static int forget_one(struct draft *draft) {
         for (size_t k = 0; k < draft->sections[s].count; k++) {
             struct section *section = &draft->sections[s];
             const struct key *key = &section->keys[k];
-            const struct place at = {"default", 0, section->prefix, key->name};
+            const struct key_place at = {"default", 0, section->prefix, key->name};
             struct md_error ignored; /* the table's defaults are fine */
             if ((draft->effective[s] >> k & 1u) == 0 ||
                 md_key_unmet(draft->sections, RUN_SECTIONS, section, key) == NULL)
                 continue;
-            set_scalar(key, key->preset, section->fields, &at, &ignored);
+            md_key_set_text(key, key->preset, section->fields, &at, &ignored);
             draft->given[s] &= ~(1u << k);
             draft->effective[s] &= ~(1u << k);
             return 1;
@@ -534,9 +274,10 @@ void md_config_settle(struct md_config *config) {
 }
 
 /* Where the value of a key of the run was given. */
-static struct place given_place(const struct draft *draft, const char *key, const char *origin) {
+static struct key_place given_place(const struct draft *draft, const char *key,
+                                    const char *origin) {
     const struct section *run = &draft->sections[RUN];
-    struct place at = {origin, 0, "", key};
+    struct key_place at = {origin, 0, "", key};
     for (size_t k = 0; k < run->count; k++)
         if (strcmp(run->keys[k].name, key) == 0 && (draft->given[RUN] >> k & 1u) != 0) {
             at.origin = draft->given_at[RUN][k].name;
@@ -548,35 +289,36 @@ static struct place given_place(const struct draft *draft, const char *key, cons
 /* What the table of uses cannot say: plans that do not stream are many. */
 static int check_streams(const struct draft *draft, const char *origin, struct md_error *error) {
     const struct md_config *config = draft->config;
-    struct place at = given_place(draft, config->band > 0 ? "band" : "front", origin);
+    struct key_place at = given_place(draft, config->band > 0 ? "band" : "front", origin);
     int savings;
     md_savings_parse(config->plan, &savings);
     if (savings < 0 || (savings & MD_STREAM) != 0 ||
         (config->band == 0 && strcmp(config->front, "auto") == 0))
         return MD_OK;
-    return complain(&at, error, "has an effect only with a plan that streams; found plan: %s",
-                    config->plan);
+    return md_key_complain(
+        &at, error, "has an effect only with a plan that streams; found plan: %s", config->plan);
 }
 
 /* What names parts of a network has to be of the config's. */
 static int check_network(const struct draft *draft, const char *origin, struct md_error *error) {
     const struct md_config *config = draft->config;
     const struct md_network *network = md_config_network(config);
-    struct place policy_at = given_place(draft, "policy", origin),
-                 front_at = given_place(draft, "front", origin);
+    struct key_place policy_at = given_place(draft, "policy", origin),
+                     front_at = given_place(draft, "front", origin);
     md_policy policy;
     int layer = 0;
     if (strcmp(config->policy, "auto") != 0 &&
         md_policy_parse(network, config->policy, &policy) != 0)
-        return complain(&policy_at, error, "network %s has no groups %s", network->name,
-                        config->policy);
+        return md_key_complain(&policy_at, error, "network %s has no groups %s", network->name,
+                               config->policy);
     while (layer < network->layer_count && strcmp(network->layers[layer].name, config->front) != 0)
         layer++;
     if (strcmp(config->front, "auto") != 0 && !md_plan_can_stream(network, layer))
-        return complain(&front_at, error,
-                        "expected auto or a layer from which %s can be streamed, such as %s, found "
-                        "\"%s\"",
-                        network->name, network->layers[md_plan_front(network)].name, config->front);
+        return md_key_complain(
+            &front_at, error,
+            "expected auto or a layer from which %s can be streamed, such as %s, found "
+            "\"%s\"",
+            network->name, network->layers[md_plan_front(network)].name, config->front);
     return MD_OK;
 }
 

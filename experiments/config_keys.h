@@ -83,6 +83,25 @@ int md_config_says(const struct md_config *config, int number);
 /* Whether the key of this number counts by what is in the file it names. */
 int md_config_by_digest(int number);
 
+/* Where a value stands, for messages. */
+struct key_place {
+    const char *origin; /* a file's name or "command line" */
+    size_t line;        /* from 1; 0: none */
+    const char *prefix, *key;
+};
+
+/* MD_USAGE, and an error that says where. */
+int md_key_complain(const struct key_place *at, struct md_error *error, const char *format, ...);
+
+/* The index of `text` among names that are ended by NULL, or -1. */
+int md_find_name(const char *const *names, const char *text);
+
+/* Sets the key's field, in the struct `fields`, from a text or a node; errors name the place. */
+int md_key_set_text(const struct key *key, const char *text, void *fields,
+                    const struct key_place *at, struct md_error *error);
+int md_key_set(const struct key *key, yaml_document_t *document, const yaml_node_t *node,
+               void *fields, const struct key_place *at, struct md_error *error);
+
 /* A config that is being read, layer by layer: the file, what a sweep sets, the command line. A
  * layer may repeat a key of the layers before it, but not one of its own. Errors name `origin` (a
  * file, "command line"), the line and the key. */
