@@ -87,13 +87,9 @@ static void write_frame(const struct md_gnuplot *figure, const char *x_axis,
     }
 }
 
-/* What there is none of has no place in the legend either. */
 static void write_plot(FILE *script, const struct md_dot_row *rows, size_t count,
                        const struct md_axis *axis) {
-    const struct {
-        size_t count;
-        const char *drawn;
-    } parts[] = {
+    const struct md_gnuplot_part parts[] = {
         {write_values(script, "dummies", rows, count, offsetof(struct md_dot_row, dummy)),
          "$dummies using 1:2 with points lc rgb '#555555' pt 2 lw 1.5 ps 0.9"},
         {write_values(script, "published", rows, count, offsetof(struct md_dot_row, published)),
@@ -104,11 +100,7 @@ static void write_plot(FILE *script, const struct md_dot_row *rows, size_t count
          "$means using 1:($2+0.15) with points lc rgb '#003b5c' pt 1 lw 2.5 ps 1.1"},
         {write_runs(script, "diverged", rows, count, 0, axis),
          "$diverged using 1:($2+0.15) with points lc rgb '#cc79a7' pt 9 ps 1.1"}};
-    fputs("plot NaN notitle", script);
-    for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
-        if (parts[p].count > 0)
-            fprintf(script, ", %s title '%s'", parts[p].drawn, titles[p]);
-    fputs("\n", script);
+    md_gnuplot_parts(script, parts, titles, sizeof parts / sizeof *parts);
 }
 
 int md_plot_dots(const char *path, const char *title, const char *x_axis,

@@ -252,3 +252,12 @@ void md_gnuplot_write_legend(const struct md_gnuplot *figure, const struct md_le
             "spacing 1.15\n",
             6.0 / figure->height, legend->rows);
 }
+
+void md_gnuplot_parts(FILE *script, const struct md_gnuplot_part *parts, const char *const *titles,
+                      size_t count) {
+    fputs("plot NaN notitle", script);
+    for (size_t p = 0; p < count; p++)
+        if (parts[p].count > 0)
+            fprintf(script, ", %s title '%s'", parts[p].drawn, titles[p]);
+    fputs("\n", script);
+}

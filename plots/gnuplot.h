@@ -58,4 +58,13 @@ void md_gnuplot_depth_palette(FILE *script);
 /* The colours of "no value" and of a depth beyond the scale. */
 extern const unsigned char md_no_depth_rgb[3], md_beyond_rgb[3];
 
+/* What a plot draws: data that were written, how, and how much of it there is. What there is none
+ * of has no place in the legend either. */
+struct md_gnuplot_part {
+    size_t count;
+    const char *drawn;
+};
+void md_gnuplot_parts(FILE *script, const struct md_gnuplot_part *parts, const char *const *titles,
+                      size_t count);
+
 #endif

@@ -157,27 +157,21 @@ static size_t write_dummies(FILE *script, const struct figure *f) {
     return written;
 }
 
-/* What there is none of has no place in the legend either. A logarithmic axis has no zero for a bar
+/* A logarithmic axis has no zero for a bar
  * to begin at: there a mean is a stroke. */
 static void write_plot(FILE *script, const struct figure *f) {
-    const struct {
-        size_t count;
-        const char *drawn;
-    } parts[] = {{write_means(script, f), f->axis.is_logarithmic
-                                              ? "$means using 1:2:(0.4) with xerrorbars lc rgb "
-                                                "'#9ecae1' lw 5 ps 0"
-                                              : "$means using 1:2 with boxes lc rgb '#9ecae1'"},
-                 {write_dummies(script, f),
-                  "$dummies using 1:2 with lines lc rgb '#555555' lw 1.5 dt (14,7)"},
-                 {write_runs(script, f, "runs", 1),
-                  "$runs using 1:2 with points lc rgb '#0072b2' pt 7 ps 0.8"},
-                 {write_runs(script, f, "diverged", 0),
-                  "$diverged using 1:2 with points lc rgb '#d55e00' pt 9 ps 1.2"}};
-    fputs("plot NaN notitle", script);
-    for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
-        if (parts[p].count > 0)
-            fprintf(script, ", %s title '%s'", parts[p].drawn, titles[p]);
-    fputs("\n", script);
+    const struct md_gnuplot_part parts[] = {
+        {write_means(script, f), f->axis.is_logarithmic
+                                     ? "$means using 1:2:(0.4) with xerrorbars lc rgb "
+                                       "'#9ecae1' lw 5 ps 0"
+                                     : "$means using 1:2 with boxes lc rgb '#9ecae1'"},
+        {write_dummies(script, f),
+         "$dummies using 1:2 with lines lc rgb '#555555' lw 1.5 dt (14,7)"},
+        {write_runs(script, f, "runs", 1),
+         "$runs using 1:2 with points lc rgb '#0072b2' pt 7 ps 0.8"},
+        {write_runs(script, f, "diverged", 0),
+         "$diverged using 1:2 with points lc rgb '#d55e00' pt 9 ps 1.2"}};
+    md_gnuplot_parts(script, parts, titles, sizeof parts / sizeof *parts);
 }
 
 int md_plot_groups(const char *path, const char *title, const struct md_group_bar *groups,
