@@ -47,7 +47,7 @@ TEMPLATES := $(foreach format,$(FORMATS),\
                $(foreach level,scalar $(VECTOR_LEVELS),core/lanes_$(format)_$(level)))
 OBJECTS   += $(TEMPLATES:%=$(BUILD)/%.o)
 
-LONG  := $(addprefix tests/test_,compare.c step.c ops.c run.c gap9.c readme.c) # these first: others fill the gaps
+LONG  := $(addprefix tests/test_,compare.c step.c ops.c run.c run_bits.c gap9.c readme.c) # these first: others fill the gaps
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out $(LEFT_OUT),$(LONG) $(filter-out $(LONG),$(wildcard tests/test_*.c))))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz_*.c))
 

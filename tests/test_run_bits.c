@@ -1,0 +1,138 @@
+/* What the bits of a run depend on, and what they do not: threads, levels, plans. */
+#include <criterion/criterion.h>
+
+#include "../core/target/host.h"
+#include "../datasets/augment.h"
+#include "h5_leaks.h"
+#include "runs.h"
+
+TestSuite(run_bits, .timeout = 600);
+
+/* A digest is worth something only when everything that should change it does. */
+H5_TEST(run_bits, digest_depends_on_what_decides_the_weights) {
+    static const char *const base =
+        "data.count=4 data.val=val[:1] data.test=test[:1] batch=2 epochs=1 lr=0.01";
+    static const struct {
+        const char *with, *change; /* `change` against nothing, both on top of `with` */
+        int matters;
+    } cases[] = {{"", "lr=0.02", 1},
+                 {"", "seed=1", 1},
+                 {"", "batch=1", 1},
+                 {"", "epochs=2", 1},
+                 {"", "policy=d0", 1},
+                 {"", "policy=e+d0+d1+d2", 0},
+                 {"", "optimizer=sgd", 1},
+                 {"", "loss=l1", 1},
+                 {"", "loss=mse", 1},
+                 {"", "loss=rel_l1", 1},
+                 {"", "loss=depth_l1", 1},
+                 {"", "weight_decay=0.1", 1},
+                 {"", "beta1=0.8", 1},
+                 {"", "beta2=0.9", 1},
+                 {"", "epsilon=1e-3", 1},
+                 {"", "moments=fp32", 0},    /* they are that already */
+                 {"", "loss_scale=1024", 0}, /* comes out again where nothing underflows */
+                 {"", "augment=[]", 1},
+                 {"", "augment=[flip]", 1},
+                 {"", "augment=[flip,gamma,gain,brightness,crop]", 1},
+                 {"", "label=nearest", 1},
+                 {"", "label=sparse", 1},
+                 {"", "label=pooled", 1},
+                 {"label=nearest", "label=pooled", 1},
+                 {"", "format=fp64", 1},
+                 {"", "schedule=cosine", 0}, /* the first epoch has the full rate */
+                 {"", "select=last", 0},
+                 {"", "protocol=release", 0},
+                 {"", "cap_m=3", 0},
+                 {"", "data.seed=2", 1},
+                 {"", "data.world=source", 1},
+                 {"", "data.train=other", 1},
+                 {"", "data.train=train[:3]", 1},
+                 {"", "data.val=other", 0},
+                 {"", "data.test=other", 0},
+                 {"", "data.max_depth_m=1.5", 1},
+                 {"loss=depth_l1", "depth_cap_m=2", 1},
+                 {"optimizer=sgd", "momentum=0.5", 1},
+                 {"epochs=2", "schedule=cosine", 1},
+                 {"format=bf16", "moments=fp32", 1},
+                 {"format=bf16", "update=stochastic", 1},
+                 {"format=bf16", "update=master", 1},
+                 {"format=bf16", "update=kahan", 1},
+                 {"format=fp16", "loss_scale=64", 1},
+                 {"format=bf16 update=stochastic", "update=master", 1},
+                 {"format=bf16 update=stochastic", "update=kahan", 1}};
+    struct trained done[2] = {{.steps = 0}};
+    char words[300];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(words, sizeof words, "%s %s", base, cases[i].with);
+        if (i == 0 || strcmp(cases[i].with, cases[i - 1].with) != 0)
+            done[0] = trained_with(words);
+        snprintf(words, sizeof words, "%s %s %s", base, cases[i].with, cases[i].change);
+        done[1] = trained_with(words);
+        cr_assert_eq(strcmp(done[0].digest, done[1].digest) != 0, cases[i].matters, "%s", words);
+    }
+}
+
+/* More threads than samples share the channels, fewer share the samples. */
+H5_TEST(run_bits, digest_is_equal_for_all_numbers_of_threads) {
+    static const char *const ways[] = {"batch=1 data.count=3",
+                                       "batch=2 data.count=3",
+                                       "batch=4",
+                                       "batch=4 optimizer=sgd momentum=0.9",
+                                       "batch=2 data.count=3 format=bf16 update=stochastic",
+                                       "batch=2 data.count=3 label=pooled"};
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        struct trained one = trained_with(ways[i]);
+        for (int threads = 2; threads <= 5; threads += i == 0 ? 1 : 3) {
+            char words[200];
+            snprintf(words, sizeof words, "%s threads=%d", ways[i], threads);
+            struct trained more = trained_with(words);
+            assert_same(&one, &more, words);
+        }
+    }
+}
+
+/* What a plan saves changes no bit. */
+H5_TEST(run_bits, digest_is_equal_for_all_plans) {
+    static const char *const ways[] = {
+        "batch=1 data.count=3 format=bf16",
+        "batch=3 data.count=4 policy=e+d1 optimizer=sgd momentum=0.9",
+        "batch=1 data.count=2 format=fp16 update=master "
+        "loss_scale=64 threads=3 label=pooled"};
+    static const char *const plans[] = {
+        "fast", "share", "lean", "lean+flash", "lean band=5", "lean+flash front=ups0 band=2"};
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        char words[200];
+        snprintf(words, sizeof words, "%s plan=plain", ways[i]);
+        struct trained plain = trained_with(words);
+        for (size_t p = 0; p < sizeof plans / sizeof plans[0]; p++) {
+            snprintf(words, sizeof words, "%s plan=%s", ways[i], plans[p]);
+            struct trained planned = trained_with(words);
+            assert_same(&plain, &planned, words);
+        }
+    }
+}
+
+/* The widening formats are the slow plain loops once more, and so is ref; their operators are
+ * compared in test_ops.c, and their steps in test_job.c. */
+H5_TEST(run_bits, digest_is_equal_on_all_levels) {
+    const char *levels[8];
+    for (int format = 0; format <= MD_BF16; format++) {
+        struct trained first;
+        int count = md_ops_levels((enum md_format)format, levels), compared = 0;
+        for (int l = 0; l < count; l++) {
+            char words[300];
+            if (strcmp(levels[l], "blas") == 0 || /* promises no bits */
+                (strcmp(levels[l], "ref") == 0 && format != MD_FP32))
+                continue;
+            snprintf(words, sizeof words,
+                     "data.count=1 batch=1 epochs=1 data.val= format=%s backend=%s threads=%d",
+                     md_format_names[format], levels[l], l % 2 + 1);
+            struct trained this = trained_with(words);
+            if (compared++ == 0)
+                first = this;
+            assert_same(&first, &this, words);
+        }
+        cr_assert(compared > 1 || count == 2, "nothing to compare");
+    }
+}
