@@ -210,8 +210,8 @@ void md_describe_buffer(const struct md_network *network, const struct md_buffer
                                            : network->layers[buffer->layer].name);
 }
 
-void md_describe_instruction(const struct md_setup *setup, const struct md_plan *plan, int number,
-                             char *text, size_t size) {
+static void describe_instruction(const struct md_setup *setup, const struct md_plan *plan,
+                                 int number, char *text, size_t size) {
     const struct md_instruction *i = &plan->instruction[number];
     const char *layer = i->layer == MD_PICTURE ? "picture" : setup->network->layers[i->layer].name;
     size_t length = (size_t)snprintf(text, size, "instruction %d of %d (%s of %s", number,
@@ -227,7 +227,7 @@ void md_describe_peak(const struct md_setup *setup, const struct md_plan *plan, 
                       size_t size) {
     enum { SHOWN = 4 };
     unsigned char told[MD_MAX_BUFFERS] = {0};
-    md_describe_instruction(setup, plan, plan->peak, text, size);
+    describe_instruction(setup, plan, plan->peak, text, size);
     size_t length = strlen(text);
     for (int n = 0; n < SHOWN && length < size; n++) {
         int largest = -1;

@@ -33,10 +33,8 @@ int md_savings_parse(const char *text, int *savings);
 enum { MD_SAVINGS_TEXT = 64 };
 void md_savings_format(unsigned savings, char text[MD_SAVINGS_TEXT]);
 
-/* The instructions where the most is live: "instruction 12 of 98 (forward of decoder2.conv0, rows 0
- * to 47)"; and the largest buffers there. */
-void md_describe_instruction(const struct md_setup *setup, const struct md_plan *plan, int number,
-                             char *text, size_t size);
+/* Where the most is live, and the largest buffers there: "instruction 12 of 98 (forward of
+ * decoder2.conv0, rows 0 to 47): the largest live there are ...". */
 void md_describe_peak(const struct md_setup *setup, const struct md_plan *plan, char *text,
                       size_t size);
 
