@@ -166,8 +166,9 @@ static size_t window_size(int channels, int rows, int width) {
 }
 
 static void gather_phases(const elem *from, int width, size_t phase, real *to) {
-    for (int w = 0; w < width; w++)
-        to[(size_t)(w & 1) * phase + (size_t)(w >> 1)] = md_load(from[w]);
+    for (int odd = 0; odd < 2; odd++, to += phase)
+        for (int w = 0; w < width / 2; w++)
+            to[w] = md_load(from[2 * w + odd]);
 }
 
 /* Rows first .. last-1 (phased: first is even). */
@@ -175,13 +176,17 @@ static struct window open_window(const struct md_map *maps, int parts, int first
                                  int phased, real *room, struct operand *operand) {
     int rows = last - first, channels = 0, width = maps[0].width;
     struct window window = {.width = width, .first_row = first, .phased = phased};
-    if (!WIDENS && !phased && (parts == 1 || maps[1].channels == 0) &&
-        first % maps[0].rows + rows <= maps[0].rows) {
-        *operand =
-            (struct operand){(const real *)maps[0].at + md_map_row(&maps[0], 0, first), 0, 1};
-        window.half[0] = (struct half){operand->at, md_map_plane(&maps[0]), maps[0].channels, rows};
+    int apart = WIDENS || phased; /* or they can be read where they lie */
+    for (int half = 0; half < parts; half++)
+        apart |= maps[half].channels > 0 && first % maps[half].rows + rows > maps[half].rows;
+    for (int half = 0; half < parts && !apart; half++)
+        if (maps[half].channels > 0)
+            window.half[half] =
+                (struct half){(const real *)maps[half].at + md_map_row(&maps[half], 0, first),
+                              md_map_plane(&maps[half]), maps[half].channels, rows};
+    *operand = (struct operand){NULL, 0, 1};
+    if (!apart)
         return window;
-    }
     rows += phased && rows % 2;
     for (int half = 0; half < parts; half++)
         channels += maps[half].channels;

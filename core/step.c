@@ -194,30 +194,31 @@ static void observe(const struct worker *w, enum md_observed what, int layer,
     meet(w);
 }
 
-/* This worker's channels of rows from .. to-1. */
-static void leaky_rows(const struct worker *w, const struct md_map *map, int from, int to) {
-    const struct md_ops *ops = w->engine->setup.ops;
-    int first, last;
-    md_share(w->part, map->channels, &first, &last);
-    if (to - from == map->rows) /* all there is */
-        ops->leaky_forward((size_t)(last - first) * md_map_plane(map),
-                           after(w->engine, map->at, md_map_row(map, first, from)));
-    else
-        for (int c = first; c < last; c++)
-            for (int h = from; h < to; h++)
-                ops->leaky_forward((size_t)map->width,
-                                   after(w->engine, map->at, md_map_row(map, c, h)));
+/* What activations do to n values that lie side by side, whose signs are n bits of a mask. */
+typedef void visit_fn(const struct md_ops *ops, size_t n, void *values, uint8_t *mask);
+
+static void apply_leaky(const struct md_ops *ops, size_t n, void *values, uint8_t *mask) {
+    (void)mask;
+    ops->leaky_forward(n, values);
+}
+static void make_mask(const struct md_ops *ops, size_t n, void *values, uint8_t *mask) {
+    ops->mask(n, values, mask);
+}
+static void derive_leaky(const struct md_ops *ops, size_t n, void *values, uint8_t *mask) {
+    ops->leaky_backward(n, mask, values);
 }
 
-static void mask_rows(const struct worker *w, const struct md_map *map, const struct md_map *mask,
-                      int from, int to) {
-    int first, last;
+/* Visits this worker's channels of rows from .. to-1: row by row, or where all are there and a
+ * mask's rows have no bits between them, in one go. */
+static void each_run(const struct worker *w, const struct md_map *map, const struct md_map *mask,
+                     int from, int to, visit_fn *visit) {
+    int first, last, whole = to - from == map->height && map->width % 8 == 0;
     md_share(w->part, map->channels, &first, &last);
-    for (int c = first; c < last; c++)
-        for (int h = from; h < to; h++)
-            w->engine->setup.ops->mask((size_t)map->width,
-                                       after(w->engine, map->at, md_map_row(map, c, h)),
-                                       (uint8_t *)mask->at + md_map_row(mask, c, h));
+    size_t n = whole ? (size_t)(last - first) * md_map_plane(map) : (size_t)map->width;
+    for (int c = first; c < last; c += whole ? last - first : 1)
+        for (int h = from; h < to; h += whole ? to - from : 1)
+            visit(w->engine->setup.ops, n, after(w->engine, map->at, md_map_row(map, c, h)),
+                  mask->at == NULL ? NULL : (uint8_t *)mask->at + md_map_row(mask, c, h));
 }
 
 /* ---- instructions ---------------------------------------------------------------------------- */
@@ -258,28 +259,23 @@ static void do_forward(const struct worker *w, const struct md_instruction *i) {
     struct md_call call = call_of(w, i);
     operator_of(w, i->layer)->forward(&call);
     if (w->engine->setup.network->layers[i->layer].leaky)
-        leaky_rows(w, &call.y, i->from, i->to);
+        each_run(w, &call.y, &call.mask, i->from, i->to, apply_leaky);
     if ((i->flags & MD_SECOND) == 0)
         observe(w, MD_SEE_ACTIVATION, i->layer, &call.y, i->from, i->to);
     if (i->mask != MD_NO_BUFFER)
-        mask_rows(w, &call.y, &call.mask, i->from, i->to);
+        each_run(w, &call.y, &call.mask, i->from, i->to, make_mask);
 }
 
 static void do_mask(const struct worker *w, const struct md_instruction *i) {
     struct md_map y = map_at(w, i->y), mask = map_at(w, i->mask);
-    mask_rows(w, &y, &mask, i->from, i->to);
+    each_run(w, &y, &mask, i->from, i->to, make_mask);
 }
 
 static void do_error(const struct worker *w, const struct md_instruction *i) {
     struct md_map y = map_at(w, i->y), mask = map_at(w, i->mask);
-    int first, last;
     observe(w, MD_SEE_ERROR, i->layer, &y, i->from, i->to);
-    md_share(w->part, y.channels, &first, &last);
-    for (int c = first; i->mask != MD_NO_BUFFER && c < last; c++)
-        for (int h = i->from; h < i->to; h++)
-            w->engine->setup.ops->leaky_backward((size_t)y.width,
-                                                 (uint8_t *)mask.at + md_map_row(&mask, c, h),
-                                                 after(w->engine, y.at, md_map_row(&y, c, h)));
+    if (i->mask != MD_NO_BUFFER)
+        each_run(w, &y, &mask, i->from, i->to, derive_leaky);
 }
 
 /* The first sample's gradient, where gradients are summed, is where the sum will be. */
