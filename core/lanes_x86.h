@@ -1,0 +1,305 @@
+/* For lanes.h: AVX2 (with FMA and F16C) and AVX-512. */
+#ifndef MD_CORE_LANES_X86_H
+#define MD_CORE_LANES_X86_H
+
+#include "format.h"
+
+#include <immintrin.h>
+
+/* V(add) is the intrinsic that adds vectors of this width and format. */
+#if MD_NUMBER != MD_NUMBER_fp64
+#define V_SUFFIX(prefix, name) prefix##name##_ps
+#else
+#define V_SUFFIX(prefix, name) prefix##name##_pd
+#endif
+
+#if defined(__AVX512F__)
+
+#define V(name) V_SUFFIX(_mm512_, name)
+/* TILE_M output channels x TILE_P vectors of pixels are summed at a time, and WIDE vectors of
+ * channels x 9 taps in a weight gradient: as much as there are registers for. */
+#define TILE_M 8
+#define TILE_P 3
+#define WIDE   2
+#if MD_NUMBER != MD_NUMBER_fp64
+#define LANES 16
+typedef __m512 vec;
+typedef __mmask16 mask;
+#define V_POSITIVE(a) _mm512_cmp_ps_mask(a, _mm512_setzero_ps(), _CMP_GT_OQ)
+#else
+#define LANES         8
+typedef __m512d vec;
+typedef __mmask8 mask;
+#define V_POSITIVE(a) _mm512_cmp_pd_mask(a, _mm512_setzero_pd(), _CMP_GT_OQ)
+#endif
+
+/* Straight into a mask register, where it stays: compilers think that moving it anew is free. */
+static inline mask v_mask(const uint16_t *bits) {
+    mask m;
+    __asm__("kmovw %1, %0" : "=Yk"(m) : "m"(*bits));
+    return m;
+}
+#define V_ALL ((mask)-1)
+static inline unsigned v_bits(mask m) {
+    return m;
+}
+static inline vec v_load_masked(const real *from, mask m) {
+    return V(maskz_loadu)(m, from);
+}
+static inline vec v_blend(mask m, vec off, vec on) {
+    return V(mask_blend)(m, off, on);
+}
+
+#else
+
+#define V(name) V_SUFFIX(_mm256_, name)
+#define TILE_M  4
+#define TILE_P  2
+#define WIDE    1
+typedef __m256i mask;
+#if MD_NUMBER != MD_NUMBER_fp64
+#define LANES         8
+typedef __m256 vec;
+#define V_POSITIVE(a) _mm256_castps_si256(_mm256_cmp_ps(a, _mm256_setzero_ps(), _CMP_GT_OQ))
+
+static inline mask v_mask(const uint16_t *bits) {
+    const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(*bits), lane), lane);
+}
+static inline vec v_blend(mask m, vec off, vec on) {
+    return _mm256_blendv_ps(off, on, _mm256_castsi256_ps(m));
+}
+static inline unsigned v_bits(mask m) {
+    return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(m));
+}
+#else
+#define LANES         4
+typedef __m256d vec;
+#define V_POSITIVE(a) _mm256_castpd_si256(_mm256_cmp_pd(a, _mm256_setzero_pd(), _CMP_GT_OQ))
+
+static inline mask v_mask(const uint16_t *bits) {
+    const __m256i lane = _mm256_setr_epi64x(1, 2, 4, 8);
+    return _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(*bits), lane), lane);
+}
+static inline vec v_blend(mask m, vec off, vec on) {
+    return _mm256_blendv_pd(off, on, _mm256_castsi256_pd(m));
+}
+static inline unsigned v_bits(mask m) {
+    return (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(m));
+}
+#endif
+#define V_ALL _mm256_set1_epi32(-1)
+static inline vec v_load_masked(const real *from, mask m) {
+    return V(maskload)(from, m);
+}
+
+#endif
+
+static inline vec v_zero(void) {
+    return V(setzero)();
+}
+static inline mask v_positive(vec a) {
+    return V_POSITIVE(a);
+}
+static inline vec v_scale(vec a, real by) {
+    return V(mul)(a, V(set1)(by));
+}
+static inline vec v_splat(const real *from) {
+    return V(set1)(*from);
+}
+static inline vec v_load(const real *from) {
+    return V(loadu)(from);
+}
+static inline void v_store(real *to, vec a) {
+    V(storeu)(to, a);
+}
+
+/* Sum, and a * b + c, in the arithmetic that real itself has. */
+static inline vec v_wide_add(vec a, vec b) {
+    return V(add)(a, b);
+}
+static inline vec v_wide_fma(vec a, vec b, vec c) {
+#if MD_NUMBER == MD_NUMBER_fp64
+    return V(add)(V(mul)(a, b), c);
+#else
+    return V(fmadd)(a, b, c);
+#endif
+}
+
+/* ---- elements -------------------------------------------------------------------------------- */
+
+#if MD_NUMBER <= MD_NUMBER_fp64
+
+static inline vec v_widen(const elem *from) {
+    return v_load(from);
+}
+static inline void v_narrow(elem *to, vec a) {
+    v_store(to, a);
+}
+
+#else
+
+#if defined(__AVX512F__)
+typedef __m512i ivec;
+typedef __m256i halves; /* a vector of elements */
+#define VI(name)   _mm512_##name
+#define VI_ALL(op) _mm512_##op##_si512
+#define V_BITS(a)  _mm512_castps_si512(a)
+#define V_OF(a)    _mm512_castsi512_ps(a)
+#else
+typedef __m256i ivec;
+typedef __m128i halves;
+#define VI(name)   _mm256_##name
+#define VI_ALL(op) _mm256_##op##_si256
+#define V_BITS(a)  _mm256_castps_si256(a)
+#define V_OF(a)    _mm256_castsi256_ps(a)
+#endif
+#define VI_SPLAT(a) VI(set1_epi32)((int)(a))
+
+static inline halves v_load_halves(const elem *from) {
+    halves a;
+    __builtin_memcpy(&a, from, sizeof a);
+    return a;
+}
+static inline void v_store_halves(elem *to, halves a) {
+    __builtin_memcpy(to, &a, sizeof a);
+}
+
+#if MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_fp16w
+
+static inline vec v_widen(const elem *from) {
+    return V(cvtph)(v_load_halves(from));
+}
+static inline void v_narrow(elem *to, vec a) {
+    v_store_halves(to, VI(cvtps_ph)(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+#else
+
+/* To the nearest number whose lower half is 0, ties to even; overflow carries into the exponent and
+ * gives infinity. A NaN made by arithmetic on numbers with such a half stays one. */
+static inline vec v_cut(vec a) {
+    ivec bits = V_BITS(a);
+    ivec last = VI_ALL(and)(VI(srli_epi32)(bits, 16), VI_SPLAT(1));
+    bits = VI(add_epi32)(bits, VI(add_epi32)(last, VI_SPLAT(0x7fff)));
+    return V_OF(VI_ALL(and)(bits, VI_SPLAT(0xffff0000u)));
+}
+
+static inline vec v_widen(const elem *from) {
+    return V_OF(VI(slli_epi32)(VI(cvtepu16_epi32)(v_load_halves(from)), 16));
+}
+static inline void v_narrow(elem *to, vec a) {
+    ivec upper = VI(srli_epi32)(V_BITS(v_cut(a)), 16);
+#if defined(__AVX512F__)
+    v_store_halves(to, _mm512_cvtepi32_epi16(upper));
+#else
+    upper = _mm256_permute4x64_epi64(_mm256_packus_epi32(upper, upper), 0xd8);
+    v_store_halves(to, _mm256_castsi256_si128(upper));
+#endif
+}
+#endif
+
+#endif
+
+/* ---- arithmetic that rounds as the format does ----------------------------------------------- */
+
+#if MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_bf16
+
+/* a rounded to 16 bits in the lanes of m, `off` in the others. */
+static inline vec v_round_masked(vec a, vec off, mask m) {
+#if MD_NUMBER == MD_NUMBER_fp16 && defined(__AVX512F__)
+    return _mm512_mask_cvtph_ps(off, m,
+                                _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+#elif MD_NUMBER == MD_NUMBER_fp16
+    return v_blend(
+        m, off, _mm256_cvtph_ps(_mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)));
+#elif defined(__AVX512F__)
+    /* Half is added and the rest cut off; where nothing is left to cut it was a tie, and the last
+     * bit that was kept goes too. */
+    ivec sum = VI(add_epi32)(V_BITS(a), VI_SPLAT(0x8000));
+    mask tie = _mm512_mask_testn_epi32_mask(m, sum, VI_SPLAT(0xffff));
+    ivec cut = _mm512_mask_and_epi32(V_BITS(off), m, sum, VI_SPLAT(0xffff0000u));
+    return V_OF(_mm512_mask_and_epi32(cut, tie, sum, VI_SPLAT(0xfffe0000u)));
+#else
+    return v_blend(m, off, v_cut(a));
+#endif
+}
+static inline vec v_round(vec a) {
+    return v_round_masked(a, a, V_ALL);
+}
+
+/* A fused step of a 16-bit format is one of binary32, rounded to odd (rounding.h), and then to 16
+ * bits. Rounded up and rounded down, an inexact result gives two neighbours, of which one is odd:
+ * that one. An exact result gives the same twice; only the difference of equal numbers is -0 or +0,
+ * of which the latter, rounded up, is meant. AVX-512 has the direction in the instruction. Before,
+ * it is a state of the processor, which is as v_fma needs it between v_fma_begin and v_fma_end;
+ * compilers do not know, so what stands in between must be a function they cannot take apart. */
+#if defined(__AVX512F__)
+
+static inline unsigned v_fma_begin(void) {
+    return 0;
+}
+static inline void v_fma_end(unsigned before) {
+    (void)before;
+}
+/* a * b + c rounded down and up in the lanes of m, c in the others. */
+static inline vec v_fma_down(vec a, vec b, vec c, mask m) {
+    return _mm512_mask3_fmadd_round_ps(a, b, c, m, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+static inline vec v_fma_up(vec a, vec b, vec c, mask m) {
+    return _mm512_mask3_fmadd_round_ps(a, b, c, m, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC);
+}
+static inline vec v_odd(vec down, vec up) {
+    return _mm512_mask_mov_ps(down, _mm512_testn_epi32_mask(V_BITS(down), VI_SPLAT(1)), up);
+}
+static inline vec v_fma_odd(vec a, vec b, vec c) {
+    return v_odd(v_fma_down(a, b, c, V_ALL), v_fma_up(a, b, c, V_ALL));
+}
+
+#else
+
+static inline unsigned v_fma_begin(void) {
+    unsigned before = _mm_getcsr();
+    _mm_setcsr((before & ~(unsigned)_MM_ROUND_MASK) | _MM_ROUND_DOWN);
+    return before;
+}
+static inline void v_fma_end(unsigned before) {
+    _mm_setcsr(before);
+}
+static inline vec v_fma_odd(vec a, vec b, vec c) {
+    vec down = _mm256_fmadd_ps(a, b, c), minus_up = _mm256_fnmsub_ps(a, b, c);
+    vec up = V_OF(VI_ALL(xor)(V_BITS(minus_up), VI_SPLAT(0x80000000u)));
+    return _mm256_blendv_ps(up, down, V_OF(VI(slli_epi32)(V_BITS(down), 31)));
+}
+
+#endif
+
+static inline vec v_fma_masked(vec a, vec b, vec c, mask m) {
+    return v_round_masked(v_fma_odd(a, b, c), c, m);
+}
+
+#else
+
+static inline vec v_round(vec a) {
+    return a;
+}
+static inline unsigned v_fma_begin(void) {
+    return 0;
+}
+static inline void v_fma_end(unsigned before) {
+    (void)before;
+}
+static inline vec v_fma_masked(vec a, vec b, vec c, mask m) {
+    return v_blend(m, c, v_wide_fma(a, b, c));
+}
+
+#endif
+
+static inline vec v_fma(vec a, vec b, vec c) {
+    return v_fma_masked(a, b, c, V_ALL);
+}
+static inline vec v_add(vec a, vec b) {
+    return v_round(v_wide_add(a, b));
+}
+
+#endif
