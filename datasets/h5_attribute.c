@@ -74,14 +74,14 @@ static int is_scalar(hid_t attribute) {
 static int open_attribute(hid_t file, const char *object, const char *name, hid_t *attribute,
                           hid_t *type, struct md_error *error) {
     md_h5_be_quiet();
-    struct attribute_label what = label(object, name);
     *attribute = H5Aopen_by_name(file, object, name, H5P_DEFAULT, H5P_DEFAULT);
     if (*attribute < 0)
-        return md_h5_blame(error, file, "attribute", what.text, "open");
+        return md_h5_blame(error, file, "attribute", label(object, name).text, "open");
     *type = H5Aget_type(*attribute);
     if (*type >= 0 && is_scalar(*attribute))
         return MD_OK;
-    int status = md_h5_refuse(error, file, "attribute", what.text, "it is not a single value");
+    int status = md_h5_refuse(error, file, "attribute", label(object, name).text,
+                              "it is not a single value");
     if (*type >= 0)
         H5Tclose(*type);
     H5Aclose(*attribute);
@@ -133,13 +133,12 @@ static int read_number(hid_t file, const char *object, const char *name, int rea
     int status = open_attribute(file, object, name, &attribute, &type, error);
     if (status != MD_OK)
         return status;
-    struct attribute_label what = label(object, name);
     H5T_class_t class = H5Tget_class(type);
     if (class != H5T_INTEGER && !(real && class == H5T_FLOAT))
-        status = md_h5_refuse(error, file, "attribute", what.text,
+        status = md_h5_refuse(error, file, "attribute", label(object, name).text,
                               real ? "it is not a number" : "it is not an integer");
     else if (H5Aread(attribute, real ? H5T_NATIVE_DOUBLE : H5T_NATIVE_LLONG, value) < 0)
-        status = md_h5_blame(error, file, "attribute", what.text, "read");
+        status = md_h5_blame(error, file, "attribute", label(object, name).text, "read");
     H5Tclose(type);
     H5Aclose(attribute);
     return status;

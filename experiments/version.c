@@ -7,7 +7,6 @@
 #include <jansson.h>
 #include <jpeglib.h>
 #include <png.h>
-#include <sqlite3.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -90,7 +89,7 @@ static const struct {
     {"libpng", png_version},          {"libjpeg", jpeg_version},
     {"libzip", zip_libzip_version},   {"libyaml", yaml_get_version_string},
     {"xxhash", xxhash_version},       {"openblas", openblas_version},
-    {"jansson", jansson_version_str}, {"sqlite", sqlite3_libversion},
+    {"jansson", jansson_version_str},
 };
 
 int md_library(int number, const char **name, char version[MD_VERSION_SIZE]) {

@@ -1,15 +1,16 @@
 #include "groups.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "../datasets/file.h"
 #include "../datasets/grow.h"
 #include "../experiments/budget.h"
-#include "index.h"
 #include "sweep.h"
 
 /* ---- runs ------------------------------------------------------------------------------------ */
@@ -31,13 +32,14 @@ int md_runs_add(struct md_runs *runs, const char *path, const struct md_cell *ce
     return MD_OK;
 }
 
-/* Takes what there is in a file; `cell` NULL: it is no whole cell, and `problem` says why. */
-static int take(void *context, const char *path, const struct md_cell *cell,
-                const struct md_error *problem, struct md_error *error) {
-    struct md_runs *runs = context;
-    runs->refused += cell == NULL;
-    return cell != NULL ? md_runs_add(runs, path, cell, error)
-                        : md_runs_note(runs, error, "no whole cell: %s", problem->text);
+/* Takes what there is in a file; one that is no whole cell is a note. */
+static int read_file(struct md_runs *runs, const char *path, struct md_error *error) {
+    struct md_cell cell;
+    struct md_error problem;
+    if (md_cell_read(path, &cell, &problem) == MD_OK)
+        return md_runs_add(runs, path, &cell, error);
+    runs->refused++;
+    return md_runs_note(runs, error, "no whole cell: %s", problem.text);
 }
 
 /* Notes the cells of a sweep that were not run because they do not fit into their budgets. A grid
@@ -60,35 +62,69 @@ static int note_unfit(struct md_runs *runs, const char *folder, struct md_error 
     return status;
 }
 
-/* A folder's own cells, and what is noted of it. */
-static int read_folder(struct md_runs *runs, const char *folder, struct md_error *error) {
-    int status = md_index_each(folder, take, runs, error);
+static int join(char path[MD_PATH_MAX], const char *folder, const char *name,
+                struct md_error *error) {
+    size_t length = strlen(folder);
+    int has_slash = length > 0 && folder[length - 1] == '/';
+    return md_path_format(path, error, "%s%s%s", folder, has_slash ? "" : "/", name);
+}
+
+/* The cells among what lies in a folder. One may go away meanwhile. */
+static int read_cells(struct md_runs *runs, const char *folder, const struct md_names *names,
+                      struct md_error *error) {
+    char path[MD_PATH_MAX];
+    struct stat about;
+    int status = MD_OK;
+    for (size_t i = 0; i < names->count && status == MD_OK; i++) {
+        const char *ending = strrchr(names->names[i], '.');
+        if (ending == NULL || strcmp(ending, ".h5") != 0)
+            continue;
+        status = join(path, folder, names->names[i], error);
+        if (status == MD_OK && (lstat(path, &about) == 0 || errno != ENOENT))
+            status = read_file(runs, path, error);
+    }
     return status == MD_OK ? note_unfit(runs, folder, error) : status;
 }
 
-static int read_sweeps(struct md_runs *runs, const char *folder, struct md_error *error) {
+static int read_folder(struct md_runs *runs, const char *folder, int is_given, int is_searched,
+                       struct md_error *error);
+
+/* The sweeps below a folder. What is behind a link is not searched: it might have no end. */
+static int read_below(struct md_runs *runs, const char *folder, const struct md_names *names,
+                      struct md_error *error) {
     char path[MD_PATH_MAX];
+    struct stat about;
+    int status = MD_OK;
+    for (size_t i = 0; i < names->count && status == MD_OK; i++) {
+        status = join(path, folder, names->names[i], error);
+        if (status != MD_OK || lstat(path, &about) != 0)
+            continue;
+        if (S_ISDIR(about.st_mode) || (S_ISLNK(about.st_mode) && md_is_sweep(path)))
+            status = read_folder(runs, path, 0, S_ISDIR(about.st_mode), error);
+    }
+    return status;
+}
+
+/* The cells in a folder, when it is the one that was given or a sweep, and in the sweeps below. */
+static int read_folder(struct md_runs *runs, const char *folder, int is_given, int is_searched,
+                       struct md_error *error) {
     struct md_names names = {0};
     int status = md_names_of_folder(folder, &names, error);
-    for (size_t i = 0; i < names.count && status == MD_OK; i++) {
-        status = md_path_format(path, error, "%s/%s", folder, names.names[i]);
-        if (status == MD_OK && md_is_sweep(path))
-            status = read_folder(runs, path, error);
+    if (status != MD_OK && !is_given) {
+        runs->refused++;
+        status = md_runs_note(runs, error, "%s", error->text);
+    } else if (status == MD_OK) {
+        if (is_given || md_is_sweep(folder))
+            status = read_cells(runs, folder, &names, error);
+        if (status == MD_OK && is_searched)
+            status = read_below(runs, folder, &names, error);
     }
     md_names_free(&names);
     return status;
 }
 
 int md_runs_read(struct md_runs *runs, const char *path, struct md_error *error) {
-    struct md_cell cell;
-    struct md_error problem;
-    int status;
-    if (md_is_folder(path)) {
-        status = read_folder(runs, path, error);
-        return status == MD_OK ? read_sweeps(runs, path, error) : status;
-    }
-    status = md_cell_read(path, &cell, &problem);
-    return take(runs, path, status == MD_OK ? &cell : NULL, &problem, error);
+    return md_is_folder(path) ? read_folder(runs, path, 1, 1, error) : read_file(runs, path, error);
 }
 
 static void drop(struct md_finished *run) {
@@ -210,6 +246,8 @@ static int drop_repeated(struct md_runs *runs, struct md_error *error) {
 static int find_differing(struct md_finished *const *runs, size_t count, int keys[MD_MOST_KEYS]) {
     char name[MD_CONFIG_NAME_SIZE];
     int found = 0;
+    if (count < 2)
+        return 0;
     for (int key = 0; md_config_key(key, name) == 0 && found < MD_MOST_KEYS; key++) {
         int differs = 0;
         if (strcmp(name, "seed") == 0 || !md_config_decides(key))

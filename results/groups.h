@@ -1,7 +1,7 @@
 /* Finished runs, put into groups by keys of their configs: what `query`, `table` and `plot` show.
  *
  *   struct md_runs runs = {0};
- *   md_runs_read(&runs, "a.h5", error);             as many as there are, or md_index_read
+ *   md_runs_read(&runs, "a.h5", error);             as many as there are
  *   md_runs_keep(&runs, filters);                   those that are asked for
  *   md_groups_make(&runs, "policy,lr", &groups, error);
  *   measure = md_group_measure(&groups.groups[0], &quantity);
@@ -24,7 +24,7 @@ struct md_finished {
 struct md_runs {
     struct md_finished **runs; /* owned, and so is each */
     size_t count, capacity;
-    size_t refused; /* files that are no whole cells */
+    size_t refused; /* files that are no whole cells, folders that cannot be read */
     /* What one should know of what is shown: runs that are there twice, mixtures, diverged runs;
      * sentences. A path may be any bytes, so these may too. */
     struct md_names notes;
@@ -34,8 +34,9 @@ struct md_runs {
 int md_runs_add(struct md_runs *runs, const char *path, const struct md_cell *cell,
                 struct md_error *error);
 
-/* Adds the cell in a file, or the cells of a folder (results/index.h) and of the sweeps in it. A
- * file that is no whole cell is a note and counts as refused; the others are there all the same. */
+/* Adds the cell in a file; or the cells in a folder (NAME.h5) and in the sweeps at any depth below
+ * it, folder by folder, each in the order of the names. A file that is no whole cell, or a folder
+ * below that cannot be read, is a note and counts as refused; the others are there all the same. */
 int md_runs_read(struct md_runs *runs, const char *path, struct md_error *error);
 
 void md_runs_free(struct md_runs *runs);

@@ -6,7 +6,6 @@
  *                          the same config would do again
  *   CELL.h5.checkpoint     of a cell that was interrupted
  *   CELL.error             why a cell failed; goes away when it succeeds
- *   index.sqlite           a copy of what the cells say, made by queries (index.h)
  *
  * Any number of sweeps over the same grid may work in one folder at once, also on several machines.
  * The system takes a lock back when its process ends in whatever way, so none is ever stale.

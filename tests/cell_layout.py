@@ -31,7 +31,7 @@ GROUPS = {
         "cpu_seconds": REAL, "peak_memory_bytes": INTEGER},
     "/provenance/libraries": {
         name: TEXT for name in ("hdf5", "zlib", "libpng", "libjpeg", "libzip", "libyaml", "xxhash",
-                                "openblas", "jansson", "sqlite")},
+                                "openblas", "jansson")},
     "/data": {},
     "/data/train": SPLIT,
     "/data/val": SPLIT,

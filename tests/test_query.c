@@ -148,19 +148,16 @@ Test(query, keys_are_chosen_and_their_order_sorts) {
     assert_fine("data.set   seed  runs");
 }
 
-/* A folder is what its cells are; its index is made, and does not count. */
+/* A folder is what its cells are. */
 Test(query, a_folder) {
     char given[MOST_OUTPUT];
     MUDEPTH("query", ALL_CELLS, "--csv");
     assert_fine("format,runs,diverged");
     strcpy(given, out);
-    for (int time = 0; time < 2; time++) {
-        MUDEPTH("query", scratch.folder, "--csv");
-        assert_code(0);
-        cr_assert_str_empty(err);
-        cr_assert_str_eq(out, given);
-    }
-    cr_assert_eq(access(scratch_path(&scratch, "index.sqlite").text, R_OK), 0);
+    MUDEPTH("query", scratch.folder, "--csv");
+    assert_code(0);
+    cr_assert_str_empty(err);
+    cr_assert_str_eq(out, given);
     struct scratch_path with_slash = scratch_path(&scratch, "%s", "");
     MUDEPTH("query", with_slash.text, "--each", "--csv");
     assert_fine(cells[0][0].text);
@@ -334,6 +331,26 @@ Test(query, a_folder_with_sweeps_in_it) {
     assert_contains(out, sweep.text);
     MUDEPTH("query", scratch.folder, "seed=7..8", "--by", "", "--show", "rmse_m", "--csv");
     assert_fine("\n2,0,");
+}
+
+/* However deep; a link to a sweep is followed once, and leads nowhere in circles. */
+Test(query, sweeps_at_any_depth) {
+    struct scratch_path sweep = scratch_path(&scratch, "a/b/sweep");
+    MUDEPTH("sweep", written("grid.yaml", TINY "sweep: {seed: [7, 8]}\n").text, "-o", sweep.text);
+    assert_code(0);
+    MUDEPTH("sweep", written("other.yaml", TINY "sweep: {seed: [9]}\n").text, "-o",
+            scratch_path(&scratch, "a/b/sweep/inner").text);
+    assert_code(0);
+    cr_assert_eq(rename(cells[0][0].text, scratch_path(&scratch, "a/b/x.h5").text), 0);
+    cr_assert_eq(symlink("..", scratch_path(&scratch, "a/b/up").text), 0);
+    MUDEPTH("query", scratch_path(&scratch, "a").text, "--by", "seed", "--show", "steps", "--csv");
+    assert_fine("\r\n7,1,0,1,\r\n8,1,0,1,\r\n9,1,0,1,\r\n");
+    cr_assert_eq(strlen(strchr(out, '\n')), strlen("\n7,1,0,1,\r\n8,1,0,1,\r\n9,1,0,1,\r\n"));
+    cr_assert_eq(symlink(".", scratch_path(&scratch, "a/b/sweep/self").text), 0);
+    MUDEPTH("query", scratch_path(&scratch, "a").text, "--by", "seed", "--show", "steps", "--csv");
+    assert_code(0);
+    assert_contains(out, "\r\n7,1,0,1,\r\n8,1,0,1,\r\n9,1,0,1,\r\n");
+    assert_contains(err, "is the same run as");
 }
 
 static struct scratch_path damaged(int kind) {
