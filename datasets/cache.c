@@ -171,10 +171,7 @@ static int write_file(const char *path, const struct cache *cache, const char *d
         status = checksum(cache, sum, error);
     if (status == MD_OK)
         status = md_h5_write_text(writer.file, "/", "checksum", sum, error);
-    if (status == MD_OK)
-        return md_h5_commit(&writer, error);
-    md_h5_abandon(&writer);
-    return status;
+    return md_h5_finish(&writer, status, error);
 }
 
 static int cache_path(char path[MD_PATH_MAX], const char *folder, const char *split,

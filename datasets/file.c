@@ -72,31 +72,27 @@ void md_file_free(struct md_file *file) {
     *file = (struct md_file){0};
 }
 
-static bool write_all(int descriptor, const uint8_t *bytes, size_t size) {
-    while (size > 0) {
-        ssize_t put = write(descriptor, bytes, size);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return false;
-        bytes += put;
-        size -= (size_t)put;
-    }
-    return true;
+/* ---- writing --------------------------------------------------------------------------------- */
+
+/* Flushes to the disk, where the file system can. */
+static bool flush_to_disk(int descriptor) {
+    return fsync(descriptor) == 0 || errno == EINVAL || errno == ENOSYS || errno == ENOTSUP;
 }
 
-/* After a rename only the folder's own entry can still be lost with the power. */
-static bool sync_folder_of(const char *path) {
+/* After a rename only the folder's own entry can still be lost with the power. Not everybody may
+ * read a folder that he may write into: the file is there all the same. */
+static int flush_folder_of(const char *path, struct md_error *error) {
     char folder[MD_PATH_MAX] = ".";
     const char *slash = strrchr(path, '/');
     if (slash)
         snprintf(folder, sizeof folder, "%.*s", (int)(slash - path) + 1, path);
     int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0)
-        return false;
-    bool synced = fsync(descriptor) == 0 || errno == EINVAL; /* not every file system can */
-    close(descriptor);
-    return synced;
+    int status = descriptor < 0 || flush_to_disk(descriptor)
+                     ? MD_OK
+                     : fail_errno(error, "flush the folder of", path);
+    if (descriptor >= 0)
+        close(descriptor);
+    return status;
 }
 
 int md_temporary_path(char temporary[MD_PATH_MAX], const char *path, struct md_error *error) {
@@ -105,25 +101,54 @@ int md_temporary_path(char temporary[MD_PATH_MAX], const char *path, struct md_e
     return md_path_format(temporary, error, "%s.tmp.%ld.%s", path, (long)getpid(), host);
 }
 
-int md_file_write(const char *path, const void *bytes, size_t size, struct md_error *error) {
-    char temporary[MD_PATH_MAX];
-    if (md_temporary_path(temporary, path, error) != MD_OK)
-        return MD_FAILED;
-    int descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (descriptor < 0)
-        return fail_errno(error, "write", temporary);
-    bool written = write_all(descriptor, bytes, size) && fsync(descriptor) == 0;
-    int write_errno = errno;
-    if (close(descriptor) != 0 && written) {
-        written = false;
-        write_errno = errno;
+int md_new_file_open(const char *path, struct md_new_file *file, struct md_error *error) {
+    int status = md_path_format(file->path, error, "%s", path);
+    if (status == MD_OK)
+        status = md_temporary_path(file->temporary, path, error);
+    if (status != MD_OK)
+        return status;
+    int descriptor = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    file->stream = descriptor >= 0 ? fdopen(descriptor, "wb") : NULL;
+    if (file->stream)
+        return MD_OK;
+    status =
+        md_fail(error, MD_FAILED, "%.400s: cannot create: %s", file->temporary, strerror(errno));
+    if (descriptor >= 0) {
+        close(descriptor);
+        unlink(file->temporary);
     }
-    if (written && rename(temporary, path) == 0)
-        return sync_folder_of(path) ? MD_OK : fail_errno(error, "flush the folder of", path);
-    errno = written ? errno : write_errno;
-    int status = fail_errno(error, "write", path);
-    unlink(temporary);
     return status;
+}
+
+int md_new_file_finish(struct md_new_file *file, int status, struct md_error *error) {
+    errno = 0;
+    bool written = !ferror(file->stream) && fflush(file->stream) == 0 &&
+                   (status != MD_OK || flush_to_disk(fileno(file->stream)));
+    int why = errno != 0 ? errno : EIO;
+    if (fclose(file->stream) != 0 && written) {
+        written = false;
+        why = errno;
+    }
+    file->stream = NULL;
+    if (status == MD_OK && !written)
+        status = md_fail(error, MD_FAILED, "%.400s: cannot write: %s", file->path, strerror(why));
+    else if (status == MD_OK && rename(file->temporary, file->path) != 0)
+        status = md_fail(error, MD_FAILED, "%.400s: cannot rename to %.400s: %s", file->temporary,
+                         file->path, strerror(errno));
+    if (status == MD_OK)
+        return flush_folder_of(file->path, error);
+    unlink(file->temporary);
+    return status;
+}
+
+int md_file_write(const char *path, const void *bytes, size_t size, struct md_error *error) {
+    struct md_new_file file;
+    int status = md_new_file_open(path, &file, error);
+    if (status != MD_OK)
+        return status;
+    if (size > 0 && fwrite(bytes, 1, size, file.stream) != size)
+        status = md_fail(error, MD_FAILED, "%.400s: cannot write: %s", path, strerror(errno));
+    return md_new_file_finish(&file, status, error);
 }
 
 /* ---- paths and text -------------------------------------------------------------------------- */

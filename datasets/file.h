@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "error.h"
 
@@ -23,8 +24,19 @@ void md_file_free(struct md_file *file);
  * machines may write into one folder, where a process number alone is not unique. */
 int md_temporary_path(char temporary[MD_PATH_MAX], const char *path, struct md_error *error);
 
-/* Writes under a temporary name in the same folder, flushes it to the disk and renames it, so that
- * `path` is at every moment either what it was before or whole. */
+/* A file that appears whole or not at all: it is written under its temporary name and renamed, so
+ * that `path` is at every moment either what it was before or whole. */
+struct md_new_file {
+    FILE *stream; /* write here */
+    char path[MD_PATH_MAX], temporary[MD_PATH_MAX];
+};
+int md_new_file_open(const char *path, struct md_new_file *file, struct md_error *error);
+
+/* Closes it. With `status` MD_OK it is flushed to the disk and put in its place; otherwise, and
+ * when that fails, it is removed. Returns `status`, or MD_FAILED. */
+int md_new_file_finish(struct md_new_file *file, int status, struct md_error *error);
+
+/* All of that for bytes that are there already. */
 int md_file_write(const char *path, const void *bytes, size_t size, struct md_error *error);
 
 /* Whether `path` is a folder, and whether it is a file that is none. What we have no right to look

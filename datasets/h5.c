@@ -93,7 +93,7 @@ int md_h5_open(const char *path, hid_t *file, struct md_error *error) {
     return md_fail(error, MD_FAILED, "%s: not a whole HDF5 file (HDF5: %s)", path, cause);
 }
 
-/* HDF5 builds the file in memory and md_h5_commit writes it out, because HDF5 1.10 cannot take a
+/* HDF5 builds the file in memory and md_h5_finish writes it out, because HDF5 1.10 cannot take a
  * failing write: the file then stays open for ever, and the program crashes when it ends. */
 static hid_t create_in_memory(const char *path) {
     enum { GROWTH_BYTES = 1 << 20, NOT_TO_DISK = 0 };
@@ -107,42 +107,15 @@ static hid_t create_in_memory(const char *path) {
 
 int md_h5_create(const char *path, struct md_h5_writer *writer, struct md_error *error) {
     md_h5_be_quiet();
-    if (strlen(path) >= sizeof writer->path)
-        return md_fail(error, MD_FAILED, "%.100s...: the path is longer than %zu bytes", path,
-                       sizeof writer->path - 1);
-    snprintf(writer->path, sizeof writer->path, "%s", path);
-    if (md_temporary_path(writer->temporary, path, error) != MD_OK)
-        return MD_FAILED;
     /* Where nothing can be written, say so now and not after hours of training. */
-    int descriptor = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (descriptor < 0)
-        return md_fail(error, MD_FAILED, "%s: cannot create: %s", writer->temporary,
-                       strerror(errno));
-    close(descriptor);
+    int status = md_new_file_open(path, &writer->disk, error);
+    if (status != MD_OK)
+        return status;
     writer->file = create_in_memory(path);
     if (writer->file >= 0)
         return MD_OK;
-    unlink(writer->temporary);
-    return md_fail(error, MD_FAILED, "%s: HDF5 cannot create a file in memory", path);
-}
-
-/* Forces what is written under `path`, a file or a folder, onto the disk. */
-static int sync_path(const char *path, struct md_error *error) {
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC), status = MD_OK;
-    if (descriptor < 0 || fsync(descriptor) != 0)
-        status = md_fail(error, MD_FAILED, "%s: cannot sync to disk: %s", path, strerror(errno));
-    if (descriptor >= 0)
-        close(descriptor);
-    return status;
-}
-
-static int sync_folder_of(const char *path, struct md_error *error) {
-    char folder[sizeof((struct md_h5_writer *)0)->path];
-    const char *slash = strrchr(path, '/');
-    /* The slash stays: the folder of "/a" is "/". */
-    snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : (int)(slash - path) + 1,
-             slash == NULL ? "." : path);
-    return sync_path(folder, error);
+    status = md_fail(error, MD_FAILED, "%s: HDF5 cannot create a file in memory", path);
+    return md_new_file_finish(&writer->disk, status, error);
 }
 
 /* Returns a copy of the file that is being built, or NULL. */
@@ -157,39 +130,18 @@ static unsigned char *take_image(hid_t file, size_t *size) {
     return image;
 }
 
-static int write_image(const char *path, const unsigned char *image, size_t size,
-                       struct md_error *error) {
-    FILE *file = fopen(path, "wb");
-    int failed = file == NULL || fwrite(image, 1, size, file) != size;
-    if (file != NULL && fclose(file) != 0)
-        failed = 1;
-    if (failed)
-        return md_fail(error, MD_FAILED, "%s: cannot write: %s", path, strerror(errno));
-    return sync_path(path, error);
-}
-
-int md_h5_commit(struct md_h5_writer *writer, struct md_error *error) {
-    size_t size;
-    unsigned char *image = take_image(writer->file, &size);
+int md_h5_finish(struct md_h5_writer *writer, int status, struct md_error *error) {
+    size_t size = 0;
+    unsigned char *image = status == MD_OK ? take_image(writer->file, &size) : NULL;
     H5Fclose(writer->file);
     writer->file = H5I_INVALID_HID;
-    int status = image != NULL ? write_image(writer->temporary, image, size, error)
-                               : md_fail(error, MD_FAILED, "%s: out of memory", writer->path);
+    if (status == MD_OK && image == NULL)
+        status = md_fail(error, MD_FAILED, "%s: out of memory", writer->disk.path);
+    else if (status == MD_OK && fwrite(image, 1, size, writer->disk.stream) != size)
+        status = md_fail(error, MD_FAILED, "%.400s: cannot write: %s", writer->disk.path,
+                         strerror(errno));
     free(image);
-    if (status == MD_OK && rename(writer->temporary, writer->path) != 0)
-        status = md_fail(error, MD_FAILED, "%s: cannot rename to %s: %s", writer->temporary,
-                         writer->path, strerror(errno));
-    if (status == MD_OK)
-        return sync_folder_of(writer->path, error);
-    unlink(writer->temporary);
-    return status;
-}
-
-void md_h5_abandon(struct md_h5_writer *writer) {
-    if (writer->file >= 0)
-        H5Fclose(writer->file);
-    writer->file = H5I_INVALID_HID;
-    unlink(writer->temporary);
+    return md_new_file_finish(&writer->disk, status, error);
 }
 
 /* Opens data set `name` and its data space; on failure neither is open. */

@@ -12,16 +12,14 @@
 /* Opens a file for reading; fails when it is missing, not HDF5, or truncated. */
 int md_h5_open(const char *path, hid_t *file, struct md_error *error);
 
-/* A file that appears whole or not at all: md_h5_create makes it under a temporary name (file.h),
- * md_h5_commit flushes, closes, fsyncs, renames it to PATH and fsyncs the folder; md_h5_abandon
- * closes and removes it. */
+/* A file that appears whole or not at all (file.h). It is built in memory; md_h5_finish closes it
+ * and, with `status` MD_OK, puts it in its place. Returns `status`, or MD_FAILED. */
 struct md_h5_writer {
     hid_t file;
-    char path[1200], temporary[MD_PATH_MAX];
+    struct md_new_file disk;
 };
 int md_h5_create(const char *path, struct md_h5_writer *writer, struct md_error *error);
-int md_h5_commit(struct md_h5_writer *writer, struct md_error *error);
-void md_h5_abandon(struct md_h5_writer *writer);
+int md_h5_finish(struct md_h5_writer *writer, int status, struct md_error *error);
 
 /* Reads data set `name` of any numeric type into `values`, converted to `type` (H5T_NATIVE_FLOAT
  * and the like). It must have exactly `count` elements; when dimensions >= 0 also that shape. */

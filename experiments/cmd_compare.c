@@ -224,52 +224,31 @@ static int make_job(struct comparison *c, struct md_error *error) {
 
 /* ---- saving instead of comparing ------------------------------------------------------------- */
 
-/* Opens a temporary file beside `path`, and puts it in its place. */
-static FILE *open_new(const char *path, char temporary[MD_PATH_MAX], struct md_error *error) {
-    if (md_path_format(temporary, error, "%s.new", path) != MD_OK)
-        return NULL;
-    FILE *to = fopen(temporary, "wb");
-    if (to == NULL)
-        md_error_set(error, "%.400s: %s", temporary, strerror(errno));
-    return to;
-}
-
-static int put_in_place(FILE *file, const char *temporary, const char *path, int status,
-                        struct md_error *error) {
-    if (status == MD_OK && (fflush(file) != 0 || fsync(fileno(file)) != 0))
-        status = md_fail(error, MD_FAILED, "%.400s: %s", temporary, strerror(errno));
-    if (fclose(file) != 0 && status == MD_OK)
-        status = md_fail(error, MD_FAILED, "%.400s: %s", temporary, strerror(errno));
-    if (status == MD_OK && rename(temporary, path) != 0)
-        status = md_fail(error, MD_FAILED, "%.400s: %s", path, strerror(errno));
-    if (status != MD_OK)
-        unlink(temporary);
-    return status;
-}
-
 static int save_job(struct comparison *c, struct md_error *error) {
-    char temporary[MD_PATH_MAX];
-    FILE *to = open_new(c->options.save_job, temporary, error);
-    if (to == NULL)
-        return MD_FAILED;
-    int status = md_side_write_job(&c->specs[0], &c->job, c->body, c->body_bytes, to, error);
-    return put_in_place(to, temporary, c->options.save_job, status, error);
+    struct md_new_file to;
+    int status = md_new_file_open(c->options.save_job, &to, error);
+    if (status != MD_OK)
+        return status;
+    status = md_side_write_job(&c->specs[0], &c->job, c->body, c->body_bytes, to.stream, error);
+    return md_new_file_finish(&to, status, error);
 }
 
 static int save_trace(struct comparison *c, struct md_error *error) {
-    char temporary[MD_PATH_MAX], some[65536];
+    char some[65536];
+    struct md_new_file to;
     struct md_side side;
-    FILE *to = open_new(c->options.save_trace, temporary, error);
-    if (to == NULL)
-        return MD_FAILED;
-    int status = md_side_start(&c->specs[0], &c->job, c->body, c->body_bytes, &side, error);
+    int status = md_new_file_open(c->options.save_trace, &to, error);
+    if (status != MD_OK)
+        return status;
+    status = md_side_start(&c->specs[0], &c->job, c->body, c->body_bytes, &side, error);
     for (size_t got = 1; status == MD_OK && got > 0;) {
         got = fread(some, 1, sizeof some, side.trace);
-        if (fwrite(some, 1, got, to) != got)
-            status = md_fail(error, MD_FAILED, "%.400s: %s", temporary, strerror(errno));
+        if (fwrite(some, 1, got, to.stream) != got)
+            status =
+                md_fail(error, MD_FAILED, "%.400s: cannot write: %s", to.path, strerror(errno));
     }
     status = md_side_finish(&side, status, error);
-    return put_in_place(to, temporary, c->options.save_trace, status, error);
+    return md_new_file_finish(&to, status, error);
 }
 
 /* ---- comparing ------------------------------------------------------------------------------- */

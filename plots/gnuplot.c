@@ -37,15 +37,9 @@ int md_gnuplot_start(struct md_gnuplot *figure, const char *path, int width, int
     const struct terminal *terminal = find_terminal(path);
     if (terminal == NULL)
         return md_fail(error, MD_USAGE, "%s: a figure's name must end in .png, .svg or .pdf", path);
-    if (strlen(path) >= sizeof figure->path)
-        return md_fail(error, MD_USAGE, "%.100s...: the path is longer than %zu bytes", path,
-                       sizeof figure->path - 1);
-    snprintf(figure->path, sizeof figure->path, "%s", path);
+    figure->path = path;
     figure->width = width;
     figure->height = height;
-    int status = md_temporary_path(figure->temporary, path, error);
-    if (status != MD_OK)
-        return status;
     figure->script = tmpfile();
     if (figure->script == NULL)
         return md_fail(error, MD_FAILED, "%s: cannot make a temporary file: %s", path,
@@ -79,38 +73,29 @@ static int run(const struct md_gnuplot *figure, int drawing, FILE *complaints,
     return MD_OK;
 }
 
-/* Draws into the temporary file, which the caller removes on failure. */
 static int draw(const struct md_gnuplot *figure, struct md_error *error) {
-    /* gnuplot reads the same open file: it must be complete, and read from its beginning. */
-    if (fflush(figure->script) != 0 || ferror(figure->script) ||
-        lseek(fileno(figure->script), 0, SEEK_SET) != 0)
-        return md_fail(error, MD_FAILED, "%s: cannot write the script: %s", figure->path,
-                       strerror(errno));
-    int drawing = open(figure->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    struct md_new_file drawing;
+    int status = md_new_file_open(figure->path, &drawing, error);
+    if (status != MD_OK)
+        return status;
     FILE *complaints = tmpfile();
-    int status;
-    if (drawing < 0 || complaints == NULL)
-        status =
-            md_fail(error, MD_FAILED, "%s: cannot create: %s", figure->temporary, strerror(errno));
-    else
-        status = run(figure, drawing, complaints, error);
-    if (status == MD_OK && lseek(drawing, 0, SEEK_END) <= 0)
+    /* gnuplot reads the same open file: it must be complete, and read from its beginning. */
+    if (complaints == NULL || fflush(figure->script) != 0 || ferror(figure->script) ||
+        lseek(fileno(figure->script), 0, SEEK_SET) != 0)
+        status = md_fail(error, MD_FAILED, "%s: cannot write a temporary file: %s", figure->path,
+                         strerror(errno));
+    if (status == MD_OK)
+        status = run(figure, fileno(drawing.stream), complaints, error);
+    if (status == MD_OK && lseek(fileno(drawing.stream), 0, SEEK_END) <= 0)
         status = md_fail(error, MD_FAILED, "%s: gnuplot drew nothing", figure->path);
     if (complaints != NULL)
         fclose(complaints);
-    if (drawing >= 0)
-        close(drawing);
-    return status;
+    return md_new_file_finish(&drawing, status, error);
 }
 
 int md_gnuplot_finish(struct md_gnuplot *figure, struct md_error *error) {
     int status = draw(figure, error);
     fclose(figure->script);
-    if (status == MD_OK && rename(figure->temporary, figure->path) != 0)
-        status = md_fail(error, MD_FAILED, "%s: cannot rename to %s: %s", figure->temporary,
-                         figure->path, strerror(errno));
-    if (status != MD_OK)
-        unlink(figure->temporary);
     return status;
 }
 

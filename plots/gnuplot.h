@@ -13,7 +13,7 @@
 struct md_gnuplot {
     FILE *script; /* write commands and data here */
     int width, height;
-    char path[1200], temporary[MD_PATH_MAX];
+    const char *path;
 };
 
 /* Pixels that every figure has in common, however the machine's fonts are cut. */

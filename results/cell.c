@@ -287,7 +287,7 @@ int md_cell_write(const char *path, const struct md_run *run, const char *identi
         &pen, "/validation/metrics", caps,
         (const struct md_metrics *const[]){run->val_before, run->val_after, run->val_dummy});
     write_weights(&pen, run, command);
-    return md_pen_finish(&pen, &writer);
+    return md_h5_finish(&writer, pen.status, error);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */

@@ -32,13 +32,6 @@ void md_pen_array(struct md_pen *pen, const char *name, hid_t type, size_t count
         pen->status = md_h5_write(pen->file, name, type, 1, &count, values, pen->error);
 }
 
-int md_pen_finish(const struct md_pen *pen, struct md_h5_writer *writer) {
-    if (pen->status == MD_OK)
-        return md_h5_commit(writer, pen->error);
-    md_h5_abandon(writer);
-    return pen->status;
-}
-
 /* ---- reading --------------------------------------------------------------------------------- */
 
 void md_take_text(struct md_pen *pen, const char *object, const char *name, size_t size,

@@ -24,9 +24,6 @@ void md_pen_real(struct md_pen *pen, const char *object, const char *name, doubl
 void md_pen_array(struct md_pen *pen, const char *name, hid_t type, size_t count,
                   const void *values);
 
-/* Ends a file that is written. */
-int md_pen_finish(const struct md_pen *pen, struct md_h5_writer *writer);
-
 /* Integers must be within low .. high. */
 void md_take_text(struct md_pen *pen, const char *object, const char *name, size_t size,
                   char *value);

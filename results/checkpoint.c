@@ -96,7 +96,7 @@ int md_checkpoint_write(const char *path, struct md_run *run, const char *identi
     md_pen_epochs(&pen, WHERE "/epochs", run);
     md_pen_array(&pen, WHERE "/step_losses", H5T_NATIVE_DOUBLE, 2 * run->step_losses.rows,
                  run->step_losses.sums);
-    return md_pen_finish(&pen, &writer);
+    return md_h5_finish(&writer, pen.status, error);
 }
 
 /* Reads everything into the run. What it changes on a failure does not matter: the run is then

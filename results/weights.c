@@ -324,10 +324,7 @@ int md_weights_write(const char *path, const struct md_network *network, const f
     if (status != MD_OK)
         return status;
     status = md_weights_store(writer.file, network, values, info, error);
-    if (status == MD_OK)
-        return md_h5_commit(&writer, error);
-    md_h5_abandon(&writer);
-    return status;
+    return md_h5_finish(&writer, status, error);
 }
 
 /* ---- either form ---- */

@@ -135,7 +135,7 @@ static inline void write_made_cell(const char *path, const struct md_cell *cell)
     }
     cell_ok(pen.status);
     write_made_metrics(writer.file, cell);
-    cell_ok(md_h5_commit(&writer, &cell_error));
+    cell_ok(md_h5_finish(&writer, MD_OK, &cell_error));
 }
 
 #endif

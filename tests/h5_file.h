@@ -27,7 +27,7 @@ static inline void tear_down(void) {
 
 /* Puts the file in its place and opens it. */
 static inline void reopen(void) {
-    cr_assert_eq(md_h5_commit(&writer, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(md_h5_finish(&writer, MD_OK, &error), MD_OK, "%s", error.text);
     cr_assert_eq(md_h5_open(path.text, &file, &error), MD_OK, "%s", error.text);
 }
 

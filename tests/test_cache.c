@@ -140,7 +140,7 @@ H5_TEST(cache, only_a_cache_is_replaced) {
     struct md_h5_writer writer;
     remove(path.text);
     cr_assert_eq(md_h5_create(path.text, &writer, &error), MD_OK);
-    cr_assert_eq(md_h5_commit(&writer, &error), MD_OK);
+    cr_assert_eq(md_h5_finish(&writer, MD_OK, &error), MD_OK);
     cr_assert_eq(md_cache_write(&made, scratch.folder, "part", &error), MD_USAGE);
     assert_contains(error.text, "part.h5 is there already and is no cache");
 }

@@ -32,7 +32,7 @@ static void write_h5(const char *name, const size_t rgb_shape[3], hid_t rgb_type
                  MD_OK);
     cr_assert_eq(
         md_h5_write(writer.file, "depth", H5T_NATIVE_FLOAT, 2, depth_shape, depths, &error), MD_OK);
-    cr_assert_eq(md_h5_commit(&writer, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(md_h5_finish(&writer, MD_OK, &error), MD_OK, "%s", error.text);
 }
 
 static const size_t rgb_shape[3] = {3, 2, 4}, depth_shape[2] = {2, 4};
@@ -90,7 +90,7 @@ H5_TEST(h5_frames, other_forms_are_refused) {
         cr_assert_eq(md_h5_write(writer.file, "rgb", H5T_NATIVE_FLOAT, 3, shape, zeros, &error), 0);
         cr_assert_eq(md_h5_write(writer.file, "depth", H5T_NATIVE_FLOAT, 2, depth, zeros, &error),
                      0);
-        cr_assert_eq(md_h5_commit(&writer, &error), MD_OK);
+        cr_assert_eq(md_h5_finish(&writer, MD_OK, &error), MD_OK);
         refused("h5", "all", MD_FAILED, "a.h5: expected rgb of the shape (3, height, width)");
     }
     write_h5("a.h5", rgb_shape, H5T_NATIVE_FLOAT, depth_shape);
