@@ -4,6 +4,7 @@
 # Nehalem has no AVX, Haswell AVX2, FMA and F16C and no AVX-512.
 # usage: levels.sh BUILD    (BUILD/portable and BUILD/mudepth-aarch64 are built)
 set -eu
+unset MUDEPTH_CPU # not every program here has the level that everything else may be forced to
 build=$1
 step="configs/demo.yaml batch=1 data.count=1 --steps 1"
 

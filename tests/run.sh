@@ -11,13 +11,15 @@ if [ "$1" = --one ]; then
     began=$(date +%s)
     "$3" -j1 >"$log" 2>&1
     status=$?
+    times >"$log.times" # of this shell, and on the second line of the program: "1m2.50s 0m0.25s"
+    cpu=$(tr ms '  ' <"$log.times" | awk 'NR == 2 { printf "%.0f", 60 * ($1 + $3) + $2 + $4 }')
     # "... Tested: 7 | Passing: 7 | Failing: 0 | Crashing: 0"
     # shellcheck disable=SC2046
     set -- "$2" $(grep -a 'Synthesis: Tested:' "$log" | tail -n 1 | sed 's/\x1b\[[0-9;]*m//g' |
         grep -o '[0-9]*')
     bad=$((${4:-1} + ${5:-0}))
     [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
-    echo "$name: ${3:-0} of ${2:-0} passed$([ "$bad" -gt 0 ] && echo ', FAILED') ($(($(date +%s) - began)) s)"
+    echo "$name: ${3:-0} of ${2:-0} passed$([ "$bad" -gt 0 ] && echo ', FAILED') ($(($(date +%s) - began)) s, $cpu of a processor)"
     echo "${3:-0} $bad $(grep -a -c '^SKIP:' "$log")" >"$1/$name.sum"
     exit 0
 fi
