@@ -225,7 +225,7 @@ static void print_metrics(const struct md_cell_diff *diff, struct sheet *sheet) 
     for (struct place at = {0}; next_metric(diff, &at);) {
         if (md_same_real(at.a, at.b))
             continue;
-        add(sheet, "%s.%s@%g", md_predictor_names[at.predictor], md_metric_columns[at.metric],
+        add(sheet, "%s.%s@%g", md_predictor_names[at.predictor], md_metric_names[at.metric],
             at.cap_m);
         add_number(sheet, at.a);
         add_number(sheet, at.b);
@@ -280,8 +280,18 @@ static int print_text(const struct md_cell_diff *diff, struct md_error *error) {
 
 /* ---- as JSON --------------------------------------------------------------------------------- */
 
-static json_t *pair_json(const struct pair *pair) {
-    return json_pack("{s:s, s:s}", "a", pair->a, "b", pair->b);
+static json_t *attribute_json(const struct md_cell *cell, const struct md_cell_attribute *about) {
+    const char *field = (const char *)cell + about->offset;
+    long long whole;
+    double real;
+    if (about->type == MD_H5_TEXT)
+        return json_string(field);
+    if (about->type == MD_H5_INTEGER) {
+        memcpy(&whole, field, sizeof whole);
+        return json_integer(whole);
+    }
+    memcpy(&real, field, sizeof real);
+    return md_json_number(real);
 }
 
 /* All metrics at all caps of both, the same or not. */
@@ -290,7 +300,7 @@ static json_t *metrics_json(const struct md_cell_diff *diff) {
     for (struct place at = {0}; next_metric(diff, &at);)
         json_array_append_new(all, json_pack("{s:s, s:f, s:s, s:o, s:o, s:o, s:b}", "predictor",
                                              md_predictor_names[at.predictor], "cap_m", at.cap_m,
-                                             "metric", md_metric_columns[at.metric], "a",
+                                             "metric", md_metric_names[at.metric], "a",
                                              md_json_number(at.a), "b", md_json_number(at.b),
                                              "difference", md_json_number(at.b - at.a), "same",
                                              md_same_real(at.a, at.b)));
@@ -334,7 +344,9 @@ static json_t *to_json(const struct md_cell_diff *diff) {
     struct pair pair;
     for (int key = 0; key_pair(diff, key, key_name, &pair); key++)
         if (md_config_order(&a->config, &b->config, key) != 0)
-            json_object_set_new(config, pair.name, pair_json(&pair));
+            json_object_set_new(config, pair.name,
+                                json_pack("{s:o, s:o}", "a", md_json_setting(&a->config, key), "b",
+                                          md_json_setting(&b->config, key)));
     for (int s = 0; s < 3; s++)
         json_object_set_new(
             data, splits[s],
@@ -343,7 +355,10 @@ static json_t *to_json(const struct md_cell_diff *diff) {
     for (size_t i = 0; attribute_pair(diff, i, name, &pair); i++) {
         is_utf8 &= md_is_utf8(pair.a) && md_is_utf8(pair.b);
         if (strcmp(pair.a, pair.b) != 0)
-            json_object_set_new(attributes, pair.name, pair_json(&pair));
+            json_object_set_new(attributes, pair.name,
+                                json_pack("{s:o, s:o}", "a",
+                                          attribute_json(a, &md_cell_attributes[i]), "b",
+                                          attribute_json(b, &md_cell_attributes[i])));
     }
     json_t *json = json_pack(
         "{s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "a", diff->path[0], "b",

@@ -287,10 +287,9 @@ static int print_listing(struct query *query, struct md_error *error) {
 static json_t *values_of(const struct query *query, const struct md_config *config) {
     json_t *values = json_object();
     for (int k = 0; k < query->key_count; k++) {
-        char name[MD_CONFIG_NAME_SIZE], value[MD_CONFIG_VALUE_SIZE];
+        char name[MD_CONFIG_NAME_SIZE];
         md_config_key(query->keys[k], name);
-        md_config_value(config, query->keys[k], value);
-        json_object_set_new(values, name, json_string(value));
+        json_object_set_new(values, name, md_json_setting(config, query->keys[k]));
     }
     return values;
 }
@@ -321,16 +320,6 @@ static json_t *group_json(const struct query *query, const struct md_group *grou
                      measured, "each", each);
 }
 
-/* A note may have a path in it, which may be cut, so that it is not UTF-8: prose, and no data. */
-static json_t *note_json(const char *note) {
-    char text[1000];
-    snprintf(text, sizeof text, "%s", note);
-    int is_utf8 = md_is_utf8(text);
-    for (char *c = text; *c != '\0'; c++)
-        *c = (unsigned char)*c >= 0x80 && !is_utf8 ? '?' : *c;
-    return json_string(text);
-}
-
 /* NULL when a path is not UTF-8. */
 static json_t *to_json(const struct query *query) {
     json_t *keys = json_array(), *rows = json_array(), *notes = json_array();
@@ -343,7 +332,7 @@ static json_t *to_json(const struct query *query) {
     for (size_t i = 0; i < query->runs.count; i++)
         is_utf8 &= md_is_utf8(query->runs.runs[i]->path);
     for (size_t i = 0; i < query->runs.notes.count; i++)
-        json_array_append_new(notes, note_json(query->runs.notes.names[i]));
+        json_array_append_new(notes, md_json_prose(query->runs.notes.names[i]));
     for (size_t r = 0; r < query->row_count && is_utf8; r++) {
         const struct row *row = &query->rows[r];
         json_t *json = row->run != NULL ? run_json(query, row->run) : group_json(query, row->group);

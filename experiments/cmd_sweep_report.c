@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cmd_sweep.h"
+#include "listing.h"
 
 void md_session_outcome(const struct md_cell_look *look, char text[MD_OUTCOME_SIZE]) {
     if (look->diverged)
@@ -15,10 +16,9 @@ static json_t *cell_json(const struct md_session *session, size_t i) {
     const struct md_grid_cell *cell = &session->grid.cells[i];
     json_t *settings = json_object();
     for (int k = 0; k < session->grid.key_count; k++) {
-        char name[MD_CONFIG_NAME_SIZE], value[MD_CONFIG_VALUE_SIZE];
+        char name[MD_CONFIG_NAME_SIZE];
         md_config_key(session->grid.keys[k], name);
-        md_config_value(&cell->config, session->grid.keys[k], value);
-        json_object_set_new(settings, name, json_string(value));
+        json_object_set_new(settings, name, md_json_setting(&cell->config, session->grid.keys[k]));
     }
     int done = look->state == MD_DONE;
     int measured = done && !look->diverged;
@@ -27,7 +27,7 @@ static json_t *cell_json(const struct md_session *session, size_t i) {
                   md_cell_state_names[look->state], "settings", settings, "diverged",
                   look->diverged, "rmse_m", measured ? md_json_number(look->rmse_m) : json_null(),
                   "seconds", done ? md_json_number(look->seconds) : json_null(), "error",
-                  look->why[0] != '\0' ? json_string_nocheck(look->why) : json_null());
+                  look->why[0] != '\0' ? md_json_prose(look->why) : json_null());
     if (session->costs != NULL && json != NULL) {
         const struct md_cell_cost *cost = &session->costs[i];
         json_object_set_new(json, "samples", json_integer((json_int_t)cost->samples));

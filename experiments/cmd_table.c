@@ -214,11 +214,9 @@ static void print_values(const struct md_contrast *contrast, const char *data) {
 static json_t *row_json(const struct md_contrast *contrast, const struct md_contrast_row *row) {
     const struct md_names *keys = &contrast->study->rows;
     json_t *values = json_object();
-    for (size_t k = 0; k < keys->count; k++) {
-        char value[MD_CONFIG_VALUE_SIZE];
-        md_config_value(row->config, md_config_find(keys->names[k]), value);
-        json_object_set_new(values, keys->names[k], json_string(value));
-    }
+    for (size_t k = 0; k < keys->count; k++)
+        json_object_set_new(values, keys->names[k],
+                            md_json_setting(row->config, md_config_find(keys->names[k])));
     json_t *json = json_pack(
         "{s:o, s:s, s:I, s:I}", "values", values, "quantity", row->quantity->name, "published_runs",
         (json_int_t)row->published.count, "runs", (json_int_t)row->measured.count);
@@ -239,7 +237,7 @@ static int print_json(const struct md_contrast *contrast, const char *data,
     for (size_t r = 0; r < contrast->count; r++)
         json_array_append_new(rows, row_json(contrast, &contrast->rows[r]));
     for (size_t i = 0; i < contrast->ours.notes.count; i++)
-        json_array_append_new(notes, json_string_nocheck(contrast->ours.notes.names[i]));
+        json_array_append_new(notes, md_json_prose(contrast->ours.notes.names[i]));
     json_t *json =
         json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "study", study->name, "title", study->title,
                   "caption", study->caption, "data", data, "rows", rows, "notes", notes);

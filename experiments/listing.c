@@ -1,11 +1,13 @@
 #include "listing.h"
 
 #include <ctype.h>
-#include <jansson.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "../datasets/file.h"
 
 enum { NUMBER_SIZE = 400 }; /* the longest double in decimals */
 
@@ -13,6 +15,46 @@ int md_is_utf8(const char *text) {
     json_t *string = json_string(text);
     json_decref(string);
     return string != NULL;
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+static json_t *number_or_word(const char *text) {
+    char *end;
+    errno = 0;
+    long long whole = strtoll(text, &end, 10);
+    if (end != text && *end == '\0')
+        return errno == 0 ? json_integer(whole) : json_string(text);
+    double real = strtod(text, &end);
+    return end != text && *end == '\0' && isfinite(real) ? json_real(real) : json_string(text);
+}
+
+json_t *md_json_setting(const struct md_config *config, int key) {
+    char text[MD_CONFIG_VALUE_SIZE], *rest = text + 1;
+    enum md_value_kind kind = md_config_kind(key);
+    size_t length;
+    md_config_value(config, key, text);
+    length = strlen(text);
+    if (kind == MD_WORD_VALUE)
+        return json_string(text);
+    if (kind == MD_NUMBER_VALUE || text[0] != '[')
+        return number_or_word(text);
+    json_t *list = json_array();
+    text[length - 1] = '\0'; /* "]" */
+    for (const char *item; (item = md_next_field(&rest)) != NULL;)
+        if (item[0] != '\0')
+            json_array_append_new(list, number_or_word(item));
+    return list;
+}
+
+json_t *md_json_prose(const char *text) {
+    char ascii[1100];
+    if (md_is_utf8(text))
+        return json_string(text);
+    snprintf(ascii, sizeof ascii, "%s", text);
+    for (char *c = ascii; *c != '\0'; c++)
+        *c = (unsigned char)*c >= 0x80 ? '?' : *c;
+    return json_string(ascii);
 }
 
 static const struct md_entry *entry_at(const struct md_listing *listing, size_t row,

@@ -1,10 +1,12 @@
-/* A table of words and numbers, printed to standard output as text, CSV or LaTeX. */
+/* What commands print to standard output: a table of words and numbers as text, CSV or LaTeX; and
+ * single values as JSON, which has their types. */
 #ifndef MD_EXPERIMENTS_LISTING_H
 #define MD_EXPERIMENTS_LISTING_H
 
+#include <jansson.h>
 #include <stddef.h>
 
-#include "../datasets/error.h"
+#include "config.h"
 
 struct md_column {
     const char *title;
@@ -42,5 +44,12 @@ void md_print_latex(const char *text);
 
 /* Whether a text is UTF-8. */
 int md_is_utf8(const char *text);
+
+/* A config's value of a key: a number, a word, or a list of these, as in YAML. (A whole number that
+ * JSON libraries would round, from 2^63 on, is a word.) */
+json_t *md_json_setting(const struct md_config *config, int key);
+
+/* Prose, which may have a path in it and so be no UTF-8: then what is not ASCII becomes "?". */
+json_t *md_json_prose(const char *text);
 
 #endif

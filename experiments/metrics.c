@@ -4,10 +4,6 @@
 
 const char *const md_protocol_names[] = {"textbook", "release", NULL};
 const char *const md_metric_names[MD_METRIC_COUNT] = {
-    "abs_rel", "sq_rel", "rmse",    "rmse_log", "delta1",       "delta2",
-    "delta3",  "silog",  "si_rmse", "log10",    "no_prediction"};
-
-const char *const md_metric_columns[MD_METRIC_COUNT] = {
     "abs_rel", "sq_rel", "rmse_m",  "rmse_log", "delta1",       "delta2",
     "delta3",  "silog",  "si_rmse", "log10",    "no_prediction"};
 

@@ -38,9 +38,7 @@ enum md_metric {
     MD_NO_PREDICTION,
     MD_METRIC_COUNT
 };
-extern const char *const md_metric_names[MD_METRIC_COUNT]; /* "abs_rel", ... "delta1", ... */
-/* The same as columns of tables are called, where what is in metres says so: "rmse_m". */
-extern const char *const md_metric_columns[MD_METRIC_COUNT];
+extern const char *const md_metric_names[MD_METRIC_COUNT]; /* "abs_rel", ... "rmse_m", ... */
 
 /* Depths up to which truth counts, metres; the first is the primary one, by which runs are chosen
  * and shown. */

@@ -30,10 +30,7 @@ struct table {
 
 static int find_metric(const char *name) {
     int metric = 0;
-    if (strcmp(name, "rmse_m") == 0)
-        return MD_RMSE;
-    while (metric < MD_METRIC_COUNT &&
-           (metric == MD_RMSE || strcmp(md_metric_names[metric], name) != 0))
+    while (metric < MD_METRIC_COUNT && strcmp(md_metric_names[metric], name) != 0)
         metric++;
     return metric;
 }

@@ -89,7 +89,7 @@ def check_values(file, run):
         said = next(c for c in run["test_by_cap"] if c["cap_m"] == cap_m)[predictor]
         for column in METRICS + ["images", "without_truth"]:
             expect(f"{predictor} up to {cap_m} m: {column}",
-                   said["rmse" if column == "rmse_m" else column], row[column])
+                   said[column], row[column])
     epochs = pandas.DataFrame(file["/training/epochs"][:])
     expect("epochs", list(range(1, len(run["epochs"]) + 1)), list(epochs.epoch))
     for column in epochs.columns[1:]:

@@ -179,7 +179,7 @@ static inline json_t *output_json(void) {
     return json;
 }
 
-/* What "test.after.rmse" leads to. */
+/* What "test.after.rmse_m" leads to. */
 static inline json_t *json_at(json_t *json, const char *path) {
     char keys[200];
     snprintf(keys, sizeof keys, "%s", path);

@@ -186,7 +186,7 @@ Test(diff, runs_of_different_configs) {
     assert_contains(out, "config  a      b\nlr      0.003  0.01\n");
     MUDEPTH("diff", cell.text, other.text, "--json");
     json_t *json = output_json(), *row;
-    cr_assert_str_eq(json_string_value(json_at(json, "config.lr.b")), "0.01");
+    cr_assert_eq(json_real_value(json_at(json, "config.lr.b")), 0.01);
     cr_assert_eq(json_object_size(json_at(json, "config")), 1);
     size_t i;
     json_array_foreach(json_at(json, "metrics"), i, row) {

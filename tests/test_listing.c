@@ -1,4 +1,4 @@
-/* Tables of results as text, CSV and LaTeX: nothing is lost, whatever the words are. */
+/* Results as text, CSV, LaTeX and JSON: nothing is lost, whatever the words are. */
 #include <criterion/criterion.h>
 #include <ctype.h>
 #include <math.h>
@@ -145,4 +145,46 @@ Test(listing, latex_sets_every_byte) {
              "cd %s && pdflatex -halt-on-error -interaction=nonstopmode table.tex >log 2>&1",
              scratch.folder);
     cr_assert_eq(system(command), 0, "see %s/log", scratch.folder);
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+/* Numbers are numbers, alone and in lists. */
+Test(listing, settings_have_their_types) {
+    static const struct {
+        const char *override, *json;
+    } cases[] = {{"lr=0.25", "0.25"},
+                 {"epochs=3", "3"},
+                 {"seed=9223372036854775807", "9223372036854775807"},
+                 {"seed=18446744073709551615", "\"18446744073709551615\""},
+                 {"policy=e+d0", "\"e+d0\""},
+                 {"data.train=12", "\"12\""},
+                 {"cap_m=80", "80"},
+                 {"cap_m=[80, 2.5]", "[80,2.5]"},
+                 {"augment=[crop, flip]", "[\"flip\",\"crop\"]"},
+                 {"augment=[flip]", "[\"flip\"]"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char override[100], weights[] = "weights=scratch", set[] = "data.set=synthetic", name[40];
+        char *const overrides[] = {weights, set, override};
+        struct md_config config;
+        struct md_error error;
+        snprintf(override, sizeof override, "%s", cases[i].override);
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(override, "="), override);
+        cr_assert_eq(md_config_read(NULL, 3, overrides, &config, &error), MD_OK, "%s", error.text);
+        json_t *json = md_json_setting(&config, md_config_find(name));
+        char *text = json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
+        cr_assert_str_eq(text, cases[i].json);
+        free(text);
+        json_decref(json);
+    }
+}
+
+/* A path in a message may be any bytes. */
+Test(listing, prose_is_always_a_text) {
+    static const char *const cases[][2] = {{"é", "é"}, {"\xc3\xa9 \xff.h5", "?? ?.h5"}, {"", ""}};
+    for (size_t i = 0; i < 3; i++) {
+        json_t *json = md_json_prose(cases[i][0]);
+        cr_assert_str_eq(json_string_value(json), cases[i][1]);
+        json_decref(json);
+    }
 }

@@ -82,7 +82,7 @@ Test(commands, eval_judges_a_prediction_that_is_none) {
     for (int i = 0; i < 3; i++) {
         MUDEPTH("eval", "--weights", all[i]->text, "--data", SPEC, "--json");
         json_t *json = output_json();
-        rmse[i] = value_at(json, "network_metrics.rmse");
+        rmse[i] = value_at(json, "network_metrics.rmse_m");
         share[i] = value_at(json, "network_metrics.no_prediction");
         cr_assert_eq(value_at(json, "network_metrics.images"), 2);
         cr_assert_eq(value_at(json, "network_metrics.without_truth"), 0);

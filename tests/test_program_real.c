@@ -16,7 +16,7 @@ TestSuite(program_real, .init = set_up, .fini = tear_down, .timeout = 900);
 
 static double rmse_of(json_t *json, const char *which) {
     char path[60];
-    snprintf(path, sizeof path, "test.%s.rmse", which);
+    snprintf(path, sizeof path, "test.%s.rmse_m", which);
     return json_number_value(json_at(json, path));
 }
 

@@ -172,7 +172,7 @@ Test(program_run, what_the_last_step_broke_has_diverged) {
         assert_contains(err, note);
         json_t *json = json_loads(out, 0, &problem);
         assert_json(json_array_get(json_at(json, "epochs"), 0), "train_loss", JSON_REAL);
-        assert_json(json, "test.after.rmse", JSON_NULL);
+        assert_json(json, "test.after.rmse_m", JSON_NULL);
         assert_json(json, "diverged", JSON_TRUE);
         json_decref(json);
     }

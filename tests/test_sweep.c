@@ -127,8 +127,7 @@ Test(sweep, cells_that_do_not_fit_are_marked_and_the_rest_goes_on) {
     size_t c;
     int unfit = 0;
     json_array_foreach(json_at(json, "cells"), c, cell) {
-        int budget_kb = atoi(
-            json_string_value(json_object_get(json_object_get(cell, "settings"), "budget_kb")));
+        json_int_t budget_kb = json_integer_value(json_at(cell, "settings.budget_kb"));
         int is_unfit = strcmp(json_string_value(json_at(cell, "state")), "unfit") == 0;
         cr_assert_eq(json_is_string(json_at(cell, "error")), is_unfit);
         unfit += is_unfit && budget_kb > 0;
