@@ -210,11 +210,26 @@ paper: ## install what is missing and make the report of the reproduction (paper
 	@$(MAKE) --no-print-directory all
 	MUDEPTH=$(BUILD)/mudepth paper/make.sh $(BUILD)/paper
 
-bench: ## milliseconds per training step, beside PyTorch when it is there, samples read per second, a sweep's overhead
+bench: ## time of training steps at every level, beside PyTorch; of reading samples; a sweep's overhead
 	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES) libcriterion-dev"
 	@$(MAKE) --no-print-directory all $(BUILD)/bench $(BUILD)/bench_sweep
 	$(BUILD)/bench
 	$(BUILD)/bench_sweep $(BUILD)/mudepth
+
+# The old commit is built from its own files by its own Makefile, once, in a folder of its own.
+OLD_COMMIT  = $(shell $(git) rev-parse --verify --quiet '$(OLD)^{commit}')
+OLD_PROGRAM = $(BUILD)/old/$(OLD_COMMIT)/build/mudepth
+bench-compare: ## OLD=commit [KEYS="key=value ..."]: time of training there and here, in pairs that take turns
+	@[ -n "$(OLD)" ] || { echo "make bench-compare: expected OLD=commit"; exit 2; }
+	@[ -n "$(OLD_COMMIT)" ] || { echo "make bench-compare: OLD: expected a commit, found \"$(OLD)\""; exit 2; }
+	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES)"
+	@$(MAKE) --no-print-directory all $(BUILD)/bench_compare $(OLD_PROGRAM)
+	$(BUILD)/bench_compare $(OLD_PROGRAM) $(BUILD)/mudepth $(KEYS)
+
+$(BUILD)/old/%/build/mudepth:
+	@mkdir -p $(BUILD)/old/$*
+	$(Q)$(git) archive $* | tar -x -C $(BUILD)/old/$*
+	$(Q)$(MAKE) --no-print-directory -C $(BUILD)/old/$* BUILD=build all
 
 clean: ## remove everything built
 	rm -rf $(BUILD)
@@ -320,10 +335,10 @@ run-fuzzers: $(FUZZERS)
 	    $$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 -print_final_stats=1 \
 	        -artifact_prefix=$$f. $$f.corpus || exit 1; done
 
-$(BUILD)/bench $(BUILD)/bench_sweep: $(BUILD)/%: tests/%.c $(BUILD)/libmudepth.a
+$(addprefix $(BUILD)/,bench bench_sweep bench_compare): $(BUILD)/%: tests/%.c $(BUILD)/libmudepth.a
 	$(SAY) LD $@
 	$(Q)$(compile) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS)
 
-.PHONY: all demo check paper rv32 gap9 aarch64 install bench clean help packages run-tests freestanding \
+.PHONY: all demo check paper rv32 gap9 aarch64 install bench bench-compare clean help packages run-tests freestanding \
         data-only levels check-numerics asan lint run-lint fmt fuzz run-fuzzers FORCE
 .DELETE_ON_ERROR:

@@ -122,8 +122,8 @@ int main(int argc, char **argv) {
         printf("\nsweep: a cell costs %.1f ms of processor time and %.1f ms in all beside what it\n"
                "computes (of %d cells of %.1f ms each); 2 workers finish %d cells %.2fx as fast as "
                "1\n",
-               median(processor, ROUNDS), median(clock, ROUNDS), EMPTY_CELLS, median(share, ROUNDS),
-               FULL_CELLS, median(gain, ROUNDS));
+               spread_of(processor, ROUNDS).median, spread_of(clock, ROUNDS).median, EMPTY_CELLS,
+               spread_of(share, ROUNDS).median, FULL_CELLS, spread_of(gain, ROUNDS).median);
     }
     snprintf(command, sizeof command, "rm -rf %s", folder);
     return (system(command) != 0) | failed;

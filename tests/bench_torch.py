@@ -1,7 +1,11 @@
-"""The peer of bench.c: the same training step in PyTorch, driven over a pipe.
+#!/usr/bin/python3
+"""The peer of the benchmark: the same training step in PyTorch, driven over a pipe (bench_peer.h).
 
-Reads lines "POLICY BATCH STEPS", answers each with the milliseconds of the fastest of so many
-steps, or of those that a second has room for. Threads are set by the environment (OMP_NUM_THREADS). Needs Debian's python3-torch.
+Reads lines "POLICY BATCH SECONDS", answers each with the milliseconds of the fastest step of those
+that so many seconds have room for. Threads are set by the environment (OMP_NUM_THREADS). Needs
+Debian's python3-torch:
+
+    echo full 1 0.5 | OMP_NUM_THREADS=1 tests/bench_torch.py
 """
 import sys
 import time
@@ -49,7 +53,7 @@ def berhu(output, target):
     return torch.where(d < c, d, (d * d - c * c) / (2 * c))[valid].sum() / valid.sum()
 
 
-def milliseconds(policy, batch, steps):
+def milliseconds(policy, batch, seconds):
     torch.manual_seed(1)
     net = UpydNet()
     if policy == "d0":
@@ -62,20 +66,22 @@ def milliseconds(policy, batch, steps):
     pictures = torch.rand(batch, 3, 48, 48)
     labels = 20 + 20 * torch.rand(batch, 48, 48)
     labels[:, ::3] = -1
-    fastest, last = float("inf"), time.perf_counter() + 1.0
-    for step in range(steps + 2):  # the first two warm up
+    fastest, steps, end = float("inf"), 0, 0.0
+    while steps < 3 or time.perf_counter() < end:
         began = time.perf_counter()
         optimizer.zero_grad()
         berhu(net(pictures)[:, 0], labels).backward()
         optimizer.step()
         took = time.perf_counter() - began
-        fastest = min(fastest, took) if step >= 2 else fastest
-        if step >= 2 and time.perf_counter() > last:
-            break
+        steps += 1
+        if steps <= 2:  # they warm up
+            end = time.perf_counter() + seconds
+        else:
+            fastest = min(fastest, took)
     return 1e3 * fastest
 
 
 print("ready", flush=True)
 for line in sys.stdin:
-    policy, batch, steps = line.split()
-    print(milliseconds(policy, int(batch), int(steps)), flush=True)
+    policy, batch, seconds = line.split()
+    print(milliseconds(policy, int(batch), float(seconds)), flush=True)
