@@ -91,6 +91,10 @@ struct operand {
     real unscale; /* times this they are the numbers themselves */
 };
 
+static int lesser(int a, int b) {
+    return a < b ? a : b;
+}
+
 static size_t round_up(size_t n, size_t to) {
     return (n + to - 1) / to * to;
 }
@@ -101,7 +105,7 @@ static struct operand scaled(real *numbers, size_t n) {
     for (size_t i = n; i < round_up(n, LANES); i++)
         numbers[i] = 0;
     real scale = v_quick_scale(numbers, n);
-    for (size_t i = 0; scale != 0 && i < n; i += LANES)
+    for (size_t i = 0; ROUNDS && scale != 0 && i < n; i += LANES)
         v_store(numbers + i, v_scale(v_load(numbers + i), scale));
     return (struct operand){numbers, scale != 0, scale != 0 ? 1 / scale : 1};
 }
@@ -120,13 +124,13 @@ static struct operand widened(const elem *from, size_t n, real *room) {
 #else
     (void)n;
     (void)room;
-    return (struct operand){from, 0, 1};
+    return (struct operand){from, QUICK, 1};
 #endif
 }
 
 /* An operand's numbers as the chains of one way or the other want them. */
 INLINE vec as_wanted(vec numbers, const struct operand *of, const int quick) {
-    return QUICK && !quick ? v_scale(numbers, of->unscale) : numbers;
+    return QUICK && ROUNDS && !quick ? v_scale(numbers, of->unscale) : numbers;
 }
 
 /* ---- maps as the kernels read them ----------------------------------------------------------- */
@@ -160,55 +164,64 @@ static ptrdiff_t window_at(const struct window *window, int half, int h, int w) 
 
 #if GATHERS
 
-/* Elements that a window of so many rows takes. */
+/* Elements that a window of so many rows takes: what is read beside them is there, too. */
 static size_t window_size(int channels, int rows, int width) {
-    return round_up((size_t)channels * (size_t)(rows + rows % 2) * (size_t)width + LANES, LANES);
+    size_t numbers = (size_t)channels * (size_t)(rows + rows % 2) * (size_t)width;
+    return LANES + round_up(numbers, LANES) + (size_t)4 * (TILE + LANES);
 }
 
+/* A row's even and odd columns apart. Whole vectors are written. */
 static void gather_phases(const elem *from, int width, size_t phase, real *to) {
-    for (int odd = 0; odd < 2; odd++, to += phase)
-        for (int w = 0; w < width / 2; w++)
-            to[w] = md_load(from[2 * w + odd]);
+    for (int w = 0; w < width; w += 2 * LANES, to += LANES) {
+        vec even = load_elements(from + w, (size_t)(width - w)), odd = v_zero();
+        if (w + LANES < width)
+            odd = load_elements(from + w + LANES, (size_t)(width - w - LANES));
+        v_deinterleave(&even, &odd);
+        v_store(to, even);
+        v_store(to + phase, odd);
+    }
 }
 
-/* Rows first .. last-1 (phased: first is even). */
+static void fill_zeros(real *to, size_t n) {
+    for (size_t i = 0; i < n; i += LANES)
+        v_store(to + i, v_zero());
+}
+
+/* Rows first .. last-1 (phased: first is even), zeros where there is none. */
 static struct window open_window(const struct md_map *maps, int parts, int first, int last,
                                  int phased, real *room, struct operand *operand) {
-    int rows = last - first, channels = 0, width = maps[0].width;
-    struct window window = {.width = width, .first_row = first, .phased = phased};
-    int apart = WIDENS || phased; /* or they can be read where they lie */
-    for (int half = 0; half < parts; half++)
-        apart |= maps[half].channels > 0 && first % maps[half].rows + rows > maps[half].rows;
-    for (int half = 0; half < parts && !apart; half++)
-        if (maps[half].channels > 0)
-            window.half[half] =
-                (struct half){(const real *)maps[half].at + md_map_row(&maps[half], 0, first),
-                              md_map_plane(&maps[half]), maps[half].channels, rows};
-    *operand = (struct operand){NULL, 0, 1};
-    if (!apart)
-        return window;
-    rows += phased && rows % 2;
+    int channels = 0, width = maps[0].width, phases = phased ? 4 : 1;
     for (int half = 0; half < parts; half++)
         channels += maps[half].channels;
-    size_t plane = (size_t)rows * (size_t)width;
-    window.phase = (size_t)channels * plane / 4;
-    real *to = room;
+    last += phased && (last - first) % 2;
+    size_t row = (size_t)(phased ? width / 2 : width);
+    size_t plane = (size_t)(last - first) * (size_t)width / (size_t)phases;
+    struct window window = {.width = width, .first_row = first, .phased = phased};
+    window.phase = (size_t)channels * plane + TILE;
+    real *to = room + LANES;
     for (int half = 0; half < parts; half++)
-        for (int c = 0; c < maps[half].channels; c++, to += phased ? plane / 4 : plane)
+        for (int c = 0; c < maps[half].channels; c++, to += plane)
             for (int h = first, run; h < last; h += run) {
                 const struct md_map *map = &maps[half];
-                const elem *from = (const elem *)map->at + md_map_row(map, c, h);
-                int slot = h % map->rows, here = map->rows - slot;
-                run = phased ? 1 : last - h < here ? last - h : here;
-                if (phased)
-                    gather_phases(from, width, window.phase,
-                                  to + (size_t)((h & 1) * 2) * window.phase +
-                                      (size_t)((h - first) / 2 * (width / 2)));
+                int inside = h >= 0 && h < map->height;
+                int here = inside ? map->rows - h % map->rows : 1;
+                real *at = to + window_at(&window, half, h, 0);
+                const elem *from = (const elem *)map->at + (inside ? md_map_row(map, c, h) : 0);
+                run = phased || !inside ? 1 : lesser(lesser(last, map->height) - h, here);
+                if (!inside && phased)
+                    fill_zeros(at + window.phase, row);
+                if (!inside)
+                    fill_zeros(at, row);
+                else if (phased)
+                    gather_phases(from, width, window.phase, at);
                 else
-                    widen(from, (size_t)(run * width), to + (size_t)((h - first) * width));
+                    widen(from, (size_t)(run * width), at);
             }
-    *operand = scaled(room, (size_t)channels * plane);
-    window.half[0] = (struct half){room, phased ? plane / 4 : plane, channels, rows};
+    for (int k = 0; k < phases; k++) /* behind the last */
+        fill_zeros(room + LANES + (size_t)k * window.phase + (size_t)channels * plane,
+                   window.phase - (size_t)channels * plane);
+    *operand = scaled(room + LANES, (size_t)phases * window.phase);
+    window.half[0] = (struct half){room + LANES, plane, channels, last - first};
     return window;
 }
 
@@ -239,15 +252,16 @@ struct chains {
     /* Takes links first .. last-1 of every chain, the quick way or by v_fma. Chains start from 0
      * with link 0, unless they resume, else from what is in sums. */
     void (*run)(const struct chains *chains, int quick, int first, int last, real *sums);
+    int quick; /* the quick way may be right */
     int links; /* channels, or rows of pixels */
     int tail;  /* so many at the end have a product in every chain; 0: a zero may have any sign */
     int rows, row, count;
     struct operand vectors, factors; /* what is multiplied: in lanes, and one for all lanes */
     int resumes;                     /* chains go on from what is in sums */
-    const struct tap_sum *sum;
-    ptrdiff_t pixel;      /* of the tap_sum: the tile's first, from the halves' first element */
-    const uint16_t *bits; /* of the tap_sum's lanes: */
-    size_t bits_stride;   /* from one row of them to the next */
+    struct tap_sum *sum;
+    int first_tap, last_tap; /* of the tap_sum's: first_tap .. last_tap-1 */
+    ptrdiff_t pixel;         /* of the tap_sum: the tile's first, from the halves' first element */
+    int vector;              /* the tile's first */
     const struct tap_product *product;
     int channel; /* of the tap_product's scalars */
 };
@@ -264,7 +278,13 @@ static void run_by_fma(const struct chains *c, int first, int last, real *sums) 
 /* Sums found the quick way. UNSIGNED: right but for the signs of zeros. */
 enum verdict { WRONG, UNSIGNED, RIGHT };
 
+/* Lanes that are meant, of the vector with sum number l of a row. */
+static unsigned meant_lanes(const struct chains *c, int l) {
+    return (1u << (c->count - l < LANES ? c->count - l : LANES)) - 1u;
+}
+
 /* What they are. If not wrong, they are made what the unscaled operands give. */
+#if ROUNDS || !QUICK
 static enum verdict settle(const struct chains *c, real *sums) {
     const real unscale = c->vectors.unscale * c->factors.unscale;
     unsigned zeros = 0;
@@ -273,14 +293,28 @@ static enum verdict settle(const struct chains *c, real *sums) {
     for (int r = 0; r < c->rows; r++, sums += c->row)
         for (int l = 0; l < c->count; l += LANES) {
             vec sum = v_load(sums + l);
-            unsigned meant = (1u << (c->count - l < LANES ? c->count - l : LANES)) - 1u;
-            if ((v_infinite(sum) & meant) != 0)
+            if ((v_infinite(sum) & meant_lanes(c, l)) != 0)
                 return WRONG;
-            zeros |= v_unsigned(sum) & meant;
+            zeros |= v_unsigned(sum) & meant_lanes(c, l);
             v_store(sums + l, v_scale(sum, unscale));
         }
     return zeros != 0 ? UNSIGNED : RIGHT;
 }
+#else
+static enum verdict settle(const struct chains *c, real *sums) {
+    unsigned doubtful = 0;
+    for (int r = 0; r < c->rows; r++)
+        for (int l = 0; l < c->count; l += LANES)
+            doubtful |= v_zero_or_nan(v_load(sums + r * c->row + l)) & meant_lanes(c, l);
+    if (doubtful == 0)
+        return RIGHT;
+    for (int r = 0; r < c->rows; r++)
+        for (int l = 0; l < c->count; l += LANES)
+            if ((v_nan(v_load(sums + r * c->row + l)) & meant_lanes(c, l)) != 0)
+                return WRONG;
+    return v_watch_end() ? WRONG : RIGHT;
+}
+#endif
 
 /* The tail by v_fma after all, from sums whose zeros may have the wrong sign: once from +0 and once
  * from -0. Whether that makes no difference, as it does not if a tail's products are not all -0:
@@ -310,12 +344,13 @@ INLINE int begins(const struct chains *c, int link) {
 static void find(const struct chains *c, real *sums) {
     size_t bytes = (size_t)(c->rows * c->row) * sizeof *sums;
     real start[MOST_SUMS];
-    if (QUICK && c->resumes)
+    if (QUICK && c->quick && c->resumes)
         __builtin_memcpy(start, sums, bytes);
-    if (QUICK && c->vectors.quick && c->factors.quick) {
+    if (QUICK && c->quick) {
         int signs = LOSES_SIGNS && c->tail > 0, tail = signs && c->tail < c->links ? c->tail : 0;
         real before[MOST_SUMS];
-        v_watch_begin();
+        if (ROUNDS)
+            v_watch_begin();
         for (int i = 0; c->resumes && i < c->rows * c->row; i += LANES)
             v_store(sums + i, v_scale(v_scale(v_load(sums + i), 1 / c->vectors.unscale),
                                       1 / c->factors.unscale));

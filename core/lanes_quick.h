@@ -1,11 +1,18 @@
-/* A shorter way to the bits of a 16-bit format for lanes_tmpl.c. A step of a chain by v_fma
- * (lanes.h) is right whatever it meets. v_fma_quick takes fewer instructions and is right except in
+/* A shorter way to the bits for lanes_tmpl.c. A step of a chain by v_fma (lanes.h) is right
+ * whatever it meets, and one outside the picture is left out by switching its lane off. v_fma_quick
+ * takes fewer instructions and multiplies by +0 where it should leave out: that is right except in
  * cases that are rare and can be told afterwards, from the finished sums and the processor's flags;
  * the chain is then computed anew by v_fma.
  *
- * A chain starts from +0, and both operands are multiplied by a power of two beforehand, which
- * changes no significand: it only moves the rare cases to where the processor notices them. Below,
- * S is the product of both powers.
+ * Formats that do not round each step to 16 bits. A chain starts from +0. A product of +0 and a
+ * finite number is a zero, and adding it changes only a sum that is -0 (to +0). Sums that are not
+ * zero become -0 by underflow only, which the processor notes (MXCSR, UE), and -0 they may have
+ * become +0 on the way to the end, but nothing else. So a finished sum is right unless it is NaN,
+ * or zero when there was an underflow.
+ *
+ * 16-bit formats. A chain starts from +0, and both operands are multiplied by a power of two
+ * beforehand, which changes no significand: it only moves the rare cases to where the processor
+ * notices them. Below, S is the product of both powers.
  *
  * Rounding. Let w be a binary32 number and k the number of bits it has too many (13 or 16). Then
  *     (w - 2^k w) + 2^k w
@@ -32,6 +39,9 @@
 
 #include "lanes.h"
 
+/* Every step of a chain is rounded to 16 bits. */
+#define ROUNDS (MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_bf16)
+
 #if (MD_NUMBER == MD_NUMBER_fp16 && defined(__AVX512F__)) ||                                       \
     (MD_NUMBER == MD_NUMBER_bf16 && defined(__AVX2__))
 #define QUICK 1
@@ -39,9 +49,9 @@
 #if MD_NUMBER == MD_NUMBER_fp16
 #define LOSES_SIGNS 1
 
-static inline vec v_fma_quick(vec a, vec b, vec c, mask m) {
+static inline vec v_fma_quick(vec a, vec b, vec c) {
     const float smallest = 0x1p100f * (0x1p-14f + 0x1p-27f); /* the normals begin at 2^-14 */
-    vec down = v_fma_down(a, b, c, m), w = v_odd(down, v_fma_up(a, b, c, m));
+    vec down = v_fma_down(a, b, c, V_ALL), w = v_odd(down, v_fma_up(a, b, c, V_ALL));
     /* The larger by magnitude, with down's sign. What is a tie is its own neighbour down. */
     vec factor = _mm512_range_ps(down, V(set1)(smallest), 3);
     vec sum = V(fnmadd)(factor, V(set1)(0x1p13f), w);
@@ -73,8 +83,7 @@ static inline int v_watch_end(void) {
 #else
 #define LOSES_SIGNS 0
 
-static inline vec v_fma_quick(vec a, vec b, vec c, mask m) {
-    (void)m;
+static inline vec v_fma_quick(vec a, vec b, vec c) {
     vec w = V(fmadd)(a, b, c);
     vec product = V_OF(
         VI(add_epi32)(V_BITS(w), VI_SPLAT(16 << 23))); /* 2^16 w, but where w is 0 or subnormal */
@@ -122,25 +131,41 @@ static inline real v_quick_scale(const real *numbers, size_t n) {
     return power;
 }
 
-/* A subnormal operand, and a result that is rounded among the subnormals or to zero. */
-#define WATCHED ((unsigned)(_MM_EXCEPT_DENORM | _MM_EXCEPT_UNDERFLOW))
-
 static inline void v_watch_begin(void) {
-    _mm_setcsr(_mm_getcsr() & ~WATCHED);
+    v_flags_clear();
 }
 /* Whether something that v_fma_quick cannot do was met since v_watch_begin. */
 static inline int v_watch_end(void) {
-    return (_mm_getcsr() & WATCHED) != 0;
+    return v_flags_subnormal();
 }
 
 #endif
+#elif !ROUNDS && LANES > 2
+#define QUICK       1
+#define LOSES_SIGNS 0
+
+static inline vec v_fma_quick(vec a, vec b, vec c) {
+    return v_wide_fma(a, b, c);
+}
+static inline real v_quick_scale(const real *numbers, size_t n) {
+    (void)numbers;
+    (void)n;
+    return 1;
+}
+static inline void v_watch_begin(void) {
+    v_flags_clear();
+}
+static inline int v_watch_end(void) {
+    return v_flags_underflow();
+}
+
 #else
 
 /* Nothing is quick. */
 #define QUICK       0
 #define LOSES_SIGNS 0
-static inline vec v_fma_quick(vec a, vec b, vec c, mask m) {
-    return v_fma_masked(a, b, c, m);
+static inline vec v_fma_quick(vec a, vec b, vec c) {
+    return v_fma(a, b, c);
 }
 static inline unsigned v_infinite(vec sum) {
     (void)sum;

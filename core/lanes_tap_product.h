@@ -53,8 +53,7 @@ INLINE void pixel_taps(vec acc[][WIDE], const int wide, const int quick, const i
             vec factor = as_wanted(v_factor(rows[kh] + w + kw), &chains->factors, quick);
             for (int v = 0; v < wide; v++) {
                 vec *sum = &acc[kh * kernel + kw][v];
-                *sum = quick ? v_fma_quick(value[v], factor, *sum, V_ALL)
-                             : v_fma(value[v], factor, *sum);
+                *sum = quick ? v_fma_quick(value[v], factor, *sum) : v_fma(value[v], factor, *sum);
             }
         }
 }
@@ -129,9 +128,9 @@ INLINE void product(const struct chains *chains, const int wide, const int quick
 
 static NOINLINE void run_product(const struct chains *c, int quick, int first, int last,
                                  real *sums) {
-    if (QUICK && quick && c->row == LANES)
+    if (QUICK && ROUNDS && quick && c->row == LANES)
         product(c, 1, 1, first, last, sums);
-    else if (QUICK && quick)
+    else if (QUICK && ROUNDS && quick)
         product(c, WIDE, 1, first, last, sums);
     else if (c->row == LANES)
         product(c, 1, 0, first, last, sums);
@@ -157,6 +156,7 @@ static void run_tap_product(const struct tap_product *t, int links, struct opera
     int scalars = t->scalars->half[0].channels + t->scalars->half[1].channels;
     real sums[MAX_TAPS * WIDE * LANES];
     struct chains chains = {.run = run_product,
+                            .quick = ROUNDS && lanes.quick && factors.quick,
                             .links = links,
                             .tail = 2,
                             .rows = taps,

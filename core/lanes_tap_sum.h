@@ -4,13 +4,17 @@
 
 #include "lanes_chains.h"
 
+enum { MAX_SUMS = 4, SHIFTS = 3 };
+
 struct tap {
     ptrdiff_t source[2]; /* from pixel p of the grid to the source element, in either half */
     ptrdiff_t weight;    /* from the channel's weights to the tap's, elements */
     int dh, dw; /* the shift, -1 .. 1: the tap exists where (h + dh, w + dw) is in the grid, or dh
                  * leads to a row above or below it that is there */
-    int bits;   /* which row of bits says so */
 };
+
+/* How several sums make a result: added to 0 in order, or as the columns 0, 1, 0, 1, ... of it. */
+enum combination { ALONE, ADDED, INTERLEAVED };
 
 struct tap_sum {
     int height, width;           /* of the grid */
@@ -19,16 +23,22 @@ struct tap_sum {
     int step;                    /* from a pixel to the next, source elements */
     size_t weight_stride;        /* from a channel to the next, elements */
     size_t output_stride;        /* weights: from one output channel to the next, elements */
-    int parts; /* chains whose sums are added to 0 in order: each has one tap, that of its number */
-    int tap_count;
+    int triples; /* taps come in threes, of dw -1, 0, 1; a source element and weight_step apart */
+    int weight_step;
+    enum combination combination;
+    int sums; /* each of the taps from the end of the one before to its own */
+    int ends[MAX_SUMS], tap_count;
     struct tap taps[MAX_TAPS];
+    uint16_t *bits; /* the lanes of each vector that a tap exists for, where they are wanted (see
+                     * lanes_of); `known`: all have been found */
+    int known;
 };
 
-/* Where finished sums go: output channel m, pixel (h, w) to row first_row + h * step, column
- * first_column + w * step of channel m. */
+/* Where finished sums go: output channel m, row h of the grid to row first_row + h * row_step of
+ * channel m. */
 struct sink {
     const struct md_map *map;
-    int first_channel, first_row, first_column, step;
+    int first_channel, first_row, row_step;
     const elem *bias; /* added to the sum where not NULL */
     int accumulate;   /* the sum is added to what is there */
 };
@@ -55,34 +65,75 @@ static void find_lanes(const struct tap_sum *t, const struct tap *tap, int vecto
     }
 }
 
+static int grid_vectors(const struct tap_sum *t) {
+    return (int)round_up((size_t)(t->height * t->width), TILE) / LANES;
+}
+
+/* Where the lanes of a column shift begin, and behind them those of tap k. */
+static uint16_t *lanes_of_shift(const struct tap_sum *t, int dw) {
+    return t->bits + (dw + 1) * grid_vectors(t);
+}
+static uint16_t *lanes_of_tap(const struct tap_sum *t, int k) {
+    return t->bits + (SHIFTS + k) * grid_vectors(t);
+}
+
+/* The quick way has zeros where there are no rows, and wants but the columns. */
+static void find_shifts(struct tap_sum *t) {
+    for (int dw = -1; dw <= 1; dw++) {
+        const struct tap column = {.dw = dw};
+        find_lanes(t, &column, grid_vectors(t), lanes_of_shift(t, dw));
+    }
+    t->known = 0;
+}
+static void find_taps(struct tap_sum *t) {
+    for (int k = 0; !t->known && k < t->tap_count; k++)
+        find_lanes(t, &t->taps[k], grid_vectors(t), lanes_of_tap(t, k));
+    t->known = 1;
+}
+
 /* The sums of `m` output channels (a constant) for the pixels of TILE_P vectors, over channels
- * first .. last-1 of one half. One straight way through the loops, masked throughout: with a second
- * one for vectors that need no mask, compilers keep the accumulators in memory. */
-INLINE void tile(const struct chains *chains, const int m, const int quick, int half, int first,
-                 int last, int begin, const source *weight, real *sums) {
+ * first .. last-1 of one half. `triples` (a constant): whether the taps are such. */
+INLINE void tile(const struct chains *chains, const int m, const int quick, const int triples,
+                 int half, int first, int last, int begin, const source *weight, real *sums) {
     const struct tap_sum *t = chains->sum;
     const struct operand *vectors = &chains->vectors, *factors = &chains->factors;
     const struct half *of = &t->window->half[half];
     const source *from = of->at + chains->pixel + (size_t)first * of->stride;
-    const int vector = LANES * (GATHERS ? 1 : t->step);
+    const int vector = LANES * (GATHERS ? 1 : t->step), columns = triples ? 3 : 1;
     vec acc[TILE_M][TILE_P];
+    mask left[TILE_P], right[TILE_P];
+    UNROLL for (int j = 0; triples && j < TILE_P; j++) {
+        left[j] = v_mask(lanes_of_shift(t, -1) + chains->vector + j);
+        right[j] = v_mask(lanes_of_shift(t, 1) + chains->vector + j);
+    }
     UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < TILE_P; j++) acc[i][j] =
         begin ? v_zero() : v_load(sums + i * TILE + j * LANES);
     for (int c = first; c < last; c++) {
-        for (int k = 0; k < t->tap_count; k++) {
-            const uint16_t *bits = chains->bits + (size_t)t->taps[k].bits * chains->bits_stride;
-            const source *x = from + t->taps[k].source[half], *w = weight + t->taps[k].weight;
-            mask on[TILE_P];
-            vec value[TILE_P];
-            UNROLL for (int j = 0; j < TILE_P; j++) {
-                on[j] = v_mask(bits + j);
-                value[j] = as_wanted(v_pixels(x + j * vector, t->step, on[j]), vectors, quick);
-            }
-            UNROLL for (int i = 0; i < m; i++) {
-                vec factor = as_wanted(v_factor(w + (size_t)i * t->output_stride), factors, quick);
-                UNROLL for (int j = 0; j < TILE_P; j++) acc[i][j] =
-                    quick ? v_fma_quick(factor, value[j], acc[i][j], on[j])
-                          : v_fma_masked(factor, value[j], acc[i][j], on[j]);
+        for (int k = chains->first_tap; k < chains->last_tap; k += columns) {
+            const struct tap *tap = &t->taps[k];
+            const source *x = from + tap->source[half], *w = weight + tap->weight;
+            const uint16_t *bits =
+                (quick || !GATHERS ? lanes_of_shift(t, tap->dw) : lanes_of_tap(t, k)) +
+                chains->vector;
+            UNROLL for (int column = 0; column < columns; column++) {
+                mask on[TILE_P];
+                vec value[TILE_P];
+                UNROLL for (int j = 0; j < TILE_P; j++) {
+                    on[j] = !triples      ? v_mask(bits + j)
+                            : column == 0 ? left[j]
+                            : column == 1 ? V_ALL
+                                          : right[j];
+                    value[j] = as_wanted(v_pixels(x + j * vector, t->step, on[j]), vectors, quick);
+                }
+                UNROLL for (int i = 0; i < m; i++) {
+                    vec factor =
+                        as_wanted(v_factor(w + (size_t)i * t->output_stride), factors, quick);
+                    UNROLL for (int j = 0; j < TILE_P; j++) acc[i][j] =
+                        quick ? v_fma_quick(factor, value[j], acc[i][j])
+                              : v_fma_masked(factor, value[j], acc[i][j], on[j]);
+                }
+                x++;
+                w += t->weight_step;
             }
         }
         from += of->stride;
@@ -92,21 +143,31 @@ INLINE void tile(const struct chains *chains, const int m, const int quick, int 
         v_store(sums + i * TILE + j * LANES, acc[i][j]);
 }
 
+/* m output channels (a constant), the way that is asked for. */
+INLINE void some_tiles(const struct chains *c, const int m, int quick, int half, int first,
+                       int last, int begin, const source *weight, real *sums) {
+    if (QUICK && quick && c->sum->triples)
+        tile(c, m, 1, 1, half, first, last, begin, weight, sums);
+    else if (QUICK && quick)
+        tile(c, m, 1, 0, half, first, last, begin, weight, sums);
+    else
+        tile(c, m, 0, 0, half, first, last, begin, weight, sums);
+}
+
 static NOINLINE void run_half(const struct chains *c, int quick, int half, int first, int last,
                               int begin, const source *weight, real *sums) {
-    if (QUICK && quick && c->rows == TILE_M)
-        tile(c, TILE_M, 1, half, first, last, begin, weight, sums);
-    else if (c->rows == TILE_M)
-        tile(c, TILE_M, 0, half, first, last, begin, weight, sums);
-    for (int i = 0; c->rows < TILE_M && i < c->rows; i++, weight += c->sum->output_stride)
-        if (QUICK && quick)
-            tile(c, 1, 1, half, first, last, begin, weight, sums + i * TILE);
-        else
-            tile(c, 1, 0, half, first, last, begin, weight, sums + i * TILE);
+    if (c->rows == TILE_M) {
+        some_tiles(c, TILE_M, quick, half, first, last, begin, weight, sums);
+        return;
+    }
+    for (int i = 0; i < c->rows; i++, weight += c->sum->output_stride)
+        some_tiles(c, 1, quick, half, first, last, begin, weight, sums + i * TILE);
 }
 
 /* Links are the channels of both halves. */
 static void run_tile(const struct chains *c, int quick, int first, int last, real *sums) {
+    if (GATHERS && !quick)
+        find_taps(c->sum);
     int middle = c->sum->window->half[0].channels;
     const source *weight = c->factors.at + (size_t)first * c->sum->weight_stride;
     if (first < middle || first == last)
@@ -118,52 +179,37 @@ static void run_tile(const struct chains *c, int quick, int first, int last, rea
     }
 }
 
-/* n elements of the sink from pixel p on, a row's run at a time: copied to `some`, or from it. */
-static void move_run(const struct sink *sink, int channel, int p, int n, int width, elem *some,
-                     int out) {
-    for (int h = p / width, w = p % width, run; n > 0; h++, w = 0, n -= run, some += run) {
-        elem *at = (elem *)sink->map->at +
-                   md_map_row(sink->map, channel, sink->first_row + h * sink->step) +
-                   (size_t)(sink->first_column + w * sink->step);
-        run = width - w < n ? width - w : n;
-        for (int l = 0; out && l < run; l++)
-            at[l * sink->step] = some[l];
-        for (int l = 0; !out && l < run; l++)
-            some[l] = at[l * sink->step];
-    }
-}
-
-/* Storing an element rounds, so a sum need not be rounded before. */
-static void put(const struct sink *sink, int channel, int p, int count, const struct tap_sum *t,
-                const real *sums) {
-    int c = sink->first_channel + channel, slot = sink->first_row % sink->map->rows;
+/* n sums to elements that lie side by side. Storing an element rounds, so a sum need not be rounded
+ * before. */
+static void store_run(const struct sink *sink, int channel, const real *sums, int n, elem *to) {
     real bias = sink->bias != NULL ? md_load(sink->bias[channel]) : 0;
-    int dense = sink->step == 1 && slot + t->height <= sink->map->rows;
-    elem *to = (elem *)sink->map->at + md_map_row(sink->map, c, sink->first_row);
-    for (; count > 0; p += LANES, count -= LANES, sums += LANES) {
-        int n = count < LANES ? count : LANES;
-        elem some[LANES];
+    for (; n > 0; n -= LANES, sums += LANES, to += LANES) {
         vec sum = v_load(sums);
         if (sink->bias != NULL)
             sum = v_wide_add(sum, v_splat(&bias));
-        if (sink->accumulate && dense)
-            sum = v_wide_add(load_elements(to + p, (size_t)n), sum);
-        if (sink->accumulate && !dense) {
-            move_run(sink, c, p, n, t->width, some, 0);
-            sum = v_wide_add(load_elements(some, (size_t)n), sum);
-        }
-        if (dense) {
-            store_elements(to + p, (size_t)n, sum);
-        } else {
-            v_narrow(some, sum);
-            move_run(sink, c, p, n, t->width, some, 1);
-        }
+        if (sink->accumulate)
+            sum = v_wide_add(load_elements(to, (size_t)n), sum);
+        store_elements(to, (size_t)n, sum);
+    }
+}
+
+/* The sums of `count` pixels from p on, each for `columns` columns of the sink. */
+static void put(const struct sink *sink, int channel, int p, int count, int columns,
+                const struct tap_sum *t, const real *sums) {
+    int c = sink->first_channel + channel, slot = sink->first_row % sink->map->rows;
+    int dense = sink->row_step == 1 && slot + t->height <= sink->map->rows;
+    for (int h = p / t->width, w = p % t->width, run; count > 0; h++, w = 0, count -= run) {
+        size_t row = md_map_row(sink->map, c, sink->first_row + h * sink->row_step);
+        run = dense || t->width - w > count ? count : t->width - w;
+        store_run(sink, channel, sums, run * columns,
+                  (elem *)sink->map->at + row + (size_t)(w * columns));
+        sums += run * columns;
     }
 }
 
 /* Whether the sign of a sum that is zero is seen: not when something but -0 is added to it. */
-static int shows_sign(const struct sink *sink, int parts, int channels) {
-    int shows = sink->bias == NULL && parts == 1;
+static int shows_sign(const struct sink *sink, const struct tap_sum *t, int channels) {
+    int shows = sink->bias == NULL && t->combination != ADDED;
     for (int c = 0; sink->bias != NULL && c < channels; c++) {
         real bias = md_load(sink->bias[c]);
         shows |= bias == 0 && 1 / bias < 0;
@@ -171,45 +217,63 @@ static int shows_sign(const struct sink *sink, int parts, int channels) {
     return shows;
 }
 
-static int grid_vectors(const struct tap_sum *t) {
-    return (int)round_up((size_t)(t->height * t->width), TILE) / LANES;
+/* One row's sums of a tile as those of the result's pixels, in `whole`; or where they are. */
+static const real *combine(const struct tap_sum *t, real sums[MAX_SUMS][TILE_M * TILE], int row,
+                           real *whole) {
+    real *first = sums[0] + row * TILE;
+    for (int l = 0; t->combination == INTERLEAVED && l < TILE; l += LANES) {
+#if GATHERS
+        vec even = v_load(first + l), odd = v_load(sums[1] + row * TILE + l);
+        v_interleave(&even, &odd);
+        v_store(whole + 2 * l, even);
+        v_store(whole + 2 * l + LANES, odd);
+#else
+        for (int lane = l; lane < l + LANES; lane++) {
+            whole[2 * lane] = first[lane];
+            whole[2 * lane + 1] = sums[1][row * TILE + lane];
+        }
+#endif
+    }
+    for (int l = 0; t->combination == ADDED && l < TILE; l += LANES) {
+        vec total = v_zero();
+        for (int k = 0; k < t->sums; k++)
+            total = v_add(total, v_load(sums[k] + row * TILE + l));
+        v_store(whole + l, total);
+    }
+    return t->combination == ALONE ? first : whole;
 }
 
 /* All of it for output channels first .. last-1, which are the sink's from its first channel on.
  * `numbers` says how the window's numbers are scaled. */
-static void run_tap_sum(const struct tap_sum *t, struct operand numbers, struct operand weight,
-                        int first, int last, const struct sink *sink, const uint16_t *bits) {
-    int pixels = t->height * t->width, vectors = grid_vectors(t);
-    real sums[TILE_M * TILE], total[TILE_M * TILE];
-    struct tap_sum part = *t;
+static void run_tap_sum(struct tap_sum *t, struct operand numbers, struct operand weight, int first,
+                        int last, const struct sink *sink) {
+    int pixels = t->height * t->width, columns = t->combination == INTERLEAVED ? 2 : 1;
+    real sums[MAX_SUMS][TILE_M * TILE], whole[2 * TILE];
     struct chains chains = {.run = run_tile,
+                            .quick = numbers.quick && weight.quick,
                             .links = t->window->half[0].channels + t->window->half[1].channels,
-                            .tail = shows_sign(sink, t->parts, last - first),
+                            .tail = shows_sign(sink, t, last - first),
                             .row = TILE,
                             .vectors = numbers,
                             .factors = weight,
-                            .sum = &part,
-                            .bits_stride = (size_t)vectors};
-    part.tap_count = t->parts > 1 ? 1 : t->tap_count;
-    for (int v = 0; v < vectors; v += TILE_P)
+                            .sum = t};
+    if (QUICK && !ROUNDS)
+        v_watch_begin();
+    for (int p = 0; p < pixels; p += TILE)
         for (int channel = first; channel < last; channel += TILE_M) {
-            int m = last - channel < TILE_M ? last - channel : TILE_M;
-            int count = pixels - v * LANES < TILE ? pixels - v * LANES : TILE;
-            chains.rows = m;
-            chains.count = count;
-            chains.bits = bits + v;
-            chains.pixel = (ptrdiff_t)v * LANES * t->step;
+            chains.rows = lesser(last - channel, TILE_M);
+            chains.count = lesser(pixels - p, TILE);
+            chains.vector = p / LANES;
+            chains.pixel = (ptrdiff_t)p * t->step;
             chains.factors.at = weight.at + (size_t)channel * t->output_stride;
-            for (int k = 0; k < t->parts; k++) {
-                part.taps[0] = t->taps[k];
-                find(&chains, sums);
-                for (int i = 0; t->parts > 1 && i < m * TILE; i += LANES)
-                    v_store(total + i,
-                            v_add(k == 0 ? v_zero() : v_load(total + i), v_load(sums + i)));
+            for (int k = 0; k < t->sums; k++) {
+                chains.first_tap = k > 0 ? t->ends[k - 1] : 0;
+                chains.last_tap = t->ends[k];
+                find(&chains, sums[k]);
             }
-            for (int i = 0; i < m; i++)
-                put(sink, channel - first + i, v * LANES, count, t,
-                    (t->parts > 1 ? total : sums) + i * TILE);
+            for (int i = 0; i < chains.rows; i++)
+                put(sink, channel - first + i, p, chains.count, columns, t,
+                    combine(t, sums, i, whole));
         }
 }
 

@@ -36,14 +36,14 @@ struct room {
 static struct room room_in(const struct md_shape *s, int transposed, int rows, void *scratch) {
     int stride = transposed ? 1 : s->stride, grid = s->width / stride;
     size_t pixels = (size_t)(GATHERS ? (rows + 1) * grid : grid);
-    size_t masks = GATHERS ? MAX_TAPS : 3;
+    size_t masks = GATHERS ? SHIFTS + MAX_TAPS : SHIFTS;
     struct room room = {scratch, NULL, NULL, NULL, 0};
     room.bytes = round_up(masks * round_up(pixels, TILE) / LANES * sizeof(uint16_t), 16);
 #if GATHERS
     int ci = s->ci, co = s->co, taps = transposed ? 4 : 9, width = transposed ? 2 * grid : grid;
-    int x_rows = transposed ? rows / 2 + 1 : rows * stride + 2, y_rows = rows + 2;
-    size_t x = window_size(ci, x_rows < s->height ? x_rows : s->height, s->width);
-    size_t y = window_size(co, y_rows, width), lane = (size_t)(rows * width);
+    int x_rows = transposed ? rows / 2 + 1 : rows * stride + 3, y_rows = rows + 2;
+    size_t x = window_size(ci, x_rows, s->width), y = window_size(co, y_rows, width);
+    size_t lane = (size_t)(rows * width);
     size_t lanes = transposed ? larger(round_up((size_t)ci, LANES) * lane / 4, LANES * lane)
                               : round_up((size_t)co, LANES) * lane;
     size_t weight = WIDENS ? round_up((size_t)(ci * co * taps), LANES) : 0;
@@ -82,14 +82,21 @@ static size_t tconv_sums_bytes(const struct md_shape *s, int cores) {
 
 /* ---- taps ------------------------------------------------------------------------------------ */
 
-static int lesser(int a, int b) {
-    return a < b ? a : b;
-}
-
 /* Grid rows of a strip that are computed together: where nothing is gathered, rings may end with
  * any row. */
 static int strip_rows(int from, int to) {
     return GATHERS ? to - from : 1;
+}
+
+/* The strip of grid rows from h on, of `height` rows: no taps yet. */
+static void begin_strip(struct tap_sum *t, int h, int to, int height, int first) {
+    t->height = strip_rows(h, to);
+    t->above = h > 0;
+    t->below = h + t->height < height;
+    t->sums = 0;
+    t->tap_count = 0;
+    if (first)
+        find_shifts(t);
 }
 
 /* The tap of weight number `weight` whose source is at (h, w) for the grid's first pixel, shifted
@@ -105,16 +112,11 @@ static void add_tap(struct tap_sum *t, int h, int w, int height, int dh, int dw,
     tap->weight = weight;
     tap->dh = dh;
     tap->dw = dw;
-    tap->bits = GATHERS ? t->tap_count : dw + 1;
     t->tap_count++;
 }
 
-static void find_bits(const struct tap_sum *t, uint16_t *bits) {
-    int vectors = grid_vectors(t);
-    for (int k = 0; k < (GATHERS ? t->tap_count : 3); k++) {
-        const struct tap column = {.dw = k - 1};
-        find_lanes(t, GATHERS ? &t->taps[k] : &column, vectors, bits + k * vectors);
-    }
+static void end_sum(struct tap_sum *t) {
+    t->ends[t->sums++] = t->tap_count;
 }
 
 static void conv_forward(const struct md_call *c) {
@@ -124,21 +126,19 @@ static void conv_forward(const struct md_call *c) {
     struct room room = room_in(s, 0, c->to - c->from, c->scratch);
     struct operand numbers;
     struct window window =
-        open_window(c->x, 2, above > 0 ? above : 0, lesser((c->to - 1) * stride + 2, s->height),
-                    phased, room.operand, &numbers);
+        open_window(c->x, 2, above, (c->to - 1) * stride + 2, phased, room.operand, &numbers);
     struct operand weights = widened(c->weight, (size_t)(s->co * s->ci) * 9, room.weight);
     struct tap_sum t = {.width = s->width / stride,
                         .window = &window,
                         .step = GATHERS ? 1 : stride,
                         .weight_stride = 9,
                         .output_stride = (size_t)s->ci * 9,
-                        .parts = 1};
+                        .triples = GATHERS && stride == 1,
+                        .weight_step = 1,
+                        .bits = room.bits};
     md_share(c->part, s->co, &first, &last);
     for (int h = c->from; h < c->to; h += t.height) {
-        t.height = strip_rows(h, c->to);
-        t.above = h > 0;
-        t.below = h + t.height < ho;
-        t.tap_count = 0;
+        begin_strip(&t, h, c->to, ho, h == c->from);
         /* With stride 2, output row h reads rows 2h-1 (of the grid row before), 2h and 2h+1;
          * columns alike. */
         for (int kh = 0; kh < 3; kh++)
@@ -146,10 +146,9 @@ static void conv_forward(const struct md_call *c) {
                 add_tap(&t, h * stride + kh - 1, kw - 1, s->height,
                         kh == 0 ? -1 : kh == 2 && stride == 1,
                         kw == 0 ? -1 : kw == 2 && stride == 1, kh * 3 + kw);
-        if (h == c->from)
-            find_bits(&t, room.bits);
-        const struct sink sink = {&c->y, first, h, 0, 1, (const elem *)c->bias + first, 0};
-        run_tap_sum(&t, numbers, weights, first, last, &sink, room.bits);
+        end_sum(&t);
+        const struct sink sink = {&c->y, first, h, 1, (const elem *)c->bias + first, 0};
+        run_tap_sum(&t, numbers, weights, first, last, &sink);
     }
 }
 
@@ -175,35 +174,34 @@ static void conv_input_gradient(const struct md_call *c) {
     int above = c->from / stride - (stride == 1), below = (c->to - 1) / stride + 2;
     struct room room = room_in(s, 0, (c->to - c->from + stride - 1) / stride, c->scratch);
     struct operand numbers;
-    struct window window =
-        open_window(&c->y, 1, above > 0 ? above : 0, lesser(below, ho), 0, room.operand, &numbers);
+    struct window window = open_window(&c->y, 1, above, below, 0, room.operand, &numbers);
     struct operand weights = widened(c->weight, (size_t)(s->co * s->ci) * 9, room.weight);
     struct tap_sum t = {.width = s->width / stride,
                         .window = &window,
                         .step = 1,
                         .weight_stride = (size_t)s->ci * 9,
                         .output_stride = 9,
-                        .parts = 1};
+                        .triples = GATHERS && stride == 1,
+                        .weight_step = -1,
+                        .combination = stride == 1 ? ALONE : INTERLEAVED,
+                        .bits = room.bits};
     md_share(c->part, c->dx.channels, &first, &last);
-    for (int phase = 0; phase < stride * stride; phase++) {
-        int a = phase / stride, b = phase % stride, begin = first_in_phase(c->from, a, stride);
+    for (int a = 0; a < stride; a++) {
+        int begin = first_in_phase(c->from, a, stride);
         const struct back_taps *rows = stride == 1 ? &back_stride1 : &back_stride2[a];
-        const struct back_taps *columns = stride == 1 ? &back_stride1 : &back_stride2[b];
         for (int h = begin, end = first_in_phase(c->to, a, stride); h < end; h += t.height) {
-            t.height = strip_rows(h, end);
-            t.above = h > 0;
-            t.below = h + t.height < ho;
-            t.tap_count = 0;
-            for (int i = 0; i < rows->count; i++)
-                for (int j = 0; j < columns->count; j++) {
-                    int dh = rows->tap[i].shift, dw = columns->tap[j].shift;
-                    add_tap(&t, h + dh, dw, ho, dh, dw, rows->tap[i].k * 3 + columns->tap[j].k);
-                }
-            if (h == begin)
-                find_bits(&t, room.bits);
-            const struct sink sink = {&c->dx, first, h * stride + a, b,
-                                      stride, NULL,  c->accumulate};
-            run_tap_sum(&t, numbers, weights, c->first + first, c->first + last, &sink, room.bits);
+            begin_strip(&t, h, end, ho, h == begin);
+            for (int b = 0; b < stride; b++) {
+                const struct back_taps *columns = stride == 1 ? &back_stride1 : &back_stride2[b];
+                for (int i = 0; i < rows->count; i++)
+                    for (int j = 0; j < columns->count; j++) {
+                        int dh = rows->tap[i].shift, dw = columns->tap[j].shift;
+                        add_tap(&t, h + dh, dw, ho, dh, dw, rows->tap[i].k * 3 + columns->tap[j].k);
+                    }
+                end_sum(&t);
+            }
+            const struct sink sink = {&c->dx, first, h * stride + a, stride, NULL, c->accumulate};
+            run_tap_sum(&t, numbers, weights, c->first + first, c->first + last, &sink);
         }
     }
 }
@@ -221,19 +219,20 @@ static void tconv_forward(const struct md_call *c) {
                         .step = 1,
                         .weight_stride = (size_t)s->co * 4,
                         .output_stride = 4,
-                        .parts = 1};
+                        .combination = INTERLEAVED,
+                        .bits = room.bits};
     md_share(c->part, s->co, &first, &last);
-    for (int k = 0; k < 4; k++) {
-        int begin = first_in_phase(c->from, k / 2, 2);
-        for (int h = begin, end = first_in_phase(c->to, k / 2, 2); h < end; h += t.height) {
-            t.height = strip_rows(h, end);
-            t.tap_count = 0;
-            add_tap(&t, h, 0, s->height, 0, 0, k);
-            if (h == begin)
-                find_bits(&t, room.bits);
-            const struct sink sink = {
-                &c->y, first, 2 * h + k / 2, k % 2, 2, (const elem *)c->bias + first, 0};
-            run_tap_sum(&t, numbers, weights, first, last, &sink, room.bits);
+    for (int kh = 0; kh < 2; kh++) {
+        int begin = first_in_phase(c->from, kh, 2);
+        for (int h = begin, end = first_in_phase(c->to, kh, 2); h < end; h += t.height) {
+            begin_strip(&t, h, end, s->height, h == begin);
+            for (int kw = 0; kw < 2; kw++) {
+                add_tap(&t, h, 0, s->height, 0, 0, 2 * kh + kw);
+                end_sum(&t);
+            }
+            const struct sink sink = {&c->y, first, 2 * h + kh, 2, (const elem *)c->bias + first,
+                                      0};
+            run_tap_sum(&t, numbers, weights, first, last, &sink);
         }
     }
 }
@@ -251,17 +250,17 @@ static void tconv_input_gradient(const struct md_call *c) {
                         .step = GATHERS ? 1 : 2,
                         .weight_stride = 4,
                         .output_stride = (size_t)s->co * 4,
-                        .parts = 4};
+                        .combination = ADDED,
+                        .bits = room.bits};
     md_share(c->part, c->dx.channels, &first, &last);
     for (int h = c->from; h < c->to; h += t.height) {
-        t.height = strip_rows(h, c->to);
-        t.tap_count = 0;
-        for (int k = 0; k < 4; k++)
+        begin_strip(&t, h, c->to, s->height, h == c->from);
+        for (int k = 0; k < 4; k++) {
             add_tap(&t, 2 * h + k / 2, k % 2, 2 * s->height, 0, 0, k);
-        if (h == c->from)
-            find_bits(&t, room.bits);
-        const struct sink sink = {&c->dx, first, h, 0, 1, NULL, c->accumulate};
-        run_tap_sum(&t, numbers, weights, c->first + first, c->first + last, &sink, room.bits);
+            end_sum(&t);
+        }
+        const struct sink sink = {&c->dx, first, h, 1, NULL, c->accumulate};
+        run_tap_sum(&t, numbers, weights, c->first + first, c->first + last, &sink);
     }
 }
 

@@ -25,12 +25,12 @@
 #define LANES 16
 typedef __m512 vec;
 typedef __mmask16 mask;
-#define V_POSITIVE(a) _mm512_cmp_ps_mask(a, _mm512_setzero_ps(), _CMP_GT_OQ)
+#define V_COMPARE(a, how, b) _mm512_cmp_ps_mask(a, b, how)
 #else
-#define LANES         8
+#define LANES                8
 typedef __m512d vec;
 typedef __mmask8 mask;
-#define V_POSITIVE(a) _mm512_cmp_pd_mask(a, _mm512_setzero_pd(), _CMP_GT_OQ)
+#define V_COMPARE(a, how, b) _mm512_cmp_pd_mask(a, b, how)
 #endif
 
 /* Straight into a mask register, where it stays: compilers think that moving it anew is free. */
@@ -54,13 +54,13 @@ static inline vec v_blend(mask m, vec off, vec on) {
 
 #define V(name) V_SUFFIX(_mm256_, name)
 #define TILE_M  4
-#define TILE_P  2
+#define TILE_P  3
 #define WIDE    1
 typedef __m256i mask;
 #if MD_NUMBER != MD_NUMBER_fp64
-#define LANES         8
+#define LANES                8
 typedef __m256 vec;
-#define V_POSITIVE(a) _mm256_castps_si256(_mm256_cmp_ps(a, _mm256_setzero_ps(), _CMP_GT_OQ))
+#define V_COMPARE(a, how, b) _mm256_castps_si256(_mm256_cmp_ps(a, b, how))
 
 static inline mask v_mask(const uint16_t *bits) {
     const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
@@ -73,9 +73,9 @@ static inline unsigned v_bits(mask m) {
     return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(m));
 }
 #else
-#define LANES         4
+#define LANES                4
 typedef __m256d vec;
-#define V_POSITIVE(a) _mm256_castpd_si256(_mm256_cmp_pd(a, _mm256_setzero_pd(), _CMP_GT_OQ))
+#define V_COMPARE(a, how, b) _mm256_castpd_si256(_mm256_cmp_pd(a, b, how))
 
 static inline mask v_mask(const uint16_t *bits) {
     const __m256i lane = _mm256_setr_epi64x(1, 2, 4, 8);
@@ -90,7 +90,61 @@ static inline unsigned v_bits(mask m) {
 #endif
 #define V_ALL _mm256_set1_epi32(-1)
 static inline vec v_load_masked(const real *from, mask m) {
-    return V(maskload)(from, m);
+    vec all = V(loadu)(from), on;
+    __builtin_memcpy(&on, &m, sizeof on);
+    return V(and)(all, on);
+}
+
+#endif
+
+#if defined(__AVX512F__)
+
+/* Lanes of a (from 0 on) and b (from LANES on) by their numbers. */
+static inline vec v_pick(vec a, const int8_t lanes[LANES], vec b) {
+#if MD_NUMBER != MD_NUMBER_fp64
+    return _mm512_permutex2var_ps(
+        a, _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)lanes)), b);
+#else
+    return _mm512_permutex2var_pd(
+        a, _mm512_cvtepi8_epi64(_mm_loadl_epi64((const __m128i *)(const void *)lanes)), b);
+#endif
+}
+
+#define V_PAIR(lane) lane, LANES + lane
+static const int8_t v_pairs[] = {
+    V_PAIR(0), V_PAIR(1), V_PAIR(2),  V_PAIR(3),  V_PAIR(4),  V_PAIR(5),  V_PAIR(6),  V_PAIR(7),
+    V_PAIR(8), V_PAIR(9), V_PAIR(10), V_PAIR(11), V_PAIR(12), V_PAIR(13), V_PAIR(14), V_PAIR(15)};
+static const int8_t v_evens[] = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
+static const int8_t v_odds[] = {1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31};
+
+/* Makes *a and *b, one after the other, a0 b0 a1 b1 ...; and back. */
+static inline void v_interleave(vec *a, vec *b) {
+    vec low = v_pick(*a, v_pairs, *b), high = v_pick(*a, v_pairs + LANES, *b);
+    *a = low;
+    *b = high;
+}
+static inline void v_deinterleave(vec *a, vec *b) {
+    vec even = v_pick(*a, v_evens, *b), odd = v_pick(*a, v_odds, *b);
+    *a = even;
+    *b = odd;
+}
+
+#else
+
+static inline void v_interleave(vec *a, vec *b) {
+    vec low = V(unpacklo)(*a, *b), high = V(unpackhi)(*a, *b);
+    *a = V(permute2f128)(low, high, 0x20);
+    *b = V(permute2f128)(low, high, 0x31);
+}
+static inline void v_deinterleave(vec *a, vec *b) {
+    vec low = V(permute2f128)(*a, *b, 0x20), high = V(permute2f128)(*a, *b, 0x31);
+#if MD_NUMBER != MD_NUMBER_fp64
+    *a = _mm256_shuffle_ps(low, high, 0x88);
+    *b = _mm256_shuffle_ps(low, high, 0xdd);
+#else
+    *a = V(unpacklo)(low, high);
+    *b = V(unpackhi)(low, high);
+#endif
 }
 
 #endif
@@ -99,7 +153,26 @@ static inline vec v_zero(void) {
     return V(setzero)();
 }
 static inline mask v_positive(vec a) {
-    return V_POSITIVE(a);
+    return V_COMPARE(a, _CMP_GT_OQ, v_zero());
+}
+/* Lanes, a bit each. */
+static inline unsigned v_nan(vec a) {
+    return v_bits(V_COMPARE(a, _CMP_UNORD_Q, a));
+}
+static inline unsigned v_zero_or_nan(vec a) {
+    return v_bits(V_COMPARE(a, _CMP_EQ_UQ, v_zero()));
+}
+
+/* Whether a result was rounded among the subnormals or to zero since v_flags_clear; or an operand
+ * was subnormal. */
+static inline void v_flags_clear(void) {
+    _mm_setcsr(_mm_getcsr() & ~(unsigned)(_MM_EXCEPT_DENORM | _MM_EXCEPT_UNDERFLOW));
+}
+static inline int v_flags_underflow(void) {
+    return (_mm_getcsr() & (unsigned)_MM_EXCEPT_UNDERFLOW) != 0;
+}
+static inline int v_flags_subnormal(void) {
+    return (_mm_getcsr() & (unsigned)(_MM_EXCEPT_DENORM | _MM_EXCEPT_UNDERFLOW)) != 0;
 }
 static inline vec v_scale(vec a, real by) {
     return V(mul)(a, V(set1)(by));
