@@ -28,6 +28,11 @@ static vec load_elements(const elem *from, size_t n) {
         some[i] = from[i];
     return v_widen(some);
 }
+/* One element in all lanes. */
+static vec v_widen_one(const elem *from) {
+    real number = md_load(*from);
+    return v_splat(&number);
+}
 static void store_elements(elem *to, size_t n, vec a) {
     elem some[LANES];
     if (n >= LANES) {
@@ -65,12 +70,19 @@ static inline vec v_pixels(const source *from, int step, mask m) {
     return m != 0 ? md_load(*from) : 0;
 #endif
 }
+static inline vec v_all_pixels(const source *from, int step) {
+#if GATHERS
+    (void)step;
+    return v_load(from);
+#else
+    return v_pixels(from, step, V_ALL);
+#endif
+}
 static inline vec v_factor(const source *from) {
 #if GATHERS
     return v_splat(from);
 #else
-    real factor = md_load(*from);
-    return v_splat(&factor);
+    return v_widen_one(from);
 #endif
 }
 static inline vec v_channels(const source *from, size_t stride) {

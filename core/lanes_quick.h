@@ -145,7 +145,7 @@ static inline int v_watch_end(void) {
 #define LOSES_SIGNS 0
 
 static inline vec v_fma_quick(vec a, vec b, vec c) {
-    return v_wide_fma(a, b, c);
+    return v_fma_in_place(a, b, c);
 }
 static inline real v_quick_scale(const real *numbers, size_t n) {
     (void)numbers;

@@ -16,6 +16,10 @@ struct tap {
 /* How several sums make a result: added to 0 in order, or as the columns 0, 1, 0, 1, ... of it. */
 enum combination { ALONE, ADDED, INTERLEAVED };
 
+/* Whether taps come in threes, of dw -1, 0 and 1, a source element and weight_step apart; and if
+ * so, whether rows begin and end only with tiles. */
+enum triples { NO_TRIPLES, TRIPLES, OUTER };
+
 struct tap_sum {
     int height, width;           /* of the grid */
     int above, below;            /* 1: there are rows beside the grid */
@@ -23,7 +27,7 @@ struct tap_sum {
     int step;                    /* from a pixel to the next, source elements */
     size_t weight_stride;        /* from a channel to the next, elements */
     size_t output_stride;        /* weights: from one output channel to the next, elements */
-    int triples; /* taps come in threes, of dw -1, 0, 1; a source element and weight_step apart */
+    enum triples triples;
     int weight_step;
     enum combination combination;
     int sums; /* each of the taps from the end of the one before to its own */
@@ -92,17 +96,18 @@ static void find_taps(struct tap_sum *t) {
 }
 
 /* The sums of `m` output channels (a constant) for the pixels of TILE_P vectors, over channels
- * first .. last-1 of one half. `triples` (a constant): whether the taps are such. */
-INLINE void tile(const struct chains *chains, const int m, const int quick, const int triples,
-                 int half, int first, int last, int begin, const source *weight, real *sums) {
+ * first .. last-1 of one half. `triples` is a constant, too. */
+INLINE void tile(const struct chains *chains, const int m, const int quick,
+                 const enum triples triples, int half, int first, int last, int begin,
+                 const source *weight, real *sums) {
     const struct tap_sum *t = chains->sum;
     const struct operand *vectors = &chains->vectors, *factors = &chains->factors;
     const struct half *of = &t->window->half[half];
     const source *from = of->at + chains->pixel + (size_t)first * of->stride;
-    const int vector = LANES * (GATHERS ? 1 : t->step), columns = triples ? 3 : 1;
+    const int vector = LANES * (GATHERS ? 1 : t->step), columns = triples != NO_TRIPLES ? 3 : 1;
     vec acc[TILE_M][TILE_P];
     mask left[TILE_P], right[TILE_P];
-    UNROLL for (int j = 0; triples && j < TILE_P; j++) {
+    UNROLL for (int j = 0; triples != NO_TRIPLES && j < TILE_P; j++) {
         left[j] = v_mask(lanes_of_shift(t, -1) + chains->vector + j);
         right[j] = v_mask(lanes_of_shift(t, 1) + chains->vector + j);
     }
@@ -119,11 +124,16 @@ INLINE void tile(const struct chains *chains, const int m, const int quick, cons
                 mask on[TILE_P];
                 vec value[TILE_P];
                 UNROLL for (int j = 0; j < TILE_P; j++) {
-                    on[j] = !triples      ? v_mask(bits + j)
-                            : column == 0 ? left[j]
-                            : column == 1 ? V_ALL
-                                          : right[j];
-                    value[j] = as_wanted(v_pixels(x + j * vector, t->step, on[j]), vectors, quick);
+                    const source *at = x + j * vector;
+                    int whole = column == 0 ? triples == OUTER && j > 0
+                                            : column == 1 || (triples == OUTER && j < TILE_P - 1);
+                    on[j] = triples == NO_TRIPLES ? v_mask(bits + j)
+                            : column == 0         ? left[j]
+                                                  : right[j];
+                    value[j] =
+                        as_wanted(triples != NO_TRIPLES && whole ? v_all_pixels(at, t->step)
+                                                                 : v_pixels(at, t->step, on[j]),
+                                  vectors, quick);
                 }
                 UNROLL for (int i = 0; i < m; i++) {
                     vec factor =
@@ -146,12 +156,14 @@ INLINE void tile(const struct chains *chains, const int m, const int quick, cons
 /* m output channels (a constant), the way that is asked for. */
 INLINE void some_tiles(const struct chains *c, const int m, int quick, int half, int first,
                        int last, int begin, const source *weight, real *sums) {
-    if (QUICK && quick && c->sum->triples)
-        tile(c, m, 1, 1, half, first, last, begin, weight, sums);
+    if (QUICK && quick && c->sum->triples == OUTER)
+        tile(c, m, 1, OUTER, half, first, last, begin, weight, sums);
+    else if (QUICK && quick && c->sum->triples == TRIPLES)
+        tile(c, m, 1, TRIPLES, half, first, last, begin, weight, sums);
     else if (QUICK && quick)
-        tile(c, m, 1, 0, half, first, last, begin, weight, sums);
+        tile(c, m, 1, NO_TRIPLES, half, first, last, begin, weight, sums);
     else
-        tile(c, m, 0, 0, half, first, last, begin, weight, sums);
+        tile(c, m, 0, NO_TRIPLES, half, first, last, begin, weight, sums);
 }
 
 static NOINLINE void run_half(const struct chains *c, int quick, int half, int first, int last,
@@ -182,28 +194,31 @@ static void run_tile(const struct chains *c, int quick, int first, int last, rea
 /* n sums to elements that lie side by side. Storing an element rounds, so a sum need not be rounded
  * before. */
 static void store_run(const struct sink *sink, int channel, const real *sums, int n, elem *to) {
-    real bias = sink->bias != NULL ? md_load(sink->bias[channel]) : 0;
+    const vec bias = sink->bias != NULL ? v_widen_one(sink->bias + channel) : v_zero();
     for (; n > 0; n -= LANES, sums += LANES, to += LANES) {
         vec sum = v_load(sums);
         if (sink->bias != NULL)
-            sum = v_wide_add(sum, v_splat(&bias));
+            sum = v_wide_add(sum, bias);
         if (sink->accumulate)
             sum = v_wide_add(load_elements(to, (size_t)n), sum);
         store_elements(to, (size_t)n, sum);
     }
 }
 
-/* The sums of `count` pixels from p on, each for `columns` columns of the sink. */
-static void put(const struct sink *sink, int channel, int p, int count, int columns,
-                const struct tap_sum *t, const real *sums) {
-    int c = sink->first_channel + channel, slot = sink->first_row % sink->map->rows;
+/* The sums of `count` pixels from p on, each for `columns` columns of the sink, of `rows` channels
+ * from `channel` on; a channel's begin `stride` after those of the one before. */
+static void put(const struct sink *sink, int channel, int rows, int p, int count, int columns,
+                const struct tap_sum *t, const real *sums, size_t stride) {
+    int slot = sink->first_row % sink->map->rows;
     int dense = sink->row_step == 1 && slot + t->height <= sink->map->rows;
-    for (int h = p / t->width, w = p % t->width, run; count > 0; h++, w = 0, count -= run) {
-        size_t row = md_map_row(sink->map, c, sink->first_row + h * sink->row_step);
-        run = dense || t->width - w > count ? count : t->width - w;
-        store_run(sink, channel, sums, run * columns,
-                  (elem *)sink->map->at + row + (size_t)(w * columns));
-        sums += run * columns;
+    for (int h = dense ? 0 : p / t->width, w = p - h * t->width, run; count > 0;
+         h++, w = 0, count -= run, sums += run * columns) {
+        size_t row = md_map_row(sink->map, sink->first_channel + channel,
+                                sink->first_row + h * sink->row_step);
+        elem *to = (elem *)sink->map->at + row + (size_t)(w * columns);
+        run = dense ? count : lesser(t->width - w, count);
+        for (int i = 0; i < rows; i++, to += md_map_plane(sink->map))
+            store_run(sink, channel + i, sums + (size_t)i * stride, run * columns, to);
     }
 }
 
@@ -217,30 +232,31 @@ static int shows_sign(const struct sink *sink, const struct tap_sum *t, int chan
     return shows;
 }
 
-/* One row's sums of a tile as those of the result's pixels, in `whole`; or where they are. */
-static const real *combine(const struct tap_sum *t, real sums[MAX_SUMS][TILE_M * TILE], int row,
-                           real *whole) {
-    real *first = sums[0] + row * TILE;
-    for (int l = 0; t->combination == INTERLEAVED && l < TILE; l += LANES) {
+/* A tile's sums as those of the result's pixels, *stride from channel to channel: in `whole`, or
+ * where they are. */
+static const real *combine(const struct tap_sum *t, int rows, const real sums[][TILE_M * TILE],
+                           real *whole, size_t *stride) {
+    *stride = t->combination == INTERLEAVED ? 2 * TILE : TILE;
+    for (int l = 0; t->combination == INTERLEAVED && l < rows * TILE; l += LANES) {
 #if GATHERS
-        vec even = v_load(first + l), odd = v_load(sums[1] + row * TILE + l);
+        vec even = v_load(sums[0] + l), odd = v_load(sums[1] + l);
         v_interleave(&even, &odd);
         v_store(whole + 2 * l, even);
         v_store(whole + 2 * l + LANES, odd);
 #else
         for (int lane = l; lane < l + LANES; lane++) {
-            whole[2 * lane] = first[lane];
-            whole[2 * lane + 1] = sums[1][row * TILE + lane];
+            whole[2 * lane] = sums[0][lane];
+            whole[2 * lane + 1] = sums[1][lane];
         }
 #endif
     }
-    for (int l = 0; t->combination == ADDED && l < TILE; l += LANES) {
+    for (int l = 0; t->combination == ADDED && l < rows * TILE; l += LANES) {
         vec total = v_zero();
         for (int k = 0; k < t->sums; k++)
-            total = v_add(total, v_load(sums[k] + row * TILE + l));
+            total = v_add(total, v_load(sums[k] + l));
         v_store(whole + l, total);
     }
-    return t->combination == ALONE ? first : whole;
+    return t->combination == ALONE ? sums[0] : whole;
 }
 
 /* All of it for output channels first .. last-1, which are the sink's from its first channel on.
@@ -248,7 +264,8 @@ static const real *combine(const struct tap_sum *t, real sums[MAX_SUMS][TILE_M *
 static void run_tap_sum(struct tap_sum *t, struct operand numbers, struct operand weight, int first,
                         int last, const struct sink *sink) {
     int pixels = t->height * t->width, columns = t->combination == INTERLEAVED ? 2 : 1;
-    real sums[MAX_SUMS][TILE_M * TILE], whole[2 * TILE];
+    real sums[MAX_SUMS][TILE_M * TILE], whole[2 * TILE_M * TILE];
+    size_t stride;
     struct chains chains = {.run = run_tile,
                             .quick = numbers.quick && weight.quick,
                             .links = t->window->half[0].channels + t->window->half[1].channels,
@@ -271,9 +288,9 @@ static void run_tap_sum(struct tap_sum *t, struct operand numbers, struct operan
                 chains.last_tap = t->ends[k];
                 find(&chains, sums[k]);
             }
-            for (int i = 0; i < chains.rows; i++)
-                put(sink, channel - first + i, p, chains.count, columns, t,
-                    combine(t, sums, i, whole));
+            const real *result =
+                combine(t, chains.rows, (const real(*)[TILE_M * TILE]) sums, whole, &stride);
+            put(sink, channel - first, chains.rows, p, chains.count, columns, t, result, stride);
         }
 }
 

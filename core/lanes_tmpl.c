@@ -119,6 +119,10 @@ static void end_sum(struct tap_sum *t) {
     t->ends[t->sums++] = t->tap_count;
 }
 
+static enum triples triples_of(int width, int stride) {
+    return !GATHERS || stride > 1 ? NO_TRIPLES : width % TILE == 0 ? OUTER : TRIPLES;
+}
+
 static void conv_forward(const struct md_call *c) {
     const struct md_shape *s = &c->shape;
     int first, last, stride = s->stride, ho = s->height / stride;
@@ -133,7 +137,7 @@ static void conv_forward(const struct md_call *c) {
                         .step = GATHERS ? 1 : stride,
                         .weight_stride = 9,
                         .output_stride = (size_t)s->ci * 9,
-                        .triples = GATHERS && stride == 1,
+                        .triples = triples_of(s->width, stride),
                         .weight_step = 1,
                         .bits = room.bits};
     md_share(c->part, s->co, &first, &last);
@@ -181,7 +185,7 @@ static void conv_input_gradient(const struct md_call *c) {
                         .step = 1,
                         .weight_stride = (size_t)s->ci * 9,
                         .output_stride = 9,
-                        .triples = GATHERS && stride == 1,
+                        .triples = triples_of(s->width, stride),
                         .weight_step = -1,
                         .combination = stride == 1 ? ALONE : INTERLEAVED,
                         .bits = room.bits};

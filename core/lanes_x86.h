@@ -89,6 +89,7 @@ static inline unsigned v_bits(mask m) {
 }
 #endif
 #define V_ALL _mm256_set1_epi32(-1)
+/* `from` is read in all lanes. */
 static inline vec v_load_masked(const real *from, mask m) {
     vec all = V(loadu)(from), on;
     __builtin_memcpy(&on, &m, sizeof on);
@@ -196,6 +197,15 @@ static inline vec v_wide_fma(vec a, vec b, vec c) {
     return V(add)(V(mul)(a, b), c);
 #else
     return V(fmadd)(a, b, c);
+#endif
+}
+/* The same, the sum in c's register: compilers put it anywhere, and run out of registers. */
+static inline vec v_fma_in_place(vec a, vec b, vec c) {
+#if MD_NUMBER == MD_NUMBER_fp64
+    return v_wide_fma(a, b, c);
+#else
+    __asm__("vfmadd231ps %2, %1, %0" : "+v"(c) : "v"(a), "v"(b));
+    return c;
 #endif
 }
 
