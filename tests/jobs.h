@@ -97,6 +97,7 @@ struct exchange {
     size_t left;
     struct bytes trace;
     int writes, most_writes;
+    const struct md_ops *ops; /* NULL: those that the job names */
 };
 
 static inline int read_bytes(void *context, void *to, size_t size) {
@@ -132,6 +133,8 @@ static inline enum md_job_error do_job_with(struct exchange *e, size_t missing_b
         return error;
     struct md_job_memory memory = {.engine = &engine};
     md_job_setup(&job, &setup);
+    if (e->ops != NULL)
+        setup.ops = e->ops;
     if (setup.ops == NULL)
         return md_job_run(&job, &setup, NULL, &memory, &io);
     md_plan_make(&setup, &engine.plan);
@@ -159,15 +162,18 @@ static inline enum md_job_error do_bytes(const unsigned char *from, size_t size)
     return error;
 }
 
-/* The job's trace; to be freed. */
-static inline struct bytes trace_of(const struct md_job *job) {
+/* The job's trace, by the operators that it names, or by others; to be freed. */
+static inline struct bytes trace_by(const struct md_job *job, const struct md_ops *ops) {
     struct bytes bytes = job_bytes(job);
-    struct exchange e = {.from = bytes.at, .left = bytes.size};
+    struct exchange e = {.from = bytes.at, .left = bytes.size, .ops = ops};
     enum md_job_error error = do_job_with(&e, 0, 0);
     cr_assert_eq(error, MD_JOB_OK, "%s", md_job_error_texts[error]);
     cr_assert_eq(e.left, 0, "%zu bytes of the job were not read", e.left);
     free(bytes.at);
     return e.trace;
+}
+static inline struct bytes trace_of(const struct md_job *job) {
+    return trace_by(job, NULL);
 }
 
 /* ---- its records ----------------------------------------------------------------------------- */

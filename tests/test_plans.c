@@ -2,35 +2,9 @@
  * of any tensor of the step, optimizer's state included; and a bit that did change is found, at its
  * tensor. (Random networks: test_random_plans.c. That the plain plan is right: test_job.c,
  * test_step.c.) */
-#include "../experiments/comparison.h"
-#include "jobs.h"
-#include "scratch.h"
+#include "comparing.h"
 
 TestSuite(plans, .timeout = 900);
-
-static struct md_error error;
-
-/* ---- comparing ------------------------------------------------------------------------------- */
-
-static void compare(const struct bytes *a, const struct bytes *b, struct md_comparison *result,
-                    const char *what) {
-    const struct bytes *bytes[2] = {a, b};
-    static const char *const names[] = {"a", "b"};
-    struct md_trace trace[2];
-    FILE *files[2];
-    int broken = 0, status = MD_OK;
-    for (int s = 0; s < 2; s++) {
-        files[s] = fmemopen(bytes[s]->at, bytes[s]->size, "rb");
-        cr_assert(files[s]);
-        cr_assert_eq(md_trace_open(files[s], names[s], &trace[s], &error), MD_OK, "%s", error.text);
-    }
-    status = md_comparison_read(trace, NULL, result, &broken, &error);
-    cr_assert_eq(status, MD_OK, "%s: %s", what, error.text);
-    for (int s = 0; s < 2; s++) {
-        md_trace_close(&trace[s]);
-        fclose(files[s]);
-    }
-}
 
 /* ---- plans ----------------------------------------------------------------------------------- */
 
