@@ -30,17 +30,19 @@ static size_t first_fit(struct md_plan *plan, const uint8_t *order, int count) {
     return end;
 }
 
-/* The most bytes that are live at once: no placing is smaller. */
-static size_t bound(const struct md_plan *plan, const uint8_t *order, int count) {
+size_t md_plan_most_live(const struct md_plan *plan, const int copies[MD_MAX_BUFFERS], int *when) {
     size_t most = 0;
-    for (int n = 0; n < count; n++) { /* it is reached where some buffer begins */
+    *when = 0;
+    for (int n = 0; n < plan->buffers; n++) { /* it is reached where some buffer begins */
+        int at = plan->buffer[n].first;
         size_t live = 0;
-        for (int o = 0; o < count; o++) {
-            const struct md_buffer *b = &plan->buffer[order[o]];
-            if (b->first <= plan->buffer[order[n]].first && b->last >= plan->buffer[order[n]].first)
-                live += b->bytes;
+        for (int b = 0; b < plan->buffers; b++)
+            if (plan->buffer[b].first <= at && plan->buffer[b].last >= at)
+                live += plan->buffer[b].bytes * (size_t)copies[b];
+        if (live > most || (live == most && at < *when)) {
+            most = live;
+            *when = at;
         }
-        most = live > most ? live : most;
     }
     return most;
 }
@@ -100,11 +102,12 @@ static size_t improve(struct md_plan *plan, uint8_t *best, int count, size_t end
 
 size_t md_plan_place(struct md_plan *plan, unsigned each, int shared, size_t begin) {
     uint8_t order[MD_MAX_BUFFERS], best[MD_MAX_BUFFERS] = {0};
-    int count = 0;
+    int count = 0, copies[MD_MAX_BUFFERS] = {0}, when;
     size_t end = SIZE_MAX;
     for (int b = 0; b < plan->buffers; b++) {
         if (plan->buffer[b].each != each)
             continue;
+        copies[b] = 1;
         order[count++] = (uint8_t)b;
         if (!shared) {
             plan->buffer[b].offset = begin;
@@ -113,7 +116,7 @@ size_t md_plan_place(struct md_plan *plan, unsigned each, int shared, size_t beg
     }
     if (!shared || count == 0)
         return begin;
-    size_t least = bound(plan, order, count);
+    size_t least = md_plan_most_live(plan, copies, &when);
     for (int by = 0; by < PREORDERS && end > least; by++) {
         sort(plan, by, order, count);
         size_t now = first_fit(plan, order, count);

@@ -273,18 +273,11 @@ static void sort_buffers(const struct md_setup *setup, struct md_plan *plan) {
     }
 }
 
-/* The most that is live at once, all copies counted. */
 static void find_bound(const struct md_setup *setup, struct md_plan *plan) {
-    for (int i = 0; i < plan->instructions; i++) {
-        size_t live = 0;
-        for (int b = 0; b < plan->buffers; b++)
-            if (plan->buffer[b].first <= i && plan->buffer[b].last >= i)
-                live += plan->buffer[b].bytes * (size_t)md_plan_copies(setup, plan, b);
-        if (live > plan->bound_bytes) {
-            plan->bound_bytes = live;
-            plan->peak = i;
-        }
-    }
+    int copies[MD_MAX_BUFFERS];
+    for (int b = 0; b < plan->buffers; b++)
+        copies[b] = md_plan_copies(setup, plan, b);
+    plan->bound_bytes = md_plan_most_live(plan, copies, &plan->peak);
 }
 
 void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {

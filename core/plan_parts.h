@@ -15,6 +15,10 @@ void md_plan_schedule(const struct md_setup *setup, struct md_plan *plan);
  */
 size_t md_plan_place(struct md_plan *plan, unsigned each, int shared, size_t begin);
 
+/* The most bytes that are live at once, and the first instruction where they are; copies[b] of
+ * buffer b are counted. No placing is smaller. */
+size_t md_plan_most_live(const struct md_plan *plan, const int copies[MD_MAX_BUFFERS], int *when);
+
 /* The buffers' sizes are multiples of this, and so are their places. */
 enum { MD_PLAN_ALIGNMENT = 16 };
 

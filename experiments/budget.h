@@ -3,8 +3,8 @@
 #ifndef MD_EXPERIMENTS_BUDGET_H
 #define MD_EXPERIMENTS_BUDGET_H
 
-#include "../core/plan.h"
 #include "config.h"
+#include "plan_text.h"
 
 /* The setup of a config's training with the operators of `level` ("": the config's own) on `cores`,
  * with the plan of md_device_plan; fails when there is no such level here. */
@@ -24,31 +24,6 @@ size_t md_device_bytes(const struct md_config *config);
  * fails with the smallest plan and what binds it, and *needs (may be NULL) is its bytes, otherwise
  * 0. Puts the policy that fits and did best in the published logs in the place of policy "auto". */
 int md_budget_fit(struct md_config *config, size_t *needs, struct md_error *error);
-
-/* "auto" is -1; otherwise savings: "plain", "fast", "lean" and names of md_saving_names, joined by
- * '+'. Returns 0, or -1 when `text` is no plan. */
-int md_savings_parse(const char *text, int *savings);
-
-/* "fast", "lean+flash", "share+stream": the shortest spelling. */
-enum { MD_SAVINGS_TEXT = 64 };
-void md_savings_format(unsigned savings, char text[MD_SAVINGS_TEXT]);
-
-/* Where the most is live, and the largest buffers there: "instruction 12 of 98 (forward of
- * decoder2.conv0, rows 0 to 47): the largest live there are ...". */
-void md_describe_peak(const struct md_setup *setup, const struct md_plan *plan, char *text,
-                      size_t size);
-
-/* The buffer's kind and the layer it belongs to: "activation of decoder2.conv0". */
-void md_describe_buffer(const struct md_network *network, const struct md_buffer *buffer,
-                        char *text, size_t size);
-
-/* All copies of a buffer; and whether it is live at an instruction. */
-size_t md_buffer_total(const struct md_setup *setup, const struct md_plan *plan, int buffer);
-int md_buffer_is_live(const struct md_buffer *buffer, int instruction);
-
-/* Bytes in whole kB, rounded up, thousands apart: "1,015". */
-enum { MD_KB_TEXT = 32 };
-const char *md_kb_text(size_t bytes, char text[MD_KB_TEXT]);
 
 /* The same step as others count it (whole maps, batch and format of the setup).
  * paper: data and gradient of every activation that is kept, concats copied, LeakyReLU in place,

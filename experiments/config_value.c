@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "budget.h"
 #include "config_keys.h"
+#include "plan_text.h"
 
 int md_key_complain(const struct key_place *at, struct md_error *error, const char *format, ...) {
     char what[600], line[32] = "";

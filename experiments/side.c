@@ -12,7 +12,7 @@
 #include "../core/target/device/device.h"
 #include "../core/target/host.h"
 #include "../datasets/file.h"
-#include "budget.h"
+#include "plan_text.h"
 
 /* ---- machines -------------------------------------------------------------------------------- */
 
