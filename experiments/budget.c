@@ -1,10 +1,9 @@
 #include "budget.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "../core/target/host.h"
+#include "../core/plan.h"
 
 /* ---- setups ---------------------------------------------------------------------------------- */
 
