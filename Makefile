@@ -183,7 +183,7 @@ $(foreach device,rv32 gap9 aarch64,$(eval $(call device_rules,$(device))))
 
 -include $(RV32_OBJECTS:.o=.d) $(patsubst %.o,%.d,$(GAP9_OBJECTS) $(GAP9_PROGRAMS)) $(AARCH64_OBJECTS:.o=.d) $(AARCH64_CHECKED:.o=.d)
 
--include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d $(TESTS:=.d) $(wildcard $(BUILD)/bench*.d $(BUILD)/*-held.d)
+-include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d $(TESTS:=.d) $(wildcard $(BUILD)/bench*.d $(BUILD)/*-held.d $(BUILD)/*-failing.d)
 
 # ---- for users ----------------------------------------------------------------------------------
 
@@ -260,7 +260,13 @@ $(BUILD)/mudepth-held: tests/held.c $(BUILD)/experiments/main.o $(BUILD)/libmude
 	$(SAY) LD $@
 	$(Q)$(compile) -MF $@.d -Wl,--wrap=md_engine_train,--wrap=md_crew_stop $^ -o $@ $(ALL_LDLIBS)
 
-run-tests: $(BUILD)/mudepth $(BUILD)/mudepth-held $(BUILD)/mudepth-rv32 $(GAP9) $(TESTS) freestanding
+# The program, but one call for memory or to the disk fails.
+FAILING := malloc calloc realloc posix_memalign strdup tmpfile fdopen fsync rename fwrite fflush
+$(BUILD)/mudepth-failing: tests/failing.c $(BUILD)/experiments/main.o $(BUILD)/libmudepth.a
+	$(SAY) LD $@
+	$(Q)$(compile) -MF $@.d $(FAILING:%=-Wl,--wrap=%) $^ -o $@ $(ALL_LDLIBS)
+
+run-tests: $(BUILD)/mudepth $(BUILD)/mudepth-held $(BUILD)/mudepth-failing $(BUILD)/mudepth-rv32 $(GAP9) $(TESTS) freestanding
 	@MUDEPTH_PROGRAM=$(BUILD)/mudepth tests/run.sh $(BUILD)/test-logs $(TESTS)
 
 levels: ## a step on processors of every level (emulated ones too), to the same bits

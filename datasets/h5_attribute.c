@@ -88,39 +88,39 @@ static int open_attribute(hid_t file, const char *object, const char *name, hid_
     return status;
 }
 
-/* Copies text of fixed length, whatever its padding; MD_FAILED when it does not fit. Text of
- * variable length, which we never write, is refused: in a damaged file it makes HDF5 1.10 read
- * and write beyond its memory (found by tests/fuzz_weights.c). */
-static int read_text(hid_t attribute, hid_t type, size_t size, char *text) {
-    if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) != 0)
-        return MD_FAILED;
+/* Copies text of fixed length, whatever its padding; NULL, or what is wrong. Text of variable
+ * length, which we never write, is refused: in a damaged file it makes HDF5 1.10 read and write
+ * beyond its memory (found by tests/fuzz_weights.c). */
+static const char *read_text(hid_t attribute, hid_t type, size_t size, char *text) {
+    static const char no_text[] = "it is not text of fixed length, or too long";
     size_t length = H5Tget_size(type);
-    if (length > MOST_TEXT)
-        return MD_FAILED;
+    if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) != 0 || length > MOST_TEXT)
+        return no_text;
     char *found = malloc(length + 1);
+    if (found == NULL)
+        return "out of memory";
     hid_t memory = H5Tcopy(type);
-    int fits = found != NULL && H5Tset_size(memory, length + 1) >= 0 &&
+    int fits = H5Tset_size(memory, length + 1) >= 0 &&
                H5Tset_strpad(memory, H5T_STR_NULLTERM) >= 0 &&
                H5Aread(attribute, memory, found) >= 0 && strlen(found) < size;
     if (fits)
         memcpy(text, found, strlen(found) + 1);
     H5Tclose(memory);
     free(found);
-    return fits ? MD_OK : MD_FAILED;
+    return fits ? NULL : no_text;
 }
 
 int md_h5_read_text(hid_t file, const char *object, const char *name, size_t size, char *text,
                     struct md_error *error) {
     hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
+    char reason[100];
     int status = open_attribute(file, object, name, &attribute, &type, error);
     if (status != MD_OK)
         return status;
-    status = read_text(attribute, type, size, text);
-    if (status != MD_OK) {
-        char reason[80];
-        snprintf(reason, sizeof reason, "it is not text of fixed length, at most %zu bytes",
-                 size - 1);
-        md_h5_refuse(error, file, "attribute", label(object, name).text, reason);
+    const char *problem = read_text(attribute, type, size, text);
+    if (problem != NULL) {
+        snprintf(reason, sizeof reason, "%s (at most %zu bytes)", problem, size - 1);
+        status = md_h5_refuse(error, file, "attribute", label(object, name).text, reason);
     }
     H5Tclose(type);
     H5Aclose(attribute);

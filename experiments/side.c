@@ -286,8 +286,8 @@ int md_side_start(const struct md_side_spec *spec, const struct md_job *job, con
     }
     fclose(file);
     close(ends[1]);
-    if (status == MD_OK)
-        side->trace = fdopen(ends[0], "rb");
+    if (status == MD_OK && (side->trace = fdopen(ends[0], "rb")) == NULL)
+        status = md_fail(error, MD_FAILED, "no stream for a trace: %s", strerror(errno));
     if (side->trace == NULL)
         close(ends[0]);
     return status;

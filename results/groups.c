@@ -280,7 +280,7 @@ static int choose_keys(const struct md_runs *runs, const char *by, struct md_gro
         return MD_OK;
     }
     int status = by[0] != '\0' ? md_names_each(by, add_key, groups, error) : MD_OK;
-    return status == MD_OK ? MD_OK : md_fail_in(error, MD_USAGE, "--by");
+    return status == MD_OK ? MD_OK : md_fail_in(error, status, "--by");
 }
 
 /* ---- groups ---------------------------------------------------------------------------------- */

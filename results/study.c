@@ -77,10 +77,10 @@ static int fail_at(const struct reader *r, const yaml_node_t *node, const char *
 }
 
 /* Puts file, line and key before what a part of the reader said. */
-static int fail_in(const struct reader *r, const yaml_node_t *node, const char *key) {
+static int fail_in(const struct reader *r, const yaml_node_t *node, const char *key, int status) {
     char place[400];
     snprintf(place, sizeof place, "%.200s:%zu: %.100s", r->path, line_of(node), key);
-    return md_fail_in(r->error, MD_USAGE, place);
+    return md_fail_in(r->error, status, place);
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -130,12 +130,13 @@ static int set_list(const struct reader *r, const struct field *field, const yam
         const char *text = text_of(r, one, field->name);
         if (text == NULL)
             return MD_USAGE;
-        if (check_item(field->kind, text, r->error) != MD_OK)
-            return fail_in(r, one, field->name);
+        int status = check_item(field->kind, text, r->error);
+        if (status != MD_OK)
+            return fail_in(r, one, field->name, status);
         for (size_t i = 0; i < names->count; i++)
             if (strcmp(names->names[i], text) == 0)
                 return fail_at(r, one, field->name, "is there twice");
-        int status = md_names_add(names, text, r->error);
+        status = md_names_add(names, text, r->error);
         if (status != MD_OK)
             return status;
     }
@@ -217,7 +218,7 @@ static int check_figure(const struct reader *r, const yaml_node_t *root) {
         return fail_at(r, root, "figure", "series: this kind has none");
     if (has_x && md_config_find(study->figure.x) < 0 &&
         md_quantity_parse(study->figure.x, &quantity, r->error) != MD_OK)
-        return fail_in(r, root, "figure: x");
+        return fail_in(r, root, "figure: x", MD_USAGE);
     while (column < EPOCH_VALUES && strcmp(epoch_values[column].name, study->figure.y) != 0)
         column++;
     if (has_y && column == EPOCH_VALUES)
