@@ -47,8 +47,8 @@ static void compare_metrics(struct md_cell_diff *diff, enum md_predictor predict
                                 *b = md_metrics_of(others, predictor);
         for (int m = 0; m < MD_METRIC_COUNT; m++)
             if (!md_same_real(a->value[m], b->value[m]))
-                differ(diff, "%s.%s@%g: %.9g against %.9g", name, md_metric_names[m],
-                       scores->cap_m, a->value[m], b->value[m]);
+                differ(diff, "%s.%s@%g: %.9g against %.9g", name, md_metric_names[m], scores->cap_m,
+                       a->value[m], b->value[m]);
         if (a->images != b->images || a->without_truth != b->without_truth)
             differ(diff, "%s.images@%g: %zu against %zu, and %zu against %zu without truth", name,
                    scores->cap_m, a->images, b->images, a->without_truth, b->without_truth);
