@@ -200,10 +200,15 @@ check: ## install what is missing, build, and run all tests
 install: ## install to $(DESTDIR)$(PREFIX)
 	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES)"
 	@$(MAKE) --no-print-directory all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/mudepth/configs
+	install -d $(DESTDIR)$(PREFIX)/bin $(addprefix $(DESTDIR)$(PREFIX)/share/,mudepth/configs man/man1 \
+	    bash-completion/completions zsh/site-functions fish/vendor_completions.d)
 	install -m 755 $(BUILD)/mudepth $(DESTDIR)$(PREFIX)/bin/mudepth
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/mudepth
 	install -m 644 configs/* $(DESTDIR)$(PREFIX)/share/mudepth/configs
+	$(BUILD)/mudepth help --man >$(DESTDIR)$(PREFIX)/share/man/man1/mudepth.1
+	$(BUILD)/mudepth completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/mudepth
+	$(BUILD)/mudepth completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mudepth
+	$(BUILD)/mudepth completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mudepth.fish
 
 paper: ## install what is missing and make the report of the reproduction (paper/make.sh)
 	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES) $(PAPER_PACKAGES)"

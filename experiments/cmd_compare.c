@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "../datasets/file.h"
+#include "../datasets/namelist.h"
 #include "../plots/plots.h"
 #include "batch.h"
 #include "budget.h"
@@ -15,7 +16,8 @@
 #include "side.h"
 
 struct options {
-    const char *a, *b, *tensors, *save_job, *save_trace, *figure;
+    const char *a, *b, *save_job, *save_trace, *figure;
+    uint32_t kinds; /* of tensors: bits of enum md_trace_kind */
     int steps, digest, json;
 };
 
@@ -33,92 +35,34 @@ struct comparison {
 
 /* ---- the command line ------------------------------------------------------------------------ */
 
-static int parse(int argc, char **argv, struct comparison *c, struct md_error *error) {
-    static const struct option options[] = {
-        {"a", required_argument, NULL, 'a'},        {"b", required_argument, NULL, 'b'},
-        {"steps", required_argument, NULL, 's'},    {"tensors", required_argument, NULL, 't'},
-        {"digest", no_argument, NULL, 'd'},         {"figure", required_argument, NULL, 'f'},
-        {"save-job", required_argument, NULL, 'J'}, {"save-trace", required_argument, NULL, 'T'},
-        {"json", no_argument, NULL, 'j'},           {0}};
-    struct options *o = &c->options;
-    *o = (struct options){.a = "host", .b = "host:ref", .steps = 1};
-    for (int letter; (letter = md_next_option(argc, argv, ":", options, error)) != -1;) {
-        int status = MD_OK;
-        const char **text = NULL;
-        switch (letter) {
-        case 'a':
-            text = &o->a;
-            break;
-        case 'b':
-            text = &o->b;
-            break;
-        case 't':
-            text = &o->tensors;
-            break;
-        case 'f':
-            text = &o->figure;
-            break;
-        case 'J':
-            text = &o->save_job;
-            break;
-        case 'T':
-            text = &o->save_trace;
-            break;
-        case 's':
-            status = md_option_whole("--steps", optarg, 0, 1000000, &o->steps, error);
-            break;
-        case 'd':
-            o->digest = 1;
-            break;
-        case 'j':
-            o->json = 1;
-            break;
-        default:
-            return MD_USAGE;
+static const struct {
+    const char *name;
+    uint32_t kinds;
+} tensors[] = {{"activation", 1u << MD_TRACE_ACTIVATION},
+               {"error", 1u << MD_TRACE_ERROR},
+               {"gradient", 1u << MD_TRACE_WEIGHT_GRADIENT},
+               {"loss", 1u << MD_TRACE_LOSS},
+               {"weight", 1u << MD_TRACE_WEIGHT},
+               {"state", 1u << MD_TRACE_FIRST_MOMENT | 1u << MD_TRACE_SECOND_MOMENT |
+                             1u << MD_TRACE_BESIDE_WEIGHT}};
+enum { TENSORS = sizeof tensors / sizeof tensors[0] };
+
+static int add_kinds(void *kinds, char *name, struct md_error *error) {
+    for (int t = 0; t < TENSORS; t++)
+        if (strcmp(tensors[t].name, name) == 0) {
+            *(uint32_t *)kinds |= tensors[t].kinds;
+            return MD_OK;
         }
-        if (status != MD_OK)
-            return status;
-        if (text != NULL)
-            *text = optarg;
-    }
-    const char *config = optind < argc && strchr(argv[optind], '=') == NULL ? argv[optind++] : NULL;
-    if (config == NULL)
-        return md_fail(error, MD_USAGE, "expected a config file; see mudepth compare --help");
-    return md_config_read(config, argc - optind, argv + optind, &c->config, error);
+    return md_fail(error, MD_USAGE,
+                   "expected activation, error, gradient, loss, weight or state, joined by commas; "
+                   "found \"%.100s\"",
+                   name);
 }
 
-/* --tensors activation,error,... as bits. */
-static int parse_kinds(const char *text, uint32_t *kinds, struct md_error *error) {
-    static const struct {
-        const char *name;
-        uint32_t kinds;
-    } words[] = {{"activation", 1u << MD_TRACE_ACTIVATION},
-                 {"error", 1u << MD_TRACE_ERROR},
-                 {"gradient", 1u << MD_TRACE_WEIGHT_GRADIENT},
-                 {"loss", 1u << MD_TRACE_LOSS},
-                 {"weight", 1u << MD_TRACE_WEIGHT},
-                 {"state", 1u << MD_TRACE_FIRST_MOMENT | 1u << MD_TRACE_SECOND_MOMENT |
-                               1u << MD_TRACE_BESIDE_WEIGHT}};
-    enum { WORDS = sizeof words / sizeof words[0] };
-    *kinds = text == NULL ? (1u << MD_TRACE_FINAL_WEIGHTS) - 1u : 0;
-    if (text == NULL)
-        return MD_OK;
-    for (const char *word = text; *word != '\0';) {
-        size_t length = strcspn(word, ",");
-        int found = 0;
-        for (int k = 0; k < WORDS; k++)
-            if (strlen(words[k].name) == length && strncmp(word, words[k].name, length) == 0) {
-                *kinds |= words[k].kinds;
-                found = 1;
-            }
-        if (!found)
-            return md_fail(error, MD_USAGE,
-                           "--tensors: expected activation, error, gradient, loss, weight or "
-                           "state, joined by commas; found \"%.100s\"",
-                           word);
-        word += length + (word[length] == ',');
-    }
-    return MD_OK;
+/* "activation,error,..." as bits */
+static int parse_kinds(const char *text, void *kinds, struct md_error *error) {
+    *(uint32_t *)kinds = 0;
+    return md_names_each(text, add_kinds, kinds, error);
 }
 
 /* ---- the job --------------------------------------------------------------------------------- */
@@ -166,13 +110,10 @@ static int make_job(struct comparison *c, struct md_error *error) {
     struct md_data_spec spec = config->data;
     struct md_dataset data = {0};
     struct md_setup setup;
-    uint32_t kinds;
     c->network = md_config_network(config);
     memcpy(spec.split, config->train, sizeof spec.split);
     spec.truth = MD_TRUTH_LABEL;
-    int status = parse_kinds(c->options.tensors, &kinds, error);
-    if (status == MD_OK)
-        status = md_config_setup(config, "ref", 1, &setup, error);
+    int status = md_config_setup(config, "ref", 1, &setup, error);
     if (status == MD_OK && config->batch > MD_JOB_MAX_BATCH)
         status = md_fail(error, MD_USAGE, "batch: expected at most %d here, found %d",
                          MD_JOB_MAX_BATCH, config->batch);
@@ -210,7 +151,7 @@ static int make_job(struct comparison *c, struct md_error *error) {
                              .savings = setup.savings,
                              .front = (uint32_t)setup.front,
                              .band = (uint32_t)setup.band,
-                             .kinds = kinds,
+                             .kinds = c->options.kinds,
                              .values = !c->options.digest,
                              .depth_cap_m = (float)config->depth_cap_m,
                              .momentum = (float)config->momentum,
@@ -504,8 +445,6 @@ static int parse_sides(struct comparison *c, struct md_error *error) {
     if (o->digest && both && c->specs[0].format != c->specs[1].format)
         return md_fail(error, MD_USAGE,
                        "--digest compares bits, and %s and %s have different formats", o->a, o->b);
-    if (o->digest && o->figure != NULL)
-        return md_fail(error, MD_USAGE, "--figure needs values, --digest leaves them out");
     if (o->steps == 0 && o->figure != NULL)
         return md_fail(error, MD_USAGE, "--figure needs steps, there are none");
     if ((o->save_job != NULL || o->save_trace != NULL) && c->specs[0].machine == NULL)
@@ -527,11 +466,13 @@ static int work(struct comparison *c, struct md_error *error) {
     return status == MD_OK ? report(c, error) : status;
 }
 
-static int run(int argc, char **argv, struct md_error *error) {
+static int run(const struct md_invocation *call, struct md_error *error) {
     struct comparison *c = calloc(1, sizeof *c);
     if (c == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
-    int status = parse(argc, argv, c, error);
+    memcpy(&c->options, call->options, sizeof c->options);
+    int status =
+        md_config_read(call->words[0], call->count - 1, call->words + 1, &c->config, error);
     if (status == MD_OK)
         status = work(c, error);
     free(c->body);
@@ -540,39 +481,57 @@ static int run(int argc, char **argv, struct md_error *error) {
     return status;
 }
 
+static const struct md_option options[] = {
+    {MD_OPT("a", 0, TEXT, a, "MACHINE", "what is compared"), .preset = "host"},
+    {MD_OPT("b", 0, TEXT, b, "MACHINE", "with what"), .preset = "host:ref"},
+    {MD_OPT("steps", 0, WHOLE, steps, "K", "training steps"), .preset = "1", .low = 0,
+     .high = 1000000},
+    {MD_OPT("tensors", 0, OWN, kinds, "LIST",
+            "which (state: what the optimizer keeps); the final weights are always compared"),
+     .parse = parse_kinds, .preset = "activation,error,gradient,loss,weight,state"},
+    {MD_OPT("digest", 0, FLAG, digest, NULL, "only digests leave the machines: for long runs"),
+     .excludes = "figure"},
+    {MD_OPT("figure", 0, PATH, figure, "FILE",
+            "draw how the error grows, over the steps and by layer (PNG, SVG, PDF)")},
+    {MD_OPT_JSON},
+    {MD_OPT("save-job", 0, PATH, save_job, "FILE",
+            "write the job for machine a instead, for a device to be given"),
+     .excludes = "save-trace, b, figure, json"},
+    {MD_OPT("save-trace", 0, PATH, save_trace, "FILE", "write the trace of machine a instead"),
+     .excludes = "b, figure, json"},
+    {0}};
+
 const struct md_command md_command_compare = {
-    "compare", "train on two machines side by side, and compare them bit by bit",
-    "CONFIG.yaml [KEY=VALUE ...] [options]\n\n"
-    "  --a, --b MACHINE  what is compared (default host and host:ref):\n"
-    "                      host        this machine, in a process of its own\n"
-    "                      rv32        bare RISC-V under qemu-riscv32 (make rv32)\n"
-    "                      gap9-shim   the program for GAP9 on threads of this machine (make\n"
-    "                                  gap9), with the 1228800 bytes of the chip for a step\n"
-    "                      gap9-large  the same with 64 MB, for jobs that do not fit the chip\n"
-    "                      aarch64     that under qemu-aarch64 (make aarch64)\n"
-    "                      trace:FILE  a trace that --save-trace or a device wrote\n"
-    "                    with :FORMAT (default the config's), :LEVEL of the operators (host:\n"
-    "                    those of the key `backend`; others: ref, scalar, v2f16), :cores=N\n"
-    "                    and a plan behind it, which may change no bit: :plain, :fast, :lean, or\n"
-    "                    savings joined by '+' (share, at_once, together, again, stream, flash),\n"
-    "                    and :band=N rows at a time; default: the config's plan\n"
-    "  --steps K         training steps (default 1)\n"
-    "  --tensors LIST    of activation,error,gradient,loss,weight,state (default all; state: what\n"
-    "                    the optimizer keeps); the final weights are always compared\n"
-    "  --digest          only digests leave the machines: for long runs\n"
-    "  --figure FILE     draw how the error grows, over the steps and by layer (PNG, SVG, PDF)\n"
-    "  --json            print the result as JSON\n"
-    "  --save-job FILE   write the job for machine a instead, for a device to be given\n"
-    "  --save-trace FILE write the trace of machine a instead\n\n"
-    "A job that the machine's memory cannot hold is refused: mudepth plan lists what it needs.\n"
-    "The steps are those that `mudepth run` would do first. exit code: 1 when machines of one\n"
-    "format differ; with two formats the difference is what is asked for, and it is 0. How many\n"
-    "values are NaN or infinite is said, for of equal NaNs nothing is learnt.\n\n"
-    "examples:\n"
-    "  mudepth compare configs/demo.yaml --a host:avx2 --b host:ref\n"
-    "  mudepth compare configs/demo.yaml batch=1 optimizer=sgd --steps 3 --a host:fp16 \\\n"
-    "      --b rv32:fp16:cores=8\n"
-    "  mudepth compare configs/demo.yaml batch=1 --a host:bf16:lean:band=2 --b host:bf16:plain\n"
-    "  mudepth compare configs/demo.yaml batch=1 --a host:bf16 --b host:fp32 --steps 100 \\\n"
-    "      --figure growth.png\n",
-    NULL, run};
+    .name = "compare",
+    .summary = "train on two machines side by side, and compare them bit by bit",
+    .words = {{"CONFIG.yaml", MD_WORD_CONFIG, MD_ONE, NULL},
+              {"KEY=VALUE", MD_WORD_OVERRIDE, MD_ANY_NUMBER, NULL}},
+    .options = options,
+    .options_size = sizeof(struct options),
+    .notes =
+        "A MACHINE is\n"
+        "  host        this machine, in a process of its own\n"
+        "  rv32        bare RISC-V under qemu-riscv32 (make rv32)\n"
+        "  gap9-shim   the program for GAP9 on threads of this machine (make gap9), with the\n"
+        "              1228800 bytes of the chip for a step\n"
+        "  gap9-large  the same with 64 MB, for jobs that do not fit the chip\n"
+        "  aarch64     that under qemu-aarch64 (make aarch64)\n"
+        "  trace:FILE  a trace that --save-trace or a device wrote\n"
+        "with :FORMAT (default the config's), :LEVEL of the operators (host: those of the key "
+        "`backend`; others: ref, scalar, v2f16), :cores=N and a plan behind it, which may change "
+        "no "
+        "bit: :plain, :fast, :lean, or savings joined by '+' (share, at_once, together, again, "
+        "stream, flash), and :band=N rows at a time; default: the config's plan.\n"
+        "A job that the machine's memory cannot hold is refused: mudepth plan lists what it needs. "
+        "The steps are those that `mudepth run` would do first. exit code: 1 when machines of one "
+        "format differ; with two formats the difference is what is asked for, and it is 0. How "
+        "many values are NaN or infinite is said, for of equal NaNs nothing is learnt.",
+    .examples =
+        "  mudepth compare configs/demo.yaml --a host:avx2 --b host:ref\n"
+        "  mudepth compare configs/demo.yaml batch=1 optimizer=sgd --steps 3 --a host:fp16 \\\n"
+        "      --b rv32:fp16:cores=8\n"
+        "  mudepth compare configs/demo.yaml batch=1 --a host:bf16:lean:band=2 --b "
+        "host:bf16:plain\n"
+        "  mudepth compare configs/demo.yaml batch=1 --a host:bf16 --b host:fp32 --steps 100 \\\n"
+        "      --figure growth.png",
+    .run = run};

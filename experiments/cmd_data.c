@@ -12,13 +12,19 @@
 #include "command.h"
 #include "config.h"
 
-enum { SIDE = 48, SHEET_ROWS = 12, BINS = 10, BAR = 40, NAME_WIDTH = 17 };
+enum { SIDE = 48, MOST_ROWS = 64, BINS = 10, BAR = 40 };
 
 struct options {
-    struct md_data_spec spec;
     const char *output, *split;
     int json, rows;
 };
+
+/* The data of the SPEC that was typed. */
+static int open_spec(const struct md_invocation *call, struct md_data_spec *spec,
+                     struct md_dataset *data, struct md_error *error) {
+    int status = md_data_spec_parse(call->words[0], spec, error);
+    return status == MD_OK ? md_open_data(spec, SIDE, SIDE, data, error) : status;
+}
 
 /* ---- what was passed over -------------------------------------------------------------------- */
 
@@ -174,15 +180,17 @@ static void print_info(const struct md_dataset *data, const char *unit, const st
     print_unused(&data->unused);
 }
 
-static int info(const struct options *o, struct md_error *error) {
+static int info(const struct md_invocation *call, struct md_error *error) {
+    const struct options *o = call->options;
+    struct md_data_spec spec;
     struct md_dataset data;
     struct depths depths;
     size_t bins[BINS];
     char unit[MD_UNIT_SIZE];
-    md_data_unit(&o->spec, unit);
-    int status = md_open_data(&o->spec, SIDE, SIDE, &data, error);
+    int status = open_spec(call, &spec, &data, error);
     if (status != MD_OK)
         return status;
+    md_data_unit(&spec, unit);
     status = gather_depths(&data, &depths, error);
     if (status == MD_OK) {
         count_bins(&depths, bins);
@@ -206,13 +214,17 @@ static int has_depth(const struct md_sample *sample) {
 }
 
 /* Opens everything and goes on where something is broken. */
-static int verify(const struct options *o, struct md_error *error) {
+static int verify(const struct md_invocation *call, struct md_error *error) {
+    const struct options *o = call->options;
+    struct md_data_spec spec;
     struct md_source source;
     struct md_progress_line line;
     struct md_watch watch = md_progress_watch(&line);
     struct md_unused unused;
     size_t broken = 0, empty = 0;
-    int status = md_source_open(&o->spec, SIDE, SIDE, &source, error);
+    int status = md_data_spec_parse(call->words[0], &spec, error);
+    if (status == MD_OK)
+        status = md_source_open(&spec, SIDE, SIDE, &source, error);
     if (status != MD_OK)
         return status;
     size_t all = source.count, s = 0;
@@ -257,9 +269,10 @@ static int verify(const struct options *o, struct md_error *error) {
 /* ---- show ------------------------------------------------------------------------------------ */
 
 /* Samples that are evenly spread over the set. */
-static int draw(const struct options *o, const struct md_dataset *data, struct md_error *error) {
+static int draw(const struct options *o, const struct md_data_spec *spec,
+                const struct md_dataset *data, struct md_error *error) {
     size_t rows = data->count < (size_t)o->rows ? data->count : (size_t)o->rows;
-    struct md_sheet_row sheet_rows[64];
+    struct md_sheet_row sheet_rows[MOST_ROWS];
     float *labels = malloc(rows * SIDE * SIDE * sizeof *labels);
     if (labels == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
@@ -268,7 +281,7 @@ static int draw(const struct options *o, const struct md_dataset *data, struct m
         float *label = labels + r * SIDE * SIDE;
         int height, width;
         md_truth_size(sample, &height, &width);
-        md_label(sample, MD_LABEL_BILINEAR, (float)o->spec.max_depth_m, SIDE, SIDE, label);
+        md_label(sample, MD_LABEL_BILINEAR, (float)spec->max_depth_m, SIDE, SIDE, label);
         md_depth_from_disparity(sample->fb, SIDE * SIDE, label, label);
         sheet_rows[r] = (struct md_sheet_row){
             sample->name,
@@ -278,22 +291,24 @@ static int draw(const struct options *o, const struct md_dataset *data, struct m
              {label, SIDE, SIDE}}};
     }
     char title[120];
-    snprintf(title, sizeof title, "%.40s: %zu of %zu samples", o->spec.set, rows, data->count);
+    snprintf(title, sizeof title, "%.40s: %zu of %zu samples", spec->set, rows, data->count);
     const struct md_sheet sheet = {title, {"truth", "label as read", "label for every pixel"},
                                    3,     sheet_rows,
                                    rows,  SIDE,
-                                   SIDE,  o->spec.max_depth_m};
+                                   SIDE,  spec->max_depth_m};
     int status = md_plot_contact_sheet(o->output, &sheet, error);
     free(labels);
     return status;
 }
 
-static int show(const struct options *o, struct md_error *error) {
+static int show(const struct md_invocation *call, struct md_error *error) {
+    const struct options *o = call->options;
+    struct md_data_spec spec;
     struct md_dataset data;
-    int status = md_open_data(&o->spec, SIDE, SIDE, &data, error);
+    int status = open_spec(call, &spec, &data, error);
     if (status != MD_OK)
         return status;
-    status = draw(o, &data, error);
+    status = draw(o, &spec, &data, error);
     md_dataset_close(&data);
     if (status == MD_OK)
         printf("%s\n", o->output);
@@ -302,30 +317,31 @@ static int show(const struct options *o, struct md_error *error) {
 
 /* ---- export and cache ------------------------------------------------------------------------ */
 
-static int write_as(const struct options *o, const char *ending,
+static int write_as(const struct md_invocation *call, const char *ending,
                     int (*write)(const struct md_dataset *dataset, const char *folder,
                                  const char *split, const struct md_watch *watch,
                                  struct md_error *error),
                     struct md_error *error) {
+    const struct options *o = call->options;
+    struct md_data_spec spec;
     struct md_dataset data;
     struct md_progress_line line;
     struct md_watch watch = md_progress_watch(&line);
-    const char *split = o->split != NULL ? o->split : "train";
-    int status = md_open_data(&o->spec, SIDE, SIDE, &data, error);
+    int status = open_spec(call, &spec, &data, error);
     if (status != MD_OK)
         return status;
     status = md_make_folder(o->output, error);
     if (status == MD_OK)
-        status = write(&data, o->output, split, &watch, error);
+        status = write(&data, o->output, o->split, &watch, error);
     md_progress_clear(&line);
     if (status == MD_OK)
-        printf("%s/%s.%s: %zu samples\n", o->output, split, ending, data.count);
+        printf("%s/%s.%s: %zu samples\n", o->output, o->split, ending, data.count);
     md_dataset_close(&data);
     return status;
 }
 
-static int export(const struct options *o, struct md_error *error) {
-    return write_as(o, "csv", md_micro_write, error);
+static int export(const struct md_invocation *call, struct md_error *error) {
+    return write_as(call, "csv", md_micro_write, error);
 }
 
 /* Quick, and whole or not at all. */
@@ -335,85 +351,48 @@ static int write_cache(const struct md_dataset *dataset, const char *folder, con
     return md_cache_write(dataset, folder, split, error);
 }
 
-static int cache(const struct options *o, struct md_error *error) {
-    return write_as(o, "h5", write_cache, error);
+static int cache(const struct md_invocation *call, struct md_error *error) {
+    return write_as(call, "h5", write_cache, error);
 }
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-static const struct action {
-    const char *name;
-    const char *options; /* the letters it takes */
-    int (*run)(const struct options *options, struct md_error *error);
-    int needs_output;
-} actions[] = {{"info", "j", info, 0},
-               {"verify", "j", verify, 0},
-               {"show", "on", show, 1},
-               {"export", "os", export, 1},
-               {"cache", "os", cache, 1}};
+static const struct md_option saying_options[] = {{MD_OPT_JSON}, {0}};
+static const struct md_option show_options[] = {
+    {MD_OPT("output", 'o', PATH, output, "FILE", "the figure (PNG, SVG, PDF)"), .is_required = 1},
+    {MD_OPT("rows", 0, WHOLE, rows, "N", "samples to draw, evenly spread"), .preset = "12",
+     .low = 1, .high = MOST_ROWS},
+    {0}};
+static const struct md_option writing_options[] = {
+    {MD_OPT("output", 'o', PATH, output, "DIR", "the folder"), .is_required = 1},
+    {MD_OPT("split", 0, TEXT, split, "S", "name of the split that is written"), .preset = "train"},
+    {0}};
 
-static int run(int argc, char **argv, struct md_error *error) {
-    static const struct option options[] = {{"output", required_argument, NULL, 'o'},
-                                            {"split", required_argument, NULL, 's'},
-                                            {"rows", required_argument, NULL, 'n'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {0}};
-    struct options o = {.rows = SHEET_ROWS};
-    char given[16] = "";
-    for (int c; (c = md_next_option(argc, argv, ":o:", options, error)) != -1;) {
-        if (c == '?')
-            return MD_USAGE;
-        o.output = c == 'o' ? optarg : o.output;
-        o.split = c == 's' ? optarg : o.split;
-        o.json |= c == 'j';
-        if (c == 'n' && md_option_whole("--rows", optarg, 1, 64, &o.rows, error) != MD_OK)
-            return MD_USAGE;
-        if (strchr(given, c) == NULL)
-            given[strlen(given)] = (char)c;
-    }
-    const struct action *action = NULL;
-    for (size_t a = 0; optind < argc && a < sizeof actions / sizeof actions[0]; a++)
-        if (strcmp(argv[optind], actions[a].name) == 0)
-            action = &actions[a];
-    if (action == NULL || argc - optind != 2)
-        return md_fail(error, MD_USAGE,
-                       "expected info, verify, show, export or cache, and then a SPEC; see mudepth "
-                       "data --help");
-    if (given[strspn(given, action->options)] != '\0' || action->needs_output != (o.output != NULL))
-        return md_fail(error, MD_USAGE, "data %s: %s; see mudepth data --help", action->name,
-                       action->needs_output && o.output == NULL ? "-o must be given"
-                                                                : "an option it does not take");
-    int status = md_data_spec_parse(argv[optind + 1], &o.spec, error);
-    return status == MD_OK ? action->run(&o, error) : status;
-}
-
-/* What `split` means in each set. */
-static void help_more(void) {
-    md_config_print_keys(1);
-    printf("\nsets, and what split means in them:\n");
-    for (int set = 0; md_data_set_names[set] != NULL; set++) {
-        printf("  %-*s ", NAME_WIDTH, md_data_set_names[set]);
-        md_print_wrapped(md_data_set_splits(set), 2 + NAME_WIDTH + 1);
-    }
-}
+#define ACTION(NAME, SUMMARY, OPTIONS)                                                             \
+    static const struct md_command command_##NAME = {.name = #NAME,                                \
+                                                     .summary = SUMMARY,                           \
+                                                     .words = {{.name = "SPEC"}},                  \
+                                                     .options = OPTIONS,                           \
+                                                     .options_size = sizeof(struct options),       \
+                                                     .run = NAME}
+ACTION(info, "sizes, depths, digest", saying_options);
+ACTION(verify, "open everything, list what is broken", saying_options);
+ACTION(show, "draw samples", show_options);
+ACTION(export, "write the micro layout: DIR/S.csv and the folder DIR/S with its files",
+       writing_options);
+ACTION(cache, "write DIR/S.h5 for the set cache", writing_options);
+static const struct md_command *const actions[] = {&command_info,   &command_verify, &command_show,
+                                                   &command_export, &command_cache,  NULL};
 
 const struct md_command md_command_data = {
-    "data", "say what a data set holds, verify, show, export or cache it",
-    "info SPEC [--json]               sizes, depths, digest\n"
-    "       mudepth data verify SPEC [--json]             open everything, list what is broken\n"
-    "       mudepth data show SPEC -o FILE [--rows N]     draw samples (PNG, SVG, PDF)\n"
-    "       mudepth data export SPEC -o DIR [--split S]   write the micro layout\n"
-    "       mudepth data cache SPEC -o DIR [--split S]    write DIR/S.h5 for the set cache\n\n"
-    "  -o, --output PATH  file, or folder for S.csv and the folder S with its files\n"
-    "      --split S      name of the split that is written (default train)\n"
-    "      --rows N       samples to draw, evenly spread (default 12)\n"
-    "      --json         print the result as JSON\n\n"
-    "examples:\n"
-    "  mudepth data info '{set: matrix, root: FLIGHTS, split: all}'\n"
-    "  mudepth data verify '{set: matrix, root: FLIGHTS, split: all}'\n"
-    "  mudepth data show '{set: synthetic, split: test, count: 40}' -o field.png\n"
-    "  mudepth data export '{set: synthetic, seed: 7, split: train, count: 100}' -o my_flight\n"
-    "  mudepth data cache '{set: matrix, root: FLIGHTS, split: train}' -o flights --split train\n\n"
-    "A trailing [a:b] behind any split takes its samples a to b-1.\n\n"
-    "keys of SPEC:\n",
-    help_more, run};
+    .name = "data",
+    .summary = "say what a data set holds, verify, show, export or cache it",
+    .commands = actions,
+    .notes = "The keys of SPEC, and the data sets: mudepth help config.",
+    .examples =
+        "  mudepth data info '{set: matrix, root: FLIGHTS, split: all}'\n"
+        "  mudepth data verify '{set: matrix, root: FLIGHTS, split: all}'\n"
+        "  mudepth data show '{set: synthetic, split: test, count: 40}' -o field.png\n"
+        "  mudepth data export '{set: synthetic, seed: 7, split: train, count: 100}' -o my_flight\n"
+        "  mudepth data cache '{set: matrix, root: FLIGHTS, split: train}' -o flights --split "
+        "train"};

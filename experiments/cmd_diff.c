@@ -12,18 +12,6 @@
 
 static const char *const splits[] = {"train", "val", "test"};
 
-static int parse(int argc, char **argv, int *json, struct md_error *error) {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
-    for (int c; (c = md_next_option(argc, argv, ":", options, error)) != -1;) {
-        if (c == '?')
-            return MD_USAGE;
-        *json = 1;
-    }
-    if (argc - optind != 2)
-        return md_fail(error, MD_USAGE, "expected two result cells; see mudepth diff --help");
-    return MD_OK;
-}
-
 /* ---- what made them -------------------------------------------------------------------------- */
 
 /* A field of both cells, in words. */
@@ -384,32 +372,38 @@ static int compare(const char *a, const char *b, int json, struct md_cell_diff *
     return status;
 }
 
-static int run(int argc, char **argv, struct md_error *error) {
-    int json = 0, status = parse(argc, argv, &json, error);
+struct options {
+    int json;
+};
+
+static int run(const struct md_invocation *call, struct md_error *error) {
+    const struct options *o = call->options;
     struct md_cell_diff *diff = calloc(1, sizeof *diff);
     if (diff == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
-    if (status == MD_OK)
-        status = compare(argv[optind], argv[optind + 1], json, diff, error);
+    int status = compare(call->words[0], call->words[1], o->json, diff, error);
     md_cell_diff_close(diff);
     free(diff);
     return status;
 }
 
+static const struct md_option options[] = {
+    {MD_OPT("json", 0, FLAG, json, NULL, "print the result as JSON, with what is the same too")},
+    {0}};
+
 const struct md_command md_command_diff = {
-    "diff", "compare two finished runs: what made them, and what came of it",
-    "A.h5 B.h5 [--json]\n\n"
-    "  --json  print the result as JSON, with what is the same too\n\n"
-    "Says whether the cells are the same run (the same config where it decides, data, initial\n"
-    "weights and numerics), and whether their results are the same to the bit, or where they "
-    "differ\n"
-    "first; then all that differs: keys of the config, data, attributes (results/cell.h), metrics "
-    "at\n"
-    "each depth cap, what the epochs gave, and weights.\n\n"
-    "exit code: 1 when the same run has different results; of different runs the difference is "
-    "what\n"
-    "is asked for, and it is 0.\n\n"
-    "examples:\n"
-    "  mudepth diff results/runs/a.h5 results/runs/b.h5\n"
-    "  mudepth diff here/demo.h5 there/demo.h5 --json\n",
-    NULL, run};
+    .name = "diff",
+    .summary = "compare two finished runs: what made them, and what came of it",
+    .words = {{"A.h5", MD_WORD_PATH, MD_ONE, NULL}, {"B.h5", MD_WORD_PATH, MD_ONE, NULL}},
+    .options = options,
+    .options_size = sizeof(struct options),
+    .notes =
+        "Says whether the cells are the same run (the same config where it decides, data, initial "
+        "weights and numerics), and whether their results are the same to the bit, or where they "
+        "differ first; then all that differs: keys of the config, data, attributes "
+        "(results/cell.h), metrics at each depth cap, what the epochs gave, and weights.\n"
+        "exit code: 1 when the same run has different results; of different runs the difference "
+        "is what is asked for, and it is 0.",
+    .examples = "  mudepth diff results/runs/a.h5 results/runs/b.h5\n"
+                "  mudepth diff here/demo.h5 there/demo.h5 --json",
+    .run = run};

@@ -22,81 +22,24 @@ struct scores {
 };
 
 /* "80" or "80,15,25,50" */
-static int parse_caps(const char *text, struct md_caps *caps, struct md_error *error) {
+static int parse_caps(const char *text, void *field, struct md_error *error) {
+    struct md_caps *caps = field;
     caps->count = 0;
     for (;; text++) {
         size_t length = strcspn(text, ",");
         char word[40];
         double cap_m;
         snprintf(word, sizeof word, "%.*s", length < sizeof word ? (int)length : 39, text);
-        int status = md_option_number("--cap", word, 0.1, 1000, &cap_m, error);
+        int status = md_parse_real(word, 0.1, 1000, &cap_m, error);
         if (status != MD_OK)
             return status;
         const char *problem = md_caps_add(caps, cap_m);
         if (problem != NULL)
-            return md_fail(error, MD_USAGE, "--cap: %s: %s", problem, word);
+            return md_fail(error, MD_USAGE, "%s: %s", problem, word);
         text += length;
         if (*text == '\0')
             return MD_OK;
     }
-}
-
-static int parse(int argc, char **argv, struct options *o, struct md_error *error) {
-    static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
-                                            {"data", required_argument, NULL, 'd'},
-                                            {"train", required_argument, NULL, 't'},
-                                            {"protocol", required_argument, NULL, 'p'},
-                                            {"cap", required_argument, NULL, 'c'},
-                                            {"threads", required_argument, NULL, 'n'},
-                                            {"backend", required_argument, NULL, 'b'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {0}};
-    *o = (struct options){.protocol = MD_TEXTBOOK, .threads = 1, .caps = {1, {80.0}}};
-    for (int c; (c = md_next_option(argc, argv, ":", options, error)) != -1;) {
-        int status = MD_OK;
-        switch (c) {
-        case 'w':
-            o->weights = optarg;
-            break;
-        case 'd':
-            o->data = optarg;
-            break;
-        case 't':
-            o->train = optarg;
-            break;
-        case 'b':
-            o->backend = optarg;
-            break;
-        case 'j':
-            o->json = 1;
-            break;
-        case 'c':
-            status = parse_caps(optarg, &o->caps, error);
-            break;
-        case 'n':
-            status = md_option_whole("--threads", optarg, 1, MD_HOST_MAX_CORES, &o->threads, error);
-            break;
-        case 'p':
-            for (o->protocol = 0; o->protocol < MD_PROTOCOL_COUNT; o->protocol++)
-                if (strcmp(md_protocol_names[o->protocol], optarg) == 0)
-                    break;
-            if (o->protocol == MD_PROTOCOL_COUNT)
-                status =
-                    md_fail(error, MD_USAGE,
-                            "--protocol: expected textbook or release, found \"%.100s\"", optarg);
-            break;
-        default:
-            return MD_USAGE;
-        }
-        if (status != MD_OK)
-            return status;
-    }
-    if (optind < argc)
-        return md_fail(error, MD_USAGE, "unexpected \"%.100s\"; see mudepth eval --help",
-                       argv[optind]);
-    if (o->weights == NULL || o->data == NULL)
-        return md_fail(error, MD_USAGE, "--weights and --data must be given");
-    return MD_OK;
 }
 
 static int open_data(const char *text, const struct md_network *network, struct md_dataset *dataset,
@@ -205,63 +148,69 @@ static int report(const struct options *o, const struct md_network *network,
     return MD_OK;
 }
 
-static int run(int argc, char **argv, struct md_error *error) {
-    struct options o;
+static int run(const struct md_invocation *call, struct md_error *error) {
+    const struct options *o = call->options;
     const struct md_network *network;
     struct md_dataset data = {0}, train = {0};
     struct scores scores;
     char digest[33];
-    int status = parse(argc, argv, &o, error);
-    if (status == MD_OK)
-        status = md_weights_network(o.weights, &network, error);
+    int status = md_weights_network(o->weights, &network, error);
     if (status != MD_OK)
         return status;
     size_t total = md_parameter_total(network);
     float *weights = malloc(total * sizeof *weights);
     if (weights == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
-    status = md_weights_read(o.weights, network, weights, NULL, error);
+    status = md_weights_read(o->weights, network, weights, NULL, error);
     if (status == MD_OK) {
         md_weights_digest(weights, total, digest);
-        status = open_data(o.data, network, &data, error);
+        status = open_data(o->data, network, &data, error);
     }
-    if (status == MD_OK && o.train != NULL)
-        status = open_data(o.train, network, &train, error);
+    if (status == MD_OK && o->train != NULL)
+        status = open_data(o->train, network, &train, error);
     if (status == MD_OK)
         status =
-            measure(&o, network, weights, &data, o.train != NULL ? &train : &data, &scores, error);
+            measure(o, network, weights, &data, o->train != NULL ? &train : &data, &scores, error);
     if (status == MD_OK)
-        status = report(&o, network, &data, digest, &scores, error);
+        status = report(o, network, &data, digest, &scores, error);
     if (status == MD_OK)
-        status = check_prediction(&o, &scores, error);
+        status = check_prediction(o, &scores, error);
     md_dataset_close(&data);
     md_dataset_close(&train);
     free(weights);
     return status;
 }
 
-static void help_more(void) {
-    md_config_print_keys(1);
-}
+static const struct md_option options[] = {
+    {MD_OPT("weights", 0, PATH, weights, "W",
+            "weights file (HDF5, result cell, or published .pth)"),
+     .is_required = 1},
+    {MD_OPT("data", 0, TEXT, data, "SPEC", "what to measure on"), .is_required = 1},
+    {MD_OPT("train", 0, TEXT, train, "SPEC",
+            "data whose per-pixel mean is the dummy predictor (default: that of --data)")},
+    {MD_OPT("protocol", 0, CHOICE, protocol, "NAME", "how it is judged"),
+     .names = md_protocol_names, .preset = "textbook"},
+    {MD_OPT("cap", 0, OWN, caps, "M[,M...]", "truth beyond M metres does not count"),
+     .parse = parse_caps, .preset = "80"},
+    {MD_OPT("threads", 0, WHOLE, threads, "N", "cores to use"), .preset = "1", .low = 1,
+     .high = MD_HOST_MAX_CORES},
+    {MD_OPT("backend", 0, TEXT, backend, "NAME",
+            "operators: ref, scalar, avx2, avx512, blas (default: the fastest exact)")},
+    {MD_OPT_JSON},
+    {0}};
 
 const struct md_command md_command_eval = {
-    "eval", "measure weights on a data set, beside the dummy predictor",
-    "--weights W --data SPEC [options]\n\n"
-    "      --weights W      weights file (HDF5, result cell, or published .pth)\n"
-    "      --data SPEC      what to measure on\n"
-    "      --train SPEC     data whose per-pixel mean is the dummy predictor (default: --data)\n"
-    "      --protocol NAME  textbook (default) or release\n"
-    "      --cap M[,M...]   truth beyond M metres does not count (default 80)\n"
-    "      --threads N      cores to use (default 1)\n"
-    "      --backend NAME   operators: ref, avx2, avx512, blas (default: the fastest exact)\n"
-    "      --json           print the result as JSON\n\n"
-    "no_prediction, a column when it is not 0, is the share of the pixels with a truth that have "
-    "no\n"
-    "depth (a disparity of 0 or less): textbook takes them as far away as can be, 80 m, release\n"
-    "passes over them. \"without truth\" are images without a pixel that has one.\n\n"
-    "examples:\n"
-    "  mudepth eval --weights w.h5 --data '{set: synthetic, split: test}'\n"
-    "  mudepth eval --weights w.pth --data '{set: matrix, root: FLIGHTS, split: test}' \\\n"
-    "      --train '{set: matrix, root: FLIGHTS, split: train}' --cap 4\n\n"
-    "keys of SPEC:\n",
-    help_more, run};
+    .name = "eval",
+    .summary = "measure weights on a data set, beside the dummy predictor",
+    .options = options,
+    .options_size = sizeof(struct options),
+    .notes =
+        "no_prediction, a column when it is not 0, is the share of the pixels with a truth that "
+        "have no depth (a disparity of 0 or less): textbook takes them as far away as can be, 80 "
+        "m, release passes over them. \"without truth\" are images without a pixel that has one.\n"
+        "The keys of SPEC, and the data sets: mudepth help config.",
+    .examples =
+        "  mudepth eval --weights w.h5 --data '{set: synthetic, split: test}'\n"
+        "  mudepth eval --weights w.pth --data '{set: matrix, root: FLIGHTS, split: test}' \\\n"
+        "      --train '{set: matrix, root: FLIGHTS, split: train}' --cap 4",
+    .run = run};

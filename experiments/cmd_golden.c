@@ -15,14 +15,7 @@
 #include "command.h"
 #include "disturbed.h"
 
-enum {
-    DEFAULT_TRIALS = 8,
-    MAX_TRIALS = 1000,
-    SAFETY = 6,
-    MORE_STEPS = 20,
-    MAX_TENSORS = 256,
-    MAX_BATCH = 64
-};
+enum { MAX_TRIALS = 1000, SAFETY = 6, MORE_STEPS = 20, MAX_TENSORS = 256, MAX_BATCH = 64 };
 
 /* One tensor of the file, and what we know about it. */
 struct tensor {
@@ -377,63 +370,60 @@ static void close_golden(struct golden *g) {
     free(g);
 }
 
-static int run(int argc, char **argv, struct md_error *error) {
-    static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
-                                            {"trials", required_argument, NULL, 't'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {0}};
-    const char *weights = NULL;
-    double trials = DEFAULT_TRIALS;
-    int json = 0;
-    for (int c; (c = md_next_option(argc, argv, ":", options, error)) != -1;) {
-        if (c == '?')
-            return MD_USAGE;
-        if (c == 't' &&
-            md_option_number("--trials", optarg, 1, MAX_TRIALS, &trials, error) != MD_OK)
-            return MD_USAGE;
-        weights = c == 'w' ? optarg : weights;
-        json |= c == 'j';
-    }
-    if (argc - optind != 1)
-        return md_fail(error, MD_USAGE, "expected one golden file; see mudepth golden --help");
+struct options {
+    const char *weights;
+    int trials, json;
+};
+
+static int run(const struct md_invocation *call, struct md_error *error) {
+    const struct options *o = call->options;
     struct golden *g = calloc(1, sizeof *g);
     if (g == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
     g->network = md_networks[0];
-    g->trials = (int)trials;
-    int status = md_h5_open(argv[optind], &g->file, error);
+    g->trials = o->trials;
+    int status = md_h5_open(call->words[0], &g->file, error);
     if (status != MD_OK) {
         free(g);
         return status;
     }
     struct md_progress_line line;
     struct md_watch watch = md_progress_watch(&line);
-    status = read_inputs(g, weights, error);
+    status = read_inputs(g, o->weights, error);
     if (status == MD_OK)
         status = list_tensors(g, error);
     if (status == MD_OK)
         status = do_all(g, &watch, error);
     md_progress_clear(&line);
     if (status == MD_OK)
-        status = report(g, json, error);
+        status = report(g, o->json, error);
     close_golden(g);
     return status;
 }
 
+static const struct md_option options[] = {
+    {MD_OPT("weights", 0, PATH, weights, "W", "other weights than the file's")},
+    {MD_OPT("trials", 0, WHOLE, trials, "N",
+            "steps with random rounding errors that the bounds come from"),
+     .preset = "8", .low = 1, .high = MAX_TRIALS},
+    {MD_OPT_JSON},
+    {0}};
+
 const struct md_command md_command_golden = {
-    "golden", "do the training step stored in a file again, and compare every tensor",
-    "FILE.h5 [options]\n\n"
-    "      --weights W  other weights than the file's\n"
-    "      --trials N   steps with random rounding errors that the bounds come from (default 8)\n"
-    "      --json       print the comparison as JSON\n\n"
-    "The file holds /input_u8 (N, 3, 48, 48), /label_disparity (N, 48, 48; -1 = no value),\n"
-    "/weights/NAME, and below /f64 what the step gives: loss, c, activation/LAYER, error/LAYER,\n"
-    "weight_grad/NAME, after_sgd/NAME (lr 1e-3), after_adam/NAME (lr 1e-3, eps 1e-7),\n"
-    "next_20_losses_sgd, next_20_losses_adam; any of them may be missing. The loss is berhu.\n\n"
-    "error: largest |binary32 - float64|; relative: that over the largest |float64| of the\n"
-    "tensor; bound: what rounding may do, found by doing the step with random rounding errors;\n"
-    "its float32: the error of the file's own float32 values, where it has them.\n"
-    "Exit code 1 when a tensor exceeds its bound.\n\n"
-    "example:\n"
-    "  mudepth golden step_batch1.h5\n",
-    NULL, run};
+    .name = "golden",
+    .summary = "do the training step stored in a file again, and compare every tensor",
+    .words = {{"FILE.h5", MD_WORD_PATH, MD_ONE, NULL}},
+    .options = options,
+    .options_size = sizeof(struct options),
+    .notes =
+        "The file holds /input_u8 (N, 3, 48, 48), /label_disparity (N, 48, 48; -1 = no value), "
+        "/weights/NAME, and below /f64 what the step gives: loss, c, activation/LAYER, "
+        "error/LAYER, weight_grad/NAME, after_sgd/NAME (lr 1e-3), after_adam/NAME (lr 1e-3, eps "
+        "1e-7), next_20_losses_sgd, next_20_losses_adam; any of them may be missing. The loss is "
+        "berhu.\n"
+        "error: largest |binary32 - float64|; relative: that over the largest |float64| of the "
+        "tensor; bound: what rounding may do, found by doing the step with random rounding "
+        "errors; its float32: the error of the file's own float32 values, where it has them. Exit "
+        "code 1 when a tensor exceeds its bound.",
+    .examples = "  mudepth golden step_batch1.h5",
+    .run = run};

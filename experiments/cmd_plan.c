@@ -14,10 +14,10 @@ static const char *const kept_names[MD_KEEPS_COUNT] = {
 };
 
 enum target { GAP9, HOST };
-static const char *const target_names[] = {"gap9", "host"};
+static const char *const target_names[] = {"gap9", "host", NULL};
 
 struct options {
-    enum target target;
+    int target; /* enum target */
     const char *figure;
     int json;
 };
@@ -212,43 +212,18 @@ static int draw(const struct told *t, struct md_error *error) {
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-static int parse(int argc, char **argv, struct options *o, struct md_error *error) {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-                                            {"target", required_argument, NULL, 't'},
-                                            {"figure", required_argument, NULL, 'f'},
-                                            {0}};
-    *o = (struct options){.target = GAP9};
-    for (int c; (c = md_next_option(argc, argv, ":", options, error)) != -1;) {
-        if (c == '?')
-            return MD_USAGE;
-        if (c == 't' && strcmp(optarg, target_names[HOST]) != 0 &&
-            strcmp(optarg, target_names[GAP9]) != 0)
-            return md_fail(error, MD_USAGE, "--target: expected gap9 or host, found \"%.100s\"",
-                           optarg);
-        if (c == 't')
-            o->target = strcmp(optarg, target_names[HOST]) == 0 ? HOST : GAP9;
-        o->json |= c == 'j';
-        o->figure = c == 'f' ? optarg : o->figure;
-    }
-    return optind < argc
-               ? MD_OK
-               : md_fail(error, MD_USAGE, "a CONFIG.yaml is needed; see mudepth plan --help");
-}
-
-static int run(int argc, char **argv, struct md_error *error) {
-    struct options options;
+static int run(const struct md_invocation *call, struct md_error *error) {
+    const struct options *o = call->options;
     struct md_config config;
-    int status = parse(argc, argv, &options, error);
-    if (status == MD_OK)
-        status = md_config_read(argv[optind], argc - optind - 1, argv + optind + 1, &config, error);
+    int status = md_config_read(call->words[0], call->count - 1, call->words + 1, &config, error);
     struct told *told = status == MD_OK ? calloc(1, sizeof *told) : NULL;
     if (status == MD_OK && told == NULL)
         status = md_fail(error, MD_FAILED, "out of memory");
     if (status != MD_OK)
         return status;
     told->config = &config;
-    told->options = &options;
-    if (options.target == GAP9)
+    told->options = o;
+    if (o->target == GAP9)
         md_device_plan(&config, &told->setup, &told->plan);
     else if ((status = md_config_setup(&config, config.backend, config.threads, &told->setup,
                                        error)) == MD_OK)
@@ -256,9 +231,9 @@ static int run(int argc, char **argv, struct md_error *error) {
     if (status == MD_OK && told->plan.fault != NULL)
         status = md_fail(error, MD_FAILED, "plan: %s: %s", config.plan, told->plan.fault);
     md_savings_format(told->setup.savings, told->savings);
-    if (status == MD_OK && options.figure != NULL)
+    if (status == MD_OK && o->figure != NULL)
         status = draw(told, error);
-    if (status == MD_OK && options.json)
+    if (status == MD_OK && o->json)
         status = print_json(told, error);
     else if (status == MD_OK)
         print_table(told);
@@ -266,27 +241,34 @@ static int run(int argc, char **argv, struct md_error *error) {
     return status;
 }
 
+static const struct md_option options[] = {
+    {MD_OPT("target", 0, CHOICE, target, "T",
+            "operators and eight cores of the device, which budget_kb is compared with, or what "
+            "`mudepth run` allocates here, with the scratch of its own operators"),
+     .names = target_names, .preset = "gap9"},
+    {MD_OPT("figure", 0, PATH, figure, "F",
+            "draw memory over the step (PNG, SVG, PDF): buffers are rectangles, time across, "
+            "address up")},
+    {MD_OPT_JSON},
+    {0}};
+
 const struct md_command md_command_plan = {
-    "plan", "list the buffers of a training step with their lives, its peak and what binds it",
-    "CONFIG.yaml [KEY=VALUE ...] [options]\n\n"
-    "      --target T    gap9 (default): operators and eight cores of the device, which budget_kb "
-    "is\n"
-    "                    compared with; host: what `mudepth run` allocates here, with the scratch "
-    "of\n"
-    "                    its own operators\n"
-    "      --figure F    draw memory over the step (PNG, SVG, PDF): buffers are rectangles, time\n"
-    "                    across, address up\n"
-    "      --json        print the plan as JSON\n\n"
-    "The step is a list of instructions; a buffer is live from the first to the last one that\n"
-    "touches it. The peak is the most that is live at once: no placement of these buffers is\n"
-    "smaller. With budget_kb, plan: auto is the fastest plan that fits, and policy: auto the best\n"
-    "policy; where nothing fits, the exit code is 1 and the smallest plan is named. kB are 1,000\n"
-    "bytes. The keys plan, band and front (mudepth run --help) force a plan; none changes a bit "
-    "of\n"
-    "any result.\n\n"
-    "examples:\n"
-    "  mudepth plan configs/demo.yaml format=bf16 batch=1 policy=full optimizer=adam "
-    "budget_kb=1200\n"
-    "  mudepth plan configs/demo.yaml format=bf16 batch=1 policy=d0 plan=lean+flash --figure "
-    "plan.png\n",
-    NULL, run};
+    .name = "plan",
+    .summary = "list the buffers of a training step with their lives, its peak and what binds it",
+    .words = {{"CONFIG.yaml", MD_WORD_CONFIG, MD_ONE, NULL},
+              {"KEY=VALUE", MD_WORD_OVERRIDE, MD_ANY_NUMBER, NULL}},
+    .options = options,
+    .options_size = sizeof(struct options),
+    .notes =
+        "The step is a list of instructions; a buffer is live from the first to the last one that "
+        "touches it. The peak is the most that is live at once: no placement of these buffers is "
+        "smaller. With budget_kb, plan: auto is the fastest plan that fits, and policy: auto the "
+        "best policy; where nothing fits, the exit code is 1 and the smallest plan is named. kB "
+        "are 1,000 bytes. The keys plan, band and front (mudepth help config) force a plan; none "
+        "changes a bit of any result.",
+    .examples =
+        "  mudepth plan configs/demo.yaml format=bf16 batch=1 policy=full optimizer=adam "
+        "budget_kb=1200\n"
+        "  mudepth plan configs/demo.yaml format=bf16 batch=1 policy=d0 plan=lean+flash --figure "
+        "plan.png",
+    .run = run};

@@ -408,52 +408,45 @@ static int draw(const struct md_contrast *contrast, const char *path, struct md_
     }
 }
 
-static int parse(int argc, char **argv, const char **path, struct md_error *error) {
-    static const struct option options[] = {{"output", required_argument, NULL, 'o'}, {0}};
-    *path = NULL;
-    for (int c; (c = md_next_option(argc, argv, ":o:", options, error)) != -1;) {
-        if (c == '?')
-            return MD_USAGE;
-        *path = optarg;
-    }
-    if (optind >= argc || *path == NULL)
-        return md_fail(error, MD_USAGE,
-                       "the name of a study and -o must be given; see mudepth plot --help");
-    return MD_OK;
-}
+struct options {
+    const char *output;
+};
 
-static int run(int argc, char **argv, struct md_error *error) {
+static int run(const struct md_invocation *call, struct md_error *error) {
+    const struct options *o = call->options;
     struct md_study study;
     struct md_contrast contrast;
-    const char *path;
-    int status = parse(argc, argv, &path, error);
-    if (status != MD_OK)
-        return status;
-    status = md_study_read(argv[optind], &study, error);
+    int status = md_study_read(call->words[0], &study, error);
     if (status == MD_OK && study.figure.kind == MD_FIGURE_NONE)
-        status = md_fail(error, MD_USAGE, "%s has no figure", argv[optind]);
+        status = md_fail(error, MD_USAGE, "%s has no figure", call->words[0]);
     else if (status == MD_OK) {
-        status = md_contrast_make(&study, argc - optind - 1, argv + optind + 1, &contrast, error);
+        status = md_contrast_make(&study, call->count - 1, call->words + 1, &contrast, error);
         for (size_t i = 0; i < contrast.ours.notes.count && status == MD_OK; i++)
             fprintf(stderr, "note: %s\n", contrast.ours.notes.names[i]);
         if (status == MD_OK)
-            status = draw(&contrast, path, error);
+            status = draw(&contrast, o->output, error);
         md_contrast_free(&contrast);
     }
     md_study_free(&study);
     return status;
 }
 
+static const struct md_option options[] = {
+    {MD_OPT("output", 'o', PATH, output, "FILE", "the figure (PNG, SVG, PDF)"), .is_required = 1},
+    {0}};
+
 const struct md_command md_command_plot = {
-    "plot", "draw the figure of a named study",
-    "NAME [FOLDER|CELL.h5...] -o FILE\n\n"
-    "  -o, --output FILE  the figure (PNG, SVG, PDF)\n\n"
-    "NAME and FOLDER are as in mudepth table. The study says what kind of figure it has: every "
-    "run\n"
-    "beside the published ones, a curve over a key of the config, accuracy against memory, losses\n"
-    "over the epochs, or depth maps of test samples (which needs the data and opens them "
-    "again).\n\n"
-    "examples:\n"
-    "  mudepth plot kitti -o kitti.pdf\n"
-    "  mudepth plot kitti_memory results/runs/my_kitti -o memory.png\n",
-    NULL, run};
+    .name = "plot",
+    .summary = "draw the figure of a named study",
+    .words = {{"NAME", MD_WORD_STUDY, MD_ONE, NULL},
+              {"FOLDER|CELL.h5", MD_WORD_PATH, MD_ANY_NUMBER, NULL}},
+    .options = options,
+    .options_size = sizeof(struct options),
+    .notes =
+        "NAME and FOLDER are as in mudepth table. The study says what kind of figure it has: every "
+        "run beside the published ones, a curve over a key of the config, accuracy against memory, "
+        "losses over the epochs, or depth maps of test samples (which needs the data and opens "
+        "them again).",
+    .examples = "  mudepth plot kitti -o kitti.pdf\n"
+                "  mudepth plot kitti_memory results/runs/my_kitti -o memory.png",
+    .run = run};

@@ -15,31 +15,6 @@ struct options {
     double fb, max_m;
 };
 
-static int parse(int argc, char **argv, struct options *o, struct md_error *error) {
-    static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
-                                            {"output", required_argument, NULL, 'o'},
-                                            {"fb", required_argument, NULL, 'f'},
-                                            {"max", required_argument, NULL, 'm'},
-                                            {0}};
-    *o = (struct options){.fb = 80.0, .max_m = 4.0};
-    for (int c; (c = md_next_option(argc, argv, ":o:", options, error)) != -1;) {
-        int status = c == '?' ? MD_USAGE : MD_OK;
-        if (c == 'f')
-            status = md_option_number("--fb", optarg, 1e-3, 1e6, &o->fb, error);
-        if (c == 'm')
-            status = md_option_number("--max", optarg, 0.1, 1000, &o->max_m, error);
-        if (status != MD_OK)
-            return status;
-        o->weights = c == 'w' ? optarg : o->weights;
-        o->folder = c == 'o' ? optarg : o->folder;
-    }
-    if (o->weights == NULL || o->folder == NULL || optind == argc)
-        return md_fail(error, MD_USAGE,
-                       "--weights, -o and at least one picture must be given; see mudepth predict "
-                       "--help");
-    return MD_OK;
-}
-
 /* The largest centred square of the picture, resized to the network's input. */
 static int read_picture(const char *path, const struct md_network *network, uint8_t *picture,
                         struct md_error *error) {
@@ -127,14 +102,12 @@ static int predict_one(struct md_engine *engine, const struct options *o, const 
     return status;
 }
 
-static int run(int argc, char **argv, struct md_error *error) {
-    struct options o;
+static int run(const struct md_invocation *call, struct md_error *error) {
+    const struct options *o = call->options;
     const struct md_network *network;
-    int status = parse(argc, argv, &o, error);
+    int status = md_weights_network(o->weights, &network, error);
     if (status == MD_OK)
-        status = md_weights_network(o.weights, &network, error);
-    if (status == MD_OK)
-        status = md_make_folder(o.folder, error);
+        status = md_make_folder(o->folder, error);
     if (status != MD_OK)
         return status;
     struct md_setup setup = {.network = network,
@@ -151,15 +124,15 @@ static int run(int argc, char **argv, struct md_error *error) {
     if (arena == NULL || weights == NULL || depth == NULL || picture == NULL)
         status = md_fail(error, MD_FAILED, "out of memory");
     if (status == MD_OK)
-        status = md_weights_read(o.weights, network, weights, NULL, error);
+        status = md_weights_read(o->weights, network, weights, NULL, error);
     if (status == MD_OK) {
         struct md_engine engine;
         md_engine_start(&engine, &setup, NULL, arena, plan.arena_bytes);
         md_engine_set_weights(&engine, weights);
-        for (int i = optind; i < argc && status == MD_OK; i++)
+        for (int i = 0; i < call->count && status == MD_OK; i++)
             status = md_stop_requested
-                         ? md_fail(error, MD_FAILED, "interrupted before %.400s", argv[i])
-                         : predict_one(&engine, &o, argv[i], picture, depth, error);
+                         ? md_fail(error, MD_FAILED, "interrupted before %.400s", call->words[i])
+                         : predict_one(&engine, o, call->words[i], picture, depth, error);
     }
     free(arena);
     free(weights);
@@ -168,17 +141,27 @@ static int run(int argc, char **argv, struct md_error *error) {
     return status;
 }
 
+static const struct md_option options[] = {
+    {MD_OPT("weights", 0, PATH, weights, "W",
+            "weights file (HDF5, result cell, or published .pth)"),
+     .is_required = 1},
+    {MD_OPT("output", 'o', PATH, folder, "DIR",
+            "folder for NAME.depth.png (16 bits, millimetres: 0 where no depth is predicted, or "
+            "one below half a millimetre; 65535 beyond 65.534 m; data sets read both as no value) "
+            "and NAME.colour.png (orange: beyond --max, grey: no value)"),
+     .is_required = 1},
+    {MD_OPT("fb", 0, NUMBER, fb, "X", "focal length times baseline"), .preset = "80", .low = 1e-3,
+     .high = 1e6},
+    {MD_OPT("max", 0, NUMBER, max_m, "M", "depth at the end of the colours, metres"), .preset = "4",
+     .low = 0.1, .high = 1000},
+    {0}};
+
 const struct md_command md_command_predict = {
-    "predict", "depth of pictures, as PNG",
-    "--weights W IMAGE... -o DIR [options]\n\n"
-    "      --weights W   weights file (HDF5, result cell, or published .pth)\n"
-    "  -o, --output DIR  folder for NAME.depth.png (16 bits, millimetres: 0 where no depth is\n"
-    "                    predicted, or one below half a millimetre; 65535 beyond 65.534 m; data\n"
-    "                    sets read both as no value) and NAME.colour.png (orange: beyond --max,\n"
-    "                    grey: no value)\n"
-    "      --fb X        focal length times baseline (default 80)\n"
-    "      --max M       depth at the end of the colours, metres (default 4)\n\n"
-    "Of each picture (PNG or JPEG) the largest centred square is used, resized to 48x48.\n\n"
-    "example:\n"
-    "  mudepth predict --weights w.h5 room.jpg -o depth\n",
-    NULL, run};
+    .name = "predict",
+    .summary = "depth of pictures, as PNG",
+    .words = {{"IMAGE", MD_WORD_PATH, MD_AT_LEAST_ONE, NULL}},
+    .options = options,
+    .options_size = sizeof(struct options),
+    .notes = "Of each picture (PNG or JPEG) the largest centred square is used, resized to 48x48.",
+    .examples = "  mudepth predict --weights w.h5 room.jpg -o depth",
+    .run = run};

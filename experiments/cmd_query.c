@@ -9,8 +9,6 @@
 #include "listing.h"
 
 enum { MOST_SHOWN = 64 };
-static const char shown_by_default[] = "before.rmse_m,rmse_m,dummy.rmse_m,weight_bytes,"
-                                       "optimizer_bytes_per_parameter,skipped_steps";
 
 struct options {
     const char *by, *show, *sort, *figure;
@@ -46,33 +44,6 @@ struct row {
     size_t place;                  /* before it was sorted */
 };
 
-static int parse(int argc, char **argv, struct options *o, struct md_error *error) {
-    static const struct option options[] = {{"by", required_argument, NULL, 'b'},
-                                            {"show", required_argument, NULL, 'w'},
-                                            {"sort", required_argument, NULL, 's'},
-                                            {"figure", required_argument, NULL, 'f'},
-                                            {"each", no_argument, NULL, 'e'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"csv", no_argument, NULL, 'c'},
-                                            {"latex", no_argument, NULL, 'l'},
-                                            {0}};
-    for (int c; (c = md_next_option(argc, argv, ":", options, error)) != -1;) {
-        if (c == '?')
-            return MD_USAGE;
-        o->by = c == 'b' ? optarg : o->by;
-        o->show = c == 'w' ? optarg : o->show;
-        o->sort = c == 's' ? optarg : o->sort;
-        o->figure = c == 'f' ? optarg : o->figure;
-        o->each |= c == 'e';
-        o->json |= c == 'j';
-        o->csv |= c == 'c';
-        o->latex |= c == 'l';
-    }
-    if (o->json + o->csv + o->latex > 1)
-        return md_fail(error, MD_USAGE, "expected one of --json, --csv and --latex, found several");
-    return MD_OK;
-}
-
 /* ---- what is asked for ----------------------------------------------------------------------- */
 
 static int add_shown(void *context, char *name, struct md_error *error) {
@@ -94,8 +65,8 @@ static int add_criterion(void *context, char *name, struct md_error *error) {
 }
 
 static int parse_names(struct query *query, struct md_error *error) {
-    const char *show = query->options.show, *sort = query->options.sort;
-    int status = md_names_each(show != NULL ? show : shown_by_default, add_shown, query, error);
+    const char *sort = query->options.sort;
+    int status = md_names_each(query->options.show, add_shown, query, error);
     if (status != MD_OK)
         return md_fail_in(error, status, "--show");
     status = sort != NULL ? md_names_each(sort, add_criterion, query, error) : MD_OK;
@@ -407,13 +378,12 @@ static int work(struct query *query, int count, char *const *words, struct md_er
     return report(query, error);
 }
 
-static int run(int argc, char **argv, struct md_error *error) {
+static int run(const struct md_invocation *call, struct md_error *error) {
     struct query *query = calloc(1, sizeof *query);
     if (query == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
-    int status = parse(argc, argv, &query->options, error);
-    if (status == MD_OK)
-        status = work(query, argc - optind, argv + optind, error);
+    memcpy(&query->options, call->options, sizeof query->options);
+    int status = work(query, call->count, call->words, error);
     md_names_free(&query->words);
     free(query->rows);
     md_groups_free(&query->groups);
@@ -422,44 +392,47 @@ static int run(int argc, char **argv, struct md_error *error) {
     return status;
 }
 
-static void print_help(void) {
-    printf(
-        "\nquantities: [before.|after.|dummy.]NAME[@CAP], which predictor (after fine-tuning when "
-        "none is\nnamed) and up to which depth in metres (the run's first cap when there is none):"
-        "\n");
-    md_quantity_help();
-}
+static const struct md_option options[] = {
+    {MD_OPT("by", 0, TEXT, by, "KEY,...",
+            "keys of the config that make a group (default: every key in which the cells differ, "
+            "but `seed`); '' makes one group of all")},
+    {MD_OPT("show", 0, TEXT, show, "QUANTITY,...",
+            "what is shown: means over the runs of a group, and their standard deviations"),
+     .preset = "before.rmse_m,rmse_m,dummy.rmse_m,weight_bytes,optimizer_bytes_per_parameter,"
+               "skipped_steps"},
+    {MD_OPT("sort", 0, TEXT, sort, "NAME,...",
+            "sort the rows by keys or quantities, -NAME downwards (default: by the keys of the "
+            "groups)")},
+    {MD_OPT("each", 0, FLAG, each, NULL, "a row for each run instead")},
+    {MD_OPT("csv", 0, FLAG, csv, NULL, "print a CSV table"), .excludes = "latex, json"},
+    {MD_OPT("latex", 0, FLAG, latex, NULL, "print a LaTeX tabular (booktabs)"), .excludes = "json"},
+    {MD_OPT("json", 0, FLAG, json, NULL, "print JSON with every run")},
+    {MD_OPT("figure", 0, PATH, figure, "FILE",
+            "also draw the groups' RMSE: every run, the means, the dummy predictor (PNG, SVG, "
+            "PDF)")},
+    {0}};
 
 const struct md_command md_command_query = {
-    "query", "filter and group finished runs, and say what came out of each group",
-    "FOLDER|CELL.h5... [FILTER...] [options]\n\n"
-    "  --by KEY,...         keys of the config that make a group (default: every key in which the\n"
-    "                       cells differ, but `seed`); '' makes one group of all\n"
-    "  --show QUANTITY,...  what is shown: means over the runs of a group, and their standard\n"
-    "                       deviations\n"
-    "  --sort NAME,...      sort the rows by keys or quantities, -NAME downwards (default: by the\n"
-    "                       keys of the groups)\n"
-    "  --each               a row for each run instead\n"
-    "  --csv, --latex, --json  print a CSV table, a LaTeX tabular (booktabs), or JSON with every "
-    "run\n"
-    "  --figure FILE        also draw the groups' RMSE: every run, the means, the dummy predictor\n"
-    "                       (PNG, SVG, PDF)\n\n"
-    "A filter is NAME=VALUE, or with != < <= > >=. NAME is a key of the config or a quantity; =\n"
-    "takes a range of numbers (seed=0..2) and a list too (format=[fp32, bf16]). All filters must\n"
-    "hold. (A path that looks like a filter is written with ./ before it.) A folder stands for "
-    "the\n"
-    "runs in it and for those of the sweeps below it, at any depth.\n\n"
-    "Runs that diverged (a loss, a weight or the prediction became NaN or infinite, or no depth "
-    "is\n"
-    "left at all) are counted apart: they are not in the means of what was measured after\n"
-    "fine-tuning, and the filters diverged=0 and diverged=1 tell them apart. Notes say so, and "
-    "when\n"
-    "cells come from different data or versions of the code, or runs of a group differ in more "
-    "than\n"
-    "their seeds. A file that is no whole cell is named in a note, and the exit code is 1.\n\n"
-    "examples:\n"
-    "  mudepth query results/runs\n"
-    "  mudepth query results/runs/sweep_demo-* policy=d0 'lr<0.01' --by format,optimizer\n"
-    "  mudepth query results/runs 'rmse_m<0.6' --each --sort rmse_m --show rmse_m,delta1@15\n"
-    "  mudepth query results/runs --by format,update --figure formats.png --latex\n",
-    print_help, run};
+    .name = "query",
+    .summary = "filter and group finished runs, and say what came out of each group",
+    .words = {{"FOLDER|CELL.h5|FILTER", MD_WORD_OVERRIDE, MD_AT_LEAST_ONE, NULL}},
+    .options = options,
+    .options_size = sizeof(struct options),
+    .notes =
+        "A filter is NAME=VALUE, or with != < <= > >=. NAME is a key of the config (mudepth help "
+        "config) or a quantity (mudepth help quantities); = takes a range of numbers (seed=0..2) "
+        "and a list too (format=[fp32, bf16]). All filters must hold. (A path that looks like a "
+        "filter is written with ./ before it.) A folder stands for the runs in it and for those of "
+        "the sweeps below it, at any depth.\n"
+        "Runs that diverged (a loss, a weight or the prediction became NaN or infinite, or no "
+        "depth is left at all) are counted apart: they are not in the means of what was measured "
+        "after fine-tuning, and the filters diverged=0 and diverged=1 tell them apart. Notes say "
+        "so, and when cells come from different data or versions of the code, or runs of a group "
+        "differ in more than their seeds. A file that is no whole cell is named in a note, and the "
+        "exit code is 1.",
+    .examples =
+        "  mudepth query results/runs\n"
+        "  mudepth query results/runs/sweep_demo-* policy=d0 'lr<0.01' --by format,optimizer\n"
+        "  mudepth query results/runs 'rmse_m<0.6' --each --sort rmse_m --show rmse_m,delta1@15\n"
+        "  mudepth query results/runs --by format,update --figure formats.png --latex",
+    .run = run};

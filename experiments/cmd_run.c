@@ -1,4 +1,4 @@
-/* mudepth run: one run from a config, its cell, and what to look at. */
+/* mudepth run and pretrain: one run from a config, its cell, and what to look at. */
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -15,7 +15,8 @@
 #include "pictures.h"
 #include "train.h"
 
-#define DEFAULT_FOLDER "results/runs"
+#define DEFAULT_FOLDER  "results/runs"
+#define PRETRAIN_CONFIG "configs/pretrain.yaml"
 enum { SHEET_ROWS = 6 };
 
 struct options {
@@ -37,29 +38,6 @@ struct session {
     int checkpoint_seconds;        /* between two checkpoints */
     time_t kept;                   /* when the last one was written */
 };
-
-static int parse(int argc, char **argv, struct session *session, struct md_error *error) {
-    static const struct option options[] = {
-        {"output", required_argument, NULL, 'o'}, {"save-weights", required_argument, NULL, 'w'},
-        {"resume", no_argument, NULL, 'r'},       {"figures", no_argument, NULL, 'f'},
-        {"json", no_argument, NULL, 'j'},         {0}};
-    struct options *o = &session->options;
-    for (int c; (c = md_next_option(argc, argv, ":o:", options, error)) != -1;) {
-        if (c == '?')
-            return MD_USAGE;
-        o->output = c == 'o' ? optarg : o->output;
-        o->weights = c == 'w' ? optarg : o->weights;
-        o->resume |= c == 'r';
-        o->figures |= c == 'f';
-        o->json |= c == 'j';
-    }
-    if (optind >= argc)
-        return md_fail(error, MD_USAGE, "expected a config file; see mudepth run --help");
-    session->config_path = argv[optind];
-    md_command_line(argc, argv, session->command, sizeof session->command);
-    return md_config_read(argv[optind], argc - optind - 1, argv + optind + 1, &session->config,
-                          error);
-}
 
 static int check_name(const char *option, const char *path, struct md_error *error) {
     size_t length = strlen(path);
@@ -462,19 +440,54 @@ static void close_session(struct session *session) {
     free(session);
 }
 
-static int run(int argc, char **argv, struct md_error *error) {
+/* The run that the session's config, options and command say. */
+static int make(struct session *session, struct md_error *error) {
+    session->checkpoint_seconds = MD_CHECKPOINT_SECONDS;
+    int status = make_cell(session, error);
+    if (status == MD_OK)
+        status = save_weights(session, error);
+    return status == MD_OK ? report(session, error) : status;
+}
+
+static int run(const struct md_invocation *call, struct md_error *error) {
     struct session *session = calloc(1, sizeof *session);
     if (session == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
-    session->checkpoint_seconds = MD_CHECKPOINT_SECONDS;
-    int status = parse(argc, argv, session, error);
+    memcpy(&session->options, call->options, sizeof session->options);
+    memcpy(session->command, call->line, sizeof session->command);
+    session->config_path = call->words[0];
+    int status =
+        md_config_read(call->words[0], call->count - 1, call->words + 1, &session->config, error);
     if (status == MD_OK)
-        status = make_cell(session, error);
-    if (status == MD_OK)
-        status = save_weights(session, error);
-    if (status == MD_OK)
-        status = report(session, error);
+        status = make(session, error);
     close_session(session);
+    return status;
+}
+
+/* The same from scratch, which stands behind all other overrides. */
+static int pretrain(const struct md_invocation *call, struct md_error *error) {
+    static char config[] = PRETRAIN_CONFIG, scratch[] = "weights=scratch";
+    struct md_invocation from_scratch = *call;
+    char **words = calloc((size_t)call->count + 2, sizeof *words);
+    int count = 0, has_config = call->count > 0 && strchr(call->words[0], '=') == NULL;
+    if (words == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    words[count++] = has_config ? call->words[0] : config;
+    int status = MD_OK;
+    for (int i = has_config; i < call->count && status == MD_OK; i++) {
+        if (strncmp(call->words[i], "weights=", 8) == 0)
+            status =
+                md_fail(error, MD_USAGE,
+                        "command line: weights: pretrain begins from scratch, found \"%.100s\"",
+                        call->words[i] + 8);
+        words[count++] = call->words[i];
+    }
+    words[count++] = scratch;
+    from_scratch.count = count;
+    from_scratch.words = words;
+    if (status == MD_OK)
+        status = run(&from_scratch, error);
+    free(words);
     return status;
 }
 
@@ -493,32 +506,62 @@ int md_run_cell(const struct md_cell_job *job, struct md_error *error) {
     return status;
 }
 
-static void help_more(void) {
-    md_config_print_keys(0);
-}
+#define RUN_OPTIONS                                                                                \
+    {MD_OPT("resume", 0, FLAG, resume, NULL,                                                       \
+            "continue from the checkpoint an interrupted run left")},                              \
+        {MD_OPT("figures", 0, FLAG, figures, NULL,                                                 \
+                "also draw a contact sheet and a loss curve beside the cell")},                    \
+        {MD_OPT_JSON}, {                                                                           \
+        0                                                                                          \
+    }
+
+static const struct md_option run_options[] = {
+    {MD_OPT("output", 'o', PATH, output, "FILE",
+            "the result cell (default " DEFAULT_FOLDER "/CONFIG-IDENTITY.h5)")},
+    {MD_OPT("save-weights", 0, PATH, weights, "FILE",
+            "also write the weights alone; refuses to replace a file")},
+    RUN_OPTIONS};
 
 const struct md_command md_command_run = {
-    "run", "fine-tune (or train) a network as a config says, and measure it before and after",
-    "CONFIG.yaml [KEY=VALUE ...] [options]\n\n"
-    "  -o, --output FILE  the result cell (default " DEFAULT_FOLDER "/CONFIG-IDENTITY.h5)\n"
-    "      --save-weights FILE\n"
-    "                     also write the weights alone; refuses to replace a file\n"
-    "      --resume       continue from the checkpoint an interrupted run left\n"
-    "      --figures      also draw a contact sheet and a loss curve beside the cell\n"
-    "      --json         print the result as JSON\n\n"
-    "examples:\n"
-    "  mudepth run configs/demo.yaml --figures\n"
-    "  mudepth run configs/matrix.yaml policy=full loss=depth_l1 epochs=10 threads=2\n"
-    "  mudepth run configs/matrix.yaml data.root=FLIGHTS weights=tartanair.h5 augment=[flip]\n\n"
-    "Interrupted (Ctrl-C), it finishes the step and leaves CELL.checkpoint for --resume.\n\n"
-    "A key that would have no effect is refused; but one of the file that KEY=VALUE takes the "
-    "effect\n"
-    "from, such as data.count with another data.set, has its default again.\n\n"
-    "A run diverges when a loss, a weight or the prediction after it becomes NaN or infinite, or\n"
-    "no depth is left at all: its cell says so, no weights are saved besides, and the exit code "
-    "is\n"
-    "1. no_prediction is the share of the pixels with a truth that have no depth (a disparity of "
-    "0\n"
-    "or less); protocol: textbook takes them as far away as can be, release passes over them.\n\n"
-    "keys of a config:\n",
-    help_more, run};
+    .name = "run",
+    .summary = "fine-tune (or train) a network as a config says, and measure it before and after",
+    .words = {{"CONFIG.yaml", MD_WORD_CONFIG, MD_ONE, NULL},
+              {"KEY=VALUE", MD_WORD_OVERRIDE, MD_ANY_NUMBER, NULL}},
+    .options = run_options,
+    .options_size = sizeof(struct options),
+    .notes =
+        "The keys of a config: mudepth help config.\n"
+        "Interrupted (Ctrl-C), it finishes the step and leaves CELL.checkpoint for --resume.\n"
+        "A run diverges when a loss, a weight or the prediction after it becomes NaN or infinite, "
+        "or no depth is left at all: its cell says so, no weights are saved besides, and the exit "
+        "code is 1. no_prediction is the share of the pixels with a truth that have no depth (a "
+        "disparity of 0 or less); protocol: textbook takes them as far away as can be, release "
+        "passes over them.",
+    .examples =
+        "  mudepth run configs/demo.yaml --figures\n"
+        "  mudepth run configs/matrix.yaml policy=full loss=depth_l1 epochs=10 threads=2\n"
+        "  mudepth run configs/matrix.yaml data.root=FLIGHTS weights=tartanair.h5 augment=[flip]",
+    .run = run};
+
+static const struct md_option pretrain_options[] = {
+    {MD_OPT("output", 'o', PATH, weights, "WEIGHTS.h5", "the weights; refuses to replace a file"),
+     .is_required = 1},
+    RUN_OPTIONS};
+
+const struct md_command md_command_pretrain = {
+    .name = "pretrain",
+    .summary = "train a network from scratch and write its weights",
+    .words = {{"CONFIG.yaml", MD_WORD_CONFIG, MD_AT_MOST_ONE, NULL},
+              {"KEY=VALUE", MD_WORD_OVERRIDE, MD_ANY_NUMBER, NULL}},
+    .options = pretrain_options,
+    .options_size = sizeof(struct options),
+    .notes =
+        "It is mudepth run with weights=scratch: the cell of the run is where mudepth run puts "
+        "it, and mudepth help config lists the keys. Of a run that diverged no weights are "
+        "written. Without CONFIG.yaml it is " PRETRAIN_CONFIG
+        ", which trains on the synthetic source world.",
+    .examples = "  mudepth pretrain -o source.h5\n"
+                "  mudepth pretrain data.world=road data.seed=7 -o road.h5\n"
+                "  mudepth pretrain data.set=micro data.root=micro-tartanair data.val=val "
+                "data.test=test \\\n      -o tartanair.h5",
+    .run = pretrain};

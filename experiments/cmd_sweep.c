@@ -13,118 +13,28 @@ enum { MOST_WORKERS = 256, MOST_SECONDS = 1000000, MOST_TASKS = 4000000 };
 
 struct options {
     const char *output; /* NULL: DEFAULT_FOLDER/CONFIG-HASH */
-    int dry_run, json, slurm;
-    struct md_work work;
-    struct md_array array;
-};
-
-/* Everything about one call. */
-struct call {
-    struct options options;
-    struct md_session session;
+    int dry_run, json, slurm, failed;
+    int jobs, checkpoint_seconds, array_size;
+    struct task {
+        int number, all;
+    } task;
 };
 
 /* ---- options --------------------------------------------------------------------------------- */
 
-/* Which command takes an option. */
-enum { SWEEP = 1, RESUME = 2, RERUN = 4, STATUS = 8, MAKING = SWEEP | RESUME | RERUN };
-static const struct {
-    struct option option;
-    int commands;
-} all_options[] = {
-    {{"output", required_argument, NULL, 'o'}, SWEEP},
-    {{"dry-run", no_argument, NULL, 'n'}, SWEEP},
-    {{"slurm", no_argument, NULL, 's'}, SWEEP | RESUME},
-    {{"array-size", required_argument, NULL, 'a'}, SWEEP | RESUME},
-    {{"task", required_argument, NULL, 't'}, RESUME},
-    {{"failed", no_argument, NULL, 'f'}, RERUN},
-    {{"jobs", required_argument, NULL, 'j'}, MAKING},
-    {{"checkpoint", required_argument, NULL, 'c'}, MAKING},
-    {{"json", no_argument, NULL, 'J'}, MAKING | STATUS},
-};
-enum { ALL_OPTIONS = sizeof all_options / sizeof all_options[0] };
-
 /* "2/8": the third of eight */
-static int parse_task(const char *text, struct md_work *work, struct md_error *error) {
+static int parse_task(const char *text, void *field, struct md_error *error) {
+    struct task *parsed = field;
     int64_t task = -1, tasks = -1;
     const char *rest = md_parse_integer(text, &task);
     if (rest != NULL && *rest == '/')
         rest = md_parse_integer(rest + 1, &tasks);
     if (rest == NULL || *rest != '\0' || tasks < 1 || tasks > MOST_TASKS || task < 0 ||
         task >= tasks)
-        return md_fail(error, MD_USAGE,
-                       "--task: expected K/N with K from 0 to N - 1, found \"%.100s\"", text);
-    work->task = (int)task;
-    work->tasks = (int)tasks;
+        return md_fail(error, MD_USAGE, "expected K/N with K from 0 to N - 1, found \"%.100s\"",
+                       text);
+    *parsed = (struct task){(int)task, (int)tasks};
     return MD_OK;
-}
-
-static int take_option(int c, struct options *options, struct md_error *error) {
-    switch (c) {
-    case 'o':
-        options->output = optarg;
-        return MD_OK;
-    case 'n':
-        options->dry_run = 1;
-        return MD_OK;
-    case 's':
-        options->slurm = 1;
-        return MD_OK;
-    case 'f':
-        options->work.only_failed = 1;
-        return MD_OK;
-    case 'J':
-        options->json = 1;
-        return MD_OK;
-    case 't':
-        return parse_task(optarg, &options->work, error);
-    case 'a':
-        return md_option_whole("--array-size", optarg, 1, MOST_TASKS, &options->array.size, error);
-    case 'j':
-        return md_option_whole("--jobs", optarg, 1, MOST_WORKERS, &options->work.workers, error);
-    case 'c':
-        return md_option_whole("--checkpoint", optarg, 0, MOST_SECONDS,
-                               &options->work.checkpoint_seconds, error);
-    default:
-        return MD_USAGE; /* md_next_option has said it */
-    }
-}
-
-/* What belongs to Slurm and what does not. */
-static int check_options(const struct options *o, struct md_error *error) {
-    if (!o->slurm && (o->array.size > 0 || o->array.options != NULL))
-        return md_fail(error, MD_USAGE, "%s: only with --slurm",
-                       o->array.size > 0 ? "--array-size" : "options of sbatch (behind --)");
-    if (o->slurm && (o->dry_run || o->work.tasks > 0))
-        return md_fail(error, MD_USAGE, "--slurm: not with %s",
-                       o->dry_run ? "--dry-run, which changes nothing" : "--task");
-    if (o->json && o->work.tasks > 0)
-        return md_fail(error, MD_USAGE, "--json: not with --task, which does not report");
-    return MD_OK;
-}
-
-/* Reads the options of `command`; optind is then at the other words, *argc behind them. */
-static int parse(int command, int *argc, char **argv, struct call *call, struct md_error *error) {
-    struct option options[ALL_OPTIONS + 1] = {{0}};
-    const char *letters = command == SWEEP ? ":o:j:" : command == STATUS ? ":" : ":j:";
-    int count = 0, status = MD_OK;
-    for (int i = 0; i < ALL_OPTIONS; i++)
-        if ((all_options[i].commands & command) != 0)
-            options[count++] = all_options[i].option;
-    call->options =
-        (struct options){.work = {.workers = 1, .checkpoint_seconds = MD_CHECKPOINT_SECONDS}};
-    struct md_array *array = &call->options.array;
-    for (int i = 1; i < *argc && array->options == NULL; i++)
-        if (strcmp(argv[i], "--") == 0) {
-            array->options = argv + i + 1;
-            array->option_count = (size_t)(*argc - i - 1);
-            *argc = i;
-        }
-    int c;
-    while (status == MD_OK && (c = md_next_option(*argc, argv, letters, options, error)) != -1)
-        status = take_option(c, &call->options, error);
-    md_command_line(*argc, argv, call->session.command, sizeof call->session.command);
-    return status == MD_OK ? check_options(&call->options, error) : status;
 }
 
 /* ---- the folder ------------------------------------------------------------------------------ */
@@ -153,11 +63,10 @@ static int name_folder(struct md_session *session, const char *given, const char
 }
 
 /* The only word is a folder with a frozen grid. */
-static int take_folder(int argc, char **argv, struct md_session *session, struct md_error *error) {
-    if (optind + 1 != argc)
-        return md_fail(error, MD_USAGE, "expected one folder; see mudepth %s --help", argv[0]);
+static int take_folder(const struct md_invocation *call, struct md_session *session,
+                       struct md_error *error) {
     int status = set_folder(
-        session, snprintf(session->folder, sizeof session->folder, "%s", argv[optind]), error);
+        session, snprintf(session->folder, sizeof session->folder, "%s", call->words[0]), error);
     return status == MD_OK ? md_sweep_grid(session->folder, &session->grid, error) : status;
 }
 
@@ -189,9 +98,15 @@ static int check_weights(const struct md_grid *grid, struct md_error *error) {
 /* ---- the commands ---------------------------------------------------------------------------- */
 
 /* Makes what is not there, or has Slurm do so. */
-static int make(struct call *call, struct md_error *error) {
-    struct md_session *session = &call->session;
-    const struct md_work *work = &call->options.work;
+static int make(const struct md_invocation *call, struct md_session *session,
+                struct md_error *error) {
+    const struct options *o = call->options;
+    const struct md_work work = {.workers = o->jobs,
+                                 .checkpoint_seconds = o->checkpoint_seconds,
+                                 .only_failed = o->failed,
+                                 .task = o->task.number,
+                                 .tasks = o->task.all};
+    const struct md_array array = {o->array_size, (size_t)call->rest_count, call->rest};
     int status = check_weights(&session->grid, error);
     if (status == MD_OK)
         status = md_make_folder(session->folder, error);
@@ -203,185 +118,209 @@ static int make(struct call *call, struct md_error *error) {
                 "cells may be made twice\n",
                 session->folder);
     if (status == MD_OK)
-        status = md_session_look(session, work->tasks > 0, error);
-    if (status == MD_OK && call->options.slurm)
-        return md_session_submit(session, work, &call->options.array, call->options.json, error);
+        status = md_session_look(session, work.tasks > 0, error);
+    if (status == MD_OK && o->slurm)
+        return md_session_submit(session, &work, &array, o->json, error);
     if (status != MD_OK)
         return status;
-    int made = md_session_work(session, work, error);
-    if (work->tasks > 0) /* all others would say the same */
+    int made = md_session_work(session, &work, error);
+    if (work.tasks > 0) /* all others would say the same */
         return made;
     struct md_error problem;
     status = md_session_look(session, 0, &problem);
     if (status == MD_OK)
-        status = md_session_report(session, 0, call->options.json, &problem);
+        status = md_session_report(session, 0, o->json, &problem);
     if (made == MD_OK && status != MD_OK)
         *error = problem;
     return made != MD_OK ? made : status;
 }
 
-static int dry_run(struct call *call, struct md_error *error) {
-    struct md_session *session = &call->session;
+/* Says what there is, and with `estimates` what the rest costs. */
+static int look(const struct md_invocation *call, struct md_session *session, int estimates,
+                struct md_error *error) {
+    const struct options *o = call->options;
     int status = md_sweep_visit(&session->sweep, error);
     if (status == MD_OK)
         status = md_session_look(session, 0, error);
-    if (status == MD_OK)
+    if (status == MD_OK && estimates)
         status = md_session_estimate(session, error);
-    return status == MD_OK ? md_session_report(session, 1, call->options.json, error) : status;
+    return status == MD_OK ? md_session_report(session, 1, o->json, error) : status;
 }
 
-static int sweep(int argc, char **argv, struct call *call, struct md_error *error) {
-    struct md_session *session = &call->session;
-    int status = parse(SWEEP, &argc, argv, call, error);
-    if (status == MD_OK && optind >= argc)
-        status = md_fail(error, MD_USAGE, "expected a sweep file; see mudepth sweep --help");
+static int sweep(const struct md_invocation *call, struct md_session *session,
+                 struct md_error *error) {
+    const struct options *o = call->options;
+    int status =
+        md_grid_read(call->words[0], call->count - 1, call->words + 1, &session->grid, error);
     if (status == MD_OK)
-        status =
-            md_grid_read(argv[optind], argc - optind - 1, argv + optind + 1, &session->grid, error);
-    if (status == MD_OK)
-        status = name_folder(session, call->options.output, argv[optind], error);
+        status = name_folder(session, o->output, call->words[0], error);
     if (status == MD_OK && session->grid.repeated > 0)
         fprintf(stderr, "note: %zu more cells are the same runs as others and count once\n",
                 session->grid.repeated);
     if (status != MD_OK)
         return status;
-    return call->options.dry_run ? dry_run(call, error) : make(call, error);
+    return o->dry_run ? look(call, session, 1, error) : make(call, session, error);
 }
 
-static int resume(int argc, char **argv, struct call *call, struct md_error *error) {
-    int status = parse(RESUME, &argc, argv, call, error);
-    if (status == MD_OK)
-        status = take_folder(argc, argv, &call->session, error);
-    return status == MD_OK ? make(call, error) : status;
+static int resume(const struct md_invocation *call, struct md_session *session,
+                  struct md_error *error) {
+    int status = take_folder(call, session, error);
+    return status == MD_OK ? make(call, session, error) : status;
 }
 
-static int rerun(int argc, char **argv, struct call *call, struct md_error *error) {
-    int status = parse(RERUN, &argc, argv, call, error);
-    if (status == MD_OK && !call->options.work.only_failed)
-        status = md_fail(error, MD_USAGE, "expected --failed; see mudepth rerun --help");
-    if (status == MD_OK)
-        status = take_folder(argc, argv, &call->session, error);
-    return status == MD_OK ? make(call, error) : status;
+static int status_of(const struct md_invocation *call, struct md_session *session,
+                     struct md_error *error) {
+    int status = take_folder(call, session, error);
+    return status == MD_OK ? look(call, session, 0, error) : status;
 }
 
-static int status_of(int argc, char **argv, struct call *call, struct md_error *error) {
-    struct md_session *session = &call->session;
-    int status = parse(STATUS, &argc, argv, call, error);
-    if (status == MD_OK)
-        status = take_folder(argc, argv, session, error);
-    if (status == MD_OK)
-        status = md_sweep_visit(&session->sweep, error);
-    if (status == MD_OK)
-        status = md_session_look(session, 0, error);
-    return status == MD_OK ? md_session_report(session, 1, call->options.json, error) : status;
-}
-
-/* Opens a call, makes it, and closes it. */
-static int with_call(int (*make_call)(int argc, char **argv, struct call *call,
-                                      struct md_error *error),
-                     int argc, char **argv, struct md_error *error) {
-    struct call *call = calloc(1, sizeof *call);
-    if (call == NULL)
+/* Opens a session, works in it, and closes it. */
+static int with_session(int (*work)(const struct md_invocation *call, struct md_session *session,
+                                    struct md_error *error),
+                        const struct md_invocation *call, struct md_error *error) {
+    struct md_session *session = calloc(1, sizeof *session);
+    if (session == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
-    struct md_session *session = &call->session;
+    memcpy(session->command, call->line, sizeof session->command);
     session->sweep =
         (struct md_sweep){.folder = session->folder, .grid = &session->grid, .lock = -1};
-    int status = make_call(argc, argv, call, error);
+    int status = work(call, session, error);
     md_sweep_leave(&session->sweep);
     md_grid_free(&session->grid);
     free(session->looks);
     free(session->costs);
-    free(call);
+    free(session);
     return status;
 }
 
-static int run_sweep(int argc, char **argv, struct md_error *error) {
-    return with_call(sweep, argc, argv, error);
+static int run_sweep(const struct md_invocation *call, struct md_error *error) {
+    return with_session(sweep, call, error);
 }
-static int run_resume(int argc, char **argv, struct md_error *error) {
-    return with_call(resume, argc, argv, error);
+static int run_resume(const struct md_invocation *call, struct md_error *error) {
+    return with_session(resume, call, error);
 }
-static int run_rerun(int argc, char **argv, struct md_error *error) {
-    return with_call(rerun, argc, argv, error);
-}
-static int run_status(int argc, char **argv, struct md_error *error) {
-    return with_call(status_of, argc, argv, error);
+static int run_status(const struct md_invocation *call, struct md_error *error) {
+    return with_session(status_of, call, error);
 }
 
-#define MAKING_HELP                                                                                \
-    "  -j, --jobs N      worker processes (default 1)\n"                                           \
-    "      --checkpoint SECONDS\n"                                                                 \
-    "                    between two checkpoints of a cell (default 60; 0: after every step)\n"    \
-    "      --json        print the cells as JSON\n"
-#define SLURM_HELP                                                                                 \
-    "      --slurm       hand the cells to Slurm, as a job array, and return; behind -- may "      \
-    "stand\n"                                                                                      \
-    "                    options of sbatch\n"                                                      \
-    "      --array-size N\n"                                                                       \
-    "                    tasks of the array (default: one per cell to make, at most 1000)\n"
+/* ---- the commands' tables -------------------------------------------------------------------- */
+
+/* What all that make cells take, and those that can hand them to Slurm. */
+#define MAKING_OPTIONS                                                                             \
+    {MD_OPT("jobs", 'j', WHOLE, jobs, "N", "worker processes"), .preset = "1", .low = 1,           \
+     .high = MOST_WORKERS},                                                                        \
+        {MD_OPT("checkpoint", 0, WHOLE, checkpoint_seconds, "SECONDS",                             \
+                "between two checkpoints of a cell; 0: after every step"),                         \
+         .preset = "60", .low = 0, .high = MOST_SECONDS},                                          \
+    {                                                                                              \
+        MD_OPT("json", 0, FLAG, json, NULL, "print the cells as JSON")                             \
+    }
+#define SLURM_OPTIONS(EXCLUDES)                                                                    \
+    {MD_OPT("slurm", 0, FLAG, slurm, NULL,                                                         \
+            "hand the cells to Slurm, as a job array, and return; behind -- may stand options of " \
+            "sbatch"),                                                                             \
+     .excludes = EXCLUDES},                                                                        \
+    {                                                                                              \
+        MD_OPT("array-size", 0, WHOLE, array_size, "N",                                            \
+               "tasks of the array (default: one per cell to make, at most 1000)"),                \
+            .low = 1, .high = MOST_TASKS, .needs = "slurm"                                         \
+    }
+
+static const struct md_option sweep_options[] = {
+    {MD_OPT("output", 'o', PATH, output, "DIR",
+            "folder of the cells (default " DEFAULT_FOLDER "/CONFIG-HASH)")},
+    {MD_OPT("dry-run", 0, FLAG, dry_run, NULL,
+            "say what is there and what the rest costs; changes nothing")},
+    MAKING_OPTIONS,
+    SLURM_OPTIONS("dry-run"),
+    {0}};
+static const struct md_option resume_options[] = {
+    MAKING_OPTIONS,
+    SLURM_OPTIONS("task"),
+    {MD_OPT("task", 0, OWN, task, "K/N",
+            "this is one of N calls, numbered from 0, that share the work: it begins at another "
+            "cell than the others, leaves alone what failed, and ends when nothing is left that "
+            "nobody is making"),
+     .parse = parse_task, .excludes = "json"},
+    {0}};
+static const struct md_option rerun_options[] = {
+    {MD_OPT("failed", 0, FLAG, failed, NULL, "which cells; their checkpoints are dropped"),
+     .is_required = 1},
+    MAKING_OPTIONS,
+    {0}};
+static const struct md_option status_options[] = {
+    {MD_OPT("json", 0, FLAG, json, NULL, "print the cells as JSON")}, {0}};
 
 const struct md_command md_command_sweep = {
-    "sweep", "make many runs: every combination of a file's values, each a cell in one folder",
-    "CONFIG.yaml [KEY=VALUE ...] [options] [-- SBATCH-OPTION ...]\n\n"
-    "  -o, --output DIR  folder of the cells (default " DEFAULT_FOLDER "/CONFIG-HASH)\n"
-    "      --dry-run     say what is there and what the rest costs; changes nothing\n" MAKING_HELP
-        SLURM_HELP "\nCONFIG.yaml is a config with these keys more:\n\n"
-    "  sweep: {policy: [d0, full], data.fraction: [10, 100], seed: 0..4}   every combination\n"
-    "  also: [{policy: full, lr: 0.01, seed: 0..4}]                        cells beside them\n"
-    "  except: [{policy: full, data.fraction: 100}]                        cells to leave out\n\n"
-    "KEY=VALUE wins over all of them. A combination in which a key of the cell has no effect, such "
-    "as\n"
-    "momentum with optimizer: adam, is an error: except leaves it out. Cells that do not fit into\n"
-    "their budget_kb are marked as unfit, with what they need, and never run. The whole grid is "
-    "checked "
-    "and written to DIR/sweep.yaml\n"
-    "before the first run; a folder with another grid is refused. From then on mudepth resume DIR\n"
-    "does what the same command again does: finished cells stay, interrupted ones go on from "
-    "their\n"
-    "checkpoints to the same bits, failed ones (DIR/CELL.error says why) are tried again. A run "
-    "that\n"
-    "diverged has not failed: its cell is done and says so, and would come out the same again.\n"
-    "Several sweeps may work in one folder at once. Ctrl-C lets the workers finish their step and\n"
-    "leave checkpoints.\n\n"
-    "With --slurm every task runs mudepth resume DIR and takes cells until none is left; DIR and\n"
-    "this program must be there on all nodes under the same path. Logs: DIR/slurm-JOB_TASK.log. A\n"
-    "task that is preempted leaves a checkpoint and comes back; the sum of processors is\n"
-    "threads x N of -j. Cells that fail are left alone until the next sweep, resume or rerun.\n\n"
-    "examples:\n"
-    "  mudepth sweep configs/sweep_demo.yaml -j 2\n"
-    "  mudepth sweep configs/sweep_demo.yaml epochs=10 -o results/runs/longer --dry-run\n"
-    "  mudepth sweep configs/sweep_demo.yaml -o /shared/demo --slurm -- --time=30 --partition=cpu\n"
-    "  mudepth query results/runs/longer\n",
-    NULL, run_sweep};
+    .name = "sweep",
+    .summary = "make many runs: every combination of a file's values, each a cell in one folder",
+    .words = {{"CONFIG.yaml", MD_WORD_CONFIG, MD_ONE, NULL},
+              {"KEY=VALUE", MD_WORD_OVERRIDE, MD_ANY_NUMBER, NULL}},
+    .options = sweep_options,
+    .options_size = sizeof(struct options),
+    .rest = "SBATCH-OPTION",
+    .rest_needs = "slurm",
+    .notes =
+        "CONFIG.yaml is a config (mudepth help config) with these keys more:\n"
+        "  sweep: {policy: [d0, full], data.fraction: [10, 100], seed: 0..4}   every combination\n"
+        "  also: [{policy: full, lr: 0.01, seed: 0..4}]                        cells beside them\n"
+        "  except: [{policy: full, data.fraction: 100}]                        cells to leave out\n"
+        "KEY=VALUE wins over all of them. A combination in which a key of the cell has no effect, "
+        "such as momentum with optimizer: adam, is an error: except leaves it out. Cells that do "
+        "not fit into their budget_kb are marked as unfit, with what they need, and never run. The "
+        "whole grid is checked and written to DIR/sweep.yaml before the first run; a folder with "
+        "another grid is refused. From then on mudepth resume DIR does what the same command again "
+        "does: finished cells stay, interrupted ones go on from their checkpoints to the same "
+        "bits, failed ones (DIR/CELL.error says why) are tried again. A run that diverged has not "
+        "failed: its cell is done and says so, and would come out the same again. Several sweeps "
+        "may work in one folder at once. Ctrl-C lets the workers finish their step and leave "
+        "checkpoints.\n"
+        "With --slurm every task runs mudepth resume DIR and takes cells until none is left; DIR "
+        "and this program must be there on all nodes under the same path. Logs: "
+        "DIR/slurm-JOB_TASK.log. A task that is preempted leaves a checkpoint and comes back; the "
+        "sum of processors is threads x N of -j. Cells that fail are left alone until the next "
+        "sweep, resume or rerun.",
+    .examples =
+        "  mudepth sweep configs/sweep_demo.yaml -j 2\n"
+        "  mudepth sweep configs/sweep_demo.yaml epochs=10 -o results/runs/longer --dry-run\n"
+        "  mudepth sweep configs/sweep_demo.yaml -o /shared/demo --slurm -- --time=30 "
+        "--partition=cpu\n"
+        "  mudepth query results/runs/longer",
+    .run = run_sweep};
 
 const struct md_command md_command_resume = {
-    "resume", "go on with a sweep: make the cells that are not done",
-    "DIR [options] [-- SBATCH-OPTION ...]\n\n" MAKING_HELP SLURM_HELP
-    "      --task K/N    this is one of N calls, numbered from 0, that share the work: it begins "
-    "at\n"
-    "                    another cell than the others, leaves alone what failed, and ends when\n"
-    "                    nothing is left that nobody is making\n\n"
-    "DIR is the folder of a sweep; all else is in it. Finished cells stay, interrupted ones go on\n"
-    "from their checkpoints, failed ones are tried again, from their checkpoints too.\n\n"
-    "examples:\n"
-    "  mudepth resume results/runs/longer -j 2\n"
-    "  mudepth resume /shared/longer --slurm --array-size 20 -- --time=60\n",
-    NULL, run_resume};
+    .name = "resume",
+    .summary = "go on with a sweep: make the cells that are not done",
+    .words = {{"DIR", MD_WORD_PATH, MD_ONE, NULL}},
+    .options = resume_options,
+    .options_size = sizeof(struct options),
+    .rest = "SBATCH-OPTION",
+    .rest_needs = "slurm",
+    .notes = "DIR is the folder of a sweep; all else is in it. Finished cells stay, interrupted "
+             "ones go on from their checkpoints, failed ones are tried again, from their "
+             "checkpoints too.",
+    .examples = "  mudepth resume results/runs/longer -j 2\n"
+                "  mudepth resume /shared/longer --slurm --array-size 20 -- --time=60",
+    .run = run_resume};
 
 const struct md_command md_command_rerun = {
-    "rerun", "make the failed cells of a sweep again, from the beginning",
-    "DIR --failed [options]\n\n"
-    "      --failed      which cells; their checkpoints are dropped\n" MAKING_HELP "\nexample:\n"
-    "  mudepth rerun results/runs/longer --failed -j 2\n",
-    NULL, run_rerun};
+    .name = "rerun",
+    .summary = "make the failed cells of a sweep again, from the beginning",
+    .words = {{"DIR", MD_WORD_PATH, MD_ONE, NULL}},
+    .options = rerun_options,
+    .options_size = sizeof(struct options),
+    .examples = "  mudepth rerun results/runs/longer --failed -j 2",
+    .run = run_resume};
 
 const struct md_command md_command_status = {
-    "status", "say which cells of a sweep are done, running, failed, interrupted, missing or unfit",
-    "DIR [--json]\n\n"
-    "      --json  print the cells as JSON\n\n"
-    "DIR is the folder of a sweep. checkpoint: interrupted, the next sweep goes on from there. A\n"
-    "cell whose run diverged (a loss or a weight became NaN, mudepth run --help) is done and says\n"
-    "so; mudepth query counts it apart.\n\n"
-    "example:\n"
-    "  mudepth status results/runs/longer\n",
-    NULL, run_status};
+    .name = "status",
+    .summary =
+        "say which cells of a sweep are done, running, failed, interrupted, missing or unfit",
+    .words = {{"DIR", MD_WORD_PATH, MD_ONE, NULL}},
+    .options = status_options,
+    .options_size = sizeof(struct options),
+    .notes = "DIR is the folder of a sweep. checkpoint: interrupted, the next sweep goes on from "
+             "there. A cell whose run diverged (a loss or a weight became NaN, mudepth run --help) "
+             "is done and says so; mudepth query counts it apart.",
+    .examples = "  mudepth status results/runs/longer",
+    .run = run_status};

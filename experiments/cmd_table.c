@@ -5,29 +5,12 @@
 
 #include "../results/contrast.h"
 #include "command.h"
+#include "help.h"
 #include "listing.h"
 
-enum form { AS_TEXT, AS_CSV, AS_JSON, AS_LATEX, AS_VALUES };
-
-static int parse(int argc, char **argv, enum form *form, struct md_error *error) {
-    static const struct option options[] = {{"csv", no_argument, NULL, AS_CSV},
-                                            {"json", no_argument, NULL, AS_JSON},
-                                            {"latex", no_argument, NULL, AS_LATEX},
-                                            {"values", no_argument, NULL, AS_VALUES},
-                                            {0}};
-    *form = AS_TEXT;
-    for (int c; (c = md_next_option(argc, argv, ":", options, error)) != -1;) {
-        if (c == '?' || c == ':')
-            return MD_USAGE;
-        if (*form != AS_TEXT)
-            return md_fail(error, MD_USAGE,
-                           "expected one of --csv, --json, --latex and --values, found several");
-        *form = (enum form)c;
-    }
-    if (optind >= argc)
-        return md_fail(error, MD_USAGE, "expected the name of a study; see mudepth table --help");
-    return MD_OK;
-}
+struct options {
+    int csv, json, latex, values;
+};
 
 /* ---- text, CSV, LaTeX ------------------------------------------------------------------------ */
 
@@ -246,59 +229,61 @@ static int print_json(const struct md_contrast *contrast, const char *data,
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-static int report(const struct md_contrast *contrast, enum form form, struct md_error *error) {
+static int report(const struct md_contrast *contrast, const struct options *o,
+                  struct md_error *error) {
     char data[MD_DATA_LINE_SIZE];
     md_contrast_data_line(contrast, data);
-    for (size_t i = 0; i < contrast->ours.notes.count && form != AS_JSON; i++)
+    for (size_t i = 0; i < contrast->ours.notes.count && !o->json; i++)
         fprintf(stderr, "note: %s\n", contrast->ours.notes.names[i]);
-    switch (form) {
-    case AS_CSV:
+    if (o->csv)
         return print_listing(contrast, MD_CSV, error);
-    case AS_JSON:
+    if (o->json)
         return print_json(contrast, data, error);
-    case AS_LATEX:
+    if (o->latex)
         return print_latex(contrast, data, error);
-    case AS_VALUES:
-        print_values(contrast, data);
-        return MD_OK;
-    default:
+    if (!o->values)
         return print_text(contrast, data, error);
-    }
+    print_values(contrast, data);
+    return MD_OK;
 }
 
-static int run(int argc, char **argv, struct md_error *error) {
+static int run(const struct md_invocation *call, struct md_error *error) {
     struct md_study study;
     struct md_contrast contrast;
-    enum form form;
-    int status = parse(argc, argv, &form, error);
-    if (status != MD_OK)
-        return status;
-    status = md_study_read(argv[optind], &study, error);
+    int status = md_study_read(call->words[0], &study, error);
     if (status == MD_OK) {
-        status = md_contrast_make(&study, argc - optind - 1, argv + optind + 1, &contrast, error);
+        status = md_contrast_make(&study, call->count - 1, call->words + 1, &contrast, error);
         if (status == MD_OK)
-            status = report(&contrast, form, error);
+            status = report(&contrast, call->options, error);
         md_contrast_free(&contrast);
     }
     md_study_free(&study);
     return status;
 }
 
+static const struct md_option options[] = {
+    {MD_OPT("csv", 0, FLAG, csv, NULL, "print a CSV table"), .excludes = "json, latex, values"},
+    {MD_OPT("json", 0, FLAG, json, NULL, "print JSON"), .excludes = "latex, values"},
+    {MD_OPT("latex", 0, FLAG, latex, NULL, "print a LaTeX table (booktabs) with its caption"),
+     .excludes = "values"},
+    {MD_OPT("values", 0, FLAG, values, NULL,
+            "print each number as a LaTeX macro, \\mdvalue{NAME ROW QUANTITY FIELD}{...}")},
+    {0}};
+
 const struct md_command md_command_table = {
-    "table", "a named study: our results beside the published ones, and the difference",
-    "NAME [FOLDER|CELL.h5...] [options]\n\n"
-    "      --csv     print a CSV table\n"
-    "      --json    print JSON\n"
-    "      --latex   print a LaTeX table (booktabs) with its caption\n"
-    "      --values  print each number as a LaTeX macro, \\mdvalue{NAME ROW QUANTITY "
-    "FIELD}{...}\n\n"
-    "NAME is that of a file " MD_STUDY_FOLDER "/NAME.yaml, or a path with a slash. It says which\n"
-    "cells belong to the study; FOLDER is where they lie when not where it says.\n\n"
-    "Beside our mean and standard deviation over the runs stand those of the release's logs\n"
-    "(paper/published), their difference in standard deviations of the published runs, and our\n"
-    "means before fine-tuning and of the dummy predictor. The last line says on what our runs\n"
-    "ran.\n\n"
-    "examples:\n"
-    "  mudepth table kitti\n"
-    "  mudepth table field results/runs/my_field --latex\n",
-    NULL, run};
+    .name = "table",
+    .summary = "a named study: our results beside the published ones, and the difference",
+    .words = {{"NAME", MD_WORD_STUDY, MD_ONE, NULL},
+              {"FOLDER|CELL.h5", MD_WORD_PATH, MD_ANY_NUMBER, NULL}},
+    .options = options,
+    .options_size = sizeof(struct options),
+    .notes = "NAME is that of a file " MD_STUDY_FOLDER
+             "/NAME.yaml, or a path with a slash. It says which cells belong to the study; FOLDER "
+             "is where they lie when not where it says.\n"
+             "Beside our mean and standard deviation over the runs stand those of the release's "
+             "logs (paper/published), their difference in standard deviations of the published "
+             "runs, and our means before fine-tuning and of the dummy predictor. The last line "
+             "says on what our runs ran.",
+    .examples = "  mudepth table kitti\n"
+                "  mudepth table field results/runs/my_field --latex",
+    .run = run};

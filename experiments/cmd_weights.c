@@ -8,6 +8,11 @@
 #include "command.h"
 #include "version.h"
 
+struct options {
+    const char *output;
+    int json;
+};
+
 /* Reads any weights file. */
 static int read_any(const char *path, const struct md_network **network, float **values,
                     struct md_weights_info *info, struct md_error *error) {
@@ -52,12 +57,14 @@ static void print_tensors(const struct md_network *network, const float *values)
     }
 }
 
-static int show(const char *path, int json, struct md_error *error) {
+static int show(const struct md_invocation *call, struct md_error *error) {
+    const struct options *o = call->options;
+    const char *path = call->words[0];
     const struct md_network *network;
     struct md_weights_info info = {0};
     float *values;
     int status = read_any(path, &network, &values, &info, error);
-    if (status == MD_OK && json)
+    if (status == MD_OK && o->json)
         status = md_print_json(to_json(path, network, &info), error);
     else if (status == MD_OK) {
         printf("network:      %s, %zu parameters\nstored as:    %s\nsource:       %s\n"
@@ -70,7 +77,9 @@ static int show(const char *path, int json, struct md_error *error) {
     return status;
 }
 
-static int import(const char *from, const char *to, int json, struct md_error *error) {
+static int import(const struct md_invocation *call, struct md_error *error) {
+    const struct options *o = call->options;
+    const char *from = call->words[0], *to = o->output;
     const struct md_network *network;
     struct md_weights_info info = {0};
     float *values;
@@ -86,7 +95,7 @@ static int import(const char *from, const char *to, int json, struct md_error *e
             snprintf(info.code_version, sizeof info.code_version, "%s", md_code_version());
         status = md_weights_write(to, network, values, &info, error);
     }
-    if (status == MD_OK && json)
+    if (status == MD_OK && o->json)
         status = md_print_json(to_json(to, network, &info), error);
     else if (status == MD_OK)
         printf("%s: %s, %zu parameters, stored as %s there\n", to, network->name,
@@ -95,36 +104,31 @@ static int import(const char *from, const char *to, int json, struct md_error *e
     return status;
 }
 
-static int run(int argc, char **argv, struct md_error *error) {
-    static const struct option options[] = {
-        {"output", required_argument, NULL, 'o'}, {"json", no_argument, NULL, 'j'}, {0}};
-    const char *output = NULL;
-    int json = 0;
-    for (int c; (c = md_next_option(argc, argv, ":o:", options, error)) != -1;) {
-        if (c == '?')
-            return MD_USAGE;
-        output = c == 'o' ? optarg : output;
-        json |= c == 'j';
-    }
-    const char *what = optind < argc ? argv[optind] : "";
-    if (argc - optind == 2 && strcmp(what, "info") == 0 && output == NULL)
-        return show(argv[optind + 1], json, error);
-    if (argc - optind == 2 && strcmp(what, "import") == 0 && output != NULL)
-        return import(argv[optind + 1], output, json, error);
-    return md_fail(
-        error, MD_USAGE,
-        "expected \"import FILE -o OUT.h5\" or \"info FILE\"; see mudepth weights --help");
-}
+static const struct md_option info_options[] = {{MD_OPT_JSON}, {0}};
+static const struct md_command command_info = {.name = "info",
+                                               .summary = "say what is in a file",
+                                               .words = {{"FILE", MD_WORD_PATH, MD_ONE, NULL}},
+                                               .options = info_options,
+                                               .options_size = sizeof(struct options),
+                                               .run = show};
+static const struct md_option import_options[] = {
+    {MD_OPT("output", 'o', PATH, output, "OUT.h5", "the copy; refuses to replace a file"),
+     .is_required = 1},
+    {MD_OPT_JSON},
+    {0}};
+static const struct md_command command_import = {.name = "import",
+                                                 .summary = "copy weights into a file of our own",
+                                                 .words = {{"FILE", MD_WORD_PATH, MD_ONE, NULL}},
+                                                 .options = import_options,
+                                                 .options_size = sizeof(struct options),
+                                                 .run = import};
+static const struct md_command *const actions[] = {&command_info, &command_import, NULL};
 
 const struct md_command md_command_weights = {
-    "weights", "import published checkpoints; say what a weights file holds",
-    "import FILE -o OUT.h5 [--json]\n"
-    "       mudepth weights info FILE [--json]\n\n"
-    "  -o, --output OUT.h5  the copy; refuses to replace a file\n"
-    "      --json           print what the file holds as JSON\n\n"
-    "FILE is a published .pth (float32 or bfloat16), a result cell or a weights file. The copy\n"
-    "keeps where the weights came from.\n\n"
-    "examples:\n"
-    "  mudepth weights import tartanair_pretrain.pth -o tartanair.h5\n"
-    "  mudepth weights info tartanair.h5\n",
-    NULL, run};
+    .name = "weights",
+    .summary = "import published checkpoints; say what a weights file holds",
+    .commands = actions,
+    .notes = "FILE is a published .pth (float32 or bfloat16), a result cell or a weights file. The "
+             "copy keeps where the weights came from.",
+    .examples = "  mudepth weights import tartanair_pretrain.pth -o tartanair.h5\n"
+                "  mudepth weights info tartanair.h5"};

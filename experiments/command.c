@@ -11,56 +11,6 @@
 #include "../results/weights.h"
 #include "train.h"
 
-int md_next_option(int argc, char **argv, const char *letters, const struct option *options,
-                   struct md_error *error) {
-    opterr = 0;
-    int option = getopt_long(argc, argv, letters, options, NULL);
-    const char *word = argv[optind - 1]; /* what has been read last */
-    if (option == ':')
-        md_error_set(error, "option %.100s needs a value", word);
-    else if (option == '?' && optopt == 0)
-        md_error_set(error, "unknown option %.100s; see mudepth %s --help", word, argv[0]);
-    else if (option == '?' && strncmp(word, "--", 2) == 0 && strchr(word, '=') != NULL)
-        md_error_set(error, "option %.100s takes no value", word);
-    else if (option == '?')
-        md_error_set(error, "unknown option -%c; see mudepth %s --help", optopt, argv[0]);
-    return option == ':' ? '?' : option;
-}
-
-int md_option_number(const char *option, const char *text, double low, double high, double *value,
-                     struct md_error *error) {
-    char *end;
-    *value = strtod(text, &end);
-    if (text[strspn(text, "+-.0123456789eE")] != '\0' || end == text || *end != '\0' ||
-        !(*value >= low && *value <= high))
-        return md_fail(error, MD_USAGE, "%s: expected a number from %g to %g, found \"%.100s\"",
-                       option, low, high, text);
-    return MD_OK;
-}
-
-int md_option_whole(const char *option, const char *text, int low, int high, int *value,
-                    struct md_error *error) {
-    int64_t number = 0;
-    const char *end = md_parse_integer(text, &number);
-    if (end == NULL || *end != '\0' || number < low || number > high)
-        return md_fail(error, MD_USAGE,
-                       "%s: expected a whole number from %d to %d, found \"%.100s\"", option, low,
-                       high, text);
-    *value = (int)number;
-    return MD_OK;
-}
-
-size_t md_shell_word(const char *word, char *text, size_t size) {
-    static const char ordinary[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                   "0123456789_-+=./,:@%";
-    if (word[0] != '\0' && word[strspn(word, ordinary)] == '\0')
-        return (size_t)snprintf(text, size, "%s", word);
-    size_t length = (size_t)snprintf(text, size, "'");
-    for (const char *c = word; *c != '\0' && length < size; c++)
-        length += (size_t)snprintf(text + length, size - length, *c == '\'' ? "'\\''" : "%c", *c);
-    return length < size ? length + (size_t)snprintf(text + length, size - length, "'") : length;
-}
-
 float *md_load_weights(const struct md_config *config, int *status, struct md_error *error) {
     const struct md_network *network = md_networks[config->network];
     float *weights = malloc(md_parameter_total(network) * sizeof *weights);
@@ -75,14 +25,6 @@ float *md_load_weights(const struct md_config *config, int *status, struct md_er
         return weights;
     free(weights);
     return NULL;
-}
-
-void md_command_line(int argc, char *const *argv, char *text, size_t size) {
-    size_t length = (size_t)snprintf(text, size, "mudepth");
-    for (int i = 0; i < argc && length + 1 < size; i++) {
-        text[length++] = ' ';
-        length += md_shell_word(argv[i], text + length, size - length);
-    }
 }
 
 /* ---- progress -------------------------------------------------------------------------------- */

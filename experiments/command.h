@@ -1,42 +1,19 @@
-/* The subcommands, and what they share. A command file is where the rooms meet: it may open every
+/* What the subcommands share. A command file is where the rooms meet: it may open every
  * door, the rooms themselves only those to their left. */
 #ifndef MD_EXPERIMENTS_COMMAND_H
 #define MD_EXPERIMENTS_COMMAND_H
 
-#include <getopt.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 
 #include "../datasets/error.h"
+#include "commands.h"
 #include "config.h"
 #include "evaluate.h"
 
-struct md_command {
-    const char *name, *summary;
-    const char *help;        /* after "usage: mudepth NAME " */
-    void (*help_more)(void); /* prints further help; may be NULL */
-    int (*run)(int argc, char **argv, struct md_error *error); /* argv[0] is the command's name */
-};
-
-extern const struct md_command md_command_run, md_command_pretrain, md_command_eval,
-    md_command_golden, md_command_predict, md_command_weights, md_command_data, md_command_compare,
-    md_command_query, md_command_diff, md_command_plan, md_command_sweep, md_command_resume,
-    md_command_rerun, md_command_status, md_command_table, md_command_plot;
-
 /* Set by SIGINT and SIGTERM (main.c): finish the step, keep what there is, and end. */
 extern volatile sig_atomic_t md_stop_requested;
-
-/* getopt_long with our errors: the option's character, -1 at the end, or '?' with `error` filled.
- * letters: short options, with ':' at the beginning. "--help" is answered by main. */
-int md_next_option(int argc, char **argv, const char *letters, const struct option *options,
-                   struct md_error *error);
-
-/* A number given to an option: the whole text, within low .. high. */
-int md_option_number(const char *option, const char *text, double low, double high, double *value,
-                     struct md_error *error);
-int md_option_whole(const char *option, const char *text, int low, int high, int *value,
-                    struct md_error *error);
 
 /* What a run is doing. */
 struct md_run_progress {
@@ -61,13 +38,6 @@ int md_run_cell(const struct md_cell_job *job, struct md_error *error);
 
 /* The weights a config starts from, md_parameter_total floats to be freed; NULL with `error`. */
 float *md_load_weights(const struct md_config *config, int *status, struct md_error *error);
-
-/* One word for a shell: as it is when it has ordinary characters only, otherwise in single quotes.
- * Returns its length, of which as much is written as there is room for. */
-size_t md_shell_word(const char *word, char *text, size_t size);
-
-/* The words as a line to be pasted into a shell, "mudepth" before them; cut when it is too long. */
-void md_command_line(int argc, char *const *argv, char *text, size_t size);
 
 /* A line on a terminal with what is done and when it will be over, from two seconds on; asks for
  * an early end when md_stop_requested. */

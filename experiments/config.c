@@ -8,6 +8,7 @@
 #include "../datasets/augment.h"
 #include "budget.h"
 #include "config_keys.h"
+#include "nearest.h"
 
 /* ---- documents ------------------------------------------------------------------------------- */
 
@@ -20,14 +21,20 @@ static int set_in(struct section *sections, int count, const char *prefix, const
             const struct key *key = &sections[s].keys[k];
             if (strcmp(sections[s].prefix, prefix) != 0 || strcmp(key->name, name) != 0)
                 continue;
-            if ((sections[s].given >> k & 1u) != 0)
+            if (line > 0 && (sections[s].given >> k & 1u) != 0) /* of a command line the last one */
                 return md_key_complain(&at, error, "the key is given twice");
             sections[s].given |= 1u << k;
             if (sections[s].given_at != NULL)
                 sections[s].given_at[k] = (struct origin){origin, line};
             return md_key_set(key, document, node, sections[s].fields, &at, error);
         }
-    return md_key_complain(&at, error, "unknown key; --help lists the keys");
+    char hint[MD_NEAREST_SIZE];
+    struct md_nearest nearest = md_nearest_to(name);
+    for (int n = 0; n < count; n++)
+        for (size_t k = 0; strcmp(sections[n].prefix, prefix) == 0 && k < sections[n].count; k++)
+            md_nearest_try(&nearest, sections[n].keys[k].name);
+    return md_key_complain(&at, error, "unknown key%s; mudepth help config lists the keys",
+                           md_nearest_hint(&nearest, hint));
 }
 
 /* Sets every pair of a mapping but those with a name in `skip` (may be NULL); a mapping under

@@ -1,8 +1,8 @@
 /* What a run is: a YAML file of keys and values, overridden on the command line by key=value.
  * Strict: an unknown, repeated or missing key, a wrong type and a value out of range are errors
  * that name file, line and key, and so is a key without effect in this run, which would be believed
- * (config_use.c). The keys are one table (config_keys.c); `mudepth run --help` prints
- * it. */
+ * (config_use.c). The keys are one table (config_keys.c); `mudepth help
+ * config` prints it. */
 #ifndef MD_EXPERIMENTS_CONFIG_H
 #define MD_EXPERIMENTS_CONFIG_H
 
@@ -105,12 +105,14 @@ int md_config_order(const struct md_config *a, const struct md_config *b, int ke
  * {set: matrix, root: DIR, split: test}. */
 int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_error *error);
 
-/* Prints the table of keys to standard output: for --help. `data_only`: those of a data
- * specification. */
-void md_config_print_keys(int data_only);
+/* The words a key can be, or a list of them have; NULL: other values. */
+const char *const *md_config_choices(int key);
 
-/* Prints words with single spaces between, in lines of at most 100 characters, all of which but the
- * first are indented by so many; the first goes on behind as much. */
-void md_print_wrapped(const char *text, int indent);
+/* MD_USAGE: there is no key of this name. */
+int md_config_unknown(const char *name, struct md_error *error);
+
+/* What `mudepth help config` says of a key. */
+enum { MD_CONFIG_HELP_SIZE = 1000 };
+void md_config_describe(int key, char text[MD_CONFIG_HELP_SIZE]);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "../datasets/augment.h"
 #include "../datasets/sensor.h"
+#include "nearest.h"
 
 static const char *const select_names[] = {"best", "last", NULL};
 static const char *const schedule_names[] = {"constant", "cosine", NULL};
@@ -352,6 +353,16 @@ int md_config_find(const char *name) {
     return -1;
 }
 
+int md_config_unknown(const char *name, struct md_error *error) {
+    char key_name[MD_CONFIG_NAME_SIZE], hint[MD_NEAREST_SIZE];
+    struct md_nearest nearest = md_nearest_to(name);
+    for (int key = 0; md_config_key(key, key_name) == 0; key++)
+        md_nearest_try(&nearest, key_name);
+    return md_fail(error, MD_USAGE,
+                   "\"%.100s\" is no key of a config%s; mudepth help config lists them", name,
+                   md_nearest_hint(&nearest, hint));
+}
+
 int md_config_decides(int number) {
     struct section sections[RUN_SECTIONS];
     const struct section *section;
@@ -465,50 +476,27 @@ enum md_value_kind md_config_kind(int number) {
     }
 }
 
-void md_print_wrapped(const char *text, int indent) {
-    enum { WIDTH = 100 };
-    for (int at = indent; *text != '\0'; text += strspn(text, " ")) {
-        int length = (int)strcspn(text, " ");
-        if (at > indent && at + 1 + length > WIDTH)
-            printf("\n%*s", at = indent, "");
-        at += printf("%s%.*s", at > indent ? " " : "", length, text);
-        text += length;
-    }
-    printf("\n");
+void md_config_describe(int number, char text[MD_CONFIG_HELP_SIZE]) {
+    struct section sections[RUN_SECTIONS];
+    const struct section *section;
+    char choices[200] = "", use[300] = "";
+    md_config_sections(&(struct md_config){.format = 0}, sections);
+    const struct key *key = find_key(sections, number, &section);
+    if (key->names != NULL && key->type != BITS)
+        md_join_names(key->names, choices, sizeof choices);
+    if (key->use != NULL)
+        md_describe_use(key->use, use, sizeof use);
+    snprintf(text, MD_CONFIG_HELP_SIZE, "%s%s%s%s%s%s; %s%s", key->help,
+             choices[0] != '\0' ? " (" : "", choices, choices[0] != '\0' ? ")" : "",
+             use[0] != '\0' ? "; only with " : "", use,
+             key->preset == NULL ? "must be given" : "default ",
+             key->preset == NULL      ? ""
+             : key->preset[0] != '\0' ? key->preset
+                                      : "empty");
 }
 
-/* The longest: data.camera_fov_h_deg. */
-enum { NAME_WIDTH = 21 };
-
-static void print_keys(const char *prefix, const struct key *keys, size_t count) {
-    for (size_t k = 0; k < count; k++) {
-        char name[MD_CONFIG_NAME_SIZE], choices[200] = "", use[300] = "", text[1000];
-        const struct key *key = &keys[k];
-        snprintf(name, sizeof name, "%s%s", prefix, key->name);
-        if (key->names != NULL && key->type != BITS)
-            md_join_names(key->names, choices, sizeof choices);
-        if (key->use != NULL)
-            md_describe_use(key->use, use, sizeof use);
-        snprintf(text, sizeof text, "%s%s%s%s%s%s; %s%s", key->help, choices[0] != '\0' ? " (" : "",
-                 choices, choices[0] != '\0' ? ")" : "", use[0] != '\0' ? "; only with " : "", use,
-                 key->preset == NULL ? "must be given" : "default ",
-                 key->preset == NULL      ? ""
-                 : key->preset[0] != '\0' ? key->preset
-                                          : "empty");
-        printf("  %-*s ", NAME_WIDTH, name);
-        md_print_wrapped(text, 2 + NAME_WIDTH + 1);
-    }
-}
-
-#define PRINT(prefix, keys) print_keys(prefix, keys, sizeof keys / sizeof keys[0])
-
-void md_config_print_keys(int data_only) {
-    const char *prefix = data_only ? "" : "data.";
-    if (!data_only)
-        PRINT("", run_keys);
-    PRINT(prefix, data_keys);
-    if (data_only)
-        PRINT("", split_key);
-    else
-        PRINT(prefix, splits_keys);
+const char *const *md_config_choices(int number) {
+    const char *field;
+    const struct key *key = find_field(&(struct md_config){.format = 0}, number, &field);
+    return key->names;
 }

@@ -264,8 +264,7 @@ static int add_key(void *context, char *name, struct md_error *error) {
     struct md_groups *groups = context;
     int key = md_config_find(name);
     if (key < 0)
-        return md_fail(error, MD_USAGE,
-                       "\"%.100s\" is no key of a config; mudepth run --help lists them", name);
+        return md_config_unknown(name, error);
     for (int k = 0; k < groups->key_count; k++)
         if (groups->keys[k] == key)
             return md_fail(error, MD_USAGE, "%s is given twice", name);

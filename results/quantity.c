@@ -78,8 +78,8 @@ static int is_of_predictor(const struct row *row) {
 
 static int unknown(const char *name, struct md_error *error) {
     return md_fail(error, MD_USAGE,
-                   "\"%.100s\" is not known; mudepth query --help lists what is measured, mudepth "
-                   "run --help the keys of a config",
+                   "\"%.100s\" is not known; mudepth help quantities lists what is measured, "
+                   "mudepth help config the keys of a config",
                    name);
 }
 
@@ -183,8 +183,10 @@ double md_quantity_of(const struct md_quantity *quantity, const struct md_cell *
     }
 }
 
-void md_quantity_help(void) {
-    enum { WIDTH = 29 }; /* optimizer_bytes_per_parameter */
-    for (int r = 0; r < ROWS; r++)
-        printf("  %-*s  %s\n", WIDTH, rows[r].name, rows[r].help);
+int md_quantity_describe(int row, const char **name, const char **help) {
+    if (row >= ROWS)
+        return -1;
+    *name = rows[row].name;
+    *help = rows[row].help;
+    return 0;
 }

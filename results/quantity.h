@@ -7,7 +7,7 @@
  *   arena_bytes, seconds, skipped_steps, ...
  *       of the run.
  *
- * md_quantity_help lists them. */
+ * `mudepth help quantities` lists them. */
 #ifndef MD_RESULTS_QUANTITY_H
 #define MD_RESULTS_QUANTITY_H
 
@@ -39,7 +39,7 @@ const struct md_metrics *md_metrics_of(const struct md_cell_scores *scores,
  * fine-tuning and the run diverged. */
 double md_quantity_of(const struct md_quantity *quantity, const struct md_cell *cell);
 
-/* Prints the names and what they mean to standard output: for --help. */
-void md_quantity_help(void);
+/* The name of a row of the table and what it means; -1 when there are not so many. */
+int md_quantity_describe(int row, const char **name, const char **help);
 
 #endif

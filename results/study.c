@@ -98,8 +98,7 @@ static const char *text_of(const struct reader *r, const yaml_node_t *node, cons
 static int check_key(const char *name, struct md_error *error) {
     return md_config_find(name) >= 0
                ? MD_OK
-               : md_fail(error, MD_USAGE,
-                         "\"%.100s\" is no key of a config; mudepth run --help lists them", name);
+               : md_config_unknown(name, error);
 }
 
 static int check_item(enum kind kind, const char *text, struct md_error *error) {

@@ -333,8 +333,8 @@ Test(compare, usage_errors_are_2_and_clear) {
     static const struct {
         const char *words, *part;
     } cases[] = {
-        {"", "expected a config file"},
-        {"--a host", "expected a config file"},
+        {"", "expected CONFIG.yaml, found nothing"},
+        {"--a host", "expected CONFIG.yaml, found nothing"},
         {"small.yaml x", "expected key=value, found \"x\""},
         {"small.yaml no=1", "unknown key"},
         {"small.yaml --no", "--no"},
@@ -358,9 +358,10 @@ Test(compare, usage_errors_are_2_and_clear) {
         {"small.yaml --steps -1", "--steps: expected a whole number"},
         {"small.yaml --steps 1.5", "--steps: expected a whole number"},
         {"small.yaml --tensors weights", "--tensors: expected activation, error, gradient, loss"},
-        {"small.yaml --tensors loss,,weight",
-         "--tensors: expected activation, error, gradient, loss"},
-        {"small.yaml --digest --figure x.png", "--figure needs values"},
+        {"small.yaml --tensors loss,,weight", "--tensors: "},
+        {"small.yaml --a host --b host --save-job y", "--save-job: not with --b"},
+        {"small.yaml --save-trace y --json", "--save-trace: not with --json"},
+        {"small.yaml --digest --figure x.png", "--digest: not with --figure"},
         {"small.yaml --steps 0 --figure x.png", "--figure needs steps"},
         {"small.yaml --digest --b host:bf16", "have different formats"},
         {"small.yaml --a trace:x --save-job y", "--a: a saved trace is there already"},

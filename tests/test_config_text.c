@@ -294,9 +294,13 @@ Test(config_text, wrong_overrides_are_refused_with_the_key) {
         assert_contains(error.text, "command line");
         assert_contains(error.text, wrong[i][1]);
     }
-    char *const twice[] = {"lr=1", "lr=1"};
-    cr_assert_eq(md_config_read(path.text, 2, twice, &config, &error), MD_USAGE);
-    assert_contains(error.text, "lr: the key is given twice");
+}
+
+Test(config_text, of_two_overrides_the_last_one_counts) {
+    char *const twice[] = {"lr=1", "data.test=a", "lr=2", "data.test=b"};
+    scratch_write_text(path.text, GOOD);
+    cr_assert_eq(md_config_read(path.text, 4, twice, &config, &error), MD_OK, "%s", error.text);
+    cr_assert(config.learning_rate == 2.0 && strcmp(config.test, "b") == 0);
 }
 
 /* ---- data specifications --------------------------------------------------------------------- */

@@ -251,9 +251,9 @@ Test(diff, what_decides_is_named) {
 
 Test(diff, wrong_usage) {
     MUDEPTH("diff", cell.text);
-    assert_fails(2, "expected two result cells");
+    assert_fails(2, "expected B.h5, found nothing");
     MUDEPTH("diff", cell.text, cell.text, cell.text);
-    assert_fails(2, "expected two result cells");
+    assert_fails(2, "unexpected \"");
     MUDEPTH("diff", cell.text, cell.text, "--csv");
     assert_fails(2, "unknown option --csv");
 }

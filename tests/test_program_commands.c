@@ -288,7 +288,7 @@ Test(commands, plan_is_the_arena_that_a_run_uses) {
     assert_fine("plan lean, band 1");
     cr_assert_eq(access(figure.text, F_OK), 0);
     MUDEPTH("plan");
-    assert_fails(2, "a CONFIG.yaml is needed");
+    assert_fails(2, "expected CONFIG.yaml, found nothing");
 }
 
 /* ---- data ------------------------------------------------------------------------------------ */

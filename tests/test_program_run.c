@@ -380,7 +380,7 @@ Test(program_run, pretraining_is_from_scratch_whatever_the_config_says) {
     assert_fine("weights:        w.h5");
     assert_contains(out, "results/runs/tune-");
     PRETRAIN(fine_tuning.text, "-o", "x.h5", "weights=no.h5");
-    assert_fails(2, "weights: the key is given twice");
+    assert_fails(2, "weights: pretrain begins from scratch, found \"no.h5\"");
 }
 
 Test(program_run, saved_weights_replace_nothing) {

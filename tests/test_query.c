@@ -263,7 +263,7 @@ Test(query, draws_a_figure) {
 
 Test(query, wrong_usage) {
     MUDEPTH("query");
-    assert_fails(2, "expected folders or result cells");
+    assert_fails(2, "expected FOLDER|CELL.h5|FILTER, found nothing");
     MUDEPTH("query", cells[0][0].text, "--by", "colour");
     assert_fails(2, "\"colour\" is no key");
     MUDEPTH("query", cells[0][0].text, "--by", "lr,,seed");

@@ -294,7 +294,7 @@ Test(rgbd, units) {
     MUDEPTH("data", "info", "{set: kitti, root: x, split: all, depth_per_m: 5000}");
     assert_fails(2, "depth_per_m");
     assert_contains(err, "nyu-folder, 7scenes, sunrgbd, rgbd");
-    MUDEPTH("data", "--help");
+    MUDEPTH("help", "config");
     assert_fine("units of a 16-bit depth PNG are a metre (TUM: 5000)");
 }
 

@@ -301,7 +301,7 @@ Test(slurm, wrong_usage) {
     MUDEPTH("sweep", config.text, "--array-size", "2");
     assert_fails(2, "--array-size: only with --slurm");
     MUDEPTH("sweep", config.text, "--", "--time=5");
-    assert_fails(2, "options of sbatch (behind --): only with --slurm");
+    assert_fails(2, "SBATCH-OPTION (behind --): only with --slurm");
     MUDEPTH("sweep", config.text, "--slurm", "--array-size", "0");
     assert_fails(2, "--array-size: expected a whole number from 1");
     MUDEPTH("sweep", config.text, "--slurm", "--dry-run");
@@ -312,7 +312,7 @@ Test(slurm, wrong_usage) {
         assert_fails(2, "--task: expected K/N");
     }
     MUDEPTH("resume", folder.text, "--task", "0/2", "--json");
-    assert_fails(2, "--json: not with --task");
+    assert_fails(2, "--task: not with --json");
     MUDEPTH("resume", folder.text, "--task", "0/2", "--slurm");
     assert_fails(2, "--slurm: not with --task");
 }

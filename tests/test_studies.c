@@ -381,7 +381,7 @@ Test(studies, figures) {
     AT_HOME("plot", "a", "-o", "a.gif");
     assert_fails(2, ".png, .svg or .pdf");
     AT_HOME("plot", "a");
-    assert_fails(2, "-o must be given");
+    assert_fails(2, "--output FILE must be given");
 }
 
 Test(studies, without_cells) {
@@ -390,9 +390,9 @@ Test(studies, without_cells) {
     AT_HOME("table", "a");
     assert_fails(1, "there are no cells yet; mudepth sweep c.yaml -o runs makes them");
     AT_HOME("table");
-    assert_fails(2, "expected the name of a study");
+    assert_fails(2, "expected NAME, found nothing");
     AT_HOME("table", "a", "--csv", "--json");
-    assert_fails(2, "found several");
+    assert_fails(2, "--csv: not with --json");
     AT_HOME("table", "a", "missing");
     assert_fails(1, "missing");
     make_home();

@@ -70,7 +70,7 @@ Test(sweep, cells_are_results_as_others) {
                  MD_OK);
     H5Fclose(file);
     assert_contains(command, "mudepth sweep ");
-    assert_contains(command, "six.yaml seed=7 epochs=1");
+    assert_contains(command, " seed=7 epochs=1");
     MUDEPTH("query", cell.text);
     assert_fine("rmse_m");
 }
@@ -147,7 +147,7 @@ Test(sweep, cells_that_do_not_fit_are_marked_and_the_rest_goes_on) {
 
 Test(sweep, wrong_usage) {
     MUDEPTH("sweep");
-    assert_fails(2, "expected a sweep file");
+    assert_fails(2, "expected CONFIG.yaml, found nothing");
     MUDEPTH("sweep", "missing.yaml");
     assert_fails(1, "missing.yaml");
     MUDEPTH("sweep", config.text, "-j", "0");
@@ -168,12 +168,12 @@ Test(sweep, wrong_usage) {
     static const char *const commands[] = {"status", "resume"};
     for (int c = 0; c < 2; c++) {
         MUDEPTH(commands[c]);
-        assert_fails(2, "expected one folder");
+        assert_fails(2, "expected DIR, found nothing");
         MUDEPTH(commands[c], scratch.folder);
         assert_fails(2, "no sweep was begun there");
     }
     MUDEPTH("rerun", folder.text);
-    assert_fails(2, "expected --failed");
+    assert_fails(2, "--failed must be given");
     MUDEPTH("sweep", config.text, "--failed");
     assert_fails(2, "unknown option --failed");
     MUDEPTH("resume", folder.text, "-o", folder.text);
