@@ -482,32 +482,30 @@ static int run(const struct md_invocation *call, struct md_error *error) {
 }
 
 static const struct md_option options[] = {
-    {MD_OPT("a", 0, TEXT, a, "MACHINE", "what is compared"), .preset = "host"},
-    {MD_OPT("b", 0, TEXT, b, "MACHINE", "with what"), .preset = "host:ref"},
-    {MD_OPT("steps", 0, WHOLE, steps, "K", "training steps"), .preset = "1", .low = 0,
-     .high = 1000000},
-    {MD_OPT("tensors", 0, OWN, kinds, "LIST",
-            "which (state: what the optimizer keeps); the final weights are always compared"),
-     .parse = parse_kinds, .preset = "activation,error,gradient,loss,weight,state"},
-    {MD_OPT("digest", 0, FLAG, digest, NULL, "only digests leave the machines: for long runs"),
-     .excludes = "figure"},
-    {MD_OPT("figure", 0, PATH, figure, "FILE",
-            "draw how the error grows, over the steps and by layer (PNG, SVG, PDF)")},
-    {MD_OPT_JSON},
-    {MD_OPT("save-job", 0, PATH, save_job, "FILE",
-            "write the job for machine a instead, for a device to be given"),
-     .excludes = "save-trace, b, figure, json"},
-    {MD_OPT("save-trace", 0, PATH, save_trace, "FILE", "write the trace of machine a instead"),
-     .excludes = "b, figure, json"},
+    MD_OPT("a", 0, TEXT, a, "MACHINE", "what is compared", .preset = "host"),
+    MD_OPT("b", 0, TEXT, b, "MACHINE", "with what", .preset = "host:ref"),
+    MD_OPT("steps", 0, WHOLE, steps, "K", "training steps", .preset = "1", .low = 0,
+           .high = 1000000),
+    MD_OPT("tensors", 0, OWN, kinds, "LIST",
+           "which (state: what the optimizer keeps); the final weights are always compared",
+           .parse = parse_kinds, .preset = "activation,error,gradient,loss,weight,state"),
+    MD_OPT("digest", 0, FLAG, digest, NULL, "only digests leave the machines: for long runs",
+           .excludes = "figure"),
+    MD_OPT("figure", 0, PATH, figure, "FILE",
+           "draw how the error grows, over the steps and by layer (PNG, SVG, PDF)"),
+    MD_OPT_JSON,
+    MD_OPT("save-job", 0, PATH, save_job, "FILE",
+           "write the job for machine a instead, for a device to be given",
+           .excludes = "save-trace, b, figure, json"),
+    MD_OPT("save-trace", 0, PATH, save_trace, "FILE", "write the trace of machine a instead",
+           .excludes = "b, figure, json"),
     {0}};
 
 const struct md_command md_command_compare = {
     .name = "compare",
     .summary = "train on two machines side by side, and compare them bit by bit",
-    .words = {{"CONFIG.yaml", MD_WORD_CONFIG, MD_ONE, NULL},
-              {"KEY=VALUE", MD_WORD_OVERRIDE, MD_ANY_NUMBER, NULL}},
-    .options = options,
-    .options_size = sizeof(struct options),
+    MD_CONFIG_WORDS(MD_ONE),
+    MD_OPTIONS(options),
     .notes =
         "A MACHINE is\n"
         "  host        this machine, in a process of its own\n"

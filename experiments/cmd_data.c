@@ -357,15 +357,15 @@ static int cache(const struct md_invocation *call, struct md_error *error) {
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-static const struct md_option saying_options[] = {{MD_OPT_JSON}, {0}};
+static const struct md_option saying_options[] = {MD_OPT_JSON, {0}};
 static const struct md_option show_options[] = {
-    {MD_OPT("output", 'o', PATH, output, "FILE", "the figure (PNG, SVG, PDF)"), .is_required = 1},
-    {MD_OPT("rows", 0, WHOLE, rows, "N", "samples to draw, evenly spread"), .preset = "12",
-     .low = 1, .high = MOST_ROWS},
+    MD_OPT("output", 'o', PATH, output, "FILE", "the figure (PNG, SVG, PDF)", .is_required = 1),
+    MD_OPT("rows", 0, WHOLE, rows, "N", "samples to draw, evenly spread", .preset = "12", .low = 1,
+           .high = MOST_ROWS),
     {0}};
 static const struct md_option writing_options[] = {
-    {MD_OPT("output", 'o', PATH, output, "DIR", "the folder"), .is_required = 1},
-    {MD_OPT("split", 0, TEXT, split, "S", "name of the split that is written"), .preset = "train"},
+    MD_OPT("output", 'o', PATH, output, "DIR", "the folder", .is_required = 1),
+    MD_OPT("split", 0, TEXT, split, "S", "name of the split that is written", .preset = "train"),
     {0}};
 
 #define ACTION(NAME, SUMMARY, OPTIONS)                                                             \

@@ -388,15 +388,14 @@ static int run(const struct md_invocation *call, struct md_error *error) {
 }
 
 static const struct md_option options[] = {
-    {MD_OPT("json", 0, FLAG, json, NULL, "print the result as JSON, with what is the same too")},
+    MD_OPT("json", 0, FLAG, json, NULL, "print the result as JSON, with what is the same too"),
     {0}};
 
 const struct md_command md_command_diff = {
     .name = "diff",
     .summary = "compare two finished runs: what made them, and what came of it",
     .words = {{"A.h5", MD_WORD_PATH, MD_ONE, NULL}, {"B.h5", MD_WORD_PATH, MD_ONE, NULL}},
-    .options = options,
-    .options_size = sizeof(struct options),
+    MD_OPTIONS(options),
     .notes =
         "Says whether the cells are the same run (the same config where it decides, data, initial "
         "weights and numerics), and whether their results are the same to the bit, or where they "

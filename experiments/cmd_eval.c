@@ -182,28 +182,26 @@ static int run(const struct md_invocation *call, struct md_error *error) {
 }
 
 static const struct md_option options[] = {
-    {MD_OPT("weights", 0, PATH, weights, "W",
-            "weights file (HDF5, result cell, or published .pth)"),
-     .is_required = 1},
-    {MD_OPT("data", 0, TEXT, data, "SPEC", "what to measure on"), .is_required = 1},
-    {MD_OPT("train", 0, TEXT, train, "SPEC",
-            "data whose per-pixel mean is the dummy predictor (default: that of --data)")},
-    {MD_OPT("protocol", 0, CHOICE, protocol, "NAME", "how it is judged"),
-     .names = md_protocol_names, .preset = "textbook"},
-    {MD_OPT("cap", 0, OWN, caps, "M[,M...]", "truth beyond M metres does not count"),
-     .parse = parse_caps, .preset = "80"},
-    {MD_OPT("threads", 0, WHOLE, threads, "N", "cores to use"), .preset = "1", .low = 1,
-     .high = MD_HOST_MAX_CORES},
-    {MD_OPT("backend", 0, TEXT, backend, "NAME",
-            "operators: ref, scalar, avx2, avx512, blas (default: the fastest exact)")},
-    {MD_OPT_JSON},
+    MD_OPT("weights", 0, PATH, weights, "W", "weights file (HDF5, result cell, or published .pth)",
+           .is_required = 1),
+    MD_OPT("data", 0, TEXT, data, "SPEC", "what to measure on", .is_required = 1),
+    MD_OPT("train", 0, TEXT, train, "SPEC",
+           "data whose per-pixel mean is the dummy predictor (default: that of --data)"),
+    MD_OPT("protocol", 0, CHOICE, protocol, "NAME", "how it is judged", .names = md_protocol_names,
+           .preset = "textbook"),
+    MD_OPT("cap", 0, OWN, caps, "M[,M...]", "truth beyond M metres does not count",
+           .parse = parse_caps, .preset = "80"),
+    MD_OPT("threads", 0, WHOLE, threads, "N", "cores to use", .preset = "1", .low = 1,
+           .high = MD_HOST_MAX_CORES),
+    MD_OPT("backend", 0, TEXT, backend, "NAME",
+           "operators: ref, scalar, avx2, avx512, blas (default: the fastest exact)"),
+    MD_OPT_JSON,
     {0}};
 
 const struct md_command md_command_eval = {
     .name = "eval",
     .summary = "measure weights on a data set, beside the dummy predictor",
-    .options = options,
-    .options_size = sizeof(struct options),
+    MD_OPTIONS(options),
     .notes =
         "no_prediction, a column when it is not 0, is the share of the pixels with a truth that "
         "have no depth (a disparity of 0 or less): textbook takes them as far away as can be, 80 "

@@ -402,19 +402,18 @@ static int run(const struct md_invocation *call, struct md_error *error) {
 }
 
 static const struct md_option options[] = {
-    {MD_OPT("weights", 0, PATH, weights, "W", "other weights than the file's")},
-    {MD_OPT("trials", 0, WHOLE, trials, "N",
-            "steps with random rounding errors that the bounds come from"),
-     .preset = "8", .low = 1, .high = MAX_TRIALS},
-    {MD_OPT_JSON},
+    MD_OPT("weights", 0, PATH, weights, "W", "other weights than the file's"),
+    MD_OPT("trials", 0, WHOLE, trials, "N",
+           "steps with random rounding errors that the bounds come from", .preset = "8", .low = 1,
+           .high = MAX_TRIALS),
+    MD_OPT_JSON,
     {0}};
 
 const struct md_command md_command_golden = {
     .name = "golden",
     .summary = "do the training step stored in a file again, and compare every tensor",
     .words = {{"FILE.h5", MD_WORD_PATH, MD_ONE, NULL}},
-    .options = options,
-    .options_size = sizeof(struct options),
+    MD_OPTIONS(options),
     .notes =
         "The file holds /input_u8 (N, 3, 48, 48), /label_disparity (N, 48, 48; -1 = no value), "
         "/weights/NAME, and below /f64 what the step gives: loss, c, activation/LAYER, "

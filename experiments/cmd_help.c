@@ -39,8 +39,7 @@ const struct md_command md_command_help = {
     .name = "help",
     .summary = "say what a command does and takes, or the keys of a config",
     .words = {{.name = "COMMAND|TOPIC", .kind = MD_WORD_TOPIC, .number = MD_ANY_NUMBER}},
-    .options = help_options,
-    .options_size = sizeof(struct options),
+    MD_OPTIONS(help_options),
     .notes = "The topics are config and quantities.",
     .examples = "  mudepth help run\n"
                 "  mudepth help data show\n"
@@ -73,8 +72,7 @@ const struct md_command md_command_completion = {
     .name = "completion",
     .summary = "print a script with which a shell completes commands, options and keys",
     .words = {{.name = "SHELL", .number = MD_AT_MOST_ONE, .names = md_shell_names}},
-    .options = completion_options,
-    .options_size = sizeof(struct options),
+    MD_OPTIONS(completion_options),
     .notes = "SHELL is bash, zsh or fish.",
     .examples = "  source <(mudepth completion bash)\n"
                 "  mudepth completion zsh >~/.zsh/_mudepth      (a folder of fpath)\n"

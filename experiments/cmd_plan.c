@@ -242,23 +242,21 @@ static int run(const struct md_invocation *call, struct md_error *error) {
 }
 
 static const struct md_option options[] = {
-    {MD_OPT("target", 0, CHOICE, target, "T",
-            "operators and eight cores of the device, which budget_kb is compared with, or what "
-            "`mudepth run` allocates here, with the scratch of its own operators"),
-     .names = target_names, .preset = "gap9"},
-    {MD_OPT("figure", 0, PATH, figure, "F",
-            "draw memory over the step (PNG, SVG, PDF): buffers are rectangles, time across, "
-            "address up")},
-    {MD_OPT_JSON},
+    MD_OPT("target", 0, CHOICE, target, "T",
+           "operators and eight cores of the device, which budget_kb is compared with, or what "
+           "`mudepth run` allocates here, with the scratch of its own operators",
+           .names = target_names, .preset = "gap9"),
+    MD_OPT("figure", 0, PATH, figure, "F",
+           "draw memory over the step (PNG, SVG, PDF): buffers are rectangles, time across, "
+           "address up"),
+    MD_OPT_JSON,
     {0}};
 
 const struct md_command md_command_plan = {
     .name = "plan",
     .summary = "list the buffers of a training step with their lives, its peak and what binds it",
-    .words = {{"CONFIG.yaml", MD_WORD_CONFIG, MD_ONE, NULL},
-              {"KEY=VALUE", MD_WORD_OVERRIDE, MD_ANY_NUMBER, NULL}},
-    .options = options,
-    .options_size = sizeof(struct options),
+    MD_CONFIG_WORDS(MD_ONE),
+    MD_OPTIONS(options),
     .notes =
         "The step is a list of instructions; a buffer is live from the first to the last one that "
         "touches it. The peak is the most that is live at once: no placement of these buffers is "

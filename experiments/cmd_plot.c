@@ -432,7 +432,7 @@ static int run(const struct md_invocation *call, struct md_error *error) {
 }
 
 static const struct md_option options[] = {
-    {MD_OPT("output", 'o', PATH, output, "FILE", "the figure (PNG, SVG, PDF)"), .is_required = 1},
+    MD_OPT("output", 'o', PATH, output, "FILE", "the figure (PNG, SVG, PDF)", .is_required = 1),
     {0}};
 
 const struct md_command md_command_plot = {
@@ -440,8 +440,7 @@ const struct md_command md_command_plot = {
     .summary = "draw the figure of a named study",
     .words = {{"NAME", MD_WORD_STUDY, MD_ONE, NULL},
               {"FOLDER|CELL.h5", MD_WORD_PATH, MD_ANY_NUMBER, NULL}},
-    .options = options,
-    .options_size = sizeof(struct options),
+    MD_OPTIONS(options),
     .notes =
         "NAME and FOLDER are as in mudepth table. The study says what kind of figure it has: every "
         "run beside the published ones, a curve over a key of the config, accuracy against memory, "

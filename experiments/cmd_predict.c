@@ -142,26 +142,24 @@ static int run(const struct md_invocation *call, struct md_error *error) {
 }
 
 static const struct md_option options[] = {
-    {MD_OPT("weights", 0, PATH, weights, "W",
-            "weights file (HDF5, result cell, or published .pth)"),
-     .is_required = 1},
-    {MD_OPT("output", 'o', PATH, folder, "DIR",
-            "folder for NAME.depth.png (16 bits, millimetres: 0 where no depth is predicted, or "
-            "one below half a millimetre; 65535 beyond 65.534 m; data sets read both as no value) "
-            "and NAME.colour.png (orange: beyond --max, grey: no value)"),
-     .is_required = 1},
-    {MD_OPT("fb", 0, NUMBER, fb, "X", "focal length times baseline"), .preset = "80", .low = 1e-3,
-     .high = 1e6},
-    {MD_OPT("max", 0, NUMBER, max_m, "M", "depth at the end of the colours, metres"), .preset = "4",
-     .low = 0.1, .high = 1000},
+    MD_OPT("weights", 0, PATH, weights, "W", "weights file (HDF5, result cell, or published .pth)",
+           .is_required = 1),
+    MD_OPT("output", 'o', PATH, folder, "DIR",
+           "folder for NAME.depth.png (16 bits, millimetres: 0 where no depth is predicted, or "
+           "one below half a millimetre; 65535 beyond 65.534 m; data sets read both as no value) "
+           "and NAME.colour.png (orange: beyond --max, grey: no value)",
+           .is_required = 1),
+    MD_OPT("fb", 0, NUMBER, fb, "X", "focal length times baseline", .preset = "80", .low = 1e-3,
+           .high = 1e6),
+    MD_OPT("max", 0, NUMBER, max_m, "M", "depth at the end of the colours, metres", .preset = "4",
+           .low = 0.1, .high = 1000),
     {0}};
 
 const struct md_command md_command_predict = {
     .name = "predict",
     .summary = "depth of pictures, as PNG",
     .words = {{"IMAGE", MD_WORD_PATH, MD_AT_LEAST_ONE, NULL}},
-    .options = options,
-    .options_size = sizeof(struct options),
+    MD_OPTIONS(options),
     .notes = "Of each picture (PNG or JPEG) the largest centred square is used, resized to 48x48.",
     .examples = "  mudepth predict --weights w.h5 room.jpg -o depth",
     .run = run};

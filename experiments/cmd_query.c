@@ -393,31 +393,30 @@ static int run(const struct md_invocation *call, struct md_error *error) {
 }
 
 static const struct md_option options[] = {
-    {MD_OPT("by", 0, TEXT, by, "KEY,...",
-            "keys of the config that make a group (default: every key in which the cells differ, "
-            "but `seed`); '' makes one group of all")},
-    {MD_OPT("show", 0, TEXT, show, "QUANTITY,...",
-            "what is shown: means over the runs of a group, and their standard deviations"),
-     .preset = "before.rmse_m,rmse_m,dummy.rmse_m,weight_bytes,optimizer_bytes_per_parameter,"
-               "skipped_steps"},
-    {MD_OPT("sort", 0, TEXT, sort, "NAME,...",
-            "sort the rows by keys or quantities, -NAME downwards (default: by the keys of the "
-            "groups)")},
-    {MD_OPT("each", 0, FLAG, each, NULL, "a row for each run instead")},
-    {MD_OPT("csv", 0, FLAG, csv, NULL, "print a CSV table"), .excludes = "latex, json"},
-    {MD_OPT("latex", 0, FLAG, latex, NULL, "print a LaTeX tabular (booktabs)"), .excludes = "json"},
-    {MD_OPT("json", 0, FLAG, json, NULL, "print JSON with every run")},
-    {MD_OPT("figure", 0, PATH, figure, "FILE",
-            "also draw the groups' RMSE: every run, the means, the dummy predictor (PNG, SVG, "
-            "PDF)")},
+    MD_OPT("by", 0, TEXT, by, "KEY,...",
+           "keys of the config that make a group (default: every key in which the cells differ, "
+           "but `seed`); '' makes one group of all"),
+    MD_OPT("show", 0, TEXT, show, "QUANTITY,...",
+           "what is shown: means over the runs of a group, and their standard deviations",
+           .preset = "before.rmse_m,rmse_m,dummy.rmse_m,weight_bytes,optimizer_bytes_per_parameter,"
+                     "skipped_steps"),
+    MD_OPT("sort", 0, TEXT, sort, "NAME,...",
+           "sort the rows by keys or quantities, -NAME downwards (default: by the keys of the "
+           "groups)"),
+    MD_OPT("each", 0, FLAG, each, NULL, "a row for each run instead"),
+    MD_OPT("csv", 0, FLAG, csv, NULL, "print a CSV table", .excludes = "latex, json"),
+    MD_OPT("latex", 0, FLAG, latex, NULL, "print a LaTeX tabular (booktabs)", .excludes = "json"),
+    MD_OPT("json", 0, FLAG, json, NULL, "print JSON with every run"),
+    MD_OPT("figure", 0, PATH, figure, "FILE",
+           "also draw the groups' RMSE: every run, the means, the dummy predictor (PNG, SVG, "
+           "PDF)"),
     {0}};
 
 const struct md_command md_command_query = {
     .name = "query",
     .summary = "filter and group finished runs, and say what came out of each group",
     .words = {{"FOLDER|CELL.h5|FILTER", MD_WORD_OVERRIDE, MD_AT_LEAST_ONE, NULL}},
-    .options = options,
-    .options_size = sizeof(struct options),
+    MD_OPTIONS(options),
     .notes =
         "A filter is NAME=VALUE, or with != < <= > >=. NAME is a key of the config (mudepth help "
         "config) or a quantity (mudepth help quantities); = takes a range of numbers (seed=0..2) "

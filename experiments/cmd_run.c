@@ -507,28 +507,25 @@ int md_run_cell(const struct md_cell_job *job, struct md_error *error) {
 }
 
 #define RUN_OPTIONS                                                                                \
-    {MD_OPT("resume", 0, FLAG, resume, NULL,                                                       \
-            "continue from the checkpoint an interrupted run left")},                              \
-        {MD_OPT("figures", 0, FLAG, figures, NULL,                                                 \
-                "also draw a contact sheet and a loss curve beside the cell")},                    \
-        {MD_OPT_JSON}, {                                                                           \
-        0                                                                                          \
-    }
+    MD_OPT("resume", 0, FLAG, resume, NULL,                                                        \
+           "continue from the checkpoint an interrupted run left"),                                \
+        MD_OPT("figures", 0, FLAG, figures, NULL,                                                  \
+               "also draw a contact sheet and a loss curve beside the cell"),                      \
+        MD_OPT_JSON
 
 static const struct md_option run_options[] = {
-    {MD_OPT("output", 'o', PATH, output, "FILE",
-            "the result cell (default " DEFAULT_FOLDER "/CONFIG-IDENTITY.h5)")},
-    {MD_OPT("save-weights", 0, PATH, weights, "FILE",
-            "also write the weights alone; refuses to replace a file")},
-    RUN_OPTIONS};
+    MD_OPT("output", 'o', PATH, output, "FILE",
+           "the result cell (default " DEFAULT_FOLDER "/CONFIG-IDENTITY.h5)"),
+    MD_OPT("save-weights", 0, PATH, weights, "FILE",
+           "also write the weights alone; refuses to replace a file"),
+    RUN_OPTIONS,
+    {0}};
 
 const struct md_command md_command_run = {
     .name = "run",
     .summary = "fine-tune (or train) a network as a config says, and measure it before and after",
-    .words = {{"CONFIG.yaml", MD_WORD_CONFIG, MD_ONE, NULL},
-              {"KEY=VALUE", MD_WORD_OVERRIDE, MD_ANY_NUMBER, NULL}},
-    .options = run_options,
-    .options_size = sizeof(struct options),
+    MD_CONFIG_WORDS(MD_ONE),
+    MD_OPTIONS(run_options),
     .notes =
         "The keys of a config: mudepth help config.\n"
         "Interrupted (Ctrl-C), it finishes the step and leaves CELL.checkpoint for --resume.\n"
@@ -544,17 +541,16 @@ const struct md_command md_command_run = {
     .run = run};
 
 static const struct md_option pretrain_options[] = {
-    {MD_OPT("output", 'o', PATH, weights, "WEIGHTS.h5", "the weights; refuses to replace a file"),
-     .is_required = 1},
-    RUN_OPTIONS};
+    MD_OPT("output", 'o', PATH, weights, "WEIGHTS.h5", "the weights; refuses to replace a file",
+           .is_required = 1),
+    RUN_OPTIONS,
+    {0}};
 
 const struct md_command md_command_pretrain = {
     .name = "pretrain",
     .summary = "train a network from scratch and write its weights",
-    .words = {{"CONFIG.yaml", MD_WORD_CONFIG, MD_AT_MOST_ONE, NULL},
-              {"KEY=VALUE", MD_WORD_OVERRIDE, MD_ANY_NUMBER, NULL}},
-    .options = pretrain_options,
-    .options_size = sizeof(struct options),
+    MD_CONFIG_WORDS(MD_AT_MOST_ONE),
+    MD_OPTIONS(pretrain_options),
     .notes =
         "It is mudepth run with weights=scratch: the cell of the run is where mudepth run puts "
         "it, and mudepth help config lists the keys. Of a run that diverged no weights are "

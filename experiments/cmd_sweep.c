@@ -207,57 +207,51 @@ static int run_status(const struct md_invocation *call, struct md_error *error) 
 
 /* What all that make cells take, and those that can hand them to Slurm. */
 #define MAKING_OPTIONS                                                                             \
-    {MD_OPT("jobs", 'j', WHOLE, jobs, "N", "worker processes"), .preset = "1", .low = 1,           \
-     .high = MOST_WORKERS},                                                                        \
-        {MD_OPT("checkpoint", 0, WHOLE, checkpoint_seconds, "SECONDS",                             \
-                "between two checkpoints of a cell; 0: after every step"),                         \
-         .preset = "60", .low = 0, .high = MOST_SECONDS},                                          \
-    {                                                                                              \
-        MD_OPT("json", 0, FLAG, json, NULL, "print the cells as JSON")                             \
-    }
+    MD_OPT("jobs", 'j', WHOLE, jobs, "N", "worker processes", .preset = "1", .low = 1,             \
+           .high = MOST_WORKERS),                                                                  \
+        MD_OPT("checkpoint", 0, WHOLE, checkpoint_seconds, "SECONDS",                              \
+               "between two checkpoints of a cell; 0: after every step", .preset = "60", .low = 0, \
+               .high = MOST_SECONDS),                                                              \
+        CELLS_OPTION
+#define CELLS_OPTION MD_OPT("json", 0, FLAG, json, NULL, "print the cells as JSON")
 #define SLURM_OPTIONS(EXCLUDES)                                                                    \
-    {MD_OPT("slurm", 0, FLAG, slurm, NULL,                                                         \
-            "hand the cells to Slurm, as a job array, and return; behind -- may stand options of " \
-            "sbatch"),                                                                             \
-     .excludes = EXCLUDES},                                                                        \
-    {                                                                                              \
+    MD_OPT("slurm", 0, FLAG, slurm, NULL,                                                          \
+           "hand the cells to Slurm, as a job array, and return; behind -- may stand options of "  \
+           "sbatch",                                                                               \
+           .excludes = EXCLUDES),                                                                  \
         MD_OPT("array-size", 0, WHOLE, array_size, "N",                                            \
-               "tasks of the array (default: one per cell to make, at most 1000)"),                \
-            .low = 1, .high = MOST_TASKS, .needs = "slurm"                                         \
-    }
+               "tasks of the array (default: one per cell to make, at most 1000)", .low = 1,       \
+               .high = MOST_TASKS, .needs = "slurm")
 
 static const struct md_option sweep_options[] = {
-    {MD_OPT("output", 'o', PATH, output, "DIR",
-            "folder of the cells (default " DEFAULT_FOLDER "/CONFIG-HASH)")},
-    {MD_OPT("dry-run", 0, FLAG, dry_run, NULL,
-            "say what is there and what the rest costs; changes nothing")},
+    MD_OPT("output", 'o', PATH, output, "DIR",
+           "folder of the cells (default " DEFAULT_FOLDER "/CONFIG-HASH)"),
+    MD_OPT("dry-run", 0, FLAG, dry_run, NULL,
+           "say what is there and what the rest costs; changes nothing"),
     MAKING_OPTIONS,
     SLURM_OPTIONS("dry-run"),
     {0}};
 static const struct md_option resume_options[] = {
     MAKING_OPTIONS,
     SLURM_OPTIONS("task"),
-    {MD_OPT("task", 0, OWN, task, "K/N",
-            "this is one of N calls, numbered from 0, that share the work: it begins at another "
-            "cell than the others, leaves alone what failed, and ends when nothing is left that "
-            "nobody is making"),
-     .parse = parse_task, .excludes = "json"},
+    MD_OPT("task", 0, OWN, task, "K/N",
+           "this is one of N calls, numbered from 0, that share the work: it begins at another "
+           "cell than the others, leaves alone what failed, and ends when nothing is left that "
+           "nobody is making",
+           .parse = parse_task, .excludes = "json"),
     {0}};
 static const struct md_option rerun_options[] = {
-    {MD_OPT("failed", 0, FLAG, failed, NULL, "which cells; their checkpoints are dropped"),
-     .is_required = 1},
+    MD_OPT("failed", 0, FLAG, failed, NULL, "which cells; their checkpoints are dropped",
+           .is_required = 1),
     MAKING_OPTIONS,
     {0}};
-static const struct md_option status_options[] = {
-    {MD_OPT("json", 0, FLAG, json, NULL, "print the cells as JSON")}, {0}};
+static const struct md_option status_options[] = {CELLS_OPTION, {0}};
 
 const struct md_command md_command_sweep = {
     .name = "sweep",
     .summary = "make many runs: every combination of a file's values, each a cell in one folder",
-    .words = {{"CONFIG.yaml", MD_WORD_CONFIG, MD_ONE, NULL},
-              {"KEY=VALUE", MD_WORD_OVERRIDE, MD_ANY_NUMBER, NULL}},
-    .options = sweep_options,
-    .options_size = sizeof(struct options),
+    MD_CONFIG_WORDS(MD_ONE),
+    MD_OPTIONS(sweep_options),
     .rest = "SBATCH-OPTION",
     .rest_needs = "slurm",
     .notes =
@@ -292,8 +286,7 @@ const struct md_command md_command_resume = {
     .name = "resume",
     .summary = "go on with a sweep: make the cells that are not done",
     .words = {{"DIR", MD_WORD_PATH, MD_ONE, NULL}},
-    .options = resume_options,
-    .options_size = sizeof(struct options),
+    MD_OPTIONS(resume_options),
     .rest = "SBATCH-OPTION",
     .rest_needs = "slurm",
     .notes = "DIR is the folder of a sweep; all else is in it. Finished cells stay, interrupted "
@@ -307,8 +300,7 @@ const struct md_command md_command_rerun = {
     .name = "rerun",
     .summary = "make the failed cells of a sweep again, from the beginning",
     .words = {{"DIR", MD_WORD_PATH, MD_ONE, NULL}},
-    .options = rerun_options,
-    .options_size = sizeof(struct options),
+    MD_OPTIONS(rerun_options),
     .examples = "  mudepth rerun results/runs/longer --failed -j 2",
     .run = run_resume};
 
@@ -317,8 +309,7 @@ const struct md_command md_command_status = {
     .summary =
         "say which cells of a sweep are done, running, failed, interrupted, missing or unfit",
     .words = {{"DIR", MD_WORD_PATH, MD_ONE, NULL}},
-    .options = status_options,
-    .options_size = sizeof(struct options),
+    MD_OPTIONS(status_options),
     .notes = "DIR is the folder of a sweep. checkpoint: interrupted, the next sweep goes on from "
              "there. A cell whose run diverged (a loss or a weight became NaN, mudepth run --help) "
              "is done and says so; mudepth query counts it apart.",

@@ -262,12 +262,12 @@ static int run(const struct md_invocation *call, struct md_error *error) {
 }
 
 static const struct md_option options[] = {
-    {MD_OPT("csv", 0, FLAG, csv, NULL, "print a CSV table"), .excludes = "json, latex, values"},
-    {MD_OPT("json", 0, FLAG, json, NULL, "print JSON"), .excludes = "latex, values"},
-    {MD_OPT("latex", 0, FLAG, latex, NULL, "print a LaTeX table (booktabs) with its caption"),
-     .excludes = "values"},
-    {MD_OPT("values", 0, FLAG, values, NULL,
-            "print each number as a LaTeX macro, \\mdvalue{NAME ROW QUANTITY FIELD}{...}")},
+    MD_OPT("csv", 0, FLAG, csv, NULL, "print a CSV table", .excludes = "json, latex, values"),
+    MD_OPT("json", 0, FLAG, json, NULL, "print JSON", .excludes = "latex, values"),
+    MD_OPT("latex", 0, FLAG, latex, NULL, "print a LaTeX table (booktabs) with its caption",
+           .excludes = "values"),
+    MD_OPT("values", 0, FLAG, values, NULL,
+           "print each number as a LaTeX macro, \\mdvalue{NAME ROW QUANTITY FIELD}{...}"),
     {0}};
 
 const struct md_command md_command_table = {
@@ -275,8 +275,7 @@ const struct md_command md_command_table = {
     .summary = "a named study: our results beside the published ones, and the difference",
     .words = {{"NAME", MD_WORD_STUDY, MD_ONE, NULL},
               {"FOLDER|CELL.h5", MD_WORD_PATH, MD_ANY_NUMBER, NULL}},
-    .options = options,
-    .options_size = sizeof(struct options),
+    MD_OPTIONS(options),
     .notes = "NAME is that of a file " MD_STUDY_FOLDER
              "/NAME.yaml, or a path with a slash. It says which cells belong to the study; FOLDER "
              "is where they lie when not where it says.\n"

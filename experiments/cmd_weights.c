@@ -104,23 +104,21 @@ static int import(const struct md_invocation *call, struct md_error *error) {
     return status;
 }
 
-static const struct md_option info_options[] = {{MD_OPT_JSON}, {0}};
+static const struct md_option info_options[] = {MD_OPT_JSON, {0}};
 static const struct md_command command_info = {.name = "info",
                                                .summary = "say what is in a file",
                                                .words = {{"FILE", MD_WORD_PATH, MD_ONE, NULL}},
-                                               .options = info_options,
-                                               .options_size = sizeof(struct options),
+                                               MD_OPTIONS(info_options),
                                                .run = show};
-static const struct md_option import_options[] = {
-    {MD_OPT("output", 'o', PATH, output, "OUT.h5", "the copy; refuses to replace a file"),
-     .is_required = 1},
-    {MD_OPT_JSON},
-    {0}};
+static const struct md_option import_options[] = {MD_OPT("output", 'o', PATH, output, "OUT.h5",
+                                                         "the copy; refuses to replace a file",
+                                                         .is_required = 1),
+                                                  MD_OPT_JSON,
+                                                  {0}};
 static const struct md_command command_import = {.name = "import",
                                                  .summary = "copy weights into a file of our own",
                                                  .words = {{"FILE", MD_WORD_PATH, MD_ONE, NULL}},
-                                                 .options = import_options,
-                                                 .options_size = sizeof(struct options),
+                                                 MD_OPTIONS(import_options),
                                                  .run = import};
 static const struct md_command *const actions[] = {&command_info, &command_import, NULL};
 

@@ -99,10 +99,19 @@ size_t md_shell_word(const char *word, char *text, size_t size);
 /* A whole text as a number within low .. high. */
 int md_parse_real(const char *text, double low, double high, double *value, struct md_error *error);
 
-/* The fields of a table's row that every option has; its struct is `struct options`. */
-#define MD_OPT(NAME, LETTER, TYPE, FIELD, VALUE, HELP)                                             \
-    .name = NAME, .letter = LETTER, .type = MD_OPTION_##TYPE,                                      \
-    .offset = offsetof(struct options, FIELD), .value = VALUE, .help = HELP
-#define MD_OPT_JSON MD_OPT("json", 0, FLAG, json, NULL, "print the result as JSON")
+/* A row of a table for `struct options`. Behind VALUE stands the help, and then what else the row
+ * has: .preset = "1", .low = 1, .high = 64 */
+#define MD_OPT(NAME, LETTER, TYPE, FIELD, VALUE, ...)                                              \
+    {                                                                                              \
+        .name = NAME, .letter = LETTER, .type = MD_OPTION_##TYPE,                                  \
+        .offset = offsetof(struct options, FIELD), .value = VALUE, .help = __VA_ARGS__             \
+    }
+#define MD_OPT_JSON       MD_OPT("json", 0, FLAG, json, NULL, "print the result as JSON")
+#define MD_OPTIONS(TABLE) .options = TABLE, .options_size = sizeof(struct options)
+
+/* The words of commands that begin with a config. */
+#define MD_CONFIG_WORDS(NUMBER)                                                                    \
+    .words = {{"CONFIG.yaml", MD_WORD_CONFIG, NUMBER, NULL},                                       \
+              {"KEY=VALUE", MD_WORD_OVERRIDE, MD_ANY_NUMBER, NULL}}
 
 #endif

@@ -36,14 +36,14 @@ static int parse_own(const char *text, void *field, struct md_error *error) {
 }
 
 static const struct md_option table[] = {
-    {MD_OPT("flag", 'f', FLAG, flag, NULL, "a flag")},
-    {MD_OPT("whole", 0, WHOLE, whole, "N", "a number"), .preset = "3", .low = -1, .high = 10},
-    {MD_OPT("number", 0, NUMBER, number, "X", "one more"), .low = 0.5, .high = 2},
-    {MD_OPT("choice", 'c', CHOICE, choice, "C", "one of"), .names = colours, .preset = "blue"},
-    {MD_OPT("text", 0, TEXT, text, "T", "a text"), .needs = "flag"},
-    {MD_OPT("own", 0, OWN, own, "O", "its own"), .parse = parse_own},
-    {MD_OPT("csv", 0, FLAG, csv, NULL, "a form"), .excludes = "json, own"},
-    {MD_OPT("json", 0, FLAG, json, NULL, "another")},
+    MD_OPT("flag", 'f', FLAG, flag, NULL, "a flag"),
+    MD_OPT("whole", 0, WHOLE, whole, "N", "a number", .preset = "3", .low = -1, .high = 10),
+    MD_OPT("number", 0, NUMBER, number, "X", "one more", .low = 0.5, .high = 2),
+    MD_OPT("choice", 'c', CHOICE, choice, "C", "one of", .names = colours, .preset = "blue"),
+    MD_OPT("text", 0, TEXT, text, "T", "a text", .needs = "flag"),
+    MD_OPT("own", 0, OWN, own, "O", "its own", .parse = parse_own),
+    MD_OPT("csv", 0, FLAG, csv, NULL, "a form", .excludes = "json, own"),
+    MD_OPT("json", 0, FLAG, json, NULL, "another"),
     {0}};
 static const struct md_command command = {
     .name = "try",
