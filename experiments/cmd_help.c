@@ -14,6 +14,9 @@ struct options {
 static int help(const struct md_invocation *call, struct md_error *error) {
     const struct options *o = call->options;
     struct md_found found;
+    if (o->man && call->count > 0)
+        return md_fail(error, MD_USAGE, "--man: of all commands, not of \"%.100s\" alone",
+                       call->words[0]);
     if (o->man) {
         md_help_man(&md_program);
         return MD_OK;

@@ -129,7 +129,7 @@ static int make(const struct md_invocation *call, struct md_session *session,
     struct md_error problem;
     status = md_session_look(session, 0, &problem);
     if (status == MD_OK)
-        status = md_session_report(session, 0, o->json, &problem);
+        status = md_session_report(session, 0, o->jobs, o->json, &problem);
     if (made == MD_OK && status != MD_OK)
         *error = problem;
     return made != MD_OK ? made : status;
@@ -144,7 +144,7 @@ static int look(const struct md_invocation *call, struct md_session *session, in
         status = md_session_look(session, 0, error);
     if (status == MD_OK && estimates)
         status = md_session_estimate(session, error);
-    return status == MD_OK ? md_session_report(session, 1, o->json, error) : status;
+    return status == MD_OK ? md_session_report(session, 1, o->jobs, o->json, error) : status;
 }
 
 static int sweep(const struct md_invocation *call, struct md_session *session,
@@ -227,7 +227,7 @@ static const struct md_option sweep_options[] = {
     MD_OPT("output", 'o', PATH, output, "DIR",
            "folder of the cells (default " DEFAULT_FOLDER "/CONFIG-HASH)"),
     MD_OPT("dry-run", 0, FLAG, dry_run, NULL,
-           "say what is there and what the rest costs; changes nothing"),
+           "say what is there and what the rest costs; changes nothing", .excludes = "checkpoint"),
     MAKING_OPTIONS,
     SLURM_OPTIONS("dry-run"),
     {0}};

@@ -38,8 +38,10 @@ int md_session_estimate(struct md_session *session, struct md_error *error);
 enum { MD_OUTCOME_SIZE = 60 };
 void md_session_outcome(const struct md_cell_look *look, char text[MD_OUTCOME_SIZE]);
 
-/* Prints what there is: all cells, or only those that failed or diverged; as JSON always all. */
-int md_session_report(const struct md_session *session, int all, int json, struct md_error *error);
+/* Prints what there is: all cells, or only those that failed or diverged; as JSON always all. What
+ * the rest costs is for so many workers. */
+int md_session_report(const struct md_session *session, int all, int workers, int json,
+                      struct md_error *error);
 
 /* Makes cells, in worker processes; the folder has been entered. Alone it ends when every cell is
  * done or failed, whoever made it; one of several tasks ends when nothing is left that nobody does,

@@ -76,7 +76,8 @@ static void print_cell(const struct md_session *session, size_t i, int width) {
     printf("%s%s\n", look->why[0] != '\0' ? "  " : "", look->why);
 }
 
-int md_session_report(const struct md_session *session, int all, int json, struct md_error *error) {
+int md_session_report(const struct md_session *session, int all, int workers, int json,
+                      struct md_error *error) {
     size_t counts[MD_STATE_COUNT] = {0}, diverged = 0;
     double left_s = 0.0;
     for (size_t i = 0; i < session->grid.count; i++) {
@@ -98,7 +99,8 @@ int md_session_report(const struct md_session *session, int all, int json, struc
             between = ", ";
         }
     if (session->costs != NULL)
-        printf("; about %.0f s of training left for one worker", left_s);
+        printf("; about %.0f s of training left for %d worker%s", left_s / workers, workers,
+               workers > 1 ? "s" : "");
     printf("\n");
     int width = name_width(&session->grid);
     for (size_t i = 0; i < session->grid.count; i++)

@@ -335,13 +335,21 @@ static const struct key *find_key(const struct section sections[RUN_SECTIONS], i
     return NULL;
 }
 
-int md_config_key(int number, char name[MD_CONFIG_NAME_SIZE]) {
+/* The same, when its fields do not matter. */
+static const struct key *key_of(int number, const char **prefix) {
     struct section sections[RUN_SECTIONS];
     const struct section *section;
     md_config_sections(&(struct md_config){.format = 0}, sections);
     const struct key *key = find_key(sections, number, &section);
+    *prefix = key != NULL ? section->prefix : "";
+    return key;
+}
+
+int md_config_key(int number, char name[MD_CONFIG_NAME_SIZE]) {
+    const char *prefix;
+    const struct key *key = key_of(number, &prefix);
     if (key != NULL)
-        snprintf(name, MD_CONFIG_NAME_SIZE, "%s%s", section->prefix, key->name);
+        snprintf(name, MD_CONFIG_NAME_SIZE, "%s%s", prefix, key->name);
     return key != NULL ? 0 : -1;
 }
 
@@ -364,17 +372,18 @@ int md_config_unknown(const char *name, struct md_error *error) {
 }
 
 int md_config_decides(int number) {
-    struct section sections[RUN_SECTIONS];
-    const struct section *section;
-    md_config_sections(&(struct md_config){.format = 0}, sections);
-    return find_key(sections, number, &section)->result != 0;
+    const char *prefix;
+    return key_of(number, &prefix)->result != 0;
 }
 
 int md_config_by_digest(int number) {
-    struct section sections[RUN_SECTIONS];
-    const struct section *section;
-    md_config_sections(&(struct md_config){.format = 0}, sections);
-    return find_key(sections, number, &section)->result == BY_DIGEST;
+    const char *prefix;
+    return key_of(number, &prefix)->result == BY_DIGEST;
+}
+
+const char *const *md_config_choices(int number) {
+    const char *prefix;
+    return key_of(number, &prefix)->names;
 }
 
 int md_config_says(const struct md_config *config, int number) {
@@ -461,8 +470,8 @@ int md_config_order(const struct md_config *a, const struct md_config *b, int nu
 }
 
 enum md_value_kind md_config_kind(int number) {
-    const char *field;
-    switch (find_field(&(struct md_config){.format = 0}, number, &field)->type) {
+    const char *prefix;
+    switch (key_of(number, &prefix)->type) {
     case BITS:
     case CAPS:
         return MD_LIST_VALUE;
@@ -477,11 +486,9 @@ enum md_value_kind md_config_kind(int number) {
 }
 
 void md_config_describe(int number, char text[MD_CONFIG_HELP_SIZE]) {
-    struct section sections[RUN_SECTIONS];
-    const struct section *section;
+    const char *prefix;
+    const struct key *key = key_of(number, &prefix);
     char choices[200] = "", use[300] = "";
-    md_config_sections(&(struct md_config){.format = 0}, sections);
-    const struct key *key = find_key(sections, number, &section);
     if (key->names != NULL && key->type != BITS)
         md_join_names(key->names, choices, sizeof choices);
     if (key->use != NULL)
@@ -493,10 +500,4 @@ void md_config_describe(int number, char text[MD_CONFIG_HELP_SIZE]) {
              key->preset == NULL      ? ""
              : key->preset[0] != '\0' ? key->preset
                                       : "empty");
-}
-
-const char *const *md_config_choices(int number) {
-    const char *field;
-    const struct key *key = find_field(&(struct md_config){.format = 0}, number, &field);
-    return key->names;
 }

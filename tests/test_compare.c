@@ -83,7 +83,7 @@ Test(compare, tensors_that_are_wanted) {
                  {"--tensors loss", 1 + 1},
                  {"--tensors state", 2 * 4 + 1},
                  {"--tensors state update=kahan format=bf16 optimizer=sgd", 4 + 1},
-                 {"--tensors loss,weight,", 1 + 4 + 1},
+                 {"--tensors loss,weight", 1 + 4 + 1},
                  {"", 2 * (18 + 12 + 4) + 3 * 4 + 1 + 1},
                  {"--steps 2 --tensors loss,activation", 3 * 18 + 2 + 1}, /* 3 samples in all */
                  {"label=pooled", 2 * (19 + 13 + 4) + 3 * 4 + 1 + 1}};

@@ -197,6 +197,10 @@ Test(options, help_knows_commands_and_topics) {
     assert_fails(2, "unknown command \"rnu\"; did you mean run?");
     MUDEPTH("data", "inof", "{}");
     assert_fails(2, "unknown command \"data inof\"; did you mean info?");
+    MUDEPTH("help", "--man", "run");
+    assert_fails(2, "--man: of all commands");
+    MUDEPTH("sweep", "x.yaml", "--dry-run", "--checkpoint", "3");
+    assert_fails(2, "--dry-run: not with --checkpoint");
     MUDEPTH("weights", "import", "--help");
     assert_fine("-o, --output OUT.h5");
 }
