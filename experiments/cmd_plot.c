@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "../plots/plots.h"
-#include "../results/contrast.h"
+#include "../results/study.h"
 #include "../results/weights.h"
 #include "command.h"
 #include "pictures.h"
@@ -22,21 +22,21 @@ static const char *title_or(const char *title, const char *name) {
 
 /* ---- dots ------------------------------------------------------------------------------------ */
 
-static int draw_dots(const struct md_contrast *c, const char *path, struct md_error *error) {
-    struct md_dot_row *rows = calloc(c->count, sizeof *rows);
-    char(*labels)[MD_ROW_LABEL_SIZE] = calloc(c->count, sizeof *labels);
-    double *values = calloc(c->ours.count * c->study->show.count + 1, sizeof *values);
+static int draw_dots(const struct md_study *study, const char *path, struct md_error *error) {
+    struct md_dot_row *rows = calloc(study->count, sizeof *rows);
+    char(*labels)[MD_ROW_LABEL_SIZE] = calloc(study->count, sizeof *labels);
+    double *values = calloc(study->ours.count * study->show.count + 1, sizeof *values);
     double *next = values;
     char title[MD_DATA_LINE_SIZE];
     size_t count = 0;
-    md_contrast_title(c, title);
+    md_study_title(study, title);
     int status = rows != NULL && labels != NULL && values != NULL ? MD_OK : out_of_memory(error);
-    for (size_t r = 0; r < c->count && status == MD_OK; r++) {
-        const struct md_contrast_row *row = &c->rows[r];
+    for (size_t r = 0; r < study->count && status == MD_OK; r++) {
+        const struct md_study_row *row = &study->rows[r];
         size_t runs = row->ours != NULL ? row->ours->count : 0, length;
-        if (row->quantity->row != c->shown[0].row)
+        if (row->quantity->row != study->shown[0].row)
             continue;
-        md_contrast_label(row->config, &c->study->rows, labels[count]);
+        md_study_label(row->config, &study->keys, labels[count]);
         length = strlen(labels[count]);
         if (row->quantity->cap_m > 0.0)
             snprintf(labels[count] + length, sizeof labels[0] - length, " %g m",
@@ -53,7 +53,7 @@ static int draw_dots(const struct md_contrast *c, const char *path, struct md_er
             *next++ = md_quantity_of(row->quantity, &row->ours->runs[i]->cell);
     }
     if (status == MD_OK)
-        status = md_plot_dots(path, title, title_or(c->study->figure.x_title, c->shown[0].name),
+        status = md_plot_dots(path, title, title_or(study->figure.x_title, study->shown[0].name),
                               rows, count, error);
     free(values);
     free(labels);
@@ -111,7 +111,7 @@ static struct line *add_line(struct lines *all, const char *label, int is_publis
     return line;
 }
 
-static int draw_lines(const struct md_contrast *c, const struct lines *all, const char *x_axis,
+static int draw_lines(const struct md_study *study, const struct lines *all, const char *x_axis,
                       const char *y_axis, int is_joined, int has_names, const char *path,
                       struct md_error *error) {
     struct md_series series[MOST_SERIES];
@@ -123,10 +123,10 @@ static int draw_lines(const struct md_contrast *c, const struct lines *all, cons
                                        line->style,     line->is_published};
     }
     char title[MD_DATA_LINE_SIZE];
-    md_contrast_title(c, title);
+    md_study_title(study, title);
     const struct md_series_plot plot = {title,
-                                        title_or(c->study->figure.x_title, x_axis),
-                                        title_or(c->study->figure.y_title, y_axis),
+                                        title_or(study->figure.x_title, x_axis),
+                                        title_or(study->figure.y_title, y_axis),
                                         is_joined,
                                         series,
                                         all->count};
@@ -137,8 +137,8 @@ static int draw_lines(const struct md_contrast *c, const struct lines *all, cons
 
 /* The place of a row on the x axis: its value of a key, or its mean of a quantity; that of our runs
  * stands for published ones too, which have no memory or time. */
-static double place_of(const struct md_contrast *c, const struct md_contrast_row *row) {
-    const char *x = c->study->figure.x;
+static double place_of(const struct md_study *study, const struct md_study_row *row) {
+    const char *x = study->figure.x;
     char value[MD_CONFIG_VALUE_SIZE];
     struct md_quantity quantity;
     struct md_error ignored;
@@ -160,15 +160,14 @@ static int is_told(const struct md_study *study, const char *key) {
 }
 
 /* What neither the series nor the axis tells of a row: the name of its point. */
-static int name_point(const struct md_contrast *c, const struct md_contrast_row *row,
+static int name_point(const struct md_study *study, const struct md_study_row *row,
                       struct lines *all, struct md_error *error) {
-    const struct md_study *study = c->study;
     char value[MD_CONFIG_VALUE_SIZE], text[MD_ROW_LABEL_SIZE] = "";
-    for (size_t k = 0; k < study->rows.count; k++) {
+    for (size_t k = 0; k < study->keys.count; k++) {
         size_t length = strlen(text);
-        if (is_told(study, study->rows.names[k]))
+        if (is_told(study, study->keys.names[k]))
             continue;
-        md_config_value(row->config, md_config_find(study->rows.names[k]), value);
+        md_config_value(row->config, md_config_find(study->keys.names[k]), value);
         snprintf(text + length, sizeof text - length, "%s%.80s", length > 0 ? " " : "", value);
     }
     return md_names_add(&all->words, text, error);
@@ -176,17 +175,17 @@ static int name_point(const struct md_contrast *c, const struct md_contrast_row 
 
 /* The line that a row's point belongs to: all rows of one label, ours or published. Both have one
  * style. */
-static struct line *find_line(const struct md_contrast *c, struct lines *all,
-                              const struct md_contrast_row *row, int is_published,
+static struct line *find_line(const struct md_study *study, struct lines *all,
+                              const struct md_study_row *row, int is_published,
                               struct md_error *error) {
     char label[MD_ROW_LABEL_SIZE], texts[2][MD_ROW_LABEL_SIZE + 102];
     /* A key has its value in published rows too; a quantity that places them is ours. */
-    const char *place = c->study->figure.x;
+    const char *place = study->figure.x;
     char hands[2][100] = {"ours", "published"};
     int style = 0;
     if (md_config_find(place) < 0)
         snprintf(hands[1], sizeof hands[1], "published, drawn at our %.64s", place);
-    md_contrast_label(row->config, &c->study->figure.series, label);
+    md_study_label(row->config, &study->figure.series, label);
     for (int h = 0; h < 2; h++)
         snprintf(texts[h], sizeof texts[h], "%s%s%.99s", label, label[0] != '\0' ? ", " : "",
                  hands[h]);
@@ -195,32 +194,31 @@ static struct line *find_line(const struct md_contrast *c, struct lines *all,
             return &all->lines[l];
     for (size_t l = 0; l < all->count; l++) {
         if (strcmp(all->lines[l].label, texts[!is_published]) == 0)
-            return add_line(all, texts[is_published], is_published, all->lines[l].style, c->count,
-                            error);
+            return add_line(all, texts[is_published], is_published, all->lines[l].style,
+                            study->count, error);
         style = all->lines[l].style >= style ? all->lines[l].style + 1 : style;
     }
-    return add_line(all, texts[is_published], is_published, style, c->count, error);
+    return add_line(all, texts[is_published], is_published, style, study->count, error);
 }
 
-static int add_point(const struct md_contrast *c, struct lines *all,
-                     const struct md_contrast_row *row, int is_published, struct md_error *error) {
+static int add_point(const struct md_study *study, struct lines *all,
+                     const struct md_study_row *row, int is_published, struct md_error *error) {
     const struct md_measure *measure = is_published ? &row->published : &row->measured;
     char label[MD_ROW_LABEL_SIZE];
     if (measure->count == 0)
         return MD_OK;
-    if (isnan(place_of(c, row))) {
-        md_contrast_label(row->config, &c->study->rows, label);
-        fprintf(stderr, "note: %s: has no %s of ours and is not drawn\n", label,
-                c->study->figure.x);
+    if (isnan(place_of(study, row))) {
+        md_study_label(row->config, &study->keys, label);
+        fprintf(stderr, "note: %s: has no %s of ours and is not drawn\n", label, study->figure.x);
         return MD_OK;
     }
-    struct line *line = find_line(c, all, row, is_published, error);
+    struct line *line = find_line(study, all, row, is_published, error);
     if (line == NULL)
         return MD_FAILED;
-    int status = name_point(c, row, all, error);
+    int status = name_point(study, row, all, error);
     if (status != MD_OK)
         return status;
-    line->x[line->count] = place_of(c, row);
+    line->x[line->count] = place_of(study, row);
     line->y[line->count] = measure->mean;
     line->deviation[line->count] = measure->deviation;
     line->names[line->count++] = all->words.names[all->words.count - 1];
@@ -228,31 +226,31 @@ static int add_point(const struct md_contrast *c, struct lines *all,
 }
 
 /* The first quantity alone. */
-static int draw_series(const struct md_contrast *c, const char *path, struct md_error *error) {
-    int joined = c->study->figure.kind == MD_FIGURE_CURVE, status = MD_OK;
+static int draw_series(const struct md_study *study, const char *path, struct md_error *error) {
+    int joined = study->figure.kind == MD_FIGURE_CURVE, status = MD_OK;
     struct lines *all = calloc(1, sizeof *all);
     if (all == NULL)
         return out_of_memory(error);
-    for (size_t r = 0; r < c->count && status == MD_OK; r += c->study->show.count)
+    for (size_t r = 0; r < study->count && status == MD_OK; r += study->show.count)
         for (int published = 0; published < 2 && status == MD_OK; published++)
-            status = add_point(c, all, &c->rows[r], published, error);
+            status = add_point(study, all, &study->rows[r], published, error);
     if (status == MD_OK)
-        status =
-            draw_lines(c, all, c->study->figure.x, c->shown[0].name, joined, !joined, path, error);
+        status = draw_lines(study, all, study->figure.x, study->shown[0].name, joined, !joined,
+                            path, error);
     free_lines(all);
     return status;
 }
 
 /* ---- losses ---------------------------------------------------------------------------------- */
 
-static int add_losses(const struct md_contrast *c, struct lines *all, const struct md_group *group,
+static int add_losses(const struct md_study *study, struct lines *all, const struct md_group *group,
                       struct md_error *error) {
     size_t epochs = (size_t)group->runs[0]->cell.config.epochs;
     char label[MD_ROW_LABEL_SIZE];
     struct md_epoch *history = calloc(epochs + 1, sizeof *history);
     if (history == NULL)
         return out_of_memory(error);
-    md_contrast_label(&group->runs[0]->cell.config, &c->study->rows, label);
+    md_study_label(&group->runs[0]->cell.config, &study->keys, label);
     struct line *line = add_line(all, label, 0, (int)all->count, epochs + 1, error);
     int status = line != NULL ? MD_OK : MD_FAILED;
     for (size_t i = 0; i < group->count && status == MD_OK; i++) {
@@ -263,7 +261,7 @@ static int add_losses(const struct md_contrast *c, struct lines *all, const stru
         if (status == MD_OK)
             status = md_cell_read_epochs(run->path, epochs, history, error);
         for (size_t e = 0; e < epochs && status == MD_OK; e++)
-            line->y[e] += md_study_epoch(c->study, &history[e]) / (double)group->count;
+            line->y[e] += md_study_epoch(study, &history[e]) / (double)group->count;
     }
     for (size_t e = 0; e < epochs && status == MD_OK; e++) {
         line->x[e] = (double)e + 1.0;
@@ -274,15 +272,15 @@ static int add_losses(const struct md_contrast *c, struct lines *all, const stru
     return status;
 }
 
-static int draw_losses(const struct md_contrast *c, const char *path, struct md_error *error) {
+static int draw_losses(const struct md_study *study, const char *path, struct md_error *error) {
     struct lines *all = calloc(1, sizeof *all);
     int status = MD_OK;
     if (all == NULL)
         return out_of_memory(error);
-    for (size_t g = 0; g < c->groups.count && status == MD_OK; g++)
-        status = add_losses(c, all, &c->groups.groups[g], error);
+    for (size_t g = 0; g < study->groups.count && status == MD_OK; g++)
+        status = add_losses(study, all, &study->groups.groups[g], error);
     if (status == MD_OK)
-        status = draw_lines(c, all, "epoch", c->study->figure.y, 1, 0, path, error);
+        status = draw_lines(study, all, "epoch", study->figure.y, 1, 0, path, error);
     free_lines(all);
     return status;
 }
@@ -342,15 +340,15 @@ static int start_album(struct album *album, const struct md_run *run, size_t map
     return MD_OK;
 }
 
-static int add_map(const struct md_contrast *c, struct album *album, size_t m,
+static int add_map(const struct md_study *study, struct album *album, size_t m,
                    struct md_error *error) {
-    const struct md_finished *finished = c->groups.groups[m].runs[0];
+    const struct md_finished *finished = study->groups.groups[m].runs[0];
     struct md_run run;
     int status = md_run_open(&finished->cell.config, NULL, NULL, &run, error);
     if (status != MD_OK)
         return md_fail_in(error, status, finished->path);
     if (m == 0)
-        status = start_album(album, &run, c->groups.count, error);
+        status = start_album(album, &run, study->groups.count, error);
     size_t pixels = (size_t)run.network->height * (size_t)run.network->width;
     if (status == MD_OK)
         status = predict_all(&run, finished->path, album, album->depth + m * album->count * pixels,
@@ -359,26 +357,25 @@ static int add_map(const struct md_contrast *c, struct album *album, size_t m,
     return status;
 }
 
-static int draw_maps(const struct md_contrast *c, const char *path, struct md_error *error) {
+static int draw_maps(const struct md_study *study, const char *path, struct md_error *error) {
     char title[MD_DATA_LINE_SIZE], titles[MD_SHEET_MAPS][MD_ROW_LABEL_SIZE];
-    size_t maps = c->groups.count;
+    size_t maps = study->groups.count;
     if (maps + 1 > MD_SHEET_MAPS)
         return md_fail(error, MD_USAGE, "%s: depth maps of %zu rows, expected at most %d",
-                       c->study->name, maps, MD_SHEET_MAPS - 1);
+                       study->name, maps, MD_SHEET_MAPS - 1);
     struct album *album = calloc(1, sizeof *album);
     int status = album != NULL ? MD_OK : out_of_memory(error);
     for (size_t m = 0; m < maps && status == MD_OK; m++)
-        status = add_map(c, album, m, error);
+        status = add_map(study, album, m, error);
     if (status == MD_OK) {
-        const struct md_config *config = &c->groups.groups[0].runs[0]->cell.config;
+        const struct md_config *config = &study->groups.groups[0].runs[0]->cell.config;
         const struct md_network *network = md_networks[config->network];
-        md_contrast_title(c, title);
+        md_study_title(study, title);
         struct md_sheet sheet = {
             title,        {"label"},       (int)maps + 1,  album->rows,
             album->count, network->height, network->width, config->data.max_depth_m};
         for (size_t m = 0; m < maps; m++) {
-            md_contrast_label(&c->groups.groups[m].runs[0]->cell.config, &c->study->rows,
-                              titles[m]);
+            md_study_label(&study->groups.groups[m].runs[0]->cell.config, &study->keys, titles[m]);
             sheet.map_titles[m + 1] = titles[m];
         }
         status = md_plot_contact_sheet(path, &sheet, error);
@@ -394,17 +391,17 @@ static int draw_maps(const struct md_contrast *c, const char *path, struct md_er
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-static int draw(const struct md_contrast *contrast, const char *path, struct md_error *error) {
-    switch (contrast->study->figure.kind) {
+static int draw(const struct md_study *study, const char *path, struct md_error *error) {
+    switch (study->figure.kind) {
     case MD_FIGURE_DOTS:
-        return draw_dots(contrast, path, error);
+        return draw_dots(study, path, error);
     case MD_FIGURE_CURVE:
     case MD_FIGURE_POINTS:
-        return draw_series(contrast, path, error);
+        return draw_series(study, path, error);
     case MD_FIGURE_LOSSES:
-        return draw_losses(contrast, path, error);
+        return draw_losses(study, path, error);
     default:
-        return draw_maps(contrast, path, error);
+        return draw_maps(study, path, error);
     }
 }
 
@@ -415,17 +412,15 @@ struct options {
 static int run(const struct md_invocation *call, struct md_error *error) {
     const struct options *o = call->options;
     struct md_study study;
-    struct md_contrast contrast;
     int status = md_study_read(call->words[0], &study, error);
     if (status == MD_OK && study.figure.kind == MD_FIGURE_NONE)
         status = md_fail(error, MD_USAGE, "%s has no figure", call->words[0]);
     else if (status == MD_OK) {
-        status = md_contrast_make(&study, call->count - 1, call->words + 1, &contrast, error);
-        for (size_t i = 0; i < contrast.ours.notes.count && status == MD_OK; i++)
-            fprintf(stderr, "note: %s\n", contrast.ours.notes.names[i]);
+        status = md_study_compare(&study, call->count - 1, call->words + 1, error);
+        for (size_t i = 0; i < study.ours.notes.count && status == MD_OK; i++)
+            fprintf(stderr, "note: %s\n", study.ours.notes.names[i]);
         if (status == MD_OK)
-            status = draw(&contrast, o->output, error);
-        md_contrast_free(&contrast);
+            status = draw(&study, o->output, error);
     }
     md_study_free(&study);
     return status;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../results/contrast.h"
+#include "../results/study.h"
 #include "command.h"
 #include "help.h"
 #include "listing.h"
@@ -23,7 +23,7 @@ static struct md_entry count_of(const struct md_measure *measure) {
 
 /* Our mean of a quantity that the study wants beside its rows; its name was checked when the study
  * was read. */
-static double mean_beside(const struct md_contrast_row *row, const char *name,
+static double mean_beside(const struct md_study_row *row, const char *name,
                           struct md_quantity *quantity) {
     struct md_error ignored;
     int known = md_quantity_parse(name, quantity, &ignored) == MD_OK;
@@ -33,7 +33,7 @@ static double mean_beside(const struct md_contrast_row *row, const char *name,
 /* The table while it is laid out. Titles and entries are filled side by side, so that a column is
  * said in one place. */
 struct layout {
-    const struct md_contrast *contrast;
+    const struct md_study *study;
     struct md_column *columns;
     struct md_entry *entries; /* of the row that is filled */
     size_t count;
@@ -56,14 +56,14 @@ static void add_number(struct layout *l, const char *title, int decimals, int ha
     l->entries[l->count++] = entry;
 }
 
-static void fill_row(struct layout *l, const struct md_contrast_row *row, int decimals) {
-    const struct md_study *study = l->contrast->study;
+static void fill_row(struct layout *l, const struct md_study_row *row, int decimals) {
+    const struct md_study *study = l->study;
     char value[MD_CONFIG_VALUE_SIZE];
     struct md_quantity quantity;
     l->count = 0;
-    for (size_t k = 0; k < study->rows.count; k++) {
-        md_config_value(row->config, md_config_find(study->rows.names[k]), value);
-        add_word(l, study->rows.names[k], value);
+    for (size_t k = 0; k < study->keys.count; k++) {
+        md_config_value(row->config, md_config_find(study->keys.names[k]), value);
+        add_word(l, study->keys.names[k], value);
     }
     if (study->show.count > 1)
         add_word(l, "quantity", row->quantity->name);
@@ -71,37 +71,37 @@ static void fill_row(struct layout *l, const struct md_contrast_row *row, int de
         double mean = mean_beside(row, study->beside.names[b], &quantity);
         add_number(l, study->beside.names[b], quantity.decimals, 0, number(mean, (double)NAN));
     }
-    if (study->published.count > 0) {
+    if (study->where_published.count > 0) {
         add_number(l, "published", decimals, 1,
                    number(row->published.mean, row->published.deviation));
         add_number(l, "runs", 0, 0, count_of(&row->published));
     }
     add_number(l, "ours", decimals, 1, number(row->measured.mean, row->measured.deviation));
     add_number(l, "runs", 0, 0, count_of(&row->measured));
-    if (study->published.count > 0)
+    if (study->where_published.count > 0)
         add_number(l, "difference", 1, 0, number(row->difference, (double)NAN));
     add_number(l, "before", decimals, 0, number(row->before, (double)NAN));
     add_number(l, "dummy", decimals, 0, number(row->dummy, (double)NAN));
 }
 
-static int print_listing(const struct md_contrast *contrast, enum md_listing_form form,
+static int print_listing(const struct md_study *study, enum md_listing_form form,
                          struct md_error *error) {
-    size_t most = contrast->study->rows.count + contrast->study->beside.count + 9;
+    size_t most = study->keys.count + study->beside.count + 9;
     struct md_column *columns = calloc(most, sizeof *columns);
-    struct md_entry *entries = calloc(contrast->count * most, sizeof *entries);
-    struct layout l = {.contrast = contrast, .columns = columns, .error = error};
+    struct md_entry *entries = calloc(study->count * most, sizeof *entries);
+    struct layout l = {.study = study, .columns = columns, .error = error};
     if (columns == NULL || entries == NULL)
         l.status = md_fail(error, MD_FAILED, "out of memory");
     int decimals = 0;
-    for (size_t q = 0; q < contrast->study->show.count; q++)
-        decimals = contrast->shown[q].decimals > decimals ? contrast->shown[q].decimals : decimals;
-    for (size_t r = 0; r < contrast->count && l.status == MD_OK; r++) {
+    for (size_t q = 0; q < study->show.count; q++)
+        decimals = study->shown[q].decimals > decimals ? study->shown[q].decimals : decimals;
+    for (size_t r = 0; r < study->count && l.status == MD_OK; r++) {
         l.entries = entries + r * l.count;
-        fill_row(&l, &contrast->rows[r], decimals);
+        fill_row(&l, &study->rows[r], decimals);
     }
     if (l.status == MD_OK)
-        l.status = md_listing_print(
-            &(struct md_listing){columns, l.count, entries, contrast->count}, form, error);
+        l.status = md_listing_print(&(struct md_listing){columns, l.count, entries, study->count},
+                                    form, error);
     md_names_free(&l.words);
     free(columns);
     free(entries);
@@ -111,32 +111,29 @@ static int print_listing(const struct md_contrast *contrast, enum md_listing_for
 static const char difference_line[] =
     "The difference is in standard deviations of the published runs.";
 
-static int print_text(const struct md_contrast *contrast, const char *data,
-                      struct md_error *error) {
-    printf("%s\n\n", contrast->study->title);
-    int status = print_listing(contrast, MD_TEXT, error);
+static int print_text(const struct md_study *study, const char *data, struct md_error *error) {
+    printf("%s\n\n", study->title);
+    int status = print_listing(study, MD_TEXT, error);
     printf("\n");
-    if (contrast->study->caption[0] != '\0')
-        md_print_wrapped(contrast->study->caption, 0);
-    if (contrast->study->published.count > 0)
+    if (study->caption[0] != '\0')
+        md_print_wrapped(study->caption, 0);
+    if (study->where_published.count > 0)
         md_print_wrapped(difference_line, 0);
     md_print_wrapped(data, 0);
     return status;
 }
 
-static int print_latex(const struct md_contrast *contrast, const char *data,
-                       struct md_error *error) {
-    const struct md_study *study = contrast->study;
+static int print_latex(const struct md_study *study, const char *data, struct md_error *error) {
     printf("\\begin{table}[tbp]\n\\centering\n\\caption{");
     md_print_latex(study->title);
     printf(". ");
     md_print_latex(study->caption);
     printf(" ");
-    md_print_latex(study->published.count > 0 ? difference_line : "");
+    md_print_latex(study->where_published.count > 0 ? difference_line : "");
     printf(" ");
     md_print_latex(data);
     printf("}\n\\label{tab:%s}\n", study->name);
-    int status = print_listing(contrast, MD_LATEX, error);
+    int status = print_listing(study, MD_LATEX, error);
     printf("\\end{table}\n");
     return status;
 }
@@ -149,53 +146,52 @@ static const struct field {
     size_t offset; /* of a double in the row */
     int decimals;  /* -1: the quantity's */
 } fields[] = {
-    {"published", offsetof(struct md_contrast_row, published.mean), -1},
-    {"published_sd", offsetof(struct md_contrast_row, published.deviation), -1},
-    {"ours", offsetof(struct md_contrast_row, measured.mean), -1},
-    {"ours_sd", offsetof(struct md_contrast_row, measured.deviation), -1},
-    {"difference", offsetof(struct md_contrast_row, difference), 1},
-    {"before", offsetof(struct md_contrast_row, before), -1},
-    {"dummy", offsetof(struct md_contrast_row, dummy), -1},
+    {"published", offsetof(struct md_study_row, published.mean), -1},
+    {"published_sd", offsetof(struct md_study_row, published.deviation), -1},
+    {"ours", offsetof(struct md_study_row, measured.mean), -1},
+    {"ours_sd", offsetof(struct md_study_row, measured.deviation), -1},
+    {"difference", offsetof(struct md_study_row, difference), 1},
+    {"before", offsetof(struct md_study_row, before), -1},
+    {"dummy", offsetof(struct md_study_row, dummy), -1},
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 
-static double field_of(const struct md_contrast_row *row, const struct field *field) {
+static double field_of(const struct md_study_row *row, const struct field *field) {
     double value;
     memcpy(&value, (const char *)row + field->offset, sizeof value);
     return value;
 }
 
 /* \mdvalue{kitti tof8 d0 delta1 ours}{0.641} */
-static void print_values(const struct md_contrast *contrast, const char *data) {
-    const struct md_study *study = contrast->study;
+static void print_values(const struct md_study *study, const char *data) {
     printf("\\mdvalue{%s data}{", study->name);
     md_print_latex(data);
     printf("}\n");
-    for (size_t r = 0; r < contrast->count; r++)
+    for (size_t r = 0; r < study->count; r++)
         for (int f = 0; f < FIELDS; f++) {
-            const struct md_contrast_row *row = &contrast->rows[r];
+            const struct md_study_row *row = &study->rows[r];
             double value = field_of(row, &fields[f]);
             char label[MD_ROW_LABEL_SIZE];
             int decimals = fields[f].decimals < 0 ? row->quantity->decimals : fields[f].decimals;
-            md_contrast_label(row->config, &study->rows, label);
+            md_study_label(row->config, &study->keys, label);
             if (isfinite(value))
                 printf("\\mdvalue{%s %s %s %s}{%.*f}\n", study->name, label, row->quantity->name,
                        fields[f].name, decimals, value);
         }
-    for (size_t r = 0; r < contrast->count; r += study->show.count)
+    for (size_t r = 0; r < study->count; r += study->show.count)
         for (size_t b = 0; b < study->beside.count; b++) {
             char label[MD_ROW_LABEL_SIZE];
             struct md_quantity quantity;
-            double value = mean_beside(&contrast->rows[r], study->beside.names[b], &quantity);
-            md_contrast_label(contrast->rows[r].config, &study->rows, label);
+            double value = mean_beside(&study->rows[r], study->beside.names[b], &quantity);
+            md_study_label(study->rows[r].config, &study->keys, label);
             if (isfinite(value))
                 printf("\\mdvalue{%s %s %s ours}{%.*f}\n", study->name, label, quantity.name,
                        quantity.decimals, value);
         }
 }
 
-static json_t *row_json(const struct md_contrast *contrast, const struct md_contrast_row *row) {
-    const struct md_names *keys = &contrast->study->rows;
+static json_t *row_json(const struct md_study *study, const struct md_study_row *row) {
+    const struct md_names *keys = &study->keys;
     json_t *values = json_object();
     for (size_t k = 0; k < keys->count; k++)
         json_object_set_new(values, keys->names[k],
@@ -205,22 +201,20 @@ static json_t *row_json(const struct md_contrast *contrast, const struct md_cont
         (json_int_t)row->published.count, "runs", (json_int_t)row->measured.count);
     for (int f = 0; f < FIELDS; f++)
         json_object_set_new(json, fields[f].name, md_json_number(field_of(row, &fields[f])));
-    for (size_t b = 0; b < contrast->study->beside.count; b++) {
+    for (size_t b = 0; b < study->beside.count; b++) {
         struct md_quantity quantity;
-        const char *name = contrast->study->beside.names[b];
+        const char *name = study->beside.names[b];
         json_object_set_new(json, name, md_json_number(mean_beside(row, name, &quantity)));
     }
     return json;
 }
 
-static int print_json(const struct md_contrast *contrast, const char *data,
-                      struct md_error *error) {
-    const struct md_study *study = contrast->study;
+static int print_json(const struct md_study *study, const char *data, struct md_error *error) {
     json_t *rows = json_array(), *notes = json_array();
-    for (size_t r = 0; r < contrast->count; r++)
-        json_array_append_new(rows, row_json(contrast, &contrast->rows[r]));
-    for (size_t i = 0; i < contrast->ours.notes.count; i++)
-        json_array_append_new(notes, md_json_prose(contrast->ours.notes.names[i]));
+    for (size_t r = 0; r < study->count; r++)
+        json_array_append_new(rows, row_json(study, &study->rows[r]));
+    for (size_t i = 0; i < study->ours.notes.count; i++)
+        json_array_append_new(notes, md_json_prose(study->ours.notes.names[i]));
     json_t *json =
         json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "study", study->name, "title", study->title,
                   "caption", study->caption, "data", data, "rows", rows, "notes", notes);
@@ -229,33 +223,30 @@ static int print_json(const struct md_contrast *contrast, const char *data,
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-static int report(const struct md_contrast *contrast, const struct options *o,
-                  struct md_error *error) {
+static int report(const struct md_study *study, const struct options *o, struct md_error *error) {
     char data[MD_DATA_LINE_SIZE];
-    md_contrast_data_line(contrast, data);
-    for (size_t i = 0; i < contrast->ours.notes.count && !o->json; i++)
-        fprintf(stderr, "note: %s\n", contrast->ours.notes.names[i]);
+    md_study_data_line(study, data);
+    for (size_t i = 0; i < study->ours.notes.count && !o->json; i++)
+        fprintf(stderr, "note: %s\n", study->ours.notes.names[i]);
     if (o->csv)
-        return print_listing(contrast, MD_CSV, error);
+        return print_listing(study, MD_CSV, error);
     if (o->json)
-        return print_json(contrast, data, error);
+        return print_json(study, data, error);
     if (o->latex)
-        return print_latex(contrast, data, error);
+        return print_latex(study, data, error);
     if (!o->values)
-        return print_text(contrast, data, error);
-    print_values(contrast, data);
+        return print_text(study, data, error);
+    print_values(study, data);
     return MD_OK;
 }
 
 static int run(const struct md_invocation *call, struct md_error *error) {
     struct md_study study;
-    struct md_contrast contrast;
     int status = md_study_read(call->words[0], &study, error);
     if (status == MD_OK) {
-        status = md_contrast_make(&study, call->count - 1, call->words + 1, &contrast, error);
+        status = md_study_compare(&study, call->count - 1, call->words + 1, error);
         if (status == MD_OK)
-            status = report(&contrast, call->options, error);
-        md_contrast_free(&contrast);
+            status = report(&study, call->options, error);
     }
     md_study_free(&study);
     return status;

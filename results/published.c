@@ -1,4 +1,4 @@
-#include "published.h"
+#include "study.h"
 
 #include <math.h>
 #include <stdlib.h>

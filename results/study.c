@@ -1,297 +1,250 @@
 #include "study.h"
 
-#include <stddef.h>
+#include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../datasets/file.h"
-#include "../experiments/config_keys.h"
-#include "filter.h"
 
-/* A longer text is no study, and libyaml's time grows with the square of the nesting. */
-enum { LONGEST = 1 << 14 };
+/* ---- runs ------------------------------------------------------------------------------------ */
 
-enum kind { TEXT_VALUE, KIND_VALUE, KEY_LIST, QUANTITY_LIST, FILTER_LIST };
-
-struct field {
-    const char *name;
-    enum kind kind;
-    size_t offset, size;
-    int required;
-};
-
-#define AT(field) offsetof(struct md_study, field), sizeof((struct md_study *)0)->field
-
-static const struct field study_fields[] = {
-    {"title", TEXT_VALUE, AT(title), 1},      {"caption", TEXT_VALUE, AT(caption), 0},
-    {"config", TEXT_VALUE, AT(config), 1},    {"cells", TEXT_VALUE, AT(cells), 1},
-    {"where", FILTER_LIST, AT(where), 0},     {"published", FILTER_LIST, AT(published), 0},
-    {"rows", KEY_LIST, AT(rows), 1},          {"show", QUANTITY_LIST, AT(show), 1},
-    {"beside", QUANTITY_LIST, AT(beside), 0}, {0},
-};
-static const struct field figure_fields[] = {
-    {"kind", KIND_VALUE, AT(figure.kind), 1},
-    {"x", TEXT_VALUE, AT(figure.x), 0},
-    {"y", TEXT_VALUE, AT(figure.y), 0},
-    {"series", KEY_LIST, AT(figure.series), 0},
-    {"x_title", TEXT_VALUE, AT(figure.x_title), 0},
-    {"y_title", TEXT_VALUE, AT(figure.y_title), 0},
-    {0},
-};
-
-/* What a kind of figure must, and which may have series. */
-static const struct {
-    const char *name;
-    int x, y, series;
-} figure_kinds[] = {
-    [MD_FIGURE_NONE] = {"none", 0, 0, 0},     [MD_FIGURE_DOTS] = {"dots", 0, 0, 0},
-    [MD_FIGURE_CURVE] = {"curve", 1, 0, 1},   [MD_FIGURE_POINTS] = {"points", 1, 0, 1},
-    [MD_FIGURE_LOSSES] = {"losses", 0, 1, 0}, [MD_FIGURE_MAPS] = {"maps", 0, 0, 0},
-};
-/* What `y` of losses names. */
-static const struct {
-    const char *name;
-    size_t offset;
-} epoch_values[] = {
-    {"train_loss", offsetof(struct md_epoch, train_loss)},
-    {"validation_loss", offsetof(struct md_epoch, validation_loss)},
-    {"validation_rmse_m", offsetof(struct md_epoch, validation_rmse_m)},
-};
-enum { EPOCH_VALUES = sizeof epoch_values / sizeof *epoch_values };
-enum { FIGURE_KINDS = sizeof figure_kinds / sizeof *figure_kinds };
-
-struct reader {
-    const char *path;
-    yaml_document_t document;
-    struct md_study *study;
-    struct md_error *error;
-};
-
-static size_t line_of(const yaml_node_t *node) {
-    return node->start_mark.line + 1;
-}
-
-static int fail_at(const struct reader *r, const yaml_node_t *node, const char *key,
-                   const char *what) {
-    return md_fail(r->error, MD_USAGE, "%.200s:%zu: %.100s: %s", r->path, line_of(node), key, what);
-}
-
-/* Puts file, line and key before what a part of the reader said. */
-static int fail_in(const struct reader *r, const yaml_node_t *node, const char *key, int status) {
-    char place[400];
-    snprintf(place, sizeof place, "%.200s:%zu: %.100s", r->path, line_of(node), key);
-    return md_fail_in(r->error, status, place);
-}
-
-/* ---- values ---------------------------------------------------------------------------------- */
-
-/* The text of a scalar, NULL with an error otherwise. */
-static const char *text_of(const struct reader *r, const yaml_node_t *node, const char *key) {
-    const char *text = (const char *)node->data.scalar.value;
-    if (node->type == YAML_SCALAR_NODE && strlen(text) == node->data.scalar.length &&
-        text[0] != '\0')
-        return text;
-    fail_at(r, node, key, "expected a text that is not empty");
-    return NULL;
-}
-
-static int check_key(const char *name, struct md_error *error) {
-    return md_config_find(name) >= 0
-               ? MD_OK
-               : md_config_unknown(name, error);
-}
-
-static int check_item(enum kind kind, const char *text, struct md_error *error) {
-    char word[600];
-    snprintf(word, sizeof word, "%s", text);
-    char *words[] = {word};
+static int keep(struct md_runs *runs, const struct md_names *texts, struct md_error *error) {
     struct md_filters filters;
-    struct md_quantity quantity;
-    if (kind == KEY_LIST)
-        return check_key(text, error);
-    if (kind == QUANTITY_LIST)
-        return md_quantity_parse(text, &quantity, error);
-    if (strlen(text) >= sizeof word)
-        return md_fail(error, MD_USAGE, "longer than %zu characters", sizeof word - 1);
-    int status = md_filters_parse(1, words, &filters, error);
+    int status = md_filters_parse((int)texts->count, texts->names, &filters, error);
+    if (status == MD_OK)
+        md_runs_keep(runs, &filters);
     md_filters_free(&filters);
     return status;
 }
 
-static int set_list(const struct reader *r, const struct field *field, const yaml_node_t *node) {
-    struct md_names *names = (void *)((char *)r->study + field->offset);
-    if (node->type != YAML_SEQUENCE_NODE)
-        return fail_at(r, node, field->name, "expected a list");
-    for (const yaml_node_item_t *item = node->data.sequence.items.start;
-         item < node->data.sequence.items.top; item++) {
-        yaml_document_t *document = (yaml_document_t *)(uintptr_t)&r->document;
-        const yaml_node_t *one = yaml_document_get_node(document, *item);
-        const char *text = text_of(r, one, field->name);
-        if (text == NULL)
-            return MD_USAGE;
-        int status = check_item(field->kind, text, r->error);
-        if (status != MD_OK)
-            return fail_in(r, one, field->name, status);
-        for (size_t i = 0; i < names->count; i++)
-            if (strcmp(names->names[i], text) == 0)
-                return fail_at(r, one, field->name, "is there twice");
-        status = md_names_add(names, text, r->error);
-        if (status != MD_OK)
-            return status;
-    }
-    return names->count > 0 ? MD_OK
-                            : fail_at(r, node, field->name, "expected at least one, found none");
-}
-
-static int set_value(const struct reader *r, const struct field *field, const yaml_node_t *node) {
-    if (field->kind != TEXT_VALUE && field->kind != KIND_VALUE)
-        return set_list(r, field, node);
-    const char *text = text_of(r, node, field->name);
-    if (text == NULL)
-        return MD_USAGE;
-    if (field->kind == TEXT_VALUE) {
-        if (strlen(text) >= field->size)
-            return fail_at(r, node, field->name, "the text is too long");
-        strcpy((char *)r->study + field->offset, text);
-        return MD_OK;
-    }
-    for (int k = MD_FIGURE_NONE + 1; k < FIGURE_KINDS; k++)
-        if (strcmp(text, figure_kinds[k].name) == 0) {
-            r->study->figure.kind = k;
-            return MD_OK;
-        }
-    return fail_at(r, node, field->name, "expected dots, curve, points, losses or maps");
-}
-
-/* ---- mappings -------------------------------------------------------------------------------- */
-
-static int set_mapping(const struct reader *r, const struct field *fields,
-                       const yaml_node_t *mapping);
-
-static int set_pair(const struct reader *r, const struct field *fields, const yaml_node_t *key,
-                    const yaml_node_t *value, unsigned *given) {
-    const char *name = text_of(r, key, "key");
-    if (name == NULL)
-        return MD_USAGE;
-    int known = 0, is_figure = fields == study_fields && strcmp(name, "figure") == 0;
-    while (fields[known].name != NULL && strcmp(fields[known].name, name) != 0)
-        known++;
-    if (fields[known].name == NULL && !is_figure)
-        return fail_at(r, key, name, "unknown key");
-    if ((*given >> known & 1u) != 0)
-        return fail_at(r, key, name, "the key is given twice");
-    *given |= 1u << known;
-    if (!is_figure)
-        return set_value(r, &fields[known], value);
-    return value->type == YAML_MAPPING_NODE
-               ? set_mapping(r, figure_fields, value)
-               : fail_at(r, value, name, "expected a mapping of keys and values");
-}
-
-static int set_mapping(const struct reader *r, const struct field *fields,
-                       const yaml_node_t *mapping) {
-    yaml_document_t *document = (yaml_document_t *)(uintptr_t)&r->document;
-    unsigned given = 0;
-    int status = MD_OK;
-    for (const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
-         pair < mapping->data.mapping.pairs.top && status == MD_OK; pair++)
-        status = set_pair(r, fields, yaml_document_get_node(document, pair->key),
-                          yaml_document_get_node(document, pair->value), &given);
-    for (int f = 0; fields[f].name != NULL && status == MD_OK; f++)
-        if (fields[f].required && (given >> f & 1u) == 0)
-            status = fail_at(r, mapping, fields[f].name, "is missing");
+static int read_ours(struct md_study *study, int folder_count, char *const *folders,
+                     struct md_error *error) {
+    char own[sizeof study->cells], *own_folders[] = {own};
+    snprintf(own, sizeof own, "%s", study->cells);
+    int count = folder_count > 0 ? folder_count : 1, status = MD_OK;
+    char *const *paths = folder_count > 0 ? folders : own_folders;
+    if (folder_count == 0 && !md_is_folder(own))
+        status =
+            md_fail(error, MD_FAILED,
+                    "%.300s: there are no cells yet; mudepth sweep %.300s -o %.300s makes them",
+                    own, study->config, own);
+    for (int i = 0; i < count && status == MD_OK; i++)
+        status = md_runs_read(&study->ours, paths[i], error);
+    size_t found = study->ours.count;
+    if (status == MD_OK)
+        status = keep(&study->ours, &study->where, error);
+    if (status == MD_OK && study->ours.count == 0)
+        status = md_fail(error, MD_FAILED,
+                         "%.300s: none of %zu cells belongs to %s; mudepth sweep %.300s -o %.300s "
+                         "makes them",
+                         paths[0], found, study->name, study->config, paths[0]);
     return status;
 }
 
-/* What only the whole figure can tell. */
-static int check_figure(const struct reader *r, const yaml_node_t *root) {
-    const struct md_study *study = r->study;
-    int kind = study->figure.kind, column = 0;
-    int has_x = study->figure.x[0] != '\0', has_y = study->figure.y[0] != '\0';
-    struct md_quantity quantity;
-    if (has_x != figure_kinds[kind].x)
-        return fail_at(r, root, "figure", has_x ? "x: this kind has none" : "x is missing");
-    if (has_y != figure_kinds[kind].y)
-        return fail_at(r, root, "figure", has_y ? "y: this kind has none" : "y is missing");
-    if (study->figure.series.count > 0 && !figure_kinds[kind].series)
-        return fail_at(r, root, "figure", "series: this kind has none");
-    if (has_x && md_config_find(study->figure.x) < 0 &&
-        md_quantity_parse(study->figure.x, &quantity, r->error) != MD_OK)
-        return fail_in(r, root, "figure: x", MD_USAGE);
-    while (column < EPOCH_VALUES && strcmp(epoch_values[column].name, study->figure.y) != 0)
-        column++;
-    if (has_y && column == EPOCH_VALUES)
-        return fail_at(r, root, "figure",
-                       "y: expected train_loss, validation_loss or validation_rmse_m");
-    return MD_OK;
-}
-
-/* ---- files ----------------------------------------------------------------------------------- */
-
-/* A name that LaTeX takes for a label as it stands. */
-static int name_study(struct md_study *study, const char *path, struct md_error *error) {
-    const char *slash = strrchr(path, '/'), *stem = slash != NULL ? slash + 1 : path;
-    size_t length =
-        strspn(stem, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
-    if (length == 0 || length >= sizeof study->name || strcmp(stem + length, ".yaml") != 0)
-        return md_fail(error, MD_USAGE,
-                       "%.200s: a study's name is 1 to %zu letters, digits, _ and -, and .yaml",
-                       path, sizeof study->name - 1);
-    memcpy(study->name, stem, length);
-    return MD_OK;
-}
-
-int md_study_read(const char *name, struct md_study *study, struct md_error *error) {
-    char path[MD_PATH_MAX];
-    struct md_file file;
-    memset(study, 0, sizeof *study);
-    int status = strchr(name, '/') != NULL
-                     ? md_path_format(path, error, "%s", name)
-                     : md_path_format(path, error, MD_STUDY_FOLDER "/%s.yaml", name);
-    if (status == MD_OK)
-        status = name_study(study, path, error);
-    if (status == MD_OK)
-        status = md_file_read(path, &file, error);
-    if (status != MD_OK)
-        return status;
-    struct reader r = {.path = path, .study = study, .error = error};
-    if (file.size > LONGEST)
-        status = md_fail(error, MD_USAGE, "%.200s: longer than %d bytes: this is no study", path,
-                         LONGEST);
-    else
-        status = md_yaml_load((const char *)file.bytes, file.size, path, &r.document, error);
-    md_file_free(&file);
-    if (status != MD_OK)
-        return status;
-    const yaml_node_t *root = yaml_document_get_root_node(&r.document);
-    status = root != NULL ? set_mapping(&r, study_fields, root)
-                          : md_fail(error, MD_USAGE, "%.200s: the file is empty", path);
-    if (status == MD_OK)
-        status = check_figure(&r, root);
-    yaml_document_delete(&r.document);
+static int read_published(struct md_study *study, struct md_error *error) {
+    const struct md_names *filters = &study->where_published;
+    int status =
+        filters->count > 0 ? md_published_read(MD_PUBLISHED_FILE, &study->published, error) : MD_OK;
+    if (status == MD_OK && filters->count > 0)
+        status = keep(&study->published, filters, error);
+    if (status == MD_OK && filters->count > 0 && study->published.count == 0)
+        status = md_fail(error, MD_FAILED, "%s: published: no row of %s passes these filters",
+                         study->name, MD_PUBLISHED_FILE);
     return status;
 }
 
-void md_study_free(struct md_study *study) {
-    md_names_free(&study->where);
-    md_names_free(&study->published);
-    md_names_free(&study->rows);
-    md_names_free(&study->show);
-    md_names_free(&study->beside);
-    md_names_free(&study->figure.series);
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+static int order(const struct md_groups *groups, const struct md_group *a,
+                 const struct md_group *b) {
+    int result = 0;
+    for (int k = 0; k < groups->key_count && result == 0; k++)
+        result =
+            md_config_order(&a->runs[0]->cell.config, &b->runs[0]->cell.config, groups->keys[k]);
+    return result;
 }
 
-double md_study_epoch(const struct md_study *study, const struct md_epoch *epoch) {
-    double value = 0.0;
-    for (int v = 0; v < EPOCH_VALUES; v++)
-        if (strcmp(epoch_values[v].name, study->figure.y) == 0)
-            memcpy(&value, (const char *)epoch + epoch_values[v].offset, sizeof value);
-    return value;
+/* Our mean of the same metric for another predictor. */
+static double mean_of(const struct md_group *group, const struct md_quantity *quantity,
+                      enum md_predictor predictor) {
+    struct md_quantity other;
+    struct md_error ignored;
+    char name[2 * MD_QUANTITY_NAME_SIZE];
+    snprintf(name, sizeof name, "%s.%s", md_predictor_names[predictor], quantity->name);
+    if (group == NULL || md_quantity_parse(name, &other, &ignored) != MD_OK)
+        return (double)NAN;
+    return md_group_measure(group, &other).mean;
 }
 
-void md_study_join(const struct md_names *names, char *text, size_t size) {
+static void add_rows(struct md_study *study, const struct md_config *config,
+                     const struct md_group *ours, const struct md_group *published) {
+    const struct md_measure none = {0, (double)NAN, (double)NAN};
+    for (size_t q = 0; q < study->show.count; q++) {
+        struct md_study_row *row = &study->rows[study->count++];
+        const struct md_quantity *quantity = &study->shown[q];
+        *row = (struct md_study_row){
+            .config = config,
+            .quantity = quantity,
+            .ours = ours,
+            .measured = ours != NULL ? md_group_measure(ours, quantity) : none,
+            .published = published != NULL ? md_group_measure(published, quantity) : none,
+            .before = mean_of(ours, quantity, MD_BEFORE),
+            .dummy = mean_of(ours, quantity, MD_DUMMY)};
+        row->difference =
+            row->published.deviation > 0.0
+                ? (row->measured.mean - row->published.mean) / row->published.deviation
+                : (double)NAN;
+    }
+}
+
+/* Both are sorted by the same keys: one walk through the two. */
+static void merge_groups(struct md_study *study) {
+    size_t i = 0, j = 0;
+    while (i < study->groups.count || j < study->published_groups.count) {
+        const struct md_group *ours = study->groups.groups + i;
+        const struct md_group *published = study->published_groups.groups + j;
+        int which = i == study->groups.count             ? 1
+                    : j == study->published_groups.count ? -1
+                                                         : order(&study->groups, ours, published);
+        add_rows(study, &(which <= 0 ? ours : published)->runs[0]->cell.config,
+                 which <= 0 ? ours : NULL, which >= 0 ? published : NULL);
+        i += which <= 0;
+        j += which >= 0;
+    }
+}
+
+static int make_rows(struct md_study *study, struct md_error *error) {
+    size_t shown = study->show.count;
+    char keys[1000];
+    md_study_join(&study->keys, keys, sizeof keys);
+    int status = md_groups_make(&study->ours, keys, &study->groups, error);
+    if (status == MD_OK)
+        status = md_groups_make(&study->published, keys, &study->published_groups, error);
+    if (status != MD_OK)
+        return status;
+    study->shown = calloc(shown, sizeof *study->shown);
+    study->rows =
+        calloc((study->groups.count + study->published_groups.count) * shown, sizeof *study->rows);
+    if (study->shown == NULL || study->rows == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    for (size_t q = 0; q < shown && status == MD_OK; q++)
+        status = md_quantity_parse(study->show.names[q], &study->shown[q], error);
+    if (status == MD_OK)
+        merge_groups(study);
+    return status;
+}
+
+int md_study_compare(struct md_study *study, int folder_count, char *const *folders,
+                     struct md_error *error) {
+    int status = read_ours(study, folder_count, folders, error);
+    if (status == MD_OK)
+        status = read_published(study, error);
+    return status == MD_OK ? make_rows(study, error) : status;
+}
+
+/* ---- in words -------------------------------------------------------------------------------- */
+
+static void append(char *text, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void append(char *text, size_t size, const char *format, ...) {
+    size_t length = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text + length, size - length, format, arguments);
+    va_end(arguments);
+}
+
+/* The values that runs have for a key, each once, in the order of the runs; of a path its end. */
+static void list_values(const struct md_runs *runs, const char *name, char *text, size_t size) {
+    enum { MOST = 5 };
+    char values[MOST][MD_CONFIG_VALUE_SIZE], value[MD_CONFIG_VALUE_SIZE];
+    int key = md_config_find(name), count = 0;
     text[0] = '\0';
-    for (size_t i = 0; i < names->count; i++)
-        snprintf(text + strlen(text), size - strlen(text), "%s%s", i > 0 ? "," : "",
-                 names->names[i]);
+    for (size_t i = 0; i < runs->count; i++) {
+        int same = 0;
+        md_config_value(&runs->runs[i]->cell.config, key, value);
+        while (same < count && strcmp(values[same], value) != 0)
+            same++;
+        if (same < count)
+            continue;
+        const char *slash = strrchr(value, '/');
+        append(text, size, "%s%.60s", count > 0 ? "/" : "",
+               count == MOST   ? "..."
+               : slash != NULL ? slash + 1
+                               : value);
+        if (count == MOST)
+            return;
+        strcpy(values[count++], value);
+    }
+}
+
+static void list_samples(const struct md_runs *runs, int split, char *text, size_t size) {
+    long long least = runs->runs[0]->cell.data_samples[split], most = least;
+    for (size_t i = 1; i < runs->count; i++) {
+        long long samples = runs->runs[i]->cell.data_samples[split];
+        least = samples < least ? samples : least;
+        most = samples > most ? samples : most;
+    }
+    if (least == most)
+        snprintf(text, size, "%lld", least);
+    else
+        snprintf(text, size, "%lld to %lld", least, most);
+}
+
+/* "synthetic world road instead of micro-kitti" */
+static void append_sets(const struct md_study *study, char *text, size_t size) {
+    char value[400], published[400] = "";
+    list_values(&study->ours, "data.set", value, sizeof value);
+    if (study->published.count > 0)
+        list_values(&study->published, "data.set", published, sizeof published);
+    append(text, size, "%s", value);
+    if (strcmp(value, "synthetic") == 0) {
+        list_values(&study->ours, "data.world", value, sizeof value);
+        append(text, size, " world %s", value);
+    } else if (strcmp(value, published) == 0) {
+        published[0] = '\0';
+    }
+    if (published[0] != '\0')
+        append(text, size, " instead of %s", published);
+}
+
+void md_study_title(const struct md_study *study, char text[MD_DATA_LINE_SIZE]) {
+    snprintf(text, MD_DATA_LINE_SIZE, "%s\nours: ", study->title);
+    append_sets(study, text, MD_DATA_LINE_SIZE);
+}
+
+void md_study_data_line(const struct md_study *study, char text[MD_DATA_LINE_SIZE]) {
+    enum { SIZE = MD_DATA_LINE_SIZE };
+    static const struct {
+        const char *key, *format;
+    } facts[] = {{"weights", ", from %s"}, {"loss", ", %s"},
+                 {"optimizer", ", %s"},    {"lr", " %s"},
+                 {"batch", ", batch %s"},  {"epochs", ", epochs %s"},
+                 {"format", ", %s"},       {"protocol", ", %s protocol"}};
+    const struct md_runs *ours = &study->ours;
+    char value[400];
+    snprintf(text, SIZE, "Ours: ");
+    append_sets(study, text, SIZE);
+    list_samples(ours, 0, value, sizeof value);
+    append(text, SIZE, ", %s training", value);
+    list_samples(ours, 2, value, sizeof value);
+    append(text, SIZE, " and %s test samples", value);
+    for (size_t f = 0; f < sizeof facts / sizeof *facts; f++) {
+        list_values(ours, facts[f].key, value, sizeof value);
+        append(text, SIZE, "%.*s%s%s", (int)strcspn(facts[f].format, "%"), facts[f].format, value,
+               strchr(facts[f].format, '%') + 2);
+    }
+    append(text, SIZE, ".");
+}
+
+void md_study_label(const struct md_config *config, const struct md_names *keys,
+                    char text[MD_ROW_LABEL_SIZE]) {
+    char value[MD_CONFIG_VALUE_SIZE];
+    text[0] = '\0';
+    for (size_t k = 0; k < keys->count; k++) {
+        md_config_value(config, md_config_find(keys->names[k]), value);
+        append(text, MD_ROW_LABEL_SIZE, "%s%.80s", k > 0 ? " " : "", value);
+    }
 }

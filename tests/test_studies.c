@@ -4,8 +4,7 @@
 #include <math.h>
 
 #include "../experiments/grid.h"
-#include "../results/contrast.h"
-#include "../results/published.h"
+#include "../results/study.h"
 #include "program.h"
 
 static struct md_error error;
@@ -38,7 +37,7 @@ Test(studies, a_file_says_what_is_compared) {
                             &study),
                  MD_OK, "%s", error.text);
     char rows[100];
-    md_study_join(&study.rows, rows, sizeof rows);
+    md_study_join(&study.keys, rows, sizeof rows);
     cr_assert_str_eq(study.name, "s");
     cr_assert_str_eq(study.title, "T");
     cr_assert_str_eq(study.caption, "C");
@@ -46,7 +45,7 @@ Test(studies, a_file_says_what_is_compared) {
     cr_assert_str_eq(study.cells, "runs");
     cr_assert_str_eq(rows, "data.label,policy");
     cr_assert_str_eq(study.where.names[0], "seed=0..2");
-    cr_assert_str_eq(study.published.names[0], "data.set=micro");
+    cr_assert_str_eq(study.where_published.names[0], "data.set=micro");
     cr_assert_str_eq(study.show.names[1], "delta1");
     cr_assert_str_eq(study.beside.names[0], "steps");
     cr_assert_eq(study.figure.kind, MD_FIGURE_POINTS);
@@ -265,15 +264,13 @@ static void make_home(void) {
     assert_code(0);
 }
 
-static struct md_contrast contrast_of(struct md_study *study, const char *name) {
+static void compare_at_home(struct md_study *study, const char *name) {
     static char home[1024];
-    struct md_contrast contrast;
     cr_assert(getcwd(home, sizeof home));
     cr_assert_eq(chdir(scratch.folder), 0);
     cr_assert_eq(md_study_read(name, study, &error), MD_OK, "%s", error.text);
-    cr_assert_eq(md_contrast_make(study, 0, NULL, &contrast, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(md_study_compare(study, 0, NULL, &error), MD_OK, "%s", error.text);
     cr_assert_eq(chdir(home), 0);
-    return contrast;
 }
 
 static double json_number(json_t *json, const char *name) {
@@ -286,12 +283,12 @@ Test(studies, ours_beside_the_published) {
     json_t *json = output_json(), *rows = json_at(json, "rows");
     cr_assert_eq(json_array_size(rows), 3, "d0, d1 and d2");
     struct md_study study;
-    struct md_contrast contrast = contrast_of(&study, "a");
+    compare_at_home(&study, "a");
     for (int p = 0; p < POLICIES; p++) {
         double sum = 0, squares = 0, rmse_m[SEEDS];
         int seeds = 0;
-        for (size_t i = 0; i < contrast.ours.count; i++) {
-            const struct md_cell *cell = &contrast.ours.runs[i]->cell;
+        for (size_t i = 0; i < study.ours.count; i++) {
+            const struct md_cell *cell = &study.ours.runs[i]->cell;
             if (strcmp(cell->config.policy, policies[p]) == 0)
                 sum += rmse_m[seeds++] = cell->scores[0].after.value[MD_RMSE];
         }
@@ -299,7 +296,7 @@ Test(studies, ours_beside_the_published) {
         for (int s = 0; s < SEEDS; s++)
             squares += (rmse_m[s] - sum / SEEDS) * (rmse_m[s] - sum / SEEDS);
         json_t *row = json_array_get(rows, p == 0 ? 0 : 2);
-        const struct md_cell *any = &contrast.ours.runs[0]->cell;
+        const struct md_cell *any = &study.ours.runs[0]->cell;
         cr_assert_str_eq(json_string_value(json_at(row, "values.policy")), policies[p]);
         /* Sums in another order: a few units in the last place. */
         cr_assert_float_eq(json_number(row, "ours"), sum / SEEDS, 1e-14 * sum);
@@ -319,7 +316,6 @@ Test(studies, ours_beside_the_published) {
     cr_assert(json_is_null(json_at(d1, "published_sd")) && json_is_null(json_at(d1, "ours")));
     cr_assert(json_is_null(json_at(d1, "difference")) && json_is_null(json_at(d1, "dummy")));
     cr_assert(json_is_null(json_at(json_array_get(rows, 2), "published")));
-    md_contrast_free(&contrast);
     md_study_free(&study);
     json_decref(json);
 }

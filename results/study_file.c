@@ -1,0 +1,302 @@
+#include "study.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../datasets/file.h"
+#include "../experiments/config_keys.h"
+#include "filter.h"
+
+/* A longer text is no study, and libyaml's time grows with the square of the nesting. */
+enum { LONGEST = 1 << 14 };
+
+enum kind { TEXT_VALUE, KIND_VALUE, KEY_LIST, QUANTITY_LIST, FILTER_LIST };
+
+struct field {
+    const char *name;
+    enum kind kind;
+    size_t offset, size;
+    int required;
+};
+
+#define AT(field) offsetof(struct md_study, field), sizeof((struct md_study *)0)->field
+
+static const struct field study_fields[] = {
+    {"title", TEXT_VALUE, AT(title), 1},      {"caption", TEXT_VALUE, AT(caption), 0},
+    {"config", TEXT_VALUE, AT(config), 1},    {"cells", TEXT_VALUE, AT(cells), 1},
+    {"where", FILTER_LIST, AT(where), 0},     {"published", FILTER_LIST, AT(where_published), 0},
+    {"rows", KEY_LIST, AT(keys), 1},          {"show", QUANTITY_LIST, AT(show), 1},
+    {"beside", QUANTITY_LIST, AT(beside), 0}, {0},
+};
+static const struct field figure_fields[] = {
+    {"kind", KIND_VALUE, AT(figure.kind), 1},
+    {"x", TEXT_VALUE, AT(figure.x), 0},
+    {"y", TEXT_VALUE, AT(figure.y), 0},
+    {"series", KEY_LIST, AT(figure.series), 0},
+    {"x_title", TEXT_VALUE, AT(figure.x_title), 0},
+    {"y_title", TEXT_VALUE, AT(figure.y_title), 0},
+    {0},
+};
+
+/* What a kind of figure must, and which may have series. */
+static const struct {
+    const char *name;
+    int x, y, series;
+} figure_kinds[] = {
+    [MD_FIGURE_NONE] = {"none", 0, 0, 0},     [MD_FIGURE_DOTS] = {"dots", 0, 0, 0},
+    [MD_FIGURE_CURVE] = {"curve", 1, 0, 1},   [MD_FIGURE_POINTS] = {"points", 1, 0, 1},
+    [MD_FIGURE_LOSSES] = {"losses", 0, 1, 0}, [MD_FIGURE_MAPS] = {"maps", 0, 0, 0},
+};
+/* What `y` of losses names. */
+static const struct {
+    const char *name;
+    size_t offset;
+} epoch_values[] = {
+    {"train_loss", offsetof(struct md_epoch, train_loss)},
+    {"validation_loss", offsetof(struct md_epoch, validation_loss)},
+    {"validation_rmse_m", offsetof(struct md_epoch, validation_rmse_m)},
+};
+enum { EPOCH_VALUES = sizeof epoch_values / sizeof *epoch_values };
+enum { FIGURE_KINDS = sizeof figure_kinds / sizeof *figure_kinds };
+
+struct reader {
+    const char *path;
+    yaml_document_t document;
+    struct md_study *study;
+    struct md_error *error;
+};
+
+static size_t line_of(const yaml_node_t *node) {
+    return node->start_mark.line + 1;
+}
+
+static int fail_at(const struct reader *r, const yaml_node_t *node, const char *key,
+                   const char *what) {
+    return md_fail(r->error, MD_USAGE, "%.200s:%zu: %.100s: %s", r->path, line_of(node), key, what);
+}
+
+/* Puts file, line and key before what a part of the reader said. */
+static int fail_in(const struct reader *r, const yaml_node_t *node, const char *key, int status) {
+    char place[400];
+    snprintf(place, sizeof place, "%.200s:%zu: %.100s", r->path, line_of(node), key);
+    return md_fail_in(r->error, status, place);
+}
+
+/* ---- values ---------------------------------------------------------------------------------- */
+
+/* The text of a scalar, NULL with an error otherwise. */
+static const char *text_of(const struct reader *r, const yaml_node_t *node, const char *key) {
+    const char *text = (const char *)node->data.scalar.value;
+    if (node->type == YAML_SCALAR_NODE && strlen(text) == node->data.scalar.length &&
+        text[0] != '\0')
+        return text;
+    fail_at(r, node, key, "expected a text that is not empty");
+    return NULL;
+}
+
+static int check_key(const char *name, struct md_error *error) {
+    return md_config_find(name) >= 0 ? MD_OK : md_config_unknown(name, error);
+}
+
+static int check_item(enum kind kind, const char *text, struct md_error *error) {
+    char word[600];
+    snprintf(word, sizeof word, "%s", text);
+    char *words[] = {word};
+    struct md_filters filters;
+    struct md_quantity quantity;
+    if (kind == KEY_LIST)
+        return check_key(text, error);
+    if (kind == QUANTITY_LIST)
+        return md_quantity_parse(text, &quantity, error);
+    if (strlen(text) >= sizeof word)
+        return md_fail(error, MD_USAGE, "longer than %zu characters", sizeof word - 1);
+    int status = md_filters_parse(1, words, &filters, error);
+    md_filters_free(&filters);
+    return status;
+}
+
+static int set_list(const struct reader *r, const struct field *field, const yaml_node_t *node) {
+    struct md_names *names = (void *)((char *)r->study + field->offset);
+    if (node->type != YAML_SEQUENCE_NODE)
+        return fail_at(r, node, field->name, "expected a list");
+    for (const yaml_node_item_t *item = node->data.sequence.items.start;
+         item < node->data.sequence.items.top; item++) {
+        yaml_document_t *document = (yaml_document_t *)(uintptr_t)&r->document;
+        const yaml_node_t *one = yaml_document_get_node(document, *item);
+        const char *text = text_of(r, one, field->name);
+        if (text == NULL)
+            return MD_USAGE;
+        int status = check_item(field->kind, text, r->error);
+        if (status != MD_OK)
+            return fail_in(r, one, field->name, status);
+        for (size_t i = 0; i < names->count; i++)
+            if (strcmp(names->names[i], text) == 0)
+                return fail_at(r, one, field->name, "is there twice");
+        status = md_names_add(names, text, r->error);
+        if (status != MD_OK)
+            return status;
+    }
+    return names->count > 0 ? MD_OK
+                            : fail_at(r, node, field->name, "expected at least one, found none");
+}
+
+static int set_value(const struct reader *r, const struct field *field, const yaml_node_t *node) {
+    if (field->kind != TEXT_VALUE && field->kind != KIND_VALUE)
+        return set_list(r, field, node);
+    const char *text = text_of(r, node, field->name);
+    if (text == NULL)
+        return MD_USAGE;
+    if (field->kind == TEXT_VALUE) {
+        if (strlen(text) >= field->size)
+            return fail_at(r, node, field->name, "the text is too long");
+        strcpy((char *)r->study + field->offset, text);
+        return MD_OK;
+    }
+    for (int k = MD_FIGURE_NONE + 1; k < FIGURE_KINDS; k++)
+        if (strcmp(text, figure_kinds[k].name) == 0) {
+            r->study->figure.kind = k;
+            return MD_OK;
+        }
+    return fail_at(r, node, field->name, "expected dots, curve, points, losses or maps");
+}
+
+/* ---- mappings -------------------------------------------------------------------------------- */
+
+static int set_mapping(const struct reader *r, const struct field *fields,
+                       const yaml_node_t *mapping);
+
+static int set_pair(const struct reader *r, const struct field *fields, const yaml_node_t *key,
+                    const yaml_node_t *value, unsigned *given) {
+    const char *name = text_of(r, key, "key");
+    if (name == NULL)
+        return MD_USAGE;
+    int known = 0, is_figure = fields == study_fields && strcmp(name, "figure") == 0;
+    while (fields[known].name != NULL && strcmp(fields[known].name, name) != 0)
+        known++;
+    if (fields[known].name == NULL && !is_figure)
+        return fail_at(r, key, name, "unknown key");
+    if ((*given >> known & 1u) != 0)
+        return fail_at(r, key, name, "the key is given twice");
+    *given |= 1u << known;
+    if (!is_figure)
+        return set_value(r, &fields[known], value);
+    return value->type == YAML_MAPPING_NODE
+               ? set_mapping(r, figure_fields, value)
+               : fail_at(r, value, name, "expected a mapping of keys and values");
+}
+
+static int set_mapping(const struct reader *r, const struct field *fields,
+                       const yaml_node_t *mapping) {
+    yaml_document_t *document = (yaml_document_t *)(uintptr_t)&r->document;
+    unsigned given = 0;
+    int status = MD_OK;
+    for (const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
+         pair < mapping->data.mapping.pairs.top && status == MD_OK; pair++)
+        status = set_pair(r, fields, yaml_document_get_node(document, pair->key),
+                          yaml_document_get_node(document, pair->value), &given);
+    for (int f = 0; fields[f].name != NULL && status == MD_OK; f++)
+        if (fields[f].required && (given >> f & 1u) == 0)
+            status = fail_at(r, mapping, fields[f].name, "is missing");
+    return status;
+}
+
+/* What only the whole figure can tell. */
+static int check_figure(const struct reader *r, const yaml_node_t *root) {
+    const struct md_study *study = r->study;
+    int kind = study->figure.kind, column = 0;
+    int has_x = study->figure.x[0] != '\0', has_y = study->figure.y[0] != '\0';
+    struct md_quantity quantity;
+    if (has_x != figure_kinds[kind].x)
+        return fail_at(r, root, "figure", has_x ? "x: this kind has none" : "x is missing");
+    if (has_y != figure_kinds[kind].y)
+        return fail_at(r, root, "figure", has_y ? "y: this kind has none" : "y is missing");
+    if (study->figure.series.count > 0 && !figure_kinds[kind].series)
+        return fail_at(r, root, "figure", "series: this kind has none");
+    if (has_x && md_config_find(study->figure.x) < 0 &&
+        md_quantity_parse(study->figure.x, &quantity, r->error) != MD_OK)
+        return fail_in(r, root, "figure: x", MD_USAGE);
+    while (column < EPOCH_VALUES && strcmp(epoch_values[column].name, study->figure.y) != 0)
+        column++;
+    if (has_y && column == EPOCH_VALUES)
+        return fail_at(r, root, "figure",
+                       "y: expected train_loss, validation_loss or validation_rmse_m");
+    return MD_OK;
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+/* A name that LaTeX takes for a label as it stands. */
+static int name_study(struct md_study *study, const char *path, struct md_error *error) {
+    const char *slash = strrchr(path, '/'), *stem = slash != NULL ? slash + 1 : path;
+    size_t length =
+        strspn(stem, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+    if (length == 0 || length >= sizeof study->name || strcmp(stem + length, ".yaml") != 0)
+        return md_fail(error, MD_USAGE,
+                       "%.200s: a study's name is 1 to %zu letters, digits, _ and -, and .yaml",
+                       path, sizeof study->name - 1);
+    memcpy(study->name, stem, length);
+    return MD_OK;
+}
+
+int md_study_read(const char *name, struct md_study *study, struct md_error *error) {
+    char path[MD_PATH_MAX];
+    struct md_file file;
+    memset(study, 0, sizeof *study);
+    int status = strchr(name, '/') != NULL
+                     ? md_path_format(path, error, "%s", name)
+                     : md_path_format(path, error, MD_STUDY_FOLDER "/%s.yaml", name);
+    if (status == MD_OK)
+        status = name_study(study, path, error);
+    if (status == MD_OK)
+        status = md_file_read(path, &file, error);
+    if (status != MD_OK)
+        return status;
+    struct reader r = {.path = path, .study = study, .error = error};
+    if (file.size > LONGEST)
+        status = md_fail(error, MD_USAGE, "%.200s: longer than %d bytes: this is no study", path,
+                         LONGEST);
+    else
+        status = md_yaml_load((const char *)file.bytes, file.size, path, &r.document, error);
+    md_file_free(&file);
+    if (status != MD_OK)
+        return status;
+    const yaml_node_t *root = yaml_document_get_root_node(&r.document);
+    status = root != NULL ? set_mapping(&r, study_fields, root)
+                          : md_fail(error, MD_USAGE, "%.200s: the file is empty", path);
+    if (status == MD_OK)
+        status = check_figure(&r, root);
+    yaml_document_delete(&r.document);
+    return status;
+}
+
+void md_study_free(struct md_study *study) {
+    md_names_free(&study->where);
+    md_names_free(&study->where_published);
+    md_names_free(&study->keys);
+    md_names_free(&study->show);
+    md_names_free(&study->beside);
+    md_names_free(&study->figure.series);
+    free(study->rows);
+    free(study->shown);
+    md_groups_free(&study->groups);
+    md_groups_free(&study->published_groups);
+    md_runs_free(&study->ours);
+    md_runs_free(&study->published);
+}
+
+double md_study_epoch(const struct md_study *study, const struct md_epoch *epoch) {
+    double value = 0.0;
+    for (int v = 0; v < EPOCH_VALUES; v++)
+        if (strcmp(epoch_values[v].name, study->figure.y) == 0)
+            memcpy(&value, (const char *)epoch + epoch_values[v].offset, sizeof value);
+    return value;
+}
+
+void md_study_join(const struct md_names *names, char *text, size_t size) {
+    text[0] = '\0';
+    for (size_t i = 0; i < names->count; i++)
+        snprintf(text + strlen(text), size - strlen(text), "%s%s", i > 0 ? "," : "",
+                 names->names[i]);
+}
