@@ -163,6 +163,15 @@ static int read_depth_png(struct md_error *error) {
     return read_dataset("rgbd", "pair", error);
 }
 
+/* TUM's layouts: pictures and depths in pairs, and each by its time. */
+static int read_associations(struct md_error *error) {
+    return read_folder("rgbd", path_of("paired").text, "all", error);
+}
+
+static int read_times(struct md_error *error) {
+    return read_folder("rgbd", path_of("timed").text, "all", error);
+}
+
 static int read_sequences(struct md_error *error) {
     return read_dataset("7scenes", "train", error);
 }
@@ -229,6 +238,8 @@ static const struct reader {
     {"fuzzed.mat", read_mat5},
     {"fuzzed.txt", read_frame_list},
     {"fuzzed.chunk", read_nyu},
+    {"paired/associations.txt", read_associations},
+    {"timed/rgb.txt", read_times},
 };
 
 static void write_file(const char *name, const void *bytes, size_t size) {
@@ -366,10 +377,8 @@ static void write_newer_files(void) {
     static const uint8_t grey[3 * SIDE * SIDE] = {128, 128, 128};
     static const uint16_t depths[SIDE * SIDE] = {1000, 2000, 3000};
     struct md_error error;
-    mkdir(path_of("pair").text, 0777);
-    mkdir(path_of("seq-01").text, 0777);
-    mkdir(path_of("seeds").text, 0777);
-    mkdir(path_of("sound").text, 0777);
+    make_folders((const char *const[]){"pair", "seq-01", "seeds", "sound", "paired", "paired/rgb",
+                                       "paired/depth", "timed", NULL});
     write_mat("sound.mat", 0);
     static const uint8_t chunk[1 + 2 * SIDE * SIDE * sizeof(float)] = {3, 0, 0, 128, 63};
     uint8_t packed[1 + 2 * sizeof chunk] = {0};
@@ -382,9 +391,14 @@ static void write_newer_files(void) {
     write_recording("sound/frames.csv");
     write_file("sound/numbers.txt", "1\n2 # two\n", 10);
     write_file("sound/TrainSplit.txt", "sequence1\n", 10);
+    write_text("sound/associations.txt", "# paired\n1.5 rgb/a.png 1.51 depth/a.png\n");
+    write_text("sound/rgb.txt", "1.5 ../paired/rgb/a.png\n9 none.png\n");
+    write_text("timed/depth.txt", "1.49 ../paired/depth/a.png\n1.515 none.png\n");
     if (md_png_write_rgb(path_of("pair/rgb.png").text, grey, SIDE, SIDE, &error) ||
         md_png_write_rgb(path_of("seq-01/frame-1.color.png").text, grey, SIDE, SIDE, &error) ||
         md_png_write_grey16(path_of("seq-01/frame-1.depth.png").text, depths, SIDE, SIDE, &error) ||
+        md_png_write_rgb(path_of("paired/rgb/a.png").text, grey, SIDE, SIDE, &error) ||
+        md_png_write_grey16(path_of("paired/depth/a.png").text, depths, SIDE, SIDE, &error) ||
         md_png_write_grey16(path_of("sound/depth.png").text, depths, SIDE, SIDE, &error))
         abort();
 }
@@ -401,6 +415,8 @@ static void add_seeds(void) {
         {read_frame_list, "sound/numbers.txt"},
         {read_nyu, "sound/chunk"},
         {read_nyu, "sound/packed"},
+        {read_associations, "sound/associations.txt"},
+        {read_times, "sound/rgb.txt"},
     };
     for (size_t s = 0; s < sizeof seeds / sizeof *seeds; s++)
         for (size_t r = 0; r < sizeof readers / sizeof *readers; r++)
