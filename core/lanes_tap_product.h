@@ -18,6 +18,20 @@ struct tap_product {
 };
 
 #if GATHERS
+/* Makes row i column i. Each round turns the digits of a number's place (row, column) by one: after
+ * as many as a row has, both have changed places. */
+INLINE void turn(vec rows[LANES]) {
+    UNROLL for (int round = 1; round < LANES; round *= 2) {
+        vec turned[LANES];
+        UNROLL for (int i = 0; i < LANES / 2; i++) {
+            turned[2 * i] = rows[i];
+            turned[2 * i + 1] = rows[i + LANES / 2];
+            v_interleave(&turned[2 * i], &turned[2 * i + 1]);
+        }
+        UNROLL for (int i = 0; i < LANES; i++) rows[i] = turned[i];
+    }
+}
+
 /* to[p * stride + c] is pixel p of channel `first` + c of rows from .. to-1, zeros up to the
  * stride: lanes are then channels. */
 static void transpose(const struct md_map *map, int first, int channels, int from_row, int to_row,
@@ -27,16 +41,32 @@ static void transpose(const struct md_map *map, int first, int channels, int fro
     for (int h = from_row; h < to_row; h += run / map->width, to += (size_t)run * stride)
         for (int c0 = 0; c0 < channels; c0 += LANES)
             for (int p0 = 0; p0 < run; p0 += LANES) {
-                real block[LANES][LANES] = {{0}};
-                int here = run - p0 < LANES ? run - p0 : LANES;
-                for (int c = 0; c < LANES && c0 + c < channels; c++) {
-                    const elem *row = (const elem *)map->at + md_map_row(map, first + c0 + c, h);
-                    v_store(block[c], load_elements(row + p0, (size_t)here));
-                }
-                for (int p = 0; p < here; p++)
-                    for (int c = 0; c < LANES; c++)
-                        to[(size_t)(p0 + p) * stride + (size_t)(c0 + c)] = block[c][p];
+                const elem *from = (const elem *)map->at + md_map_row(map, first + c0, h) + p0;
+                vec block[LANES];
+                for (int c = 0; c < LANES; c++)
+                    block[c] = c0 + c < channels
+                                   ? load_elements(from + (size_t)c * md_map_plane(map),
+                                                   (size_t)(run - p0))
+                                   : v_zero();
+                turn(block);
+                for (int p = 0; p < LANES && p0 + p < run; p++)
+                    v_store(to + (size_t)(p0 + p) * stride + c0, block[p]);
             }
+}
+
+/* Rows of sums, `wide` vectors each, as elements: to[lane * rows + row] for `lanes` lanes. */
+static void put_product(const real *sums, int rows, int wide, int lanes, elem *to) {
+    for (int lane = 0; lane < lanes; lane += LANES, sums += LANES)
+        for (int r = 0; r < rows; r += LANES) {
+            vec block[LANES];
+            for (int i = 0; i < LANES; i++)
+                block[i] =
+                    r + i < rows ? v_load(sums + (size_t)((r + i) * wide) * LANES) : v_zero();
+            turn(block);
+            for (int i = 0; i < LANES && lane + i < lanes; i++)
+                store_elements(to + (size_t)(lane + i) * (size_t)rows + r, (size_t)(rows - r),
+                               block[i]);
+        }
 }
 #endif
 
@@ -147,14 +177,14 @@ static size_t sums_size(int channels, size_t each) {
     return SUMS_APART ? round_up((size_t)channels, LANES) * each : 0;
 }
 
-/* to[(lane * scalars + scalar) * taps + tap] for `count` lanes; `sums` is where the chains of a
- * part of the rows are kept. */
+/* to[(lane * scalars + scalar) * taps + tap] for `count` lanes; `kept` is where sums are between
+ * calls, and where they are gathered always. */
 static void run_tap_product(const struct tap_product *t, int links, struct operand lanes, int count,
                             struct operand factors, int resumes, int ends, real *kept, elem *to) {
-    size_t at = 0;
     int taps = t->kernel * t->kernel;
     int scalars = t->scalars->half[0].channels + t->scalars->half[1].channels;
-    real sums[MAX_TAPS * WIDE * LANES];
+    real own[MAX_TAPS * WIDE * LANES];
+    kept = SUMS_APART ? kept : NULL;
     struct chains chains = {.run = run_product,
                             .quick = ROUNDS && lanes.quick && factors.quick,
                             .links = links,
@@ -166,55 +196,73 @@ static void run_tap_product(const struct tap_product *t, int links, struct opera
                             .product = t};
     for (int first = 0; first < count; first += chains.row) {
         int wide = WIDE > 1 && count - first > LANES ? WIDE : 1;
-        int here = count - first < wide * LANES ? count - first : wide * LANES;
+        real *sums = kept != NULL ? kept : own;
         chains.row = wide * LANES;
-        chains.count = here;
+        chains.count = lesser(count - first, chains.row);
         chains.vectors.at = lanes.at + (GATHERS ? (size_t)first : (size_t)first * t->lane_stride);
-        for (int s = 0; s < scalars; s++, at += (size_t)(taps * wide * LANES)) {
-            size_t bytes = (size_t)(taps * wide * LANES) * sizeof *sums;
+        for (int s = 0; s < scalars; s++) {
+            elem *where = to + (size_t)(first * scalars + s) * (size_t)taps;
             chains.channel = s;
             for (int k = 0; !SUMS_APART && resumes && k < taps; k++)
-                for (int lane = 0; lane < here; lane++)
-                    sums[k * LANES + lane] = md_load(to[((first + lane) * scalars + s) * taps + k]);
-            if (SUMS_APART && resumes)
-                __builtin_memcpy(sums, kept + at, bytes);
+                for (int lane = 0; lane < chains.count; lane++)
+                    sums[k * LANES + lane] = md_load(where[lane * scalars * taps + k]);
             find(&chains, sums);
-            if (SUMS_APART && !ends) {
-                __builtin_memcpy(kept + at, sums, bytes);
-                continue;
+            for (int k = 0; !GATHERS && (!SUMS_APART || ends) && k < taps; k++) {
+                elem values[LANES];
+                v_narrow(values, v_load(sums + k * LANES));
+                for (int lane = 0; lane < chains.count; lane++)
+                    where[lane * scalars * taps + k] = values[lane];
             }
-            for (int k = 0; k < taps; k++)
-                for (int v = 0; v < wide; v++) {
-                    elem values[LANES];
-                    v_narrow(values, v_load(sums + (k * wide + v) * LANES));
-                    for (int lane = v * LANES; lane < here && lane < (v + 1) * LANES; lane++)
-                        to[((size_t)(first + lane) * (size_t)scalars + (size_t)s) * (size_t)taps +
-                           (size_t)k] = values[lane - v * LANES];
-                }
+            sums += kept != NULL ? taps * chains.row : 0;
         }
+#if GATHERS
+        if (ends)
+            put_product(kept, scalars * taps, wide, chains.count,
+                        to + (size_t)(first * scalars) * (size_t)taps);
+#endif
+        kept += kept != NULL ? scalars * taps * chains.row : 0;
     }
 }
 
-/* The bias gradient of channels first .. first + count-1 (acc = 0; over p: acc + dy), going on in
- * `sums` from `behind` on, or in dbias. `room`: gathered rows of LANES channels. */
-static void sum_channels(const struct md_call *c, int first, int count, real *room, real *sums,
-                         size_t behind) {
-    elem *to = (elem *)c->dbias + first;
-    real *kept = sums == NULL ? NULL : sums + behind;
 #if GATHERS
-    for (int block = 0; block < count; block += LANES) {
-        int here = count - block < LANES ? count - block : LANES;
-        vec acc = kept != NULL && c->from > 0 ? v_load(kept + block) : v_zero();
-        transpose(&c->y, first + block, here, c->from, c->to, LANES, room);
-        for (int p = 0; p < (c->to - c->from) * c->y.width; p++)
-            acc = v_add(acc, v_load(room + p * LANES));
-        if (kept != NULL && c->to < c->y.height)
-            v_store(kept + block, acc);
+
+/* Sums of `wide` vectors (a constant) of channels over pixels, acc + dy, from what is in sums. */
+INLINE void sum_lanes(const int wide, struct operand lanes, size_t stride, size_t pixels,
+                      real *sums) {
+    vec acc[4];
+    UNROLL for (int v = 0; v < wide; v++) acc[v] = v_load(sums + v * LANES);
+    for (; pixels > 0; pixels--, lanes.at += stride)
+        UNROLL for (int v = 0; v < wide; v++) acc[v] =
+            v_add(acc[v], as_wanted(v_load(lanes.at + v * LANES), &lanes, 0));
+    UNROLL for (int v = 0; v < wide; v++) v_store(sums + v * LANES, acc[v]);
+}
+
+/* The bias gradient (acc = 0; over p: acc + dy) of `count` channels in the lanes of `pixels`
+ * pixels, going on in sums. */
+static void sum_channels(struct operand lanes, size_t stride, size_t pixels, int count, int resumes,
+                         int ends, real *sums, elem *to) {
+    for (int left = count, now; left > 0;
+         left -= now * LANES, lanes.at += now * LANES, sums += now * LANES, to += now * LANES) {
+        now = left > 3 * LANES ? 4 : left > LANES ? 2 : 1;
+        for (int v = 0; !resumes && v < now; v++)
+            v_store(sums + v * LANES, v_zero());
+        if (now == 4)
+            sum_lanes(4, lanes, stride, pixels, sums);
+        else if (now == 2)
+            sum_lanes(2, lanes, stride, pixels, sums);
         else
-            store_elements(to + block, (size_t)here, acc);
+            sum_lanes(1, lanes, stride, pixels, sums);
+        for (int c = 0; ends && c < now * LANES && c < left; c += LANES)
+            store_elements(to + c, (size_t)(left - c), v_load(sums + c));
     }
+}
+
 #else
-    (void)room;
+
+/* The bias gradient of channels first .. first + count-1 (acc = 0; over p: acc + dy), going on in
+ * `kept`, or in dbias. */
+static void sum_channels(const struct md_call *c, int first, int count, real *kept) {
+    elem *to = (elem *)c->dbias + first;
     for (int channel = 0; channel < count; channel++) {
         real acc = c->from == 0 ? 0 : SUMS_APART ? kept[channel] : md_load(to[channel]);
         for (int h = c->from; h < c->to; h++) {
@@ -227,7 +275,8 @@ static void sum_channels(const struct md_call *c, int first, int count, real *ro
         else
             to[channel] = md_store(acc);
     }
-#endif
 }
+
+#endif
 
 #endif

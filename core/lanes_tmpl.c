@@ -24,11 +24,20 @@ static size_t larger(size_t a, size_t b) {
 }
 #endif
 
+static int share_of(int n, int cores) {
+    return (n + cores - 1) / cores;
+}
+
+/* A core's sums: those of weights (`lanes` of all channels are in lanes, with `each` numbers), then
+ * those of biases. */
+static size_t core_sums(int lanes, int each, int co, int cores) {
+    return sums_size(share_of(lanes, cores), (size_t)each) + sums_size(share_of(co, cores), 1);
+}
 /* What scratch holds, one behind the other: the lanes' bits; and, where operands are gathered, rows
- * of one, the lanes of another, and weights. */
+ * of one, the lanes of another, weights, and the sums of a weight gradient. */
 struct room {
     uint16_t *bits;
-    real *operand, *lanes, *weight;
+    real *operand, *lanes, *weight, *sums;
     size_t bytes; /* of all of it */
 };
 
@@ -37,7 +46,7 @@ static struct room room_in(const struct md_shape *s, int transposed, int rows, v
     int stride = transposed ? 1 : s->stride, grid = s->width / stride;
     size_t pixels = (size_t)(GATHERS ? (rows + 1) * grid : grid);
     size_t masks = GATHERS ? SHIFTS + MAX_TAPS : SHIFTS;
-    struct room room = {scratch, NULL, NULL, NULL, 0};
+    struct room room = {.bits = scratch};
     room.bytes = round_up(masks * round_up(pixels, TILE) / LANES * sizeof(uint16_t), 16);
 #if GATHERS
     int ci = s->ci, co = s->co, taps = transposed ? 4 : 9, width = transposed ? 2 * grid : grid;
@@ -51,8 +60,10 @@ static struct room room_in(const struct md_shape *s, int transposed, int rows, v
         room.operand = (real *)((unsigned char *)scratch + round_up(room.bytes, 64));
         room.lanes = room.operand + larger(x, y);
         room.weight = room.lanes + lanes;
+        room.sums = room.weight + weight;
     }
-    room.bytes = round_up(room.bytes, 64) + (larger(x, y) + lanes + weight) * sizeof(real);
+    size_t sums = transposed ? core_sums(ci, co * 4, co, 1) : core_sums(co, ci * 9, co, 1);
+    room.bytes = round_up(room.bytes, 64) + (larger(x, y) + lanes + weight + sums) * sizeof(real);
 #endif
     return room;
 }
@@ -64,15 +75,6 @@ static size_t tconv_scratch_bytes(const struct md_shape *s, int rows) {
     return room_in(s, 1, rows, NULL).bytes;
 }
 
-static int share_of(int n, int cores) {
-    return (n + cores - 1) / cores;
-}
-
-/* A core's sums: those of weights (`lanes` of all channels are in lanes, with `each` numbers), then
- * those of biases. */
-static size_t core_sums(int lanes, int each, int co, int cores) {
-    return sums_size(share_of(lanes, cores), (size_t)each) + sums_size(share_of(co, cores), 1);
-}
 static size_t conv_sums_bytes(const struct md_shape *s, int cores) {
     return core_sums(s->co, s->ci * 9, s->co, cores) * sizeof(real) * (size_t)cores;
 }
@@ -270,9 +272,9 @@ static void tconv_input_gradient(const struct md_call *c) {
 
 /* ---- weight gradients ------------------------------------------------------------------------ */
 
-/* What a core keeps between the calls of a weight gradient. */
-static real *own_sums(const struct md_call *c, size_t each) {
-    return c->sums == NULL ? NULL : (real *)c->sums + (size_t)c->part.index * each;
+/* Where a core has its sums: what it keeps between calls, or the room for a single one. */
+static real *own_sums(const struct md_call *c, size_t each, const struct room *room) {
+    return c->sums == NULL ? room->sums : (real *)c->sums + (size_t)c->part.index * each;
 }
 
 /* Channels first .. last-1 of `map`, rows from .. to-1, as lanes. */
@@ -292,6 +294,30 @@ static struct operand open_lanes(const struct md_map *map, int first, int last, 
     (void)last;
 #endif
     return lanes;
+}
+
+/* The bias gradient of channels first .. last-1, whose sums are `behind` those of weights. They are
+ * in lanes; or else are put there by the vector, in `room`. */
+static void sum_bias(const struct md_call *c, int first, int last, real *sums, size_t behind,
+                     const struct operand *lanes, size_t lane_stride, real *room) {
+#if GATHERS
+    int resumes = c->from > 0, ends = c->to == c->y.height;
+    size_t pixels = (size_t)((c->to - c->from) * c->y.width);
+    elem *to = (elem *)c->dbias + first;
+    sums += behind;
+    if (lanes != NULL)
+        sum_channels(*lanes, lane_stride, pixels, last - first, resumes, ends, sums, to);
+    for (int now; lanes == NULL && first < last; first += now, sums += LANES, to += now) {
+        now = lesser(last - first, LANES);
+        transpose(&c->y, first, now, c->from, c->to, LANES, room);
+        sum_channels((struct operand){room, 0, 1}, LANES, pixels, now, resumes, ends, sums, to);
+    }
+#else
+    (void)lanes;
+    (void)lane_stride;
+    (void)room;
+    sum_channels(c, first, last - first, sums == NULL ? NULL : sums + behind);
+#endif
 }
 
 static void conv_weight_gradient(const struct md_call *c) {
@@ -314,10 +340,10 @@ static void conv_weight_gradient(const struct md_call *c) {
     md_share(c->part, s->co, &first, &last);
     if (first == last)
         return;
-    real *sums = own_sums(c, core_sums(s->co, s->ci * 9, s->co, c->part.count));
-    sum_channels(c, first, last - first, room.lanes, sums,
-                 sums_size(share_of(s->co, c->part.count), (size_t)s->ci * 9));
+    real *sums = own_sums(c, core_sums(s->co, s->ci * 9, s->co, c->part.count), &room);
     struct operand lanes = open_lanes(&c->y, first, last, c->from, c->to, &t, &where, room.lanes);
+    sum_bias(c, first, last, sums, sums_size(share_of(s->co, c->part.count), (size_t)s->ci * 9),
+             &lanes, t.lane_stride, NULL);
     run_tap_product(&t, c->to - c->from, lanes, last - first, factors, c->from > 0,
                     c->to == c->y.height, sums, (elem *)c->dweight + (size_t)(first * s->ci) * 9);
 }
@@ -329,10 +355,10 @@ static void tconv_weight_gradient(const struct md_call *c) {
     struct room room = room_in(s, 1, c->to - c->from, c->scratch);
     struct operand factors;
     struct window where;
-    real *sums = own_sums(c, core_sums(s->ci, s->co * 4, s->co, c->part.count));
+    real *sums = own_sums(c, core_sums(s->ci, s->co * 4, s->co, c->part.count), &room);
     md_share(c->part, s->co, &first, &last);
-    sum_channels(c, first, last - first, room.lanes, sums,
-                 sums_size(share_of(s->ci, c->part.count), (size_t)s->co * 4));
+    sum_bias(c, first, last, sums, sums_size(share_of(s->ci, c->part.count), (size_t)s->co * 4),
+             NULL, 0, room.lanes);
     struct window scalars = open_window(&c->y, 1, c->from, c->to, 0, room.operand, &factors);
     struct tap_product t = {.first_row = from,
                             .width = s->width,
