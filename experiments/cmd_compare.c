@@ -341,6 +341,14 @@ static json_t *not_finite_json(const struct md_comparison *r) {
     return sides;
 }
 
+static json_t *digests_json(const struct md_comparison *r) {
+    json_t *sides = json_array();
+    for (int side = 0; side < 2; side++)
+        json_array_append_new(sides,
+                              json_sprintf("%016llx", (unsigned long long)r->final_digest[side]));
+    return sides;
+}
+
 static json_t *gaps_json(const struct md_gap *gaps) {
     json_t *object = json_object();
     for (int k = 0; k < MD_COMPARED_KINDS; k++)
@@ -368,13 +376,14 @@ static json_t *to_json(const struct comparison *c) {
     }
     for (int u = 0; u < MD_ULP_CLASSES; u++)
         json_array_append_new(ulps, json_integer((json_int_t)r->ulps[u]));
-    return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "a",
-                     c->options.a, "b", c->options.b, "bit_exact", r->differing_tensors == 0,
+    return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "a", c->options.a, "b", c->options.b, "bit_exact", r->differing_tensors == 0,
                      "tensors", (json_int_t)r->tensors, "values", (json_int_t)r->values, "steps",
                      (json_int_t)c->job.steps, "differing_tensors",
                      (json_int_t)r->differing_tensors, "differing_values",
                      (json_int_t)r->differing_values, "not_finite", not_finite_json(r),
-                     "first_difference", r->first[0] != '\0' ? json_string(r->first) : json_null(),
+                     "final_weights_digest", digests_json(r), "first_difference",
+                     r->first[0] != '\0' ? json_string(r->first) : json_null(),
                      "relative_error_by_step", steps, "relative_error_by_layer", layers,
                      "unchanged_weights_by_layer", still, "ulp_classes", ulps);
 }
@@ -414,6 +423,7 @@ static int report(const struct comparison *c, struct md_error *error) {
     else if (r->differing_tensors == 0) {
         printf("bit-exact: %zu tensors, %zu values, %u steps\n", r->tensors, r->values,
                (unsigned)c->job.steps);
+        printf("final weights: digest %016llx\n", (unsigned long long)r->final_digest[0]);
         print_not_finite(c);
     } else {
         printf("different: %zu of %zu tensors", r->differing_tensors, r->tensors);
@@ -531,5 +541,7 @@ const struct md_command md_command_compare = {
         "  mudepth compare configs/demo.yaml batch=1 --a host:bf16:lean:band=2 --b "
         "host:bf16:plain\n"
         "  mudepth compare configs/demo.yaml batch=1 --a host:bf16 --b host:fp32 --steps 100 \\\n"
-        "      --figure growth.png",
+        "      --figure growth.png\n"
+        "  mudepth compare configs/demo.yaml batch=1 format=bf16 policy=full --steps 200 \\\n"
+        "      --tensors loss --a host --b rv32:lean   # a whole fine-tuning: hours of emulation",
     .run = run};

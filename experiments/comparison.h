@@ -32,6 +32,7 @@ struct md_comparison {
     int by_value;                                /* both traces have values */
     int has_values[2];                           /* of a and b, or only digests */
     size_t not_finite[2];                        /* values of a and b that are NaN or infinite */
+    uint64_t final_digest[2];                    /* of all weights of a and b after the last step */
     char first[600];                             /* the first difference; empty: none */
     struct md_gap (*by_step)[MD_COMPARED_KINDS]; /* one per step; owned */
     struct md_gap by_layer[MD_MAX_LAYERS][MD_COMPARED_KINDS]; /* of the last step */

@@ -107,6 +107,30 @@ Test(compare, json_of_equal_machines) {
     json_decref(json);
 }
 
+/* Told of runs that were equal, so that they can be compared with others, on other days. */
+Test(compare, digest_of_the_final_weights) {
+    static const char *const runs[] = {
+        "--steps 2 --b host:lean", "--steps 2 --a host:plain --b host --digest",
+        "--steps 2 --b host:lean lr=0.1", "--steps 0", "--steps 0 lr=0.1"};
+    char digests[sizeof runs / sizeof runs[0]][17];
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+        compare("small.yaml %s", runs[i]);
+        assert_says(0, "\nfinal weights: digest ");
+        const char *told = strstr(out, "digest ");
+        cr_assert_eq(sscanf(told, "digest %16[0-9a-f]\n", digests[i]), 1, "%s", told);
+        cr_assert_eq(strlen(digests[i]), 16);
+    }
+    cr_assert_str_eq(digests[0], digests[1]);
+    cr_assert_str_neq(digests[0], digests[2]);
+    cr_assert_str_eq(digests[3], digests[4]);
+    cr_assert_str_neq(digests[3], "0000000000000000");
+    compare("small.yaml --steps 2 --a host --b host:bf16 --json");
+    json_t *json = output_json(), *both = json_at(json, "final_weights_digest");
+    cr_assert_str_eq(json_string_value(json_array_get(both, 0)), digests[0]);
+    cr_assert_str_neq(json_string_value(json_array_get(both, 1)), digests[0]);
+    json_decref(json);
+}
+
 /* Adam's second moment underflows in fp16: from the first update on hardly anything is a number. */
 Test(compare, says_how_many_values_are_no_numbers) {
 #define BROKEN "small.yaml policy=full batch=1 epsilon=1e-8 --steps 2 --tensors loss --a host:fp16 "
