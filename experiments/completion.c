@@ -109,9 +109,13 @@ static void offer_studies(const char *begun) {
     md_names_free(&files);
 }
 
+static void offer_commands(const struct md_command *above, const char *begun) {
+    for (int i = 0; above->commands != NULL && above->commands[i] != NULL; i++)
+        offer(begun, "", above->commands[i]->name, "");
+}
+
 static void offer_topics(const struct md_command *program, const char *begun) {
-    for (int i = 0; program->commands[i] != NULL; i++)
-        offer(begun, "", program->commands[i]->name, "");
+    offer_commands(program, begun);
     for (const struct md_topic *topic = md_topics; topic->name != NULL; topic++)
         offer(begun, "", topic->name, "");
 }
@@ -119,9 +123,8 @@ static void offer_topics(const struct md_command *program, const char *begun) {
 static void offer_word(const struct md_command *program, const struct reader *r,
                        const char *begun) {
     const struct md_word *word = r->command->words;
-    const struct md_command *const *below = r->words == 0 ? r->command->commands : NULL;
-    for (; below != NULL && *below != NULL; below++)
-        offer(begun, "", (*below)->name, "");
+    if (r->words == 0)
+        offer_commands(r->command, begun);
     for (int i = 0; i < r->words && word + 1 < r->command->words + MD_MOST_WORDS; i++)
         word += word[1].name != NULL;
     if (word->kind == MD_WORD_OVERRIDE)
