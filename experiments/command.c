@@ -74,48 +74,50 @@ void md_report_mix(const char *split, const struct md_dataset *data) {
 
 /* ---- reports --------------------------------------------------------------------------------- */
 
-enum showing { ALWAYS, WITH_ALL, WHEN_ABOVE_0 };
+/* When a metric is shown, and in this order. */
+enum showing { FIRST, ALWAYS, IN_DETAIL, ABOVE_0, SHOWINGS };
+#define COLUMN(ID, NAME, TITLE, SHOWN, HELP) {TITLE, SHOWN},
 static const struct column {
-    enum md_metric metric;
     const char *title;
     enum showing shown;
-} columns[] = {{MD_RMSE, "RMSE (m)", ALWAYS},
-               {MD_ABS_REL, " abs_rel", ALWAYS},
-               {MD_DELTA1, "  delta1", ALWAYS},
-               {MD_DELTA2, "  delta2", ALWAYS},
-               {MD_DELTA3, "  delta3", ALWAYS},
-               {MD_SQ_REL, "  sq_rel", WITH_ALL},
-               {MD_RMSE_LOG, "rmse_log", WITH_ALL},
-               {MD_SILOG, "   silog", WITH_ALL},
-               {MD_SI_RMSE, " si_rmse", WITH_ALL},
-               {MD_LOG10, "   log10", WITH_ALL},
-               {MD_NO_PREDICTION, "no_prediction", WHEN_ABOVE_0}};
-enum { COLUMNS = sizeof columns / sizeof columns[0] };
+} columns[MD_METRIC_COUNT] = {MD_METRICS(COLUMN)};
 
-static int is_shown(const struct column *column, const struct md_report_row *rows, size_t count,
-                    int all) {
-    int shown = column->shown == ALWAYS || (column->shown == WITH_ALL && all);
-    for (size_t r = 0; r < count && column->shown == WHEN_ABOVE_0; r++)
-        shown |= rows[r].metrics->value[column->metric] > 0.0;
+static int is_shown(int metric, const struct md_report_row *rows, size_t count, int all) {
+    enum showing shown = columns[metric].shown;
+    int is_above_0 = 0;
+    for (size_t r = 0; r < count; r++)
+        is_above_0 |= rows[r].metrics->value[metric] > 0.0;
+    return shown <= ALWAYS || (shown == IN_DETAIL && all) || (shown == ABOVE_0 && is_above_0);
+}
+
+/* The metrics that are shown, in their order; returns how many. */
+static int choose_columns(const struct md_report_row *rows, size_t count, int all,
+                          int chosen[MD_METRIC_COUNT]) {
+    int shown = 0;
+    for (int s = 0; s < SHOWINGS; s++)
+        for (int m = 0; m < MD_METRIC_COUNT; m++)
+            if ((int)columns[m].shown == s && is_shown(m, rows, count, all))
+                chosen[shown++] = m;
     return shown;
 }
 
 void md_report_table(const struct md_report_row *rows, size_t count, int all) {
-    int width = 0;
+    enum { NARROWEST = 8 };
+    int chosen[MD_METRIC_COUNT], shown = choose_columns(rows, count, all, chosen), width = 0;
     for (size_t r = 0; r < count; r++)
         width = (int)strlen(rows[r].name) > width ? (int)strlen(rows[r].name) : width;
     printf("%*s", width, "");
-    for (int c = 0; c < COLUMNS; c++)
-        if (is_shown(&columns[c], rows, count, all))
-            printf("  %s", columns[c].title);
-    printf("  %8s\n", "images");
+    for (int c = 0; c < shown; c++)
+        printf("  %*s", NARROWEST, columns[chosen[c]].title);
+    printf("  %*s\n", NARROWEST, "images");
     for (size_t r = 0; r < count; r++) {
         printf("%-*s", width, rows[r].name);
-        for (int c = 0; c < COLUMNS; c++)
-            if (is_shown(&columns[c], rows, count, all))
-                printf("  %*.3f", (int)strlen(columns[c].title),
-                       rows[r].metrics->value[columns[c].metric]);
-        printf("  %8zu\n", rows[r].metrics->images);
+        for (int c = 0; c < shown; c++) {
+            int title = (int)strlen(columns[chosen[c]].title);
+            printf("  %*.3f", title > NARROWEST ? title : NARROWEST,
+                   rows[r].metrics->value[chosen[c]]);
+        }
+        printf("  %*zu\n", NARROWEST, rows[r].metrics->images);
     }
 }
 

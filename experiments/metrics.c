@@ -3,9 +3,8 @@
 #include <math.h>
 
 const char *const md_protocol_names[] = {"textbook", "release", NULL};
-const char *const md_metric_names[MD_METRIC_COUNT] = {
-    "abs_rel", "sq_rel", "rmse_m",  "rmse_log", "delta1",       "delta2",
-    "delta3",  "silog",  "si_rmse", "log10",    "no_prediction"};
+#define NAME_OF(ID, NAME, TITLE, SHOWN, HELP) NAME,
+const char *const md_metric_names[MD_METRIC_COUNT] = {MD_METRICS(NAME_OF)};
 
 /* The depth at which the textbook protocol holds predictions, metres. */
 static const float farthest_m[MD_PROTOCOL_COUNT] = {[MD_TEXTBOOK] = 80.0f, [MD_RELEASE] = INFINITY};

@@ -24,20 +24,26 @@
 enum md_protocol { MD_TEXTBOOK, MD_RELEASE, MD_PROTOCOL_COUNT };
 extern const char *const md_protocol_names[]; /* "textbook", "release", NULL */
 
-enum md_metric {
-    MD_ABS_REL,
-    MD_SQ_REL,
-    MD_RMSE,
-    MD_RMSE_LOG,
-    MD_DELTA1,
-    MD_DELTA2,
-    MD_DELTA3,
-    MD_SILOG,
-    MD_SI_RMSE,
-    MD_LOG10,
-    MD_NO_PREDICTION,
-    MD_METRIC_COUNT
-};
+/* Every metric: its number (MD_...), its name everywhere, its title and when reports show it, and
+ * what it is. Their order is that of a cell's columns. To add one: a line here, and its sum in
+ * metrics.c. */
+#define MD_METRICS(ROW)                                                                            \
+    ROW(ABS_REL, "abs_rel", "abs_rel", ALWAYS, "mean of |error| / depth")                          \
+    ROW(SQ_REL, "sq_rel", "sq_rel", IN_DETAIL, "mean of error^2 / depth, metres")                  \
+    ROW(RMSE, "rmse_m", "RMSE (m)", FIRST, "root mean square error, metres")                       \
+    ROW(RMSE_LOG, "rmse_log", "rmse_log", IN_DETAIL, "root mean square error of ln depth")         \
+    ROW(DELTA1, "delta1", "delta1", ALWAYS, "share of pixels within a factor of 1.25")             \
+    ROW(DELTA2, "delta2", "delta2", ALWAYS, "of 1.25^2")                                           \
+    ROW(DELTA3, "delta3", "delta3", ALWAYS, "of 1.25^3")                                           \
+    ROW(SILOG, "silog", "silog", IN_DETAIL,                                                        \
+        "10 times the standard deviation of the error of ln depth")                                \
+    ROW(SI_RMSE, "si_rmse", "si_rmse", IN_DETAIL, "that standard deviation")                       \
+    ROW(LOG10, "log10", "log10", IN_DETAIL, "mean |error| of log10 depth")                         \
+    ROW(NO_PREDICTION, "no_prediction", "no_prediction", ABOVE_0,                                  \
+        "share of the valid pixels that have no predicted depth")
+
+#define MD_METRIC_NUMBER(ID, NAME, TITLE, SHOWN, HELP) MD_##ID,
+enum md_metric { MD_METRICS(MD_METRIC_NUMBER) MD_METRIC_COUNT };
 extern const char *const md_metric_names[MD_METRIC_COUNT]; /* "abs_rel", ... "rmse_m", ... */
 
 /* Depths up to which truth counts, metres; the first is the primary one, by which runs are chosen

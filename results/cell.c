@@ -108,23 +108,12 @@ struct metrics_row {
 
 #define COLUMN(type, field)                                                                        \
     { #field, type, offsetof(struct metrics_row, field), sizeof((struct metrics_row *)0)->field }
-#define METRIC(name, metric)                                                                       \
-    { name, REAL, offsetof(struct metrics_row, value) + (metric) * sizeof(double), sizeof(double) }
+#define METRIC(ID, NAME, TITLE, SHOWN, HELP)                                                       \
+    {NAME, REAL, offsetof(struct metrics_row, value) + MD_##ID * sizeof(double), sizeof(double)},
 static const struct md_h5_column metrics_columns[] = {
     COLUMN(TEXT, predictor),
     COLUMN(REAL, cap_m),
-    METRIC("abs_rel", MD_ABS_REL),
-    METRIC("sq_rel", MD_SQ_REL),
-    METRIC("rmse_m", MD_RMSE),
-    METRIC("rmse_log", MD_RMSE_LOG),
-    METRIC("delta1", MD_DELTA1),
-    METRIC("delta2", MD_DELTA2),
-    METRIC("delta3", MD_DELTA3),
-    METRIC("silog", MD_SILOG),
-    METRIC("si_rmse", MD_SI_RMSE),
-    METRIC("log10", MD_LOG10),
-    METRIC("no_prediction", MD_NO_PREDICTION),
-    COLUMN(INTEGER, images),
+    MD_METRICS(METRIC) COLUMN(INTEGER, images),
     COLUMN(INTEGER, without_truth),
 };
 enum { METRICS_COLUMNS = sizeof metrics_columns / sizeof metrics_columns[0], PREDICTORS = 3 };

@@ -22,6 +22,7 @@ enum source {
     STEP_WORK
 };
 
+#define METRIC_ROW(ID, NAME, TITLE, SHOWN, HELP) {NAME, METRIC, MD_##ID, 3, HELP},
 static const struct row {
     const char *name;
     enum source source;
@@ -29,19 +30,8 @@ static const struct row {
     int decimals;
     const char *help;
 } rows[] = {
-    {"rmse_m", METRIC, MD_RMSE, 3, "root mean square error, metres"},
-    {"abs_rel", METRIC, MD_ABS_REL, 3, "mean of |error| / depth"},
-    {"sq_rel", METRIC, MD_SQ_REL, 3, "mean of error^2 / depth, metres"},
-    {"rmse_log", METRIC, MD_RMSE_LOG, 3, "root mean square error of ln depth"},
-    {"delta1", METRIC, MD_DELTA1, 3, "share of pixels within a factor of 1.25"},
-    {"delta2", METRIC, MD_DELTA2, 3, "of 1.25^2"},
-    {"delta3", METRIC, MD_DELTA3, 3, "of 1.25^3"},
-    {"silog", METRIC, MD_SILOG, 3, "10 times the standard deviation of the error of ln depth"},
-    {"si_rmse", METRIC, MD_SI_RMSE, 3, "that standard deviation"},
-    {"log10", METRIC, MD_LOG10, 3, "mean |error| of log10 depth"},
-    {"no_prediction", METRIC, MD_NO_PREDICTION, 3,
-     "share of the valid pixels that have no predicted depth"},
-    {"images", IMAGES, offsetof(struct md_metrics, images), 0, "pictures that count"},
+    MD_METRICS(METRIC_ROW){"images", IMAGES, offsetof(struct md_metrics, images), 0,
+                           "pictures that count"},
     {"without_truth", IMAGES, offsetof(struct md_metrics, without_truth), 0,
      "pictures without a valid pixel"},
     {"seconds", REAL, offsetof(struct md_cell, seconds), 1, "spent in training"},
