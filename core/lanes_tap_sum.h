@@ -16,9 +16,10 @@ struct tap {
 /* How several sums make a result: added to 0 in order, or as the columns 0, 1, 0, 1, ... of it. */
 enum combination { ALONE, ADDED, INTERLEAVED };
 
-/* Whether taps come in threes, of dw -1, 0 and 1, a source element and weight_step apart; and if
- * so, whether rows begin and end only with tiles. */
-enum triples { NO_TRIPLES, TRIPLES, OUTER };
+/* What is known of the taps beforehand: nothing; that none is shifted by a column; that they come
+ * in threes, of dw -1, 0 and 1, a source element and weight_step apart; and that besides rows begin
+ * and end only with tiles. */
+enum shifts { ANY, NONE, TRIPLES, OUTER };
 
 struct tap_sum {
     int height, width;           /* of the grid */
@@ -27,7 +28,7 @@ struct tap_sum {
     int step;                    /* from a pixel to the next, source elements */
     size_t weight_stride;        /* from a channel to the next, elements */
     size_t output_stride;        /* weights: from one output channel to the next, elements */
-    enum triples triples;
+    enum shifts shifts;
     int weight_step;
     enum combination combination;
     int sums; /* each of the taps from the end of the one before to its own */
@@ -96,18 +97,18 @@ static void find_taps(struct tap_sum *t) {
 }
 
 /* The sums of `m` output channels (a constant) for the pixels of TILE_P vectors, over channels
- * first .. last-1 of one half. `triples` is a constant, too. */
+ * first .. last-1 of one half. `shifts` is a constant, too. */
 INLINE void tile(const struct chains *chains, const int m, const int quick,
-                 const enum triples triples, int half, int first, int last, int begin,
+                 const enum shifts shifts, int half, int first, int last, int begin,
                  const source *weight, real *sums) {
     const struct tap_sum *t = chains->sum;
     const struct operand *vectors = &chains->vectors, *factors = &chains->factors;
     const struct half *of = &t->window->half[half];
     const source *from = of->at + chains->pixel + (size_t)first * of->stride;
-    const int vector = LANES * (GATHERS ? 1 : t->step), columns = triples != NO_TRIPLES ? 3 : 1;
+    const int vector = LANES * (GATHERS ? 1 : t->step), columns = shifts >= TRIPLES ? 3 : 1;
     vec acc[TILE_M][TILE_P];
     mask left[TILE_P], right[TILE_P];
-    UNROLL for (int j = 0; triples != NO_TRIPLES && j < TILE_P; j++) {
+    UNROLL for (int j = 0; shifts >= TRIPLES && j < TILE_P; j++) {
         left[j] = v_mask(lanes_of_shift(t, -1) + chains->vector + j);
         right[j] = v_mask(lanes_of_shift(t, 1) + chains->vector + j);
     }
@@ -125,14 +126,11 @@ INLINE void tile(const struct chains *chains, const int m, const int quick,
                 vec value[TILE_P];
                 UNROLL for (int j = 0; j < TILE_P; j++) {
                     const source *at = x + j * vector;
-                    int whole = column == 0 ? triples == OUTER && j > 0
-                                            : column == 1 || (triples == OUTER && j < TILE_P - 1);
-                    on[j] = triples == NO_TRIPLES ? v_mask(bits + j)
-                            : column == 0         ? left[j]
-                                                  : right[j];
+                    int whole = shifts == NONE || (shifts >= TRIPLES && column == 1) ||
+                                (shifts == OUTER && j != (column == 0 ? 0 : TILE_P - 1));
+                    on[j] = shifts < TRIPLES ? v_mask(bits + j) : column == 0 ? left[j] : right[j];
                     value[j] =
-                        as_wanted(triples != NO_TRIPLES && whole ? v_all_pixels(at, t->step)
-                                                                 : v_pixels(at, t->step, on[j]),
+                        as_wanted(whole ? v_all_pixels(at, t->step) : v_pixels(at, t->step, on[j]),
                                   vectors, quick);
                 }
                 UNROLL for (int i = 0; i < m; i++) {
@@ -156,14 +154,16 @@ INLINE void tile(const struct chains *chains, const int m, const int quick,
 /* m output channels (a constant), the way that is asked for. */
 INLINE void some_tiles(const struct chains *c, const int m, int quick, int half, int first,
                        int last, int begin, const source *weight, real *sums) {
-    if (QUICK && quick && c->sum->triples == OUTER)
+    if (QUICK && quick && c->sum->shifts == OUTER)
         tile(c, m, 1, OUTER, half, first, last, begin, weight, sums);
-    else if (QUICK && quick && c->sum->triples == TRIPLES)
+    else if (QUICK && quick && c->sum->shifts == TRIPLES)
         tile(c, m, 1, TRIPLES, half, first, last, begin, weight, sums);
+    else if (QUICK && quick && c->sum->shifts == NONE)
+        tile(c, m, 1, NONE, half, first, last, begin, weight, sums);
     else if (QUICK && quick)
-        tile(c, m, 1, NO_TRIPLES, half, first, last, begin, weight, sums);
+        tile(c, m, 1, ANY, half, first, last, begin, weight, sums);
     else
-        tile(c, m, 0, NO_TRIPLES, half, first, last, begin, weight, sums);
+        tile(c, m, 0, ANY, half, first, last, begin, weight, sums);
 }
 
 static NOINLINE void run_half(const struct chains *c, int quick, int half, int first, int last,

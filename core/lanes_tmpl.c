@@ -121,8 +121,8 @@ static void end_sum(struct tap_sum *t) {
     t->ends[t->sums++] = t->tap_count;
 }
 
-static enum triples triples_of(int width, int stride) {
-    return !GATHERS || stride > 1 ? NO_TRIPLES : width % TILE == 0 ? OUTER : TRIPLES;
+static enum shifts shifts_of(int width, int stride) {
+    return !GATHERS || stride > 1 ? ANY : width % TILE == 0 ? OUTER : TRIPLES;
 }
 
 static void conv_forward(const struct md_call *c) {
@@ -139,7 +139,7 @@ static void conv_forward(const struct md_call *c) {
                         .step = GATHERS ? 1 : stride,
                         .weight_stride = 9,
                         .output_stride = (size_t)s->ci * 9,
-                        .triples = triples_of(s->width, stride),
+                        .shifts = shifts_of(s->width, stride),
                         .weight_step = 1,
                         .bits = room.bits};
     md_share(c->part, s->co, &first, &last);
@@ -187,7 +187,7 @@ static void conv_input_gradient(const struct md_call *c) {
                         .step = 1,
                         .weight_stride = (size_t)s->ci * 9,
                         .output_stride = 9,
-                        .triples = triples_of(s->width, stride),
+                        .shifts = shifts_of(s->width, stride),
                         .weight_step = -1,
                         .combination = stride == 1 ? ALONE : INTERLEAVED,
                         .bits = room.bits};
@@ -225,6 +225,7 @@ static void tconv_forward(const struct md_call *c) {
                         .step = 1,
                         .weight_stride = (size_t)s->co * 4,
                         .output_stride = 4,
+                        .shifts = NONE,
                         .combination = INTERLEAVED,
                         .bits = room.bits};
     md_share(c->part, s->co, &first, &last);
@@ -256,6 +257,7 @@ static void tconv_input_gradient(const struct md_call *c) {
                         .step = GATHERS ? 1 : 2,
                         .weight_stride = 4,
                         .output_stride = (size_t)s->co * 4,
+                        .shifts = NONE,
                         .combination = ADDED,
                         .bits = room.bits};
     md_share(c->part, c->dx.channels, &first, &last);
