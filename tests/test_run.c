@@ -95,7 +95,7 @@ static void reopen(struct md_run *run, const char *words) {
     assert_ok(md_checkpoint_read(path.text, run, "id", &run_error));
 }
 
-/* (At any step of the first way; of others, at the first of an epoch, its end, and the last.) */
+/* (At any step of the first way, of each of the others at another one.) */
 H5_TEST(run, an_interruption_at_any_step_changes_nothing) {
     static const char *const ways[] = {SIX_STEPS,
                                        SIX_STEPS " optimizer=sgd lr=0.01 momentum=0.9",
@@ -108,7 +108,8 @@ H5_TEST(run, an_interruption_at_any_step_changes_nothing) {
                                        SIX_STEPS " label=pooled augment=[flip,crop]"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         struct trained whole = trained_with(ways[i]);
-        for (int steps = 1; steps < STEPS; steps += i == 0 ? 1 : 2) {
+        int first = i == 0 ? 1 : 1 + (int)i % (STEPS - 1), last = i == 0 ? STEPS - 1 : first;
+        for (int steps = first; steps <= last; steps++) {
             struct md_run run = opened(ways[i]);
             cr_assert_eq(train_for(&run, steps), 1);
             cr_assert_eq(run.position.epoch * 3 + run.position.step, steps);
@@ -117,12 +118,16 @@ H5_TEST(run, an_interruption_at_any_step_changes_nothing) {
             md_run_close(&run);
             assert_same(&whole, &resumed, ways[i]);
         }
-        struct md_run run = opened(ways[i]);
-        cr_assert_eq(train_for(&run, STEPS), 0, "told to stop after the last step: it is done");
-        struct trained done = finished(&run);
-        md_run_close(&run);
-        assert_same(&whole, &done, ways[i]);
     }
+}
+
+H5_TEST(run, an_interruption_at_the_last_step_is_none) {
+    struct trained whole = trained_with(SIX_STEPS);
+    struct md_run run = opened(SIX_STEPS);
+    cr_assert_eq(train_for(&run, STEPS), 0, "told to stop after the last step: it is done");
+    struct trained done = finished(&run);
+    md_run_close(&run);
+    assert_same(&whole, &done, "to its end");
 }
 
 H5_TEST(run, interruptions_after_every_step_change_nothing) {
@@ -130,8 +135,7 @@ H5_TEST(run, interruptions_after_every_step_change_nothing) {
     struct md_run run = opened(SIX_STEPS);
     int interruptions = 0;
     while (train_for(&run, 1)) {
-        reopen(&run, interruptions % 2 ? SIX_STEPS " plan=lean+flash"
-                                       : SIX_STEPS " threads=3 backend=scalar");
+        reopen(&run, interruptions % 2 ? SIX_STEPS " plan=lean+flash" : SIX_STEPS " threads=3");
         interruptions++;
     }
     cr_assert_eq(interruptions, STEPS - 1);
