@@ -32,19 +32,31 @@ ROOMS   := core core/target datasets results plots experiments
 PLAIN   := $(filter-out %_tmpl.c experiments/main.c,$(wildcard $(ROOMS:%=%/*.c)))
 OBJECTS := $(PLAIN:%.c=$(BUILD)/%.o)
 
-# The templates: NAME_FORMAT_LEVEL is core/NAME_tmpl.c for one number format and instruction set.
-ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
-VECTOR_LEVELS := avx2 avx512 # empty: no intrinsics, for any processor
-endif
-FLAGS_ref    :=
-FLAGS_scalar :=
-FLAGS_v2f16  := -DMD_PAIRS
-FLAGS_avx2   := -mavx2 -mfma -mf16c
-FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
+# The templates: NAME_FORMAT_LEVEL is core/NAME_tmpl.c for one number format and level. Of a kind of
+# processor there are levels of every format, some with plain loops of their own, and of fp16 only.
+LEVELS_x86_64  := avx2 avx512
+LOOPS_x86_64   := avx2 avx512
+HALF_x86_64    := avx512fp16
+LEVELS_aarch64 := neon
+HALF_aarch64   := neonfp16
+MACHINE        := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
+# (Empty: no intrinsics, for any processor.)
+VECTOR_LEVELS  := $(LEVELS_$(MACHINE))
+FLAGS_ref      :=
+FLAGS_scalar   :=
+FLAGS_v2f16    := -DMD_PAIRS
+FLAGS_avx2     := -mavx2 -mfma -mf16c
+FLAGS_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
+# (gcc 12 converts some ifs to instructions that there are not; clang does not know the flag.)
+FLAGS_avx512fp16 := $(FLAGS_avx512) -mavx512fp16 -fno-if-conversion -Wno-ignored-optimization-argument
+FLAGS_neon     := -DMD_NEON
+FLAGS_neonfp16 := -DMD_NEON -march=armv8.2-a+fp16
 FORMATS   := fp32 fp64 fp16 bf16 fp16w bf16w
-TEMPLATES := $(foreach format,$(FORMATS),\
-               $(foreach level,ref $(VECTOR_LEVELS),core/ops_$(format)_$(level)) \
-               $(foreach level,scalar $(VECTOR_LEVELS),core/lanes_$(format)_$(level)))
+# $(1): the kind of processor
+templates  = $(foreach format,$(FORMATS),$(foreach level,ref $(LOOPS_$(1)),ops_$(format)_$(level)) \
+                 $(foreach level,scalar $(LEVELS_$(1)),lanes_$(format)_$(level))) \
+             $(foreach level,$(HALF_$(1)),ops_fp16_$(level) lanes_fp16_$(level))
+TEMPLATES := $(addprefix core/,$(call templates,$(if $(VECTOR_LEVELS),$(MACHINE))))
 OBJECTS   += $(TEMPLATES:%=$(BUILD)/%.o)
 
 LONG  := $(addprefix tests/test_,compare.c step.c ops.c run.c run_bits.c gap9.c readme.c) # these first: others fill the gaps
@@ -104,7 +116,7 @@ $(BUILD)/experiments/version.o: $(BUILD)/build.h
 DEVICE_FORMATS   := $(filter-out fp64,$(FORMATS))
 DEVICE_TEMPLATES := $(foreach f,$(DEVICE_FORMATS),ops_$(f)_ref lanes_$(f)_scalar) lanes_fp16_v2f16
 DEVICE_OBJECTS   := $(patsubst core/%.c,%.o,$(filter-out %_tmpl.c,$(wildcard core/*.c))) \
-                    target/device/device.o $(DEVICE_TEMPLATES:%=%.o)
+                    $(addprefix target/device/,device.o levels.o) $(DEVICE_TEMPLATES:%=%.o)
 
 # The same core for a bare RISC-V machine with its floats in integer registers and native binary16,
 # as GAP9 has them. clang 19 is the first here that fuses binary16; without -fno-math-errno it would
@@ -140,25 +152,36 @@ $(GAP9): $(GAP9_OBJECTS)
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_CFLAGS) $^ -o $@ $(LDFLAGS) -pthread
 
-# The large one for a third kind of processor, and all other sources compiled for it, though not
-# linked: its libraries are not installed here, but their headers are the same.
+# The large one for a third kind of processor, with all its levels; the tests of operators; and all
+# other sources compiled for it, though not linked: its libraries are not installed here, but their
+# headers are the same.
 AARCH64_CC      := aarch64-linux-gnu-gcc
-AARCH64_OBJECTS := $(addprefix $(BUILD)/aarch64/,$(DEVICE_OBJECTS) $(addprefix target/gap9/shim/,pmsis.o large.o))
+AARCH64_CORE    := $(addprefix $(BUILD)/aarch64/,$(filter-out target/% $(DEVICE_TEMPLATES:%=%.o),$(DEVICE_OBJECTS)) \
+                     target/levels.o $(patsubst %,%.o,$(call templates,aarch64)))
+AARCH64_OBJECTS := $(AARCH64_CORE) $(addprefix $(BUILD)/aarch64/target/,device/device.o \
+                     $(addprefix gap9/shim/,pmsis.o large.o))
+AARCH64_TESTS   := $(addprefix $(BUILD)/aarch64/tests/test_,ops elements)
 AARCH64_CHECKED := $(patsubst %.c,$(BUILD)/aarch64/%.o,$(filter-out core/%,$(PLAIN)) experiments/main.c \
                      core/target/host.c core/target/blas.c)
 
 aarch64: ## cross-compile everything for aarch64, and core as a program for qemu-aarch64
 	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES) $(AARCH64_PACKAGES)"
-	@$(MAKE) --no-print-directory $(BUILD)/mudepth-aarch64 $(AARCH64_CHECKED)
+	@$(MAKE) --no-print-directory $(BUILD)/mudepth-aarch64 $(AARCH64_TESTS) $(AARCH64_CHECKED)
 
 $(BUILD)/mudepth-aarch64: $(AARCH64_OBJECTS)
 	$(SAY) LD $@
 	$(Q)$(AARCH64_CC) -static $^ -o $@ -pthread
 
+# With what little of Criterion they need (tests/plain).
+$(BUILD)/aarch64/tests/%: tests/%.c $(AARCH64_CORE) $(BUILD)/aarch64/datasets/random.o
+	@mkdir -p $(@D)
+	$(SAY) LD $@
+	$(Q)$(aarch64_compile) -Itests/plain -MF $@.d $(filter %.c %.o,$^) -static -o $@ -lm -pthread
+
 # The compiler must not turn memcpy's loop into a call of memcpy.
 $(BUILD)/rv32/target/device/rv32.o: RV32_CFLAGS += -fno-builtin
 rv32_compile = $(RV32_CC) $(RV32_CFLAGS)
-aarch64_compile = $(AARCH64_CC) $(filter-out -DMD_VECTOR_LEVELS,$(ALL_CPPFLAGS)) -idirafter /usr/include \
+aarch64_compile = $(AARCH64_CC) $(ALL_CPPFLAGS) -DMD_VECTOR_LEVELS -DMD_WITHOUT_BLAS -idirafter /usr/include \
     -idirafter /usr/include/x86_64-linux-gnu $(ALL_CFLAGS) -MMD -MP -Icore/target/gap9/shim
 gap9_compile = $(compile) -Icore/target/gap9/shim
 
@@ -184,7 +207,7 @@ $(BUILD)/$(1)/ops_%.o: core/ops_tmpl.c Makefile
 endef
 $(foreach device,rv32 gap9 aarch64,$(eval $(call device_rules,$(device))))
 
--include $(RV32_OBJECTS:.o=.d) $(patsubst %.o,%.d,$(GAP9_OBJECTS) $(GAP9_PROGRAMS)) $(AARCH64_OBJECTS:.o=.d) $(AARCH64_CHECKED:.o=.d)
+-include $(RV32_OBJECTS:.o=.d) $(patsubst %.o,%.d,$(GAP9_OBJECTS) $(GAP9_PROGRAMS)) $(AARCH64_OBJECTS:.o=.d) $(AARCH64_CHECKED:.o=.d) $(AARCH64_TESTS:=.d)
 
 -include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d $(TESTS:=.d) $(wildcard $(BUILD)/bench*.d $(BUILD)/*-held.d $(BUILD)/*-failing.d)
 
@@ -294,7 +317,7 @@ freestanding: $(BUILD)/libmudepth.a
 # What is compiled for one instruction set shows tables and nothing else: no function that another
 # file could call or that the linker could take for one of the same name, and no constructor.
 data-only: $(BUILD)/libmudepth.a
-	@for o in $(TEMPLATES:%=$(BUILD)/%.o); do \
+	@for o in $(TEMPLATES:%=$(BUILD)/%.o) $(wildcard $(patsubst %,$(BUILD)/aarch64/%.o,$(call templates,aarch64))); do \
 	    nm -g --defined-only $$o | grep -v ' [DR] ' && { echo "$$o shows more than data"; exit 1; }; \
 	    ! readelf -SW $$o | grep -E '\.(init_array|ctors|preinit_array)' || exit 1; \
 	done

@@ -15,8 +15,8 @@
 
 #include "step.h"
 
-#define MD_JOB_MAGIC   0x314a444du /* "MDJ1" */
-#define MD_TRACE_MAGIC 0x3154444du /* "MDT1" */
+#define MD_JOB_MAGIC   0x324a444du /* "MDJ2" */
+#define MD_TRACE_MAGIC 0x3254444du /* "MDT2" */
 
 #define MD_JOB_MAX_BATCH 256
 #define MD_JOB_MAX_CORES 64
@@ -43,8 +43,8 @@ extern const char *const md_trace_kind_names[MD_TRACE_KIND_COUNT];
 
 struct md_job {
     uint32_t magic;
-    uint32_t format; /* enum md_format */
-    char level[8];   /* of the operators: "ref", ...; "": the machine's best */
+    uint32_t format;            /* enum md_format */
+    char level[MD_LEVEL_BYTES]; /* of the operators: "ref", ...; "": the machine's best */
     uint32_t policy, optimizer, loss;
     uint32_t moments, storing, loss_scale_log2; /* enum md_moments, enum md_storing */
     uint32_t seed[2];                           /* lower and upper half */

@@ -6,8 +6,12 @@
 
 #include "format.h"
 
-#if defined(__AVX2__)
+#if MD_NATIVE_HALF && defined(__AVX512FP16__)
+#include "lanes_avx512fp16.h"
+#elif defined(__AVX2__)
 #include "lanes_x86.h"
+#elif defined(MD_NEON)
+#include "lanes_neon.h"
 #elif defined(MD_PAIRS)
 #include "lanes_pairs.h"
 #else

@@ -13,7 +13,7 @@
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL _Pragma("GCC unroll 32")
 #endif
 #define TILE     (TILE_P * LANES)
 #define MAX_TAPS 9
@@ -44,11 +44,10 @@ static void store_elements(elem *to, size_t n, vec a) {
         to[i] = some[i];
 }
 
-/* Wide vectors want their operands side by side and as real numbers: the rows that a call needs are
- * gathered in scratch first. A lane or two read them where they are, so that a device needs next to
+/* Levels that gather want their operands side by side and as real numbers: the rows that a call
+ * needs are put in scratch first. Others read them where they are, so that a device needs next to
  * no scratch. */
-#define GATHERS (LANES > 2)
-#define WIDENS  (GATHERS && MD_NUMBER > MD_NUMBER_fp64)
+#define WIDENS (GATHERS && MD_NUMBER > MD_NUMBER_fp64 && !MD_NATIVE_HALF)
 #if GATHERS
 typedef real source;
 #else
@@ -292,7 +291,7 @@ enum verdict { WRONG, UNSIGNED, RIGHT };
 
 /* Lanes that are meant, of the vector with sum number l of a row. */
 static unsigned meant_lanes(const struct chains *c, int l) {
-    return (1u << (c->count - l < LANES ? c->count - l : LANES)) - 1u;
+    return ~0u >> (32 - (c->count - l < LANES ? c->count - l : LANES));
 }
 
 /* What they are. If not wrong, they are made what the unscaled operands give. */

@@ -6,15 +6,18 @@
 
 #include "format.h"
 
-#define LANES  2
-#define TILE_M 4
-#define TILE_P 2
-#define WIDE   1
+typedef uint16_t lane_bits; /* one each */
+
+#define GATHERS 0
+#define LANES   2
+#define TILE_M  4
+#define TILE_P  2
+#define WIDE    1
 typedef real vec __attribute__((vector_size(2 * sizeof(real))));
 typedef unsigned mask;
 #define V_ALL 3u
 
-static inline mask v_mask(const uint16_t *bits) {
+static inline mask v_mask(const lane_bits *bits) {
     return *bits;
 }
 static inline vec v_load(const real *from) {

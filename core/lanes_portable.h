@@ -5,15 +5,18 @@
 
 #include "format.h"
 
-#define LANES  1
-#define TILE_M 4
-#define TILE_P 2
-#define WIDE   1
+typedef uint16_t lane_bits; /* one each */
+
+#define GATHERS 0
+#define LANES   1
+#define TILE_M  4
+#define TILE_P  2
+#define WIDE    1
 typedef real vec;
 typedef unsigned mask;
 #define V_ALL 1u
 
-static inline mask v_mask(const uint16_t *bits) {
+static inline mask v_mask(const lane_bits *bits) {
     return *bits;
 }
 static inline vec v_widen(const elem *from) {

@@ -6,9 +6,9 @@
  *
  * Formats that do not round each step to 16 bits. A chain starts from +0. A product of +0 and a
  * finite number is a zero, and adding it changes only a sum that is -0 (to +0). Sums that are not
- * zero become -0 by underflow only, which the processor notes (MXCSR, UE), and -0 they may have
- * become +0 on the way to the end, but nothing else. So a finished sum is right unless it is NaN,
- * or zero when there was an underflow.
+ * zero become -0 by underflow only, which the processor notes (MXCSR, UE; FPSR, UFC), and -0 they
+ * may have become +0 on the way to the end, but nothing else. So a finished sum is right unless it
+ * is NaN, or zero when there was an underflow.
  *
  * 16-bit formats. A chain starts from +0, and both operands are multiplied by a power of two
  * beforehand, which changes no significand: it only moves the rare cases to where the processor
@@ -31,19 +31,20 @@
  * rounding twice is wrong only if the product is itself a tie and the addend c is not zero, but too
  * small to be seen, |c| <= 2^-24 |product|. The powers are such that every product is less than
  * 2^-102: such a c is less than 2^-126, subnormal in binary32, and the processor notes the use of a
- * subnormal operand (MXCSR, DE). Where it has been rounded to zero before, or anything else to a
- * subnormal or to zero, that was noted, too (UE). So a sum that is zero is +0 exactly. None is
- * subnormal in bf16, as the powers are at most 2^-2; none too large, as they are at least 2^-63. */
+ * subnormal operand (MXCSR, DE; FPSR, IDC, if such are taken for zeros). Where it has been rounded
+ * to zero before, or anything else to a subnormal or to zero, that was noted, too (UE). So a sum
+ * that is zero is +0 exactly. None is subnormal in bf16, as the powers are at most 2^-2; none too
+ * large, as they are at least 2^-63. */
 #ifndef MD_CORE_LANES_QUICK_H
 #define MD_CORE_LANES_QUICK_H
 
 #include "lanes.h"
 
 /* Every step of a chain is rounded to 16 bits. */
-#define ROUNDS (MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_bf16)
+#define ROUNDS ((MD_NUMBER == MD_NUMBER_fp16 && !MD_NATIVE_HALF) || MD_NUMBER == MD_NUMBER_bf16)
 
-#if (MD_NUMBER == MD_NUMBER_fp16 && defined(__AVX512F__)) ||                                       \
-    (MD_NUMBER == MD_NUMBER_bf16 && defined(__AVX2__))
+#if (ROUNDS && MD_NUMBER == MD_NUMBER_fp16 && defined(__AVX512F__)) ||                             \
+    (MD_NUMBER == MD_NUMBER_bf16 && GATHERS)
 #define QUICK 1
 
 #if MD_NUMBER == MD_NUMBER_fp16
@@ -84,18 +85,15 @@ static inline int v_watch_end(void) {
 #define LOSES_SIGNS 0
 
 static inline vec v_fma_quick(vec a, vec b, vec c) {
-    vec w = V(fmadd)(a, b, c);
-    vec product = V_OF(
-        VI(add_epi32)(V_BITS(w), VI_SPLAT(16 << 23))); /* 2^16 w, but where w is 0 or subnormal */
-    return V(add)(V(sub)(w, product), product);
+    vec w = v_wide_fma(a, b, c), product = v_raise(w);
+    return v_wide_add(v_wide_sub(w, product), product);
 }
 
 static inline unsigned v_infinite(vec sum) {
 #if defined(__AVX512F__)
     return _mm512_fpclass_ps_mask(sum, 0x99);
 #else
-    vec nothing = V(sub)(sum, sum);
-    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(nothing, nothing, _CMP_UNORD_Q));
+    return v_nan(v_wide_sub(sum, sum));
 #endif
 }
 
@@ -109,26 +107,15 @@ static inline unsigned v_unsigned(vec sum) {
  * is so much smaller that it would become subnormal. */
 static inline real v_quick_scale(const real *numbers, size_t n) {
     uint32_t most = 0, least = UINT32_MAX; /* of the magnitudes' bits; least - 1 of those not 0 */
-    uint32_t mosts[LANES], leasts[LANES];
-    ivec most_of = VI_SPLAT(0), least_of = VI_SPLAT(-1);
-    for (size_t i = 0; i < n; i += LANES) {
-        ivec magnitude = VI_ALL(and)(V_BITS(v_load(numbers + i)), VI_SPLAT(0x7fffffff));
-        most_of = VI(max_epu32)(most_of, magnitude);
-        least_of = VI(min_epu32)(least_of, VI(sub_epi32)(magnitude, VI_SPLAT(1)));
-    }
-    __builtin_memcpy(mosts, &most_of, sizeof mosts);
-    __builtin_memcpy(leasts, &least_of, sizeof leasts);
-    for (int l = 0; l < LANES; l++) {
-        most = mosts[l] > most ? mosts[l] : most;
-        least = leasts[l] < least ? leasts[l] : least;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t magnitude = md_float_bits(numbers[i]) & 0x7fffffffu;
+        most = magnitude > most ? magnitude : most;
+        least = magnitude - 1 < least ? magnitude - 1 : least;
     }
     int high = (int)(most >> 23) - 127, low = (int)((least + 1) >> 23) - 127;
     if (high < -50 || high > 11 || low < high - 74)
         return 0;
-    uint32_t bits = (uint32_t)(127 - 52 - high) << 23;
-    real power;
-    __builtin_memcpy(&power, &bits, sizeof power);
-    return power;
+    return md_float_of((uint32_t)(127 - 52 - high) << 23);
 }
 
 static inline void v_watch_begin(void) {
@@ -140,7 +127,7 @@ static inline int v_watch_end(void) {
 }
 
 #endif
-#elif !ROUNDS && LANES > 2
+#elif !ROUNDS && GATHERS
 #define QUICK       1
 #define LOSES_SIGNS 0
 

@@ -34,8 +34,8 @@ struct tap_sum {
     int sums; /* each of the taps from the end of the one before to its own */
     int ends[MAX_SUMS], tap_count;
     struct tap taps[MAX_TAPS];
-    uint16_t *bits; /* the lanes of each vector that a tap exists for, where they are wanted (see
-                     * lanes_of); `known`: all have been found */
+    lane_bits *bits; /* the lanes of each vector that a tap exists for, where they are wanted (see
+                      * lanes_of); `known`: all have been found */
     int known;
 };
 
@@ -50,8 +50,8 @@ struct sink {
 
 /* bits[v]: which lanes of vector v a tap exists for. */
 static void find_lanes(const struct tap_sum *t, const struct tap *tap, int vectors,
-                       uint16_t *bits) {
-    const unsigned all = (1u << LANES) - 1u;
+                       lane_bits *bits) {
+    const unsigned all = ~0u >> (32 - LANES);
     int pixels = t->height * t->width, last_row = pixels - t->width;
     for (int v = 0; v < vectors; v++) {
         int p = v * LANES, column = p % t->width;
@@ -66,7 +66,7 @@ static void find_lanes(const struct tap_sum *t, const struct tap *tap, int vecto
             off |= t->width - p < LANES ? (1u << (t->width - p)) - 1u : all;
         if (tap->dh > 0 && !t->below && last_row < p + LANES)
             off |= last_row > p ? all & ~((1u << (last_row - p)) - 1u) : all;
-        bits[v] = (uint16_t)(inside & ~off);
+        bits[v] = (lane_bits)(inside & ~off);
     }
 }
 
@@ -75,10 +75,10 @@ static int grid_vectors(const struct tap_sum *t) {
 }
 
 /* Where the lanes of a column shift begin, and behind them those of tap k. */
-static uint16_t *lanes_of_shift(const struct tap_sum *t, int dw) {
+static lane_bits *lanes_of_shift(const struct tap_sum *t, int dw) {
     return t->bits + (dw + 1) * grid_vectors(t);
 }
-static uint16_t *lanes_of_tap(const struct tap_sum *t, int k) {
+static lane_bits *lanes_of_tap(const struct tap_sum *t, int k) {
     return t->bits + (SHIFTS + k) * grid_vectors(t);
 }
 
@@ -118,7 +118,7 @@ INLINE void tile(const struct chains *chains, const int m, const int quick,
         for (int k = chains->first_tap; k < chains->last_tap; k += columns) {
             const struct tap *tap = &t->taps[k];
             const source *x = from + tap->source[half], *w = weight + tap->weight;
-            const uint16_t *bits =
+            const lane_bits *bits =
                 (quick || !GATHERS ? lanes_of_shift(t, tap->dw) : lanes_of_tap(t, k)) +
                 chains->vector;
             UNROLL for (int column = 0; column < columns; column++) {

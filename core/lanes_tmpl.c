@@ -36,7 +36,7 @@ static size_t core_sums(int lanes, int each, int co, int cores) {
 /* What scratch holds, one behind the other: the lanes' bits; and, where operands are gathered, rows
  * of one, the lanes of another, weights, and the sums of a weight gradient. */
 struct room {
-    uint16_t *bits;
+    lane_bits *bits;
     real *operand, *lanes, *weight, *sums;
     size_t bytes; /* of all of it */
 };
@@ -47,7 +47,7 @@ static struct room room_in(const struct md_shape *s, int transposed, int rows, v
     size_t pixels = (size_t)(GATHERS ? (rows + 1) * grid : grid);
     size_t masks = GATHERS ? SHIFTS + MAX_TAPS : SHIFTS;
     struct room room = {.bits = scratch};
-    room.bytes = round_up(masks * round_up(pixels, TILE) / LANES * sizeof(uint16_t), 16);
+    room.bytes = round_up(masks * round_up(pixels, TILE) / LANES * sizeof(lane_bits), 16);
 #if GATHERS
     int ci = s->ci, co = s->co, taps = transposed ? 4 : 9, width = transposed ? 2 * grid : grid;
     int x_rows = transposed ? rows / 2 + 1 : rows * stride + 3, y_rows = rows + 2;
@@ -391,27 +391,24 @@ static void leaky_forward(size_t n, void *y_) {
     }
 }
 
-/* Vectors are of 4, 8 or 16 lanes. */
 static void mask_positive(size_t n, const void *y_, uint8_t *to) {
     const elem *y = y_;
     for (size_t i = 0; i < n; i += LANES) {
         unsigned bits = v_bits(v_positive(load_elements(y + i, n - i)));
-        if (i % 8 == 0)
-            to[i / 8] = (uint8_t)bits;
-        else
-            to[i / 8] |= (uint8_t)(bits << i % 8);
-        if (LANES > 8 && i + 8 < n)
-            to[i / 8 + 1] = (uint8_t)(bits >> 8);
+        if (i % 8 != 0)
+            bits = bits << i % 8 | to[i / 8];
+        for (size_t b = 0; b < LANES && i + b < n; b += 8)
+            to[(i + b) / 8] = (uint8_t)(bits >> b);
     }
 }
 
 static void leaky_backward(size_t n, const uint8_t *positive, void *dy_) {
     elem *dy = dy_;
     for (size_t i = 0; i < n; i += LANES) {
-        uint16_t bits = positive[i / 8];
-        if (LANES > 8 && i + 8 < n)
-            bits |= (uint16_t)(positive[i / 8 + 1] << 8);
-        bits = (uint16_t)(bits >> i % 8);
+        lane_bits bits = 0;
+        for (size_t b = 0; b < LANES && i + b < n; b += 8)
+            bits |= (lane_bits)((lane_bits)positive[(i + b) / 8] << b);
+        bits = (lane_bits)(bits >> i % 8);
         vec a = load_elements(dy + i, n - i);
         vec negative = v_round(v_scale(a, (real)MD_LEAKY_SLOPE));
         store_elements(dy + i, n - i, v_blend(v_mask(&bits), negative, a));

@@ -6,6 +6,10 @@
 
 #include <immintrin.h>
 
+typedef uint16_t lane_bits; /* one each */
+
+#define GATHERS 1
+
 /* V(add) is the intrinsic that adds vectors of this width and format. */
 #if MD_NUMBER != MD_NUMBER_fp64
 #define V_SUFFIX(prefix, name) prefix##name##_ps
@@ -34,7 +38,7 @@ typedef __mmask8 mask;
 #endif
 
 /* Straight into a mask register, where it stays: compilers think that moving it anew is free. */
-static inline mask v_mask(const uint16_t *bits) {
+static inline mask v_mask(const lane_bits *bits) {
     mask m;
     __asm__("kmovw %1, %0" : "=Yk"(m) : "m"(*bits));
     return m;
@@ -62,7 +66,7 @@ typedef __m256i mask;
 typedef __m256 vec;
 #define V_COMPARE(a, how, b) _mm256_castps_si256(_mm256_cmp_ps(a, b, how))
 
-static inline mask v_mask(const uint16_t *bits) {
+static inline mask v_mask(const lane_bits *bits) {
     const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
     return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(*bits), lane), lane);
 }
@@ -77,7 +81,7 @@ static inline unsigned v_bits(mask m) {
 typedef __m256d vec;
 #define V_COMPARE(a, how, b) _mm256_castpd_si256(_mm256_cmp_pd(a, b, how))
 
-static inline mask v_mask(const uint16_t *bits) {
+static inline mask v_mask(const lane_bits *bits) {
     const __m256i lane = _mm256_setr_epi64x(1, 2, 4, 8);
     return _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(*bits), lane), lane);
 }
@@ -192,6 +196,9 @@ static inline void v_store(real *to, vec a) {
 static inline vec v_wide_add(vec a, vec b) {
     return V(add)(a, b);
 }
+static inline vec v_wide_sub(vec a, vec b) {
+    return V(sub)(a, b);
+}
 static inline vec v_wide_fma(vec a, vec b, vec c) {
 #if MD_NUMBER == MD_NUMBER_fp64
     return V(add)(V(mul)(a, b), c);
@@ -258,6 +265,11 @@ static inline void v_narrow(elem *to, vec a) {
 }
 
 #else
+
+/* 2^16 a, but where a is 0 or subnormal. */
+static inline vec v_raise(vec a) {
+    return V_OF(VI(add_epi32)(V_BITS(a), VI_SPLAT(16 << 23)));
+}
 
 /* To the nearest number whose lower half is 0, ties to even; overflow carries into the exponent and
  * gives infinity. A NaN made by arithmetic on numbers with such a half stays one. */

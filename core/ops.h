@@ -161,9 +161,12 @@ struct md_kept {
     size_t index; /* of the first parameter in the network: stochastic draws by it */
 };
 
+enum { MD_LEVEL_BYTES = 16 }; /* that a level's name may take */
+
 struct md_ops {
     enum md_format format;
-    const char *level; /* "ref", "scalar", "avx2", "avx512", "blas" */
+    const char *level; /* "ref", "scalar", "avx2", "avx512", "neon", "blas"; of fp16 only:
+                        * "avx512fp16", "neonfp16" */
 
     struct md_operator kinds[MD_KIND_COUNT];
 
@@ -203,14 +206,11 @@ struct md_ops {
 /* The tables that ops_tmpl.c and lanes_tmpl.c are compiled to, per format. md_lanes_* has faster
  * twins for some slots, and NULL in the others. They are data, and all that such a file shows:
  * nothing compiled for an instruction set can run before its table was chosen (`make data-only`).
- */
-#if defined(MD_VECTOR_LEVELS)
+ * Which of them there are is up to the processor. */
 #define MD_TABLES(format)                                                                          \
-    extern const struct md_ops md_ops_ref_##format, md_ops_avx2_##format, md_ops_avx512_##format,  \
-        md_lanes_scalar_##format, md_lanes_avx2_##format, md_lanes_avx512_##format
-#else
-#define MD_TABLES(format) extern const struct md_ops md_ops_ref_##format, md_lanes_scalar_##format
-#endif
+    extern const struct md_ops md_ops_ref_##format, md_lanes_scalar_##format,                      \
+        md_ops_avx2_##format, md_lanes_avx2_##format, md_ops_avx512_##format,                      \
+        md_lanes_avx512_##format, md_lanes_neon_##format
 MD_TABLES(fp32);
 MD_TABLES(fp64);
 MD_TABLES(fp16);
@@ -218,6 +218,8 @@ MD_TABLES(bf16);
 MD_TABLES(fp16w);
 MD_TABLES(bf16w);
 #undef MD_TABLES
+extern const struct md_ops md_ops_avx512fp16_fp16, md_lanes_avx512fp16_fp16, md_ops_neonfp16_fp16,
+    md_lanes_neonfp16_fp16;
 
 typedef void md_slot_fn(void); /* what each member of a table from kinds on points to */
 
@@ -236,10 +238,9 @@ static inline struct md_ops md_ops_overlaid(const char *level, const struct md_o
     return ops;
 }
 
-/* The best table for this machine, or the one that `level` names ("ref", "scalar", "avx2",
- * "avx512", "blas"); NULL when it is unknown, or cannot run here, or does not exist for the format.
- * A NULL or empty `level` asks for the best (or what the machine's user has set). Provided per
- * machine, in core/target. */
+/* The best table for this machine, or the one that `level` names (md_ops.level); NULL when it is
+ * unknown, or cannot run here, or does not exist for the format. A NULL or empty `level` asks for
+ * the best (or what the machine's user has set). Provided per machine, in core/target. */
 const struct md_ops *md_ops_find(enum md_format format, const char *level);
 
 /* The levels that md_ops_find knows for `format` and can run here, best last before "blas"; ended

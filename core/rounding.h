@@ -22,9 +22,10 @@
 #if defined(__gap9__)
 #define MD_HAS_HALF 1
 typedef float16 md_half; /* the GAP SDK's compiler */
-#elif defined(__riscv_zhinx)
+#elif defined(__riscv_zhinx) || defined(__AVX512FP16__) ||                                         \
+    defined(__ARM_FEATURE_FP16_SCALAR_ARITHMETIC)
 #define MD_HAS_HALF 1
-typedef _Float16 md_half;
+__extension__ typedef _Float16 md_half;
 #else
 #define MD_HAS_HALF 0
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../core/plan.h"
+#include "../core/target/host.h"
 
 /* ---- setups ---------------------------------------------------------------------------------- */
 
@@ -100,6 +101,7 @@ size_t md_device_bytes(const struct md_config *config) {
 int md_config_setup(const struct md_config *config, const char *level, int cores,
                     struct md_setup *setup, struct md_error *error) {
     struct candidate all[MOST_CANDIDATES];
+    char levels[MD_HOST_LEVELS_TEXT];
     int count = list_candidates(config, all);
     start_setup(config, level, cores, setup);
     setup->savings = all[0].savings;
@@ -113,8 +115,9 @@ int md_config_setup(const struct md_config *config, const char *level, int cores
     }
     return setup->ops != NULL
                ? MD_OK
-               : md_fail(error, MD_USAGE, "backend \"%s\" does not exist here for %s", level,
-                         md_format_names[config->format]);
+               : md_fail(error, MD_USAGE, "backend \"%s\" does not exist here for %s; there is %s",
+                         level, md_format_names[config->format],
+                         md_host_levels((enum md_format)config->format, levels));
 }
 
 /* ---- budgets --------------------------------------------------------------------------------- */

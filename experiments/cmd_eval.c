@@ -56,6 +56,7 @@ static int measure(const struct options *o, const struct md_network *network, co
                    const struct md_dataset *data, const struct md_dataset *train,
                    struct scores *scores, struct md_error *error) {
     enum md_protocol protocol = (enum md_protocol)o->protocol;
+    char levels[MD_HOST_LEVELS_TEXT];
     int failed, height, width;
     struct md_setup setup = {.network = network,
                              .ops = md_ops_find(MD_FP32, o->backend),
@@ -63,7 +64,8 @@ static int measure(const struct options *o, const struct md_network *network, co
                              .cores = o->threads,
                              .savings = MD_SAVINGS_FAST};
     if (setup.ops == NULL)
-        return md_fail(error, MD_USAGE, "--backend: \"%.100s\" does not exist here", o->backend);
+        return md_fail(error, MD_USAGE, "--backend: \"%.100s\" does not exist here; there is %s",
+                       o->backend, md_host_levels(MD_FP32, levels));
     struct md_plan plan;
     md_plan_make(&setup, &plan);
     md_layer_size(network, network->output, &height, &width);

@@ -53,8 +53,8 @@ static const struct key run_keys[] = {
     {"format", CHOICE, AT(md_config, format), 0, 0, md_format_names, "fp32", 1, "number format",
      NULL},
     {"backend", TEXT, AT(md_config, backend), 0, 0, NULL, "", 1,
-     "operators: ref, scalar, avx2, avx512 (same bits), blas (not bit-exact); empty: the fastest "
-     "exact",
+     "operators: ref, scalar, avx2, avx512, avx512fp16, neon, neonfp16 (...fp16: of fp16; all the "
+     "same bits), blas (of fp32, not bit-exact); empty: the fastest exact",
      NULL},
     {"policy", POLICY, AT(md_config, policy), 0, 0, NULL, "d0", 1,
      "blocks that learn: e, d0, d1, d2 joined by +, or full; auto: the best published that fits",

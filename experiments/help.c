@@ -238,8 +238,9 @@ const struct md_topic md_topics[] = {
 /* ---- whole pages ----------------------------------------------------------------------------- */
 
 static const char environment[] =
-    "MUDEPTH_CPU=ref, scalar, avx2 or avx512 forces an instruction set, where no backend is asked "
-    "for; the results are the same to the bit.";
+    "MUDEPTH_CPU=ref, scalar, avx2, avx512 or avx512fp16 (on ARM: neon or neonfp16) forces an "
+    "instruction set, where no backend is asked for; those of fp16 leave other formats their "
+    "fastest; the results are the same to the bit.";
 static const char exit_code[] = "0: fine; 1: failed; 2: wrong usage.";
 
 static void write_program(const struct md_command *program) {

@@ -27,15 +27,11 @@ static int asks_for_help(int argc, char **argv) {
 
 /* MUDEPTH_CPU names a level that there is. */
 static int check_level(struct md_error *error) {
-    char list[200] = "";
-    const char *levels[8];
+    char levels[MD_HOST_LEVELS_TEXT];
     if (md_ops_find(MD_FP32, NULL) != NULL)
         return MD_OK;
-    for (int i = 0, count = md_ops_levels(MD_FP64, levels); i < count; i++)
-        snprintf(list + strlen(list), sizeof list - strlen(list), "%s %s", i > 0 ? "," : "",
-                 levels[i]);
-    return md_fail(error, MD_USAGE, "MUDEPTH_CPU=%.100s does not exist here; there is%s",
-                   md_host_level(), list);
+    return md_fail(error, MD_USAGE, "MUDEPTH_CPU=%.100s does not exist here; there is %s",
+                   md_host_level(), md_host_levels(MD_FP16, levels));
 }
 
 static int dispatch(int argc, char **argv, struct md_found *found, struct md_error *error) {

@@ -89,7 +89,7 @@ static int set_word(const char *option, const char *word, struct md_side_spec *s
 
 int md_side_parse(const char *option, const char *text, int format, struct md_side_spec *spec,
                   struct md_error *error) {
-    char words[256], *rest = NULL;
+    char words[256], levels[MD_HOST_LEVELS_TEXT], *rest = NULL;
     *spec = (struct md_side_spec){
         .text = text, .format = format, .cores = 1, .savings = -1, .band = -1};
     if (strncmp(text, "trace:", 6) == 0) {
@@ -112,8 +112,9 @@ int md_side_parse(const char *option, const char *text, int format, struct md_si
             return status;
     }
     if (machine == 0 && md_ops_find((enum md_format)spec->format, spec->level) == NULL)
-        return md_fail(error, MD_USAGE, "%s: level \"%s\" does not exist here for %s", option,
-                       spec->level, md_format_names[spec->format]);
+        return md_fail(error, MD_USAGE, "%s: level \"%s\" does not exist here for %s; there is %s",
+                       option, spec->level, md_format_names[spec->format],
+                       md_host_levels((enum md_format)spec->format, levels));
     if (machine != 0 && spec->format == MD_FP64)
         return md_fail(error, MD_USAGE, "%s: fp64 is for the host only", option);
     return MD_OK;

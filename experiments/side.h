@@ -13,7 +13,7 @@ struct md_side_spec {
     const char *text;
     const struct md_machine *machine; /* NULL: a saved trace */
     const char *path;                 /* of the saved trace */
-    char level[8];                    /* of the operators; "" is the machine's best */
+    char level[MD_LEVEL_BYTES];       /* of the operators; "" is the machine's best */
     int format, cores;
     int savings, band; /* -1: the job's */
 };

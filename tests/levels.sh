@@ -23,7 +23,7 @@ same() {
 for format in fp32 fp16 bf16; do
     # shellcheck disable=SC2086
     "$build/mudepth" compare $step format=$format --save-trace "$build/levels.$format"
-    for level in ref scalar avx2 avx512; do
+    for level in ref scalar avx2 avx512 avx512fp16; do
         if MUDEPTH_CPU=$level "$build/mudepth" plan configs/demo.yaml >/dev/null 2>&1; then
             same "MUDEPTH_CPU=$level" $format env MUDEPTH_CPU=$level "$build/mudepth"
         else
@@ -32,6 +32,15 @@ for format in fp32 fp16 bf16; do
     done
     same "portable build" $format "$build/portable/mudepth"
     side=aarch64:cores=2 same "aarch64" $format "$build/mudepth"
+    side=aarch64:neon same "aarch64:neon" $format "$build/mudepth"
+done
+# The operators of ARM processors, of which the second computes no binary16.
+for processor in max cortex-a53; do
+    for test in ops elements; do
+        echo "$processor, test_$test:"
+        MUDEPTH_CALLS=8 qemu-aarch64 -cpu $processor "$build/aarch64/tests/test_$test" levels random \
+            elementwise 2>&1
+    done
 done
 for processor in Nehalem Haswell; do
     for format in fp32 bf16; do

@@ -4,6 +4,11 @@
 #ifndef MD_TESTS_NUMBERS_H
 #define MD_TESTS_NUMBERS_H
 
+#if defined(MD_VECTOR_LEVELS) && defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(MD_VECTOR_LEVELS)
+#include <sys/auxv.h>
+#endif
 #include <criterion/criterion.h>
 #include <float.h>
 #include <math.h>
@@ -181,29 +186,50 @@ static inline void *numbers(enum md_format format, size_t n) {
 
 /* ---- levels ---------------------------------------------------------------------------------- */
 
+/* The levels that are compiled here, from the slowest to the fastest, without "ref" and "blas", and
+ * which of them this processor can run; ended by NULL. */
+struct built_level {
+    const char *name;
+    int here;
+    int half_only; /* 1: there for fp16 only */
+};
+static inline const struct built_level *built_levels(void) {
+    static struct built_level levels[5] = {{"scalar", 1, 0}};
+#if defined(MD_VECTOR_LEVELS) && defined(__x86_64__)
+    unsigned a, b, c, d;
+    int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    int half = avx512 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & 1u << 23) != 0;
+    levels[1] = (struct built_level){"avx2", avx2, 0};
+    levels[2] = (struct built_level){"avx512", avx512, 0};
+    levels[3] = (struct built_level){"avx512fp16", half, 1};
+#elif defined(MD_VECTOR_LEVELS)
+    levels[1] = (struct built_level){"neon", 1, 0};
+    levels[2] = (struct built_level){"neonfp16", (getauxval(AT_HWCAP) >> 9 & 3) == 3, 1};
+#endif
+    return levels;
+}
+
 /* The levels of a format that have to give the reference's bits, ended by NULL: all but "ref" and
  * "blas". What this processor can run has to be among them. */
 static inline int exact_levels(enum md_format format, const char *levels[8]) {
     const char *all[8];
-    int count = 0, found = md_ops_levels(format, all);
+    int count = 0, expected = 0, found = md_ops_levels(format, all);
     for (int i = 0; i < found; i++)
         if (strcmp(all[i], "ref") != 0 && strcmp(all[i], "blas") != 0)
             levels[count++] = all[i];
     levels[count] = NULL;
-#if defined(MD_VECTOR_LEVELS)
-    int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-#else
-    int avx2 = 0, avx512 = 0;
-#endif
-    cr_assert_eq(count, 1 + avx2 + avx512, "%s: %d levels besides ref and blas",
-                 md_format_names[format], count);
-    cr_assert_str_eq(levels[0], "scalar");
-    cr_assert(!avx2 || strcmp(levels[1], "avx2") == 0);
-    cr_assert(!avx512 || strcmp(levels[2], "avx512") == 0);
-    for (int i = 0; i < count; i++)
-        cr_assert_str_eq(md_ops_find(format, levels[i])->level, levels[i]);
+    for (const struct built_level *built = built_levels(); built->name != NULL; built++) {
+        if (!built->here || (built->half_only && format != MD_FP16))
+            continue;
+        cr_assert(expected < count && strcmp(levels[expected], built->name) == 0,
+                  "%s: level %d is not %s", md_format_names[format], expected, built->name);
+        cr_assert_str_eq(md_ops_find(format, built->name)->level, built->name);
+        expected++;
+    }
+    cr_assert_eq(count, expected, "%s: %d levels besides ref and blas", md_format_names[format],
+                 count);
     return count;
 }
 

@@ -10,6 +10,13 @@ static const int splits[] = {1, 2, 3, 5, 8};
 
 TestSuite(ops, .init = tell_of_crashes);
 
+/* What is compiled here and cannot be tried. */
+Test(ops, levels_that_are_built_run_here) {
+    for (const struct built_level *built = built_levels(); built->name != NULL; built++)
+        if (!built->here)
+            fprintf(stderr, "SKIP: this processor has no %s\n", built->name);
+}
+
 /* ---- convolutions ---------------------------------------------------------------------------- */
 
 /* A call, its operands, what the results held before, and what the plain loops make of that. */
@@ -310,8 +317,10 @@ Test(ops, layers_of_upydnet_8x8) {
 
 static void check_random_shapes(enum md_format format) {
     struct trial trial = {.format = format, .random = md_random_stream(2, 0, 0, 0)};
+    const char *fewer = getenv("MUDEPTH_CALLS"); /* an emulated processor takes its time */
+    int calls = fewer != NULL ? atoi(fewer) : 240;
     for (size_t o = 0; o < LENGTH(operators); o++)
-        for (int i = 0; i < 240; i++) {
+        for (int i = 0; i < calls; i++) {
             /* Mostly small, so that borders are everywhere; channels up to more than two vectors.
              */
             uint32_t most = i % 16 == 0 ? 40 : i % 4 == 0 ? 20 : 7;

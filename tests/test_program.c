@@ -71,6 +71,15 @@ Test(program, help_of_a_command_names_every_option) {
 #define ONE_STEP                                                                                   \
     "weights: scratch\npolicy: d0\nbatch: 1\nepochs: 1\ndata: {set: synthetic, count: 1}\n"
 
+static void assert_runs_by(const char *level, const char *config, const char *format,
+                           const char *cell) {
+    remove(cell);
+    MUDEPTH("run", config, format, "-o", cell, "--json");
+    json_t *json = output_json();
+    cr_assert_str_eq(json_string_value(json_at(json, "cpu_level")), level);
+    json_decref(json);
+}
+
 /* What MUDEPTH_CPU names is used and reported, unless the config asks for another backend; what is
  * not there is an error, not a silent choice. */
 Test(program, the_environment_forces_a_level) {
@@ -78,7 +87,7 @@ Test(program, the_environment_forces_a_level) {
     struct scratch_path config = written("forced.yaml", ONE_STEP),
                         asked = written("asked.yaml", ONE_STEP "backend: ref\n"),
                         cell = scratch_path(&scratch, "forced.h5");
-    const char *levels[8];
+    const char *levels[8], *best = md_ops_find(MD_FP32, NULL)->level;
     MUDEPTH("--help");
     assert_contains(out, "MUDEPTH_CPU");
     for (int w = 0; w < 3; w++) {
@@ -89,16 +98,13 @@ Test(program, the_environment_forces_a_level) {
         MUDEPTH("run", "--help");
         assert_code(0);
     }
-    for (int l = 0, count = md_ops_levels(MD_FP64, levels); l < count; l++)
-        for (int is_asked = 0; is_asked <= (l + 1 == count); is_asked++) {
-            setenv("MUDEPTH_CPU", levels[l], 1);
-            remove(cell.text);
-            MUDEPTH("run", is_asked ? asked.text : config.text, "-o", cell.text, "--json");
-            json_t *json = output_json();
-            cr_assert_str_eq(json_string_value(json_at(json, "cpu_level")),
-                             is_asked ? "ref" : levels[l]);
-            json_decref(json);
-        }
+    for (int l = 0, count = md_ops_levels(MD_FP16, levels); l < count; l++) {
+        int everywhere = md_ops_find(MD_FP32, levels[l]) != NULL; /* or for fp16 only */
+        setenv("MUDEPTH_CPU", levels[l], 1);
+        assert_runs_by(levels[l], config.text, "format=fp16", cell.text);
+        assert_runs_by(everywhere ? levels[l] : best, config.text, "format=fp32", cell.text);
+        assert_runs_by("ref", asked.text, "format=fp16", cell.text);
+    }
     unsetenv("MUDEPTH_CPU");
 }
 

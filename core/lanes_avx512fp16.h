@@ -1,0 +1,126 @@
+/* For lanes.h: AVX512-FP16, which computes with binary16: a step of it is one instruction, and its
+ * subnormals are kept whatever MXCSR says. */
+#ifndef MD_CORE_LANES_AVX512FP16_H
+#define MD_CORE_LANES_AVX512FP16_H
+
+#include <immintrin.h>
+
+#include "format.h"
+
+#define GATHERS 1
+#define LANES   32
+#define TILE_M  8
+#define TILE_P  3
+#define WIDE    2
+#define V(name) _mm512_##name##_ph
+typedef uint32_t lane_bits;
+typedef __m512h vec;
+typedef __mmask32 mask;
+#define V_ALL ((mask)-1)
+
+/* (See lanes_x86.h.) */
+static inline mask v_mask(const lane_bits *bits) {
+    mask m;
+    __asm__("kmovd %1, %0" : "=Yk"(m) : "m"(*bits));
+    return m;
+}
+static inline unsigned v_bits(mask m) {
+    return m;
+}
+static inline vec v_load_masked(const real *from, mask m) {
+    return _mm512_castsi512_ph(_mm512_maskz_loadu_epi16(m, from));
+}
+static inline vec v_blend(mask m, vec off, vec on) {
+    return V(mask_blend)(m, off, on);
+}
+static inline vec v_zero(void) {
+    return V(setzero)();
+}
+static inline mask v_positive(vec a) {
+    return _mm512_cmp_ph_mask(a, v_zero(), _CMP_GT_OQ);
+}
+static inline vec v_scale(vec a, real by) {
+    return V(mul)(a, V(set1)(by));
+}
+static inline vec v_splat(const real *from) {
+    return V(set1)(*from);
+}
+/* Lanes, a bit each. */
+static inline unsigned v_nan(vec a) {
+    return _mm512_cmp_ph_mask(a, a, _CMP_UNORD_Q);
+}
+static inline unsigned v_zero_or_nan(vec a) {
+    return _mm512_cmp_ph_mask(a, v_zero(), _CMP_EQ_UQ);
+}
+
+#define V_PAIRS(lane)                                                                              \
+    lane, LANES + lane, lane + 1, LANES + lane + 1, lane + 2, LANES + lane + 2, lane + 3,          \
+        LANES + lane + 3
+static const uint16_t v_pairs[LANES] = {V_PAIRS(0), V_PAIRS(4), V_PAIRS(8), V_PAIRS(12)};
+static const uint16_t v_evens[LANES] = {0,  2,  4,  6,  8,  10, 12, 14, 16, 18, 20,
+                                        22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42,
+                                        44, 46, 48, 50, 52, 54, 56, 58, 60, 62};
+
+/* Lanes of a (from 0 on) and b (from LANES on) by their numbers in `lanes`, each increased. */
+static inline vec v_pick(vec a, const uint16_t *lanes, int more, vec b) {
+    __m512i numbers = _mm512_add_epi16(_mm512_loadu_si512(lanes), _mm512_set1_epi16((short)more));
+    return _mm512_permutex2var_ph(a, numbers, b);
+}
+/* Makes *a and *b, one after the other, a0 b0 a1 b1 ...; and back. */
+static inline void v_interleave(vec *a, vec *b) {
+    vec low = v_pick(*a, v_pairs, 0, *b), high = v_pick(*a, v_pairs, LANES / 2, *b);
+    *a = low;
+    *b = high;
+}
+static inline void v_deinterleave(vec *a, vec *b) {
+    vec even = v_pick(*a, v_evens, 0, *b), odd = v_pick(*a, v_evens, 1, *b);
+    *a = even;
+    *b = odd;
+}
+
+/* Whether a result was rounded among the subnormals or to zero since v_flags_clear. */
+static inline void v_flags_clear(void) {
+    _mm_setcsr(_mm_getcsr() & ~(unsigned)_MM_EXCEPT_UNDERFLOW);
+}
+static inline int v_flags_underflow(void) {
+    return (_mm_getcsr() & (unsigned)_MM_EXCEPT_UNDERFLOW) != 0;
+}
+static inline vec v_load(const real *from) {
+    return V(loadu)(from);
+}
+static inline void v_store(real *to, vec a) {
+    V(storeu)(to, a);
+}
+static inline vec v_widen(const elem *from) {
+    return v_load(from);
+}
+static inline void v_narrow(elem *to, vec a) {
+    v_store(to, a);
+}
+static inline unsigned v_fma_begin(void) {
+    return 0;
+}
+static inline void v_fma_end(unsigned before) {
+    (void)before;
+}
+static inline vec v_round(vec a) {
+    return a;
+}
+static inline vec v_wide_add(vec a, vec b) {
+    return V(add)(a, b);
+}
+static inline vec v_add(vec a, vec b) {
+    return V(add)(a, b);
+}
+static inline vec v_fma(vec a, vec b, vec c) {
+    return V(fmadd)(a, b, c);
+}
+static inline vec v_fma_in_place(vec a, vec b, vec c) { /* (lanes_x86.h) */
+    __asm__("vfmadd231ph %2, %1, %0" : "+v"(c) : "v"(a), "v"(b));
+    return c;
+}
+static inline vec v_fma_masked(vec a, vec b, vec c, mask m) {
+    return V(mask3_fmadd)(a, b, c, m);
+}
+
+#endif
