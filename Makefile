@@ -47,8 +47,9 @@ FLAGS_scalar   :=
 FLAGS_v2f16    := -DMD_PAIRS
 FLAGS_avx2     := -mavx2 -mfma -mf16c
 FLAGS_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
-# (gcc 12 converts some ifs to instructions that there are not; clang does not know the flag.)
-FLAGS_avx512fp16 := $(FLAGS_avx512) -mavx512fp16 -fno-if-conversion -Wno-ignored-optimization-argument
+# (gcc 12 converts some ifs to instructions that there are not. clang has no such flag.)
+FLAGS_avx512fp16 = $(FLAGS_avx512) -mavx512fp16 $(shell f=-fno-if-conversion; \
+                       $(CC) $$f -E -x c /dev/null >/dev/null 2>&1 && echo $$f)
 FLAGS_neon     := -DMD_NEON
 FLAGS_neonfp16 := -DMD_NEON -march=armv8.2-a+fp16
 FORMATS   := fp32 fp64 fp16 bf16 fp16w bf16w
