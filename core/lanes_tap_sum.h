@@ -264,7 +264,8 @@ static const real *combine(const struct tap_sum *t, int rows, const real sums[][
 static void run_tap_sum(struct tap_sum *t, struct operand numbers, struct operand weight, int first,
                         int last, const struct sink *sink) {
     int pixels = t->height * t->width, columns = t->combination == INTERLEAVED ? 2 : 1;
-    real sums[MAX_SUMS][TILE_M * TILE], whole[2 * TILE_M * TILE];
+    real sums[MAX_SUMS][TILE_M * TILE];
+    real whole[2 * TILE_M * TILE + LANES]; /* a last vector may begin at any number */
     size_t stride;
     struct chains chains = {.run = run_tile,
                             .quick = numbers.quick && weight.quick,
