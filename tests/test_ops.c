@@ -8,6 +8,13 @@
 
 static const int splits[] = {1, 2, 3, 5, 8};
 
+/* Sanitizers take their time, and see in fewer calls and rows what they can see. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { CALLS = 24, ROWS = 8 };
+#else
+enum { CALLS = 240, ROWS = 48 };
+#endif
+
 TestSuite(ops, .init = tell_of_crashes);
 
 /* What is compiled here and cannot be tried. */
@@ -295,7 +302,7 @@ static void check_layers(enum md_format format, const char *network, int height,
 }
 
 Test(ops, layers_of_upydnet_fp32) {
-    check_layers(MD_FP32, "upydnet", 48, 48);
+    check_layers(MD_FP32, "upydnet", ROWS, 48);
 }
 Test(ops, layers_of_upydnet_fp64) {
     check_layers(MD_FP64, "upydnet", 16, 24);
@@ -318,7 +325,7 @@ Test(ops, layers_of_upydnet_8x8) {
 static void check_random_shapes(enum md_format format) {
     struct trial trial = {.format = format, .random = md_random_stream(2, 0, 0, 0)};
     const char *fewer = getenv("MUDEPTH_CALLS"); /* an emulated processor takes its time */
-    int calls = fewer != NULL ? atoi(fewer) : 240;
+    int calls = fewer != NULL ? atoi(fewer) : CALLS;
     for (size_t o = 0; o < LENGTH(operators); o++)
         for (int i = 0; i < calls; i++) {
             /* Mostly small, so that borders are everywhere; channels up to more than two vectors.
