@@ -8,7 +8,7 @@
  *       code_version, git_commit      "unknown" when the program was built without git
  *       git_dirty                     1: the sources were not exactly those of that commit
  *       compiler, compiler_flags, compiler_target
- *       cpu_level                     of the operators: ref, scalar, avx2, avx512, avx512fp16, neon, neonfp16, blas
+ *       cpu_level                     of the operators (md_ops.level)
  *       cpu_model, host, kernel       of the machine; of a resumed run, of its last part
  *       threads
  *       numerics_version              changes whenever the bits of a result may
