@@ -385,7 +385,7 @@ static const struct field {
 #define FIELD(name, good, bad)                                                                     \
     { #name, offsetof(struct md_job, name), good, bad }
     FIELD(magic, MD_JOB_MAGIC, MD_TRACE_MAGIC),
-    FIELD(network.height, 48, 50), /* a whole number of pixels in every layer */
+    FIELD(network.height, 12, 14), /* a whole number of pixels in every layer */
     FIELD(network.width, 4096, 4100),
     FIELD(network.layer_count, 18, 17), /* the output is the last one's */
     FIELD(network.output, 17, 15),      /* of one channel */
