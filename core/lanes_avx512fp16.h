@@ -91,36 +91,15 @@ static inline vec v_load(const real *from) {
 static inline void v_store(real *to, vec a) {
     V(storeu)(to, a);
 }
-static inline vec v_widen(const elem *from) {
-    return v_load(from);
-}
-static inline void v_narrow(elem *to, vec a) {
-    v_store(to, a);
-}
-static inline unsigned v_fma_begin(void) {
-    return 0;
-}
-static inline void v_fma_end(unsigned before) {
-    (void)before;
-}
-static inline vec v_round(vec a) {
-    return a;
-}
 static inline vec v_wide_add(vec a, vec b) {
     return V(add)(a, b);
 }
-static inline vec v_add(vec a, vec b) {
-    return V(add)(a, b);
-}
-static inline vec v_fma(vec a, vec b, vec c) {
+static inline vec v_wide_fma(vec a, vec b, vec c) {
     return V(fmadd)(a, b, c);
 }
 static inline vec v_fma_in_place(vec a, vec b, vec c) { /* (lanes_x86.h) */
     __asm__("vfmadd231ph %2, %1, %0" : "+v"(c) : "v"(a), "v"(b));
     return c;
-}
-static inline vec v_fma_masked(vec a, vec b, vec c, mask m) {
-    return V(mask3_fmadd)(a, b, c, m);
 }
 
 #endif

@@ -160,16 +160,7 @@ static inline vec v_fma_in_place(vec a, vec b, vec c) { /* as the instruction is
 
 /* ---- elements -------------------------------------------------------------------------------- */
 
-#if MD_NUMBER <= MD_NUMBER_fp64 || MD_NATIVE_HALF
-
-static inline vec v_widen(const elem *from) {
-    return v_load(from);
-}
-static inline void v_narrow(elem *to, vec a) {
-    v_store(to, a);
-}
-
-#elif MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_fp16w
+#if (MD_NUMBER == MD_NUMBER_fp16 && !MD_NATIVE_HALF) || MD_NUMBER == MD_NUMBER_fp16w
 
 static inline vec v_widen(const elem *from) {
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(from)));
@@ -178,7 +169,7 @@ static inline void v_narrow(elem *to, vec a) {
     vst1_u16(to, vreinterpret_u16_f16(vcvt_f16_f32(a)));
 }
 
-#else
+#elif MD_NUMBER == MD_NUMBER_bf16 || MD_NUMBER == MD_NUMBER_bf16w
 
 #define V_BITS(a) vreinterpretq_u32_f32(a)
 #define V_OF(a)   vreinterpretq_f32_u32(a)
@@ -234,7 +225,7 @@ static inline vec v_fma(vec a, vec b, vec c) {
     return v_cut(vbslq_f32(vtstq_u32(V_BITS(down), vdupq_n_u32(1)), down, up));
 }
 
-#else
+#elif ROUNDS
 
 static inline unsigned v_fma_begin(void) {
     return 0;
@@ -242,9 +233,6 @@ static inline unsigned v_fma_begin(void) {
 static inline void v_fma_end(unsigned before) {
     (void)before;
 }
-
-#if MD_NUMBER == MD_NUMBER_fp16 && !MD_NATIVE_HALF
-
 static inline vec v_round(vec a) {
     return vcvt_f32_f16(vcvt_f16_f32(a));
 }
@@ -258,23 +246,15 @@ static inline vec v_fma(vec a, vec b, vec c) {
     return v_round(vcvtx_high_f32_f64(vcvtx_f32_f64(low), high));
 }
 
-#else
-
-static inline vec v_round(vec a) {
-    return a;
-}
-static inline vec v_fma(vec a, vec b, vec c) {
-    return v_wide_fma(a, b, c);
-}
-
-#endif
 #endif
 
+#if ROUNDS
 static inline vec v_fma_masked(vec a, vec b, vec c, mask m) {
     return v_blend(m, c, v_fma(a, b, c));
 }
 static inline vec v_add(vec a, vec b) {
     return v_round(v_wide_add(a, b));
 }
+#endif
 
 #endif

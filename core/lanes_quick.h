@@ -40,9 +40,6 @@
 
 #include "lanes.h"
 
-/* Every step of a chain is rounded to 16 bits. */
-#define ROUNDS ((MD_NUMBER == MD_NUMBER_fp16 && !MD_NATIVE_HALF) || MD_NUMBER == MD_NUMBER_bf16)
-
 #if (ROUNDS && MD_NUMBER == MD_NUMBER_fp16 && defined(__AVX512F__)) ||                             \
     (MD_NUMBER == MD_NUMBER_bf16 && GATHERS)
 #define QUICK 1

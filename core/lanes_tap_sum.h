@@ -34,9 +34,8 @@ struct tap_sum {
     int sums; /* each of the taps from the end of the one before to its own */
     int ends[MAX_SUMS], tap_count;
     struct tap taps[MAX_TAPS];
-    lane_bits *bits; /* the lanes of each vector that a tap exists for, where they are wanted (see
-                      * lanes_of); `known`: all have been found */
-    int known;
+    lane_bits *bits; /* the lanes of each vector: lanes_of_shift, lanes_of_tap */
+    int known;       /* those of taps */
 };
 
 /* Where finished sums go: output channel m, row h of the grid to row first_row + h * row_step of

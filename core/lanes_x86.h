@@ -218,16 +218,7 @@ static inline vec v_fma_in_place(vec a, vec b, vec c) {
 
 /* ---- elements -------------------------------------------------------------------------------- */
 
-#if MD_NUMBER <= MD_NUMBER_fp64
-
-static inline vec v_widen(const elem *from) {
-    return v_load(from);
-}
-static inline void v_narrow(elem *to, vec a) {
-    v_store(to, a);
-}
-
-#else
+#if MD_NUMBER > MD_NUMBER_fp64
 
 #if defined(__AVX512F__)
 typedef __m512i ivec;
@@ -298,7 +289,7 @@ static inline void v_narrow(elem *to, vec a) {
 
 /* ---- arithmetic that rounds as the format does ----------------------------------------------- */
 
-#if MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_bf16
+#if ROUNDS
 
 /* a rounded to 16 bits in the lanes of m, `off` in the others. */
 static inline vec v_round_masked(vec a, vec off, mask m) {
@@ -373,23 +364,6 @@ static inline vec v_fma_masked(vec a, vec b, vec c, mask m) {
     return v_round_masked(v_fma_odd(a, b, c), c, m);
 }
 
-#else
-
-static inline vec v_round(vec a) {
-    return a;
-}
-static inline unsigned v_fma_begin(void) {
-    return 0;
-}
-static inline void v_fma_end(unsigned before) {
-    (void)before;
-}
-static inline vec v_fma_masked(vec a, vec b, vec c, mask m) {
-    return v_blend(m, c, v_wide_fma(a, b, c));
-}
-
-#endif
-
 static inline vec v_fma(vec a, vec b, vec c) {
     return v_fma_masked(a, b, c, V_ALL);
 }
@@ -397,4 +371,5 @@ static inline vec v_add(vec a, vec b) {
     return v_round(v_wide_add(a, b));
 }
 
+#endif
 #endif

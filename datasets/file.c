@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -285,4 +286,13 @@ const char *md_parse_integer(const char *string, int64_t *value) {
     if (negative)
         *value = -*value;
     return digits + count;
+}
+
+int md_parse_real(const char *text, double *value) {
+    char *end;
+    if (text[0] == '\0' || text[strspn(text, "+-.0123456789eE")] != '\0')
+        return -1;
+    errno = 0;
+    *value = strtod(text, &end);
+    return *end == '\0' && isfinite(*value) && errno == 0 ? 0 : -1;
 }

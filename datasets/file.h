@@ -88,4 +88,8 @@ char *md_next_field(char **line);
  * none. Only digits and a leading '-' count: no white space, no '+', no 0x. */
 const char *md_parse_integer(const char *string, int64_t *value);
 
+/* A whole text as a finite decimal number: no white space, no 0x, no nan. 0, or -1 when it is none,
+ * or none that a double can hold. */
+int md_parse_real(const char *text, double *value);
+
 #endif

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file.h"
+
 /* Beyond these a calibration is a mistake. */
 #define MAX_FOCAL    1e5 /* pixels */
 #define MAX_BASELINE 10. /* metres */
@@ -17,9 +19,8 @@ static int parse_numbers(const char *key, char *text, int count, double *values,
     int found = 0;
     for (char *rest = NULL, *token = strtok_r(text, " \t", &rest); token;
          token = strtok_r(NULL, " \t", &rest), found++) {
-        char *end;
-        double value = strtod(token, &end);
-        if (end == token || *end != 0 || !isfinite(value))
+        double value;
+        if (md_parse_real(token, &value) != 0)
             return md_fail(error, MD_FAILED, "%s: expected finite numbers, found \"%.60s\"", key,
                            token);
         if (found < count)

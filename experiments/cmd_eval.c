@@ -30,7 +30,7 @@ static int parse_caps(const char *text, void *field, struct md_error *error) {
         char word[40];
         double cap_m;
         snprintf(word, sizeof word, "%.*s", length < sizeof word ? (int)length : 39, text);
-        int status = md_parse_real(word, 0.1, 1000, &cap_m, error);
+        int status = md_parse_within(word, 0.1, 1000, &cap_m, error);
         if (status != MD_OK)
             return status;
         const char *problem = md_caps_add(caps, cap_m);

@@ -32,11 +32,8 @@ static int help(const struct md_invocation *call, struct md_error *error) {
     return status;
 }
 
-static const struct md_option help_options[] = {{.name = "man",
-                                                 .type = MD_OPTION_FLAG,
-                                                 .offset = offsetof(struct options, man),
-                                                 .help = "print all of it as a page for man"},
-                                                {0}};
+static const struct md_option help_options[] = {
+    MD_OPT("man", 0, FLAG, man, NULL, "print all of it as a page for man"), {0}};
 
 const struct md_command md_command_help = {
     .name = "help",
@@ -64,11 +61,8 @@ static int completion(const struct md_invocation *call, struct md_error *error) 
 }
 
 static const struct md_option completion_options[] = {
-    {.name = "line",
-     .type = MD_OPTION_TEXT,
-     .offset = offsetof(struct options, line),
-     .value = "LINE",
-     .help = "print what the last word of a line can become instead: what the script asks for"},
+    MD_OPT("line", 0, TEXT, line, "LINE",
+           "print what the last word of a line can become instead: what the script asks for"),
     {0}};
 
 const struct md_command md_command_completion = {

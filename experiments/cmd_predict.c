@@ -29,20 +29,36 @@ static int read_picture(const char *path, const struct md_network *network, uint
     return MD_OK;
 }
 
-/* FOLDER/STEM.depth.png and FOLDER/STEM.colour.png; refuses to replace anything. */
+/* FOLDER/STEM.depth.png and FOLDER/STEM.colour.png. */
 static int name_outputs(const char *path, const char *folder, char names[2][1200],
                         struct md_error *error) {
     static const char *const endings[] = {"depth", "colour"};
     const char *slash = strrchr(path, '/'), *stem = slash != NULL ? slash + 1 : path;
     const char *dot = strrchr(stem, '.');
     int length = dot != NULL && dot != stem ? (int)(dot - stem) : (int)strlen(stem);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++)
         if (snprintf(names[i], 1200, "%s/%.*s.%s.png", folder, length, stem, endings[i]) >= 1200)
             return md_fail(error, MD_USAGE, "%.200s...: the path is too long", path);
-        if (access(names[i], F_OK) == 0)
-            return md_fail(error, MD_USAGE,
-                           "%.400s: is there already (two pictures of one name?); give another -o",
-                           names[i]);
+    return MD_OK;
+}
+
+/* Nothing is replaced, and no picture by the next: found out before anything is written. */
+static int check_outputs(const struct md_invocation *call, const char *folder,
+                         struct md_error *error) {
+    char names[2][1200], others[2][1200];
+    for (int i = 0; i < call->count; i++) {
+        int status = name_outputs(call->words[i], folder, names, error);
+        for (int earlier = 0; status == MD_OK && earlier < i; earlier++)
+            if (name_outputs(call->words[earlier], folder, others, error) == MD_OK &&
+                strcmp(names[0], others[0]) == 0)
+                status = md_fail(error, MD_USAGE, "%.400s and %.400s: both would be %.400s",
+                                 call->words[earlier], call->words[i], names[0]);
+        for (int n = 0; status == MD_OK && n < 2; n++)
+            if (access(names[n], F_OK) == 0)
+                status =
+                    md_fail(error, MD_USAGE, "%.400s: is there already; give another -o", names[n]);
+        if (status != MD_OK)
+            return status;
     }
     return MD_OK;
 }
@@ -106,6 +122,8 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     const struct options *o = call->options;
     const struct md_network *network;
     int status = md_weights_network(o->weights, &network, error);
+    if (status == MD_OK)
+        status = check_outputs(call, o->folder, error);
     if (status == MD_OK)
         status = md_make_folder(o->folder, error);
     if (status != MD_OK)

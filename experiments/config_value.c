@@ -1,11 +1,11 @@
 /* One value of a config: from a text, or a node of a YAML document, to its field. */
 #include <errno.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../datasets/file.h"
 #include "config_keys.h"
 #include "plan_text.h"
 
@@ -35,16 +35,6 @@ static int unknown_name(const struct key_place *at, const char *const *names, co
     return md_key_complain(at, error, "expected one of %s, found \"%.100s\"", list, text);
 }
 
-/* A decimal number and nothing else: "8x", "0x10", "nan" and "" are none. */
-static int parse_real(const char *text, double *value) {
-    char *end;
-    if (text[0] == '\0' || text[strspn(text, "+-.0123456789eE")] != '\0')
-        return -1;
-    errno = 0;
-    *value = strtod(text, &end);
-    return *end == '\0' && isfinite(*value) && errno == 0 ? 0 : -1;
-}
-
 static int parse_whole(const char *text, uint64_t *value) {
     char *end;
     if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0')
@@ -59,7 +49,7 @@ static int set_number(const struct key *key, const char *text, void *field,
     double real = 0;
     uint64_t whole = 0;
     int is_real = key->type == REAL || key->type == CAPS;
-    if (is_real ? parse_real(text, &real) != 0 : parse_whole(text, &whole) != 0)
+    if (is_real ? md_parse_real(text, &real) != 0 : parse_whole(text, &whole) != 0)
         return md_key_complain(at, error, "expected a %s, found \"%.100s\"",
                                is_real ? "number" : "whole number", text);
     if (!is_real)

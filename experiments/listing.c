@@ -25,8 +25,8 @@ static json_t *number_or_word(const char *text) {
     long long whole = strtoll(text, &end, 10);
     if (end != text && *end == '\0')
         return errno == 0 ? json_integer(whole) : json_string(text);
-    double real = strtod(text, &end);
-    return end != text && *end == '\0' && isfinite(real) ? json_real(real) : json_string(text);
+    double real;
+    return md_parse_real(text, &real) == 0 ? json_real(real) : json_string(text);
 }
 
 json_t *md_json_setting(const struct md_config *config, int key) {

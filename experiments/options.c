@@ -31,12 +31,9 @@ static int count_options(const struct md_option *options) {
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-int md_parse_real(const char *text, double low, double high, double *value,
-                  struct md_error *error) {
-    char *end;
-    *value = strtod(text, &end);
-    if (text[strspn(text, "+-.0123456789eE")] != '\0' || end == text || *end != '\0' ||
-        !(*value >= low && *value <= high))
+int md_parse_within(const char *text, double low, double high, double *value,
+                    struct md_error *error) {
+    if (md_parse_real(text, value) != 0 || !(*value >= low && *value <= high))
         return md_fail(error, MD_USAGE, "expected a number from %g to %g, found \"%.100s\"", low,
                        high, text);
     return MD_OK;
@@ -80,7 +77,7 @@ static int set(const struct reader *r, int place, const char *text) {
         status = parse_whole(o, text, field, r->error);
         break;
     case MD_OPTION_NUMBER:
-        status = md_parse_real(text, o->low, o->high, field, r->error);
+        status = md_parse_within(text, o->low, o->high, field, r->error);
         break;
     case MD_OPTION_CHOICE:
         status = parse_choice(o->names, text, field, r->error);
@@ -174,7 +171,8 @@ static int read_options(struct reader *r, int argc, char **argv) {
     return status;
 }
 
-int md_option_is_listed(const char *list, const char *name) {
+/* Whether the options named in a list ("json, csv") have this one. */
+static int is_listed(const char *list, const char *name) {
     size_t length = strlen(name);
     for (const char *item = list; item != NULL && *item != '\0'; item += strspn(item, ", ")) {
         size_t here = strcspn(item, ", ");
@@ -208,8 +206,7 @@ static int check_options(const struct reader *r) {
         if (o->needs != NULL && !is_given(r, o->needs))
             return md_fail(r->error, MD_USAGE, "--%s: only with --%s", o->name, o->needs);
         for (int other = 0; other < count; other++)
-            if ((r->given >> other & 1u) != 0 &&
-                md_option_is_listed(o->excludes, options[other].name))
+            if ((r->given >> other & 1u) != 0 && is_listed(o->excludes, options[other].name))
                 return md_fail(r->error, MD_USAGE, "--%s: not with --%s", o->name,
                                options[other].name);
     }

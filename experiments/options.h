@@ -89,15 +89,13 @@ struct md_invocation {
 int md_invocation_parse(const struct md_command *command, const char *name, int argc, char **argv,
                         void *options, struct md_invocation *call, struct md_error *error);
 
-/* Whether the options named in a list ("json, csv") have this one. */
-int md_option_is_listed(const char *list, const char *name);
-
 /* One word for a shell: as it is when it has ordinary characters only, otherwise in single quotes.
  * Returns its length, of which as much is written as there is room for. */
 size_t md_shell_word(const char *word, char *text, size_t size);
 
 /* A whole text as a number within low .. high. */
-int md_parse_real(const char *text, double low, double high, double *value, struct md_error *error);
+int md_parse_within(const char *text, double low, double high, double *value,
+                    struct md_error *error);
 
 /* A row of a table for `struct options`. Behind VALUE stands the help, and then what else the row
  * has: .preset = "1", .low = 1, .high = 64 */

@@ -88,10 +88,7 @@ static int read_config(int key, const char *word, struct md_config **config,
 }
 
 static int read_number(const char *word, double *number, struct md_error *error) {
-    char *end;
-    *number = strtod(word, &end);
-    if (word[0] == '\0' || word[strspn(word, "+-.0123456789eE")] != '\0' || *end != '\0' ||
-        !isfinite(*number))
+    if (md_parse_real(word, number) != 0)
         return md_fail(error, MD_USAGE, "expected a number, found \"%.100s\"", word);
     return MD_OK;
 }

@@ -309,11 +309,6 @@ static int check_mixture(struct md_runs *runs, struct md_error *error) {
     return status;
 }
 
-void md_group_value(const struct md_groups *groups, const struct md_group *group, int k,
-                    char text[MD_CONFIG_VALUE_SIZE]) {
-    md_config_value(&group->runs[0]->cell.config, groups->keys[k], text);
-}
-
 /* Adds to the groups' labels their values of a key. A default that nearly all groups have goes
  * without saying, and what is said instead is said in full. */
 static void add_to_labels(struct md_groups *groups, int k, char *is_default) {
@@ -337,7 +332,7 @@ static void add_to_labels(struct md_groups *groups, int k, char *is_default) {
         if (unsaid && is_default[g])
             continue;
         md_config_key(groups->keys[k], name);
-        md_group_value(groups, &groups->groups[g], k, value);
+        md_config_value(&groups->groups[g].runs[0]->cell.config, groups->keys[k], value);
         snprintf(label + length, MD_GROUP_LABEL_SIZE - length, "%s%s%s%.80s", length > 0 ? " " : "",
                  unsaid ? name : "", unsaid ? "=" : "", value);
     }

@@ -84,8 +84,4 @@ struct md_measure {
 struct md_measure md_group_measure(const struct md_group *group,
                                    const struct md_quantity *quantity);
 
-/* The group's value of its key number `k` of groups->keys, in words. */
-void md_group_value(const struct md_groups *groups, const struct md_group *group, int k,
-                    char text[MD_CONFIG_VALUE_SIZE]);
-
 #endif

@@ -77,15 +77,12 @@ static int take_columns(struct table *table, char *line, struct md_error *error)
 /* "inf" is a cap, and nothing else. */
 static int parse_number(const struct column *column, const char *text, double *value,
                         struct md_error *error) {
-    char *end;
     int is_cap = column->what == CAP_COLUMN;
     if (is_cap && strcmp(text, "inf") == 0) {
         *value = INFINITY;
         return MD_OK;
     }
-    *value = strtod(text, &end);
-    if (text[strspn(text, "-.0123456789eE")] != '\0' || end == text || *end != '\0' ||
-        !isfinite(*value) || (is_cap && *value <= 0.0))
+    if (md_parse_real(text, value) != 0 || (is_cap && *value <= 0.0))
         return md_fail(error, MD_FAILED, "%s: expected %s, found \"%.60s\"", column->name,
                        is_cap ? "a number above 0, or inf" : "a number", text);
     return MD_OK;

@@ -3,10 +3,10 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../core/ops.h"
+#include "../datasets/file.h"
 #include "../experiments/budget.h"
 
 const char *const md_predictor_names[] = {"before", "after", "dummy", NULL};
@@ -75,10 +75,7 @@ static int unknown(const char *name, struct md_error *error) {
 
 /* "@15": a cap behind a metric's name. */
 static int parse_cap(const char *text, const char *name, double *cap_m, struct md_error *error) {
-    char *end;
-    *cap_m = strtod(text, &end);
-    if (text[0] == '\0' || text[strspn(text, "+-.0123456789eE")] != '\0' || *end != '\0' ||
-        !(*cap_m > 0.0) || !isfinite(*cap_m))
+    if (md_parse_real(text, cap_m) != 0 || !(*cap_m > 0.0))
         return md_fail(error, MD_USAGE, "\"%.100s\": expected a depth cap in metres behind the @",
                        name);
     return MD_OK;

@@ -64,7 +64,7 @@ struct entry {
     double bytes, work, peak; /* multiply-adds, and 1e9 of them a second; 0 where there are none */
 };
 
-enum { MOST_ENTRIES = 8 };
+enum { MOST_ENTRIES = 9 };
 
 struct the_case {
     const char *table, *level;
@@ -162,11 +162,14 @@ static const struct table {
         int format, threads, pytorch;
         unsigned savings;
         int band;
+        const char *level; /* NULL: the one that is measured; else only beside one whose name it
+                            * goes on from */
     } sides[MOST_ENTRIES];
 } tables[] = {
-#define FAST       0, MD_SAVINGS_FAST, 0
-#define LEAN(band) 0, MD_SAVINGS_LEAN, band
-#define PYTORCH    1, 0, 0
+#define FAST          0, MD_SAVINGS_FAST, 0, NULL
+#define NATIVE(level) 0, MD_SAVINGS_FAST, 0, level
+#define LEAN(band)    0, MD_SAVINGS_LEAN, band, NULL
+#define PYTORCH       1, 0, 0, NULL
     {"steps",
      1u << MD_FP32,
      {1, MAX_BATCH},
@@ -177,6 +180,8 @@ static const struct table {
      {{"fp32", MD_FP32, 1, FAST},
       {"fp64", MD_FP64, 1, FAST},
       {"fp16", MD_FP16, 1, FAST},
+      {"fp16, natively", MD_FP16, 1, NATIVE("avx512fp16")},
+      {"fp16, natively", MD_FP16, 1, NATIVE("neonfp16")},
       {"bf16", MD_BF16, 1, FAST},
       {"fp16w", MD_FP16W, 1, FAST},
       {"bf16w", MD_BF16W, 1, FAST}}},
@@ -217,12 +222,18 @@ static struct peer *peer_at(struct at_level *at, int threads) {
     return &at->peers[threads];
 }
 
+static const struct md_ops *ops_of(const struct at_level *at, const struct side *side, int format) {
+    if (side->level != NULL && strncmp(side->level, at->level, strlen(at->level)) != 0)
+        return NULL;
+    return md_ops_find((enum md_format)format, side->level != NULL ? side->level : at->level);
+}
+
 /* Adds a side to a case where it can be. */
 static void add_side(struct the_case *c, struct at_level *at, const struct side *side, int format,
                      const char *policy, int batch, struct question *question) {
     md_policy learns;
     struct entry entry = {.what = side->what, .peak = at->peak * side->threads};
-    const struct md_ops *ops = md_ops_find((enum md_format)format, at->level);
+    const struct md_ops *ops = ops_of(at, side, format);
     md_policy_parse(md_networks[0], policy, &learns);
     entry.work = (double)md_step_macs(md_networks[0], learns) * batch;
     if (side->pytorch) {
@@ -256,7 +267,7 @@ static int has_side(const struct at_level *at, const struct side *side, int form
         return format == MD_FP32 && (strcmp(policy, "full") == 0 || strcmp(policy, "d0") == 0);
     int wanted = side->format == THE_CASES || side->format == MD_FP32 || asked.formats == 0 ||
                  (asked.formats & 1u << format) != 0;
-    return wanted && md_ops_find((enum md_format)format, at->level) != NULL;
+    return wanted && ops_of(at, side, format) != NULL;
 }
 
 static void bench_case(const struct table *table, struct at_level *at, int format,

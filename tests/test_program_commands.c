@@ -410,6 +410,13 @@ Test(commands, predict_writes_depth_and_colours) {
     }
     MUDEPTH("predict", "--weights", cell.text, wide.text, "-o", folder.text);
     assert_fails(2, "wide.depth.png: is there already");
+    struct scratch_path twin = scratch_path(&scratch, "other/wide.png"),
+                        empty = scratch_path(&scratch, "empty");
+    mkdir(scratch_path(&scratch, "other").text, 0777);
+    rename(tiny.text, twin.text);
+    MUDEPTH("predict", "--weights", cell.text, wide.text, twin.text, "-o", empty.text);
+    assert_fails(2, "other/wide.png: both would be ");
+    cr_assert_neq(access(empty.text, F_OK), 0, "written before it was refused");
 }
 
 Test(commands, predict_refuses_broken_pictures_by_name) {

@@ -149,6 +149,22 @@ Test(file, integers) {
     }
 }
 
+Test(file, reals) {
+    static const struct {
+        const char *text;
+        int status;
+        double value;
+    } cases[] = {{"0", 0, 0},    {"-1.5e3", 0, -1500}, {"+.5", 0, 0.5},  {"", -1, 0},
+                 {".", -1, 0},   {"1x", -1, 0},        {" 1", -1, 0},    {"0x10", -1, 0},
+                 {"nan", -1, 0}, {"inf", -1, 0},       {"1e999", -1, 0}, {"1,2", -1, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double value = 0;
+        cr_assert_eq(md_parse_real(cases[i].text, &value), cases[i].status, "%s", cases[i].text);
+        if (cases[i].status == 0)
+            cr_assert_eq(value, cases[i].value, "%s", cases[i].text);
+    }
+}
+
 /* --- npy.h --- */
 
 Test(npy, round_trip_of_every_number_of_dimensions) {
