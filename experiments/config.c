@@ -23,7 +23,7 @@ static int set_in(struct section *sections, int count, const char *prefix, const
                 continue;
             if (line > 0 && (sections[s].given >> k & 1u) != 0) /* of a command line the last one */
                 return md_key_complain(&at, error, "the key is given twice");
-            sections[s].given |= 1u << k;
+            sections[s].given |= (uint64_t)1 << k;
             if (sections[s].given_at != NULL)
                 sections[s].given_at[k] = (struct origin){origin, line};
             return md_key_set(key, document, node, sections[s].fields, &at, error);
@@ -198,7 +198,7 @@ static int set_presets(struct section *sections, int count, struct md_error *err
     return MD_OK;
 }
 
-static int check_given(const struct section *sections, int count, const unsigned *given,
+static int check_given(const struct section *sections, int count, const uint64_t *given,
                        const char *origin, struct md_error *error) {
     for (int s = 0; s < count; s++)
         for (size_t k = 0; k < sections[s].count; k++)
@@ -248,8 +248,8 @@ void md_draft_next(struct draft *draft) {
             if ((section->given >> k & 1u) != 0) {
                 int idle =
                     md_key_unmet(draft->sections, RUN_SECTIONS, section, &section->keys[k]) != NULL;
-                draft->effective[s] &= ~(1u << k);
-                draft->effective[s] |= (unsigned)!idle << k;
+                draft->effective[s] &= ~((uint64_t)1 << k);
+                draft->effective[s] |= (uint64_t)!idle << k;
             }
         draft->given[s] |= section->given;
         section->given = 0;
@@ -268,8 +268,8 @@ static int forget_one(struct draft *draft) {
                 md_key_unmet(draft->sections, RUN_SECTIONS, section, key) == NULL)
                 continue;
             md_key_set_text(key, key->preset, section->fields, &at, &ignored);
-            draft->given[s] &= ~(1u << k);
-            draft->effective[s] &= ~(1u << k);
+            draft->given[s] &= ~((uint64_t)1 << k);
+            draft->effective[s] &= ~((uint64_t)1 << k);
             return 1;
         }
     return 0;
@@ -379,7 +379,7 @@ int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_er
         sections[s].given_at = given_at[s];
     if (status == MD_OK)
         status = set_text_document(text, strlen(text), "data", sections, 2, error);
-    unsigned given[] = {sections[0].given, sections[1].given};
+    uint64_t given[] = {sections[0].given, sections[1].given};
     if (status == MD_OK)
         status = check_given(sections, 2, given, "data", error);
     if (status == MD_OK)

@@ -8,8 +8,10 @@
 
 enum type { TEXT, CHOICE, BITS, REAL, CAPS, COUNT, POWER, SEED, POLICY, PLAN }; /* POWER: of two */
 
-/* For `result`: the name of something that counts by what is in it, which digests speak for. */
-enum { BY_DIGEST = 2 };
+/* For `result`: the name of something that counts by what is in it, which digests speak for; and a
+ * key younger than results that are to stay found: its default is not said in what a run is known
+ * by. */
+enum { BY_DIGEST = 2, UNLESS_DEFAULT = 3 };
 
 /* Another key, and values of it: "a, b", or "!a, b" for all but these. */
 struct need {
@@ -30,7 +32,7 @@ struct key {
     double low, high;         /* numbers: the range, both ends allowed */
     const char *const *names; /* choices and bits */
     const char *preset;       /* default; NULL: the key must be given */
-    int result;               /* 1: can change what comes out; 0: cannot; BY_DIGEST */
+    int result;               /* 1: can change what comes out; 0: cannot; or as above */
     const char *help;
     const struct use *use; /* NULL: always */
 };
@@ -41,7 +43,7 @@ struct origin {
     size_t line;      /* from 1; 0: none */
 };
 
-enum { MOST_KEYS = 32 };
+enum { MOST_KEYS = 64 };
 
 /* A table of keys, and the struct they are fields of. */
 struct section {
@@ -49,7 +51,7 @@ struct section {
     const struct key *keys;
     size_t count;
     void *fields;
-    unsigned given;          /* bit per key */
+    uint64_t given;          /* bit per key */
     struct origin *given_at; /* per key, those that were given; NULL: nobody asks */
 };
 enum { RUN, DATA, SPLITS, RUN_SECTIONS };
@@ -68,11 +70,14 @@ const struct need *md_key_unmet(const struct section *sections, int count,
 
 /* A key that was given, as the bits say, but has no effect is an error, unless its value is what
  * holds anyway. */
-int md_check_uses(const struct section *sections, int count, const unsigned *given,
+int md_check_uses(const struct section *sections, int count, const uint64_t *given,
                   struct md_error *error);
 
 /* Puts what `use` asks for into `text`, which is empty: "set: matrix, recording". */
 void md_describe_use(const struct use *use, char *text, size_t size);
+
+/* Whether a field, of the struct `fields`, has its key's default. */
+int md_key_is_default(const void *fields, const struct key *key);
 
 /* Whether it has an effect, or at least another value than the default. Where it does not, a config
  * that is written for reading leaves it out. */
@@ -108,8 +113,8 @@ int md_key_set(const struct key *key, yaml_document_t *document, const yaml_node
 struct draft {
     struct md_config *config;
     struct section sections[RUN_SECTIONS];
-    unsigned given[RUN_SECTIONS];     /* by the layers before this one */
-    unsigned effective[RUN_SECTIONS]; /* those that had an effect at the end of their layer */
+    uint64_t given[RUN_SECTIONS];     /* by the layers before this one */
+    uint64_t effective[RUN_SECTIONS]; /* those that had an effect at the end of their layer */
     struct origin given_at[RUN_SECTIONS][MOST_KEYS];
 };
 

@@ -101,16 +101,19 @@ static int is_idle(const struct section *section, const struct key *key) {
     return key->use->idle != NULL ? allows(key->use->idle, value) : is_preset(key, value);
 }
 
-int md_key_says(const struct section *sections, int count, const struct section *section,
-                const struct key *key) {
+int md_key_is_default(const void *fields, const struct key *key) {
     char value[MD_CONFIG_VALUE_SIZE];
-    if (md_key_unmet(sections, count, section, key) == NULL)
-        return 1;
-    md_key_value(key, section->fields, value);
-    return !is_preset(key, value);
+    md_key_value(key, fields, value);
+    return is_preset(key, value);
 }
 
-int md_check_uses(const struct section *sections, int count, const unsigned *given,
+int md_key_says(const struct section *sections, int count, const struct section *section,
+                const struct key *key) {
+    return md_key_unmet(sections, count, section, key) == NULL ||
+           !md_key_is_default(section->fields, key);
+}
+
+int md_check_uses(const struct section *sections, int count, const uint64_t *given,
                   struct md_error *error) {
     for (int s = 0; s < count; s++)
         for (size_t k = 0; k < sections[s].count; k++) {
