@@ -176,8 +176,8 @@ void md_array_free(struct md_array *array) {
     *array = (struct md_array){0};
 }
 
-int md_npy_write(const char *path, const float *values, int dimensions, const size_t *shape,
-                 struct md_error *error) {
+unsigned char *md_npy_bytes(const float *values, int dimensions, const size_t *shape,
+                            size_t *size) {
     char header[4 * ALIGNMENT];
     size_t count = 1;
     int length = snprintf(header, sizeof header,
@@ -193,10 +193,10 @@ int md_npy_write(const char *path, const float *values, int dimensions, const si
     /* Spaces and a line end bring the values to a multiple of 64 bytes. */
     size_t prefix = LENGTH_OFFSET + 2;
     size_t start = (prefix + (size_t)length + 1 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    size_t size = start + count * sizeof *values;
-    uint8_t *bytes = malloc(size);
+    *size = start + count * sizeof *values;
+    uint8_t *bytes = malloc(*size);
     if (!bytes)
-        return md_fail(error, MD_FAILED, "%s: out of memory for %zu bytes", path, size);
+        return NULL;
     memset(bytes, ' ', start);
     memcpy(bytes, MAGIC "\x01\x00", LENGTH_OFFSET);
     bytes[8] = (uint8_t)((start - prefix) & 0xff);
@@ -204,7 +204,15 @@ int md_npy_write(const char *path, const float *values, int dimensions, const si
     memcpy(bytes + prefix, header, (size_t)length);
     bytes[start - 1] = '\n';
     memcpy(bytes + start, values, count * sizeof *values);
-    int status = md_file_write(path, bytes, size, error);
+    return bytes;
+}
+
+int md_npy_write(const char *path, const float *values, int dimensions, const size_t *shape,
+                 struct md_error *error) {
+    size_t size;
+    unsigned char *bytes = md_npy_bytes(values, dimensions, shape, &size);
+    int status = bytes ? md_file_write(path, bytes, size, error)
+                       : md_fail(error, MD_FAILED, "%s: out of memory for %zu bytes", path, size);
     free(bytes);
     return status;
 }

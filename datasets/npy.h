@@ -16,7 +16,11 @@ struct md_array {
 int md_npy_read(const char *path, struct md_array *array, struct md_error *error);
 void md_array_free(struct md_array *array);
 
-/* Writes `values` of the given shape by a temporary name and a rename. */
+/* What a file of `values` of the given shape consists of: *size bytes, to be freed; NULL when there
+ * is no memory. */
+unsigned char *md_npy_bytes(const float *values, int dimensions, const size_t *shape, size_t *size);
+
+/* Writes such a file by a temporary name and a rename. */
 int md_npy_write(const char *path, const float *values, int dimensions, const size_t *shape,
                  struct md_error *error);
 

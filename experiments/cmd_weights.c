@@ -1,15 +1,16 @@
-/* mudepth weights: import published checkpoints (or a cell's weights), and say what is in a
- * file. */
+/* mudepth weights: import published checkpoints (or a cell's weights), export them for other
+ * programs, and say what is in a file. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "../results/weights.h"
+#include "../results/export.h"
 #include "command.h"
 #include "version.h"
 
 struct options {
     const char *output;
+    int type; /* enum md_export_type */
     int json;
 };
 
@@ -77,16 +78,22 @@ static int show(const struct md_invocation *call, struct md_error *error) {
     return status;
 }
 
+static int is_free(const char *path, struct md_error *error) {
+    if (access(path, F_OK) == 0)
+        return md_fail(error, MD_USAGE, "%.400s: is there already; remove it or give another -o",
+                       path);
+    return MD_OK;
+}
+
 static int import(const struct md_invocation *call, struct md_error *error) {
     const struct options *o = call->options;
     const char *from = call->words[0], *to = o->output;
     const struct md_network *network;
     struct md_weights_info info = {0};
-    float *values;
-    if (access(to, F_OK) == 0)
-        return md_fail(error, MD_USAGE, "%.400s: is there already; remove it or give another -o",
-                       to);
-    int status = read_any(from, &network, &values, &info, error);
+    float *values = NULL;
+    int status = is_free(to, error);
+    if (status == MD_OK)
+        status = read_any(from, &network, &values, &info, error);
     if (status == MD_OK) {
         if (info.command[0] == '\0') /* a published file does not say how it came about */
             snprintf(info.command, sizeof info.command, "mudepth weights import %.500s -o %.500s",
@@ -100,6 +107,33 @@ static int import(const struct md_invocation *call, struct md_error *error) {
     else if (status == MD_OK)
         printf("%s: %s, %zu parameters, stored as %s there\n", to, network->name,
                md_parameter_total(network), info.stored_as);
+    free(values);
+    return status;
+}
+
+static int export(const struct md_invocation *call, struct md_error *error) {
+    const struct options *o = call->options;
+    const struct md_network *network;
+    struct md_weights_info info = {0};
+    float *values = NULL;
+    int status = is_free(o->output, error);
+    if (status == MD_OK)
+        status = read_any(call->words[0], &network, &values, &info, error);
+    if (status == MD_OK)
+        status = md_weights_export(o->output, network, values, &info, o->type, error);
+    if (status == MD_OK) {
+        size_t count = md_parameter_total(network);
+        size_t rounded = o->type == MD_EXPORT_BFLOAT16 ? md_export_rounded(values, count) : 0;
+        if (o->json)
+            status = md_print_json(json_pack("{s:s, s:s, s:I, s:s, s:I, s:s}", "file", o->output,
+                                             "network", network->name, "parameters",
+                                             (json_int_t)count, "type", md_export_types[o->type],
+                                             "rounded", (json_int_t)rounded, "digest", info.digest),
+                                   error);
+        else
+            printf("%s: %s, %zu parameters as %s, %zu rounded\n", o->output, network->name, count,
+                   md_export_types[o->type], rounded);
+    }
     free(values);
     return status;
 }
@@ -120,13 +154,30 @@ static const struct md_command command_import = {.name = "import",
                                                  .words = {{"FILE", MD_WORD_PATH, MD_ONE, NULL}},
                                                  MD_OPTIONS(import_options),
                                                  .run = import};
-static const struct md_command *const actions[] = {&command_info, &command_import, NULL};
+static const struct md_option export_options[] = {
+    MD_OPT("output", 'o', PATH, output, "OUT.pth|npz|h",
+           "a PyTorch state dict, NumPy arrays, or a C header; refuses to replace a file",
+           .is_required = 1),
+    MD_OPT("type", 0, CHOICE, type, "T",
+           "float32 (the default: every bit is kept), or bfloat16 (not for .npz; nearest value)",
+           .names = md_export_types),
+    MD_OPT_JSON,
+    {0}};
+static const struct md_command command_export = {.name = "export",
+                                                 .summary = "write weights for other programs",
+                                                 .words = {{"FILE", MD_WORD_PATH, MD_ONE, NULL}},
+                                                 MD_OPTIONS(export_options),
+                                                 .run = export};
+static const struct md_command *const actions[] = {&command_info, &command_import, &command_export,
+                                                   NULL};
 
 const struct md_command md_command_weights = {
     .name = "weights",
-    .summary = "import published checkpoints; say what a weights file holds",
+    .summary = "import published checkpoints; export weights; say what a weights file holds",
     .commands = actions,
     .notes = "FILE is a published .pth (float32 or bfloat16), a result cell or a weights file. The "
-             "copy keeps where the weights came from.",
+             "copy keeps where the weights came from. The .pth is read by torch.load with "
+             "weights_only=True into the released model.",
     .examples = "  mudepth weights import tartanair_pretrain.pth -o tartanair.h5\n"
-                "  mudepth weights info tartanair.h5"};
+                "  mudepth weights info tartanair.h5\n"
+                "  mudepth weights export results/runs/CELL.h5 -o finetuned.pth --type bfloat16"};

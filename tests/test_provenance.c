@@ -5,7 +5,7 @@
 
 #include "../experiments/version.h"
 #include "../results/cell.h"
-#include "program.h"
+#include "shell.h"
 
 static void set_up(void) {
     scratch = scratch_open();
@@ -18,23 +18,6 @@ static void tear_down(void) {
 TestSuite(provenance, .init = set_up, .fini = tear_down, .timeout = 600);
 
 /* ---- h5py and pandas ------------------------------------------------------------------------- */
-
-#define PYTHON "/usr/bin/python3"
-
-/* Runs a shell command, with what it prints in `out`; returns its exit code. */
-static int shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static int shell(const char *format, ...) {
-    char words[6000], command[8000];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(words, sizeof words, format, arguments);
-    va_end(arguments);
-    snprintf(command, sizeof command, "{ %s; } >'%s' 2>&1", words,
-             scratch_path(&scratch, "stdout").text);
-    int status = system(command);
-    read_output("stdout", out);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 Test(provenance, h5py_and_pandas_find_what_is_documented) {
     if (shell(PYTHON " -c 'import h5py, pandas'") != 0) {

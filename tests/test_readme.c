@@ -34,6 +34,7 @@ static const struct {
      "dummy predictor"},
     {"build/mudepth predict --weights results/runs/CELL.h5 room.jpg -o depth", "",
      "mv results/runs/matrix-*.h5 results/runs/CELL.h5", "room.depth.png"},
+    {"build/mudepth weights export results/runs/CELL.h5 -o finetuned.pth", "", NULL, "0 rounded"},
     {"build/mudepth data verify '{set: kitti, root: KITTI, split: all}'", "", NULL, "1 sound"},
     {"build/mudepth data show '{set: nyu, root: nyu_depth_v2_labeled.mat, split: test}' -o "
      "rooms.png",
