@@ -12,7 +12,7 @@ enum { BATCH = 16 };
 
 struct options {
     const char *weights, *data, *train, *backend;
-    int protocol, threads, json;
+    int protocol, flip, threads, json;
     struct md_caps caps;
 };
 
@@ -20,6 +20,10 @@ struct options {
 struct scores {
     struct md_metrics network[MD_MOST_CAPS], dummy[MD_MOST_CAPS];
 };
+
+static struct md_judging judging_of(const struct options *o) {
+    return (struct md_judging){(enum md_protocol)o->protocol, (enum md_flip)o->flip, o->caps};
+}
 
 /* "80" or "80,15,25,50" */
 static int parse_caps(const char *text, void *field, struct md_error *error) {
@@ -55,7 +59,7 @@ static int open_data(const char *text, const struct md_network *network, struct 
 static int measure(const struct options *o, const struct md_network *network, const float *weights,
                    const struct md_dataset *data, const struct md_dataset *train,
                    struct scores *scores, struct md_error *error) {
-    enum md_protocol protocol = (enum md_protocol)o->protocol;
+    const struct md_judging judging = judging_of(o);
     char levels[MD_HOST_LEVELS_TEXT];
     int failed, height, width;
     struct md_setup setup = {.network = network,
@@ -81,7 +85,7 @@ static int measure(const struct options *o, const struct md_network *network, co
         struct md_engine engine;
         md_engine_start(&engine, &setup, team, arena, plan.arena_bytes);
         md_engine_set_weights(&engine, weights);
-        status = md_evaluate(&engine, protocol, &o->caps, data, &watch, scores->network, error);
+        status = md_evaluate(&engine, &judging, data, &watch, scores->network, error);
     }
     md_progress_clear(&line);
     if (status == MD_OK && md_stop_requested)
@@ -89,8 +93,7 @@ static int measure(const struct options *o, const struct md_network *network, co
     if (status == MD_OK)
         status = md_dummy_fit(train, height, width, dummy, error);
     if (status == MD_OK)
-        status =
-            md_dummy_evaluate(dummy, height, width, protocol, &o->caps, data, scores->dummy, error);
+        status = md_dummy_evaluate(dummy, height, width, &judging, data, scores->dummy, error);
     free(dummy);
     free(arena);
     md_host_team_stop(team);
@@ -116,16 +119,18 @@ static int check_prediction(const struct options *o, const struct scores *scores
 static int report_json(const struct options *o, const struct md_network *network,
                        const struct md_dataset *data, const char *weights_digest,
                        const struct scores *scores, struct md_error *error) {
+    const struct md_judging judging = judging_of(o);
     json_t *by_cap = json_array();
     for (int c = 0; c < o->caps.count; c++)
         json_array_append_new(by_cap,
                               json_pack("{s:f, s:o, s:o}", "cap_m", o->caps.m[c], "network_metrics",
                                         md_report_json(&scores->network[c]), "dummy_metrics",
                                         md_report_json(&scores->dummy[c])));
-    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:O}", "weights", o->weights,
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:O}", "weights", o->weights,
                              "weights_digest", weights_digest, "network", network->name,
                              "data_digest", data->digest, "depth_kinds", data->mix, "protocol",
-                             md_protocol_names[o->protocol], "by_cap", by_cap);
+                             md_protocol_names[o->protocol], "forward_passes",
+                             md_forward_passes(&judging), "by_cap", by_cap);
     if (json != NULL)
         json_object_update(json, json_array_get(by_cap, 0));
     json_decref(by_cap);
@@ -135,6 +140,7 @@ static int report_json(const struct options *o, const struct md_network *network
 static int report(const struct options *o, const struct md_network *network,
                   const struct md_dataset *data, const char *weights_digest,
                   const struct scores *scores, struct md_error *error) {
+    const struct md_judging judging = judging_of(o);
     const char *dummy = o->train != NULL ? "dummy predictor" : "dummy predictor (of this data)";
     if (o->json)
         return report_json(o, network, data, weights_digest, scores, error);
@@ -147,6 +153,7 @@ static int report(const struct options *o, const struct md_network *network,
     }
     printf("weights %s\ndata    %s\n", weights_digest, data->digest);
     md_report_mix("data", data);
+    md_report_passes(network, &judging);
     return MD_OK;
 }
 
@@ -156,6 +163,10 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     struct md_dataset data = {0}, train = {0};
     struct scores scores;
     char digest[33];
+    if (o->flip && o->protocol == MD_RELEASE)
+        return md_fail(error, MD_USAGE,
+                       "--flip has an effect only with --protocol textbook: "
+                       "release flips by itself");
     int status = md_weights_network(o->weights, &network, error);
     if (status != MD_OK)
         return status;
@@ -191,6 +202,9 @@ static const struct md_option options[] = {
            "data whose per-pixel mean is the dummy predictor (default: that of --data)"),
     MD_OPT("protocol", 0, CHOICE, protocol, "NAME", "how it is judged", .names = md_protocol_names,
            .preset = "textbook"),
+    MD_OPT("flip", 0, FLAG, flip, NULL,
+           "predictions are the mean disparity of the picture's and, mirrored back, the mirrored "
+           "picture's: two forward passes"),
     MD_OPT("cap", 0, OWN, caps, "M[,M...]", "truth beyond M metres does not count",
            .parse = parse_caps, .preset = "80"),
     MD_OPT("threads", 0, WHOLE, threads, "N", "cores to use", .preset = "1", .low = 1,

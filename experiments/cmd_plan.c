@@ -115,6 +115,10 @@ static int print_json(const struct told *t, struct md_error *error) {
         (json_int_t)plan->instructions * (json_int_t)sizeof plan->instruction[0],
         "parameters_learning", (json_int_t)plan->learning, "total_bytes", totals, "budget_kb",
         t->config->budget_kb);
+    const struct md_judging judging = md_config_judging(t->config);
+    json_object_set_new(more, "forward_passes", json_integer(md_forward_passes(&judging)));
+    json_object_set_new(more, "prediction_mmac",
+                        json_real(md_prediction_mmac(t->setup.network, &judging)));
     json_object_update(json, more);
     json_decref(more);
     return md_print_json(json, error);
@@ -146,6 +150,7 @@ static void print_buffers(const struct told *t) {
 static void print_table(const struct told *t) {
     const struct md_plan *plan = &t->plan;
     const struct md_config *config = t->config;
+    const struct md_judging judging = md_config_judging(config);
     char kb[MD_KB_TEXT], peak[500];
     printf("network %s, policy %s, optimizer %s, format %s, batch %d: %zu of %zu parameters learn\n"
            "target %s: operators %s on %d core%s; plan %s",
@@ -169,6 +174,9 @@ static void print_table(const struct told *t) {
     if (plan->frozen_bytes > 0)
         printf("flash: %zu bytes of weights that do not learn, beside the arena\n",
                plan->frozen_bytes);
+    printf("prediction, beside the step: %d forward pass%s, %.1f MMAC\n",
+           md_forward_passes(&judging), md_forward_passes(&judging) > 1 ? "es" : "",
+           md_prediction_mmac(t->setup.network, &judging));
     printf("\nthe same step by other conventions\n  %-16s %12zu\n", "mudepth", plan->arena_bytes);
     for (int c = 0; c < CONVENTIONS; c++)
         printf("  %-16s %12zu  %s\n", conventions[c].name, conventions[c].bytes(&t->setup, plan),

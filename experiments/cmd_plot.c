@@ -299,12 +299,13 @@ struct album {
 static int predict_all(struct md_run *run, const char *path, const struct album *album,
                        float *depth, struct md_error *error) {
     size_t pixels = (size_t)run->network->height * (size_t)run->network->width;
+    const struct md_judging judging = md_config_judging(&run->config);
     int status = md_weights_read(path, run->network, run->best_weights, NULL, error);
     if (status == MD_OK)
         md_engine_set_weights(&run->engine, run->best_weights);
     for (size_t s = 0; s < album->count && status == MD_OK; s++)
-        status = md_predict(&run->engine, (enum md_protocol)run->config.protocol, &run->test,
-                            album->chosen[s], 1, depth + s * pixels, error);
+        status = md_predict(&run->engine, &judging, &run->test, album->chosen[s], 1,
+                            depth + s * pixels, error);
     return status;
 }
 

@@ -13,6 +13,7 @@
 struct options {
     const char *weights, *folder;
     double fb, max_m;
+    int flip;
 };
 
 /* The largest centred square of the picture, resized to the network's input. */
@@ -106,11 +107,12 @@ static int predict_one(struct md_engine *engine, const struct options *o, const 
     if (status != MD_OK)
         return status;
     md_layer_size(network, network->output, &height, &width);
-    md_engine_set_picture(engine, 0, picture);
-    md_engine_forward(engine, 1);
-    md_engine_output(engine, 0, depth_m);
-    md_depth_from_disparity((float)o->fb, (size_t)height * (size_t)width, depth_m, depth_m);
-    status = check_depth(path, depth_m, (size_t)height * (size_t)width, error);
+    struct md_sample sample = {.picture = picture, .fb = (float)o->fb};
+    const struct md_dataset one = {.count = 1, .samples = &sample};
+    const struct md_judging judging = {.flip = (enum md_flip)o->flip};
+    status = md_predict(engine, &judging, &one, 0, 1, depth_m, error);
+    if (status == MD_OK)
+        status = check_depth(path, depth_m, (size_t)height * (size_t)width, error);
     if (status == MD_OK)
         status = write_depth(names, depth_m, height, width, o->max_m, error);
     if (status == MD_OK)
@@ -169,6 +171,9 @@ static const struct md_option options[] = {
            .is_required = 1),
     MD_OPT("fb", 0, NUMBER, fb, "X", "focal length times baseline", .preset = "80", .low = 1e-3,
            .high = 1e6),
+    MD_OPT("flip", 0, FLAG, flip, NULL,
+           "the mean disparity of the picture's prediction and, mirrored back, the mirrored "
+           "picture's: two forward passes"),
     MD_OPT("max", 0, NUMBER, max_m, "M", "depth at the end of the colours, metres", .preset = "4",
            .low = 0.1, .high = 1000),
     {0}};

@@ -220,11 +220,12 @@ static int draw_sheet(struct session *session, const char *path, struct md_error
     if (depth == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
     const float *weights[2] = {session->initial, run->best_weights};
+    const struct md_judging judging = md_config_judging(&run->config);
     for (size_t w = 0; w < 2; w++) {
         md_engine_set_weights(&run->engine, weights[w]);
         for (size_t r = 0; r < count && status == MD_OK; r++)
-            status = md_predict(&run->engine, (enum md_protocol)run->config.protocol, &run->test,
-                                chosen[r], 1, depth + (w * count + r) * pixels, error);
+            status = md_predict(&run->engine, &judging, &run->test, chosen[r], 1,
+                                depth + (w * count + r) * pixels, error);
     }
     for (size_t r = 0; r < count; r++) {
         const struct md_sample *s = &run->test.samples[chosen[r]];
@@ -357,11 +358,14 @@ static void print_tables(const struct md_run *run) {
 
 static int report(struct session *session, struct md_error *error) {
     const struct md_run *run = &session->run;
+    const struct md_judging judging = md_config_judging(&run->config);
     char why[MD_DIVERGED_SIZE];
     int has_diverged = md_run_has_diverged(run, why);
     json_t *json = session->options.json ? to_json(session, has_diverged) : NULL;
     if (session->options.json && json == NULL)
         return md_print_json(json, error);
+    if (json != NULL)
+        json_object_set_new(json, "forward_passes", json_integer(md_forward_passes(&judging)));
     if (json != NULL)
         json_object_set_new(json, "depth_kinds",
                             json_pack("{s:s, s:s, s:s}", "train", run->train.mix, "val",
@@ -387,6 +391,7 @@ static int report(struct session *session, struct md_error *error) {
         md_report_mix("train", &run->train);
         md_report_mix("val", &run->val);
         md_report_mix("test", &run->test);
+        md_report_passes(run->network, &judging);
         printf("\nrun digest:     %s\ncell:           %s\n", run->position.digest, session->cell);
         if (session->options.weights != NULL && !has_diverged)
             printf("weights:        %s\n", session->options.weights);

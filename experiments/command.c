@@ -121,6 +121,13 @@ void md_report_table(const struct md_report_row *rows, size_t count, int all) {
     }
 }
 
+void md_report_passes(const struct md_network *network, const struct md_judging *judging) {
+    int passes = md_forward_passes(judging);
+    if (passes > 1)
+        printf("each prediction: %d forward passes, %.1f MMAC\n", passes,
+               md_prediction_mmac(network, judging));
+}
+
 json_t *md_json_number(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }

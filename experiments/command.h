@@ -66,6 +66,9 @@ struct md_report_row {
 };
 void md_report_table(const struct md_report_row *rows, size_t count, int all);
 
+/* Says on standard output what a prediction costs when that is more than one forward pass. */
+void md_report_passes(const struct md_network *network, const struct md_judging *judging);
+
 /* A number as JSON, which has no NaN: null stands for no value. */
 json_t *md_json_number(double value);
 json_t *md_report_json(const struct md_metrics *metrics);

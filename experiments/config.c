@@ -407,6 +407,11 @@ const struct md_network *md_config_network(const struct md_config *config) {
     return md_network_find(pooled);
 }
 
+struct md_judging md_config_judging(const struct md_config *config) {
+    return (struct md_judging){(enum md_protocol)config->protocol,
+                               (enum md_flip)config->flip_at_test, config->caps};
+}
+
 md_policy md_config_policy(const struct md_config *config) {
     md_policy policy = 0;
     md_policy_parse(md_networks[config->network], config->policy, &policy);

@@ -10,7 +10,7 @@
 #include "../core/ops.h"
 #include "../datasets/labels.h"
 #include "../datasets/sample.h"
-#include "metrics.h"
+#include "evaluate.h"
 
 enum md_select { MD_SELECT_BEST, MD_SELECT_LAST };
 enum md_schedule { MD_SCHEDULE_CONSTANT, MD_SCHEDULE_COSINE };
@@ -40,6 +40,7 @@ struct md_config {
     int label;        /* enum md_label_mode */
     int select;       /* enum md_select */
     int protocol;     /* enum md_protocol */
+    int flip_at_test; /* enum md_flip */
     struct md_caps caps;
     int threads;
     struct md_data_spec data; /* split is unused: the three below are */
@@ -60,6 +61,9 @@ void md_config_settle(struct md_config *config);
 /* The network that a config's training runs through: the config's own, or with label: pooled the
  * one that goes on to the zones. Their parameters are the same. */
 const struct md_network *md_config_network(const struct md_config *config);
+
+/* How its predictions are made and judged. */
+struct md_judging md_config_judging(const struct md_config *config);
 
 /* The policy of a config that was read. */
 md_policy md_config_policy(const struct md_config *config);

@@ -24,7 +24,8 @@ static const struct use of_adam = {.with = {{"optimizer", "adam"}}},
                         of_sgd = {.with = {{"optimizer", "sgd"}}},
                         of_moments = {.with = {{"optimizer", "adam"}, {"momentum", "!0"}}},
                         of_depth_l1 = {.with = {{"loss", "depth_l1"}}},
-                        of_stream = {.with = {{"plan", "!auto, plain, fast"}}},
+                        of_textbook = {.with = {{"protocol", "textbook"}}}, /* release flips */
+    of_stream = {.with = {{"plan", "!auto, plain, fast"}}},
                         of_val = {.with = {{"val", "!"}}, .idle = "last"};
 static const struct use
     of_files = {.set = {"set", "!synthetic"}},
@@ -112,6 +113,11 @@ static const struct key run_keys[] = {
      "weights to keep: of the epoch with the best validation loss, or the last", &of_val},
     {"protocol", CHOICE, AT(md_config, protocol), 0, 0, md_protocol_names, "textbook", 1,
      "evaluation protocol", NULL},
+    {"flip_at_test", CHOICE, AT(md_config, flip_at_test), 0, 0, md_flip_names, "off",
+     UNLESS_DEFAULT,
+     "evaluation: predictions are the mean disparity of the picture's and, mirrored back, the "
+     "mirrored picture's; a second forward pass",
+     &of_textbook},
     {"cap_m", CAPS, AT(md_config, caps), 0.1, 1000, NULL, "80", 1,
      "evaluation: truth beyond it does not count; or a list such as [80, 15, 25, 50], of which the "
      "first is used wherever one is, and all are reported",

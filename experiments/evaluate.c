@@ -7,6 +7,8 @@
 
 #include "../datasets/labels.h"
 
+const char *const md_flip_names[] = {"off", "on", NULL};
+
 double md_seconds_now(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -52,9 +54,18 @@ static void forward(struct md_engine *engine, const struct md_sample *samples, i
         md_engine_output(engine, s, disparity + (size_t)s * (size_t)(height * width));
 }
 
-/* The release's post-processing of one sample, in place of the plain prediction. */
-static void merge_flipped(int height, int width, const float *flipped, float *plain) {
-    int border = width / 20;
+int md_forward_passes(const struct md_judging *judging) {
+    return judging->flip == MD_FLIP_ON || judging->protocol == MD_RELEASE ? 2 : 1;
+}
+
+double md_prediction_mmac(const struct md_network *network, const struct md_judging *judging) {
+    const md_policy nothing = 0; /* learns: only forward */
+    return md_forward_passes(judging) * (double)md_step_macs(network, nothing) / 1e6;
+}
+
+/* The two outputs of one sample as one, in place of the plain one; the upper `border` rows are the
+ * flipped one's. */
+static void merge_flipped(int height, int width, int border, const float *flipped, float *plain) {
     for (int h = 0; h < height; h++)
         for (int w = 0; w < width; w++) {
             float other = flipped[h * width + width - 1 - w];
@@ -63,11 +74,13 @@ static void merge_flipped(int height, int width, const float *flipped, float *pl
         }
 }
 
-int md_predict(struct md_engine *engine, enum md_protocol protocol,
+int md_predict(struct md_engine *engine, const struct md_judging *judging,
                const struct md_dataset *dataset, size_t first, size_t count, float *depth_m,
                struct md_error *error) {
     int height, width, batch = engine->setup.batch;
+    int flips = md_forward_passes(judging) > 1;
     output_size(engine, &height, &width);
+    int border = judging->protocol == MD_RELEASE ? width / 20 : 0;
     size_t pixels = (size_t)height * (size_t)width;
     uint8_t *picture = malloc(md_layer_elements(engine->setup.network, MD_PICTURE));
     float *flipped = malloc((size_t)batch * pixels * sizeof *flipped);
@@ -76,12 +89,12 @@ int md_predict(struct md_engine *engine, enum md_protocol protocol,
         int here = count - done < (size_t)batch ? (int)(count - done) : batch;
         float *depth = depth_m + done * pixels;
         forward(engine, samples, here, 0, picture, depth);
-        if (protocol == MD_RELEASE)
+        if (flips)
             forward(engine, samples, here, 1, picture, flipped);
         for (int s = 0; s < here; s++) {
             float *one = depth + (size_t)s * pixels;
-            if (protocol == MD_RELEASE)
-                merge_flipped(height, width, flipped + (size_t)s * pixels, one);
+            if (flips)
+                merge_flipped(height, width, border, flipped + (size_t)s * pixels, one);
             md_depth_from_disparity(samples[s].fb, pixels, one, one);
         }
         done += (size_t)here;
@@ -93,9 +106,9 @@ int md_predict(struct md_engine *engine, enum md_protocol protocol,
 }
 
 /* Adds one sample's prediction (height, width) to the metrics, at the larger of the two sizes. */
-static int add_sample(enum md_protocol protocol, const struct md_caps *caps,
-                      const struct md_sample *sample, int height, int width, const float *depth_m,
-                      struct md_metrics *metrics, struct md_error *error) {
+static int add_sample(const struct md_judging *judging, const struct md_sample *sample, int height,
+                      int width, const float *depth_m, struct md_metrics *metrics,
+                      struct md_error *error) {
     int truth_height, truth_width;
     md_truth_size(sample, &truth_height, &truth_width);
     int finer = truth_height > height || truth_width > width;
@@ -110,45 +123,45 @@ static int add_sample(enum md_protocol protocol, const struct md_caps *caps,
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < columns; c++)
             prediction[r * columns + c] = depth_m[r * height / rows * width + c * width / columns];
-    for (int c = 0; c < caps->count; c++)
-        md_metrics_add(&metrics[c], protocol, truth_height * truth_width > 64, caps->m[c], n,
-                       prediction, truth);
+    for (int c = 0; c < judging->caps.count; c++)
+        md_metrics_add(&metrics[c], judging->protocol, truth_height * truth_width > 64,
+                       judging->caps.m[c], n, prediction, truth);
     free(truth);
     return MD_OK;
 }
 
-static void clear(const struct md_caps *caps, struct md_metrics *metrics) {
-    memset(metrics, 0, (size_t)caps->count * sizeof *metrics);
+static void clear(const struct md_judging *judging, struct md_metrics *metrics) {
+    memset(metrics, 0, (size_t)judging->caps.count * sizeof *metrics);
 }
 
-static void finish(const struct md_caps *caps, struct md_metrics *metrics) {
-    for (int c = 0; c < caps->count; c++)
+static void finish(const struct md_judging *judging, struct md_metrics *metrics) {
+    for (int c = 0; c < judging->caps.count; c++)
         md_metrics_finish(&metrics[c]);
 }
 
-int md_evaluate(struct md_engine *engine, enum md_protocol protocol, const struct md_caps *caps,
+int md_evaluate(struct md_engine *engine, const struct md_judging *judging,
                 const struct md_dataset *dataset, const struct md_watch *watch,
                 struct md_metrics *metrics, struct md_error *error) {
     int height, width, status = MD_OK;
     output_size(engine, &height, &width);
     size_t pixels = (size_t)height * (size_t)width, batch = (size_t)engine->setup.batch;
     float *depth = malloc(batch * pixels * sizeof *depth);
-    clear(caps, metrics);
+    clear(judging, metrics);
     if (depth == NULL)
         return out_of_memory(error);
     for (size_t done = 0; status == MD_OK && done < dataset->count; done += batch) {
         size_t here = dataset->count - done < batch ? dataset->count - done : batch;
         if (md_watch_tell(watch, "evaluating", (double)done, (double)dataset->count)) {
-            clear(caps, metrics);
+            clear(judging, metrics);
             break;
         }
-        status = md_predict(engine, protocol, dataset, done, here, depth, error);
+        status = md_predict(engine, judging, dataset, done, here, depth, error);
         for (size_t s = 0; status == MD_OK && s < here; s++)
-            status = add_sample(protocol, caps, &dataset->samples[done + s], height, width,
+            status = add_sample(judging, &dataset->samples[done + s], height, width,
                                 depth + s * pixels, metrics, error);
     }
     free(depth);
-    finish(caps, metrics);
+    finish(judging, metrics);
     return status;
 }
 
@@ -182,14 +195,14 @@ int md_dummy_fit(const struct md_dataset *train, int height, int width, float *d
     return MD_OK;
 }
 
-int md_dummy_evaluate(const float *depth_m, int height, int width, enum md_protocol protocol,
-                      const struct md_caps *caps, const struct md_dataset *dataset,
-                      struct md_metrics *metrics, struct md_error *error) {
-    clear(caps, metrics);
+int md_dummy_evaluate(const float *depth_m, int height, int width, const struct md_judging *judging,
+                      const struct md_dataset *dataset, struct md_metrics *metrics,
+                      struct md_error *error) {
+    clear(judging, metrics);
     for (size_t s = 0; s < dataset->count; s++)
-        if (add_sample(protocol, caps, &dataset->samples[s], height, width, depth_m, metrics,
-                       error) != MD_OK)
+        if (add_sample(judging, &dataset->samples[s], height, width, depth_m, metrics, error) !=
+            MD_OK)
             return MD_FAILED;
-    finish(caps, metrics);
+    finish(judging, metrics);
     return MD_OK;
 }

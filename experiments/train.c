@@ -206,18 +206,18 @@ int md_run_measure_before(struct md_run *run, const struct md_watch *watch,
     } splits[] = {{&run->test, run->dummy, run->before},
                   {&run->val, run->val_dummy, run->val_before}};
     int height, width;
-    enum md_protocol protocol = (enum md_protocol)run->config.protocol;
+    const struct md_judging judging = md_config_judging(&run->config);
     md_layer_size(run->network, run->network->output, &height, &width);
     float *dummy = malloc((size_t)height * (size_t)width * sizeof *dummy);
     if (dummy == NULL)
         return out_of_memory(error);
     int status = md_dummy_fit(&run->train, height, width, dummy, error);
     for (int i = 0; i < 2 && status == MD_OK; i++) {
-        status = md_dummy_evaluate(dummy, height, width, protocol, &run->config.caps,
-                                   splits[i].data, splits[i].dummy, error);
+        status = md_dummy_evaluate(dummy, height, width, &judging, splits[i].data, splits[i].dummy,
+                                   error);
         if (status == MD_OK)
-            status = md_evaluate(&run->engine, protocol, &run->config.caps, splits[i].data, watch,
-                                 splits[i].network, error);
+            status = md_evaluate(&run->engine, &judging, splits[i].data, watch, splits[i].network,
+                                 error);
     }
     free(dummy);
     return status;
@@ -237,12 +237,11 @@ int md_run_measure_after(struct md_run *run, const struct md_watch *watch, struc
         md_engine_set_weights(&run->engine, run->best_weights);
     else
         md_engine_get_weights(&run->engine, run->best_weights);
-    enum md_protocol protocol = (enum md_protocol)run->config.protocol;
-    int status = md_evaluate(&run->engine, protocol, &run->config.caps, &run->test, watch,
-                             run->after, error);
-    return status != MD_OK ? status
-                           : md_evaluate(&run->engine, protocol, &run->config.caps, &run->val,
-                                         watch, run->val_after, error);
+    const struct md_judging judging = md_config_judging(&run->config);
+    int status = md_evaluate(&run->engine, &judging, &run->test, watch, run->after, error);
+    return status != MD_OK
+               ? status
+               : md_evaluate(&run->engine, &judging, &run->val, watch, run->val_after, error);
 }
 
 int md_run_has_diverged(const struct md_run *run, char why[MD_DIVERGED_SIZE]) {
@@ -318,7 +317,8 @@ static int validate(struct md_run *run, struct desk *desk, struct md_epoch *epoc
                     struct md_error *error) {
     double sum = 0.0, valid = 0.0;
     struct md_metrics metrics;
-    const struct md_caps primary = {1, {run->config.caps.m[0]}};
+    struct md_judging judging = md_config_judging(&run->config);
+    judging.caps.count = 1; /* the primary one */
     epoch->validation_loss = epoch->validation_rmse_m = NAN;
     if (run->val.count == 0)
         return MD_OK;
@@ -333,8 +333,7 @@ static int validate(struct md_run *run, struct desk *desk, struct md_epoch *epoc
         valid += report.valid;
     }
     epoch->validation_loss = mean_loss(&run->position, sum, valid);
-    int status = md_evaluate(&run->engine, (enum md_protocol)run->config.protocol, &primary,
-                             &run->val, NULL, &metrics, error);
+    int status = md_evaluate(&run->engine, &judging, &run->val, NULL, &metrics, error);
     epoch->validation_rmse_m = metrics.value[MD_RMSE];
     return status;
 }

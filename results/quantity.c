@@ -19,7 +19,8 @@ enum source {
     REAL,        /* and of a double */
     FORMAT,      /* the bytes of the config's number format */
     STEP_MEMORY, /* of one step, from the config */
-    STEP_WORK
+    STEP_WORK,
+    PREDICTION_WORK
 };
 
 #define METRIC_ROW(ID, NAME, TITLE, SHOWN, HELP) {NAME, METRIC, MD_##ID, 3, HELP},
@@ -58,6 +59,8 @@ static const struct row {
     {"step_kb", STEP_MEMORY, 0, 0,
      "memory of a training step of batch 1 on the device, 1000 bytes"},
     {"step_mmac", STEP_WORK, 0, 1, "million multiply-accumulates of such a step"},
+    {"prediction_mmac", PREDICTION_WORK, 0, 1,
+     "and of a prediction: one forward pass, or two with the mirrored picture"},
     {"weight_bytes", FORMAT, 0, 0, "of one weight, by its number format"},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
@@ -148,6 +151,7 @@ static double step_kb(const struct md_config *config) {
 double md_quantity_of(const struct md_quantity *quantity, const struct md_cell *cell) {
     const struct row *row = &rows[quantity->row];
     const char *field = (const char *)cell + row->where;
+    struct md_judging judging;
     long long whole;
     double real;
     switch (row->source) {
@@ -163,6 +167,9 @@ double md_quantity_of(const struct md_quantity *quantity, const struct md_cell *
         return (double)md_step_macs(md_config_network(&cell->config),
                                     md_config_policy(&cell->config)) /
                1e6;
+    case PREDICTION_WORK:
+        judging = md_config_judging(&cell->config);
+        return md_prediction_mmac(md_networks[cell->config.network], &judging);
     case FORMAT:
         return (double)md_format_bytes[cell->config.format];
     default:

@@ -87,6 +87,7 @@ static const struct key_case {
     {"label", NAME, {"bilinear", "nearest", "release", "sparse", "pooled"}, {"bicubic"}},
     {"select", NAME, {"best", "last"}, {"first"}},
     {"protocol", NAME, {"textbook", "release"}, {"book"}},
+    {"flip_at_test", NAME, {"off", "on"}, {"both"}},
     {"cap_m",
      CAPS,
      {"80", "0.1", "1000", "[15]", "[80, 15, 25, 50]", "[1, 2, 3, 4, 5, 6, 7, 8]"},

@@ -131,6 +131,7 @@ Test(config, fields_hold_what_the_keys_say) {
                                "label=nearest",
                                "select=last",
                                "protocol=release",
+                               "flip_at_test=on",
                                "cap_m=[6, 3.5]",
                                "threads=8",
                                "weights=w",
@@ -175,6 +176,7 @@ Test(config, fields_hold_what_the_keys_say) {
     cr_assert_eq(config.label, MD_LABEL_NEAREST);
     cr_assert_eq(config.select, MD_SELECT_LAST);
     cr_assert_eq(config.protocol, MD_RELEASE);
+    cr_assert_eq(config.flip_at_test, MD_FLIP_ON);
     cr_assert_eq(config.data.label, MD_GRID_TOF8);
     cr_assert_eq(config.data.sensor, MD_SENSOR_VL53L5CX);
     cr_assert_eq(config.data.alignment, MD_ALIGN_PAD);

@@ -10,7 +10,9 @@
 #include "../experiments/train.h"
 
 static struct md_metrics sums;
-static const struct md_caps eighty = {1, {80}};
+static const struct md_judging textbook = {MD_TEXTBOOK, MD_FLIP_OFF, {1, {80}}},
+                               release = {MD_RELEASE, MD_FLIP_OFF, {1, {80}}},
+                               flipped = {MD_TEXTBOOK, MD_FLIP_ON, {1, {80}}};
 static struct md_error error;
 
 static void set_up(void) {
@@ -307,10 +309,10 @@ Test(metrics, sizes_meet_at_the_larger) {
         large[i] = small[i / 8 * 2 + i % 4 / 2];
     large[0] = 5; /* off by 4 m in one of 16 pixels */
     struct md_dataset data = dataset_of(&sample, 1, 4, large);
-    cr_assert_eq(md_dummy_evaluate(small, 2, 2, MD_TEXTBOOK, &eighty, &data, &sums, &error), MD_OK);
+    cr_assert_eq(md_dummy_evaluate(small, 2, 2, &textbook, &data, &sums, &error), MD_OK);
     cr_assert_eq(sums.value[MD_RMSE], 1);
     data = dataset_of(&sample, 1, 2, small);
-    cr_assert_eq(md_dummy_evaluate(large, 4, 4, MD_TEXTBOOK, &eighty, &data, &sums, &error), MD_OK);
+    cr_assert_eq(md_dummy_evaluate(large, 4, 4, &textbook, &data, &sums, &error), MD_OK);
     cr_assert_eq(sums.value[MD_RMSE], 1);
 }
 
@@ -323,8 +325,7 @@ Test(metrics, density_is_that_of_the_truth) {
         for (int i = 0; i < side * side; i++)
             depths[i] = 2;
         struct md_dataset data = dataset_of(&sample, 1, side, depths);
-        cr_assert_eq(md_dummy_evaluate(dummy, 1, 1, MD_RELEASE, &eighty, &data, &sums, &error),
-                     MD_OK);
+        cr_assert_eq(md_dummy_evaluate(dummy, 1, 1, &release, &data, &sums, &error), MD_OK);
         assert_close(sums.value[MD_ABS_REL], side == MOST ? 0.5 : 1, "abs_rel");
     }
 }
@@ -344,7 +345,8 @@ Test(metrics, depth_is_fb_over_disparity_and_none_below_0) {
 enum { SIDE = 48, PIXELS = SIDE * SIDE };
 
 /* Three pictures, in batches of two, so that the last batch is a partial one. */
-Test(metrics, release_averages_with_the_flipped_picture) {
+Test(metrics, averages_with_the_flipped_picture) {
+    static const struct md_judging *const ways[] = {&flipped, &release};
     static uint8_t pictures[6][3 * PIXELS];
     static float plain[6 * PIXELS], merged[3 * PIXELS];
     struct md_sample samples[6] = {{0}};
@@ -368,20 +370,23 @@ Test(metrics, release_averages_with_the_flipped_picture) {
         }
     }
     struct md_dataset data = {.height = SIDE, .width = SIDE, .count = 6, .samples = samples};
-    cr_assert_eq(md_predict(&engine, MD_TEXTBOOK, &data, 0, 6, plain, &error), MD_OK);
-    cr_assert_eq(md_predict(&engine, MD_RELEASE, &data, 0, 3, merged, &error), MD_OK);
+    cr_assert_eq(md_predict(&engine, &textbook, &data, 0, 6, plain, &error), MD_OK);
+    cr_assert_eq(md_forward_passes(&textbook), 1);
     int different = 0;
-    for (int s = 0; s < 3; s++)
-        for (int i = 0; i < PIXELS; i++) {
-            int y = i / SIDE, x = i % SIDE;
-            double fb = samples[s].fb, here = fb / (double)plain[s * PIXELS + i],
+    for (int way = 0; way < 2; way++) {
+        cr_assert_eq(md_predict(&engine, ways[way], &data, 0, 3, merged, &error), MD_OK);
+        cr_assert_eq(md_forward_passes(ways[way]), 2);
+        for (int k = 0; k < 3 * PIXELS; k++) {
+            int s = k / PIXELS, y = k / SIDE % SIDE, x = k % SIDE;
+            double fb = samples[s].fb, here = fb / (double)plain[k],
                    there = fb / (double)plain[(s + 3) * PIXELS + y * SIDE + SIDE - 1 - x];
-            /* The upper 5 % come from the flipped picture alone. */
-            double expected = fb / (y < SIDE / 20 ? there : (here + there) / 2);
-            cr_assert_float_eq((double)merged[s * PIXELS + i], expected, 1e-5 * expected,
-                               "sample %d, row %d, column %d", s, y, x);
+            /* The upper 5 % of the release's come from the flipped picture alone. */
+            double expected = fb / (way == 1 && y < SIDE / 20 ? there : (here + there) / 2);
+            cr_assert_float_eq((double)merged[k], expected, 1e-5 * expected,
+                               "way %d, sample %d, row %d, column %d", way, s, y, x);
             different += fabs(here - there) > 1e-3;
         }
+    }
     cr_assert_gt(different, PIXELS);
     free(arena);
     free(weights);
@@ -397,7 +402,7 @@ Test(metrics, an_early_end_gives_no_metrics) {
     struct md_sample sample = {0};
     struct md_dataset data = {.height = SIDE, .width = SIDE, .count = 1, .samples = &sample};
     struct md_watch watch = {stop, NULL};
-    cr_assert_eq(md_evaluate(&engine, MD_RELEASE, &eighty, &data, &watch, &sums, &error), MD_OK);
+    cr_assert_eq(md_evaluate(&engine, &release, &data, &watch, &sums, &error), MD_OK);
     cr_assert_eq(sums.images, 0);
     cr_assert(isnan(sums.value[MD_RMSE]));
 }

@@ -123,10 +123,11 @@ Test(commands, a_prediction_that_overflows_is_no_result) {
 Test(commands, eval_under_both_protocols) {
     static const char *const more[][4] = {{"--protocol", "textbook", "--json", NULL},
                                           {"--protocol", "release", "--json", NULL},
-                                          {"--json", "--cap", "1.5", NULL}};
+                                          {"--json", "--cap", "1.5", NULL},
+                                          {"--json", "--flip", NULL, NULL}};
     struct scratch_path cell = small_cell();
-    json_t *json[3];
-    for (int i = 0; i < 3; i++) {
+    json_t *json[4];
+    for (int i = 0; i < 4; i++) {
         MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, more[i][0], more[i][1], more[i][2],
                 more[i][3]);
         json[i] = output_json();
@@ -142,8 +143,16 @@ Test(commands, eval_under_both_protocols) {
     cr_assert_not(
         json_equal(json_at(json[0], "network_metrics"), json_at(json[1], "network_metrics")));
     cr_assert_not(json_equal(json_at(json[0], "dummy_metrics"), json_at(json[2], "dummy_metrics")));
-    for (int i = 0; i < 3; i++)
+    cr_assert_not(
+        json_equal(json_at(json[0], "network_metrics"), json_at(json[3], "network_metrics")));
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(json_integer_value(json_at(json[i], "forward_passes")), 1 + i % 2);
         json_decref(json[i]);
+    }
+    MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, "--flip");
+    assert_fine("each prediction: 2 forward passes, 159.");
+    MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, "--flip", "--protocol", "release");
+    assert_fails(2, "--flip has an effect only with --protocol textbook");
 }
 
 /* What several caps give is what each gives alone, in their order; the first is the one. */

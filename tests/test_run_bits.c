@@ -43,6 +43,7 @@ H5_TEST(run_bits, digest_depends_on_what_decides_the_weights) {
                  {"", "schedule=cosine", 0}, /* the first epoch has the full rate */
                  {"", "select=last", 0},
                  {"", "protocol=release", 0},
+                 {"", "flip_at_test=on", 0},
                  {"", "cap_m=3", 0},
                  {"", "data.seed=2", 1},
                  {"", "data.world=source", 1},
