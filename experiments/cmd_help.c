@@ -45,6 +45,7 @@ const struct md_command md_command_help = {
                 "  mudepth help data show\n"
                 "  mudepth help config\n"
                 "  mudepth help --man | man -l -",
+    .computes_nothing = 1,
     .run = help};
 
 static int completion(const struct md_invocation *call, struct md_error *error) {
@@ -74,4 +75,5 @@ const struct md_command md_command_completion = {
     .examples = "  source <(mudepth completion bash)\n"
                 "  mudepth completion zsh >~/.zsh/_mudepth      (a folder of fpath)\n"
                 "  mudepth completion fish >~/.config/fish/completions/mudepth.fish",
+    .computes_nothing = 1,
     .run = completion};

@@ -209,7 +209,7 @@ static int add_point(const struct md_study *study, struct lines *all,
         return MD_OK;
     if (isnan(place_of(study, row))) {
         md_study_label(row->config, &study->keys, label);
-        fprintf(stderr, "note: %s: has no %s of ours and is not drawn\n", label, study->figure.x);
+        md_note("%s: has no %s of ours and is not drawn", label, study->figure.x);
         return MD_OK;
     }
     struct line *line = find_line(study, all, row, is_published, error);
@@ -419,7 +419,7 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     else if (status == MD_OK) {
         status = md_study_compare(&study, call->count - 1, call->words + 1, error);
         for (size_t i = 0; i < study.ours.notes.count && status == MD_OK; i++)
-            fprintf(stderr, "note: %s\n", study.ours.notes.names[i]);
+            md_note("%s", study.ours.notes.names[i]);
         if (status == MD_OK)
             status = draw(&study, o->output, error);
     }

@@ -75,7 +75,7 @@ static int parse_names(struct query *query, struct md_error *error) {
 
 static void print_notes(const struct query *query) {
     for (size_t i = 0; i < query->runs.notes.count; i++)
-        fprintf(stderr, "note: %s\n", query->runs.notes.names[i]);
+        md_note("%s", query->runs.notes.names[i]);
 }
 
 /* The words behind the options are cells, folders and filters, in any order. */
@@ -349,7 +349,7 @@ static int draw(const struct query *query, struct md_error *error) {
 
 static int report(struct query *query, struct md_error *error) {
     for (size_t i = 0; i < query->runs.notes.count; i++)
-        fprintf(stderr, "note: %s\n", query->runs.notes.names[i]);
+        md_note("%s", query->runs.notes.names[i]);
     int status =
         query->options.json ? md_print_json(to_json(query), error) : print_listing(query, error);
     if (status == MD_OK && query->options.figure != NULL)

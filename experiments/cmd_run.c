@@ -373,18 +373,16 @@ static int report(struct session *session, struct md_error *error) {
     if (json != NULL && session->options.weights != NULL && !has_diverged)
         json_object_set_new(json, "weights", json_string(session->options.weights));
     if (has_diverged)
-        fprintf(stderr, "note: the run %s%s\n", why,
+        md_note("the run %s%s", why,
                 session->options.weights != NULL ? "; its weights are not saved" : "");
     if (run->config.select == MD_SELECT_BEST && run->position.best_epoch == 0 &&
         run->position.epoch > 0)
-        fprintf(stderr, "note: no validation loss is a number, so that no epoch is the best: the "
-                        "weights are those of the last one\n");
+        md_note("no validation loss is a number, so that no epoch is the best: the "
+                "weights are those of the last one");
     const struct md_progress *progress = &run->engine.progress;
     if (progress->skipped > 0)
-        fprintf(stderr,
-                "note: %" PRIu64 " of %" PRIu64
-                " steps were skipped: with loss_scale %d a gradient "
-                "was infinite or NaN\n",
+        md_note("%" PRIu64 " of %" PRIu64 " steps were skipped: with loss_scale %d a gradient "
+                "was infinite or NaN",
                 progress->skipped, progress->skipped + progress->steps, run->config.loss_scale);
     if (json == NULL) {
         print_tables(run);
@@ -427,7 +425,7 @@ static int make_cell(struct session *session, struct md_error *error) {
     status = name_output(session, error);
     if (status == MD_OK)
         status = check_save(session, error);
-    if (status == MD_OK && session->job == NULL)
+    if (status == MD_OK && session->job == NULL && md_verbosity >= 0)
         describe(session);
     if (status == MD_OK)
         status = train(session, error);

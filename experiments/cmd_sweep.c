@@ -113,9 +113,8 @@ static int make(const struct md_invocation *call, struct md_session *session,
     if (status == MD_OK)
         status = md_sweep_enter(&session->sweep, error);
     if (status == MD_OK && !session->sweep.has_locks)
-        fprintf(stderr,
-                "note: %.400s: this file system has no locks: when several sweeps work here, some "
-                "cells may be made twice\n",
+        md_note("%.400s: this file system has no locks: when several sweeps work here, some "
+                "cells may be made twice",
                 session->folder);
     if (status == MD_OK)
         status = md_session_look(session, work.tasks > 0, error);
@@ -155,7 +154,7 @@ static int sweep(const struct md_invocation *call, struct md_session *session,
     if (status == MD_OK)
         status = name_folder(session, o->output, call->words[0], error);
     if (status == MD_OK && session->grid.repeated > 0)
-        fprintf(stderr, "note: %zu more cells are the same runs as others and count once\n",
+        md_note("%zu more cells are the same runs as others and count once",
                 session->grid.repeated);
     if (status != MD_OK)
         return status;

@@ -227,7 +227,7 @@ static int report(const struct md_study *study, const struct options *o, struct 
     char data[MD_DATA_LINE_SIZE];
     md_study_data_line(study, data);
     for (size_t i = 0; i < study->ours.notes.count && !o->json; i++)
-        fprintf(stderr, "note: %s\n", study->ours.notes.names[i]);
+        md_note("%s", study->ours.notes.names[i]);
     if (o->csv)
         return print_listing(study, MD_CSV, error);
     if (o->json)

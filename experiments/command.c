@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,6 +28,17 @@ float *md_load_weights(const struct md_config *config, int *status, struct md_er
     return NULL;
 }
 
+void md_note(const char *format, ...) {
+    va_list arguments;
+    if (md_verbosity < 0)
+        return;
+    va_start(arguments, format);
+    fprintf(stderr, "note: ");
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, "\n");
+    va_end(arguments);
+}
+
 /* ---- progress -------------------------------------------------------------------------------- */
 
 static int tell(void *context, const char *what, double done, double all) {
@@ -36,7 +48,8 @@ static int tell(void *context, const char *what, double done, double all) {
         md_progress_clear(line);
         *line = (struct md_progress_line){what, now, now, done, isatty(STDERR_FILENO), 0};
     }
-    if (line->on_terminal && now - line->began > 2.0 && now - line->shown > 0.2) {
+    if (line->on_terminal && md_verbosity >= 0 && now - line->began > 2.0 &&
+        now - line->shown > 0.2) {
         double left = (now - line->began) / (done - line->first + 1e-9) * (all - done);
         line->shown = now;
         fprintf(stderr, "\r%*s\r", line->width, "");

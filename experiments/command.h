@@ -15,6 +15,12 @@
 /* Set by SIGINT and SIGTERM (main.c): finish the step, keep what there is, and end. */
 extern volatile sig_atomic_t md_stop_requested;
 
+/* Set by -q to -1 and by -v to 1 (main.c). */
+extern int md_verbosity;
+
+/* A line on standard error that begins with "note: "; not with -q. */
+void md_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* What a run is doing. */
 struct md_run_progress {
     char what[16];            /* "reading", "evaluating", "training" */

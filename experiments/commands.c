@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command.h"
+#include "effort.h"
 #include "help.h"
 #include "nearest.h"
 
@@ -62,8 +64,15 @@ int md_command_invoke(const struct md_found *found, int argc, char **argv, struc
         return md_fail(error, MD_FAILED, "out of memory");
     int status =
         md_invocation_parse(found->command, found->name, argc, argv, options, &call, error);
-    if (status == MD_OK)
+    md_verbosity = call.common.verbose - call.common.quiet;
+    if (status == MD_OK) {
+        const struct md_effort began = md_effort_now(), none = {0};
         status = found->command->run(&call, error);
+        const struct md_effort took = md_effort_since(&began, &none);
+        if (md_verbosity > 0)
+            fprintf(stderr, "took %.2f s, %.2f s of processors, %lld MB of memory at most\n",
+                    took.wall_seconds, took.cpu_seconds, took.peak_memory_bytes / 1000000);
+    }
     free(options);
     return status;
 }

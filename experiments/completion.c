@@ -60,7 +60,8 @@ static const struct md_command *find_command(const struct md_command *above, con
 /* "--name", "--name=VALUE" or "-n" */
 static const struct md_option *find_option(const struct md_command *command, const char *word) {
     size_t length = strcspn(word, "=");
-    for (const struct md_option *o = command->options; o != NULL && o->name != NULL; o++)
+    const struct md_option *o;
+    for (int i = 0; (o = md_option_at(command, i)) != NULL; i++)
         if ((length == strlen(o->name) + 2 && strncmp(word + 2, o->name, length - 2) == 0) ||
             (word[1] != '-' && o->letter == word[1]))
             return o;
@@ -148,8 +149,8 @@ static void offer_last(const struct md_command *program, const struct reader *r,
         snprintf(prefix, sizeof prefix, "--%s=", option->name);
         offer_all(equals + 1, prefix, option->names);
     } else if (begun[0] == '-') {
-        for (const struct md_option *o = r->command->options; o != NULL && o->name != NULL; o++)
-            offer(begun[1] == '-' ? begun + 2 : begun + 1, "--", o->name, "");
+        for (int i = 0; (option = md_option_at(r->command, i)) != NULL; i++)
+            offer(begun[1] == '-' ? begun + 2 : begun + 1, "--", option->name, "");
         offer(begun[1] == '-' ? begun + 2 : begun + 1, "--", "help", "");
     } else {
         offer_word(program, r, begun);

@@ -144,7 +144,8 @@ static void write_usage(const struct md_command *c, const char *name, char *text
     for (int w = 0; w < MD_MOST_WORDS && c->words[w].name != NULL && length < size; w++)
         length += (size_t)snprintf(text + length, size - length, forms[c->words[w].number],
                                    c->words[w].name);
-    for (const struct md_option *o = c->options; o != NULL && o->name != NULL; o++) {
+    const struct md_option *o;
+    for (int i = 0; (o = md_option_at(c, i)) != NULL; i++) {
         char option[80];
         name_option(o, 1, option, sizeof option);
         optional |= !o->is_required;
@@ -157,10 +158,11 @@ static void write_usage(const struct md_command *c, const char *name, char *text
         snprintf(text + length, size - length, " [-- %s ...]", c->rest);
 }
 
-static void write_options(const struct md_page *page, const struct md_option *options) {
+static void write_options(const struct md_page *page, const struct md_command *command) {
     enum { WIDTH = 20 };
     char term[80], text[1000], names[200];
-    for (const struct md_option *o = options; o != NULL && o->name != NULL; o++) {
+    const struct md_option *o;
+    for (int i = 0; (o = md_option_at(command, i)) != NULL; i++) {
         size_t length = (size_t)snprintf(text, sizeof text, "%s", o->help);
         name_option(o, 0, term, sizeof term);
         if (o->names != NULL && length < sizeof text) {
@@ -187,7 +189,7 @@ static void write_command(const struct md_page *page, const struct md_command *c
     if (c->commands == NULL) {
         write_usage(c, name, text, sizeof text);
         page->heading(name, c->summary, text);
-        write_options(page, c->options);
+        write_options(page, c);
     }
     write_text(page, c->notes);
     if (c->examples != NULL)

@@ -8,6 +8,7 @@
 #include "version.h"
 
 volatile sig_atomic_t md_stop_requested;
+int md_verbosity;
 
 static void request_stop(int signal_number) {
     (void)signal_number;
@@ -49,7 +50,7 @@ static int dispatch(int argc, char **argv, struct md_found *found, struct md_err
     }
     if (status == MD_OK && found->command->commands != NULL)
         status = md_command_expected(found, error);
-    if (status == MD_OK)
+    if (status == MD_OK && !found->command->computes_nothing)
         status = check_level(error);
     return status == MD_OK
                ? md_command_invoke(found, argc - found->depth, argv + found->depth, error)

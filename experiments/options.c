@@ -15,18 +15,37 @@ struct reader {
     const struct md_command *command;
     const char *name; /* of the command, with those above it */
     char *fields;     /* the struct of options */
-    unsigned given;   /* bit per option */
+    struct md_common *common;
+    unsigned given; /* bit per option */
     struct md_error *error;
 };
 
 /* What getopt_long gives for a long option is its place, beyond all characters. */
 enum { LONG = 256 };
 
-static int count_options(const struct md_option *options) {
+#define COMMON(NAME, LETTER, FIELD, ...)                                                           \
+    {                                                                                              \
+        .name = NAME, .letter = LETTER, .type = MD_OPTION_FLAG,                                    \
+        .offset = offsetof(struct md_common, FIELD), .help = __VA_ARGS__                           \
+    }
+static const struct md_option common[] = {
+    COMMON("quiet", 'q', quiet, "no notes and no progress on standard error",
+           .excludes = "verbose"),
+    COMMON("verbose", 'v', verbose, "say more, and at the end what it took"),
+    {0}};
+
+static int count_own(const struct md_command *command) {
     int count = 0;
-    while (options != NULL && options[count].name != NULL)
+    while (command->options != NULL && command->options[count].name != NULL)
         count++;
     return count;
+}
+
+const struct md_option *md_option_at(const struct md_command *command, int number) {
+    int own = count_own(command);
+    const struct md_option *option =
+        number < own ? &command->options[number] : &common[number - own];
+    return option->name != NULL ? option : NULL;
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -65,8 +84,9 @@ static int parse_choice(const char *const *names, const char *text, int *value,
 }
 
 static int set(const struct reader *r, int place, const char *text) {
-    const struct md_option *o = &r->command->options[place];
-    void *field = r->fields + o->offset;
+    const struct md_option *o = md_option_at(r->command, place);
+    int is_own = place < count_own(r->command);
+    void *field = (is_own ? r->fields : (char *)r->common) + o->offset;
     char name[40];
     int status = MD_OK;
     switch (o->type) {
@@ -128,35 +148,36 @@ static int fail_option(const struct reader *r, int found, const char *word) {
                        r->name);
     snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
     nearest = md_nearest_to(name);
-    for (int i = 0; i < count_options(r->command->options); i++)
-        md_nearest_try(&nearest, r->command->options[i].name);
+    const struct md_option *o;
+    for (int i = 0; (o = md_option_at(r->command, i)) != NULL; i++)
+        md_nearest_try(&nearest, o->name);
     if (nearest.name[0] != '\0')
         snprintf(hint, sizeof hint, "; did you mean --%s?", nearest.name);
     return md_fail(r->error, MD_USAGE, "unknown option %.100s%s; see mudepth %s --help", word, hint,
                    r->name);
 }
 
-static int find_letter(const struct md_option *options, int letter) {
+static int find_letter(const struct md_command *command, int letter) {
     int i = 0;
-    while (options[i].letter != letter)
+    while (md_option_at(command, i)->letter != letter)
         i++;
     return i;
 }
 
 /* getopt_long's own tables; it moves the words behind the options. */
 static int read_options(struct reader *r, int argc, char **argv) {
-    const struct md_option *options = r->command->options;
+    const struct md_option *o;
     struct option longs[MD_MOST_OPTIONS + 1] = {{0}};
     char letters[2 * MD_MOST_OPTIONS + 2] = ":";
     size_t length = 1;
-    int status = MD_OK, found, count = count_options(options);
-    for (int i = 0; i < count; i++) {
-        int has_value = options[i].type != MD_OPTION_FLAG;
-        longs[i] = (struct option){options[i].name, has_value, NULL, LONG + i};
-        if (options[i].letter != 0)
-            length += (size_t)snprintf(letters + length, sizeof letters - length, "%c%s",
-                                       options[i].letter, has_value ? ":" : "");
-        if (options[i].preset != NULL && set(r, i, options[i].preset) != MD_OK)
+    int status = MD_OK, found;
+    for (int i = 0; (o = md_option_at(r->command, i)) != NULL; i++) {
+        int has_value = o->type != MD_OPTION_FLAG;
+        longs[i] = (struct option){o->name, has_value, NULL, LONG + i};
+        if (o->letter != 0)
+            length += (size_t)snprintf(letters + length, sizeof letters - length, "%c%s", o->letter,
+                                       has_value ? ":" : "");
+        if (o->preset != NULL && set(r, i, o->preset) != MD_OK)
             return MD_FAILED;
     }
     optind = 0; /* anew */
@@ -164,7 +185,7 @@ static int read_options(struct reader *r, int argc, char **argv) {
     while (status == MD_OK && (found = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
         if (found == '?' || found == ':')
             return fail_option(r, found, argv[optind - 1]);
-        int place = found >= LONG ? found - LONG : find_letter(options, found);
+        int place = found >= LONG ? found - LONG : find_letter(r->command, found);
         status = set(r, place, optarg);
         r->given |= 1u << place;
     }
@@ -184,18 +205,17 @@ static int is_listed(const char *list, const char *name) {
 }
 
 static int is_given(const struct reader *r, const char *name) {
-    for (int i = 0; i < count_options(r->command->options); i++)
-        if ((r->given >> i & 1u) != 0 && strcmp(r->command->options[i].name, name) == 0)
+    const struct md_option *o;
+    for (int i = 0; (o = md_option_at(r->command, i)) != NULL; i++)
+        if ((r->given >> i & 1u) != 0 && strcmp(o->name, name) == 0)
             return 1;
     return 0;
 }
 
 /* What is missing, and what would have no effect. */
 static int check_options(const struct reader *r) {
-    const struct md_option *options = r->command->options;
-    int count = count_options(options);
-    for (int i = 0; i < count; i++) {
-        const struct md_option *o = &options[i];
+    const struct md_option *o, *other;
+    for (int i = 0; (o = md_option_at(r->command, i)) != NULL; i++) {
         if ((r->given >> i & 1u) == 0) {
             if (o->is_required)
                 return md_fail(r->error, MD_USAGE, "--%s%s%s must be given; see mudepth %s --help",
@@ -205,10 +225,9 @@ static int check_options(const struct reader *r) {
         }
         if (o->needs != NULL && !is_given(r, o->needs))
             return md_fail(r->error, MD_USAGE, "--%s: only with --%s", o->name, o->needs);
-        for (int other = 0; other < count; other++)
-            if ((r->given >> other & 1u) != 0 && is_listed(o->excludes, options[other].name))
-                return md_fail(r->error, MD_USAGE, "--%s: not with --%s", o->name,
-                               options[other].name);
+        for (int k = 0; (other = md_option_at(r->command, k)) != NULL; k++)
+            if ((r->given >> k & 1u) != 0 && is_listed(o->excludes, other->name))
+                return md_fail(r->error, MD_USAGE, "--%s: not with --%s", o->name, other->name);
     }
     return MD_OK;
 }
@@ -260,9 +279,10 @@ static int take_rest(const struct md_command *command, int argc, char **argv,
 
 int md_invocation_parse(const struct md_command *command, const char *name, int argc, char **argv,
                         void *options, struct md_invocation *call, struct md_error *error) {
-    struct reader r = {command, name, options, 0, error};
+    struct reader r = {command, name, options, &call->common, 0, error};
     *call = (struct md_invocation){.command = command, .options = options};
-    memset(options, 0, command->options_size);
+    if (command->options_size > 0)
+        memset(options, 0, command->options_size);
     argc = take_rest(command, argc, argv, call);
     write_line(name, argc, argv, call->line, sizeof call->line);
     int status = read_options(&r, argc, argv);

@@ -54,9 +54,14 @@ struct md_word {
     enum md_word_number number; /* all but the last one of a command are MD_ONE */
     const char *const *names;   /* what it can be; NULL: anything */
 };
-enum { MD_MOST_WORDS = 3, MD_MOST_OPTIONS = 16 };
+enum { MD_MOST_WORDS = 3, MD_MOST_OPTIONS = 24 };
 
 struct md_invocation;
+
+/* What every command takes besides. */
+struct md_common {
+    int quiet, verbose;
+};
 
 struct md_command {
     const char *name, *summary;
@@ -69,14 +74,20 @@ struct md_command {
     const char *rest_needs;          /* an option */
     const char *notes; /* paragraphs, a line each; lines that begin with a space stay as they are */
     const char *examples; /* lines */
+    int computes_nothing; /* it is fine whatever MUDEPTH_CPU says */
     int (*run)(const struct md_invocation *call, struct md_error *error);
 };
+
+/* The options of a command by their number, its own ones and then those of all commands; NULL
+ * behind the last. */
+const struct md_option *md_option_at(const struct md_command *command, int number);
 
 /* What was typed. */
 struct md_invocation {
     const struct md_command *command;
     const void *options; /* command->options_size bytes */
-    int count;           /* of words, as many as the command wants */
+    struct md_common common;
+    int count; /* of words, as many as the command wants */
     char *const *words;
     int rest_count; /* behind -- */
     char *const *rest;

@@ -9,6 +9,7 @@
 #include "program.h"
 
 volatile sig_atomic_t md_stop_requested;
+int md_verbosity;
 
 static void set_up(void) {
     scratch = scratch_open();
@@ -93,6 +94,18 @@ Test(options, of_two_the_last_one_counts) {
     cr_assert(options.whole == 5 && options.choice == 1);
 }
 
+Test(options, all_commands_have_some_in_common) {
+    static const struct md_command bare = {.name = "bare"};
+    cr_assert_eq(PARSE("w"), MD_OK);
+    cr_assert(!typed.common.quiet && !typed.common.verbose);
+    cr_assert_eq(PARSE("-fq", "w"), MD_OK);
+    cr_assert(typed.common.quiet && options.flag && options.whole == 3);
+    cr_assert_eq(PARSE("w", "--verbose"), MD_OK);
+    cr_assert(typed.common.verbose && !options.flag);
+    cr_assert_str_eq(md_option_at(&bare, 1)->name, "verbose");
+    cr_assert_null(md_option_at(&bare, 2));
+}
+
 Test(options, what_is_wrong_is_said) {
     static const struct {
         const char *words[6], *message;
@@ -117,6 +130,8 @@ Test(options, what_is_wrong_is_said) {
         {{"w", "--flag=1"}, "option --flag=1 takes no value"},
         {{"w", "--text"}, "option --text needs a value"},
         {{"w", "-fx"}, "unknown option -x"},
+        {{"w", "-q", "-v"}, "--quiet: not with --verbose"},
+        {{"w", "--verbse"}, "unknown option --verbse; did you mean --verbose?"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         cr_assert_eq(parse(cases[i].words), MD_USAGE, "%zu: %s", i, cases[i].message);
@@ -235,7 +250,7 @@ Test(options, bash_completes_what_the_tables_have) {
     static const char *const cases[][2] = {
         {"mudepth r", "run resume rerun"},
         {"mudepth data sh", "show"},
-        {"mudepth data show --", "--output --rows --help"},
+        {"mudepth data show --", "--output --rows --quiet --verbose --help"},
         {"mudepth run configs/demo.yaml pol", "policy="},
         {"mudepth run configs/demo.yaml loss=d", "depth_l1"},
         {"mudepth run configs/demo.yaml data.set=mat", "matrix"},

@@ -98,6 +98,10 @@ Test(program, the_environment_forces_a_level) {
         assert_contains(err, wrong[w]);
         MUDEPTH("run", "--help");
         assert_code(0);
+        MUDEPTH("help", "run");
+        assert_code(0);
+        MUDEPTH("completion", "bash");
+        assert_code(0);
     }
     for (int l = 0, count = md_ops_levels(MD_FP16, levels); l < count; l++) {
         int everywhere = md_ops_find(MD_FP32, levels[l]) != NULL; /* or for fp16 only */
@@ -107,6 +111,26 @@ Test(program, the_environment_forces_a_level) {
         assert_runs_by("ref", asked.text, "format=fp16", cell.text);
     }
     unsetenv("MUDEPTH_CPU");
+}
+
+/* -q says nothing on standard error, -v says more; standard output is the same. */
+Test(program, quiet_and_verbose) {
+    static const char *const how[] = {"-q", "--verbose"};
+    struct scratch_path config = written("said.yaml", ONE_STEP),
+                        cell = scratch_path(&scratch, "said.h5");
+    char first[sizeof out];
+    for (int h = 0; h < 2; h++) {
+        remove(cell.text);
+        MUDEPTH("run", config.text, "-o", cell.text, how[h]);
+        assert_code(0);
+        if (h == 0)
+            strcpy(first, out);
+        cr_assert_str_eq(out, first);
+        cr_assert_eq(err[0] == '\0', h == 0, "%s", err);
+    }
+    assert_contains(err, " s of processors, ");
+    MUDEPTH("run", "nowhere.yaml", "-q"); /* errors are not left out */
+    assert_fails(1, "nowhere.yaml");
 }
 
 /* Each "--word" of a help text is an option, and one that this test knows. */
@@ -122,7 +146,8 @@ Test(program, options_in_help_exist) {
             rest += length;
             if (strcmp(option, "--") == 0) /* what follows is of another program */
                 rest += strcspn(rest, "\n");
-            if (strcmp(option, "--help") == 0 || strcmp(option, "--") == 0)
+            if (strcmp(option, "--help") == 0 || strcmp(option, "--") == 0 ||
+                strcmp(option, "--quiet") == 0 || strcmp(option, "--verbose") == 0)
                 continue;
             for (int o = 0; commands[c].options[o] != NULL; o++)
                 known |= strcmp(option, commands[c].options[o]) == 0;

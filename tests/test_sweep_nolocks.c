@@ -12,6 +12,7 @@
 TestSuite(nolocks, .init = set_up, .fini = tear_down, .timeout = 600);
 
 volatile sig_atomic_t md_stop_requested;
+int md_verbosity;
 
 /* Instead of the C library's. */
 int fcntl(int descriptor, int command, ...) {
