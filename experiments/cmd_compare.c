@@ -107,12 +107,11 @@ static int write_body(struct comparison *c, const float *weights, const struct m
 
 static int make_job(struct comparison *c, struct md_error *error) {
     const struct md_config *config = &c->config;
-    struct md_data_spec spec = config->data;
+    struct md_data_spec spec;
     struct md_dataset data = {0};
     struct md_setup setup;
     c->network = md_config_network(config);
-    memcpy(spec.split, config->train, sizeof spec.split);
-    spec.truth = MD_TRUTH_LABEL;
+    md_config_split(config, MD_SPLIT_TRAIN, &spec);
     int status = md_config_setup(config, "ref", 1, &setup, error);
     if (status == MD_OK && config->batch > MD_JOB_MAX_BATCH)
         status = md_fail(error, MD_USAGE, "batch: expected at most %d here, found %d",

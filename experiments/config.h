@@ -47,7 +47,14 @@ struct md_config {
     char train[sizeof((struct md_data_spec *)0)->split];
     char val[sizeof((struct md_data_spec *)0)->split];
     char test[sizeof((struct md_data_spec *)0)->split];
+    char train_root[sizeof((struct md_data_spec *)0)->root]; /* "": data.root */
+    char val_root[sizeof((struct md_data_spec *)0)->root];
+    char test_root[sizeof((struct md_data_spec *)0)->root];
+    int evaluation_min_zones; /* of val and test */
 };
+
+enum md_split { MD_SPLIT_TRAIN, MD_SPLIT_VAL, MD_SPLIT_TEST, MD_SPLITS };
+extern const char *const md_split_names[]; /* "train", "val", "test", NULL */
 
 /* Reads the file (NULL: defaults only), then the overrides ("key=value"), then checks that every
  * key without a default was given. */
@@ -61,6 +68,12 @@ void md_config_settle(struct md_config *config);
 /* The network that a config's training runs through: the config's own, or with label: pooled the
  * one that goes on to the zones. Their parameters are the same. */
 const struct md_network *md_config_network(const struct md_config *config);
+
+/* Which data a split is, read in which way; its split is empty when the config has none. Nothing is
+ * judged by the training split: a finer truth would only take room. And how much there is to learn
+ * from must not change what runs are judged by. */
+void md_config_split(const struct md_config *config, enum md_split split,
+                     struct md_data_spec *spec);
 
 /* How its predictions are made and judged. */
 struct md_judging md_config_judging(const struct md_config *config);

@@ -29,6 +29,9 @@ static const struct use of_adam = {.with = {{"optimizer", "adam"}}},
                         of_val = {.with = {{"val", "!"}}, .idle = "last"};
 static const struct use
     of_files = {.set = {"set", "!synthetic"}},
+    of_val_files = {.set = {"set", "!synthetic"}, .with = {{"val", "!"}}},
+    of_zones = {.set = {"alignment", "crop"},
+                .with = {{"set", REAL_SENSORS ", micro, cache"}, {"label", "tof8"}}},
     of_world = {.set = {"set", "synthetic"}, .idle = ""},
     of_seed = {.with = {{"set", "synthetic"}, {"sensor", "vl53l5cx"}}},
     of_side = {.set = {"set", REAL_SENSORS}}, of_nearest = {.set = {"set", "!cache"}},
@@ -134,6 +137,8 @@ static const struct key data_keys[] = {
      "percent of the samples to take (micro sets: NAME_10perc.csv and the like); of a run's test "
      "split always all",
      NULL},
+    {"min_zones", COUNT, AT(md_data_spec, min_zones), 0, 64, NULL, "0", UNLESS_DEFAULT,
+     "a picture with fewer valid zones is left out; in a run: of the training split", &of_zones},
     {"label", CHOICE, AT(md_data_spec, label), 0, 0, md_label_grid_names, "dense", 1,
      "labels for every pixel, or what an 8x8 sensor would have seen, "
      "which "
@@ -196,6 +201,14 @@ static const struct key splits_keys[] = {
     {"val", TEXT, AT(md_config, val), 0, 0, NULL, "val", 1,
      "split that chooses the epoch; empty: none", NULL},
     {"test", TEXT, AT(md_config, test), 0, 0, NULL, "test", 1, "split to report on", NULL},
+    {"train.root", TEXT, AT(md_config, train_root), 0, 0, NULL, "", BY_DIGEST,
+     "folder or file of the train split alone; empty: data.root", &of_files},
+    {"val.root", TEXT, AT(md_config, val_root), 0, 0, NULL, "", BY_DIGEST, "of the val split",
+     &of_val_files},
+    {"test.root", TEXT, AT(md_config, test_root), 0, 0, NULL, "", BY_DIGEST, "of the test split",
+     &of_files},
+    {"evaluation_min_zones", COUNT, AT(md_config, evaluation_min_zones), 0, 64, NULL, "0",
+     UNLESS_DEFAULT, "data.min_zones of the val and test splits", &of_zones},
 };
 
 _Static_assert(sizeof run_keys / sizeof run_keys[0] <= MOST_KEYS &&

@@ -32,20 +32,17 @@ void md_initial_weights(const struct md_network *network, uint64_t seed, float *
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
-static int open_split(const struct md_config *config, const struct md_network *network,
-                      const char *key, const char *split, int fraction, int truth,
-                      const struct md_watch *watch, struct md_dataset *dataset,
-                      struct md_error *error) {
-    struct md_data_spec spec = config->data;
-    spec.fraction = fraction;
-    spec.truth = truth;
-    if (truth == MD_TRUTH_LABEL)
-        spec.evaluation_crop = MD_CROP_NONE;
+static int open_split(const struct md_run *run, enum md_split split, const struct md_watch *watch,
+                      struct md_dataset *dataset, struct md_error *error) {
+    struct md_data_spec spec;
+    char key[16];
+    md_config_split(&run->config, split, &spec);
     memset(dataset, 0, sizeof *dataset);
-    if (split[0] == '\0')
+    if (spec.split[0] == '\0')
         return MD_OK;
-    memcpy(spec.split, split, sizeof spec.split);
-    int status = md_dataset_open(&spec, network->height, network->width, watch, dataset, error);
+    int status =
+        md_dataset_open(&spec, run->network->height, run->network->width, watch, dataset, error);
+    snprintf(key, sizeof key, "data.%s", md_split_names[split]);
     return status == MD_OK ? MD_OK : md_fail_in(error, status, key);
 }
 
@@ -111,6 +108,24 @@ static void open_step_losses(struct md_run *run) {
     losses->sums = calloc(losses->rows + 1, sizeof *losses->sums);
 }
 
+/* Without augmentation. */
+static int count_labels(struct md_run *run, struct md_error *error) {
+    const struct md_network *network = md_config_network(&run->config);
+    size_t pixels = md_layer_elements(network, network->layer_count - 1), valid = 0;
+    uint8_t *picture = malloc(md_layer_elements(network, MD_PICTURE));
+    float *label = malloc(pixels * sizeof *label);
+    for (size_t i = 0; picture != NULL && label != NULL && i < run->train.count; i++) {
+        md_prepare_sample(&run->config, network, &run->train, (uint32_t)i, -1, picture, label);
+        for (size_t p = 0; p < pixels; p++)
+            valid += label[p] != MD_INVALID;
+    }
+    int failed = picture == NULL || label == NULL;
+    free(picture);
+    free(label);
+    run->label_share = (double)valid / (double)(pixels * run->train.count);
+    return failed ? out_of_memory(error) : MD_OK;
+}
+
 /* Where labels have a value for every pixel, their nearest zones and those at a centre are all of
  * them: such a run would be called what it is not. */
 static int check_label(const struct md_run *run, struct md_error *error) {
@@ -140,23 +155,16 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
     run->network = md_networks[config->network];
     md_config_settle(&run->config);
     size_t total = md_parameter_total(run->network);
-    /* Nothing is judged by the training split: a finer truth would only take room. And how much
-     * there is to learn from must not change what runs are judged by. */
-    const struct {
-        const char *key, *split;
-        int fraction, truth;
-        struct md_dataset *data;
-    } splits[] = {{"data.train", config->train, config->data.fraction, MD_TRUTH_LABEL, &run->train},
-                  {"data.val", config->val, config->data.fraction, config->data.truth, &run->val},
-                  {"data.test", config->test, 100, config->data.truth, &run->test}};
+    struct md_dataset *const data[MD_SPLITS] = {&run->train, &run->val, &run->test};
     int status = MD_OK;
-    for (int i = 0; i < 3 && status == MD_OK; i++)
-        status = open_split(config, run->network, splits[i].key, splits[i].split,
-                            splits[i].fraction, splits[i].truth, watch, splits[i].data, error);
+    for (int i = 0; i < MD_SPLITS && status == MD_OK; i++)
+        status = open_split(run, (enum md_split)i, watch, data[i], error);
     if (status == MD_OK && (run->train.count == 0 || run->test.count == 0))
         status = md_fail(error, MD_USAGE, "data.train and data.test must not be empty");
     if (status == MD_OK)
         status = check_label(run, error);
+    if (status == MD_OK)
+        status = count_labels(run, error);
     if (status == MD_OK)
         status = open_engine(run, error);
     if (status == MD_OK) {

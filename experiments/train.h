@@ -53,6 +53,7 @@ struct md_run {
     struct md_team *team;
     void *arena;
 
+    double label_share; /* of the training pictures' pixels, how many have a label */
     struct md_position position;
     struct md_epoch *history; /* config.epochs of them, position.epoch filled */
     struct md_step_losses step_losses;

@@ -97,6 +97,7 @@ static const struct key_case {
     {"data.set", NAME, {NULL, "micro", "recording", "synthetic"}, {"cityscapes"}},
     {"data.root", ANY_TEXT, {"''", "/a folder/of 'mine'", "'#1: \\ [x]'"}, {NULL}},
     {"data.fraction", WHOLE, {"100", "1", "20"}, {"0", "101"}},
+    {"data.min_zones", WHOLE, {"0", "1", "64"}, {"-1", "65"}},
     {"data.label", NAME, {"dense", "tof8"}, {"sparse"}},
     {"data.sensor", NAME, {"pool", "vl53l5cx"}, {"vl53l1x"}},
     {"data.targets", WHOLE, {"1", "2", "4"}, {"0", "5"}},
@@ -122,6 +123,10 @@ static const struct key_case {
     {"data.train", ANY_TEXT, {"train", "'all[0:3]'", "A0,A1"}, {NULL}},
     {"data.val", ANY_TEXT, {"val", "''", "'x[:9]'"}, {NULL}},
     {"data.test", ANY_TEXT, {"test", "'@list'"}, {NULL}},
+    {"data.train.root", ANY_TEXT, {"''", "a/b"}, {NULL}},
+    {"data.val.root", ANY_TEXT, {"''", "a/b"}, {NULL}},
+    {"data.test.root", ANY_TEXT, {"''", "a/b"}, {NULL}},
+    {"data.evaluation_min_zones", WHOLE, {"0", "1", "64"}, {"-1", "65"}},
 };
 enum { RUN_KEYS = sizeof run_keys / sizeof run_keys[0] };
 
@@ -134,6 +139,8 @@ static const struct context {
     {"band", {{"plan", "share+stream"}}},
     {"front", {{"plan", "lean+flash"}}},
     {"data.sensor", {{"data.label", "tof8"}}},
+    {"data.min_zones", {{"data.set", "matrix"}}},
+    {"data.evaluation_min_zones", {{"data.label", "tof8"}}},
     {"data.targets", {{"data.label", "tof8"}, {"data.sensor", "vl53l5cx"}}},
     {"data.ambient", {{"data.label", "tof8"}, {"data.sensor", "vl53l5cx"}}},
     {"data.sensor_fov_deg", {{"data.camera_fov_h_deg", "90"}}},
