@@ -13,7 +13,8 @@
 #include "evaluate.h"
 
 enum md_select { MD_SELECT_BEST, MD_SELECT_LAST };
-enum md_schedule { MD_SCHEDULE_CONSTANT, MD_SCHEDULE_COSINE };
+enum md_schedule { MD_SCHEDULE_CONSTANT, MD_SCHEDULE_COSINE, MD_SCHEDULE_POLYNOMIAL };
+enum md_pace { MD_PACE_EPOCH, MD_PACE_STEP };
 
 struct md_config {
     char weights[1024]; /* a weights file, or "scratch" */
@@ -26,10 +27,14 @@ struct md_config {
     int band;           /* of a plan that streams; 0: as broad as fits */
     char front[16];     /* the first layer that is streamed, or "auto" */
     int loss;           /* enum md_loss */
-    double depth_cap_m; /* depth_l1 */
+    double depth_cap_m; /* depth_l1, rmse */
     int optimizer;      /* enum md_optimizer */
     double learning_rate;
     int schedule; /* enum md_schedule */
+    int pace;     /* enum md_pace: the key is `schedule_by` */
+    double lr_floor, lr_power;
+    int warmup; /* steps */
+    int decay;  /* enum md_decay */
     double momentum, weight_decay, beta1, beta2, epsilon;
     int moments;    /* enum md_moments */
     int loss_scale; /* a power of two */

@@ -72,6 +72,7 @@ static int open_engine(struct md_run *run, struct md_error *error) {
                                             .beta1 = (float)config->beta1,
                                             .beta2 = (float)config->beta2,
                                             .epsilon = (float)config->epsilon,
+                                            .decay = (enum md_decay)config->decay,
                                             .loss_scale_log2 = ilogb(config->loss_scale),
                                             .seed = config->seed};
     return MD_OK;
@@ -314,7 +315,7 @@ static void note_divergence(struct md_position *at) {
         at->diverged_epoch = at->epoch + 1;
 }
 
-/* The mean loss of so many pixels; NaN without any, which is no divergence. */
+/* The mean loss of so many pixels or pictures; NaN without any, which is no divergence. */
 static double mean_loss(struct md_position *at, double sum, double valid) {
     if (valid > 0.0 && !isfinite(sum))
         note_divergence(at);
@@ -337,8 +338,8 @@ static int validate(struct md_run *run, struct desk *desk, struct md_epoch *epoc
             fill_slot(run, desk, &run->val, (uint32_t)done + (uint32_t)s, -1, s);
         md_engine_forward(&run->engine, here);
         md_engine_loss(&run->engine, here, desk->fb, &report);
-        sum += (double)report.value * report.valid;
-        valid += report.valid;
+        sum += (double)report.value * report.count;
+        valid += report.count;
     }
     epoch->validation_loss = mean_loss(&run->position, sum, valid);
     int status = md_evaluate(&run->engine, &judging, &run->val, NULL, &metrics, error);
@@ -368,11 +369,12 @@ static int all_finite(const float *weights, size_t count) {
 static int finish_epoch(struct md_run *run, struct desk *desk, struct md_error *error) {
     struct md_position *at = &run->position;
     struct md_epoch *epoch = &run->history[at->epoch];
+    int steps = md_run_steps_an_epoch(run);
     size_t total = md_parameter_total(run->network);
     float *weights = malloc(total * sizeof *weights);
     if (weights == NULL)
         return out_of_memory(error);
-    epoch->learning_rate = md_epoch_learning_rate(&run->config, at->epoch);
+    epoch->learning_rate = md_learning_rate(&run->config, steps, (int64_t)at->epoch * steps);
     epoch->train_loss = mean_loss(at, at->loss_sum, at->loss_valid);
     int status = validate(run, desk, epoch, error);
     md_engine_get_weights(&run->engine, weights);
@@ -417,13 +419,15 @@ static void step(struct md_run *run, struct desk *desk) {
     struct md_loss_report report;
     for (int s = 0; s < here; s++)
         fill_slot(run, desk, &run->train, desk->order[done + (size_t)s], at->epoch, s);
+    run->engine.update.learning_rate =
+        (float)md_learning_rate(&run->config, md_run_steps_an_epoch(run), (int64_t)steps_done(run));
     md_engine_train(&run->engine, here, desk->fb, &report);
-    double loss = (double)report.value * report.valid;
+    double loss = (double)report.value * report.count;
     double *sums = run->step_losses.sums[steps_done(run) / run->step_losses.steps_a_row];
     at->loss_sum += loss;
-    at->loss_valid += report.valid;
+    at->loss_valid += report.count;
     sums[0] += loss;
-    sums[1] += report.valid;
+    sums[1] += report.count;
     at->step++;
 }
 
@@ -445,7 +449,6 @@ int md_run_train(struct md_run *run, const struct md_watch *watch,
     *interrupted = 0;
     while (status == MD_OK && at->epoch < run->config.epochs) {
         md_epoch_order(run->config.seed, at->epoch, (uint32_t)run->train.count, desk.order);
-        run->engine.update.learning_rate = (float)md_epoch_learning_rate(&run->config, at->epoch);
         while (at->step < steps && status == MD_OK && !*interrupted) {
             step(run, &desk);
             count_time(at, &began, &earlier);

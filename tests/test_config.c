@@ -116,8 +116,13 @@ Test(config, fields_hold_what_the_keys_say) {
                                "optimizer=sgd",
                                "lr=0.25",
                                "schedule=cosine",
+                               "schedule_by=step",
+                               "lr_floor=0.6",
+                               "lr_power=2",
+                               "warmup=13",
                                "momentum=0.5",
                                "weight_decay=0.1",
+                               "decay=decoupled",
                                "beta1=0.2",
                                "beta2=0.3",
                                "epsilon=0.4",
@@ -175,6 +180,8 @@ Test(config, fields_hold_what_the_keys_say) {
     cr_assert_eq(config.loss, MD_DEPTH_L1);
     cr_assert_eq(config.optimizer, MD_SGD);
     cr_assert_eq(config.schedule, MD_SCHEDULE_COSINE);
+    cr_assert_eq(config.pace, MD_PACE_STEP);
+    cr_assert_eq(config.decay, MD_DECAY_DECOUPLED);
     cr_assert_eq(config.moments, MD_MOMENTS_FP32);
     cr_assert_eq(config.storing, MD_STORE_KAHAN);
     cr_assert_eq(config.augment, MD_GAIN | MD_FLIP);
@@ -191,6 +198,9 @@ Test(config, fields_hold_what_the_keys_say) {
     cr_assert_eq(config.data.picture, MD_PICTURE_WHOLE);
     const double reals[][2] = {{config.depth_cap_m, 7},
                                {config.learning_rate, 0.25},
+                               {config.lr_floor, 0.6},
+                               {config.lr_power, 2},
+                               {config.warmup, 13},
                                {config.momentum, 0.5},
                                {config.weight_decay, 0.1},
                                {config.beta1, 0.2},
@@ -247,7 +257,7 @@ static const struct idle_case {
     {"optimizer: sgd\nepsilon: 1e-3\ndata: {set: micro}\n", ":3: epsilon: ", "", "found 0.001"},
     {"optimizer: sgd\nmoments: fp32\ndata: {set: micro}\n",
      ":3: moments: ", "with optimizer: adam or momentum: any but 0;", ""},
-    {"depth_cap_m: 10\ndata: {set: micro}\n", ":2: depth_cap_m: ", "with loss: depth_l1;",
+    {"depth_cap_m: 10\ndata: {set: micro}\n", ":2: depth_cap_m: ", "with loss: depth_l1, rmse;",
      "with loss: berhu"},
     {"select: best\ndata: {set: micro, val: ~}\n", ":2: select: ", "with val: any but '';",
      "found best with val: ''"},

@@ -58,8 +58,8 @@ static struct bytes device_trace(enum device device, const struct md_job *job) {
     return trace;
 }
 
-/* Every format at every level of a device, and every way to update; some by plans that save memory;
- * cores that share a sample, or have one each. */
+/* Every format at every level of a device, every loss, and every way to update; some by plans that
+ * save memory; cores that share a sample, or have one each. */
 static const struct change {
     enum md_format format;
     const char *level, *policy;
@@ -69,15 +69,29 @@ static const struct change {
     enum md_moments moments;
     uint32_t loss_scale_log2;
     float momentum, weight_decay;
+    enum md_decay decay;
+    enum md_loss loss;
 } changes[] = {
-    {.format = MD_FP32, .level = "scalar", .cores = 8, .policy = "full", .weight_decay = 0.01f},
+    {.format = MD_FP32,
+     .level = "scalar",
+     .cores = 8,
+     .policy = "full",
+     .weight_decay = 0.01f,
+     .loss = MD_LOSS_RMSE},
     {.format = MD_FP32,
      .level = "ref",
      .savings = MD_SAVINGS_LEAN | MD_FLASH,
      .optimizer = MD_SGD,
-     .momentum = 0.9f},
+     .momentum = 0.9f,
+     .weight_decay = 0.01f,
+     .decay = MD_DECAY_DECOUPLED},
     {.format = MD_FP16, .level = "v2f16", .cores = 2, .batch = 2, .storing = MD_STORE_STOCHASTIC},
-    {.format = MD_FP16, .level = "v2f16", .policy = "full", .savings = MD_SAVINGS_LEAN},
+    {.format = MD_FP16,
+     .level = "v2f16",
+     .policy = "full",
+     .savings = MD_SAVINGS_LEAN,
+     .batch = 2,
+     .loss = MD_LOSS_RMSE},
     {.format = MD_FP16,
      .level = "scalar",
      .cores = 8,
@@ -94,7 +108,10 @@ static const struct change {
     {.format = MD_BF16,
      .level = "scalar",
      .cores = 2,
+     .loss = MD_LOSS_RMSE,
      .storing = MD_STORE_KAHAN,
+     .weight_decay = 0.01f,
+     .decay = MD_DECAY_DECOUPLED,
      .batch = 2,
      .moments = MD_MOMENTS_FP32},
     {.format = MD_BF16,
@@ -109,7 +126,7 @@ static const struct change {
      .cores = 8,
      .optimizer = MD_SGD,
      .savings = MD_SHARE | MD_STREAM | MD_AGAIN},
-    {.format = MD_FP16W, .level = "ref", .storing = MD_STORE_KAHAN},
+    {.format = MD_FP16W, .level = "ref", .storing = MD_STORE_KAHAN, .loss = MD_LOSS_RMSE},
     {.format = MD_BF16W,
      .level = "scalar",
      .policy = "full",
@@ -131,6 +148,8 @@ static void check_device(enum device device) {
         job.loss_scale_log2 = c->loss_scale_log2;
         job.momentum = c->momentum;
         job.weight_decay = c->weight_decay;
+        job.decay = c->decay;
+        job.loss = c->loss;
         job.batch = c->batch > 0 ? c->batch : 1;
         job.steps = 2;
         struct bytes here = trace_of(&job);
