@@ -21,7 +21,7 @@ struct job {
     const struct md_network *network;
     const float *values;
     const struct md_weights_info *info;
-    enum md_export_type type;
+    const uint16_t *halves; /* the values as bfloat16; NULL: they are to be float32 */
     struct md_error *error;
 };
 
@@ -154,8 +154,7 @@ static void put_tensor(FILE *pickle, const struct job *e, int index, const struc
     snprintf(key, sizeof key, "%d", index);
     fputs("ctorch._utils\n_rebuild_tensor_v2\n((", pickle);
     put_text(pickle, "storage");
-    fputs(e->type == MD_EXPORT_BFLOAT16 ? "ctorch\nBFloat16Storage\n" : "ctorch\nFloatStorage\n",
-          pickle);
+    fputs(e->halves != NULL ? "ctorch\nBFloat16Storage\n" : "ctorch\nFloatStorage\n", pickle);
     put_text(pickle, key);
     put_text(pickle, "cpu");
     put_integer(pickle, p->count);
@@ -182,17 +181,6 @@ static void put_state_dict(FILE *pickle, const struct job *e) {
     fputs("u.", pickle); /* SETITEMS STOP */
 }
 
-static void *tensor_bytes(const struct job *e, const struct md_parameter *p, size_t *size) {
-    const float *from = e->values + p->offset;
-    *size = p->count * (e->type == MD_EXPORT_BFLOAT16 ? sizeof(uint16_t) : sizeof(float));
-    void *bytes = malloc(*size);
-    if (bytes != NULL && e->type == MD_EXPORT_FLOAT32)
-        memcpy(bytes, from, *size);
-    for (size_t i = 0; bytes != NULL && e->type == MD_EXPORT_BFLOAT16 && i < p->count; i++)
-        ((uint16_t *)bytes)[i] = md_bf16_narrow(from[i]);
-    return bytes;
-}
-
 static int fill_pth(const struct job *e, zip_t *zip) {
     struct md_parameter p;
     char *text = NULL, name[32];
@@ -209,9 +197,11 @@ static int fill_pth(const struct job *e, zip_t *zip) {
     if (status == MD_OK)
         status = add_text(e, zip, "archive/byteorder", "little");
     for (int i = 0; status == MD_OK && md_parameter(e->network, i, &p) == 0; i++) {
-        void *bytes = tensor_bytes(e, &p, &size);
+        const size_t width = e->halves != NULL ? sizeof *e->halves : sizeof *e->values;
+        const void *from =
+            e->halves != NULL ? (const void *)(e->halves + p.offset) : e->values + p.offset;
         snprintf(name, sizeof name, "archive/data/%d", i);
-        status = add_entry(e, zip, name, bytes, size);
+        status = add_source(e, zip, name, zip_source_buffer(zip, from, p.count * width, 0));
     }
     return status == MD_OK ? add_text(e, zip, "archive/version", "3\n") : status;
 }
@@ -239,7 +229,7 @@ static void put_name(FILE *header, const char *name, int (*letter)(int)) {
 static void put_members(FILE *header, const struct job *e) {
     struct md_parameter p;
     for (int i = 0; md_parameter(e->network, i, &p) == 0; i++) {
-        fprintf(header, "    %s ", e->type == MD_EXPORT_BFLOAT16 ? "uint16_t" : "float");
+        fprintf(header, "    %s ", e->halves != NULL ? "uint16_t" : "float");
         put_name(header, p.name, tolower);
         fprintf(header, "[%zu]; /* (", p.count);
         for (int d = 0; d < p.dimensions; d++)
@@ -251,14 +241,13 @@ static void put_members(FILE *header, const struct job *e) {
 static void put_values(FILE *header, const struct job *e) {
     struct md_parameter p;
     for (int i = 0; md_parameter(e->network, i, &p) == 0; i++) {
-        const float *from = e->values + p.offset;
         fprintf(header, "    /* %s */\n    {", p.name);
         for (size_t k = 0; k < p.count; k++) {
             fputs(k == 0 ? "" : k % 8 == 0 ? ",\n     " : ", ", header);
-            if (e->type == MD_EXPORT_BFLOAT16)
-                fprintf(header, "0x%04x", md_bf16_narrow(from[k]));
+            if (e->halves != NULL)
+                fprintf(header, "0x%04x", e->halves[p.offset + k]);
             else
-                fprintf(header, "%af", (double)from[k]);
+                fprintf(header, "%af", (double)e->values[p.offset + k]);
         }
         fputs("},\n", header);
     }
@@ -267,8 +256,8 @@ static void put_values(FILE *header, const struct job *e) {
 static void put_header(FILE *header, const struct job *e) {
     const char *name = e->network->name;
     fprintf(header, "/* Weights of %s, %zu parameters as %s%s.\n", name,
-            md_parameter_total(e->network), md_export_types[e->type],
-            e->type == MD_EXPORT_BFLOAT16 ? ", the upper half of a float32" : "");
+            md_parameter_total(e->network), md_export_types[e->halves != NULL],
+            e->halves != NULL ? ", the upper half of a float32" : "");
     put_comment(header, "source", e->info->source);
     put_comment(header, "digest of the float32 weights (XXH3-128)", e->info->digest);
     fputs(" * Convolutions are (co, ci, 3, 3), transposed ones (ci, co, 2, 2). */\n#ifndef ",
@@ -304,32 +293,48 @@ static const struct form {
     int has_bfloat16;
 } forms[] = {{".pth", write_pth, 1}, {".npz", write_npz, 0}, {".h", write_header, 1}};
 
-/* No weight becomes infinite. */
-static int check_range(const struct job *e) {
+/* To be freed, as *halves. No weight becomes infinite. */
+static int to_bfloat16(const struct job *e, uint16_t **halves) {
     struct md_parameter p;
+    *halves = malloc(md_parameter_total(e->network) * sizeof **halves);
+    if (*halves == NULL)
+        return no_memory(e);
     for (int i = 0; md_parameter(e->network, i, &p) == 0; i++)
-        for (size_t k = 0; k < p.count; k++)
-            if (!isfinite(md_bf16_round(e->values[p.offset + k])))
+        for (size_t k = 0; k < p.count; k++) {
+            const float value = e->values[p.offset + k];
+            (*halves)[p.offset + k] = md_bf16_narrow(value);
+            if (!isfinite(md_bf16_round(value)))
                 return md_fail(e->error, MD_FAILED,
                                "%s: tensor '%s': element %zu is %g, too large for bfloat16",
-                               e->path, p.name, k, (double)e->values[p.offset + k]);
+                               e->path, p.name, k, (double)value);
+        }
     return MD_OK;
+}
+
+static const struct form *find_form(const char *path) {
+    for (size_t f = 0; f < sizeof forms / sizeof *forms; f++)
+        if (md_bare_length(path, (const char *const[]){forms[f].ending, NULL}) > 0)
+            return &forms[f];
+    return NULL;
 }
 
 int md_weights_export(const char *path, const struct md_network *network, const float *values,
                       const struct md_weights_info *info, enum md_export_type type,
                       struct md_error *error) {
-    const struct job e = {path, network, values, info, type, error};
-    for (size_t f = 0; f < sizeof forms / sizeof *forms; f++) {
-        const char *const endings[] = {forms[f].ending, NULL};
-        if (md_bare_length(path, endings) == 0)
-            continue;
-        if (type == MD_EXPORT_BFLOAT16 && !forms[f].has_bfloat16)
-            return md_fail(error, MD_USAGE,
-                           "%s: expected a .pth or .h for bfloat16, which NumPy does not have",
-                           path);
-        int status = type == MD_EXPORT_BFLOAT16 ? check_range(&e) : MD_OK;
-        return status == MD_OK ? forms[f].write(&e) : status;
-    }
-    return md_fail(error, MD_USAGE, "%s: expected a name that ends in .pth, .npz or .h", path);
+    struct job e = {path, network, values, info, NULL, error};
+    const struct form *form = find_form(path);
+    uint16_t *halves = NULL;
+    int status = MD_OK;
+    if (form == NULL)
+        return md_fail(error, MD_USAGE, "%s: expected a name that ends in .pth, .npz or .h", path);
+    if (type == MD_EXPORT_BFLOAT16 && !form->has_bfloat16)
+        return md_fail(error, MD_USAGE,
+                       "%s: expected a .pth or .h for bfloat16, which NumPy does not have", path);
+    if (type == MD_EXPORT_BFLOAT16)
+        status = to_bfloat16(&e, &halves);
+    e.halves = halves;
+    if (status == MD_OK)
+        status = form->write(&e);
+    free(halves);
+    return status;
 }

@@ -1,6 +1,7 @@
 /* Weights for other programs: what they read is what was written, to the bit. */
 #include <criterion/criterion.h>
 
+#include "../datasets/image.h"
 #include "../datasets/npy.h"
 #include "../results/export.h"
 #include "../results/weights.h"
@@ -27,7 +28,7 @@ static void set_up(void) {
     weights[0] = -0.0f;
     weights[1] = 1e-45f;
     weights[2] = -3.0e38f;
-    const struct md_weights_info info = {.source = "x */ int y; /* \\\xe2\x80\xae.pth"};
+    const struct md_weights_info info = {.source = "x */ is no C; /* \\\xe2\x80\xae.pth"};
     h5 = scratch_path(&scratch, "w.h5");
     cr_assert_eq(md_weights_write(h5.text, network, weights, &info, &error), MD_OK);
 }
@@ -161,9 +162,24 @@ Test(export, python_reads_the_same_values) {
     }
     struct scratch_path pth = exported("w.pth", "float32"), npz = exported("w.npz", "float32"),
                         half = exported("half.pth", "bfloat16");
-    cr_assert_eq(shell(PYTHON " tests/exported.py '%s' '%s' '%s'", pth.text, npz.text, half.text),
+    /* And what a network makes of a picture, with weights that were trained. */
+    static uint8_t rgb[48 * 48 * 3];
+    for (int i = 0; i < 48 * 48 * 3; i++)
+        rgb[i] = (uint8_t)(i % 144 + i / 144 + i % 3 * 20);
+    struct scratch_path picture = scratch_path(&scratch, "p.png"),
+                        raw = scratch_path(&scratch, "p.rgb"),
+                        trained = scratch_path(&scratch, "trained.pth");
+    cr_assert_eq(md_png_write_rgb(picture.text, rgb, 48, 48, &error), MD_OK);
+    scratch_write(raw.text, rgb, sizeof rgb);
+    MUDEPTH("weights", "export", "configs/source_world.h5", "-o", trained.text);
+    assert_code(0);
+    MUDEPTH("predict", "--weights", trained.text, picture.text, "-o", scratch.folder, "--npy");
+    assert_code(0);
+    cr_assert_eq(shell(PYTHON " tests/exported.py '%s' '%s' '%s' '%s' '%s' '%s/p.npy'", pth.text,
+                       npz.text, half.text, trained.text, raw.text, scratch.folder),
                  0, "%s", out);
     assert_contains(out, "34 tensors");
+    assert_contains(out, "within ");
 }
 
 Test(export, equal_weights_make_equal_files) {

@@ -4,6 +4,7 @@
 
 #include "../datasets/h5.h"
 #include "../datasets/image.h"
+#include "../datasets/npy.h"
 #include "../experiments/metrics.h"
 #include "../results/weights.h"
 #include "checkpoint.h"
@@ -436,13 +437,81 @@ Test(commands, predict_refuses_broken_pictures_by_name) {
     unsigned char *bytes = scratch_read(whole.text, &size);
     scratch_write(cut.text, bytes, size / 2);
     free(bytes);
-    const char *broken[] = {cut.text, text.text, scratch.folder, "/dev/null", "no.png"};
+    const char *broken[] = {cut.text, text.text, "no-such@list.txt", "/dev/null", "no.png"};
     for (int i = 0; i < 5; i++) {
         MUDEPTH("predict", "--weights", cell.text, broken[i], "-o",
                 scratch_path(&scratch, "d%d", i).text);
         assert_fails(1, broken[i]);
         cr_assert_eq(scratch_count(scratch_path(&scratch, "d%d", i).text), 0);
     }
+}
+
+/* The depth of a plane 80 / 40 m away, as each output has it. */
+Test(commands, predict_writes_what_is_asked_for) {
+    struct scratch_path flat = flat_weights("flat.h5", 0, 40), wide = picture("wide.png", 60, 100),
+                        folder = scratch_path(&scratch, "d");
+    MUDEPTH("predict", "--weights", flat.text, wide.text, "-o", folder.text, "--full", "--npy",
+            "--json");
+    json_t *json = output_json(), *first = json_array_get(json_at(json, "pictures"), 0);
+    cr_assert_str_eq(json_string_value(json_at(first, "picture")), wide.text);
+    cr_assert_eq(json_real_value(json_at(first, "min_m")), 2.0);
+    cr_assert_eq(json_real_value(json_at(first, "mean_m")), 2.0);
+    cr_assert_eq(json_integer_value(json_at(first, "without_depth")), 0);
+    struct md_grey16 grey;
+    struct md_array array;
+    struct md_error error;
+    cr_assert_eq(md_grey16_read(json_string_value(json_at(first, "full")), &grey, &error), MD_OK,
+                 "%s", error.text);
+    cr_assert(grey.height == 60 && grey.width == 100);
+    for (int i = 0; i < 60 * 100; i++) /* the square is columns 20 .. 79 */
+        cr_assert_eq(grey.values[i], i % 100 >= 20 && i % 100 < 80 ? 2000 : 0, "pixel %d", i);
+    md_grey16_free(&grey);
+    cr_assert_eq(md_npy_read(json_string_value(json_at(first, "npy")), &array, &error), MD_OK);
+    cr_assert(array.dimensions == 2 && array.shape[0] == 48 && array.shape[1] == 48);
+    for (size_t i = 0; i < array.count; i++)
+        cr_assert_eq(array.values[i], 2.0f);
+    md_array_free(&array);
+    json_decref(json);
+    cr_assert_eq(scratch_count(folder.text), 4);
+    MUDEPTH("predict", "--weights", flat.text, wide.text, "-o", folder.text, "--npy");
+    assert_fails(2, "is there already");
+    need_tool("gnuplot");
+    MUDEPTH("predict", "--weights", flat.text, wide.text, "-o", scratch_path(&scratch, "view").text,
+            "--view");
+    assert_fine("wide.view.png");
+}
+
+/* A folder stands for its pictures, in order; @LIST for its lines; a bad one keeps none back. */
+Test(commands, predict_does_all_pictures_even_if_some_are_bad) {
+    struct scratch_path flat = flat_weights("flat.h5", 0, 40),
+                        folder = scratch_path(&scratch, "out"), frames, list;
+    picture("frames/2.png", 48, 48);
+    picture("frames/10.JPG", 20, 20);
+    written("frames/1.jpeg", "no picture");
+    written("frames/times.csv", "no picture either");
+    frames = scratch_path(&scratch, "frames");
+    char lines[4000];
+    struct scratch_path more = picture("more.png", 5, 5);
+    snprintf(lines, sizeof lines, "%s\n\nno.png  # gone\n", more.text);
+    list = written("list.txt", lines);
+    char word[2000];
+    snprintf(word, sizeof word, "@%s", list.text);
+    MUDEPTH("predict", "--weights", flat.text, frames.text, word, "-o", folder.text);
+    assert_code(1);
+    assert_contains(err, "frames/1.jpeg: ");
+    assert_contains(err, "no.png");
+    assert_contains(err, "mudepth predict: 2 of 5 pictures failed");
+    const char *ten = strstr(out, "10.depth.png"), *two = strstr(out, "2.depth.png");
+    cr_assert(ten && two && ten < two && strstr(out, "more.colour.png"), "%s", out);
+    cr_assert_eq(scratch_count(folder.text), 6);
+    MUDEPTH("predict", "--weights", flat.text, frames.text, "-o",
+            scratch_path(&scratch, "json").text, "--json");
+    assert_code(1);
+    assert_contains(out, "\"error\": ");
+    mkdir(scratch_path(&scratch, "none").text, 0777);
+    MUDEPTH("predict", "--weights", flat.text, scratch_path(&scratch, "none").text, "-o",
+            scratch_path(&scratch, "no").text);
+    assert_fails(1, "none: no picture");
 }
 
 /* ---- golden ---------------------------------------------------------------------------------- */

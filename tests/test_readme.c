@@ -42,9 +42,9 @@ static const struct {
     {"build/mudepth plan configs/matrix.yaml format=bf16 batch=1 policy=full optimizer=adam "
      "budget_kb=1200",
      "", NULL, "no placement is smaller"},
-    {"python3 -c 'import h5py, pandas\n"
-     "metrics = pandas.DataFrame(h5py.File(\"CELL.h5\")[\"/test/metrics\"][:])\n"
-     "print(metrics[metrics.predictor == b\"after\"])'",
+    {"PYTHONPATH=python python3 -c 'import mudepth\n"
+     "metrics = mudepth.Cell(\"CELL.h5\").metrics()\n"
+     "print(metrics[metrics.predictor == \"after\"])'",
      "", "cp results/runs/CELL.h5 .", "[1 rows x "},
     {"build/mudepth sweep configs/sweep_demo.yaml -j 2 -o results/runs/demo", "data.count=4", NULL,
      "12 cells: 12 done"},
@@ -113,7 +113,7 @@ static int append_line(char *command, const char *line) {
 
 /* The next command of README.md; 0 at its end. */
 static int next_command(FILE *readme, char command[2000]) {
-    static const char *const begins[] = {"make ", "build/mudepth ", "python3 "};
+    static const char *const begins[] = {"make ", "build/mudepth ", "PYTHONPATH="};
     char line[500];
     int goes_on = 0;
     command[0] = '\0';
@@ -159,7 +159,8 @@ Test(readme, every_command_is_typed) {
         fprintf(stderr, "SKIP: python3-h5py and python3-pandas not there\n");
         cr_skip("no h5py");
     }
-    cr_assert_eq(shell("mkdir build && ln -s '%s' build/mudepth && cp -R \"$top/configs\" . && "
+    cr_assert_eq(shell("mkdir build && ln -s '%s' build/mudepth && cp -R \"$top/configs\" "
+                       "\"$top/python\" . && "
                        "cp configs/source_world.h5 tartanair_pretrain.pth && "
                        "python3 \"$top/tests/readme_data.py\"",
                        program()),
