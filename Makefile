@@ -332,7 +332,7 @@ check-numerics: ## the 16-bit arithmetic exhaustively (minutes)
 # the numbers that come out (the operators are sanitized by test_ops, the step by test_plans and
 # test_job), of moments in processes that other tests sanitize (a thousand programs in test_failing),
 # and what builds by itself.
-UNSANITIZED := run_bits long_runs broken broken_updates gradients failing \
+UNSANITIZED := run_bits devices broken broken_updates gradients failing \
                sweep_interrupted sweep_disk sweep_nolocks slurm gap9 readme
 
 # (The program for RV32 has flags of its own, and no sanitizers.)

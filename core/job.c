@@ -69,6 +69,7 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
                   {job->loss, 0, MD_LOSS_COUNT - 1},
                   {job->moments, 0, MD_MOMENTS_COUNT - 1},
                   {job->storing, 0, MD_STORING_COUNT - 1},
+                  {job->decay, 0, MD_DECAY_COUNT - 1},
                   {job->loss_scale_log2, 0, MD_MOST_LOSS_SCALE_LOG2},
                   {job->batch, 1, MD_JOB_MAX_BATCH},
                   {job->cores, 1, MD_JOB_MAX_CORES},
@@ -299,6 +300,7 @@ enum md_job_error md_job_run(const struct md_job *job, const struct md_setup *se
                                              .beta2 = job->beta2,
                                              .epsilon = job->epsilon,
                                              .loss_scale_log2 = (int)job->loss_scale_log2,
+                                             .decay = (enum md_decay)job->decay,
                                              .seed = job->seed[0] | (uint64_t)job->seed[1] << 32};
     if ((job->kinds & ((1u << MD_TRACE_LOSS) - 1u)) != 0) /* it makes cores wait for each other */
         work.engine->observe = observe;

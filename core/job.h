@@ -15,8 +15,8 @@
 
 #include "step.h"
 
-#define MD_JOB_MAGIC   0x324a444du /* "MDJ2" */
-#define MD_TRACE_MAGIC 0x3254444du /* "MDT2" */
+#define MD_JOB_MAGIC   0x334a444du /* "MDJ3" */
+#define MD_TRACE_MAGIC 0x3354444du /* "MDT3" */
 
 #define MD_JOB_MAX_BATCH 256
 #define MD_JOB_MAX_CORES 64
@@ -47,6 +47,7 @@ struct md_job {
     char level[MD_LEVEL_BYTES]; /* of the operators: "ref", ...; "": the machine's best */
     uint32_t policy, optimizer, loss;
     uint32_t moments, storing, loss_scale_log2; /* enum md_moments, enum md_storing */
+    uint32_t decay;                             /* enum md_decay */
     uint32_t seed[2];                           /* lower and upper half */
     uint32_t batch, cores, steps;
     uint32_t savings, front, band; /* as in struct md_setup */

@@ -101,15 +101,16 @@ static inline int md_mask_bytes(int width) {
     return (width + 7) / 8;
 }
 
-enum md_loss { MD_BERHU, MD_L1, MD_MSE, MD_REL_L1, MD_DEPTH_L1, MD_LOSS_COUNT };
+enum md_loss { MD_BERHU, MD_L1, MD_MSE, MD_REL_L1, MD_DEPTH_L1, MD_LOSS_RMSE, MD_LOSS_COUNT };
 
-/* "berhu", "l1", "mse", "rel_l1", "depth_l1". */
+/* "berhu", "l1", ... */
 extern const char *const md_loss_names[MD_LOSS_COUNT + 1]; /* NULL at the end */
 
 struct md_loss_report {
-    float value; /* sum over valid pixels / number of valid pixels; 0 when there is none */
+    float value; /* a mean; 0 without a valid pixel */
     float c;     /* berhu: the threshold; otherwise 0 */
     int valid;   /* number of valid pixels */
+    int count;   /* what the value is the mean of: those; rmse: pictures that have any */
 };
 
 enum md_optimizer { MD_SGD, MD_ADAM, MD_OPTIMIZER_COUNT };
@@ -126,10 +127,15 @@ enum md_storing {
     MD_STORE_KAHAN,      /* rounded to nearest, and what that lost kept beside it, in the format */
     MD_STORING_COUNT
 };
+/* What weight decay is: the gradient of weight_decay / 2 * w^2, of all parameters; or a step
+ * -learning_rate * weight_decay * w beside the optimizer's own, of weights but not of biases
+ * (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019, in PyTorch's form). */
+enum md_decay { MD_DECAY_L2, MD_DECAY_DECOUPLED, MD_DECAY_COUNT };
 enum md_moments { MD_MOMENTS_FORMAT, MD_MOMENTS_FP32, MD_MOMENTS_COUNT };
 
-/* "plain", "stochastic", ...; "format", "fp32". */
+/* "plain", "stochastic", ...; "l2", "decoupled"; "format", "fp32". */
 extern const char *const md_storing_names[MD_STORING_COUNT + 1]; /* NULL at the end */
+extern const char *const md_decay_names[MD_DECAY_COUNT + 1];     /* NULL at the end */
 extern const char *const md_moments_names[MD_MOMENTS_COUNT + 1]; /* NULL at the end */
 
 /* What one update needs beside the tensors. */
@@ -138,6 +144,7 @@ struct md_update {
     float beta1, beta2, epsilon;                 /* Adam only */
     int loss_scale_log2; /* the gradient is 2^this times too large: 0 .. MD_MOST_LOSS_SCALE_LOG2 */
     uint64_t seed;       /* stochastic: names the run's random bits */
+    enum md_decay decay;
 
     /* Kept by the step (step.c). */
     float correction1, correction2; /* Adam: 1 - beta^t */
@@ -157,8 +164,9 @@ struct md_kept {
     void *first;             /* Adam's first moment; SGD's momentum buffer when there is momentum */
     void *second;            /* Adam's second moment */
     enum md_storing storing;
-    void *beside; /* master: weights as floats; kahan: compensations, elements */
-    size_t index; /* of the first parameter in the network: stochastic draws by it */
+    void *beside;    /* master: weights as floats; kahan: compensations, elements */
+    size_t index;    /* of the first parameter in the network: stochastic draws by it */
+    size_t decaying; /* decoupled: so many parameters, the first ones, decay */
 };
 
 enum { MD_LEVEL_BYTES = 16 }; /* that a level's name may take */
@@ -182,8 +190,8 @@ struct md_ops {
 
     /* Gradient of a loss for a whole batch: output, label (disparity, -1 = no value) and gradient
      * have `pixels` elements a sample, and `stride` elements from one sample to the next; fb is one
-     * per sample. depth_cap_m: depth_l1 only. The gradient is that of scale (a power of two) times
-     * the loss, of a batch without a valid pixel 0. */
+     * per sample. depth_cap_m: of depth_l1 and rmse. The gradient is that of scale (a power of two)
+     * times the loss, of a batch without a valid pixel 0. */
     void (*loss_gradient)(enum md_loss loss, int samples, int pixels, const void *output,
                           const void *label, size_t stride, const float *fb, float depth_cap_m,
                           float scale, void *gradient, struct md_loss_report *report);

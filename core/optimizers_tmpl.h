@@ -40,22 +40,37 @@ INLINE void keep(const int floats, wide_real *values, void *array, size_t first,
     load_kept(floats, array, first, count, values);
 }
 
-/* g = gradient / 2^loss_scale_log2, exact unless it underflows in binary32;
- * g = fma(weight_decay, w, g) if there is decay, w being the weight or its master. */
+/* Of parameters first .. first+count-1, how many, the first ones, decay in this way. */
+static size_t decaying(const struct md_update *u, enum md_decay way, const struct md_kept *kept,
+                       size_t first, size_t count) {
+    if (u->decay != way || !(u->weight_decay > 0))
+        return 0;
+    size_t left = kept->decaying > first ? kept->decaying - first : 0;
+    return way == MD_DECAY_L2 || left > count ? count : left;
+}
+
+/* g = fma(strength, w, g) where there is decay of this way, w being the weight or its master. */
+static void decay(const struct md_update *u, enum md_decay way, wide_real strength,
+                  const struct md_kept *kept, size_t first, size_t count, elem *weight,
+                  wide_real *g) {
+    wide_real room[BLOCK];
+    count = decaying(u, way, kept, first, count);
+    const wide_real *w = kept->storing == MD_STORE_MASTER
+                             ? load_kept(1, kept->beside, first, count, room)
+                             : load_kept(0, weight, first, count, room);
+    for (size_t k = 0; k < count; k++)
+        g[k] = md_wide_fma(strength, w[k], g[k]);
+}
+
+/* g = gradient / 2^loss_scale_log2, exact unless it underflows in binary32; then decay of the way
+ * l2. */
 static void take_gradients(const struct md_update *u, const struct md_kept *kept, size_t first,
                            size_t count, const elem *gradient, elem *weight, wide_real *g) {
-    wide_real unscale = md_power_of_two(-u->loss_scale_log2), decay = u->weight_decay;
-    int master = kept->storing == MD_STORE_MASTER;
+    wide_real unscale = md_power_of_two(-u->loss_scale_log2);
     md_widen_all(count, gradient + first, g);
     for (size_t k = 0; k < count; k++)
         g[k] *= unscale;
-    if (decay > 0) {
-        wide_real room[BLOCK];
-        const wide_real *w = master ? load_kept(1, kept->beside, first, count, room)
-                                    : load_kept(0, weight, first, count, room);
-        for (size_t k = 0; k < count; k++)
-            g[k] = md_wide_fma(decay, w[k], g[k]);
-    }
+    decay(u, MD_DECAY_L2, u->weight_decay, kept, first, count, weight, g);
 }
 
 /* A random word per parameter: word i mod 4 of the Philox block with the seed as its key and the
@@ -118,25 +133,31 @@ static void put_weights(const struct md_update *u, const struct md_kept *kept, s
     }
 }
 
-/* In the format: g = fma(weight_decay, w, g) if there is decay; v = fma(momentum, v, g) and g = v
- * if there is momentum; w = fma(-learning_rate, g, w). */
-static void plain_sgd(size_t n, const struct md_update *u, const elem *gradient, elem *velocity,
-                      elem *weight) {
+/* In the format: g = fma(weight_decay, w, g) if there is decay of the way l2; v = fma(momentum, v,
+ * g) and g = v if there is momentum; the same decay, if it is decoupled; w = fma(-learning_rate, g,
+ * w). */
+static void plain_sgd(size_t n, const struct md_update *u, const elem *gradient,
+                      const struct md_kept *kept, elem *weight) {
     real step = md_negate(md_round((real)u->learning_rate)), momentum = md_round((real)u->momentum);
-    real decay = md_round((real)u->weight_decay);
+    real strength = md_round((real)u->weight_decay);
+    elem *velocity = kept->first;
     for (size_t first = 0; first < n; first += BLOCK) {
         size_t count = n - first < BLOCK ? n - first : BLOCK;
         elem *w = weight + first;
         real g[BLOCK];
         for (size_t k = 0; k < count; k++)
             g[k] = md_load(gradient[first + k]);
-        for (size_t k = 0; decay > 0 && k < count; k++)
-            g[k] = md_fma(decay, md_load(w[k]), g[k]);
+        size_t l2 = decaying(u, MD_DECAY_L2, kept, first, count);
+        size_t decoupled = decaying(u, MD_DECAY_DECOUPLED, kept, first, count);
+        for (size_t k = 0; strength > 0 && k < l2; k++)
+            g[k] = md_fma(strength, md_load(w[k]), g[k]);
         for (size_t k = 0; momentum > 0 && k < count; k++) {
             elem *v = &velocity[first + k];
             *v = md_store(md_fma(momentum, md_load(*v), g[k]));
             g[k] = md_load(*v);
         }
+        for (size_t k = 0; strength > 0 && k < decoupled; k++)
+            g[k] = md_fma(strength, md_load(w[k]), g[k]);
         for (size_t k = 0; k < count; k++)
             w[k] = md_store(md_fma(step, g[k], md_load(w[k])));
     }
@@ -153,14 +174,14 @@ INLINE void add_momentum(const int floats, wide_real momentum, size_t first, siz
         g[k] = v[k];
 }
 
-/* g as take_gradients has it, then add_momentum if there is momentum; the weight as put_weights has
- * it, with step -learning_rate and direction g. */
+/* g as take_gradients has it, then add_momentum if there is momentum, then decoupled decay; the
+ * weight as put_weights has it, with step -learning_rate and direction g. */
 static void sgd(size_t n, const struct md_update *u, const void *gradient,
                 const struct md_kept *kept, void *weight) {
     wide_real g[BLOCK], momentum = u->momentum, step = -(wide_real)u->learning_rate;
     int floats = momentum > 0 && kept->moments == MD_MOMENTS_FP32;
     if (kept->storing == MD_STORE_PLAIN && !floats && u->loss_scale_log2 == 0) {
-        plain_sgd(n, u, gradient, kept->first, weight);
+        plain_sgd(n, u, gradient, kept, weight);
         return;
     }
     for (size_t first = 0; first < n; first += BLOCK) {
@@ -170,6 +191,7 @@ static void sgd(size_t n, const struct md_update *u, const void *gradient,
             add_momentum(1, momentum, first, count, kept->first, g);
         else if (momentum > 0)
             add_momentum(0, momentum, first, count, kept->first, g);
+        decay(u, MD_DECAY_DECOUPLED, u->weight_decay, kept, first, count, weight, g);
         put_weights(u, kept, first, count, step, g, weight);
     }
 }
@@ -194,8 +216,8 @@ INLINE void adam_directions(const int floats, const struct md_update *u, size_t 
         g[k] = m[k] / (md_wide_sqrt(v[k]) / root2 + epsilon);
 }
 
-/* g as take_gradients has it, d as adam_directions; the weight as put_weights has it, with step
- * -(learning_rate / correction1).
+/* g as take_gradients has it, d as adam_directions, then decoupled decay of strength weight_decay *
+ * correction1; the weight as put_weights has it, with step -(learning_rate / correction1).
  * Source: Kingma and Ba, ICLR 2015, in the form PyTorch computes it. */
 static void adam(size_t n, const struct md_update *u, const void *gradient,
                  const struct md_kept *kept, void *weight) {
@@ -207,6 +229,8 @@ static void adam(size_t n, const struct md_update *u, const void *gradient,
             adam_directions(1, u, first, count, kept, g);
         else
             adam_directions(0, u, first, count, kept, g);
+        decay(u, MD_DECAY_DECOUPLED, (wide_real)u->weight_decay * (wide_real)u->correction1, kept,
+              first, count, weight, g);
         put_weights(u, kept, first, count, step, g, weight);
     }
 }

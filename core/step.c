@@ -320,13 +320,15 @@ static void do_update(const struct worker *w, const struct md_instruction *i) {
     md_share(part, (int)layer_parameters(engine, i->layer), &first, &last);
     size_t count = (size_t)(last - first), from = (size_t)first;
     size_t learned = engine->plan.learned[i->layer] + from;
+    size_t weights = md_layer_weights(&engine->setup.network->layers[i->layer]);
     void *gradient = after(engine, md_engine_buffer(engine, i->target, 0), from);
     struct md_kept kept = {engine->setup.moments,
                            kept_at(engine, MD_FIRST_MOMENT, learned),
                            kept_at(engine, MD_SECOND_MOMENT, learned),
                            engine->setup.storing,
                            kept_at(engine, MD_BESIDE_WEIGHT, learned),
-                           engine->plan.parameter[i->layer] + from};
+                           engine->plan.parameter[i->layer] + from,
+                           weights > from ? weights - from : 0};
     (engine->setup.optimizer == MD_ADAM ? ops->adam : ops->sgd)(
         count, &engine->update, gradient, &kept,
         after(engine, md_engine_weights(engine, i->layer), from));

@@ -42,7 +42,7 @@ struct md_engine {
     unsigned char *flash;    /* parameters that do not learn, with MD_FLASH */
     struct md_update update; /* may be changed between steps (learning-rate schedules) */
     enum md_loss loss;
-    float depth_cap_m; /* depth_l1 */
+    float depth_cap_m; /* depth_l1, rmse */
     struct md_progress progress;
     md_observe_fn *observe;
     void *observe_context;

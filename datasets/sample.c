@@ -115,20 +115,38 @@ static int digest(struct md_dataset *dataset, struct md_error *error) {
 
 /* ---- all samples ----------------------------------------------------------------------------- */
 
+size_t md_valid_zones(const struct md_sample *sample) {
+    size_t valid = 0;
+    for (int i = 0; i < sample->depth_height * sample->depth_width; i++)
+        valid += sample->depth_m[i] != MD_NO_DEPTH;
+    return valid;
+}
+
 static int read_samples(struct md_source *source, const struct md_watch *watch,
                         struct md_dataset *dataset, struct md_error *error) {
     dataset->samples = calloc(source->count, sizeof *dataset->samples);
     if (!dataset->samples)
         return md_fail(error, MD_FAILED, "out of memory for %zu samples", source->count);
-    for (; dataset->count < source->count; dataset->count++) {
-        if (md_watch_tell(watch, "reading", (double)dataset->count, (double)source->count))
+    for (size_t i = 0; i < source->count; i++) {
+        struct md_sample *sample = &dataset->samples[dataset->count];
+        if (md_watch_tell(watch, "reading", (double)i, (double)source->count))
             return md_fail(error, MD_FAILED, "interrupted while reading the set %s",
                            source->spec.set);
-        int status =
-            md_source_read(source, dataset->count, &dataset->samples[dataset->count], error);
+        int status = md_source_read(source, i, sample, error);
         if (status != MD_OK)
             return status;
+        if (md_valid_zones(sample) >= (size_t)source->spec.min_zones) {
+            dataset->count++;
+        } else {
+            md_unused_add(&dataset->unused, MD_UNUSED_ZONES, sample->name);
+            md_sample_free(sample);
+        }
     }
+    if (dataset->count == 0)
+        return md_fail(error, MD_FAILED,
+                       "set %s, split %s: none of the %zu pictures has the %d valid zones of "
+                       "min_zones",
+                       source->spec.set, source->spec.split, source->count, source->spec.min_zones);
     return digest(dataset, error);
 }
 

@@ -53,7 +53,8 @@ struct md_data_spec {
                        * there are is a failure) */
     int fraction;     /* percent of the split's samples, evenly spread over it (the micro sets have
                        * CSV files of their own for that); before the cut */
-    int label;        /* enum md_label_grid */
+    int min_zones; /* a picture whose label has fewer values is left out, after fraction and cut */
+    int label;     /* enum md_label_grid */
     /* What tof8 labels are seen with: enum md_sensor_model; the most that a zone reports (of
      * several the nearest is the label); light from outside, see sensor.h. */
     int sensor, targets;
@@ -127,6 +128,9 @@ struct md_watch {
     void *context;
 };
 int md_watch_tell(const struct md_watch *watch, const char *what, double done, double all);
+
+/* How many values a sample's label has. */
+size_t md_valid_zones(const struct md_sample *sample);
 
 /* Reads the samples `spec` names; pictures are height x width. On failure nothing is left to
  * free. An empty selection is a failure, and so is an early end that `watch` (may be NULL) asks

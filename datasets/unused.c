@@ -10,6 +10,7 @@ static const struct {
     [MD_UNUSED_NAME] = {"file of another name", "files of other names"},
     [MD_UNUSED_PICTURE] = {"picture without a depth", "pictures without a depth"},
     [MD_UNUSED_DEPTH] = {"depth without a picture", "depths without a picture"},
+    [MD_UNUSED_ZONES] = {"picture with too few valid zones", "pictures with too few valid zones"},
     [MD_UNUSED_FOLDER] = {"folder without a recording", "folders without a recording"},
     [MD_UNUSED_COLUMN] = {"column", "columns"},
 };

@@ -10,6 +10,7 @@ enum md_unused_why {
     MD_UNUSED_NAME,    /* one that it takes, of a name that stands for nothing */
     MD_UNUSED_PICTURE, /* a picture that has no depth */
     MD_UNUSED_DEPTH,   /* a depth that has no picture */
+    MD_UNUSED_ZONES,   /* a picture with fewer valid zones than spec.min_zones */
     MD_UNUSED_FILES,
     MD_UNUSED_FOLDER = MD_UNUSED_FILES, /* without the file that makes it a recording */
     MD_UNUSED_COLUMN,

@@ -39,9 +39,15 @@ void md_prepare_sample(const struct md_config *config, const struct md_network *
                label_height, label_width, label);
 }
 
-double md_epoch_learning_rate(const struct md_config *config, int epoch) {
-    if (config->schedule == MD_SCHEDULE_CONSTANT)
-        return config->learning_rate;
-    double turn = acos(-1.0) * epoch / config->epochs;
-    return config->learning_rate * 0.5 * (1.0 + cos(turn));
+double md_learning_rate(const struct md_config *config, int steps_an_epoch, int64_t step) {
+    int by_step = config->pace == MD_PACE_STEP;
+    double whole = by_step ? (double)steps_an_epoch * config->epochs : config->epochs;
+    double over = fmin(by_step ? (double)step : (double)(step / steps_an_epoch), whole);
+    double left = 1.0;
+    if (config->schedule == MD_SCHEDULE_COSINE)
+        left = 0.5 * (1.0 + cos(acos(-1.0) * over / whole));
+    else if (config->schedule == MD_SCHEDULE_POLYNOMIAL)
+        left = pow(1.0 - over / whole, config->lr_power);
+    double risen = step + 1 < config->warmup ? (double)(step + 1) / config->warmup : 1.0;
+    return config->learning_rate * (config->lr_floor + (1.0 - config->lr_floor) * left) * risen;
 }

@@ -18,7 +18,12 @@ void md_prepare_sample(const struct md_config *config, const struct md_network *
                        const struct md_dataset *dataset, uint32_t index, int epoch,
                        uint8_t *picture, float *label);
 
-/* The learning rate that config.schedule gives an epoch, 0 the first. */
-double md_epoch_learning_rate(const struct md_config *config, int epoch);
+/* The learning rate of a step, 0 the first, of a run whose epochs have so many:
+ *
+ *     lr * (lr_floor + (1 - lr_floor) * left) * min(1, (step + 1) / warmup)
+ *
+ * where left is 1 (constant), (1 + cos(pi x)) / 2 (cosine) or (1 - x)^lr_power (polynomial), and x
+ * the share of the run's steps, or of its epochs, that are over. */
+double md_learning_rate(const struct md_config *config, int steps_an_epoch, int64_t step);
 
 #endif

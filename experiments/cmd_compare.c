@@ -81,6 +81,7 @@ static int write_body(struct comparison *c, const float *weights, const struct m
         status = md_fail(error, MD_FAILED, "out of memory");
     fwrite(weights, sizeof *weights, md_parameter_total(c->network), to);
     size_t at = data->count; /* in the epoch */
+    size_t steps_an_epoch = (data->count + (size_t)config->batch - 1) / (size_t)config->batch;
     for (int step = 0; status == MD_OK && step < c->options.steps; step++) {
         if (at == data->count) {
             at = 0;
@@ -88,7 +89,7 @@ static int write_body(struct comparison *c, const float *weights, const struct m
         }
         size_t left = data->count - at, batch = (size_t)config->batch;
         struct md_job_step head = {(uint32_t)(left < batch ? left : batch),
-                                   (float)md_epoch_learning_rate(config, epoch)};
+                                   (float)md_learning_rate(config, (int)steps_an_epoch, step)};
         fwrite(&head, sizeof head, 1, to);
         for (uint32_t s = 0; s < head.samples; s++, at++) {
             md_prepare_sample(config, c->network, data, order[at], epoch, picture, label);
@@ -107,12 +108,11 @@ static int write_body(struct comparison *c, const float *weights, const struct m
 
 static int make_job(struct comparison *c, struct md_error *error) {
     const struct md_config *config = &c->config;
-    struct md_data_spec spec = config->data;
+    struct md_data_spec spec;
     struct md_dataset data = {0};
     struct md_setup setup;
     c->network = md_config_network(config);
-    memcpy(spec.split, config->train, sizeof spec.split);
-    spec.truth = MD_TRUTH_LABEL;
+    md_config_split(config, MD_SPLIT_TRAIN, &spec);
     int status = md_config_setup(config, "ref", 1, &setup, error);
     if (status == MD_OK && config->batch > MD_JOB_MAX_BATCH)
         status = md_fail(error, MD_USAGE, "batch: expected at most %d here, found %d",
@@ -144,6 +144,7 @@ static int make_job(struct comparison *c, struct md_error *error) {
                              .loss = (uint32_t)config->loss,
                              .moments = (uint32_t)config->moments,
                              .storing = (uint32_t)config->storing,
+                             .decay = (uint32_t)config->decay,
                              .loss_scale_log2 = (uint32_t)ilogb(config->loss_scale),
                              .seed = {(uint32_t)config->seed, (uint32_t)(config->seed >> 32)},
                              .batch = (uint32_t)config->batch,

@@ -130,10 +130,21 @@ static int keep(void *context, struct md_run *run, struct md_error *error) {
 static void describe(const struct session *session) {
     const struct md_run *run = &session->run;
     const struct md_plan *plan = &run->engine.plan;
+    const struct {
+        const char *name;
+        const struct md_dataset *data;
+    } splits[] = {{"train", &run->train}, {"val", &run->val}, {"test", &run->test}};
     fprintf(stderr, "%s, %s, policy %s, %s: %zu train, %zu val, %zu test samples\n",
             run->network->name, md_format_names[run->config.format], run->config.policy,
             run->engine.setup.ops->level, run->train.count, run->val.count, run->test.count);
     char savings[MD_SAVINGS_TEXT];
+    fprintf(stderr, "labels: %.1f %% of the training pictures' pixels have one\n",
+            100.0 * run->label_share);
+    for (size_t i = 0; i < sizeof splits / sizeof splits[0]; i++)
+        if (splits[i].data->unused.count[MD_UNUSED_ZONES] > 0)
+            fprintf(stderr, "%s: %zu %s left out\n", splits[i].name,
+                    splits[i].data->unused.count[MD_UNUSED_ZONES],
+                    md_unused_what(&splits[i].data->unused, MD_UNUSED_ZONES));
     md_savings_format(run->engine.setup.savings, savings);
     fprintf(stderr, "arena: %zu bytes (plan %s; mudepth plan lists its buffers)", plan->arena_bytes,
             savings);
@@ -365,7 +376,9 @@ static int report(struct session *session, struct md_error *error) {
     if (session->options.json && json == NULL)
         return md_print_json(json, error);
     if (json != NULL)
-        json_object_set_new(json, "forward_passes", json_integer(md_forward_passes(&judging)));
+        json_object_update_new(json, json_pack("{s:i, s:f}", "forward_passes",
+                                               md_forward_passes(&judging), "label_share",
+                                               run->label_share));
     if (json != NULL)
         json_object_set_new(json, "depth_kinds",
                             json_pack("{s:s, s:s, s:s}", "train", run->train.mix, "val",

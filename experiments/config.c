@@ -407,6 +407,31 @@ const struct md_network *md_config_network(const struct md_config *config) {
     return md_network_find(pooled);
 }
 
+const char *const md_split_names[] = {"train", "val", "test", NULL};
+
+void md_config_split(const struct md_config *config, enum md_split split,
+                     struct md_data_spec *spec) {
+    const struct {
+        const char *split, *root;
+        int fraction, truth, min_zones;
+    } splits[MD_SPLITS] = {
+        {config->train, config->train_root, config->data.fraction, MD_TRUTH_LABEL,
+         config->data.min_zones},
+        {config->val, config->val_root, config->data.fraction, config->data.truth,
+         config->evaluation_min_zones},
+        {config->test, config->test_root, 100, config->data.truth, config->evaluation_min_zones}};
+    const char *root = splits[split].root;
+    *spec = config->data;
+    memcpy(spec->split, splits[split].split, sizeof spec->split);
+    if (root[0] != '\0')
+        memcpy(spec->root, root, sizeof spec->root);
+    spec->fraction = splits[split].fraction;
+    spec->truth = splits[split].truth;
+    if (spec->truth == MD_TRUTH_LABEL)
+        spec->evaluation_crop = MD_CROP_NONE;
+    spec->min_zones = splits[split].min_zones;
+}
+
 struct md_judging md_config_judging(const struct md_config *config) {
     return (struct md_judging){(enum md_protocol)config->protocol,
                                (enum md_flip)config->flip_at_test, config->caps};

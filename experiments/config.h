@@ -13,7 +13,8 @@
 #include "evaluate.h"
 
 enum md_select { MD_SELECT_BEST, MD_SELECT_LAST };
-enum md_schedule { MD_SCHEDULE_CONSTANT, MD_SCHEDULE_COSINE };
+enum md_schedule { MD_SCHEDULE_CONSTANT, MD_SCHEDULE_COSINE, MD_SCHEDULE_POLYNOMIAL };
+enum md_pace { MD_PACE_EPOCH, MD_PACE_STEP };
 
 struct md_config {
     char weights[1024]; /* a weights file, or "scratch" */
@@ -26,10 +27,14 @@ struct md_config {
     int band;           /* of a plan that streams; 0: as broad as fits */
     char front[16];     /* the first layer that is streamed, or "auto" */
     int loss;           /* enum md_loss */
-    double depth_cap_m; /* depth_l1 */
+    double depth_cap_m; /* depth_l1, rmse */
     int optimizer;      /* enum md_optimizer */
     double learning_rate;
     int schedule; /* enum md_schedule */
+    int pace;     /* enum md_pace: the key is `schedule_by` */
+    double lr_floor, lr_power;
+    int warmup; /* steps */
+    int decay;  /* enum md_decay */
     double momentum, weight_decay, beta1, beta2, epsilon;
     int moments;    /* enum md_moments */
     int loss_scale; /* a power of two */
@@ -47,7 +52,14 @@ struct md_config {
     char train[sizeof((struct md_data_spec *)0)->split];
     char val[sizeof((struct md_data_spec *)0)->split];
     char test[sizeof((struct md_data_spec *)0)->split];
+    char train_root[sizeof((struct md_data_spec *)0)->root]; /* "": data.root */
+    char val_root[sizeof((struct md_data_spec *)0)->root];
+    char test_root[sizeof((struct md_data_spec *)0)->root];
+    int evaluation_min_zones; /* of val and test */
 };
+
+enum md_split { MD_SPLIT_TRAIN, MD_SPLIT_VAL, MD_SPLIT_TEST, MD_SPLITS };
+extern const char *const md_split_names[]; /* "train", "val", "test", NULL */
 
 /* Reads the file (NULL: defaults only), then the overrides ("key=value"), then checks that every
  * key without a default was given. */
@@ -61,6 +73,12 @@ void md_config_settle(struct md_config *config);
 /* The network that a config's training runs through: the config's own, or with label: pooled the
  * one that goes on to the zones. Their parameters are the same. */
 const struct md_network *md_config_network(const struct md_config *config);
+
+/* Which data a split is, read in which way; its split is empty when the config has none. Nothing is
+ * judged by the training split: a finer truth would only take room. And how much there is to learn
+ * from must not change what runs are judged by. */
+void md_config_split(const struct md_config *config, enum md_split split,
+                     struct md_data_spec *spec);
 
 /* How its predictions are made and judged. */
 struct md_judging md_config_judging(const struct md_config *config);

@@ -10,7 +10,8 @@
 #include "nearest.h"
 
 static const char *const select_names[] = {"best", "last", NULL};
-static const char *const schedule_names[] = {"constant", "cosine", NULL};
+static const char *const schedule_names[] = {"constant", "cosine", "polynomial", NULL};
+static const char *const pace_names[] = {"epoch", "step", NULL};
 static const char *const network_names[] = {"upydnet", "upydnet_large", NULL};
 
 /* ---- the table of keys ----------------------------------------------------------------------- */
@@ -23,12 +24,18 @@ static const char *const network_names[] = {"upydnet", "upydnet_large", NULL};
 static const struct use of_adam = {.with = {{"optimizer", "adam"}}},
                         of_sgd = {.with = {{"optimizer", "sgd"}}},
                         of_moments = {.with = {{"optimizer", "adam"}, {"momentum", "!0"}}},
-                        of_depth_l1 = {.with = {{"loss", "depth_l1"}}},
+                        of_depth_cap = {.with = {{"loss", "depth_l1, rmse"}}},
                         of_textbook = {.with = {{"protocol", "textbook"}}}, /* release flips */
-    of_stream = {.with = {{"plan", "!auto, plain, fast"}}},
+    of_schedule = {.with = {{"schedule", "!constant"}}},
+                        of_polynomial = {.with = {{"schedule", "polynomial"}}},
+                        of_decay = {.with = {{"weight_decay", "!0"}}},
+                        of_stream = {.with = {{"plan", "!auto, plain, fast"}}},
                         of_val = {.with = {{"val", "!"}}, .idle = "last"};
 static const struct use
     of_files = {.set = {"set", "!synthetic"}},
+    of_val_files = {.set = {"set", "!synthetic"}, .with = {{"val", "!"}}},
+    of_zones = {.set = {"alignment", "crop"},
+                .with = {{"set", REAL_SENSORS ", micro, cache"}, {"label", "tof8"}}},
     of_world = {.set = {"set", "synthetic"}, .idle = ""},
     of_seed = {.with = {{"set", "synthetic"}, {"sensor", "vl53l5cx"}}},
     of_side = {.set = {"set", REAL_SENSORS}}, of_nearest = {.set = {"set", "!cache"}},
@@ -73,17 +80,31 @@ static const struct key run_keys[] = {
      &of_stream},
     {"front", TEXT, AT(md_config, front), 0, 0, NULL, "auto", 0,
      "first layer that is streamed; auto: the last transposed convolution", &of_stream},
-    {"loss", CHOICE, AT(md_config, loss), 0, 0, md_loss_names, "berhu", 1, "loss", NULL},
+    {"loss", CHOICE, AT(md_config, loss), 0, 0, md_loss_names, "berhu", 1,
+     "loss; rmse is each picture's root of its mean squared depth error, averaged over pictures",
+     NULL},
     {"depth_cap_m", REAL, AT(md_config, depth_cap_m), 0.1, 1000, NULL, "5", 1,
-     "depth beyond which it is linear in disparity", &of_depth_l1},
+     "depth beyond which it is linear in disparity", &of_depth_cap},
     {"optimizer", CHOICE, AT(md_config, optimizer), 0, 0, md_optimizer_names, "adam", 1,
      "optimizer", NULL},
     {"lr", REAL, AT(md_config, learning_rate), 0, 10, NULL, "0.001", 1, "learning rate", NULL},
     {"schedule", CHOICE, AT(md_config, schedule), 0, 0, schedule_names, "constant", 1,
-     "learning rate over the epochs", NULL},
+     "how the learning rate falls, from lr to lr_floor of it", NULL},
+    {"schedule_by", CHOICE, AT(md_config, pace), 0, 0, pace_names, "epoch", UNLESS_DEFAULT,
+     "when it does: once an epoch, or at every step", &of_schedule},
+    {"lr_floor", REAL, AT(md_config, lr_floor), 0, 1, NULL, "0", UNLESS_DEFAULT,
+     "the share of lr that is left at the end", &of_schedule},
+    {"lr_power", REAL, AT(md_config, lr_power), 0.01, 100, NULL, "0.9", UNLESS_DEFAULT,
+     "exponent of what is left of the run", &of_polynomial},
+    {"warmup", COUNT, AT(md_config, warmup), 0, 1000000, NULL, "0", UNLESS_DEFAULT,
+     "steps over which the learning rate rises linearly to what the schedule says", NULL},
     {"momentum", REAL, AT(md_config, momentum), 0, 0.9999, NULL, "0", 1, "momentum", &of_sgd},
-    {"weight_decay", REAL, AT(md_config, weight_decay), 0, 1, NULL, "0", 1, "L2 weight decay",
-     NULL},
+    {"weight_decay", REAL, AT(md_config, weight_decay), 0, 1, NULL, "0", 1, "weight decay", NULL},
+    {"decay", CHOICE, AT(md_config, decay), 0, 0, md_decay_names, "l2", UNLESS_DEFAULT,
+     "what weight decay is: a part of the gradient of weights and biases, or, as in AdamW, a step "
+     "of "
+     "its own of the weights alone",
+     &of_decay},
     {"beta1", REAL, AT(md_config, beta1), 0, 0.99999, NULL, "0.9", 1, "Adam's", &of_adam},
     {"beta2", REAL, AT(md_config, beta2), 0, 0.99999, NULL, "0.999", 1, "Adam's", &of_adam},
     {"epsilon", REAL, AT(md_config, epsilon), 1e-12, 1, NULL, "1e-7", 1, "Adam's", &of_adam},
@@ -134,6 +155,8 @@ static const struct key data_keys[] = {
      "percent of the samples to take (micro sets: NAME_10perc.csv and the like); of a run's test "
      "split always all",
      NULL},
+    {"min_zones", COUNT, AT(md_data_spec, min_zones), 0, 64, NULL, "0", UNLESS_DEFAULT,
+     "a picture with fewer valid zones is left out; in a run: of the training split", &of_zones},
     {"label", CHOICE, AT(md_data_spec, label), 0, 0, md_label_grid_names, "dense", 1,
      "labels for every pixel, or what an 8x8 sensor would have seen, "
      "which "
@@ -196,6 +219,14 @@ static const struct key splits_keys[] = {
     {"val", TEXT, AT(md_config, val), 0, 0, NULL, "val", 1,
      "split that chooses the epoch; empty: none", NULL},
     {"test", TEXT, AT(md_config, test), 0, 0, NULL, "test", 1, "split to report on", NULL},
+    {"train.root", TEXT, AT(md_config, train_root), 0, 0, NULL, "", BY_DIGEST,
+     "folder or file of the train split alone; empty: data.root", &of_files},
+    {"val.root", TEXT, AT(md_config, val_root), 0, 0, NULL, "", BY_DIGEST, "of the val split",
+     &of_val_files},
+    {"test.root", TEXT, AT(md_config, test_root), 0, 0, NULL, "", BY_DIGEST, "of the test split",
+     &of_files},
+    {"evaluation_min_zones", COUNT, AT(md_config, evaluation_min_zones), 0, 64, NULL, "0",
+     UNLESS_DEFAULT, "data.min_zones of the val and test splits", &of_zones},
 };
 
 _Static_assert(sizeof run_keys / sizeof run_keys[0] <= MOST_KEYS &&

@@ -19,15 +19,16 @@ static int allows(const char *values, const char *value) {
     }
 }
 
-/* The value of the key of this name: one beside `section`'s keys if there is one, as `label` is
- * both a run's and its data's. */
+/* The value of the key of this name: one with `section`'s prefix if there is one, as `label`
+ * is both a run's and its data's. */
 static void find_value(const struct section *sections, int count, const struct section *section,
                        const char *name, char value[MD_CONFIG_VALUE_SIZE]) {
     value[0] = '\0';
-    for (int i = -1; i < count; i++) {
-        const struct section *s = i < 0 ? section : &sections[i];
+    for (int i = 0; i < 2 * count; i++) {
+        const struct section *s = &sections[i % count];
         for (size_t k = 0; k < s->count; k++)
-            if (strcmp(s->keys[k].name, name) == 0) {
+            if ((i >= count || strcmp(s->prefix, section->prefix) == 0) &&
+                strcmp(s->keys[k].name, name) == 0) {
                 md_key_value(&s->keys[k], s->fields, value);
                 return;
             }

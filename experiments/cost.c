@@ -8,9 +8,9 @@
 
 int md_cost_samples(const struct md_config *config, size_t *samples, struct md_error *error) {
     const struct md_network *network = md_networks[config->network];
-    struct md_data_spec spec = config->data;
+    struct md_data_spec spec;
     struct md_source source;
-    memcpy(spec.split, config->train, sizeof spec.split);
+    md_config_split(config, MD_SPLIT_TRAIN, &spec);
     int status = md_source_open(&spec, network->height, network->width, &source, error);
     if (status != MD_OK)
         return md_fail_in(error, status, "data.train");

@@ -4,7 +4,8 @@
 
 #include "config.h"
 
-/* Samples that the training split has; they are listed, not read. */
+/* Samples that the training split has; they are listed, not read, so that those with fewer zones
+ * than data.min_zones are among them. */
 int md_cost_samples(const struct md_config *config, size_t *samples, struct md_error *error);
 
 /* Multiply-accumulates of a training: of all steps of all epochs, without measuring. */

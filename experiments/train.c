@@ -32,20 +32,17 @@ void md_initial_weights(const struct md_network *network, uint64_t seed, float *
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
-static int open_split(const struct md_config *config, const struct md_network *network,
-                      const char *key, const char *split, int fraction, int truth,
-                      const struct md_watch *watch, struct md_dataset *dataset,
-                      struct md_error *error) {
-    struct md_data_spec spec = config->data;
-    spec.fraction = fraction;
-    spec.truth = truth;
-    if (truth == MD_TRUTH_LABEL)
-        spec.evaluation_crop = MD_CROP_NONE;
+static int open_split(const struct md_run *run, enum md_split split, const struct md_watch *watch,
+                      struct md_dataset *dataset, struct md_error *error) {
+    struct md_data_spec spec;
+    char key[16];
+    md_config_split(&run->config, split, &spec);
     memset(dataset, 0, sizeof *dataset);
-    if (split[0] == '\0')
+    if (spec.split[0] == '\0')
         return MD_OK;
-    memcpy(spec.split, split, sizeof spec.split);
-    int status = md_dataset_open(&spec, network->height, network->width, watch, dataset, error);
+    int status =
+        md_dataset_open(&spec, run->network->height, run->network->width, watch, dataset, error);
+    snprintf(key, sizeof key, "data.%s", md_split_names[split]);
     return status == MD_OK ? MD_OK : md_fail_in(error, status, key);
 }
 
@@ -75,6 +72,7 @@ static int open_engine(struct md_run *run, struct md_error *error) {
                                             .beta1 = (float)config->beta1,
                                             .beta2 = (float)config->beta2,
                                             .epsilon = (float)config->epsilon,
+                                            .decay = (enum md_decay)config->decay,
                                             .loss_scale_log2 = ilogb(config->loss_scale),
                                             .seed = config->seed};
     return MD_OK;
@@ -111,6 +109,24 @@ static void open_step_losses(struct md_run *run) {
     losses->sums = calloc(losses->rows + 1, sizeof *losses->sums);
 }
 
+/* Without augmentation. */
+static int count_labels(struct md_run *run, struct md_error *error) {
+    const struct md_network *network = md_config_network(&run->config);
+    size_t pixels = md_layer_elements(network, network->layer_count - 1), valid = 0;
+    uint8_t *picture = malloc(md_layer_elements(network, MD_PICTURE));
+    float *label = malloc(pixels * sizeof *label);
+    for (size_t i = 0; picture != NULL && label != NULL && i < run->train.count; i++) {
+        md_prepare_sample(&run->config, network, &run->train, (uint32_t)i, -1, picture, label);
+        for (size_t p = 0; p < pixels; p++)
+            valid += label[p] != MD_INVALID;
+    }
+    int failed = picture == NULL || label == NULL;
+    free(picture);
+    free(label);
+    run->label_share = (double)valid / (double)(pixels * run->train.count);
+    return failed ? out_of_memory(error) : MD_OK;
+}
+
 /* Where labels have a value for every pixel, their nearest zones and those at a centre are all of
  * them: such a run would be called what it is not. */
 static int check_label(const struct md_run *run, struct md_error *error) {
@@ -140,23 +156,16 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
     run->network = md_networks[config->network];
     md_config_settle(&run->config);
     size_t total = md_parameter_total(run->network);
-    /* Nothing is judged by the training split: a finer truth would only take room. And how much
-     * there is to learn from must not change what runs are judged by. */
-    const struct {
-        const char *key, *split;
-        int fraction, truth;
-        struct md_dataset *data;
-    } splits[] = {{"data.train", config->train, config->data.fraction, MD_TRUTH_LABEL, &run->train},
-                  {"data.val", config->val, config->data.fraction, config->data.truth, &run->val},
-                  {"data.test", config->test, 100, config->data.truth, &run->test}};
+    struct md_dataset *const data[MD_SPLITS] = {&run->train, &run->val, &run->test};
     int status = MD_OK;
-    for (int i = 0; i < 3 && status == MD_OK; i++)
-        status = open_split(config, run->network, splits[i].key, splits[i].split,
-                            splits[i].fraction, splits[i].truth, watch, splits[i].data, error);
+    for (int i = 0; i < MD_SPLITS && status == MD_OK; i++)
+        status = open_split(run, (enum md_split)i, watch, data[i], error);
     if (status == MD_OK && (run->train.count == 0 || run->test.count == 0))
         status = md_fail(error, MD_USAGE, "data.train and data.test must not be empty");
     if (status == MD_OK)
         status = check_label(run, error);
+    if (status == MD_OK)
+        status = count_labels(run, error);
     if (status == MD_OK)
         status = open_engine(run, error);
     if (status == MD_OK) {
@@ -306,7 +315,7 @@ static void note_divergence(struct md_position *at) {
         at->diverged_epoch = at->epoch + 1;
 }
 
-/* The mean loss of so many pixels; NaN without any, which is no divergence. */
+/* The mean loss of so many pixels or pictures; NaN without any, which is no divergence. */
 static double mean_loss(struct md_position *at, double sum, double valid) {
     if (valid > 0.0 && !isfinite(sum))
         note_divergence(at);
@@ -329,8 +338,8 @@ static int validate(struct md_run *run, struct desk *desk, struct md_epoch *epoc
             fill_slot(run, desk, &run->val, (uint32_t)done + (uint32_t)s, -1, s);
         md_engine_forward(&run->engine, here);
         md_engine_loss(&run->engine, here, desk->fb, &report);
-        sum += (double)report.value * report.valid;
-        valid += report.valid;
+        sum += (double)report.value * report.count;
+        valid += report.count;
     }
     epoch->validation_loss = mean_loss(&run->position, sum, valid);
     int status = md_evaluate(&run->engine, &judging, &run->val, NULL, &metrics, error);
@@ -360,11 +369,12 @@ static int all_finite(const float *weights, size_t count) {
 static int finish_epoch(struct md_run *run, struct desk *desk, struct md_error *error) {
     struct md_position *at = &run->position;
     struct md_epoch *epoch = &run->history[at->epoch];
+    int steps = md_run_steps_an_epoch(run);
     size_t total = md_parameter_total(run->network);
     float *weights = malloc(total * sizeof *weights);
     if (weights == NULL)
         return out_of_memory(error);
-    epoch->learning_rate = md_epoch_learning_rate(&run->config, at->epoch);
+    epoch->learning_rate = md_learning_rate(&run->config, steps, (int64_t)at->epoch * steps);
     epoch->train_loss = mean_loss(at, at->loss_sum, at->loss_valid);
     int status = validate(run, desk, epoch, error);
     md_engine_get_weights(&run->engine, weights);
@@ -409,13 +419,15 @@ static void step(struct md_run *run, struct desk *desk) {
     struct md_loss_report report;
     for (int s = 0; s < here; s++)
         fill_slot(run, desk, &run->train, desk->order[done + (size_t)s], at->epoch, s);
+    run->engine.update.learning_rate =
+        (float)md_learning_rate(&run->config, md_run_steps_an_epoch(run), (int64_t)steps_done(run));
     md_engine_train(&run->engine, here, desk->fb, &report);
-    double loss = (double)report.value * report.valid;
+    double loss = (double)report.value * report.count;
     double *sums = run->step_losses.sums[steps_done(run) / run->step_losses.steps_a_row];
     at->loss_sum += loss;
-    at->loss_valid += report.valid;
+    at->loss_valid += report.count;
     sums[0] += loss;
-    sums[1] += report.valid;
+    sums[1] += report.count;
     at->step++;
 }
 
@@ -437,7 +449,6 @@ int md_run_train(struct md_run *run, const struct md_watch *watch,
     *interrupted = 0;
     while (status == MD_OK && at->epoch < run->config.epochs) {
         md_epoch_order(run->config.seed, at->epoch, (uint32_t)run->train.count, desk.order);
-        run->engine.update.learning_rate = (float)md_epoch_learning_rate(&run->config, at->epoch);
         while (at->step < steps && status == MD_OK && !*interrupted) {
             step(run, &desk);
             count_time(at, &began, &earlier);

@@ -10,8 +10,8 @@
 
 /* What one epoch gave. Without a validation split those are NaN. */
 struct md_epoch {
-    double learning_rate;
-    double train_loss;      /* mean over the valid pixels of the epoch's batches */
+    double learning_rate;   /* of its first step */
+    double train_loss;      /* mean over the valid pixels (rmse: pictures) of the epoch's batches */
     double validation_loss; /* the same over the validation split, without augmentation */
     double validation_rmse_m;
 };
@@ -21,11 +21,11 @@ struct md_epoch {
 enum { MD_STEP_ROWS = 4096 };
 struct md_step_losses {
     size_t steps_a_row, rows; /* rows of the whole run */
-    double (*sums)[2]; /* owned; of a row's steps: losses weighted by valid pixels, and those */
+    double (*sums)[2]; /* owned; of a row's steps: losses times what they are means of, and that */
 };
 struct md_step_row {
     int64_t step;      /* the last one of the row, from 1 on, through all epochs */
-    double train_loss; /* mean over the valid pixels of the row's batches */
+    double train_loss; /* mean over the valid pixels (rmse: pictures) of the row's batches */
 };
 
 /* Where the training stands; all of it is in a checkpoint, and with the same config and data it
@@ -33,8 +33,8 @@ struct md_step_row {
 struct md_position {
     int epoch;         /* epochs completed */
     int step;          /* steps completed in the current one */
-    double loss_sum;   /* of the current epoch, weighted by valid pixels */
-    double loss_valid; /* valid pixels of the current epoch */
+    double loss_sum;   /* of the current epoch, times what each is the mean of */
+    double loss_valid; /* valid pixels (rmse: pictures) of the current epoch */
     int best_epoch;    /* epochs completed when the best validation loss was seen; 0: none yet */
     double best_loss;
     int diverged_epoch;          /* in which (from 1) a loss or a weight was first NaN or infinite;
@@ -53,6 +53,7 @@ struct md_run {
     struct md_team *team;
     void *arena;
 
+    double label_share; /* of the training pictures' pixels, how many have a label */
     struct md_position position;
     struct md_epoch *history; /* config.epochs of them, position.epoch filled */
     struct md_step_losses step_losses;

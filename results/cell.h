@@ -21,6 +21,7 @@
  *   /data/{train,val,test}            attributes: samples, digest
  *   /training        attributes: arena_bytes, parameters_learning, optimizer_bytes_per_parameter,
  *                    steps, skipped_steps, selected_epoch (epochs done when its weights were kept),
+ *                    label_share (of the training pictures' pixels, how many have a label),
  *                    diverged (1: the run came to nothing, see md_run_has_diverged in train.h),
  *                    wall_seconds, cpu_seconds (of the training alone)
  *   /training/epochs table: epoch (from 1), learning_rate, train_loss, validation_loss,
@@ -87,6 +88,7 @@ struct md_cell {
     long long arena_bytes, parameters_learning, optimizer_bytes_per_parameter;
     long long steps, skipped_steps, selected_epoch, diverged;
     double seconds, training_cpu_seconds; /* spent in training */
+    double label_share;
 
     int cap_count;
     struct md_cell_scores scores[MD_MOST_CAPS]; /* [0]: the primary cap */
@@ -97,6 +99,7 @@ struct md_cell_attribute {
     const char *object, *name;
     enum md_h5_column_type type;
     size_t offset, size; /* of the field */
+    int is_young;        /* a real that older cells of this layout lack: there it is NaN */
 };
 extern const struct md_cell_attribute md_cell_attributes[];
 extern const size_t md_cell_attribute_count;

@@ -51,6 +51,8 @@ static const struct row {
      "epochs after which the weights were kept"},
     {"diverged", WHOLE, offsetof(struct md_cell, diverged), 0,
      "1: the run came to nothing, its metrics after fine-tuning are none"},
+    {"label_share", REAL, offsetof(struct md_cell, label_share), 3,
+     "of the training pictures' pixels, how many have a label"},
     {"parameters_learning", WHOLE, offsetof(struct md_cell, parameters_learning), 0,
      "weights that learn"},
     {"optimizer_bytes_per_parameter", WHOLE,

@@ -2,6 +2,8 @@
  * nothing but a whole cell is taken. (What is in the file, as others see it: test_provenance.c.) */
 #include <criterion/criterion.h>
 
+#include <math.h>
+
 #include "../experiments/version.h"
 #include "h5_leaks.h"
 #include "runs.h"
@@ -59,6 +61,23 @@ H5_TEST(cell_read, says_what_the_run_was) {
     cr_assert_eq(cell.selected_epoch, 3);
     cr_assert_eq(cell.seconds, run.position.seconds);
     cr_assert_eq(cell.training_cpu_seconds, run.position.cpu_seconds);
+    md_run_close(&run);
+}
+
+/* A zone of 6x6 pixels has all of them, or none. Cells of before it was counted do not say. */
+H5_TEST(cell_read, says_how_many_pixels_had_a_label) {
+    size_t zones = 0;
+    write_cell(SMALL " label=nearest epochs=0");
+    for (size_t i = 0; i < run.train.count; i++)
+        zones += md_valid_zones(&run.train.samples[i]);
+    assert_ok(md_cell_read(path.text, &cell, &run_error));
+    cr_assert(zones > 0 && zones < 64 * run.train.count);
+    cr_assert_eq(cell.label_share, (double)zones / (64.0 * (double)run.train.count));
+    hid_t file = opened_to_change();
+    cr_assert_geq(H5Adelete_by_name(file, "/training", "label_share", H5P_DEFAULT), 0);
+    H5Fclose(file);
+    assert_ok(md_cell_read(path.text, &cell, &run_error));
+    cr_assert(isnan(cell.label_share));
     md_run_close(&run);
 }
 

@@ -492,21 +492,11 @@ static void need_machine(const char *file, const char *emulator) {
         need_tool(emulator);
 }
 
-/* Every format at every level of a device, and every way to update, in as few steps as that takes:
- * an emulated one takes seconds; some by plans that save memory. Cores that share a sample, or have
- * one each. */
+/* Of full size, where one emulated step takes seconds: test_devices.c has all formats and levels,
+ * and every way to update. Cores that share a sample, or have one each. */
 static const char *const device_cases[] = {
-    "fp32:scalar:cores=8|batch=1 policy=full weight_decay=0.01",
-    "fp32:ref:lean+flash|batch=1 optimizer=sgd momentum=0.9",
     "fp16:v2f16:cores=2|update=stochastic",
-    "fp16:scalar:cores=8|batch=1 update=master moments=fp32 label=pooled",
-    "fp16:ref:cores=3:lean:band=2|batch=1 policy=full loss_scale=256",
-    "bf16:scalar:cores=2|batch=1 update=kahan moments=fp32",
-    "bf16:ref:cores=8:lean|batch=1 policy=full update=stochastic loss_scale=16",
-    "fp16w:scalar:cores=8:share+stream+again|batch=1 optimizer=sgd",
-    "fp16w:ref|batch=1 update=kahan",
-    "bf16w:scalar|batch=1 update=master policy=full optimizer=sgd",
-    "bf16w:ref:cores=8|batch=1 label=pooled",
+    "bf16:scalar:cores=8:lean|batch=1 policy=full optimizer=sgd label=pooled",
 };
 
 static void assert_device_is_bit_exact(const char *device) {

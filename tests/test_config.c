@@ -116,8 +116,13 @@ Test(config, fields_hold_what_the_keys_say) {
                                "optimizer=sgd",
                                "lr=0.25",
                                "schedule=cosine",
+                               "schedule_by=step",
+                               "lr_floor=0.6",
+                               "lr_power=2",
+                               "warmup=13",
                                "momentum=0.5",
                                "weight_decay=0.1",
+                               "decay=decoupled",
                                "beta1=0.2",
                                "beta2=0.3",
                                "epsilon=0.4",
@@ -138,6 +143,7 @@ Test(config, fields_hold_what_the_keys_say) {
                                "data.set=matrix",
                                "data.root=r",
                                "data.fraction=20",
+                               "data.min_zones=6",
                                "data.label=tof8",
                                "data.sensor=vl53l5cx",
                                "data.targets=3",
@@ -159,7 +165,11 @@ Test(config, fields_hold_what_the_keys_say) {
                                "data.crop=12",
                                "data.train=a",
                                "data.val=b",
-                               "data.test=c"};
+                               "data.test=c",
+                               "data.train.root=d",
+                               "data.val.root=e",
+                               "data.test.root=f",
+                               "data.evaluation_min_zones=7"};
     enum { COUNT = sizeof overrides / sizeof overrides[0] };
     cr_assert_eq(COUNT, RUN_KEYS, "a key is missing here");
     cr_assert_eq(parse_pairs(COUNT, overrides), MD_OK, "%s", error.text);
@@ -170,6 +180,8 @@ Test(config, fields_hold_what_the_keys_say) {
     cr_assert_eq(config.loss, MD_DEPTH_L1);
     cr_assert_eq(config.optimizer, MD_SGD);
     cr_assert_eq(config.schedule, MD_SCHEDULE_COSINE);
+    cr_assert_eq(config.pace, MD_PACE_STEP);
+    cr_assert_eq(config.decay, MD_DECAY_DECOUPLED);
     cr_assert_eq(config.moments, MD_MOMENTS_FP32);
     cr_assert_eq(config.storing, MD_STORE_KAHAN);
     cr_assert_eq(config.augment, MD_GAIN | MD_FLIP);
@@ -186,6 +198,9 @@ Test(config, fields_hold_what_the_keys_say) {
     cr_assert_eq(config.data.picture, MD_PICTURE_WHOLE);
     const double reals[][2] = {{config.depth_cap_m, 7},
                                {config.learning_rate, 0.25},
+                               {config.lr_floor, 0.6},
+                               {config.lr_power, 2},
+                               {config.warmup, 13},
                                {config.momentum, 0.5},
                                {config.weight_decay, 0.1},
                                {config.beta1, 0.2},
@@ -212,14 +227,17 @@ Test(config, fields_hold_what_the_keys_say) {
                                {config.data.sensor_fov_deg, 40},
                                {config.data.camera_fov_h_deg, 80},
                                {config.data.camera_fov_v_deg, 60},
-                               {config.data.crop, 12}};
+                               {config.data.crop, 12},
+                               {config.data.min_zones, 6},
+                               {config.evaluation_min_zones, 7}};
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++)
         cr_assert_eq(reals[i][0], reals[i][1], "pair %zu", i);
     const char *texts[][2] = {{config.weights, "w"},   {config.plan, "fast+stream"},
                               {config.front, "ups0"},  {config.data.set, "matrix"},
                               {config.data.root, "r"}, {config.data.world, "source"},
                               {config.train, "a"},     {config.val, "b"},
-                              {config.test, "c"}};
+                              {config.test, "c"},      {config.train_root, "d"},
+                              {config.val_root, "e"},  {config.test_root, "f"}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         cr_assert_str_eq(texts[i][0], texts[i][1]);
 }
@@ -239,7 +257,7 @@ static const struct idle_case {
     {"optimizer: sgd\nepsilon: 1e-3\ndata: {set: micro}\n", ":3: epsilon: ", "", "found 0.001"},
     {"optimizer: sgd\nmoments: fp32\ndata: {set: micro}\n",
      ":3: moments: ", "with optimizer: adam or momentum: any but 0;", ""},
-    {"depth_cap_m: 10\ndata: {set: micro}\n", ":2: depth_cap_m: ", "with loss: depth_l1;",
+    {"depth_cap_m: 10\ndata: {set: micro}\n", ":2: depth_cap_m: ", "with loss: depth_l1, rmse;",
      "with loss: berhu"},
     {"select: best\ndata: {set: micro, val: ~}\n", ":2: select: ", "with val: any but '';",
      "found best with val: ''"},
@@ -371,6 +389,29 @@ Test(config, results_with_keys_without_effect_are_read) {
     free(text);
 }
 
+/* What is learned from and what is judged by are chosen apart. */
+Test(config, splits_have_roots_and_zones_of_their_own) {
+    char *overrides[] = {"weights=w",         "data.set=matrix",     "data.root=here",
+                         "data.fraction=50",  "data.min_zones=3",    "data.evaluation_min_zones=8",
+                         "data.test=all[3:]", "data.test.root=there"};
+    static const struct {
+        const char *split, *root;
+        int fraction, min_zones, truth;
+    } expected[MD_SPLITS] = {{"train", "here", 50, 3, MD_TRUTH_LABEL},
+                             {"val", "here", 50, 8, MD_TRUTH_FULL},
+                             {"all[3:]", "there", 100, 8, MD_TRUTH_FULL}};
+    cr_assert_eq(md_config_read(NULL, 8, overrides, &config, &error), MD_OK, "%s", error.text);
+    for (int s = 0; s < MD_SPLITS; s++) {
+        struct md_data_spec found;
+        md_config_split(&config, (enum md_split)s, &found);
+        cr_assert_str_eq(found.split, expected[s].split);
+        cr_assert_str_eq(found.root, expected[s].root);
+        cr_assert_eq(found.fraction, expected[s].fraction);
+        cr_assert_eq(found.min_zones, expected[s].min_zones);
+        cr_assert_eq((int)found.truth, expected[s].truth);
+    }
+}
+
 /* The choices are indices into core's own tables. */
 Test(config, choices_stand_in_the_order_of_core) {
     const struct {
@@ -438,8 +479,8 @@ Test(config, data_spec_has_the_data_keys_of_a_config) {
         const char *key = k->key + 5, *value = k->accepted[1];
         if (strncmp(k->key, "data.", 5) != 0 || strcmp(key, "set") == 0)
             continue;
-        int is_split =
-            strcmp(key, "train") == 0 || strcmp(key, "val") == 0 || strcmp(key, "test") == 0;
+        int is_split = strncmp(key, "train", 5) == 0 || strncmp(key, "val", 3) == 0 ||
+                       strncmp(key, "test", 4) == 0 || strcmp(key, "evaluation_min_zones") == 0;
         write_spec(k, value, text, sizeof text);
         cr_assert_eq(md_data_spec_parse(text, &found, &error), is_split ? MD_USAGE : MD_OK,
                      "%s: %s", text, error.text);

@@ -179,8 +179,10 @@ Test(config_text, null_is_nothing_for_every_key) {
             cr_assert_str_eq(at != NULL ? at : "", complaint, "%s", text);
         }
         cr_assert_eq(expected == MD_OK,
-                     strstr(" data.val data.test data.train data.root backend ", key) != NULL, "%s",
-                     key);
+                     strstr(" data.val.root data.test.root data.train.root data.root backend "
+                            "data.val data.test data.train ",
+                            key) != NULL,
+                     "%s", key);
     }
 }
 

@@ -16,6 +16,8 @@ static const struct md_update plain = {.learning_rate = 0.01f};
 static const struct md_update heavy = {
     .learning_rate = 0.01f, .momentum = 0.9f, .weight_decay = 0.001f};
 static const struct md_update decayed = {.learning_rate = 0.01f, .weight_decay = 0.001f};
+static const struct md_update decayed_apart = {
+    .learning_rate = 0.01f, .momentum = 0.9f, .weight_decay = 0.001f, .decay = MD_DECAY_DECOUPLED};
 static const struct md_update adaptive = {.learning_rate = 0.01f,
                                           .beta1 = 0.9f,
                                           .beta2 = 0.999f,
@@ -43,12 +45,13 @@ SLOT(leaky_forward, leaky_forward(n, out[0]))
 SLOT(mask, mask(n, in[0], out[0]))
 SLOT(leaky_backward, leaky_backward(n, in[0], out[0]))
 SLOT(add, add(n, in[0], out[0]))
-#define KEPT(moments, storing) (&(struct md_kept){moments, out[1], out[2], storing, out[3], 6})
+#define KEPT(moments, storing) (&(struct md_kept){moments, out[1], out[2], storing, out[3], 6, 70})
 #define UPDATE(name, optimizer, settings, moments, storing)                                        \
     SLOT(name, optimizer(n, &settings, in[0], KEPT(moments, storing), out[0]))
 UPDATE(sgd, sgd, plain, MD_MOMENTS_FORMAT, MD_STORE_PLAIN)
 UPDATE(sgd_momentum, sgd, heavy, MD_MOMENTS_FORMAT, MD_STORE_PLAIN)
 UPDATE(sgd_decay, sgd, decayed, MD_MOMENTS_FORMAT, MD_STORE_PLAIN)
+UPDATE(sgd_decoupled, sgd, decayed_apart, MD_MOMENTS_FORMAT, MD_STORE_PLAIN)
 UPDATE(sgd_fp32, sgd, scaled, MD_MOMENTS_FP32, MD_STORE_PLAIN)
 UPDATE(sgd_stochastic, sgd, plain, MD_MOMENTS_FORMAT, MD_STORE_STOCHASTIC)
 UPDATE(sgd_master, sgd, scaled, MD_MOMENTS_FP32, MD_STORE_MASTER)
@@ -78,6 +81,7 @@ static const struct slot {
     {"sgd", sgd, {ELEMENTS}, {ELEMENTS}},
     {"sgd with momentum", sgd_momentum, {ELEMENTS}, {ELEMENTS, ELEMENTS}},
     {"sgd with weight decay", sgd_decay, {ELEMENTS}, {ELEMENTS}},
+    {"sgd with decoupled decay", sgd_decoupled, {ELEMENTS}, {ELEMENTS, ELEMENTS}},
     {"sgd, fp32 moments", sgd_fp32, {ELEMENTS}, {ELEMENTS, FLOATS}},
     {"sgd, stochastic", sgd_stochastic, {ELEMENTS}, {ELEMENTS}},
     {"sgd, master", sgd_master, {ELEMENTS}, {ELEMENTS, FLOATS, NONE, FLOATS}},

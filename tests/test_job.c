@@ -117,6 +117,7 @@ static struct bytes trace_by_hand(const struct md_job *job, const char *level) {
         u->epsilon = job->epsilon;
         u->momentum = job->momentum;
         u->weight_decay = job->weight_decay;
+        u->decay = (enum md_decay)job->decay;
         u->loss_scale_log2 = (int)job->loss_scale_log2;
         u->seed = (uint64_t)job->seed[1] << 32 | job->seed[0];
         struct md_loss_report report = rig_train(&rig, (int)step.samples);
@@ -206,6 +207,7 @@ Test(job, carries_every_option_of_the_update) {
         job.loss_scale_log2 = o % 5 == 0 ? 0 : 8;
         job.momentum = job.optimizer == MD_SGD && o % 4 == 0 ? 0.9f : 0.0f;
         job.weight_decay = o % 3 == 0 ? 1e-2f : 0.0f;
+        job.decay = (uint32_t)(o % 2 == 0);
         job.steps = 2;
         struct bytes expected = trace_by_hand(&job, NULL);
         assert_trace(&job, &expected);
@@ -403,6 +405,7 @@ static const struct field {
     FIELD(loss, MD_LOSS_COUNT - 1, MD_LOSS_COUNT),
     FIELD(moments, MD_MOMENTS_COUNT - 1, MD_MOMENTS_COUNT),
     FIELD(storing, MD_STORING_COUNT - 1, MD_STORING_COUNT),
+    FIELD(decay, MD_DECAY_COUNT - 1, MD_DECAY_COUNT),
     FIELD(loss_scale_log2, MD_MOST_LOSS_SCALE_LOG2, MD_MOST_LOSS_SCALE_LOG2 + 1),
     FIELD(batch, 1, 0),
     FIELD(batch, MD_JOB_MAX_BATCH, MD_JOB_MAX_BATCH + 1),

@@ -77,11 +77,58 @@ static struct term term_of(enum md_loss loss, double o, double y, double fb,
     }
 }
 
+/* Of picture s: how many labels it has, and the root of the mean of the squared differences in
+ * depth; and the largest of the terms that these are made of. */
+struct picture {
+    int valid;
+    double root, terms;
+};
+
+static struct picture picture_of(const struct batch *b, const struct constants *k, int s) {
+    struct picture picture = {0, 0, 0};
+    long double squares = 0;
+    for (int i = s * b->pixels; i < (s + 1) * b->pixels; i++)
+        if (b->label[i] != -1) {
+            struct term d = term_of(MD_DEPTH_L1, b->output[i], b->label[i], (double)b->fb[s], k);
+            squares += (long double)d.value * d.value;
+            picture.terms = fmax(picture.terms, d.value_terms);
+            picture.valid++;
+        }
+    picture.root = picture.valid > 0 ? sqrt((double)(squares / picture.valid)) : 0;
+    return picture;
+}
+
+static int pictures_of(const struct batch *b, const struct constants *k) {
+    int pictures = 0;
+    for (int s = 0; s < b->samples; s++)
+        pictures += picture_of(b, k, s).valid > 0;
+    return pictures;
+}
+
+/* A pixel's part of the value (rmse: of its picture's, and its slope that of the mean), as if the
+ * loss were a mean over pixels. A root is off by no more than the worst of its terms. */
+static struct term share_of(enum md_loss loss, const struct batch *b, const struct constants *k,
+                            int i) {
+    int s = i / b->pixels;
+    struct term term = term_of(loss == MD_LOSS_RMSE ? MD_DEPTH_L1 : loss, b->output[i], b->label[i],
+                               (double)b->fb[s], k);
+    if (loss != MD_LOSS_RMSE)
+        return term;
+    struct picture picture = picture_of(b, k, s);
+    double d = term.value, share = (double)k->valid / picture.valid / pictures_of(b, k);
+    double factor = picture.root > 0 ? share / picture.root : 0;
+    term.value = picture.root * share;
+    term.value_terms = picture.terms * share;
+    term.slope_terms *= (term.value_terms + d * picture.terms / picture.root) * factor;
+    term.slope *= d * factor;
+    return term;
+}
+
 static double value_of(enum md_loss loss, const struct batch *b, const struct constants *k) {
     long double sum = 0;
     for (int i = 0; i < count_of(b); i++)
         if (b->label[i] != -1)
-            sum += term_of(loss, b->output[i], b->label[i], (double)b->fb[i / b->pixels], k).value;
+            sum += share_of(loss, b, k, i).value;
     return k->valid > 0 ? (double)(sum / k->valid) : 0.0;
 }
 
@@ -122,7 +169,7 @@ static void check_loss(enum md_format format, enum md_loss loss, const struct ba
     for (int i = 0; i < count_of(b); i++) {
         struct term term = {0, 0, 0, 0};
         if (b->label[i] != -1)
-            term = term_of(loss, b->output[i], b->label[i], (double)b->fb[i / b->pixels], &k);
+            term = share_of(loss, b, &k, i);
         double slope = k.valid > 0 ? term.slope / k.valid : 0;
         double allowed = k.valid > 0 ? 16 * u * k.rough * term.slope_terms / k.valid : 0;
         cr_assert(fabs(gradient[i] - slope) <= allowed, "%s %s: gradient[%d] is %g, expected %g",
@@ -138,6 +185,7 @@ static void check_loss(enum md_format format, enum md_loss loss, const struct ba
               "%s %s: c is %.9g, expected %.9g", md_loss_names[loss], md_format_names[format],
               (double)report.c, k.c);
     cr_assert_eq(report.valid, k.valid);
+    cr_assert_eq(report.count, loss == MD_LOSS_RMSE ? pictures_of(b, &k) : k.valid);
 }
 
 /* Disparities around their labels, some below the depth cap's floor of 16, some labels missing. All
@@ -180,7 +228,7 @@ Test(losses, gradients_are_derivatives) {
                 /* Not where a magnitude has its kink, the published formula jumps, or depth_l1
                  * changes its curvature. */
                 if (y != -1 && (fabs(o - y) <= step || (loss == MD_BERHU && to_c <= step) ||
-                                (loss == MD_DEPTH_L1 && to_floor <= step)))
+                                (loss >= MD_DEPTH_L1 && to_floor <= step)))
                     continue;
                 for (int side = 0; side < 2; side++) {
                     b.output[i] = side ? o + step : o - step;
@@ -261,7 +309,8 @@ Test(losses, nothing_without_labels) {
             double gradient[MOST];
             struct md_loss_report report =
                 run_loss((enum md_format)format, (enum md_loss)loss, &b, 0, gradient);
-            cr_assert(report.value == 0 && report.valid == 0, "%s", md_loss_names[loss]);
+            cr_assert(report.value == 0 && report.valid == 0 && report.count == 0, "%s",
+                      md_loss_names[loss]);
             for (int i = 0; i < 3; i++)
                 cr_assert(gradient[i] == 0, "%s", md_loss_names[loss]);
         }
@@ -286,9 +335,35 @@ Test(losses, depth_l1_is_smooth_at_its_floor) {
     }
 }
 
+/* rmse by hand: at fb 80, disparities of 80, 40, 20 and 10 are depths of 1, 2, 4 and, linear beyond
+ * the floor of 16, 5 + 80/16^2 * 6. Each picture counts alike, however few labels it has; one that
+ * is all right has no gradient, and one without labels does not count. */
+Test(losses, rmse_is_each_pictures) {
+    const struct batch b = {
+        4, 2, {40, 20, 10, 9, 40, 40, 7, 8}, {80, 80, 80, -1, 40, 40, -1, -1}, {80, 80, 80, 80}};
+    const double root = sqrt((1 + 9) / 2.0), tangent = 80.0 / 256;
+    const double expected[] = {-1.0 * (80.0 / 1600) / (2 * root) / 3,
+                               -3.0 * (80.0 / 400) / (2 * root) / 3,
+                               -tangent / 3,
+                               0,
+                               0,
+                               0,
+                               0,
+                               0};
+    for (int format = 0; format < PRECISE_FORMATS; format++) {
+        double gradient[MOST];
+        struct md_loss_report report =
+            run_loss((enum md_format)format, MD_LOSS_RMSE, &b, 1, gradient);
+        cr_assert_float_eq(report.value, (root + 4 + tangent * 6) / 3, 1e-6);
+        cr_assert(report.c == 0 && report.valid == 5 && report.count == 3);
+        for (int i = 0; i < count_of(&b); i++)
+            cr_assert_float_eq(gradient[i], expected[i], 1e-7, "%d: %g", i, gradient[i]);
+    }
+}
+
 /* ---- optimizers ------------------------------------------------------------------------------ */
 
-enum { PARAMETERS = 50, STEPS = 20 };
+enum { PARAMETERS = 150, DECAYING = 100, STEPS = 20 };
 
 /* A number, and how far rounding may have carried ours from it. The bounds grow with the values, by
  * the usual first-order rules; 2u for a fused step also covers fp64's two roundings. */
@@ -300,11 +375,18 @@ struct parameter {
     struct bounded weight, first, second; /* moments; first is also SGD's buffer */
 };
 
+/* torch.optim.AdamW: w *= 1 - rate * decay, before the optimizer's own step. */
+static void decay_apart(struct parameter *p, double decay, double u) {
+    p->weight.bound += 8 * u * decay * fabs(p->weight.value);
+    p->weight.value *= 1 - decay;
+}
+
 /* torch.optim.SGD, dampening 0. */
 static void sgd(struct parameter *p, double gradient, const struct md_update *s, int step,
                 double u) {
     double rate = (double)s->learning_rate, momentum = (double)s->momentum;
-    double decay = (double)s->weight_decay;
+    double apart = s->decay == MD_DECAY_DECOUPLED ? (double)s->weight_decay * rate : 0;
+    double decay = apart > 0 ? 0 : (double)s->weight_decay;
     struct bounded g = {gradient + decay * p->weight.value, decay * p->weight.bound};
     g.bound += 2 * u * (fabs(gradient) + fabs(g.value));
     if (momentum > 0) {
@@ -313,6 +395,7 @@ static void sgd(struct parameter *p, double gradient, const struct md_update *s,
         g.value += kept;
         p->first = g;
     }
+    decay_apart(p, apart, u);
     p->weight.value -= rate * g.value;
     p->weight.bound += rate * g.bound + 2 * u * (fabs(p->weight.value) + fabs(rate * g.value));
 }
@@ -320,7 +403,10 @@ static void sgd(struct parameter *p, double gradient, const struct md_update *s,
 /* torch.optim.Adam; the corrections reach ours rounded to binary32. */
 static void adam(struct parameter *p, double gradient, const struct md_update *s, int step,
                  double u) {
-    double beta1 = (double)s->beta1, beta2 = (double)s->beta2, decay = (double)s->weight_decay;
+    double beta1 = (double)s->beta1, beta2 = (double)s->beta2;
+    double apart =
+        s->decay == MD_DECAY_DECOUPLED ? (double)s->weight_decay * (double)s->learning_rate : 0;
+    double decay = apart > 0 ? 0 : (double)s->weight_decay;
     double correction1 = 1 - pow(beta1, step), correction2 = 1 - pow(beta2, step);
     double rate = (double)s->learning_rate / correction1;
     struct bounded g = {gradient + decay * p->weight.value, decay * p->weight.bound};
@@ -339,6 +425,7 @@ static void adam(struct parameter *p, double gradient, const struct md_update *s
                  fabs(move.value) * (root.bound / root.value + 4 * u + 0x1p-24);
     p->first = m;
     p->second = v;
+    decay_apart(p, apart, u);
     p->weight.value -= move.value;
     p->weight.bound += move.bound + 2 * u * (fabs(p->weight.value) + fabs(move.value));
 }
@@ -352,7 +439,8 @@ static void check_optimizer(enum md_format format, enum md_optimizer optimizer,
     void *first = numbers(format, PARAMETERS), *second = numbers(format, PARAMETERS);
     int no_state = optimizer == MD_SGD && !(settings.momentum > 0);
     struct md_kept kept = {.first = no_state ? NULL : first,
-                           .second = optimizer == MD_ADAM ? second : NULL};
+                           .second = optimizer == MD_ADAM ? second : NULL,
+                           .decaying = DECAYING};
     for (int i = 0; i < PARAMETERS; i++) {
         right[i].weight.value = (double)(float)md_random_normal(&random);
         set_number(format, weight, (size_t)i, right[i].weight.value);
@@ -363,8 +451,10 @@ static void check_optimizer(enum md_format format, enum md_optimizer optimizer,
         for (int i = 0; i < PARAMETERS; i++) {
             double g = (double)(float)md_random_normal(&random);
             set_number(format, gradient, (size_t)i, g);
-            (optimizer == MD_SGD ? sgd : adam)(&right[i], g, &settings, step,
-                                               unit_roundoff(format));
+            struct md_update own = settings;
+            if (settings.decay == MD_DECAY_DECOUPLED && i >= DECAYING)
+                own.weight_decay = 0;
+            (optimizer == MD_SGD ? sgd : adam)(&right[i], g, &own, step, unit_roundoff(format));
         }
         (optimizer == MD_SGD ? ops->sgd : ops->adam)(PARAMETERS, &settings, gradient, &kept,
                                                      weight);
@@ -387,8 +477,9 @@ Test(optimizers, equal_pytorchs_formulas) {
     struct md_update settings = {
         .learning_rate = 1e-2f, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-7f};
     for (int format = 0; format < PRECISE_FORMATS; format++)
-        for (int decays = 0; decays < 2; decays++) {
+        for (int decays = 0; decays <= MD_DECAY_COUNT; decays++) {
             settings.weight_decay = decays ? 0.05f : 0.0f;
+            settings.decay = decays == 2 ? MD_DECAY_DECOUPLED : MD_DECAY_L2;
             settings.momentum = 0.0f;
             check_optimizer((enum md_format)format, MD_ADAM, settings);
             check_optimizer((enum md_format)format, MD_SGD, settings);

@@ -148,6 +148,27 @@ Test(matrix, what_an_invalid_zone_hides_changes_nothing) {
     }
 }
 
+Test(matrix, a_picture_with_too_few_valid_zones_is_left_out) {
+    static char csv[8192];
+    for (int frame = 0; frame < 3; frame++) { /* 6, 7 and 8 valid zones */
+        sprintf(csv + strlen(csv), "%d,0,0\n", 1000 * frame);
+        for (int zone = 0; zone < ZONES; zone++)
+            sprintf(csv + strlen(csv), "%s\n", zone < 6 + frame ? "1500,1,5" : "1500,1,4");
+    }
+    write_state("F", csv);
+    add_picture("F", "0.jpeg", 8, 8, 0);
+    add_picture("F", "1000.jpeg", 8, 8, 0);
+    add_picture("F", "2000.jpeg", 8, 8, 0);
+    spec.min_zones = 7;
+    assert_opens();
+    NAMES("1000.jpeg", "2000.jpeg");
+    cr_assert_eq(md_valid_zones(&dataset.samples[1]), 8);
+    cr_assert_eq(dataset.unused.count[MD_UNUSED_ZONES], 1);
+    assert_contains(dataset.unused.shown[MD_UNUSED_ZONES], "F/images/0.jpeg");
+    spec.min_zones = 9;
+    assert_refused(MD_FAILED, "none of the 3 pictures has the 9 valid zones of min_zones");
+}
+
 Test(matrix, a_frame_without_a_valid_zone_stays) {
     char csv[2048] = "";
     add_frame(csv, 100, "764,0,255");

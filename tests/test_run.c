@@ -233,6 +233,33 @@ H5_TEST(run, learning_rate_follows_its_schedule) {
     }
 }
 
+/* Of 2 epochs of 4 steps each. */
+H5_TEST(run, learning_rate_of_every_step) {
+    static const struct {
+        struct md_config config;
+        double expected[9]; /* the last one: beyond the end */
+    } cases[] = {
+        {{.schedule = MD_SCHEDULE_CONSTANT, .warmup = 4}, {.25, .5, .75, 1, 1, 1, 1, 1, 1}},
+        {{.schedule = MD_SCHEDULE_COSINE}, {1, 1, 1, 1, .5, .5, .5, .5, 0}},
+        {{.schedule = MD_SCHEDULE_COSINE, .pace = MD_PACE_STEP, .lr_floor = .5, .warmup = 2},
+         {.5, .98096988312782163, .92677669529663689, .84567085809127246, .75, .65432914190872754,
+          .57322330470336311, .51903011687217837, .5}},
+        {{.schedule = MD_SCHEDULE_POLYNOMIAL, .lr_power = 2}, {1, 1, 1, 1, .25, .25, .25, .25, 0}},
+        {{.schedule = MD_SCHEDULE_POLYNOMIAL, .pace = MD_PACE_STEP, .lr_power = .5, .lr_floor = .2},
+         {1, .94833147735478829, .89282032302755092, .83245553203367587, .76568542494923806,
+          .68989794855663562, .6, .48284271247461901, .2}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        for (int step = 0; step < 9; step++) {
+            struct md_config config = cases[i].config;
+            config.epochs = 2;
+            config.learning_rate = 0.01;
+            double rate = md_learning_rate(&config, 4, step);
+            cr_assert_float_eq(rate, 0.01 * cases[i].expected[step], 1e-15, "%zu, %d: %.17g", i,
+                               step, rate * 100);
+        }
+}
+
 /* lr 0.03 is too much for this field now and then: the best epoch is not always the last. */
 H5_TEST(run, best_keeps_the_epoch_with_the_least_validation_loss) {
     int before_the_last = 0;

@@ -329,9 +329,11 @@ static void check_stalled(enum md_format format, enum md_optimizer optimizer, do
                               .epsilon = 1e-7f,
                               .seed = 6};
         void *weight = numbers(format, WEIGHTS), *gradient = numbers(format, WEIGHTS);
-        struct md_kept kept = {MD_MOMENTS_FP32,           numbers(MD_FP32, WEIGHTS),
-                               numbers(MD_FP32, WEIGHTS), (enum md_storing)storing,
-                               numbers(MD_FP32, WEIGHTS), 0};
+        struct md_kept kept = {.moments = MD_MOMENTS_FP32,
+                               .first = numbers(MD_FP32, WEIGHTS),
+                               .second = numbers(MD_FP32, WEIGHTS),
+                               .storing = (enum md_storing)storing,
+                               .beside = numbers(MD_FP32, WEIGHTS)};
         for (size_t i = 0; i < WEIGHTS; i++) {
             set_number(format, weight, i, 1);
             set_number(format, gradient, i, 1);
