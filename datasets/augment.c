@@ -5,11 +5,20 @@
 #include <string.h>
 
 #include "random.h"
+#include "sample.h"
 
-const char *const md_augment_names[] = {"flip", "gamma", "gain", "brightness", "crop", NULL};
+const char *const md_augment_names[] = {"flip",  "gamma", "gain",   "brightness", "crop",
+                                        "shift", "noise", "cutout", "r2crop",     NULL};
 
 /* The last word of a stream's name; the low bits say which augmentation. */
 #define PURPOSE 0xa9610000u
+
+/* The draws of one augmentation for one sample, behind the first, which says whether it happens. */
+static int happens(const struct md_augmentation *augmentation, unsigned bit, uint64_t seed,
+                   uint32_t epoch, uint32_t sample, struct md_random *random) {
+    *random = md_random_stream(seed, epoch, sample, PURPOSE | bit);
+    return (augmentation->set & bit) && md_random_unit(random) < augmentation->probability;
+}
 
 static double power(double byte, double gamma) {
     return 255.0 * pow(byte / 255.0, gamma);
@@ -21,13 +30,14 @@ static double times(double byte, double factor) {
 
 static const struct photometric {
     unsigned bit;
-    double low, high;
-    int parameters; /* 1: the same for all channels; 3: one each */
+    size_t strength; /* offset in struct md_augmentation */
+    int is_ratio;    /* the parameter is in [1 / strength, strength], or in 1 +- strength */
+    int parameters;  /* 1: the same for all channels; 3: one each */
     double (*change)(double byte, double parameter);
 } photometrics[] = {
-    {MD_GAMMA, 0.8, 1.2, 1, power},
-    {MD_GAIN, 0.8, 1.2, 3, times},
-    {MD_BRIGHTNESS, 0.5, 2.0, 1, times},
+    {MD_GAMMA, offsetof(struct md_augmentation, gamma), 0, 1, power},
+    {MD_GAIN, offsetof(struct md_augmentation, gain), 0, 3, times},
+    {MD_BRIGHTNESS, offsetof(struct md_augmentation, brightness), 1, 1, times},
 };
 
 static uint8_t saturate(double value) {
@@ -44,12 +54,16 @@ static void change_channel(const struct photometric *photometric, double paramet
         channel[i] = table[channel[i]];
 }
 
-static void change_picture(const struct photometric *photometric, struct md_random *random,
+static void change_picture(const struct photometric *photometric,
+                           const struct md_augmentation *augmentation, struct md_random *random,
                            uint8_t *picture, size_t plane) {
-    double parameter = 0;
+    double parameter = 0, strength;
+    memcpy(&strength, (const char *)augmentation + photometric->strength, sizeof strength);
+    const double low = photometric->is_ratio ? 1 / strength : 1 - strength,
+                 high = photometric->is_ratio ? strength : 1 + strength;
     for (int channel = 0; channel < 3; channel++) {
         if (channel < photometric->parameters)
-            parameter = md_random_range(random, photometric->low, photometric->high);
+            parameter = md_random_range(random, low, high);
         change_channel(photometric, parameter, picture + (size_t)channel * plane, plane);
     }
 }
@@ -72,38 +86,129 @@ static void flip_label(float *label, int height, int width) {
         }
 }
 
-int md_augment_flips(unsigned augmentations, uint64_t seed, uint32_t epoch, uint32_t sample) {
-    struct md_random random = md_random_stream(seed, epoch, sample, PURPOSE | MD_FLIP);
-    return (augmentations & MD_FLIP) && md_random_unit(&random) < 0.5;
+int md_augment_flips(const struct md_augmentation *augmentation, uint64_t seed, uint32_t epoch,
+                     uint32_t sample) {
+    struct md_random random;
+    return happens(augmentation, MD_FLIP, seed, epoch, sample, &random);
 }
 
-void md_augment(unsigned augmentations, uint64_t seed, uint32_t epoch, uint32_t sample, int height,
-                int width, uint8_t *picture, int label_height, int label_width, float *label) {
-    if (md_augment_flips(augmentations, seed, epoch, sample)) {
+static void add_noise(double most, struct md_random *random, uint8_t *picture, size_t plane) {
+    const int is_grey = memcmp(picture, picture + plane, plane) == 0 &&
+                        memcmp(picture, picture + 2 * plane, plane) == 0;
+    const double deviation = md_random_range(random, 0, most);
+    for (size_t i = 0; i < 3 * plane; i++) {
+        if (is_grey && i >= plane) {
+            picture[i] = picture[i - plane];
+            continue;
+        }
+        double byte = floor(picture[i] + deviation * md_random_normal(random) + 0.5);
+        picture[i] = saturate(byte > 0 ? byte : 0);
+    }
+}
+
+/* A part of `share` of both sides, anywhere inside. */
+static struct md_crop place_inside(double share_of_height, double share_of_width, int height,
+                                   int width, struct md_random *random) {
+    struct md_crop part = {0, 0, (int)(share_of_height * height + 0.5),
+                           (int)(share_of_width * width + 0.5)};
+    part.top = (int)md_random_below(random, (uint32_t)(height - part.height + 1));
+    part.left = (int)md_random_below(random, (uint32_t)(width - part.width + 1));
+    return part;
+}
+
+static int mean_byte(const uint8_t *bytes, size_t count) {
+    size_t sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += bytes[i];
+    return count > 0 ? (int)(sum / count) : 0;
+}
+
+static void cut_out(const struct md_crop *square, int width, size_t plane, uint8_t *picture) {
+    for (int channel = 0; channel < 3; channel++, picture += plane) {
+        const int mean = mean_byte(picture, plane);
+        for (int row = square->top; row < square->top + square->height; row++)
+            memset(picture + row * width + square->left, mean, (size_t)square->width);
+    }
+}
+
+/* Moves a part to the top left and clears what is not of it. */
+static void keep_part(const struct md_crop *part, int height, int width, uint8_t *picture,
+                      int label_height, int label_width, float *label) {
+    const struct md_crop moved = {part->top, part->left, height, width};
+    for (int row = 0; row < 3 * height; row++) {
+        uint8_t *to = picture + (size_t)row * (size_t)width;
+        int inside = row % height < part->height ? part->width : 0;
+        memmove(to, to + (inside ? part->top * width + part->left : 0), (size_t)inside);
+        memset(to + inside, 0, (size_t)(width - inside));
+    }
+    md_crop_label(&moved, height, width, label_height, label_width, label);
+    for (int y = 0; y < label_height; y++)
+        for (int x = 0; x < label_width; x++)
+            if ((2 * y + 1) * height >= 2 * part->height * label_height ||
+                (2 * x + 1) * width >= 2 * part->width * label_width)
+                label[y * label_width + x] = MD_INVALID;
+}
+
+static struct md_crop choose_part(uint64_t seed, uint32_t epoch, uint32_t sample, int height,
+                                  int width) {
+    static const double shares[][2] = {{1.0 / 2, 7.0 / 12}, {3.0 / 4, 5.0 / 6}, {1, 1}};
+    struct md_random random = md_random_stream(seed, epoch, sample, PURPOSE | MD_R2CROP);
+    const double *share = shares[md_random_below(&random, 3)];
+    return place_inside(share[0], share[1], height, width, &random);
+}
+
+void md_augment(const struct md_augmentation *augmentation, uint64_t seed, uint32_t epoch,
+                uint32_t sample, int height, int width, uint8_t *picture, int label_height,
+                int label_width, float *label) {
+    const size_t plane = (size_t)height * (size_t)width;
+    struct md_random random;
+    if (md_augment_flips(augmentation, seed, epoch, sample)) {
         flip_picture(picture, height, width);
         flip_label(label, label_height, label_width);
     }
-    for (size_t i = 0; i < sizeof photometrics / sizeof *photometrics; i++) {
-        struct md_random random =
-            md_random_stream(seed, epoch, sample, PURPOSE | photometrics[i].bit);
-        if ((augmentations & photometrics[i].bit) && md_random_unit(&random) < 0.5)
-            change_picture(&photometrics[i], &random, picture, (size_t)height * (size_t)width);
+    for (size_t i = 0; i < sizeof photometrics / sizeof *photometrics; i++)
+        if (happens(augmentation, photometrics[i].bit, seed, epoch, sample, &random))
+            change_picture(&photometrics[i], augmentation, &random, picture, plane);
+    if (happens(augmentation, MD_NOISE, seed, epoch, sample, &random))
+        add_noise(augmentation->noise, &random, picture, plane);
+    if (happens(augmentation, MD_CUTOUT, seed, epoch, sample, &random)) {
+        const struct md_crop square =
+            place_inside(augmentation->cutout, augmentation->cutout, height, width, &random);
+        cut_out(&square, width, plane, picture);
+    }
+    if (augmentation->set & MD_R2CROP) {
+        const struct md_crop part = choose_part(seed, epoch, sample, height, width);
+        keep_part(&part, height, width, picture, label_height, label_width, label);
     }
 }
 
 /* ---- the crop -------------------------------------------------------------------------------- */
 
-struct md_crop md_augment_crop(unsigned augmentations, uint64_t seed, uint32_t epoch,
-                               uint32_t sample, int height, int width) {
-    struct md_random random = md_random_stream(seed, epoch, sample, PURPOSE | MD_CROP);
+/* Uniform in -most .. most. */
+static int either_way(int most, struct md_random *random) {
+    return (int)md_random_below(random, 2 * (uint32_t)most + 1) - most;
+}
+
+static void shift(const struct md_augmentation *augmentation, struct md_random *random,
+                  struct md_crop *crop) {
+    const double factor = md_random_range(random, 1 - augmentation->zoom, 1 + augmentation->zoom);
+    const struct md_crop before = *crop;
+    crop->height = (int)fmax(factor * before.height + 0.5, 1);
+    crop->width = (int)fmax(factor * before.width + 0.5, 1);
+    crop->top += (before.height - crop->height) / 2 + either_way(augmentation->shift, random);
+    crop->left += (before.width - crop->width) / 2 + either_way(augmentation->shift, random);
+}
+
+struct md_crop md_augment_crop(const struct md_augmentation *augmentation, uint64_t seed,
+                               uint32_t epoch, uint32_t sample, int height, int width) {
+    struct md_random random;
     struct md_crop crop = {0, 0, height, width};
-    if (!(augmentations & MD_CROP) || md_random_unit(&random) >= 0.5)
-        return crop;
-    double factor = md_random_range(&random, 0.5, 1);
-    crop.height = (int)(factor * height + 0.5);
-    crop.width = (int)(factor * width + 0.5);
-    crop.top = (int)md_random_below(&random, (uint32_t)(height - crop.height + 1));
-    crop.left = (int)md_random_below(&random, (uint32_t)(width - crop.width + 1));
+    if (happens(augmentation, MD_CROP, seed, epoch, sample, &random)) {
+        double factor = md_random_range(&random, augmentation->crop, 1);
+        crop = place_inside(factor, factor, height, width, &random);
+    }
+    if (happens(augmentation, MD_SHIFT, seed, epoch, sample, &random))
+        shift(augmentation, &random, &crop);
     return crop;
 }
 
@@ -114,19 +219,24 @@ struct between {
     int64_t weight[2];
 };
 
+static int within(int pixel, int pixels) {
+    return pixel < 0 ? 0 : pixel < pixels ? pixel : pixels - 1;
+}
+
 static struct between place_between(int pixel, int pixels, int begin, int size) {
     const int unit = 2 * pixels;
     int from_first = (2 * pixel + 1) * size - pixels;
     from_first = from_first > 0 ? from_first : 0;
     const int lower = from_first / unit, upper = lower + 1 < size ? lower + 1 : lower;
     const int fraction = from_first % unit;
-    return (struct between){{begin + lower, begin + upper}, {unit - fraction, fraction}};
+    return (struct between){{within(begin + lower, pixels), within(begin + upper, pixels)},
+                            {unit - fraction, fraction}};
 }
 
 void md_crop_picture(const struct md_crop *crop, int height, int width, const uint8_t *from,
                      uint8_t *picture) {
     const int64_t total = (int64_t)4 * height * width;
-    if (crop->height == height && crop->width == width) {
+    if (crop->top == 0 && crop->left == 0 && crop->height == height && crop->width == width) {
         memcpy(picture, from, (size_t)3 * (size_t)height * (size_t)width);
         return;
     }
@@ -149,23 +259,33 @@ struct enlargement {
     int labels, pixels, begin, size;
 };
 
-/* The label that becomes label `to`: the one its centre falls on. */
+/* The label that becomes label `to`: the one its centre falls on; -1: there is none. */
 static int source_of(const struct enlargement *axis, int to) {
-    return (2 * axis->labels * axis->begin + (2 * to + 1) * axis->size) / (2 * axis->pixels);
+    const int centre = 2 * axis->labels * axis->begin + (2 * to + 1) * axis->size;
+    const int source = centre / (2 * axis->pixels);
+    return centre >= 0 && source < axis->labels ? source : -1;
 }
 
-/* Going on by one in `to` goes on by none or one in its source, so the sources lie behind at first
- * and before from some place on: moving the former from the first on and the latter from the last
- * on never overwrites what is still needed. `stride` is in floats. */
+static void take(const struct enlargement *axis, int to, size_t stride, size_t count,
+                 float *values) {
+    memcpy(values + (size_t)to * stride, values + (size_t)source_of(axis, to) * stride,
+           count * sizeof *values);
+}
+
+/* As `to` goes on, source - to never grows when a part is enlarged, and never falls when it is
+ * reduced: it is above 0 on one side of some place and below on the other. So moving the former
+ * from the first on and the latter from the last on never overwrites what is still needed.
+ * `stride` is in floats. */
 static void enlarge(const struct enlargement *axis, size_t stride, size_t count, float *values) {
     for (int to = 0; to < axis->labels; to++)
         if (source_of(axis, to) > to)
-            memcpy(values + (size_t)to * stride, values + (size_t)source_of(axis, to) * stride,
-                   count * sizeof *values);
+            take(axis, to, stride, count, values);
     for (int to = axis->labels - 1; to >= 0; to--)
-        if (source_of(axis, to) < to)
-            memcpy(values + (size_t)to * stride, values + (size_t)source_of(axis, to) * stride,
-                   count * sizeof *values);
+        if (source_of(axis, to) >= 0 && source_of(axis, to) < to)
+            take(axis, to, stride, count, values);
+    for (int to = 0; to < axis->labels; to++)
+        for (size_t i = 0; i < count && source_of(axis, to) < 0; i++)
+            values[(size_t)to * stride + i] = MD_INVALID;
 }
 
 void md_crop_label(const struct md_crop *crop, int height, int width, int label_height,

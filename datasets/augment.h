@@ -3,10 +3,14 @@
  * [0.5, 2.0]. The photometric ones act on bytes: x' = min(255, floor(f(x))). (The release lets a
  * gain above 255 wrap around; we saturate.)
  *
- * And before these, when asked for: a crop of random place and random size (the R2 crop of
- * LiteDepth, Li et al., 2022), also with probability 1/2, enlarged to the size of the whole. As
- * there, the label keeps its values: the depth of what is seen does not change, though it looks
- * nearer, and so neither does its disparity at an unchanged fb. */
+ * And others, when asked for. Before these: a crop of random place and random size, enlarged to the
+ * size of the whole; a small shift and zoom, where the picture goes on as at its edge and the label
+ * has no value. Behind them: noise of the camera, the same for all channels of a grey picture; a
+ * square cut out of the picture (not of the label), which becomes its mean colour; and the R2 crop
+ * of LiteDepth (Li et al., 2022), always: a part of random place and one of three sizes (in 48x48:
+ * 24x28, 36x40 and all), which keeps its scale, in the top left; the rest is black, without label.
+ * Whatever the size at which a thing is seen, the label keeps its values: its depth does not
+ * change, and so neither does its disparity at an unchanged fb. */
 #ifndef MD_DATASETS_AUGMENT_H
 #define MD_DATASETS_AUGMENT_H
 
@@ -19,38 +23,62 @@ enum {
     MD_GAIN = 4,
     MD_BRIGHTNESS = 8,
     MD_AUGMENT_PUBLISHED = 15,
-    MD_CROP = 16
+    MD_CROP = 16,
+    MD_SHIFT = 32,
+    MD_NOISE = 64,
+    MD_CUTOUT = 128,
+    MD_R2CROP = 256
 };
-extern const char *const md_augment_names[]; /* "flip", "gamma", ..., "crop", NULL */
+extern const char *const md_augment_names[]; /* "flip", "gamma", ..., "crop", ..., NULL */
+
+/* Which, and how strong they are. */
+struct md_augmentation {
+    unsigned set;       /* of bits */
+    double probability; /* of each but MD_R2CROP */
+    double gamma, gain; /* most that they differ from 1 */
+    double brightness;  /* most; least is 1 / brightness */
+    double crop;        /* least share of the sides */
+    int shift;          /* most pixels, both ways and along both axes */
+    double zoom;   /* most that the sides of what is shown differ from the picture's, a share */
+    double noise;  /* most standard deviation, in bytes */
+    double cutout; /* the square's side, a share of the picture's */
+};
+#define MD_PUBLISHED_STRENGTHS                                                                     \
+    .probability = 0.5, .gamma = 0.2, .gain = 0.2, .brightness = 2, .crop = 0.5, .shift = 3,       \
+    .zoom = 0.1, .noise = 8, .cutout = 0.3
 
 /* Whether md_augment mirrors that sample in that epoch. */
-int md_augment_flips(unsigned augmentations, uint64_t seed, uint32_t epoch, uint32_t sample);
+int md_augment_flips(const struct md_augmentation *augmentation, uint64_t seed, uint32_t epoch,
+                     uint32_t sample);
 
 /* Changes `picture` (3, height, width) and `label` (label_height, label_width) in place by all but
- * the crop. What is drawn depends on (seed, epoch, sample) alone, and for one augmentation not on
- * whether another is on. */
-void md_augment(unsigned augmentations, uint64_t seed, uint32_t epoch, uint32_t sample, int height,
-                int width, uint8_t *picture, int label_height, int label_width, float *label);
+ * crop and shift. What is drawn depends on (seed, epoch, sample) alone, and for one augmentation
+ * not on whether another is on. */
+void md_augment(const struct md_augmentation *augmentation, uint64_t seed, uint32_t epoch,
+                uint32_t sample, int height, int width, uint8_t *picture, int label_height,
+                int label_width, float *label);
 
-/* A part of a picture, in pixels. */
+/* A part of a picture, in pixels; some of it may lie outside. */
 struct md_crop {
     int top, left, height, width;
 };
 
-/* The crop of a picture of height x width: by one factor in [1/2, 1) of both sides, rounded to
- * pixels, anywhere inside; all of it when `augmentations` lacks MD_CROP, or chance decides so. What
- * is drawn depends on (seed, epoch, sample) alone. */
-struct md_crop md_augment_crop(unsigned augmentations, uint64_t seed, uint32_t epoch,
-                               uint32_t sample, int height, int width);
+/* What is shown of a picture of height x width. A crop: by one factor in [augmentation->crop, 1) of
+ * both sides, rounded to pixels, anywhere inside; all of it without MD_CROP, or when chance decides
+ * so. And with MD_SHIFT that, larger or smaller by one factor about its middle, and moved. What is
+ * drawn depends on (seed, epoch, sample) alone. */
+struct md_crop md_augment_crop(const struct md_augmentation *augmentation, uint64_t seed,
+                               uint32_t epoch, uint32_t sample, int height, int width);
 
-/* Enlarges a crop of `from` (3, height, width) to `picture`, of the same shape: bilinear between
- * the centres of the crop's pixels, beyond which they go on, rounded to nearest. */
+/* Enlarges (or reduces) a crop of `from` (3, height, width) to `picture`, of the same shape:
+ * bilinear between the centres of the crop's pixels, beyond which they go on, as the picture does
+ * beyond its edges, rounded to nearest. */
 void md_crop_picture(const struct md_crop *crop, int height, int width, const uint8_t *from,
                      uint8_t *picture);
 
 /* Enlarges the same crop of a picture of height x width in that picture's label (label_height,
  * label_width), in place: each pixel takes the one that its centre falls on, so that nothing mixes
- * with what has no value. */
+ * with what has no value, and MD_INVALID outside. */
 void md_crop_label(const struct md_crop *crop, int height, int width, int label_height,
                    int label_width, float *label);
 

@@ -20,22 +20,23 @@ void md_prepare_sample(const struct md_config *config, const struct md_network *
                        uint8_t *picture, float *label) {
     const struct md_sample *sample = &dataset->samples[index];
     struct md_sample right;
-    const unsigned augmentations = epoch >= 0 ? config->augment : 0;
+    struct md_augmentation augmentation = config->augment;
     const int height = network->height, width = network->width;
     int label_height, label_width;
+    augmentation.set = epoch >= 0 ? augmentation.set : 0;
     md_layer_size(network, network->layer_count - 1, &label_height, &label_width);
     if (sample->right_picture != NULL &&
-        md_augment_flips(augmentations, config->seed, (uint32_t)epoch, index)) {
+        md_augment_flips(&augmentation, config->seed, (uint32_t)epoch, index)) {
         right = md_sample_right(sample);
         sample = &right;
     }
     struct md_crop crop =
-        md_augment_crop(augmentations, config->seed, (uint32_t)epoch, index, height, width);
+        md_augment_crop(&augmentation, config->seed, (uint32_t)epoch, index, height, width);
     md_crop_picture(&crop, height, width, sample->picture, picture);
     md_label(sample, (enum md_label_mode)config->label, (float)config->data.max_depth_m,
              label_height, label_width, label);
     md_crop_label(&crop, height, width, label_height, label_width, label);
-    md_augment(augmentations, config->seed, (uint32_t)epoch, index, height, width, picture,
+    md_augment(&augmentation, config->seed, (uint32_t)epoch, index, height, width, picture,
                label_height, label_width, label);
 }
 

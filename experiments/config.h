@@ -8,6 +8,7 @@
 
 #include "../core/network.h"
 #include "../core/ops.h"
+#include "../datasets/augment.h"
 #include "../datasets/labels.h"
 #include "../datasets/sample.h"
 #include "evaluate.h"
@@ -41,7 +42,7 @@ struct md_config {
     int storing;    /* enum md_storing: the key is `update` */
     int batch, epochs;
     uint64_t seed;
-    unsigned augment; /* bits of augment.h */
+    struct md_augmentation augment;
     int label;        /* enum md_label_mode */
     int select;       /* enum md_select */
     int protocol;     /* enum md_protocol */

@@ -13,7 +13,8 @@ enum type { TEXT, CHOICE, BITS, REAL, CAPS, COUNT, POWER, SEED, POLICY, PLAN }; 
  * by. */
 enum { BY_DIGEST = 2, UNLESS_DEFAULT = 3 };
 
-/* Another key, and values of it: "a, b", or "!a, b" for all but these. */
+/* Another key, and values of it: "a, b", or "!a, b" for all but these; of a list "[a", those that
+ * have it. */
 struct need {
     const char *key, *values;
 };

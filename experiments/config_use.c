@@ -5,8 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "a, b" has the value, or "!a, b" has not. */
+/* Whether a list, "[a, b]", has the word. */
+static int has(const char *list, const char *word) {
+    for (const char *item = list + strspn(list, "["); *item != '\0'; item += strspn(item, ", ]")) {
+        size_t length = strcspn(item, ",]");
+        if (length == strlen(word) && memcmp(item, word, length) == 0)
+            return 1;
+        item += length;
+    }
+    return 0;
+}
+
+/* "a, b" has the value, or "!a, b" has not; or the value has a of "[a". */
 static int allows(const char *values, const char *value) {
+    if (values[0] == '[')
+        return has(value, values + 1);
     int negated = values[0] == '!';
     size_t length = strlen(value);
     for (const char *item = values + negated;; item += 2) {
@@ -60,11 +73,14 @@ const struct need *md_key_unmet(const struct section *sections, int count,
 /* ---- messages -------------------------------------------------------------------------------- */
 
 static void add_need(const struct need *need, const char *before, char *text, size_t size) {
-    int negated = need->values[0] == '!';
-    const char *values = need->values + negated;
+    int negated = need->values[0] == '!', of_list = need->values[0] == '[';
+    const char *values = need->values + negated + of_list;
     size_t length = strlen(text);
     snprintf(text + length, size - length, "%s%s: %s%s", before, need->key,
-             negated ? "any but " : "", values[0] != '\0' ? values : "''");
+             negated   ? "any but "
+             : of_list ? "a list with "
+                       : "",
+             values[0] != '\0' ? values : "''");
 }
 
 void md_describe_use(const struct use *use, char *text, size_t size) {

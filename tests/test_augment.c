@@ -15,6 +15,12 @@ struct example {
     float label[PLANE];
 };
 
+static const struct md_augmentation *of(unsigned set) {
+    static struct md_augmentation augmentation;
+    augmentation = (struct md_augmentation){set, MD_PUBLISHED_STRENGTHS};
+    return &augmentation;
+}
+
 /* An example whose every element is different enough to tell where it went. */
 static struct example plain_example(void) {
     struct example example;
@@ -28,8 +34,8 @@ static struct example plain_example(void) {
 static struct example augmented(unsigned augmentations, uint64_t seed, uint32_t epoch,
                                 uint32_t sample) {
     struct example example = plain_example();
-    md_augment(augmentations, seed, epoch, sample, HEIGHT, WIDTH, example.picture, HEIGHT, WIDTH,
-               example.label);
+    md_augment(of(augmentations), seed, epoch, sample, HEIGHT, WIDTH, example.picture, HEIGHT,
+               WIDTH, example.label);
     return example;
 }
 
@@ -39,10 +45,11 @@ static int same(const struct example *a, const struct example *b) {
 }
 
 Test(augment, names) {
-    static const char *const expected[] = {"flip", "gamma", "gain", "brightness", "crop"};
-    for (int i = 0; i < 5; i++)
+    static const char *const expected[] = {"flip",  "gamma", "gain",   "brightness", "crop",
+                                           "shift", "noise", "cutout", "r2crop"};
+    for (int i = 0; i < 9; i++)
         cr_assert_str_eq(md_augment_names[i], expected[i]);
-    cr_assert_null(md_augment_names[5]);
+    cr_assert_null(md_augment_names[9]);
 }
 
 Test(augment, none_changes_nothing) {
@@ -75,7 +82,7 @@ Test(augment, none_changes_what_another_draws) {
         for (unsigned set = 0; set <= MD_AUGMENT_PUBLISHED; set++) {
             struct example together = augmented(set, 9, 1, sample), apart = plain_example();
             for (unsigned bit = MD_FLIP; bit <= MD_BRIGHTNESS; bit <<= 1)
-                md_augment(set & bit, 9, 1, sample, HEIGHT, WIDTH, apart.picture, HEIGHT, WIDTH,
+                md_augment(of(set & bit), 9, 1, sample, HEIGHT, WIDTH, apart.picture, HEIGHT, WIDTH,
                            apart.label);
             cr_assert(same(&together, &apart), "set %u, sample %u", set, sample);
         }
@@ -189,7 +196,7 @@ Test(augment, flip_mirrors_a_coarse_label) {
     uint32_t sample = 0;
     while (augmented(MD_FLIP, 1, 0, sample).label[0] == 0)
         sample++;
-    md_augment(MD_FLIP, 1, 0, sample, HEIGHT, WIDTH, example.picture, 2, 3, example.label);
+    md_augment(of(MD_FLIP), 1, 0, sample, HEIGHT, WIDTH, example.picture, 2, 3, example.label);
     for (int i = 0; i < PLANE; i++)
         cr_assert_eq(example.label[i], i < 6 ? plain.label[i / 3 * 3 + 2 - i % 3] : plain.label[i]);
     cr_assert_eq(example.picture[0], plain.picture[WIDTH - 1]);
@@ -200,7 +207,7 @@ Test(augment, flip_mirrors_a_coarse_label) {
 enum { SIDE = 48 };
 
 static struct md_crop crop_of(uint64_t seed, uint32_t epoch, uint32_t sample) {
-    return md_augment_crop(MD_CROP, seed, epoch, sample, SIDE, SIDE);
+    return md_augment_crop(of(MD_CROP), seed, epoch, sample, SIDE, SIDE);
 }
 
 static int same_crop(struct md_crop a, struct md_crop b) {
@@ -212,7 +219,7 @@ static const struct md_crop whole = {0, 0, SIDE, SIDE};
 Test(crop, is_all_when_it_is_off) {
     for (uint32_t sample = 0; sample < 50; sample++)
         cr_assert(
-            same_crop(md_augment_crop(MD_AUGMENT_PUBLISHED, 1, 0, sample, SIDE, SIDE), whole));
+            same_crop(md_augment_crop(of(MD_AUGMENT_PUBLISHED), 1, 0, sample, SIDE, SIDE), whole));
 }
 
 Test(crop, depends_on_seed_epoch_and_sample_alone) {
@@ -220,8 +227,8 @@ Test(crop, depends_on_seed_epoch_and_sample_alone) {
     for (uint32_t i = 0; i < 64; i++) {
         struct md_crop first = crop_of(1, 2, i);
         cr_assert(same_crop(first, crop_of(1, 2, i)));
-        cr_assert(
-            same_crop(first, md_augment_crop(MD_CROP | MD_AUGMENT_PUBLISHED, 1, 2, i, SIDE, SIDE)));
+        cr_assert(same_crop(
+            first, md_augment_crop(of(MD_CROP | MD_AUGMENT_PUBLISHED), 1, 2, i, SIDE, SIDE)));
         changes[0] += !same_crop(first, crop_of(2, 2, i));
         changes[1] += !same_crop(first, crop_of(1, 3, i));
         changes[2] += !same_crop(first, crop_of(1, 2, i + 1));
@@ -265,7 +272,7 @@ Test(crop, has_every_size_and_place) {
     }
     struct md_crop oblong = {0, 0, 40, 80};
     for (uint32_t sample = 0; oblong.height == 40; sample++)
-        oblong = md_augment_crop(MD_CROP, 1, 0, sample, 40, 80);
+        oblong = md_augment_crop(of(MD_CROP), 1, 0, sample, 40, 80);
     cr_assert_leq(abs(2 * oblong.height - oblong.width), 1, "the sides keep their ratio");
 }
 
@@ -341,4 +348,194 @@ Test(crop, keeps_picture_and_label_together) {
                 cr_assert(fabsf(label[i] - enlarged[axis * SIDE * SIDE + i]) <= 3);
         }
     }
+}
+
+/* --- shift and zoom --- */
+
+static struct md_augmentation shifting(int shift, double zoom) {
+    struct md_augmentation augmentation = *of(MD_SHIFT);
+    augmentation.shift = shift;
+    augmentation.zoom = zoom;
+    augmentation.probability = 1;
+    return augmentation;
+}
+
+/* Every size and place up to the strengths, in all four directions. */
+Test(shift, reaches_its_strengths) {
+    const struct md_augmentation moving = shifting(3, 0.25), still = shifting(0, 0);
+    int least[2] = {SIDE, SIDE}, most[2] = {0}, size[2] = {SIDE, SIDE};
+    for (uint32_t sample = 0; sample < 2000; sample++) {
+        struct md_crop crop = md_augment_crop(&moving, 1, 0, sample, SIDE, SIDE);
+        const int from_middle[] = {crop.top - (SIDE - crop.height) / 2,
+                                   crop.left - (SIDE - crop.width) / 2};
+        cr_assert_eq(crop.height, crop.width);
+        for (int axis = 0; axis < 2; axis++) {
+            least[axis] = from_middle[axis] < least[axis] ? from_middle[axis] : least[axis];
+            most[axis] = from_middle[axis] > most[axis] ? from_middle[axis] : most[axis];
+        }
+        size[0] = crop.height < size[0] ? crop.height : size[0];
+        size[1] = crop.height > size[1] ? crop.height : size[1];
+        cr_assert(same_crop(md_augment_crop(&still, 1, 0, sample, SIDE, SIDE), whole));
+    }
+    for (int axis = 0; axis < 2; axis++)
+        cr_assert(least[axis] == -3 && most[axis] == 3, "%d to %d", least[axis], most[axis]);
+    cr_assert(size[0] == 36 && size[1] == 60, "%d to %d", size[0], size[1]);
+}
+
+/* What comes from outside is the picture's edge, without a label. */
+Test(shift, goes_on_beyond_the_edge_without_a_label) {
+    static const struct md_crop crops[] = {
+        {-2, 3, SIDE, SIDE}, {5, -7, SIDE, SIDE}, {-6, -6, 60, 60}, {-9, 4, 54, 40}};
+    static uint8_t picture[3 * SIDE * SIDE], shown[3 * SIDE * SIDE];
+    static float label[SIDE * SIDE];
+    for (size_t c = 0; c < sizeof crops / sizeof *crops; c++) {
+        const struct md_crop *crop = &crops[c];
+        int outside = 0;
+        for (int i = 0; i < SIDE * SIDE; i++)
+            label[i] = (float)(picture[i] = (uint8_t)(2 * (i % SIDE) + 3 * (i / SIDE)));
+        md_crop_picture(crop, SIDE, SIDE, picture, shown);
+        md_crop_label(crop, SIDE, SIDE, SIDE, SIDE, label);
+        for (int i = 0; i < SIDE * SIDE; i++) {
+            double row = crop->top + (i / SIDE + 0.5) * crop->height / SIDE;
+            double column = crop->left + (i % SIDE + 0.5) * crop->width / SIDE;
+            int is_inside = row >= 0 && row < SIDE && column >= 0 && column < SIDE;
+            double there = 2 * (fmin(fmax(column - 0.5, 0), SIDE - 1)) +
+                           3 * (fmin(fmax(row - 0.5, 0), SIDE - 1));
+            /* A crop's outer half pixels go on as its edge. */
+            cr_assert_float_eq(shown[i], there,
+                               0.51 + 2.5 * (crop->height < SIDE) + (crop->width != SIDE),
+                               "crop %zu, %d: %d, not %g", c, i, shown[i], there);
+            if (is_inside)
+                cr_assert_float_eq((double)label[i],
+                                   2 * floor(column + 1e-9) + 3 * floor(row + 1e-9), 1e-6);
+            else
+                cr_assert_eq(label[i], MD_INVALID);
+            outside += !is_inside;
+        }
+        cr_assert_gt(outside, SIDE);
+    }
+}
+
+/* --- noise, cutout, R2 crop --- */
+
+static struct md_augmentation always(unsigned bit) {
+    struct md_augmentation augmentation = *of(bit);
+    augmentation.probability = 1;
+    return augmentation;
+}
+
+/* Over pictures the variance is that of a deviation between 0 and most: most^2 / 3, and 1/12 of
+ * rounding. Of a grey picture it is grey. */
+Test(noise, has_its_strength_and_keeps_grey_grey) {
+    static uint8_t picture[3 * SIDE * SIDE];
+    static float label[1];
+    struct md_augmentation augmentation = always(MD_NOISE);
+    for (int grey = 0; grey < 2; grey++) {
+        double sum = 0, squares = 0, differences = 0;
+        enum { SAMPLES = 100, PIXELS = SIDE * SIDE };
+        for (uint32_t sample = 0; sample < SAMPLES; sample++) {
+            for (int i = 0; i < 3 * PIXELS; i++)
+                picture[i] = (uint8_t)(128 + (grey ? 0 : i / PIXELS));
+            md_augment(&augmentation, 1, 0, sample, SIDE, SIDE, picture, 1, 1, label);
+            for (int i = 0; i < PIXELS; i++) {
+                double change = picture[i] - 128.0;
+                sum += change;
+                squares += change * change;
+                differences += picture[i] != picture[2 * PIXELS + i] - (grey ? 0 : 2);
+            }
+        }
+        cr_assert_float_eq(sum / (SAMPLES * PIXELS), 0, 0.1);
+        cr_assert_float_eq(squares / (SAMPLES * PIXELS), 64.0 / 3, 6);
+        cr_assert_eq(differences == 0, grey);
+    }
+}
+
+Test(cutout, is_a_square_of_the_mean_anywhere) {
+    static float label[1];
+    const struct md_augmentation augmentation = always(MD_CUTOUT);
+    int tops[SIDE] = {0};
+    for (uint32_t sample = 0; sample < 500; sample++) {
+        static uint8_t picture[3 * SIDE * SIDE];
+        int top = -1, left = -1, changed = 0;
+        for (int i = 0; i < 3 * SIDE * SIDE; i++)
+            picture[i] = (uint8_t)(i % 2 == 0 ? 10 : 13 + i / (SIDE * SIDE));
+        md_augment(&augmentation, 1, 0, sample, SIDE, SIDE, picture, 1, 1, label);
+        for (int i = 0; i < SIDE * SIDE; i++)
+            if (picture[i] == 11) {
+                top = top < 0 ? i / SIDE : top;
+                left = left < 0 ? i % SIDE : left;
+                changed++;
+                cr_assert(i / SIDE < top + 14 && i % SIDE >= left && i % SIDE < left + 14);
+                cr_assert_eq(picture[i + 2 * SIDE * SIDE], 12);
+            }
+        cr_assert_eq(changed, 14 * 14, "0.3 of 48 is 14.4");
+        tops[top]++;
+    }
+    cr_assert(tops[0] > 0 && tops[34] > 0);
+}
+
+/* Three sizes, equally often; at its own scale in the top left, the rest black without a label. */
+Test(r2crop, is_a_part_at_its_own_scale) {
+    static const int sizes[3][2] = {{24, 28}, {36, 40}, {SIDE, SIDE}};
+    static uint8_t picture[3 * SIDE * SIDE];
+    static float label[SIDE * SIDE], coarse[64];
+    int found[3] = {0}, moved = 0;
+    for (uint32_t sample = 0; sample < 300; sample++) {
+        for (int i = 0; i < 3 * SIDE * SIDE; i++)
+            picture[i] = (uint8_t)(1 + i % SIDE + 4 * (i / SIDE % SIDE));
+        for (int i = 0; i < SIDE * SIDE; i++)
+            label[i] = picture[i];
+        for (int i = 0; i < 64; i++)
+            coarse[i] = (float)i;
+        md_augment(of(MD_R2CROP), 1, 0, sample, SIDE, SIDE, picture, SIDE, SIDE, label);
+        int height = 0, width = 0, size = 0;
+        while (width < SIDE && picture[width] > 0)
+            width++;
+        while (height < SIDE && picture[height * SIDE] > 0)
+            height++;
+        while (size < 3 && (sizes[size][0] != height || sizes[size][1] != width))
+            size++;
+        cr_assert_lt(size, 3, "%d x %d", height, width);
+        found[size]++;
+        moved += picture[0] != 1;
+        for (int i = 0; i < 3 * SIDE * SIDE; i++) {
+            int y = i / SIDE % SIDE, x = i % SIDE, is_inside = y < height && x < width;
+            cr_assert_eq(picture[i], is_inside ? picture[0] + x + 4 * y : 0);
+            if (i < SIDE * SIDE)
+                cr_assert_eq(label[i], is_inside ? picture[i] : MD_INVALID);
+        }
+        md_augment(of(MD_R2CROP), 1, 0, sample, SIDE, SIDE, picture, 8, 8, coarse);
+        for (int i = 0; i < 64; i++)
+            cr_assert_eq(coarse[i] != MD_INVALID,
+                         6 * (i / 8) + 3 < height && 6 * (i % 8) + 3 < width);
+    }
+    for (int size = 0; size < 3; size++)
+        cr_assert_float_eq(found[size], 100, 5 * sqrt(300 * 2 / 9.0));
+    cr_assert_gt(moved, 150);
+}
+
+/* --- strengths --- */
+
+/* Half the strength is half the range; and how often is a number too. */
+Test(strength, bounds_what_is_drawn) {
+    const struct example plain = plain_example();
+    struct md_augmentation augmentation = *of(MD_BRIGHTNESS);
+    augmentation.brightness = 1.25;
+    augmentation.probability = 0.9;
+    int changed = 0;
+    double least = 100, most = 0;
+    for (uint32_t sample = 0; sample < 2000; sample++) {
+        struct example example = plain;
+        double low, high;
+        md_augment(&augmentation, 3, 0, sample, HEIGHT, WIDTH, example.picture, HEIGHT, WIDTH,
+                   example.label);
+        changed += !same(&example, &plain);
+        parameter_bounds(MD_BRIGHTNESS, plain.picture + PLANE, example.picture + PLANE, &low,
+                         &high);
+        cr_assert(high >= 0.8 && low <= 1.25);
+        least = fmin(least, high);
+        most = fmax(most, low);
+    }
+    cr_assert(least < 0.83 && most > 1.22, "%g to %g", least, most);
+    cr_assert_float_eq(changed, 1800, 5 * sqrt(2000 * 0.09) + 40);
 }

@@ -133,6 +133,15 @@ Test(config, fields_hold_what_the_keys_say) {
                                "epochs=4",
                                "seed=5",
                                "augment=[gain, flip]",
+                               "augment_probability=0.6",
+                               "augment_gamma=0.7",
+                               "augment_gain=0.8",
+                               "augment_brightness=9",
+                               "augment_crop=0.11",
+                               "augment_shift=13",
+                               "augment_zoom=0.14",
+                               "augment_noise=15",
+                               "augment_cutout=0.17",
                                "label=nearest",
                                "select=last",
                                "protocol=release",
@@ -184,7 +193,7 @@ Test(config, fields_hold_what_the_keys_say) {
     cr_assert_eq(config.decay, MD_DECAY_DECOUPLED);
     cr_assert_eq(config.moments, MD_MOMENTS_FP32);
     cr_assert_eq(config.storing, MD_STORE_KAHAN);
-    cr_assert_eq(config.augment, MD_GAIN | MD_FLIP);
+    cr_assert_eq(config.augment.set, MD_GAIN | MD_FLIP);
     cr_assert_eq(config.label, MD_LABEL_NEAREST);
     cr_assert_eq(config.select, MD_SELECT_LAST);
     cr_assert_eq(config.protocol, MD_RELEASE);
@@ -228,6 +237,15 @@ Test(config, fields_hold_what_the_keys_say) {
                                {config.data.camera_fov_h_deg, 80},
                                {config.data.camera_fov_v_deg, 60},
                                {config.data.crop, 12},
+                               {config.augment.probability, 0.6},
+                               {config.augment.gamma, 0.7},
+                               {config.augment.gain, 0.8},
+                               {config.augment.brightness, 9},
+                               {config.augment.crop, 0.11},
+                               {config.augment.shift, 13},
+                               {config.augment.zoom, 0.14},
+                               {config.augment.noise, 15},
+                               {config.augment.cutout, 0.17},
                                {config.data.min_zones, 6},
                                {config.evaluation_min_zones, 7}};
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++)

@@ -262,7 +262,7 @@ Test(config_text, overrides_win_over_the_file) {
         cr_assert_str_eq(config.data.root, roots[i]);
     }
     cr_assert_eq(read_with("augment=[flip]"), MD_OK, "%s", error.text);
-    cr_assert_eq(config.augment, MD_FLIP);
+    cr_assert_eq(config.augment.set, MD_FLIP);
     cr_assert_eq(read_with("data.train=all[0:7]"), MD_OK, "%s", error.text);
     cr_assert_str_eq(config.train, "all[0:7]");
     cr_assert_eq(read_with("data.val="), MD_OK, "%s", error.text);

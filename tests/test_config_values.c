@@ -15,8 +15,10 @@ static const char *random_value(const struct key_case *k, char text[400]) {
     while (k->accepted[choices] != NULL)
         choices++;
     const char *chosen = k->accepted[md_random_below(&dice, (uint32_t)choices)];
-    if (k->kind == REAL)
-        snprintf(text, 400, "%.17g", md_random_range(&dice, 0.1, 0.99));
+    if (k->kind == REAL) /* between the two ends */
+        snprintf(
+            text, 400, "%.17g",
+            md_random_range(&dice, strtod(k->accepted[1], NULL), strtod(k->accepted[2], NULL)));
     else if (k->kind == ANY_TEXT && strcmp(k->key, "backend") != 0) {
         snprintf(text, 400, "'x");
         for (uint32_t n = md_random_below(&dice, 40); n > 0; n--)

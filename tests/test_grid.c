@@ -72,8 +72,8 @@ Test(grid, ranges_and_lists_of_lists) {
     static const uint64_t seeds[] = {7, 0, 1, 9};
     for (size_t i = 0; i < 12; i++)
         cr_assert_eq(grid.cells[i].config.seed, seeds[i / 3]);
-    cr_assert_eq(grid.cells[1].config.augment, 0);
-    cr_assert_neq(grid.cells[2].config.augment, grid.cells[0].config.augment);
+    cr_assert_eq(grid.cells[1].config.augment.set, 0);
+    cr_assert_neq(grid.cells[2].config.augment.set, grid.cells[0].config.augment.set);
     read_good(BASE "sweep: {cap_m: [80, [20, 80.5], [20]]}\nalso: [{cap_m: [15, 25], seed: 1}]\n");
     cr_assert_eq(grid.count, 4);
     assert_settings(0, "seed=0 cap_m=80");

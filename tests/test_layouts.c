@@ -150,10 +150,10 @@ Test(layouts, a_flip_starts_from_the_right_view) {
     write_kitti("test/annotations.csv", KITTI_LINE);
     opens("micro-kitti", "test");
     const struct md_sample *s = dataset.samples;
-    config.augment = MD_FLIP;
+    config.augment = (struct md_augmentation){MD_FLIP, MD_PUBLISHED_STRENGTHS};
     config.seed = 3;
     for (int epoch = 0; epoch < 20; epoch++) {
-        int flipped = md_augment_flips(MD_FLIP, 3, (uint32_t)epoch, 0);
+        int flipped = md_augment_flips(&config.augment, 3, (uint32_t)epoch, 0);
         const uint8_t *from = flipped ? s->right_picture : s->picture;
         const float *disparity = flipped ? s->right_disparity : s->disparity;
         md_prepare_sample(&config, md_networks[0], &dataset, 0, epoch, picture, label);

@@ -36,6 +36,12 @@ H5_TEST(run_bits, digest_depends_on_what_decides_the_weights) {
                  {"", "augment=[]", 1},
                  {"", "augment=[flip]", 1},
                  {"", "augment=[flip,gamma,gain,brightness,crop]", 1},
+                 {"", "augment=[flip,gamma,gain,brightness,shift]", 1},
+                 {"", "augment=[flip,gamma,gain,brightness,noise]", 1},
+                 {"", "augment=[flip,gamma,gain,brightness,cutout]", 1},
+                 {"", "augment=[flip,gamma,gain,brightness,r2crop]", 1},
+                 {"", "augment_probability=0.9", 1},
+                 {"", "augment_gamma=0.1", 1},
                  {"", "label=nearest", 1},
                  {"", "label=sparse", 1},
                  {"", "label=pooled", 1},
@@ -88,7 +94,8 @@ H5_TEST(run_bits, digest_is_equal_for_all_numbers_of_threads) {
                                        "batch=4",
                                        "batch=4 optimizer=sgd momentum=0.9",
                                        "batch=2 data.count=3 format=bf16 update=stochastic",
-                                       "batch=2 data.count=3 label=pooled"};
+                                       "batch=2 data.count=3 label=pooled "
+                                       "augment=[flip,gain,crop,shift,noise,cutout,r2crop]"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         struct trained one = trained_with(ways[i]);
         for (int threads = 2; threads <= 5; threads += i == 0 ? 1 : 3) {
