@@ -6,28 +6,6 @@
 #include "readers.h"
 #include "sensor.h"
 
-int md_picture_centre(const struct md_source *source, const char *name, uint8_t *planes,
-                      struct md_error *error) {
-    char path[MD_PATH_MAX];
-    struct md_image image;
-    int status = md_path_format(path, error, "%s/%s", source->spec.root, name);
-    if (status == MD_OK)
-        status = md_image_read(path, &image, error);
-    if (status != MD_OK)
-        return status;
-    const int shorter = image.height < image.width ? image.height : image.width;
-    const int crop = source->spec.crop > 0 ? source->spec.crop : shorter;
-    if (crop > shorter)
-        status =
-            md_fail(error, MD_FAILED, "%s: expected at least %dx%d pixels (the crop), found %dx%d",
-                    path, crop, crop, image.width, image.height);
-    else
-        md_image_resize(&image, (image.height - crop) / 2, (image.width - crop) / 2, crop, crop,
-                        source->height, source->width, planes);
-    md_image_free(&image);
-    return status;
-}
-
 int md_depth_map_room(int height, int width, struct md_depth_map *map, struct md_error *error) {
     *map = (struct md_depth_map){.height = height, .width = width};
     map->depth_m = calloc((size_t)height * (size_t)width, sizeof *map->depth_m);

@@ -17,7 +17,7 @@
 #include "matrix_flights.h"
 #include "readers.h"
 
-enum { GRID_SIDE = 8, ZONES = GRID_SIDE * GRID_SIDE, MAX_GAP_MS = 100 };
+enum { ZONES = 8 * 8, MAX_GAP_MS = 100 };
 
 struct frame {
     int64_t time_ms;
@@ -202,12 +202,8 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
                       struct md_error *error) {
     const struct recording *recording = source->state;
     const struct md_entry *entry = &source->entries[index];
-    int status = md_sample_room(source, entry->name, GRID_SIDE, GRID_SIDE, 0, sample, error);
-    if (status != MD_OK)
-        return status;
-    memcpy(sample->depth_m, recording->frames[entry->number].depth_m, sizeof(float) * ZONES);
-    md_sample_disparity(sample, MD_FIELD_FB);
-    return md_picture_centre(source, entry->name, sample->picture, error);
+    return md_field_sample(source, entry->name, recording->frames[entry->number].depth_m, sample,
+                           error);
 }
 
 /* Adds a sample: its picture's path, and its frame, which is kept. */

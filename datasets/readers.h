@@ -113,11 +113,14 @@ int md_sample_room(const struct md_source *source, const char *name, int depth_h
 /* Sets disparity = fb / depth_m where there is depth. */
 void md_sample_disparity(struct md_sample *sample, float fb);
 
-/* Reads the picture `name`, a path relative to the root, and averages to the network's size what a
- * sensor beside its camera sees: the centred square of side spec.crop (0: of the shorter side). A
- * smaller picture is an error. planes: (3, height, width). */
-int md_picture_centre(const struct md_source *source, const char *name, uint8_t *planes,
-                      struct md_error *error);
+/* Fills an empty sample of a field set with what the 8x8 zones of the sensor say (metres, row by
+ * row, MD_NO_DEPTH where nothing) and with the picture `name`, a path relative to the root,
+ * averaged to the network's size. The sensor, beside the camera, sees the centred square of side
+ * spec.crop (0: of the shorter side). picture: square uses just that; whole uses all, in which the
+ * sample has more zones, those outside without a depth: an even number more along each side, as
+ * many as fit. A picture smaller than the crop is an error. */
+int md_field_sample(const struct md_source *source, const char *name, const float zone_m[8 * 8],
+                    struct md_sample *sample, struct md_error *error);
 
 /* A depth map as the source has it. */
 struct md_depth_map {

@@ -19,7 +19,7 @@
 #include "namelist.h"
 #include "readers.h"
 
-enum { GRID_SIDE = 8, ZONES = GRID_SIDE * GRID_SIDE };
+enum { ZONES = 8 * 8 };
 
 /* The kinds of columns, and how many columns each has; what is of none of them is OTHER. */
 enum kind { PICTURE, DISTANCE, STATUS, TARGETS, KINDS, OTHER = KINDS };
@@ -321,17 +321,13 @@ static int read_frame(struct md_source *source, size_t file, char *line, struct 
     const struct csv *csv = &recordings->csvs[file];
     struct frame frame = {{{NULL}}};
     char name[MD_PATH_MAX];
+    float zone_m[ZONES];
     int status = read_line(csv, line, &frame, error);
     if (status == MD_OK)
         status = md_path_format(name, error, "%s%s", csv->folder, frame.field[PICTURE][0]);
-    if (status == MD_OK)
-        status = md_sample_room(source, name, GRID_SIDE, GRID_SIDE, 0, sample, error);
     for (int zone = 0; zone < ZONES && status == MD_OK; zone++)
-        status = read_zone(source, csv, &frame, zone, &sample->depth_m[zone], error);
-    if (status != MD_OK)
-        return status;
-    md_sample_disparity(sample, MD_FIELD_FB);
-    return md_picture_centre(source, name, sample->picture, error);
+        status = read_zone(source, csv, &frame, zone, &zone_m[zone], error);
+    return status == MD_OK ? md_field_sample(source, name, zone_m, sample, error) : status;
 }
 
 static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,

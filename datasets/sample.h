@@ -76,7 +76,7 @@ struct md_data_spec {
     double depth_per_m;  /* sets of 16-bit depth PNGs: how many of their units are a metre (TUM:
                           * 5000); 0: 1000, the millimetre */
     int depth;           /* kitti: enum md_depth_source */
-    int picture;         /* kitti, h5: enum md_picture_part */
+    int picture;         /* kitti, h5, field sets: enum md_picture_part */
 };
 
 /* What depth maps with more than 8x8 values become: labels of the picture's size, or what an 8x8
@@ -104,7 +104,8 @@ enum md_depth_source { MD_DEPTH_AUTO, MD_DEPTH_GROUNDTRUTH, MD_DEPTH_VELODYNE_RA
 extern const char *const md_depth_source_names[]; /* "auto", "groundtruth", "velodyne_raw", ... */
 
 /* What becomes the network's picture: the square of MD_SQUARE_SIDE pixels at the top, in the middle
- * (smaller pictures: as large as fits), or all of it, squashed. The release's KITTI pictures and
+ * (smaller pictures: as large as fits; field sets: the square that the sensor sees), or all of it,
+ * squashed. The release's KITTI pictures and
  * truths are such squares. (The side is in its test code; that they are at the top is measured:
  * there its KITTI weights predict the road alike in all rows, and by MD_KITTI_FB; in the middle,
  * seven rows lower, they do neither.) */

@@ -50,7 +50,8 @@ static const struct use
     of_farthest = {.set = {"set", "!cache"}, .idle = "0, 4"}, /* what a cache has */
     of_depth = {.set = {"set", "kitti, kitti-object"}},
     of_png_depths = {.set = {"set", "nyu-folder, 7scenes, sunrgbd, rgbd"}},
-    of_picture = {.set = {"set", "kitti, kitti-object, kitti-stereo, kitti-stereo-2012, h5"},
+    of_picture = {.set = {"set", REAL_SENSORS
+                          ", kitti, kitti-object, kitti-stereo, kitti-stereo-2012, h5"},
                   .idle = ""},
     of_maps = {.set = {"set", HAVE_MAPS}},
     of_crop = {.set = {"set", READ_MAPS}, .with = {{"truth", "full"}}},
@@ -225,8 +226,8 @@ static const struct key data_keys[] = {
      "millimetre. Values of 0 and 65535 are no depth",
      &of_png_depths},
     {"picture", CHOICE, AT(md_data_spec, picture), 0, 0, md_picture_part_names, "square", 1,
-     "what is used of a picture and its depth: 360x360 pixels at the top, in the "
-     "middle, or all",
+     "what is used of a picture: 360x360 pixels at the top, in the middle (matrix, recording: what "
+     "the sensor sees), or all, squeezed (there: with labels only where the sensor sees)",
      &of_picture},
     {"world", TEXT, AT(md_data_spec, world), 0, 0, md_world_names, "field", 1, "which world",
      &of_world},

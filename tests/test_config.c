@@ -287,7 +287,7 @@ static const struct idle_case {
     {"data: {set: rgbd, crop: 9}\n", ":2: data.crop: ", "", ""},
     {"data: {set: rgbd, picture: whole}\n", ":2: data.picture: ", "kitti-stereo-2012, h5;", ""},
     {"data: {set: rgbd, picture: square}\n", ":2: data.picture: ", "", "found square"},
-    {"data: {set: matrix, picture: whole}\n", ":2: data.picture: ", "", ""},
+    {"data: {set: micro, picture: whole}\n", ":2: data.picture: ", "", ""},
     {"data: {set: kitti, depth_per_m: 256}\n",
      ":2: data.depth_per_m: ", "with set: nyu-folder, 7scenes, sunrgbd, rgbd;", "found 256"},
     {"data: {set: h5, depth: lidar}\n", ":2: data.depth: ", "with set: kitti, kitti-object;", ""},

@@ -207,6 +207,40 @@ Test(matrix, the_crop_is_the_centred_square) {
     assert_contains(error.text, "found 16x11");
 }
 
+/* 11 x 16 pixels around a sensor's 8 x 8: a zone is a pixel, and there is room for 10 x 16. */
+Test(matrix, the_whole_picture_has_labels_in_the_middle_only) {
+    enum { HEIGHT = 11, WIDTH = 16, ROWS = 10 };
+    uint8_t rgb[3 * HEIGHT * WIDTH];
+    write_flight("F");
+    for (int y = 0; y < HEIGHT; y++)
+        for (int x = 0; x < WIDTH; x++)
+            memset(rgb + 3 * (y * WIDTH + x), 20 * y + x, 3);
+    write_rgb("F/images/100.jpeg", rgb, HEIGHT, WIDTH);
+    assert_opens();
+    float zone_m[ZONES];
+    memcpy(zone_m, dataset.samples[0].depth_m, sizeof zone_m);
+    spec.picture = MD_PICTURE_WHOLE;
+    assert_opens();
+    const struct md_sample *sample = &dataset.samples[0];
+    cr_assert_eq(sample->depth_height, ROWS);
+    cr_assert_eq(sample->depth_width, WIDTH);
+    for (int y = 0; y < ROWS; y++)
+        for (int x = 0; x < WIDTH; x++) {
+            int inside = y >= 1 && y < 9 && x >= 4 && x < 12;
+            float depth_m = sample->depth_m[y * WIDTH + x];
+            cr_assert_eq(depth_m, inside ? zone_m[8 * (y - 1) + x - 4] : MD_NO_DEPTH);
+            cr_assert_eq(sample->disparity[y * WIDTH + x],
+                         depth_m == MD_NO_DEPTH ? MD_INVALID : sample->fb / depth_m);
+        }
+    /* A target pixel is the mean of 2.5 rows and 4 columns: 20 x 0.8 and 1.5 of the first. */
+    cr_assert_eq(sample->picture[0], 18);
+    /* Too little around it for a zone on each side. */
+    spec.crop = 11;
+    assert_opens();
+    cr_assert_eq(dataset.samples[0].depth_height, 8);
+    cr_assert_eq(dataset.samples[0].depth_width, 10);
+}
+
 Test(matrix, other_files_among_the_pictures) {
     write_flight("F");
     add_picture("F", "Thumbs.db", 8, 8, 0);
