@@ -5,9 +5,11 @@
  *                         each zone from the top left in row-major order; times never go back
  *     images/TIME.jpeg    grey pictures, named by the same clock in ms
  *
- * Each picture is paired with the frame nearest in time, the earlier line of the file on a tie; a
- * picture without one within 100 ms is left out. The sensor sees the middle of the picture only:
- * a centred square of side spec->crop. Which flights a split means: matrix_flights.c. */
+ * Each picture is paired with the frame nearest in time, the earlier line of the file on a tie, or
+ * the spec->frames nearest ones; a picture without one within 100 ms is left out. (A flight's zones
+ * have at most one target, and there is no sigma and no signal in its files.) The sensor sees the
+ * middle of the picture only: a centred square of side spec->crop. Which flights a split means:
+ * matrix_flights.c. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,17 +187,46 @@ static int list_pictures(struct md_source *source, const char *folder, struct fl
 
 /* --- samples --- */
 
-static const struct frame *nearest_frame(const struct flight *flight, int64_t time_ms) {
-    const struct frame *nearest = NULL;
-    int64_t smallest = MAX_GAP_MS + 1;
-    for (size_t i = 0; i < flight->frame_count; i++) {
-        int64_t gap = llabs(flight->frames[i].time_ms - time_ms);
-        if (gap < smallest) {
-            nearest = &flight->frames[i];
-            smallest = gap;
+static bool is_among(const struct frame *frame, const struct frame *const *frames, int count) {
+    for (int i = 0; i < count; i++)
+        if (frames[i] == frame)
+            return true;
+    return false;
+}
+
+/* Finds at most `most` frames, the nearest first; returns how many there are. */
+static int nearest_frames(const struct flight *flight, int64_t time_ms, int most,
+                          const struct frame *nearest[MD_MOST_FRAMES]) {
+    for (int count = 0; count < most; count++) {
+        int64_t smallest = MAX_GAP_MS + 1;
+        for (size_t i = 0; i < flight->frame_count; i++) {
+            int64_t gap = llabs(flight->frames[i].time_ms - time_ms);
+            if (gap < smallest && !is_among(&flight->frames[i], nearest, count)) {
+                nearest[count] = &flight->frames[i];
+                smallest = gap;
+            }
         }
+        if (smallest > MAX_GAP_MS)
+            return count;
     }
-    return nearest;
+    return most;
+}
+
+/* What the frames nearest to a picture say together; whether there is one. */
+static bool fuse_frames(const struct md_data_spec *spec, const struct flight *flight,
+                        int64_t time_ms, struct frame *fused) {
+    const struct frame *nearest[MD_MOST_FRAMES];
+    const int count = nearest_frames(flight, time_ms, spec->frames > 1 ? spec->frames : 1, nearest);
+    fused->time_ms = time_ms;
+    for (int zone = 0; zone < ZONES; zone++) {
+        float depth_m[MD_MOST_FRAMES];
+        int values = 0;
+        for (int f = 0; f < count; f++)
+            if (nearest[f]->depth_m[zone] != MD_NO_DEPTH)
+                depth_m[values++] = nearest[f]->depth_m[zone];
+        fused->depth_m[zone] = md_fuse_zone(spec, values, depth_m);
+    }
+    return count > 0;
 }
 
 static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,
@@ -226,14 +257,14 @@ static int add_samples(struct md_source *source, const char *path, const struct 
     int status = MD_OK;
     for (size_t i = 0; i < flight->picture_count && status == MD_OK; i++) {
         const struct picture *picture = &flight->pictures[i];
-        const struct frame *frame = nearest_frame(flight, picture->time_ms);
+        struct frame frame;
         char name[MD_PATH_MAX];
         status = md_path_format(name, error, "%s%simages/%s", at_root ? "" : path,
                                 at_root ? "" : "/", picture->name);
-        if (status == MD_OK && !frame)
+        if (status == MD_OK && !fuse_frames(&source->spec, flight, picture->time_ms, &frame))
             md_unused_add(&source->unused, MD_UNUSED_PICTURE, name);
         else if (status == MD_OK)
-            status = add_sample(source, name, frame, error);
+            status = add_sample(source, name, &frame, error);
     }
     return status;
 }

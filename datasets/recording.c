@@ -306,7 +306,7 @@ static int read_zone(const struct md_source *source, const struct csv *csv,
         status = need_whole(TARGETS, zone, frame->field[TARGETS][zone], &targets, error);
     if (status != MD_OK)
         return status;
-    if (md_zone_has_value(targets, zone_status))
+    if (md_zone_has_value(&source->spec, targets, zone_status))
         status = need_whole(DISTANCE, zone, distance, &distance_mm, error);
     else if (strtod(distance, &end), end == distance || *end != 0)
         status = md_fail(error, MD_FAILED, "%s, zone %d: expected a number, found \"%.60s\"",

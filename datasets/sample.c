@@ -14,6 +14,7 @@ const char *const md_alignment_names[] = {"crop", "pad", NULL};
 const char *const md_truth_kind_names[] = {"full", "label", NULL};
 const char *const md_evaluation_crop_names[] = {"none", "garg", "eigen", "nyu", NULL};
 const char *const md_depth_source_names[] = {"auto", "groundtruth", "velodyne_raw", "lidar", NULL};
+const char *const md_statuses_names[] = {"valid", "certain", "likely", NULL};
 const char *const md_picture_part_names[] = {"square", "whole", NULL};
 
 int md_watch_tell(const struct md_watch *watch, const char *what, double done, double all) {
@@ -59,19 +60,89 @@ float md_valid_depth(const struct md_data_spec *spec, float depth_m) {
     return valid ? depth_m : MD_NO_DEPTH;
 }
 
-int md_zone_has_value(int64_t targets, int64_t status) {
-    return (status == 5 || status == 9) && targets == 1;
+int md_zone_has_value(const struct md_data_spec *spec, int64_t targets, int64_t status) {
+    static const unsigned counting[] = {[MD_STATUS_VALID] = 1u << 5 | 1u << 9,
+                                        [MD_STATUS_CERTAIN] = 1u << 5,
+                                        [MD_STATUS_LIKELY] =
+                                            1u << 5 | 1u << 6 | 1u << 9 | 1u << 10};
+    return targets == 1 && status >= 0 && status < 32 &&
+           (counting[spec->statuses] >> status & 1u) != 0;
 }
 
 float md_zone_depth(const struct md_data_spec *spec, int64_t distance_mm, int64_t targets,
                     int64_t status) {
-    return md_zone_has_value(targets, status) ? md_valid_depth(spec, (float)distance_mm / 1000.0f)
-                                              : MD_NO_DEPTH;
+    return md_zone_has_value(spec, targets, status)
+               ? md_valid_depth(spec, (float)distance_mm / 1000.0f)
+               : MD_NO_DEPTH;
 }
 
 float md_dense_depth(const struct md_data_spec *spec, float depth_m) {
     bool valid = depth_m >= (float)spec->min_depth_m && depth_m <= (float)spec->max_depth_m;
     return valid ? depth_m : MD_NO_DEPTH;
+}
+
+/* ---- which zones are kept -------------------------------------------------------------------- */
+
+static int compare_depths(const void *a, const void *b) {
+    float x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x > y) - (x < y);
+}
+
+float md_fuse_zone(const struct md_data_spec *spec, int count, float *depth_m) {
+    if (count == 0 || (spec->gate_frames > 0 && count < 2))
+        return MD_NO_DEPTH;
+    qsort(depth_m, (size_t)count, sizeof *depth_m, compare_depths);
+    float median = (depth_m[(count - 1) / 2] + depth_m[count / 2]) / 2;
+    bool agree = depth_m[count - 1] - depth_m[0] <= (float)spec->gate_frames * median;
+    return spec->gate_frames > 0 && !agree ? MD_NO_DEPTH : median;
+}
+
+/* Whether at least half of the values around (row, column) are near its own. */
+static bool has_company(double most, int height, int width, const float *depth_m, int row,
+                        int column) {
+    const float here = depth_m[row * width + column];
+    int values = 0, near = 0;
+    for (int y = row > 0 ? row - 1 : 0; y <= row + 1 && y < height; y++)
+        for (int x = column > 0 ? column - 1 : 0; x <= column + 1 && x < width; x++) {
+            const float there = depth_m[y * width + x];
+            if (there == MD_NO_DEPTH || (y == row && x == column))
+                continue;
+            values++;
+            near += fabsf(there - here) <= (float)most * here;
+        }
+    return values > 0 && 2 * near >= values;
+}
+
+void md_gate(double most, int height, int width, float *depth_m, float *room) {
+    memcpy(room, depth_m, (size_t)height * (size_t)width * sizeof *room);
+    for (int row = 0; row < height; row++)
+        for (int column = 0; column < width; column++)
+            if (!has_company(most, height, width, room, row, column))
+                depth_m[row * width + column] = MD_NO_DEPTH;
+}
+
+/* Both views' labels. */
+static int gate_sample(const struct md_data_spec *spec, struct md_sample *sample,
+                       struct md_error *error) {
+    float *const labels[][2] = {{sample->depth_m, sample->disparity},
+                                {sample->right_depth_m, sample->right_disparity}};
+    const int zones = sample->depth_height * sample->depth_width;
+    if (spec->gate_neighbours == 0)
+        return MD_OK;
+    float *room = malloc((size_t)zones * sizeof *room);
+    if (!room)
+        return md_fail(error, MD_FAILED, "%s: out of memory", sample->name);
+    for (int view = 0; view < 2 && labels[view][0]; view++) {
+        md_gate(spec->gate_neighbours, sample->depth_height, sample->depth_width, labels[view][0],
+                room);
+        for (int zone = 0; zone < zones; zone++)
+            if (labels[view][0][zone] == MD_NO_DEPTH)
+                labels[view][1][zone] = MD_INVALID;
+    }
+    free(room);
+    return MD_OK;
 }
 
 /* ---- digest ---------------------------------------------------------------------------------- */
@@ -133,6 +204,8 @@ static int read_samples(struct md_source *source, const struct md_watch *watch,
             return md_fail(error, MD_FAILED, "interrupted while reading the set %s",
                            source->spec.set);
         int status = md_source_read(source, i, sample, error);
+        if (status == MD_OK && (status = gate_sample(&source->spec, sample, error)) != MD_OK)
+            md_sample_free(sample);
         if (status != MD_OK)
             return status;
         if (md_valid_zones(sample) >= (size_t)source->spec.min_zones) {

@@ -53,6 +53,10 @@ struct md_data_spec {
                        * there are is a failure) */
     int fraction;     /* percent of the split's samples, evenly spread over it (the micro sets have
                        * CSV files of their own for that); before the cut */
+    int statuses;     /* real sensors: enum md_statuses */
+    int frames;       /* matrix: of so many frames, the nearest in time, a label is made (0: one) */
+    double gate_frames;     /* and a zone kept if its readings in them agree; see md_fuse_zone */
+    double gate_neighbours; /* a zone is kept if it agrees with its neighbours; see md_gate */
     int min_zones; /* a picture whose label has fewer values is left out, after fraction and cut */
     int label;     /* enum md_label_grid */
     /* What tof8 labels are seen with: enum md_sensor_model; the most that a zone reports (of
@@ -130,6 +134,19 @@ struct md_watch {
 };
 int md_watch_tell(const struct md_watch *watch, const char *what, double done, double all);
 
+/* One depth of a zone's readings in several frames, of which `count` (at most MD_MOST_FRAMES) are
+ * values: their median (of an even number the mean of the middle two). MD_NO_DEPTH without any; and
+ * with gate_frames unless there are at least two and the farthest is at most gate_frames times the
+ * median behind the nearest. Changes the order of depth_m. */
+enum { MD_MOST_FRAMES = 8 };
+float md_fuse_zone(const struct md_data_spec *spec, int count, float *depth_m);
+
+/* Takes away the zones (height, width) that do not agree with their neighbours: a zone keeps its
+ * value when at least half of the values among the eight around it differ by at most `most` times
+ * its depth, and there is at least one. All are judged by what there was before. Needs room for as
+ * many values. */
+void md_gate(double most, int height, int width, float *depth_m, float *room);
+
 /* How many values a sample's label has. */
 size_t md_valid_zones(const struct md_sample *sample);
 
@@ -159,9 +176,13 @@ uint16_t md_depth_code(float depth_m, double per_m);
  * than min_depth_m, or at or beyond max_depth_m (where a sensor saw nothing). */
 float md_valid_depth(const struct md_data_spec *spec, float depth_m);
 
-/* What a zone of a VL53L5CX says: its distance is a value when its status is 5 or 9 and it has one
- * target (the rule of the authors of the Matrix ToF flights). */
-int md_zone_has_value(int64_t targets, int64_t status);
+/* What a zone of a VL53L5CX says: its distance is a value when it has one target and a status that
+ * counts. By the rule of the authors of the Matrix ToF flights those are 5 and 9; 9 may be two
+ * targets merged into one, 6 and 10 are of targets that were not there in the frame before. */
+enum md_statuses { MD_STATUS_VALID, MD_STATUS_CERTAIN, MD_STATUS_LIKELY };
+extern const char *const md_statuses_names[]; /* "valid" (5, 9), "certain" (5), "likely" (5, 6, 9,
+                                               * 10), NULL */
+int md_zone_has_value(const struct md_data_spec *spec, int64_t targets, int64_t status);
 float md_zone_depth(const struct md_data_spec *spec, int64_t distance_mm, int64_t targets,
                     int64_t status);
 

@@ -145,6 +145,9 @@ static int check_spec(const struct md_data_spec *spec, const struct md_reader *r
                        spec->depth_per_m);
     if (spec->crop < 0)
         return md_fail(error, MD_USAGE, "crop: expected a number of pixels, found %d", spec->crop);
+    if (spec->frames < 0 || spec->frames > MD_MOST_FRAMES)
+        return md_fail(error, MD_USAGE, "frames: expected 1 to %d, found %d", MD_MOST_FRAMES,
+                       spec->frames);
     if (spec->fraction < 1 || spec->fraction > 100)
         return md_fail(error, MD_USAGE, "fraction: expected 1 to 100 percent, found %d",
                        spec->fraction);

@@ -430,6 +430,11 @@ void md_config_split(const struct md_config *config, enum md_split split,
     if (spec->truth == MD_TRUTH_LABEL)
         spec->evaluation_crop = MD_CROP_NONE;
     spec->min_zones = splits[split].min_zones;
+    if (split != MD_SPLIT_TRAIN) {
+        spec->statuses = MD_STATUS_VALID;
+        spec->frames = 1;
+        spec->gate_frames = spec->gate_neighbours = 0;
+    }
 }
 
 struct md_judging md_config_judging(const struct md_config *config) {

@@ -77,7 +77,7 @@ const struct md_network *md_config_network(const struct md_config *config);
 
 /* Which data a split is, read in which way; its split is empty when the config has none. Nothing is
  * judged by the training split: a finer truth would only take room. And how much there is to learn
- * from must not change what runs are judged by. */
+ * from, and which labels are trusted, must not change what runs are judged by. */
 void md_config_split(const struct md_config *config, enum md_split split,
                      struct md_data_spec *spec);
 

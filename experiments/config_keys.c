@@ -42,6 +42,8 @@ static const struct use of_adam = {.with = {{"optimizer", "adam"}}},
 static const struct use
     of_files = {.set = {"set", "!synthetic"}},
     of_val_files = {.set = {"set", "!synthetic"}, .with = {{"val", "!"}}},
+    of_frames = {.set = {"set", "matrix"}},
+    of_gate_frames = {.set = {"set", "matrix"}, .with = {{"frames", "!1"}}},
     of_zones = {.set = {"alignment", "crop"},
                 .with = {{"set", REAL_SENSORS ", micro, cache"}, {"label", "tof8"}}},
     of_world = {.set = {"set", "synthetic"}, .idle = ""},
@@ -188,6 +190,24 @@ static const struct key data_keys[] = {
      "percent of the samples to take (micro sets: NAME_10perc.csv and the like); of a run's test "
      "split always all",
      NULL},
+    {"statuses", CHOICE, AT(md_data_spec, statuses), 0, 0, md_statuses_names, "valid",
+     UNLESS_DEFAULT,
+     "a zone has a value with one target of status 5 or 9, of 5 only, or also of 6 and 10, which "
+     "were "
+     "not seen in the frame before; in a run, as all four of these: of the training split",
+     &of_side},
+    {"frames", COUNT, AT(md_data_spec, frames), 1, MD_MOST_FRAMES, NULL, "1", UNLESS_DEFAULT,
+     "of so many frames of the sensor, the nearest in time to a picture and within 100 ms, its "
+     "zones have the median",
+     &of_frames},
+    {"gate_frames", REAL, AT(md_data_spec, gate_frames), 0, 10, NULL, "0", UNLESS_DEFAULT,
+     "a zone is kept only when it has a value in at least two of them, and these are at most this "
+     "share of its depth apart; 0: kept anyway",
+     &of_gate_frames},
+    {"gate_neighbours", REAL, AT(md_data_spec, gate_neighbours), 0, 10, NULL, "0", UNLESS_DEFAULT,
+     "a zone is kept only when at least half of the values around it, and at least one, differ by "
+     "at most this share of its depth; 0: kept anyway",
+     &of_zones},
     {"min_zones", COUNT, AT(md_data_spec, min_zones), 0, 64, NULL, "0", UNLESS_DEFAULT,
      "a picture with fewer valid zones is left out; in a run: of the training split", &of_zones},
     {"label", CHOICE, AT(md_data_spec, label), 0, 0, md_label_grid_names, "dense", 1,

@@ -152,6 +152,10 @@ Test(config, fields_hold_what_the_keys_say) {
                                "data.set=matrix",
                                "data.root=r",
                                "data.fraction=20",
+                               "data.statuses=likely",
+                               "data.frames=4",
+                               "data.gate_frames=0.21",
+                               "data.gate_neighbours=0.22",
                                "data.min_zones=6",
                                "data.label=tof8",
                                "data.sensor=vl53l5cx",
@@ -247,6 +251,10 @@ Test(config, fields_hold_what_the_keys_say) {
                                {config.augment.noise, 15},
                                {config.augment.cutout, 0.17},
                                {config.data.min_zones, 6},
+                               {config.data.statuses, MD_STATUS_LIKELY},
+                               {config.data.frames, 4},
+                               {config.data.gate_frames, 0.21},
+                               {config.data.gate_neighbours, 0.22},
                                {config.evaluation_min_zones, 7}};
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++)
         cr_assert_eq(reals[i][0], reals[i][1], "pair %zu", i);
@@ -409,16 +417,25 @@ Test(config, results_with_keys_without_effect_are_read) {
 
 /* What is learned from and what is judged by are chosen apart. */
 Test(config, splits_have_roots_and_zones_of_their_own) {
-    char *overrides[] = {"weights=w",         "data.set=matrix",     "data.root=here",
-                         "data.fraction=50",  "data.min_zones=3",    "data.evaluation_min_zones=8",
-                         "data.test=all[3:]", "data.test.root=there"};
+    char *overrides[] = {"weights=w",
+                         "data.set=matrix",
+                         "data.root=here",
+                         "data.fraction=50",
+                         "data.min_zones=3",
+                         "data.evaluation_min_zones=8",
+                         "data.gate_neighbours=0.1",
+                         "data.frames=3",
+                         "data.gate_frames=0.2",
+                         "data.statuses=certain",
+                         "data.test=all[3:]",
+                         "data.test.root=there"};
     static const struct {
         const char *split, *root;
         int fraction, min_zones, truth;
     } expected[MD_SPLITS] = {{"train", "here", 50, 3, MD_TRUTH_LABEL},
                              {"val", "here", 50, 8, MD_TRUTH_FULL},
                              {"all[3:]", "there", 100, 8, MD_TRUTH_FULL}};
-    cr_assert_eq(md_config_read(NULL, 8, overrides, &config, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(md_config_read(NULL, 12, overrides, &config, &error), MD_OK, "%s", error.text);
     for (int s = 0; s < MD_SPLITS; s++) {
         struct md_data_spec found;
         md_config_split(&config, (enum md_split)s, &found);
@@ -427,6 +444,10 @@ Test(config, splits_have_roots_and_zones_of_their_own) {
         cr_assert_eq(found.fraction, expected[s].fraction);
         cr_assert_eq(found.min_zones, expected[s].min_zones);
         cr_assert_eq((int)found.truth, expected[s].truth);
+        cr_assert_eq(found.frames, s == 0 ? 3 : 1, "labels are gated, truth is not");
+        cr_assert_eq(found.statuses, s == 0 ? MD_STATUS_CERTAIN : MD_STATUS_VALID);
+        cr_assert_eq(found.gate_frames, s == 0 ? 0.2 : 0);
+        cr_assert_eq(found.gate_neighbours, s == 0 ? 0.1 : 0);
     }
 }
 

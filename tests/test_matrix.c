@@ -148,6 +148,87 @@ Test(matrix, what_an_invalid_zone_hides_changes_nothing) {
     }
 }
 
+Test(matrix, which_statuses_count_can_be_chosen) {
+    static const int statuses[] = {5, 9, 6, 10, 4, 255, 37};
+    static const int counted[][7] = {[MD_STATUS_VALID] = {1, 1, 0, 0, 0, 0, 0},
+                                     [MD_STATUS_CERTAIN] = {1, 0, 0, 0, 0, 0, 0},
+                                     [MD_STATUS_LIKELY] = {1, 1, 1, 1, 0, 0, 0}};
+    char csv[2048] = "100,0,0\n";
+    for (int zone = 0; zone < ZONES; zone++)
+        sprintf(csv + strlen(csv), "1500,1,%d\n", zone < 7 ? statuses[zone] : 255);
+    write_state("F", csv);
+    add_picture("F", "100.jpeg", 8, 8, 0);
+    for (spec.statuses = 0; spec.statuses < 3; spec.statuses++) {
+        assert_opens();
+        for (int zone = 0; zone < 7; zone++)
+            cr_assert_eq(dataset.samples[0].depth_m[zone] > 0, counted[spec.statuses][zone],
+                         "rule %d, status %d", spec.statuses, statuses[zone]);
+    }
+}
+
+/* A picture at 1045 ms, and frames 5, 35, 45 and 156 ms from it. */
+Test(matrix, several_frames_make_one_label) {
+    static const struct {
+        const char *readings[4];   /* of 1000, 1040, 1080 and 1201 ms; "": none */
+        float by_frames[4], gated; /* with 1 to 4 frames; with 3, and at most 10 % apart */
+    } zones[] = {
+        {{"1000", "2000", "3000", "100"}, {2, 2.5f, 2, 2}, 0},
+        {{"1000", "1050", "1090", "100"}, {1.05f, 1.07f, 1.05f, 1.05f}, 1.05f},
+        {{"1000", "", "1090", "100"}, {0, 1.09f, 1.045f, 1.045f}, 1.045f},
+        {{"1000", "", "1200", "100"}, {0, 1.2f, 1.1f, 1.1f}, 0},
+        {{"1000", "", "", "100"}, {0, 0, 1, 1}, 0},
+        {{"", "", "", "100"}, {0, 0, 0, 0}, 0},
+    };
+    enum { CASES = sizeof zones / sizeof *zones };
+    static const int times[] = {1000, 1040, 1080, 1201};
+    static char csv[8192];
+    for (int frame = 0; frame < 4; frame++) {
+        sprintf(csv + strlen(csv), "%d,0,0\n", times[frame]);
+        for (int zone = 0; zone < ZONES; zone++) {
+            const char *reading = zone < CASES ? zones[zone].readings[frame] : "";
+            sprintf(csv + strlen(csv), "%s\n", reading[0] ? "" : "0,0,255");
+            if (reading[0])
+                sprintf(csv + strlen(csv) - 1, "%s,1,5\n", reading);
+        }
+    }
+    write_state("F", csv);
+    add_picture("F", "1045.jpeg", 8, 8, 0);
+    for (int frames = 1; frames <= 5; frames++) {
+        spec.frames = frames < 5 ? frames : 3;
+        spec.gate_frames = frames < 5 ? 0 : 0.1;
+        assert_opens();
+        for (int zone = 0; zone < CASES; zone++) {
+            float expected = frames < 5 ? zones[zone].by_frames[frames - 1] : zones[zone].gated;
+            cr_assert_float_eq(dataset.samples[0].depth_m[zone], expected, 1e-6, "%d, zone %d: %g",
+                               frames, zone, (double)dataset.samples[0].depth_m[zone]);
+        }
+    }
+    spec.frames = 9;
+    assert_refused(MD_USAGE, "frames: expected 1 to 8, found 9");
+}
+
+/* Alone, beside others, in a corner, on the edge of a step. */
+Test(matrix, a_zone_keeps_its_value_in_company) {
+    static const float before[4][4] = {
+        {1, 0, 2, 2}, {0, 0, 2, 5}, {1.0f, 1.05f, 2, 2}, {1, 1.1f, 1, 2.0f}};
+    static const float after[4][4] = {
+        {0, 0, 2, 2}, {0, 0, 2, 0}, {1.0f, 1.05f, 0, 2}, {1, 1.1f, 0, 2.0f}};
+    char csv[2048] = "100,0,0\n";
+    for (int zone = 0; zone < ZONES; zone++) {
+        float depth_m = zone / 8 < 4 && zone % 8 < 4 ? before[zone / 8][zone % 8] / 2 : 0;
+        sprintf(csv + strlen(csv), "%d,1,%d\n", (int)(1000 * depth_m + 0.5f), depth_m > 0 ? 5 : 4);
+    }
+    write_state("F", csv);
+    add_picture("F", "100.jpeg", 8, 8, 0);
+    spec.gate_neighbours = 0.12;
+    assert_opens();
+    for (int zone = 0; zone < ZONES; zone++) {
+        float depth_m = zone / 8 < 4 && zone % 8 < 4 ? after[zone / 8][zone % 8] / 2 : 0;
+        cr_assert_float_eq(dataset.samples[0].depth_m[zone], depth_m, 1e-6, "zone %d", zone);
+        cr_assert_eq(dataset.samples[0].disparity[zone] == MD_INVALID, depth_m == 0);
+    }
+}
+
 Test(matrix, a_picture_with_too_few_valid_zones_is_left_out) {
     static char csv[8192];
     for (int frame = 0; frame < 3; frame++) { /* 6, 7 and 8 valid zones */
