@@ -304,7 +304,8 @@ static void close_recording(struct md_source *source) {
 }
 
 const struct md_reader md_matrix_reader = {
-    .splits = "all, train, val or test of the flights below root; or one flight, or several "
+    .splits = "all, train, val or test of the flights below root, or fold0 to fold3 (every fourth "
+              "of them) and rest0 to rest3 (all others); or one flight, or several "
               "with commas between (Approach/A0,Rotate/R1), or @FILE with one a line. Of the "
               "flights sorted by name, every sixth from the third on is val, every sixth from "
               "the sixth on is test. A folder that is itself a flight: \".\"",

@@ -1,7 +1,8 @@
 /* A flight is a folder that holds state_ToF.csv and images/. The forms of a split:
  *
  *     all                 every flight, the root itself or up to 3 folders below it, by path
- *     train, val, test    the share of those that md_share_find says, so that any folder of flights
+ *     train, val, test, fold0 .. fold3, rest0 .. rest3
+ *                         the share of those that md_share_find says, so that any folder of flights
  *                         works at once
  *     A, or A,B,C         these flights (paths relative to root, "." for root itself), in this
  *                         order

@@ -79,9 +79,10 @@ void md_source_close(struct md_source *source);
 /* ---- for readers ----------------------------------------------------------------------------- */
 
 /* Splits of recordings that come with none: of the things sorted by name and numbered from 0, the
- * i-th goes to val when i % 6 is 2, to test when it is 5 and to train otherwise. md_share_find:
- * what "all", "train", "val" or "test" takes; 0: it is none of them. */
-#define MD_SHARE_ALL 0x3fu
+ * i-th goes to val when i % 6 is 2, to test when it is 5 and to train otherwise; and for
+ * cross-validation to "foldK" when i % 4 is K, otherwise to "restK". md_share_find: what "all",
+ * "train", "fold0", ... takes, a bit for each i % 12; 0: it is none of them. */
+#define MD_SHARE_ALL 0xfffu
 unsigned md_share_find(const char *split);
 int md_share_takes(unsigned share, size_t number);
 

@@ -200,12 +200,14 @@ void md_source_close(struct md_source *source) {
 unsigned md_share_find(const char *split) {
     static const struct {
         const char *name;
-        unsigned residues; /* bit i: things with i % 6 == i */
+        unsigned residues; /* bit r: things with i % 12 == r */
     } shares[] = {
-        {"all", MD_SHARE_ALL},
-        {"train", MD_SHARE_ALL & ~(1u << 2) & ~(1u << 5)},
-        {"val", 1u << 2},
-        {"test", 1u << 5},
+        {"all", MD_SHARE_ALL}, {"train", MD_SHARE_ALL & ~0x924u},
+        {"val", 0x104},        {"test", 0x820},
+        {"fold0", 0x111},      {"rest0", MD_SHARE_ALL & ~0x111u},
+        {"fold1", 0x222},      {"rest1", MD_SHARE_ALL & ~0x222u},
+        {"fold2", 0x444},      {"rest2", MD_SHARE_ALL & ~0x444u},
+        {"fold3", 0x888},      {"rest3", MD_SHARE_ALL & ~0x888u},
     };
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
         if (strcmp(split, shares[i].name) == 0)
@@ -214,7 +216,7 @@ unsigned md_share_find(const char *split) {
 }
 
 int md_share_takes(unsigned share, size_t number) {
-    return (int)(share >> number % 6 & 1u);
+    return (int)(share >> number % 12 & 1u);
 }
 
 int md_source_add(struct md_source *source, const char *name, size_t number,

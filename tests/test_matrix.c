@@ -422,6 +422,10 @@ Test(flights, shares_of_any_folder) {
     assert_flights("train", "A/ a-b/ a/x/2/ a/x/3/ c/ d/e/f/");
     assert_flights("val", "a/x/1/");
     assert_flights("test", "b/0/");
+    assert_flights("fold0", "A/ a/x/3/");
+    assert_flights("fold3", "a/x/2/ d/e/f/");
+    assert_flights("rest0", "a-b/ a/x/1/ a/x/2/ b/0/ c/ d/e/f/");
+    assert_flights("rest3", "A/ a-b/ a/x/1/ a/x/3/ b/0/ c/");
     assert_flights("all[1:3]", "a-b/ a/x/1/");
 }
 
