@@ -13,6 +13,7 @@
 #include "budget.h"
 #include "command.h"
 #include "pictures.h"
+#include "runlog.h"
 #include "train.h"
 
 #define DEFAULT_FOLDER  "results/runs"
@@ -22,7 +23,8 @@ enum { SHEET_ROWS = 6 };
 struct options {
     const char *output;  /* the cell; NULL: named after the config, in DEFAULT_FOLDER */
     const char *weights; /* where to save the weights alone as well; NULL: nowhere */
-    int resume, figures, json;
+    const char *log;     /* NULL: none */
+    int resume, force, figures, json;
 };
 
 /* Everything about one call. */
@@ -34,9 +36,14 @@ struct session {
     struct md_run run;
     char identity[33], command[1024];
     char cell[1100], checkpoint[1160];
-    const struct md_cell_job *job; /* NULL: of a call by itself, with a progress line */
-    int checkpoint_seconds;        /* between two checkpoints */
-    time_t kept;                   /* when the last one was written */
+    const struct md_cell_job *job; /* NULL: of a call by itself, with a view */
+    struct md_pace pace;
+    struct md_view view;
+    FILE *log;
+    int is_done;            /* the cell was there already */
+    int goes_on;            /* from a checkpoint */
+    int checkpoint_seconds; /* between two checkpoints */
+    time_t kept;            /* when the last one was written */
 };
 
 static int check_name(const char *option, const char *path, struct md_error *error) {
@@ -66,18 +73,44 @@ static int prepare_folder(const char *path, struct md_error *error) {
     return status;
 }
 
-/* Weights files are not replaced, and a cell holds its weights already. */
-static int check_save(const struct session *session, struct md_error *error) {
-    const char *path = session->options.weights;
+/* A file beside the cell can be written. */
+static int check_beside(const struct session *session, const char *option, const char *path,
+                        int may_be_there, struct md_error *error) {
     if (path == NULL)
         return MD_OK;
-    int status = check_name("--save-weights", path, error);
-    if (status != MD_OK)
-        return status;
-    if (access(path, F_OK) == 0 || strcmp(path, session->cell) == 0)
+    int status = check_name(option, path, error);
+    if (status == MD_OK && strcmp(path, session->cell) == 0)
+        status = md_fail(error, MD_USAGE, "%s: %.400s: is the cell", option, path);
+    if (status == MD_OK && !may_be_there)
+        status = md_may_write(path, session->options.force, error);
+    return status == MD_OK ? prepare_folder(path, error) : status;
+}
+
+/* What is there under the cell's name: nothing, this run's cell, its checkpoint. */
+static int check_cell(struct session *session, struct md_error *error) {
+    const struct options *o = &session->options;
+    struct md_cell found;
+    int has_cell = access(session->cell, F_OK) == 0;
+    int has_checkpoint = access(session->checkpoint, F_OK) == 0;
+    int is_same = has_cell && md_cell_read(session->cell, &found, error) == MD_OK &&
+                  strcmp(found.identity, session->identity) == 0;
+    session->is_done = is_same && !found.diverged && !o->force;
+    if (has_cell && !is_same && !o->force)
         return md_fail(error, MD_USAGE,
-                       "%.400s: is there already; remove it or save the weights elsewhere", path);
-    return prepare_folder(path, error);
+                       "%.400s: is there already and is not this run's cell; give another "
+                       "--output, or --force to replace it",
+                       session->cell);
+    if (session->job != NULL)
+        session->options.resume = has_checkpoint;
+    if (has_checkpoint && !o->resume && !o->force)
+        return md_fail(error, MD_USAGE,
+                       "%.400s: a checkpoint of an earlier run is there: continue it with "
+                       "--resume, or begin anew with --force",
+                       session->checkpoint);
+    if (!has_checkpoint && o->resume && !session->is_done)
+        md_note("%.400s: nothing to resume: the run begins", session->checkpoint);
+    session->goes_on = o->resume && has_checkpoint;
+    return prepare_folder(session->cell, error);
 }
 
 /* The cell's path: as given, or the config's name and the run's identity in the default folder. */
@@ -97,26 +130,7 @@ static int name_output(struct session *session, struct md_error *error) {
     if (status != MD_OK)
         return status;
     snprintf(session->checkpoint, sizeof session->checkpoint, "%s.checkpoint", session->cell);
-    char found[33];
-    if (access(session->cell, F_OK) == 0 &&
-        (md_cell_read_identity(session->cell, found, error) != MD_OK ||
-         strcmp(found, session->identity) != 0))
-        return md_fail(error, MD_USAGE,
-                       "%.400s: is there already and is not this run's cell; move it away or give "
-                       "another --output",
-                       session->cell);
-    int has_checkpoint = access(session->checkpoint, F_OK) == 0;
-    if (session->job != NULL)
-        session->options.resume = has_checkpoint;
-    if (session->options.resume && !has_checkpoint)
-        return md_fail(error, MD_USAGE, "%.400s: nothing to resume: %s", session->checkpoint,
-                       strerror(errno));
-    if (!session->options.resume && has_checkpoint)
-        return md_fail(error, MD_USAGE,
-                       "%.400s: a checkpoint of an earlier run is there: continue it with "
-                       "--resume, or remove it",
-                       session->checkpoint);
-    return prepare_folder(session->cell, error);
+    return check_cell(session, error);
 }
 
 static int keep(void *context, struct md_run *run, struct md_error *error) {
@@ -153,36 +167,47 @@ static void describe(const struct session *session) {
 }
 
 /* Hands on what the run says, with what its position says. */
-static int tell_job(void *context, const char *what, double done, double all) {
-    const struct session *session = context;
+static int tell(void *context, const char *what, double done, double all) {
+    struct session *session = context;
     const struct md_run *run = &session->run;
     const struct md_position *at = &run->position;
-    struct md_run_progress progress = {
-        .done = done,
-        .all = all,
-        .loss = at->loss_valid > 0.0 ? at->loss_sum / at->loss_valid : NAN,
-        .validation_rmse_m = at->epoch > 0 ? run->history[at->epoch - 1].validation_rmse_m : NAN};
-    snprintf(progress.what, sizeof progress.what, "%s", what);
-    return session->job->tell(session->job->context, &progress);
+    double now = md_seconds_now();
+    struct md_run_progress progress = md_run_progress(run, &session->pace, what, done, all, now);
+    if (session->job != NULL)
+        return session->job->tell(session->job->context, &progress);
+    md_view_show(&session->view, &progress, now);
+    if (session->log != NULL && at->step > 0)
+        md_log_step(session->log, &run->last_step, at->epoch + 1);
+    else if (session->log != NULL && strcmp(what, "training") == 0)
+        md_log_epoch(session->log, &run->history[at->epoch - 1], at->epoch,
+                     (int64_t)at->epoch * md_run_steps_an_epoch(run));
+    return md_stop_requested != 0;
 }
 
-static struct md_watch watch_of(struct session *session, struct md_progress_line *line) {
-    struct md_watch watch = md_progress_watch(line);
-    return session->job != NULL ? (struct md_watch){tell_job, session} : watch;
+static struct md_watch watch_of(struct session *session) {
+    session->view = md_view_open(md_verbosity, md_seconds_now());
+    return (struct md_watch){tell, session};
+}
+
+static int open_log(struct session *session, struct md_error *error) {
+    const struct options *o = &session->options;
+    return o->log == NULL ? MD_OK
+                          : md_log_open(o->log, o->resume, &session->run, &session->log, error);
 }
 
 static int train(struct session *session, struct md_error *error) {
     struct md_run *run = &session->run;
-    struct md_progress_line line;
-    struct md_watch watch = watch_of(session, &line);
+    struct md_watch watch = watch_of(session);
     int interrupted = 0, status = md_run_measure_before(run, &watch, error);
-    if (status == MD_OK && session->options.resume) {
+    if (status == MD_OK && session->goes_on) {
         status = md_checkpoint_read(session->checkpoint, run, session->identity, error);
         /* Where there are no locks somebody else may have finished the cell: it is made twice. */
         if (status != MD_OK && session->job != NULL && access(session->checkpoint, F_OK) != 0)
             status = MD_OK;
     }
     session->kept = time(NULL);
+    if (status == MD_OK)
+        status = open_log(session, error);
     if (status == MD_OK && md_stop_requested)
         status = md_fail(error, MD_FAILED, "interrupted before the first step");
     else if (status == MD_OK)
@@ -197,7 +222,7 @@ static int train(struct session *session, struct md_error *error) {
     }
     if (status == MD_OK)
         status = md_run_measure_after(run, NULL, error);
-    md_progress_clear(&line);
+    md_view_close(&session->view);
     return status;
 }
 
@@ -419,6 +444,30 @@ static int report(struct session *session, struct md_error *error) {
     return status;
 }
 
+/* The result that is there: what the run would come to again. */
+static int recall(struct session *session, struct md_error *error) {
+    char finished[32];
+    int status = md_cell_recall(session->cell, &session->run, finished, error);
+    if (status == MD_OK)
+        md_note("%.400s: this run was made before, until %s, and is not made again: this is its "
+                "result; --force makes it anew",
+                session->cell, finished);
+    return status == MD_OK ? open_log(session, error) : status;
+}
+
+/* The log cannot be written any more: the cell is there. */
+static int close_log(struct session *session, struct md_error *error) {
+    int failed = session->log != NULL && ferror(session->log);
+    if (session->log != NULL && fclose(session->log) != 0)
+        failed = 1;
+    session->log = NULL;
+    return failed ? md_fail(error, MD_FAILED,
+                            "the cell is written, but not its log: --log: %.400s: cannot be "
+                            "written to the end",
+                            session->options.log)
+                  : MD_OK;
+}
+
 /* All but what is said about it. */
 static int make_cell(struct session *session, struct md_error *error) {
     char digest[33];
@@ -428,16 +477,20 @@ static int make_cell(struct session *session, struct md_error *error) {
         return status;
     md_weights_digest(session->initial, md_parameter_total(md_networks[session->config.network]),
                       digest);
-    struct md_progress_line line;
-    struct md_watch watch = watch_of(session, &line);
+    struct md_watch watch = watch_of(session);
     status = md_run_open(&session->config, session->initial, &watch, &session->run, error);
-    md_progress_clear(&line);
+    md_view_close(&session->view);
     if (status != MD_OK)
         return status;
     md_cell_identity(&session->run, digest, session->identity);
     status = name_output(session, error);
     if (status == MD_OK)
-        status = check_save(session, error);
+        status = check_beside(session, "--save-weights", session->options.weights, 0, error);
+    if (status == MD_OK)
+        status =
+            check_beside(session, "--log", session->options.log, session->options.resume, error);
+    if (status == MD_OK && session->is_done)
+        return recall(session, error);
     if (status == MD_OK && session->job == NULL && md_verbosity >= 0)
         describe(session);
     if (status == MD_OK)
@@ -451,6 +504,8 @@ static int make_cell(struct session *session, struct md_error *error) {
 }
 
 static void close_session(struct session *session) {
+    if (session->log != NULL)
+        fclose(session->log);
     md_run_close(&session->run);
     free(session->initial);
     free(session);
@@ -462,6 +517,8 @@ static int make(struct session *session, struct md_error *error) {
     int status = make_cell(session, error);
     if (status == MD_OK)
         status = save_weights(session, error);
+    if (status == MD_OK)
+        status = close_log(session, error);
     return status == MD_OK ? report(session, error) : status;
 }
 
@@ -523,8 +580,12 @@ int md_run_cell(const struct md_cell_job *job, struct md_error *error) {
 }
 
 #define RUN_OPTIONS                                                                                \
-    MD_OPT("resume", 0, FLAG, resume, NULL,                                                        \
-           "continue from the checkpoint an interrupted run left"),                                \
+    MD_OPT("log", 0, PATH, log, "FILE.jsonl",                                                      \
+           "also write a JSON object for each step and epoch, a line each, while the run goes on " \
+           "(mudepth log)"),                                                                       \
+        MD_OPT_FORCE,                                                                              \
+        MD_OPT("resume", 0, FLAG, resume, NULL,                                                    \
+               "continue from the checkpoint an interrupted run left, if there is one"),           \
         MD_OPT("figures", 0, FLAG, figures, NULL,                                                  \
                "also draw a contact sheet and a loss curve beside the cell"),                      \
         MD_OPT_JSON
@@ -532,8 +593,7 @@ int md_run_cell(const struct md_cell_job *job, struct md_error *error) {
 static const struct md_option run_options[] = {
     MD_OPT("output", 'o', PATH, output, "FILE",
            "the result cell (default " DEFAULT_FOLDER "/CONFIG-IDENTITY.h5)"),
-    MD_OPT("save-weights", 0, PATH, weights, "FILE",
-           "also write the weights alone; refuses to replace a file"),
+    MD_OPT("save-weights", 0, PATH, weights, "FILE", "also write the weights alone"),
     RUN_OPTIONS,
     {0}};
 
@@ -544,7 +604,11 @@ const struct md_command md_command_run = {
     MD_OPTIONS(run_options),
     .notes =
         "The keys of a config: mudepth help config.\n"
-        "Interrupted (Ctrl-C), it finishes the step and leaves CELL.checkpoint for --resume.\n"
+        "On a terminal a few lines show where it is; elsewhere there is a line for each epoch, and "
+        "every 30 seconds.\n"
+        "Interrupted (Ctrl-C), it finishes the step and leaves CELL.checkpoint for --resume. A run "
+        "that is finished is not made again: what is in its cell is shown, and its figures can be "
+        "drawn.\n"
         "A run diverges when a loss, a weight or the prediction after it becomes NaN or infinite, "
         "or no depth is left at all: its cell says so, no weights are saved besides, and the exit "
         "code is 1. no_prediction is the share of the pixels with a truth that have no depth (a "
@@ -557,8 +621,7 @@ const struct md_command md_command_run = {
     .run = run};
 
 static const struct md_option pretrain_options[] = {
-    MD_OPT("output", 'o', PATH, weights, "WEIGHTS.h5", "the weights; refuses to replace a file",
-           .is_required = 1),
+    MD_OPT("output", 'o', PATH, weights, "WEIGHTS.h5", "the weights", .is_required = 1),
     RUN_OPTIONS,
     {0}};
 

@@ -309,7 +309,7 @@ const struct md_command md_command_status = {
         "say which cells of a sweep are done, running, failed, interrupted, missing or unfit",
     .words = {{"DIR", MD_WORD_PATH, MD_ONE, NULL}},
     MD_OPTIONS(status_options),
-    .notes = "DIR is the folder of a sweep. checkpoint: interrupted, the next sweep goes on from "
+    .notes = "DIR is the folder of a sweep. Of cells that are running it says how far they are. checkpoint: interrupted, the next sweep goes on from "
              "there. A cell whose run diverged (a loss or a weight became NaN, mudepth run --help) "
              "is done and says so; mudepth query counts it apart.",
     .examples = "  mudepth status results/runs/longer",

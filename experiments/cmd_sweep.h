@@ -34,7 +34,7 @@ int md_session_look(struct md_session *session, int briefly, struct md_error *er
 /* Finds the costs; cells have been looked at. */
 int md_session_estimate(struct md_session *session, struct md_error *error);
 
-/* What came of a cell that is done: "RMSE 0.512 m, 3.1 s". */
+/* What came of a cell that is done: "RMSE 0.512 m, 0:00:03". */
 enum { MD_OUTCOME_SIZE = 60 };
 void md_session_outcome(const struct md_cell_look *look, char text[MD_OUTCOME_SIZE]);
 

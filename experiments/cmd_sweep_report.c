@@ -5,10 +5,12 @@
 #include "listing.h"
 
 void md_session_outcome(const struct md_cell_look *look, char text[MD_OUTCOME_SIZE]) {
+    char time[MD_DURATION_SIZE];
+    md_duration(look->seconds, time);
     if (look->diverged)
-        snprintf(text, MD_OUTCOME_SIZE, "diverged, %.1f s", look->seconds);
+        snprintf(text, MD_OUTCOME_SIZE, "diverged, %s", time);
     else
-        snprintf(text, MD_OUTCOME_SIZE, "RMSE %.3f m, %.1f s", look->rmse_m, look->seconds);
+        snprintf(text, MD_OUTCOME_SIZE, "RMSE %.3f m, %s", look->rmse_m, time);
 }
 
 static json_t *cell_json(const struct md_session *session, size_t i) {
@@ -21,13 +23,15 @@ static json_t *cell_json(const struct md_session *session, size_t i) {
         json_object_set_new(settings, name, md_json_setting(&cell->config, session->grid.keys[k]));
     }
     int done = look->state == MD_DONE;
+    int runs = look->state == MD_RUNNING, has_why = look->why[0] != '\0';
     int measured = done && !look->diverged;
     json_t *json =
-        json_pack("{s:s, s:s, s:o, s:b, s:o, s:o, s:o}", "name", cell->name, "state",
+        json_pack("{s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o}", "name", cell->name, "state",
                   md_cell_state_names[look->state], "settings", settings, "diverged",
                   look->diverged, "rmse_m", measured ? md_json_number(look->rmse_m) : json_null(),
                   "seconds", done ? md_json_number(look->seconds) : json_null(), "error",
-                  look->why[0] != '\0' ? md_json_prose(look->why) : json_null());
+                  has_why && !runs ? md_json_prose(look->why) : json_null(), "progress",
+                  has_why && runs ? md_json_prose(look->why) : json_null());
     if (session->costs != NULL && json != NULL) {
         const struct md_cell_cost *cost = &session->costs[i];
         json_object_set_new(json, "samples", json_integer((json_int_t)cost->samples));

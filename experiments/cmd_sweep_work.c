@@ -28,23 +28,24 @@ struct shift {
 
 struct teller {
     struct md_board *board;
-    char what[sizeof((struct md_run_progress *)0)->what]; /* that it is doing ... */
-    double began, first;                                  /* since then, with so much done */
+    const struct md_sweep *sweep;
+    size_t cell;
+    double told; /* seconds, when all who look at the folder were told; 0: not yet */
 };
 
 static int tell(void *context, const struct md_run_progress *progress) {
+    static const double between_s = 1.0;
     struct teller *teller = context;
-    struct md_board *board = teller->board;
     double now = md_seconds_now();
-    if (strcmp(teller->what, progress->what) != 0) {
-        memcpy(teller->what, progress->what, sizeof teller->what);
-        teller->began = now;
-        teller->first = progress->done;
+    teller->board->progress = *progress;
+    if (strcmp(progress->what, "training") == 0 &&
+        (teller->told == 0.0 || now - teller->told >= between_s)) {
+        char text[MD_PROGRESS_SIZE];
+        md_progress_text(progress, ", ", text);
+        md_sweep_tell(teller->sweep, teller->cell, text);
+        teller->told = now;
     }
-    double did = progress->done - teller->first;
-    board->left_s = did > 0.0 ? (now - teller->began) / did * (progress->all - progress->done) : -1;
-    board->progress = *progress;
-    if (md_board_stops(board))
+    if (md_board_stops(teller->board))
         md_stop_requested = 1;
     return md_stop_requested != 0;
 }
@@ -52,7 +53,7 @@ static int tell(void *context, const struct md_run_progress *progress) {
 static int run_cell(const struct shift *shift, size_t i, struct md_board *board) {
     const struct md_session *session = shift->session;
     char path[sizeof session->folder + MD_CELL_NAME_SIZE];
-    struct teller teller = {.board = board};
+    struct teller teller = {board, &session->sweep, i, 0.0};
     int status = md_sweep_path(&session->sweep, i, ".h5", path, sizeof path, &board->error);
     if (status == MD_OK)
         status = md_sweep_forget(&session->sweep, i, shift->work.only_failed, &board->error);
@@ -70,6 +71,7 @@ static int make_cell(void *context, size_t i, struct md_board *board) {
     struct md_error ignored; /* the sweep itself reports the failure too */
     if (!md_sweep_lock(sweep, i))
         return BUSY;
+    md_sweep_tell(sweep, i, "");
     if (md_sweep_look(sweep, i, &look, &board->error) != MD_OK)
         return FAILED;
     if (look.state == MD_DONE)
@@ -88,43 +90,11 @@ static int make_cell(void *context, size_t i, struct md_board *board) {
 
 /* ---- what is said ---------------------------------------------------------------------------- */
 
-static const char *duration(double seconds, char text[32]) {
-    long whole = lround(fmin(seconds, 1e9));
-    if (whole < 100)
-        snprintf(text, 32, "%ld s", whole);
-    else if (whole < 100 * 60)
-        snprintf(text, 32, "%ld min", (whole + 30) / 60);
-    else
-        snprintf(text, 32, "%ld h %ld min", whole / 3600, whole / 60 % 60);
-    return text;
-}
-
-/* "epoch 3 of 10, loss 0.1234, validation RMSE 0.512 m, 12 s to go" */
-static void describe_work(const struct md_board *board, char *text, size_t size) {
-    const struct md_run_progress now = board->progress;
-    char left[32];
-    size_t length = 0;
-    if (strcmp(now.what, "training") == 0)
-        length = (size_t)snprintf(text, size, "epoch %.0f of %.0f",
-                                  fmin(floor(now.done) + 1, now.all), now.all);
-    else if (now.all > 0.0)
-        length = (size_t)snprintf(text, size, "%s, %.0f %%", now.what, 100.0 * now.done / now.all);
-    else
-        length = (size_t)snprintf(text, size, "begins");
-    if (isfinite(now.loss) && now.all > 0.0 && length < size)
-        length += (size_t)snprintf(text + length, size - length, ", loss %.4g", now.loss);
-    if (isfinite(now.validation_rmse_m) && now.all > 0.0 && length < size)
-        length += (size_t)snprintf(text + length, size - length, ", validation RMSE %.3f m",
-                                   now.validation_rmse_m);
-    if (board->left_s > 0.0 && now.all > 0.0 && length < size)
-        snprintf(text + length, size - length, ", %s to go", duration(board->left_s, left));
-}
-
 /* A line per running cell, as many as there is room for, and one about all. */
 static void print_table(const struct shift *shift, const struct md_crew *crew, FILE *to) {
-    int room = shift->live.rows - 2;
+    int room = shift->live.rows - 2 - (md_stop_requested != 0);
     double part = 0.0;
-    char text[200];
+    char text[MD_PROGRESS_SIZE], left_text[MD_DURATION_SIZE];
     for (size_t w = 0; w < crew->size; w++) {
         const struct md_board *board = &crew->boards[w];
         if (crew->workers[w] == 0)
@@ -133,7 +103,8 @@ static void print_table(const struct shift *shift, const struct md_crew *crew, F
             part += board->progress.done / board->progress.all;
         if (room-- <= 0)
             continue;
-        describe_work(board, text, sizeof text);
+        const struct md_run_progress now = board->progress;
+        md_progress_text(&now, ", ", text);
         /* Of a name that is too long its beginning says more than its hash. */
         const char *name = shift->session->grid.cells[crew->jobs[w]].name;
         int width = shift->live.columns - 3 - (int)strlen(text);
@@ -143,7 +114,8 @@ static void print_table(const struct shift *shift, const struct md_crew *crew, F
     fprintf(to, "%zu of %zu cells done, %zu failed, %zu running", shift->made, shift->wanted,
             shift->over - shift->made, crew->busy);
     if (done > 0.0)
-        fprintf(to, ", %s to go", duration((md_seconds_now() - shift->began) / done * left, text));
+        fprintf(to, ", %s to go",
+                md_duration((md_seconds_now() - shift->began) / done * left, left_text));
     fprintf(to, "\n");
 }
 
@@ -151,7 +123,7 @@ static void show(struct shift *shift, const struct md_crew *crew) {
     double now = md_seconds_now();
     char *text = NULL;
     size_t size;
-    if (!shift->live.is_on || now - shift->drawn < 0.2)
+    if (!shift->live.is_on || md_verbosity < 0 || now - shift->drawn < 0.2)
         return;
     FILE *to = open_memstream(&text, &size);
     if (to == NULL)
@@ -169,7 +141,7 @@ static void show(struct shift *shift, const struct md_crew *crew) {
 static void log_end(struct shift *shift, const struct md_crew_end *end) {
     const struct md_cell_look *look = &shift->session->looks[end->job];
     int done = end->result == MADE || end->result == FOUND;
-    if (shift->live.is_on && done && !look->diverged)
+    if ((shift->live.is_on || md_verbosity < 0) && done && !look->diverged)
         return;
     md_live_clear(&shift->live);
     fprintf(stderr, "[%zu/%zu] %s: ", shift->over, shift->wanted,

@@ -44,31 +44,18 @@ void md_note(const char *format, ...) {
 static int tell(void *context, const char *what, double done, double all) {
     struct md_progress_line *line = context;
     double now = md_seconds_now();
-    if (what != line->what) {
-        md_progress_clear(line);
-        *line = (struct md_progress_line){what, now, now, done, isatty(STDERR_FILENO), 0};
-    }
-    if (line->on_terminal && md_verbosity >= 0 && now - line->began > 2.0 &&
-        now - line->shown > 0.2) {
-        double left = (now - line->began) / (done - line->first + 1e-9) * (all - done);
-        line->shown = now;
-        fprintf(stderr, "\r%*s\r", line->width, "");
-        line->width = fprintf(stderr, "%s: %.4g of %.0f (%.0f %%), %.0f s to go", what, done, all,
-                              100.0 * done / all, left);
-        fflush(stderr);
-    }
+    struct md_run_progress progress = md_progress_of(&line->pace, what, done, all, now);
+    md_view_show(&line->view, &progress, now);
     return md_stop_requested != 0;
 }
 
 struct md_watch md_progress_watch(struct md_progress_line *line) {
-    *line = (struct md_progress_line){0};
+    *line = (struct md_progress_line){.view = md_view_open(md_verbosity, md_seconds_now())};
     return (struct md_watch){tell, line};
 }
 
 void md_progress_clear(struct md_progress_line *line) {
-    if (line->width > 0)
-        fprintf(stderr, "\r%*s\r", line->width, "");
-    line->width = 0;
+    md_view_close(&line->view);
 }
 
 int md_open_data(const struct md_data_spec *spec, int height, int width, struct md_dataset *dataset,
@@ -160,6 +147,12 @@ int md_print_json(json_t *object, struct md_error *error) {
     int failed = json_dumpf(object, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF;
     json_decref(object);
     return failed ? md_fail(error, MD_FAILED, "cannot write JSON: %s", strerror(errno)) : MD_OK;
+}
+
+int md_may_write(const char *path, int force, struct md_error *error) {
+    if (force || access(path, F_OK) != 0)
+        return MD_OK;
+    return md_fail(error, MD_USAGE, "%.400s: is there already; --force replaces it", path);
 }
 
 int md_make_folder(const char *path, struct md_error *error) {

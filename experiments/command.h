@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "config.h"
 #include "evaluate.h"
+#include "progress.h"
 
 /* Set by SIGINT and SIGTERM (main.c): finish the step, keep what there is, and end. */
 extern volatile sig_atomic_t md_stop_requested;
@@ -20,14 +21,6 @@ extern int md_verbosity;
 
 /* A line on standard error that begins with "note: "; not with -q. */
 void md_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* What a run is doing. */
-struct md_run_progress {
-    char what[16];            /* "reading", "evaluating", "training" */
-    double done, all;         /* of what: samples, but epochs of a training */
-    double loss;              /* of the epoch's training so far; NaN: no step yet */
-    double validation_rmse_m; /* after the last epoch; NaN: none, or no validation split */
-};
 
 /* What mudepth run does to make a cell, without a word: `path` is where, and where a checkpoint
  * beside it is gone on from; `command` is the command line that asked for it; `tell` is called
@@ -45,13 +38,11 @@ int md_run_cell(const struct md_cell_job *job, struct md_error *error);
 /* The weights a config starts from, md_parameter_total floats to be freed; NULL with `error`. */
 float *md_load_weights(const struct md_config *config, int *status, struct md_error *error);
 
-/* A line on a terminal with what is done and when it will be over, from two seconds on; asks for
- * an early end when md_stop_requested. */
+/* What is done and when it will be over, where md_view shows it; asks for an early end when
+ * md_stop_requested. */
 struct md_progress_line {
-    const char *what;
-    double began, shown; /* seconds */
-    double first;        /* what was done when it began */
-    int on_terminal, width;
+    struct md_view view;
+    struct md_pace pace;
 };
 struct md_watch md_progress_watch(struct md_progress_line *line);
 void md_progress_clear(struct md_progress_line *line);
@@ -81,6 +72,9 @@ json_t *md_report_json(const struct md_metrics *metrics);
 
 /* Prints a JSON object and a line end to standard output, and frees it. */
 int md_print_json(json_t *object, struct md_error *error);
+
+/* The rule of all commands that write files: what is there is replaced with --force only. */
+int md_may_write(const char *path, int force, struct md_error *error);
 
 /* Makes a folder and those above it; fine when it is there. */
 int md_make_folder(const char *path, struct md_error *error);

@@ -14,7 +14,6 @@ struct md_board {
     volatile int stop; /* the parent asks for an early end */
     pid_t parent;
     struct md_run_progress progress;
-    double left_s;         /* of what it is doing; negative: unknown */
     struct md_error error; /* why it failed */
 };
 

@@ -7,6 +7,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "command.h"
+
+const char md_stop_message[] =
+    "stopping: what is under way is finished and kept; a second signal ends it at once";
+
 struct md_live md_live_open(void) {
     const char *terminal = getenv("TERM");
     struct md_live live = {.is_on = isatty(STDERR_FILENO) && terminal != NULL &&
@@ -22,10 +27,20 @@ void md_live_measure(struct md_live *live) {
     live->columns = known && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-/* Cursor to the first of the lines, then everything from there on is erased. */
-static void erase(const struct md_live *live, FILE *to) {
+/* Cursor to the first of the lines, then everything from there on is erased: also what a handler
+ * has said below them. */
+static void erase(struct md_live *live, FILE *to) {
+    int said = md_stop_requested && !live->stops;
     if (live->lines > 0)
-        fprintf(to, "\r\033[%dA\033[J", live->lines);
+        fprintf(to, "\r\033[%dA\033[J", live->lines + said);
+    live->stops = md_stop_requested != 0;
+    live->lines = 0;
+}
+
+static void draw_line(struct md_live *live, const char *line, int length, FILE *to) {
+    /* The last column stays free: behind it some terminals begin a line by themselves. */
+    fprintf(to, "%.*s\n", length < live->columns ? length : live->columns - 1, line);
+    live->lines++;
 }
 
 void md_live_draw(struct md_live *live, const char *text) {
@@ -35,13 +50,13 @@ void md_live_draw(struct md_live *live, const char *text) {
     if (to == NULL)
         return;
     erase(live, to);
-    live->lines = 0;
-    for (const char *line = text; *line != '\0'; live->lines++) {
+    for (const char *line = text; *line != '\0';) {
         int length = (int)strcspn(line, "\n");
-        /* The last column stays free: behind it some terminals begin a line by themselves. */
-        fprintf(to, "%.*s\n", length < live->columns ? length : live->columns - 1, line);
+        draw_line(live, line, length, to);
         line += length + (line[length] == '\n');
     }
+    if (live->stops && live->lines + 1 < live->rows)
+        draw_line(live, md_stop_message, (int)strlen(md_stop_message), to);
     if (fclose(to) == 0)
         fwrite(all, 1, size, stderr);
     free(all);
@@ -49,5 +64,4 @@ void md_live_draw(struct md_live *live, const char *text) {
 
 void md_live_clear(struct md_live *live) {
     erase(live, stderr);
-    live->lines = 0;
 }

@@ -8,7 +8,12 @@ struct md_live {
     int is_on;         /* standard error is a terminal that can move its cursor */
     int rows, columns; /* of the terminal */
     int lines;         /* that are drawn */
+    int stops;         /* it is known below that md_stop_requested */
 };
+
+/* What the handler of a signal says on a line of its own (main.c), and drawn lines
+ * from then on where there is room. */
+extern const char md_stop_message[];
 
 struct md_live md_live_open(void);
 

@@ -1,5 +1,7 @@
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../core/target/host.h"
 #include "command.h"
@@ -10,9 +12,17 @@
 volatile sig_atomic_t md_stop_requested;
 int md_verbosity;
 
+static pid_t self; /* its workers are told by it */
+
 static void request_stop(int signal_number) {
+    static const char end[] = "\n";
+    int kept = errno;
     (void)signal_number;
     md_stop_requested = 1;
+    if (md_verbosity >= 0 && getpid() == self &&
+        write(STDERR_FILENO, md_stop_message, strlen(md_stop_message)) > 0)
+        (void)!write(STDERR_FILENO, end, 1);
+    errno = kept;
 }
 
 static int is_help(const char *word) {
@@ -62,6 +72,7 @@ int main(int argc, char **argv) {
     struct sigaction action = {.sa_handler = request_stop, .sa_flags = (int)SA_RESETHAND};
     struct md_found found = {.name = ""};
     struct md_error error = {{0}};
+    self = getpid();
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     int status = dispatch(argc, argv, &found, &error);

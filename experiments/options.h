@@ -116,6 +116,7 @@ int md_parse_within(const char *text, double low, double high, double *value,
         .offset = offsetof(struct options, FIELD), .value = VALUE, .help = __VA_ARGS__             \
     }
 #define MD_OPT_JSON       MD_OPT("json", 0, FLAG, json, NULL, "print the result as JSON")
+#define MD_OPT_FORCE      MD_OPT("force", 'f', FLAG, force, NULL, "replace files that are there")
 #define MD_OPTIONS(TABLE) .options = TABLE, .options_size = sizeof(struct options)
 
 /* The words of commands that begin with a config. */

@@ -405,8 +405,8 @@ size_t md_run_step_rows(const struct md_run *run, struct md_step_row *rows) {
     for (size_t done = 0; done < steps; done += losses->steps_a_row, count++) {
         size_t last = done + losses->steps_a_row < steps ? done + losses->steps_a_row : steps;
         const double *sums = losses->sums[count];
-        rows[count] =
-            (struct md_step_row){(int64_t)last, sums[1] > 0.0 ? sums[0] / sums[1] : (double)NAN};
+        rows[count] = (struct md_step_row){
+            (int64_t)last, sums[1] > 0.0 ? sums[0] / sums[1] : (double)NAN, sums[2]};
     }
     return count;
 }
@@ -428,7 +428,10 @@ static void step(struct md_run *run, struct desk *desk) {
     at->loss_valid += report.count;
     sums[0] += loss;
     sums[1] += report.count;
+    sums[2] = (double)run->engine.update.learning_rate;
     at->step++;
+    run->last_step = (struct md_step_row){
+        (int64_t)steps_done(run), report.count > 0 ? loss / report.count : (double)NAN, sums[2]};
 }
 
 static void count_time(struct md_position *at, const struct md_effort *began,
@@ -462,6 +465,8 @@ int md_run_train(struct md_run *run, const struct md_watch *watch,
         if (status == MD_OK)
             status = finish_epoch(run, &desk, error);
         count_time(at, &began, &earlier);
+        if (status == MD_OK && md_watch_tell(watch, "training", at->epoch, run->config.epochs))
+            *interrupted = 1;
         if (*interrupted)
             break;
     }

@@ -21,11 +21,13 @@ struct md_epoch {
 enum { MD_STEP_ROWS = 4096 };
 struct md_step_losses {
     size_t steps_a_row, rows; /* rows of the whole run */
-    double (*sums)[2]; /* owned; of a row's steps: losses times what they are means of, and that */
+    double (*sums)[3]; /* owned; of a row's steps: losses times what they are means of, that, and
+                        * the last learning rate */
 };
 struct md_step_row {
-    int64_t step;      /* the last one of the row, from 1 on, through all epochs */
-    double train_loss; /* mean over the valid pixels (rmse: pictures) of the row's batches */
+    int64_t step;         /* the last one of the row, from 1 on, through all epochs */
+    double train_loss;    /* mean over the valid pixels (rmse: pictures) of the row's batches */
+    double learning_rate; /* of that last step */
 };
 
 /* Where the training stands; all of it is in a checkpoint, and with the same config and data it
@@ -57,7 +59,8 @@ struct md_run {
     struct md_position position;
     struct md_epoch *history; /* config.epochs of them, position.epoch filled */
     struct md_step_losses step_losses;
-    float *best_weights; /* md_parameter_total floats */
+    struct md_step_row last_step; /* alone, however many make a row */
+    float *best_weights;          /* md_parameter_total floats */
 
     /* One for each of the config's caps: on the test split, and on the validation split. */
     struct md_metrics before[MD_MOST_CAPS], after[MD_MOST_CAPS], dummy[MD_MOST_CAPS];
@@ -92,9 +95,9 @@ struct md_effort md_run_effort(const struct md_run *run);
  */
 int md_run_measure_before(struct md_run *run, const struct md_watch *watch, struct md_error *error);
 
-/* Trains from run->position to the end. After every step it asks `watch`; on an early end
- * *interrupted is 1 and the run can go on later. `keep` (may be NULL) is called after steps for a
- * checkpoint to be written when it thinks it is time. */
+/* Trains from run->position to the end. After every step and every epoch (then position.step is 0)
+ * it asks `watch`; on an early end *interrupted is 1 and the run can go on later. `keep` (may be
+ * NULL) is called after steps for a checkpoint to be written when it thinks it is time. */
 int md_run_train(struct md_run *run, const struct md_watch *watch,
                  int (*keep)(void *context, struct md_run *run, struct md_error *error),
                  void *keep_context, int *interrupted, struct md_error *error);

@@ -65,6 +65,7 @@ const struct md_cell_attribute md_cell_attributes[] = {
     T(INTEGER, skipped_steps),
     T(INTEGER, selected_epoch),
     T(INTEGER, diverged),
+    T(INTEGER, diverged_epoch),
     AT("/training", "wall_seconds", REAL, seconds),
     AT("/training", "cpu_seconds", REAL, training_cpu_seconds),
     {"/training", "label_share", REAL, offsetof(struct md_cell, label_share), sizeof(double), 1},
@@ -148,7 +149,7 @@ static int check_row(const struct metrics_row *row, double cap_m, const char *pr
            row->images <= INT_MAX && row->without_truth >= 0 && row->without_truth <= INT_MAX;
 }
 
-static void take_scores(struct md_pen *pen, const char *name, struct md_cell *cell) {
+void md_take_scores(struct md_pen *pen, const char *name, struct md_cell *cell) {
     struct metrics_row rows[MD_MOST_CAPS * PREDICTORS], *row = rows;
     const struct md_caps *caps = &cell->config.caps;
     if (pen->status == MD_OK)
@@ -178,23 +179,6 @@ static void take_scores(struct md_pen *pen, const char *name, struct md_cell *ce
             return;
         }
     }
-}
-
-/* ---- steps ----------------------------------------------------------------------------------- */
-
-static const struct md_h5_column step_columns[] = {
-    {"step", INTEGER, offsetof(struct md_step_row, step), sizeof(int64_t)},
-    {"train_loss", REAL, offsetof(struct md_step_row, train_loss), sizeof(double)},
-};
-
-static void write_steps(struct md_pen *pen, const char *name, const struct md_run *run) {
-    struct md_step_row *rows = malloc((run->step_losses.rows + 1) * sizeof *rows);
-    if (pen->status == MD_OK && rows == NULL)
-        pen->status = md_fail(pen->error, MD_FAILED, "out of memory");
-    if (pen->status == MD_OK)
-        pen->status = md_h5_write_table(pen->file, name, step_columns, 2, sizeof *rows,
-                                        md_run_step_rows(run, rows), rows, pen->error);
-    free(rows);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -235,6 +219,7 @@ static void describe(const struct md_run *run, const char *command, struct md_ce
     cell->skipped_steps = (long long)run->engine.progress.skipped;
     cell->selected_epoch = md_run_selected_epoch(run);
     cell->diverged = md_run_has_diverged(run, why);
+    cell->diverged_epoch = run->position.diverged_epoch;
     cell->seconds = run->position.seconds;
     cell->training_cpu_seconds = run->position.cpu_seconds;
     cell->label_share = run->label_share;
@@ -275,7 +260,7 @@ int md_cell_write(const char *path, const struct md_run *run, const char *identi
     write_attributes(&pen, &cell);
     write_libraries(&pen);
     md_pen_epochs(&pen, "/training/epochs", run);
-    write_steps(&pen, "/training/steps", run);
+    md_pen_steps(&pen, "/training/steps", run);
     write_metrics(&pen, "/test/metrics", caps,
                   (const struct md_metrics *const[]){run->before, run->after, run->dummy});
     write_metrics(
@@ -298,21 +283,6 @@ int md_cell_read_identity(const char *path, char identity[33], struct md_error *
     return pen.status;
 }
 
-int md_cell_read_epochs(const char *path, size_t epochs, struct md_epoch *history,
-                        struct md_error *error) {
-    hid_t file;
-    char identity[33];
-    struct md_run run = {.history = history};
-    int status = md_h5_open(path, &file, error);
-    if (status != MD_OK)
-        return status;
-    struct md_pen pen = {file, error, MD_OK};
-    md_take_kind(&pen, MD_CELL_KIND, identity);
-    md_take_epochs(&pen, "/training/epochs", epochs, &run);
-    H5Fclose(file);
-    return pen.status;
-}
-
 static void take_cell(struct md_pen *pen, const char *path, struct md_cell *cell) {
     static const char *const splits[] = {"/data/train", "/data/val", "/data/test"};
     char config[MD_CELL_CONFIG_SIZE] = "", origin[200];
@@ -327,7 +297,7 @@ static void take_cell(struct md_pen *pen, const char *path, struct md_cell *cell
         md_take_integer(pen, splits[i], "samples", 0, LLONG_MAX, &cell->data_samples[i]);
     }
     take_attributes(pen, cell);
-    take_scores(pen, "/test/metrics", cell);
+    md_take_scores(pen, "/test/metrics", cell);
 }
 
 int md_cell_read(const char *path, struct md_cell *cell, struct md_error *error) {

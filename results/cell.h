@@ -1,4 +1,4 @@
-/* The result of one run: one HDF5 file, which is whole or not there. Layout 4:
+/* The result of one run: one HDF5 file, which is whole or not there. Layout 5:
  *
  *   /                attributes: kind ("mudepth cell"), layout (4), identity, run_digest (chained
  *                    over the weights after every epoch)
@@ -23,11 +23,13 @@
  *                    steps, skipped_steps, selected_epoch (epochs done when its weights were kept),
  *                    label_share (of the training pictures' pixels, how many have a label),
  *                    diverged (1: the run came to nothing, see md_run_has_diverged in train.h),
+ *                    diverged_epoch (in which a loss or a weight became NaN or infinite; 0: none),
  *                    wall_seconds, cpu_seconds (of the training alone)
  *   /training/epochs table: epoch (from 1), learning_rate, train_loss, validation_loss,
  *                    validation_rmse_m; NaN where there is none
- *   /training/steps  table: step (from 1, through all epochs), train_loss; in a run of more than
- *                    4096 steps a row is the mean of equally many, and `step` the last of them
+ *   /training/steps  table: step (from 1, through all epochs), train_loss, learning_rate; in a run
+ *                    of more than 4096 steps a row is the mean of equally many, and `step` and
+ *                    learning_rate are the last one's
  *   /test/metrics    table, for each cap of the config the rows before, after and dummy: predictor
  *                    (text), cap_m, abs_rel, sq_rel, rmse_m, rmse_log, delta1, delta2, delta3,
  *                    silog, si_rmse, log10, no_prediction, images, without_truth, as in metrics.h
@@ -86,7 +88,7 @@ struct md_cell {
     long long data_samples[3];
 
     long long arena_bytes, parameters_learning, optimizer_bytes_per_parameter;
-    long long steps, skipped_steps, selected_epoch, diverged;
+    long long steps, skipped_steps, selected_epoch, diverged, diverged_epoch;
     double seconds, training_cpu_seconds; /* spent in training */
     double label_share;
 
@@ -110,6 +112,19 @@ int md_cell_read(const char *path, struct md_cell *cell, struct md_error *error)
 /* Reads what the epochs of a cell gave; there must be so many. */
 int md_cell_read_epochs(const char *path, size_t epochs, struct md_epoch *history,
                         struct md_error *error);
+
+/* What the training of a cell gave, owned. */
+struct md_cell_history {
+    size_t epochs, step_rows;
+    struct md_epoch *epoch;   /* (epochs) */
+    struct md_step_row *step; /* (step_rows) */
+};
+int md_cell_read_history(const char *path, struct md_cell_history *history, struct md_error *error);
+void md_cell_history_free(struct md_cell_history *history);
+
+/* Makes an opened run what it was when its cell was written: training and measuring are done. Puts
+ * when that was into `finished`. */
+int md_cell_recall(const char *path, struct md_run *run, char finished[32], struct md_error *error);
 
 /* Writes the cell of a finished run. `command` is the command line that made it. */
 int md_cell_write(const char *path, const struct md_run *run, const char *identity,

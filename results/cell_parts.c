@@ -122,8 +122,8 @@ static const struct md_h5_column epoch_columns[] = {
 };
 enum { EPOCH_COLUMNS = sizeof epoch_columns / sizeof epoch_columns[0] };
 
-static struct epoch_row *make_rows(struct md_pen *pen, size_t epochs) {
-    struct epoch_row *rows = pen->status == MD_OK ? calloc(epochs + 1, sizeof *rows) : NULL;
+static void *room_for(struct md_pen *pen, size_t count, size_t size) {
+    void *rows = pen->status == MD_OK ? calloc(count + 1, size) : NULL;
     if (pen->status == MD_OK && rows == NULL)
         pen->status = md_fail(pen->error, MD_FAILED, "out of memory");
     return rows;
@@ -131,7 +131,7 @@ static struct epoch_row *make_rows(struct md_pen *pen, size_t epochs) {
 
 void md_pen_epochs(struct md_pen *pen, const char *name, const struct md_run *run) {
     size_t epochs = (size_t)run->position.epoch;
-    struct epoch_row *rows = make_rows(pen, epochs);
+    struct epoch_row *rows = room_for(pen, epochs, sizeof *rows);
     for (size_t e = 0; rows != NULL && e < epochs; e++)
         rows[e] = (struct epoch_row){(int64_t)e + 1, run->history[e]};
     if (pen->status == MD_OK)
@@ -140,12 +140,60 @@ void md_pen_epochs(struct md_pen *pen, const char *name, const struct md_run *ru
     free(rows);
 }
 
-void md_take_epochs(struct md_pen *pen, const char *name, size_t epochs, struct md_run *run) {
-    struct epoch_row *rows = make_rows(pen, epochs);
+/* Reads a table of any length, to be freed; of at most `most` rows. */
+static void *take_table(struct md_pen *pen, const char *name, const struct md_h5_column *columns,
+                        size_t column_count, size_t row_bytes, size_t most, size_t *count) {
+    int dimensions = 0;
+    char path[400] = "";
+    *count = 0;
     if (pen->status == MD_OK)
-        pen->status = md_h5_read_table(pen->file, name, epoch_columns, EPOCH_COLUMNS, sizeof *rows,
-                                       epochs, rows, pen->error);
-    for (size_t e = 0; pen->status == MD_OK && e < epochs; e++)
-        run->history[e] = rows[e].is;
+        pen->status = md_h5_shape(pen->file, name, 1, &dimensions, count, pen->error);
+    if (pen->status == MD_OK && *count > most) {
+        H5Fget_name(pen->file, path, sizeof path);
+        pen->status =
+            md_fail(pen->error, MD_FAILED, "%.400s: %s: expected at most %zu rows, found %zu", path,
+                    name, most, *count);
+    }
+    void *rows = room_for(pen, *count, row_bytes);
+    if (pen->status == MD_OK)
+        pen->status = md_h5_read_table(pen->file, name, columns, column_count, row_bytes, *count,
+                                       rows, pen->error);
+    return rows;
+}
+
+size_t md_take_epochs(struct md_pen *pen, const char *name, size_t most, struct md_epoch *history) {
+    size_t count;
+    struct epoch_row *rows =
+        take_table(pen, name, epoch_columns, EPOCH_COLUMNS, sizeof *rows, most, &count);
+    for (size_t e = 0; pen->status == MD_OK && e < count; e++)
+        history[e] = rows[e].is;
     free(rows);
+    return count;
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+static const struct md_h5_column step_columns[] = {
+    {"step", MD_H5_INTEGER, offsetof(struct md_step_row, step), sizeof(int64_t)},
+    {"train_loss", MD_H5_REAL, offsetof(struct md_step_row, train_loss), sizeof(double)},
+    {"learning_rate", MD_H5_REAL, offsetof(struct md_step_row, learning_rate), sizeof(double)},
+};
+enum { STEP_COLUMNS = sizeof step_columns / sizeof step_columns[0] };
+
+void md_pen_steps(struct md_pen *pen, const char *name, const struct md_run *run) {
+    struct md_step_row *rows = room_for(pen, run->step_losses.rows, sizeof *rows);
+    if (pen->status == MD_OK)
+        pen->status = md_h5_write_table(pen->file, name, step_columns, STEP_COLUMNS, sizeof *rows,
+                                        md_run_step_rows(run, rows), rows, pen->error);
+    free(rows);
+}
+
+size_t md_take_steps(struct md_pen *pen, const char *name, size_t most, struct md_step_row *steps) {
+    size_t count;
+    struct md_step_row *rows =
+        take_table(pen, name, step_columns, STEP_COLUMNS, sizeof *rows, most, &count);
+    if (pen->status == MD_OK)
+        memcpy(steps, rows, count * sizeof *rows);
+    free(rows);
+    return count;
 }

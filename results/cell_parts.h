@@ -7,7 +7,7 @@
 
 #define MD_CELL_KIND       "mudepth cell"
 #define MD_CHECKPOINT_KIND "mudepth checkpoint"
-enum { MD_CELL_LAYOUT = 4, MD_CELL_CONFIG_SIZE = 32768 };
+enum { MD_CELL_LAYOUT = 5, MD_CELL_CONFIG_SIZE = 32768 };
 
 /* A file that is written or read; remembers its first failure, so that a list of writes reads as a
  * list. */
@@ -38,8 +38,14 @@ void md_pen_head(struct md_pen *pen, const char *kind, const struct md_run *run,
                  const char *identity);
 void md_take_kind(struct md_pen *pen, const char *kind, char identity[33]);
 
-/* The table of the epochs that are completed. */
+/* The tables of the epochs that are completed and of the steps. Taking one returns how many rows
+ * there are: at most `most`, for which there is room. */
 void md_pen_epochs(struct md_pen *pen, const char *name, const struct md_run *run);
-void md_take_epochs(struct md_pen *pen, const char *name, size_t epochs, struct md_run *run);
+size_t md_take_epochs(struct md_pen *pen, const char *name, size_t most, struct md_epoch *history);
+void md_pen_steps(struct md_pen *pen, const char *name, const struct md_run *run);
+size_t md_take_steps(struct md_pen *pen, const char *name, size_t most, struct md_step_row *steps);
+
+/* The scores of cell->config's caps in the table `name` into cell->scores. */
+void md_take_scores(struct md_pen *pen, const char *name, struct md_cell *cell);
 
 #endif

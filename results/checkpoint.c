@@ -94,7 +94,7 @@ int md_checkpoint_write(const char *path, struct md_run *run, const char *identi
     md_pen_array(&pen, WHERE "/best_weights", H5T_NATIVE_FLOAT, md_parameter_total(run->network),
                  run->best_weights);
     md_pen_epochs(&pen, WHERE "/epochs", run);
-    md_pen_array(&pen, WHERE "/step_losses", H5T_NATIVE_DOUBLE, 2 * run->step_losses.rows,
+    md_pen_array(&pen, WHERE "/step_losses", H5T_NATIVE_DOUBLE, 3 * run->step_losses.rows,
                  run->step_losses.sums);
     return md_h5_finish(&writer, pen.status, error);
 }
@@ -127,9 +127,11 @@ static void take_state(struct md_pen *pen, struct md_run *run) {
     pass_engine(pen, 1, &run->engine);
     md_take_array(pen, WHERE "/best_weights", H5T_NATIVE_FLOAT, md_parameter_total(run->network),
                   run->best_weights);
-    if (pen->status == MD_OK)
-        md_take_epochs(pen, WHERE "/epochs", (size_t)epoch, run);
-    md_take_array(pen, WHERE "/step_losses", H5T_NATIVE_DOUBLE, 2 * run->step_losses.rows,
+    size_t epochs = md_take_epochs(pen, WHERE "/epochs", (size_t)run->config.epochs, run->history);
+    if (pen->status == MD_OK && epochs != (size_t)epoch)
+        pen->status = md_fail(pen->error, MD_FAILED, "%s: expected %lld epochs, found %zu", WHERE,
+                              epoch, epochs);
+    md_take_array(pen, WHERE "/step_losses", H5T_NATIVE_DOUBLE, 3 * run->step_losses.rows,
                   run->step_losses.sums);
     at->epoch = (int)epoch;
     at->step = (int)step;

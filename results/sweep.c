@@ -62,6 +62,12 @@ int md_sweep_lock(const struct md_sweep *sweep, size_t cell) {
     return fcntl(sweep->lock, F_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
 }
 
+void md_sweep_tell(const struct md_sweep *sweep, size_t cell, const char *text) {
+    char line[MD_SWEEP_TOLD + 1];
+    snprintf(line, sizeof line, "%-*.*s\n", MD_SWEEP_TOLD - 1, MD_SWEEP_TOLD - 1, text);
+    (void)!pwrite(sweep->lock, line, MD_SWEEP_TOLD, (off_t)(cell * MD_SWEEP_TOLD));
+}
+
 /* Waits for the lock of who freezes the grid, or finds out that there are no locks here. */
 static int lock_freezing(struct md_sweep *sweep, const char *path, struct md_error *error) {
     struct flock lock = lock_of(freezing_byte, F_WRLCK);
@@ -311,7 +317,11 @@ int md_sweep_look(const struct md_sweep *sweep, size_t cell, struct md_cell_look
     look->state = md_sweep_state(sweep, cell);
     if (look->state == MD_DONE)
         look_at_result(sweep, cell, result, look);
-    else if (look->state == MD_UNFIT)
+    else if (look->state == MD_RUNNING) {
+        char told[MD_SWEEP_TOLD + 1] = "";
+        (void)!pread(sweep->lock, told, MD_SWEEP_TOLD, (off_t)(cell * MD_SWEEP_TOLD));
+        snprintf(look->why, sizeof look->why, "%s", md_trim(told));
+    } else if (look->state == MD_UNFIT)
         snprintf(look->why, sizeof look->why, "does not fit: needs %s kB",
                  md_kb_text(sweep->grid->cells[cell].needs_bytes, kb));
     else if (look->state == MD_FAILURE && md_file_read(failure, &why, &ignored) == MD_OK) {

@@ -1,7 +1,8 @@
 /* The folder of a sweep:
  *
  *   sweep.yaml             the frozen grid (md_grid_format); whole or not there
- *   sweep.lock             empty; who works on a cell has locked a byte of it
+ *   sweep.lock             who works on a cell has locked a byte of it, and writes a line into it
+ *                          now and then that says how far the cell is
  *   CELL.h5                a finished cell, whole or not there; also of a run that diverged, which
  *                          the same config would do again
  *   CELL.h5.checkpoint     of a cell that was interrupted
@@ -42,7 +43,7 @@ struct md_cell_look {
     enum md_cell_state state;
     double seconds, rmse_m; /* done: spent in training; on the test split after it */
     int diverged;           /* done, but the run came to nothing */
-    char why[512];          /* failed: the error; unfit: what it needs */
+    char why[512];          /* failed: the error; unfit: what it needs; running: how far it is */
 };
 
 /* The file `suffix` (".h5") of a cell. */
@@ -81,6 +82,10 @@ int md_sweep_is_locked(const struct md_sweep *sweep, size_t cell);
  * it.
  */
 int md_sweep_lock(const struct md_sweep *sweep, size_t cell);
+
+/* Says how far a cell is that this process has locked: at most MD_SWEEP_TOLD bytes count. */
+enum { MD_SWEEP_TOLD = 320 };
+void md_sweep_tell(const struct md_sweep *sweep, size_t cell, const char *text);
 
 /* Removes what processes that were killed have left: half-written files (of this machine's; of
  * others' after a day), checkpoints and errors of cells that are done. This process must not have

@@ -39,7 +39,8 @@ GROUPS = {
     "/training": {
         "arena_bytes": INTEGER, "parameters_learning": INTEGER,
         "optimizer_bytes_per_parameter": INTEGER, "steps": INTEGER, "skipped_steps": INTEGER,
-        "selected_epoch": INTEGER, "diverged": INTEGER, "wall_seconds": REAL, "cpu_seconds": REAL},
+        "selected_epoch": INTEGER, "diverged": INTEGER, "diverged_epoch": INTEGER,
+        "wall_seconds": REAL, "cpu_seconds": REAL},
     "/test": {},
     "/validation": {},
     "/weights": {"network": TEXT, "source": TEXT, "command": TEXT, "code_version": TEXT,
@@ -48,7 +49,7 @@ GROUPS = {
 TABLES = {
     "/training/epochs": [("epoch", INTEGER), ("learning_rate", REAL), ("train_loss", REAL),
                          ("validation_loss", REAL), ("validation_rmse_m", REAL)],
-    "/training/steps": [("step", INTEGER), ("train_loss", REAL)],
+    "/training/steps": [("step", INTEGER), ("train_loss", REAL), ("learning_rate", REAL)],
     "/test/metrics": METRICS_TABLE,
     "/validation/metrics": METRICS_TABLE,
 }

@@ -138,7 +138,7 @@ Test(live, the_table_comes_and_goes) {
         if (strstr(at, "running"))
             snprintf(last, sizeof last, "%s", at);
         seen |= strstr(at, "d0-seed0-") != NULL ? 1 : 0;
-        seen |= strstr(at, "epoch ") && strstr(at, " of 6, loss ") ? 2 : 0;
+        seen |= strstr(at, "epoch ") && strstr(at, " of 6, step ") ? 2 : 0;
         seen |= strstr(at, ", validation RMSE ") && strstr(at, " to go\n") ? 4 : 0;
         seen |= strstr(at, "0 of 6 cells done, 0 failed, 2 running") ? 8 : 0;
         seen |= strstr(at, " cells done, 0 failed, 2 running, ") ? 16 : 0;
@@ -210,6 +210,51 @@ Test(live, ctrl_c_leaves_a_clean_terminal) {
     assert_contains(screen(), "mudepth sweep: interrupted: 0 of 6 cells failed, 6 are left");
     cr_assert_null(strstr(screen(), " running"), "the table is still there: %s", screen());
     cr_assert_gt(count_of(folder.text, "checkpoint"), 0);
+}
+
+/* A run by itself, whose lines come and go; and Ctrl-C is acknowledged before the step is over. */
+Test(live, a_run_says_where_it_is) {
+    struct scratch_path cell = scratch_path(&scratch, "cell.h5");
+    int terminal;
+    scratch_write_text(config.text, SIX_BASE);
+    hold_at(EPOCHS > 1 ? SAMPLES + 2 : 2);
+    pid_t child = begin_on(24, 100, "xterm", WORDS("run", config.text, "-o", cell.text, "epochs=9"),
+                           &terminal);
+    cr_assert_eq(meet(), child);
+    while (strstr(screen(), " samples/s") == NULL)
+        cr_assert(tty_read(terminal), "%s", screen());
+    assert_contains(screen(), "epoch ");
+    assert_contains(screen(), " of 9");
+    assert_contains(screen(), ", loss ");
+    cr_assert_eq(write(terminal, "\003", 1), 1);
+    while (strstr(screen(), "stopping: ") == NULL)
+        cr_assert(tty_read(terminal), "%s", screen());
+    let_go();
+    end_on(child, terminal);
+    assert_code(1);
+    assert_contains(screen(), "mudepth run: interrupted after epoch");
+    cr_assert_null(strstr(screen(), "samples/s"), "the lines are still there: %s", screen());
+}
+
+/* Who looks at the folder sees how far others are. */
+Test(live, status_says_how_far_running_cells_are) {
+    int terminal;
+    hold_at(2);
+    pid_t child =
+        begin_on(24, 100, "dumb", WORDS("sweep", config.text, "-o", folder.text), &terminal);
+    meet();
+    MUDEPTH("status", folder.text);
+    assert_fine("running ");
+    assert_contains(out, "  epoch 1 of ");
+    assert_contains(out, ", step 1 of ");
+    assert_contains(out, ", loss ");
+    MUDEPTH("status", folder.text, "--json");
+    assert_contains(out, "\"progress\": \"epoch 1 of ");
+    let_go();
+    end_on(child, terminal);
+    assert_fine("6 cells: 6 done");
+    MUDEPTH("status", folder.text);
+    cr_assert_null(strstr(out, "loss"), "%s", out);
 }
 
 /* A terminal without commands gets what a file gets: lines. */

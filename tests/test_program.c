@@ -20,8 +20,9 @@ TestSuite(program, .init = set_up, .fini = tear_down, .timeout = 600);
 static const struct {
     const char *name, *options[13];
 } commands[] = {
-    {"run", {"--output", "--save-weights", "--resume", "--figures", "--json"}},
-    {"pretrain", {"--output", "--resume", "--figures", "--json"}},
+    {"run", {"--output", "--save-weights", "--resume", "--log", "--force", "--figures", "--json"}},
+    {"pretrain", {"--output", "--resume", "--log", "--force", "--figures", "--json"}},
+    {"log", {"CELL.h5"}},
     {"sweep",
      {"--output", "--jobs", "--dry-run", "--checkpoint", "--json", "--slurm", "--array-size",
       "sweep:", "also:", "except:"}},

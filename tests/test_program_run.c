@@ -29,6 +29,7 @@ static int exists(const char *path) {
 
 /* Runs with --json and returns the digest of the run. Whoever calls frees it. */
 static char *digest_of_run(const char *first, const char *second) {
+    remove(cell.text); /* or it would only be shown */
     MUDEPTH("run", config.text, "-o", cell.text, "--json", first, second);
     json_t *json = output_json();
     char *digest = strdup(json_string_value(json_at(json, "run_digest")));
@@ -388,7 +389,7 @@ Test(program_run, saved_weights_replace_nothing) {
     MUDEPTH("run", config.text, "-o", cell.text, "--save-weights", notes.text);
     assert_fails(2, "notes.txt: is there already");
     MUDEPTH("run", config.text, "-o", cell.text, "--save-weights", cell.text);
-    assert_fails(2, "cell.h5: is there already");
+    assert_fails(2, "cell.h5: is the cell");
     MUDEPTH("run", config.text, "-o", cell.text, "--save-weights", "");
     assert_fails(2, "--save-weights: expected the name of a file");
     MUDEPTH("run", config.text, "-o", cell.text, "--save-weights", "/dev/null/x.h5");
@@ -403,11 +404,31 @@ Test(program_run, saved_weights_replace_nothing) {
 
 /* ---- a result that is there already ---------------------------------------------------------- */
 
-Test(program_run, the_same_run_may_be_done_again) {
-    char *first = digest_of_run(NULL, NULL), *second = digest_of_run("threads=2", NULL);
-    cr_assert_str_eq(first, second);
+/* What is finished is shown, and everything that can be made of it, but it is not made again. */
+Test(program_run, a_finished_run_is_old) {
+    struct scratch_path weights = scratch_path(&scratch, "w.h5");
+    size_t size[2];
+    MUDEPTH("run", config.text, "-o", cell.text, "--json", "epochs=2", "cap_m=[80, 5]");
+    assert_code(0);
+    char *first = strdup(out);
+    unsigned char *bytes[2] = {scratch_read(cell.text, &size[0])};
+    MUDEPTH("run", config.text, "-o", cell.text, "--json", "epochs=2", "cap_m=[80, 5]",
+            "--save-weights", weights.text, "-v");
+    assert_contains(err, "note: ");
+    assert_contains(err, "cell.h5: this run was made before, until 20");
+    cr_assert_null(strstr(err, "epoch"), "%s", err);
+    out[strstr(out, "\"weights\"") - out] = '\0';
+    cr_assert_eq(strncmp(out, first, strlen(out) - 10), 0, "%s", out);
+    cr_assert(exists(weights.text));
+    bytes[1] = scratch_read(cell.text, &size[1]);
+    cr_assert(size[0] == size[1] && memcmp(bytes[0], bytes[1], size[0]) == 0);
+    MUDEPTH("run", config.text, "-o", cell.text, "--json", "epochs=2", "cap_m=[80, 5]", "--force");
+    assert_code(0);
+    assert_contains(err, "epoch 2 of 2 done");
+    cr_assert_null(strstr(err, "note: "), "%s", err);
+    free(bytes[0]);
+    free(bytes[1]);
     free(first);
-    free(second);
 }
 
 Test(program_run, nothing_else_is_overwritten) {
@@ -471,9 +492,6 @@ Test(program_run, interrupted_and_resumed_is_the_same_run) {
 Test(program_run, pretraining_can_be_resumed) {
     struct scratch_path weights = scratch_path(&scratch, "w.h5");
     write_default_config(SMALL_FIELD);
-    PRETRAIN("-o", scratch_path(&scratch, "whole.h5").text, LONG_RUN);
-    assert_fine("whole.h5");
-    char *whole = digest_of_weights(scratch_path(&scratch, "whole.h5").text);
     hold_at(5);
     call(WORDS("pretrain", "-o", weights.text, LONG_RUN),
          (struct manner){.folder = scratch.folder, .interrupt = SIGINT});
@@ -482,14 +500,57 @@ Test(program_run, pretraining_can_be_resumed) {
     PRETRAIN("--resume", "-o", weights.text, LONG_RUN);
     assert_fine("w.h5");
     char *resumed = digest_of_weights(weights.text);
+    PRETRAIN("-o", scratch_path(&scratch, "whole.h5").text, LONG_RUN, "--force");
+    assert_fine("whole.h5");
+    char *whole = digest_of_weights(scratch_path(&scratch, "whole.h5").text);
     cr_assert_str_eq(resumed, whole);
     free(whole);
     free(resumed);
 }
 
-Test(program_run, nothing_to_resume) {
+Test(program_run, nothing_to_resume_is_a_beginning) {
     MUDEPTH("run", config.text, "-o", cell.text, "--resume");
-    assert_fails(2, "cell.h5.checkpoint: nothing to resume");
+    assert_fine("after fine-tuning");
+    assert_contains(err, "cell.h5.checkpoint: nothing to resume");
+}
+
+/* ---- the log --------------------------------------------------------------------------------- */
+
+/* A line for every step and epoch, once, whatever happened meanwhile: what mudepth log says. */
+Test(program_run, the_log_has_every_step_once) {
+    struct scratch_path log = scratch_path(&scratch, "logs/run.jsonl"), foreign;
+    size_t size;
+    hold_at(5);
+    call(WORDS("run", config.text, "-o", cell.text, LONG_RUN, "--log", log.text),
+         (struct manner){.interrupt = SIGINT});
+    assert_fails(1, "interrupted after epoch 1, step 2");
+    FILE *file = fopen(log.text, "a"); /* as if it had been killed later */
+    fprintf(file, "{\"event\":\"step\",\"step\":6,\"epoch\":2}\n{\"event\":\"st");
+    fclose(file);
+    foreign = written("precious.txt", "{\"mine\":1}\n");
+    MUDEPTH("run", config.text, "-o", cell.text, LONG_RUN, "--resume", "--log", foreign.text);
+    assert_fails(2, "expected the log of a run");
+    MUDEPTH("run", config.text, "-o", cell.text, LONG_RUN, "--resume", "--log", log.text);
+    assert_code(0);
+    char *text = (char *)scratch_read(log.text, &size);
+    MUDEPTH("log", cell.text);
+    assert_code(0);
+    cr_assert(size == strlen(out) && memcmp(text, out, size) == 0, "%s", text);
+    int lines = 0;
+    for (char *rest = out, *line; (line = strtok_r(rest, "\n", &rest)) != NULL; lines++) {
+        json_t *json = json_loads(line, 0, NULL);
+        cr_assert_eq(json_integer_value(json_at(json, "step")), lines + 1 - (lines + 1) / 4);
+        assert_json(json, "train_loss", JSON_REAL);
+        assert_json(json, "learning_rate", JSON_REAL);
+        json_decref(json);
+    }
+    cr_assert_eq(lines, 9 + 3);
+    MUDEPTH("run", config.text, "-o", cell.text, LONG_RUN, "--force", "--log", "/dev/full");
+    assert_fails(1, "the cell is written, but not its log");
+    MUDEPTH("run", config.text, "-o", scratch_path(&scratch, "x.h5").text, LONG_RUN, "--log",
+            log.text);
+    assert_fails(2, "run.jsonl: is there already; --force replaces it");
+    free(text);
 }
 
 Test(program_run, damaged_checkpoint_is_refused_and_kept) {
@@ -516,7 +577,7 @@ Test(program_run, full_disk_is_1_and_leaves_nothing_broken) {
     cr_assert_eq(scratch_count(scratch_path(&scratch, "out/").text), 0);
     /* And a cell that was there stays. */
     char *digest = digest_of_run(NULL, NULL);
-    call(WORDS("run", config.text, "-o", cell.text), full_disk);
+    call(WORDS("run", config.text, "-o", cell.text, "--force"), full_disk);
     assert_fails(1, "cell.h5");
     char *again = digest_of_run(NULL, NULL);
     cr_assert_str_eq(again, digest);

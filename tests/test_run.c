@@ -195,6 +195,7 @@ H5_TEST(run, keeps_the_loss_of_every_step) {
         double sum = 0.0, valid = 0.0;
         for (int s = 3 * e; s < 3 * e + 3; s++) {
             cr_assert_eq(rows[s].step, s + 1);
+            cr_assert_float_eq(rows[s].learning_rate, done.history[e].learning_rate, 1e-9);
             sum += rows[s].train_loss * run.step_losses.sums[s][1];
             valid += run.step_losses.sums[s][1];
         }

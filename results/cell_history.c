@@ -1,0 +1,120 @@
+/* What a finished run was like while it was made. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cell_parts.h"
+#include "weights.h"
+
+static const char epochs_table[] = "/training/epochs", steps_table[] = "/training/steps";
+
+int md_cell_read_epochs(const char *path, size_t epochs, struct md_epoch *history,
+                        struct md_error *error) {
+    hid_t file;
+    char identity[33];
+    int status = md_h5_open(path, &file, error);
+    if (status != MD_OK)
+        return status;
+    struct md_pen pen = {file, error, MD_OK};
+    md_take_kind(&pen, MD_CELL_KIND, identity);
+    size_t found = md_take_epochs(&pen, epochs_table, epochs, history);
+    H5Fclose(file);
+    return pen.status == MD_OK && found != epochs
+               ? md_fail(error, MD_FAILED, "%.400s: %s: expected %zu rows, found %zu", path,
+                         epochs_table, epochs, found)
+               : pen.status;
+}
+
+void md_cell_history_free(struct md_cell_history *history) {
+    free(history->epoch);
+    free(history->step);
+    *history = (struct md_cell_history){0};
+}
+
+int md_cell_read_history(const char *path, struct md_cell_history *history,
+                         struct md_error *error) {
+    enum { MOST_EPOCHS = 100000 };
+    hid_t file;
+    char identity[33];
+    *history = (struct md_cell_history){.epoch = calloc(MOST_EPOCHS, sizeof *history->epoch),
+                                        .step = calloc(MD_STEP_ROWS, sizeof *history->step)};
+    int status = history->epoch == NULL || history->step == NULL
+                     ? md_fail(error, MD_FAILED, "out of memory")
+                     : md_h5_open(path, &file, error);
+    if (status == MD_OK) {
+        struct md_pen pen = {file, error, MD_OK};
+        md_take_kind(&pen, MD_CELL_KIND, identity);
+        history->epochs = md_take_epochs(&pen, epochs_table, MOST_EPOCHS, history->epoch);
+        history->step_rows = md_take_steps(&pen, steps_table, MD_STEP_ROWS, history->step);
+        H5Fclose(file);
+        status = pen.status;
+    }
+    if (status != MD_OK)
+        md_cell_history_free(history);
+    return status;
+}
+
+static void take_scores(const struct md_cell *cell, struct md_metrics *before,
+                        struct md_metrics *after, struct md_metrics *dummy) {
+    for (int c = 0; c < cell->cap_count; c++) {
+        before[c] = cell->scores[c].before;
+        after[c] = cell->scores[c].after;
+        dummy[c] = cell->scores[c].dummy;
+    }
+}
+
+static int recall_history(const char *path, struct md_run *run, struct md_error *error) {
+    struct md_cell_history history;
+    int status = md_cell_read_history(path, &history, error);
+    if (status != MD_OK)
+        return status;
+    if (history.epochs > (size_t)run->config.epochs || history.step_rows > run->step_losses.rows) {
+        md_cell_history_free(&history);
+        return md_fail(error, MD_FAILED, "%.400s: its tables are longer than its run", path);
+    }
+    run->position.epoch = (int)history.epochs;
+    memcpy(run->history, history.epoch, history.epochs * sizeof *history.epoch);
+    for (size_t r = 0; r < history.step_rows; r++) {
+        const struct md_step_row *row = &history.step[r];
+        double *sums = run->step_losses.sums[r];
+        sums[0] = isnan(row->train_loss) ? 0.0 : row->train_loss;
+        sums[1] = isnan(row->train_loss) ? 0.0 : 1.0; /* no valid pixel has no loss */
+        sums[2] = row->learning_rate;
+    }
+    md_cell_history_free(&history);
+    return MD_OK;
+}
+
+static void recall_position(const struct md_cell *cell, struct md_run *run) {
+    struct md_position *at = &run->position;
+    memcpy(at->digest, cell->run_digest, sizeof at->digest);
+    at->best_epoch = run->config.select == MD_SELECT_BEST ? (int)cell->selected_epoch : 0;
+    at->diverged_epoch = (int)cell->diverged_epoch;
+    at->seconds = cell->seconds;
+    at->cpu_seconds = cell->training_cpu_seconds;
+    run->engine.progress.steps = (uint64_t)cell->steps;
+    run->engine.progress.skipped = (uint64_t)cell->skipped_steps;
+}
+
+int md_cell_recall(const char *path, struct md_run *run, char finished[32],
+                   struct md_error *error) {
+    hid_t file;
+    struct md_cell cell;
+    int status = md_cell_read(path, &cell, error);
+    if (status == MD_OK)
+        status = recall_history(path, run, error);
+    if (status == MD_OK)
+        status = md_weights_read(path, run->network, run->best_weights, NULL, error);
+    if (status == MD_OK)
+        status = md_h5_open(path, &file, error);
+    if (status != MD_OK)
+        return status;
+    struct md_pen pen = {file, error, MD_OK};
+    recall_position(&cell, run);
+    memcpy(finished, cell.finished, sizeof cell.finished);
+    take_scores(&cell, run->before, run->after, run->dummy);
+    md_take_scores(&pen, "/validation/metrics", &cell);
+    take_scores(&cell, run->val_before, run->val_after, run->val_dummy);
+    H5Fclose(file);
+    return pen.status;
+}
