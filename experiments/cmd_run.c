@@ -37,7 +37,7 @@ struct session {
     char identity[33], command[1024];
     char cell[1100], checkpoint[1160];
     const struct md_cell_job *job; /* NULL: of a call by itself, with a view */
-    struct md_pace pace;
+    struct md_timing timing;
     struct md_view view;
     FILE *log;
     int is_done;            /* the cell was there already */
@@ -172,7 +172,7 @@ static int tell(void *context, const char *what, double done, double all) {
     const struct md_run *run = &session->run;
     const struct md_position *at = &run->position;
     double now = md_seconds_now();
-    struct md_run_progress progress = md_run_progress(run, &session->pace, what, done, all, now);
+    struct md_run_progress progress = md_run_progress(run, &session->timing, what, done, all, now);
     if (session->job != NULL)
         return session->job->tell(session->job->context, &progress);
     md_view_show(&session->view, &progress, now);

@@ -44,7 +44,7 @@ void md_note(const char *format, ...) {
 static int tell(void *context, const char *what, double done, double all) {
     struct md_progress_line *line = context;
     double now = md_seconds_now();
-    struct md_run_progress progress = md_progress_of(&line->pace, what, done, all, now);
+    struct md_run_progress progress = md_progress_of(&line->timing, what, done, all, now);
     md_view_show(&line->view, &progress, now);
     return md_stop_requested != 0;
 }

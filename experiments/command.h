@@ -42,7 +42,7 @@ float *md_load_weights(const struct md_config *config, int *status, struct md_er
  * md_stop_requested. */
 struct md_progress_line {
     struct md_view view;
-    struct md_pace pace;
+    struct md_timing timing;
 };
 struct md_watch md_progress_watch(struct md_progress_line *line);
 void md_progress_clear(struct md_progress_line *line);

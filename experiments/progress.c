@@ -8,24 +8,24 @@ static int is_training(const char *what) {
     return strcmp(what, "training") == 0;
 }
 
-struct md_run_progress md_progress_of(struct md_pace *pace, const char *what, double done,
+struct md_run_progress md_progress_of(struct md_timing *timing, const char *what, double done,
                                       double all, double now) {
     struct md_run_progress progress = {
         .done = done, .all = all, .loss = NAN, .validation_rmse_m = NAN, .best_rmse_m = NAN};
     snprintf(progress.what, sizeof progress.what, "%s", what);
-    if (strcmp(pace->what, progress.what) != 0 || done < pace->first) {
-        *pace = (struct md_pace){.began = now, .first = done};
-        memcpy(pace->what, progress.what, sizeof pace->what);
+    if (strcmp(timing->what, progress.what) != 0 || done < timing->first) {
+        *timing = (struct md_timing){.began = now, .first = done};
+        memcpy(timing->what, progress.what, sizeof timing->what);
     }
-    double did = done - pace->first;
-    progress.left_s = did > 0.0 ? (now - pace->began) / did * (all - done) : -1.0;
+    double did = done - timing->first;
+    progress.left_s = did > 0.0 ? (now - timing->began) / did * (all - done) : -1.0;
     return progress;
 }
 
-struct md_run_progress md_run_progress(const struct md_run *run, struct md_pace *pace,
+struct md_run_progress md_run_progress(const struct md_run *run, struct md_timing *timing,
                                        const char *what, double done, double all, double now) {
     const struct md_position *at = &run->position;
-    struct md_run_progress progress = md_progress_of(pace, what, done, all, now);
+    struct md_run_progress progress = md_progress_of(timing, what, done, all, now);
     if (!is_training(what))
         return progress;
     const struct md_epoch *last = at->epoch > 0 ? &run->history[at->epoch - 1] : NULL;
@@ -35,7 +35,7 @@ struct md_run_progress md_run_progress(const struct md_run *run, struct md_pace 
     progress.steps = md_run_steps_an_epoch(run);
     progress.learning_rate = run->last_step.learning_rate;
     progress.samples_per_s =
-        (done - pace->first) * (double)run->train.count / (now - pace->began + 1e-9);
+        (done - timing->first) * (double)run->train.count / (now - timing->began + 1e-9);
     if (at->loss_valid > 0.0)
         progress.loss = at->loss_sum / at->loss_valid;
     else if (last != NULL)

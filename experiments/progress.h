@@ -6,7 +6,7 @@
 #include "train.h"
 
 /* Since when something has been done, and from where on. All zero before the first question. */
-struct md_pace {
+struct md_timing {
     char what[16];
     double began, first;
 };
@@ -25,9 +25,9 @@ struct md_run_progress {
 };
 
 /* Of anything; and of a run, from where it stands. */
-struct md_run_progress md_progress_of(struct md_pace *pace, const char *what, double done,
+struct md_run_progress md_progress_of(struct md_timing *timing, const char *what, double done,
                                       double all, double now);
-struct md_run_progress md_run_progress(const struct md_run *run, struct md_pace *pace,
+struct md_run_progress md_run_progress(const struct md_run *run, struct md_timing *timing,
                                        const char *what, double done, double all, double now);
 
 /* "epoch 3 of 10, step 12 of 25, loss 0.1234, ..."; `between` stands for the comma in two places,

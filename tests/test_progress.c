@@ -46,12 +46,12 @@ Test(progress, in_words) {
 }
 
 Test(progress, what_is_left_follows_the_pace) {
-    struct md_pace pace = {.what = ""};
-    cr_assert_lt(md_progress_of(&pace, "reading", 0, 10, 100).left_s, 0);
-    cr_assert_eq(md_progress_of(&pace, "reading", 4, 10, 102).left_s, 3);
-    cr_assert_lt(md_progress_of(&pace, "training", 4, 10, 103).left_s, 0); /* resumed there */
-    cr_assert_eq(md_progress_of(&pace, "training", 5, 10, 110).left_s, 35);
-    cr_assert_lt(md_progress_of(&pace, "training", 1, 10, 111).left_s, 0); /* anew */
+    struct md_timing timing = {.what = ""};
+    cr_assert_lt(md_progress_of(&timing, "reading", 0, 10, 100).left_s, 0);
+    cr_assert_eq(md_progress_of(&timing, "reading", 4, 10, 102).left_s, 3);
+    cr_assert_lt(md_progress_of(&timing, "training", 4, 10, 103).left_s, 0); /* resumed there */
+    cr_assert_eq(md_progress_of(&timing, "training", 5, 10, 110).left_s, 35);
+    cr_assert_lt(md_progress_of(&timing, "training", 1, 10, 111).left_s, 0); /* anew */
 }
 
 static const struct {
