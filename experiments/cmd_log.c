@@ -24,8 +24,8 @@ const struct md_command md_command_log = {
     .summary = "print what a finished run gave, step by step and epoch by epoch",
     .words = {{"CELL.h5", MD_WORD_PATH, MD_ONE, NULL}},
     .notes =
-        "A JSON object for each step and each epoch, a line each, as mudepth run --log FILE.jsonl "
-        "writes them while it goes on:\n"
+        "A JSON object for each step and each epoch, a line each, as a run writes them to its "
+        "log while it goes on (mudepth help run):\n"
         "  "
         "{\"event\":\"step\",\"step\":3,\"epoch\":1,\"train_loss\":0.25,\"learning_rate\":0.001}\n"
         "  "
@@ -40,6 +40,5 @@ const struct md_command md_command_log = {
         "  for e in map(json.loads, open(\"run.jsonl\")):\n"
         "      [w.add_scalar(e[\"event\"] + \"/\" + k, v, e[\"step\"]) for k, v in e.items() if "
         "type(v) is float]",
-    .examples = "  mudepth log results/runs/CELL.h5 >run.jsonl\n"
-                "  mudepth run configs/demo.yaml --log run.jsonl & tail -f run.jsonl",
+    .examples = "  mudepth log results/runs/CELL.h5 >run.jsonl",
     .run = run};
