@@ -43,16 +43,24 @@ static inline struct md_run opened(const char *words) {
     return run;
 }
 
+/* An epoch's end is told once more, and is no step. */
+struct stop {
+    int steps_left;
+    double done;
+};
 static inline int stop_after(void *context, const char *what, double done, double all) {
-    int *steps_left = context;
-    (void)what, (void)done, (void)all;
-    return --*steps_left <= 0;
+    struct stop *stop = context;
+    (void)what, (void)all;
+    stop->steps_left -= done > stop->done;
+    stop->done = done;
+    return stop->steps_left <= 0;
 }
 
 /* Trains until `steps` steps are done; returns whether that was an interruption. */
 static inline int train_for(struct md_run *run, int steps) {
     int interrupted;
-    struct md_watch watch = {stop_after, &steps};
+    struct stop stop = {steps, -1.0};
+    struct md_watch watch = {stop_after, &stop};
     assert_ok(md_run_train(run, &watch, NULL, NULL, &interrupted, &run_error));
     return interrupted;
 }

@@ -61,7 +61,7 @@ H5_TEST(cell, says_what_it_is_and_where_it_comes_from) {
     md_network_digest(md_network_find("upydnet"), network);
     assert_text(file, "/config", "network_digest", network);
     assert_text(file, "/provenance", "cpu_level", run.engine.setup.ops->level);
-    cr_assert_eq(integer_in(file, "/", "layout"), 4);
+    cr_assert_eq(integer_in(file, "/", "layout"), 5);
     const struct {
         const char *name;
         const struct md_dataset *data;
