@@ -7,9 +7,9 @@
 extern const struct md_command md_program; /* whose subcommands are all others */
 extern const struct md_command md_command_run, md_command_pretrain, md_command_eval,
     md_command_golden, md_command_predict, md_command_weights, md_command_data, md_command_compare,
-    md_command_query, md_command_diff, md_command_log, md_command_plan, md_command_sweep,
-    md_command_resume, md_command_rerun, md_command_status, md_command_table, md_command_plot,
-    md_command_completion, md_command_help;
+    md_command_query, md_command_diff, md_command_log, md_command_report, md_command_plan,
+    md_command_sweep, md_command_resume, md_command_rerun, md_command_status, md_command_table,
+    md_command_plot, md_command_completion, md_command_help;
 
 /* The command that the first words name, as far down as they do. */
 struct md_found {

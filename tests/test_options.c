@@ -248,7 +248,7 @@ static void complete(const char *line) {
 
 Test(options, bash_completes_what_the_tables_have) {
     static const char *const cases[][2] = {
-        {"mudepth r", "run resume rerun"},
+        {"mudepth r", "run resume rerun report"},
         {"mudepth data sh", "show"},
         {"mudepth data show --", "--output --rows --quiet --verbose --help"},
         {"mudepth run configs/demo.yaml pol", "policy="},

@@ -46,6 +46,7 @@ static const struct {
     {"plot", {"--output"}},
     {"help", {"--man"}},
     {"completion", {"--line"}},
+    {"report", {"--output", "--by", "--title"}},
     {"query", {"--by", "--show", "--sort", "--each", "--csv", "--latex", "--json", "--figure"}},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

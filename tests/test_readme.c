@@ -51,6 +51,8 @@ static const struct {
     {"build/mudepth status results/runs/demo", "", NULL, "12 done"},
     {"build/mudepth query results/runs/demo format=fp32 --by policy --show rmse_m,dummy.rmse_m", "",
      NULL, "e+d0 "},
+    {"build/mudepth report results/runs/demo -o demo.html", "", "command -v gnuplot",
+     "12 runs in 6 groups"},
     {"build/mudepth diff results/runs/demo/CELL.h5 results/runs/demo/ANOTHER.h5", "",
      "cd results/runs/demo && cp fp32-d0-seed0-*.h5 CELL.h5 && cp fp32-d0-seed1-*.h5 ANOTHER.h5",
      "seed    0  1"},
