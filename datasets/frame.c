@@ -63,20 +63,31 @@ void md_crop_truth(int evaluation_crop, struct md_depth_map *map) {
                 map->depth_m[(size_t)h * (size_t)map->width + (size_t)w] = MD_NO_DEPTH;
 }
 
+int md_square_part(const struct md_data_spec *spec, int height, int width, struct md_crop *part,
+                   struct md_error *error) {
+    (void)error;
+    int side = height < width ? height : width;
+    side = side < MD_SQUARE_SIDE ? side : MD_SQUARE_SIDE;
+    *part = spec->picture == MD_PICTURE_WHOLE ? (struct md_crop){0, 0, height, width}
+                                              : (struct md_crop){0, (width - side) / 2, side, side};
+    return MD_OK;
+}
+
 void md_frame_cut(const struct md_source *source, struct md_image *picture,
                   struct md_depth_map *map) {
-    int height = map->height, width = map->width, side = MD_SQUARE_SIDE;
-    side = height < side ? height : side;
-    side = width < side ? width : side;
-    if (source->spec.picture == MD_PICTURE_WHOLE)
+    struct md_crop part;
+    struct md_error none; /* every picture has a square */
+    int height = map->height, width = map->width;
+    if (source->spec.picture == MD_PICTURE_WHOLE ||
+        md_square_part(&source->spec, height, width, &part, &none) != MD_OK)
         return;
-    size_t left = (size_t)(width - side) / 2, row = (size_t)side;
+    size_t left = (size_t)part.left, row = (size_t)part.height;
     for (size_t h = 0; h < row; h++) {
         size_t from = h * (size_t)width + left;
         memmove(picture->rgb + 3 * h * row, picture->rgb + 3 * from, 3 * row);
         memmove(map->depth_m + h * row, map->depth_m + from, row * sizeof *map->depth_m);
     }
-    picture->height = picture->width = map->height = map->width = side;
+    picture->height = picture->width = map->height = map->width = part.height;
     map->left = (int)left;
     map->whole_height = height;
     map->whole_width = width;
@@ -294,26 +305,21 @@ static void keep_map_as_truth(const struct md_source *source, struct md_depth_ma
     map->depth_m = NULL;
 }
 
-/* A part of a picture or map, in pixels. */
-struct part {
-    int top, left, height, width;
-};
-
 /* The pixels of height x width whose centres lie in the rectangle; at least one. */
-static struct part part_of(struct md_rectangle rectangle, int height, int width) {
+static struct md_crop part_of(struct md_rectangle rectangle, int height, int width) {
     int top = (int)(rectangle.top * height + 0.5), left = (int)(rectangle.left * width + 0.5);
     int bottom = (int)((rectangle.top + rectangle.height) * height + 0.5);
     int right = (int)((rectangle.left + rectangle.width) * width + 0.5);
-    struct part part = {top, left, bottom > top ? bottom - top : 1,
-                        right > left ? right - left : 1};
+    struct md_crop part = {top, left, bottom > top ? bottom - top : 1,
+                           right > left ? right - left : 1};
     return part;
 }
 
 /* With MD_ALIGN_CROP: what the sensor sees of the picture, and the map cut to the same. */
 static int cut_to_sensor(const struct md_source *source, const struct md_image *picture,
-                         struct md_depth_map *map, struct part *part, struct md_error *error) {
+                         struct md_depth_map *map, struct md_crop *part, struct md_error *error) {
     struct md_rectangle seen;
-    *part = (struct part){0, 0, picture->height, picture->width};
+    *part = (struct md_crop){0, 0, picture->height, picture->width};
     if (!aims(&source->spec, MD_ALIGN_CROP))
         return MD_OK;
     int status = aim(&source->spec, &seen, error);
@@ -330,7 +336,7 @@ static int cut_to_sensor(const struct md_source *source, const struct md_image *
     if (status != MD_OK)
         return status;
     *part = part_of(seen, picture->height, picture->width);
-    struct part kept = part_of(seen, map->height, map->width);
+    struct md_crop kept = part_of(seen, map->height, map->width);
     for (int h = 0; h < kept.height; h++)
         memmove(map->depth_m + (size_t)h * (size_t)kept.width,
                 map->depth_m + (size_t)(kept.top + h) * (size_t)map->width + (size_t)kept.left,
@@ -343,7 +349,7 @@ static int cut_to_sensor(const struct md_source *source, const struct md_image *
 int md_frame_sample(const struct md_source *source, const char *name,
                     const struct md_image *picture, struct md_depth_map *map, float fb,
                     struct md_sample *sample, struct md_error *error) {
-    struct part part;
+    struct md_crop part;
     int status = cut_to_sensor(source, picture, map, &part, error);
     int height = map->height < source->height ? map->height : source->height;
     int width = map->width < source->width ? map->width : source->width;

@@ -139,6 +139,7 @@ const struct md_reader md_h5_reader = {
               "whole, max_depth_m: 10}",
     .list = list,
     .read = read_entry,
+    .part = md_square_part,
     .range_m = 80,
     .needs_root = 1,
 };

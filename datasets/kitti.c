@@ -182,6 +182,7 @@ const struct md_reader md_kitti_reader = {
     .layout = &raw,
     .list = md_kitti_list,
     .read = read_entry,
+    .part = md_square_part,
     .mix = describe_mix,
     .close = close_listing,
     .unit = MAP_UNIT,
@@ -192,8 +193,8 @@ const struct md_reader md_kitti_reader = {
 #define FRAMES_READER(of, unit_of, text)                                                           \
     {                                                                                              \
         .splits = (text), .layout = &(of), .list = md_kitti_list, .read = read_entry,              \
-        .mix = describe_mix, .close = close_listing, .unit = (unit_of), .range_m = RANGE_M,        \
-        .needs_root = 1                                                                            \
+        .mix = describe_mix, .part = md_square_part, .close = close_listing, .unit = (unit_of),    \
+        .range_m = RANGE_M, .needs_root = 1                                                        \
     }
 const struct md_reader md_kitti_object_reader =
     FRAMES_READER(object, MAP_UNIT,

@@ -311,6 +311,7 @@ const struct md_reader md_matrix_reader = {
               "the sixth on is test. A folder that is itself a flight: \".\"",
     .list = list,
     .read = read_entry,
+    .part = md_field_part,
     .close = close_recording,
     .unit = "the millimetre",
     .range_m = 4,

@@ -6,6 +6,7 @@
 #ifndef MD_DATASETS_READERS_H
 #define MD_DATASETS_READERS_H
 
+#include "augment.h"
 #include "file.h"
 #include "image.h"
 #include "namelist.h"
@@ -41,6 +42,10 @@ struct md_reader {
     /* Says which kinds of depth the entries have, and of how many each; "" when all have one kind.
      * NULL: there is one only. */
     void (*mix)(const struct md_source *source, char text[MD_MIX_SIZE]);
+    /* Which part of a picture of height x width becomes the network's, as md_picture_part says;
+     * NULL: all of it. */
+    int (*part)(const struct md_data_spec *spec, int height, int width, struct md_crop *part,
+                struct md_error *error);
     void (*close)(struct md_source *source); /* frees the state; NULL: nothing to free */
     const void *layout; /* the reader's own: what this set has that others it reads have not */
     const char *unit;   /* of the depths in its files; NULL: the metre */
@@ -75,6 +80,12 @@ int md_source_read(struct md_source *source, size_t index, struct md_sample *sam
                    struct md_error *error);
 
 void md_source_close(struct md_source *source);
+
+/* The part of a picture of height x width that the set `spec` names makes a sample's picture of:
+ * the reader's own rule, so that a picture from elsewhere is cut in the same way. (What a sensor
+ * sees of it, alignment: crop, is not in it.) Fails when the picture is too small. */
+int md_picture_part(const struct md_data_spec *spec, int height, int width, struct md_crop *part,
+                    struct md_error *error);
 
 /* ---- for readers ----------------------------------------------------------------------------- */
 
@@ -144,6 +155,13 @@ int md_depth_png_read(const char *path, double per_m, int rotate, struct md_dept
  * no truth is kept yet, the dense depth is kept as one. Readers of dense sets end with it. */
 int md_sample_label(const struct md_source *source, struct md_sample *sample,
                     struct md_error *error);
+
+/* Two rules of md_reader.part. Field sets: as md_field_sample says. Frames: the square of
+ * MD_SQUARE_SIDE pixels at the top, in the middle, or as large as fits; or all (spec.picture). */
+int md_field_part(const struct md_data_spec *spec, int height, int width, struct md_crop *part,
+                  struct md_error *error);
+int md_square_part(const struct md_data_spec *spec, int height, int width, struct md_crop *part,
+                   struct md_error *error);
 
 /* Cuts a picture and its map, which have one size, down to what spec.picture says. */
 void md_frame_cut(const struct md_source *source, struct md_image *picture,

@@ -342,6 +342,7 @@ const struct md_reader md_recording_reader = {
               "one a line. datasets/recording.md says how to record one",
     .list = list,
     .read = read_entry,
+    .part = md_field_part,
     .close = close_recordings,
     .unit = "the millimetre",
     .range_m = 4,

@@ -66,6 +66,15 @@ void md_data_spec_resolve(struct md_data_spec *spec) {
         spec->crop = reader->crop;
 }
 
+int md_picture_part(const struct md_data_spec *spec, int height, int width, struct md_crop *part,
+                    struct md_error *error) {
+    struct md_data_spec resolved = *spec;
+    const struct md_reader *reader = find_reader(spec->set);
+    md_data_spec_resolve(&resolved);
+    *part = (struct md_crop){0, 0, height, width};
+    return reader && reader->part ? reader->part(&resolved, height, width, part, error) : MD_OK;
+}
+
 /* ---- the cut "[a:b]" at the end of a split --------------------------------------------------- */
 
 struct cut {

@@ -9,23 +9,26 @@
 #include "../datasets/image.h"
 #include "../datasets/namelist.h"
 #include "../datasets/npy.h"
+#include "../datasets/readers.h"
 #include "../plots/plots.h"
 #include "../results/weights.h"
 #include "command.h"
+#include "config.h"
 
 enum { PATH_SIZE = 1200, MOST_VIEWED = 384 /* pixels a side of the picture in a view */ };
 
 struct options {
-    const char *weights, *folder;
+    const char *weights, *folder, *like;
     double fb, max_m;
     int flip, full, view, npy, json;
 };
 
-/* A picture, and what is predicted of the largest square in its middle. */
+/* A picture, and what is predicted of a part of it. */
 struct prediction {
+    const struct md_data_spec *like; /* the set that cuts it so; NULL: the largest centred square */
     struct md_image image;
-    int top, left, side; /* of the square in the image */
-    uint8_t *picture;    /* the square as the network sees it */
+    struct md_crop part; /* of the image */
+    uint8_t *picture;    /* the part as the network sees it */
     float *depth_m;      /* (height, width); not positive: none */
     int height, width;
 };
@@ -60,7 +63,7 @@ static int write_colour(const char *path, const struct prediction *p, const stru
 }
 
 /* Bilinear between the centres of the prediction's pixels; where one of the four has no depth, the
- * nearest one counts. y and x: within the square, as parts of its side. */
+ * nearest one counts. y and x: within the part, as shares of its sides. */
 static float depth_at(const struct prediction *p, double y, double x) {
     double h = fmin(fmax(y * p->height - 0.5, 0), p->height - 1);
     double w = fmin(fmax(x * p->width - 0.5, 0), p->width - 1);
@@ -75,7 +78,7 @@ static float depth_at(const struct prediction *p, double y, double x) {
                    down * ((1 - right) * lower[w0] + right * lower[w1]));
 }
 
-/* As large as the picture; no value beside the square. */
+/* As large as the picture; no value beside the part. */
 static int write_full(const char *path, const struct prediction *p, const struct options *o,
                       struct md_error *error) {
     (void)o;
@@ -83,10 +86,11 @@ static int write_full(const char *path, const struct prediction *p, const struct
     uint16_t *millimetres = calloc((size_t)height * (size_t)width, sizeof *millimetres);
     if (millimetres == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
-    for (int y = 0; y < p->side; y++)
-        for (int x = 0; x < p->side; x++)
-            millimetres[(size_t)(p->top + y) * (size_t)width + (size_t)(p->left + x)] =
-                md_depth_code(depth_at(p, (y + 0.5) / p->side, (x + 0.5) / p->side), 1000);
+    for (int y = 0; y < p->part.height; y++)
+        for (int x = 0; x < p->part.width; x++)
+            millimetres[(size_t)(p->part.top + y) * (size_t)width + (size_t)(p->part.left + x)] =
+                md_depth_code(depth_at(p, (y + 0.5) / p->part.height, (x + 0.5) / p->part.width),
+                              1000);
     int status = md_png_write_grey16(path, millimetres, height, width, error);
     free(millimetres);
     return status;
@@ -94,11 +98,13 @@ static int write_full(const char *path, const struct prediction *p, const struct
 
 static int write_view(const char *path, const struct prediction *p, const struct options *o,
                       struct md_error *error) {
-    int side = p->side < MOST_VIEWED ? p->side : MOST_VIEWED;
+    int shorter = p->part.height < p->part.width ? p->part.height : p->part.width;
+    int side = shorter < MOST_VIEWED ? shorter : MOST_VIEWED;
     uint8_t *planes = malloc(3 * (size_t)side * (size_t)side);
     if (planes == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
-    md_image_resize(&p->image, p->top, p->left, p->side, p->side, side, side, planes);
+    md_image_resize(&p->image, p->part.top, p->part.left, p->part.height, p->part.width, side, side,
+                    planes);
     const char *slash = strrchr(path, '/');
     const struct md_sheet_row row = {
         .picture = planes, .caption = "", .maps = {{p->depth_m, p->height, p->width}}};
@@ -248,19 +254,26 @@ static int check_depth(const struct prediction *p, struct md_error *error) {
     return MD_OK;
 }
 
+static int choose_part(struct prediction *p, struct md_error *error) {
+    const int height = p->image.height, width = p->image.width;
+    const int side = height < width ? height : width;
+    p->part = (struct md_crop){(height - side) / 2, (width - side) / 2, side, side};
+    return p->like != NULL ? md_picture_part(p->like, height, width, &p->part, error) : MD_OK;
+}
+
 /* Predicts the depth of p->image. */
 static int predict(struct md_engine *engine, const struct options *o, struct prediction *p,
                    struct md_error *error) {
     const struct md_network *network = engine->setup.network;
-    p->side = p->image.height < p->image.width ? p->image.height : p->image.width;
-    p->top = (p->image.height - p->side) / 2;
-    p->left = (p->image.width - p->side) / 2;
-    md_image_resize(&p->image, p->top, p->left, p->side, p->side, network->height, network->width,
-                    p->picture);
+    int status = choose_part(p, error);
+    if (status != MD_OK)
+        return status;
+    md_image_resize(&p->image, p->part.top, p->part.left, p->part.height, p->part.width,
+                    network->height, network->width, p->picture);
     struct md_sample sample = {.picture = p->picture, .fb = (float)o->fb};
     const struct md_dataset one = {.count = 1, .samples = &sample};
     const struct md_judging judging = {.flip = (enum md_flip)o->flip};
-    int status = md_predict(engine, &judging, &one, 0, 1, p->depth_m, error);
+    status = md_predict(engine, &judging, &one, 0, 1, p->depth_m, error);
     return status == MD_OK ? check_depth(p, error) : status;
 }
 
@@ -334,8 +347,26 @@ static int predict_all(struct md_engine *engine, const struct options *o,
     return failed > 0 ? MD_FAILED : MD_OK;
 }
 
+/* Reads --like: a data set's name, or a SPEC, which needs no split here. */
+static int parse_like(const char *text, struct md_data_spec *like, struct md_error *error) {
+    char spec[2000];
+    size_t length = strlen(text);
+    int is_mapping = text[0] == '{' && text[length - 1] == '}';
+    int written = is_mapping
+                      ? snprintf(spec, sizeof spec, "%.*s, split: all}", (int)length - 1, text)
+                      : snprintf(spec, sizeof spec, "{set: %s, split: all}", text);
+    if (written >= (int)sizeof spec)
+        return md_fail(error, MD_USAGE, "--like: \"%.100s...\" is too long", text);
+    int status = md_data_spec_parse(spec, like, error);
+    if (status == MD_OK && like->camera_fov_h_deg > 0)
+        status =
+            md_fail(error, MD_USAGE, "camera_fov_h_deg: pictures are not cut to a sensor here");
+    return status == MD_OK ? MD_OK : md_fail_in(error, status, "--like");
+}
+
 static int with_weights(const struct options *o, const struct md_network *network,
-                        const struct md_names *pictures, json_t *list, struct md_error *error) {
+                        const struct md_names *pictures, const struct md_data_spec *like,
+                        json_t *list, struct md_error *error) {
     struct md_setup setup = {.network = network,
                              .ops = md_ops_find(MD_FP32, NULL),
                              .batch = 1,
@@ -345,7 +376,8 @@ static int with_weights(const struct options *o, const struct md_network *networ
     md_plan_make(&setup, &plan);
     void *arena = md_host_arena(plan.arena_bytes);
     float *weights = malloc(md_parameter_total(network) * sizeof *weights);
-    struct prediction p = {.picture = malloc(md_layer_elements(network, MD_PICTURE)),
+    struct prediction p = {.like = like,
+                           .picture = malloc(md_layer_elements(network, MD_PICTURE)),
                            .depth_m =
                                malloc(md_layer_elements(network, network->output) * sizeof(float))};
     int status = MD_OK;
@@ -372,7 +404,10 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     const struct md_network *network;
     struct md_names pictures = {0};
     json_t *list = json_array();
-    int status = md_weights_network(o->weights, &network, error);
+    struct md_data_spec like;
+    int status = o->like != NULL ? parse_like(o->like, &like, error) : MD_OK;
+    if (status == MD_OK)
+        status = md_weights_network(o->weights, &network, error);
     if (status == MD_OK)
         status = find_pictures(call, &pictures, error);
     if (status == MD_OK)
@@ -380,7 +415,7 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     if (status == MD_OK)
         status = md_make_folder(o->folder, error);
     if (status == MD_OK)
-        status = with_weights(o, network, &pictures, list, error);
+        status = with_weights(o, network, &pictures, o->like != NULL ? &like : NULL, list, error);
     if (o->json && json_array_size(list) > 0) {
         struct md_error unsaid;
         int printed = md_print_json(json_pack("{s:s, s:f, s:b, s:O}", "weights", o->weights, "fb",
@@ -403,10 +438,13 @@ static const struct md_option options[] = {
            .is_required = 1),
     MD_OPT("full", 0, FLAG, full, NULL,
            "NAME.full.png as well: depth as large as the picture, in millimetres, bilinear; 0 "
-           "beside the square that is used"),
+           "beside the part that is used"),
     MD_OPT("view", 0, FLAG, view, NULL,
            "NAME.view.png as well: the picture, its depth beside it, and the scale"),
     MD_OPT("npy", 0, FLAG, npy, NULL, "NAME.npy as well: metres as float32, for NumPy"),
+    MD_OPT("like", 0, TEXT, like, "SPEC",
+           "use the part of each picture that a data set uses: its name, or with more of its keys, "
+           "such as '{set: recording, crop: 200}'"),
     MD_OPT("fb", 0, NUMBER, fb, "X", "focal length times baseline", .preset = "80", .low = 1e-3,
            .high = 1e6),
     MD_OPT("flip", 0, FLAG, flip, NULL,
@@ -422,10 +460,12 @@ const struct md_command md_command_predict = {
     .summary = "depth of pictures, as PNG",
     .words = {{"IMAGE", MD_WORD_PATH, MD_AT_LEAST_ONE, NULL}},
     MD_OPTIONS(options),
-    .notes = "Of each picture (PNG or JPEG) the largest centred square is used, resized to 48x48. "
+    .notes = "Of each picture (PNG or JPEG) the largest centred square is used, or what --like "
+             "says, resized to 48x48. "
              "IMAGE may be a folder, which stands for the pictures in it, or @LIST, a text file "
              "with a path a line: frames of a video, for instance. A bad picture does not keep "
              "the others from being done; the exit code is 1 then.",
     .examples = "  mudepth predict --weights w.h5 room.jpg -o depth --view\n"
-                "  mudepth predict --weights w.h5 frames/ -o depth --npy --json",
+                "  mudepth predict --weights w.h5 frames/ -o depth --npy --json\n"
+                "  mudepth predict --weights w.h5 F1/images -o depth --like matrix",
     .run = run};

@@ -34,7 +34,8 @@ static const struct {
       "--json"}},
     {"golden", {"--weights", "--trials", "--json"}},
     {"predict",
-     {"--weights", "--output", "--full", "--view", "--npy", "--json", "--fb", "--flip", "--max"}},
+     {"--weights", "--output", "--full", "--view", "--npy", "--json", "--like", "--fb", "--flip",
+      "--max"}},
     {"weights", {"--output", "--type", "--json", "export"}},
     {"data", {"--output", "--split", "--rows", "--json", "verify", "show", "export", "cache"}},
     {"compare",
@@ -173,8 +174,9 @@ Test(program, help_names_every_key) {
     MUDEPTH("help", "config");
     for (; md_config_key(keys, name) == 0; keys++) {
         char key[80];
-        snprintf(key, sizeof key, "  %s ", name);
-        assert_contains(out, key);
+        snprintf(key, sizeof key, "\n  %s", name);
+        const char *at = strstr(out, key);
+        cr_assert(at && strchr(" \n", at[strlen(key)]), "%s is not there", name);
     }
     cr_assert_gt(keys, 30);
     assert_contains(out, "only with optimizer: sgd; default 0");

@@ -482,6 +482,54 @@ Test(commands, predict_writes_what_is_asked_for) {
 }
 
 /* A folder stands for its pictures, in order; @LIST for its lines; a bad one keeps none back. */
+/* What of a picture of 400 x 500 pixels is used is what the set's own pictures are made of. */
+Test(commands, predict_cuts_as_a_data_set_does) {
+    static const struct {
+        const char *like;
+        int top, left, height, width;
+    } cases[] = {{"recording", 0, 50, 400, 400},
+                 {"{set: recording, crop: 200}", 100, 150, 200, 200},
+                 {"{set: recording, picture: whole, crop: 200}", 0, 0, 400, 500},
+                 {"matrix", 119, 169, 162, 162},
+                 {"kitti", 0, 70, 360, 360},
+                 {"{set: kitti-stereo, picture: whole}", 0, 0, 400, 500},
+                 {"micro", 0, 0, 400, 500}};
+    static const char *const bad[][2] = {{"{set: nyu, crop: 3}", "crop: has an effect only with"},
+                                         {"{crop: 3}", "set is missing"},
+                                         {"", "--like: "},
+                                         {"{set: nyu, split: x}", "given twice"},
+                                         {"nowhere", "set: "}};
+    struct scratch_path flat = flat_weights("flat.h5", 0, 40), large = picture("l.png", 400, 500),
+                        small = picture("small.png", 60, 100);
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        struct scratch_path folder = scratch_path(&scratch, "d%zu", c);
+        struct md_grey16 grey;
+        struct md_error error;
+        MUDEPTH("predict", "--weights", flat.text, large.text, "-o", folder.text, "--full",
+                "--like", cases[c].like);
+        assert_fine("l.full.png");
+        cr_assert_eq(
+            md_grey16_read(scratch_path(&scratch, "d%zu/l.full.png", c).text, &grey, &error),
+            MD_OK);
+        for (int i = 0; i < 400 * 500; i++) {
+            int y = i / 500 - cases[c].top, x = i % 500 - cases[c].left;
+            int is_inside = y >= 0 && y < cases[c].height && x >= 0 && x < cases[c].width;
+            cr_assert_eq(grey.values[i], is_inside ? 2000 : 0, "%s: %d", cases[c].like, i);
+        }
+        md_grey16_free(&grey);
+    }
+    for (size_t b = 0; b < sizeof bad / sizeof bad[0]; b++) {
+        struct scratch_path none = scratch_path(&scratch, "none");
+        MUDEPTH("predict", "--weights", flat.text, large.text, "-o", none.text, "--like",
+                bad[b][0]);
+        assert_fails(2, bad[b][1]);
+        cr_assert_neq(access(none.text, F_OK), 0);
+    }
+    MUDEPTH("predict", "--weights", flat.text, small.text, "-o", scratch_path(&scratch, "s").text,
+            "--like", "matrix");
+    assert_fails(1, "small.png: expected at least 162x162 pixels (the crop), found 100x60");
+}
+
 Test(commands, predict_does_all_pictures_even_if_some_are_bad) {
     struct scratch_path flat = flat_weights("flat.h5", 0, 40),
                         folder = scratch_path(&scratch, "out"), frames, list;
