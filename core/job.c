@@ -66,7 +66,7 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
                   {(uint32_t)job->level[sizeof job->level - 1], 0, 0},
                   {job->policy, 1, md_policy_full(&job->network)},
                   {job->optimizer, 0, MD_OPTIMIZER_COUNT - 1},
-                  {job->loss, 0, MD_LOSS_COUNT - 1},
+                  {job->average, 0, MD_AVERAGE_COUNT - 1},
                   {job->moments, 0, MD_MOMENTS_COUNT - 1},
                   {job->storing, 0, MD_STORING_COUNT - 1},
                   {job->decay, 0, MD_DECAY_COUNT - 1},
@@ -87,7 +87,13 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (!is_finite(numbers[i]) || numbers[i] < 0.0f)
             return MD_JOB_WRONG;
-    return MD_JOB_OK;
+    float most = 0.0f; /* of the losses' weights */
+    for (int l = 0; l < MD_LOSS_COUNT; l++) {
+        if (!is_finite(job->loss[l]) || job->loss[l] < 0.0f)
+            return MD_JOB_WRONG;
+        most = job->loss[l] > most ? job->loss[l] : most;
+    }
+    return most > 0.0f ? MD_JOB_OK : MD_JOB_WRONG;
 }
 
 void md_job_setup(const struct md_job *job, struct md_setup *setup) {
@@ -292,8 +298,10 @@ enum md_job_error md_job_run(const struct md_job *job, const struct md_setup *se
     if (work.engine->plan.frozen_bytes > memory->flash_bytes)
         return MD_JOB_NO_MEMORY;
     work.engine->flash = memory->flash;
-    work.engine->loss = (enum md_loss)job->loss;
-    work.engine->depth_cap_m = job->depth_cap_m;
+    work.engine->objective = (struct md_objective){.average = (enum md_average)job->average,
+                                                   .depth_cap_m = job->depth_cap_m};
+    for (int l = 0; l < MD_LOSS_COUNT; l++)
+        work.engine->objective.weight[l] = job->loss[l];
     work.engine->update = (struct md_update){.momentum = job->momentum,
                                              .weight_decay = job->weight_decay,
                                              .beta1 = job->beta1,

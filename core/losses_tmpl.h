@@ -1,15 +1,57 @@
-/* A part of ops_tmpl.c, compiled with it once per number format: the losses.
- *
- * Most are a mean over the batch's valid pixels. For one pixel with output o, label y (disparity):
- * the term of the loss, and in *gradient its derivative by o before the division by the number of
- * valid pixels. */
+/* A part of ops_tmpl.c, compiled with it once per number format: the losses, each a mean over a
+ * group of the batch's samples: over all of them, or over each alone. */
 
-struct constants {
-    real t;     /* the largest label of the batch */
-    real c;     /* berhu: 0.2 * the largest difference of the batch, valid or not */
-    real fb;    /* of the sample */
-    real floor; /* disparity below which depth(o) is continued by its tangent */
+/* What a loss is a mean over: the `valid` labels of samples first .. last-1. */
+struct group {
+    const struct md_loss_batch *batch;
+    float depth_cap_m;
+    int first, last, valid;
+    int begun;  /* gradients of other losses are there: what follows is added */
+    real t;     /* berhu: the largest label */
+    real c;     /* berhu: 0.2 * the largest difference, valid or not */
+    real fb;    /* of the sample that one is at */
+    real floor; /* of the sample: disparity below which depth(o) is continued by its tangent */
 };
+
+/* A pixel with output o and label y (disparity). */
+struct pixel {
+    int sample, index;
+    size_t at;
+    real o, y;
+};
+
+/* Goes on to the next pixel, at first from begin(g); 0: there is none. `all`: also to those without
+ * label. */
+static struct pixel begin(const struct group *g) {
+    return (struct pixel){g->first, -1, 0, 0, 0};
+}
+static int next(struct group *g, struct pixel *p, int all) {
+    const struct md_loss_batch *batch = g->batch;
+    const elem *output = batch->output, *label = batch->label;
+    for (;;) {
+        if (++p->index == batch->pixels) {
+            p->sample++;
+            p->index = 0;
+        }
+        if (p->sample == g->last)
+            return 0;
+        if (p->index == 0) {
+            g->fb = md_round((real)batch->fb[p->sample]);
+            g->floor = md_div(g->fb, md_round((real)g->depth_cap_m));
+        }
+        p->at = (size_t)p->sample * batch->stride + (size_t)p->index;
+        p->y = md_load(label[p->at]);
+        p->o = md_load(output[p->at]);
+        if (all || p->y != (real)-1)
+            return 1;
+    }
+}
+
+/* A pixel's gradient, which is added to those of the losses before: rounded in between. */
+static void put_gradient(const struct group *g, const struct pixel *p, real gradient) {
+    elem *to = (elem *)g->batch->gradient + p->at;
+    *to = md_store(g->begun ? md_add(md_load(*to), gradient) : gradient);
+}
 
 static real sign_of(real a) {
     return a > 0 ? (real)1 : a < 0 ? (real)-1 : (real)0;
@@ -18,61 +60,6 @@ static real sign_of(real a) {
 static real magnitude(real a) {
     return a < 0 ? md_negate(a) : a;
 }
-
-/* d = |o/t - y/t|; d < c: d, gradient sign / t; else (d*d - c*c) / (c + c), gradient
- * sign * (d / c) / t. The minus is the release's: the published formula jumps at c. */
-static real berhu(real o, real y, const struct constants *k, real *gradient) {
-    real difference = md_sub(md_div(o, k->t), md_div(y, k->t)), d = magnitude(difference);
-    *gradient = md_div(sign_of(difference), k->t);
-    if (d < k->c || k->c == 0)
-        return d;
-    *gradient = md_div(sign_of(difference) * md_div(d, k->c), k->t);
-    return md_div(md_sub(md_mul(d, d), md_mul(k->c, k->c)), md_add(k->c, k->c));
-}
-
-/* |o - y| */
-static real l1(real o, real y, const struct constants *k, real *gradient) {
-    real difference = md_sub(o, y);
-    (void)k;
-    *gradient = sign_of(difference);
-    return magnitude(difference);
-}
-
-/* (o - y)^2 */
-static real mse(real o, real y, const struct constants *k, real *gradient) {
-    real difference = md_sub(o, y);
-    (void)k;
-    *gradient = md_add(difference, difference);
-    return md_mul(difference, difference);
-}
-
-/* |o - y| / y */
-static real rel_l1(real o, real y, const struct constants *k, real *gradient) {
-    real difference = md_sub(o, y);
-    (void)k;
-    *gradient = md_div(sign_of(difference), y);
-    return md_div(magnitude(difference), y);
-}
-
-/* depth(o) - fb/y with depth(o) = fb/o above the floor f, and below it the tangent there,
- * fb/f + (fb/f)/f * (f - o): a plain floor would stop the gradient just where the network is most
- * wrong, and this has the same slope, -*slope, on both sides. */
-static real depth_difference(real o, real y, const struct constants *k, real *slope) {
-    real held = o > k->floor ? o : k->floor;
-    real depth = md_div(k->fb, held);
-    *slope = md_div(depth, held);
-    return md_sub(md_fma(*slope, md_sub(held, o), depth), md_div(k->fb, y));
-}
-
-/* |depth(o) - fb/y| */
-static real depth_l1(real o, real y, const struct constants *k, real *gradient) {
-    real slope, difference = depth_difference(o, y, k, &slope);
-    *gradient = md_negate(sign_of(difference) * slope);
-    return magnitude(difference);
-}
-
-typedef real term_fn(real o, real y, const struct constants *k, real *gradient);
-static term_fn *const terms[MD_LOSS_COUNT] = {berhu, l1, mse, rel_l1, depth_l1, NULL};
 
 /* A sum and what its roundings lost (Knuth's two-sum). */
 struct wide_sum {
@@ -90,111 +77,311 @@ static wide_real sum_of(const struct wide_sum *s) {
     return s->lost == s->lost ? s->sum + s->lost : s->sum;
 }
 
-static void at_sample(struct constants *k, float fb, float depth_cap_m) {
-    k->fb = md_round((real)fb);
-    k->floor = md_div(k->fb, md_round((real)depth_cap_m));
+/* ---- means of terms --------------------------------------------------------------------------
+ *
+ * For one pixel: the term, and in *gradient its derivative by o before the division by the number
+ * of pixels. */
+
+/* d = |o/t - y/t|; d < c: d, gradient sign / t; else (d*d - c*c) / (c + c), gradient
+ * sign * (d / c) / t. The minus is the release's: the published formula jumps at c. */
+static real berhu(real o, real y, const struct group *g, real *gradient) {
+    real difference = md_sub(md_div(o, g->t), md_div(y, g->t)), d = magnitude(difference);
+    *gradient = md_div(sign_of(difference), g->t);
+    if (d < g->c || g->c == 0)
+        return d;
+    *gradient = md_div(sign_of(difference) * md_div(d, g->c), g->t);
+    return md_div(md_sub(md_mul(d, d), md_mul(g->c, g->c)), md_add(g->c, g->c));
 }
 
-static int valid_among(int pixels, const elem *label) {
-    int valid = 0;
-    for (int p = 0; p < pixels; p++)
-        valid += md_load(label[p]) != (real)-1;
-    return valid;
+/* |o - y| */
+static real l1(real o, real y, const struct group *g, real *gradient) {
+    real difference = md_sub(o, y);
+    (void)g;
+    *gradient = sign_of(difference);
+    return magnitude(difference);
 }
 
-/* rmse, of one picture: the root r of the mean of d^2, d = depth(o) - fb/y, over its n valid
- * pixels; gradient = (d * -slope) * factor, rounded once, with factor = share / (n * r), or 0 where
- * r is. Differences and slopes are in the format; squares, their compensated sum, the root and the
- * factor are wide: in 8 bits, or up to 65504, there are no sums of thousands of squares. */
-static wide_real picture_rmse(int pixels, int valid, const elem *output, const elem *label,
-                              const struct constants *k, wide_real share, elem *gradient) {
+/* (o - y)^2 */
+static real mse(real o, real y, const struct group *g, real *gradient) {
+    real difference = md_sub(o, y);
+    (void)g;
+    *gradient = md_add(difference, difference);
+    return md_mul(difference, difference);
+}
+
+/* |o - y| / y */
+static real rel_l1(real o, real y, const struct group *g, real *gradient) {
+    real difference = md_sub(o, y);
+    (void)g;
+    *gradient = md_div(sign_of(difference), y);
+    return md_div(magnitude(difference), y);
+}
+
+/* depth(o) = fb/o above the floor f, and below it the tangent there, fb/f + (fb/f)/f * (f - o): a
+ * plain floor would stop the gradient just where the network is most wrong, and this has the same
+ * slope, -*slope, on both sides. */
+static real depth_of(real o, const struct group *g, real *slope) {
+    real held = o > g->floor ? o : g->floor;
+    real depth = md_div(g->fb, held);
+    *slope = md_div(depth, held);
+    return md_fma(*slope, md_sub(held, o), depth);
+}
+
+/* depth(o) - fb/y */
+static real depth_difference(real o, real y, const struct group *g, real *slope) {
+    return md_sub(depth_of(o, g, slope), md_div(g->fb, y));
+}
+
+/* |depth(o) - fb/y| */
+static real depth_l1(real o, real y, const struct group *g, real *gradient) {
+    real slope, difference = depth_difference(o, y, g, &slope);
+    *gradient = md_negate(sign_of(difference) * slope);
+    return magnitude(difference);
+}
+
+/* Barron's general robust loss (CVPR 2019) with alpha 1 and c 2 m, the pseudo-Huber loss: with h =
+ * (depth(o) - fb/y) / 2 and q = sqrt(h^2 + 1) it is q - 1 = h^2 / (q + 1), which does not cancel,
+ * and its gradient -(h/2)/q * slope; wide until there. */
+static real robust(real o, real y, const struct group *g, real *gradient) {
+    real slope;
+    wide_real h = (wide_real)depth_difference(o, y, g, &slope) / 2;
+    wide_real q = md_wide_sqrt(md_wide_fma(h, h, 1));
+    *gradient = md_from_wide(-(h / 2 / q) * (wide_real)slope);
+    return md_from_wide(h * h / (q + 1));
+}
+
+typedef real term_fn(real o, real y, const struct group *g, real *gradient);
+static term_fn *const terms[MD_LOSS_COUNT] = {[MD_BERHU] = berhu,       [MD_L1] = l1,
+                                              [MD_MSE] = mse,           [MD_REL_L1] = rel_l1,
+                                              [MD_DEPTH_L1] = depth_l1, [MD_LOSS_ROBUST] = robust};
+
+static void find_berhu_constants(struct group *g) {
+    g->t = (real)-1;
+    g->c = 0;
+    for (struct pixel p = begin(g); next(g, &p, 1);)
+        g->t = p.y > g->t ? p.y : g->t;
+    for (struct pixel p = begin(g); next(g, &p, 1);) {
+        real share =
+            md_mul(md_round((real)0.2), magnitude(md_sub(md_div(p.o, g->t), md_div(p.y, g->t))));
+        g->c = share > g->c ? share : g->c;
+    }
+}
+
+/* gradient = term's gradient * scale / N, N the number of valid pixels times that of groups:
+ * rounded once, so that a scale keeps from underflow what the division would lose. The value feeds
+ * nothing back; its sum is compensated and never rounded to 16 bits. */
+static wide_real mean_of_terms(term_fn *term, struct group *g, wide_real scale, int groups) {
+    struct wide_sum sum = {0, 0};
+    real slope, count = md_round((real)(g->valid * groups));
+    for (struct pixel p = begin(g); next(g, &p, 0);) {
+        add_to(&sum, term(p.o, p.y, g, &slope));
+        put_gradient(g, &p, md_div_scaled(slope, scale, count));
+    }
+    return sum_of(&sum) / (wide_real)g->valid;
+}
+
+/* ---- what is no mean of terms ----------------------------------------------------------------
+ *
+ * Depths, their differences and slopes are in the format. All that sums up thousands of them is
+ * wide, until a pixel's gradient is rounded once: 8 bits, or numbers up to 65504, have no room for
+ * it. share = scale / groups. */
+
+/* The root r of the mean of d^2, d = depth(o) - fb/y, over n valid pixels; gradient = (d * -slope)
+ * * (share / (n * r)), or 0 where r is. */
+static wide_real rmse(struct group *g, wide_real share) {
     struct wide_sum squares = {0, 0};
     real slope;
-    for (int p = 0; p < pixels; p++)
-        if (md_load(label[p]) != (real)-1) {
-            wide_real d = depth_difference(md_load(output[p]), md_load(label[p]), k, &slope);
-            add_to(&squares, d * d);
-        }
-    wide_real root = md_wide_sqrt(sum_of(&squares) / (wide_real)valid);
-    wide_real factor = root == 0 ? 0 : share / ((wide_real)valid * root);
-    for (int p = 0; p < pixels; p++)
-        if (md_load(label[p]) != (real)-1) {
-            wide_real d = depth_difference(md_load(output[p]), md_load(label[p]), k, &slope);
-            gradient[p] = md_narrow(d * -(wide_real)slope * factor);
-        }
+    for (struct pixel p = begin(g); next(g, &p, 0);) {
+        wide_real d = depth_difference(p.o, p.y, g, &slope);
+        add_to(&squares, d * d);
+    }
+    wide_real root = md_wide_sqrt(sum_of(&squares) / (wide_real)g->valid);
+    wide_real factor = root == 0 ? 0 : share / ((wide_real)g->valid * root);
+    for (struct pixel p = begin(g); next(g, &p, 0);) {
+        wide_real d = depth_difference(p.o, p.y, g, &slope);
+        put_gradient(g, &p, md_from_wide(d * -(wide_real)slope * factor));
+    }
     return root;
 }
 
-/* The mean over the pictures with a valid pixel of what each alone has. */
-static void rmse_gradient(int samples, int pixels, const elem *output, const elem *label,
-                          size_t stride, const float *fb, float depth_cap_m, float scale,
-                          elem *gradient, struct md_loss_report *report) {
-    struct wide_sum roots = {0, 0};
-    struct constants k = {0, 0, 0, 0};
-    int pictures = 0;
-    report->valid = 0;
-    for (int s = 0; s < samples; s++) {
-        int valid = valid_among(pixels, label + (size_t)s * stride);
+/* x = 2^k * m with sqrt(1/2) <= m < sqrt(2), of a normal x > 0. */
+static wide_real mantissa_of(wide_real x, wide_real *k) {
+    int exponent;
+#if MD_NUMBER == MD_NUMBER_fp64
+    union {
+        double value;
+        uint64_t bits;
+    } u = {x};
+    exponent = (int)((u.bits - 0x3fe6a09e667f3bcdu) >> 52);
+    exponent = exponent > 2047 ? exponent - 4096 : exponent;
+    u.bits -= (uint64_t)exponent << 52;
+    *k = exponent;
+    return u.value;
+#else
+    exponent = (int32_t)(md_float_bits(x) - 0x3f3504f3u) >> 23;
+    *k = (wide_real)exponent;
+    return md_float_of(md_float_bits(x) - ((uint32_t)exponent << 23));
+#endif
+}
+
+/* ln x of a normal x > 0 (infinity and NaN are their own): k ln 2 + 2 artanh s, s = (m - 1) /
+ * (m + 1), by the series 2 (s + s^3/3 + ... + s^(2n+1)/(2n+1)). |s| <= 3 - sqrt(8), so the rest is
+ * less than s^(2n+2)/(2n+3)/(1 - s^2) of it: for n = 4 2.1e-9, a thirtieth of binary32's unit
+ * roundoff u, and for n = 10 0.6e-18. Roundings: m - 1 is exact, m + 1 and s have one each, the
+ * series (1 + less than s^2/2) two, its product one: 5 u of the series' value. k times the upper
+ * part of ln 2 is exact, its lower part's error much smaller; the last sum has one more. Where k is
+ * not 0, the series is at most as large as the result: in all |error| <= 6 u |ln x|. */
+static wide_real natural_log(wide_real x) {
+    enum { TERMS = sizeof(wide_real) == sizeof(double) ? 10 : 4 };
+    if (!(x - x == 0))
+        return x;
+    wide_real k, m = mantissa_of(x, &k), s = (m - 1) / (m + 1), s2 = s * s;
+    wide_real series = 0;
+    for (int n = TERMS; n >= 0; n--)
+        series = md_wide_fma(series, s2, (wide_real)1 / (wide_real)(2 * n + 1));
+    const wide_real upper = (wide_real)0.693145751953125; /* 16 bits */
+    const wide_real lower = (wide_real)1.42860682030941723212e-6;
+    return k * upper + (k * lower + 2 * s * series);
+}
+
+/* e = ln(depth(o) + 1e-3) - ln(fb/y + 1e-3); *shifted is the first of the two depths. */
+static wide_real log_difference(const struct pixel *p, const struct group *g, real *slope,
+                                wide_real *shifted) {
+    const wide_real shift = (wide_real)1e-3;
+    *shifted = (wide_real)depth_of(p->o, g, slope) + shift;
+    return natural_log(*shifted) - natural_log((wide_real)md_div(g->fb, p->y) + shift);
+}
+
+/* Scale-invariant log loss: L = sqrt(var(e) + 0.15 mean(e)^2), the variance with N - 1 (of a single
+ * pixel 0); gradient by the depth ((e - mean)/(N - 1) + 0.15 mean/N) / (L (depth + 1e-3)), or 0
+ * where L is. Source: LiteDepth (losses/sigloss.py); lambda is 0.85. */
+static wide_real silog(struct group *g, wide_real share) {
+    const wide_real rest = (wide_real)0.15;
+    struct wide_sum sum = {0, 0}, squares = {0, 0};
+    wide_real n = (wide_real)g->valid, others = g->valid > 1 ? n - 1 : 1, shifted;
+    real slope;
+    for (struct pixel p = begin(g); next(g, &p, 0);)
+        add_to(&sum, log_difference(&p, g, &slope, &shifted));
+    wide_real mean = sum_of(&sum) / n;
+    for (struct pixel p = begin(g); next(g, &p, 0);) {
+        wide_real off = log_difference(&p, g, &slope, &shifted) - mean;
+        add_to(&squares, off * off);
+    }
+    wide_real loss = md_wide_sqrt(md_wide_fma(rest * mean, mean, sum_of(&squares) / others));
+    for (struct pixel p = begin(g); next(g, &p, 0);) {
+        wide_real off = log_difference(&p, g, &slope, &shifted) - mean;
+        wide_real by_depth = (off / others + rest * mean / n) / (loss * shifted);
+        put_gradient(g, &p, loss == 0 ? 0 : md_from_wide(by_depth * -(wide_real)slope * share));
+    }
+    return loss;
+}
+
+/* The difference in depth of a pixel's neighbour: in its row (way 0), or its column, the next (side
+ * 1) or the one before (-1). 0: there is none, or no label. */
+static int neighbour(const struct group *g, const struct pixel *p, int way, int side,
+                     real *difference) {
+    const struct md_loss_batch *batch = g->batch;
+    int column = p->index % batch->width + (way == 0 ? side : 0);
+    int index = p->index + (way == 0 ? side : side * batch->width);
+    if (column < 0 || column >= batch->width || index < 0 || index >= batch->pixels)
+        return 0;
+    real slope, y = md_load(((const elem *)batch->label)[p->at + (size_t)index - (size_t)p->index]);
+    real o = md_load(((const elem *)batch->output)[p->at + (size_t)index - (size_t)p->index]);
+    if (y == (real)-1)
+        return 0;
+    *difference = depth_difference(o, y, g, &slope);
+    return 1;
+}
+
+/* With d = depth(o) - fb/y: the mean of |d' - d| over pairs of neighbours in a row, and that over
+ * pairs in a column, both ends with a label; gradient = -slope * the sum over the pixel's pairs of
+ * sign(d - d') * share / pairs of that direction. Source: LiteDepth's equation 8; its code
+ * (losses/grad_loss.py) pulls at holes too. */
+static wide_real grad(struct group *g, wide_real share) {
+    struct wide_sum sums[2] = {{0, 0}, {0, 0}};
+    wide_real pairs[2] = {0, 0}, value = 0;
+    real slope, there;
+    for (struct pixel p = begin(g); next(g, &p, 0);)
+        for (int w = 0; w < 2; w++)
+            if (neighbour(g, &p, w, 1, &there)) {
+                wide_real step =
+                    (wide_real)there - (wide_real)depth_difference(p.o, p.y, g, &slope);
+                add_to(&sums[w], step < 0 ? -step : step);
+                pairs[w] += 1;
+            }
+    for (struct pixel p = begin(g); next(g, &p, 0);) {
+        real here = depth_difference(p.o, p.y, g, &slope);
+        wide_real factor = 0;
+        for (int w = 0; w < 4; w++)
+            if (neighbour(g, &p, w / 2, w % 2 ? -1 : 1, &there))
+                factor += (wide_real)((here > there) - (here < there)) * (share / pairs[w / 2]);
+        put_gradient(g, &p, md_from_wide(-(wide_real)slope * factor));
+    }
+    for (int w = 0; w < 2; w++)
+        value += pairs[w] > 0 ? sum_of(&sums[w]) / pairs[w] : 0;
+    return value;
+}
+
+/* ---- the sum --------------------------------------------------------------------------------- */
+
+typedef wide_real whole_fn(struct group *g, wide_real share);
+static whole_fn *const wholes[MD_LOSS_COUNT] = {
+    [MD_LOSS_RMSE] = rmse, [MD_LOSS_SILOG] = silog, [MD_LOSS_GRAD] = grad};
+
+static wide_real loss_of_group(enum md_loss loss, struct group *g, wide_real scale, int groups,
+                               struct md_loss_report *report) {
+    if (loss == MD_BERHU) {
+        find_berhu_constants(g);
+        report->c = (float)g->c > report->c ? (float)g->c : report->c;
+    }
+    return terms[loss] != NULL ? mean_of_terms(terms[loss], g, scale, groups)
+                               : wholes[loss](g, scale / (wide_real)groups);
+}
+
+/* Zeroes the gradient of a sample, and counts its labels. */
+static int begin_sample(const struct md_loss_batch *batch, int sample) {
+    const elem *label = (const elem *)batch->label + (size_t)sample * batch->stride;
+    elem *gradient = (elem *)batch->gradient + (size_t)sample * batch->stride;
+    int valid = 0;
+    for (int p = 0; p < batch->pixels; p++) {
+        gradient[p] = 0;
+        valid += md_load(label[p]) != (real)-1;
+    }
+    return valid;
+}
+
+static void loss_gradient(const struct md_objective *objective, const struct md_loss_batch *batch,
+                          float scale, struct md_loss_report *report) {
+    int pictures = 0, begun = 0;
+    wide_real value = 0;
+    *report = (struct md_loss_report){0, 0, 0, 0};
+    for (int s = 0; s < batch->samples; s++) {
+        int valid = begin_sample(batch, s);
         report->valid += valid;
         pictures += valid > 0;
     }
-    for (int s = 0; s < samples; s++, output += stride, label += stride, gradient += stride) {
-        int valid = valid_among(pixels, label);
-        for (int p = 0; p < pixels; p++)
-            gradient[p] = 0;
-        at_sample(&k, fb[s], depth_cap_m);
-        if (valid > 0)
-            add_to(&roots, picture_rmse(pixels, valid, output, label, &k,
-                                        (wide_real)scale / (wide_real)pictures, gradient));
-    }
-    report->value = pictures > 0 ? (float)(sum_of(&roots) / (wide_real)pictures) : 0.0f;
-    report->c = 0;
-    report->count = pictures;
-}
-
-/* gradient = term's gradient * scale / N, N the number of valid pixels: rounded once, so that a
- * scale keeps from underflow what the division would lose. The reported value feeds nothing back;
- * its sum is compensated and never rounded to 16 bits. */
-static void loss_gradient(enum md_loss loss, int samples, int pixels, const void *output_,
-                          const void *label_, size_t stride, const float *fb, float depth_cap_m,
-                          float scale, void *gradient_, struct md_loss_report *report) {
-    const elem *output = output_, *label = label_;
-    elem *gradient = gradient_;
-    int valid = 0;
-    if (loss == MD_LOSS_RMSE) {
-        rmse_gradient(samples, pixels, output, label, stride, fb, depth_cap_m, scale, gradient,
-                      report);
-        return;
-    }
-    struct constants k = {(real)-1, 0, 0, 0};
-    for (int s = 0; s < samples; s++)
-        for (int p = 0; p < pixels; p++) {
-            real y = md_load(label[(size_t)s * stride + (size_t)p]);
-            valid += y != (real)-1;
-            k.t = y > k.t ? y : k.t;
+    report->count = report->valid;
+    for (int l = 0; l < MD_LOSS_COUNT && pictures > 0; l++) {
+        wide_real weight = objective->weight[l], sum = 0;
+        if (!(weight > 0))
+            continue;
+        int each = md_by_picture(objective, (enum md_loss)l), groups = each ? pictures : 1;
+        int length = each ? 1 : batch->samples;
+        for (int first = 0; first < batch->samples; first += length) {
+            struct group g = {.batch = batch,
+                              .depth_cap_m = objective->depth_cap_m,
+                              .first = first,
+                              .last = first + length,
+                              .begun = begun};
+            for (struct pixel p = begin(&g); next(&g, &p, 0);)
+                g.valid++;
+            if (g.valid > 0)
+                sum +=
+                    loss_of_group((enum md_loss)l, &g, (wide_real)scale * weight, groups, report);
         }
-    for (int s = 0; loss == MD_BERHU && valid > 0 && s < samples; s++)
-        for (int p = 0; p < pixels; p++) {
-            real o = md_load(output[(size_t)s * stride + (size_t)p]);
-            real y = md_load(label[(size_t)s * stride + (size_t)p]);
-            real share =
-                md_mul(md_round((real)0.2), magnitude(md_sub(md_div(o, k.t), md_div(y, k.t))));
-            k.c = share > k.c ? share : k.c;
-        }
-    struct wide_sum sum = {0, 0};
-    real count = md_round((real)valid);
-    for (int s = 0; s < samples; s++, output += stride, label += stride, gradient += stride) {
-        at_sample(&k, fb[s], depth_cap_m);
-        for (int p = 0; p < pixels; p++) {
-            real slope, y = md_load(label[p]);
-            gradient[p] = 0;
-            if (y == (real)-1)
-                continue;
-            add_to(&sum, terms[loss](md_load(output[p]), y, &k, &slope));
-            gradient[p] = md_store(md_div_scaled(slope, (wide_real)scale, count));
-        }
+        value += weight * (sum / (wide_real)groups);
+        report->count = each ? pictures : report->count;
+        begun = 1;
     }
-    report->value = valid > 0 ? (float)(sum_of(&sum) / (wide_real)valid) : 0.0f;
-    report->c = (float)k.c;
-    report->valid = report->count = valid;
+    report->value = (float)value;
 }

@@ -101,16 +101,64 @@ static inline int md_mask_bytes(int width) {
     return (width + 7) / 8;
 }
 
-enum md_loss { MD_BERHU, MD_L1, MD_MSE, MD_REL_L1, MD_DEPTH_L1, MD_LOSS_RMSE, MD_LOSS_COUNT };
+enum md_loss {
+    MD_BERHU,
+    MD_L1,
+    MD_MSE,
+    MD_REL_L1,
+    MD_DEPTH_L1,
+    MD_LOSS_RMSE,
+    MD_LOSS_SILOG,
+    MD_LOSS_ROBUST,
+    MD_LOSS_GRAD,
+    MD_LOSS_COUNT
+};
 
 /* "berhu", "l1", ... */
 extern const char *const md_loss_names[MD_LOSS_COUNT + 1]; /* NULL at the end */
 
+/* What a loss is a mean over: its own, all valid pixels of the batch but of rmse each picture's; or
+ * those of the batch, or of each picture and then over pictures that have any, whichever it is. */
+enum md_average { MD_AVERAGE_OWN, MD_AVERAGE_PIXEL, MD_AVERAGE_PICTURE, MD_AVERAGE_COUNT };
+
+/* "own", "pixel", "picture". */
+extern const char *const md_average_names[MD_AVERAGE_COUNT + 1]; /* NULL at the end */
+
+/* What is made small: a weighted sum of losses. */
+struct md_objective {
+    float weight[MD_LOSS_COUNT]; /* 0: not in it */
+    enum md_average average;
+    float depth_cap_m; /* of losses in depth: beyond it depth is linear in disparity */
+};
+
+static inline struct md_objective md_single_loss(enum md_loss loss, float depth_cap_m) {
+    struct md_objective objective = {.depth_cap_m = depth_cap_m};
+    objective.weight[loss] = 1.0f;
+    return objective;
+}
+
+/* Whether a loss is one picture's, and then averaged. */
+static inline int md_by_picture(const struct md_objective *objective, enum md_loss loss) {
+    return objective->average == MD_AVERAGE_PICTURE ||
+           (objective->average == MD_AVERAGE_OWN && loss == MD_LOSS_RMSE);
+}
+
+/* Output, label (disparity, -1 = no value) and gradient have `pixels` elements a sample, in rows of
+ * `width`, and `stride` elements from one sample to the next; fb is one per sample. */
+struct md_loss_batch {
+    int samples, pixels, width;
+    size_t stride;
+    const void *output, *label;
+    const float *fb;
+    void *gradient;
+};
+
 struct md_loss_report {
-    float value; /* a mean; 0 without a valid pixel */
-    float c;     /* berhu: the threshold; otherwise 0 */
+    float value; /* 0 without a valid pixel */
+    float c;     /* berhu: the threshold, the largest of all groups; otherwise 0 */
     int valid;   /* number of valid pixels */
-    int count;   /* what the value is the mean of: those; rmse: pictures that have any */
+    int count;   /* of what the value is a mean: those; of a sum in which a loss is averaged by
+                  * pictures, pictures that have any */
 };
 
 enum md_optimizer { MD_SGD, MD_ADAM, MD_OPTIMIZER_COUNT };
@@ -188,13 +236,10 @@ struct md_ops {
     /* to[i] = to[i] + from[i]. */
     void (*add)(size_t n, const void *from, void *to);
 
-    /* Gradient of a loss for a whole batch: output, label (disparity, -1 = no value) and gradient
-     * have `pixels` elements a sample, and `stride` elements from one sample to the next; fb is one
-     * per sample. depth_cap_m: of depth_l1 and rmse. The gradient is that of scale (a power of two)
-     * times the loss, of a batch without a valid pixel 0. */
-    void (*loss_gradient)(enum md_loss loss, int samples, int pixels, const void *output,
-                          const void *label, size_t stride, const float *fb, float depth_cap_m,
-                          float scale, void *gradient, struct md_loss_report *report);
+    /* The gradient of scale (a power of two) times the objective, of a whole batch; of one without
+     * a valid pixel 0. */
+    void (*loss_gradient)(const struct md_objective *objective, const struct md_loss_batch *batch,
+                          float scale, struct md_loss_report *report);
 
     /* 1 when none of n values is infinite or NaN. */
     int (*finite)(size_t n, const void *values);

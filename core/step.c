@@ -367,12 +367,18 @@ static void loss_of(struct md_engine *engine, int samples, const float *fb,
                     struct md_loss_report *report) {
     const struct md_plan *plan = &engine->plan;
     /* With one sample there is no next one; otherwise all three are samples' copies. */
-    size_t stride = plan->stride[MD_EACH_SAMPLE] / md_format_bytes[engine->setup.ops->format];
-    engine->setup.ops->loss_gradient(
-        engine->loss, samples, (int)label_pixels(engine),
-        md_engine_buffer(engine, plan->last_output, 0), md_engine_buffer(engine, plan->label, 0),
-        stride, fb, engine->depth_cap_m, md_power_of_two(engine->update.loss_scale_log2),
-        md_engine_buffer(engine, plan->output_gradient, 0), report);
+    struct md_loss_batch batch = {.samples = samples,
+                                  .pixels = (int)label_pixels(engine),
+                                  .stride = plan->stride[MD_EACH_SAMPLE] /
+                                            md_format_bytes[engine->setup.ops->format],
+                                  .output = md_engine_buffer(engine, plan->last_output, 0),
+                                  .label = md_engine_buffer(engine, plan->label, 0),
+                                  .fb = fb,
+                                  .gradient = md_engine_buffer(engine, plan->output_gradient, 0)};
+    int height, last = engine->setup.network->layer_count - 1;
+    md_layer_size(engine->setup.network, last, &height, &batch.width);
+    engine->setup.ops->loss_gradient(&engine->objective, &batch,
+                                     md_power_of_two(engine->update.loss_scale_log2), report);
 }
 
 /* Adds the samples' gradients up, where each has its own. */

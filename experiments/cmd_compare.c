@@ -137,11 +137,11 @@ static int make_job(struct comparison *c, struct md_error *error) {
     if (status != MD_OK)
         return status;
     uint64_t digest = XXH3_64bits(c->body, c->body_bytes);
+    const struct md_objective objective = md_config_objective(config);
     c->job = (struct md_job){.magic = MD_JOB_MAGIC,
                              .network = *c->network,
                              .policy = md_config_policy(config),
                              .optimizer = (uint32_t)config->optimizer,
-                             .loss = (uint32_t)config->loss,
                              .moments = (uint32_t)config->moments,
                              .storing = (uint32_t)config->storing,
                              .decay = (uint32_t)config->decay,
@@ -154,13 +154,15 @@ static int make_job(struct comparison *c, struct md_error *error) {
                              .band = (uint32_t)setup.band,
                              .kinds = c->options.kinds,
                              .values = !c->options.digest,
-                             .depth_cap_m = (float)config->depth_cap_m,
+                             .average = (uint32_t)objective.average,
+                             .depth_cap_m = objective.depth_cap_m,
                              .momentum = (float)config->momentum,
                              .weight_decay = (float)config->weight_decay,
                              .beta1 = (float)config->beta1,
                              .beta2 = (float)config->beta2,
                              .epsilon = (float)config->epsilon,
                              .body = {(uint32_t)digest, (uint32_t)(digest >> 32)}};
+    memcpy(c->job.loss, objective.weight, sizeof c->job.loss);
     return MD_OK;
 }
 

@@ -155,8 +155,7 @@ static void take_first_step(struct golden *g, enum way way, struct md_engine *en
 static void prepare(struct golden *g, struct md_engine *engine, struct lookout *at) {
     size_t picture = md_layer_elements(g->network, MD_PICTURE);
     size_t pixels = md_layer_elements(g->network, g->network->layer_count - 1);
-    engine->loss = MD_BERHU;
-    engine->depth_cap_m = 5.0f;
+    engine->objective = md_single_loss(MD_BERHU, 5.0f);
     engine->update = (struct md_update){
         .learning_rate = 1e-3f, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-7f};
     engine->observe = observe;

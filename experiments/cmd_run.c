@@ -307,10 +307,10 @@ static int draw_curve(const struct session *session, const char *path, struct md
         columns[epochs + e] = run->history[e].validation_loss;
         columns[2 * epochs + e] = run->history[e].validation_rmse_m;
     }
-    char title[100];
-    snprintf(title, sizeof title, "%s, policy %s, %s %g", md_loss_names[run->config.loss],
-             run->config.policy, md_optimizer_names[run->config.optimizer],
-             run->config.learning_rate);
+    char title[300], loss[MD_CONFIG_VALUE_SIZE];
+    md_config_value(&run->config, md_config_find("loss"), loss);
+    snprintf(title, sizeof title, "%.200s, policy %s, %s %g", loss, run->config.policy,
+             md_optimizer_names[run->config.optimizer], run->config.learning_rate);
     const struct md_loss_curve curve = {.title = title,
                                         .epochs = epochs,
                                         .train_loss = columns,

@@ -154,7 +154,8 @@ static int set_file(const char *path, struct section *sections, int count, struc
     return set_text_document(text, size, path, sections, count, error);
 }
 
-/* "data.root=DIR": the value is a list when it is one in YAML, and otherwise text as it stands. */
+/* "data.root=DIR": the value is a list when it is one in YAML, and otherwise text as it stands
+ * (which a mapping may be, too). */
 static int set_override(const char *text, struct section *sections, int count,
                         struct md_error *error) {
     const char *origin = "command line", *equals = strchr(text, '=');
@@ -440,6 +441,14 @@ void md_config_split(const struct md_config *config, enum md_split split,
 struct md_judging md_config_judging(const struct md_config *config) {
     return (struct md_judging){(enum md_protocol)config->protocol,
                                (enum md_flip)config->flip_at_test, config->caps};
+}
+
+struct md_objective md_config_objective(const struct md_config *config) {
+    struct md_objective objective = {.average = (enum md_average)config->average,
+                                     .depth_cap_m = (float)config->depth_cap_m};
+    for (int l = 0; l < MD_LOSS_COUNT; l++)
+        objective.weight[l] = (float)config->loss.weight[l];
+    return objective;
 }
 
 md_policy md_config_policy(const struct md_config *config) {

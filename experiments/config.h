@@ -17,18 +17,24 @@ enum md_select { MD_SELECT_BEST, MD_SELECT_LAST };
 enum md_schedule { MD_SCHEDULE_CONSTANT, MD_SCHEDULE_COSINE, MD_SCHEDULE_POLYNOMIAL };
 enum md_pace { MD_PACE_EPOCH, MD_PACE_STEP };
 
+/* Weights of losses in their sum; 0: not in it. */
+struct md_losses {
+    double weight[MD_LOSS_COUNT];
+};
+
 struct md_config {
     char weights[1024]; /* a weights file, or "scratch" */
     int network;        /* index into the table's names, which are those of md_networks */
     int format;         /* enum md_format */
     char backend[16];   /* operator level; "" is the best one here */
     char policy[MD_POLICY_TEXT];
-    int budget_kb;      /* 1000 bytes each, 0: no limit */
-    char plan[64];      /* what is saved (budget.h): changes no bit */
-    int band;           /* of a plan that streams; 0: as broad as fits */
-    char front[16];     /* the first layer that is streamed, or "auto" */
-    int loss;           /* enum md_loss */
-    double depth_cap_m; /* depth_l1, rmse */
+    int budget_kb;  /* 1000 bytes each, 0: no limit */
+    char plan[64];  /* what is saved (budget.h): changes no bit */
+    int band;       /* of a plan that streams; 0: as broad as fits */
+    char front[16]; /* the first layer that is streamed, or "auto" */
+    struct md_losses loss;
+    int average;        /* enum md_average: the key is `loss_average` */
+    double depth_cap_m; /* losses in depth */
     int optimizer;      /* enum md_optimizer */
     double learning_rate;
     int schedule; /* enum md_schedule */
@@ -83,6 +89,9 @@ void md_config_split(const struct md_config *config, enum md_split split,
 
 /* How its predictions are made and judged. */
 struct md_judging md_config_judging(const struct md_config *config);
+
+/* What a config's training makes small. */
+struct md_objective md_config_objective(const struct md_config *config);
 
 /* The policy of a config that was read. */
 md_policy md_config_policy(const struct md_config *config);

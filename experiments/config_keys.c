@@ -24,7 +24,7 @@ static const char *const network_names[] = {"upydnet", "upydnet_large", NULL};
 static const struct use of_adam = {.with = {{"optimizer", "adam"}}},
                         of_sgd = {.with = {{"optimizer", "sgd"}}},
                         of_moments = {.with = {{"optimizer", "adam"}, {"momentum", "!0"}}},
-                        of_depth_cap = {.with = {{"loss", "depth_l1, rmse"}}},
+                        of_depth_cap = {.with = {{"loss", "depth_l1, rmse, silog, robust, grad"}}},
                         of_textbook = {.with = {{"protocol", "textbook"}}}, /* release flips */
     of_schedule = {.with = {{"schedule", "!constant"}}},
                         of_polynomial = {.with = {{"schedule", "polynomial"}}},
@@ -91,8 +91,15 @@ static const struct key run_keys[] = {
      &of_stream},
     {"front", TEXT, AT(md_config, front), 0, 0, NULL, "auto", 0,
      "first layer that is streamed; auto: the last transposed convolution", &of_stream},
-    {"loss", CHOICE, AT(md_config, loss), 0, 0, md_loss_names, "berhu", 1,
-     "loss; rmse is each picture's root of its mean squared depth error, averaged over pictures",
+    {"loss", LOSSES, AT(md_config, loss), 1e-6, 1000, md_loss_names, "berhu", 1,
+     "loss, or a sum with weights such as {rmse: 1, grad: 0.25}; of disparity berhu, l1, mse, "
+     "rel_l1, of depth the others: rmse (each picture's root of the mean square, averaged over "
+     "pictures), silog (scale-invariant, lambda 0.85), robust (pseudo-Huber, c = 2 m), grad (of "
+     "differences to neighbours)",
+     NULL},
+    {"loss_average", CHOICE, AT(md_config, average), 0, 0, md_average_names, "own", UNLESS_DEFAULT,
+     "what a loss is a mean over: all valid pixels of the batch, or those of each picture and then "
+     "over pictures; own: pixel, but of rmse picture",
      NULL},
     {"depth_cap_m", REAL, AT(md_config, depth_cap_m), 0.1, 1000, NULL, "5", 1,
      "depth beyond which it is linear in disparity", &of_depth_cap},
@@ -352,6 +359,24 @@ static int is_text(const struct key *key) {
     return key->type == TEXT || key->type == POLICY || key->type == PLAN;
 }
 
+/* A single loss of weight 1 is its name. */
+static void format_losses(const struct md_losses *losses, void (*format)(double, char *, size_t),
+                          char *text, size_t size) {
+    size_t length = 0;
+    for (int l = 0; l < MD_LOSS_COUNT; l++) {
+        char number[32];
+        if (losses->weight[l] == 0.0)
+            continue;
+        format(losses->weight[l], number, sizeof number);
+        length += (size_t)snprintf(text + length, size - length, "%s%s: %s",
+                                   length > 0 ? ", " : "{", md_loss_names[l], number);
+    }
+    snprintf(text + length, size - length, "}");
+    for (int l = 0; l < MD_LOSS_COUNT; l++)
+        if (losses->weight[l] == 1.0 && strchr(text, ',') == NULL)
+            snprintf(text, size, "%s", md_loss_names[l]);
+}
+
 static void format_value(const struct key *key, const void *fields, char *text, size_t size) {
     const void *field = (const char *)fields + key->offset;
     int number;
@@ -383,6 +408,9 @@ static void format_value(const struct key *key, const void *fields, char *text, 
         break;
     case CAPS:
         format_caps(field, format_full, text, size);
+        break;
+    case LOSSES:
+        format_losses(field, format_full, text, size);
         break;
     default:
         whole = 0;
@@ -513,6 +541,8 @@ void md_key_value(const struct key *key, const void *fields, char text[MD_CONFIG
         format_shortest(real, text, MD_CONFIG_VALUE_SIZE);
     } else if (key->type == CAPS) {
         format_caps((const void *)field, format_shortest, text, MD_CONFIG_VALUE_SIZE);
+    } else if (key->type == LOSSES) {
+        format_losses((const void *)field, format_shortest, text, MD_CONFIG_VALUE_SIZE);
     } else {
         format_value(key, fields, text, MD_CONFIG_VALUE_SIZE);
     }
@@ -531,6 +561,14 @@ static int compare_caps(const struct md_caps *a, const struct md_caps *b) {
     if (c == a->count || c == b->count)
         return (a->count > b->count) - (a->count < b->count);
     return a->m[c] > b->m[c] ? 1 : -1;
+}
+
+/* Single losses as the table lists them. */
+static int compare_losses(const struct md_losses *a, const struct md_losses *b) {
+    int l = 0;
+    while (l < MD_LOSS_COUNT - 1 && a->weight[l] == b->weight[l])
+        l++;
+    return (a->weight[l] < b->weight[l]) - (a->weight[l] > b->weight[l]);
 }
 
 /* md_config_order of numbers, choices and sets of bits. */
@@ -563,6 +601,8 @@ int md_config_order(const struct md_config *a, const struct md_config *b, int nu
         return strcmp(field[0], field[1]);
     if (key->type == CAPS)
         return compare_caps((const void *)field[0], (const void *)field[1]);
+    if (key->type == LOSSES)
+        return compare_losses((const void *)field[0], (const void *)field[1]);
     return compare_numbers(key, field[0], field[1]);
 }
 

@@ -6,7 +6,8 @@
 
 #include "config.h"
 
-enum type { TEXT, CHOICE, BITS, REAL, CAPS, COUNT, POWER, SEED, POLICY, PLAN }; /* POWER: of two */
+/* LOSSES: a choice, or a mapping from choices to weights; POWER: of two. */
+enum type { TEXT, CHOICE, LOSSES, BITS, REAL, CAPS, COUNT, POWER, SEED, POLICY, PLAN };
 
 /* For `result`: the name of something that counts by what is in it, which digests speak for; and a
  * key younger than results that are to stay found: its default is not said in what a run is known

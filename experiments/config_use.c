@@ -48,13 +48,27 @@ static void find_value(const struct section *sections, int count, const struct s
     }
 }
 
+/* One of the names in "{name: weight, ...}" does; or the value itself. */
+static int allows_any(const char *values, char *value) {
+    if (value[0] != '{')
+        return allows(values, value);
+    for (char *name = value + 1; *name != '\0';) {
+        size_t length = strcspn(name, ":"), item = strcspn(name, ",}");
+        name[length] = '\0';
+        if (allows(values, name))
+            return 1;
+        name += item + 1 + (name[item] == ',');
+    }
+    return 0;
+}
+
 static int meets(const struct section *sections, int count, const struct section *section,
                  const struct need *need) {
     char value[MD_CONFIG_VALUE_SIZE];
     if (need->key == NULL)
         return 0;
     find_value(sections, count, section, need->key, value);
-    return allows(need->values, value);
+    return allows_any(need->values, value);
 }
 
 const struct need *md_key_unmet(const struct section *sections, int count,

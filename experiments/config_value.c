@@ -48,7 +48,7 @@ static int set_number(const struct key *key, const char *text, void *field,
                       const struct key_place *at, struct md_error *error) {
     double real = 0;
     uint64_t whole = 0;
-    int is_real = key->type == REAL || key->type == CAPS;
+    int is_real = key->type == REAL || key->type == CAPS || key->type == LOSSES;
     if (is_real ? md_parse_real(text, &real) != 0 : parse_whole(text, &whole) != 0)
         return md_key_complain(at, error, "expected a %s, found \"%.100s\"",
                                is_real ? "number" : "whole number", text);
@@ -171,6 +171,71 @@ static int set_cap(const struct key *key, const char *text, struct md_caps *caps
     return problem != NULL ? md_key_complain(at, error, "%s: %.100s", problem, text) : status;
 }
 
+/* Without spaces around it. */
+static char *trim(char *text) {
+    text += strspn(text, " ");
+    size_t length = strlen(text);
+    while (length > 0 && text[length - 1] == ' ')
+        text[--length] = '\0';
+    return text;
+}
+
+/* "NAME", or "{NAME: WEIGHT, ...}". */
+static int set_losses(const struct key *key, const char *text, struct md_losses *losses,
+                      const struct key_place *at, struct md_error *error) {
+    size_t length = strlen(text);
+    char items[MD_CONFIG_VALUE_SIZE];
+    *losses = (struct md_losses){{0.0}};
+    if (text[0] != '{') {
+        int found = md_find_name(key->names, text);
+        if (found >= 0)
+            losses->weight[found] = 1.0;
+        return found >= 0 ? MD_OK : unknown_name(at, key->names, text, error);
+    }
+    if (length >= sizeof items || text[length - 1] != '}')
+        return md_key_complain(at, error, "expected {NAME: WEIGHT, ...}, found \"%.100s\"", text);
+    snprintf(items, sizeof items, "%.*s", (int)length - 2, text + 1);
+    for (char *item = items, *next; item != NULL; item = next) {
+        if ((next = strchr(item, ',')) != NULL)
+            *next++ = '\0';
+        char *weight = strchr(item, ':');
+        if (weight != NULL)
+            *weight++ = '\0';
+        const char *name = trim(item);
+        int loss;
+        if (weight == NULL)
+            return md_key_complain(at, error, "expected NAME: WEIGHT, found \"%.100s\"", name);
+        if ((loss = md_find_name(key->names, name)) < 0)
+            return unknown_name(at, key->names, name, error);
+        if (losses->weight[loss] != 0.0)
+            return md_key_complain(at, error, "%s is given twice", name);
+        int status = set_number(key, trim(weight), &losses->weight[loss], at, error);
+        if (status != MD_OK)
+            return status;
+    }
+    return MD_OK;
+}
+
+/* A mapping of single values as the text that it would be in one line. */
+static int mapping_text(yaml_document_t *document, const yaml_node_t *node,
+                        char text[MD_CONFIG_VALUE_SIZE]) {
+    size_t length = 0;
+    for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+         pair < node->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *both[2] = {yaml_document_get_node(document, pair->key),
+                                      yaml_document_get_node(document, pair->value)};
+        for (int i = 0; i < 2; i++) {
+            const char *word = (const char *)both[i]->data.scalar.value;
+            if (both[i]->type != YAML_SCALAR_NODE || strlen(word) != both[i]->data.scalar.length ||
+                word[strcspn(word, "{}:,")] != '\0' || length + strlen(word) + 4 > 1000)
+                return -1;
+            length += (size_t)sprintf(text + length, "%s%s", i ? ": " : length ? ", " : "{", word);
+        }
+    }
+    strcpy(text + length, length > 0 ? "}" : "{}");
+    return 0;
+}
+
 int md_key_set_text(const struct key *key, const char *text, void *fields,
                     const struct key_place *at, struct md_error *error) {
     void *field = (char *)fields + key->offset;
@@ -186,6 +251,8 @@ int md_key_set_text(const struct key *key, const char *text, void *fields,
         memcpy(field, &found, sizeof found);
         return MD_OK;
     }
+    case LOSSES:
+        return set_losses(key, text, field, at, error);
     case CAPS:
         *(struct md_caps *)field = (struct md_caps){.count = 0};
         return set_cap(key, text, field, at, error);
@@ -243,6 +310,11 @@ int md_key_set(const struct key *key, yaml_document_t *document, const yaml_node
                void *fields, const struct key_place *at, struct md_error *error) {
     if (node->type == YAML_SEQUENCE_NODE && (key->type == BITS || key->type == CAPS))
         return set_list(key, document, node, fields, at, error);
+    char mapping[MD_CONFIG_VALUE_SIZE];
+    if (node->type == YAML_MAPPING_NODE && key->type == LOSSES)
+        return mapping_text(document, node, mapping) == 0
+                   ? md_key_set_text(key, mapping, fields, at, error)
+                   : md_key_complain(at, error, "expected {NAME: WEIGHT, ...}");
     if (node->type != YAML_SCALAR_NODE)
         return md_key_complain(at, error, "expected a single value, found a %s",
                                node->type == YAML_SEQUENCE_NODE ? "list" : "mapping");

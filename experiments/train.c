@@ -64,8 +64,7 @@ static int open_engine(struct md_run *run, struct md_error *error) {
                        plan.arena_bytes, config->threads);
     md_engine_start(&run->engine, &setup, run->team, run->arena, plan.arena_bytes);
     run->engine.flash = (unsigned char *)run->arena + plan.arena_bytes;
-    run->engine.loss = (enum md_loss)config->loss;
-    run->engine.depth_cap_m = (float)config->depth_cap_m;
+    run->engine.objective = md_config_objective(config);
     run->engine.update = (struct md_update){.learning_rate = (float)config->learning_rate,
                                             .momentum = (float)config->momentum,
                                             .weight_decay = (float)config->weight_decay,

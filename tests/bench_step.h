@@ -78,7 +78,7 @@ static inline struct training *start_training(const struct md_setup *setup, doub
     if (training->arena == NULL || md_engine_start(engine, setup, team, training->arena,
                                                    engine->plan.arena_bytes) != MD_ENGINE_OK)
         abort();
-    engine->loss = MD_BERHU;
+    engine->objective = md_single_loss(MD_BERHU, 5.0f);
     engine->update = (struct md_update){
         .learning_rate = 1e-6f, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-7f};
     draw_weights(setup->network, weights);

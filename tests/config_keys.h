@@ -10,7 +10,7 @@
 #include "../experiments/config.h"
 #include "scratch.h"
 
-enum { TEXT_SIZE = 32768, MOST = 12 };
+enum { TEXT_SIZE = 32768, MOST = 14 };
 
 static struct scratch scratch;
 static struct scratch_path path; /* of the config under test */
@@ -61,7 +61,13 @@ static const struct key_case {
      {"fastest", "lean+", "lean+auto", "share at_once"}},
     {"band", WHOLE, {"0", "8", "4096"}, {"4097"}},
     {"front", NAME, {"auto", "ups0", "decoder1.conv0"}, {"ups9", "encoder.conv3"}},
-    {"loss", NAME, {"berhu", "l1", "mse", "rel_l1", "depth_l1", "rmse"}, {"l2"}},
+    {"loss",
+     NAME,
+     {"berhu", "l1", "mse", "rel_l1", "depth_l1", "rmse", "silog", "robust", "grad",
+      "{rmse: 1, grad: 0.25}", "{silog: 1e-6}", "'{l1: 1000, mse: .5}'"},
+     {"l2", "{}", "{rmse}", "{rmse: 0}", "{rmse: 1001}", "{rmse: x}", "{rmse: 1, rmse: 1}",
+      "{l2: 1}", "{rmse: {l1: 1}}", "'{rmse: 1'", "'{rmse: 1,}'", "{rmse: }"}},
+    {"loss_average", NAME, {"own", "pixel", "picture"}, {"batch"}},
     {"depth_cap_m", REAL, {"5", "0.1", "1000", "1e1"}, {"0.0999", "1001", "0"}},
     {"optimizer", NAME, {"adam", "sgd"}, {"SGD"}},
     {"lr", REAL, {"0.001", "0", "10", "+.5", "1e-3"}, {"10.0001"}},

@@ -101,8 +101,7 @@ static inline void rig_start(struct rig *rig, const struct md_setup *setup) {
     float *weights = random_weights(setup->network, 1);
     md_engine_set_weights(&rig->engine, weights);
     free(weights);
-    rig->engine.loss = MD_BERHU;
-    rig->engine.depth_cap_m = 5.0f;
+    rig->engine.objective = md_single_loss(MD_BERHU, 5.0f);
     rig->engine.update = (struct md_update){.learning_rate = 1e-2f,
                                             .momentum = setup->momentum ? 0.9f : 0.0f,
                                             .beta1 = 0.9f,

@@ -41,7 +41,7 @@ static inline struct md_job small_job(enum md_format format, const char *level) 
                          .format = format,
                          .policy = policy_of(md_networks[0], "d0"),
                          .optimizer = MD_ADAM,
-                         .loss = MD_BERHU,
+                         .loss = {[MD_BERHU] = 1},
                          .seed = {7, 8},
                          .batch = 1,
                          .cores = 1,

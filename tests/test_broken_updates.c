@@ -29,11 +29,11 @@ static void half_from_float(size_t n, const float *from, void *to) {
 static void half_from_bytes(size_t n, const uint8_t *from, void *to) {
     ops.right->from_bytes(n / 2, from, to);
 }
-static void half_loss(enum md_loss loss, int samples, int pixels, const void *output,
-                      const void *label, size_t stride, const float *fb, float depth_cap_m,
-                      float scale, void *gradient, struct md_loss_report *report) {
-    ops.right->loss_gradient(loss, samples, pixels / 2, output, label, stride, fb, depth_cap_m,
-                             scale, gradient, report);
+static void half_loss(const struct md_objective *objective, const struct md_loss_batch *batch,
+                      float scale, struct md_loss_report *report) {
+    struct md_loss_batch half = *batch;
+    half.pixels /= 2;
+    ops.right->loss_gradient(objective, &half, scale, report);
 }
 
 /* What overflowed is finite. */
@@ -106,6 +106,10 @@ static const struct {
     {"mse", set_loss, ERROR, ALL, MD_MSE, 1, 0},
     {"rel_l1", set_loss, ERROR, ALL, MD_REL_L1, 1, 0},
     {"depth_l1", set_loss, ERROR, ALL, MD_DEPTH_L1, 1, 0},
+    {"rmse", set_loss, ERROR, ALL, MD_LOSS_RMSE, 1, 0},
+    {"silog", set_loss, ERROR, ALL, MD_LOSS_SILOG, 1, 0},
+    {"robust", set_loss, ERROR, ALL, MD_LOSS_ROBUST, 1, 0},
+    {"grad", set_loss, ERROR, ALL, MD_LOSS_GRAD, 1, 0},
     {"berhu, rounding", set_wide_loss, ERROR, HALVES, MD_BERHU, 1, 0},
     {"l1, rounding", set_wide_loss, "step 0, loss, value 0 ", HALVES, MD_L1, 1, 0},
     {"mse, rounding", set_wide_loss, ERROR, HALVES, MD_MSE, 1, 0},
@@ -121,7 +125,8 @@ Test(broken_updates, operators_on_elements_are_found) {
             struct md_job job = job_of_all(formats[f][0], MD_AVERAGE_POOL);
             ops = twins_of(f);
             struct md_ops wrong = *ops.right;
-            job.loss = elementwise[e].loss;
+            job.loss[MD_BERHU] = 0;
+            job.loss[elementwise[e].loss] = 1;
             job.batch = elementwise[e].batch;
             job.loss_scale_log2 = elementwise[e].loss_scale_log2;
             elementwise[e].set(&wrong);

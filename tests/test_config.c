@@ -111,7 +111,8 @@ Test(config, fields_hold_what_the_keys_say) {
                                "plan=at_once+stream+share",
                                "band=6",
                                "front=ups0",
-                               "loss=depth_l1",
+                               "loss={rmse: 1, grad: 0.25}",
+                               "loss_average=picture",
                                "depth_cap_m=7",
                                "optimizer=sgd",
                                "lr=0.25",
@@ -190,7 +191,10 @@ Test(config, fields_hold_what_the_keys_say) {
     cr_assert_str_eq(md_format_names[config.format], "fp64");
     cr_assert_str_eq(config.backend, "ref");
     cr_assert_eq(md_config_policy(&config), 1u << 0 | 1u << 2);
-    cr_assert_eq(config.loss, MD_DEPTH_L1);
+    cr_assert_eq(config.average, MD_AVERAGE_PICTURE);
+    cr_assert_eq(config.loss.weight[MD_LOSS_RMSE], 1);
+    cr_assert_eq(config.loss.weight[MD_LOSS_GRAD], 0.25);
+    cr_assert_eq(config.loss.weight[MD_BERHU], 0);
     cr_assert_eq(config.optimizer, MD_SGD);
     cr_assert_eq(config.schedule, MD_SCHEDULE_COSINE);
     cr_assert_eq(config.pace, MD_PACE_STEP);
@@ -283,8 +287,8 @@ static const struct idle_case {
     {"optimizer: sgd\nepsilon: 1e-3\ndata: {set: micro}\n", ":3: epsilon: ", "", "found 0.001"},
     {"optimizer: sgd\nmoments: fp32\ndata: {set: micro}\n",
      ":3: moments: ", "with optimizer: adam or momentum: any but 0;", ""},
-    {"depth_cap_m: 10\ndata: {set: micro}\n", ":2: depth_cap_m: ", "with loss: depth_l1, rmse;",
-     "with loss: berhu"},
+    {"depth_cap_m: 10\ndata: {set: micro}\n",
+     ":2: depth_cap_m: ", "with loss: depth_l1, rmse, silog, robust, grad;", "with loss: berhu"},
     {"select: best\ndata: {set: micro, val: ~}\n", ":2: select: ", "with val: any but '';",
      "found best with val: ''"},
     {"data: {set: synthetic, root: d}\n", ":2: data.root: ", "with set: any but synthetic;",
@@ -451,13 +455,38 @@ Test(config, splits_have_roots_and_zones_of_their_own) {
     }
 }
 
+/* Each loss alone is itself, and a sum is the same however it is written. */
+Test(config, losses_are_weights) {
+    for (int l = 0; l < MD_LOSS_COUNT; l++) {
+        char override[80], *overrides[] = {override, "weights=w", "data.set=synthetic"};
+        snprintf(override, sizeof override, "loss=%s", md_loss_names[l]);
+        cr_assert_eq(md_config_read(NULL, 3, overrides, &config, &error), MD_OK, "%s", error.text);
+        for (int other = 0; other < MD_LOSS_COUNT; other++)
+            cr_assert_eq(config.loss.weight[other], other == l, "%s", override);
+    }
+    static const char *const texts[] = {"loss: {grad: .25, rmse: 1}",
+                                        "loss:\n  rmse: 1\n  grad: 0.25",
+                                        "loss: '{ rmse : 1.0 , grad: 2.5e-1 }'"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char text[200], value[MD_CONFIG_VALUE_SIZE];
+        snprintf(text, sizeof text, "weights: w\n%s\ndepth_cap_m: 7\ndata: {set: micro}\n",
+                 texts[i]);
+        cr_assert_eq(read_text(text), MD_OK, "%s", error.text);
+        md_config_value(&config, md_config_find("loss"), value);
+        cr_assert_str_eq(value, "{rmse: 1, grad: 0.25}");
+    }
+    cr_assert_eq(
+        read_text("weights: w\nloss: {l1: 1, mse: 2}\ndepth_cap_m: 7\ndata: {set: micro}\n"),
+        MD_USAGE);
+    assert_contains(error.text, "found 7 with loss: {l1: 1, mse: 2}");
+}
+
 /* The choices are indices into core's own tables. */
 Test(config, choices_stand_in_the_order_of_core) {
     const struct {
         const char *key, *const *names;
         int count, *field;
     } choices[] = {{"format", md_format_names, MD_FORMAT_COUNT, &config.format},
-                   {"loss", md_loss_names, MD_LOSS_COUNT, &config.loss},
                    {"optimizer", md_optimizer_names, MD_OPTIMIZER_COUNT, &config.optimizer},
                    {"moments", md_moments_names, MD_MOMENTS_COUNT, &config.moments},
                    {"update", md_storing_names, MD_STORING_COUNT, &config.storing},

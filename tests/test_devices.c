@@ -71,6 +71,7 @@ static const struct change {
     float momentum, weight_decay;
     enum md_decay decay;
     enum md_loss loss;
+    enum md_average average;
 } changes[] = {
     {.format = MD_FP32,
      .level = "scalar",
@@ -83,6 +84,7 @@ static const struct change {
      .savings = MD_SAVINGS_LEAN | MD_FLASH,
      .optimizer = MD_SGD,
      .momentum = 0.9f,
+     .loss = MD_LOSS_SILOG,
      .weight_decay = 0.01f,
      .decay = MD_DECAY_DECOUPLED},
     {.format = MD_FP16, .level = "v2f16", .cores = 2, .batch = 2, .storing = MD_STORE_STOCHASTIC},
@@ -96,12 +98,15 @@ static const struct change {
      .level = "scalar",
      .cores = 8,
      .storing = MD_STORE_MASTER,
-     .moments = MD_MOMENTS_FP32},
+     .moments = MD_MOMENTS_FP32,
+     .loss = MD_LOSS_SILOG,
+     .average = MD_AVERAGE_PICTURE},
     {.format = MD_FP16,
      .level = "ref",
      .cores = 3,
      .policy = "full",
      .loss_scale_log2 = 8,
+     .loss = MD_LOSS_GRAD,
      .savings = MD_SAVINGS_LEAN,
      .band = 2,
      .batch = 2},
@@ -119,6 +124,7 @@ static const struct change {
      .cores = 8,
      .policy = "full",
      .loss_scale_log2 = 4,
+     .loss = MD_LOSS_SILOG,
      .savings = MD_SAVINGS_LEAN,
      .storing = MD_STORE_STOCHASTIC},
     {.format = MD_FP16W,
@@ -132,7 +138,7 @@ static const struct change {
      .policy = "full",
      .optimizer = MD_SGD,
      .storing = MD_STORE_MASTER},
-    {.format = MD_BF16W, .level = "ref", .cores = 8, .batch = 2},
+    {.format = MD_BF16W, .level = "ref", .cores = 8, .batch = 2, .loss = MD_LOSS_ROBUST},
 };
 
 static void check_device(enum device device) {
@@ -149,7 +155,10 @@ static void check_device(enum device device) {
         job.momentum = c->momentum;
         job.weight_decay = c->weight_decay;
         job.decay = c->decay;
-        job.loss = c->loss;
+        job.loss[MD_BERHU] = 0;
+        job.loss[c->loss] = 1;
+        job.loss[(c->loss + 1) % MD_LOSS_COUNT] = 0.25f;
+        job.average = c->average;
         job.batch = c->batch > 0 ? c->batch : 1;
         job.steps = 2;
         struct bytes here = trace_of(&job);

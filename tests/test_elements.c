@@ -314,7 +314,9 @@ Test(elements, max_pool_takes_the_first_largest) {
 static void check_loss(enum md_format format, const char *level, enum md_loss loss, enum data data,
                        struct md_random *random) {
     size_t elem = md_format_bytes[format], samples = 1 + md_random_below(random, 4);
-    size_t pixels = 1 + md_random_below(random, 70), stride = pixels + md_random_below(random, 9);
+    size_t width = 1 + md_random_below(random, 9),
+           pixels = width * (1 + md_random_below(random, 8));
+    size_t stride = pixels + md_random_below(random, 9);
     size_t n = (samples - 1) * stride + pixels;
     struct fenced output = fence(n * elem, elem), label = fence(n * elem, elem);
     struct fenced gradients[2] = {fence(n * elem, elem), fence(n * elem, elem)};
@@ -328,10 +330,15 @@ static void check_loss(enum md_format format, const char *level, enum md_loss lo
     for (size_t i = 0; i < n; i++)
         set_number(format, label.values, i,
                    md_random_below(random, 8) == 0 ? -1.0 : fabs(draw(format, data, random)));
-    for (int i = 0; i < 2; i++)
-        md_ops_find(format, names[i])
-            ->loss_gradient(loss, (int)samples, (int)pixels, output.values, label.values, stride,
-                            fb, 5.0f, scale, gradients[i].values, &reports[i]);
+    struct md_objective objective = md_single_loss(loss, 5.0f);
+    objective.average = (enum md_average)md_random_below(random, MD_AVERAGE_COUNT);
+    objective.weight[md_random_below(random, MD_LOSS_COUNT)] += 0.25f;
+    for (int i = 0; i < 2; i++) {
+        const struct md_loss_batch batch = {(int)samples, (int)pixels,        (int)width,
+                                            stride,       output.values,      label.values,
+                                            fb,           gradients[i].values};
+        md_ops_find(format, names[i])->loss_gradient(&objective, &batch, scale, &reports[i]);
+    }
     size_t at = first_difference(format, gradients[0].values, gradients[1].values, n);
     cr_assert(at == n && fence_holds(&gradients[1]) &&
                   first_difference(MD_FP32, &reports[0].value, &reports[1].value, 1) == 1 &&

@@ -62,6 +62,14 @@ Test(grid, a_product_of_axes_the_last_one_fastest) {
     assert_settings(4, "policy=full data.fraction=50");
 }
 
+Test(grid, sums_of_losses_are_values_of_an_axis) {
+    read_good(BASE "sweep: {loss: [rmse, {rmse: 1, grad: 0.25}, '{silog: 1, robust: 0.6}']}\n");
+    cr_assert_eq(grid.count, 3);
+    assert_settings(0, "loss=rmse");
+    assert_settings(1, "loss={rmse: 1, grad: 0.25}");
+    assert_settings(2, "loss={silog: 1, robust: 0.6}");
+}
+
 Test(grid, ranges_and_lists_of_lists) {
     read_good(BASE "sweep: {seed: 3..5}\n");
     cr_assert_eq(grid.count, 3);

@@ -104,8 +104,9 @@ static struct bytes trace_by_hand(const struct md_job *job, const char *level) {
     head.magic = MD_TRACE_MAGIC;
     append(&hand.trace, &head, sizeof head);
     rig_start(&rig, &setup);
-    rig.engine.loss = (enum md_loss)job->loss;
-    rig.engine.depth_cap_m = job->depth_cap_m;
+    rig.engine.objective = md_single_loss(MD_BERHU, job->depth_cap_m);
+    rig.engine.objective.average = (enum md_average)job->average;
+    memcpy(rig.engine.objective.weight, job->loss, sizeof job->loss);
     rig.engine.observe = see;
     rig.engine.observe_context = &hand;
     for (; hand.step < job->steps; hand.step++) {
@@ -219,7 +220,10 @@ Test(job, carries_loss_and_policy) {
     static const char *const policies[] = {"e", "d2", "full"};
     for (uint32_t l = 0; l < MD_LOSS_COUNT; l++) {
         struct md_job job = small_job(MD_FP32, "");
-        job.loss = l;
+        job.loss[MD_BERHU] = 0;
+        job.loss[l] = 1;
+        job.loss[(l + 1) % MD_LOSS_COUNT] = l % 2 == 0 ? 0 : 0.25f;
+        job.average = l % MD_AVERAGE_COUNT;
         job.depth_cap_m = 1.5f;
         job.policy = policy_of(&job.network, policies[l % LENGTH(policies)]);
         struct bytes expected = trace_by_hand(&job, NULL);
@@ -402,7 +406,8 @@ static const struct field {
     FIELD(policy, 1, 0),
     FIELD(policy, 15, 16),
     FIELD(optimizer, MD_OPTIMIZER_COUNT - 1, MD_OPTIMIZER_COUNT),
-    FIELD(loss, MD_LOSS_COUNT - 1, MD_LOSS_COUNT),
+    FIELD(average, MD_AVERAGE_COUNT - 1, MD_AVERAGE_COUNT),
+    FIELD(loss[MD_BERHU], 0x3f800000, 0), /* no loss at all */
     FIELD(moments, MD_MOMENTS_COUNT - 1, MD_MOMENTS_COUNT),
     FIELD(storing, MD_STORING_COUNT - 1, MD_STORING_COUNT),
     FIELD(decay, MD_DECAY_COUNT - 1, MD_DECAY_COUNT),
@@ -420,6 +425,7 @@ static const struct field {
 /* Numbers, as their bits: anything from 0 on that is finite. */
 #define NUMBER(name)                                                                               \
     FIELD(name, 0x7f7fffff, 0x7f800000), FIELD(name, 0, 0x7fc00000), FIELD(name, 1, 0x80000001)
+    NUMBER(loss[MD_LOSS_GRAD]),
     NUMBER(depth_cap_m),
     NUMBER(momentum),
     NUMBER(weight_decay),

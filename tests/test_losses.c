@@ -16,6 +16,7 @@ struct batch {
     int samples, pixels;
     double output[MOST], label[MOST];
     float fb[4];
+    int width; /* of a sample's rows; 0: it is one row */
 };
 
 static int count_of(const struct batch *b) {
@@ -71,6 +72,11 @@ static struct term term_of(enum md_loss loss, double o, double y, double fb,
         return (struct term){off * off, 2 * sign * off, operands * operands, 2 * operands};
     case MD_REL_L1:
         return (struct term){off / y, sign / y, operands / y, 1 / y};
+    case MD_LOSS_ROBUST: {
+        double h = (depth - fb / y) / 2, root = sqrt(h * h + 1);
+        double terms = fb / floor + slope * (floor + fabs(o)) + fb / y;
+        return (struct term){root - 1, -h / 2 / root * slope, terms, terms * slope};
+    }
     default:
         return (struct term){fabs(depth - fb / y), -nearer * slope,
                              fb / floor + slope * (floor + fabs(o)) + fb / y, slope};
@@ -132,9 +138,9 @@ static double value_of(enum md_loss loss, const struct batch *b, const struct co
     return k->valid > 0 ? (double)(sum / k->valid) : 0.0;
 }
 
-/* Runs the table's loss on samples that lie `gap` elements further apart than they need to. */
-static struct md_loss_report run_loss(enum md_format format, enum md_loss loss,
-                                      const struct batch *b, int gap, double *gradient) {
+/* Runs the table's objective on samples that lie `gap` elements further apart than they need to. */
+static struct md_loss_report run(enum md_format format, const struct md_objective *objective,
+                                 const struct batch *b, int gap, double *gradient) {
     struct md_loss_report report;
     size_t n = (size_t)count_of(b), pixels = (size_t)b->pixels, stride = pixels + (size_t)gap;
     size_t room = (size_t)b->samples * stride;
@@ -147,9 +153,10 @@ static struct md_loss_report run_loss(enum md_format format, enum md_loss loss,
         set_number(format, output, at, b->output[i]);
         set_number(format, label, at, b->label[i]);
     }
-    md_ops_find(format, "ref")
-        ->loss_gradient(loss, b->samples, b->pixels, output, label, stride, b->fb, (float)depth_cap,
-                        1.0f, slopes, &report);
+    const struct md_loss_batch batch = {b->samples, b->pixels, b->width > 0 ? b->width : b->pixels,
+                                        stride,     output,    label,
+                                        b->fb,      slopes};
+    md_ops_find(format, "ref")->loss_gradient(objective, &batch, 1.0f, &report);
     for (size_t i = 0; i < n; i++)
         gradient[i] = number(format, slopes, i / pixels * stride + i % pixels);
     for (size_t i = 0; i < room; i++)
@@ -158,6 +165,12 @@ static struct md_loss_report run_loss(enum md_format format, enum md_loss loss,
     free(label);
     free(slopes);
     return report;
+}
+
+static struct md_loss_report run_loss(enum md_format format, enum md_loss loss,
+                                      const struct batch *b, int gap, double *gradient) {
+    const struct md_objective objective = md_single_loss(loss, (float)depth_cap);
+    return run(format, &objective, b, gap, gradient);
 }
 
 /* A pixel's value and slope take fewer than 16 roundings, c's among them; the report is rounded to
@@ -192,7 +205,8 @@ static void check_loss(enum md_format format, enum md_loss loss, const struct ba
  * are binary32 numbers, so that both formats get the same. */
 static struct batch random_batch(struct md_random *random) {
     struct batch b = {.samples = 1 + (int)md_random_below(random, 4), .fb = {80, 65.5f, 12, 100}};
-    b.pixels = 1 + (int)md_random_below(random, MOST / 4);
+    b.width = 1 + (int)md_random_below(random, 8);
+    b.pixels = b.width * (1 + (int)md_random_below(random, 8));
     for (int i = 0; i < count_of(&b); i++) {
         double y = md_random_range(random, 10, 80);
         b.label[i] = md_random_below(random, 5) == 0 ? -1 : (double)(float)y;
@@ -207,13 +221,171 @@ Test(losses, equal_the_formulas) {
         struct batch b = random_batch(&random);
         for (int loss = 0; loss < MD_LOSS_COUNT; loss++)
             for (int format = 0; format < PRECISE_FORMATS; format++)
-                check_loss((enum md_format)format, (enum md_loss)loss, &b, i % 3);
+                if (loss != MD_LOSS_SILOG && loss != MD_LOSS_GRAD)
+                    check_loss((enum md_format)format, (enum md_loss)loss, &b, i % 3);
+    }
+}
+
+/* ---- sums of losses, and what each is averaged over -------------------------------------------
+ */
+
+/* Pixel i's difference in depth, and the difference of the logarithms. */
+static long double difference_at(const struct batch *b, int i, int logarithms) {
+    double fb = (double)b->fb[i / b->pixels], floor = fb / depth_cap, o = b->output[i];
+    long double depth =
+        o > floor ? (long double)fb / o : fb / floor + fb / (floor * floor) * (floor - o);
+    long double label = (long double)fb / b->label[i];
+    const long double shift = 1e-3L;
+    return logarithms ? logl(depth + shift) - logl(label + shift) : depth - label;
+}
+
+/* The pixel after pixel i in its row (way 0), or its column; -1: none with a label. */
+static int after(const struct batch *b, int i, int way) {
+    int in_sample = i % b->pixels, to = in_sample + (way == 0 ? 1 : b->width);
+    int same = way == 0 ? to % b->width != 0 : to < b->pixels;
+    return same && b->label[i - in_sample + to] != -1 ? i - in_sample + to : -1;
+}
+
+/* One loss of pixels first .. last-1, of which `valid` have a label. */
+static long double value_of_group(enum md_loss loss, const struct batch *b, int first, int last,
+                                  const struct constants *k) {
+    long double sum = 0, squares = 0, pairs[2] = {0, 0}, steps[2] = {0, 0};
+    for (int i = first; i < last; i++) {
+        if (b->label[i] == -1)
+            continue;
+        long double d = difference_at(b, i, loss == MD_LOSS_SILOG);
+        sum +=
+            loss == MD_LOSS_SILOG ? d
+            : loss == MD_LOSS_RMSE
+                ? d * d
+                : term_of(loss, b->output[i], b->label[i], (double)b->fb[i / b->pixels], k).value;
+        for (int way = 0; way < 2; way++)
+            if (after(b, i, way) >= 0) {
+                steps[way] += fabsl(difference_at(b, after(b, i, way), 0) - d);
+                pairs[way]++;
+            }
+    }
+    long double mean = sum / k->valid;
+    for (int i = first; i < last; i++)
+        squares += b->label[i] == -1 ? 0 : powl(difference_at(b, i, 1) - mean, 2);
+    if (loss == MD_LOSS_SILOG)
+        return sqrtl((k->valid > 1 ? squares / (k->valid - 1) : 0) + 0.15L * mean * mean);
+    if (loss == MD_LOSS_GRAD)
+        return (pairs[0] > 0 ? steps[0] / pairs[0] : 0) + (pairs[1] > 0 ? steps[1] / pairs[1] : 0);
+    return loss == MD_LOSS_RMSE ? sqrtl(mean) : mean;
+}
+
+/* The sum; constants are those of `base`, which the gradient holds. */
+static long double objective_of(const struct md_objective *objective, const struct batch *b,
+                                const struct batch *base) {
+    long double sum = 0;
+    for (int loss = 0; loss < MD_LOSS_COUNT; loss++) {
+        int each = objective->average == MD_AVERAGE_PICTURE ||
+                   (objective->average == MD_AVERAGE_OWN && loss == MD_LOSS_RMSE);
+        int groups = 0;
+        long double value = 0;
+        for (int s = 0; s < b->samples && objective->weight[loss] > 0; s += each ? 1 : b->samples) {
+            int samples = each ? 1 : b->samples, first = s * b->pixels;
+            struct batch part = {samples, b->pixels, {0}, {0}, {0}, b->width};
+            memcpy(part.output, base->output + first, sizeof(double) * (size_t)count_of(&part));
+            memcpy(part.label, base->label + first, sizeof(double) * (size_t)count_of(&part));
+            struct constants k = constants_of((enum md_loss)loss, &part);
+            if (k.valid == 0)
+                continue;
+            groups++;
+            value += value_of_group((enum md_loss)loss, b, first, first + count_of(&part), &k);
+        }
+        sum += groups > 0 ? (long double)objective->weight[loss] * value / groups : 0;
+    }
+    return sum;
+}
+
+static const struct md_objective objectives[] = {
+    {{[MD_BERHU] = 1}, MD_AVERAGE_PICTURE, 5},
+    {{[MD_L1] = 1}, MD_AVERAGE_PICTURE, 5},
+    {{[MD_DEPTH_L1] = 1}, MD_AVERAGE_PICTURE, 5},
+    {{[MD_LOSS_RMSE] = 1}, MD_AVERAGE_OWN, 5},
+    {{[MD_LOSS_RMSE] = 1}, MD_AVERAGE_PIXEL, 5},
+    {{[MD_LOSS_SILOG] = 1}, MD_AVERAGE_OWN, 5},
+    {{[MD_LOSS_SILOG] = 1}, MD_AVERAGE_PICTURE, 5},
+    {{[MD_LOSS_ROBUST] = 1}, MD_AVERAGE_OWN, 5},
+    {{[MD_LOSS_ROBUST] = 0.6f}, MD_AVERAGE_PICTURE, 5},
+    {{[MD_LOSS_GRAD] = 1}, MD_AVERAGE_OWN, 5},
+    {{[MD_LOSS_GRAD] = 1}, MD_AVERAGE_PICTURE, 5},
+    {{[MD_LOSS_RMSE] = 1, [MD_LOSS_GRAD] = 0.25f}, MD_AVERAGE_OWN, 5},
+    {{[MD_BERHU] = 2, [MD_LOSS_SILOG] = 1, [MD_LOSS_ROBUST] = 0.6f}, MD_AVERAGE_PIXEL, 5},
+};
+
+/* Whether a small step of pixel i crosses a kink of one of the losses. */
+static int is_near_a_kink(const struct batch *b, int i, double step) {
+    double o = b->output[i], y = b->label[i], fb = (double)b->fb[i / b->pixels];
+    double slope = fb / fmin(o * o, 256) * 4 * step;
+    int near = fabs(o - y) <= step || fabs(o - fb / depth_cap) <= step;
+    for (int j = 0; j < count_of(b); j++)
+        for (int way = 0; way < 2; way++)
+            if (b->label[j] != -1 && after(b, j, way) >= 0 && (j == i || after(b, j, way) == i))
+                near |=
+                    fabsl(difference_at(b, j, 0) - difference_at(b, after(b, j, way), 0)) <= slope;
+    for (int each = 0; each < 2; each++) { /* berhu, of the batch and of the picture */
+        int first = each ? i / b->pixels * b->pixels : 0;
+        struct batch part = {each ? 1 : b->samples, b->pixels, {0}, {0}, {0}, b->width};
+        memcpy(part.output, b->output + first, sizeof(double) * (size_t)count_of(&part));
+        memcpy(part.label, b->label + first, sizeof(double) * (size_t)count_of(&part));
+        struct constants k = constants_of(MD_BERHU, &part);
+        near |= fabs(fabs(o - y) / k.t - k.c) * k.t <= step;
+    }
+    return near;
+}
+
+/* The value, in both formats, and the gradient: in fp64 it is the difference quotient to 1e-6, and
+ * in fp32 the same to what its roundings are. */
+Test(losses, sums_and_averages_are_as_defined) {
+    struct md_random random = md_random_stream(23, 0, 0, 0);
+    for (size_t n = 0; n < LENGTH(objectives); n++) {
+        int compared = 0, pixels = 0;
+        for (int round = 0; round < 12; round++) {
+            struct batch b = random_batch(&random), moved = b;
+            double gradient[MOST], single[MOST], largest = 0;
+            struct md_loss_report report = run(MD_FP64, &objectives[n], &b, round % 3, gradient);
+            struct md_loss_report report32 = run(MD_FP32, &objectives[n], &b, round % 2, single);
+            double value = (double)objective_of(&objectives[n], &b, &b);
+            cr_assert_float_eq(report.value, value, 2 * 0x1p-24 * value, "%zu: %.9g, not %.9g", n,
+                               (double)report.value, value);
+            cr_assert_float_eq(report32.value, value, 1e-5 * value, "%zu", n);
+            for (int i = 0; i < count_of(&b); i++)
+                largest = fmax(largest, fabs(gradient[i]));
+            for (int i = 0; i < count_of(&b); i++) {
+                double step = 0x1p-11;
+                pixels++;
+                if (b.label[i] == -1 || is_near_a_kink(&b, i, step)) {
+                    cr_assert(b.label[i] != -1 || gradient[i] == 0);
+                    compared += b.label[i] == -1;
+                    continue;
+                }
+                long double sums[2];
+                for (int side = 0; side < 2; side++) {
+                    moved.output[i] = b.output[i] + (side ? step : -step);
+                    sums[side] = objective_of(&objectives[n], &moved, &b);
+                }
+                moved.output[i] = b.output[i];
+                double difference = (double)((sums[1] - sums[0]) / (2 * (long double)step));
+                cr_assert(fabs(difference - gradient[i]) <=
+                              1e-6 * fabs(difference) + 1e-8 * largest,
+                          "%zu: gradient[%d] is %.12g, the difference quotient %.12g", n, i,
+                          gradient[i], difference);
+                cr_assert(fabs(single[i] - gradient[i]) <= 2e-5 * largest,
+                          "%zu: gradient[%d] is %.9g in fp32, %.9g in fp64", n, i, single[i],
+                          gradient[i]);
+                compared++;
+            }
+        }
+        cr_assert_gt(compared, pixels * 3 / 4, "%zu: %d of %d", n, compared, pixels);
     }
 }
 
 Test(losses, gradients_are_derivatives) {
     struct md_random random = md_random_stream(21, 0, 0, 0);
-    for (int loss = 0; loss < MD_LOSS_COUNT; loss++) {
+    for (int loss = 0; loss <= MD_LOSS_RMSE; loss++) { /* the others: as sums of one */
         int compared = 0, pixels = 0;
         for (int n = 0; n < 40; n++) {
             struct batch b = random_batch(&random);
@@ -257,31 +429,31 @@ Test(losses, berhu_is_the_published_one) {
         int valid;
     } cases[] = {
         {"d is c: the value jumps to 0, the slope is 1/t",
-         {1, 2, {13, 9}, {8, 8}, {80}},
+         {1, 2, {13, 9}, {8, 8}, {80}, 0},
          (25.0 / 64 - 1.0 / 64) / (2.0 / 8) / 2,
          1.0 / 8,
          {5.0 / 8 * 8 / 8 / 2, 1.0 / 8 / 2},
          2},
         {"d is below c: the value is d",
-         {1, 2, {13, 7.5}, {8, 8}, {80}},
+         {1, 2, {13, 7.5}, {8, 8}, {80}, 0},
          (1.5 + 1.0 / 16) / 2,
          1.0 / 8,
          {5.0 / 8 / 2, -1.0 / 8 / 2},
          2},
         {"a pixel without label is in c, not in the sum: |9 + 1| / 8 = 1.25",
-         {1, 3, {9, 8.5, 11}, {-1, 8, 8}, {80}},
+         {1, 3, {9, 8.5, 11}, {-1, 8, 8}, {80}, 0},
          (1.0 / 16 + (9.0 / 64 - 1.0 / 16) / 0.5) / 2,
          0.25,
          {0, 1.0 / 8 / 2, 3.0 / 8 / 0.25 / 8 / 2},
          2},
         {"t and c are the batch's: of two samples, one has both",
-         {2, 2, {4, 4.5, 13, 8}, {4, 4, 8, 8}, {80, 80}},
+         {2, 2, {4, 4.5, 13, 8}, {4, 4, 8, 8}, {80, 80}, 0},
          (1.0 / 16 + 1.5) / 4,
          1.0 / 8,
          {0, 1.0 / 8 / 4, 5.0 / 8 / 4, 0},
          4},
-        {"o is y everywhere", {1, 2, {3, 4}, {3, 4}, {80}}, 0, 0, {0, 0}, 2},
-        {"no label at all", {2, 1, {3, 4}, {-1, -1}, {80, 80}}, 0, 0, {0, 0}, 0},
+        {"o is y everywhere", {1, 2, {3, 4}, {3, 4}, {80}, 0}, 0, 0, {0, 0}, 2},
+        {"no label at all", {2, 1, {3, 4}, {-1, -1}, {80, 80}, 0}, 0, 0, {0, 0}, 0},
     };
     for (size_t n = 0; n < LENGTH(cases); n++)
         for (int format = 0; format < PRECISE_FORMATS; format++) {
@@ -303,7 +475,7 @@ Test(losses, berhu_is_the_published_one) {
 
 /* No loss has anything to say without a label, whatever the outputs are. */
 Test(losses, nothing_without_labels) {
-    struct batch b = {1, 3, {1e30, 0, -5}, {-1, -1, -1}, {80}};
+    struct batch b = {1, 3, {1e30, 0, -5}, {-1, -1, -1}, {80}, 0};
     for (int loss = 0; loss < MD_LOSS_COUNT; loss++)
         for (int format = 0; format < PRECISE_FORMATS; format++) {
             double gradient[MOST];
@@ -323,7 +495,7 @@ Test(losses, depth_l1_is_smooth_at_its_floor) {
         double u = unit_roundoff((enum md_format)format), slope = 80.0 / (16 * 16), gradient[MOST];
         const double outputs[] = {16 - 64 * u, 16, 16 + 64 * u, 8, 0, -100};
         for (size_t i = 0; i < LENGTH(outputs); i++) {
-            struct batch b = {1, 1, {outputs[i]}, {40}, {80}};
+            struct batch b = {1, 1, {outputs[i]}, {40}, {80}, 0};
             struct md_loss_report report =
                 run_loss((enum md_format)format, MD_DEPTH_L1, &b, 0, gradient);
             double value = 5 + slope * (16 - outputs[i]) - 2;
@@ -340,7 +512,7 @@ Test(losses, depth_l1_is_smooth_at_its_floor) {
  * is all right has no gradient, and one without labels does not count. */
 Test(losses, rmse_is_each_pictures) {
     const struct batch b = {
-        4, 2, {40, 20, 10, 9, 40, 40, 7, 8}, {80, 80, 80, -1, 40, 40, -1, -1}, {80, 80, 80, 80}};
+        4, 2, {40, 20, 10, 9, 40, 40, 7, 8}, {80, 80, 80, -1, 40, 40, -1, -1}, {80, 80, 80, 80}, 0};
     const double root = sqrt((1 + 9) / 2.0), tangent = 80.0 / 256;
     const double expected[] = {-1.0 * (80.0 / 1600) / (2 * root) / 3,
                                -3.0 * (80.0 / 400) / (2 * root) / 3,

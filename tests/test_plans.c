@@ -75,7 +75,9 @@ Test(plans, change_no_bit_of_updates_and_losses) {
         job.policy = policy_of(&job.network, way % 3 == 0 ? "e+d1" : way % 3 == 1 ? "d2" : "full");
         job.moments = way % 2;
         job.storing = way % MD_STORING_COUNT;
-        job.loss = way % MD_LOSS_COUNT;
+        job.loss[MD_BERHU] = 0;
+        job.loss[way] = job.loss[MD_LOSS_COUNT - 1 - way] = 1;
+        job.average = way % MD_AVERAGE_COUNT;
         job.loss_scale_log2 = way >= 3 ? 4 : 0;
         job.batch = 1 + way % 2;
         assert_plans_agree(job);

@@ -7,12 +7,10 @@
 /* The output's error that the loss of a larger batch gave this sample. */
 static const float *given_error;
 
-static void give_error(enum md_loss loss, int samples, int pixels, const void *output,
-                       const void *label, size_t stride, const float *fb, float depth_cap_m,
-                       float scale, void *gradient, struct md_loss_report *report) {
-    best_fp32()->loss_gradient(loss, samples, pixels, output, label, stride, fb, depth_cap_m, scale,
-                               gradient, report);
-    memcpy(gradient, given_error, (size_t)pixels * sizeof(float));
+static void give_error(const struct md_objective *objective, const struct md_loss_batch *batch,
+                       float scale, struct md_loss_report *report) {
+    best_fp32()->loss_gradient(objective, batch, scale, report);
+    memcpy(batch->gradient, given_error, (size_t)batch->pixels * sizeof(float));
 }
 
 /* Each sample alone is trained on the error that it had in the batch, so with t, c and the number
@@ -273,7 +271,7 @@ Test(step, pooling_for_the_loss_leaves_the_prediction) {
     rig_start(&predicts, &setup);
     setup.network = &pooled;
     rig_start(&learns, &setup);
-    learns.engine.loss = MD_L1;
+    learns.engine.objective = md_single_loss(MD_L1, 5.0f);
     for (int slot = 0; slot < 2; slot++) /* the pictures are the sample's, whatever the network */
         put_sample(&learns, slot, slot);
     struct md_loss_report report = rig_train(&learns, 2);

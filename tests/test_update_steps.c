@@ -22,15 +22,16 @@ Test(update_steps, loss_scale_keeps_small_gradients) {
         void *gradient = numbers(format, PIXELS);
         struct md_loss_report report[2];
         float fb = 80;
+        const struct md_objective objective = md_single_loss(MD_BERHU, 5);
+        const struct md_loss_batch batch = {1,      PIXELS, PIXELS, PIXELS,
+                                            output, label,  &fb,    gradient};
         for (size_t i = 0; i < PIXELS; i++) {
             set_number(format, output, i, i == 0 ? 10000 : 19984);
             set_number(format, label, i, 20000);
         }
         for (int scaled = 0; scaled < 2; scaled++) {
             float scale = scaled ? 0x1p16f : 1;
-            md_ops_find(format, NULL)
-                ->loss_gradient(MD_BERHU, 1, PIXELS, output, label, PIXELS, &fb, 5, scale, gradient,
-                                &report[scaled]);
+            md_ops_find(format, NULL)->loss_gradient(&objective, &batch, scale, &report[scaled]);
             float slope = 1 / 20000.0f;
             if (format == MD_FP16)
                 slope = md_fp16_round(slope);
