@@ -422,6 +422,8 @@ static int run(const struct md_invocation *call, struct md_error *error) {
             md_note("%s", study.ours.notes.names[i]);
         if (status == MD_OK)
             status = draw(&study, o->output, error);
+        if (status == MD_OK)
+            status = md_runs_check(&study.ours, error);
     }
     md_study_free(&study);
     return status;

@@ -354,10 +354,7 @@ static int report(struct query *query, struct md_error *error) {
         query->options.json ? md_print_json(to_json(query), error) : print_listing(query, error);
     if (status == MD_OK && query->options.figure != NULL)
         status = draw(query, error);
-    if (status == MD_OK && query->runs.refused > 0)
-        status = md_fail(error, MD_FAILED, "%zu of the files are no whole cells, see the notes",
-                         query->runs.refused);
-    return status;
+    return status == MD_OK ? md_runs_check(&query->runs, error) : status;
 }
 
 static int work(struct query *query, int count, char *const *words, struct md_error *error) {

@@ -483,10 +483,7 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     if (status == MD_OK) {
         printf("%s: %zu runs in %zu groups, %zu cells not there\n", o->output, page.runs.count,
                page.groups.count, page.failures);
-        if (page.runs.refused > 0)
-            status = md_fail(error, MD_FAILED,
-                             "%zu of the files are no whole cells, see the notes in %.400s",
-                             page.runs.refused, o->output);
+        status = md_runs_check(&page.runs, error);
     }
     md_groups_free(&page.groups);
     md_runs_free(&page.runs);

@@ -247,6 +247,8 @@ static int run(const struct md_invocation *call, struct md_error *error) {
         status = md_study_compare(&study, call->count - 1, call->words + 1, error);
         if (status == MD_OK)
             status = report(&study, call->options, error);
+        if (status == MD_OK)
+            status = md_runs_check(&study.ours, error);
     }
     md_study_free(&study);
     return status;
@@ -267,13 +269,15 @@ const struct md_command md_command_table = {
     .words = {{"NAME", MD_WORD_STUDY, MD_ONE, NULL},
               {"FOLDER|CELL.h5", MD_WORD_PATH, MD_ANY_NUMBER, NULL}},
     MD_OPTIONS(options),
-    .notes = "NAME is that of a file " MD_STUDY_FOLDER
-             "/NAME.yaml, or a path with a slash. It says which cells belong to the study; FOLDER "
-             "is where they lie when not where it says.\n"
-             "Beside our mean and standard deviation over the runs stand those of the release's "
-             "logs (paper/published), their difference in standard deviations of the published "
-             "runs, and our means before fine-tuning and of the dummy predictor. The last line "
-             "says on what our runs ran.",
+    .notes =
+        "NAME is that of a file " MD_STUDY_FOLDER
+        "/NAME.yaml, or a path with a slash. It says which cells belong to the study; FOLDER "
+        "is where they lie when not where it says. mudepth help studies lists them. A file that "
+        "is no whole cell is named in a note, and the exit code is 1.\n"
+        "Beside our mean and standard deviation over the runs stand those of the release's "
+        "logs (paper/published), their difference in standard deviations of the published "
+        "runs, and our means before fine-tuning and of the dummy predictor. The last line "
+        "says on what our runs ran.",
     .examples = "  mudepth table kitti\n"
                 "  mudepth table field results/runs/my_field --latex",
     .run = run};

@@ -99,15 +99,12 @@ static void offer_override(const char *begun) {
 }
 
 static void offer_studies(const char *begun) {
-    static const char *const endings[] = {".yaml", NULL};
-    struct md_names files = {0};
+    struct md_names names = {0};
     struct md_error ignored; /* there is nothing to offer then */
-    if (md_names_of_folder(MD_STUDY_FOLDER, &files, &ignored) == MD_OK)
-        for (size_t i = 0; i < files.count; i++) {
-            files.names[i][md_bare_length(files.names[i], endings)] = '\0';
-            offer(begun, "", files.names[i], "");
-        }
-    md_names_free(&files);
+    if (md_studies_list(&names, &ignored) == MD_OK)
+        for (size_t i = 0; i < names.count; i++)
+            offer(begun, "", names.names[i], "");
+    md_names_free(&names);
 }
 
 static void offer_commands(const struct md_command *above, const char *begun) {

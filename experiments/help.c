@@ -5,6 +5,7 @@
 
 #include "../datasets/readers.h"
 #include "../results/quantity.h"
+#include "../results/study.h"
 #include "config_keys.h"
 #include "version.h"
 
@@ -232,9 +233,26 @@ static void write_quantities(const struct md_page *page) {
         page->item(name, help, WIDTH);
 }
 
+/* Of those below this folder. */
+static void write_studies(const struct md_page *page) {
+    enum { WIDTH = 16 };
+    struct md_names names = {0};
+    struct md_study study;
+    struct md_error error;
+    if (md_studies_list(&names, &error) != MD_OK)
+        page->paragraph("There are none: " MD_STUDY_FOLDER " is no folder here.");
+    for (size_t i = 0; i < names.count; i++) {
+        int status = md_study_read(names.names[i], &study, &error);
+        page->item(names.names[i], status == MD_OK ? study.title : error.text, WIDTH);
+        md_study_free(&study);
+    }
+    md_names_free(&names);
+}
+
 const struct md_topic md_topics[] = {
     {"config", "the keys of a config and of a data SPEC, and the data sets", write_keys},
     {"quantities", "what mudepth query can show, sort and filter by", write_quantities},
+    {"studies", "what mudepth table and plot know by name", write_studies},
     {0}};
 
 /* ---- whole pages ----------------------------------------------------------------------------- */

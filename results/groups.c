@@ -149,6 +149,13 @@ int md_runs_note(struct md_runs *runs, struct md_error *error, const char *forma
     return md_names_add(&runs->notes, text, error);
 }
 
+int md_runs_check(const struct md_runs *runs, struct md_error *error) {
+    if (runs->refused > 0)
+        return md_fail(error, MD_FAILED, "%zu of the files are no whole cells, see the notes",
+                       runs->refused);
+    return MD_OK;
+}
+
 void md_runs_keep(struct md_runs *runs, const struct md_filters *filters) {
     size_t kept = 0;
     for (size_t i = 0; i < runs->count; i++)
@@ -284,8 +291,27 @@ static int choose_keys(const struct md_runs *runs, const char *by, struct md_gro
 
 /* ---- groups ---------------------------------------------------------------------------------- */
 
-/* Says what should be the same in all cells and is not. */
-static int check_mixture(struct md_runs *runs, struct md_error *error) {
+/* The first run that a key of the groups does not make read other data than run number i. */
+static const struct md_finished *first_of_data(const struct md_runs *runs,
+                                               const struct md_groups *groups, size_t i) {
+    char name[MD_CONFIG_NAME_SIZE];
+    for (size_t first = 0;; first++) {
+        int order = 0;
+        for (int k = 0; k < groups->key_count && order == 0; k++)
+            if (md_config_key(groups->keys[k], name) == 0 &&
+                (strncmp(name, "data.", strlen("data.")) == 0 || strcmp(name, "network") == 0 ||
+                 strcmp(name, "label") == 0))
+                order = md_config_order(&runs->runs[first]->cell.config,
+                                        &runs->runs[i]->cell.config, groups->keys[k]);
+        if (order == 0)
+            return runs->runs[first];
+    }
+}
+
+/* Says what should be the same in all cells, or in those that no key of the groups sets apart, and
+ * is not. */
+static int check_mixture(struct md_runs *runs, const struct md_groups *groups,
+                         struct md_error *error) {
     static const char *const splits[] = {"train", "val", "test"};
     const struct md_finished *first = runs->runs[0], *other = first;
     for (size_t i = 1; i < runs->count && other == first; i++)
@@ -298,9 +324,12 @@ static int check_mixture(struct md_runs *runs, struct md_error *error) {
             first->path, first->cell.code_version, other->path, other->cell.code_version);
     for (int s = 0; s < 3 && status == MD_OK; s++) {
         other = first;
-        for (size_t i = 1; i < runs->count && other == first; i++)
-            if (strcmp(runs->runs[i]->cell.data_digests[s], first->cell.data_digests[s]) != 0)
-                other = runs->runs[i];
+        for (size_t i = 1; i < runs->count && other == first; i++) {
+            first = first_of_data(runs, groups, i);
+            other = strcmp(runs->runs[i]->cell.data_digests[s], first->cell.data_digests[s]) != 0
+                        ? runs->runs[i]
+                        : first;
+        }
         if (other != first)
             status = md_runs_note(runs, error,
                                   "different data: %.300s and %.300s do not have the same %s split",
@@ -395,7 +424,7 @@ int md_groups_make(struct md_runs *runs, const char *by, struct md_groups *group
         status = choose_keys(runs, by, groups, error);
     if (status != MD_OK || runs->count == 0)
         return status;
-    status = check_mixture(runs, error);
+    status = check_mixture(runs, groups, error);
     if (status == MD_OK)
         status = sort_by_keys(runs, groups, error);
     return status == MD_OK ? divide(runs, groups, error) : status;

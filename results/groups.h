@@ -45,6 +45,9 @@ void md_runs_free(struct md_runs *runs);
 int md_runs_note(struct md_runs *runs, struct md_error *error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Fails when some of what was read is no whole cell. */
+int md_runs_check(const struct md_runs *runs, struct md_error *error);
+
 /* Leaves those runs that pass the filters, in their order; frees the others. */
 void md_runs_keep(struct md_runs *runs, const struct md_filters *filters);
 

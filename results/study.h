@@ -73,6 +73,9 @@ struct md_study {
 int md_study_read(const char *name, struct md_study *study, struct md_error *error);
 void md_study_free(struct md_study *study);
 
+/* Appends the names of the studies that are there, sorted. */
+int md_studies_list(struct md_names *names, struct md_error *error);
+
 /* Reads the cells in the study's own folder, or in `folders` when there are any (or single cells),
  * and what was published, and puts them side by side. What should be known of them is in the notes
  * of study->ours. Without a single cell of ours it fails and says how they are made. */

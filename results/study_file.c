@@ -240,6 +240,32 @@ static int name_study(struct md_study *study, const char *path, struct md_error 
     return MD_OK;
 }
 
+int md_studies_list(struct md_names *names, struct md_error *error) {
+    struct md_names files = {0};
+    int status = md_names_of_folder(MD_STUDY_FOLDER, &files, error);
+    for (size_t i = 0; status == MD_OK && i < files.count; i++) {
+        const size_t bare = md_bare_length(files.names[i], (const char *const[]){".yaml", NULL});
+        files.names[i][bare] = '\0';
+        if (bare > 0)
+            status = md_names_add(names, files.names[i], error);
+    }
+    md_names_free(&files);
+    return status;
+}
+
+/* Of a name that is none, says which there are. */
+static int no_study(const char *path, struct md_error *error) {
+    struct md_names names = {0};
+    char list[600];
+    if (md_studies_list(&names, error) != MD_OK)
+        list[0] = '\0';
+    else
+        md_study_join(&names, list, sizeof list);
+    md_names_free(&names);
+    return md_fail(error, MD_FAILED, "%.200s: there is no such study, but %s", path,
+                   list[0] != '\0' ? list : "none");
+}
+
 int md_study_read(const char *name, struct md_study *study, struct md_error *error) {
     char path[MD_PATH_MAX];
     struct md_file file;
@@ -249,6 +275,8 @@ int md_study_read(const char *name, struct md_study *study, struct md_error *err
                      : md_path_format(path, error, MD_STUDY_FOLDER "/%s.yaml", name);
     if (status == MD_OK)
         status = name_study(study, path, error);
+    if (status == MD_OK && strchr(name, '/') == NULL && !md_is_file(path))
+        status = no_study(path, error);
     if (status == MD_OK)
         status = md_file_read(path, &file, error);
     if (status != MD_OK)

@@ -224,6 +224,17 @@ Test(query, a_mixture_is_said) {
     assert_contains(err, "do not have the same test split");
     assert_contains(err, "long-ago");
     assert_contains(err, "more than their seeds: lr, data.seed");
+    /* What the groups say is no alarm; the same settings with other data are one. */
+    MUDEPTH("query", cells[0][0].text, other.text, "--by", "format,data.seed");
+    assert_fine("fp32");
+    cr_assert_str_empty(err);
+    file = opened_to_change(slower.text, "/data/test", "digest");
+    cr_assert_eq(md_h5_write_text(file, "/data/test", "digest", "0123", &error), MD_OK);
+    H5Fclose(file);
+    MUDEPTH("query", other.text, cells[0][0].text, slower.text, "--by", "data.seed,lr");
+    assert_contains(err, "fp32-0.h5 and ");
+    assert_contains(err, "slower.h5 do not have the same test split");
+    cr_assert_null(strstr(err, "train split"));
 }
 
 /* A run that came to nothing is counted, said, and not averaged; and it can be left out. */

@@ -106,7 +106,7 @@ Test(report, what_cannot_be_read_is_said) {
     scratch_write_text(broken.text, "no HDF5");
     MUDEPTH("report", folder.text, "-o", page.text, "--title", "A 'title' & more");
     assert_code(1);
-    assert_contains(err, "1 of the files are no whole cells, see the notes in ");
+    assert_contains(err, "1 of the files are no whole cells, see the notes");
     char *text = read_page();
     cr_assert(strstr(text, "<li>no whole cell: "));
     cr_assert(strstr(text, "<title>A &#39;title&#39; &#38; more</title>"));

@@ -380,6 +380,38 @@ Test(studies, figures) {
     assert_fails(2, "--output FILE must be given");
 }
 
+/* A cell that cannot be read is no reason to hide the others, and none to call it fine. */
+Test(studies, a_broken_cell_is_a_failure_behind_the_table) {
+    make_home();
+    written("runs/broken.h5", "no HDF5");
+    AT_HOME("table", "a");
+    assert_code(1);
+    assert_contains(out, "published");
+    assert_contains(err, "1 of the files are no whole cells");
+    need_tool("gnuplot");
+    AT_HOME("plot", "a", "-o", "a.svg");
+    assert_code(1);
+    assert_contains(err, "1 of the files are no whole cells");
+    cr_assert_eq(access(scratch_path(&scratch, "a.svg").text, F_OK), 0);
+}
+
+Test(studies, are_listed) {
+    written("paper/studies/a.yaml", STUDY "show: [rmse_m]\n");
+    written("paper/studies/b.yaml", STUDY "show: [colour]\n");
+    written("paper/studies/notes.txt", "no study");
+    AT_HOME("help", "studies");
+    assert_fine("  a   ");
+    assert_contains(out, "100 % of A & B_c");
+    assert_contains(out, "show: \"colour\"");
+    cr_assert_null(strstr(out, "notes"));
+    AT_HOME("table", "c");
+    assert_fails(1, "paper/studies/c.yaml: there is no such study, but a,b");
+    AT_HOME("plot", "c", "-o", "c.png");
+    assert_fails(1, "there is no such study, but a,b");
+    AT_HOME("table", "--help");
+    assert_fine("mudepth help studies lists them");
+}
+
 Test(studies, without_cells) {
     written("paper/published/release.csv", PUBLISHED);
     written("paper/studies/a.yaml", STUDY "show: [rmse_m]\n");
