@@ -7,14 +7,15 @@
 
 #include "../datasets/file.h"
 #include "cmd_sweep.h"
+#include "config_keys.h"
 
 #define DEFAULT_FOLDER "results/runs"
 enum { MOST_WORKERS = 256, MOST_SECONDS = 1000000, MOST_TASKS = 4000000 };
 
 struct options {
     const char *output; /* NULL: DEFAULT_FOLDER/CONFIG-HASH */
-    int dry_run, json, slurm, failed;
-    int jobs, checkpoint_seconds, array_size;
+    int dry_run, json, slurm, failed, fail_fast;
+    int retries, jobs, checkpoint_seconds, array_size;
     struct task {
         int number, all;
     } task;
@@ -85,14 +86,50 @@ int md_session_look(struct md_session *session, int briefly, struct md_error *er
     return status;
 }
 
-/* Missing weights would let every cell fail that starts from them. */
-static int check_weights(const struct md_grid *grid, struct md_error *error) {
-    for (size_t i = 0; i < grid->count; i++) {
-        const char *weights = grid->cells[i].config.weights;
-        if (strcmp(weights, "scratch") != 0 && access(weights, R_OK) != 0)
-            return md_fail(error, MD_FAILED, "weights: %.400s: %s", weights, strerror(errno));
+static int check_path(const char *key, const char *path, struct md_error *error) {
+    return path[0] == '\0' || access(path, R_OK) == 0
+               ? MD_OK
+               : md_fail(error, MD_FAILED, "%s: %.400s: %s", key, path, strerror(errno));
+}
+
+/* Missing weights or data would let every cell fail that needs them. */
+static int check_paths(const struct md_grid *grid, struct md_error *error) {
+    int status = MD_OK;
+    for (size_t i = 0; i < grid->count && status == MD_OK; i++) {
+        const struct md_config *config = &grid->cells[i].config;
+        int has_weights = strcmp(config->weights, "scratch") != 0;
+        const struct {
+            const char *key, *path;
+        } paths[] = {{"weights", has_weights ? config->weights : ""},
+                     {"data.root", config->data.root},
+                     {"data.train.root", config->train_root},
+                     {"data.val.root", config->val_root},
+                     {"data.test.root", config->test_root}};
+        for (size_t p = 0; p < sizeof paths / sizeof paths[0] && status == MD_OK; p++)
+            status = check_path(paths[p].key, paths[p].path, error);
     }
-    return MD_OK;
+    return status;
+}
+
+/* Says when the folder was begun with other names of what counts by its contents: whoever resumes
+ * it goes on with those. */
+static void note_moved(const struct md_session *session) {
+    char name[MD_CONFIG_NAME_SIZE], was[MD_CONFIG_VALUE_SIZE], is[MD_CONFIG_VALUE_SIZE];
+    struct md_grid frozen;
+    struct md_error ignored; /* md_sweep_enter has said it */
+    if (md_sweep_grid(session->folder, &frozen, &ignored) != MD_OK)
+        return;
+    for (int key = 0; md_config_key(key, name) == 0; key++) {
+        const struct md_config *a = &frozen.cells[0].config, *b = &session->grid.cells[0].config;
+        if (!md_config_by_digest(key) || md_config_order(a, b, key) == 0)
+            continue;
+        md_config_value(a, key, was);
+        md_config_value(b, key, is);
+        md_note("%.400s was begun with %s: %.400s, and here it is %.400s: other contents would "
+                "make cells that do not belong together; mudepth resume goes on with the former",
+                session->folder, name, was, is);
+    }
+    md_grid_free(&frozen);
 }
 
 /* ---- the commands ---------------------------------------------------------------------------- */
@@ -104,14 +141,18 @@ static int make(const struct md_invocation *call, struct md_session *session,
     const struct md_work work = {.workers = o->jobs,
                                  .checkpoint_seconds = o->checkpoint_seconds,
                                  .only_failed = o->failed,
+                                 .fail_fast = o->fail_fast,
+                                 .retries = o->retries,
                                  .task = o->task.number,
                                  .tasks = o->task.all};
     const struct md_array array = {o->array_size, (size_t)call->rest_count, call->rest};
-    int status = check_weights(&session->grid, error);
+    int status = check_paths(&session->grid, error);
     if (status == MD_OK)
         status = md_make_folder(session->folder, error);
     if (status == MD_OK)
         status = md_sweep_enter(&session->sweep, error);
+    if (status == MD_OK)
+        note_moved(session);
     if (status == MD_OK && !session->sweep.has_locks)
         md_note("%.400s: this file system has no locks: when several sweeps work here, some "
                 "cells may be made twice",
@@ -143,7 +184,8 @@ static int look(const struct md_invocation *call, struct md_session *session, in
         status = md_session_look(session, 0, error);
     if (status == MD_OK && estimates)
         status = md_session_estimate(session, error);
-    return status == MD_OK ? md_session_report(session, 1, o->jobs, o->json, error) : status;
+    int all = !estimates || md_verbosity > 0;
+    return status == MD_OK ? md_session_report(session, all, o->jobs, o->json, error) : status;
 }
 
 static int sweep(const struct md_invocation *call, struct md_session *session,
@@ -205,12 +247,18 @@ static int run_status(const struct md_invocation *call, struct md_error *error) 
 /* ---- the commands' tables -------------------------------------------------------------------- */
 
 /* What all that make cells take, and those that can hand them to Slurm. */
-#define MAKING_OPTIONS                                                                             \
+#define MAKING_OPTIONS(EXCLUDES)                                                                   \
     MD_OPT("jobs", 'j', WHOLE, jobs, "N", "worker processes", .preset = "1", .low = 1,             \
            .high = MOST_WORKERS),                                                                  \
         MD_OPT("checkpoint", 0, WHOLE, checkpoint_seconds, "SECONDS",                              \
                "between two checkpoints of a cell; 0: after every step", .preset = "60", .low = 0, \
                .high = MOST_SECONDS),                                                              \
+        MD_OPT("fail-fast", 0, FLAG, fail_fast, NULL,                                              \
+               "stop at the first cell that fails: the others leave checkpoints",                  \
+               .excludes = EXCLUDES),                                                              \
+        MD_OPT("retries", 0, WHOLE, retries, "N",                                                  \
+               "try a cell that fails so many times more, from its checkpoint", .low = 0,          \
+               .high = 100, .excludes = EXCLUDES),                                                 \
         CELLS_OPTION
 #define CELLS_OPTION MD_OPT("json", 0, FLAG, json, NULL, "print the cells as JSON")
 #define SLURM_OPTIONS(EXCLUDES)                                                                    \
@@ -226,12 +274,13 @@ static const struct md_option sweep_options[] = {
     MD_OPT("output", 'o', PATH, output, "DIR",
            "folder of the cells (default " DEFAULT_FOLDER "/CONFIG-HASH)"),
     MD_OPT("dry-run", 0, FLAG, dry_run, NULL,
-           "say what is there and what the rest costs; changes nothing", .excludes = "checkpoint"),
-    MAKING_OPTIONS,
+           "say what is there and what the rest costs (-v: of every cell); changes nothing",
+           .excludes = "checkpoint"),
+    MAKING_OPTIONS("dry-run, slurm"),
     SLURM_OPTIONS("dry-run"),
     {0}};
 static const struct md_option resume_options[] = {
-    MAKING_OPTIONS,
+    MAKING_OPTIONS("slurm, task"),
     SLURM_OPTIONS("task"),
     MD_OPT("task", 0, OWN, task, "K/N",
            "this is one of N calls, numbered from 0, that share the work: it begins at another "
@@ -242,7 +291,7 @@ static const struct md_option resume_options[] = {
 static const struct md_option rerun_options[] = {
     MD_OPT("failed", 0, FLAG, failed, NULL, "which cells; their checkpoints are dropped",
            .is_required = 1),
-    MAKING_OPTIONS,
+    MAKING_OPTIONS(NULL),
     {0}};
 static const struct md_option status_options[] = {CELLS_OPTION, {0}};
 
@@ -258,7 +307,9 @@ const struct md_command md_command_sweep = {
         "  sweep: {policy: [d0, full], data.fraction: [10, 100], seed: 0..4}   every combination\n"
         "  also: [{policy: full, lr: 0.01, seed: 0..4}]                        cells beside them\n"
         "  except: [{policy: full, data.fraction: 100}]                        cells to leave out\n"
-        "KEY=VALUE wins over all of them. A combination in which a key of the cell has no effect, "
+        "KEY=VALUE wins over all of them, and may have several values too: policy=d0,full "
+        "seed=0..4 makes every combination, also of a config without sweep. A combination in which "
+        "a key of the cell has no effect, "
         "such as momentum with optimizer: adam, is an error: except leaves it out. Cells that do "
         "not fit into their budget_kb are marked as unfit, with what they need, and never run. The "
         "whole grid is checked and written to DIR/sweep.yaml before the first run; a folder with "
@@ -275,6 +326,7 @@ const struct md_command md_command_sweep = {
         "sweep, resume or rerun.",
     .examples =
         "  mudepth sweep configs/sweep_demo.yaml -j 2\n"
+        "  mudepth sweep configs/demo.yaml policy=d0,full seed=0..4 --retries 1\n"
         "  mudepth sweep configs/sweep_demo.yaml epochs=10 -o results/runs/longer --dry-run\n"
         "  mudepth sweep configs/sweep_demo.yaml -o /shared/demo --slurm -- --time=30 "
         "--partition=cpu\n"
@@ -309,7 +361,8 @@ const struct md_command md_command_status = {
         "say which cells of a sweep are done, running, failed, interrupted, missing or unfit",
     .words = {{"DIR", MD_WORD_PATH, MD_ONE, NULL}},
     MD_OPTIONS(status_options),
-    .notes = "DIR is the folder of a sweep. Of cells that are running it says how far they are. checkpoint: interrupted, the next sweep goes on from "
+    .notes = "DIR is the folder of a sweep. Of cells that are running it says how far they are. "
+             "checkpoint: interrupted, the next sweep goes on from "
              "there. A cell whose run diverged (a loss or a weight became NaN, mudepth run --help) "
              "is done and says so; mudepth query counts it apart.",
     .examples = "  mudepth status results/runs/longer",

@@ -63,7 +63,7 @@ static int name_width(const struct md_grid *grid) {
 
 static void print_cell(const struct md_session *session, size_t i, int width) {
     const struct md_cell_look *look = &session->looks[i];
-    char settings[MD_SETTINGS_SIZE];
+    char settings[MD_SETTINGS_SIZE], time[MD_DURATION_SIZE];
     int is_last = session->costs == NULL && look->state != MD_DONE && look->why[0] == '\0';
     printf("%-10s  %-*s", md_cell_state_names[look->state], is_last ? 0 : width,
            session->grid.cells[i].name);
@@ -74,8 +74,8 @@ static void print_cell(const struct md_session *session, size_t i, int width) {
     }
     if (session->costs != NULL && look->state != MD_UNFIT) {
         md_grid_settings(&session->grid, i, settings);
-        printf("  %zu samples, %.3g MAC, about %.0f s: %s", session->costs[i].samples,
-               session->costs[i].macs, session->costs[i].seconds, settings);
+        printf("  %zu samples, %.3g MAC, about %s: %s", session->costs[i].samples,
+               session->costs[i].macs, md_duration(session->costs[i].seconds, time), settings);
     }
     printf("%s%s\n", look->why[0] != '\0' ? "  " : "", look->why);
 }
@@ -84,6 +84,7 @@ int md_session_report(const struct md_session *session, int all, int workers, in
                       struct md_error *error) {
     size_t counts[MD_STATE_COUNT] = {0}, diverged = 0;
     double left_s = 0.0;
+    char time[MD_DURATION_SIZE];
     for (size_t i = 0; i < session->grid.count; i++) {
         counts[session->looks[i].state]++;
         diverged += (size_t)session->looks[i].diverged;
@@ -103,8 +104,8 @@ int md_session_report(const struct md_session *session, int all, int workers, in
             between = ", ";
         }
     if (session->costs != NULL)
-        printf("; about %.0f s of training left for %d worker%s", left_s / workers, workers,
-               workers > 1 ? "s" : "");
+        printf("; about %s of training left for %d worker%s", md_duration(left_s / workers, time),
+               workers, workers > 1 ? "s" : "");
     printf("\n");
     int width = name_width(&session->grid);
     for (size_t i = 0; i < session->grid.count; i++)

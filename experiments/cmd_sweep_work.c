@@ -18,6 +18,8 @@ struct shift {
     struct md_session *session;
     struct md_work work;
     enum state *states;        /* one per cell */
+    int *failures;             /* one per cell: how often it failed */
+    int gives_up;              /* a cell failed, and that is enough */
     size_t first;              /* the cell to begin with */
     size_t wanted, over, made; /* cells to make; that were tried; that succeeded */
     double began, drawn;       /* seconds */
@@ -161,7 +163,8 @@ static int choose_cells(struct shift *shift, struct md_error *error) {
     const struct md_session *session = shift->session;
     size_t count = session->grid.count;
     shift->states = calloc(count, sizeof *shift->states);
-    if (shift->states == NULL)
+    shift->failures = calloc(count, sizeof *shift->failures);
+    if (shift->states == NULL || shift->failures == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
     for (size_t i = 0; i < count; i++) {
         enum md_cell_state state = session->looks[i].state;
@@ -196,11 +199,19 @@ static void finish(struct shift *shift, const struct md_crew_end *end) {
         log_end(shift, end);
         return;
     }
+    int is_made = end->result == MADE || end->result == FOUND;
+    if (!is_made && shift->failures[i]++ < shift->work.retries) {
+        md_live_clear(&shift->live);
+        md_note("%s: failed, and is tried again: %s", shift->session->grid.cells[i].name,
+                end->error.text);
+        return;
+    }
+    shift->gives_up |= !is_made && shift->work.fail_fast;
     if (end->result < MADE) /* a library, or a sanitizer, ended it */
         md_sweep_record(sweep, i, end->error.text, &error);
     shift->states[i] = OVER;
     shift->over++;
-    shift->made += end->result == MADE || end->result == FOUND;
+    shift->made += (size_t)is_made;
     md_sweep_look(sweep, i, &shift->session->looks[i], &error);
     log_end(shift, end);
 }
@@ -220,7 +231,7 @@ static size_t next_cell(const struct shift *shift) {
 static int start_workers(struct shift *shift, struct md_crew *crew, struct md_error *error,
                          int *status) {
     size_t i = 0;
-    while (*status == MD_OK && !md_stop_requested && crew->busy < crew->size &&
+    while (*status == MD_OK && !md_stop_requested && !shift->gives_up && crew->busy < crew->size &&
            (i = next_cell(shift)) < shift->session->grid.count) {
         shift->states[i] = WORKING;
         *status = md_crew_start(crew, i, make_cell, shift, error);
@@ -238,10 +249,10 @@ static int make_cells(struct shift *shift, struct md_error *error) {
     shift->began = md_seconds_now();
     shift->live = md_live_open();
     while (status == MD_OK && shift->over < shift->wanted) {
-        int waits_for_others = !md_stop_requested && shift->work.tasks == 0;
+        int waits_for_others = !md_stop_requested && !shift->gives_up && shift->work.tasks == 0;
         if (!start_workers(shift, &crew, error, &status) && !waits_for_others)
             break;
-        if (md_stop_requested)
+        if (md_stop_requested || shift->gives_up)
             md_crew_stop(&crew);
         if (md_crew_wait(&crew, poll_s, &end))
             finish(shift, &end);
@@ -259,8 +270,10 @@ static int outcome(const struct shift *shift, struct md_error *error) {
     return md_fail(error, MD_FAILED,
                    "%s%zu of %zu cells failed, %zu are left; mudepth resume %.400s goes on with "
                    "all of them",
-                   md_stop_requested ? "interrupted: " : "", failed, shift->wanted, left,
-                   shift->session->folder);
+                   md_stop_requested ? "interrupted: "
+                   : shift->gives_up ? "stopped at a failure: "
+                                     : "",
+                   failed, shift->wanted, left, shift->session->folder);
 }
 
 int md_session_work(struct md_session *session, const struct md_work *work,
@@ -271,5 +284,6 @@ int md_session_work(struct md_session *session, const struct md_work *work,
     if (status == MD_OK)
         status = make_cells(&shift, error);
     free(shift.states);
+    free(shift.failures);
     return status == MD_OK ? outcome(&shift, error) : status;
 }

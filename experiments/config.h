@@ -122,6 +122,10 @@ int md_config_decides(int key);
 enum md_value_kind { MD_WORD_VALUE, MD_NUMBER_VALUE, MD_LIST_VALUE };
 enum md_value_kind md_config_kind(int key);
 
+/* Whether commas can stand between several values of it: not in lists, nor where a value may have
+ * commas itself, as paths do. */
+int md_config_has_axis(int key);
+
 /* A config's value of a key in words. */
 void md_config_value(const struct md_config *config, int key, char text[MD_CONFIG_VALUE_SIZE]);
 

@@ -622,6 +622,12 @@ enum md_value_kind md_config_kind(int number) {
     }
 }
 
+int md_config_has_axis(int number) {
+    const char *prefix;
+    const struct key *key = key_of(number, &prefix);
+    return md_config_kind(number) != MD_LIST_VALUE && (key->type != TEXT || key->names != NULL);
+}
+
 void md_config_describe(int number, char text[MD_CONFIG_HELP_SIZE]) {
     const char *prefix;
     const struct key *key = key_of(number, &prefix);

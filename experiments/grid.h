@@ -12,6 +12,9 @@
  *     - {policy: full, data.fraction: 100}
  *   grid: HASH               # in frozen files: what the cells must hash to
  *
+ * On the command line policy=d0,full seed=0..4 are axes too, of every cell of the file; of a file
+ * without sweep and also, of its single one.
+ *
  * Keys of one cell: the file's own, then the cell's, then those of the command line, which win. A
  * list as a value (augment, cap_m) is a list in the list. A combination in which a key of the cell
  * has no effect (momentum: 0.9 with optimizer: adam) is an error that names the cell, before the

@@ -7,11 +7,12 @@
 
 #include "../datasets/file.h"
 #include "../datasets/grow.h"
+#include "../datasets/namelist.h"
 #include "budget.h"
 #include "config_keys.h"
 #include "train.h"
 
-enum { MOST_BYTES = 1 << 22, MOST_DEPTH = 100, MOST_AXES = 32 };
+enum { MOST_BYTES = 1 << 22, MOST_DEPTH = 100, MOST_AXES = 32, MOST_CHOICES = 64 };
 
 static const char *const own_keys[] = {"sweep", "also", "except", "grid", NULL};
 
@@ -34,12 +35,18 @@ struct block {
     int count;
 };
 
+/* What a KEY=VALUE,VALUE of the command line stands for, as many KEY=VALUE. */
+struct choice {
+    struct md_names texts;
+};
+
 struct builder {
     const char *path;
     yaml_document_t *document;
     const yaml_node_t *root;
-    int override_count;
-    char *const *overrides;
+    int choice_count;
+    struct choice *choices;
+    size_t line_product; /* combinations of them */
     struct md_grid *grid;
     struct md_error *error;
 };
@@ -242,7 +249,18 @@ static void describe_cell(const struct block *block, size_t index, char *text, s
     }
 }
 
-/* Makes cell `index` of the block's product. */
+/* Sets what combination `index` of the command line's choices says, the last being the fastest. */
+static int set_overrides(const struct builder *b, struct draft *draft, size_t index) {
+    char *texts[MOST_CHOICES];
+    for (int c = b->choice_count - 1; c >= 0; c--) {
+        const struct md_names *all = &b->choices[c].texts;
+        texts[c] = all->names[index % all->count];
+        index /= all->count;
+    }
+    return md_draft_overrides(draft, b->choice_count, texts, b->error);
+}
+
+/* Makes cell `index` of the block's product, which the command line's is the faster part of. */
 static int make_cell(const struct builder *b, const yaml_node_t *except, const struct block *block,
                      size_t index, struct md_grid_cell *made, int *excluded) {
     struct md_config *config = &made->config;
@@ -252,10 +270,11 @@ static int make_cell(const struct builder *b, const yaml_node_t *except, const s
         status = md_draft_mapping(&draft, b->document, b->root, own_keys, b->path, b->error);
     md_draft_next(&draft);
     for (int a = 0; a < block->count && status == MD_OK; a++)
-        status = set_value(b, &draft, block->axes[a].name, value_at(block, a, index));
+        status =
+            set_value(b, &draft, block->axes[a].name, value_at(block, a, index / b->line_product));
     md_draft_next(&draft);
     if (status == MD_OK)
-        status = md_draft_overrides(&draft, b->override_count, b->overrides, b->error);
+        status = set_overrides(b, &draft, index % b->line_product);
     if (status == MD_OK)
         status = is_excluded(b, except, config, excluded);
     if (status != MD_OK || *excluded)
@@ -268,7 +287,7 @@ static int make_cell(const struct builder *b, const yaml_node_t *except, const s
         status = md_run_check(config, b->error);
     if (status != MD_OK) {
         char cell[300];
-        describe_cell(block, index, cell, sizeof cell);
+        describe_cell(block, index / b->line_product, cell, sizeof cell);
         return md_fail_in(b->error, status, cell);
     }
     return MD_OK;
@@ -277,7 +296,7 @@ static int make_cell(const struct builder *b, const yaml_node_t *except, const s
 static int add_product(const struct builder *b, const yaml_node_t *except,
                        const struct block *block) {
     struct md_grid *grid = b->grid;
-    size_t product = 1;
+    size_t product = b->line_product;
     int status = MD_OK;
     for (int a = 0; a < block->count && product <= MD_MOST_CELLS; a++)
         product *= block->axes[a].count;
@@ -313,11 +332,15 @@ static int add_cells(const struct builder *b) {
     if (find_own(b, "sweep", &sweep) != MD_OK || find_own(b, "also", &also) != MD_OK ||
         find_own(b, "except", &except) != MD_OK)
         return MD_USAGE;
-    if (sweep == NULL && also == NULL)
-        return md_fail(
-            b->error, MD_USAGE,
-            "%.200s: expected `sweep:` or `also:`; for a single run there is mudepth run", b->path);
-    int status = sweep != NULL ? add_block(b, "sweep", except, sweep, 0) : MD_OK;
+    const struct block none = {.count = 0};
+    if (sweep == NULL && also == NULL && b->line_product == 1)
+        return md_fail(b->error, MD_USAGE,
+                       "%.200s: expected `sweep:` or `also:`, or several values on the command "
+                       "line (seed=0..4); for a single run there is mudepth run",
+                       b->path);
+    int status = sweep != NULL  ? add_block(b, "sweep", except, sweep, 0)
+                 : also == NULL ? add_product(b, except, &none)
+                                : MD_OK;
     if (status == MD_OK && also != NULL && also->type != YAML_SEQUENCE_NODE)
         status = fail_at(b, also, "also", "expected a list of mappings");
     if (status != MD_OK || also == NULL)
@@ -371,6 +394,79 @@ static int check_text(const struct md_file *file, const char *path, struct md_er
     return MD_OK;
 }
 
+/* ---- the command line ------------------------------------------------------------------------ */
+
+/* "KEY=" and a value of a list: itself, or the numbers of a range. */
+static int add_choice(struct choice *choice, const char *key, const char *value, int has_ranges,
+                      struct md_error *error) {
+    char text[MD_CONFIG_NAME_SIZE + MD_CONFIG_VALUE_SIZE];
+    int64_t first = 0, last = 0;
+    const char *end = has_ranges ? md_parse_integer(value, &first) : NULL;
+    if (end != NULL && first >= 0 && strncmp(end, "..", 2) == 0)
+        end = md_parse_integer(end + 2, &last);
+    else
+        end = NULL;
+    if (end == NULL || *end != '\0') {
+        snprintf(text, sizeof text, "%s%s", key, value);
+        return md_names_add(&choice->texts, text, error);
+    }
+    if (last < first || last - first >= MD_MOST_CELLS)
+        return md_fail(error, MD_USAGE,
+                       "command line: %s%.100s: expected a range from a smaller to a larger number",
+                       key, value);
+    int status = MD_OK;
+    for (int64_t n = first; n <= last && status == MD_OK; n++) {
+        snprintf(text, sizeof text, "%s%lld", key, (long long)n);
+        status = md_names_add(&choice->texts, text, error);
+    }
+    return status;
+}
+
+static int read_choice(const char *override, struct choice *choice, struct md_error *error) {
+    char name[MD_CONFIG_NAME_SIZE], key[MD_CONFIG_NAME_SIZE + 1], value[MD_CONFIG_VALUE_SIZE];
+    const char *rest = strchr(override, '=');
+    size_t length = rest != NULL ? (size_t)(rest - override) : strlen(override);
+    snprintf(name, sizeof name, "%.*s", length < sizeof name ? (int)length : 0, override);
+    int number = md_config_find(name), status = MD_OK;
+    if (number < 0 && rest != NULL && (strchr(rest, ',') != NULL || strstr(rest, "..") != NULL)) {
+        md_config_unknown(name, error);
+        return md_fail_in(error, MD_USAGE, "command line");
+    }
+    if (rest == NULL || !md_config_has_axis(number))
+        return md_names_add(&choice->texts, override, error);
+    snprintf(key, sizeof key, "%s=", name);
+    do {
+        length = strcspn(++rest, ",");
+        snprintf(value, sizeof value, "%.*s", (int)length, rest);
+        status = add_choice(choice, key, value, md_config_kind(number) == MD_NUMBER_VALUE, error);
+        rest += length;
+    } while (status == MD_OK && *rest == ',');
+    return status;
+}
+
+/* Of equal keys the last one counts. */
+static int read_choices(int count, char *const *overrides, struct builder *b) {
+    b->line_product = 1;
+    for (int i = 0; i < count; i++) {
+        size_t length = strcspn(overrides[i], "=") + 1;
+        int same = 0;
+        while (same < b->choice_count &&
+               strncmp(b->choices[same].texts.names[0], overrides[i], length) != 0)
+            same++;
+        if (same == MOST_CHOICES)
+            return md_fail(b->error, MD_USAGE, "command line: more than %d keys", MOST_CHOICES);
+        b->choice_count += same == b->choice_count;
+        md_names_free(&b->choices[same].texts);
+        b->choices[same] = (struct choice){0};
+        int status = read_choice(overrides[i], &b->choices[same], b->error);
+        if (status != MD_OK)
+            return status;
+    }
+    for (int c = 0; c < b->choice_count && b->line_product <= MD_MOST_CELLS; c++)
+        b->line_product *= b->choices[c].texts.count;
+    return MD_OK;
+}
+
 int md_grid_read(const char *path, int override_count, char *const *overrides, struct md_grid *grid,
                  struct md_error *error) {
     struct md_file file;
@@ -385,10 +481,18 @@ int md_grid_read(const char *path, int override_count, char *const *overrides, s
     md_file_free(&file);
     if (status != MD_OK)
         return status;
-    const struct builder b = {path,           &document, yaml_document_get_root_node(&document),
-                              override_count, overrides, grid,
-                              error};
-    status = build(&b);
+    struct choice choices[MOST_CHOICES] = {{{0}}};
+    struct builder b = {.path = path,
+                        .document = &document,
+                        .root = yaml_document_get_root_node(&document),
+                        .choices = choices,
+                        .grid = grid,
+                        .error = error};
+    status = read_choices(override_count, overrides, &b);
+    if (status == MD_OK)
+        status = build(&b);
+    for (int c = 0; c < b.choice_count; c++)
+        md_names_free(&choices[c].texts);
     yaml_document_delete(&document);
     if (status != MD_OK)
         md_grid_free(grid);

@@ -77,7 +77,10 @@ Test(sweep, cells_are_results_as_others) {
 
 Test(sweep, a_dry_run_changes_nothing) {
     MUDEPTH("sweep", config.text, "-o", folder.text, "--dry-run");
-    assert_fine("6 cells: 6 missing; about ");
+    assert_fine("6 cells: 6 missing; about 0:");
+    cr_assert_eq(strchr(out, '\n')[1], '\0', "one line: %s", out);
+    MUDEPTH("sweep", config.text, "-o", folder.text, "--dry-run", "-v");
+    assert_fine("6 cells: 6 missing; about 0:");
     char samples[40];
     snprintf(samples, sizeof samples, "  %d samples, ", SAMPLES);
     assert_contains(out, samples);
@@ -111,6 +114,99 @@ Test(sweep, a_dry_run_changes_nothing) {
         cr_assert_eq(json_is_null(json_at(cell, "rmse_m")), i == 1);
     }
     json_decref(json);
+}
+
+/* ---- axes on the command line ---------------------------------------------------------------- */
+
+/* They make the cells that a file would, of any config, and win over a file's. */
+Test(sweep, several_values_on_the_command_line) {
+    static const struct {
+        const char *base, *words[3];
+        int cells;
+        const char *settings[3]; /* of the second cell, and of the last */
+    } cases[] = {
+        {SIX_BASE, {"policy=d0,full", "seed=0..2"}, 6, {": policy=d0 seed=1\n", "=full seed=2\n"}},
+        {SIX_BASE, {"seed=4,0..1"}, 3, {": seed=0\n", ": seed=1\n"}},
+        {SIX_BASE, {"lr=0.1,0.02", "lr=0.01,0.003"}, 2, {": lr=0.003\n", ": lr=0.01\n"}},
+        {SIX_CELLS,
+         {"policy=d2", "format=fp32,bf16"},
+         6,
+         {": format=bf16 seed=0\n", "=bf16 seed=2\n"}},
+        {SIX_CELLS, {"seed=7"}, 2, {": policy=full\n"}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        scratch_write_text(config.text, cases[i].base);
+        MUDEPTH("sweep", config.text, "-o", folder.text, "--dry-run", "-v", cases[i].words[0],
+                cases[i].words[1]);
+        char count[40];
+        snprintf(count, sizeof count, ": %d cells: %d missing", cases[i].cells, cases[i].cells);
+        assert_fine(count);
+        for (int s = 0; s < 3 && cases[i].settings[s]; s++)
+            assert_contains(out, cases[i].settings[s]);
+    }
+    static const struct {
+        const char *word, *message;
+    } wrong[] = {{"policy=d0,fll", "command line: policy: "},
+                 {"polcy=d0,full", "did you mean policy?"},
+                 {"seed=4..0", "expected a range from a smaller to a larger number"},
+                 {"seed=0,", "command line: seed: "},
+                 {"seed=0..10000", "expected a range"},
+                 {"data.val=a,b", "expected `sweep:` or `also:`"}};
+    scratch_write_text(config.text, SIX_BASE);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        MUDEPTH("sweep", config.text, "-o", folder.text, "--dry-run", wrong[i].word);
+        assert_fails(2, wrong[i].message);
+    }
+}
+
+/* ---- failures and paths ---------------------------------------------------------------------- */
+
+/* The first cell fails, whatever is tried; the three others need not be made. */
+Test(sweep, failures_end_it_or_are_tried_again) {
+    struct scratch_path bad = written("bad.h5", "no weights\n");
+    char weights[3000];
+    snprintf(weights, sizeof weights,
+             "lr: 0.003\nbatch: 1\nepochs: 1\ndata: {set: synthetic, count: 2}\n"
+             "sweep: {weights: ['%s', scratch], seed: 0..1}\n",
+             bad.text);
+    scratch_write_text(config.text, weights);
+    MUDEPTH("sweep", config.text, "-o", folder.text, "--fail-fast");
+    assert_code(1);
+    assert_contains(err, "stopped at a failure: 1 of 4 cells failed, 3 are left");
+    MUDEPTH("sweep", config.text, "-o", folder.text, "--retries", "2");
+    assert_code(1);
+    assert_contains(err, "2 of 4 cells failed, 0 are left");
+    int tries = 0;
+    for (const char *at = err; (at = strstr(at, "is tried again: ")) != NULL; at++)
+        tries++;
+    cr_assert_eq(tries, 4, "%s", err);
+    MUDEPTH("resume", folder.text, "--retries", "1", "--task", "0/1");
+    assert_fails(2, "--retries: not with --task");
+}
+
+Test(sweep, missing_data_is_noticed_before_the_first_cell) {
+    scratch_write_text(config.text, "weights: scratch\nepochs: 1\n"
+                                    "data: {set: matrix, root: nowhere}\nsweep: {seed: 0..1}\n");
+    MUDEPTH("sweep", config.text, "-o", folder.text);
+    assert_fails(1, "data.root: nowhere: No such file");
+    cr_assert_neq(access(folder.text, F_OK), 0, "not even a folder");
+}
+
+Test(sweep, a_root_that_moved_is_said) {
+    struct scratch_path first = small_cell(), second = scratch_path(&scratch, "moved.h5");
+    char text[3000], moved[3000];
+    cr_assert_eq(link(first.text, second.text), 0);
+    snprintf(text, sizeof text,
+             "weights: %s\nepochs: 1\ndata: {set: synthetic, count: 2}\nsweep: {seed: 0..1}\n",
+             first.text);
+    scratch_write_text(config.text, text);
+    snprintf(moved, sizeof moved, "weights=%s", second.text);
+    MUDEPTH("sweep", config.text, "-o", folder.text);
+    assert_code(0);
+    cr_assert_null(strstr(err, "was begun with"));
+    MUDEPTH("sweep", config.text, "-o", folder.text, moved);
+    assert_code(0);
+    assert_contains(err, "was begun with weights: ");
 }
 
 /* ---- cells that do not fit ------------------------------------------------------------------- */
