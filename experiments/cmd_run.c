@@ -40,10 +40,9 @@ struct session {
     struct md_timing timing;
     struct md_view view;
     FILE *log;
-    int is_done;            /* the cell was there already */
-    int goes_on;            /* from a checkpoint */
-    int checkpoint_seconds; /* between two checkpoints */
-    time_t kept;            /* when the last one was written */
+    int is_done; /* the cell was there already */
+    int goes_on; /* from a checkpoint */
+    time_t kept; /* when the last one was written */
 };
 
 static int check_name(const char *option, const char *path, struct md_error *error) {
@@ -135,7 +134,7 @@ static int name_output(struct session *session, struct md_error *error) {
 
 static int keep(void *context, struct md_run *run, struct md_error *error) {
     struct session *session = context;
-    if (!md_stop_requested && time(NULL) - session->kept < session->checkpoint_seconds)
+    if (!md_stop_requested && time(NULL) - session->kept < run->config.checkpoint_s)
         return MD_OK;
     session->kept = time(NULL);
     return md_checkpoint_write(session->checkpoint, run, session->identity, error);
@@ -513,7 +512,6 @@ static void close_session(struct session *session) {
 
 /* The run that the session's config, options and command say. */
 static int make(struct session *session, struct md_error *error) {
-    session->checkpoint_seconds = MD_CHECKPOINT_SECONDS;
     int status = make_cell(session, error);
     if (status == MD_OK)
         status = save_weights(session, error);
@@ -572,7 +570,7 @@ int md_run_cell(const struct md_cell_job *job, struct md_error *error) {
     session->config_path = "";
     session->config = *job->config;
     session->job = job;
-    session->checkpoint_seconds = job->checkpoint_seconds;
+    session->config.checkpoint_s = job->checkpoint_s;
     snprintf(session->command, sizeof session->command, "%s", job->command);
     int status = make_cell(session, error);
     close_session(session);

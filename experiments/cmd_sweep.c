@@ -15,7 +15,7 @@ enum { MOST_WORKERS = 256, MOST_SECONDS = 1000000, MOST_TASKS = 4000000 };
 struct options {
     const char *output; /* NULL: DEFAULT_FOLDER/CONFIG-HASH */
     int dry_run, json, slurm, failed, fail_fast;
-    int retries, jobs, checkpoint_seconds, array_size;
+    int retries, jobs, checkpoint_s, array_size;
     struct task {
         int number, all;
     } task;
@@ -139,7 +139,7 @@ static int make(const struct md_invocation *call, struct md_session *session,
                 struct md_error *error) {
     const struct options *o = call->options;
     const struct md_work work = {.workers = o->jobs,
-                                 .checkpoint_seconds = o->checkpoint_seconds,
+                                 .checkpoint_s = o->checkpoint_s,
                                  .only_failed = o->failed,
                                  .fail_fast = o->fail_fast,
                                  .retries = o->retries,
@@ -250,9 +250,9 @@ static int run_status(const struct md_invocation *call, struct md_error *error) 
 #define MAKING_OPTIONS(EXCLUDES)                                                                   \
     MD_OPT("jobs", 'j', WHOLE, jobs, "N", "worker processes", .preset = "1", .low = 1,             \
            .high = MOST_WORKERS),                                                                  \
-        MD_OPT("checkpoint", 0, WHOLE, checkpoint_seconds, "SECONDS",                              \
-               "between two checkpoints of a cell; 0: after every step", .preset = "60", .low = 0, \
-               .high = MOST_SECONDS),                                                              \
+        MD_OPT("checkpoint", 0, WHOLE, checkpoint_s, "SECONDS",                                    \
+               "between two checkpoints of a cell; -1: as checkpoint_s of its config says",        \
+               .preset = "-1", .low = -1, .high = MOST_SECONDS),                                   \
         MD_OPT("fail-fast", 0, FLAG, fail_fast, NULL,                                              \
                "stop at the first cell that fails: the others leave checkpoints",                  \
                .excludes = EXCLUDES),                                                              \

@@ -14,10 +14,10 @@ struct md_cell_cost {
 
 /* Cells to make, and how. */
 struct md_work {
-    int workers, checkpoint_seconds;
-    int fail_fast;   /* end at the first failure */
-    int retries;     /* of a cell that fails */
-    int only_failed; /* and these anew, without their checkpoints */
+    int workers, checkpoint_s; /* -1: as the config says */
+    int fail_fast;             /* end at the first failure */
+    int retries;               /* of a cell that fails */
+    int only_failed;           /* and these anew, without their checkpoints */
     int task, tasks; /* this is one of so many that share the cells; tasks 0: it is alone */
 };
 

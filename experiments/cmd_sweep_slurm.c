@@ -22,7 +22,7 @@ static char *write_script(const struct md_work *work, const char *folder, int ta
         return NULL;
     }
     snprintf(jobs, sizeof jobs, "%d", work->workers);
-    snprintf(seconds, sizeof seconds, "%d", work->checkpoint_seconds);
+    snprintf(seconds, sizeof seconds, "%d", work->checkpoint_s);
     snprintf(task, sizeof task, "\"$SLURM_ARRAY_TASK_ID/%d\"", tasks);
     const char *words[] = {program, "resume", folder, "--jobs", jobs, "--checkpoint", seconds};
     size_t length = (size_t)snprintf(line, sizeof line, "#!/bin/sh\nexec");

@@ -59,9 +59,14 @@ static int run_cell(const struct shift *shift, size_t i, struct md_board *board)
     int status = md_sweep_path(&session->sweep, i, ".h5", path, sizeof path, &board->error);
     if (status == MD_OK)
         status = md_sweep_forget(&session->sweep, i, shift->work.only_failed, &board->error);
+    const struct md_config *config = &session->grid.cells[i].config;
     const struct md_cell_job job = {
-        &session->grid.cells[i].config, path, session->command, tell, &teller,
-        shift->work.checkpoint_seconds};
+        config,
+        path,
+        session->command,
+        tell,
+        &teller,
+        shift->work.checkpoint_s >= 0 ? shift->work.checkpoint_s : config->checkpoint_s};
     return status == MD_OK ? md_run_cell(&job, &board->error) : status;
 }
 

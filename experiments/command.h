@@ -25,13 +25,12 @@ void md_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* What mudepth run does to make a cell, without a word: `path` is where, and where a checkpoint
  * beside it is gone on from; `command` is the command line that asked for it; `tell` is called
  * after every step, and has to end the run (by a result other than 0) when md_stop_requested. */
-enum { MD_CHECKPOINT_SECONDS = 60 };
 struct md_cell_job {
     const struct md_config *config;
     const char *path, *command;
     int (*tell)(void *context, const struct md_run_progress *progress);
     void *context;
-    int checkpoint_seconds; /* between two checkpoints */
+    int checkpoint_s; /* between two checkpoints */
 };
 int md_run_cell(const struct md_cell_job *job, struct md_error *error);
 

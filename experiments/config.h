@@ -55,6 +55,7 @@ struct md_config {
     int flip_at_test; /* enum md_flip */
     struct md_caps caps;
     int threads;
+    int checkpoint_s;         /* between two checkpoints; 0: after every step */
     struct md_data_spec data; /* split is unused: the three below are */
     char train[sizeof((struct md_data_spec *)0)->split];
     char val[sizeof((struct md_data_spec *)0)->split];

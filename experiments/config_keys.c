@@ -187,6 +187,10 @@ static const struct key run_keys[] = {
      NULL},
     {"threads", COUNT, AT(md_config, threads), 1, 64, NULL, "1", 0,
      "cores to use; the results do not depend on it", NULL},
+    {"checkpoint_s", COUNT, AT(md_config, checkpoint_s), 0, 1000000, NULL, "60", 0,
+     "seconds between two checkpoints: what a run that is killed loses at most, and --resume goes "
+     "on from; 0: after every step",
+     NULL},
 };
 
 static const struct key data_keys[] = {

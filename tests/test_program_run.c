@@ -489,6 +489,23 @@ Test(program_run, interrupted_and_resumed_is_the_same_run) {
     free(whole);
 }
 
+/* What was done behind the latest checkpoint is lost, and no more: here nothing. */
+Test(program_run, killed_it_goes_on_from_its_latest_checkpoint) {
+    char *whole = digest_of_run(LONG_RUN);
+    remove(cell.text);
+    hold_at(6);
+    call(WORDS("run", config.text, "-o", cell.text, LONG_RUN, "checkpoint_s=0"),
+         (struct manner){.interrupt = SIGKILL});
+    cr_assert_eq(code, 1000 + SIGKILL);
+    cr_assert_not(exists(cell.text));
+    MUDEPTH("run", config.text, "-o", cell.text, LONG_RUN, "--resume", "-v");
+    assert_code(0);
+    assert_contains(out, whole);
+    cr_assert_null(strstr(err, "epoch 2 of 3, step 2 of 3"), "%s", err);
+    assert_contains(err, "epoch 2 of 3, step 3 of 3");
+    free(whole);
+}
+
 Test(program_run, pretraining_can_be_resumed) {
     struct scratch_path weights = scratch_path(&scratch, "w.h5");
     write_default_config(SMALL_FIELD);
