@@ -432,7 +432,7 @@ static int read_choice(const char *override, struct choice *choice, struct md_er
         md_config_unknown(name, error);
         return md_fail_in(error, MD_USAGE, "command line");
     }
-    if (rest == NULL || !md_config_has_axis(number))
+    if (rest == NULL || number < 0 || !md_config_has_axis(number))
         return md_names_add(&choice->texts, override, error);
     snprintf(key, sizeof key, "%s=", name);
     do {

@@ -113,7 +113,7 @@ static const struct key_case {
      {"80", "0.1", "1000", "[15]", "[80, 15, 25, 50]", "[1, 2, 3, 4, 5, 6, 7, 8]"},
      {"0.09", "1000.1", "[80, 1000.1]", "[80, 15, 80.0]", "[1, 2, 3, 4, 5, 6, 7, 8, 9]"}},
     {"threads", WHOLE, {"1", "2", "64"}, {"0", "65"}},
-    {"checkpoint_s", WHOLE, {"0", "60", "1000000"}, {"-1", "1000001"}},
+    {"checkpoint_s", WHOLE, {"60", "0", "1000000"}, {"-1", "1000001"}},
     /* These have one range and crop. */
     {"data.set", NAME, {NULL, "micro", "recording", "synthetic"}, {"cityscapes"}},
     {"data.root", ANY_TEXT, {"''", "/a folder/of 'mine'", "'#1: \\ [x]'"}, {NULL}},

@@ -149,6 +149,7 @@ Test(config, fields_hold_what_the_keys_say) {
                                "flip_at_test=on",
                                "cap_m=[6, 3.5]",
                                "threads=8",
+                               "checkpoint_s=8",
                                "weights=w",
                                "data.set=matrix",
                                "data.root=r",

@@ -69,8 +69,9 @@ Test(config_values, what_cannot_change_a_result_is_left_out) {
         char *before = formatted(0);
         free(formatted_with(k, other));
         char *after = formatted(0);
-        int left_out = strstr("threads budget_kb plan band front weights", k->key) != NULL ||
-                       ends_with_root(k->key);
+        int left_out =
+            strstr("threads checkpoint_s budget_kb plan band front weights", k->key) != NULL ||
+            ends_with_root(k->key);
         cr_assert_eq(strcmp(before, after) == 0, left_out, "%s", k->key);
         free(before);
         free(after);
@@ -100,7 +101,8 @@ Test(config_values, keys_have_numbers_in_the_order_of_the_table) {
         cr_assert_str_eq(name, run_keys[k].key);
         cr_assert_eq(md_config_find(name), k);
         cr_assert_eq(md_config_decides(k),
-                     strstr("threads budget_kb plan band front", name) == NULL, "%s", name);
+                     strstr("threads checkpoint_s budget_kb plan band front", name) == NULL, "%s",
+                     name);
     }
     cr_assert_eq(md_config_key(RUN_KEYS, name), -1);
     cr_assert_eq(md_config_find("lr "), -1);
