@@ -175,7 +175,8 @@ static int look(const struct md_source *source, const struct looking *looking,
         md_random_stream(source->spec.seed, md_random_name(sample->name), side, TOF_STREAM),
         readings);
     for (int zone = 0; zone < zones * zones; zone++)
-        zone_m[zone] = md_reading_depth(&readings[zone], 1);
+        zone_m[zone] =
+            md_reading_depth(&readings[zone], source->spec.target == MD_TARGET_FARTHEST ? 2 : 1);
     if (pads)
         md_sensor_pad(zones, zone_m, looking->rectangle, height, width, seen_m);
     else

@@ -7,6 +7,8 @@
  *     distance_mm_0 .. _63        zone 0 is top left in the picture, zone 7 top right
  *     target_status_0 .. _63
  *     nb_target_detected_0 .. _63, or none of these: then each zone has one target
+ *     second_distance_mm_0 .. _63, second_target_status_0 .. _63, or none of these: a zone's
+ *                                 second target, for spec->target
  *     time_ms and others          or not; for whoever looks into the file
  *
  * The sensor sees a centred square of side spec->crop of the picture. */
@@ -22,7 +24,16 @@
 enum { ZONES = 8 * 8 };
 
 /* The kinds of columns, and how many columns each has; what is of none of them is OTHER. */
-enum kind { PICTURE, DISTANCE, STATUS, TARGETS, KINDS, OTHER = KINDS };
+enum kind {
+    PICTURE,
+    DISTANCE,
+    STATUS,
+    TARGETS,
+    SECOND_DISTANCE,
+    SECOND_STATUS,
+    KINDS,
+    OTHER = KINDS
+};
 static const struct {
     const char *name;
     int columns;
@@ -32,6 +43,8 @@ static const struct {
     [DISTANCE] = {"distance_mm", ZONES, true},
     [STATUS] = {"target_status", ZONES, true},
     [TARGETS] = {"nb_target_detected", ZONES, false},
+    [SECOND_DISTANCE] = {"second_distance_mm", ZONES, false},
+    [SECOND_STATUS] = {"second_target_status", ZONES, false},
 };
 enum { MOST_COLUMNS = 1024 };
 
@@ -93,7 +106,16 @@ static bool find_column(const char *name, struct column *column) {
     "expected the names of columns (picture, distance_mm_0 to _63, target_status_0 to _63, "       \
     "nb_target_detected_0 to _63 or none)"
 
-static int check_complete(const struct csv *csv, bool seen[KINDS][ZONES], struct md_error *error) {
+static int check_complete(const struct md_data_spec *spec, const struct csv *csv,
+                          bool seen[KINDS][ZONES], struct md_error *error) {
+    const bool has_two = csv->has[SECOND_DISTANCE] && csv->has[SECOND_STATUS] && csv->has[TARGETS];
+    if (!has_two &&
+        (csv->has[SECOND_DISTANCE] || csv->has[SECOND_STATUS] || spec->target != MD_TARGET_AUTO))
+        return md_fail(
+            error, MD_FAILED,
+            "expected the columns second_distance_mm_0 to _63, second_target_status_0 to "
+            "_63 and nb_target_detected_0 to _63%s",
+            spec->target != MD_TARGET_AUTO ? ", which target: asks for" : " together");
     for (int kind = 0; kind < KINDS; kind++)
         for (int zone = 0; zone < kinds[kind].columns; zone++) {
             char number[16] = "";
@@ -128,7 +150,7 @@ static int read_header(struct md_source *source, char *line, struct csv *csv,
             return md_fail(error, MD_FAILED, "the column %s is named twice", name);
         seen[column.kind][column.zone] = csv->has[column.kind] = true;
     }
-    return check_complete(csv, seen, error);
+    return check_complete(&source->spec, csv, seen, error);
 }
 
 /* --- listing --- */
@@ -295,23 +317,47 @@ static int read_line(const struct csv *csv, char *line, struct frame *frame,
     return MD_OK;
 }
 
-/* What the driver writes as the distance of a zone without a value is any number. */
-static int read_zone(const struct md_source *source, const struct csv *csv,
-                     const struct frame *frame, int zone, float *depth_m, struct md_error *error) {
-    const char *distance = frame->field[DISTANCE][zone];
-    int64_t distance_mm = 0, zone_status, targets = 1;
+/* One of a zone's targets, by the kind of its distance; the kind of its status is the next.
+ * `alone`: how many there are to be, by the rule of md_zone_has_value. What the driver writes as
+ * the distance of a zone without a value is any number. */
+static int read_target(const struct md_data_spec *spec, const struct frame *frame,
+                       enum kind distance_kind, int zone, int64_t alone, float *depth_m,
+                       struct md_error *error) {
+    const enum kind status_kind = distance_kind == DISTANCE ? STATUS : SECOND_STATUS;
+    const char *distance = frame->field[distance_kind][zone];
+    int64_t distance_mm = 0, zone_status;
     char *end;
-    int status = need_whole(STATUS, zone, frame->field[STATUS][zone], &zone_status, error);
-    if (status == MD_OK && csv->has[TARGETS])
-        status = need_whole(TARGETS, zone, frame->field[TARGETS][zone], &targets, error);
+    int status =
+        need_whole(status_kind, zone, frame->field[status_kind][zone], &zone_status, error);
     if (status != MD_OK)
         return status;
-    if (md_zone_has_value(&source->spec, targets, zone_status))
-        status = need_whole(DISTANCE, zone, distance, &distance_mm, error);
+    if (md_zone_has_value(spec, alone, zone_status))
+        status = need_whole(distance_kind, zone, distance, &distance_mm, error);
     else if (strtod(distance, &end), end == distance || *end != 0)
         status = md_fail(error, MD_FAILED, "%s, zone %d: expected a number, found \"%.60s\"",
-                         kinds[DISTANCE].name, zone, distance);
-    *depth_m = md_zone_depth(&source->spec, distance_mm, targets, zone_status);
+                         kinds[distance_kind].name, zone, distance);
+    *depth_m = md_zone_depth(spec, distance_mm, alone, zone_status);
+    return status;
+}
+
+/* Of two targets that is chosen which spec->target says, of those with a value. */
+static int read_zone(const struct md_source *source, const struct csv *csv,
+                     const struct frame *frame, int zone, float *depth_m, struct md_error *error) {
+    const struct md_data_spec *spec = &source->spec;
+    const int farthest = spec->target == MD_TARGET_FARTHEST;
+    int64_t targets = 1;
+    float second_m = MD_NO_DEPTH;
+    int status = MD_OK;
+    if (csv->has[TARGETS])
+        status = need_whole(TARGETS, zone, frame->field[TARGETS][zone], &targets, error);
+    const bool chooses = targets == 2 && spec->target != MD_TARGET_AUTO;
+    if (status == MD_OK)
+        status = read_target(spec, frame, DISTANCE, zone, chooses ? 1 : targets, depth_m, error);
+    if (status == MD_OK && csv->has[SECOND_DISTANCE])
+        status = read_target(spec, frame, SECOND_DISTANCE, zone, chooses, &second_m, error);
+    if (status == MD_OK && second_m != MD_NO_DEPTH &&
+        (*depth_m == MD_NO_DEPTH || (second_m > *depth_m) == farthest))
+        *depth_m = second_m;
     return status;
 }
 

@@ -14,6 +14,7 @@ const char *const md_alignment_names[] = {"crop", "pad", NULL};
 const char *const md_truth_kind_names[] = {"full", "label", NULL};
 const char *const md_evaluation_crop_names[] = {"none", "garg", "eigen", "nyu", NULL};
 const char *const md_depth_source_names[] = {"auto", "groundtruth", "velodyne_raw", "lidar", NULL};
+const char *const md_target_names[] = {"auto", "nearest", "farthest", NULL};
 const char *const md_statuses_names[] = {"valid", "certain", "likely", NULL};
 const char *const md_picture_part_names[] = {"square", "whole", NULL};
 

@@ -53,6 +53,7 @@ struct md_data_spec {
                        * there are is a failure) */
     int fraction;     /* percent of the split's samples, evenly spread over it (the micro sets have
                        * CSV files of their own for that); before the cut */
+    int target;       /* of a zone with several: enum md_target_choice */
     int statuses;     /* real sensors: enum md_statuses */
     int frames;       /* matrix: of so many frames, the nearest in time, a label is made (0: one) */
     double gate_frames;     /* and a zone kept if its readings in them agree; see md_fuse_zone */
@@ -175,6 +176,11 @@ uint16_t md_depth_code(float depth_m, double per_m);
 /* Field sets: a reading in metres as `spec` sees it: MD_NO_DEPTH when it is not finite, nearer
  * than min_depth_m, or at or beyond max_depth_m (where a sensor saw nothing). */
 float md_valid_depth(const struct md_data_spec *spec, float depth_m);
+
+/* Which target of a zone counts. auto: of tof8 labels the nearest valid one; in recordings of two
+ * none, as the authors of the Matrix ToF flights have it. */
+enum md_target_choice { MD_TARGET_AUTO, MD_TARGET_NEAREST, MD_TARGET_FARTHEST };
+extern const char *const md_target_names[]; /* "auto", "nearest", "farthest", NULL */
 
 /* What a zone of a VL53L5CX says: its distance is a value when it has one target and a status that
  * counts. By the rule of the authors of the Matrix ToF flights those are 5 and 9; 9 may be two

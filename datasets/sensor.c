@@ -249,10 +249,12 @@ void md_sensor_look(const struct md_sensor *sensor, const float *depth_m, const 
                               &reading[zone]);
 }
 
-float md_reading_depth(const struct md_reading *reading, int nearest) {
-    for (int i = 0; i < reading->targets && (nearest || reading->targets == 1); i++)
-        if (reading->target[i].status == MD_TARGET_VALID ||
-            reading->target[i].status == MD_TARGET_LARGE_PULSE)
-            return (float)reading->target[i].depth_m;
-    return MD_NO_DEPTH;
+float md_reading_depth(const struct md_reading *reading, int choice) {
+    float depth_m = MD_NO_DEPTH;
+    for (int i = 0; i < reading->targets && (choice > 0 || reading->targets == 1); i++)
+        if ((reading->target[i].status == MD_TARGET_VALID ||
+             reading->target[i].status == MD_TARGET_LARGE_PULSE) &&
+            (depth_m == MD_NO_DEPTH || choice == 2))
+            depth_m = (float)reading->target[i].depth_m;
+    return depth_m;
 }

@@ -100,9 +100,9 @@ void md_sensor_look(const struct md_sensor *sensor, const float *depth_m, const 
                     struct md_reading *reading);
 
 /* A zone's depth in metres by the rule for recordings (matrix.c): that of its target when it has
- * exactly one and that is valid (status 5 or 9); `nearest`: of the nearest valid one. MD_NO_DEPTH
- * when there is none. */
-float md_reading_depth(const struct md_reading *reading, int nearest);
+ * exactly one and that is valid (status 5 or 9); 1: of the nearest valid one, 2: of the farthest.
+ * MD_NO_DEPTH when there is none. */
+float md_reading_depth(const struct md_reading *reading, int choice);
 
 /* Puts the zones' depths (zones, zones) where the sensor sees them in a picture of height x width
  * pixels, by the same split into zones; MD_NO_DEPTH around. depth_m is (height, width). */

@@ -432,6 +432,7 @@ void md_config_split(const struct md_config *config, enum md_split split,
         spec->evaluation_crop = MD_CROP_NONE;
     spec->min_zones = splits[split].min_zones;
     if (split != MD_SPLIT_TRAIN) {
+        spec->target = MD_TARGET_AUTO;
         spec->statuses = MD_STATUS_VALID;
         spec->frames = 1;
         spec->gate_frames = spec->gate_neighbours = 0;

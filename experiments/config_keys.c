@@ -42,6 +42,7 @@ static const struct use of_adam = {.with = {{"optimizer", "adam"}}},
 static const struct use
     of_files = {.set = {"set", "!synthetic"}},
     of_val_files = {.set = {"set", "!synthetic"}, .with = {{"val", "!"}}},
+    of_target = {.with = {{"set", "recording"}, {"targets", "!1"}}},
     of_frames = {.set = {"set", "matrix"}},
     of_gate_frames = {.set = {"set", "matrix"}, .with = {{"frames", "!1"}}},
     of_zones = {.set = {"alignment", "crop"},
@@ -201,6 +202,10 @@ static const struct key data_keys[] = {
      "percent of the samples to take (micro sets: NAME_10perc.csv and the like); of a run's test "
      "split always all",
      NULL},
+    {"target", CHOICE, AT(md_data_spec, target), 0, 0, md_target_names, "auto", UNLESS_DEFAULT,
+     "which valid target of a zone with several is the label; auto: the nearest, but in recordings "
+     "none; in a run: of the training split",
+     &of_target},
     {"statuses", CHOICE, AT(md_data_spec, statuses), 0, 0, md_statuses_names, "valid",
      UNLESS_DEFAULT,
      "a zone has a value with one target of status 5 or 9, of 5 only, or also of 6 and 10, which "

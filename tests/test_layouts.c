@@ -5,6 +5,7 @@
 
 #include "../core/network.h"
 #include "../datasets/augment.h"
+#include "../datasets/sensor.h"
 #include "../experiments/batch.h"
 #include "reading.h"
 
@@ -182,6 +183,29 @@ Test(layouts, dense_grids_of_the_field_layout_become_zones_too) {
     cr_assert_eq(dataset.samples->depth_height, 8);
     cr_assert_eq(dataset.samples->depth_m[0], 1);
     cr_assert_eq(dataset.samples->truth_height, SIDE);
+}
+
+/* Half of each zone is 1 m away and half 3 m, from which little light comes. */
+Test(layouts, of_two_targets_one_is_chosen) {
+    static float depth_m[PIXELS];
+    const size_t shape[] = {SIDE, SIDE};
+    for (int i = 0; i < PIXELS; i++)
+        depth_m[i] = i % 6 < 3 ? 1 : 3;
+    write_picture("p.png", 1);
+    write_npy("z.npy", depth_m, 2, shape);
+    write_scalar("f.npy", 80);
+    write_text("train.csv", "p.png,z.npy,z.npy,f.npy");
+    spec.label = MD_GRID_TOF8;
+    spec.sensor = MD_SENSOR_VL53L5CX;
+    spec.targets = 2;
+    for (spec.target = MD_TARGET_AUTO; spec.target <= MD_TARGET_FARTHEST; spec.target++) {
+        int far = 0;
+        opens("micro", "train");
+        for (int zone = 0; zone < 64; zone++)
+            far += dataset.samples->depth_m[zone] > 2;
+        cr_assert(spec.target == MD_TARGET_FARTHEST ? far > 32 : far < 8, "%d: %d", spec.target,
+                  far);
+    }
 }
 
 Test(layouts, nyuv2_is_clipped_at_5_m) {

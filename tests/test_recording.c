@@ -79,6 +79,44 @@ static void write_recording(const char *folder, int frames) {
 
 /* --- what a line says --- */
 
+/* Which of a zone's two targets is its label, in the driver's order or the other way round. */
+Test(recording, a_second_target_can_be_chosen) {
+    static const struct {
+        int first_mm, first_status, second_mm, second_status, targets;
+        float depth_m[3]; /* auto, nearest, farthest */
+    } cases[] = {
+        {1000, 5, 2500, 5, 2, {0, 1, 2.5f}},    {2500, 9, 1000, 5, 2, {0, 1, 2.5f}},
+        {1000, 4, 2500, 5, 2, {0, 2.5f, 2.5f}}, {1000, 5, 2500, 4, 2, {0, 1, 1}},
+        {1000, 5, 7, 255, 1, {1, 1, 1}},        {1000, 5, 2500, 5, 3, {0, 0, 0}},
+        {1000, 5, 5000, 5, 2, {0, 1, 1}},       {0, 255, 0, 255, 0, {0, 0, 0}},
+    };
+    enum { CASES = sizeof cases / sizeof *cases };
+    static const char *const names[] = {"distance_mm", "target_status", "second_distance_mm",
+                                        "second_target_status", "nb_target_detected"};
+    add("picture");
+    for (int n = 0; n < 5; n++)
+        add_columns(names[n]);
+    add("\np.png");
+    for (int n = 0; n < 5; n++)
+        for (int zone = 0; zone < ZONES; zone++) {
+            const int *values = &cases[zone < CASES ? zone : CASES - 1].first_mm;
+            add(",%d", values[n]);
+        }
+    add("\n");
+    write_csv("");
+    write_picture("p.png", 8, 8, 0);
+    for (spec.target = 0; spec.target < 3; spec.target++) {
+        assert_opens();
+        for (int zone = 0; zone < CASES; zone++)
+            cr_assert_float_eq(dataset.samples[0].depth_m[zone], cases[zone].depth_m[spec.target],
+                               1e-6, "%s, zone %d", md_target_names[spec.target], zone);
+    }
+    write_recording("", 1);
+    spec.target = MD_TARGET_NEAREST;
+    assert_refused(MD_FAILED, "second_distance_mm_0 to _63");
+    assert_contains(error.text, "which target: asks for");
+}
+
 Test(recording, zones_and_their_rule) {
     static const struct {
         int zone, distance_mm, status, targets;

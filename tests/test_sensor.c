@@ -134,6 +134,9 @@ Test(sensor_model, two_surfaces_are_two_targets_when_far_enough_apart) {
                 float alone = md_reading_depth(&reading[zone], 0);
                 cr_assert_float_eq(alone, apart ? MD_NO_DEPTH : near, 1e-6);
                 cr_assert_float_eq(md_reading_depth(&reading[zone], 1), near, 1e-6);
+                cr_assert_float_eq(md_reading_depth(&reading[zone], 2),
+                                   (float)reading[zone].target[reading[zone].targets - 1].depth_m,
+                                   1e-6);
             }
             /* With room for one target only, the other's light may confuse. */
             sensor.targets = 1;
