@@ -1,7 +1,6 @@
 #include "cell.h"
 
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +33,7 @@ const struct md_cell_attribute md_cell_attributes[] = {
 #define INTEGER MD_H5_INTEGER
 #define REAL    MD_H5_REAL
 #define AT(object, name, type, field)                                                              \
-    { object, name, type, offsetof(struct md_cell, field), sizeof((struct md_cell *)0)->field, 0 }
+    { object, name, type, offsetof(struct md_cell, field), sizeof((struct md_cell *)0)->field }
 #define P(type, field) AT("/provenance", #field, type, field)
 #define T(type, field) AT("/training", #field, type, field)
     AT("/", "run_digest", TEXT, run_digest),
@@ -68,7 +67,7 @@ const struct md_cell_attribute md_cell_attributes[] = {
     T(INTEGER, diverged_epoch),
     AT("/training", "wall_seconds", REAL, seconds),
     AT("/training", "cpu_seconds", REAL, training_cpu_seconds),
-    {"/training", "label_share", REAL, offsetof(struct md_cell, label_share), sizeof(double), 1},
+    T(REAL, label_share),
 };
 enum { ATTRIBUTES = sizeof md_cell_attributes / sizeof md_cell_attributes[0] };
 const size_t md_cell_attribute_count = ATTRIBUTES;
@@ -92,10 +91,7 @@ static void take_attributes(struct md_pen *pen, struct md_cell *cell) {
     for (const struct md_cell_attribute *a = md_cell_attributes;
          a < md_cell_attributes + ATTRIBUTES; a++) {
         void *field = (char *)cell + a->offset;
-        if (a->is_young && pen->status == MD_OK &&
-            H5Aexists_by_name(pen->file, a->object, a->name, H5P_DEFAULT) <= 0)
-            memcpy(field, &(double){(double)NAN}, sizeof(double));
-        else if (a->type == TEXT)
+        if (a->type == TEXT)
             md_take_text(pen, a->object, a->name, a->size, field);
         else if (a->type == INTEGER)
             md_take_integer(pen, a->object, a->name, 0, LLONG_MAX, field);

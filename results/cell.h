@@ -1,6 +1,6 @@
 /* The result of one run: one HDF5 file, which is whole or not there. Layout 5:
  *
- *   /                attributes: kind ("mudepth cell"), layout (4), identity, run_digest (chained
+ *   /                attributes: kind ("mudepth cell"), layout (5), identity, run_digest (chained
  *                    over the weights after every epoch)
  *   /config          attributes: yaml (in full; itself a config file), command (that made it),
  *                    network_digest (of the trained network's table, which its name stands for)
@@ -101,7 +101,6 @@ struct md_cell_attribute {
     const char *object, *name;
     enum md_h5_column_type type;
     size_t offset, size; /* of the field */
-    int is_young;        /* a real that older cells of this layout lack: there it is NaN */
 };
 extern const struct md_cell_attribute md_cell_attributes[];
 extern const size_t md_cell_attribute_count;

@@ -40,7 +40,7 @@ GROUPS = {
         "arena_bytes": INTEGER, "parameters_learning": INTEGER,
         "optimizer_bytes_per_parameter": INTEGER, "steps": INTEGER, "skipped_steps": INTEGER,
         "selected_epoch": INTEGER, "diverged": INTEGER, "diverged_epoch": INTEGER,
-        "wall_seconds": REAL, "cpu_seconds": REAL},
+        "wall_seconds": REAL, "cpu_seconds": REAL, "label_share": REAL},
     "/test": {},
     "/validation": {},
     "/weights": {"network": TEXT, "source": TEXT, "command": TEXT, "code_version": TEXT,
