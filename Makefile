@@ -224,18 +224,33 @@ check: ## install what is missing, build, and run all tests
 	@$(MAKE) --no-print-directory packages WANT="$(CHECK_PACKAGES)"
 	@$(MAKE) --no-print-directory run-tests data-only
 
-install: ## install to $(DESTDIR)$(PREFIX)
+install: ## install a whole program to $(DESTDIR)$(PREFIX); it runs from any folder
 	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES)"
 	@$(MAKE) --no-print-directory all
-	install -d $(DESTDIR)$(PREFIX)/bin $(addprefix $(DESTDIR)$(PREFIX)/share/,mudepth/configs man/man1 \
-	    bash-completion/completions zsh/site-functions fish/vendor_completions.d)
-	install -m 755 $(BUILD)/mudepth $(DESTDIR)$(PREFIX)/bin/mudepth
-	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/mudepth
-	install -m 644 configs/* $(DESTDIR)$(PREFIX)/share/mudepth/configs
-	$(BUILD)/mudepth help --man >$(DESTDIR)$(PREFIX)/share/man/man1/mudepth.1
-	$(BUILD)/mudepth completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/mudepth
-	$(BUILD)/mudepth completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mudepth
-	$(BUILD)/mudepth completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mudepth.fish
+	@$(MAKE) --no-print-directory install-files
+
+# What goes where. (Programs of devices: those that are built.)
+TO        := $(DESTDIR)$(PREFIX)
+SHARE     := $(TO)/share/mudepth
+COMPLETES := share/man/man1/mudepth.1 share/bash-completion/completions/mudepth \
+             share/zsh/site-functions/_mudepth share/fish/vendor_completions.d/mudepth.fish
+DEVICES_BUILT = $(wildcard $(addprefix $(BUILD)/mudepth-,rv32 gap9-shim gap9-large aarch64))
+SHIPPED   := README.md LICENSE $(wildcard configs/* paper/studies/*.yaml paper/published/* python/*.py)
+
+install-files:
+	install -d $(TO)/bin $(addprefix $(TO)/,$(dir $(COMPLETES))) \
+	    $(sort $(addprefix $(SHARE)/,$(dir $(SHIPPED)))) $(if $(DEVICES_BUILT),$(TO)/lib/mudepth)
+	install -m 755 $(BUILD)/mudepth $(TO)/bin/mudepth
+	$(if $(DEVICES_BUILT),install -m 755 $(DEVICES_BUILT) $(TO)/lib/mudepth)
+	$(Q)for f in $(SHIPPED); do install -m 644 $$f $(SHARE)/$$f || exit 1; done
+	$(BUILD)/mudepth help --man >$(TO)/$(word 1,$(COMPLETES))
+	$(BUILD)/mudepth completion bash >$(TO)/$(word 2,$(COMPLETES))
+	$(BUILD)/mudepth completion zsh >$(TO)/$(word 3,$(COMPLETES))
+	$(BUILD)/mudepth completion fish >$(TO)/$(word 4,$(COMPLETES))
+
+uninstall: ## remove what `make install` has put there
+	rm -rf $(SHARE) $(TO)/lib/mudepth
+	rm -f $(TO)/bin/mudepth $(addprefix $(TO)/,$(COMPLETES))
 
 paper: ## install what is missing and make the report of the reproduction (paper/make.sh)
 	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES) $(PAPER_PACKAGES)"
@@ -333,7 +348,7 @@ check-numerics: ## the 16-bit arithmetic exhaustively (minutes)
 # test_job), of moments in processes that other tests sanitize (a thousand programs in test_failing),
 # and what builds by itself.
 UNSANITIZED := run_bits devices broken broken_updates gradients failing \
-               sweep_interrupted sweep_disk sweep_nolocks slurm gap9 readme
+               sweep_interrupted sweep_disk sweep_nolocks slurm gap9 readme install
 
 # (The program for RV32 has flags of its own, and no sanitizers.)
 asan: ## run the tests (but UNSANITIZED) with the address and undefined-behaviour sanitizers
@@ -392,6 +407,6 @@ $(addprefix $(BUILD)/,bench bench_sweep bench_compare): $(BUILD)/%: tests/%.c $(
 	$(SAY) LD $@
 	$(Q)$(compile) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS)
 
-.PHONY: all demo check paper rv32 gap9 aarch64 install bench bench-compare clean help packages run-tests freestanding \
+.PHONY: all demo check paper rv32 gap9 aarch64 install install-files uninstall bench bench-compare clean help packages run-tests freestanding \
         data-only levels check-numerics asan lint run-lint fmt fuzz run-fuzzers FORCE
 .DELETE_ON_ERROR:

@@ -154,6 +154,33 @@ int md_file_write(const char *path, const void *bytes, size_t size, struct md_er
 
 /* ---- paths and text -------------------------------------------------------------------------- */
 
+/* The folder this program lies in, with a slash at its end. */
+static void program_folder(char folder[MD_PATH_MAX]) {
+    ssize_t length = readlink("/proc/self/exe", folder, MD_PATH_MAX - 1);
+    while (length > 0 && folder[length - 1] != '/')
+        length--;
+    folder[length > 0 ? length : 0] = '\0';
+}
+
+void md_shipped_path(const char *name, char path[MD_PATH_MAX]) {
+    char folder[MD_PATH_MAX];
+    struct md_error ignored; /* what is too long is not there */
+    program_folder(folder);
+    if (name[0] == '/' || access(name, F_OK) == 0 ||
+        md_path_format(path, &ignored, "%s../share/mudepth/%s", folder, name) != MD_OK ||
+        access(path, F_OK) != 0)
+        snprintf(path, MD_PATH_MAX, "%s", name);
+}
+
+int md_program_path(const char *name, char path[MD_PATH_MAX], struct md_error *error) {
+    char folder[MD_PATH_MAX];
+    program_folder(folder);
+    int status = md_path_format(path, error, "%s../lib/mudepth/%s", folder, name);
+    return status == MD_OK && access(path, X_OK) == 0
+               ? MD_OK
+               : md_path_format(path, error, "%s%s", folder, name);
+}
+
 int md_path_format(char path[MD_PATH_MAX], struct md_error *error, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);

@@ -56,6 +56,14 @@ void md_path_find_ending(char path[MD_PATH_MAX]);
 int md_path_format(char path[MD_PATH_MAX], struct md_error *error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The path of something that came with the program (configs/demo.yaml): as it stands where there is
+ * such a thing, and otherwise in the share folder of where the program is installed, if it is
+ * there. */
+void md_shipped_path(const char *name, char path[MD_PATH_MAX]);
+
+/* NAME beside the program, or else in the lib folder of where it is installed. */
+int md_program_path(const char *name, char path[MD_PATH_MAX], struct md_error *error);
+
 /* A text file being read line by line. A byte order mark at the start and white space at the end
  * (of the file and of each line: Windows line ends) are no part of it. */
 struct md_text {

@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../datasets/augment.h"
+#include "../datasets/file.h"
 #include "budget.h"
 #include "config_keys.h"
 #include "nearest.h"
@@ -142,8 +144,9 @@ static int set_text_document(const char *text, size_t size, const char *origin,
 }
 
 static int set_file(const char *path, struct section *sections, int count, struct md_error *error) {
-    char text[LONGEST + 1];
-    FILE *file = fopen(path, "rb");
+    char text[LONGEST + 1], found[MD_PATH_MAX];
+    md_shipped_path(path, found);
+    FILE *file = fopen(found, "rb");
     if (file == NULL)
         return md_fail(error, MD_FAILED, "%.400s: %s", path, strerror(errno));
     size_t size = fread(text, 1, sizeof text, file);
@@ -330,6 +333,35 @@ static int check_network(const struct draft *draft, const char *origin, struct m
     return MD_OK;
 }
 
+/* A path is of the folder of the file that gives it, or else of this one, or came with the program.
+ */
+static void find_path(char *path, size_t size, const char *origin) {
+    char found[MD_PATH_MAX], file[MD_PATH_MAX];
+    struct md_error ignored; /* what is too long is not there */
+    if (path[0] == '\0' || path[0] == '/')
+        return;
+    md_shipped_path(origin, file);
+    const char *slash = strrchr(file, '/');
+    if (slash == NULL ||
+        md_path_format(found, &ignored, "%.*s/%s", (int)(slash - file), file, path) != MD_OK ||
+        access(found, F_OK) != 0)
+        md_shipped_path(path, found);
+    if (strlen(found) < size)
+        strcpy(path, found);
+}
+
+static void find_paths(struct draft *draft) {
+    for (int s = 0; s < RUN_SECTIONS; s++)
+        for (size_t k = 0; k < draft->sections[s].count; k++) {
+            const struct section *section = &draft->sections[s];
+            const struct key *key = &section->keys[k];
+            char *field = (char *)section->fields + key->offset;
+            if (key->result == BY_DIGEST && (draft->given[s] >> k & 1u) != 0 &&
+                strcmp(field, "scratch") != 0)
+                find_path(field, key->size, draft->given_at[s][k].name);
+        }
+}
+
 static int complete(struct draft *draft, const char *origin, int strict, struct md_error *error) {
     md_draft_next(draft);
     int status = check_given(draft->sections, RUN_SECTIONS, draft->given, origin, error);
@@ -339,6 +371,8 @@ static int complete(struct draft *draft, const char *origin, int strict, struct 
         status = md_check_uses(draft->sections, RUN_SECTIONS, draft->given, error);
     if (status == MD_OK && strict)
         status = check_streams(draft, origin, error);
+    if (status == MD_OK && strict)
+        find_paths(draft);
     md_data_spec_resolve(&draft->config->data);
     return status == MD_OK ? check_network(draft, origin, error) : status;
 }

@@ -472,7 +472,9 @@ int md_grid_read(const char *path, int override_count, char *const *overrides, s
     struct md_file file;
     yaml_document_t document;
     *grid = (struct md_grid){.count = 0};
-    int status = md_file_read(path, &file, error);
+    char found[MD_PATH_MAX];
+    md_shipped_path(path, found);
+    int status = md_file_read(found, &file, error);
     if (status != MD_OK)
         return status;
     status = check_text(&file, path, error);

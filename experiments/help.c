@@ -207,7 +207,8 @@ static void write_keys(const struct md_page *page) {
                     "Behind it on the command line KEY=VALUE overrides them, the last of two equal "
                     "ones. A key that would have no effect is refused; but one of the file that an "
                     "override takes the effect from, such as data.count with another data.set, has "
-                    "its default again.");
+                    "its default again. A relative path is of the config's folder, where there "
+                    "is such a thing, or else of the current one, or came with the program.");
     page->section("keys");
     for (int key = 0; md_config_key(key, name) == 0; key++) {
         md_config_describe(key, text);

@@ -210,15 +210,10 @@ static enum md_job_error work_on_host(void) {
     return error;
 }
 
-/* The path of a machine's program: beside this one. */
+/* The path of a machine's program. */
 static int program_path(const struct md_machine *machine, char path[MD_PATH_MAX],
                         struct md_error *error) {
-    char self[MD_PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    while (length > 0 && self[length - 1] != '/')
-        length--;
-    int status =
-        md_path_format(path, error, "%.*s%s", length > 0 ? (int)length : 0, self, machine->program);
+    int status = md_program_path(machine->program, path, error);
     if (status == MD_OK && access(path, X_OK) != 0)
         status = md_fail(error, MD_FAILED, "%s: %s; it is built by: %s", path, strerror(errno),
                          machine->make);

@@ -189,7 +189,9 @@ int md_published_read(const char *path, struct md_runs *runs, struct md_error *e
         return md_fail(error, MD_FAILED, "out of memory");
     table->path = path;
     table->runs = runs;
-    int status = md_text_open(path, &text, error);
+    char found[MD_PATH_MAX];
+    md_shipped_path(path, found);
+    int status = md_text_open(found, &text, error);
     if (status == MD_OK) {
         status = read_text(table, &text, error);
         if (status != MD_OK)

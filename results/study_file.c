@@ -242,7 +242,9 @@ static int name_study(struct md_study *study, const char *path, struct md_error 
 
 int md_studies_list(struct md_names *names, struct md_error *error) {
     struct md_names files = {0};
-    int status = md_names_of_folder(MD_STUDY_FOLDER, &files, error);
+    char folder[MD_PATH_MAX];
+    md_shipped_path(MD_STUDY_FOLDER, folder);
+    int status = md_names_of_folder(folder, &files, error);
     for (size_t i = 0; status == MD_OK && i < files.count; i++) {
         const size_t bare = md_bare_length(files.names[i], (const char *const[]){".yaml", NULL});
         files.names[i][bare] = '\0';
@@ -267,12 +269,13 @@ static int no_study(const char *path, struct md_error *error) {
 }
 
 int md_study_read(const char *name, struct md_study *study, struct md_error *error) {
-    char path[MD_PATH_MAX];
+    char path[MD_PATH_MAX], folder[MD_PATH_MAX];
     struct md_file file;
     memset(study, 0, sizeof *study);
+    md_shipped_path(MD_STUDY_FOLDER, folder);
     int status = strchr(name, '/') != NULL
                      ? md_path_format(path, error, "%s", name)
-                     : md_path_format(path, error, MD_STUDY_FOLDER "/%s.yaml", name);
+                     : md_path_format(path, error, "%s/%s.yaml", folder, name);
     if (status == MD_OK)
         status = name_study(study, path, error);
     if (status == MD_OK && strchr(name, '/') == NULL && !md_is_file(path))
