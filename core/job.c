@@ -82,8 +82,8 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
         if (ranges[i].value < ranges[i].low || ranges[i].value > ranges[i].high)
             return MD_JOB_WRONG;
-    const float numbers[] = {job->depth_cap_m, job->momentum, job->weight_decay,
-                             job->beta1,       job->beta2,    job->epsilon};
+    const float numbers[] = {job->depth_cap_m, job->momentum, job->weight_decay, job->beta1,
+                             job->beta2,       job->epsilon,  job->clip_norm};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (!is_finite(numbers[i]) || numbers[i] < 0.0f)
             return MD_JOB_WRONG;
@@ -102,7 +102,7 @@ void md_job_setup(const struct md_job *job, struct md_setup *setup) {
                                .policy = job->policy,
                                .optimizer = (enum md_optimizer)job->optimizer,
                                .momentum = job->momentum > 0.0f,
-                               .loss_scaled = job->loss_scale_log2 > 0,
+                               .waits = job->loss_scale_log2 > 0 || job->clip_norm > 0.0f,
                                .batch = (int)job->batch,
                                .cores = (int)job->cores,
                                .moments = (enum md_moments)job->moments,
@@ -307,6 +307,7 @@ enum md_job_error md_job_run(const struct md_job *job, const struct md_setup *se
                                              .beta1 = job->beta1,
                                              .beta2 = job->beta2,
                                              .epsilon = job->epsilon,
+                                             .clip_norm = job->clip_norm,
                                              .loss_scale_log2 = (int)job->loss_scale_log2,
                                              .decay = (enum md_decay)job->decay,
                                              .seed = job->seed[0] | (uint64_t)job->seed[1] << 32};

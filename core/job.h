@@ -56,7 +56,7 @@ struct md_job {
     uint32_t values;  /* 1: with their values; 0: digests only */
     uint32_t average; /* enum md_average */
     float loss[MD_LOSS_COUNT]; /* weights in the sum */
-    float depth_cap_m, momentum, weight_decay, beta1, beta2, epsilon;
+    float depth_cap_m, momentum, weight_decay, beta1, beta2, epsilon, clip_norm;
     uint32_t body[2]; /* a digest of what follows: only passed on, to tell the traces of different
                        * jobs apart */
     struct md_network network;

@@ -190,6 +190,7 @@ extern const char *const md_moments_names[MD_MOMENTS_COUNT + 1]; /* NULL at the 
 struct md_update {
     float learning_rate, momentum, weight_decay; /* momentum: SGD only */
     float beta1, beta2, epsilon;                 /* Adam only */
+    float clip_norm;     /* a gradient whose L2 norm is larger is scaled down to it; 0: none is */
     int loss_scale_log2; /* the gradient is 2^this times too large: 0 .. MD_MOST_LOSS_SCALE_LOG2 */
     uint64_t seed;       /* stochastic: names the run's random bits */
     enum md_decay decay;
@@ -197,6 +198,7 @@ struct md_update {
     /* Kept by the step (step.c). */
     float correction1, correction2; /* Adam: 1 - beta^t */
     uint64_t step;                  /* t, from 1 */
+    float clip;                     /* clip_norm: what the gradient is multiplied by */
 };
 
 enum { MD_MOST_LOSS_SCALE_LOG2 = 24 };
@@ -243,6 +245,8 @@ struct md_ops {
 
     /* 1 when none of n values is infinite or NaN. */
     int (*finite)(size_t n, const void *values);
+    /* The sum of the squares of n values, in binary32, compensated. */
+    float (*square_sum)(size_t n, const void *values);
 
     /* One step for n parameters. */
     void (*sgd)(size_t n, const struct md_update *update, const void *gradient,

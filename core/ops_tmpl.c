@@ -385,6 +385,7 @@ const struct md_ops MD_NAME(MD_PASTE(md_ops_, MD_LEVEL)) = {
     .add = add,
     .loss_gradient = loss_gradient,
     .finite = finite,
+    .square_sum = square_sum,
     .sgd = sgd,
     .adam = adam,
     .from_float = from_float,

@@ -2,8 +2,8 @@
  *
  * Parameters are updated in blocks, and what one stage hands on to the next is wide. Only what is
  * kept is rounded to the format, before it is used: 1 - 0.999 and 1e-7 have no place in 8 or 11
- * bits. (But plain SGD without fp32 momentum or loss scale is the device library's, in the format
- * throughout.) */
+ * bits. (But plain SGD without fp32 momentum, loss scale or clipping is the device library's, in
+ * the format throughout.) */
 
 enum { BLOCK = 64 };
 
@@ -62,11 +62,22 @@ static void decay(const struct md_update *u, enum md_decay way, wide_real streng
         g[k] = md_wide_fma(strength, w[k], g[k]);
 }
 
-/* g = gradient / 2^loss_scale_log2, exact unless it underflows in binary32; then decay of the way
- * l2. */
+static float square_sum(size_t n, const void *values_) {
+    const elem *values = values_;
+    struct wide_sum sum = {0, 0};
+    for (size_t i = 0; i < n; i++) {
+        wide_real value = md_load(values[i]);
+        add_to(&sum, value * value);
+    }
+    return (float)sum_of(&sum);
+}
+
+/* g = gradient / 2^loss_scale_log2, exact unless it underflows in binary32, and times clip where
+ * norms are clipped; then decay of the way l2. */
 static void take_gradients(const struct md_update *u, const struct md_kept *kept, size_t first,
                            size_t count, const elem *gradient, elem *weight, wide_real *g) {
     wide_real unscale = md_power_of_two(-u->loss_scale_log2);
+    unscale *= u->clip_norm > 0 ? u->clip : 1;
     md_widen_all(count, gradient + first, g);
     for (size_t k = 0; k < count; k++)
         g[k] *= unscale;
@@ -180,7 +191,8 @@ static void sgd(size_t n, const struct md_update *u, const void *gradient,
                 const struct md_kept *kept, void *weight) {
     wide_real g[BLOCK], momentum = u->momentum, step = -(wide_real)u->learning_rate;
     int floats = momentum > 0 && kept->moments == MD_MOMENTS_FP32;
-    if (kept->storing == MD_STORE_PLAIN && !floats && u->loss_scale_log2 == 0) {
+    if (kept->storing == MD_STORE_PLAIN && !floats && u->loss_scale_log2 == 0 &&
+        !(u->clip_norm > 0)) {
         plain_sgd(n, u, gradient, kept, weight);
         return;
     }

@@ -8,10 +8,11 @@
  *           the activation it belongs to: when it is made, only the activation's sign is wanted
  *           (a mask of one bit an element).
  * at_once   with a batch of 1, a layer's weights are updated as soon as its gradient is there, and
- *           the gradient's buffer is free again. (Not with a loss scale: it may skip the step.)
- * together  with a larger batch, all cores work on one sample after the other, and its gradient is
- *           added to one sum, in sample order; otherwise, where there are samples enough, each core
- *           works on its own, and every sample's gradient is kept until all are there.
+ *           the gradient's buffer is free again. (Not with a loss scale, which may skip the step,
+ * nor where the norm of all gradients is clipped.) together  with a larger batch, all cores work on
+ * one sample after the other, and its gradient is added to one sum, in sample order; otherwise,
+ * where there are samples enough, each core works on its own, and every sample's gradient is kept
+ * until all are there.
  *
  * again     with a larger batch, activations are not kept until the loss is known, but computed a
  *           second time, one sample at a time.
@@ -56,10 +57,11 @@ struct md_setup {
     int cores;    /* that share the work, >= 1 */
     enum md_moments moments;
     enum md_storing storing; /* of new weights */
-    int loss_scaled;         /* 1: with a loss scale, whose steps may be skipped */
-    unsigned savings;        /* bits of enum md_saving */
-    int front;               /* stream: the first layer of the front; 0: md_plan_front's */
-    int band;                /* stream: rows at a time, >= 1; 0: 1 */
+    int waits;        /* 1: no update before all gradients are there: with a loss scale, whose
+                       * steps may be skipped, and where a norm is clipped */
+    unsigned savings; /* bits of enum md_saving */
+    int front;        /* stream: the first layer of the front; 0: md_plan_front's */
+    int band;         /* stream: rows at a time, >= 1; 0: 1 */
 };
 
 /* The layer from which on a network can be streamed: the last transposed convolution after which

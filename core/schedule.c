@@ -286,7 +286,7 @@ static void backward_front(struct schedule *s) {
 }
 
 static int updates_at_once(const struct md_setup *setup) {
-    return (setup->savings & MD_AT_ONCE) != 0 && setup->batch == 1 && !setup->loss_scaled;
+    return (setup->savings & MD_AT_ONCE) != 0 && setup->batch == 1 && !setup->waits;
 }
 
 static void update(struct schedule *s, int layer) {

@@ -402,14 +402,26 @@ static void sum_gradients(const struct worker *w) {
 }
 
 static int all_finite(const struct md_engine *engine) {
-    const struct md_plan *plan = &engine->plan;
-    for (int l = 0; l < engine->setup.network->layer_count; l++) {
-        int gradient = plan->together ? plan->gradient_sum[l] : plan->gradient[l];
-        if (plan->learns[l] && !engine->setup.ops->finite(layer_parameters(engine, l),
-                                                          md_engine_buffer(engine, gradient, 0)))
+    for (int l = 0; l < engine->setup.network->layer_count; l++)
+        if (engine->plan.learns[l] &&
+            !engine->setup.ops->finite(layer_parameters(engine, l), md_engine_gradient(engine, l)))
             return 0;
-    }
     return 1;
+}
+
+/* What PyTorch's clip_grad_norm_ multiplies by, in binary32: min(1, clip_norm / (norm + 1e-6)), the
+ * norm over all layers in their order, without the loss scale. One that overflows stops the step,
+ * what is not a number is left to show. */
+static float clip_of(const struct md_engine *engine) {
+    const struct md_update *u = &engine->update;
+    float squares = 0.0f;
+    for (int l = 0; l < engine->setup.network->layer_count; l++)
+        if (engine->plan.learns[l])
+            squares += engine->setup.ops->square_sum(layer_parameters(engine, l),
+                                                     md_engine_gradient(engine, l));
+    float norm = __builtin_sqrtf(squares) * md_power_of_two(-u->loss_scale_log2);
+    float clip = u->clip_norm / (norm + 1e-6f);
+    return clip < 1.0f ? clip : 1.0f;
 }
 
 /* Decides about the update, from the summed gradients, and prepares it. 1 - beta^(t+1) comes from
@@ -428,6 +440,7 @@ static int advance(struct md_engine *engine) {
     engine->update.correction1 = p->correction1;
     engine->update.correction2 = p->correction2;
     engine->update.step = p->steps;
+    engine->update.clip = u->clip_norm > 0 ? clip_of(engine) : 1.0f;
     return 1;
 }
 

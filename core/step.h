@@ -58,7 +58,7 @@ enum md_engine_error {
  * the caller's, and must live as long as the engine). Weights are undefined and the optimizer's
  * state is zero afterwards. objective, update and the observer are the caller's to set; and
  * flash (plan.frozen_bytes long), where the plan wants it, before weights are put in. The update's
- * loss scale must be 1 where the setup says that there is none. */
+ * loss scale must be 1, and its clip_norm 0, where the setup says that no update waits. */
 enum md_engine_error md_engine_start(struct md_engine *engine, const struct md_setup *setup,
                                      struct md_team *team, void *arena, size_t arena_bytes);
 

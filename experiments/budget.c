@@ -24,7 +24,7 @@ static void start_setup(const struct md_config *config, const char *level, int c
         .policy = md_config_policy(config),
         .optimizer = (enum md_optimizer)config->optimizer,
         .momentum = config->momentum > 0,
-        .loss_scaled = config->loss_scale > 1,
+        .waits = config->loss_scale > 1 || config->clip_norm > 0,
         .batch = config->batch,
         .cores = cores,
         .moments = (enum md_moments)config->moments,

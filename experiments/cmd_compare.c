@@ -161,6 +161,7 @@ static int make_job(struct comparison *c, struct md_error *error) {
                              .beta1 = (float)config->beta1,
                              .beta2 = (float)config->beta2,
                              .epsilon = (float)config->epsilon,
+                             .clip_norm = (float)config->clip_norm,
                              .body = {(uint32_t)digest, (uint32_t)(digest >> 32)}};
     memcpy(c->job.loss, objective.weight, sizeof c->job.loss);
     return MD_OK;

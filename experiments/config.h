@@ -43,6 +43,7 @@ struct md_config {
     int warmup; /* steps */
     int decay;  /* enum md_decay */
     double momentum, weight_decay, beta1, beta2, epsilon;
+    double clip_norm;
     int moments;    /* enum md_moments */
     int loss_scale; /* a power of two */
     int storing;    /* enum md_storing: the key is `update` */

@@ -127,6 +127,10 @@ static const struct key run_keys[] = {
     {"beta1", REAL, AT(md_config, beta1), 0, 0.99999, NULL, "0.9", 1, "Adam's", &of_adam},
     {"beta2", REAL, AT(md_config, beta2), 0, 0.99999, NULL, "0.999", 1, "Adam's", &of_adam},
     {"epsilon", REAL, AT(md_config, epsilon), 1e-12, 1, NULL, "1e-7", 1, "Adam's", &of_adam},
+    {"clip_norm", REAL, AT(md_config, clip_norm), 0, 1e6, NULL, "0", UNLESS_DEFAULT,
+     "a gradient whose L2 norm, over all that learns, is larger is scaled down to it; 0: none is; "
+     "all gradients are kept until then, which takes memory at batch 1",
+     NULL},
     {"moments", CHOICE, AT(md_config, moments), 0, 0, md_moments_names, "format", 1,
      "what Adam's two moments and SGD's momentum are kept in; fp32: 4 bytes each", &of_moments},
     {"loss_scale", POWER, AT(md_config, loss_scale), 1, 1 << MD_MOST_LOSS_SCALE_LOG2, NULL, "1", 1,

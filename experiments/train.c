@@ -71,6 +71,7 @@ static int open_engine(struct md_run *run, struct md_error *error) {
                                             .beta1 = (float)config->beta1,
                                             .beta2 = (float)config->beta2,
                                             .epsilon = (float)config->epsilon,
+                                            .clip_norm = (float)config->clip_norm,
                                             .decay = (enum md_decay)config->decay,
                                             .loss_scale_log2 = ilogb(config->loss_scale),
                                             .seed = config->seed};

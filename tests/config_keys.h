@@ -82,6 +82,7 @@ static const struct key_case {
     {"beta1", REAL, {"0.9", "0", "0.99999"}, {"1"}},
     {"beta2", REAL, {"0.999", "0", "0.99999"}, {"1"}},
     {"epsilon", REAL, {"1e-7", "1e-12", "1"}, {"0", "1e-13", "1.1"}},
+    {"clip_norm", REAL, {"0", "1000000", "35"}, {"1000001"}},
     {"moments", NAME, {"format", "fp32"}, {"fp16"}},
     {"loss_scale",
      WHOLE,

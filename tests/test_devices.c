@@ -155,6 +155,7 @@ static void check_device(enum device device) {
         job.momentum = c->momentum;
         job.weight_decay = c->weight_decay;
         job.decay = c->decay;
+        job.clip_norm = i % 2 ? 1e-2f : 0.0f;
         job.loss[MD_BERHU] = 0;
         job.loss[c->loss] = 1;
         job.loss[(c->loss + 1) % MD_LOSS_COUNT] = 0.25f;

@@ -95,7 +95,7 @@ static struct bytes trace_by_hand(const struct md_job *job, const char *level) {
                                    .policy = job->policy,
                                    .optimizer = (enum md_optimizer)job->optimizer,
                                    .momentum = job->momentum > 0,
-                                   .loss_scaled = job->loss_scale_log2 > 0,
+                                   .waits = job->loss_scale_log2 > 0 || job->clip_norm > 0,
                                    .batch = (int)job->batch,
                                    .cores = 1,
                                    .moments = (enum md_moments)job->moments,
@@ -116,6 +116,7 @@ static struct bytes trace_by_hand(const struct md_job *job, const char *level) {
         struct md_update *u = &rig.engine.update;
         u->learning_rate = step.learning_rate;
         u->epsilon = job->epsilon;
+        u->clip_norm = job->clip_norm;
         u->momentum = job->momentum;
         u->weight_decay = job->weight_decay;
         u->decay = (enum md_decay)job->decay;
@@ -209,6 +210,7 @@ Test(job, carries_every_option_of_the_update) {
         job.momentum = job.optimizer == MD_SGD && o % 4 == 0 ? 0.9f : 0.0f;
         job.weight_decay = o % 3 == 0 ? 1e-2f : 0.0f;
         job.decay = (uint32_t)(o % 2 == 0);
+        job.clip_norm = o % 7 < 3 ? 1e-3f : 0.0f;
         job.steps = 2;
         struct bytes expected = trace_by_hand(&job, NULL);
         assert_trace(&job, &expected);
@@ -432,6 +434,7 @@ static const struct field {
     NUMBER(beta1),
     NUMBER(beta2),
     NUMBER(epsilon),
+    NUMBER(clip_norm),
 };
 
 static enum md_job_error read_with(const struct field *field, uint32_t value) {

@@ -215,7 +215,7 @@ static void check_random_plans(enum md_format format, uint64_t seed, int network
                                  .policy = 1 + md_random_below(&random, 7),
                                  .optimizer = chance(&random, 2) ? MD_SGD : MD_ADAM,
                                  .batch = 1 + (int)md_random_below(&random, MOST_SAMPLES),
-                                 .loss_scaled = chance(&random, 4)};
+                                 .waits = chance(&random, 4)};
         struct md_plan *plan = malloc(sizeof *plan);
         cr_assert(plan);
         md_plan_make(&setup, plan);

@@ -71,6 +71,8 @@ H5_TEST(run_bits, digest_depends_on_what_decides_the_weights) {
                  {"loss=rmse", "loss_average=pixel", 1},
                  {"weight_decay=0.1", "decay=decoupled", 1},
                  {"", "warmup=3", 1},
+                 {"", "clip_norm=1e-3", 1},
+                 {"", "clip_norm=1e6", 0}, /* no gradient is so large */
                  {"epochs=2", "schedule=cosine", 1},
                  {"schedule=cosine", "schedule_by=step", 1},
                  {"schedule=cosine schedule_by=step", "lr_floor=0.5", 1},

@@ -47,6 +47,58 @@ Test(update_steps, loss_scale_keeps_small_gradients) {
     }
 }
 
+/* torch.nn.utils.clip_grad_norm_, and then SGD: in fp64 up to what is binary32 of it. A limit that
+ * is not reached changes no bit, and a loss scale none of what is clipped; with a batch of 1 all
+ * gradients wait, which takes memory. */
+Test(update_steps, gradients_are_clipped_by_their_norm) {
+    struct md_network network = sized_network("upydnet", 8);
+    size_t total = md_parameter_total(&network);
+    for (int batch = 1; batch <= 2; batch++) {
+        struct md_setup setup = {
+            &network,   md_ops_find(MD_FP64, NULL), POLICY_FULL, MD_SGD, 0, batch, .cores = 1,
+            .waits = 1, .savings = MD_SAVINGS_FAST};
+        enum { PLAIN, LOOSE, TIGHT, SCALED, WAYS };
+        struct rig rigs[WAYS];
+        float *before = NULL, *after[WAYS];
+        for (int way = 0; way < WAYS; way++) {
+            rig_start(&rigs[way], &setup);
+            before = way == 0 ? rig_weights(&rigs[way]) : before;
+            rigs[way].engine.update.clip_norm = way == LOOSE ? 1e6f : way == PLAIN ? 0 : 1e-3f;
+            rigs[way].engine.update.loss_scale_log2 = way == SCALED ? 12 : 0;
+            rigs[way].engine.update.learning_rate = 1;
+            rig_train(&rigs[way], batch);
+            after[way] = rig_weights(&rigs[way]);
+        }
+        double squares = 0, moved = 0;
+        for (size_t i = 0; i < total; i++) {
+            double step = (double)after[PLAIN][i] - (double)before[i];
+            squares += step * step;
+        }
+        double clip = 1e-3 / (sqrt(squares) + 1e-6);
+        cr_assert_lt(clip, 0.5);
+        for (size_t i = 0; i < total; i++) {
+            double step = (double)after[TIGHT][i] - (double)before[i];
+            double right = clip * ((double)after[PLAIN][i] - (double)before[i]);
+            moved += step * step;
+            cr_assert(fabs(step - right) <= 1e-6 * fabs(right) + 0x1p-22 * fabs((double)before[i]),
+                      "%zu: %g, expected %g", i, step, right);
+        }
+        cr_assert_float_eq(sqrt(moved), 1e-3, 1e-5);
+        cr_assert_eq(first_difference(MD_FP32, after[LOOSE], after[PLAIN], total), total);
+        cr_assert_eq(first_difference(MD_FP32, after[SCALED], after[TIGHT], total), total);
+        size_t waiting = rigs[TIGHT].engine.plan.arena_bytes;
+        static struct md_plan plan;
+        setup.waits = 0;
+        md_plan_make(&setup, &plan);
+        cr_assert_eq(plan.arena_bytes < waiting, batch == 1);
+        for (int way = 0; way < WAYS; way++) {
+            rig_stop(&rigs[way]);
+            free(after[way]);
+        }
+        free(before);
+    }
+}
+
 /* Where nothing underflows, a power of two commutes with every rounding. */
 Test(update_steps, loss_scale_comes_out_again) {
     static const struct {
@@ -88,8 +140,8 @@ Test(update_steps, a_step_whose_gradients_overflow_is_skipped_and_counted) {
     for (int cores = 1; cores <= 3; cores++)
         for (int storing = 0; storing < MD_STORING_COUNT; storing++) {
             struct md_setup setup = {
-                &network,        md_ops_find(MD_FP16, NULL), POLICY_FULL,     MD_ADAM, 0, 2, cores,
-                MD_MOMENTS_FP32, (enum md_storing)storing,   .loss_scaled = 1};
+                &network,        md_ops_find(MD_FP16, NULL), POLICY_FULL, MD_ADAM, 0, 2, cores,
+                MD_MOMENTS_FP32, (enum md_storing)storing,   .waits = 1};
             struct rig with, without;
             rig_start(&with, &setup);
             rig_start(&without, &setup);
@@ -185,7 +237,7 @@ static struct md_setup setup_of(const struct way *way, const struct md_network *
                              .cores = cores,
                              .moments = way->moments,
                              .storing = way->storing,
-                             .loss_scaled = way->loss_scale_log2 > 0};
+                             .waits = way->loss_scale_log2 > 0};
 }
 
 static void train(struct rig *rig, const struct way *way, int steps) {
