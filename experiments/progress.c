@@ -28,7 +28,9 @@ struct md_run_progress md_run_progress(const struct md_run *run, struct md_timin
     struct md_run_progress progress = md_progress_of(timing, what, done, all, now);
     if (!is_training(what))
         return progress;
-    const struct md_epoch *last = at->epoch > 0 ? &run->history[at->epoch - 1] : NULL;
+    const struct md_epoch none = {NAN, NAN, NAN, NAN},
+                          *last = at->epoch > 0 ? &run->history[at->epoch - 1] : &none,
+                          *best = at->best_epoch > 0 ? &run->history[at->best_epoch - 1] : &none;
     progress.epoch = at->epoch;
     progress.epochs = run->config.epochs;
     progress.step = at->step;
@@ -36,15 +38,10 @@ struct md_run_progress md_run_progress(const struct md_run *run, struct md_timin
     progress.learning_rate = run->last_step.learning_rate;
     progress.samples_per_s =
         (done - timing->first) * (double)run->train.count / (now - timing->began + 1e-9);
-    if (at->loss_valid > 0.0)
-        progress.loss = at->loss_sum / at->loss_valid;
-    else if (last != NULL)
-        progress.loss = last->train_loss;
-    if (last != NULL)
-        progress.validation_rmse_m = last->validation_rmse_m;
+    progress.loss = at->loss_valid > 0.0 ? at->loss_sum / at->loss_valid : last->train_loss;
+    progress.validation_rmse_m = last->validation_rmse_m;
     progress.best_epoch = at->best_epoch;
-    if (at->best_epoch > 0)
-        progress.best_rmse_m = run->history[at->best_epoch - 1].validation_rmse_m;
+    progress.best_rmse_m = best->validation_rmse_m;
     return progress;
 }
 
