@@ -6,7 +6,7 @@ BUILD  ?= build
 
 # Debian packages: to build and run, for the tests on top of it, and for lint.
 PACKAGES       := gcc libc6-dev make pkg-config libhdf5-dev zlib1g-dev libpng-dev libjpeg62-turbo-dev \
-                  libzip-dev libyaml-dev libxxhash-dev libopenblas-dev libjansson-dev gnuplot-nox
+                  libzip-dev libyaml-dev libxxhash-dev libopenblas-dev libjansson-dev libarchive-dev gnuplot-nox
 RV32_PACKAGES  := clang-19 lld-19 qemu-user
 AARCH64_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 PAPER_PACKAGES := latexmk texlive-latex-base texlive-latex-recommended lmodern
@@ -14,7 +14,7 @@ CHECK_PACKAGES := $(PACKAGES) $(RV32_PACKAGES) libcriterion-dev llvm-19 python3-
                   slurm-wlm munge
 LINT_PACKAGES  := $(CHECK_PACKAGES) clang libclang-rt-dev clang-format clang-tidy cppcheck
 
-LIBRARIES := hdf5 zlib libpng libjpeg libzip yaml-0.1 libxxhash openblas jansson
+LIBRARIES := hdf5 zlib libpng libjpeg libzip yaml-0.1 libxxhash openblas jansson libarchive
 pkg        = $(shell pkg-config $(1) $(2) 2>/dev/null)
 
 # Contraction is off: the only fused operations are the ones that are written (core/format.h).

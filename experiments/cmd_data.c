@@ -8,6 +8,7 @@
 #include "../datasets/labels.h"
 #include "../datasets/micro.h"
 #include "../datasets/readers.h"
+#include "../datasets/unpack.h"
 #include "../plots/plots.h"
 #include "command.h"
 #include "config.h"
@@ -355,6 +356,19 @@ static int cache(const struct md_invocation *call, struct md_error *error) {
     return write_as(call, "h5", write_cache, error);
 }
 
+static int unpack(const struct md_invocation *call, struct md_error *error) {
+    const struct options *o = call->options;
+    struct md_progress_line line;
+    struct md_watch watch = md_progress_watch(&line);
+    struct md_unpacked unpacked;
+    int status = md_unpack(call->words[0], o->output, &watch, &unpacked, error);
+    md_progress_clear(&line);
+    if (status == MD_OK)
+        printf("%s: %zu files in %zu folders, %.1f MB\n", o->output, unpacked.files,
+               unpacked.folders, (double)unpacked.bytes / 1e6);
+    return status;
+}
+
 /* ---- the command ----------------------------------------------------------------------------- */
 
 static const struct md_option saying_options[] = {MD_OPT_JSON, {0}};
@@ -381,15 +395,30 @@ ACTION(show, "draw samples", show_options);
 ACTION(export, "write the micro layout: DIR/S.csv and the folder DIR/S with its files",
        writing_options);
 ACTION(cache, "write DIR/S.h5 for the set cache", writing_options);
-static const struct md_command *const actions[] = {&command_info,   &command_verify, &command_show,
-                                                   &command_export, &command_cache,  NULL};
+static const struct md_option unpack_options[] = {MD_OPT("output", 'o', PATH, output, "DIR",
+                                                         "the folder, which must not be there yet",
+                                                         .is_required = 1),
+                                                  {0}};
+static const struct md_command command_unpack = {
+    .name = "unpack",
+    .summary = "unpack a set's .tar or .tar.gz, whole or not at all",
+    .words = {{"ARCHIVE", MD_WORD_PATH, MD_ONE, NULL}},
+    MD_OPTIONS(unpack_options),
+    .run = unpack};
+static const struct md_command *const actions[] = {
+    &command_info,  &command_verify, &command_show, &command_export,
+    &command_cache, &command_unpack, NULL};
 
 const struct md_command md_command_data = {
     .name = "data",
-    .summary = "say what a data set holds, verify, show, export or cache it",
+    .summary = "say what a data set holds, verify, show, export, cache or unpack it",
     .commands = actions,
-    .notes = "The keys of SPEC, and the data sets: mudepth help config.",
+    .notes = "The keys of SPEC, and the data sets: mudepth help config; where they are published: "
+             "datasets/README.md. An archive may hold files and folders below its own and nothing "
+             "else: absolute names, \"..\", links, devices, names that are there twice and what "
+             "unpacks to more than 200 times its size are refused.",
     .examples =
+        "  mudepth data unpack micro_kitti.tar.gz -o kitti\n"
         "  mudepth data info '{set: matrix, root: FLIGHTS, split: all}'\n"
         "  mudepth data verify '{set: matrix, root: FLIGHTS, split: all}'\n"
         "  mudepth data show '{set: synthetic, split: test, count: 40}' -o field.png\n"
