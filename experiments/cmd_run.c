@@ -140,6 +140,24 @@ static int keep(void *context, struct md_run *run, struct md_error *error) {
     return md_checkpoint_write(session->checkpoint, run, session->identity, error);
 }
 
+/* 2^-12, the root of the least binary16 above 0: with a smaller epsilon a second moment that
+ * vanishes is divided by less than any that is left. */
+#define LEAST_ROOT 0x1p-12
+
+static void note_underflow(const struct md_config *config) {
+    const char *format = md_format_names[config->format];
+    if (config->optimizer != MD_ADAM || (config->format != MD_FP16 && config->format != MD_FP16W))
+        return;
+    if (config->moments == MD_MOMENTS_FORMAT && config->epsilon < LEAST_ROOT)
+        md_note(
+            "Adam's second moment vanishes in %s, and a weight then leaps: better moments: fp32, "
+            "or epsilon: 0.001",
+            format);
+    if (config->loss_scale == 1 && config->batch > 1)
+        md_note("gradients of a mean over %d samples may vanish in %s: better loss_scale: 1024",
+                config->batch, format);
+}
+
 static void describe(const struct session *session) {
     const struct md_run *run = &session->run;
     const struct md_plan *plan = &run->engine.plan;
@@ -163,6 +181,7 @@ static void describe(const struct session *session) {
             savings);
     fprintf(stderr, "\n%zu parameters learn; the optimizer keeps %zu bytes for each\n",
             plan->learning, md_plan_kept_bytes(plan));
+    note_underflow(&run->config);
 }
 
 /* Hands on what the run says, with what its position says. */

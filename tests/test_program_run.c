@@ -135,6 +135,34 @@ static void assert_diverged(int epoch, int as_json) {
 }
 
 /* Weights that become NaN in the first epoch, whatever is selected and wherever it is resumed. */
+/* What Adam in binary16 loses in silence, and only where it does. */
+Test(program_run, what_vanishes_in_binary16_is_noted) {
+    static const struct {
+        const char *keys[4];
+        int moments, gradients;
+    } cases[] = {
+        {{"format=fp16"}, 1, 1},
+        {{"format=fp16w", "batch=1"}, 1, 0},
+        {{"format=fp16", "loss_scale=1024"}, 1, 0},
+        {{"format=fp16", "moments=fp32"}, 0, 1},
+        {{"format=fp16", "epsilon=0.001", "batch=1"}, 0, 0},
+        {{"format=fp16", "optimizer=sgd"}, 0, 0},
+        {{"format=bf16"}, 0, 0},
+    };
+    struct scratch_path file = written("run.yaml", "weights: scratch\nbatch: 2\n"
+                                                   "data: {set: synthetic, count: 2, val: ''}\n");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct scratch_path made = scratch_path(&scratch, "noted%zu.h5", i);
+        const char *words[12] = {"mudepth", "run", file.text, "-o", made.text, "lr=1e-6"};
+        for (int k = 0; cases[i].keys[k] != NULL; k++)
+            words[6 + k] = cases[i].keys[k];
+        call(words, (struct manner){0});
+        cr_assert_eq(strstr(err, "second moment vanishes") != NULL, cases[i].moments, "%zu", i);
+        cr_assert_eq(strstr(err, "a mean over 2 samples may vanish") != NULL, cases[i].gradients,
+                     "%zu: %s", i, err);
+    }
+}
+
 Test(program_run, a_run_that_diverges_says_so_and_fails) {
     static const char *const ways[][3] = {
         {"loss=mse", "optimizer=sgd", "lr=10"},
