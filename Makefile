@@ -28,8 +28,8 @@ ALL_LDLIBS    = $(LDFLAGS) $(call pkg,--libs,$(LIBRARIES)) -lm -pthread $(LDLIBS
 Q   := $(if $(V),,@)
 SAY := @$(if $(V),:,echo)
 
-ROOMS   := core core/target datasets results plots experiments
-PLAIN   := $(filter-out %_tmpl.c experiments/main.c,$(wildcard $(ROOMS:%=%/*.c)))
+ROOMS   := core core/target datasets experiments results plots compare commands
+PLAIN   := $(filter-out %_tmpl.c commands/main.c,$(wildcard $(ROOMS:%=%/*.c)))
 OBJECTS := $(PLAIN:%.c=$(BUILD)/%.o)
 
 # The templates: NAME_FORMAT_LEVEL is core/NAME_tmpl.c for one number format and level. Of a kind of
@@ -66,7 +66,7 @@ FUZZERS := $(patsubst tests/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz_*.c))
 
 all: $(BUILD)/mudepth ## build the program (default)
 
-$(BUILD)/mudepth: $(BUILD)/experiments/main.o $(BUILD)/libmudepth.a
+$(BUILD)/mudepth: $(BUILD)/commands/main.o $(BUILD)/libmudepth.a
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_CFLAGS) $^ -o $@ $(ALL_LDLIBS)
 
@@ -162,7 +162,7 @@ AARCH64_CORE    := $(addprefix $(BUILD)/aarch64/,$(filter-out target/% $(DEVICE_
 AARCH64_OBJECTS := $(AARCH64_CORE) $(addprefix $(BUILD)/aarch64/target/,device/device.o \
                      $(addprefix gap9/shim/,pmsis.o large.o))
 AARCH64_TESTS   := $(addprefix $(BUILD)/aarch64/tests/test_,ops elements)
-AARCH64_CHECKED := $(patsubst %.c,$(BUILD)/aarch64/%.o,$(filter-out core/%,$(PLAIN)) experiments/main.c \
+AARCH64_CHECKED := $(patsubst %.c,$(BUILD)/aarch64/%.o,$(filter-out core/%,$(PLAIN)) commands/main.c \
                      core/target/host.c core/target/blas.c)
 
 aarch64: ## cross-compile everything for aarch64, and core as a program for qemu-aarch64
@@ -210,7 +210,7 @@ $(foreach device,rv32 gap9 aarch64,$(eval $(call device_rules,$(device))))
 
 -include $(RV32_OBJECTS:.o=.d) $(patsubst %.o,%.d,$(GAP9_OBJECTS) $(GAP9_PROGRAMS)) $(AARCH64_OBJECTS:.o=.d) $(AARCH64_CHECKED:.o=.d) $(AARCH64_TESTS:=.d)
 
--include $(OBJECTS:.o=.d) $(BUILD)/experiments/main.d $(TESTS:=.d) $(wildcard $(BUILD)/bench*.d $(BUILD)/*-held.d $(BUILD)/*-failing.d)
+-include $(OBJECTS:.o=.d) $(BUILD)/commands/main.d $(TESTS:=.d) $(wildcard $(BUILD)/bench*.d $(BUILD)/*-held.d $(BUILD)/*-failing.d)
 
 # ---- for users ----------------------------------------------------------------------------------
 
@@ -304,13 +304,13 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libmudepth.a
 	    $(ALL_LDLIBS) $(call pkg,--libs,criterion)
 
 # The program, but tests can meet it in the midst of its work.
-$(BUILD)/mudepth-held: tests/held.c $(BUILD)/experiments/main.o $(BUILD)/libmudepth.a
+$(BUILD)/mudepth-held: tests/held.c $(BUILD)/commands/main.o $(BUILD)/libmudepth.a
 	$(SAY) LD $@
 	$(Q)$(compile) -MF $@.d -Wl,--wrap=md_engine_train,--wrap=md_crew_stop $^ -o $@ $(ALL_LDLIBS)
 
 # The program, but one call for memory or to the disk fails.
 FAILING := malloc calloc realloc posix_memalign strdup tmpfile fdopen fsync rename fwrite fflush
-$(BUILD)/mudepth-failing: tests/failing.c $(BUILD)/experiments/main.o $(BUILD)/libmudepth.a
+$(BUILD)/mudepth-failing: tests/failing.c $(BUILD)/commands/main.o $(BUILD)/libmudepth.a
 	$(SAY) LD $@
 	$(Q)$(compile) -MF $@.d $(FAILING:%=-Wl,--wrap=%) $^ -o $@ $(ALL_LDLIBS)
 
@@ -367,7 +367,10 @@ lint: ## format, clang-tidy, cppcheck, headers compiled alone
 	@$(MAKE) --no-print-directory packages WANT="$(LINT_PACKAGES)"
 	@$(MAKE) --no-print-directory run-lint
 
-run-lint: $(BUILD)/build.h
+rooms: ## who includes whom between folders; fails on an arrow against their order
+	tests/rooms.sh $(ROOMS)
+
+run-lint: $(BUILD)/build.h rooms
 	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(DEVICES) $(wildcard tests/*.h)
 	$(Q)for h in $(filter-out core/lanes% %_tmpl.h,$(HEADERS)); do \
 	    $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -fsyntax-only -x c $$h || exit 1; done
@@ -408,5 +411,5 @@ $(addprefix $(BUILD)/,bench bench_sweep bench_compare): $(BUILD)/%: tests/%.c $(
 	$(Q)$(compile) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS)
 
 .PHONY: all demo check paper rv32 gap9 aarch64 install install-files uninstall bench bench-compare clean help packages run-tests freestanding \
-        data-only levels check-numerics asan lint run-lint fmt fuzz run-fuzzers FORCE
+        data-only rooms levels check-numerics asan lint run-lint fmt fuzz run-fuzzers FORCE
 .DELETE_ON_ERROR:

@@ -2,7 +2,7 @@
 #ifndef MD_TESTS_COMPARING_H
 #define MD_TESTS_COMPARING_H
 
-#include "../experiments/comparison.h"
+#include "../compare/comparison.h"
 #include "jobs.h"
 #include "scratch.h"
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../compare/trace.h"
 #include "../core/target/host.h"
-#include "../experiments/trace.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

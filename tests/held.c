@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../commands/crew.h"
 #include "../core/step.h"
-#include "../experiments/crew.h"
 
 static int fifo = -1;
 static struct sigaction earlier[2];

@@ -3,7 +3,7 @@
 #include <ctype.h>
 #include <math.h>
 
-#include "../experiments/listing.h"
+#include "../commands/listing.h"
 #include "program.h"
 
 static const struct md_column columns[] = {

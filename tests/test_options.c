@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "../experiments/commands.h"
+#include "../commands/commands.h"
 #include "../experiments/config.h"
 #include "../experiments/nearest.h"
 #include "program.h"

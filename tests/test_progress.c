@@ -4,7 +4,7 @@
 #include <math.h>
 #include <signal.h>
 
-#include "../experiments/progress.h"
+#include "../commands/progress.h"
 
 volatile sig_atomic_t md_stop_requested;
 int md_verbosity;

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <sys/syscall.h>
 
-#include "../experiments/command.h"
+#include "../commands/command.h"
 #include "sweeps.h"
 
 TestSuite(nolocks, .init = set_up, .fini = tear_down, .timeout = 600);

@@ -1,7 +1,7 @@
-/* experiments/trace: reads what a job writes, and refuses everything else by file and record. */
+/* compare/trace: reads what a job writes, and refuses everything else by file and record. */
 #include <sys/resource.h>
 
-#include "../experiments/trace.h"
+#include "../compare/trace.h"
 #include "jobs.h"
 #include "scratch.h"
 

@@ -1,0 +1,408 @@
+/* mudepth diff: two finished cells side by side: what made them, and what came of it. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../datasets/namelist.h"
+#include "../experiments/config_keys.h"
+#include "../results/cell_diff.h"
+#include "command.h"
+#include "listing.h"
+
+static const char *const splits[] = {"train", "val", "test"};
+
+/* ---- what made them -------------------------------------------------------------------------- */
+
+/* A field of both cells, in words. */
+struct pair {
+    const char *name;
+    char a[MD_CONFIG_VALUE_SIZE], b[MD_CONFIG_VALUE_SIZE];
+};
+
+/* The key of the config with this number; 0 when there is none. */
+static int key_pair(const struct md_cell_diff *diff, int key, char name[MD_CONFIG_NAME_SIZE],
+                    struct pair *pair) {
+    if (md_config_key(key, name) != 0)
+        return 0;
+    pair->name = name;
+    md_config_value(&diff->cell[0].config, key, pair->a);
+    md_config_value(&diff->cell[1].config, key, pair->b);
+    return 1;
+}
+
+static void attribute_text(const struct md_cell *cell, const struct md_cell_attribute *about,
+                           char text[MD_CONFIG_VALUE_SIZE]) {
+    const char *field = (const char *)cell + about->offset;
+    long long whole = 0;
+    double real = 0.0;
+    if (about->type == MD_H5_TEXT) {
+        snprintf(text, MD_CONFIG_VALUE_SIZE, "%s", field);
+    } else if (about->type == MD_H5_INTEGER) {
+        memcpy(&whole, field, sizeof whole);
+        snprintf(text, MD_CONFIG_VALUE_SIZE, "%lld", whole);
+    } else {
+        memcpy(&real, field, sizeof real);
+        snprintf(text, MD_CONFIG_VALUE_SIZE, "%.9g", real);
+    }
+}
+
+/* The number-th of what is known of how the cells came about: attributes by their names in the
+ * files, "provenance/host". */
+static int attribute_pair(const struct md_cell_diff *diff, size_t number, char name[100],
+                          struct pair *pair) {
+    if (number >= md_cell_attribute_count)
+        return 0;
+    const struct md_cell_attribute *about = &md_cell_attributes[number];
+    snprintf(name, 100, "%s%s%s", about->object + 1, about->object[1] != '\0' ? "/" : "",
+             about->name);
+    pair->name = name;
+    attribute_text(&diff->cell[0], about, pair->a);
+    attribute_text(&diff->cell[1], about, pair->b);
+    return 1;
+}
+
+/* ---- the verdict ----------------------------------------------------------------------------- */
+
+static void add_word(char *text, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void add_word(char *text, size_t size, const char *format, ...) {
+    size_t length = strlen(text);
+    va_list arguments;
+    if (length > 0)
+        length += (size_t)snprintf(text + length, size - length, ", ");
+    va_start(arguments, format);
+    if (length < size)
+        vsnprintf(text + length, size - length, format, arguments);
+    va_end(arguments);
+}
+
+/* What of that which decides a run's results is different. */
+static void name_causes(const struct md_cell_diff *diff, char *text, size_t size) {
+    const struct md_cell *a = &diff->cell[0], *b = &diff->cell[1];
+    char name[MD_CONFIG_NAME_SIZE];
+    text[0] = '\0';
+    for (int key = 0; md_config_key(key, name) == 0; key++)
+        if (md_config_decides(key) && !md_config_by_digest(key) &&
+            md_config_order(&a->config, &b->config, key) != 0)
+            add_word(text, size, "%s", name);
+    for (int s = 0; s < 3; s++)
+        if (strcmp(a->data_digests[s], b->data_digests[s]) != 0)
+            add_word(text, size, "the data (%s)", splits[s]);
+    if (strcmp(a->initial_weights_digest, b->initial_weights_digest) != 0)
+        add_word(text, size, "the weights they started from");
+    if (a->numerics_version != b->numerics_version)
+        add_word(text, size, "the numerics");
+    if (text[0] == '\0')
+        snprintf(text, size, "their identities only");
+}
+
+static void print_verdict(const struct md_cell_diff *diff) {
+    char causes[2000];
+    name_causes(diff, causes, sizeof causes);
+    if (diff->same_run)
+        printf("same run, ");
+    else
+        printf("different runs, in: %s\n", causes);
+    if (diff->same_results)
+        printf("same results to the bit\n");
+    else
+        printf("different results; first %s\n", diff->first);
+}
+
+/* ---- as text --------------------------------------------------------------------------------- */
+
+/* Rows of a table that is being made. A failure is remembered. */
+struct sheet {
+    struct md_names words;
+    int status;
+    struct md_error *error;
+};
+
+static void add(struct sheet *sheet, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add(struct sheet *sheet, const char *format, ...) {
+    char text[MD_CONFIG_VALUE_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (sheet->status == MD_OK)
+        sheet->status = md_names_add(&sheet->words, text, sheet->error);
+}
+
+/* Prints the rows under their titles, unless there are none, and forgets them. */
+static void print_sheet(struct sheet *sheet, const char *const *titles, size_t columns) {
+    struct md_column about[8];
+    size_t count = sheet->words.count;
+    struct md_entry *entries = malloc((count + 1) * sizeof *entries);
+    for (size_t c = 0; c < columns; c++)
+        about[c] = (struct md_column){titles[c], 0, 0, 0};
+    if (sheet->status == MD_OK && entries == NULL)
+        sheet->status = md_fail(sheet->error, MD_FAILED, "out of memory");
+    if (sheet->status == MD_OK && count > 0) {
+        for (size_t i = 0; i < count; i++)
+            entries[i] = (struct md_entry){sheet->words.names[i], 0, 0};
+        putchar('\n');
+        sheet->status = md_listing_print(
+            &(struct md_listing){about, columns, entries, count / columns}, MD_TEXT, sheet->error);
+    }
+    free(entries);
+    md_names_free(&sheet->words);
+}
+
+static void print_causes(const struct md_cell_diff *diff, struct sheet *sheet) {
+    static const char *const titles[] = {"config", "a", "b"};
+    static const char *const data_titles[] = {"data", "a", "b"};
+    static const char *const other_titles[] = {"attribute", "a", "b"};
+    const struct md_cell *a = &diff->cell[0], *b = &diff->cell[1];
+    struct pair pair;
+    char key_name[MD_CONFIG_NAME_SIZE], name[100];
+    for (int key = 0; key_pair(diff, key, key_name, &pair); key++)
+        if (md_config_order(&a->config, &b->config, key) != 0)
+            add(sheet, "%s", pair.name), add(sheet, "%s", pair.a), add(sheet, "%s", pair.b);
+    print_sheet(sheet, titles, 3);
+    for (int s = 0; s < 3; s++)
+        if (strcmp(a->data_digests[s], b->data_digests[s]) != 0) {
+            add(sheet, "%s", splits[s]);
+            add(sheet, "%s, %lld samples", a->data_digests[s], a->data_samples[s]);
+            add(sheet, "%s, %lld samples", b->data_digests[s], b->data_samples[s]);
+        }
+    print_sheet(sheet, data_titles, 3);
+    for (size_t i = 0; attribute_pair(diff, i, name, &pair); i++)
+        if (strcmp(pair.a, pair.b) != 0)
+            add(sheet, "%s", pair.name), add(sheet, "%s", pair.a), add(sheet, "%s", pair.b);
+    print_sheet(sheet, other_titles, 3);
+}
+
+static void add_number(struct sheet *sheet, double value) {
+    if (isfinite(value))
+        add(sheet, "%.6g", value);
+    else
+        add(sheet, "-");
+}
+
+/* A metric that both cells have: `number` counts over the caps of the first, the predictors and the
+ * metrics. */
+struct place {
+    int number, metric;
+    enum md_predictor predictor;
+    double cap_m, a, b;
+};
+
+/* Goes on to the next one from place->number on; 0: there is none. */
+static int next_metric(const struct md_cell_diff *diff, struct place *place) {
+    while (place->number < diff->cell[0].cap_count * MD_PREDICTOR_COUNT * MD_METRIC_COUNT) {
+        int n = place->number++;
+        place->metric = n % MD_METRIC_COUNT;
+        place->predictor = (enum md_predictor)(n / MD_METRIC_COUNT % MD_PREDICTOR_COUNT);
+        const struct md_cell_scores *scores =
+            &diff->cell[0].scores[n / (MD_METRIC_COUNT * MD_PREDICTOR_COUNT)];
+        const struct md_cell_scores *others = md_find_scores(&diff->cell[1], scores->cap_m);
+        if (others == NULL)
+            continue;
+        place->cap_m = scores->cap_m;
+        place->a = md_metrics_of(scores, place->predictor)->value[place->metric];
+        place->b = md_metrics_of(others, place->predictor)->value[place->metric];
+        return 1;
+    }
+    return 0;
+}
+
+static void print_metrics(const struct md_cell_diff *diff, struct sheet *sheet) {
+    static const char *const titles[] = {"on the test split", "a", "b", "b - a"};
+    for (struct place at = {0}; next_metric(diff, &at);) {
+        if (md_same_real(at.a, at.b))
+            continue;
+        add(sheet, "%s.%s@%g", md_predictor_names[at.predictor], md_metric_names[at.metric],
+            at.cap_m);
+        add_number(sheet, at.a);
+        add_number(sheet, at.b);
+        add_number(sheet, at.b - at.a);
+    }
+    print_sheet(sheet, titles, 4);
+}
+
+static void print_curves(const struct md_cell_diff *diff, struct sheet *sheet) {
+    static const char *const titles[] = {"over the epochs", "first difference", "largest", "in"};
+    for (int c = 0; c < MD_EPOCH_COLUMNS; c++) {
+        const struct md_curve_gap *curve = &diff->curves[c];
+        if (curve->first == 0)
+            continue;
+        add(sheet, "%s", md_epoch_column_names[c]);
+        add(sheet, "epoch %zu", curve->first);
+        add_number(sheet, curve->largest_at > 0 ? curve->largest : (double)NAN);
+        if (curve->largest_at > 0)
+            add(sheet, "epoch %zu", curve->largest_at);
+        else
+            add(sheet, "-");
+    }
+    print_sheet(sheet, titles, 4);
+}
+
+static void print_tensors(const struct md_cell_diff *diff, struct sheet *sheet) {
+    static const char *const titles[] = {"weights", "values",  "differing",
+                                         "share",   "largest", "RMS of b - a"};
+    for (int t = 0; t < diff->tensor_count; t++) {
+        const struct md_tensor_gap *gap = &diff->tensors[t];
+        if (gap->differing == 0)
+            continue;
+        add(sheet, "%s", gap->parameter.name);
+        add(sheet, "%zu", gap->parameter.count);
+        add(sheet, "%zu", gap->differing);
+        add(sheet, "%.1f %%", 100.0 * (double)gap->differing / (double)gap->parameter.count);
+        add_number(sheet, gap->largest);
+        add_number(sheet, gap->rms);
+    }
+    print_sheet(sheet, titles, 6);
+}
+
+static int print_text(const struct md_cell_diff *diff, struct md_error *error) {
+    struct sheet sheet = {.status = MD_OK, .error = error};
+    print_verdict(diff);
+    print_causes(diff, &sheet);
+    print_metrics(diff, &sheet);
+    print_curves(diff, &sheet);
+    print_tensors(diff, &sheet);
+    return sheet.status;
+}
+
+/* ---- as JSON --------------------------------------------------------------------------------- */
+
+static json_t *attribute_json(const struct md_cell *cell, const struct md_cell_attribute *about) {
+    const char *field = (const char *)cell + about->offset;
+    long long whole;
+    double real;
+    if (about->type == MD_H5_TEXT)
+        return json_string(field);
+    if (about->type == MD_H5_INTEGER) {
+        memcpy(&whole, field, sizeof whole);
+        return json_integer(whole);
+    }
+    memcpy(&real, field, sizeof real);
+    return md_json_number(real);
+}
+
+/* All metrics at all caps of both, the same or not. */
+static json_t *metrics_json(const struct md_cell_diff *diff) {
+    json_t *all = json_array();
+    for (struct place at = {0}; next_metric(diff, &at);)
+        json_array_append_new(all, json_pack("{s:s, s:f, s:s, s:o, s:o, s:o, s:b}", "predictor",
+                                             md_predictor_names[at.predictor], "cap_m", at.cap_m,
+                                             "metric", md_metric_names[at.metric], "a",
+                                             md_json_number(at.a), "b", md_json_number(at.b),
+                                             "difference", md_json_number(at.b - at.a), "same",
+                                             md_same_real(at.a, at.b)));
+    return all;
+}
+
+static json_t *curves_json(const struct md_cell_diff *diff) {
+    json_t *curves = json_object();
+    for (int c = 0; c < MD_EPOCH_COLUMNS; c++) {
+        const struct md_curve_gap *curve = &diff->curves[c];
+        int has_largest = curve->largest_at > 0;
+        json_object_set_new(
+            curves, md_epoch_column_names[c],
+            json_pack("{s:o, s:o, s:o}", "first_epoch",
+                      curve->first > 0 ? json_integer((json_int_t)curve->first) : json_null(),
+                      "largest_difference", has_largest ? json_real(curve->largest) : json_null(),
+                      "largest_in_epoch",
+                      has_largest ? json_integer((json_int_t)curve->largest_at) : json_null()));
+    }
+    return curves;
+}
+
+static json_t *tensors_json(const struct md_cell_diff *diff) {
+    json_t *tensors = json_object();
+    for (int t = 0; t < diff->tensor_count; t++) {
+        const struct md_tensor_gap *gap = &diff->tensors[t];
+        json_object_set_new(
+            tensors, gap->parameter.name,
+            json_pack("{s:I, s:I, s:o, s:o}", "values", (json_int_t)gap->parameter.count,
+                      "differing", (json_int_t)gap->differing, "largest_difference",
+                      md_json_number(gap->largest), "rms_difference", md_json_number(gap->rms)));
+    }
+    return tensors;
+}
+
+/* NULL when a text is not UTF-8. */
+static json_t *to_json(const struct md_cell_diff *diff) {
+    const struct md_cell *a = &diff->cell[0], *b = &diff->cell[1];
+    json_t *config = json_object(), *data = json_object(), *attributes = json_object();
+    char key_name[MD_CONFIG_NAME_SIZE], name[100];
+    struct pair pair;
+    for (int key = 0; key_pair(diff, key, key_name, &pair); key++)
+        if (md_config_order(&a->config, &b->config, key) != 0)
+            json_object_set_new(config, pair.name,
+                                json_pack("{s:o, s:o}", "a", md_json_setting(&a->config, key), "b",
+                                          md_json_setting(&b->config, key)));
+    for (int s = 0; s < 3; s++)
+        json_object_set_new(
+            data, splits[s],
+            json_pack("{s:s, s:s}", "a", a->data_digests[s], "b", b->data_digests[s]));
+    int is_utf8 = 1;
+    for (size_t i = 0; attribute_pair(diff, i, name, &pair); i++) {
+        is_utf8 &= md_is_utf8(pair.a) && md_is_utf8(pair.b);
+        if (strcmp(pair.a, pair.b) != 0)
+            json_object_set_new(attributes, pair.name,
+                                json_pack("{s:o, s:o}", "a",
+                                          attribute_json(a, &md_cell_attributes[i]), "b",
+                                          attribute_json(b, &md_cell_attributes[i])));
+    }
+    json_t *json = json_pack(
+        "{s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "a", diff->path[0], "b",
+        diff->path[1], "same_run", diff->same_run, "same_results", diff->same_results,
+        "first_difference", diff->same_results ? json_null() : json_string(diff->first), "config",
+        config, "data_digests", data, "attributes", attributes, "metrics", metrics_json(diff),
+        "epochs", curves_json(diff), "weights", tensors_json(diff));
+    if (is_utf8)
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
+static int compare(const char *a, const char *b, int json, struct md_cell_diff *diff,
+                   struct md_error *error) {
+    int status = md_cell_diff_open(a, b, diff, error);
+    if (status == MD_OK)
+        status = json ? md_print_json(to_json(diff), error) : print_text(diff, error);
+    if (status == MD_OK && diff->same_run && !diff->same_results) {
+        error->text[0] = '\0'; /* it has been said */
+        status = MD_FAILED;
+    }
+    return status;
+}
+
+struct options {
+    int json;
+};
+
+static int run(const struct md_invocation *call, struct md_error *error) {
+    const struct options *o = call->options;
+    struct md_cell_diff *diff = calloc(1, sizeof *diff);
+    if (diff == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    int status = compare(call->words[0], call->words[1], o->json, diff, error);
+    md_cell_diff_close(diff);
+    free(diff);
+    return status;
+}
+
+static const struct md_option options[] = {
+    MD_OPT("json", 0, FLAG, json, NULL, "print the result as JSON, with what is the same too"),
+    {0}};
+
+const struct md_command md_command_diff = {
+    .name = "diff",
+    .summary = "compare two finished runs: what made them, and what came of it",
+    .words = {{"A.h5", MD_WORD_PATH, MD_ONE, NULL}, {"B.h5", MD_WORD_PATH, MD_ONE, NULL}},
+    MD_OPTIONS(options),
+    .notes =
+        "Says whether the cells are the same run (the same config where it decides, data, initial "
+        "weights and numerics), and whether their results are the same to the bit, or where they "
+        "differ first; then all that differs: keys of the config, data, attributes "
+        "(results/cell.h), metrics at each depth cap, what the epochs gave, and weights.\n"
+        "exit code: 1 when the same run has different results; of different runs the difference "
+        "is what is asked for, and it is 0.",
+    .examples = "  mudepth diff results/runs/a.h5 results/runs/b.h5\n"
+                "  mudepth diff here/demo.h5 there/demo.h5 --json",
+    .run = run};

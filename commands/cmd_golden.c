@@ -1,0 +1,427 @@
+/* mudepth golden: the training step stored in a file, done again in binary32 and compared with the
+ * file's float64 values tensor by tensor.
+ *
+ * The bounds are derived by experiment: the step is done in binary64 several times with operators
+ * that make binary32's rounding errors (disturbed.h), and once without. A tensor's bound is SAFETY
+ * times the root mean square, over the trials, of its largest deviation. The largest deviation of
+ * one more draw, ours, exceeds a few times that only when something other than rounding is at
+ * work. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../compare/disturbed.h"
+#include "../core/target/host.h"
+#include "../results/weights.h"
+#include "command.h"
+
+enum { MAX_TRIALS = 1000, SAFETY = 6, MORE_STEPS = 20, MAX_TENSORS = 256, MAX_BATCH = 64 };
+
+/* One tensor of the file, and what we know about it. */
+struct tensor {
+    char name[80]; /* below /f64 and /f32 */
+    size_t count;
+    double *ours;                             /* binary32 */
+    double *exact;                            /* binary64 */
+    double *trial;                            /* disturbed binary64, of the trial under way */
+    double squared_deviations;                /* sum over the trials */
+    double error, relative, bound, reference; /* the result; reference: the file's own float32 */
+};
+
+enum way { OURS, EXACT, TRIAL };
+
+struct golden {
+    hid_t file;
+    const struct md_network *network;
+    int batch, trials;
+    uint8_t *pictures;
+    float *labels, *weights, *fb;
+    struct tensor tensors[MAX_TENSORS];
+    size_t count;
+};
+
+/* ---- the tensors, by name -------------------------------------------------------------------- */
+
+/* Notes a tensor if the file has one of that name. */
+static int add_tensor(struct golden *g, const char *kind, const char *name, size_t count,
+                      struct md_error *error) {
+    char path[96];
+    snprintf(path, sizeof path, "/f64/%s%s", kind, name);
+    if (!md_h5_has(g->file, path))
+        return MD_OK;
+    struct tensor *t = &g->tensors[g->count];
+    double *memory = g->count < MAX_TENSORS ? calloc(3 * count, sizeof *memory) : NULL;
+    if (memory == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    *t = (struct tensor){.count = count, .ours = memory};
+    snprintf(t->name, sizeof t->name, "%s%s", kind, name);
+    t->exact = memory + count;
+    t->trial = t->exact + count;
+    g->count++;
+    return MD_OK;
+}
+
+static int list_tensors(struct golden *g, struct md_error *error) {
+    static const char *const per_layer[] = {"activation/", "error/"};
+    static const char *const per_parameter[] = {"weight_grad/", "after_sgd/", "after_adam/"};
+    static const char *const losses[] = {"next_20_losses_sgd", "next_20_losses_adam"};
+    struct md_parameter p;
+    int status = add_tensor(g, "", "loss", 1, error);
+    if (status == MD_OK)
+        status = add_tensor(g, "", "c", 1, error);
+    for (int k = 0; k < 2; k++)
+        for (int l = 0; l < g->network->layer_count && status == MD_OK; l++)
+            status = add_tensor(g, per_layer[k], g->network->layers[l].name,
+                                (size_t)g->batch * md_layer_elements(g->network, l), error);
+    for (int k = 0; k < 3; k++)
+        for (int i = 0; status == MD_OK && md_parameter(g->network, i, &p) == 0; i++)
+            status = add_tensor(g, per_parameter[k], p.name, p.count, error);
+    for (int k = 0; k < 2 && status == MD_OK; k++)
+        status = add_tensor(g, "", losses[k], MORE_STEPS, error);
+    return status;
+}
+
+static double *find_values(struct golden *g, enum way way, const char *kind, const char *name) {
+    char full[80];
+    snprintf(full, sizeof full, "%s%s", kind, name);
+    for (size_t i = 0; i < g->count; i++)
+        if (strcmp(g->tensors[i].name, full) == 0)
+            return way == OURS    ? g->tensors[i].ours
+                   : way == EXACT ? g->tensors[i].exact
+                                  : g->tensors[i].trial;
+    return NULL;
+}
+
+static void copy_values(enum md_format format, const void *from, size_t count, double *to) {
+    for (size_t i = 0; to != NULL && i < count; i++)
+        to[i] = format == MD_FP32 ? ((const float *)from)[i] : ((const double *)from)[i];
+}
+
+/* ---- doing the step -------------------------------------------------------------------------- */
+
+struct lookout {
+    struct golden *golden;
+    struct md_engine *engine;
+    enum way way;
+    int first_step;
+};
+
+/* The plan saves nothing, and every map comes whole. */
+static void observe(void *context, enum md_observed what, int layer, int slot,
+                    const struct md_map *values, int from, int to) {
+    const struct lookout *at = context;
+    const struct md_network *network = at->golden->network;
+    size_t count = (size_t)values->channels * (size_t)(to - from) * (size_t)values->width;
+    /* The loss's own few roundings are the only ones that no convolution makes. */
+    if (at->way == TRIAL && what == MD_SEE_ERROR && layer == network->layer_count - 1)
+        for (int roundings = 0; roundings < 4; roundings++)
+            md_disturb(at->engine, count, values->at);
+    if (!at->first_step || what == MD_SEE_WEIGHT_GRADIENT)
+        return;
+    const char *kind = what == MD_SEE_ACTIVATION ? "activation/" : "error/";
+    double *into = find_values(at->golden, at->way, kind, network->layers[layer].name);
+    copy_values(at->engine->setup.ops->format, values->at, count,
+                into != NULL ? into + (size_t)slot * count : NULL);
+}
+
+/* The tensors of each layer's parameters: weights, or the gradients of the step. */
+static void take_parameters(struct golden *g, enum way way, const char *kind,
+                            const struct md_engine *engine, int gradients) {
+    enum md_format format = engine->setup.ops->format;
+    struct md_parameter p;
+    for (int i = 0; md_parameter(g->network, i, &p) == 0; i++) {
+        const unsigned char *layer =
+            gradients ? md_engine_gradient(engine, p.layer) : md_engine_weights(engine, p.layer);
+        size_t at = p.offset - engine->plan.parameter[p.layer];
+        copy_values(format, layer + at * md_format_bytes[format], p.count,
+                    find_values(g, way, kind, p.name));
+    }
+}
+
+static void take_first_step(struct golden *g, enum way way, struct md_engine *engine,
+                            const struct md_loss_report *report) {
+    int adam = engine->setup.optimizer == MD_ADAM;
+    take_parameters(g, way, adam ? "after_adam/" : "after_sgd/", engine, 0);
+    if (adam)
+        return;
+    double *loss = find_values(g, way, "", "loss"), *c = find_values(g, way, "", "c");
+    if (loss != NULL)
+        *loss = report->value;
+    if (c != NULL)
+        *c = report->c;
+    take_parameters(g, way, "weight_grad/", engine, 1);
+}
+
+static void prepare(struct golden *g, struct md_engine *engine, struct lookout *at) {
+    size_t picture = md_layer_elements(g->network, MD_PICTURE);
+    size_t pixels = md_layer_elements(g->network, g->network->layer_count - 1);
+    engine->objective = md_single_loss(MD_BERHU, 5.0f);
+    engine->update = (struct md_update){
+        .learning_rate = 1e-3f, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-7f};
+    engine->observe = observe;
+    engine->observe_context = at;
+    md_engine_set_weights(engine, g->weights);
+    for (int s = 0; s < g->batch; s++) {
+        md_engine_set_picture(engine, s, g->pictures + (size_t)s * picture);
+        md_engine_set_label(engine, s, g->labels + (size_t)s * pixels);
+    }
+}
+
+/* The file's step and the MORE_STEPS after it. */
+static int do_steps(struct golden *g, enum way way, uint64_t trial, enum md_optimizer optimizer,
+                    struct md_error *error) {
+    const struct md_ops disturbed = md_disturbed_ops();
+    const struct md_ops *ops = way == OURS    ? md_ops_find(MD_FP32, NULL)
+                               : way == EXACT ? md_ops_find(MD_FP64, NULL)
+                                              : &disturbed;
+    const struct md_setup setup = {.network = g->network,
+                                   .ops = ops,
+                                   .policy = md_policy_full(g->network),
+                                   .optimizer = optimizer,
+                                   .batch = g->batch,
+                                   .cores = 1};
+    struct md_engine engine;
+    md_plan_make(&setup, &engine.plan);
+    size_t arena_bytes = engine.plan.arena_bytes;
+    void *arena = md_host_arena(arena_bytes);
+    if (arena == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    struct lookout at = {g, &engine, way, 1};
+    md_engine_start(&engine, &setup, NULL, arena, arena_bytes);
+    prepare(g, &engine, &at);
+    if (way == TRIAL)
+        md_disturbed_seed(&engine, trial);
+    double *losses = find_values(
+        g, way, "", optimizer == MD_ADAM ? "next_20_losses_adam" : "next_20_losses_sgd");
+    size_t total = md_parameter_total(g->network);
+    for (int step = 0; step <= (losses != NULL ? MORE_STEPS : 0); step++) {
+        struct md_loss_report report;
+        at.first_step = step == 0;
+        md_engine_train(&engine, g->batch, g->fb, &report);
+        if (way == TRIAL) /* the rounding of the update */
+            md_disturb(&engine, total, md_engine_weights(&engine, 0));
+        if (step == 0)
+            take_first_step(g, way, &engine, &report);
+        else
+            losses[step - 1] = report.value;
+    }
+    free(arena);
+    return MD_OK;
+}
+
+static double largest_difference(const double *a, const double *b, size_t count) {
+    double largest = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        double d = fabs(a[i] - b[i]);
+        largest = d > largest || isnan(d) ? d : largest;
+    }
+    return largest;
+}
+
+static int do_all(struct golden *g, const struct md_watch *watch, struct md_error *error) {
+    int status = MD_OK;
+    for (int run = 0; run < g->trials + 2 && status == MD_OK; run++) {
+        enum way way = run == 0 ? OURS : run == 1 ? EXACT : TRIAL;
+        if (md_watch_tell(watch, "golden", run, g->trials + 2))
+            return md_fail(error, MD_FAILED, "interrupted");
+        for (int o = 0; o < MD_OPTIMIZER_COUNT && status == MD_OK; o++)
+            status = do_steps(g, way, (uint64_t)run, (enum md_optimizer)o, error);
+        for (size_t i = 0; i < g->count && way == TRIAL; i++) {
+            struct tensor *t = &g->tensors[i];
+            double d = largest_difference(t->trial, t->exact, t->count);
+            t->squared_deviations += d * d;
+        }
+    }
+    return status;
+}
+
+/* ---- comparing ------------------------------------------------------------------------------- */
+
+static int compare(struct golden *g, struct tensor *t, struct md_error *error) {
+    double *file = malloc(t->count * sizeof *file), largest = 0.0;
+    char path[96];
+    if (file == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    snprintf(path, sizeof path, "/f64/%s", t->name);
+    int status = md_h5_read(g->file, path, H5T_NATIVE_DOUBLE, -1, NULL, t->count, file, error);
+    if (status == MD_OK) {
+        for (size_t i = 0; i < t->count; i++)
+            largest = fabs(file[i]) > largest ? fabs(file[i]) : largest;
+        t->error = largest_difference(t->ours, file, t->count);
+        t->relative = t->error > 0.0 ? t->error / largest : 0.0;
+        /* What is stored as binary32 is rounded once more. */
+        t->bound = SAFETY * sqrt(t->squared_deviations / g->trials) + largest / (1 << 24);
+        t->reference = NAN;
+        snprintf(path, sizeof path, "/f32/%s", t->name);
+        if (md_h5_has(g->file, path)) {
+            status =
+                md_h5_read(g->file, path, H5T_NATIVE_DOUBLE, -1, NULL, t->count, t->trial, error);
+            t->reference = largest_difference(t->trial, file, t->count);
+        }
+    }
+    free(file);
+    return status;
+}
+
+static int within(const struct tensor *t) {
+    return t->error <= t->bound;
+}
+
+static void print_table(const struct golden *g) {
+    printf("%-34s %10s %10s %10s %10s\n", "tensor", "error", "relative", "bound", "its float32");
+    for (size_t i = 0; i < g->count; i++) {
+        const struct tensor *t = &g->tensors[i];
+        printf("%-34s %10.2e %10.2e %10.2e %10.2e%s\n", t->name, t->error, t->relative, t->bound,
+               t->reference, within(t) ? "" : "  EXCEEDS ITS BOUND");
+    }
+}
+
+static int print_as_json(const struct golden *g, struct md_error *error) {
+    json_t *tensors = json_array();
+    for (size_t i = 0; i < g->count; i++) {
+        const struct tensor *t = &g->tensors[i];
+        json_array_append_new(
+            tensors, json_pack("{s:s, s:o, s:o, s:f, s:o, s:b}", "tensor", t->name, "error",
+                               md_json_number(t->error), "relative", md_json_number(t->relative),
+                               "bound", t->bound, "float32_of_the_file",
+                               md_json_number(t->reference), "within", within(t)));
+    }
+    return md_print_json(json_pack("{s:o}", "tensors", tensors), error);
+}
+
+static int report(struct golden *g, int json, struct md_error *error) {
+    size_t beyond = 0;
+    int status = g->count > 0 ? MD_OK : md_fail(error, MD_FAILED, "no /f64 tensors to compare");
+    for (size_t i = 0; i < g->count && status == MD_OK; i++) {
+        status = compare(g, &g->tensors[i], error);
+        beyond += !within(&g->tensors[i]);
+    }
+    if (status != MD_OK)
+        return status;
+    if (json) {
+        status = print_as_json(g, error);
+    } else {
+        print_table(g);
+        printf("\n%zu tensors (%s), %zu beyond their bounds\n", g->count,
+               md_ops_find(MD_FP32, NULL)->level, beyond);
+    }
+    if (status == MD_OK && beyond > 0)
+        return md_fail(error, MD_FAILED, "%zu of %zu tensors exceed their bounds", beyond,
+                       g->count);
+    return status;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static int read_weights(struct golden *g, const char *path, struct md_error *error) {
+    struct md_parameter p;
+    int status = MD_OK;
+    if (path != NULL)
+        return md_weights_read(path, g->network, g->weights, NULL, error);
+    for (int i = 0; status == MD_OK && md_parameter(g->network, i, &p) == 0; i++) {
+        char name[80];
+        size_t shape[4];
+        snprintf(name, sizeof name, "/weights/%s", p.name);
+        for (int d = 0; d < 4; d++)
+            shape[d] = (size_t)p.shape[d];
+        status = md_h5_read(g->file, name, H5T_NATIVE_FLOAT, p.dimensions, shape, p.count,
+                            g->weights + p.offset, error);
+    }
+    return status;
+}
+
+static int read_inputs(struct golden *g, const char *weights, struct md_error *error) {
+    int dimensions;
+    size_t shape[4] = {0};
+    size_t h = (size_t)g->network->height, w = (size_t)g->network->width;
+    int status = md_h5_shape(g->file, "/input_u8", 4, &dimensions, shape, error);
+    if (status != MD_OK)
+        return status;
+    if (dimensions != 4 || shape[0] < 1 || shape[0] > MAX_BATCH)
+        return md_fail(error, MD_FAILED, "/input_u8: expected 1 to %d pictures of (3, %zu, %zu)",
+                       MAX_BATCH, h, w);
+    size_t batch = shape[0], picture_shape[4] = {batch, 3, h, w}, label_shape[3] = {batch, h, w};
+    g->batch = (int)batch;
+    g->pictures = malloc(batch * 3 * h * w);
+    g->labels = malloc(batch * h * w * sizeof *g->labels);
+    g->weights = malloc(md_parameter_total(g->network) * sizeof *g->weights);
+    g->fb = malloc(batch * sizeof *g->fb);
+    if (g->pictures == NULL || g->labels == NULL || g->weights == NULL || g->fb == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    for (size_t s = 0; s < batch; s++)
+        g->fb[s] = 80.0f; /* berhu does not use it */
+    status = md_h5_read(g->file, "/input_u8", H5T_NATIVE_UINT8, 4, picture_shape, batch * 3 * h * w,
+                        g->pictures, error);
+    if (status == MD_OK)
+        status = md_h5_read(g->file, "/label_disparity", H5T_NATIVE_FLOAT, 3, label_shape,
+                            batch * h * w, g->labels, error);
+    return status == MD_OK ? read_weights(g, weights, error) : status;
+}
+
+static void close_golden(struct golden *g) {
+    for (size_t i = 0; i < g->count; i++)
+        free(g->tensors[i].ours);
+    free(g->pictures);
+    free(g->labels);
+    free(g->weights);
+    free(g->fb);
+    H5Fclose(g->file);
+    free(g);
+}
+
+struct options {
+    const char *weights;
+    int trials, json;
+};
+
+static int run(const struct md_invocation *call, struct md_error *error) {
+    const struct options *o = call->options;
+    struct golden *g = calloc(1, sizeof *g);
+    if (g == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    g->network = md_networks[0];
+    g->trials = o->trials;
+    int status = md_h5_open(call->words[0], &g->file, error);
+    if (status != MD_OK) {
+        free(g);
+        return status;
+    }
+    struct md_progress_line line;
+    struct md_watch watch = md_progress_watch(&line);
+    status = read_inputs(g, o->weights, error);
+    if (status == MD_OK)
+        status = list_tensors(g, error);
+    if (status == MD_OK)
+        status = do_all(g, &watch, error);
+    md_progress_clear(&line);
+    if (status == MD_OK)
+        status = report(g, o->json, error);
+    close_golden(g);
+    return status;
+}
+
+static const struct md_option options[] = {
+    MD_OPT("weights", 0, PATH, weights, "W", "other weights than the file's"),
+    MD_OPT("trials", 0, WHOLE, trials, "N",
+           "steps with random rounding errors that the bounds come from", .preset = "8", .low = 1,
+           .high = MAX_TRIALS),
+    MD_OPT_JSON,
+    {0}};
+
+const struct md_command md_command_golden = {
+    .name = "golden",
+    .summary = "do the training step stored in a file again, and compare every tensor",
+    .words = {{"FILE.h5", MD_WORD_PATH, MD_ONE, NULL}},
+    MD_OPTIONS(options),
+    .notes =
+        "The file holds /input_u8 (N, 3, 48, 48), /label_disparity (N, 48, 48; -1 = no value), "
+        "/weights/NAME, and below /f64 what the step gives: loss, c, activation/LAYER, "
+        "error/LAYER, weight_grad/NAME, after_sgd/NAME (lr 1e-3), after_adam/NAME (lr 1e-3, eps "
+        "1e-7), next_20_losses_sgd, next_20_losses_adam; any of them may be missing. The loss is "
+        "berhu.\n"
+        "error: largest |binary32 - float64|; relative: that over the largest |float64| of the "
+        "tensor; bound: what rounding may do, found by doing the step with random rounding "
+        "errors; its float32: the error of the file's own float32 values, where it has them. Exit "
+        "code 1 when a tensor exceeds its bound.",
+    .examples = "  mudepth golden step_batch1.h5",
+    .run = run};

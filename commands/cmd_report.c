@@ -1,0 +1,514 @@
+/* mudepth report: a folder of runs as one page of HTML that needs nothing but itself. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../experiments/version.h"
+#include "../plots/plots.h"
+#include "../results/groups.h"
+#include "../results/sweep.h"
+#include "command.h"
+#include "listing.h"
+
+enum { MOST_CURVES = 24, CONFIG_SIZE = 16384 };
+
+struct options {
+    const char *output, *by, *title;
+};
+
+struct page {
+    FILE *out;
+    const char *folder, *output;
+    struct md_runs runs;
+    struct md_groups groups;
+    size_t failures;
+    struct md_error *error;
+};
+
+/* ---- HTML ------------------------------------------------------------------------------------ */
+
+/* Text as it stands; what is not UTF-8 becomes "?". */
+static void put(FILE *out, const char *text) {
+    const int is_utf8 = md_is_utf8(text);
+    for (; *text != '\0'; text++) {
+        const unsigned char c = (unsigned char)*text;
+        if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\'')
+            fprintf(out, "&#%d;", c);
+        else
+            putc((c >= 0x80 && !is_utf8) || (c < 0x20 && c != '\n') ? '?' : c, out);
+    }
+}
+
+/* A table whose columns sort when their titles are clicked; rows are in `row`s and `cell`s. */
+static void begin_table(FILE *out) {
+    fputs("<div class=wide><table class=sorts><thead><tr>", out);
+}
+
+static void column(FILE *out, const char *title) {
+    fputs("<th><button>", out);
+    put(out, title);
+    fputs("</button>", out);
+}
+
+static void cell(FILE *out, const char *text) {
+    fputs("<td>", out);
+    put(out, text);
+}
+
+/* Sorted by all of its digits; a deviation that is not finite there is not. */
+static void number(FILE *out, double value, double deviation, int decimals) {
+    if (!isfinite(value)) {
+        fputs("<td class=number>-", out);
+        return;
+    }
+    fprintf(out, "<td class=number data-value=%.17g>%.*f", value, decimals, value);
+    if (isfinite(deviation))
+        fprintf(out, " &plusmn; %.*f", decimals, deviation);
+}
+
+static void end_table(FILE *out) {
+    fputs("</table></div>\n", out);
+}
+
+static const char head[] =
+    "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8>\n"
+    "<meta name=viewport content='width=device-width, initial-scale=1'>\n"
+    "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; img-src data:; "
+    "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
+    "<style>\n"
+    "body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:75rem;"
+    "color:#1b1b1b;background:#fff}\n"
+    "h1,h2{line-height:1.2;overflow-wrap:anywhere}h2{margin-top:2rem}\n"
+    ".wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\n"
+    "th,td{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top;"
+    "white-space:nowrap}\n"
+    "td.number{text-align:right}td.text{white-space:pre-wrap;overflow-wrap:anywhere;"
+    "min-width:18rem}\n"
+    "th button{font:inherit;font-weight:600;border:0;background:none;padding:0;cursor:pointer;"
+    "text-decoration:underline dotted}\n"
+    "th[aria-sort=ascending] button::after{content:' \\2191'}"
+    "th[aria-sort=descending] button::after{content:' \\2193'}\n"
+    "img{max-width:100%;height:auto}pre{overflow-x:auto;background:#f4f4f4;padding:.6rem}\n"
+    "details{margin:.3rem 0;border-bottom:1px solid #ddd}summary{cursor:pointer;"
+    "overflow-wrap:anywhere}.bad{color:#a02000}\n"
+    "</style>\n<title>";
+
+/* Rows go by data-value, or else by what is written; rows without a number last. */
+static const char script[] =
+    "<script>\nfor (const b of document.querySelectorAll('.sorts button')) b.onclick = () => {\n"
+    "  const th = b.parentNode, body = th.closest('table').tBodies[0], at = th.cellIndex;\n"
+    "  const up = th.getAttribute('aria-sort') != 'ascending';\n"
+    "  for (const other of th.parentNode.cells) other.removeAttribute('aria-sort');\n"
+    "  th.setAttribute('aria-sort', up ? 'ascending' : 'descending');\n"
+    "  const value = row => { const d = row.cells[at], t = d.textContent;\n"
+    "    return d.dataset.value ?? (d.className == 'number' ? '' : t); };\n"
+    "  const order = (p, q) => p === '' || q === '' ? (p === '') - (q === '') :\n"
+    "    (up ? 1 : -1) * (isNaN(p - q) ? p.localeCompare(q, 'en', {numeric: true}) : p - q);\n"
+    "  body.append(...[...body.rows].sort((r, s) => order(value(r), value(s))));\n"
+    "};\n"
+    "addEventListener('hashchange', () => {\n"
+    "  const run = document.querySelector(location.hash); if (run) run.open = true; });\n"
+    "</script>\n";
+
+/* ---- figures --------------------------------------------------------------------------------- */
+
+static void put_base64(FILE *out, const struct md_file *file) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < file->size; i += 3) {
+        const size_t left = file->size - i;
+        const unsigned long bits = (unsigned long)file->bytes[i] << 16 |
+                                   (left > 1 ? (unsigned long)file->bytes[i + 1] << 8 : 0) |
+                                   (left > 2 ? file->bytes[i + 2] : 0);
+        for (int d = 0; d < 4; d++)
+            putc(d > (int)left ? '=' : digits[bits >> (18 - 6 * d) & 63], out);
+    }
+}
+
+/* type: "png" or "svg+xml". */
+static int put_figure(const struct page *page, const char *path, const char *type,
+                      const char *what) {
+    struct md_file file;
+    int status = md_file_read(path, &file, page->error);
+    if (status != MD_OK)
+        return status;
+    fprintf(page->out, "<p><img alt=\"");
+    put(page->out, what);
+    fprintf(page->out, "\" src=\"data:image/%s;base64,", type);
+    put_base64(page->out, &file);
+    fputs("\"></p>\n", page->out);
+    md_file_free(&file);
+    return MD_OK;
+}
+
+/* Where a figure is drawn before it is put into the page, beside which it then lies. */
+static int figure_path(const struct page *page, char path[MD_PATH_MAX]) {
+    char temporary[MD_PATH_MAX];
+    int status = md_temporary_path(temporary, page->output, page->error);
+    return status == MD_OK ? md_path_format(path, page->error, "%s.svg", temporary) : status;
+}
+
+static int put_groups_figure(const struct page *page, const struct md_quantity *rmse,
+                             const struct md_quantity *dummy) {
+    char path[MD_PATH_MAX];
+    const size_t count = page->groups.count;
+    struct md_group_bar *bars = malloc((count + 1) * sizeof *bars);
+    double *values = malloc((page->runs.count + 1) * sizeof *values), *next = values;
+    int status = bars != NULL && values != NULL ? figure_path(page, path)
+                                                : md_fail(page->error, MD_FAILED, "out of memory");
+    for (size_t g = 0; status == MD_OK && g < count; g++) {
+        const struct md_group *group = &page->groups.groups[g];
+        bars[g] = (struct md_group_bar){group->label, next, group->count,
+                                        md_group_measure(group, dummy).mean};
+        for (size_t i = 0; i < group->count; i++)
+            *next++ = md_quantity_of(rmse, &group->runs[i]->cell);
+    }
+    if (status == MD_OK)
+        status = md_plot_groups(path, "RMSE on the test split after fine-tuning", bars, count,
+                                page->error);
+    if (status == MD_OK) {
+        status = put_figure(page, path, "svg+xml", "RMSE of every group");
+        unlink(path);
+    }
+    free(values);
+    free(bars);
+    return status;
+}
+
+static int put_curve(const struct page *page, const struct md_group *group) {
+    const struct md_finished *run = group->runs[0];
+    const size_t epochs = (size_t)run->cell.config.epochs;
+    struct md_epoch *history = malloc(epochs * sizeof *history);
+    double *columns = malloc(3 * epochs * sizeof *columns);
+    char path[MD_PATH_MAX];
+    int status = history != NULL && columns != NULL
+                     ? md_cell_read_epochs(run->path, epochs, history, page->error)
+                     : md_fail(page->error, MD_FAILED, "out of memory");
+    for (size_t e = 0; status == MD_OK && e < epochs; e++) {
+        columns[e] = history[e].train_loss;
+        columns[epochs + e] = history[e].validation_loss;
+        columns[2 * epochs + e] = history[e].validation_rmse_m;
+    }
+    if (status == MD_OK)
+        status = figure_path(page, path);
+    if (status == MD_OK) {
+        const struct md_loss_curve curve = {.title = group->label[0] != '\0' ? group->label : "run",
+                                            .epochs = epochs,
+                                            .train_loss = columns,
+                                            .validation_loss = columns + epochs,
+                                            .validation_rmse_m = columns + 2 * epochs,
+                                            .rmse_before_m = (double)NAN,
+                                            .rmse_dummy_m = (double)NAN};
+        status = md_plot_loss_curve(path, &curve, page->error);
+    }
+    if (status == MD_OK) {
+        status = put_figure(page, path, "svg+xml", "losses over the epochs");
+        unlink(path);
+    }
+    free(columns);
+    free(history);
+    return status;
+}
+
+/* Of the first run of each group that has more than one epoch. */
+static int put_curves(const struct page *page) {
+    int status = MD_OK, drawn = 0;
+    for (size_t g = 0; status == MD_OK && g < page->groups.count && drawn < MOST_CURVES; g++) {
+        const struct md_cell *first = &page->groups.groups[g].runs[0]->cell;
+        if (first->config.epochs < 2 || first->diverged)
+            continue;
+        if (drawn++ == 0)
+            fputs("<h2>Losses</h2><p>The first run of each group.</p>\n", page->out);
+        status = put_curve(page, &page->groups.groups[g]);
+    }
+    return status;
+}
+
+/* ---- tables ---------------------------------------------------------------------------------- */
+
+static const char *const shown_names[] = {"before.rmse_m", "rmse_m",      "dummy.rmse_m",
+                                          "abs_rel",       "delta1",      "no_prediction",
+                                          "seconds",       "arena_bytes", "skipped_steps"};
+enum { SHOWN = sizeof shown_names / sizeof *shown_names };
+
+static void key_columns(const struct page *page) {
+    char name[MD_CONFIG_NAME_SIZE];
+    for (int k = 0; k < page->groups.key_count; k++) {
+        md_config_key(page->groups.keys[k], name);
+        column(page->out, name);
+    }
+}
+
+static void key_cells(const struct page *page, const struct md_config *config) {
+    char value[MD_CONFIG_VALUE_SIZE];
+    for (int k = 0; k < page->groups.key_count; k++) {
+        md_config_value(config, page->groups.keys[k], value);
+        cell(page->out, value);
+    }
+}
+
+static void put_groups(const struct page *page, const struct md_quantity *shown) {
+    fputs("<h2>Groups</h2><p>Runs that differ in their seeds only: means and standard deviations; "
+          "runs that diverged are not in them. A click on a title sorts.</p>\n",
+          page->out);
+    begin_table(page->out);
+    key_columns(page);
+    column(page->out, "runs");
+    column(page->out, "diverged");
+    for (int s = 0; s < SHOWN; s++)
+        column(page->out, shown[s].name);
+    fputs("<tbody>\n", page->out);
+    for (size_t g = 0; g < page->groups.count; g++) {
+        const struct md_group *group = &page->groups.groups[g];
+        fputs("<tr>", page->out);
+        key_cells(page, &group->runs[0]->cell.config);
+        number(page->out, (double)group->count, (double)NAN, 0);
+        number(page->out, (double)group->diverged, (double)NAN, 0);
+        for (int s = 0; s < SHOWN; s++) {
+            const struct md_measure m = md_group_measure(group, &shown[s]);
+            number(page->out, m.mean, m.deviation, shown[s].decimals);
+        }
+        fputs("\n", page->out);
+    }
+    end_table(page->out);
+}
+
+static const char *name_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+static void put_runs(const struct page *page, const struct md_quantity *shown) {
+    fputs("<h2>Runs</h2>\n", page->out);
+    begin_table(page->out);
+    column(page->out, "run");
+    key_columns(page);
+    column(page->out, "seed");
+    for (int s = 0; s < SHOWN; s++)
+        column(page->out, shown[s].name);
+    column(page->out, "code");
+    column(page->out, "host");
+    fputs("<tbody>\n", page->out);
+    for (size_t i = 0; i < page->runs.count; i++) {
+        const struct md_finished *run = page->runs.runs[i];
+        fprintf(page->out, "<tr><td><a href=\"#run%zu\">", i);
+        put(page->out, name_of(run->path));
+        fputs("</a>", page->out);
+        key_cells(page, &run->cell.config);
+        number(page->out, (double)run->cell.config.seed, (double)NAN, 0);
+        for (int s = 0; s < SHOWN; s++)
+            number(page->out, md_quantity_of(&shown[s], &run->cell), (double)NAN,
+                   shown[s].decimals);
+        cell(page->out, run->cell.code_version);
+        cell(page->out, run->cell.host);
+        fputs("\n", page->out);
+    }
+    end_table(page->out);
+}
+
+static void put_attribute(FILE *out, const struct md_cell_attribute *attribute,
+                          const struct md_cell *of) {
+    const char *field = (const char *)of + attribute->offset;
+    fputs("<tr><th>", out);
+    put(out, attribute->object);
+    fputs(strcmp(attribute->object, "/") == 0 ? "" : "/", out);
+    put(out, attribute->name);
+    fputs("<td class=text>", out);
+    if (attribute->type == MD_H5_TEXT)
+        put(out, field);
+    else if (attribute->type == MD_H5_INTEGER)
+        fprintf(out, "%lld", *(const long long *)(const void *)field);
+    else
+        fprintf(out, "%.6g", *(const double *)(const void *)field);
+}
+
+/* Config, provenance, and the figures that `run --figures` has put beside the cell. */
+static int put_details(const struct page *page, size_t i) {
+    static const char *const endings[] = {"sheet", "loss"};
+    const struct md_finished *run = page->runs.runs[i];
+    static char config[CONFIG_SIZE];
+    char path[MD_PATH_MAX];
+    int status = MD_OK;
+    md_config_format(&run->cell.config, 1, config, sizeof config);
+    fprintf(page->out, "<details id=run%zu><summary>", i);
+    put(page->out, run->path);
+    fputs(run->cell.diverged ? " <b class=bad>diverged</b>" : "", page->out);
+    fputs("</summary>\n<p><code>", page->out);
+    put(page->out, run->cell.command);
+    fputs("</code></p><pre>", page->out);
+    put(page->out, config);
+    fputs("</pre>\n<div class=wide><table>", page->out);
+    for (size_t a = 0; a < md_cell_attribute_count; a++)
+        if (strcmp(md_cell_attributes[a].object, "/config") != 0)
+            put_attribute(page->out, &md_cell_attributes[a], &run->cell);
+    end_table(page->out);
+    for (int e = 0; status == MD_OK && e < 2; e++) {
+        const size_t bare = md_bare_length(run->path, (const char *const[]){".h5", NULL});
+        status = md_path_format(path, page->error, "%.*s.%s.png", (int)bare, run->path, endings[e]);
+        if (status == MD_OK && bare > 0 && access(path, F_OK) == 0)
+            status = put_figure(page, path, "png", endings[e]);
+    }
+    fputs("</details>\n", page->out);
+    return status;
+}
+
+/* ---- failures -------------------------------------------------------------------------------- */
+
+static void put_failure(struct page *page, const char *folder, const char *name, const char *state,
+                        const char *why) {
+    if (page->failures++ == 0) {
+        fputs("<h2>What is not there</h2>\n", page->out);
+        begin_table(page->out);
+        column(page->out, "sweep");
+        column(page->out, "cell");
+        column(page->out, "state");
+        column(page->out, "why");
+        fputs("<tbody>\n", page->out);
+    }
+    fputs("<tr>", page->out);
+    cell(page->out, folder);
+    cell(page->out, name);
+    cell(page->out, state);
+    fputs("<td class=text>", page->out);
+    put(page->out, why);
+    fputs("\n", page->out);
+}
+
+static int put_sweep(struct page *page, const char *folder) {
+    struct md_grid grid = {0};
+    struct md_sweep sweep = {.folder = folder, .grid = &grid};
+    int status = md_sweep_grid(folder, &grid, page->error);
+    if (status == MD_OK)
+        status = md_sweep_visit(&sweep, page->error);
+    if (status != MD_OK) {
+        md_grid_free(&grid);
+        return status;
+    }
+    for (size_t i = 0; status == MD_OK && i < grid.count; i++) {
+        struct md_cell_look look;
+        status = md_sweep_look(&sweep, i, &look, page->error);
+        if (status == MD_OK && look.state != MD_DONE)
+            put_failure(page, folder, grid.cells[i].name, md_cell_state_names[look.state],
+                        look.why);
+    }
+    md_sweep_leave(&sweep);
+    md_grid_free(&grid);
+    return status;
+}
+
+/* Of the sweep in a folder, or of those below it. */
+static int put_sweeps(struct page *page, const char *folder, int depth) {
+    enum { MOST_DEPTH = 16 };
+    struct md_names names = {0};
+    char path[MD_PATH_MAX];
+    if (md_is_sweep(folder))
+        return put_sweep(page, folder);
+    int status = md_names_of_folder(folder, &names, page->error);
+    for (size_t n = 0; status == MD_OK && n < names.count && depth < MOST_DEPTH; n++) {
+        status = md_path_format(path, page->error, "%s/%s", folder, names.names[n]);
+        if (status == MD_OK && md_is_folder(path) && access(path, R_OK | X_OK) == 0)
+            status = put_sweeps(page, path, depth + 1);
+    }
+    md_names_free(&names);
+    return status;
+}
+
+/* ---- the page -------------------------------------------------------------------------------- */
+
+static int put_page(struct page *page, const char *title) {
+    struct md_quantity shown[SHOWN];
+    int status = MD_OK;
+    for (int s = 0; s < SHOWN && status == MD_OK; s++)
+        status = md_quantity_parse(shown_names[s], &shown[s], page->error);
+    if (status != MD_OK)
+        return status;
+    fputs(head, page->out);
+    put(page->out, title);
+    fputs("</title></head><body>\n<h1>", page->out);
+    put(page->out, title);
+    fprintf(page->out, "</h1>\n<p>%zu runs in %zu groups, of ", page->runs.count,
+            page->groups.count);
+    put(page->out, page->folder);
+    fputs("; made by mudepth ", page->out);
+    put(page->out, md_code_version());
+    fputs(".</p>\n", page->out);
+    for (size_t i = 0; i < page->runs.notes.count; i++) {
+        fputs(i == 0 ? "<h2>Notes</h2><ul>\n<li>" : "<li>", page->out);
+        put(page->out, page->runs.notes.names[i]);
+        fputs(i + 1 == page->runs.notes.count ? "</ul>\n" : "\n", page->out);
+    }
+    put_groups(page, shown);
+    status = put_groups_figure(page, &shown[1], &shown[2]);
+    if (status == MD_OK)
+        status = put_sweeps(page, page->folder, 0);
+    if (page->failures > 0)
+        end_table(page->out);
+    put_runs(page, shown);
+    if (status == MD_OK)
+        status = put_curves(page);
+    fputs("<h2>Each run: its config, provenance and figures</h2>\n", page->out);
+    for (size_t i = 0; status == MD_OK && i < page->runs.count; i++)
+        status = put_details(page, i);
+    fputs(script, page->out);
+    return status;
+}
+
+static int write_page(struct page *page, const char *title) {
+    struct md_new_file file;
+    int status = md_new_file_open(page->output, &file, page->error);
+    if (status != MD_OK)
+        return status;
+    page->out = file.stream;
+    status = put_page(page, title);
+    return md_new_file_finish(&file, status, page->error);
+}
+
+static int run(const struct md_invocation *call, struct md_error *error) {
+    const struct options *o = call->options;
+    struct page page = {.folder = call->words[0], .output = o->output, .error = error};
+    int status = MD_OK;
+    if (access(o->output, F_OK) == 0)
+        return md_fail(error, MD_USAGE, "%.400s: is there already; remove it or give another -o",
+                       o->output);
+    if (!md_is_folder(page.folder))
+        return md_fail(error, MD_FAILED, "%.400s: expected a folder of runs", page.folder);
+    status = md_runs_read(&page.runs, page.folder, error);
+    if (status == MD_OK && page.runs.count == 0)
+        status =
+            md_fail(error, MD_FAILED, "%.400s: expected finished cells, found none", page.folder);
+    if (status == MD_OK)
+        status = md_groups_make(&page.runs, o->by, &page.groups, error);
+    if (status == MD_OK)
+        status = write_page(&page, o->title != NULL ? o->title : page.folder);
+    if (status == MD_OK) {
+        printf("%s: %zu runs in %zu groups, %zu cells not there\n", o->output, page.runs.count,
+               page.groups.count, page.failures);
+        status = md_runs_check(&page.runs, error);
+    }
+    md_groups_free(&page.groups);
+    md_runs_free(&page.runs);
+    return status;
+}
+
+static const struct md_option options[] = {
+    MD_OPT("output", 'o', PATH, output, "FILE.html", "the page; refuses to replace a file",
+           .is_required = 1),
+    MD_OPT("by", 0, TEXT, by, "KEY,...",
+           "keys of the config that make a group (default: every key in which the cells differ, "
+           "but `seed`)"),
+    MD_OPT("title", 0, TEXT, title, "TEXT", "its title (default: the folder)"),
+    {0}};
+
+const struct md_command md_command_report = {
+    .name = "report",
+    .summary = "a folder of runs as one page of HTML",
+    .words = {{"FOLDER", MD_WORD_PATH, MD_ONE, NULL}},
+    MD_OPTIONS(options),
+    .notes = "The page needs nothing but itself, neither other files nor a network: tables of "
+             "groups and runs that sort by a click, figures, notes, what failed or is missing in "
+             "the sweeps, and each run's config and provenance, with the figures of mudepth run "
+             "that lie beside a cell. A file that is no whole cell is named in a "
+             "note, and the exit code is 1.",
+    .examples = "  mudepth report results/runs/demo -o demo.html\n"
+                "  mudepth report results/runs -o all.html --by policy,format",
+    .run = run};

@@ -1,0 +1,176 @@
+#include "command.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../datasets/file.h"
+#include "../experiments/train.h"
+#include "../results/weights.h"
+
+float *md_load_weights(const struct md_config *config, int *status, struct md_error *error) {
+    const struct md_network *network = md_networks[config->network];
+    float *weights = malloc(md_parameter_total(network) * sizeof *weights);
+    *status = MD_OK;
+    if (weights == NULL)
+        *status = md_fail(error, MD_FAILED, "out of memory");
+    else if (strcmp(config->weights, "scratch") == 0)
+        md_initial_weights(network, config->seed, weights);
+    else
+        *status = md_weights_read(config->weights, network, weights, NULL, error);
+    if (*status == MD_OK)
+        return weights;
+    free(weights);
+    return NULL;
+}
+
+void md_note(const char *format, ...) {
+    va_list arguments;
+    if (md_verbosity < 0)
+        return;
+    va_start(arguments, format);
+    fprintf(stderr, "note: ");
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, "\n");
+    va_end(arguments);
+}
+
+/* ---- progress -------------------------------------------------------------------------------- */
+
+static int tell(void *context, const char *what, double done, double all) {
+    struct md_progress_line *line = context;
+    double now = md_seconds_now();
+    struct md_run_progress progress = md_progress_of(&line->timing, what, done, all, now);
+    md_view_show(&line->view, &progress, now);
+    return md_stop_requested != 0;
+}
+
+struct md_watch md_progress_watch(struct md_progress_line *line) {
+    *line = (struct md_progress_line){.view = md_view_open(md_verbosity, md_seconds_now())};
+    return (struct md_watch){tell, line};
+}
+
+void md_progress_clear(struct md_progress_line *line) {
+    md_view_close(&line->view);
+}
+
+int md_open_data(const struct md_data_spec *spec, int height, int width, struct md_dataset *dataset,
+                 struct md_error *error) {
+    struct md_progress_line line;
+    struct md_watch watch = md_progress_watch(&line);
+    int status = md_dataset_open(spec, height, width, &watch, dataset, error);
+    md_progress_clear(&line);
+    return status;
+}
+
+void md_report_mix(const char *split, const struct md_dataset *data) {
+    if (data->mix[0] != '\0')
+        printf("mixed: the depths of %s are of several kinds: %s\n", split, data->mix);
+}
+
+/* ---- reports --------------------------------------------------------------------------------- */
+
+/* When a metric is shown, and in this order. */
+enum showing { FIRST, ALWAYS, IN_DETAIL, ABOVE_0, SHOWINGS };
+#define COLUMN(ID, NAME, TITLE, SHOWN, HELP) {TITLE, SHOWN},
+static const struct column {
+    const char *title;
+    enum showing shown;
+} columns[MD_METRIC_COUNT] = {MD_METRICS(COLUMN)};
+
+static int is_shown(int metric, const struct md_report_row *rows, size_t count, int all) {
+    enum showing shown = columns[metric].shown;
+    int is_above_0 = 0;
+    for (size_t r = 0; r < count; r++)
+        is_above_0 |= rows[r].metrics->value[metric] > 0.0;
+    return shown <= ALWAYS || (shown == IN_DETAIL && all) || (shown == ABOVE_0 && is_above_0);
+}
+
+/* The metrics that are shown, in their order; returns how many. */
+static int choose_columns(const struct md_report_row *rows, size_t count, int all,
+                          int chosen[MD_METRIC_COUNT]) {
+    int shown = 0;
+    for (int s = 0; s < SHOWINGS; s++)
+        for (int m = 0; m < MD_METRIC_COUNT; m++)
+            if ((int)columns[m].shown == s && is_shown(m, rows, count, all))
+                chosen[shown++] = m;
+    return shown;
+}
+
+void md_report_table(const struct md_report_row *rows, size_t count, int all) {
+    enum { NARROWEST = 8 };
+    int chosen[MD_METRIC_COUNT], shown = choose_columns(rows, count, all, chosen), width = 0;
+    for (size_t r = 0; r < count; r++)
+        width = (int)strlen(rows[r].name) > width ? (int)strlen(rows[r].name) : width;
+    printf("%*s", width, "");
+    for (int c = 0; c < shown; c++)
+        printf("  %*s", NARROWEST, columns[chosen[c]].title);
+    printf("  %*s\n", NARROWEST, "images");
+    for (size_t r = 0; r < count; r++) {
+        printf("%-*s", width, rows[r].name);
+        for (int c = 0; c < shown; c++) {
+            int title = (int)strlen(columns[chosen[c]].title);
+            printf("  %*.3f", title > NARROWEST ? title : NARROWEST,
+                   rows[r].metrics->value[chosen[c]]);
+        }
+        printf("  %*zu\n", NARROWEST, rows[r].metrics->images);
+    }
+}
+
+void md_report_passes(const struct md_network *network, const struct md_judging *judging) {
+    int passes = md_forward_passes(judging);
+    if (passes > 1)
+        printf("each prediction: %d forward passes, %.1f MMAC\n", passes,
+               md_prediction_mmac(network, judging));
+}
+
+json_t *md_json_number(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *md_report_json(const struct md_metrics *metrics) {
+    json_t *object = json_object();
+    for (int m = 0; m < MD_METRIC_COUNT; m++)
+        json_object_set_new(object, md_metric_names[m], md_json_number(metrics->value[m]));
+    json_object_set_new(object, "images", json_integer((json_int_t)metrics->images));
+    json_object_set_new(object, "without_truth", json_integer((json_int_t)metrics->without_truth));
+    return object;
+}
+
+int md_print_json(json_t *object, struct md_error *error) {
+    if (object == NULL)
+        return md_fail(error, MD_FAILED, "no JSON can be made of it: a text is not UTF-8");
+    int failed = json_dumpf(object, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF;
+    json_decref(object);
+    return failed ? md_fail(error, MD_FAILED, "cannot write JSON: %s", strerror(errno)) : MD_OK;
+}
+
+int md_may_write(const char *path, int force, struct md_error *error) {
+    if (force || access(path, F_OK) != 0)
+        return MD_OK;
+    return md_fail(error, MD_USAGE, "%.400s: is there already; --force replaces it", path);
+}
+
+int md_make_folder(const char *path, struct md_error *error) {
+    char part[1200];
+    if (path[0] == '\0')
+        return md_fail(error, MD_USAGE, "expected the name of a folder, found an empty one");
+    if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
+        return md_fail(error, MD_USAGE, "%.200s...: the path is too long", path);
+    for (char *slash = part + 1;; slash++) {
+        char kept = *slash;
+        if (kept != '/' && kept != '\0')
+            continue;
+        *slash = '\0';
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            return md_fail(error, MD_FAILED, "%.400s: cannot make the folder: %s", part,
+                           strerror(errno));
+        *slash = kept;
+        if (kept == '\0')
+            return MD_OK;
+    }
+}

@@ -1,0 +1,81 @@
+/* What the subcommands share. A command file is where the rooms meet: it may open every
+ * door, the rooms themselves only those to their left. */
+#ifndef MD_COMMANDS_COMMAND_H
+#define MD_COMMANDS_COMMAND_H
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "../datasets/error.h"
+#include "../experiments/config.h"
+#include "../experiments/evaluate.h"
+#include "commands.h"
+#include "progress.h"
+
+/* Set by SIGINT and SIGTERM (main.c): finish the step, keep what there is, and end. */
+extern volatile sig_atomic_t md_stop_requested;
+
+/* Set by -q to -1 and by -v to 1 (main.c). */
+extern int md_verbosity;
+
+/* A line on standard error that begins with "note: "; not with -q. */
+void md_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* What mudepth run does to make a cell, without a word: `path` is where, and where a checkpoint
+ * beside it is gone on from; `command` is the command line that asked for it; `tell` is called
+ * after every step, and has to end the run (by a result other than 0) when md_stop_requested. */
+struct md_cell_job {
+    const struct md_config *config;
+    const char *path, *command;
+    int (*tell)(void *context, const struct md_run_progress *progress);
+    void *context;
+    int checkpoint_s; /* between two checkpoints */
+};
+int md_run_cell(const struct md_cell_job *job, struct md_error *error);
+
+/* The weights a config starts from, md_parameter_total floats to be freed; NULL with `error`. */
+float *md_load_weights(const struct md_config *config, int *status, struct md_error *error);
+
+/* What is done and when it will be over, where md_view shows it; asks for an early end when
+ * md_stop_requested. */
+struct md_progress_line {
+    struct md_view view;
+    struct md_timing timing;
+};
+struct md_watch md_progress_watch(struct md_progress_line *line);
+void md_progress_clear(struct md_progress_line *line);
+
+/* Says on standard output when the samples have depths of several kinds, which judge differently.
+ */
+void md_report_mix(const char *split, const struct md_dataset *data);
+
+/* md_dataset_open behind such a line. */
+int md_open_data(const struct md_data_spec *spec, int height, int width, struct md_dataset *dataset,
+                 struct md_error *error);
+
+/* Metrics as an aligned table, one row per named entry, and as JSON. no_prediction is a column when
+ * a row has some. */
+struct md_report_row {
+    const char *name;
+    const struct md_metrics *metrics;
+};
+void md_report_table(const struct md_report_row *rows, size_t count, int all);
+
+/* Says on standard output what a prediction costs when that is more than one forward pass. */
+void md_report_passes(const struct md_network *network, const struct md_judging *judging);
+
+/* A number as JSON, which has no NaN: null stands for no value. */
+json_t *md_json_number(double value);
+json_t *md_report_json(const struct md_metrics *metrics);
+
+/* Prints a JSON object and a line end to standard output, and frees it. */
+int md_print_json(json_t *object, struct md_error *error);
+
+/* The rule of all commands that write files: what is there is replaced with --force only. */
+int md_may_write(const char *path, int force, struct md_error *error);
+
+/* Makes a folder and those above it; fine when it is there. */
+int md_make_folder(const char *path, struct md_error *error);
+
+#endif

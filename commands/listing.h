@@ -1,0 +1,55 @@
+/* What commands print to standard output: a table of words and numbers as text, CSV or LaTeX; and
+ * single values as JSON, which has their types. */
+#ifndef MD_COMMANDS_LISTING_H
+#define MD_COMMANDS_LISTING_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "../experiments/config.h"
+
+struct md_column {
+    const char *title;
+    int is_number; /* words stand to the left, numbers to the right */
+    int decimals;  /* of a number in text and LaTeX; one more for a fraction of a whole number */
+    int has_deviation; /* a number is a mean, with a standard deviation */
+};
+
+struct md_entry {
+    const char *word;         /* any bytes; not owned */
+    double number, deviation; /* not finite: there is none */
+};
+
+struct md_listing {
+    const struct md_column *columns;
+    size_t column_count;
+    const struct md_entry *entries; /* (row_count, column_count) */
+    size_t row_count;
+};
+
+/* MD_TEXT: aligned, with the titles above. A deviation has a column of its own, which is left out
+ *     when there is none but 0. No number: "-".
+ *
+ * MD_CSV: RFC 4180, first the titles; numbers in 17 digits, which are all; a deviation is the
+ *     column TITLE_sd, which is always there. No number: empty.
+ *
+ * MD_LATEX: a tabular for booktabs, "$0.504 \pm 0.012$"; bytes that are not UTF-8 and control
+ *     characters become "?". */
+enum md_listing_form { MD_TEXT, MD_CSV, MD_LATEX };
+int md_listing_print(const struct md_listing *listing, enum md_listing_form form,
+                     struct md_error *error);
+
+/* Prints a text to standard output so that LaTeX sets it as it stands. */
+void md_print_latex(const char *text);
+
+/* Whether a text is UTF-8. */
+int md_is_utf8(const char *text);
+
+/* A config's value of a key: a number, a word, or a list of these, as in YAML. (A whole number that
+ * JSON libraries would round, from 2^63 on, is a word.) */
+json_t *md_json_setting(const struct md_config *config, int key);
+
+/* Prose, which may have a path in it and so be no UTF-8: then what is not ASCII becomes "?". */
+json_t *md_json_prose(const char *text);
+
+#endif

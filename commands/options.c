@@ -1,0 +1,297 @@
+#include "options.h"
+
+#include <getopt.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../datasets/file.h"
+#include "../experiments/nearest.h"
+
+/* A call while it is read. */
+struct reader {
+    const struct md_command *command;
+    const char *name; /* of the command, with those above it */
+    char *fields;     /* the struct of options */
+    struct md_common *common;
+    unsigned given; /* bit per option */
+    struct md_error *error;
+};
+
+/* What getopt_long gives for a long option is its place, beyond all characters. */
+enum { LONG = 256 };
+
+#define COMMON(NAME, LETTER, FIELD, ...)                                                           \
+    {                                                                                              \
+        .name = NAME, .letter = LETTER, .type = MD_OPTION_FLAG,                                    \
+        .offset = offsetof(struct md_common, FIELD), .help = __VA_ARGS__                           \
+    }
+static const struct md_option common[] = {
+    COMMON("quiet", 'q', quiet, "no notes and no progress on standard error",
+           .excludes = "verbose"),
+    COMMON("verbose", 'v', verbose, "say more, and at the end what it took"),
+    {0}};
+
+static int count_own(const struct md_command *command) {
+    int count = 0;
+    while (command->options != NULL && command->options[count].name != NULL)
+        count++;
+    return count;
+}
+
+const struct md_option *md_option_at(const struct md_command *command, int number) {
+    int own = count_own(command);
+    const struct md_option *option =
+        number < own ? &command->options[number] : &common[number - own];
+    return option->name != NULL ? option : NULL;
+}
+
+/* ---- values ---------------------------------------------------------------------------------- */
+
+int md_parse_within(const char *text, double low, double high, double *value,
+                    struct md_error *error) {
+    if (md_parse_real(text, value) != 0 || !(*value >= low && *value <= high))
+        return md_fail(error, MD_USAGE, "expected a number from %g to %g, found \"%.100s\"", low,
+                       high, text);
+    return MD_OK;
+}
+
+static int parse_whole(const struct md_option *o, const char *text, int *value,
+                       struct md_error *error) {
+    int64_t number = 0;
+    const char *end = md_parse_integer(text, &number);
+    if (end == NULL || *end != '\0' || (double)number < o->low || (double)number > o->high)
+        return md_fail(error, MD_USAGE,
+                       "expected a whole number from %.0f to %.0f, found \"%.100s\"", o->low,
+                       o->high, text);
+    *value = (int)number;
+    return MD_OK;
+}
+
+static int parse_choice(const char *const *names, const char *text, int *value,
+                        struct md_error *error) {
+    char list[200] = "";
+    for (*value = 0; names[*value] != NULL; (*value)++) {
+        size_t length = strlen(list);
+        const char *before = length == 0 ? "" : names[*value + 1] == NULL ? " or " : ", ";
+        if (strcmp(names[*value], text) == 0)
+            return MD_OK;
+        snprintf(list + length, sizeof list - length, "%s%s", before, names[*value]);
+    }
+    return md_fail(error, MD_USAGE, "expected %s, found \"%.100s\"", list, text);
+}
+
+static int set(const struct reader *r, int place, const char *text) {
+    const struct md_option *o = md_option_at(r->command, place);
+    int is_own = place < count_own(r->command);
+    void *field = (is_own ? r->fields : (char *)r->common) + o->offset;
+    char name[40];
+    int status = MD_OK;
+    switch (o->type) {
+    case MD_OPTION_FLAG:
+        *(int *)field = 1;
+        break;
+    case MD_OPTION_WHOLE:
+        status = parse_whole(o, text, field, r->error);
+        break;
+    case MD_OPTION_NUMBER:
+        status = md_parse_within(text, o->low, o->high, field, r->error);
+        break;
+    case MD_OPTION_CHOICE:
+        status = parse_choice(o->names, text, field, r->error);
+        break;
+    case MD_OPTION_OWN:
+        status = o->parse(text, field, r->error);
+        break;
+    default:
+        *(const char **)field = text;
+        break;
+    }
+    snprintf(name, sizeof name, "--%s", o->name);
+    return status == MD_OK ? MD_OK : md_fail_in(r->error, status, name);
+}
+
+/* ---- the command line ------------------------------------------------------------------------ */
+
+size_t md_shell_word(const char *word, char *text, size_t size) {
+    static const char ordinary[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                   "0123456789_-+=./,:@%";
+    if (word[0] != '\0' && word[strspn(word, ordinary)] == '\0')
+        return (size_t)snprintf(text, size, "%s", word);
+    size_t length = (size_t)snprintf(text, size, "'");
+    for (const char *c = word; *c != '\0' && length < size; c++)
+        length += (size_t)snprintf(text + length, size - length, *c == '\'' ? "'\\''" : "%c", *c);
+    return length < size ? length + (size_t)snprintf(text + length, size - length, "'") : length;
+}
+
+static void write_line(const char *name, int argc, char *const *argv, char *text, size_t size) {
+    size_t length = (size_t)snprintf(text, size, "mudepth %s", name);
+    for (int i = 1; i < argc && length + 1 < size; i++) {
+        text[length++] = ' ';
+        length += md_shell_word(argv[i], text + length, size - length);
+    }
+}
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+static int fail_option(const struct reader *r, int found, const char *word) {
+    char hint[MD_NEAREST_SIZE] = "", name[64];
+    struct md_nearest nearest;
+    if (found == ':')
+        return md_fail(r->error, MD_USAGE, "option %.100s needs a value", word);
+    if (optopt >= LONG || (optopt != 0 && strncmp(word, "--", 2) == 0))
+        return md_fail(r->error, MD_USAGE, "option %.100s takes no value", word);
+    if (optopt != 0)
+        return md_fail(r->error, MD_USAGE, "unknown option -%c; see mudepth %s --help", optopt,
+                       r->name);
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
+    nearest = md_nearest_to(name);
+    const struct md_option *o;
+    for (int i = 0; (o = md_option_at(r->command, i)) != NULL; i++)
+        md_nearest_try(&nearest, o->name);
+    if (nearest.name[0] != '\0')
+        snprintf(hint, sizeof hint, "; did you mean --%s?", nearest.name);
+    return md_fail(r->error, MD_USAGE, "unknown option %.100s%s; see mudepth %s --help", word, hint,
+                   r->name);
+}
+
+static int find_letter(const struct md_command *command, int letter) {
+    int i = 0;
+    while (md_option_at(command, i)->letter != letter)
+        i++;
+    return i;
+}
+
+/* getopt_long's own tables; it moves the words behind the options. */
+static int read_options(struct reader *r, int argc, char **argv) {
+    const struct md_option *o;
+    struct option longs[MD_MOST_OPTIONS + 1] = {{0}};
+    char letters[2 * MD_MOST_OPTIONS + 2] = ":";
+    size_t length = 1;
+    int status = MD_OK, found;
+    for (int i = 0; (o = md_option_at(r->command, i)) != NULL; i++) {
+        int has_value = o->type != MD_OPTION_FLAG;
+        longs[i] = (struct option){o->name, has_value, NULL, LONG + i};
+        if (o->letter != 0)
+            length += (size_t)snprintf(letters + length, sizeof letters - length, "%c%s", o->letter,
+                                       has_value ? ":" : "");
+        if (o->preset != NULL && set(r, i, o->preset) != MD_OK)
+            return MD_FAILED;
+    }
+    optind = 0; /* anew */
+    opterr = 0;
+    while (status == MD_OK && (found = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+        if (found == '?' || found == ':')
+            return fail_option(r, found, argv[optind - 1]);
+        int place = found >= LONG ? found - LONG : find_letter(r->command, found);
+        status = set(r, place, optarg);
+        r->given |= 1u << place;
+    }
+    return status;
+}
+
+/* Whether the options named in a list ("json, csv") have this one. */
+static int is_listed(const char *list, const char *name) {
+    size_t length = strlen(name);
+    for (const char *item = list; item != NULL && *item != '\0'; item += strspn(item, ", ")) {
+        size_t here = strcspn(item, ", ");
+        if (here == length && strncmp(item, name, length) == 0)
+            return 1;
+        item += here;
+    }
+    return 0;
+}
+
+static int is_given(const struct reader *r, const char *name) {
+    const struct md_option *o;
+    for (int i = 0; (o = md_option_at(r->command, i)) != NULL; i++)
+        if ((r->given >> i & 1u) != 0 && strcmp(o->name, name) == 0)
+            return 1;
+    return 0;
+}
+
+/* What is missing, and what would have no effect. */
+static int check_options(const struct reader *r) {
+    const struct md_option *o, *other;
+    for (int i = 0; (o = md_option_at(r->command, i)) != NULL; i++) {
+        if ((r->given >> i & 1u) == 0) {
+            if (o->is_required)
+                return md_fail(r->error, MD_USAGE, "--%s%s%s must be given; see mudepth %s --help",
+                               o->name, o->value != NULL ? " " : "",
+                               o->value != NULL ? o->value : "", r->name);
+            continue;
+        }
+        if (o->needs != NULL && !is_given(r, o->needs))
+            return md_fail(r->error, MD_USAGE, "--%s: only with --%s", o->name, o->needs);
+        for (int k = 0; (other = md_option_at(r->command, k)) != NULL; k++)
+            if ((r->given >> k & 1u) != 0 && is_listed(o->excludes, other->name))
+                return md_fail(r->error, MD_USAGE, "--%s: not with --%s", o->name, other->name);
+    }
+    return MD_OK;
+}
+
+/* ---- words ----------------------------------------------------------------------------------- */
+
+/* A config may have = in its path, but what has one and is no file was meant for an override. */
+static int is_override(const char *word) {
+    return strchr(word, '=') != NULL && access(word, F_OK) != 0;
+}
+
+static int check_words(const struct reader *r, const struct md_invocation *call) {
+    const struct md_word *word = r->command->words;
+    int at = 0;
+    for (; word < r->command->words + MD_MOST_WORDS && word->name != NULL; word++) {
+        int is_there =
+            at < call->count && !(word->kind == MD_WORD_CONFIG && is_override(call->words[at]));
+        if (!is_there && (word->number == MD_ONE || word->number == MD_AT_LEAST_ONE))
+            return md_fail(r->error, MD_USAGE,
+                           "expected %s, found %s%.100s%s; see mudepth %s --help", word->name,
+                           at < call->count ? "\"" : "",
+                           at < call->count ? call->words[at] : "nothing",
+                           at < call->count ? "\"" : "", r->name);
+        int end =
+            word->number == MD_ONE || word->number == MD_AT_MOST_ONE ? at + is_there : call->count;
+        for (int place; word->names != NULL && at < end; at++)
+            if (parse_choice(word->names, call->words[at], &place, r->error) != MD_OK)
+                return MD_USAGE;
+        at = end;
+    }
+    if (at < call->count)
+        return md_fail(r->error, MD_USAGE, "unexpected \"%.100s\"; see mudepth %s --help",
+                       call->words[at], r->name);
+    return MD_OK;
+}
+
+/* Cuts off what is behind --, where that is for another program. */
+static int take_rest(const struct md_command *command, int argc, char **argv,
+                     struct md_invocation *call) {
+    int i = 1;
+    while (command->rest != NULL && i < argc && strcmp(argv[i], "--") != 0)
+        i++;
+    if (command->rest == NULL || i >= argc)
+        return argc;
+    call->rest = argv + i + 1;
+    call->rest_count = argc - i - 1;
+    return i;
+}
+
+int md_invocation_parse(const struct md_command *command, const char *name, int argc, char **argv,
+                        void *options, struct md_invocation *call, struct md_error *error) {
+    struct reader r = {command, name, options, &call->common, 0, error};
+    *call = (struct md_invocation){.command = command, .options = options};
+    if (command->options_size > 0)
+        memset(options, 0, command->options_size);
+    argc = take_rest(command, argc, argv, call);
+    write_line(name, argc, argv, call->line, sizeof call->line);
+    int status = read_options(&r, argc, argv);
+    call->count = argc - optind;
+    call->words = argv + optind;
+    if (status == MD_OK)
+        status = check_options(&r);
+    if (status == MD_OK && call->rest != NULL && !is_given(&r, command->rest_needs))
+        return md_fail(error, MD_USAGE, "%s (behind --): only with --%s", command->rest,
+                       command->rest_needs);
+    return status == MD_OK ? check_words(&r, call) : status;
+}
