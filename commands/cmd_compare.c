@@ -461,6 +461,9 @@ static int parse_sides(struct comparison *c, struct md_error *error) {
                        "--digest compares bits, and %s and %s have different formats", o->a, o->b);
     if (o->steps == 0 && o->figure != NULL)
         return md_fail(error, MD_USAGE, "--figure needs steps, there are none");
+    if (o->steps == 0 && o->kinds != (1u << MD_TRACE_FINAL_WEIGHTS) - 1)
+        return md_fail(error, MD_USAGE,
+                       "--tensors needs steps, there are none: the weights are always compared");
     if ((o->save_job != NULL || o->save_trace != NULL) && c->specs[0].machine == NULL)
         return md_fail(error, MD_USAGE, "--a: a saved trace is there already");
     return MD_OK;
@@ -521,6 +524,8 @@ const struct md_command md_command_compare = {
     MD_CONFIG_WORDS(MD_ONE),
     MD_OPTIONS(options),
     .notes =
+        "The keys are those of a run, so that the same words can stand behind both; what only "
+        "concerns the evaluation has no say here.\n\n"
         "A MACHINE is\n"
         "  host        this machine, in a process of its own\n"
         "  rv32        bare RISC-V under qemu-riscv32 (make rv32)\n"

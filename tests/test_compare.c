@@ -391,6 +391,7 @@ Test(compare, usage_errors_are_2_and_clear) {
         {"small.yaml --save-trace y --json", "--save-trace: not with --json"},
         {"small.yaml --digest --figure x.png", "--digest: not with --figure"},
         {"small.yaml --steps 0 --figure x.png", "--figure needs steps"},
+        {"small.yaml --steps 0 --tensors weight", "--tensors needs steps"},
         {"small.yaml --digest --b host:bf16", "have different formats"},
         {"small.yaml --a trace:x --save-job y", "--a: a saved trace is there already"},
         {"small.yaml --a trace:x --save-trace y", "--a: a saved trace is there already"},
