@@ -345,9 +345,9 @@ check-numerics: ## the 16-bit arithmetic exhaustively (minutes)
 
 # Tests that the sanitizers would see nothing new in, and that would take as long as all others: of
 # the numbers that come out (the operators are sanitized by test_ops, the step by test_plans and
-# test_job), of moments in processes that other tests sanitize (a thousand programs in test_failing),
-# and what builds by itself.
-UNSANITIZED := run_bits devices broken broken_updates gradients failing \
+# test_job, whole runs by test_program_run; test_run took 860 s), of moments in processes that other
+# tests sanitize (a thousand programs in test_failing), and what builds by itself.
+UNSANITIZED := run run_bits live devices broken broken_updates gradients failing \
                sweep_interrupted sweep_disk sweep_nolocks slurm gap9 readme install
 
 # (The program for RV32 has flags of its own, and no sanitizers.)
