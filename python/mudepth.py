@@ -204,10 +204,11 @@ _NETWORK = np.dtype([("name", "S24"), ("height", "<i4"), ("width", "<i4"), ("lay
                      ("output", "<i4"), ("group_count", "<i4"), ("groups", "S8", 8),
                      ("layers", _LAYER, 24)])
 _JOB = np.dtype([("magic", "<u4"), ("format", "<u4"), ("level", "S16")] + [(n, "<u4") for n in (
-    "policy", "optimizer", "loss", "moments", "storing", "loss_scale_log2")] + [
+    "policy", "optimizer", "moments", "storing", "loss_scale_log2", "decay")] + [
     ("seed", "<u4", 2)] + [(n, "<u4") for n in (
-        "batch", "cores", "steps", "savings", "front", "band", "kinds", "values")] + [
-    (n, "<f4") for n in ("depth_cap_m", "momentum", "weight_decay", "beta1", "beta2", "epsilon")] + [
+        "batch", "cores", "steps", "savings", "front", "band", "kinds", "values", "average")] + [
+    ("loss", "<f4", 9)] + [(n, "<f4") for n in (
+        "depth_cap_m", "momentum", "weight_decay", "beta1", "beta2", "epsilon", "clip_norm")] + [
     ("body", "<u4", 2), ("network", _NETWORK)])
 _RECORD = np.dtype([("kind", "<u4"), ("step", "<u4"), ("layer", "<i4")] + [(n, "<u4") for n in (
     "slot", "from", "to", "format", "count", "bytes")] + [("digest", "<u8")])
@@ -223,7 +224,7 @@ class Trace(dict):
         super().__init__()
         with open(path, "rb") as file:
             head = np.frombuffer(self._take(file, _JOB.itemsize, path), _JOB)[0]
-            if head["magic"] != 0x3254444D:
+            if head["magic"] != 0x3354444D:
                 raise ValueError(f"{path}: not a trace of mudepth")
             self.format, self.steps = FORMATS[head["format"]], int(head["steps"])
             self.network = _plain(head["network"]["name"])

@@ -11,7 +11,7 @@ TestSuite(plans, .timeout = 900);
 /* uPyD-Net for a picture of 16 x 16. */
 static struct md_job job_of_plans(enum md_format format) {
     struct md_job job = small_job(format, "");
-    job.network = sized_network("upydnet", 16);
+    job.network.height = job.network.width = 16;
     job.steps = 2;
     return job;
 }
