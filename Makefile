@@ -47,9 +47,10 @@ FLAGS_scalar   :=
 FLAGS_v2f16    := -DMD_PAIRS
 FLAGS_avx2     := -mavx2 -mfma -mf16c
 FLAGS_avx512   := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
-# (gcc 12 converts some ifs to instructions that there are not. clang has no such flag.)
-FLAGS_avx512fp16 = $(FLAGS_avx512) -mavx512fp16 $(shell f=-fno-if-conversion; \
-                       $(CC) $$f -E -x c /dev/null >/dev/null 2>&1 && echo $$f)
+# A flag of gcc's that clang has not.
+gcc_flag       = $(shell $(CC) $(1) -E -x c /dev/null >/dev/null 2>&1 && echo $(1))
+# (gcc 12 converts some ifs to instructions that there are not.)
+FLAGS_avx512fp16 = $(FLAGS_avx512) -mavx512fp16 $(call gcc_flag,-fno-if-conversion)
 FLAGS_neon     := -DMD_NEON
 FLAGS_neonfp16 := -DMD_NEON -march=armv8.2-a+fp16
 FORMATS   := fp32 fp64 fp16 bf16 fp16w bf16w
@@ -296,11 +297,12 @@ packages: # WANT="names": installs the Debian packages that are missing
 	$$root apt-get update -qq && \
 	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
 
-# (Little of what tests compute is their own.)
+# (Little of what tests compute is their own. gcc 12's -fdse loses assignments behind those of whole
+# structs at -O1.)
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libmudepth.a
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(compile) -O1 $(call pkg,--cflags,criterion) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ \
+	$(Q)$(compile) -O1 $(call gcc_flag,-fno-dse) $(call pkg,--cflags,criterion) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ \
 	    $(ALL_LDLIBS) $(call pkg,--libs,criterion)
 
 # The program, but tests can meet it in the midst of its work.

@@ -304,6 +304,8 @@ static int predict_one(struct md_engine *engine, const struct options *o, const 
     status = predict(engine, o, p, error);
     if (status != MD_OK)
         status = md_fail_in(error, status, picture);
+    else
+        status = md_make_folder(o->folder, error); /* not for bad pictures only */
     for (int n = 0; status == MD_OK && n < OUTPUTS; n++) {
         if (!is_wanted(o, &outputs[n]))
             continue;
@@ -412,8 +414,6 @@ static int run(const struct md_invocation *call, struct md_error *error) {
         status = find_pictures(call, &pictures, error);
     if (status == MD_OK)
         status = check_outputs(&pictures, o, error);
-    if (status == MD_OK)
-        status = md_make_folder(o->folder, error);
     if (status == MD_OK)
         status = with_weights(o, network, &pictures, o->like != NULL ? &like : NULL, list, error);
     if (o->json && json_array_size(list) > 0) {

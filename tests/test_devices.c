@@ -227,7 +227,6 @@ static uint32_t wanted_steps(void) {
 
 static void check_run(enum md_format format, enum md_optimizer optimizer, const char *policy) {
     struct md_job job = small_job(format, "");
-    job.network = sized_network("upydnet", 12);
     job.policy = policy_of(&job.network, policy);
     job.optimizer = optimizer;
     job.steps = wanted_steps();
