@@ -1,7 +1,6 @@
 /* mudepth run and pretrain: one run from a config, its cell, and what to look at. */
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -18,7 +17,6 @@
 
 #define DEFAULT_FOLDER  "results/runs"
 #define PRETRAIN_CONFIG "configs/pretrain.yaml"
-enum { SHEET_ROWS = 6 };
 
 struct options {
     const char *output;  /* the cell; NULL: named after the config, in DEFAULT_FOLDER */
@@ -263,89 +261,6 @@ static int save_weights(struct session *session, struct md_error *error) {
 
 /* ---- what to look at ------------------------------------------------------------------------- */
 
-static int draw_sheet(struct session *session, const char *path, struct md_error *error) {
-    struct md_run *run = &session->run;
-    struct md_sheet_row rows[SHEET_ROWS];
-    size_t chosen[SHEET_ROWS], count = md_choose_samples(&run->test, SHEET_ROWS, chosen);
-    int height, width, status = MD_OK;
-    md_layer_size(run->network, run->network->output, &height, &width);
-    size_t pixels = (size_t)height * (size_t)width;
-    float *depth = malloc((2 * count * pixels + 1) * sizeof *depth);
-    if (depth == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
-    const float *weights[2] = {session->initial, run->best_weights};
-    const struct md_judging judging = md_config_judging(&run->config);
-    for (size_t w = 0; w < 2; w++) {
-        md_engine_set_weights(&run->engine, weights[w]);
-        for (size_t r = 0; r < count && status == MD_OK; r++)
-            status = md_predict(&run->engine, &judging, &run->test, chosen[r], 1,
-                                depth + (w * count + r) * pixels, error);
-    }
-    for (size_t r = 0; r < count; r++) {
-        const struct md_sample *s = &run->test.samples[chosen[r]];
-        rows[r] = (struct md_sheet_row){s->name,
-                                        s->picture,
-                                        {{s->depth_m, s->depth_height, s->depth_width},
-                                         {depth + r * pixels, height, width},
-                                         {depth + (count + r) * pixels, height, width}}};
-    }
-    const struct md_sheet sheet = {"Test samples before and after fine-tuning",
-                                   {"sensor label", "before fine-tuning", "after fine-tuning"},
-                                   3,
-                                   rows,
-                                   count,
-                                   run->network->height,
-                                   run->network->width,
-                                   run->config.data.max_depth_m};
-    if (status == MD_OK)
-        status = md_plot_contact_sheet(path, &sheet, error);
-    free(depth);
-    return status;
-}
-
-static int draw_curve(const struct session *session, const char *path, struct md_error *error) {
-    const struct md_run *run = &session->run;
-    size_t epochs = (size_t)run->position.epoch;
-    size_t most = run->step_losses.rows;
-    double *columns = malloc((3 * epochs + 2 * most + 1) * sizeof *columns);
-    struct md_step_row *steps = malloc((most + 1) * sizeof *steps);
-    if (columns == NULL || steps == NULL) {
-        free(columns);
-        free(steps);
-        return md_fail(error, MD_FAILED, "out of memory");
-    }
-    double *step_at = columns + 3 * epochs, *step_loss = step_at + most;
-    size_t step_rows = md_run_step_rows(run, steps);
-    for (size_t r = 0; r < step_rows; r++) {
-        step_at[r] = (double)steps[r].step / md_run_steps_an_epoch(run);
-        step_loss[r] = steps[r].train_loss;
-    }
-    for (size_t e = 0; e < epochs; e++) {
-        columns[e] = run->history[e].train_loss;
-        columns[epochs + e] = run->history[e].validation_loss;
-        columns[2 * epochs + e] = run->history[e].validation_rmse_m;
-    }
-    char title[300], loss[MD_CONFIG_VALUE_SIZE];
-    md_config_value(&run->config, md_config_find("loss"), loss);
-    snprintf(title, sizeof title, "%.200s, policy %s, %s %g", loss, run->config.policy,
-             md_optimizer_names[run->config.optimizer], run->config.learning_rate);
-    const struct md_loss_curve curve = {.title = title,
-                                        .epochs = epochs,
-                                        .train_loss = columns,
-                                        .validation_loss = columns + epochs,
-                                        .validation_rmse_m = columns + 2 * epochs,
-                                        .rmse_before_m = run->val_before[0].value[MD_RMSE],
-                                        .rmse_dummy_m = run->val_dummy[0].value[MD_RMSE],
-                                        .step_rows = step_rows,
-                                        .steps_a_row = run->step_losses.steps_a_row,
-                                        .step_at = step_at,
-                                        .step_loss = step_loss};
-    int status = md_plot_loss_curve(path, &curve, error);
-    free(columns);
-    free(steps);
-    return status;
-}
-
 /* CELL.h5 -> CELL.sheet.png, and CELL.loss.png when there are epochs to draw */
 static int draw_figures(struct session *session, json_t *json, struct md_error *error) {
     char sheet[1200], curve[1200];
@@ -354,9 +269,10 @@ static int draw_figures(struct session *session, json_t *json, struct md_error *
         stem -= 3;
     snprintf(sheet, sizeof sheet, "%.*s.sheet.png", stem, session->cell);
     snprintf(curve, sizeof curve, "%.*s.loss.png", stem, session->cell);
-    int trained = session->run.position.epoch > 0, status = draw_sheet(session, sheet, error);
+    int trained = session->run.position.epoch > 0,
+        status = md_draw_samples(&session->run, session->initial, sheet, error);
     if (status == MD_OK && trained)
-        status = draw_curve(session, curve, error);
+        status = md_draw_losses(&session->run, curve, error);
     if (status != MD_OK)
         return md_fail_in(error, status, "the cell is written, but not its figures");
     if (json != NULL) {

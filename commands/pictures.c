@@ -1,6 +1,12 @@
 #include "pictures.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../plots/plots.h"
+
+enum { SHEET_ROWS = 6 };
 
 /* How much there is to see in a sample: the sum over its valid zones of how far they are from their
  * mean. */
@@ -26,4 +32,86 @@ size_t md_choose_samples(const struct md_dataset *dataset, size_t most, size_t *
                 chosen[r] = s;
     }
     return rows;
+}
+
+int md_draw_samples(struct md_run *run, const float *initial, const char *path,
+                    struct md_error *error) {
+    struct md_sheet_row rows[SHEET_ROWS];
+    size_t chosen[SHEET_ROWS], count = md_choose_samples(&run->test, SHEET_ROWS, chosen);
+    int height, width, status = MD_OK;
+    md_layer_size(run->network, run->network->output, &height, &width);
+    size_t pixels = (size_t)height * (size_t)width;
+    float *depth = malloc((2 * count * pixels + 1) * sizeof *depth);
+    if (depth == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    const float *weights[2] = {initial, run->best_weights};
+    const struct md_judging judging = md_config_judging(&run->config);
+    for (size_t w = 0; w < 2; w++) {
+        md_engine_set_weights(&run->engine, weights[w]);
+        for (size_t r = 0; r < count && status == MD_OK; r++)
+            status = md_predict(&run->engine, &judging, &run->test, chosen[r], 1,
+                                depth + (w * count + r) * pixels, error);
+    }
+    for (size_t r = 0; r < count; r++) {
+        const struct md_sample *s = &run->test.samples[chosen[r]];
+        rows[r] = (struct md_sheet_row){s->name,
+                                        s->picture,
+                                        {{s->depth_m, s->depth_height, s->depth_width},
+                                         {depth + r * pixels, height, width},
+                                         {depth + (count + r) * pixels, height, width}}};
+    }
+    const struct md_sheet sheet = {"Test samples before and after fine-tuning",
+                                   {"sensor label", "before fine-tuning", "after fine-tuning"},
+                                   3,
+                                   rows,
+                                   count,
+                                   run->network->height,
+                                   run->network->width,
+                                   run->config.data.max_depth_m};
+    if (status == MD_OK)
+        status = md_plot_contact_sheet(path, &sheet, error);
+    free(depth);
+    return status;
+}
+
+int md_draw_losses(const struct md_run *run, const char *path, struct md_error *error) {
+    size_t epochs = (size_t)run->position.epoch;
+    size_t most = run->step_losses.rows;
+    double *columns = malloc((3 * epochs + 2 * most + 1) * sizeof *columns);
+    struct md_step_row *steps = malloc((most + 1) * sizeof *steps);
+    if (columns == NULL || steps == NULL) {
+        free(columns);
+        free(steps);
+        return md_fail(error, MD_FAILED, "out of memory");
+    }
+    double *step_at = columns + 3 * epochs, *step_loss = step_at + most;
+    size_t step_rows = md_run_step_rows(run, steps);
+    for (size_t r = 0; r < step_rows; r++) {
+        step_at[r] = (double)steps[r].step / md_run_steps_an_epoch(run);
+        step_loss[r] = steps[r].train_loss;
+    }
+    for (size_t e = 0; e < epochs; e++) {
+        columns[e] = run->history[e].train_loss;
+        columns[epochs + e] = run->history[e].validation_loss;
+        columns[2 * epochs + e] = run->history[e].validation_rmse_m;
+    }
+    char title[300], loss[MD_CONFIG_VALUE_SIZE];
+    md_config_value(&run->config, md_config_find("loss"), loss);
+    snprintf(title, sizeof title, "%.200s, policy %s, %s %g", loss, run->config.policy,
+             md_optimizer_names[run->config.optimizer], run->config.learning_rate);
+    const struct md_loss_curve curve = {.title = title,
+                                        .epochs = epochs,
+                                        .train_loss = columns,
+                                        .validation_loss = columns + epochs,
+                                        .validation_rmse_m = columns + 2 * epochs,
+                                        .rmse_before_m = run->val_before[0].value[MD_RMSE],
+                                        .rmse_dummy_m = run->val_dummy[0].value[MD_RMSE],
+                                        .step_rows = step_rows,
+                                        .steps_a_row = run->step_losses.steps_a_row,
+                                        .step_at = step_at,
+                                        .step_loss = step_loss};
+    int status = md_plot_loss_curve(path, &curve, error);
+    free(columns);
+    free(steps);
+    return status;
 }
