@@ -62,12 +62,20 @@ static int clean_name(const struct work *w, const char *name, char clean[MD_PATH
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
+/* Remembers what was made, or takes it away again. */
+static int keep_in_mind(struct work *w, const char *path) {
+    int status = md_names_add(&w->made, path, w->error);
+    if (status != MD_OK)
+        remove(path);
+    return status;
+}
+
 /* Makes a folder, which may be there; so may not a file of its name. */
 static int make_folder(struct work *w, const char *path, const char *name) {
     struct stat about;
     if (mkdir(path, 0777) == 0) {
         w->unpacked.folders++;
-        return md_names_add(&w->made, path, w->error);
+        return keep_in_mind(w, path);
     }
     if (errno != EEXIST)
         return fail_member(w, name, strerror(errno));
@@ -114,7 +122,7 @@ static int make_file(struct work *w, const char *path, const char *name) {
     int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (descriptor < 0)
         return fail_member(w, name, errno == EEXIST ? "is there twice" : strerror(errno));
-    int status = md_names_add(&w->made, path, w->error);
+    int status = keep_in_mind(w, path);
     FILE *to = status == MD_OK ? fdopen(descriptor, "wb") : NULL;
     if (to == NULL) {
         close(descriptor);
