@@ -243,9 +243,10 @@ static int draw_series(const struct md_study *study, const char *path, struct md
 
 /* ---- losses ---------------------------------------------------------------------------------- */
 
+/* As far as all runs of the group went. */
 static int add_losses(const struct md_study *study, struct lines *all, const struct md_group *group,
                       struct md_error *error) {
-    size_t epochs = (size_t)group->runs[0]->cell.config.epochs;
+    size_t epochs = (size_t)group->runs[0]->cell.config.epochs, common = epochs;
     char label[MD_ROW_LABEL_SIZE];
     struct md_epoch *history = calloc(epochs + 1, sizeof *history);
     if (history == NULL)
@@ -258,12 +259,14 @@ static int add_losses(const struct md_study *study, struct lines *all, const str
         if ((size_t)run->cell.config.epochs != epochs)
             status = md_fail(error, MD_USAGE, "%s: runs of %zu and of %d epochs in one line", label,
                              epochs, run->cell.config.epochs);
+        size_t done = (size_t)run->cell.epochs_done;
+        common = done < common ? done : common;
         if (status == MD_OK)
-            status = md_cell_read_epochs(run->path, epochs, history, error);
-        for (size_t e = 0; e < epochs && status == MD_OK; e++)
+            status = md_cell_read_epochs(run->path, done, history, error);
+        for (size_t e = 0; e < common && status == MD_OK; e++)
             line->y[e] += md_study_epoch(study, &history[e]) / (double)group->count;
     }
-    for (size_t e = 0; e < epochs && status == MD_OK; e++) {
+    for (size_t e = 0; e < common && status == MD_OK; e++) {
         line->x[e] = (double)e + 1.0;
         line->deviation[e] = (double)NAN;
         line->count++;

@@ -177,7 +177,7 @@ static int put_groups_figure(const struct page *page, const struct md_quantity *
 
 static int put_curve(const struct page *page, const struct md_group *group) {
     const struct md_finished *run = group->runs[0];
-    const size_t epochs = (size_t)run->cell.config.epochs;
+    const size_t epochs = (size_t)run->cell.epochs_done;
     struct md_epoch *history = malloc(epochs * sizeof *history);
     double *columns = malloc(3 * epochs * sizeof *columns);
     char path[MD_PATH_MAX];
@@ -215,7 +215,7 @@ static int put_curves(const struct page *page) {
     int status = MD_OK, drawn = 0;
     for (size_t g = 0; status == MD_OK && g < page->groups.count && drawn < MOST_CURVES; g++) {
         const struct md_cell *first = &page->groups.groups[g].runs[0]->cell;
-        if (first->config.epochs < 2 || first->diverged)
+        if (first->epochs_done < 2 || first->diverged)
             continue;
         if (drawn++ == 0)
             fputs("<h2>Losses</h2><p>The first run of each group.</p>\n", page->out);

@@ -335,9 +335,10 @@ static int report(struct session *session, struct md_error *error) {
     if (session->options.json && json == NULL)
         return md_print_json(json, error);
     if (json != NULL)
-        json_object_update_new(json, json_pack("{s:i, s:f}", "forward_passes",
+        json_object_update_new(json, json_pack("{s:i, s:f, s:b}", "forward_passes",
                                                md_forward_passes(&judging), "label_share",
-                                               run->label_share));
+                                               run->label_share, "stopped_early",
+                                               run->position.epoch < run->config.epochs));
     if (json != NULL)
         json_object_set_new(json, "depth_kinds",
                             json_pack("{s:s, s:s, s:s}", "train", run->train.mix, "val",
@@ -351,6 +352,9 @@ static int report(struct session *session, struct md_error *error) {
         run->position.epoch > 0)
         md_note("no validation loss is a number, so that no epoch is the best: the "
                 "weights are those of the last one");
+    if (run->position.epoch < run->config.epochs)
+        md_note("stopped early, after epoch %d of %d: the last %d had no lower validation loss",
+                run->position.epoch, run->config.epochs, run->config.early_stop);
     const struct md_progress *progress = &run->engine.progress;
     if (progress->skipped > 0)
         md_note("%" PRIu64 " of %" PRIu64 " steps were skipped: with loss_scale %d a gradient "

@@ -280,8 +280,10 @@ static int forget_one(struct draft *draft) {
 }
 
 void md_config_settle(struct md_config *config) {
-    if (config->val[0] == '\0')
-        config->select = MD_SELECT_LAST;
+    if (config->val[0] != '\0')
+        return;
+    config->select = MD_SELECT_LAST;
+    config->early_stop = 0;
 }
 
 /* Where the value of a key of the run was given. */

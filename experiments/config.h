@@ -52,6 +52,7 @@ struct md_config {
     struct md_augmentation augment;
     int label;        /* enum md_label_mode */
     int select;       /* enum md_select */
+    int early_stop;   /* epochs; 0: never */
     int protocol;     /* enum md_protocol */
     int flip_at_test; /* enum md_flip */
     struct md_caps caps;
@@ -75,8 +76,8 @@ extern const char *const md_split_names[]; /* "train", "val", "test", NULL */
 int md_config_read(const char *path, int override_count, char *const *overrides,
                    struct md_config *config, struct md_error *error);
 
-/* Without a validation split there is no best epoch: `select` becomes the last, as every run does
- * before it starts. */
+/* Without a validation split there is no best epoch: `select` becomes the last, and nothing stops
+ * early. Every run does so before it starts. */
 void md_config_settle(struct md_config *config);
 
 /* The network that a config's training runs through: the config's own, or with label: pooled the

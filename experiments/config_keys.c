@@ -38,7 +38,8 @@ static const struct use of_adam = {.with = {{"optimizer", "adam"}}},
                         of_noise = {.with = {{"augment", "[noise"}}},
                         of_cutout = {.with = {{"augment", "[cutout"}}},
                         of_stream = {.with = {{"plan", "!auto, plain, fast"}}},
-                        of_val = {.with = {{"val", "!"}}, .idle = "last"};
+                        of_val = {.with = {{"val", "!"}}, .idle = "last"},
+                        of_early = {.with = {{"val", "!"}}};
 static const struct use
     of_files = {.set = {"set", "!synthetic"}},
     of_val_files = {.set = {"set", "!synthetic"}, .with = {{"val", "!"}}},
@@ -179,6 +180,10 @@ static const struct key run_keys[] = {
      NULL},
     {"select", CHOICE, AT(md_config, select), 0, 0, select_names, "best", 1,
      "weights to keep: of the epoch with the best validation loss, or the last", &of_val},
+    {"early_stop", COUNT, AT(md_config, early_stop), 0, 100000, NULL, "0", UNLESS_DEFAULT,
+     "a run ends after so many epochs without a lower validation loss; 0: never. The schedule is "
+     "that of all epochs",
+     &of_early},
     {"protocol", CHOICE, AT(md_config, protocol), 0, 0, md_protocol_names, "textbook", 1,
      "evaluation protocol", NULL},
     {"flip_at_test", CHOICE, AT(md_config, flip_at_test), 0, 0, md_flip_names, "off",

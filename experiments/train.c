@@ -393,6 +393,22 @@ static int finish_epoch(struct md_run *run, struct desk *desk, struct md_error *
     return status;
 }
 
+/* By the history alone, so that a resumed run stops where it would have. */
+static int stops_early(const struct md_run *run) {
+    int best = 0; /* epochs done when the validation loss was lowest */
+    double least = INFINITY;
+    for (int e = 0; e < run->position.epoch; e++)
+        if (run->history[e].validation_loss < least) {
+            least = run->history[e].validation_loss;
+            best = e + 1;
+        }
+    return run->config.early_stop > 0 && run->position.epoch - best >= run->config.early_stop;
+}
+
+int md_run_is_over(const struct md_run *run) {
+    return run->position.epoch >= run->config.epochs || stops_early(run);
+}
+
 /* Steps done through all epochs. */
 static size_t steps_done(const struct md_run *run) {
     const struct md_position *at = &run->position;
@@ -450,7 +466,7 @@ int md_run_train(struct md_run *run, const struct md_watch *watch,
     int status = desk_open(run, &desk, error);
     const struct md_effort began = md_effort_now(), earlier = {at->seconds, at->cpu_seconds, 0};
     *interrupted = 0;
-    while (status == MD_OK && at->epoch < run->config.epochs) {
+    while (status == MD_OK && !md_run_is_over(run)) {
         md_epoch_order(run->config.seed, at->epoch, (uint32_t)run->train.count, desk.order);
         while (at->step < steps && status == MD_OK && !*interrupted) {
             step(run, &desk);
@@ -471,6 +487,6 @@ int md_run_train(struct md_run *run, const struct md_watch *watch,
             break;
     }
     desk_close(&desk);
-    *interrupted = *interrupted && at->epoch < run->config.epochs;
+    *interrupted = *interrupted && !md_run_is_over(run);
     return status;
 }

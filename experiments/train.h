@@ -95,9 +95,13 @@ struct md_effort md_run_effort(const struct md_run *run);
  */
 int md_run_measure_before(struct md_run *run, const struct md_watch *watch, struct md_error *error);
 
-/* Trains from run->position to the end. After every step and every epoch (then position.step is 0)
- * it asks `watch`; on an early end *interrupted is 1 and the run can go on later. `keep` (may be
- * NULL) is called after steps for a checkpoint to be written when it thinks it is time. */
+/* Whether nothing is left to train: all epochs are done, or the last early_stop of them had no
+ * lower validation loss than the best before them. */
+int md_run_is_over(const struct md_run *run);
+
+/* Trains from run->position until it is over. After every step and every epoch (then position.step
+ * is 0) it asks `watch`; on an early end *interrupted is 1 and the run can go on later. `keep` (may
+ * be NULL) is called after steps for a checkpoint to be written when it thinks it is time. */
 int md_run_train(struct md_run *run, const struct md_watch *watch,
                  int (*keep)(void *context, struct md_run *run, struct md_error *error),
                  void *keep_context, int *interrupted, struct md_error *error);

@@ -279,6 +279,21 @@ int md_cell_read_identity(const char *path, char identity[33], struct md_error *
     return pen.status;
 }
 
+/* The rows of a table that is read only when somebody asks for it. */
+static void take_epochs_done(struct md_pen *pen, const char *path, struct md_cell *cell) {
+    const struct md_config *config = &cell->config;
+    int dimensions = 0;
+    size_t rows = 0;
+    if (pen->status == MD_OK)
+        pen->status = md_h5_shape(pen->file, "/training/epochs", 1, &dimensions, &rows, pen->error);
+    cell->epochs_done = (long long)rows;
+    if (pen->status == MD_OK && (cell->epochs_done > config->epochs ||
+                                 (cell->epochs_done < config->epochs && config->early_stop == 0)))
+        pen->status =
+            md_fail(pen->error, MD_FAILED, "%.400s: /training/epochs: expected %d rows, found %lld",
+                    path, config->epochs, cell->epochs_done);
+}
+
 static void take_cell(struct md_pen *pen, const char *path, struct md_cell *cell) {
     static const char *const splits[] = {"/data/train", "/data/val", "/data/test"};
     char config[MD_CELL_CONFIG_SIZE] = "", origin[200];
@@ -293,6 +308,7 @@ static void take_cell(struct md_pen *pen, const char *path, struct md_cell *cell
         md_take_integer(pen, splits[i], "samples", 0, LLONG_MAX, &cell->data_samples[i]);
     }
     take_attributes(pen, cell);
+    take_epochs_done(pen, path, cell);
     md_take_scores(pen, "/test/metrics", cell);
 }
 

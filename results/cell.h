@@ -26,7 +26,8 @@
  *                    diverged_epoch (in which a loss or a weight became NaN or infinite; 0: none),
  *                    wall_seconds, cpu_seconds (of the training alone)
  *   /training/epochs table: epoch (from 1), learning_rate, train_loss, validation_loss,
- *                    validation_rmse_m; NaN where there is none
+ *                    validation_rmse_m; NaN where there is none; with early_stop maybe fewer rows
+ *                    than the config has epochs
  *   /training/steps  table: step (from 1, through all epochs), train_loss, learning_rate; in a run
  *                    of more than 4096 steps a row is the mean of equally many, and `step` and
  *                    learning_rate are the last one's
@@ -89,6 +90,7 @@ struct md_cell {
 
     long long arena_bytes, parameters_learning, optimizer_bytes_per_parameter;
     long long steps, skipped_steps, selected_epoch, diverged, diverged_epoch;
+    long long epochs_done;                /* the config's epochs, or fewer with early_stop */
     double seconds, training_cpu_seconds; /* spent in training */
     double label_share;
 
@@ -108,7 +110,7 @@ extern const size_t md_cell_attribute_count;
 /* Reads a cell; fails when it is none, or a broken one. */
 int md_cell_read(const char *path, struct md_cell *cell, struct md_error *error);
 
-/* Reads what the epochs of a cell gave; there must be so many. */
+/* Reads what the epochs of a cell gave, its epochs_done. */
 int md_cell_read_epochs(const char *path, size_t epochs, struct md_epoch *history,
                         struct md_error *error);
 

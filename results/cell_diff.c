@@ -64,7 +64,7 @@ static double epoch_value(const struct md_cell_diff *diff, int which, size_t epo
 }
 
 static int read_epochs(struct md_cell_diff *diff, int which, struct md_error *error) {
-    size_t count = (size_t)diff->cell[which].config.epochs;
+    size_t count = (size_t)diff->cell[which].epochs_done;
     diff->epochs[which] = calloc(count + 1, sizeof *diff->epochs[which]);
     if (diff->epochs[which] == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
@@ -72,7 +72,7 @@ static int read_epochs(struct md_cell_diff *diff, int which, struct md_error *er
 }
 
 static void compare_epochs(struct md_cell_diff *diff) {
-    int counts[2] = {diff->cell[0].config.epochs, diff->cell[1].config.epochs};
+    long long counts[2] = {diff->cell[0].epochs_done, diff->cell[1].epochs_done};
     size_t both = (size_t)(counts[0] < counts[1] ? counts[0] : counts[1]);
     for (size_t e = 0; e < both; e++)
         for (int c = 0; c < MD_EPOCH_COLUMNS; c++) {
@@ -88,7 +88,7 @@ static void compare_epochs(struct md_cell_diff *diff) {
             }
         }
     if (counts[0] != counts[1])
-        differ(diff, "%d epochs against %d", counts[0], counts[1]);
+        differ(diff, "%lld epochs against %lld", counts[0], counts[1]);
 }
 
 /* ---- weights --------------------------------------------------------------------------------- */

@@ -24,7 +24,7 @@ struct md_tensor_gap {
 struct md_cell_diff {
     const char *path[2]; /* not owned */
     struct md_cell cell[2];
-    struct md_epoch *epochs[2]; /* owned; cell[].config.epochs of them */
+    struct md_epoch *epochs[2]; /* owned; cell[].epochs_done of them */
 
     int same_run; /* the same identity: same config (where it decides), data, weights, numerics */
     int same_results; /* to the bit; of all that both were asked for */

@@ -47,6 +47,8 @@ static const struct row {
     {"steps", WHOLE, offsetof(struct md_cell, steps), 0, "updates of the weights"},
     {"skipped_steps", WHOLE, offsetof(struct md_cell, skipped_steps), 0,
      "steps without an update, as gradients overflowed"},
+    {"epochs_done", WHOLE, offsetof(struct md_cell, epochs_done), 0,
+     "passes over the train split; fewer than the config's epochs when it was stopped early"},
     {"selected_epoch", WHOLE, offsetof(struct md_cell, selected_epoch), 0,
      "epochs after which the weights were kept"},
     {"diverged", WHOLE, offsetof(struct md_cell, diverged), 0,

@@ -107,6 +107,7 @@ static const struct key_case {
     {"augment_cutout", REAL, {"0.3", "0", "1"}, {"1.1"}},
     {"label", NAME, {"bilinear", "nearest", "release", "sparse", "pooled"}, {"bicubic"}},
     {"select", NAME, {"best", "last"}, {"first"}},
+    {"early_stop", WHOLE, {"0", "3", "100000"}, {"-1", "100001"}},
     {"protocol", NAME, {"textbook", "release"}, {"book"}},
     {"flip_at_test", NAME, {"off", "on"}, {"both"}},
     {"cap_m",

@@ -63,6 +63,21 @@ H5_TEST(cell_read, says_what_the_run_was) {
     md_run_close(&run);
 }
 
+/* Fewer epochs than the config's are right only where it stops early. */
+H5_TEST(cell_read, says_how_many_epochs_were_done) {
+    write_cell(SMALL " epochs=2");
+    for (int stops = 1; stops >= 0; stops--) {
+        run.config.epochs = 5;
+        run.config.early_stop = stops;
+        assert_ok(md_cell_write(path.text, &run, "0123456789abcdef0123456789abcdef", "mudepth run",
+                                &run_error));
+        cr_assert_eq(md_cell_read(path.text, &cell, &run_error), stops ? MD_OK : MD_FAILED);
+        cr_assert_eq(cell.epochs_done, 2);
+    }
+    assert_contains(run_error.text, "/training/epochs: expected 5 rows, found 2");
+    md_run_close(&run);
+}
+
 /* A zone of 6x6 pixels has all of them, or none. */
 H5_TEST(cell_read, says_how_many_pixels_had_a_label) {
     size_t zones = 0;

@@ -484,6 +484,27 @@ Test(program_run, nothing_else_is_overwritten) {
     free(notes);
 }
 
+/* The second time it is only shown. */
+Test(program_run, a_run_that_stops_early_says_so) {
+    for (int again = 0; again < 2; again++) {
+        MUDEPTH("run", config.text, "-o", cell.text, "lr=0", "epochs=6", "early_stop=2", "--json");
+        json_t *json = output_json();
+        assert_contains(err, "note: stopped early, after epoch 3 of 6: the last 2 had no lower "
+                             "validation loss");
+        cr_assert_eq(json_array_size(json_at(json, "epochs")), 3);
+        assert_json(json, "stopped_early", JSON_TRUE);
+        json_decref(json);
+    }
+    MUDEPTH("query", cell.text, "--show", "epochs_done", "--csv");
+    assert_fine("3");
+    MUDEPTH("diff", cell.text, cell.text);
+    assert_code(0);
+    MUDEPTH("log", cell.text);
+    assert_fine("\"event\":\"epoch\",\"step\":6,\"epoch\":3,");
+    MUDEPTH("run", config.text, "-o", cell.text, "early_stop=1", "data.val=");
+    assert_fails(2, "command line: early_stop: has an effect only with val: any but ''");
+}
+
 /* ---- interruption ---------------------------------------------------------------------------- */
 
 /* Nine steps; the signal comes in the fifth. */

@@ -285,6 +285,44 @@ H5_TEST(run, best_keeps_the_epoch_with_the_least_validation_loss) {
     cr_assert_gt(before_the_last, 0, "no case");
 }
 
+/* Epochs after which a run stops: `patience` of them were not better than all before. */
+static int epochs_until(const struct trained *whole, int epochs, int patience) {
+    int best = 0, done = 0;
+    while (done < epochs && done - best < patience) {
+        double loss = whole->history[done].validation_loss;
+        done++;
+        if (best == 0 || loss < whole->history[best - 1].validation_loss)
+            best = done;
+    }
+    return done;
+}
+
+/* What is left is the run of so many epochs, also when it was interrupted on the way. */
+H5_TEST(run, early_stop_ends_a_run_that_becomes_no_better) {
+    int early = 0;
+    for (int i = 0; i < 3; i++) {
+        char words[300];
+        snprintf(words, sizeof words,
+                 "data.count=4 data.test=test[:1] epochs=5 batch=2 lr=0.03 seed=%d select=%s", i,
+                 i % 2 ? "best" : "last");
+        struct trained whole = trained_with(words);
+        int end = epochs_until(&whole, 5, 1 + i / 2), length = (int)strlen(words);
+        snprintf(words + length, 100, " early_stop=%d", 1 + i / 2);
+        struct md_run run = opened(words);
+        cr_assert_eq(train_for(&run, 2 * end - 1), 1);
+        reopen(&run, words);
+        struct trained stopped = finished(&run);
+        md_run_close(&run);
+        cr_assert_eq(stopped.position.epoch, end, "%s", words);
+        snprintf(words + length, 100, " epochs=%d", end);
+        struct trained shorter = trained_with(words);
+        cr_assert_str_eq(stopped.digest, shorter.digest, "%s", words);
+        cr_assert_str_eq(stopped.weights, shorter.weights, "%s", words);
+        early += end < 5;
+    }
+    cr_assert_gt(early, 0, "no case");
+}
+
 H5_TEST(run, without_validation_the_last_weights_are_kept) {
     struct trained none = trained_with("data.val="), last = trained_with("select=last");
     cr_assert_str_eq(none.weights, last.weights);
