@@ -508,13 +508,13 @@ static const struct md_option options[] = {
            .parse = parse_kinds, .preset = "activation,error,gradient,loss,weight,state"),
     MD_OPT("digest", 0, FLAG, digest, NULL, "only digests leave the machines: for long runs",
            .excludes = "figure"),
-    MD_OPT("figure", 0, PATH, figure, "FILE",
+    MD_OPT("figure", 0, OUTPUT, figure, "FILE",
            "draw how the error grows, over the steps and by layer (PNG, SVG, PDF)"),
     MD_OPT_JSON,
-    MD_OPT("save-job", 0, PATH, save_job, "FILE",
+    MD_OPT("save-job", 0, OUTPUT, save_job, "FILE",
            "write the job for machine a instead, for a device to be given",
            .excludes = "save-trace, b, figure, json"),
-    MD_OPT("save-trace", 0, PATH, save_trace, "FILE", "write the trace of machine a instead",
+    MD_OPT("save-trace", 0, OUTPUT, save_trace, "FILE", "write the trace of machine a instead",
            .excludes = "b, figure, json"),
     {0}};
 

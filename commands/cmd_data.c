@@ -320,7 +320,7 @@ static int show(const struct md_invocation *call, struct md_error *error) {
 
 static int write_as(const struct md_invocation *call, const char *ending,
                     int (*write)(const struct md_dataset *dataset, const char *folder,
-                                 const char *split, const struct md_watch *watch,
+                                 const char *split, int force, const struct md_watch *watch,
                                  struct md_error *error),
                     struct md_error *error) {
     const struct options *o = call->options;
@@ -333,7 +333,7 @@ static int write_as(const struct md_invocation *call, const char *ending,
         return status;
     status = md_make_folder(o->output, error);
     if (status == MD_OK)
-        status = write(&data, o->output, o->split, &watch, error);
+        status = write(&data, o->output, o->split, call->common.force, &watch, error);
     md_progress_clear(&line);
     if (status == MD_OK)
         printf("%s/%s.%s: %zu samples\n", o->output, o->split, ending, data.count);
@@ -347,9 +347,9 @@ static int export(const struct md_invocation *call, struct md_error *error) {
 
 /* Quick, and whole or not at all. */
 static int write_cache(const struct md_dataset *dataset, const char *folder, const char *split,
-                       const struct md_watch *watch, struct md_error *error) {
+                       int force, const struct md_watch *watch, struct md_error *error) {
     (void)watch;
-    return md_cache_write(dataset, folder, split, error);
+    return md_cache_write(dataset, folder, split, force, error);
 }
 
 static int cache(const struct md_invocation *call, struct md_error *error) {
@@ -361,7 +361,7 @@ static int unpack(const struct md_invocation *call, struct md_error *error) {
     struct md_progress_line line;
     struct md_watch watch = md_progress_watch(&line);
     struct md_unpacked unpacked;
-    int status = md_unpack(call->words[0], o->output, &watch, &unpacked, error);
+    int status = md_unpack(call->words[0], o->output, call->common.force, &watch, &unpacked, error);
     md_progress_clear(&line);
     if (status == MD_OK)
         printf("%s: %zu files in %zu folders, %.1f MB\n", o->output, unpacked.files,
@@ -373,12 +373,12 @@ static int unpack(const struct md_invocation *call, struct md_error *error) {
 
 static const struct md_option saying_options[] = {MD_OPT_JSON, {0}};
 static const struct md_option show_options[] = {
-    MD_OPT("output", 'o', PATH, output, "FILE", "the figure (PNG, SVG, PDF)", .is_required = 1),
+    MD_OPT("output", 'o', OUTPUT, output, "FILE", "the figure (PNG, SVG, PDF)", .is_required = 1),
     MD_OPT("rows", 0, WHOLE, rows, "N", "samples to draw, evenly spread", .preset = "12", .low = 1,
            .high = MOST_ROWS),
     {0}};
 static const struct md_option writing_options[] = {
-    MD_OPT("output", 'o', PATH, output, "DIR", "the folder", .is_required = 1),
+    MD_OPT("output", 'o', TARGET, output, "DIR", "the folder", .is_required = 1),
     MD_OPT("split", 0, TEXT, split, "S", "name of the split that is written", .preset = "train"),
     {0}};
 
@@ -395,10 +395,12 @@ ACTION(show, "draw samples", show_options);
 ACTION(export, "write the micro layout: DIR/S.csv and the folder DIR/S with its files",
        writing_options);
 ACTION(cache, "write DIR/S.h5 for the set cache", writing_options);
-static const struct md_option unpack_options[] = {MD_OPT("output", 'o', PATH, output, "DIR",
-                                                         "the folder, which must not be there yet",
-                                                         .is_required = 1),
-                                                  {0}};
+static const struct md_option unpack_options[] = {
+    MD_OPT("output", 'o', TARGET, output, "DIR",
+           "the folder, which must not be there yet; with --force only the archive's own files are "
+           "replaced in it",
+           .is_required = 1),
+    {0}};
 static const struct md_command command_unpack = {
     .name = "unpack",
     .summary = "unpack a set's .tar or .tar.gz, whole or not at all",

@@ -254,7 +254,7 @@ static const struct md_option options[] = {
            "operators and eight cores of the device, which budget_kb is compared with, or what "
            "`mudepth run` allocates here, with the scratch of its own operators",
            .names = target_names, .preset = "gap9"),
-    MD_OPT("figure", 0, PATH, figure, "F",
+    MD_OPT("figure", 0, OUTPUT, figure, "F",
            "draw memory over the step (PNG, SVG, PDF): buffers are rectangles, time across, "
            "address up"),
     MD_OPT_JSON,

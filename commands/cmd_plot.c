@@ -433,7 +433,7 @@ static int run(const struct md_invocation *call, struct md_error *error) {
 }
 
 static const struct md_option options[] = {
-    MD_OPT("output", 'o', PATH, output, "FILE", "the figure (PNG, SVG, PDF)", .is_required = 1),
+    MD_OPT("output", 'o', OUTPUT, output, "FILE", "the figure (PNG, SVG, PDF)", .is_required = 1),
     {0}};
 
 const struct md_command md_command_plot = {

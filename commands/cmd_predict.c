@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../core/target/host.h"
 #include "../datasets/image.h"
@@ -208,20 +207,21 @@ static int by_path(const void *a, const void *b) {
     return strcmp(((const struct claim *)a)->path, ((const struct claim *)b)->path);
 }
 
-static int check_free(const struct options *o, const char *picture, struct md_error *error) {
+static int check_free(const struct options *o, const char *picture, int force,
+                      struct md_error *error) {
     char path[PATH_SIZE];
     int status = MD_OK;
     for (int n = 0; status == MD_OK && n < OUTPUTS; n++) {
         if (is_wanted(o, &outputs[n]))
             status = name_output(picture, o, outputs[n].ending, path, error);
-        if (status == MD_OK && is_wanted(o, &outputs[n]) && access(path, F_OK) == 0)
-            status = md_fail(error, MD_USAGE, "%.400s: is there already; give another -o", path);
+        if (status == MD_OK && is_wanted(o, &outputs[n]))
+            status = md_may_write(path, force, error);
     }
     return status;
 }
 
-/* Nothing is replaced, and no picture by another: found out before anything is written. */
-static int check_outputs(const struct md_names *pictures, const struct options *o,
+/* Nothing is replaced unasked, and no picture by another: found out before anything is written. */
+static int check_outputs(const struct md_names *pictures, const struct options *o, int force,
                          struct md_error *error) {
     struct claim *claims = malloc((pictures->count + 1) * sizeof *claims);
     int status = claims == NULL ? md_fail(error, MD_FAILED, "out of memory") : MD_OK;
@@ -229,7 +229,7 @@ static int check_outputs(const struct md_names *pictures, const struct options *
         claims[i].picture = pictures->names[i];
         status = name_output(claims[i].picture, o, outputs[0].ending, claims[i].path, error);
         if (status == MD_OK)
-            status = check_free(o, claims[i].picture, error);
+            status = check_free(o, claims[i].picture, force, error);
     }
     if (status == MD_OK && pictures->count > 1)
         qsort(claims, pictures->count, sizeof *claims, by_path);
@@ -413,7 +413,7 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     if (status == MD_OK)
         status = find_pictures(call, &pictures, error);
     if (status == MD_OK)
-        status = check_outputs(&pictures, o, error);
+        status = check_outputs(&pictures, o, call->common.force, error);
     if (status == MD_OK)
         status = with_weights(o, network, &pictures, o->like != NULL ? &like : NULL, list, error);
     if (o->json && json_array_size(list) > 0) {
@@ -431,7 +431,7 @@ static int run(const struct md_invocation *call, struct md_error *error) {
 static const struct md_option options[] = {
     MD_OPT("weights", 0, PATH, weights, "W", "weights file (HDF5, result cell, or published .pth)",
            .is_required = 1),
-    MD_OPT("output", 'o', PATH, folder, "DIR",
+    MD_OPT("output", 'o', TARGET, folder, "DIR",
            "folder for NAME.depth.png (16 bits, millimetres: 0 where no depth is predicted, or "
            "one below half a millimetre; 65535 beyond 65.534 m; data sets read both as no value) "
            "and NAME.colour.png (orange: beyond --max, grey: no value)",

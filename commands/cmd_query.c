@@ -404,7 +404,7 @@ static const struct md_option options[] = {
     MD_OPT("csv", 0, FLAG, csv, NULL, "print a CSV table", .excludes = "latex, json"),
     MD_OPT("latex", 0, FLAG, latex, NULL, "print a LaTeX tabular (booktabs)", .excludes = "json"),
     MD_OPT("json", 0, FLAG, json, NULL, "print JSON with every run"),
-    MD_OPT("figure", 0, PATH, figure, "FILE",
+    MD_OPT("figure", 0, OUTPUT, figure, "FILE",
            "also draw the groups' RMSE: every run, the means, the dummy predictor (PNG, SVG, "
            "PDF)"),
     {0}};

@@ -467,9 +467,6 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     const struct options *o = call->options;
     struct page page = {.folder = call->words[0], .output = o->output, .error = error};
     int status = MD_OK;
-    if (access(o->output, F_OK) == 0)
-        return md_fail(error, MD_USAGE, "%.400s: is there already; remove it or give another -o",
-                       o->output);
     if (!md_is_folder(page.folder))
         return md_fail(error, MD_FAILED, "%.400s: expected a folder of runs", page.folder);
     status = md_runs_read(&page.runs, page.folder, error);
@@ -491,8 +488,7 @@ static int run(const struct md_invocation *call, struct md_error *error) {
 }
 
 static const struct md_option options[] = {
-    MD_OPT("output", 'o', PATH, output, "FILE.html", "the page; refuses to replace a file",
-           .is_required = 1),
+    MD_OPT("output", 'o', OUTPUT, output, "FILE.html", "the page", .is_required = 1),
     MD_OPT("by", 0, TEXT, by, "KEY,...",
            "keys of the config that make a group (default: every key in which the cells differ, "
            "but `seed`)"),

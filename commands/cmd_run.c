@@ -3,9 +3,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../datasets/file.h"
 #include "../experiments/budget.h"
 #include "../experiments/train.h"
 #include "../plots/plots.h"
@@ -22,12 +24,13 @@ struct options {
     const char *output;  /* the cell; NULL: named after the config, in DEFAULT_FOLDER */
     const char *weights; /* where to save the weights alone as well; NULL: nowhere */
     const char *log;     /* NULL: none */
-    int resume, force, figures, json;
+    int resume, figures, json;
 };
 
 /* Everything about one call. */
 struct session {
     struct options options;
+    int force;
     const char *config_path;
     struct md_config config;
     float *initial; /* weights the run starts from */
@@ -43,27 +46,32 @@ struct session {
     time_t kept; /* when the last one was written */
 };
 
-static int check_name(const char *option, const char *path, struct md_error *error) {
-    size_t length = strlen(path);
-    if (length >= sizeof((struct session *)0)->cell)
-        return md_fail(error, MD_USAGE, "%.200s...: the path is too long", path);
-    if (length == 0 || path[length - 1] == '/')
-        return md_fail(error, MD_USAGE, "%s: expected the name of a file, found \"%.400s\"", option,
-                       path);
-    return MD_OK;
+/* md_may_write of an option's file. */
+static int check_free(const struct session *session, const char *option, const char *path,
+                      struct md_error *error) {
+    int status = md_may_write(path, session->force, error);
+    return status == MD_OK ? status : md_fail_in(error, status, option);
+}
+
+/* A pipe or a terminal, where nothing can be replaced or gone on with. */
+static int is_stream(const char *path) {
+    struct stat about;
+    return stat(path, &about) == 0 && (S_ISFIFO(about.st_mode) || S_ISCHR(about.st_mode));
 }
 
 /* A file can be written there: known now, not after hours of training. */
 static int prepare_folder(const char *path, struct md_error *error) {
-    char folder[sizeof((struct session *)0)->cell], inside[sizeof folder + 2];
-    snprintf(folder, sizeof folder, "%s", path);
+    char folder[MD_PATH_MAX], inside[sizeof folder + 2];
+    int status = md_path_format(folder, error, "%s", path);
+    if (status != MD_OK)
+        return status;
     char *end = strrchr(folder, '/');
     if (end == NULL)
         strcpy(folder, ".");
     else
         end[end == folder] = '\0';
     snprintf(inside, sizeof inside, "%s/.", folder); /* there is none in a file */
-    int status = md_make_folder(folder, error);
+    status = md_make_folder(folder, error);
     if (status == MD_OK && access(inside, W_OK) != 0)
         status = md_fail(error, MD_FAILED, "%.400s: cannot write into this folder: %s", folder,
                          strerror(errno));
@@ -75,11 +83,9 @@ static int check_beside(const struct session *session, const char *option, const
                         int may_be_there, struct md_error *error) {
     if (path == NULL)
         return MD_OK;
-    int status = check_name(option, path, error);
-    if (status == MD_OK && strcmp(path, session->cell) == 0)
+    int status = may_be_there ? MD_OK : check_free(session, option, path, error);
+    if (strcmp(path, session->cell) == 0)
         status = md_fail(error, MD_USAGE, "%s: %.400s: is the cell", option, path);
-    if (status == MD_OK && !may_be_there)
-        status = md_may_write(path, session->options.force, error);
     return status == MD_OK ? prepare_folder(path, error) : status;
 }
 
@@ -87,19 +93,16 @@ static int check_beside(const struct session *session, const char *option, const
 static int check_cell(struct session *session, struct md_error *error) {
     const struct options *o = &session->options;
     struct md_cell found;
-    int has_cell = access(session->cell, F_OK) == 0;
+    int has_cell = access(session->cell, F_OK) == 0, status;
     int has_checkpoint = access(session->checkpoint, F_OK) == 0;
     int is_same = has_cell && md_cell_read(session->cell, &found, error) == MD_OK &&
                   strcmp(found.identity, session->identity) == 0;
-    session->is_done = is_same && !found.diverged && !o->force;
-    if (has_cell && !is_same && !o->force)
-        return md_fail(error, MD_USAGE,
-                       "%.400s: is there already and is not this run's cell; give another "
-                       "--output, or --force to replace it",
-                       session->cell);
+    session->is_done = is_same && !found.diverged && !session->force;
+    if (!is_same && (status = check_free(session, "--output", session->cell, error)) != MD_OK)
+        return status;
     if (session->job != NULL)
         session->options.resume = has_checkpoint;
-    if (has_checkpoint && !o->resume && !o->force)
+    if (has_checkpoint && !o->resume && !session->force)
         return md_fail(error, MD_USAGE,
                        "%.400s: a checkpoint of an earlier run is there: continue it with "
                        "--resume, or begin anew with --force",
@@ -123,9 +126,6 @@ static int name_output(struct session *session, struct md_error *error) {
                                  DEFAULT_FOLDER "/%.*s-%.8s.h5", length, stem, session->identity);
     if (written >= (int)sizeof session->cell)
         return md_fail(error, MD_USAGE, "%.200s...: the path is too long", session->cell);
-    int status = check_name("--output", session->cell, error);
-    if (status != MD_OK)
-        return status;
     snprintf(session->checkpoint, sizeof session->checkpoint, "%s.checkpoint", session->cell);
     return check_cell(session, error);
 }
@@ -208,7 +208,8 @@ static struct md_watch watch_of(struct session *session) {
 static int open_log(struct session *session, struct md_error *error) {
     const struct options *o = &session->options;
     return o->log == NULL ? MD_OK
-                          : md_log_open(o->log, o->resume, &session->run, &session->log, error);
+                          : md_log_open(o->log, o->resume && !is_stream(o->log), &session->run,
+                                        &session->log, error);
 }
 
 static int train(struct session *session, struct md_error *error) {
@@ -424,9 +425,10 @@ static int make_cell(struct session *session, struct md_error *error) {
     status = name_output(session, error);
     if (status == MD_OK)
         status = check_beside(session, "--save-weights", session->options.weights, 0, error);
-    if (status == MD_OK)
+    const char *log = session->options.log;
+    if (status == MD_OK && log != NULL)
         status =
-            check_beside(session, "--log", session->options.log, session->options.resume, error);
+            check_beside(session, "--log", log, session->options.resume || is_stream(log), error);
     if (status == MD_OK && session->is_done)
         return recall(session, error);
     if (status == MD_OK && session->job == NULL && md_verbosity >= 0)
@@ -465,6 +467,7 @@ static int run(const struct md_invocation *call, struct md_error *error) {
         return md_fail(error, MD_FAILED, "out of memory");
     memcpy(&session->options, call->options, sizeof session->options);
     memcpy(session->command, call->line, sizeof session->command);
+    session->force = call->common.force;
     session->config_path = call->words[0];
     int status =
         md_config_read(call->words[0], call->count - 1, call->words + 1, &session->config, error);
@@ -517,10 +520,9 @@ int md_run_cell(const struct md_cell_job *job, struct md_error *error) {
 }
 
 #define RUN_OPTIONS                                                                                \
-    MD_OPT("log", 0, PATH, log, "FILE.jsonl",                                                      \
+    MD_OPT("log", 0, TARGET, log, "FILE.jsonl",                                                    \
            "also write a JSON object for each step and epoch, a line each, while the run goes on " \
            "(mudepth log)"),                                                                       \
-        MD_OPT_FORCE,                                                                              \
         MD_OPT("resume", 0, FLAG, resume, NULL,                                                    \
                "continue from the checkpoint an interrupted run left, if there is one"),           \
         MD_OPT("figures", 0, FLAG, figures, NULL,                                                  \
@@ -528,9 +530,9 @@ int md_run_cell(const struct md_cell_job *job, struct md_error *error) {
         MD_OPT_JSON
 
 static const struct md_option run_options[] = {
-    MD_OPT("output", 'o', PATH, output, "FILE",
+    MD_OPT("output", 'o', TARGET, output, "FILE",
            "the result cell (default " DEFAULT_FOLDER "/CONFIG-IDENTITY.h5)"),
-    MD_OPT("save-weights", 0, PATH, weights, "FILE", "also write the weights alone"),
+    MD_OPT("save-weights", 0, OUTPUT, weights, "FILE", "also write the weights alone"),
     RUN_OPTIONS,
     {0}};
 
@@ -558,7 +560,7 @@ const struct md_command md_command_run = {
     .run = run};
 
 static const struct md_option pretrain_options[] = {
-    MD_OPT("output", 'o', PATH, weights, "WEIGHTS.h5", "the weights", .is_required = 1),
+    MD_OPT("output", 'o', OUTPUT, weights, "WEIGHTS.h5", "the weights", .is_required = 1),
     RUN_OPTIONS,
     {0}};
 

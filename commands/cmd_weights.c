@@ -2,7 +2,6 @@
  * programs, and say what is in a file. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../experiments/version.h"
 #include "../results/export.h"
@@ -78,22 +77,13 @@ static int show(const struct md_invocation *call, struct md_error *error) {
     return status;
 }
 
-static int is_free(const char *path, struct md_error *error) {
-    if (access(path, F_OK) == 0)
-        return md_fail(error, MD_USAGE, "%.400s: is there already; remove it or give another -o",
-                       path);
-    return MD_OK;
-}
-
 static int import(const struct md_invocation *call, struct md_error *error) {
     const struct options *o = call->options;
     const char *from = call->words[0], *to = o->output;
     const struct md_network *network;
     struct md_weights_info info = {0};
     float *values = NULL;
-    int status = is_free(to, error);
-    if (status == MD_OK)
-        status = read_any(from, &network, &values, &info, error);
+    int status = read_any(from, &network, &values, &info, error);
     if (status == MD_OK) {
         if (info.command[0] == '\0') /* a published file does not say how it came about */
             snprintf(info.command, sizeof info.command, "mudepth weights import %.500s -o %.500s",
@@ -116,9 +106,7 @@ static int export(const struct md_invocation *call, struct md_error *error) {
     const struct md_network *network;
     struct md_weights_info info = {0};
     float *values = NULL;
-    int status = is_free(o->output, error);
-    if (status == MD_OK)
-        status = read_any(call->words[0], &network, &values, &info, error);
+    int status = read_any(call->words[0], &network, &values, &info, error);
     if (status == MD_OK)
         status = md_weights_export(o->output, network, values, &info, o->type, error);
     if (status == MD_OK) {
@@ -144,20 +132,18 @@ static const struct md_command command_info = {.name = "info",
                                                .words = {{"FILE", MD_WORD_PATH, MD_ONE, NULL}},
                                                MD_OPTIONS(info_options),
                                                .run = show};
-static const struct md_option import_options[] = {MD_OPT("output", 'o', PATH, output, "OUT.h5",
-                                                         "the copy; refuses to replace a file",
-                                                         .is_required = 1),
-                                                  MD_OPT_JSON,
-                                                  {0}};
+static const struct md_option import_options[] = {
+    MD_OPT("output", 'o', OUTPUT, output, "OUT.h5", "the copy", .is_required = 1),
+    MD_OPT_JSON,
+    {0}};
 static const struct md_command command_import = {.name = "import",
                                                  .summary = "copy weights into a file of our own",
                                                  .words = {{"FILE", MD_WORD_PATH, MD_ONE, NULL}},
                                                  MD_OPTIONS(import_options),
                                                  .run = import};
 static const struct md_option export_options[] = {
-    MD_OPT("output", 'o', PATH, output, "OUT.pth|npz|h",
-           "a PyTorch state dict, NumPy arrays, or a C header; refuses to replace a file",
-           .is_required = 1),
+    MD_OPT("output", 'o', OUTPUT, output, "OUT.pth|npz|h",
+           "a PyTorch state dict, NumPy arrays, or a C header", .is_required = 1),
     MD_OPT("type", 0, CHOICE, type, "T",
            "float32 (the default: every bit is kept), or bfloat16 (not for .npz; nearest value)",
            .names = md_export_types),

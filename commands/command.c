@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "../datasets/file.h"
 #include "../experiments/train.h"
@@ -147,12 +146,6 @@ int md_print_json(json_t *object, struct md_error *error) {
     int failed = json_dumpf(object, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF;
     json_decref(object);
     return failed ? md_fail(error, MD_FAILED, "cannot write JSON: %s", strerror(errno)) : MD_OK;
-}
-
-int md_may_write(const char *path, int force, struct md_error *error) {
-    if (force || access(path, F_OK) != 0)
-        return MD_OK;
-    return md_fail(error, MD_USAGE, "%.400s: is there already; --force replaces it", path);
 }
 
 int md_make_folder(const char *path, struct md_error *error) {

@@ -262,6 +262,11 @@ static const char environment[] =
     "MUDEPTH_CPU=ref, scalar, avx2, avx512 or avx512fp16 (on ARM: neon or neonfp16) forces an "
     "instruction set, where no backend is asked for; those of fp16 leave other formats their "
     "fastest; the results are the same to the bit.";
+static const char files[] =
+    "What is there already under the name of an output is refused, and replaced with --force. But "
+    "a "
+    "finished run is shown and not made again, a log goes on with --resume, a sweep goes on in its "
+    "folder, and of another folder the files of the same names are replaced and no others.";
 static const char exit_code[] = "0: fine; 1: failed; 2: wrong usage.";
 
 static void write_program(const struct md_command *program) {
@@ -278,6 +283,8 @@ static void write_program(const struct md_command *program) {
     plain_item("--version", "what this program was built from", WIDTH);
     printf("\nenvironment: ");
     md_print_wrapped(environment, 13);
+    printf("files: ");
+    md_print_wrapped(files, 7);
     printf("exit code: %s\n", exit_code);
 }
 
@@ -306,6 +313,8 @@ void md_help_man(const struct md_command *program) {
     }
     printf(".SH ENVIRONMENT\n");
     put_troff(environment);
+    printf(".SH FILES\n");
+    put_troff(files);
     printf(".SH EXIT STATUS\n");
     put_troff(exit_code);
 }

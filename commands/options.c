@@ -29,6 +29,8 @@ enum { LONG = 256 };
         .offset = offsetof(struct md_common, FIELD), .help = __VA_ARGS__                           \
     }
 static const struct md_option common[] = {
+    COMMON("force", 'f', force,
+           "replace the files of these names that are there: they are refused otherwise"),
     COMMON("quiet", 'q', quiet, "no notes and no progress on standard error",
            .excludes = "verbose"),
     COMMON("verbose", 'v', verbose, "say more, and at the end what it took"),
@@ -41,10 +43,16 @@ static int count_own(const struct md_command *command) {
     return count;
 }
 
+static int is_output(const struct md_option *o) {
+    return o->type == MD_OPTION_OUTPUT || o->type == MD_OPTION_TARGET;
+}
+
 const struct md_option *md_option_at(const struct md_command *command, int number) {
-    int own = count_own(command);
+    int own = count_own(command), writes = 0;
+    for (int i = 0; i < own; i++)
+        writes |= is_output(&command->options[i]);
     const struct md_option *option =
-        number < own ? &command->options[number] : &common[number - own];
+        number < own ? &command->options[number] : &common[number - own + !writes];
     return option->name != NULL ? option : NULL;
 }
 
@@ -232,6 +240,33 @@ static int check_options(const struct reader *r) {
     return MD_OK;
 }
 
+static const char *output_of(const struct reader *r, const struct md_option *o) {
+    return is_output(o) ? *(char *const *)(void *)(r->fields + o->offset) : NULL;
+}
+
+/* What is there is not replaced unasked, and no output by another. */
+static int check_outputs(const struct reader *r) {
+    const struct md_option *own = r->command->options;
+    int outputs = 0, status = MD_OK;
+    for (int i = 0; i < count_own(r->command) && status == MD_OK; i++) {
+        const char *path = output_of(r, &own[i]);
+        outputs += path != NULL || own[i].type == MD_OPTION_TARGET; /* it may have a default */
+        for (int k = 0; path != NULL && k < i && status == MD_OK; k++)
+            if (output_of(r, &own[k]) != NULL && strcmp(output_of(r, &own[k]), path) == 0)
+                status = md_fail(r->error, MD_USAGE, "both --%s and --%s: %.400s", own[k].name,
+                                 own[i].name, path);
+        if (path != NULL && own[i].type == MD_OPTION_OUTPUT && status == MD_OK &&
+            (status = md_may_write(path, r->common->force, r->error)) != MD_OK) {
+            char name[40];
+            snprintf(name, sizeof name, "--%s", own[i].name);
+            status = md_fail_in(r->error, status, name);
+        }
+    }
+    if (status == MD_OK && r->common->force && outputs == 0)
+        return md_fail(r->error, MD_USAGE, "--force: nothing is written that it could replace");
+    return status;
+}
+
 /* ---- words ----------------------------------------------------------------------------------- */
 
 /* A config may have = in its path, but what has one and is no file was meant for an override. */
@@ -293,5 +328,7 @@ int md_invocation_parse(const struct md_command *command, const char *name, int 
     if (status == MD_OK && call->rest != NULL && !is_given(&r, command->rest_needs))
         return md_fail(error, MD_USAGE, "%s (behind --): only with --%s", command->rest,
                        command->rest_needs);
-    return status == MD_OK ? check_words(&r, call) : status;
+    if (status == MD_OK)
+        status = check_words(&r, call);
+    return status == MD_OK ? check_outputs(&r) : status;
 }

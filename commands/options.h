@@ -15,6 +15,10 @@ enum md_option_type {
     MD_OPTION_FLAG,   /* int, 1 when it is given: an option without a value */
     MD_OPTION_TEXT,   /* const char * */
     MD_OPTION_PATH,   /* the same; a file or a folder */
+    MD_OPTION_OUTPUT, /* the same; a file to be written: one that is there is refused but for
+                         --force, which a command with such an option has (md_may_write) */
+    MD_OPTION_TARGET, /* the same, but the command says what is refused: a folder of many files, a
+                         file that may be gone on with */
     MD_OPTION_WHOLE,  /* int, low to high */
     MD_OPTION_NUMBER, /* double, low to high */
     MD_OPTION_CHOICE, /* int, a place in `names` */
@@ -58,9 +62,9 @@ enum { MD_MOST_WORDS = 3, MD_MOST_OPTIONS = 24 };
 
 struct md_invocation;
 
-/* What every command takes besides. */
+/* What every command takes besides; `force` only those that write files. */
 struct md_common {
-    int quiet, verbose;
+    int force, quiet, verbose;
 };
 
 struct md_command {
@@ -78,7 +82,7 @@ struct md_command {
     int (*run)(const struct md_invocation *call, struct md_error *error);
 };
 
-/* The options of a command by their number, its own ones and then those of all commands; NULL
+/* The options of a command by their number, its own ones and then those of many commands; NULL
  * behind the last. */
 const struct md_option *md_option_at(const struct md_command *command, int number);
 
@@ -116,7 +120,6 @@ int md_parse_within(const char *text, double low, double high, double *value,
         .offset = offsetof(struct options, FIELD), .value = VALUE, .help = __VA_ARGS__             \
     }
 #define MD_OPT_JSON       MD_OPT("json", 0, FLAG, json, NULL, "print the result as JSON")
-#define MD_OPT_FORCE      MD_OPT("force", 'f', FLAG, force, NULL, "replace files that are there")
 #define MD_OPTIONS(TABLE) .options = TABLE, .options_size = sizeof(struct options)
 
 /* The words of commands that begin with a config. */

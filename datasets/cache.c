@@ -179,24 +179,8 @@ static int cache_path(char path[MD_PATH_MAX], const char *folder, const char *sp
     return md_path_format(path, error, "%s/%s.h5", folder, split);
 }
 
-/* What is no cache is not replaced. */
-static int check_replaceable(const char *path, struct md_error *error) {
-    struct md_error ignored;
-    hid_t file;
-    int is_cache = 0;
-    if (access(path, F_OK) != 0)
-        return MD_OK;
-    if (md_h5_open(path, &file, &ignored) == MD_OK) {
-        is_cache = md_h5_has(file, arrays[TRUTH_SHAPE].name);
-        H5Fclose(file);
-    }
-    return is_cache ? MD_OK
-                    : md_fail(error, MD_USAGE,
-                              "%s is there already and is no cache; it is not overwritten", path);
-}
-
 int md_cache_write(const struct md_dataset *dataset, const char *folder, const char *split,
-                   struct md_error *error) {
+                   int force, struct md_error *error) {
     char path[MD_PATH_MAX];
     struct cache *cache = calloc(1, sizeof *cache);
     if (!cache)
@@ -205,7 +189,7 @@ int md_cache_write(const struct md_dataset *dataset, const char *folder, const c
     if (status == MD_OK)
         status = cache_path(path, folder, split, error);
     if (status == MD_OK)
-        status = check_replaceable(path, error);
+        status = md_may_write(path, force, error);
     if (status == MD_OK)
         status = make_arrays(dataset, cache, error);
     if (status == MD_OK) {

@@ -4,10 +4,10 @@
 
 #include "sample.h"
 
-/* Writes `dataset` as FOLDER/SPLIT.h5, whole or not at all; a cache that is there is replaced, and
- * nothing else. The
- * set "cache" reads it again, to the same samples and digest. FOLDER is there. Layout, for n
- * samples, all of one label shape (others are refused) and either all or none with a right view:
+/* Writes `dataset` as FOLDER/SPLIT.h5, whole or not at all; a file that is there is replaced with
+ * `force` only. The set "cache" reads it again, to the same samples and digest. FOLDER is there.
+ * Layout, for n samples, all of one label shape (others are refused) and either all or none with a
+ * right view:
  *
  *     picture (n, 3, height, width) uint8      depth_m, disparity (n, depth_height, depth_width)
  *     fb (n)                                   name: the names' bytes, each ended by a line feed
@@ -15,6 +15,6 @@
  *     right_picture, right_depth_m, right_disparity, when there is a right view
  *     attributes: data_digest; checksum, XXH3-128 over all of the above in this order */
 int md_cache_write(const struct md_dataset *dataset, const char *folder, const char *split,
-                   struct md_error *error);
+                   int force, struct md_error *error);
 
 #endif

@@ -75,6 +75,19 @@ void md_file_free(struct md_file *file) {
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
+int md_may_write(const char *path, int force, struct md_error *error) {
+    struct stat about;
+    if (path[0] == '\0' || path[strlen(path) - 1] == '/')
+        return md_fail(error, MD_USAGE, "expected the name of a file, found \"%.400s\"", path);
+    if (stat(path, &about) != 0) /* writing it will say what is wrong */
+        return MD_OK;
+    if (!S_ISREG(about.st_mode))
+        return md_fail(error, MD_USAGE, "%.400s: is %s, expected the name of a file", path,
+                       S_ISDIR(about.st_mode) ? "a folder" : "no ordinary file");
+    return force ? MD_OK
+                 : md_fail(error, MD_USAGE, "%.400s: is there already; --force replaces it", path);
+}
+
 /* Flushes to the disk, where the file system can. */
 static bool flush_to_disk(int descriptor) {
     return fsync(descriptor) == 0 || errno == EINVAL || errno == ENOSYS || errno == ENOTSUP;

@@ -20,6 +20,10 @@ struct md_file {
 int md_file_read(const char *path, struct md_file *file, struct md_error *error);
 void md_file_free(struct md_file *file);
 
+/* The one rule of everything that writes a file a user has named: what is there is replaced with
+ * `force` only, and only if it is a file: no folder, no device. Otherwise MD_USAGE. */
+int md_may_write(const char *path, int force, struct md_error *error);
+
 /* The name under which what will be `path` is written until it is whole: PATH.tmp.PID.HOST. Several
  * machines may write into one folder, where a process number alone is not unique. */
 int md_temporary_path(char temporary[MD_PATH_MAX], const char *path, struct md_error *error);

@@ -399,15 +399,9 @@ static int write_picture(const char *path, const struct md_dataset *dataset,
     return status;
 }
 
-static int check_absent(const char *path, struct md_error *error) {
-    if (access(path, F_OK) != 0)
-        return MD_OK;
-    return md_fail(error, MD_USAGE, "%s is there already and is not overwritten", path);
-}
-
 /* Writes the four files of a sample. */
 static int write_sample(const struct md_dataset *dataset, size_t index, const char *root,
-                        const char *split, struct md_error *error) {
+                        const char *split, int force, struct md_error *error) {
     const struct md_sample *sample = &dataset->samples[index];
     const size_t shape[2] = {(size_t)sample->depth_height, (size_t)sample->depth_width};
     const float *values[COLUMNS] = {NULL, sample->depth_m, sample->disparity, &sample->fb};
@@ -418,7 +412,7 @@ static int write_sample(const struct md_dataset *dataset, size_t index, const ch
             md_path_format(path, error, "%s/%s/%s/%zu.%s", root, split,
                            field_layout.column[column].name, index, column == IMG ? "png" : "npy");
         if (status == MD_OK)
-            status = check_absent(path, error);
+            status = md_may_write(path, force, error);
         if (status != MD_OK)
             break;
         if (column == IMG)
@@ -451,21 +445,23 @@ static int write_csv(const char *path, size_t count, const char *split, struct m
     return status;
 }
 
-int md_micro_write(const struct md_dataset *dataset, const char *root, const char *split,
+int md_micro_write(const struct md_dataset *dataset, const char *root, const char *split, int force,
                    const struct md_watch *watch, struct md_error *error) {
     char csv[MD_PATH_MAX];
     int status = md_split_check_name(split, error);
     if (status == MD_OK)
         status = md_path_format(csv, error, "%s/%s.csv", root, split);
     if (status == MD_OK)
-        status = check_absent(csv, error);
+        status = md_may_write(csv, force, error);
     if (status == MD_OK)
         status = prepare_folders(root, split, error);
+    if (status == MD_OK)
+        unlink(csv); /* from now on it would be about other files */
     for (size_t i = 0; i < dataset->count && status == MD_OK; i++) {
         if (md_watch_tell(watch, "writing", (double)i, (double)dataset->count))
             return md_fail(error, MD_FAILED, "%s/%s: interrupted after %zu of %zu samples", root,
                            split, i, dataset->count);
-        status = write_sample(dataset, i, root, split, error);
+        status = write_sample(dataset, i, root, split, force, error);
     }
     return status == MD_OK ? write_csv(csv, dataset->count, split, error) : status;
 }

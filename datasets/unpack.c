@@ -202,12 +202,41 @@ static int open_archive(struct work *w) {
                                                                                 : fail_archive(w);
 }
 
-int md_unpack(const char *archive, const char *folder, const struct md_watch *watch,
+static int move(const char *from, const char *to) {
+    return md_is_folder(from) ? mkdir(to, 0777) != 0 && !md_is_folder(to) : rename(from, to) != 0;
+}
+
+/* Moves what was unpacked to where it is wanted. */
+static int put_in_place(struct work *w, const char *folder, int is_there) {
+    char path[MD_PATH_MAX];
+    int status = MD_OK;
+    if (!is_there && rename(w->folder, folder) != 0)
+        return md_fail(w->error, MD_FAILED, "%.400s: cannot rename: %s", folder, strerror(errno));
+    for (size_t i = 0; is_there && status == MD_OK && i < w->made.count; i++) {
+        const char *name = w->made.names[i] + strlen(w->folder) + 1;
+        status = md_path_format(path, w->error, "%s/%s", folder, name);
+        if (status == MD_OK && move(w->made.names[i], path) != 0)
+            status = fail_member(w, name, strerror(errno));
+    }
+    return status;
+}
+
+int md_unpack(const char *archive, const char *folder, int force, const struct md_watch *watch,
               struct md_unpacked *unpacked, struct md_error *error) {
     struct work w = {.path = archive, .watch = watch, .error = error};
-    if (access(folder, F_OK) == 0)
-        return md_fail(error, MD_USAGE, "%.400s: is there already; give another -o", folder);
-    int status = md_temporary_path(w.folder, folder, error);
+    char name[MD_PATH_MAX];
+    int length = (int)strlen(folder);
+    while (length > 1 && folder[length - 1] == '/')
+        length--;
+    int status = md_path_format(name, error, "%.*s", length, folder);
+    if (status != MD_OK)
+        return status;
+    folder = name;
+    int is_there = access(folder, F_OK) == 0;
+    if (is_there && !(force && md_is_folder(folder)))
+        return md_fail(error, MD_USAGE, "%.400s: is there already%s", folder,
+                       md_is_folder(folder) ? "; --force replaces it" : ", and is no folder");
+    status = md_temporary_path(w.folder, folder, error);
     if (status == MD_OK)
         status = open_archive(&w);
     if (status == MD_OK && mkdir(w.folder, 0777) != 0)
@@ -215,13 +244,11 @@ int md_unpack(const char *archive, const char *folder, const struct md_watch *wa
                          strerror(errno));
     else if (status == MD_OK) {
         status = unpack_members(&w);
-        if (status == MD_OK && rename(w.folder, folder) != 0)
-            status =
-                md_fail(error, MD_FAILED, "%.400s: cannot rename: %s", folder, strerror(errno));
-        for (size_t i = w.made.count; status != MD_OK && i-- > 0;)
+        if (status == MD_OK)
+            status = put_in_place(&w, folder, is_there);
+        for (size_t i = w.made.count; i-- > 0;) /* what has not found its place */
             remove(w.made.names[i]);
-        if (status != MD_OK)
-            rmdir(w.folder);
+        rmdir(w.folder);
     }
     archive_read_free(w.archive);
     md_names_free(&w.made);

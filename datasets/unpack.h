@@ -10,7 +10,8 @@ struct md_unpacked {
 };
 
 /* Unpacks a tar archive, plain or through gzip, into `folder`, which must not be there; it appears
- * whole or not at all. The archive is read once, from front to back.
+ * whole or not at all. With `force` it may be there: files of the archive's names are then replaced
+ * when all is unpacked, and others stay. The archive is read once, from front to back.
  *
  * An archive may come from anywhere. It may hold files and folders with names below `folder`, each
  * once, and nothing else: absolute names, "..", links, devices, names that are there twice (also
@@ -18,7 +19,7 @@ struct md_unpacked {
  * (and more than MD_UNPACK_SMALL bytes) are refused, with the archive and the name. Owners, rights
  * and times are not taken over. `watch` (may be NULL) may ask for an early end. */
 enum { MD_UNPACK_RATIO = 200, MD_UNPACK_SMALL = 64 << 20 };
-int md_unpack(const char *archive, const char *folder, const struct md_watch *watch,
+int md_unpack(const char *archive, const char *folder, int force, const struct md_watch *watch,
               struct md_unpacked *unpacked, struct md_error *error);
 
 #endif

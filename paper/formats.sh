@@ -46,4 +46,4 @@ done
 for update in stochastic master kahan; do
     cells bf16w sgd 0.01 update=$update
 done
-"$mudepth" query "$out" --by optimizer,lr,format,update,moments --figure "$out/formats.png"
+"$mudepth" query "$out" --by optimizer,lr,format,update,moments -f --figure "$out/formats.png"

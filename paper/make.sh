@@ -88,7 +88,7 @@ for file in paper/studies/*.yaml; do
     made "$out/$study.tex" "$mudepth" table "$study" "$folder" --latex
     made "$out/$study.values.tex" "$mudepth" table "$study" "$folder" --values
     if grep -q '^figure:' "$file"; then
-        "$mudepth" plot "$study" "$folder" -o "$out/$study.pdf"
+        "$mudepth" plot "$study" "$folder" -f -o "$out/$study.pdf"
     fi
 done
 for policy in d0 full; do # what a device would need, by format

@@ -57,7 +57,7 @@ static inline int write_micro(const struct md_data_spec *spec, const char *folde
     struct md_error error;
     if (md_dataset_open(spec, 48, 48, NULL, &data, &error) != MD_OK)
         return -1;
-    int status = md_micro_write(&data, folder, "train", NULL, &error);
+    int status = md_micro_write(&data, folder, "train", 0, NULL, &error);
     md_dataset_close(&data);
     return status;
 }
@@ -70,7 +70,7 @@ static inline int write_cache(const struct md_data_spec *spec, const char *folde
     *cached = spec_of(&(struct set){"", "cache", "{made}", "cached"}, folder);
     if (md_dataset_open(spec, 48, 48, NULL, &data, &error) != MD_OK)
         return -1;
-    int status = md_cache_write(&data, folder, "cached", &error);
+    int status = md_cache_write(&data, folder, "cached", 0, &error);
     md_dataset_close(&data);
     return status;
 }

@@ -22,7 +22,7 @@ same() {
 
 for format in fp32 fp16 bf16; do
     # shellcheck disable=SC2086
-    "$build/mudepth" compare $step format=$format --save-trace "$build/levels.$format"
+    "$build/mudepth" compare $step format=$format --force --save-trace "$build/levels.$format"
     for level in ref scalar avx2 avx512 avx512fp16; do
         if MUDEPTH_CPU=$level "$build/mudepth" plan configs/demo.yaml >/dev/null 2>&1; then
             same "MUDEPTH_CPU=$level" $format env MUDEPTH_CPU=$level "$build/mudepth"

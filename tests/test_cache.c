@@ -63,7 +63,7 @@ static void tear_down(void) {
 TestSuite(cache, .init = set_up, .fini = tear_down, .timeout = 600);
 
 static void write_cache(void) {
-    cr_assert_eq(md_cache_write(&made, scratch.folder, "part", &error), MD_OK, "%s", error.text);
+    cr_assert_eq(md_cache_write(&made, scratch.folder, "part", 1, &error), MD_OK, "%s", error.text);
 }
 
 #define assert_same(s, part, bytes)                                                                \
@@ -132,24 +132,20 @@ H5_TEST(cache, truth_is_left_out_on_request) {
         cr_assert_null(dataset.samples[s].truth_m);
 }
 
-H5_TEST(cache, only_a_cache_is_replaced) {
+H5_TEST(cache, is_replaced_with_force_only) {
     make(0);
     write_text("part.h5", "precious");
-    cr_assert_eq(md_cache_write(&made, scratch.folder, "part", &error), MD_USAGE);
-    assert_contains(error.text, "part.h5 is there already and is no cache");
-    struct md_h5_writer writer;
-    remove(path.text);
-    cr_assert_eq(md_h5_create(path.text, &writer, &error), MD_OK);
-    cr_assert_eq(md_h5_finish(&writer, MD_OK, &error), MD_OK);
-    cr_assert_eq(md_cache_write(&made, scratch.folder, "part", &error), MD_USAGE);
-    assert_contains(error.text, "part.h5 is there already and is no cache");
+    cr_assert_eq(md_cache_write(&made, scratch.folder, "part", 0, &error), MD_USAGE);
+    assert_contains(error.text, "part.h5: is there already; --force replaces it");
+    cr_assert_eq(md_cache_write(&made, scratch.folder, "part", 1, &error), MD_OK);
+    assert_opens();
 }
 
 H5_TEST(cache, stays_in_its_folder) {
     static const char *const names[] = {"", "../part", "a/b", "part[0:1]"};
     make(0);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        cr_assert_eq(md_cache_write(&made, scratch.folder, names[i], &error), MD_USAGE);
+        cr_assert_eq(md_cache_write(&made, scratch.folder, names[i], 0, &error), MD_USAGE);
         assert_contains(error.text, "split: expected letters");
     }
     cr_assert_eq(scratch_count(scratch.folder), 0);
@@ -178,12 +174,12 @@ H5_TEST(cache, dense_labels_are_not_taken_for_zones) {
 H5_TEST(cache, samples_that_do_not_fit_together_are_refused) {
     make(1);
     made.samples[2].depth_height = 1;
-    cr_assert_eq(md_cache_write(&made, scratch.folder, "part", &error), MD_FAILED);
+    cr_assert_eq(md_cache_write(&made, scratch.folder, "part", 0, &error), MD_FAILED);
     assert_contains(error.text, "a name/2");
     made.samples[2].depth_height = LABEL;
     free(made.samples[3].right_picture);
     made.samples[3].right_picture = NULL;
-    cr_assert_eq(md_cache_write(&made, scratch.folder, "part", &error), MD_FAILED);
+    cr_assert_eq(md_cache_write(&made, scratch.folder, "part", 0, &error), MD_FAILED);
     assert_contains(error.text, "a name/3");
     cr_assert_eq(scratch_count(scratch.folder), 0);
 }

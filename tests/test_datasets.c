@@ -185,7 +185,8 @@ Test(micro, write_and_read_back) {
     assert_opens();
     memcpy(digest, dataset.digest, sizeof digest);
     struct scratch_path root = scratch_path(&scratch, "some/where");
-    cr_assert_eq(md_micro_write(&dataset, root.text, "val", NULL, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(md_micro_write(&dataset, root.text, "val", 0, NULL, &error), MD_OK, "%s",
+                 error.text);
 
     strcpy(spec.root, root.text);
     strcpy(spec.split, "val");
@@ -212,8 +213,8 @@ Test(micro, write_and_read_back) {
 Test(micro, write_does_not_overwrite) {
     write_samples(1);
     assert_opens();
-    cr_assert_eq(md_micro_write(&dataset, scratch.folder, "train", NULL, &error), MD_USAGE);
-    assert_contains(error.text, "train.csv is there already");
+    cr_assert_eq(md_micro_write(&dataset, scratch.folder, "train", 0, NULL, &error), MD_USAGE);
+    assert_contains(error.text, "train.csv: is there already");
     cr_assert_neq(access(scratch_path(&scratch, "train").text, F_OK), 0, "something was written");
 }
 
@@ -231,8 +232,8 @@ Test(micro, write_overwrites_no_sample) {
     assert_opens();
     remove(scratch_path(&scratch, "train.csv").text);
     scratch_write_text(other.text, "precious");
-    cr_assert_eq(md_micro_write(&dataset, scratch.folder, "train", NULL, &error), MD_USAGE);
-    assert_contains(error.text, "train/fb/1.npy is there already and is not overwritten");
+    cr_assert_eq(md_micro_write(&dataset, scratch.folder, "train", 0, NULL, &error), MD_USAGE);
+    assert_contains(error.text, "train/fb/1.npy: is there already; --force");
     unsigned char *bytes = scratch_read(other.text, &size);
     cr_assert_eq(memcmp(bytes, "precious", 8), 0);
     free(bytes);
@@ -244,7 +245,7 @@ Test(micro, writing_can_be_interrupted) {
     write_samples(3);
     assert_opens();
     cr_assert_eq(
-        md_micro_write(&dataset, scratch_path(&scratch, "out").text, "val", &watch, &error),
+        md_micro_write(&dataset, scratch_path(&scratch, "out").text, "val", 0, &watch, &error),
         MD_FAILED);
     assert_contains(error.text, "interrupted after 1 of 3 samples");
     cr_assert_eq(scratch_count(scratch_path(&scratch, "out/val/img").text), 1);
@@ -258,12 +259,13 @@ Test(micro, a_broken_export_has_no_csv) {
     snprintf(label, sizeof label, "%s", scratch_path(&scratch, "out/val/disp/2.npy").text);
     cr_assert_eq(md_temporary_path(in_the_way, label, &error), MD_OK);
     cr_assert_eq(mkdir(in_the_way, 0777), 0);
-    cr_assert_eq(md_micro_write(&dataset, scratch_path(&scratch, "out").text, "val", NULL, &error),
-                 MD_FAILED);
+    cr_assert_eq(
+        md_micro_write(&dataset, scratch_path(&scratch, "out").text, "val", 0, NULL, &error),
+        MD_FAILED);
     assert_contains(error.text, "disp/2.npy.");
     cr_assert_neq(access(scratch_path(&scratch, "out/val.csv").text, F_OK), 0);
     cr_assert_eq(
-        md_micro_write(&dataset, scratch_path(&scratch, "p0.png").text, "val", NULL, &error),
+        md_micro_write(&dataset, scratch_path(&scratch, "p0.png").text, "val", 0, NULL, &error),
         MD_FAILED);
     assert_contains(error.text, "p0.png");
 }
@@ -273,7 +275,7 @@ Test(micro, split_names_that_would_break_the_csv_are_refused) {
     write_samples(1);
     assert_opens();
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        cr_assert_eq(md_micro_write(&dataset, scratch.folder, names[i], NULL, &error), MD_USAGE,
+        cr_assert_eq(md_micro_write(&dataset, scratch.folder, names[i], 0, NULL, &error), MD_USAGE,
                      "%s", names[i]);
 }
 

@@ -250,7 +250,7 @@ Test(options, bash_completes_what_the_tables_have) {
     static const char *const cases[][2] = {
         {"mudepth r", "run resume rerun report"},
         {"mudepth data sh", "show"},
-        {"mudepth data show --", "--output --rows --quiet --verbose --help"},
+        {"mudepth data show --", "--output --rows --force --quiet --verbose --help"},
         {"mudepth run configs/demo.yaml pol", "policy="},
         {"mudepth run configs/demo.yaml loss=d", "depth_l1"},
         {"mudepth run configs/demo.yaml data.set=mat", "matrix"},

@@ -344,7 +344,7 @@ Test(commands, exported_and_cached_data_is_the_same_data) {
     }
     free(from);
     MUDEPTH("data", "export", SPEC, "-o", folder.text, "--split", "part");
-    assert_fails(2, "part.csv is there already");
+    assert_fails(2, "part.csv: is there already");
 }
 
 /* Three of five samples are broken, each in its own way; what is sound is counted all the same. */

@@ -417,7 +417,7 @@ Test(program_run, saved_weights_replace_nothing) {
     MUDEPTH("run", config.text, "-o", cell.text, "--save-weights", notes.text);
     assert_fails(2, "notes.txt: is there already");
     MUDEPTH("run", config.text, "-o", cell.text, "--save-weights", cell.text);
-    assert_fails(2, "cell.h5: is the cell");
+    assert_fails(2, "both --output and --save-weights: ");
     MUDEPTH("run", config.text, "-o", cell.text, "--save-weights", "");
     assert_fails(2, "--save-weights: expected the name of a file");
     MUDEPTH("run", config.text, "-o", cell.text, "--save-weights", "/dev/null/x.h5");
@@ -465,7 +465,7 @@ Test(program_run, nothing_else_is_overwritten) {
     free(digest_of_run(NULL, NULL));
     unsigned char *before = scratch_read(cell.text, &size[0]);
     MUDEPTH("run", config.text, "-o", cell.text, "seed=2");
-    assert_fails(2, "cell.h5: is there already and is not this run's cell");
+    assert_fails(2, "cell.h5: is there already; --force replaces it");
     unsigned char *after = scratch_read(cell.text, &size[1]);
     cr_assert_eq(size[0], size[1]);
     cr_assert_eq(memcmp(before, after, size[0]), 0);
@@ -474,7 +474,7 @@ Test(program_run, nothing_else_is_overwritten) {
     MUDEPTH("run", config.text, "-o", text.text);
     assert_fails(2, "notes.txt: is there already");
     MUDEPTH("run", config.text, "-o", scratch.folder);
-    assert_fails(2, "is there already");
+    assert_fails(2, "is a folder");
     MUDEPTH("run", config.text, "-o", "");
     assert_fails(2, "--output: expected the name of a file");
     MUDEPTH("run", config.text, "-o", scratch_path(&scratch, "new/").text);

@@ -94,6 +94,24 @@ Test(unpack, what_tar_packs) {
     assert_fails(2, "set1: is there already");
 }
 
+/* With --force too: what is bad changes nothing, and what is not in the archive stays. */
+Test(unpack, into_a_folder_that_is_there) {
+    const struct member members[] = {{"a/b", '0', "new", NULL}, {"../c", '0', "bad", NULL}};
+    struct scratch_path old = written("set/a/b", "old"), other = written("set/a/mine", "mine");
+    size_t size;
+    for (size_t good = 2; good-- > 0;) {
+        write_archive(members, 2 - good);
+        MUDEPTH("data", "unpack", archive.text, "-o", folder.text, "--force");
+        assert_code(good == 0);
+        char *text = (char *)scratch_read(old.text, &size);
+        cr_assert_eq(strncmp(text, "new", 3), 0);
+        free(text);
+        cr_assert_eq(access(other.text, F_OK), 0);
+        cr_assert_eq(scratch_count(scratch_path(&scratch, "set/").text), 1);
+    }
+    cr_assert_neq(shell("ls -d '%s'.tmp*", folder.text), 0, "left: %s", out);
+}
+
 Test(unpack, hostile_archives_are_refused) {
     static const struct {
         struct member bad;
