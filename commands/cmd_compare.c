@@ -137,16 +137,12 @@ static int make_job(struct comparison *c, struct md_error *error) {
     if (status != MD_OK)
         return status;
     uint64_t digest = XXH3_64bits(c->body, c->body_bytes);
-    const struct md_objective objective = md_config_objective(config);
     c->job = (struct md_job){.magic = MD_JOB_MAGIC,
                              .network = *c->network,
-                             .policy = md_config_policy(config),
-                             .optimizer = (uint32_t)config->optimizer,
-                             .moments = (uint32_t)config->moments,
-                             .storing = (uint32_t)config->storing,
-                             .decay = (uint32_t)config->decay,
-                             .loss_scale_log2 = (uint32_t)ilogb(config->loss_scale),
-                             .seed = {(uint32_t)config->seed, (uint32_t)(config->seed >> 32)},
+                             .policy = setup.policy,
+                             .optimizer = (uint32_t)setup.optimizer,
+                             .moments = (uint32_t)setup.moments,
+                             .storing = (uint32_t)setup.storing,
                              .batch = (uint32_t)config->batch,
                              .steps = (uint32_t)c->options.steps,
                              .savings = setup.savings,
@@ -154,16 +150,9 @@ static int make_job(struct comparison *c, struct md_error *error) {
                              .band = (uint32_t)setup.band,
                              .kinds = c->options.kinds,
                              .values = !c->options.digest,
-                             .average = (uint32_t)objective.average,
-                             .depth_cap_m = objective.depth_cap_m,
-                             .momentum = (float)config->momentum,
-                             .weight_decay = (float)config->weight_decay,
-                             .beta1 = (float)config->beta1,
-                             .beta2 = (float)config->beta2,
-                             .epsilon = (float)config->epsilon,
-                             .clip_norm = (float)config->clip_norm,
+                             .objective = md_config_objective(config),
+                             .hyper = md_config_hyper(config),
                              .body = {(uint32_t)digest, (uint32_t)(digest >> 32)}};
-    memcpy(c->job.loss, objective.weight, sizeof c->job.loss);
     return MD_OK;
 }
 

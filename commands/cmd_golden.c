@@ -157,7 +157,7 @@ static void prepare(struct golden *g, struct md_engine *engine, struct lookout *
     size_t pixels = md_layer_elements(g->network, g->network->layer_count - 1);
     engine->objective = md_single_loss(MD_BERHU, 5.0f);
     engine->update = (struct md_update){
-        .learning_rate = 1e-3f, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-7f};
+        .learning_rate = 1e-3f, .hyper.beta1 = 0.9f, .hyper.beta2 = 0.999f, .hyper.epsilon = 1e-7f};
     engine->observe = observe;
     engine->observe_context = at;
     md_engine_set_weights(engine, g->weights);

@@ -73,7 +73,7 @@ static int is_written(const struct md_job *job, uint32_t kind, uint32_t layer) {
     if ((job->kinds >> kind & 1u) == 0)
         return 0;
     if (kind == MD_TRACE_FIRST_MOMENT)
-        return learns && (job->optimizer == MD_ADAM || job->momentum > 0.0f);
+        return learns && (job->optimizer == MD_ADAM || job->hyper.momentum > 0.0f);
     if (kind == MD_TRACE_SECOND_MOMENT)
         return learns && job->optimizer == MD_ADAM;
     if (kind == MD_TRACE_BESIDE_WEIGHT)
@@ -300,7 +300,7 @@ int md_trace_open(FILE *from, const char *name, struct md_trace *trace, struct m
         return md_fail(error, MD_FAILED, "%s: the trace has no head of %zu bytes", name,
                        sizeof head);
     if (head.magic != MD_TRACE_MAGIC)
-        return md_fail(error, MD_FAILED, "%s: expected a trace (MDT3), found %08x at its start",
+        return md_fail(error, MD_FAILED, "%s: expected a trace (MDT4), found %08x at its start",
                        name, (unsigned)head.magic);
     head.magic = MD_JOB_MAGIC;
     const struct md_io io = {&head, from_memory, NULL};

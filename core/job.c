@@ -66,11 +66,11 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
                   {(uint32_t)job->level[sizeof job->level - 1], 0, 0},
                   {job->policy, 1, md_policy_full(&job->network)},
                   {job->optimizer, 0, MD_OPTIMIZER_COUNT - 1},
-                  {job->average, 0, MD_AVERAGE_COUNT - 1},
+                  {job->objective.average, 0, MD_AVERAGE_COUNT - 1},
                   {job->moments, 0, MD_MOMENTS_COUNT - 1},
                   {job->storing, 0, MD_STORING_COUNT - 1},
-                  {job->decay, 0, MD_DECAY_COUNT - 1},
-                  {job->loss_scale_log2, 0, MD_MOST_LOSS_SCALE_LOG2},
+                  {job->hyper.decay, 0, MD_DECAY_COUNT - 1},
+                  {(uint32_t)job->hyper.loss_scale_log2, 0, MD_MOST_LOSS_SCALE_LOG2},
                   {job->batch, 1, MD_JOB_MAX_BATCH},
                   {job->cores, 1, MD_JOB_MAX_CORES},
                   {job->steps, 0, 1u << 30},
@@ -82,34 +82,36 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
         if (ranges[i].value < ranges[i].low || ranges[i].value > ranges[i].high)
             return MD_JOB_WRONG;
-    const float numbers[] = {job->depth_cap_m, job->momentum, job->weight_decay, job->beta1,
-                             job->beta2,       job->epsilon,  job->clip_norm};
+    const float numbers[] = {
+        job->objective.depth_cap_m, job->hyper.momentum, job->hyper.weight_decay, job->hyper.beta1,
+        job->hyper.beta2,           job->hyper.epsilon,  job->hyper.clip_norm};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (!is_finite(numbers[i]) || numbers[i] < 0.0f)
             return MD_JOB_WRONG;
     float most = 0.0f; /* of the losses' weights */
     for (int l = 0; l < MD_LOSS_COUNT; l++) {
-        if (!is_finite(job->loss[l]) || job->loss[l] < 0.0f)
+        if (!is_finite(job->objective.weight[l]) || job->objective.weight[l] < 0.0f)
             return MD_JOB_WRONG;
-        most = job->loss[l] > most ? job->loss[l] : most;
+        most = job->objective.weight[l] > most ? job->objective.weight[l] : most;
     }
     return most > 0.0f ? MD_JOB_OK : MD_JOB_WRONG;
 }
 
 void md_job_setup(const struct md_job *job, struct md_setup *setup) {
-    *setup = (struct md_setup){.network = &job->network,
-                               .ops = md_ops_find((enum md_format)job->format, job->level),
-                               .policy = job->policy,
-                               .optimizer = (enum md_optimizer)job->optimizer,
-                               .momentum = job->momentum > 0.0f,
-                               .waits = job->loss_scale_log2 > 0 || job->clip_norm > 0.0f,
-                               .batch = (int)job->batch,
-                               .cores = (int)job->cores,
-                               .moments = (enum md_moments)job->moments,
-                               .storing = (enum md_storing)job->storing,
-                               .savings = job->savings,
-                               .front = (int)job->front,
-                               .band = (int)job->band};
+    *setup =
+        (struct md_setup){.network = &job->network,
+                          .ops = md_ops_find((enum md_format)job->format, job->level),
+                          .policy = job->policy,
+                          .optimizer = (enum md_optimizer)job->optimizer,
+                          .momentum = job->hyper.momentum > 0.0f,
+                          .waits = job->hyper.loss_scale_log2 > 0 || job->hyper.clip_norm > 0.0f,
+                          .batch = (int)job->batch,
+                          .cores = (int)job->cores,
+                          .moments = (enum md_moments)job->moments,
+                          .storing = (enum md_storing)job->storing,
+                          .savings = job->savings,
+                          .front = (int)job->front,
+                          .band = (int)job->band};
 }
 
 /* ---- the work -------------------------------------------------------------------------------- */
@@ -298,19 +300,8 @@ enum md_job_error md_job_run(const struct md_job *job, const struct md_setup *se
     if (work.engine->plan.frozen_bytes > memory->flash_bytes)
         return MD_JOB_NO_MEMORY;
     work.engine->flash = memory->flash;
-    work.engine->objective = (struct md_objective){.average = (enum md_average)job->average,
-                                                   .depth_cap_m = job->depth_cap_m};
-    for (int l = 0; l < MD_LOSS_COUNT; l++)
-        work.engine->objective.weight[l] = job->loss[l];
-    work.engine->update = (struct md_update){.momentum = job->momentum,
-                                             .weight_decay = job->weight_decay,
-                                             .beta1 = job->beta1,
-                                             .beta2 = job->beta2,
-                                             .epsilon = job->epsilon,
-                                             .clip_norm = job->clip_norm,
-                                             .loss_scale_log2 = (int)job->loss_scale_log2,
-                                             .decay = (enum md_decay)job->decay,
-                                             .seed = job->seed[0] | (uint64_t)job->seed[1] << 32};
+    work.engine->objective = job->objective;
+    work.engine->update = (struct md_update){.hyper = job->hyper};
     if ((job->kinds & ((1u << MD_TRACE_LOSS) - 1u)) != 0) /* it makes cores wait for each other */
         work.engine->observe = observe;
     work.engine->observe_context = &work;

@@ -15,8 +15,8 @@
 
 #include "step.h"
 
-#define MD_JOB_MAGIC   0x334a444du /* "MDJ3" */
-#define MD_TRACE_MAGIC 0x3354444du /* "MDT3" */
+#define MD_JOB_MAGIC   0x344a444du /* "MDJ4" */
+#define MD_TRACE_MAGIC 0x3454444du /* "MDT4" */
 
 #define MD_JOB_MAX_BATCH 256
 #define MD_JOB_MAX_CORES 64
@@ -46,17 +46,14 @@ struct md_job {
     uint32_t format;            /* enum md_format */
     char level[MD_LEVEL_BYTES]; /* of the operators: "ref", ...; "": the machine's best */
     uint32_t policy, optimizer;
-    uint32_t moments, storing, loss_scale_log2; /* enum md_moments, enum md_storing */
-    uint32_t decay;                             /* enum md_decay */
-    uint32_t seed[2];                           /* lower and upper half */
+    uint32_t moments, storing; /* enum md_moments, enum md_storing */
     uint32_t batch, cores, steps;
     uint32_t savings, front, band; /* as in struct md_setup */
-    uint32_t kinds;   /* which records are written: bits 1 << enum md_trace_kind, of those that
-                       * are not always */
-    uint32_t values;  /* 1: with their values; 0: digests only */
-    uint32_t average; /* enum md_average */
-    float loss[MD_LOSS_COUNT]; /* weights in the sum */
-    float depth_cap_m, momentum, weight_decay, beta1, beta2, epsilon, clip_norm;
+    uint32_t kinds;  /* which records are written: bits 1 << enum md_trace_kind, of those that
+                      * are not always */
+    uint32_t values; /* 1: with their values; 0: digests only */
+    struct md_objective objective;
+    struct md_hyper hyper;
     uint32_t body[2]; /* a digest of what follows: only passed on, to tell the traces of different
                        * jobs apart */
     struct md_network network;

@@ -186,14 +186,21 @@ extern const char *const md_storing_names[MD_STORING_COUNT + 1]; /* NULL at the 
 extern const char *const md_decay_names[MD_DECAY_COUNT + 1];     /* NULL at the end */
 extern const char *const md_moments_names[MD_MOMENTS_COUNT + 1]; /* NULL at the end */
 
-/* What one update needs beside the tensors. */
-struct md_update {
-    float learning_rate, momentum, weight_decay; /* momentum: SGD only */
-    float beta1, beta2, epsilon;                 /* Adam only */
+/* What updates are told by a run, in every step the same; in a job as it stands here: 32-bit words
+ * without gaps. */
+struct md_hyper {
+    float momentum, weight_decay; /* momentum: SGD only */
+    float beta1, beta2, epsilon;  /* Adam only */
     float clip_norm;     /* a gradient whose L2 norm is larger is scaled down to it; 0: none is */
     int loss_scale_log2; /* the gradient is 2^this times too large: 0 .. MD_MOST_LOSS_SCALE_LOG2 */
-    uint64_t seed;       /* stochastic: names the run's random bits */
     enum md_decay decay;
+    uint32_t seed[2]; /* stochastic: names the run's random bits; lower and upper half */
+};
+
+/* What one update needs beside the tensors. */
+struct md_update {
+    struct md_hyper hyper;
+    float learning_rate;
 
     /* Kept by the step (step.c). */
     float correction1, correction2; /* Adam: 1 - beta^t */

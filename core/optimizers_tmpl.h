@@ -43,7 +43,7 @@ INLINE void keep(const int floats, wide_real *values, void *array, size_t first,
 /* Of parameters first .. first+count-1, how many, the first ones, decay in this way. */
 static size_t decaying(const struct md_update *u, enum md_decay way, const struct md_kept *kept,
                        size_t first, size_t count) {
-    if (u->decay != way || !(u->weight_decay > 0))
+    if (u->hyper.decay != way || !(u->hyper.weight_decay > 0))
         return 0;
     size_t left = kept->decaying > first ? kept->decaying - first : 0;
     return way == MD_DECAY_L2 || left > count ? count : left;
@@ -76,12 +76,12 @@ static float square_sum(size_t n, const void *values_) {
  * norms are clipped; then decay of the way l2. */
 static void take_gradients(const struct md_update *u, const struct md_kept *kept, size_t first,
                            size_t count, const elem *gradient, elem *weight, wide_real *g) {
-    wide_real unscale = md_power_of_two(-u->loss_scale_log2);
-    unscale *= u->clip_norm > 0 ? u->clip : 1;
+    wide_real unscale = md_power_of_two(-u->hyper.loss_scale_log2);
+    unscale *= u->hyper.clip_norm > 0 ? u->clip : 1;
     md_widen_all(count, gradient + first, g);
     for (size_t k = 0; k < count; k++)
         g[k] *= unscale;
-    decay(u, MD_DECAY_L2, u->weight_decay, kept, first, count, weight, g);
+    decay(u, MD_DECAY_L2, u->hyper.weight_decay, kept, first, count, weight, g);
 }
 
 /* A random word per parameter: word i mod 4 of the Philox block with the seed as its key and the
@@ -89,7 +89,7 @@ static void take_gradients(const struct md_update *u, const struct md_kept *kept
  * network. */
 enum { DRAW_ROUNDING = 3 };
 static void draw_block(const struct md_update *u, size_t index, size_t count, uint32_t *random) {
-    const uint32_t key[2] = {(uint32_t)u->seed, (uint32_t)(u->seed >> 32)};
+    const uint32_t *key = u->hyper.seed;
     uint32_t words[MD_PHILOX_WORDS];
     for (size_t k = 0; k < count; k++) {
         size_t word = (index + k) % MD_PHILOX_WORDS;
@@ -149,8 +149,9 @@ static void put_weights(const struct md_update *u, const struct md_kept *kept, s
  * w). */
 static void plain_sgd(size_t n, const struct md_update *u, const elem *gradient,
                       const struct md_kept *kept, elem *weight) {
-    real step = md_negate(md_round((real)u->learning_rate)), momentum = md_round((real)u->momentum);
-    real strength = md_round((real)u->weight_decay);
+    real step = md_negate(md_round((real)u->learning_rate)),
+         momentum = md_round((real)u->hyper.momentum);
+    real strength = md_round((real)u->hyper.weight_decay);
     elem *velocity = kept->first;
     for (size_t first = 0; first < n; first += BLOCK) {
         size_t count = n - first < BLOCK ? n - first : BLOCK;
@@ -189,10 +190,10 @@ INLINE void add_momentum(const int floats, wide_real momentum, size_t first, siz
  * weight as put_weights has it, with step -learning_rate and direction g. */
 static void sgd(size_t n, const struct md_update *u, const void *gradient,
                 const struct md_kept *kept, void *weight) {
-    wide_real g[BLOCK], momentum = u->momentum, step = -(wide_real)u->learning_rate;
+    wide_real g[BLOCK], momentum = u->hyper.momentum, step = -(wide_real)u->learning_rate;
     int floats = momentum > 0 && kept->moments == MD_MOMENTS_FP32;
-    if (kept->storing == MD_STORE_PLAIN && !floats && u->loss_scale_log2 == 0 &&
-        !(u->clip_norm > 0)) {
+    if (kept->storing == MD_STORE_PLAIN && !floats && u->hyper.loss_scale_log2 == 0 &&
+        !(u->hyper.clip_norm > 0)) {
         plain_sgd(n, u, gradient, kept, weight);
         return;
     }
@@ -203,7 +204,7 @@ static void sgd(size_t n, const struct md_update *u, const void *gradient,
             add_momentum(1, momentum, first, count, kept->first, g);
         else if (momentum > 0)
             add_momentum(0, momentum, first, count, kept->first, g);
-        decay(u, MD_DECAY_DECOUPLED, u->weight_decay, kept, first, count, weight, g);
+        decay(u, MD_DECAY_DECOUPLED, u->hyper.weight_decay, kept, first, count, weight, g);
         put_weights(u, kept, first, count, step, g, weight);
     }
 }
@@ -212,7 +213,7 @@ static void sgd(size_t n, const struct md_update *u, const void *gradient,
  * d = m / (sqrt(v) / sqrt(correction2) + epsilon), in g's place. */
 INLINE void adam_directions(const int floats, const struct md_update *u, size_t first, size_t count,
                             const struct md_kept *kept, wide_real *g) {
-    wide_real beta1 = u->beta1, beta2 = u->beta2, epsilon = u->epsilon;
+    wide_real beta1 = u->hyper.beta1, beta2 = u->hyper.beta2, epsilon = u->hyper.epsilon;
     wide_real rest1 = (wide_real)1 - beta1, rest2 = (wide_real)1 - beta2;
     wide_real root2 = md_wide_sqrt((wide_real)u->correction2);
     wide_real rooms[2][BLOCK];
@@ -241,8 +242,8 @@ static void adam(size_t n, const struct md_update *u, const void *gradient,
             adam_directions(1, u, first, count, kept, g);
         else
             adam_directions(0, u, first, count, kept, g);
-        decay(u, MD_DECAY_DECOUPLED, (wide_real)u->weight_decay * (wide_real)u->correction1, kept,
-              first, count, weight, g);
+        decay(u, MD_DECAY_DECOUPLED, (wide_real)u->hyper.weight_decay * (wide_real)u->correction1,
+              kept, first, count, weight, g);
         put_weights(u, kept, first, count, step, g, weight);
     }
 }

@@ -378,7 +378,7 @@ static void loss_of(struct md_engine *engine, int samples, const float *fb,
     int height, last = engine->setup.network->layer_count - 1;
     md_layer_size(engine->setup.network, last, &height, &batch.width);
     engine->setup.ops->loss_gradient(&engine->objective, &batch,
-                                     md_power_of_two(engine->update.loss_scale_log2), report);
+                                     md_power_of_two(engine->update.hyper.loss_scale_log2), report);
 }
 
 /* Adds the samples' gradients up, where each has its own. */
@@ -419,8 +419,8 @@ static float clip_of(const struct md_engine *engine) {
         if (engine->plan.learns[l])
             squares += engine->setup.ops->square_sum(layer_parameters(engine, l),
                                                      md_engine_gradient(engine, l));
-    float norm = __builtin_sqrtf(squares) * md_power_of_two(-u->loss_scale_log2);
-    float clip = u->clip_norm / (norm + 1e-6f);
+    float norm = __builtin_sqrtf(squares) * md_power_of_two(-u->hyper.loss_scale_log2);
+    float clip = u->hyper.clip_norm / (norm + 1e-6f);
     return clip < 1.0f ? clip : 1.0f;
 }
 
@@ -430,17 +430,17 @@ static float clip_of(const struct md_engine *engine) {
 static int advance(struct md_engine *engine) {
     struct md_progress *p = &engine->progress;
     const struct md_update *u = &engine->update;
-    if (u->loss_scale_log2 > 0 && !all_finite(engine)) {
+    if (u->hyper.loss_scale_log2 > 0 && !all_finite(engine)) {
         p->skipped++;
         return 0;
     }
     p->steps++;
-    p->correction1 = u->beta1 * p->correction1 + (1.0f - u->beta1);
-    p->correction2 = u->beta2 * p->correction2 + (1.0f - u->beta2);
+    p->correction1 = u->hyper.beta1 * p->correction1 + (1.0f - u->hyper.beta1);
+    p->correction2 = u->hyper.beta2 * p->correction2 + (1.0f - u->hyper.beta2);
     engine->update.correction1 = p->correction1;
     engine->update.correction2 = p->correction2;
     engine->update.step = p->steps;
-    engine->update.clip = u->clip_norm > 0 ? clip_of(engine) : 1.0f;
+    engine->update.clip = u->hyper.clip_norm > 0 ? clip_of(engine) : 1.0f;
     return 1;
 }
 

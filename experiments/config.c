@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -486,6 +487,18 @@ struct md_objective md_config_objective(const struct md_config *config) {
     for (int l = 0; l < MD_LOSS_COUNT; l++)
         objective.weight[l] = (float)config->loss.weight[l];
     return objective;
+}
+
+struct md_hyper md_config_hyper(const struct md_config *config) {
+    return (struct md_hyper){.momentum = (float)config->momentum,
+                             .weight_decay = (float)config->weight_decay,
+                             .beta1 = (float)config->beta1,
+                             .beta2 = (float)config->beta2,
+                             .epsilon = (float)config->epsilon,
+                             .clip_norm = (float)config->clip_norm,
+                             .loss_scale_log2 = ilogb(config->loss_scale),
+                             .decay = (enum md_decay)config->decay,
+                             .seed = {(uint32_t)config->seed, (uint32_t)(config->seed >> 32)}};
 }
 
 md_policy md_config_policy(const struct md_config *config) {

@@ -96,6 +96,9 @@ struct md_judging md_config_judging(const struct md_config *config);
 /* What a config's training makes small. */
 struct md_objective md_config_objective(const struct md_config *config);
 
+/* What its updates are told. */
+struct md_hyper md_config_hyper(const struct md_config *config);
+
 /* The policy of a config that was read. */
 md_policy md_config_policy(const struct md_config *config);
 

@@ -65,16 +65,7 @@ static int open_engine(struct md_run *run, struct md_error *error) {
     md_engine_start(&run->engine, &setup, run->team, run->arena, plan.arena_bytes);
     run->engine.flash = (unsigned char *)run->arena + plan.arena_bytes;
     run->engine.objective = md_config_objective(config);
-    run->engine.update = (struct md_update){.learning_rate = (float)config->learning_rate,
-                                            .momentum = (float)config->momentum,
-                                            .weight_decay = (float)config->weight_decay,
-                                            .beta1 = (float)config->beta1,
-                                            .beta2 = (float)config->beta2,
-                                            .epsilon = (float)config->epsilon,
-                                            .clip_norm = (float)config->clip_norm,
-                                            .decay = (enum md_decay)config->decay,
-                                            .loss_scale_log2 = ilogb(config->loss_scale),
-                                            .seed = config->seed};
+    run->engine.update = (struct md_update){.hyper = md_config_hyper(config)};
     return MD_OK;
 }
 

@@ -129,10 +129,10 @@ static inline void stop_updates(void *context) {
 /* Milliseconds of the fastest of some. */
 static inline double time_updates(void *context) {
     static const struct md_update update = {.learning_rate = 1e-6f,
-                                            .momentum = 0.9f,
-                                            .beta1 = 0.9f,
-                                            .beta2 = 0.999f,
-                                            .epsilon = 1e-7f,
+                                            .hyper.momentum = 0.9f,
+                                            .hyper.beta1 = 0.9f,
+                                            .hyper.beta2 = 0.999f,
+                                            .hyper.epsilon = 1e-7f,
                                             .correction1 = 0.1f,
                                             .correction2 = 0.001f};
     struct updates *u = context;

@@ -80,7 +80,7 @@ static inline struct training *start_training(const struct md_setup *setup, doub
         abort();
     engine->objective = md_single_loss(MD_BERHU, 5.0f);
     engine->update = (struct md_update){
-        .learning_rate = 1e-6f, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-7f};
+        .learning_rate = 1e-6f, .hyper.beta1 = 0.9f, .hyper.beta2 = 0.999f, .hyper.epsilon = 1e-7f};
     draw_weights(setup->network, weights);
     md_engine_set_weights(engine, weights);
     free(weights);

@@ -103,10 +103,10 @@ static inline void rig_start(struct rig *rig, const struct md_setup *setup) {
     free(weights);
     rig->engine.objective = md_single_loss(MD_BERHU, 5.0f);
     rig->engine.update = (struct md_update){.learning_rate = 1e-2f,
-                                            .momentum = setup->momentum ? 0.9f : 0.0f,
-                                            .beta1 = 0.9f,
-                                            .beta2 = 0.999f,
-                                            .epsilon = 1e-7f};
+                                            .hyper.momentum = setup->momentum ? 0.9f : 0.0f,
+                                            .hyper.beta1 = 0.9f,
+                                            .hyper.beta2 = 0.999f,
+                                            .hyper.epsilon = 1e-7f};
     for (int slot = 0; slot < setup->batch; slot++)
         put_sample(rig, slot, slot);
 }

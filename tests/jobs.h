@@ -41,17 +41,16 @@ static inline struct md_job small_job(enum md_format format, const char *level) 
                          .format = format,
                          .policy = policy_of(md_networks[0], "d0"),
                          .optimizer = MD_ADAM,
-                         .loss = {[MD_BERHU] = 1},
-                         .seed = {7, 8},
+                         .objective = {.weight = {[MD_BERHU] = 1}, .depth_cap_m = 5.0f},
                          .batch = 1,
                          .cores = 1,
                          .steps = 1,
                          .kinds = ALL_KINDS,
                          .values = 1,
-                         .depth_cap_m = 5.0f,
-                         .beta1 = 0.9f,
-                         .beta2 = 0.999f,
-                         .epsilon = 1e-3f, /* or fp16 would end in NaN */
+                         .hyper = {.beta1 = 0.9f,
+                                   .beta2 = 0.999f,
+                                   .epsilon = 1e-3f, /* or fp16 would end in NaN */
+                                   .seed = {7, 8}},
                          .body = {1, 2}};
     snprintf(job.level, sizeof job.level, "%s", level);
     return job;

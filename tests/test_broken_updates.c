@@ -125,10 +125,10 @@ Test(broken_updates, operators_on_elements_are_found) {
             struct md_job job = job_of_all(formats[f][0], MD_AVERAGE_POOL);
             ops = twins_of(f);
             struct md_ops wrong = *ops.right;
-            job.loss[MD_BERHU] = 0;
-            job.loss[elementwise[e].loss] = 1;
+            job.objective.weight[MD_BERHU] = 0;
+            job.objective.weight[elementwise[e].loss] = 1;
             job.batch = elementwise[e].batch;
-            job.loss_scale_log2 = elementwise[e].loss_scale_log2;
+            job.hyper.loss_scale_log2 = elementwise[e].loss_scale_log2;
             elementwise[e].set(&wrong);
             assert_first(&job, &wrong, elementwise[e].first, elementwise[e].name);
         }
@@ -186,7 +186,8 @@ static void broken_update(size_t n, const struct md_update *update, const void *
     if (updating.way == DRAWS)
         k.index++;
     if (updating.way == COEFFICIENTS) {
-        float *const coefficients[] = {&u.learning_rate, &u.momentum, &u.beta1, &u.beta2};
+        float *const coefficients[] = {&u.learning_rate, &u.hyper.momentum, &u.hyper.beta1,
+                                       &u.hyper.beta2};
         for (size_t i = 0; i < LENGTH(coefficients); i++)
             *coefficients[i] = rounded(*coefficients[i]);
     }
@@ -196,9 +197,9 @@ static void broken_update(size_t n, const struct md_update *update, const void *
         ops.right->to_float(n, gradient, g);
         ops.right->to_float(n, weight, w);
         for (size_t i = 0; i < n; i++)
-            g[i] += u.weight_decay * w[i];
+            g[i] += u.hyper.weight_decay * w[i];
         ops.right->from_float(n, g, decayed);
-        u.weight_decay = 0.0f;
+        u.hyper.weight_decay = 0.0f;
         free(g);
         free(w);
     }
@@ -215,9 +216,9 @@ static void broken_update(size_t n, const struct md_update *update, const void *
 /* Whether the way is wrong at all for such an update, and the first difference then. */
 static int shows(enum update_way way, const struct md_job *job, const char **first) {
     int half = job->format != MD_FP32, adam = job->optimizer == MD_ADAM;
-    int momentum = adam || job->momentum > 0.0f;
-    int in_format = !adam && job->storing == MD_STORE_PLAIN && job->loss_scale_log2 == 0 &&
-                    (job->momentum == 0.0f || job->moments == MD_MOMENTS_FORMAT);
+    int momentum = adam || job->hyper.momentum > 0.0f;
+    int in_format = !adam && job->storing == MD_STORE_PLAIN && job->hyper.loss_scale_log2 == 0 &&
+                    (job->hyper.momentum == 0.0f || job->moments == MD_MOMENTS_FORMAT);
     static const char *const firsts[UPDATE_WAYS] = {
         [RIGHT] = "",
         [LAST] = "step 0, weight of conv0, value 111 of 112",
@@ -251,8 +252,8 @@ static void check_update(struct md_job job, enum update_way way, const char *fir
     struct md_comparison result;
     char what[200];
     snprintf(what, sizeof what, "%s, momentum %g, storing %s, moments %s, way %d",
-             md_optimizer_names[job.optimizer], (double)job.momentum, md_storing_names[job.storing],
-             md_moments_names[job.moments], way);
+             md_optimizer_names[job.optimizer], (double)job.hyper.momentum,
+             md_storing_names[job.storing], md_moments_names[job.moments], way);
     updating.way = way;
     updating.adam = job.optimizer == MD_ADAM;
     updating.step = 0;
@@ -281,10 +282,10 @@ Test(broken_updates, optimizers_are_found) {
             for (unsigned kept = 0; kept < MD_STORING_COUNT * MD_MOMENTS_COUNT; kept++) {
                 struct md_job job = job_of_all(formats[f][0], MD_AVERAGE_POOL);
                 job.optimizer = optimizers[o].optimizer;
-                job.momentum = optimizers[o].momentum;
+                job.hyper.momentum = optimizers[o].momentum;
                 job.storing = kept % MD_STORING_COUNT;
                 job.moments = kept / MD_STORING_COUNT;
-                job.weight_decay = 0.01f;
+                job.hyper.weight_decay = 0.01f;
                 ops = twins_of(f);
                 for (enum update_way way = RIGHT; way < UPDATE_WAYS; way++)
                     if (shows(way, &job, &first)) {

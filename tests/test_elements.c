@@ -14,24 +14,26 @@ typedef void slot_fn(const struct md_ops *ops, size_t n, void *const in[], void 
 
 static const struct md_update plain = {.learning_rate = 0.01f};
 static const struct md_update heavy = {
-    .learning_rate = 0.01f, .momentum = 0.9f, .weight_decay = 0.001f};
-static const struct md_update decayed = {.learning_rate = 0.01f, .weight_decay = 0.001f};
-static const struct md_update decayed_apart = {
-    .learning_rate = 0.01f, .momentum = 0.9f, .weight_decay = 0.001f, .decay = MD_DECAY_DECOUPLED};
+    .learning_rate = 0.01f, .hyper.momentum = 0.9f, .hyper.weight_decay = 0.001f};
+static const struct md_update decayed = {.learning_rate = 0.01f, .hyper.weight_decay = 0.001f};
+static const struct md_update decayed_apart = {.learning_rate = 0.01f,
+                                               .hyper.momentum = 0.9f,
+                                               .hyper.weight_decay = 0.001f,
+                                               .hyper.decay = MD_DECAY_DECOUPLED};
 static const struct md_update adaptive = {.learning_rate = 0.01f,
-                                          .beta1 = 0.9f,
-                                          .beta2 = 0.999f,
-                                          .epsilon = 1e-7f,
+                                          .hyper.beta1 = 0.9f,
+                                          .hyper.beta2 = 0.999f,
+                                          .hyper.epsilon = 1e-7f,
                                           .correction1 = 0.1f,
                                           .correction2 = 0.001f};
 static const struct md_update scaled = {.learning_rate = 0.01f,
-                                        .momentum = 0.9f,
-                                        .weight_decay = 0.001f,
-                                        .beta1 = 0.9f,
-                                        .beta2 = 0.999f,
-                                        .epsilon = 1e-7f,
-                                        .loss_scale_log2 = 10,
-                                        .seed = 5,
+                                        .hyper.momentum = 0.9f,
+                                        .hyper.weight_decay = 0.001f,
+                                        .hyper.beta1 = 0.9f,
+                                        .hyper.beta2 = 0.999f,
+                                        .hyper.epsilon = 1e-7f,
+                                        .hyper.loss_scale_log2 = 10,
+                                        .hyper.seed = {5},
                                         .correction1 = 0.1f,
                                         .correction2 = 0.001f,
                                         .step = 3};

@@ -94,8 +94,9 @@ static struct bytes trace_by_hand(const struct md_job *job, const char *level) {
                                    .ops = md_ops_find(hand.format, level),
                                    .policy = job->policy,
                                    .optimizer = (enum md_optimizer)job->optimizer,
-                                   .momentum = job->momentum > 0,
-                                   .waits = job->loss_scale_log2 > 0 || job->clip_norm > 0,
+                                   .momentum = job->hyper.momentum > 0,
+                                   .waits =
+                                       job->hyper.loss_scale_log2 > 0 || job->hyper.clip_norm > 0,
                                    .batch = (int)job->batch,
                                    .cores = 1,
                                    .moments = (enum md_moments)job->moments,
@@ -104,24 +105,15 @@ static struct bytes trace_by_hand(const struct md_job *job, const char *level) {
     head.magic = MD_TRACE_MAGIC;
     append(&hand.trace, &head, sizeof head);
     rig_start(&rig, &setup);
-    rig.engine.objective = md_single_loss(MD_BERHU, job->depth_cap_m);
-    rig.engine.objective.average = (enum md_average)job->average;
-    memcpy(rig.engine.objective.weight, job->loss, sizeof job->loss);
+    rig.engine.objective = job->objective;
     rig.engine.observe = see;
     rig.engine.observe_context = &hand;
     for (; hand.step < job->steps; hand.step++) {
         struct md_job_step step = step_of(job, hand.step);
         for (uint32_t slot = 0; slot < step.samples; slot++)
             put_sample(&rig, (int)slot, sample_of(job, hand.step, slot));
-        struct md_update *u = &rig.engine.update;
-        u->learning_rate = step.learning_rate;
-        u->epsilon = job->epsilon;
-        u->clip_norm = job->clip_norm;
-        u->momentum = job->momentum;
-        u->weight_decay = job->weight_decay;
-        u->decay = (enum md_decay)job->decay;
-        u->loss_scale_log2 = (int)job->loss_scale_log2;
-        u->seed = (uint64_t)job->seed[1] << 32 | job->seed[0];
+        rig.engine.update.learning_rate = step.learning_rate;
+        rig.engine.update.hyper = job->hyper;
         struct md_loss_report report = rig_train(&rig, (int)step.samples);
         put_record(&hand, MD_TRACE_LOSS, 0, 0, MD_FP32,
                    (const float[]){report.value, report.c, (float)report.valid}, 3, 1);
@@ -206,11 +198,11 @@ Test(job, carries_every_option_of_the_update) {
         job.optimizer = (uint32_t)o % MD_OPTIMIZER_COUNT;
         job.moments = (uint32_t)o / MD_OPTIMIZER_COUNT % MD_MOMENTS_COUNT;
         job.storing = (uint32_t)o / MD_OPTIMIZER_COUNT / MD_MOMENTS_COUNT;
-        job.loss_scale_log2 = o % 5 == 0 ? 0 : 8;
-        job.momentum = job.optimizer == MD_SGD && o % 4 == 0 ? 0.9f : 0.0f;
-        job.weight_decay = o % 3 == 0 ? 1e-2f : 0.0f;
-        job.decay = (uint32_t)(o % 2 == 0);
-        job.clip_norm = o % 7 < 3 ? 1e-3f : 0.0f;
+        job.hyper.loss_scale_log2 = o % 5 == 0 ? 0 : 8;
+        job.hyper.momentum = job.optimizer == MD_SGD && o % 4 == 0 ? 0.9f : 0.0f;
+        job.hyper.weight_decay = o % 3 == 0 ? 1e-2f : 0.0f;
+        job.hyper.decay = (uint32_t)(o % 2 == 0);
+        job.hyper.clip_norm = o % 7 < 3 ? 1e-3f : 0.0f;
         job.steps = 2;
         struct bytes expected = trace_by_hand(&job, NULL);
         assert_trace(&job, &expected);
@@ -222,11 +214,11 @@ Test(job, carries_loss_and_policy) {
     static const char *const policies[] = {"e", "d2", "full"};
     for (uint32_t l = 0; l < MD_LOSS_COUNT; l++) {
         struct md_job job = small_job(MD_FP32, "");
-        job.loss[MD_BERHU] = 0;
-        job.loss[l] = 1;
-        job.loss[(l + 1) % MD_LOSS_COUNT] = l % 2 == 0 ? 0 : 0.25f;
-        job.average = l % MD_AVERAGE_COUNT;
-        job.depth_cap_m = 1.5f;
+        job.objective.weight[MD_BERHU] = 0;
+        job.objective.weight[l] = 1;
+        job.objective.weight[(l + 1) % MD_LOSS_COUNT] = l % 2 == 0 ? 0 : 0.25f;
+        job.objective.average = l % MD_AVERAGE_COUNT;
+        job.objective.depth_cap_m = 1.5f;
         job.policy = policy_of(&job.network, policies[l % LENGTH(policies)]);
         struct bytes expected = trace_by_hand(&job, NULL);
         assert_trace(&job, &expected);
@@ -408,12 +400,12 @@ static const struct field {
     FIELD(policy, 1, 0),
     FIELD(policy, 15, 16),
     FIELD(optimizer, MD_OPTIMIZER_COUNT - 1, MD_OPTIMIZER_COUNT),
-    FIELD(average, MD_AVERAGE_COUNT - 1, MD_AVERAGE_COUNT),
-    FIELD(loss[MD_BERHU], 0x3f800000, 0), /* no loss at all */
+    FIELD(objective.average, MD_AVERAGE_COUNT - 1, MD_AVERAGE_COUNT),
+    FIELD(objective.weight[MD_BERHU], 0x3f800000, 0), /* no loss at all */
     FIELD(moments, MD_MOMENTS_COUNT - 1, MD_MOMENTS_COUNT),
     FIELD(storing, MD_STORING_COUNT - 1, MD_STORING_COUNT),
-    FIELD(decay, MD_DECAY_COUNT - 1, MD_DECAY_COUNT),
-    FIELD(loss_scale_log2, MD_MOST_LOSS_SCALE_LOG2, MD_MOST_LOSS_SCALE_LOG2 + 1),
+    FIELD(hyper.decay, MD_DECAY_COUNT - 1, MD_DECAY_COUNT),
+    FIELD(hyper.loss_scale_log2, MD_MOST_LOSS_SCALE_LOG2, MD_MOST_LOSS_SCALE_LOG2 + 1),
     FIELD(batch, 1, 0),
     FIELD(batch, MD_JOB_MAX_BATCH, MD_JOB_MAX_BATCH + 1),
     FIELD(cores, 1, 0),
@@ -427,14 +419,14 @@ static const struct field {
 /* Numbers, as their bits: anything from 0 on that is finite. */
 #define NUMBER(name)                                                                               \
     FIELD(name, 0x7f7fffff, 0x7f800000), FIELD(name, 0, 0x7fc00000), FIELD(name, 1, 0x80000001)
-    NUMBER(loss[MD_LOSS_GRAD]),
-    NUMBER(depth_cap_m),
-    NUMBER(momentum),
-    NUMBER(weight_decay),
-    NUMBER(beta1),
-    NUMBER(beta2),
-    NUMBER(epsilon),
-    NUMBER(clip_norm),
+    NUMBER(objective.weight[MD_LOSS_GRAD]),
+    NUMBER(objective.depth_cap_m),
+    NUMBER(hyper.momentum),
+    NUMBER(hyper.weight_decay),
+    NUMBER(hyper.beta1),
+    NUMBER(hyper.beta2),
+    NUMBER(hyper.epsilon),
+    NUMBER(hyper.clip_norm),
 };
 
 static enum md_job_error read_with(const struct field *field, uint32_t value) {

@@ -556,9 +556,9 @@ static void decay_apart(struct parameter *p, double decay, double u) {
 /* torch.optim.SGD, dampening 0. */
 static void sgd(struct parameter *p, double gradient, const struct md_update *s, int step,
                 double u) {
-    double rate = (double)s->learning_rate, momentum = (double)s->momentum;
-    double apart = s->decay == MD_DECAY_DECOUPLED ? (double)s->weight_decay * rate : 0;
-    double decay = apart > 0 ? 0 : (double)s->weight_decay;
+    double rate = (double)s->learning_rate, momentum = (double)s->hyper.momentum;
+    double apart = s->hyper.decay == MD_DECAY_DECOUPLED ? (double)s->hyper.weight_decay * rate : 0;
+    double decay = apart > 0 ? 0 : (double)s->hyper.weight_decay;
     struct bounded g = {gradient + decay * p->weight.value, decay * p->weight.bound};
     g.bound += 2 * u * (fabs(gradient) + fabs(g.value));
     if (momentum > 0) {
@@ -575,10 +575,11 @@ static void sgd(struct parameter *p, double gradient, const struct md_update *s,
 /* torch.optim.Adam; the corrections reach ours rounded to binary32. */
 static void adam(struct parameter *p, double gradient, const struct md_update *s, int step,
                  double u) {
-    double beta1 = (double)s->beta1, beta2 = (double)s->beta2;
-    double apart =
-        s->decay == MD_DECAY_DECOUPLED ? (double)s->weight_decay * (double)s->learning_rate : 0;
-    double decay = apart > 0 ? 0 : (double)s->weight_decay;
+    double beta1 = (double)s->hyper.beta1, beta2 = (double)s->hyper.beta2;
+    double apart = s->hyper.decay == MD_DECAY_DECOUPLED
+                       ? (double)s->hyper.weight_decay * (double)s->learning_rate
+                       : 0;
+    double decay = apart > 0 ? 0 : (double)s->hyper.weight_decay;
     double correction1 = 1 - pow(beta1, step), correction2 = 1 - pow(beta2, step);
     double rate = (double)s->learning_rate / correction1;
     struct bounded g = {gradient + decay * p->weight.value, decay * p->weight.bound};
@@ -590,7 +591,7 @@ static void adam(struct parameter *p, double gradient, const struct md_update *s
     struct bounded v = {beta2 * p->second.value + (1 - beta2) * g.value * g.value, 0};
     v.bound = beta2 * p->second.bound + 2 * (1 - beta2) * fabs(g.value) * g.bound + 4 * u * v.value;
 
-    struct bounded root = {sqrt(v.value) / sqrt(correction2) + (double)s->epsilon, 0};
+    struct bounded root = {sqrt(v.value) / sqrt(correction2) + (double)s->hyper.epsilon, 0};
     root.bound = root.value * (v.bound / (2 * v.value) + 4 * u + 0x1p-24);
     struct bounded move = {rate * m.value / root.value, 0};
     move.bound = rate * m.bound / root.value +
@@ -609,7 +610,7 @@ static void check_optimizer(enum md_format format, enum md_optimizer optimizer,
     struct parameter right[PARAMETERS] = {{{0, 0}, {0, 0}, {0, 0}}};
     void *weight = numbers(format, PARAMETERS), *gradient = numbers(format, PARAMETERS);
     void *first = numbers(format, PARAMETERS), *second = numbers(format, PARAMETERS);
-    int no_state = optimizer == MD_SGD && !(settings.momentum > 0);
+    int no_state = optimizer == MD_SGD && !(settings.hyper.momentum > 0);
     struct md_kept kept = {.first = no_state ? NULL : first,
                            .second = optimizer == MD_ADAM ? second : NULL,
                            .decaying = DECAYING};
@@ -618,14 +619,14 @@ static void check_optimizer(enum md_format format, enum md_optimizer optimizer,
         set_number(format, weight, (size_t)i, right[i].weight.value);
     }
     for (int step = 1; step <= STEPS; step++) {
-        settings.correction1 = (float)(1 - pow((double)settings.beta1, step));
-        settings.correction2 = (float)(1 - pow((double)settings.beta2, step));
+        settings.correction1 = (float)(1 - pow((double)settings.hyper.beta1, step));
+        settings.correction2 = (float)(1 - pow((double)settings.hyper.beta2, step));
         for (int i = 0; i < PARAMETERS; i++) {
             double g = (double)(float)md_random_normal(&random);
             set_number(format, gradient, (size_t)i, g);
             struct md_update own = settings;
-            if (settings.decay == MD_DECAY_DECOUPLED && i >= DECAYING)
-                own.weight_decay = 0;
+            if (settings.hyper.decay == MD_DECAY_DECOUPLED && i >= DECAYING)
+                own.hyper.weight_decay = 0;
             (optimizer == MD_SGD ? sgd : adam)(&right[i], g, &own, step, unit_roundoff(format));
         }
         (optimizer == MD_SGD ? ops->sgd : ops->adam)(PARAMETERS, &settings, gradient, &kept,
@@ -636,8 +637,9 @@ static void check_optimizer(enum md_format format, enum md_optimizer optimizer,
         cr_assert_lt(w.bound, (double)settings.learning_rate / 100, "a bound that proves nothing");
         cr_assert(fabs(number(format, weight, i) - w.value) <= w.bound,
                   "%s %s, momentum %g, decay %g: weight %zu is %.12g, expected %.12g +- %g",
-                  md_optimizer_names[optimizer], md_format_names[format], (double)settings.momentum,
-                  (double)settings.weight_decay, i, number(format, weight, i), w.value, w.bound);
+                  md_optimizer_names[optimizer], md_format_names[format],
+                  (double)settings.hyper.momentum, (double)settings.hyper.weight_decay, i,
+                  number(format, weight, i), w.value, w.bound);
     }
     free(weight);
     free(gradient);
@@ -647,15 +649,15 @@ static void check_optimizer(enum md_format format, enum md_optimizer optimizer,
 
 Test(optimizers, equal_pytorchs_formulas) {
     struct md_update settings = {
-        .learning_rate = 1e-2f, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-7f};
+        .learning_rate = 1e-2f, .hyper.beta1 = 0.9f, .hyper.beta2 = 0.999f, .hyper.epsilon = 1e-7f};
     for (int format = 0; format < PRECISE_FORMATS; format++)
         for (int decays = 0; decays <= MD_DECAY_COUNT; decays++) {
-            settings.weight_decay = decays ? 0.05f : 0.0f;
-            settings.decay = decays == 2 ? MD_DECAY_DECOUPLED : MD_DECAY_L2;
-            settings.momentum = 0.0f;
+            settings.hyper.weight_decay = decays ? 0.05f : 0.0f;
+            settings.hyper.decay = decays == 2 ? MD_DECAY_DECOUPLED : MD_DECAY_L2;
+            settings.hyper.momentum = 0.0f;
             check_optimizer((enum md_format)format, MD_ADAM, settings);
             check_optimizer((enum md_format)format, MD_SGD, settings);
-            settings.momentum = 0.9f;
+            settings.hyper.momentum = 0.9f;
             check_optimizer((enum md_format)format, MD_SGD, settings);
         }
 }

@@ -64,7 +64,7 @@ Test(plans, change_no_bit) {
             job.optimizer = way & 1u ? MD_ADAM : MD_SGD;
             job.policy = policy_of(&job.network, policies[way >> 1 & 1u]);
             job.batch = way & 4u ? 3 : 1;
-            job.momentum = way == 2 ? 0.9f : 0.0f;
+            job.hyper.momentum = way == 2 ? 0.9f : 0.0f;
             assert_plans_agree(job);
         }
 }
@@ -75,10 +75,10 @@ Test(plans, change_no_bit_of_updates_and_losses) {
         job.policy = policy_of(&job.network, way % 3 == 0 ? "e+d1" : way % 3 == 1 ? "d2" : "full");
         job.moments = way % 2;
         job.storing = way % MD_STORING_COUNT;
-        job.loss[MD_BERHU] = 0;
-        job.loss[way] = job.loss[MD_LOSS_COUNT - 1 - way] = 1;
-        job.average = way % MD_AVERAGE_COUNT;
-        job.loss_scale_log2 = way >= 3 ? 4 : 0;
+        job.objective.weight[MD_BERHU] = 0;
+        job.objective.weight[way] = job.objective.weight[MD_LOSS_COUNT - 1 - way] = 1;
+        job.objective.average = way % MD_AVERAGE_COUNT;
+        job.hyper.loss_scale_log2 = way >= 3 ? 4 : 0;
         job.batch = 1 + way % 2;
         assert_plans_agree(job);
     }

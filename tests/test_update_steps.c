@@ -63,8 +63,10 @@ Test(update_steps, gradients_are_clipped_by_their_norm) {
         for (int way = 0; way < WAYS; way++) {
             rig_start(&rigs[way], &setup);
             before = way == 0 ? rig_weights(&rigs[way]) : before;
-            rigs[way].engine.update.clip_norm = way == LOOSE ? 1e6f : way == PLAIN ? 0 : 1e-3f;
-            rigs[way].engine.update.loss_scale_log2 = way == SCALED ? 12 : 0;
+            rigs[way].engine.update.hyper.clip_norm = way == LOOSE   ? 1e6f
+                                                      : way == PLAIN ? 0
+                                                                     : 1e-3f;
+            rigs[way].engine.update.hyper.loss_scale_log2 = way == SCALED ? 12 : 0;
             rigs[way].engine.update.learning_rate = 1;
             rig_train(&rigs[way], batch);
             after[way] = rig_weights(&rigs[way]);
@@ -114,7 +116,7 @@ Test(update_steps, loss_scale_comes_out_again) {
         struct rig plain, scaled;
         rig_start(&plain, &setup);
         rig_start(&scaled, &setup);
-        scaled.engine.update.loss_scale_log2 = 12;
+        scaled.engine.update.hyper.loss_scale_log2 = 12;
         for (int step = 0; step < 3; step++) {
             rig_train(&plain, 2);
             rig_train(&scaled, 2);
@@ -147,12 +149,12 @@ Test(update_steps, a_step_whose_gradients_overflow_is_skipped_and_counted) {
             rig_start(&without, &setup);
             rig_train(&with, 2);
             rig_train(&without, 2);
-            with.engine.update.loss_scale_log2 = MD_MOST_LOSS_SCALE_LOG2;
+            with.engine.update.hyper.loss_scale_log2 = MD_MOST_LOSS_SCALE_LOG2;
             rig_train(&with, 2);
             cr_assert(same_state(&with, &without));
             cr_assert_eq(with.engine.progress.skipped, 1);
             cr_assert_eq(with.engine.progress.steps, 1);
-            with.engine.update.loss_scale_log2 = 0;
+            with.engine.update.hyper.loss_scale_log2 = 0;
             rig_train(&with, 2);
             rig_train(&without, 2);
             cr_assert(same_state(&with, &without), "%d cores, %s", cores,
@@ -174,7 +176,7 @@ Test(update_steps, without_a_loss_scale_nothing_is_skipped) {
         float *before = rig_weights(&rig);
         before[0] = NAN; /* of the first layer: everything behind it is NaN */
         md_engine_set_weights(&rig.engine, before);
-        rig.engine.update.loss_scale_log2 = log2;
+        rig.engine.update.hyper.loss_scale_log2 = log2;
         rig_train(&rig, 1);
         float *after = rig_weights(&rig);
         cr_assert_eq(rig.engine.progress.skipped, (uint64_t)log2);
@@ -241,8 +243,8 @@ static struct md_setup setup_of(const struct way *way, const struct md_network *
 }
 
 static void train(struct rig *rig, const struct way *way, int steps) {
-    rig->engine.update.loss_scale_log2 = way->loss_scale_log2;
-    rig->engine.update.seed = 9;
+    rig->engine.update.hyper.loss_scale_log2 = way->loss_scale_log2;
+    rig->engine.update.hyper.seed[0] = 9;
     for (int step = 0; step < steps; step++)
         cr_assert_gt(rig_train(rig, 3).valid, 0);
     cr_assert_eq(rig->engine.progress.skipped, 0);

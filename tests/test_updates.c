@@ -85,7 +85,8 @@ static void expect_weight(const struct options *o, const struct md_update *u, st
     p->weight = rounded(form, to);
     if (o->storing == MD_STORE_STOCHASTIC) {
         struct md_random random =
-            md_random_stream(u->seed, (uint32_t)u->step, (uint32_t)(u->step >> 32), 3);
+            md_random_stream(u->hyper.seed[0] | (uint64_t)u->hyper.seed[1] << 32, (uint32_t)u->step,
+                             (uint32_t)(u->step >> 32), 3);
         uint32_t word = 0;
         random.counter[0] = (uint32_t)(index / 4);
         for (size_t i = 0; i <= index % 4; i++)
@@ -97,29 +98,29 @@ static void expect_weight(const struct options *o, const struct md_update *u, st
 static void expect_update(const struct options *o, const struct md_update *u, struct parameter *p,
                           double gradient, size_t index) {
     const struct float_form *form = form_of(o->format), *arithmetic = &binary32_form;
-    double step = -(double)u->learning_rate, momentum = (double)u->momentum;
-    double decay = (double)u->weight_decay;
+    double step = -(double)u->learning_rate, momentum = (double)u->hyper.momentum;
+    double decay = (double)u->hyper.weight_decay;
     int widening = o->format == MD_FP16W || o->format == MD_BF16W;
     if (o->optimizer == MD_SGD && (o->moments == MD_MOMENTS_FORMAT || !(momentum > 0)) &&
-        o->storing == MD_STORE_PLAIN && u->loss_scale_log2 == 0 && !widening) {
+        o->storing == MD_STORE_PLAIN && u->hyper.loss_scale_log2 == 0 && !widening) {
         arithmetic = form; /* the device library's */
         step = rounded(form, step);
         momentum = rounded(form, momentum);
         decay = rounded(form, decay);
     }
     const struct float_form *moments = o->moments == MD_MOMENTS_FP32 ? &binary32_form : form;
-    double g = ldexp(gradient, -u->loss_scale_log2);
+    double g = ldexp(gradient, -u->hyper.loss_scale_log2);
     if (decay > 0)
         g = fused(arithmetic, decay, o->storing == MD_STORE_MASTER ? p->beside : p->weight, g);
     if (o->optimizer == MD_ADAM) {
-        double beta1 = (double)u->beta1, beta2 = (double)u->beta2;
+        double beta1 = (double)u->hyper.beta1, beta2 = (double)u->hyper.beta2;
         double rest1 = single(1 - beta1), rest2 = single(1 - beta2);
         p->first = rounded(moments, fused(arithmetic, beta1, p->first, single(rest1 * g)));
         p->second =
             rounded(moments, fused(arithmetic, beta2, p->second, single(single(rest2 * g) * g)));
         step = -single((double)u->learning_rate / (double)u->correction1);
         double root = single(single(sqrt(p->second)) / single(sqrt((double)u->correction2)));
-        g = single(p->first / single(root + (double)u->epsilon));
+        g = single(p->first / single(root + (double)u->hyper.epsilon));
     } else if (momentum > 0) {
         g = p->first = rounded(moments, fused(arithmetic, momentum, p->first, g));
     }
@@ -137,8 +138,8 @@ static const char *describe(const struct options *o, const struct md_update *u) 
     static char text[200];
     snprintf(text, sizeof text, "%s %s, moments %s, %s, scale 2^%d, momentum %g, decay %g",
              md_optimizer_names[o->optimizer], md_format_names[o->format],
-             md_moments_names[o->moments], md_storing_names[o->storing], u->loss_scale_log2,
-             (double)u->momentum, (double)u->weight_decay);
+             md_moments_names[o->moments], md_storing_names[o->storing], u->hyper.loss_scale_log2,
+             (double)u->hyper.momentum, (double)u->hyper.weight_decay);
     return text;
 }
 
@@ -174,13 +175,14 @@ static void check_update(const struct options *o, struct md_update u) {
         u.correction1 = (float)(1 - pow(0.9, (double)u.step));
         u.correction2 = (float)(1 - pow(0.999, (double)u.step));
         for (size_t i = 0; i < PARAMETERS; i++) {
-            set_number(o->format, gradient, i, ldexp(md_random_normal(&random), u.loss_scale_log2));
+            set_number(o->format, gradient, i,
+                       ldexp(md_random_normal(&random), u.hyper.loss_scale_log2));
             expect_update(o, &u, &right[i], number(o->format, gradient, i), INDEX + i);
         }
         (o->optimizer == MD_ADAM ? ops->adam : ops->sgd)(PARAMETERS, &u, gradient, &kept, weight);
         for (size_t i = 0; i < PARAMETERS; i++) {
             assert_value(o, &u, "weight", o->format, weight, i, right[i].weight);
-            if (o->optimizer == MD_ADAM || u.momentum > 0)
+            if (o->optimizer == MD_ADAM || u.hyper.momentum > 0)
                 assert_value(o, &u, "first moment", moments, kept.first, i, right[i].first);
             if (o->optimizer == MD_ADAM)
                 assert_value(o, &u, "second moment", moments, kept.second, i, right[i].second);
@@ -204,13 +206,13 @@ Test(updates, equal_an_independent_computation) {
                     struct options o = {small_formats[f], (enum md_optimizer)(way % 2),
                                         (enum md_moments)(way / 2 % 2), (enum md_storing)(way / 4)};
                     check_update(&o, (struct md_update){.learning_rate = 0.01f,
-                                                        .momentum = settings[s].momentum,
-                                                        .weight_decay = settings[s].decay,
-                                                        .beta1 = 0.9f,
-                                                        .beta2 = 0.999f,
-                                                        .epsilon = 1e-7f,
-                                                        .loss_scale_log2 = log2,
-                                                        .seed = UINT64_C(0x123456789a)});
+                                                        .hyper.momentum = settings[s].momentum,
+                                                        .hyper.weight_decay = settings[s].decay,
+                                                        .hyper.beta1 = 0.9f,
+                                                        .hyper.beta2 = 0.999f,
+                                                        .hyper.epsilon = 1e-7f,
+                                                        .hyper.loss_scale_log2 = log2,
+                                                        .hyper.seed = {0x3456789a, 0x12}});
                 }
 }
 
@@ -282,7 +284,7 @@ Test(updates, random_bits_belong_to_seed_step_and_parameter) {
     uint16_t whole[MANY], parts[MANY], gradient[MANY];
     for (size_t i = 0; i < MANY; i++)
         gradient[i] = md_bf16_narrow(-0.5f);
-    const struct md_update u = {.learning_rate = 0x1p-7f, .seed = 3, .step = 4};
+    const struct md_update u = {.learning_rate = 0x1p-7f, .hyper.seed = {3}, .step = 4};
     struct md_kept kept = {.storing = MD_STORE_STOCHASTIC, .index = 10};
     for (size_t piece = 1; piece <= MANY; piece += piece < 9 ? 1 : 97) {
         for (size_t i = 0; i < MANY; i++)
@@ -296,8 +298,8 @@ Test(updates, random_bits_belong_to_seed_step_and_parameter) {
         cr_assert_arr_eq(whole, parts, sizeof whole, "pieces of %zu", piece);
     }
     struct md_update others[] = {u, u, u, u};
-    others[0].seed = 2;
-    others[1].seed = 3 + (UINT64_C(1) << 32);
+    others[0].hyper.seed[0] = 2;
+    others[1].hyper.seed[1] = 1;
     others[2].step = 5;
     others[3].step = 4 + (UINT64_C(1) << 32);
     for (size_t o = 0; o <= LENGTH(others); o++) {
@@ -324,10 +326,10 @@ static void check_stalled(enum md_format format, enum md_optimizer optimizer, do
     double step = unit / 8, end = 1 - TIMES * step;
     for (int storing = 0; storing < MD_STORING_COUNT; storing++) {
         struct md_update u = {.learning_rate = (float)step,
-                              .beta1 = 0.9f,
-                              .beta2 = 0.999f,
-                              .epsilon = 1e-7f,
-                              .seed = 6};
+                              .hyper.beta1 = 0.9f,
+                              .hyper.beta2 = 0.999f,
+                              .hyper.epsilon = 1e-7f,
+                              .hyper.seed = {6}};
         void *weight = numbers(format, WEIGHTS), *gradient = numbers(format, WEIGHTS);
         struct md_kept kept = {.moments = MD_MOMENTS_FP32,
                                .first = numbers(MD_FP32, WEIGHTS),
@@ -342,8 +344,8 @@ static void check_stalled(enum md_format format, enum md_optimizer optimizer, do
         }
         double mean = 0;
         for (u.step = 1; u.step <= TIMES; u.step++) {
-            u.correction1 = (float)(1 - pow((double)u.beta1, (double)u.step));
-            u.correction2 = (float)(1 - pow((double)u.beta2, (double)u.step));
+            u.correction1 = (float)(1 - pow((double)u.hyper.beta1, (double)u.step));
+            u.correction2 = (float)(1 - pow((double)u.hyper.beta2, (double)u.step));
             (optimizer == MD_ADAM ? ops->adam : ops->sgd)(WEIGHTS, &u, gradient, &kept, weight);
         }
         for (size_t i = 0; i < WEIGHTS; i++)

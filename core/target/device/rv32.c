@@ -24,6 +24,7 @@ static long system_call(long number, long a, long b, long c) {
 
 /* What the compiler may call by itself. */
 void *memcpy(void *to, const void *from, size_t bytes);
+void *memmove(void *to, const void *from, size_t bytes);
 void *memset(void *to, int value, size_t bytes);
 
 void *memcpy(void *to, const void *from, size_t bytes) {
@@ -31,6 +32,16 @@ void *memcpy(void *to, const void *from, size_t bytes) {
     const unsigned char *f = from;
     while (bytes-- > 0)
         *t++ = *f++;
+    return to;
+}
+
+void *memmove(void *to, const void *from, size_t bytes) {
+    unsigned char *t = to;
+    const unsigned char *f = from;
+    if (t <= f)
+        return memcpy(to, from, bytes);
+    while (bytes-- > 0)
+        t[bytes] = f[bytes];
     return to;
 }
 
