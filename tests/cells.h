@@ -99,6 +99,15 @@ static inline void write_made_metrics(hid_t file, const struct md_cell *cell) {
                               sizeof rows[0], (size_t)(3 * cell->cap_count), rows, &cell_error));
 }
 
+/* As many rows as the config has epochs, which is all that is read with a cell. */
+static inline void write_made_epochs(hid_t file, const struct md_cell *cell) {
+    static const struct md_h5_column epoch = {"epoch", MD_H5_INTEGER, 0, sizeof(int64_t)};
+    int64_t *rows = calloc((size_t)cell->config.epochs + 1, sizeof *rows);
+    cell_ok(md_h5_write_table(file, "/training/epochs", &epoch, 1, sizeof *rows,
+                              (size_t)cell->config.epochs, rows, &cell_error));
+    free(rows);
+}
+
 static inline void write_made_cell(const char *path, const struct md_cell *cell) {
     static const char *const splits[] = {"/data/train", "/data/val", "/data/test"};
     static const char *const groups[] = {"/config",     "/provenance", "/training",
@@ -135,6 +144,7 @@ static inline void write_made_cell(const char *path, const struct md_cell *cell)
     }
     cell_ok(pen.status);
     write_made_metrics(writer.file, cell);
+    write_made_epochs(writer.file, cell);
     cell_ok(md_h5_finish(&writer, MD_OK, &cell_error));
 }
 
