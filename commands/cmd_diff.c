@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../datasets/namelist.h"
-#include "../experiments/config_keys.h"
+#include "../experiments/config.h"
 #include "../results/cell_diff.h"
 #include "command.h"
 #include "listing.h"

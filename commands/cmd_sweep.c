@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "../datasets/file.h"
-#include "../experiments/config_keys.h"
+#include "../experiments/config.h"
 #include "cmd_sweep.h"
 
 #define DEFAULT_FOLDER "results/runs"

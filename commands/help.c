@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "../datasets/readers.h"
-#include "../experiments/config_keys.h"
+#include "../experiments/config.h"
 #include "../experiments/version.h"
 #include "../results/quantity.h"
 #include "../results/study.h"
@@ -167,7 +167,7 @@ static void write_options(const struct md_page *page, const struct md_command *c
         size_t length = (size_t)snprintf(text, sizeof text, "%s", o->help);
         name_option(o, 0, term, sizeof term);
         if (o->names != NULL && length < sizeof text) {
-            md_join_names(o->names, names, sizeof names);
+            md_join_names(o->names, ", ", names, sizeof names);
             length += (size_t)snprintf(text + length, sizeof text - length, ": %s", names);
         }
         if (o->preset != NULL && length < sizeof text)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../datasets/file.h"
+#include "../datasets/namelist.h"
 #include "../experiments/nearest.h"
 
 /* A call while it is read. */
@@ -80,14 +81,10 @@ static int parse_whole(const struct md_option *o, const char *text, int *value,
 
 static int parse_choice(const char *const *names, const char *text, int *value,
                         struct md_error *error) {
-    char list[200] = "";
-    for (*value = 0; names[*value] != NULL; (*value)++) {
-        size_t length = strlen(list);
-        const char *before = length == 0 ? "" : names[*value + 1] == NULL ? " or " : ", ";
-        if (strcmp(names[*value], text) == 0)
-            return MD_OK;
-        snprintf(list + length, sizeof list - length, "%s%s", before, names[*value]);
-    }
+    char list[200];
+    if ((*value = md_find_name(names, text)) >= 0)
+        return MD_OK;
+    md_join_names(names, " or ", list, sizeof list);
     return md_fail(error, MD_USAGE, "expected %s, found \"%.100s\"", list, text);
 }
 

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,23 @@ int md_names_of_folder(const char *path, struct md_names *names, struct md_error
     closedir(folder);
     md_names_sort(names, before);
     return status;
+}
+
+int md_find_name(const char *const *names, const char *text) {
+    for (int i = 0; names[i] != NULL; i++)
+        if (strcmp(names[i], text) == 0)
+            return i;
+    return -1;
+}
+
+void md_join_names(const char *const *names, const char *last, char *text, size_t size) {
+    text[0] = '\0';
+    for (int i = 0; names[i] != NULL; i++)
+        snprintf(text + strlen(text), size - strlen(text), "%s%s",
+                 i == 0                 ? ""
+                 : names[i + 1] == NULL ? last
+                                        : ", ",
+                 names[i]);
 }
 
 /* --- what a split names --- */

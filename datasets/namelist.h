@@ -25,6 +25,11 @@ int md_names_have(const struct md_names *names, const char *name);
 /* Appends what lies in the folder, sorted, whatever its kind; not what begins with a dot. */
 int md_names_of_folder(const char *path, struct md_names *names, struct md_error *error);
 
+/* Of names that are ended by NULL: the number of `text` among them, or -1; and all in one text,
+ * with commas between and `last` (", " or " or ") before the last one. */
+int md_find_name(const char *const *names, const char *text);
+void md_join_names(const char *const *names, const char *last, char *text, size_t size);
+
 /* What is done with a name, which it may change and must not keep. */
 typedef int md_use_name(void *context, char *name, struct md_error *error);
 

@@ -15,132 +15,73 @@
 
 /* ---- documents ------------------------------------------------------------------------------- */
 
-static int set_in(struct section *sections, int count, const char *prefix, const char *name,
-                  yaml_document_t *document, const yaml_node_t *node, const char *origin,
-                  size_t line, struct md_error *error) {
-    struct key_place at = {origin, line, prefix, name};
-    for (int s = 0; s < count; s++)
-        for (size_t k = 0; k < sections[s].count; k++) {
-            const struct key *key = &sections[s].keys[k];
-            if (strcmp(sections[s].prefix, prefix) != 0 || strcmp(key->name, name) != 0)
-                continue;
-            if (line > 0 && (sections[s].given >> k & 1u) != 0) /* of a command line the last one */
-                return md_key_complain(&at, error, "the key is given twice");
-            sections[s].given |= (uint64_t)1 << k;
-            if (sections[s].given_at != NULL)
-                sections[s].given_at[k] = (struct origin){origin, line};
-            return md_key_set(key, document, node, sections[s].fields, &at, error);
-        }
+/* The section and the key with the place's prefix and name; NULL: there is none. */
+static const struct key *find_key(struct section *sections, int count, const struct md_place *at,
+                                  struct section **section) {
+    for (*section = sections; *section < sections + count; (*section)++)
+        for (size_t k = 0; k < (*section)->count; k++)
+            if (strcmp((*section)->prefix, at->prefix) == 0 &&
+                strcmp((*section)->keys[k].name, at->key) == 0)
+                return &(*section)->keys[k];
+    return NULL;
+}
+
+static int unknown_key(const struct section *sections, int count, const struct md_place *at,
+                       struct md_error *error) {
     char hint[MD_NEAREST_SIZE];
-    struct md_nearest nearest = md_nearest_to(name);
-    for (int n = 0; n < count; n++)
-        for (size_t k = 0; strcmp(sections[n].prefix, prefix) == 0 && k < sections[n].count; k++)
-            md_nearest_try(&nearest, sections[n].keys[k].name);
-    return md_key_complain(&at, error, "unknown key%s; mudepth help config lists the keys",
-                           md_nearest_hint(&nearest, hint));
+    struct md_nearest nearest = md_nearest_to(at->key);
+    for (int s = 0; s < count; s++)
+        for (size_t k = 0; strcmp(sections[s].prefix, at->prefix) == 0 && k < sections[s].count;
+             k++)
+            md_nearest_try(&nearest, sections[s].keys[k].name);
+    return md_place_fail(at, error, "unknown key%s; mudepth help config lists the keys",
+                         md_nearest_hint(&nearest, hint));
+}
+
+static int set_in(struct section *sections, int count, const struct md_yaml *yaml,
+                  const yaml_node_t *node, const struct md_place *at) {
+    struct section *section;
+    const struct key *key = find_key(sections, count, at, &section);
+    if (key == NULL)
+        return unknown_key(sections, count, at, yaml->error);
+    size_t k = (size_t)(key - section->keys);
+    section->given |= (uint64_t)1 << k;
+    if (section->given_at != NULL)
+        section->given_at[k] = (struct origin){at->origin, at->line};
+    return md_key_set(key, yaml, node, section->fields, at);
 }
 
 /* Sets every pair of a mapping but those with a name in `skip` (may be NULL); a mapping under
  * "data" belongs to the sections of that prefix. */
 static int set_mapping(struct section *sections, int count, const char *prefix,
-                       yaml_document_t *document, const yaml_node_t *mapping,
-                       const char *const *skip, const char *origin, struct md_error *error) {
-    int data_mappings = 0;
-    for (yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
-         pair < mapping->data.mapping.pairs.top; pair++) {
-        const yaml_node_t *key = yaml_document_get_node(document, pair->key);
-        const yaml_node_t *value = yaml_document_get_node(document, pair->value);
-        size_t line = key->start_mark.line + 1;
-        if (key->type != YAML_SCALAR_NODE)
-            return md_fail(error, MD_USAGE, "%.200s:%zu: expected a key", origin, line);
-        const char *name = (const char *)key->data.scalar.value;
-        struct key_place at = {origin, line, prefix, name};
-        int status;
-        if (strlen(name) != key->data.scalar.length)
-            status = md_key_complain(&at, error, "a zero byte is not allowed");
-        else if (prefix[0] == '\0' && strcmp(name, "data") == 0 && data_mappings++ > 0)
-            status = md_key_complain(&at, error, "the key is given twice");
-        else if (prefix[0] == '\0' && strcmp(name, "data") == 0 && value->type == YAML_MAPPING_NODE)
-            status = set_mapping(sections, count, "data.", document, value, NULL, origin, error);
-        else if (skip != NULL && md_find_name(skip, name) >= 0)
-            status = MD_OK;
+                       const struct md_yaml *yaml, const yaml_node_t *mapping,
+                       const char *const *skip) {
+    int status = MD_OK;
+    for (struct md_yaml_pair pair = {0}; md_yaml_next(yaml, mapping, prefix, &pair, &status);) {
+        const struct md_place at = md_yaml_place(yaml, pair.key, prefix, pair.name);
+        if (skip != NULL && md_find_name(skip, pair.name) >= 0)
+            continue;
+        if (prefix[0] == '\0' && strcmp(pair.name, "data") == 0 &&
+            pair.value->type == YAML_MAPPING_NODE)
+            status = set_mapping(sections, count, "data.", yaml, pair.value, NULL);
         else
-            status = set_in(sections, count, prefix, name, document, value, origin, line, error);
-        if (status != MD_OK)
-            return status;
+            status = set_in(sections, count, yaml, pair.value, &at);
     }
-    return MD_OK;
+    return status;
 }
 
-/* A longer text is no config, and libyaml's time grows with the square of the nesting. */
 enum { LONGEST = 1 << 15 };
 
-static int not_yaml(const yaml_parser_t *parser, const char *origin, struct md_error *error) {
-    const char *problem = parser->problem != NULL ? parser->problem : "no more is known";
-    if (parser->error == YAML_READER_ERROR)
-        return md_fail(error, MD_USAGE, "%.200s: byte %zu: not YAML: %s", origin,
-                       parser->problem_offset, problem);
-    return md_fail(error, MD_USAGE, "%.200s:%zu:%zu: not YAML: %s", origin,
-                   parser->problem_mark.line + 1, parser->problem_mark.column + 1, problem);
-}
-
-/* Loads the only document. */
-static int load(yaml_parser_t *parser, yaml_document_t *document, const char *origin,
-                struct md_error *error) {
-    yaml_document_t next;
-    if (!yaml_parser_load(parser, document))
-        return not_yaml(parser, origin, error);
-    int status = MD_OK;
-    if (!yaml_parser_load(parser, &next)) {
-        status = not_yaml(parser, origin, error);
-    } else {
-        if (yaml_document_get_root_node(&next) != NULL)
-            status = md_fail(error, MD_USAGE, "%.200s:%zu: expected one document, found a second",
-                             origin, next.start_mark.line + 1);
-        yaml_document_delete(&next);
-    }
-    if (status != MD_OK)
-        yaml_document_delete(document);
-    return status;
-}
-
-int md_yaml_load(const char *text, size_t size, const char *origin, yaml_document_t *document,
-                 struct md_error *error) {
-    yaml_parser_t parser;
-    if (!yaml_parser_initialize(&parser))
-        return md_fail(error, MD_FAILED, "out of memory");
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
-    int status = load(&parser, document, origin, error);
-    yaml_parser_delete(&parser);
-    const yaml_node_t *root = status == MD_OK ? yaml_document_get_root_node(document) : NULL;
-    if (root != NULL && md_yaml_is_null(root)) {
-        yaml_document_delete(document);
-        return yaml_document_initialize(document, NULL, NULL, NULL, 1, 1)
-                   ? MD_OK
-                   : md_fail(error, MD_FAILED, "out of memory");
-    }
-    if (root != NULL && root->type != YAML_MAPPING_NODE) {
-        yaml_document_delete(document);
-        status = md_fail(error, MD_USAGE, "%.200s: expected \"key: value\" pairs", origin);
-    }
-    return status;
-}
-
 /* Sets what the mapping of a text says. An empty document sets nothing. */
-static int set_text_document(const char *text, size_t size, const char *origin,
-                             struct section *sections, int count, struct md_error *error) {
-    yaml_document_t document;
-    if (size > LONGEST)
-        return md_fail(error, MD_USAGE, "%.200s: longer than %d bytes: this is no config", origin,
-                       LONGEST);
-    int status = md_yaml_load(text, size, origin, &document, error);
+static int set_document(const char *text, size_t size, const char *origin, struct section *sections,
+                        int count, struct md_error *error) {
+    struct md_yaml yaml;
+    int status = md_yaml_read(text, size, origin, "config", LONGEST, &yaml, error);
     if (status != MD_OK)
         return status;
-    const yaml_node_t *root = yaml_document_get_root_node(&document);
-    if (root != NULL)
-        status =
-            set_mapping(sections, count, sections[0].prefix, &document, root, NULL, origin, error);
-    yaml_document_delete(&document);
+    if (yaml.root != NULL)
+        status = set_mapping(sections, count, sections[0].prefix, &yaml, yaml.root, NULL);
+    md_yaml_free(&yaml);
     return status;
 }
 
@@ -155,7 +96,13 @@ static int set_file(const char *path, struct section *sections, int count, struc
     fclose(file);
     if (failure != 0)
         return md_fail(error, MD_FAILED, "%.400s: cannot read: %s", path, strerror(failure));
-    return set_text_document(text, size, path, sections, count, error);
+    return set_document(text, size, path, sections, count, error);
+}
+
+/* The place of a key with its full name ("data.root"). */
+static struct md_place place_of(const char *origin, size_t line, const char *name) {
+    const char *prefix = strncmp(name, "data.", 5) == 0 ? "data." : "";
+    return (struct md_place){origin, line, prefix, name + strlen(prefix)};
 }
 
 /* "data.root=DIR": the value is a list when it is one in YAML, and otherwise text as it stands
@@ -167,24 +114,16 @@ static int set_override(const char *text, struct section *sections, int count,
     if (equals == NULL || equals == text || (size_t)(equals - text) >= sizeof name)
         return md_fail(error, MD_USAGE, "%s: expected key=value, found \"%.200s\"", origin, text);
     snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
-    const char *prefix = strncmp(name, "data.", 5) == 0 ? "data." : "";
-    yaml_parser_t parser;
-    yaml_document_t document;
-    if (!yaml_parser_initialize(&parser))
-        return md_fail(error, MD_FAILED, "out of memory");
-    yaml_parser_set_input_string(&parser, (const unsigned char *)equals + 1, strlen(equals + 1));
-    yaml_node_t plain = {.type = YAML_SCALAR_NODE};
-    plain.data.scalar.value = (yaml_char_t *)(uintptr_t)(equals + 1);
-    plain.data.scalar.length = strlen(equals + 1);
+    const struct md_place at = place_of(origin, 0, name);
+    const yaml_node_t plain = md_yaml_scalar(equals + 1);
     struct md_error ignored;
-    int loaded = load(&parser, &document, origin, &ignored) == MD_OK;
-    const yaml_node_t *root = loaded ? yaml_document_get_root_node(&document) : NULL;
-    const yaml_node_t *node = root != NULL && root->type == YAML_SEQUENCE_NODE ? root : &plain;
-    int status =
-        set_in(sections, count, prefix, name + strlen(prefix), &document, node, origin, 0, error);
+    struct md_yaml yaml;
+    int loaded = md_yaml_load(equals + 1, strlen(equals + 1), origin, &yaml, &ignored) == MD_OK;
+    int is_list = loaded && yaml.root != NULL && yaml.root->type == YAML_SEQUENCE_NODE;
+    yaml.error = error;
+    int status = set_in(sections, count, &yaml, is_list ? yaml.root : &plain, &at);
     if (loaded)
-        yaml_document_delete(&document);
-    yaml_parser_delete(&parser);
+        md_yaml_free(&yaml);
     return status;
 }
 
@@ -192,7 +131,7 @@ static int set_presets(struct section *sections, int count, struct md_error *err
     for (int s = 0; s < count; s++)
         for (size_t k = 0; k < sections[s].count; k++) {
             const struct key *key = &sections[s].keys[k];
-            struct key_place at = {"default", 0, sections[s].prefix, key->name};
+            struct md_place at = {"default", 0, sections[s].prefix, key->name};
             void *field = (char *)sections[s].fields + key->offset;
             if (key->type == BITS)
                 memcpy(field, &(unsigned){MD_AUGMENT_PUBLISHED}, sizeof(unsigned));
@@ -226,16 +165,14 @@ int md_draft_begin(struct draft *draft, struct md_config *config, struct md_erro
     return set_presets(draft->sections, RUN_SECTIONS, error);
 }
 
-int md_draft_mapping(struct draft *draft, yaml_document_t *document, const yaml_node_t *mapping,
-                     const char *const *skip, const char *origin, struct md_error *error) {
-    return set_mapping(draft->sections, RUN_SECTIONS, "", document, mapping, skip, origin, error);
+int md_draft_mapping(struct draft *draft, const struct md_yaml *yaml, const char *const *skip) {
+    return set_mapping(draft->sections, RUN_SECTIONS, "", yaml, yaml->root, skip);
 }
 
-int md_draft_set(struct draft *draft, const char *name, yaml_document_t *document,
-                 const yaml_node_t *node, const char *origin, size_t line, struct md_error *error) {
-    const char *prefix = strncmp(name, "data.", 5) == 0 ? "data." : "";
-    return set_in(draft->sections, RUN_SECTIONS, prefix, name + strlen(prefix), document, node,
-                  origin, line, error);
+int md_draft_set(struct draft *draft, const char *name, const struct md_yaml *yaml,
+                 const yaml_node_t *node, size_t line) {
+    const struct md_place at = place_of(yaml->origin, line, name);
+    return set_in(draft->sections, RUN_SECTIONS, yaml, node, &at);
 }
 
 int md_draft_overrides(struct draft *draft, int count, char *const *overrides,
@@ -267,7 +204,7 @@ static int forget_one(struct draft *draft) {
         for (size_t k = 0; k < draft->sections[s].count; k++) {
             struct section *section = &draft->sections[s];
             const struct key *key = &section->keys[k];
-            const struct key_place at = {"default", 0, section->prefix, key->name};
+            const struct md_place at = {"default", 0, section->prefix, key->name};
             struct md_error ignored; /* the table's defaults are fine */
             if ((draft->effective[s] >> k & 1u) == 0 ||
                 md_key_unmet(draft->sections, RUN_SECTIONS, section, key) == NULL)
@@ -288,10 +225,9 @@ void md_config_settle(struct md_config *config) {
 }
 
 /* Where the value of a key of the run was given. */
-static struct key_place given_place(const struct draft *draft, const char *key,
-                                    const char *origin) {
+static struct md_place given_place(const struct draft *draft, const char *key, const char *origin) {
     const struct section *run = &draft->sections[RUN];
-    struct key_place at = {origin, 0, "", key};
+    struct md_place at = {origin, 0, "", key};
     for (size_t k = 0; k < run->count; k++)
         if (strcmp(run->keys[k].name, key) == 0 && (draft->given[RUN] >> k & 1u) != 0) {
             at.origin = draft->given_at[RUN][k].name;
@@ -303,32 +239,32 @@ static struct key_place given_place(const struct draft *draft, const char *key,
 /* What the table of uses cannot say: plans that do not stream are many. */
 static int check_streams(const struct draft *draft, const char *origin, struct md_error *error) {
     const struct md_config *config = draft->config;
-    struct key_place at = given_place(draft, config->band > 0 ? "band" : "front", origin);
+    struct md_place at = given_place(draft, config->band > 0 ? "band" : "front", origin);
     int savings;
     md_savings_parse(config->plan, &savings);
     if (savings < 0 || (savings & MD_STREAM) != 0 ||
         (config->band == 0 && strcmp(config->front, "auto") == 0))
         return MD_OK;
-    return md_key_complain(
-        &at, error, "has an effect only with a plan that streams; found plan: %s", config->plan);
+    return md_place_fail(&at, error, "has an effect only with a plan that streams; found plan: %s",
+                         config->plan);
 }
 
 /* What names parts of a network has to be of the config's. */
 static int check_network(const struct draft *draft, const char *origin, struct md_error *error) {
     const struct md_config *config = draft->config;
     const struct md_network *network = md_config_network(config);
-    struct key_place policy_at = given_place(draft, "policy", origin),
-                     front_at = given_place(draft, "front", origin);
+    struct md_place policy_at = given_place(draft, "policy", origin),
+                    front_at = given_place(draft, "front", origin);
     md_policy policy;
     int layer = 0;
     if (strcmp(config->policy, "auto") != 0 &&
         md_policy_parse(network, config->policy, &policy) != 0)
-        return md_key_complain(&policy_at, error, "network %s has no groups %s", network->name,
-                               config->policy);
+        return md_place_fail(&policy_at, error, "network %s has no groups %s", network->name,
+                             config->policy);
     while (layer < network->layer_count && strcmp(network->layers[layer].name, config->front) != 0)
         layer++;
     if (strcmp(config->front, "auto") != 0 && !md_plan_can_stream(network, layer))
-        return md_key_complain(
+        return md_place_fail(
             &front_at, error,
             "expected auto or a layer from which %s can be streamed, such as %s, found "
             "\"%s\"",
@@ -403,7 +339,7 @@ int md_config_parse(const char *text, const char *origin, struct md_config *conf
     struct draft draft;
     int status = md_draft_begin(&draft, config, error);
     if (status == MD_OK)
-        status = set_text_document(text, strlen(text), origin, draft.sections, RUN_SECTIONS, error);
+        status = set_document(text, strlen(text), origin, draft.sections, RUN_SECTIONS, error);
     return status == MD_OK ? complete(&draft, origin, 0, error) : status;
 }
 
@@ -416,7 +352,7 @@ int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_er
     for (int s = 0; s < 2; s++)
         sections[s].given_at = given_at[s];
     if (status == MD_OK)
-        status = set_text_document(text, strlen(text), "data", sections, 2, error);
+        status = set_document(text, strlen(text), "data", sections, 2, error);
     uint64_t given[] = {sections[0].given, sections[1].given};
     if (status == MD_OK)
         status = check_given(sections, 2, given, "data", error);

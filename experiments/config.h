@@ -124,6 +124,12 @@ int md_config_find(const char *name);
 /* Whether a key can change a result. */
 int md_config_decides(int key);
 
+/* Whether it counts by what is in the file it names. */
+int md_config_by_digest(int key);
+
+/* Whether a key has an effect in a config, or another value than its default. */
+int md_config_says(const struct md_config *config, int key);
+
 /* What values of a key are like. */
 enum md_value_kind { MD_WORD_VALUE, MD_NUMBER_VALUE, MD_LIST_VALUE };
 enum md_value_kind md_config_kind(int key);

@@ -1,10 +1,10 @@
-/* The keys of a config as a table, for those who read and write configs. Internal to this room. */
+/* The keys of a config as a table, for those who read and write configs. */
 #ifndef MD_EXPERIMENTS_CONFIG_KEYS_H
 #define MD_EXPERIMENTS_CONFIG_KEYS_H
 
-#include <yaml.h>
-
+#include "../datasets/namelist.h"
 #include "config.h"
+#include "yaml.h"
 
 /* LOSSES: a choice, or a mapping from choices to weights; POWER: of two. */
 enum type { TEXT, CHOICE, LOSSES, BITS, REAL, CAPS, COUNT, POWER, SEED, POLICY, PLAN };
@@ -85,29 +85,12 @@ int md_key_is_default(const void *fields, const struct key *key);
  * that is written for reading leaves it out. */
 int md_key_says(const struct section *sections, int count, const struct section *section,
                 const struct key *key);
-int md_config_says(const struct md_config *config, int number);
-
-/* Whether the key of this number counts by what is in the file it names. */
-int md_config_by_digest(int number);
-
-/* Where a value stands, for messages. */
-struct key_place {
-    const char *origin; /* a file's name or "command line" */
-    size_t line;        /* from 1; 0: none */
-    const char *prefix, *key;
-};
-
-/* MD_USAGE, and an error that says where. */
-int md_key_complain(const struct key_place *at, struct md_error *error, const char *format, ...);
-
-/* The index of `text` among names that are ended by NULL, or -1. */
-int md_find_name(const char *const *names, const char *text);
 
 /* Sets the key's field, in the struct `fields`, from a text or a node; errors name the place. */
 int md_key_set_text(const struct key *key, const char *text, void *fields,
-                    const struct key_place *at, struct md_error *error);
-int md_key_set(const struct key *key, yaml_document_t *document, const yaml_node_t *node,
-               void *fields, const struct key_place *at, struct md_error *error);
+                    const struct md_place *at, struct md_error *error);
+int md_key_set(const struct key *key, const struct md_yaml *yaml, const yaml_node_t *node,
+               void *fields, const struct md_place *at);
 
 /* A config that is being read, layer by layer: the file, what a sweep sets, the command line. A
  * layer may repeat a key of the layers before it, but not one of its own. Errors name `origin` (a
@@ -124,12 +107,11 @@ struct draft {
 int md_draft_begin(struct draft *draft, struct md_config *config, struct md_error *error);
 void md_draft_take(struct draft *draft, struct md_config *config);
 
-/* Set all pairs of a mapping but those named in `skip` (ended by NULL; may be NULL); one key with
- * its full name ("data.root"); and "key=value" texts. */
-int md_draft_mapping(struct draft *draft, yaml_document_t *document, const yaml_node_t *mapping,
-                     const char *const *skip, const char *origin, struct md_error *error);
-int md_draft_set(struct draft *draft, const char *name, yaml_document_t *document,
-                 const yaml_node_t *node, const char *origin, size_t line, struct md_error *error);
+/* Set all pairs of the document but those named in `skip` (ended by NULL; may be NULL); one key
+ * with its full name ("data.root"), errors as the document has them; and "key=value" texts. */
+int md_draft_mapping(struct draft *draft, const struct md_yaml *yaml, const char *const *skip);
+int md_draft_set(struct draft *draft, const char *name, const struct md_yaml *yaml,
+                 const yaml_node_t *node, size_t line);
 int md_draft_overrides(struct draft *draft, int count, char *const *overrides,
                        struct md_error *error);
 
@@ -139,18 +121,7 @@ int md_draft_overrides(struct draft *draft, int count, char *const *overrides,
 void md_draft_next(struct draft *draft);
 int md_draft_end(struct draft *draft, const char *origin, struct md_error *error);
 
-/* Whether a scalar is YAML's word for nothing: null or ~, in no quotes, or nothing at all. */
-int md_yaml_is_null(const yaml_node_t *node);
-
-/* Loads a text's only YAML document, which is a mapping or empty, to be freed with
- * yaml_document_delete. */
-int md_yaml_load(const char *text, size_t size, const char *origin, yaml_document_t *document,
-                 struct md_error *error);
-
 enum { QUOTED_SIZE = 9000 }; /* twice the longest text */
-
-/* "one, two, three" of names that are ended by NULL. */
-void md_join_names(const char *const *names, char *text, size_t size);
 
 /* A text in single quotes, as YAML wants it. */
 void md_config_quote(const char *text, char *quoted, size_t size);

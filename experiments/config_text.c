@@ -9,12 +9,6 @@
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-void md_join_names(const char *const *names, char *text, size_t size) {
-    text[0] = '\0';
-    for (int i = 0; names[i] != NULL; i++)
-        snprintf(text + strlen(text), size - strlen(text), "%s%s", i > 0 ? ", " : "", names[i]);
-}
-
 void md_config_quote(const char *text, char *quoted, size_t size) {
     size_t n = 0;
     quoted[n++] = '\'';
@@ -332,7 +326,7 @@ void md_config_describe(int number, char text[MD_CONFIG_HELP_SIZE]) {
     const struct key *key = key_of(number, &prefix);
     char choices[200] = "", use[300] = "";
     if (key->names != NULL && key->type != BITS)
-        md_join_names(key->names, choices, sizeof choices);
+        md_join_names(key->names, ", ", choices, sizeof choices);
     if (key->use != NULL)
         md_describe_use(key->use, use, sizeof use);
     snprintf(text, MD_CONFIG_HELP_SIZE, "%s%s%s%s%s%s; %s%s", key->help,

@@ -1,6 +1,5 @@
 /* One value of a config: from a text, or a node of a YAML document, to its field. */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,30 +8,11 @@
 #include "config_keys.h"
 #include "plan_text.h"
 
-int md_key_complain(const struct key_place *at, struct md_error *error, const char *format, ...) {
-    char what[600], line[32] = "";
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(what, sizeof what, format, arguments);
-    va_end(arguments);
-    if (at->line > 0)
-        snprintf(line, sizeof line, ":%zu", at->line);
-    return md_fail(error, MD_USAGE, "%.200s%s: %s%.100s: %s", at->origin, line, at->prefix, at->key,
-                   what);
-}
-
-int md_find_name(const char *const *names, const char *text) {
-    for (int i = 0; names[i] != NULL; i++)
-        if (strcmp(names[i], text) == 0)
-            return i;
-    return -1;
-}
-
-static int unknown_name(const struct key_place *at, const char *const *names, const char *text,
+static int unknown_name(const struct md_place *at, const char *const *names, const char *text,
                         struct md_error *error) {
     char list[200];
-    md_join_names(names, list, sizeof list);
-    return md_key_complain(at, error, "expected one of %s, found \"%.100s\"", list, text);
+    md_join_names(names, ", ", list, sizeof list);
+    return md_place_fail(at, error, "expected one of %s, found \"%.100s\"", list, text);
 }
 
 static int parse_whole(const char *text, uint64_t *value) {
@@ -45,20 +25,20 @@ static int parse_whole(const char *text, uint64_t *value) {
 }
 
 static int set_number(const struct key *key, const char *text, void *field,
-                      const struct key_place *at, struct md_error *error) {
+                      const struct md_place *at, struct md_error *error) {
     double real = 0;
     uint64_t whole = 0;
     int is_real = key->type == REAL || key->type == CAPS || key->type == LOSSES;
     if (is_real ? md_parse_real(text, &real) != 0 : parse_whole(text, &whole) != 0)
-        return md_key_complain(at, error, "expected a %s, found \"%.100s\"",
-                               is_real ? "number" : "whole number", text);
+        return md_place_fail(at, error, "expected a %s, found \"%.100s\"",
+                             is_real ? "number" : "whole number", text);
     if (!is_real)
         real = (double)whole;
     if (key->type != SEED && (real < key->low || real > key->high))
-        return md_key_complain(at, error, "expected %g to %g, found %.100s", key->low, key->high,
-                               text);
+        return md_place_fail(at, error, "expected %g to %g, found %.100s", key->low, key->high,
+                             text);
     if (key->type == POWER && (whole & (whole - 1)) != 0)
-        return md_key_complain(at, error, "expected a power of two, found %.100s", text);
+        return md_place_fail(at, error, "expected a power of two, found %.100s", text);
     real += 0.0; /* no -0 */
     if (is_real)
         memcpy(field, &real, sizeof real);
@@ -113,7 +93,7 @@ static void shorten_path(char *path) {
 
 /* A policy in its shortest spelling, as a network has it that a config can name; whether it is the
  * config's own is known at the end of the draft. */
-static int set_policy(const char *text, char *field, const struct key_place *at,
+static int set_policy(const char *text, char *field, const struct md_place *at,
                       struct md_error *error) {
     md_policy policy;
     for (int n = 0; md_networks[n] != NULL; n++)
@@ -123,18 +103,18 @@ static int set_policy(const char *text, char *field, const struct key_place *at,
         }
     return strcmp(text, "auto") == 0
                ? MD_OK
-               : md_key_complain(
-                     at, error,
-                     "expected e, d0, d1, d2 joined by +, full or auto, found \"%.100s\"", text);
+               : md_place_fail(at, error,
+                               "expected e, d0, d1, d2 joined by +, full or auto, found \"%.100s\"",
+                               text);
 }
 
-static int set_plan(const char *text, char *field, const struct key_place *at,
+static int set_plan(const char *text, char *field, const struct md_place *at,
                     struct md_error *error) {
     char names[200];
     int savings;
-    md_join_names(md_saving_names, names, sizeof names);
+    md_join_names(md_saving_names, ", ", names, sizeof names);
     if (md_savings_parse(text, &savings) != 0)
-        return md_key_complain(
+        return md_place_fail(
             at, error, "expected auto, or plain, fast, lean, %s joined by +, found \"%.100s\"",
             names, text);
     if (savings >= 0)
@@ -142,15 +122,15 @@ static int set_plan(const char *text, char *field, const struct key_place *at,
     return MD_OK;
 }
 
-static int set_text(const struct key *key, const char *text, void *field,
-                    const struct key_place *at, struct md_error *error) {
+static int set_text(const struct key *key, const char *text, void *field, const struct md_place *at,
+                    struct md_error *error) {
     if (strlen(text) >= key->size)
-        return md_key_complain(at, error, "longer than %zu characters", key->size - 1);
+        return md_place_fail(at, error, "longer than %zu characters", key->size - 1);
     if (text[0] == '\0' && key->preset == NULL)
-        return md_key_complain(at, error, "must not be empty");
+        return md_place_fail(at, error, "must not be empty");
     if (!reads_back(text))
-        return md_key_complain(at, error,
-                               "expected UTF-8 without line breaks and control characters");
+        return md_place_fail(at, error,
+                             "expected UTF-8 without line breaks and control characters");
     if (key->names != NULL && md_find_name(key->names, text) < 0)
         return unknown_name(at, key->names, text, error);
     strcpy(field, text);
@@ -164,11 +144,11 @@ static int set_text(const struct key *key, const char *text, void *field,
 }
 
 static int set_cap(const struct key *key, const char *text, struct md_caps *caps,
-                   const struct key_place *at, struct md_error *error) {
+                   const struct md_place *at, struct md_error *error) {
     double cap_m = 0.0;
     int status = set_number(key, text, &cap_m, at, error);
     const char *problem = status == MD_OK ? md_caps_add(caps, cap_m) : NULL;
-    return problem != NULL ? md_key_complain(at, error, "%s: %.100s", problem, text) : status;
+    return problem != NULL ? md_place_fail(at, error, "%s: %.100s", problem, text) : status;
 }
 
 /* Without spaces around it. */
@@ -182,7 +162,7 @@ static char *trim(char *text) {
 
 /* "NAME", or "{NAME: WEIGHT, ...}". */
 static int set_losses(const struct key *key, const char *text, struct md_losses *losses,
-                      const struct key_place *at, struct md_error *error) {
+                      const struct md_place *at, struct md_error *error) {
     size_t length = strlen(text);
     char items[MD_CONFIG_VALUE_SIZE];
     *losses = (struct md_losses){{0.0}};
@@ -193,7 +173,7 @@ static int set_losses(const struct key *key, const char *text, struct md_losses 
         return found >= 0 ? MD_OK : unknown_name(at, key->names, text, error);
     }
     if (length >= sizeof items || text[length - 1] != '}')
-        return md_key_complain(at, error, "expected {NAME: WEIGHT, ...}, found \"%.100s\"", text);
+        return md_place_fail(at, error, "expected {NAME: WEIGHT, ...}, found \"%.100s\"", text);
     snprintf(items, sizeof items, "%.*s", (int)length - 2, text + 1);
     for (char *item = items, *next; item != NULL; item = next) {
         if ((next = strchr(item, ',')) != NULL)
@@ -204,11 +184,11 @@ static int set_losses(const struct key *key, const char *text, struct md_losses 
         const char *name = trim(item);
         int loss;
         if (weight == NULL)
-            return md_key_complain(at, error, "expected NAME: WEIGHT, found \"%.100s\"", name);
+            return md_place_fail(at, error, "expected NAME: WEIGHT, found \"%.100s\"", name);
         if ((loss = md_find_name(key->names, name)) < 0)
             return unknown_name(at, key->names, name, error);
         if (losses->weight[loss] != 0.0)
-            return md_key_complain(at, error, "%s is given twice", name);
+            return md_place_fail(at, error, "%s is given twice", name);
         int status = set_number(key, trim(weight), &losses->weight[loss], at, error);
         if (status != MD_OK)
             return status;
@@ -217,27 +197,31 @@ static int set_losses(const struct key *key, const char *text, struct md_losses 
 }
 
 /* A mapping of single values as the text that it would be in one line. */
-static int mapping_text(yaml_document_t *document, const yaml_node_t *node,
-                        char text[MD_CONFIG_VALUE_SIZE]) {
+static int mapping_text(const struct md_yaml *yaml, const yaml_node_t *node,
+                        const struct md_place *at, char text[MD_CONFIG_VALUE_SIZE]) {
     size_t length = 0;
-    for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
-         pair < node->data.mapping.pairs.top; pair++) {
-        const yaml_node_t *both[2] = {yaml_document_get_node(document, pair->key),
-                                      yaml_document_get_node(document, pair->value)};
+    int status = MD_OK;
+    char prefix[MD_CONFIG_NAME_SIZE];
+    snprintf(prefix, sizeof prefix, "%s: ", at->key);
+    for (struct md_yaml_pair pair = {0}; md_yaml_next(yaml, node, prefix, &pair, &status);) {
+        const char *words[2] = {pair.name, md_yaml_text(pair.value)};
         for (int i = 0; i < 2; i++) {
-            const char *word = (const char *)both[i]->data.scalar.value;
-            if (both[i]->type != YAML_SCALAR_NODE || strlen(word) != both[i]->data.scalar.length ||
-                word[strcspn(word, "{}:,")] != '\0' || length + strlen(word) + 4 > 1000)
-                return -1;
-            length += (size_t)sprintf(text + length, "%s%s", i ? ": " : length ? ", " : "{", word);
+            if (words[i] == NULL || words[i][strcspn(words[i], "{}:,")] != '\0' ||
+                length + strlen(words[i]) + 4 > 1000)
+                return md_place_fail(at, yaml->error, "expected {NAME: WEIGHT, ...}");
+            length += (size_t)sprintf(text + length, "%s%s",
+                                      i        ? ": "
+                                      : length ? ", "
+                                               : "{",
+                                      words[i]);
         }
     }
     strcpy(text + length, length > 0 ? "}" : "{}");
-    return 0;
+    return status;
 }
 
 int md_key_set_text(const struct key *key, const char *text, void *fields,
-                    const struct key_place *at, struct md_error *error) {
+                    const struct md_place *at, struct md_error *error) {
     void *field = (char *)fields + key->offset;
     switch (key->type) {
     case TEXT:
@@ -257,16 +241,16 @@ int md_key_set_text(const struct key *key, const char *text, void *fields,
         *(struct md_caps *)field = (struct md_caps){.count = 0};
         return set_cap(key, text, field, at, error);
     case BITS:
-        return md_key_complain(at, error, "expected a list such as %s, found \"%.100s\"",
-                               key->preset, text);
+        return md_place_fail(at, error, "expected a list such as %s, found \"%.100s\"", key->preset,
+                             text);
     default:
         return set_number(key, text, field, at, error);
     }
 }
 
 /* Adds one item of a list. */
-static int set_item(const struct key *key, const char *text, void *field,
-                    const struct key_place *at, struct md_error *error) {
+static int set_item(const struct key *key, const char *text, void *field, const struct md_place *at,
+                    struct md_error *error) {
     if (key->type == CAPS)
         return set_cap(key, text, field, at, error);
     int found = md_find_name(key->names, text);
@@ -276,50 +260,39 @@ static int set_item(const struct key *key, const char *text, void *field,
     return MD_OK;
 }
 
-static int set_list(const struct key *key, yaml_document_t *document, const yaml_node_t *node,
-                    void *fields, const struct key_place *at, struct md_error *error) {
+static int set_list(const struct key *key, const struct md_yaml *yaml, const yaml_node_t *node,
+                    void *fields, const struct md_place *at) {
     void *field = (char *)fields + key->offset;
     int status = MD_OK;
-    if (key->type == CAPS && node->data.sequence.items.start == node->data.sequence.items.top)
-        return md_key_complain(at, error,
-                               "expected a number or a list of numbers, found an empty list");
+    if (key->type == CAPS && md_yaml_item(yaml, node, 0) == NULL)
+        return md_place_fail(at, yaml->error,
+                             "expected a number or a list of numbers, found an empty list");
     memset(field, 0, key->size);
-    for (yaml_node_item_t *item = node->data.sequence.items.start;
-         item < node->data.sequence.items.top && status == MD_OK; item++) {
-        const yaml_node_t *one = yaml_document_get_node(document, *item);
-        const char *text = (const char *)one->data.scalar.value;
-        if (one->type != YAML_SCALAR_NODE || strlen(text) != one->data.scalar.length)
-            return md_key_complain(at, error, "expected a list of %s",
-                                   key->type == CAPS ? "numbers" : "names");
-        status = set_item(key, md_yaml_is_null(one) ? "" : text, field, at, error);
+    const yaml_node_t *item;
+    for (size_t i = 0; status == MD_OK && (item = md_yaml_item(yaml, node, i)) != NULL; i++) {
+        const char *text = md_yaml_text(item);
+        if (text == NULL)
+            return md_place_fail(at, yaml->error, "expected a list of %s",
+                                 key->type == CAPS ? "numbers" : "names");
+        status = set_item(key, md_yaml_is_null(item) ? "" : text, field, at, yaml->error);
     }
     return status;
 }
 
-int md_yaml_is_null(const yaml_node_t *node) {
-    static const char *const words[] = {"", "~", "null", "Null", "NULL", NULL};
-    int quoted = node->type != YAML_SCALAR_NODE ||
-                 node->data.scalar.style == YAML_SINGLE_QUOTED_SCALAR_STYLE ||
-                 node->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE ||
-                 node->data.scalar.style == YAML_LITERAL_SCALAR_STYLE ||
-                 node->data.scalar.style == YAML_FOLDED_SCALAR_STYLE;
-    return !quoted && md_find_name(words, (const char *)node->data.scalar.value) >= 0;
-}
-
-int md_key_set(const struct key *key, yaml_document_t *document, const yaml_node_t *node,
-               void *fields, const struct key_place *at, struct md_error *error) {
+int md_key_set(const struct key *key, const struct md_yaml *yaml, const yaml_node_t *node,
+               void *fields, const struct md_place *at) {
     if (node->type == YAML_SEQUENCE_NODE && (key->type == BITS || key->type == CAPS))
-        return set_list(key, document, node, fields, at, error);
-    char mapping[MD_CONFIG_VALUE_SIZE];
-    if (node->type == YAML_MAPPING_NODE && key->type == LOSSES)
-        return mapping_text(document, node, mapping) == 0
-                   ? md_key_set_text(key, mapping, fields, at, error)
-                   : md_key_complain(at, error, "expected {NAME: WEIGHT, ...}");
+        return set_list(key, yaml, node, fields, at);
+    char mapping[MD_CONFIG_VALUE_SIZE] = "";
+    if (node->type == YAML_MAPPING_NODE && key->type == LOSSES) {
+        int status = mapping_text(yaml, node, at, mapping);
+        return status == MD_OK ? md_key_set_text(key, mapping, fields, at, yaml->error) : status;
+    }
     if (node->type != YAML_SCALAR_NODE)
-        return md_key_complain(at, error, "expected a single value, found a %s",
-                               node->type == YAML_SEQUENCE_NODE ? "list" : "mapping");
-    const char *text = (const char *)node->data.scalar.value;
-    if (strlen(text) != node->data.scalar.length)
-        return md_key_complain(at, error, "a zero byte is not allowed");
-    return md_key_set_text(key, md_yaml_is_null(node) ? "" : text, fields, at, error);
+        return md_place_fail(at, yaml->error, "expected a single value, found a %s",
+                             node->type == YAML_SEQUENCE_NODE ? "list" : "mapping");
+    const char *text = md_yaml_text(node);
+    if (text == NULL)
+        return md_place_fail(at, yaml->error, "a zero byte is not allowed");
+    return md_key_set_text(key, md_yaml_is_null(node) ? "" : text, fields, at, yaml->error);
 }

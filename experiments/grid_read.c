@@ -7,14 +7,14 @@
 
 #include "../datasets/file.h"
 #include "../datasets/grow.h"
-#include "../datasets/namelist.h"
 #include "budget.h"
 #include "config_keys.h"
 #include "train.h"
 
-enum { MOST_BYTES = 1 << 22, MOST_DEPTH = 100, MOST_AXES = 32, MOST_CHOICES = 64 };
+enum { LONGEST = 1 << 22, MOST_AXES = 32, MOST_CHOICES = 64 };
 
-static const char *const own_keys[] = {"sweep", "also", "except", "grid", NULL};
+enum { SWEEP, ALSO, EXCEPT, GRID, OWN_KEYS };
+static const char *const own_keys[OWN_KEYS + 1] = {"sweep", "also", "except", "grid", NULL};
 
 /* One value of an axis: a node of the file, or a number of a range. */
 struct value {
@@ -41,9 +41,8 @@ struct choice {
 };
 
 struct builder {
-    const char *path;
-    yaml_document_t *document;
-    const yaml_node_t *root;
+    struct md_yaml yaml;
+    const yaml_node_t *own[OWN_KEYS]; /* NULL: not there */
     int choice_count;
     struct choice *choices;
     size_t line_product; /* combinations of them */
@@ -51,45 +50,26 @@ struct builder {
     struct md_error *error;
 };
 
-static const yaml_node_t *node_at(const struct builder *b, int index) {
-    return yaml_document_get_node(b->document, index);
-}
-
-static size_t line_of(const yaml_node_t *node) {
-    return node->start_mark.line + 1;
-}
-
-static int fail_at(const struct builder *b, const yaml_node_t *node, const char *key,
-                   const char *what) {
-    return md_fail(b->error, MD_USAGE, "%.200s:%zu: %.100s: %s", b->path, line_of(node), key, what);
-}
-
-/* The value of one of our own keys; NULL: it is not there. */
-static int find_own(const struct builder *b, const char *name, const yaml_node_t **value) {
-    *value = NULL;
-    if (b->root == NULL)
+/* Finds the values of our own keys. */
+static int find_own(struct builder *b) {
+    int status = MD_OK;
+    if (b->yaml.root == NULL)
         return MD_OK;
-    for (const yaml_node_pair_t *pair = b->root->data.mapping.pairs.start;
-         pair < b->root->data.mapping.pairs.top; pair++) {
-        const yaml_node_t *key = node_at(b, pair->key);
-        if (key->type != YAML_SCALAR_NODE ||
-            strcmp((const char *)key->data.scalar.value, name) != 0)
-            continue;
-        if (*value != NULL)
-            return fail_at(b, key, name, "the key is given twice");
-        *value = node_at(b, pair->value);
+    for (struct md_yaml_pair p = {0}; md_yaml_next(&b->yaml, b->yaml.root, "", &p, &status);) {
+        int own = md_find_name(own_keys, p.name);
+        if (own >= 0)
+            b->own[own] = p.value;
     }
-    return MD_OK;
+    return status;
 }
 
 /* ---- axes ------------------------------------------------------------------------------------ */
 
 static int add_value(const struct builder *b, struct axis *axis, struct value value) {
     if (axis->count == MD_MOST_CELLS)
-        return md_fail(b->error, MD_USAGE, "%.200s:%zu: %.100s: more than %d values", b->path,
-                       line_of(value.node), axis->name, MD_MOST_CELLS);
+        return md_yaml_fail(&b->yaml, value.node, axis->name, "more than 10000 values");
     struct value *values =
-        md_grow(axis->values, axis->count, &axis->capacity, sizeof *values, b->error);
+        md_grow(axis->values, axis->count, &axis->capacity, sizeof *values, b->yaml.error);
     if (values == NULL)
         return MD_FAILED;
     axis->values = values;
@@ -114,7 +94,8 @@ static int add_node(const struct builder *b, struct axis *axis, const yaml_node_
     if (!parse_range(node, &first, &last))
         return add_value(b, axis, (struct value){.node = node});
     if (last < first)
-        return fail_at(b, node, axis->name, "expected a range from a smaller to a larger number");
+        return md_yaml_expected(&b->yaml, node, axis->name,
+                                "a range from a smaller to a larger number");
     int status = MD_OK;
     for (int64_t n = first; n <= last && status == MD_OK; n++)
         status = add_value(b, axis, (struct value){node, (uint64_t)n, 1});
@@ -122,8 +103,8 @@ static int add_node(const struct builder *b, struct axis *axis, const yaml_node_
 }
 
 static int is_list_of_lists(const struct builder *b, const yaml_node_t *node) {
-    const yaml_node_item_t *first = node->data.sequence.items.start;
-    return first < node->data.sequence.items.top && node_at(b, *first)->type == YAML_SEQUENCE_NODE;
+    const yaml_node_t *first = md_yaml_item(&b->yaml, node, 0);
+    return first != NULL && first->type == YAML_SEQUENCE_NODE;
 }
 
 static int read_axis(const struct builder *b, const yaml_node_t *node, int single_allowed,
@@ -133,15 +114,16 @@ static int read_axis(const struct builder *b, const yaml_node_t *node, int singl
     if (single_allowed && is_list && md_grid_takes_lists(axis->name) && !is_list_of_lists(b, node))
         return add_value(b, axis, (struct value){.node = node});
     if (!is_list && !single_allowed && !parse_range(node, &first, &last))
-        return fail_at(b, node, axis->name, "expected a list of values, or a range such as 0..4");
+        return md_yaml_expected(&b->yaml, node, axis->name,
+                                "a list of values, or a range such as 0..4");
     if (!is_list)
         return add_node(b, axis, node);
-    if (node->data.sequence.items.start == node->data.sequence.items.top)
-        return fail_at(b, node, axis->name, "expected at least one value");
-    int status = MD_OK;
-    for (const yaml_node_item_t *item = node->data.sequence.items.start;
-         item < node->data.sequence.items.top && status == MD_OK; item++)
-        status = add_node(b, axis, node_at(b, *item));
+    const yaml_node_t *item = md_yaml_item(&b->yaml, node, 0);
+    int status = item != NULL
+                     ? MD_OK
+                     : md_yaml_fail(&b->yaml, node, axis->name, "expected at least one value");
+    for (size_t i = 0; status == MD_OK && (item = md_yaml_item(&b->yaml, node, i)) != NULL; i++)
+        status = add_node(b, axis, item);
     return status;
 }
 
@@ -155,24 +137,25 @@ static int read_block(const struct builder *b, const char *where, const yaml_nod
                       int single_allowed, struct block *block) {
     block->count = 0;
     if (mapping->type != YAML_MAPPING_NODE)
-        return fail_at(b, mapping, where, "expected a mapping of keys and values");
+        return md_yaml_expected(&b->yaml, mapping, where, "a mapping of keys and values");
     int status = MD_OK;
-    for (const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
-         pair < mapping->data.mapping.pairs.top && status == MD_OK; pair++) {
-        const yaml_node_t *key = node_at(b, pair->key);
-        if (key->type != YAML_SCALAR_NODE)
-            status = fail_at(b, key, where, "expected a key");
-        else if (block->count == MOST_AXES)
-            status = fail_at(b, key, where, "more than 32 keys");
-        if (status != MD_OK)
+    for (struct md_yaml_pair p = {0}; md_yaml_next(&b->yaml, mapping, "", &p, &status);) {
+        if (block->count == MOST_AXES) {
+            status = md_yaml_fail(&b->yaml, p.key, where, "more than 32 keys");
             break;
+        }
         struct axis *axis = &block->axes[block->count++];
-        *axis = (struct axis){.name = (const char *)key->data.scalar.value};
-        status = read_axis(b, node_at(b, pair->value), single_allowed, axis);
+        *axis = (struct axis){.name = p.name};
+        status = read_axis(b, p.value, single_allowed, axis);
     }
     if (status != MD_OK)
         free_block(block);
     return status;
+}
+
+/* Item `index` of one of our own keys that is a list. */
+static const yaml_node_t *item_of(const struct builder *b, int own, size_t index) {
+    return b->own[own] != NULL ? md_yaml_item(&b->yaml, b->own[own], index) : NULL;
 }
 
 /* ---- cells ----------------------------------------------------------------------------------- */
@@ -180,38 +163,30 @@ static int read_block(const struct builder *b, const char *where, const yaml_nod
 static int set_value(const struct builder *b, struct draft *draft, const char *name,
                      const struct value *value) {
     char text[24];
-    yaml_node_t number = {.type = YAML_SCALAR_NODE};
     snprintf(text, sizeof text, "%llu", (unsigned long long)value->number);
-    number.data.scalar.value = (yaml_char_t *)text;
-    number.data.scalar.length = strlen(text);
-    return md_draft_set(draft, name, b->document, value->is_number ? &number : value->node, b->path,
-                        line_of(value->node), b->error);
+    const yaml_node_t number = md_yaml_scalar(text);
+    return md_draft_set(draft, name, &b->yaml, value->is_number ? &number : value->node,
+                        value->node->start_mark.line + 1);
 }
 
 /* Whether the config has all values of one of the mappings in `except`. */
-static int is_excluded(const struct builder *b, const yaml_node_t *except,
-                       const struct md_config *config, int *excluded) {
+static int is_excluded(const struct builder *b, const struct md_config *config, int *excluded) {
     struct md_config other;
     struct draft draft;
     struct block block;
+    const yaml_node_t *mapping;
     *excluded = 0;
-    if (except == NULL)
-        return MD_OK;
-    if (except->type != YAML_SEQUENCE_NODE)
-        return fail_at(b, except, "except", "expected a list of mappings");
-    for (const yaml_node_item_t *item = except->data.sequence.items.start;
-         item < except->data.sequence.items.top; item++) {
-        const yaml_node_t *mapping = node_at(b, *item);
+    for (size_t i = 0; (mapping = item_of(b, EXCEPT, i)) != NULL; i++) {
         int status = read_block(b, "except", mapping, 1, &block), same = 1, key = 0;
         if (status == MD_OK && block.count == 0)
-            status = fail_at(b, mapping, "except", "expected keys and values");
+            status = md_yaml_fail(&b->yaml, mapping, "except", "expected keys and values");
         other = *config;
         md_draft_take(&draft, &other);
         for (int a = 0; a < block.count && status == MD_OK; a++) {
             const struct axis *axis = &block.axes[a];
             status = axis->count == 1 ? set_value(b, &draft, axis->name, axis->values)
-                                      : fail_at(b, axis->values[0].node, axis->name,
-                                                "except: expected a single value");
+                                      : md_yaml_fail(&b->yaml, axis->values[0].node, axis->name,
+                                                     "except: expected a single value");
         }
         free_block(&block);
         if (status != MD_OK)
@@ -257,17 +232,17 @@ static int set_overrides(const struct builder *b, struct draft *draft, size_t in
         texts[c] = all->names[index % all->count];
         index /= all->count;
     }
-    return md_draft_overrides(draft, b->choice_count, texts, b->error);
+    return md_draft_overrides(draft, b->choice_count, texts, b->yaml.error);
 }
 
 /* Makes cell `index` of the block's product, which the command line's is the faster part of. */
-static int make_cell(const struct builder *b, const yaml_node_t *except, const struct block *block,
-                     size_t index, struct md_grid_cell *made, int *excluded) {
+static int make_cell(const struct builder *b, const struct block *block, size_t index,
+                     struct md_grid_cell *made, int *excluded) {
     struct md_config *config = &made->config;
     struct draft draft;
-    int status = md_draft_begin(&draft, config, b->error);
-    if (status == MD_OK && b->root != NULL)
-        status = md_draft_mapping(&draft, b->document, b->root, own_keys, b->path, b->error);
+    int status = md_draft_begin(&draft, config, b->yaml.error);
+    if (status == MD_OK && b->yaml.root != NULL)
+        status = md_draft_mapping(&draft, &b->yaml, own_keys);
     md_draft_next(&draft);
     for (int a = 0; a < block->count && status == MD_OK; a++)
         status =
@@ -276,92 +251,86 @@ static int make_cell(const struct builder *b, const yaml_node_t *except, const s
     if (status == MD_OK)
         status = set_overrides(b, &draft, index % b->line_product);
     if (status == MD_OK)
-        status = is_excluded(b, except, config, excluded);
+        status = is_excluded(b, config, excluded);
     if (status != MD_OK || *excluded)
         return status;
-    status = md_draft_end(&draft, b->path, b->error);
+    status = md_draft_end(&draft, b->yaml.origin, b->yaml.error);
     md_config_settle(config);
-    if (status == MD_OK && md_budget_fit(config, &made->needs_bytes, b->error) != MD_OK)
+    if (status == MD_OK && md_budget_fit(config, &made->needs_bytes, b->yaml.error) != MD_OK)
         status = made->needs_bytes > 0 ? MD_OK : MD_USAGE;
     if (status == MD_OK)
-        status = md_run_check(config, b->error);
+        status = md_run_check(config, b->yaml.error);
     if (status != MD_OK) {
         char cell[300];
         describe_cell(block, index / b->line_product, cell, sizeof cell);
-        return md_fail_in(b->error, status, cell);
+        return md_fail_in(b->yaml.error, status, cell);
     }
     return MD_OK;
 }
 
-static int add_product(const struct builder *b, const yaml_node_t *except,
-                       const struct block *block) {
+static int add_product(const struct builder *b, const struct block *block) {
     struct md_grid *grid = b->grid;
     size_t product = b->line_product;
     int status = MD_OK;
     for (int a = 0; a < block->count && product <= MD_MOST_CELLS; a++)
         product *= block->axes[a].count;
     if (product + grid->count > MD_MOST_CELLS)
-        return md_fail(b->error, MD_USAGE, "%.200s: more than %d cells", b->path, MD_MOST_CELLS);
+        return md_fail(b->yaml.error, MD_USAGE, "%.200s: more than %d cells", b->yaml.origin,
+                       MD_MOST_CELLS);
     for (size_t i = 0; i < product && status == MD_OK; i++) {
         int excluded = 0;
         struct md_grid_cell *cells =
-            md_grow(grid->cells, grid->count, &grid->capacity, sizeof *cells, b->error);
+            md_grow(grid->cells, grid->count, &grid->capacity, sizeof *cells, b->yaml.error);
         if (cells == NULL)
             return MD_FAILED;
         grid->cells = cells;
-        status = make_cell(b, except, block, i, &cells[grid->count], &excluded);
+        status = make_cell(b, block, i, &cells[grid->count], &excluded);
         grid->excluded += (size_t)excluded;
         grid->count += status == MD_OK && !excluded;
     }
     return status;
 }
 
-static int add_block(const struct builder *b, const char *where, const yaml_node_t *except,
-                     const yaml_node_t *mapping, int single_allowed) {
+static int add_block(const struct builder *b, int own, const yaml_node_t *mapping) {
     struct block block;
-    int status = read_block(b, where, mapping, single_allowed, &block);
+    int status = read_block(b, own_keys[own], mapping, own != SWEEP, &block);
     if (status == MD_OK) {
-        status = add_product(b, except, &block);
+        status = add_product(b, &block);
         free_block(&block);
     }
     return status;
 }
 
 static int add_cells(const struct builder *b) {
-    const yaml_node_t *sweep, *also, *except;
-    if (find_own(b, "sweep", &sweep) != MD_OK || find_own(b, "also", &also) != MD_OK ||
-        find_own(b, "except", &except) != MD_OK)
-        return MD_USAGE;
     const struct block none = {.count = 0};
-    if (sweep == NULL && also == NULL && b->line_product == 1)
-        return md_fail(b->error, MD_USAGE,
+    const yaml_node_t *mapping, *sweep = b->own[SWEEP];
+    if (sweep == NULL && b->own[ALSO] == NULL && b->line_product == 1)
+        return md_fail(b->yaml.error, MD_USAGE,
                        "%.200s: expected `sweep:` or `also:`, or several values on the command "
                        "line (seed=0..4); for a single run there is mudepth run",
-                       b->path);
-    int status = sweep != NULL  ? add_block(b, "sweep", except, sweep, 0)
-                 : also == NULL ? add_product(b, except, &none)
-                                : MD_OK;
-    if (status == MD_OK && also != NULL && also->type != YAML_SEQUENCE_NODE)
-        status = fail_at(b, also, "also", "expected a list of mappings");
-    if (status != MD_OK || also == NULL)
-        return status;
-    for (const yaml_node_item_t *item = also->data.sequence.items.start;
-         item < also->data.sequence.items.top && status == MD_OK; item++)
-        status = add_block(b, "also", except, node_at(b, *item), 1);
+                       b->yaml.origin);
+    for (int own = ALSO; own <= EXCEPT; own++)
+        if (b->own[own] != NULL && b->own[own]->type != YAML_SEQUENCE_NODE)
+            return md_yaml_expected(&b->yaml, b->own[own], own_keys[own], "a list of mappings");
+    int status = sweep != NULL          ? add_block(b, SWEEP, sweep)
+                 : b->own[ALSO] == NULL ? add_product(b, &none)
+                                        : MD_OK;
+    for (size_t i = 0; status == MD_OK && (mapping = item_of(b, ALSO, i)) != NULL; i++)
+        status = add_block(b, ALSO, mapping);
     return status;
 }
+
 static int check_hash(const struct builder *b) {
-    const yaml_node_t *given;
-    int status = find_own(b, "grid", &given);
-    if (status != MD_OK || given == NULL)
-        return status;
-    if (given->type == YAML_SCALAR_NODE &&
-        strcmp((const char *)given->data.scalar.value, b->grid->hash) == 0)
+    const yaml_node_t *given = b->own[GRID];
+    char what[200];
+    if (given == NULL ||
+        (md_yaml_text(given) != NULL && strcmp(md_yaml_text(given), b->grid->hash) == 0))
         return MD_OK;
-    return md_fail(b->error, MD_USAGE,
-                   "%.200s:%zu: grid: the cells' hash is %s: the file was changed after it was "
-                   "frozen, or another version of mudepth froze it",
-                   b->path, line_of(given), b->grid->hash);
+    snprintf(what, sizeof what,
+             "the cells' hash is %s: the file was changed after it was frozen, or another version "
+             "of mudepth froze it",
+             b->grid->hash);
+    return md_yaml_fail(&b->yaml, given, "grid", what);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -370,28 +339,10 @@ static int build(const struct builder *b) {
     struct md_grid *grid = b->grid;
     int status = add_cells(b);
     if (status == MD_OK && grid->count == 0)
-        status = md_fail(b->error, MD_USAGE, "%.200s: no cell is left", b->path);
+        status = md_fail(b->yaml.error, MD_USAGE, "%.200s: no cell is left", b->yaml.origin);
     if (status == MD_OK)
-        status = md_grid_identify(grid, b->error);
+        status = md_grid_identify(grid, b->yaml.error);
     return status == MD_OK ? check_hash(b) : status;
-}
-
-/* libyaml's time grows with the square of the nesting: by brackets, or by dashes on a line. */
-static int check_text(const struct md_file *file, const char *path, struct md_error *error) {
-    size_t brackets = 0, dashes = 0, deepest = 0;
-    for (size_t i = 0; i < file->size; i++) {
-        char c = (char)file->bytes[i], next = (char)file->bytes[i + 1]; /* a zero is at the end */
-        brackets += c == '[' || c == '{';
-        brackets -= (c == ']' || c == '}') && brackets > 0;
-        dashes = c == '\n' ? 0 : dashes + ((c == '-' || c == '?') && next == ' ');
-        deepest = brackets > deepest ? brackets : deepest;
-        deepest = dashes > deepest ? dashes : deepest;
-    }
-    if (file->size > MOST_BYTES || deepest > MOST_DEPTH)
-        return md_fail(error, MD_USAGE,
-                       "%.400s: longer than %d bytes or nested deeper than %d: this is no sweep",
-                       path, MOST_BYTES, MOST_DEPTH);
-    return MD_OK;
 }
 
 /* ---- the command line ------------------------------------------------------------------------ */
@@ -454,11 +405,12 @@ static int read_choices(int count, char *const *overrides, struct builder *b) {
                strncmp(b->choices[same].texts.names[0], overrides[i], length) != 0)
             same++;
         if (same == MOST_CHOICES)
-            return md_fail(b->error, MD_USAGE, "command line: more than %d keys", MOST_CHOICES);
+            return md_fail(b->yaml.error, MD_USAGE, "command line: more than %d keys",
+                           MOST_CHOICES);
         b->choice_count += same == b->choice_count;
         md_names_free(&b->choices[same].texts);
         b->choices[same] = (struct choice){0};
-        int status = read_choice(overrides[i], &b->choices[same], b->error);
+        int status = read_choice(overrides[i], &b->choices[same], b->yaml.error);
         if (status != MD_OK)
             return status;
     }
@@ -469,33 +421,28 @@ static int read_choices(int count, char *const *overrides, struct builder *b) {
 
 int md_grid_read(const char *path, int override_count, char *const *overrides, struct md_grid *grid,
                  struct md_error *error) {
+    struct choice choices[MOST_CHOICES] = {{{0}}};
+    struct builder b = {.choices = choices, .grid = grid};
     struct md_file file;
-    yaml_document_t document;
     *grid = (struct md_grid){.count = 0};
     char found[MD_PATH_MAX];
     md_shipped_path(path, found);
     int status = md_file_read(found, &file, error);
     if (status != MD_OK)
         return status;
-    status = check_text(&file, path, error);
-    if (status == MD_OK)
-        status = md_yaml_load((const char *)file.bytes, file.size, path, &document, error);
+    status =
+        md_yaml_read((const char *)file.bytes, file.size, path, "sweep", LONGEST, &b.yaml, error);
     md_file_free(&file);
     if (status != MD_OK)
         return status;
-    struct choice choices[MOST_CHOICES] = {{{0}}};
-    struct builder b = {.path = path,
-                        .document = &document,
-                        .root = yaml_document_get_root_node(&document),
-                        .choices = choices,
-                        .grid = grid,
-                        .error = error};
-    status = read_choices(override_count, overrides, &b);
+    status = find_own(&b);
+    if (status == MD_OK)
+        status = read_choices(override_count, overrides, &b);
     if (status == MD_OK)
         status = build(&b);
     for (int c = 0; c < b.choice_count; c++)
         md_names_free(&choices[c].texts);
-    yaml_document_delete(&document);
+    md_yaml_free(&b.yaml);
     if (status != MD_OK)
         md_grid_free(grid);
     return status;

@@ -90,12 +90,10 @@ static int parse_number(const struct column *column, const char *text, double *v
 
 static int set_key(struct draft *draft, const struct column *column, const char *text,
                    struct md_error *error) {
-    yaml_node_t node = {.type = YAML_SCALAR_NODE};
-    node.data.scalar.value = (yaml_char_t *)(uintptr_t)text;
-    node.data.scalar.length = strlen(text);
+    const struct md_yaml none = {.origin = "the value", .error = error};
+    const yaml_node_t node = md_yaml_scalar(text);
     const char *name = column->what == RUN_COLUMN ? "seed" : column->name;
-    return md_draft_set(draft, name, NULL, &node, "the value", 0, error) == MD_OK ? MD_OK
-                                                                                  : MD_FAILED;
+    return md_draft_set(draft, name, &none, &node, 0) == MD_OK ? MD_OK : MD_FAILED;
 }
 
 static struct md_metrics unknown_metrics(void) {

@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "../datasets/file.h"
-#include "../experiments/config_keys.h"
+#include "../experiments/config.h"
+#include "../experiments/yaml.h"
 #include "filter.h"
 
-/* A longer text is no study, and libyaml's time grows with the square of the nesting. */
 enum { LONGEST = 1 << 14 };
 
 enum kind { TEXT_VALUE, KIND_VALUE, KEY_LIST, QUANTITY_LIST, FILTER_LIST };
@@ -61,38 +61,14 @@ static const struct {
 enum { EPOCH_VALUES = sizeof epoch_values / sizeof *epoch_values };
 enum { FIGURE_KINDS = sizeof figure_kinds / sizeof *figure_kinds };
 
-struct reader {
-    const char *path;
-    yaml_document_t document;
-    struct md_study *study;
-    struct md_error *error;
-};
-
-static size_t line_of(const yaml_node_t *node) {
-    return node->start_mark.line + 1;
-}
-
-static int fail_at(const struct reader *r, const yaml_node_t *node, const char *key,
-                   const char *what) {
-    return md_fail(r->error, MD_USAGE, "%.200s:%zu: %.100s: %s", r->path, line_of(node), key, what);
-}
-
-/* Puts file, line and key before what a part of the reader said. */
-static int fail_in(const struct reader *r, const yaml_node_t *node, const char *key, int status) {
-    char place[400];
-    snprintf(place, sizeof place, "%.200s:%zu: %.100s", r->path, line_of(node), key);
-    return md_fail_in(r->error, status, place);
-}
-
 /* ---- values ---------------------------------------------------------------------------------- */
 
 /* The text of a scalar, NULL with an error otherwise. */
-static const char *text_of(const struct reader *r, const yaml_node_t *node, const char *key) {
-    const char *text = (const char *)node->data.scalar.value;
-    if (node->type == YAML_SCALAR_NODE && strlen(text) == node->data.scalar.length &&
-        text[0] != '\0')
+static const char *text_of(const struct md_yaml *yaml, const yaml_node_t *node, const char *key) {
+    const char *text = md_yaml_text(node);
+    if (text != NULL && text[0] != '\0')
         return text;
-    fail_at(r, node, key, "expected a text that is not empty");
+    md_yaml_expected(yaml, node, key, "a text that is not empty");
     return NULL;
 }
 
@@ -117,111 +93,104 @@ static int check_item(enum kind kind, const char *text, struct md_error *error) 
     return status;
 }
 
-static int set_list(const struct reader *r, const struct field *field, const yaml_node_t *node) {
-    struct md_names *names = (void *)((char *)r->study + field->offset);
+static int set_list(const struct md_yaml *yaml, const struct field *field, const yaml_node_t *node,
+                    struct md_names *names) {
+    const yaml_node_t *item;
     if (node->type != YAML_SEQUENCE_NODE)
-        return fail_at(r, node, field->name, "expected a list");
-    for (const yaml_node_item_t *item = node->data.sequence.items.start;
-         item < node->data.sequence.items.top; item++) {
-        yaml_document_t *document = (yaml_document_t *)(uintptr_t)&r->document;
-        const yaml_node_t *one = yaml_document_get_node(document, *item);
-        const char *text = text_of(r, one, field->name);
+        return md_yaml_expected(yaml, node, field->name, "a list");
+    for (size_t i = 0; (item = md_yaml_item(yaml, node, i)) != NULL; i++) {
+        const char *text = text_of(yaml, item, field->name);
         if (text == NULL)
             return MD_USAGE;
-        int status = check_item(field->kind, text, r->error);
+        int status = check_item(field->kind, text, yaml->error);
         if (status != MD_OK)
-            return fail_in(r, one, field->name, status);
-        for (size_t i = 0; i < names->count; i++)
-            if (strcmp(names->names[i], text) == 0)
-                return fail_at(r, one, field->name, "is there twice");
-        status = md_names_add(names, text, r->error);
+            return md_yaml_fail_in(yaml, item, field->name, status);
+        for (size_t n = 0; n < names->count; n++)
+            if (strcmp(names->names[n], text) == 0)
+                return md_yaml_fail(yaml, item, field->name, "is there twice");
+        status = md_names_add(names, text, yaml->error);
         if (status != MD_OK)
             return status;
     }
-    return names->count > 0 ? MD_OK
-                            : fail_at(r, node, field->name, "expected at least one, found none");
+    return names->count > 0
+               ? MD_OK
+               : md_yaml_fail(yaml, node, field->name, "expected at least one, found none");
 }
 
-static int set_value(const struct reader *r, const struct field *field, const yaml_node_t *node) {
+static int set_value(const struct md_yaml *yaml, const struct field *field, const yaml_node_t *node,
+                     struct md_study *study) {
+    void *to = (char *)study + field->offset;
     if (field->kind != TEXT_VALUE && field->kind != KIND_VALUE)
-        return set_list(r, field, node);
-    const char *text = text_of(r, node, field->name);
+        return set_list(yaml, field, node, to);
+    const char *text = text_of(yaml, node, field->name);
     if (text == NULL)
         return MD_USAGE;
     if (field->kind == TEXT_VALUE) {
         if (strlen(text) >= field->size)
-            return fail_at(r, node, field->name, "the text is too long");
-        strcpy((char *)r->study + field->offset, text);
+            return md_yaml_fail(yaml, node, field->name, "the text is too long");
+        strcpy(to, text);
         return MD_OK;
     }
     for (int k = MD_FIGURE_NONE + 1; k < FIGURE_KINDS; k++)
         if (strcmp(text, figure_kinds[k].name) == 0) {
-            r->study->figure.kind = k;
+            study->figure.kind = k;
             return MD_OK;
         }
-    return fail_at(r, node, field->name, "expected dots, curve, points, losses or maps");
+    return md_yaml_expected(yaml, node, field->name, "dots, curve, points, losses or maps");
 }
 
 /* ---- mappings -------------------------------------------------------------------------------- */
 
-static int set_mapping(const struct reader *r, const struct field *fields,
-                       const yaml_node_t *mapping);
+static int set_mapping(const struct md_yaml *yaml, const struct field *fields,
+                       const yaml_node_t *mapping, struct md_study *study);
 
-static int set_pair(const struct reader *r, const struct field *fields, const yaml_node_t *key,
-                    const yaml_node_t *value, unsigned *given) {
-    const char *name = text_of(r, key, "key");
-    if (name == NULL)
-        return MD_USAGE;
-    int known = 0, is_figure = fields == study_fields && strcmp(name, "figure") == 0;
-    while (fields[known].name != NULL && strcmp(fields[known].name, name) != 0)
+static int set_pair(const struct md_yaml *yaml, const struct field *fields,
+                    const struct md_yaml_pair *pair, struct md_study *study, unsigned *given) {
+    int known = 0, is_figure = fields == study_fields && strcmp(pair->name, "figure") == 0;
+    if (is_figure)
+        return pair->value->type == YAML_MAPPING_NODE
+                   ? set_mapping(yaml, figure_fields, pair->value, study)
+                   : md_yaml_expected(yaml, pair->value, pair->name,
+                                      "a mapping of keys and values");
+    while (fields[known].name != NULL && strcmp(fields[known].name, pair->name) != 0)
         known++;
-    if (fields[known].name == NULL && !is_figure)
-        return fail_at(r, key, name, "unknown key");
-    if ((*given >> known & 1u) != 0)
-        return fail_at(r, key, name, "the key is given twice");
     *given |= 1u << known;
-    if (!is_figure)
-        return set_value(r, &fields[known], value);
-    return value->type == YAML_MAPPING_NODE
-               ? set_mapping(r, figure_fields, value)
-               : fail_at(r, value, name, "expected a mapping of keys and values");
+    return fields[known].name != NULL ? set_value(yaml, &fields[known], pair->value, study)
+                                      : md_yaml_fail(yaml, pair->key, pair->name, "unknown key");
 }
 
-static int set_mapping(const struct reader *r, const struct field *fields,
-                       const yaml_node_t *mapping) {
-    yaml_document_t *document = (yaml_document_t *)(uintptr_t)&r->document;
+static int set_mapping(const struct md_yaml *yaml, const struct field *fields,
+                       const yaml_node_t *mapping, struct md_study *study) {
     unsigned given = 0;
     int status = MD_OK;
-    for (const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
-         pair < mapping->data.mapping.pairs.top && status == MD_OK; pair++)
-        status = set_pair(r, fields, yaml_document_get_node(document, pair->key),
-                          yaml_document_get_node(document, pair->value), &given);
+    for (struct md_yaml_pair pair = {0}; md_yaml_next(yaml, mapping, "", &pair, &status);)
+        status = set_pair(yaml, fields, &pair, study, &given);
     for (int f = 0; fields[f].name != NULL && status == MD_OK; f++)
         if (fields[f].required && (given >> f & 1u) == 0)
-            status = fail_at(r, mapping, fields[f].name, "is missing");
+            status = md_yaml_fail(yaml, mapping, fields[f].name, "is missing");
     return status;
 }
 
 /* What only the whole figure can tell. */
-static int check_figure(const struct reader *r, const yaml_node_t *root) {
-    const struct md_study *study = r->study;
+static int check_figure(const struct md_yaml *yaml, const struct md_study *study) {
+    const yaml_node_t *root = yaml->root;
     int kind = study->figure.kind, column = 0;
     int has_x = study->figure.x[0] != '\0', has_y = study->figure.y[0] != '\0';
     struct md_quantity quantity;
     if (has_x != figure_kinds[kind].x)
-        return fail_at(r, root, "figure", has_x ? "x: this kind has none" : "x is missing");
+        return md_yaml_fail(yaml, root, "figure", has_x ? "x: this kind has none" : "x is missing");
     if (has_y != figure_kinds[kind].y)
-        return fail_at(r, root, "figure", has_y ? "y: this kind has none" : "y is missing");
+        return md_yaml_fail(yaml, root, "figure", has_y ? "y: this kind has none" : "y is missing");
     if (study->figure.series.count > 0 && !figure_kinds[kind].series)
-        return fail_at(r, root, "figure", "series: this kind has none");
+        return md_yaml_fail(yaml, root, "figure", "series: this kind has none");
     if (has_x && md_config_find(study->figure.x) < 0 &&
-        md_quantity_parse(study->figure.x, &quantity, r->error) != MD_OK)
-        return fail_in(r, root, "figure: x", MD_USAGE);
+        md_quantity_parse(study->figure.x, &quantity, yaml->error) != MD_OK)
+        return md_yaml_fail_in(yaml, root, "figure: x", MD_USAGE);
     while (column < EPOCH_VALUES && strcmp(epoch_values[column].name, study->figure.y) != 0)
         column++;
     if (has_y && column == EPOCH_VALUES)
-        return fail_at(r, root, "figure",
-                       "y: expected train_loss, validation_loss or validation_rmse_m");
+        return md_yaml_fail(yaml, root, "figure",
+                            "y: expected train_loss, validation_loss or validation_rmse_m");
     return MD_OK;
 }
 
@@ -284,21 +253,17 @@ int md_study_read(const char *name, struct md_study *study, struct md_error *err
         status = md_file_read(path, &file, error);
     if (status != MD_OK)
         return status;
-    struct reader r = {.path = path, .study = study, .error = error};
-    if (file.size > LONGEST)
-        status = md_fail(error, MD_USAGE, "%.200s: longer than %d bytes: this is no study", path,
-                         LONGEST);
-    else
-        status = md_yaml_load((const char *)file.bytes, file.size, path, &r.document, error);
+    struct md_yaml yaml;
+    status =
+        md_yaml_read((const char *)file.bytes, file.size, path, "study", LONGEST, &yaml, error);
     md_file_free(&file);
     if (status != MD_OK)
         return status;
-    const yaml_node_t *root = yaml_document_get_root_node(&r.document);
-    status = root != NULL ? set_mapping(&r, study_fields, root)
-                          : md_fail(error, MD_USAGE, "%.200s: the file is empty", path);
+    status = yaml.root != NULL ? set_mapping(&yaml, study_fields, yaml.root, study)
+                               : md_fail(error, MD_USAGE, "%.200s: the file is empty", path);
     if (status == MD_OK)
-        status = check_figure(&r, root);
-    yaml_document_delete(&r.document);
+        status = check_figure(&yaml, study);
+    md_yaml_free(&yaml);
     return status;
 }
 

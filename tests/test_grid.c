@@ -339,7 +339,7 @@ static const struct {
     {BASE "sweep:\n  lr: [1..11]\n", "some.yaml:4: lr: ", "expected 0 to 10"},
     {BASE "sweep:\n  augment: [flip]\n", "some.yaml:4: augment: ", "expected a list such as"},
     {BASE "sweep:\n  seed: [1]\n  seed: [2]\n", "some.yaml:5: seed: ", "given twice"},
-    {BASE "sweep:\n  [a]: [2]\n", "some.yaml:4: sweep: ", "expected a key"},
+    {BASE "sweep:\n  [a]: [2]\n", "some.yaml:4: ", "expected a key, found a list"},
     {BASE "sweep: {seed: 0..999, batch: 1..11}\n", "some.yaml: ", "more than 10000 cells"},
     {BASE "also: {seed: 1}\n", "some.yaml:3: also: ", "expected a list of mappings"},
     {BASE "also:\n  - seed\n", "some.yaml:4: also: ", "expected a mapping"},
