@@ -201,8 +201,8 @@ static int next_metric(const struct md_cell_diff *diff, struct place *place) {
         if (others == NULL)
             continue;
         place->cap_m = scores->cap_m;
-        place->a = md_metrics_of(scores, place->predictor)->value[place->metric];
-        place->b = md_metrics_of(others, place->predictor)->value[place->metric];
+        place->a = scores->of[place->predictor].value[place->metric];
+        place->b = others->of[place->predictor].value[place->metric];
         return 1;
     }
     return 0;

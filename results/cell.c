@@ -118,21 +118,21 @@ static const struct md_h5_column metrics_columns[] = {
     MD_METRICS(METRIC) COLUMN(INTEGER, images),
     COLUMN(INTEGER, without_truth),
 };
-enum { METRICS_COLUMNS = sizeof metrics_columns / sizeof metrics_columns[0], PREDICTORS = 3 };
+enum { METRICS_COLUMNS = sizeof metrics_columns / sizeof metrics_columns[0] };
 _Static_assert(METRICS_COLUMNS == MD_METRIC_COUNT + 4, "every metric has its column");
-static const char *const predictors[PREDICTORS] = {"before", "after", "dummy"};
+const char *const md_predictor_names[] = {"before", "after", "dummy"};
 
 /* metrics: one for each cap, of each predictor. */
 static void write_metrics(struct md_pen *pen, const char *name, const struct md_caps *caps,
-                          const struct md_metrics *const metrics[PREDICTORS]) {
-    struct metrics_row rows[MD_MOST_CAPS * PREDICTORS], *row = rows;
+                          const struct md_metrics *const metrics[MD_PREDICTOR_COUNT]) {
+    struct metrics_row rows[MD_MOST_CAPS * MD_PREDICTOR_COUNT], *row = rows;
     for (int c = 0; c < caps->count; c++)
-        for (int p = 0; p < PREDICTORS; p++, row++) {
+        for (int p = 0; p < MD_PREDICTOR_COUNT; p++, row++) {
             const struct md_metrics *m = &metrics[p][c];
             *row = (struct metrics_row){.cap_m = caps->m[c],
                                         .images = (int64_t)m->images,
                                         .without_truth = (int64_t)m->without_truth};
-            strcpy(row->predictor, predictors[p]);
+            strcpy(row->predictor, md_predictor_names[p]);
             memcpy(row->value, m->value, sizeof row->value);
         }
     if (pen->status == MD_OK)
@@ -146,23 +146,22 @@ static int check_row(const struct metrics_row *row, double cap_m, const char *pr
 }
 
 void md_take_scores(struct md_pen *pen, const char *name, struct md_cell *cell) {
-    struct metrics_row rows[MD_MOST_CAPS * PREDICTORS], *row = rows;
+    struct metrics_row rows[MD_MOST_CAPS * MD_PREDICTOR_COUNT], *row = rows;
     const struct md_caps *caps = &cell->config.caps;
     if (pen->status == MD_OK)
         pen->status =
             md_h5_read_table(pen->file, name, metrics_columns, METRICS_COLUMNS, sizeof *row,
-                             PREDICTORS * (size_t)caps->count, rows, pen->error);
+                             MD_PREDICTOR_COUNT * (size_t)caps->count, rows, pen->error);
     cell->cap_count = pen->status == MD_OK ? caps->count : 0;
     for (int c = 0; c < cell->cap_count; c++) {
         struct md_cell_scores *scores = &cell->scores[c];
-        struct md_metrics *metrics[PREDICTORS] = {&scores->before, &scores->after, &scores->dummy};
         scores->cap_m = caps->m[c];
-        for (int p = 0; p < PREDICTORS; p++, row++) {
+        for (int p = 0; p < MD_PREDICTOR_COUNT; p++, row++) {
             char path[400] = "";
-            if (check_row(row, caps->m[c], predictors[p])) {
-                memcpy(metrics[p]->value, row->value, sizeof row->value);
-                metrics[p]->images = (size_t)row->images;
-                metrics[p]->without_truth = (size_t)row->without_truth;
+            if (check_row(row, caps->m[c], md_predictor_names[p])) {
+                memcpy(scores->of[p].value, row->value, sizeof row->value);
+                scores->of[p].images = (size_t)row->images;
+                scores->of[p].without_truth = (size_t)row->without_truth;
                 continue;
             }
             H5Fget_name(pen->file, path, sizeof path);
@@ -170,8 +169,8 @@ void md_take_scores(struct md_pen *pen, const char *name, struct md_cell *cell) 
                 pen->error, MD_FAILED,
                 "%.400s: %s: row %d: expected predictor %s, cap_m %g and counts of images, found "
                 "%s, %g, %lld and %lld",
-                path, name, (int)(row - rows) + 1, predictors[p], caps->m[c], row->predictor,
-                row->cap_m, (long long)row->images, (long long)row->without_truth);
+                path, name, (int)(row - rows) + 1, md_predictor_names[p], caps->m[c],
+                row->predictor, row->cap_m, (long long)row->images, (long long)row->without_truth);
             return;
         }
     }

@@ -62,10 +62,15 @@ void md_cell_identity(const struct md_run *run, const char *weights_digest, char
 /* Reads the identity of the cell in `path`; fails when it is no cell. */
 int md_cell_read_identity(const char *path, char identity[33], struct md_error *error);
 
+/* What predicts, in the order of a table of metrics: the network before and after fine-tuning, and
+ * the dummy predictor. */
+enum md_predictor { MD_BEFORE, MD_AFTER, MD_DUMMY, MD_PREDICTOR_COUNT };
+extern const char *const md_predictor_names[MD_PREDICTOR_COUNT]; /* "before", "after", "dummy" */
+
 /* On the test split, with truth up to cap_m. */
 struct md_cell_scores {
     double cap_m;
-    struct md_metrics before, after, dummy;
+    struct md_metrics of[MD_PREDICTOR_COUNT];
 };
 
 /* What a finished run was, and what came of it: all of a cell but its epochs, its metrics on the

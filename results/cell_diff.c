@@ -43,8 +43,7 @@ static void compare_metrics(struct md_cell_diff *diff, enum md_predictor predict
                                     *others = md_find_scores(&diff->cell[1], scores->cap_m);
         if (others == NULL)
             continue;
-        const struct md_metrics *a = md_metrics_of(scores, predictor),
-                                *b = md_metrics_of(others, predictor);
+        const struct md_metrics *a = &scores->of[predictor], *b = &others->of[predictor];
         for (int m = 0; m < MD_METRIC_COUNT; m++)
             if (!md_same_real(a->value[m], b->value[m]))
                 differ(diff, "%s.%s@%g: %.9g against %.9g", name, md_metric_names[m], scores->cap_m,

@@ -57,9 +57,9 @@ int md_cell_read_history(const char *path, struct md_cell_history *history,
 static void take_scores(const struct md_cell *cell, struct md_metrics *before,
                         struct md_metrics *after, struct md_metrics *dummy) {
     for (int c = 0; c < cell->cap_count; c++) {
-        before[c] = cell->scores[c].before;
-        after[c] = cell->scores[c].after;
-        dummy[c] = cell->scores[c].dummy;
+        before[c] = cell->scores[c].of[MD_BEFORE];
+        after[c] = cell->scores[c].of[MD_AFTER];
+        dummy[c] = cell->scores[c].of[MD_DUMMY];
     }
 }
 

@@ -108,7 +108,7 @@ static int read_line(const struct table *table, char *line, struct md_config *co
                      struct md_cell_scores *scores, struct md_error *error) {
     struct draft draft;
     const struct md_metrics unknown = unknown_metrics();
-    *scores = (struct md_cell_scores){.before = unknown, .after = unknown, .dummy = unknown};
+    *scores = (struct md_cell_scores){.of = {unknown, unknown, unknown}};
     int status = md_draft_begin(&draft, config, error), count = 0;
     for (const char *text; status == MD_OK && (text = md_next_field(&line)) != NULL; count++) {
         const struct column *column = &table->columns[count < table->count ? count : 0];
@@ -118,8 +118,9 @@ static int read_line(const struct table *table, char *line, struct md_config *co
             status = set_key(&draft, column, text, error);
         else
             status = parse_number(column, text,
-                                  column->what == CAP_COLUMN ? &scores->cap_m
-                                                             : &scores->after.value[column->metric],
+                                  column->what == CAP_COLUMN
+                                      ? &scores->cap_m
+                                      : &scores->of[MD_AFTER].value[column->metric],
                                   error);
     }
     if (status == MD_OK && count != table->count)

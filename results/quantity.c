@@ -9,8 +9,6 @@
 #include "../datasets/file.h"
 #include "../experiments/budget.h"
 
-const char *const md_predictor_names[] = {"before", "after", "dummy", NULL};
-
 /* What a row of the table below is read from, at `where`. */
 enum source {
     METRIC,      /* enum md_metric */
@@ -123,18 +121,12 @@ const struct md_cell_scores *md_find_scores(const struct md_cell *cell, double c
     return NULL;
 }
 
-const struct md_metrics *md_metrics_of(const struct md_cell_scores *scores,
-                                       enum md_predictor predictor) {
-    const struct md_metrics *const metrics[] = {&scores->before, &scores->after, &scores->dummy};
-    return metrics[predictor];
-}
-
 static double score_of(const struct md_quantity *quantity, const struct row *row,
                        const struct md_cell *cell) {
     const struct md_cell_scores *scores = md_find_scores(cell, quantity->cap_m);
     if (scores == NULL)
         return (double)NAN;
-    const struct md_metrics *metrics = md_metrics_of(scores, quantity->predictor);
+    const struct md_metrics *metrics = &scores->of[quantity->predictor];
     size_t images;
     if (row->source == IMAGES) {
         memcpy(&images, (const char *)metrics + row->where, sizeof images);

@@ -13,9 +13,6 @@
 
 #include "cell.h"
 
-enum md_predictor { MD_BEFORE, MD_AFTER, MD_DUMMY, MD_PREDICTOR_COUNT };
-extern const char *const md_predictor_names[]; /* "before", "after", "dummy", NULL */
-
 enum { MD_QUANTITY_NAME_SIZE = 64 };
 
 struct md_quantity {
@@ -29,11 +26,8 @@ struct md_quantity {
 /* Reads the name of a quantity; one that there is not is MD_USAGE. */
 int md_quantity_parse(const char *name, struct md_quantity *quantity, struct md_error *error);
 
-/* What was measured up to a cap (0: the first); NULL when nothing was. And of that a predictor's.
- */
+/* What was measured up to a cap (0: the first); NULL when nothing was. */
 const struct md_cell_scores *md_find_scores(const struct md_cell *cell, double cap_m);
-const struct md_metrics *md_metrics_of(const struct md_cell_scores *scores,
-                                       enum md_predictor predictor);
 
 /* The quantity in a run; NaN where it has none: it was not measured at that cap, or it is one after
  * fine-tuning and the run diverged. */

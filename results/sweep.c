@@ -281,7 +281,7 @@ static void look_at_result(const struct md_sweep *sweep, size_t cell, const char
         md_error_set(&problem, "%.400s: is not this cell's result; move it away", path);
     look->state = problem.text[0] == '\0' ? MD_DONE : MD_FAILURE;
     look->seconds = found.seconds;
-    look->rmse_m = found.scores[0].after.value[MD_RMSE];
+    look->rmse_m = found.scores[0].of[MD_AFTER].value[MD_RMSE];
     look->diverged = look->state == MD_DONE && found.diverged != 0;
     snprintf(look->why, sizeof look->why, "%.500s", problem.text);
 }

@@ -43,13 +43,12 @@ static inline struct md_cell made_cell(const char *words, int salt) {
     cell.cap_count = cell.config.caps.count;
     for (int c = 0; c < cell.cap_count; c++) {
         struct md_cell_scores *scores = &cell.scores[c];
-        struct md_metrics *metrics[] = {&scores->before, &scores->after, &scores->dummy};
         scores->cap_m = cell.config.caps.m[c];
-        for (int p = 0; p < 3; p++) {
+        for (int p = 0; p < MD_PREDICTOR_COUNT; p++) {
             for (int m = 0; m < MD_METRIC_COUNT; m++)
-                metrics[p]->value[m] = salt + 0.1 * p + 0.01 * m + 0.001 * c;
-            metrics[p]->images = 5;
-            metrics[p]->without_truth = (size_t)(p + c);
+                scores->of[p].value[m] = salt + 0.1 * p + 0.01 * m + 0.001 * c;
+            scores->of[p].images = 5;
+            scores->of[p].without_truth = (size_t)(p + c);
         }
     }
     return cell;
@@ -64,39 +63,29 @@ struct written_row {
 static inline void write_made_metrics(hid_t file, const struct md_cell *cell) {
 #define ROW(name, type, field)                                                                     \
     { name, type, offsetof(struct written_row, field), sizeof((struct written_row *)0)->field }
+#define METRIC(ID, NAME, TITLE, SHOWN, HELP)                                                       \
+    {NAME, MD_H5_REAL, offsetof(struct written_row, value[MD_##ID]), sizeof(double)},
     static const struct md_h5_column columns[] = {
         ROW("predictor", MD_H5_TEXT, predictor),
         ROW("cap_m", MD_H5_REAL, cap_m),
-        ROW("abs_rel", MD_H5_REAL, value[MD_ABS_REL]),
-        ROW("sq_rel", MD_H5_REAL, value[MD_SQ_REL]),
-        ROW("rmse_m", MD_H5_REAL, value[MD_RMSE]),
-        ROW("rmse_log", MD_H5_REAL, value[MD_RMSE_LOG]),
-        ROW("delta1", MD_H5_REAL, value[MD_DELTA1]),
-        ROW("delta2", MD_H5_REAL, value[MD_DELTA2]),
-        ROW("delta3", MD_H5_REAL, value[MD_DELTA3]),
-        ROW("silog", MD_H5_REAL, value[MD_SILOG]),
-        ROW("si_rmse", MD_H5_REAL, value[MD_SI_RMSE]),
-        ROW("log10", MD_H5_REAL, value[MD_LOG10]),
-        ROW("no_prediction", MD_H5_REAL, value[MD_NO_PREDICTION]),
-        ROW("images", MD_H5_INTEGER, images),
+        MD_METRICS(METRIC) ROW("images", MD_H5_INTEGER, images),
         ROW("without_truth", MD_H5_INTEGER, without_truth),
     };
 #undef ROW
-    static const char *const names[] = {"before", "after", "dummy"};
-    struct written_row rows[3 * MD_MOST_CAPS];
+#undef METRIC
+    enum { ROWS = MD_PREDICTOR_COUNT };
+    struct written_row rows[ROWS * MD_MOST_CAPS];
     memset(rows, 0, sizeof rows);
-    for (int r = 0; r < 3 * cell->cap_count; r++) {
-        const struct md_cell_scores *scores = &cell->scores[r / 3];
-        const struct md_metrics *const metrics[] = {&scores->before, &scores->after,
-                                                    &scores->dummy};
-        strcpy(rows[r].predictor, names[r % 3]);
-        rows[r].cap_m = scores->cap_m;
-        memcpy(rows[r].value, metrics[r % 3]->value, sizeof rows[r].value);
-        rows[r].images = (int64_t)metrics[r % 3]->images;
-        rows[r].without_truth = (int64_t)metrics[r % 3]->without_truth;
+    for (int r = 0; r < ROWS * cell->cap_count; r++) {
+        const struct md_metrics *metrics = &cell->scores[r / ROWS].of[r % ROWS];
+        strcpy(rows[r].predictor, md_predictor_names[r % ROWS]);
+        rows[r].cap_m = cell->scores[r / ROWS].cap_m;
+        memcpy(rows[r].value, metrics->value, sizeof rows[r].value);
+        rows[r].images = (int64_t)metrics->images;
+        rows[r].without_truth = (int64_t)metrics->without_truth;
     }
     cell_ok(md_h5_write_table(file, "/test/metrics", columns, sizeof columns / sizeof columns[0],
-                              sizeof rows[0], (size_t)(3 * cell->cap_count), rows, &cell_error));
+                              sizeof rows[0], (size_t)(ROWS * cell->cap_count), rows, &cell_error));
 }
 
 /* As many rows as the config has epochs, which is all that is read with a cell. */

@@ -127,12 +127,13 @@ H5_TEST(cell, holds_every_metric_at_every_cap) {
     cr_assert_eq(cell.cap_count, 3);
     for (int c = 0; c < 3; c++) {
         cr_assert_eq(cell.scores[c].cap_m, caps_m[c]);
-        assert_same_metrics(&cell.scores[c].before, &run.before[c]);
-        assert_same_metrics(&cell.scores[c].after, &run.after[c]);
-        assert_same_metrics(&cell.scores[c].dummy, &run.dummy[c]);
-        cr_assert_eq(cell.scores[c].after.images, 3);
+        assert_same_metrics(&cell.scores[c].of[MD_BEFORE], &run.before[c]);
+        assert_same_metrics(&cell.scores[c].of[MD_AFTER], &run.after[c]);
+        assert_same_metrics(&cell.scores[c].of[MD_DUMMY], &run.dummy[c]);
+        cr_assert_eq(cell.scores[c].of[MD_AFTER].images, 3);
     }
-    cr_assert_neq(cell.scores[0].dummy.value[MD_RMSE], cell.scores[2].dummy.value[MD_RMSE]);
+    cr_assert_neq(cell.scores[0].of[MD_DUMMY].value[MD_RMSE],
+                  cell.scores[2].of[MD_DUMMY].value[MD_RMSE]);
     md_run_close(&run);
 }
 
@@ -150,9 +151,8 @@ H5_TEST(cell, holds_the_metrics_of_the_validation_split) {
     H5Fclose(file);
     struct md_cell validation = read_back();
     for (int c = 0; c < 2; c++) {
-        assert_same_metrics(&test.scores[c].before, &validation.scores[c].before);
-        assert_same_metrics(&test.scores[c].after, &validation.scores[c].after);
-        assert_same_metrics(&test.scores[c].dummy, &validation.scores[c].dummy);
+        for (int p = 0; p < MD_PREDICTOR_COUNT; p++)
+            assert_same_metrics(&test.scores[c].of[p], &validation.scores[c].of[p]);
     }
     md_run_close(&run);
 }

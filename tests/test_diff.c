@@ -192,7 +192,8 @@ Test(diff, runs_of_different_configs) {
     json_array_foreach(json_at(json, "metrics"), i, row) {
         if (i != MD_METRIC_COUNT + MD_RMSE) /* after, at the first cap */
             continue;
-        double p = a.scores[0].after.value[MD_RMSE], q = b.scores[0].after.value[MD_RMSE];
+        double p = a.scores[0].of[MD_AFTER].value[MD_RMSE],
+               q = b.scores[0].of[MD_AFTER].value[MD_RMSE];
         cr_assert_str_eq(json_string_value(json_at(row, "metric")), "rmse_m");
         cr_assert_str_eq(json_string_value(json_at(row, "predictor")), "after");
         cr_assert_eq(at(row, "cap_m"), 80);

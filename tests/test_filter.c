@@ -17,7 +17,7 @@ static struct md_cell cell_number(int i) {
              i == 4 ? "bf16" : "fp32");
     struct md_cell cell = made_cell(words, i);
     for (int c = 0; c < cell.cap_count; c++)
-        cell.scores[c].after.value[MD_RMSE] = (1 + i) * (c ? 10 : 1);
+        cell.scores[c].of[MD_AFTER].value[MD_RMSE] = (1 + i) * (c ? 10 : 1);
     snprintf(cell.host, sizeof cell.host, "box%d", i % 2);
     snprintf(cell.finished, sizeof cell.finished, "2026-11-%02dT10:00:00Z", i + 1);
     cell.steps = 100;

@@ -119,10 +119,10 @@ static void assert_diverged(int epoch, int as_json) {
     cr_assert_eq(md_cell_read(cell.text, &found, &error), MD_OK, "%s", error.text);
     cr_assert_eq(found.diverged, 1);
     cr_assert_eq(found.selected_epoch, 2);
-    cr_assert(isfinite(found.scores[0].before.value[MD_RMSE]));
-    cr_assert(isnan(found.scores[0].after.value[MD_RMSE]));
-    cr_assert_eq(found.scores[0].after.value[MD_NO_PREDICTION], 1);
-    cr_assert_eq(found.scores[0].after.images, 6);
+    cr_assert(isfinite(found.scores[0].of[MD_BEFORE].value[MD_RMSE]));
+    cr_assert(isnan(found.scores[0].of[MD_AFTER].value[MD_RMSE]));
+    cr_assert_eq(found.scores[0].of[MD_AFTER].value[MD_NO_PREDICTION], 1);
+    cr_assert_eq(found.scores[0].of[MD_AFTER].images, 6);
     assert_contains(out, as_json ? "\"diverged\": true" : "nan");
     MUDEPTH("weights", "info", cell.text);
     assert_fails(1, "expected a finite number");
@@ -221,7 +221,7 @@ Test(program_run, a_run_that_diverges_later_keeps_its_best_weights) {
     cr_assert_eq(md_cell_read(cell.text, &found, &error), MD_OK, "%s", error.text);
     cr_assert_eq(found.diverged, 1);
     cr_assert_gt(found.selected_epoch, 0);
-    cr_assert(isfinite(found.scores[0].after.value[MD_RMSE]));
+    cr_assert(isfinite(found.scores[0].of[MD_AFTER].value[MD_RMSE]));
     MUDEPTH("query", cell.text, "--show", "rmse_m");
     assert_contains(err, "1 of 1 runs diverged");
 }

@@ -106,11 +106,11 @@ Test(query, groups_by_what_differs_and_averages_over_seeds) {
         cr_assert_eq(number(group, "diverged"), 0);
         for (int s = 0; s < SEEDS; s++) {
             struct md_cell cell = read_cell(cells[f][s].text);
-            rmse[s] = cell.scores[0].after.value[MD_RMSE];
-            before += cell.scores[0].before.value[MD_RMSE] / SEEDS;
+            rmse[s] = cell.scores[0].of[MD_AFTER].value[MD_RMSE];
+            before += cell.scores[0].of[MD_BEFORE].value[MD_RMSE] / SEEDS;
             sum += rmse[s];
-            cr_assert_float_eq(mean(group, "dummy.rmse_m"), cell.scores[0].dummy.value[MD_RMSE],
-                               1e-12);
+            cr_assert_float_eq(mean(group, "dummy.rmse_m"),
+                               cell.scores[0].of[MD_DUMMY].value[MD_RMSE], 1e-12);
         }
         for (int s = 0; s < SEEDS; s++)
             squares += (rmse[s] - sum / SEEDS) * (rmse[s] - sum / SEEDS);
@@ -192,7 +192,7 @@ Test(query, forms) {
     cr_assert_str_eq(json_string_value(json_at(row, "identity")), cell.identity);
     cr_assert_eq(number(row, "seed"), 2);
     cr_assert_eq(json_number_value(measured(row, "rmse_m", NULL)),
-                 cell.scores[0].after.value[MD_RMSE]);
+                 cell.scores[0].of[MD_AFTER].value[MD_RMSE]);
     cr_assert(json_is_null(measured(row, "rmse_m@3", NULL)));
     json_decref(json);
 }
@@ -249,7 +249,7 @@ Test(query, a_diverged_run_is_not_averaged) {
     struct md_cell cell = read_cell(cells[0][0].text);
     cr_assert_eq(number(group, "runs"), 2);
     cr_assert_eq(number(group, "diverged"), 1);
-    cr_assert_float_eq(mean(group, "rmse_m"), cell.scores[0].after.value[MD_RMSE], 1e-12);
+    cr_assert_float_eq(mean(group, "rmse_m"), cell.scores[0].of[MD_AFTER].value[MD_RMSE], 1e-12);
     assert_contains(notes_of(json), "1 of 2 runs diverged");
     json_decref(json);
     MUDEPTH("query", cells[0][0].text, wild.text, "diverged=0", "--by", "");

@@ -158,11 +158,11 @@ Test(published, one_run) {
     cr_assert_eq(runs.count, 1);
     const struct md_cell *cell = &runs.runs[0]->cell;
     cr_assert_eq(cell->cap_count, 5);
-    cr_assert_eq(cell->scores[0].after.value[MD_RMSE], 7.364);
-    cr_assert_eq(cell->scores[0].after.value[MD_DELTA1], 0.806);
+    cr_assert_eq(cell->scores[0].of[MD_AFTER].value[MD_RMSE], 7.364);
+    cr_assert_eq(cell->scores[0].of[MD_AFTER].value[MD_DELTA1], 0.806);
     cr_assert_eq(cell->scores[1].cap_m, 15);
     cr_assert(isinf(cell->scores[4].cap_m));
-    cr_assert(isnan(cell->scores[0].dummy.value[MD_RMSE]));
+    cr_assert(isnan(cell->scores[0].of[MD_DUMMY].value[MD_RMSE]));
     cr_assert_eq(cell->config.epochs, 120);
     md_filters_free(&filters);
     md_runs_free(&runs);
@@ -290,7 +290,7 @@ Test(studies, ours_beside_the_published) {
         for (size_t i = 0; i < study.ours.count; i++) {
             const struct md_cell *cell = &study.ours.runs[i]->cell;
             if (strcmp(cell->config.policy, policies[p]) == 0)
-                sum += rmse_m[seeds++] = cell->scores[0].after.value[MD_RMSE];
+                sum += rmse_m[seeds++] = cell->scores[0].of[MD_AFTER].value[MD_RMSE];
         }
         cr_assert_eq(seeds, SEEDS);
         for (int s = 0; s < SEEDS; s++)
@@ -302,7 +302,8 @@ Test(studies, ours_beside_the_published) {
         cr_assert_float_eq(json_number(row, "ours"), sum / SEEDS, 1e-14 * sum);
         cr_assert_float_eq(json_number(row, "ours_sd"), sqrt(squares / (SEEDS - 1)), 1e-13);
         cr_assert_eq(json_number(row, "runs"), SEEDS);
-        cr_assert_float_eq(json_number(row, "dummy"), any->scores[0].dummy.value[MD_RMSE], 1e-14);
+        cr_assert_float_eq(json_number(row, "dummy"), any->scores[0].of[MD_DUMMY].value[MD_RMSE],
+                           1e-14);
     }
     json_t *d0 = json_array_get(rows, 0), *d1 = json_array_get(rows, 1);
     double deviation = sqrt(2 * 0.25 * 0.25);
