@@ -74,8 +74,8 @@ H5_TEST(run, update_keys_reach_the_engine) {
     struct md_run run = opened("format=fp16 moments=fp32 update=kahan loss_scale=128 seed=77");
     cr_assert_eq(run.engine.setup.moments, MD_MOMENTS_FP32);
     cr_assert_eq(run.engine.setup.storing, MD_STORE_KAHAN);
-    cr_assert_eq(run.engine.update.loss_scale_log2, 7);
-    cr_assert_eq(run.engine.update.seed, 77);
+    cr_assert_eq(run.engine.update.hyper.loss_scale_log2, 7);
+    cr_assert_eq(run.engine.update.hyper.seed[0], 77);
     md_run_close(&run);
 }
 
