@@ -32,7 +32,7 @@ int md_cost_rate(const struct md_config *config, double *rate, struct md_error *
     int interrupted = 0;
     int status = md_data_spec_parse("{set: synthetic, split: train}", &sample.data, error);
     sample.data.count = (size_t)config->batch;
-    sample.data.label = config->data.label;
+    sample.train_root[0] = sample.val_root[0] = sample.test_root[0] = '\0';
     strcpy(sample.train, "train");
     sample.val[0] = '\0';
     strcpy(sample.test, "test[0:1]");

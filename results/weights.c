@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../datasets/digest.h"
+#include "../datasets/file.h"
 #include "pth.h"
 
 #define GROUP "/weights"
@@ -342,8 +343,11 @@ static const struct form_reader {
     [FORM_H5] = {"\x89HDF\r\n\x1a\n", 8, read_h5, network_of_h5},
 };
 
-static int find_form(const char *path, const struct form_reader **form, struct md_error *error) {
+/* Where the file is, which may have come with the program, and what it is. */
+static int find_form(const char *name, char path[MD_PATH_MAX], const struct form_reader **form,
+                     struct md_error *error) {
     char start[8] = {0};
+    md_shipped_path(name, path);
     FILE *file = fopen(path, "rb");
     if (file == NULL)
         return md_fail(error, MD_FAILED, "%s: cannot open: %s", path, strerror(errno));
@@ -362,13 +366,15 @@ static int find_form(const char *path, const struct form_reader **form, struct m
 int md_weights_read(const char *path, const struct md_network *network, float *values,
                     struct md_weights_info *info, struct md_error *error) {
     const struct form_reader *form;
-    int status = find_form(path, &form, error);
-    return status == MD_OK ? form->read(path, network, values, info, error) : status;
+    char found[MD_PATH_MAX];
+    int status = find_form(path, found, &form, error);
+    return status == MD_OK ? form->read(found, network, values, info, error) : status;
 }
 
 int md_weights_network(const char *path, const struct md_network **network,
                        struct md_error *error) {
     const struct form_reader *form;
-    int status = find_form(path, &form, error);
-    return status == MD_OK ? form->network(path, network, error) : status;
+    char found[MD_PATH_MAX];
+    int status = find_form(path, found, &form, error);
+    return status == MD_OK ? form->network(found, network, error) : status;
 }

@@ -1,5 +1,6 @@
 """Writes small stand-ins for the data that README.md's commands name into the current folder: flights,
-drives of KITTI, the frames of NYU Depth v2, a picture. (Pictures are PNG whatever their names end in:
+drives of KITTI, the frames of NYU Depth v2, a picture, a recording. (Pictures are PNG whatever
+their names end in:
 readers go by the content.)"""
 
 import os
@@ -45,6 +46,13 @@ for flight in range(6):
     write(f"FLIGHTS/F{flight}/state_ToF.csv", "".join(
         f"{1000 + 100 * i},0,0\n" + "".join(f"{zone},1,5\n" for zone in frame)
         for i, frame in enumerate(zones)))
+
+zones = random.integers(500, 3000, (10, 64))
+columns = [f"{name}_{zone}" for name in ("distance_mm", "target_status") for zone in range(64)]
+write("living_room/frames.csv", ",".join(["picture", *columns]) + "\n" + "".join(
+    f"pictures/{i}.png," + ",".join(map(str, [*frame, *[5] * 64])) + "\n" for i, frame in enumerate(zones)))
+for i in range(10):
+    write(f"living_room/pictures/{i}.png", picture(244, 324))
 
 day, drive = "KITTI/2011_09_26", "KITTI/2011_09_26/2011_09_26_drive_0001_sync"
 write(f"{day}/calib_cam_to_cam.txt", "R_rect_00: 1 0 0 0 1 0 0 0 1\n"

@@ -1,6 +1,7 @@
-/* Every command in README.md is typed, from top to bottom, in a folder that has small stand-ins for
- * the data they name (readme_data.py). */
+/* Every command in README.md and in the pages of docs is typed, from top to bottom, in a folder
+ * that has small stand-ins for the data they name (readme_data.py). */
 #include <criterion/criterion.h>
+#include <glob.h>
 
 #include "program.h"
 
@@ -14,7 +15,18 @@ static void tear_down(void) {
 
 TestSuite(readme, .init = set_up, .fini = tear_down, .timeout = 900);
 
-/* In the order of README.md; commands that are not in it, or not here, are a failure. */
+/* Synthetic streets as the release's KITTI set is published. */
+#define PACK_KITTI                                                                                 \
+    "for s in train val test; do "                                                                 \
+    "mudepth data export \"{set: synthetic, world: road, max_depth_m: 80, count: 4, split: $s}\" " \
+    "-o packed --split $s && sed \"s|$s/||g\" packed/$s.csv | "                                    \
+    "awk -F, -v OFS=, '{print $1,$1,$2,$3,$2,$3,$2,$4,$4}' >packed/$s/annotations_20perc.csv && "  \
+    "mv packed/$s.csv packed/$s/annotations.csv && "                                               \
+    "cp packed/$s/annotations_20perc.csv packed/$s/annotations.csv; done; "                        \
+    "tar -C packed -czf micro-kitti.tar.gz ."
+
+/* In the order of README.md and of docs by their names; commands that are not there, or not here,
+ * are a failure. */
 static const struct {
     const char *command;
     const char
@@ -66,6 +78,58 @@ static const struct {
     {"build/mudepth compare configs/demo.yaml batch=1 --steps 40 --a host:bf16 --b host:fp32 "
      "--figure growth.png",
      "--steps 2", "command -v gnuplot", "relative error"},
+    {"mudepth plan configs/demo.yaml format=bf16 batch=1 optimizer=sgd budget_kb=430 policy=auto",
+     "", NULL, "policy d0"},
+    {"mudepth plan configs/demo.yaml format=bf16 batch=1 optimizer=sgd plan=lean --figure step.png",
+     "", "command -v gnuplot", "lean"},
+    {"mudepth sweep configs/demo.yaml format=bf16 batch=1 optimizer=sgd lr=0.01 plan=auto "
+     "policy=d0,d1,full budget_kb=300,430,720 seed=0..2 -o results/runs/budgets --dry-run",
+     "data.count=2 seed=0", NULL, "3 missing, 5 unfit"},
+    {"mudepth sweep configs/demo.yaml format=bf16 batch=1 optimizer=sgd lr=0.01 plan=auto "
+     "policy=d0,d1,full budget_kb=300,430,720 seed=0..2 -o results/runs/budgets -j 2",
+     "data.count=2 seed=0 epochs=1", NULL, "3 done, 5 unfit"},
+    {"mudepth query results/runs/budgets --by policy --show rmse_m,dummy.rmse_m,step_kb", "", NULL,
+     "full "},
+    {"mudepth query results/runs/budgets 'step_kb<500' --sort rmse_m --csv", "", NULL, "rmse_m"},
+    {"mudepth report results/runs/budgets -o budgets.html", "", "command -v gnuplot",
+     "3 runs in 3 groups, 5 cells not there"},
+    {"mudepth compare configs/demo.yaml batch=1 optimizer=sgd --steps 2 --a host:fp16 --b "
+     "gap9-shim:fp16:lean:cores=8",
+     "data.count=1 --steps 1", "test -x build/mudepth-gap9-large", "bit-exact: "},
+    {"mudepth compare configs/demo.yaml batch=1 optimizer=sgd --steps 2 --a "
+     "gap9-shim:fp16:lean:cores=8 --save-job job.bin",
+     "data.count=1 --steps 1", "test -x build/mudepth-gap9-large", ""},
+    {"mudepth compare configs/demo.yaml batch=1 optimizer=sgd --steps 2 --a trace:trace.bin --b "
+     "host:fp16",
+     "data.count=1 --steps 1", "build/mudepth-gap9-large <job.bin >trace.bin", "bit-exact: "},
+    {"mudepth compare configs/demo.yaml batch=1 optimizer=sgd --steps 2 --a trace:trace.bin --b "
+     "host:fp32 --figure difference.png",
+     "data.count=1 --steps 1", "test -s trace.bin && command -v gnuplot", "relative error"},
+    {"mudepth data verify '{set: recording, root: living_room, split: all}'", "", NULL, "10 sound"},
+    {"mudepth data show '{set: recording, root: living_room, split: all}' -o living_room.png", "",
+     "command -v gnuplot", "living_room.png"},
+    {"mudepth run configs/field.yaml data.set=recording data.root=living_room data.crop=200 "
+     "weights=tartanair_pretrain.pth -o living_room.h5 --figures",
+     "epochs=1", "command -v gnuplot", "dummy predictor"},
+    {"mudepth predict --weights living_room.h5 living_room/pictures -o depth --view --like '{set: "
+     "recording, picture: whole, crop: 200}'",
+     "", NULL, "9.view.png"},
+    {"mudepth weights export living_room.h5 -o living_room.pth", "", NULL, "0 rounded"},
+    {"mudepth weights export living_room.h5 -o living_room_weights.h --type bfloat16", "", NULL,
+     "as bfloat16"},
+    {"mudepth data unpack micro-kitti.tar.gz -o kitti", "", PACK_KITTI, "54 files"},
+    {"mudepth data verify '{set: micro-kitti, root: kitti, split: test}'", "", NULL, "4 sound"},
+    {"mudepth sweep configs/paper_kitti.yaml data.root=kitti weights=tartanair_pretrain.pth seed=0 "
+     "-o results/runs/kitti --dry-run",
+     "epochs=1 batch=4 policy=d0,full data.label=tof8 data.fraction=20", NULL, "2 missing"},
+    {"mudepth sweep configs/paper_kitti.yaml data.root=kitti weights=tartanair_pretrain.pth seed=0 "
+     "-o results/runs/kitti -j 2",
+     "epochs=1 batch=4 policy=d0,full data.label=tof8 data.fraction=20", NULL, "2 done"},
+    {"mudepth resume results/runs/kitti -j 2", "", NULL, "2 done"},
+    {"mudepth status results/runs/kitti", "", NULL, "2 done"},
+    {"mudepth table kitti", "", NULL, "published"},
+    {"mudepth table kitti --latex", "", NULL, "toprule"},
+    {"mudepth plot kitti -o kitti.pdf", "", "command -v gnuplot", ""},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -78,7 +142,8 @@ __attribute__((format(printf, 1, 2))) static int shell(const char *format, ...) 
     vsnprintf(words, sizeof words, format, arguments);
     va_end(arguments);
     snprintf(command, sizeof command,
-             "unset MAKEFLAGS MAKELEVEL BUILD; PATH=/usr/bin:$PATH; top=$PWD; cd '%s' && { %s\n} "
+             "unset MAKEFLAGS MAKELEVEL BUILD; top=$PWD; cd '%s' && PATH=/usr/bin:$PWD/build:$PATH "
+             "&& { %s\n} "
              ">stdout 2>&1",
              scratch.folder, words);
     int status = system(command);
@@ -86,7 +151,7 @@ __attribute__((format(printf, 1, 2))) static int shell(const char *format, ...) 
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* ---- README.md ------------------------------------------------------------------------------- */
+/* ---- pages ------------------------------------------------------------------------------- */
 
 static int count_of(const char *text, char what) {
     int count = 0;
@@ -113,13 +178,13 @@ static int append_line(char *command, const char *line) {
     return 1;
 }
 
-/* The next command of README.md; 0 at its end. */
-static int next_command(FILE *readme, char command[2000]) {
-    static const char *const begins[] = {"make ", "build/mudepth ", "PYTHONPATH="};
+/* The next command of a page; 0 at its end. */
+static int next_command(FILE *page, char command[2000]) {
+    static const char *const begins[] = {"make ", "build/mudepth ", "mudepth ", "PYTHONPATH="};
     char line[500];
     int goes_on = 0;
     command[0] = '\0';
-    while (fgets(line, sizeof line, readme) != NULL) {
+    while (fgets(line, sizeof line, page) != NULL) {
         const char *text = line + strspn(line, " ");
         int is_command = goes_on;
         for (size_t b = 0; b < sizeof begins / sizeof begins[0]; b++)
@@ -152,32 +217,49 @@ static void type(int c) {
               commands[c].command, out);
 }
 
-Test(readme, every_command_is_typed) {
+/* Types the commands of a page, of which the first is number `c`; returns the number behind the
+ * last one. */
+static int type_page(const char *path, int c) {
     char command[2000];
-    FILE *readme = fopen("README.md", "r");
-    int c = 0;
-    cr_assert(readme);
+    FILE *page = fopen(path, "r");
+    cr_assert(page, "%s", path);
+    for (; next_command(page, command); c++) {
+        cr_assert(c < COMMANDS, "%s: not in the test: %s", path, command);
+        cr_assert_str_eq(command, commands[c].command, "%s", path);
+        type(c);
+    }
+    fclose(page);
+    return c;
+}
+
+Test(readme, every_command_is_typed) {
+    glob_t pages;
     if (shell("/usr/bin/python3 -c 'import h5py, pandas'") != 0) {
         fprintf(stderr, "SKIP: python3-h5py and python3-pandas not there\n");
         cr_skip("no h5py");
     }
-    cr_assert_eq(shell("mkdir build && ln -s '%s' build/mudepth && cp -R \"$top/configs\" "
-                       "\"$top/python\" . && "
+    cr_assert_eq(shell("mkdir build && for p in '' -gap9-shim -gap9-large; do "
+                       "ln -s '%s'$p build/mudepth$p; done && cp -R \"$top/configs\" "
+                       "\"$top/python\" . && mkdir paper && "
+                       "cp -R \"$top/paper/studies\" \"$top/paper/published\" paper && "
                        "cp configs/source_world.h5 tartanair_pretrain.pth && "
                        "python3 \"$top/tests/readme_data.py\"",
                        program()),
                  0, "%s", out);
-    for (; next_command(readme, command); c++) {
-        cr_assert(c < COMMANDS, "not in the test: %s", command);
-        cr_assert_str_eq(command, commands[c].command);
-        type(c);
+    int c = type_page("README.md", 0);
+    cr_assert_eq(glob("docs/*.md", 0, NULL, &pages), 0);
+    for (size_t p = 0; p < pages.gl_pathc; p++) {
+        cr_assert_eq(shell("grep -q '(%s)' \"$top/README.md\"", pages.gl_pathv[p]), 0,
+                     "README.md does not lead to %s", pages.gl_pathv[p]);
+        c = type_page(pages.gl_pathv[p], c);
     }
-    fclose(readme);
-    cr_assert_eq(c, COMMANDS, "not in README.md: %s", commands[c].command);
+    globfree(&pages);
+    cr_assert_eq(c, COMMANDS, "in no page: %s", commands[c].command);
 
     /* What is said of them in between, and the single run is found beside those of the sweep. */
     char said[300] = "";
-    shell("build/mudepth query results/runs --each --csv 2>/dev/null | grep -c '^results/runs/'");
+    shell("build/mudepth query results/runs/demo results/runs/CELL.h5 --each --csv 2>/dev/null | "
+          "grep -c '^results/runs/'");
     cr_assert_eq(atoi(out), 1 + 12, "%s", out);
     cr_assert_eq(
         shell(
