@@ -12,7 +12,6 @@
 
 enum { TEXT_SIZE = 32768, MOST = 14 };
 
-static struct scratch scratch;
 static struct scratch_path path; /* of the config under test */
 static struct md_config config;
 static struct md_error error;
@@ -21,10 +20,6 @@ static inline void set_up(void) {
     scratch = scratch_open();
     path = scratch_path(&scratch, "some.yaml");
     memset(&config, 0xa5, sizeof config); /* reading has to set everything */
-}
-
-static inline void tear_down(void) {
-    scratch_close(&scratch);
 }
 
 enum kind { ANY_TEXT, NAME, NAMES, REAL, WHOLE, CAPS };

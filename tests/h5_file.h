@@ -9,7 +9,6 @@
 #include "h5_leaks.h"
 #include "scratch.h"
 
-static struct scratch scratch;
 static struct scratch_path path;
 static struct md_error error;
 static struct md_h5_writer writer;
@@ -19,10 +18,6 @@ static inline void set_up(void) {
     scratch = scratch_open();
     path = scratch_path(&scratch, "some.h5");
     cr_assert_eq(md_h5_create(path.text, &writer, &error), MD_OK, "%s", error.text);
-}
-
-static inline void tear_down(void) {
-    scratch_close(&scratch);
 }
 
 /* Puts the file in its place and opens it. */

@@ -28,7 +28,6 @@ struct manner {
 };
 
 /* The latest call. */
-static struct scratch scratch;
 static int code; /* its exit code, or 1000 + the signal that ended it */
 static char out[MOST_OUTPUT], err[MOST_OUTPUT];
 

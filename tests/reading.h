@@ -10,7 +10,6 @@
 #include "scratch.h"
 #include "specs.h"
 
-static struct scratch scratch;
 static struct md_data_spec spec;
 static struct md_dataset dataset; /* the one opened last */
 static struct md_error error;

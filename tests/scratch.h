@@ -21,12 +21,15 @@ struct scratch {
     char folder[512];
 };
 
+/* Of the test that runs. */
+static struct scratch scratch;
+
 static inline struct scratch scratch_open(void) {
-    struct scratch scratch;
+    struct scratch made;
     const char *parent = getenv("TMPDIR");
-    snprintf(scratch.folder, sizeof scratch.folder, "%s/mudepth.XXXXXX", parent ? parent : "/tmp");
-    cr_assert(mkdtemp(scratch.folder), "cannot create %s", scratch.folder);
-    return scratch;
+    snprintf(made.folder, sizeof made.folder, "%s/mudepth.XXXXXX", parent ? parent : "/tmp");
+    cr_assert(mkdtemp(made.folder), "cannot create %s", made.folder);
+    return made;
 }
 
 /* Removes a file, a link, or a folder with all that is in it. */
@@ -46,8 +49,16 @@ static inline void scratch_remove(const char *path) {
     remove(path);
 }
 
-static inline void scratch_close(struct scratch *scratch) {
-    scratch_remove(scratch->folder);
+static inline void scratch_close(struct scratch *old) {
+    scratch_remove(old->folder);
+}
+
+/* What most suites begin and end with. */
+static inline void scratch_set_up(void) {
+    scratch = scratch_open();
+}
+static inline void scratch_tear_down(void) {
+    scratch_close(&scratch);
 }
 
 struct scratch_path {
@@ -56,9 +67,9 @@ struct scratch_path {
 
 /* A path in the folder. The folders it leads through are created. */
 __attribute__((format(printf, 2, 3))) static inline struct scratch_path
-scratch_path(const struct scratch *scratch, const char *format, ...) {
+scratch_path(const struct scratch *in, const char *format, ...) {
     struct scratch_path path;
-    int root = snprintf(path.text, sizeof path.text, "%s/", scratch->folder);
+    int root = snprintf(path.text, sizeof path.text, "%s/", in->folder);
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(path.text + root, sizeof path.text - (size_t)root, format, arguments);
@@ -100,12 +111,12 @@ static inline unsigned char *scratch_read(const char *path, size_t *size) {
 
 /* Hands every prefix of the file to `fails`, which returns whether its reader refused it. The
  * reader's text has to name the file. */
-static inline void scratch_each_prefix_fails(const struct scratch *scratch, const char *path,
+static inline void scratch_each_prefix_fails(const struct scratch *in, const char *path,
                                              int (*fails)(const char *path),
                                              struct md_error *error) {
     size_t size;
     unsigned char *bytes = scratch_read(path, &size);
-    struct scratch_path cut = scratch_path(scratch, "cut");
+    struct scratch_path cut = scratch_path(in, "cut");
     for (size_t length = 0; length < size; length++) {
         scratch_write(cut.text, bytes, length);
         error->text[0] = 0;
@@ -117,8 +128,8 @@ static inline void scratch_each_prefix_fails(const struct scratch *scratch, cons
 
 /* Takes from the folder, and from us where we are root, the right to look into it; gives it back.
  */
-static inline void scratch_lock(const struct scratch *scratch, const char *folder) {
-    cr_assert_eq(chmod(scratch->folder, 0755) | chmod(folder, 0), 0);
+static inline void scratch_lock(const struct scratch *in, const char *folder) {
+    cr_assert_eq(chmod(in->folder, 0755) | chmod(folder, 0), 0);
     cr_assert(geteuid() != 0 || seteuid(65534) == 0);
 }
 static inline void scratch_unlock(const char *folder) {

@@ -31,10 +31,6 @@ static inline void set_up(void) {
     folder = scratch_path(&scratch, "cells");
 }
 
-static inline void tear_down(void) {
-    scratch_close(&scratch);
-}
-
 /* ---- what is in a folder --------------------------------------------------------------------- */
 
 static inline json_t *status_json(const char *where) {

@@ -6,7 +6,6 @@
 #include "h5_leaks.h"
 #include "runs.h"
 
-static struct scratch scratch;
 static struct scratch_path path; /* of the file under test */
 static struct md_run run;
 
@@ -15,11 +14,7 @@ static void set_up(void) {
     path = scratch_path(&scratch, "a folder/of é/a cell.h5");
 }
 
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(cell, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(cell, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 #define SMALL "data.count=3 batch=2"
 

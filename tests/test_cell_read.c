@@ -7,7 +7,6 @@
 #include "h5_leaks.h"
 #include "runs.h"
 
-static struct scratch scratch;
 static struct scratch_path path; /* of the file under test */
 static struct md_run run;
 static struct md_cell cell;
@@ -17,11 +16,7 @@ static void set_up(void) {
     path = scratch_path(&scratch, "a cell.h5");
 }
 
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(cell_read, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(cell_read, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 #define SMALL "data.count=3 batch=2 cap_m=[80,3]"
 

@@ -12,11 +12,7 @@ static void set_up(void) {
                           "data: {set: synthetic, count: 3}\n");
 }
 
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(compare, .init = set_up, .fini = tear_down, .timeout = 900);
+TestSuite(compare, .init = set_up, .fini = scratch_tear_down, .timeout = 900);
 
 /* Runs `mudepth compare` in the scratch folder with these words, between spaces. */
 __attribute__((format(printf, 1, 2))) static void compare(const char *format, ...) {

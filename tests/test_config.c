@@ -4,7 +4,7 @@
 #include "../datasets/sensor.h"
 #include "config_keys.h"
 
-TestSuite(config, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(config, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 Test(config, table_of_this_test_has_every_key) {
     char name[MD_CONFIG_NAME_SIZE]; /* or else a new key would go untested */

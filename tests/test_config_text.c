@@ -8,7 +8,6 @@
 #include "../experiments/config.h"
 #include "scratch.h"
 
-static struct scratch scratch;
 static struct scratch_path path; /* of the config under test */
 static struct md_config config;
 static struct md_error error;
@@ -19,11 +18,7 @@ static void set_up(void) {
     memset(&config, 0xa5, sizeof config); /* reading has to set everything */
 }
 
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(config_text, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(config_text, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 static int read_file(void) {
     error.text[0] = '\0';

@@ -2,7 +2,7 @@
 #include "../datasets/random.h"
 #include "config_keys.h"
 
-TestSuite(config_values, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(config_values, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 /* ---- writing --------------------------------------------------------------------------------- */
 

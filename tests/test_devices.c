@@ -6,15 +6,7 @@
 #include "comparing.h"
 #include "program.h"
 
-static void set_up(void) {
-    scratch = scratch_open();
-}
-
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(devices, .init = set_up, .fini = tear_down, .timeout = 36000);
+TestSuite(devices, .init = scratch_set_up, .fini = scratch_tear_down, .timeout = 36000);
 
 /* ---- the microcontrollers' programs ---------------------------------------------------------- */
 

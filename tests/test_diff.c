@@ -26,11 +26,7 @@ static void set_up(void) {
     cell = run_cell("cell.h5", "threads=1");
 }
 
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(diff, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(diff, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 static struct scratch_path copied(const char *name) {
     struct scratch_path path = scratch_path(&scratch, "%s", name);

@@ -33,11 +33,7 @@ static void set_up(void) {
     cr_assert_eq(md_weights_write(h5.text, network, weights, &info, &error), MD_OK);
 }
 
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(export, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(export, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 static struct scratch_path exported(const char *name, const char *type) {
     struct scratch_path path = scratch_path(&scratch, "%s", name);

@@ -30,11 +30,7 @@ static void set_up(void) {
     setenv("MUDEPTH_PROGRAM", path, 1);
 }
 
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(failing, .init = set_up, .fini = tear_down, .timeout = 3600);
+TestSuite(failing, .init = set_up, .fini = scratch_tear_down, .timeout = 3600);
 
 /* What lies in `made` is whole. Returns how many there are. */
 static int check_made(const char *folder) {

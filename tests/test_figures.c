@@ -8,7 +8,6 @@
 #include "../plots/plots.h"
 #include "scratch.h"
 
-static struct scratch scratch;
 static struct scratch_path path;
 static struct md_error error;
 
@@ -17,11 +16,7 @@ static void set_up(void) {
     path = scratch_path(&scratch, "figure.png");
 }
 
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(figures, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(figures, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 /* A gnuplot that copies: the figure is its own script. */
 static void copy_scripts(void) {

@@ -33,11 +33,7 @@ static void set_up(void) {
     }
 }
 
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(filter, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(filter, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 /* The numbers of the cells that --each shows, "0 4 11", in their order. */
 static const char *shown(void) {

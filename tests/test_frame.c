@@ -11,7 +11,6 @@
 
 enum { SIDE = 6 };
 
-static struct scratch scratch;
 static struct scratch_path path;
 static struct md_error error;
 static struct md_source source;

@@ -4,15 +4,7 @@
 
 #include "program.h"
 
-static void set_up(void) {
-    scratch = scratch_open();
-}
-
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(gap9, .init = set_up, .fini = tear_down, .timeout = 900);
+TestSuite(gap9, .init = scratch_set_up, .fini = scratch_tear_down, .timeout = 900);
 
 /* Runs make in a copy of core, with what it says in `out`; returns its exit code. */
 static int make(const char *words) {

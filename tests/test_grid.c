@@ -9,7 +9,6 @@
 #include "../experiments/grid.h"
 #include "scratch.h"
 
-static struct scratch scratch;
 static struct scratch_path path; /* of the file under test */
 static struct md_grid grid;
 static struct md_error error;

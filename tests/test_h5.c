@@ -4,7 +4,7 @@
 
 #include "h5_file.h"
 
-TestSuite(h5, .init = set_up, .fini = tear_down);
+TestSuite(h5, .init = set_up, .fini = scratch_tear_down);
 
 static void write_ok(int status) {
     cr_assert_eq(status, MD_OK, "%s", error.text);

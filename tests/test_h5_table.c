@@ -3,7 +3,7 @@
 
 #include "h5_file.h"
 
-TestSuite(h5_table, .init = set_up, .fini = tear_down);
+TestSuite(h5_table, .init = set_up, .fini = scratch_tear_down);
 
 /* With gaps between its fields, which are not in this order in the file. */
 struct row {

@@ -11,7 +11,6 @@
 #include "../datasets/random.h"
 #include "scratch.h"
 
-static struct scratch scratch;
 static struct md_error error;
 
 static void set_up(void) {
@@ -19,11 +18,7 @@ static void set_up(void) {
     error.text[0] = 0;
 }
 
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(image, .init = set_up, .fini = tear_down);
+TestSuite(image, .init = set_up, .fini = scratch_tear_down);
 
 /* A picture of noise, so that no two places look alike. */
 static void fill_noise(uint8_t *bytes, size_t count) {

@@ -3,15 +3,7 @@
 
 #include "program.h"
 
-static void set_up(void) {
-    scratch = scratch_open();
-}
-
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(install, .init = set_up, .fini = tear_down, .timeout = 300);
+TestSuite(install, .init = scratch_set_up, .fini = scratch_tear_down, .timeout = 300);
 
 static void make(const char *target) {
     char build[8300], command[12000];

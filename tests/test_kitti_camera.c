@@ -6,7 +6,6 @@
 #include "kitti.h"
 #include "scratch.h"
 
-static struct scratch scratch;
 static struct md_error error;
 
 static void set_up(void) {
@@ -14,11 +13,7 @@ static void set_up(void) {
     error.text[0] = 0;
 }
 
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(kitti_camera, .init = set_up, .fini = tear_down);
+TestSuite(kitti_camera, .init = set_up, .fini = scratch_tear_down);
 
 static struct scratch_path cameras, lidar;
 

@@ -17,15 +17,7 @@ static const struct md_entry entries[ROWS][COLUMNS] = {
     {{"", 0, 0}, {NULL, -12345.6789, NAN}, {NULL, INFINITY, NAN}, {NULL, 5, NAN}},
 };
 
-static void set_up(void) {
-    scratch = scratch_open();
-}
-
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(listing, .init = set_up, .fini = tear_down);
+TestSuite(listing, .init = scratch_set_up, .fini = scratch_tear_down);
 
 /* What printing writes to standard output, in `out`. */
 static void print(const struct md_column *about, size_t column_count, const struct md_entry *rows,

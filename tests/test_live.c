@@ -7,7 +7,7 @@
 
 #include "sweeps.h"
 
-TestSuite(live, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(live, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 /* ---- a terminal ------------------------------------------------------------------------------ */
 

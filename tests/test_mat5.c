@@ -4,18 +4,9 @@
 #include "../datasets/mat5.h"
 #include "mat5.h"
 
-static struct scratch scratch;
 static struct md_error error;
 
-static void set_up(void) {
-    scratch = scratch_open();
-}
-
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(mat5, .init = set_up, .fini = tear_down);
+TestSuite(mat5, .init = scratch_set_up, .fini = scratch_tear_down);
 
 Test(mat5, every_type_of_number) {
     const struct {

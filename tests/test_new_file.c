@@ -10,7 +10,6 @@
 #include "../results/weights.h"
 #include "scratch.h"
 
-static struct scratch scratch;
 static struct md_error error;
 static int file_errno, folder_errno; /* that fsync fails with; 0: it does not */
 
@@ -21,15 +20,7 @@ int fsync(int descriptor) {
     return errno != 0 ? -1 : 0;
 }
 
-static void set_up(void) {
-    scratch = scratch_open();
-}
-
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(new_file, .init = set_up, .fini = tear_down);
+TestSuite(new_file, .init = scratch_set_up, .fini = scratch_tear_down);
 
 static int write_text(const char *path) {
     return md_file_write(path, "text", 4, &error);

@@ -11,15 +11,7 @@
 volatile sig_atomic_t md_stop_requested;
 int md_verbosity;
 
-static void set_up(void) {
-    scratch = scratch_open();
-}
-
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(options, .init = set_up, .fini = tear_down, .timeout = 300);
+TestSuite(options, .init = scratch_set_up, .fini = scratch_tear_down, .timeout = 300);
 
 /* ---- a command of our own -------------------------------------------------------------------- */
 

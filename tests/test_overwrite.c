@@ -9,15 +9,7 @@
 volatile sig_atomic_t md_stop_requested;
 int md_verbosity;
 
-static void set_up(void) {
-    scratch = scratch_open();
-}
-
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(overwrite, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(overwrite, .init = scratch_set_up, .fini = scratch_tear_down, .timeout = 600);
 
 #define SPEC "{set: synthetic, split: test, count: 1}"
 

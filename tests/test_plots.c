@@ -11,7 +11,6 @@
 
 enum { SIDE = 48, PIXELS = SIDE * SIDE, ZONES = 8, MOST_ROWS = 65, MOST_EPOCHS = 100 };
 
-static struct scratch scratch;
 static struct scratch_path path;
 static struct md_error error;
 
@@ -45,11 +44,7 @@ static void set_up(void) {
     }
 }
 
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(plots, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(plots, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 static int sheet_to(const char *title, size_t count, double max_depth_m) {
     const struct md_sheet sheet = {

@@ -5,15 +5,7 @@
 #include "../experiments/config.h"
 #include "program.h"
 
-static void set_up(void) {
-    scratch = scratch_open();
-}
-
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(program, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(program, .init = scratch_set_up, .fini = scratch_tear_down, .timeout = 600);
 
 /* ---- help and usage -------------------------------------------------------------------------- */
 

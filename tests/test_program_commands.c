@@ -11,15 +11,7 @@
 #include "h5_leaks.h"
 #include "program.h"
 
-static void set_up(void) {
-    scratch = scratch_open();
-}
-
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(commands, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(commands, .init = scratch_set_up, .fini = scratch_tear_down, .timeout = 600);
 
 #define SPEC "{set: synthetic, split: test, count: 2}"
 

@@ -3,16 +3,8 @@
 
 #include "program.h"
 
-static void set_up(void) {
-    scratch = scratch_open();
-}
-
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
 /* (Seven seconds for a golden step; minutes with sanitizers.) */
-TestSuite(program_real, .init = set_up, .fini = tear_down, .timeout = 900);
+TestSuite(program_real, .init = scratch_set_up, .fini = scratch_tear_down, .timeout = 900);
 
 static double rmse_of(json_t *json, const char *which) {
     char path[60];

@@ -17,11 +17,7 @@ static void set_up(void) {
     cell = scratch_path(&scratch, "out/cell.h5");
 }
 
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(program_run, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(program_run, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 static int exists(const char *path) {
     return access(path, F_OK) == 0;

@@ -7,15 +7,7 @@
 #include "../results/cell.h"
 #include "shell.h"
 
-static void set_up(void) {
-    scratch = scratch_open();
-}
-
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(provenance, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(provenance, .init = scratch_set_up, .fini = scratch_tear_down, .timeout = 600);
 
 /* ---- h5py and pandas ------------------------------------------------------------------------- */
 

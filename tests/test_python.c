@@ -5,15 +5,7 @@
 #include "../results/weights.h"
 #include "shell.h"
 
-static void set_up(void) {
-    scratch = scratch_open();
-}
-
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(python, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(python, .init = scratch_set_up, .fini = scratch_tear_down, .timeout = 600);
 
 static void write_picture(void) {
     static uint8_t rgb[3 * 60 * 70];

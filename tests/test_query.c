@@ -38,11 +38,7 @@ static void set_up(void) {
         }
 }
 
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(query, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(query, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 #define ALL_CELLS                                                                                  \
     cells[1][2].text, cells[0][0].text, cells[1][0].text, cells[0][1].text, cells[1][1].text,      \

@@ -8,7 +8,6 @@
 #include "../datasets/npy.h"
 #include "scratch.h"
 
-static struct scratch scratch;
 static struct md_error error;
 
 static void set_up(void) {
@@ -16,12 +15,8 @@ static void set_up(void) {
     error.text[0] = 0;
 }
 
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(file, .init = set_up, .fini = tear_down);
-TestSuite(npy, .init = set_up, .fini = tear_down);
+TestSuite(file, .init = set_up, .fini = scratch_tear_down);
+TestSuite(npy, .init = set_up, .fini = scratch_tear_down);
 
 /* --- file.h --- */
 

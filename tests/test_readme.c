@@ -5,15 +5,7 @@
 
 #include "program.h"
 
-static void set_up(void) {
-    scratch = scratch_open();
-}
-
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(readme, .init = set_up, .fini = tear_down, .timeout = 900);
+TestSuite(readme, .init = scratch_set_up, .fini = scratch_tear_down, .timeout = 900);
 
 /* Synthetic streets as the release's KITTI set is published. */
 #define PACK_KITTI                                                                                 \

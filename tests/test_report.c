@@ -12,11 +12,7 @@ static void set_up(void) {
     page = scratch_path(&scratch, "page.html");
 }
 
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(report, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(report, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 /* A sweep of four cells of which one failed and one is missing, and a run with its figures. */
 static void make_runs(void) {

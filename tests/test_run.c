@@ -9,17 +9,7 @@
 #include "h5_leaks.h"
 #include "runs.h"
 
-static struct scratch scratch;
-
-static void set_up(void) {
-    scratch = scratch_open();
-}
-
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(run, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(run, .init = scratch_set_up, .fini = scratch_tear_down, .timeout = 600);
 
 /* ---- learning -------------------------------------------------------------------------------- */
 

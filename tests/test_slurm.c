@@ -19,7 +19,7 @@ static void stop_cluster(void) {
 
 static void tear_down_all(void) {
     stop_cluster();
-    tear_down();
+    scratch_tear_down();
 }
 
 TestSuite(slurm, .init = set_up, .fini = tear_down_all, .timeout = 1800);

@@ -5,7 +5,7 @@
 
 #include "sweeps.h"
 
-TestSuite(sweep, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(sweep, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 /* ---- the ordinary way ------------------------------------------------------------------------ */
 

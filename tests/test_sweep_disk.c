@@ -7,7 +7,7 @@
 
 #include "sweeps.h"
 
-TestSuite(sweep_disk, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(sweep_disk, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 /* A disk of so many bytes, with the sweep's folder on it. */
 static void mount_disk(const char *bytes) {

@@ -6,7 +6,7 @@
 
 #include "sweeps.h"
 
-TestSuite(sweep_interrupted, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(sweep_interrupted, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 static uint64_t random_state = 88172645463325252u;
 static double random_s(double most) {

@@ -9,7 +9,7 @@
 #include "../commands/command.h"
 #include "sweeps.h"
 
-TestSuite(nolocks, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(nolocks, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 volatile sig_atomic_t md_stop_requested;
 int md_verbosity;

@@ -13,11 +13,7 @@ static void set_up(void) {
     folder = scratch_path(&scratch, "set");
 }
 
-static void tear_down(void) {
-    scratch_close(&scratch);
-}
-
-TestSuite(unpack, .init = set_up, .fini = tear_down, .timeout = 600);
+TestSuite(unpack, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 /* ---- archives by hand ------------------------------------------------------------------------ */
 

@@ -9,7 +9,6 @@
 
 enum { TOTAL = 107625 };
 
-static struct scratch scratch;
 static struct scratch_path path; /* of the file under test */
 static struct md_error error;
 static const struct md_network *network;
