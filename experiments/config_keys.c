@@ -142,7 +142,11 @@ static const struct key run_keys[] = {
      "how 16-bit weights take small steps, with more bytes for each that learns: plain 0, "
      "stochastic rounding 0, fp32 master 4, kahan compensation 2",
      NULL},
-    {"batch", COUNT, AT(md_config, batch), 1, 256, NULL, "16", 1, "samples per step", NULL},
+    {"batch", COUNT, AT(md_config, batch), 1, 256, NULL, "16", 1,
+     "samples per step. With plan: lean "
+     "it is gradient accumulation: samples are done one by one, their gradients added up in order, "
+     "and one more takes 21 kB in 16 bits",
+     NULL},
     {"epochs", COUNT, AT(md_config, epochs), 0, 100000, NULL, "1", 1, "passes over the train split",
      NULL},
     {"seed", SEED, AT(md_config, seed), 0, 0, NULL, "0", 1,

@@ -110,6 +110,31 @@ Test(plan, plans_give_everything_a_place_of_its_own) {
             }
 }
 
+/* A lean plan does a batch sample by sample and adds their gradients up in order (test_step.c), as
+ * an accumulation over as many steps would: beyond the second one a sample costs only what the loss
+ * of the batch is made of. */
+Test(plan, a_lean_batch_accumulates) {
+    static struct md_plan plan;
+    static const enum md_format formats[] = {MD_FP32, MD_FP16, MD_BF16};
+    for (int f = 0; f < (int)LENGTH(formats); f++)
+        for (int p = 0; p < 2; p++) {
+            struct md_setup setup = {.network = md_networks[0],
+                                     .ops = md_ops_find(formats[f], "scalar"),
+                                     .policy = p == 0 ? POLICY_FULL : POLICY_D0,
+                                     .optimizer = MD_ADAM,
+                                     .batch = 2,
+                                     .cores = 8,
+                                     .savings = MD_SAVINGS_LEAN};
+            size_t pixels = pixels_of(setup.network), elem = md_format_bytes[formats[f]];
+            md_plan_make(&setup, &plan);
+            size_t two = plan.arena_bytes;
+            setup.batch = 16;
+            md_plan_make(&setup, &plan);
+            cr_assert_eq(plan.arena_bytes - two, 14 * (3 + 3 * elem) * pixels, "%s, policy %d",
+                         md_format_names[formats[f]], p);
+        }
+}
+
 Test(plan, refuses_what_cannot_work) {
     struct md_network network = sized_network("upydnet", 8);
     struct md_setup setup = {.network = &network,
