@@ -95,7 +95,7 @@ int md_draw_losses(const struct md_run *run, const char *path, struct md_error *
         columns[epochs + e] = run->history[e].validation_loss;
         columns[2 * epochs + e] = run->history[e].validation_rmse_m;
     }
-    char title[300], loss[MD_CONFIG_VALUE_SIZE];
+    char title[320], loss[MD_CONFIG_VALUE_SIZE];
     md_config_value(&run->config, md_config_find("loss"), loss);
     snprintf(title, sizeof title, "%.200s, policy %s, %s %g", loss, run->config.policy,
              md_optimizer_names[run->config.optimizer], run->config.learning_rate);

@@ -51,8 +51,11 @@ static struct md_map shape_of(const struct md_job *job, uint32_t kind, uint32_t 
         map.width = 3;
     else if (kind == MD_TRACE_FINAL_WEIGHTS)
         map.width = (int)md_parameter_total(network);
-    else if (kind != MD_TRACE_END)
+    else if (kind == MD_TRACE_WEIGHT)
         map.width = (int)md_layer_parameters(&network->layers[layer]);
+    else if (kind != MD_TRACE_END)
+        map.width = (int)md_learning_parameters(&network->layers[layer],
+                                                md_layer_learns(network, job->policy, (int)layer));
     return map;
 }
 
@@ -66,8 +69,7 @@ static enum md_format format_of(const struct md_job *job, uint32_t kind) {
 
 /* Whether the job can have led to tensors of this kind, of a layer. */
 static int is_written(const struct md_job *job, uint32_t kind, uint32_t layer) {
-    int learns = (job->policy >> job->network.layers[layer].group & 1u) != 0 &&
-                 md_layer_parameters(&job->network.layers[layer]) > 0;
+    int learns = md_layer_learns(&job->network, job->policy, (int)layer) != MD_LEARNS_NOTHING;
     if (kind >= MD_TRACE_FINAL_WEIGHTS)
         return 1;
     if ((job->kinds >> kind & 1u) == 0)

@@ -57,6 +57,7 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
     if (io->read(io->context, job, sizeof *job) != 0)
         return MD_JOB_CUT;
     int layer;
+    const md_policy known = md_policy_full(&job->network) | MD_POLICY_LAST | MD_POLICY_BIASES;
     if (md_network_check(&job->network, &layer) != NULL)
         return MD_JOB_WRONG;
     const struct {
@@ -64,7 +65,8 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
     } ranges[] = {{job->magic, MD_JOB_MAGIC, MD_JOB_MAGIC},
                   {job->format, 0, MD_FORMAT_COUNT - 1},
                   {(uint32_t)job->level[sizeof job->level - 1], 0, 0},
-                  {job->policy, 1, md_policy_full(&job->network)},
+                  {job->policy, 1, known},
+                  {job->policy & ~known, 0, 0},
                   {job->optimizer, 0, MD_OPTIMIZER_COUNT - 1},
                   {job->objective.average, 0, MD_AVERAGE_COUNT - 1},
                   {job->moments, 0, MD_MOMENTS_COUNT - 1},
@@ -246,10 +248,11 @@ static void record_update(struct work *work) {
     const struct md_engine *engine = work->engine;
     enum md_format format = engine->setup.ops->format;
     for (int l = 0; l < engine->setup.network->layer_count; l++) {
-        size_t count = md_layer_parameters(&engine->setup.network->layers[l]);
         if (!engine->plan.learns[l])
             continue;
-        record(work, MD_TRACE_WEIGHT, l, format, md_engine_weights(engine, l), count);
+        record(work, MD_TRACE_WEIGHT, l, format, md_engine_weights(engine, l),
+               md_layer_parameters(&engine->setup.network->layers[l]));
+        size_t count = md_plan_learning(engine->setup.network, &engine->plan, l);
         for (int k = 0; k < MD_KEEPS_COUNT; k++) {
             void *values = md_engine_kept(engine, kept[k].keeps, l);
             int wide = engine->plan.keeps[kept[k].keeps].bytes != md_format_bytes[format];

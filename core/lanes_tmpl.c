@@ -327,10 +327,7 @@ static void conv_weight_gradient(const struct md_call *c) {
     int first, last, above = c->from * s->stride - 1;
     struct room room = room_in(s, 0, c->to - c->from, c->scratch);
     struct operand factors;
-    struct window where;
-    struct window scalars =
-        open_window(c->x, 2, above > 0 ? above : 0, lesser((c->to - 1) * s->stride + 2, s->height),
-                    0, room.operand, &factors);
+    struct window where, scalars;
     struct tap_product t = {.first_row = c->from,
                             .width = s->width / s->stride,
                             .step = s->stride,
@@ -346,6 +343,11 @@ static void conv_weight_gradient(const struct md_call *c) {
     struct operand lanes = open_lanes(&c->y, first, last, c->from, c->to, &t, &where, room.lanes);
     sum_bias(c, first, last, sums, sums_size(share_of(s->co, c->part.count), (size_t)s->ci * 9),
              &lanes, t.lane_stride, NULL);
+    if (s->ci == 0)
+        return;
+    scalars =
+        open_window(c->x, 2, above > 0 ? above : 0, lesser((c->to - 1) * s->stride + 2, s->height),
+                    0, room.operand, &factors);
     run_tap_product(&t, c->to - c->from, lanes, last - first, factors, c->from > 0,
                     c->to == c->y.height, sums, (elem *)c->dweight + (size_t)(first * s->ci) * 9);
 }
@@ -361,6 +363,9 @@ static void tconv_weight_gradient(const struct md_call *c) {
     md_share(c->part, s->co, &first, &last);
     sum_bias(c, first, last, sums, sums_size(share_of(s->ci, c->part.count), (size_t)s->co * 4),
              NULL, 0, room.lanes);
+    md_share(c->part, s->ci, &first, &last);
+    if (first == last)
+        return;
     struct window scalars = open_window(&c->y, 1, c->from, c->to, 0, room.operand, &factors);
     struct tap_product t = {.first_row = from,
                             .width = s->width,
@@ -369,9 +374,6 @@ static void tconv_weight_gradient(const struct md_call *c) {
                             .scalar_width = 2 * s->width,
                             .kernel = 2,
                             .scalars = &scalars};
-    md_share(c->part, s->ci, &first, &last);
-    if (first == last)
-        return;
     struct operand lanes = open_lanes(&c->x[0], first, last, from, to, &t, &where, room.lanes);
     run_tap_product(&t, to - from, lanes, last - first, factors, c->from > 0, c->to == c->y.height,
                     sums, (elem *)c->dweight + (size_t)(first * s->co) * 4);

@@ -303,6 +303,46 @@ static int starts_with_name(const char *text, const char *name) {
     return text[n] == '\0' || text[n] == '+' ? n : 0;
 }
 
+static int last_with_parameters(const struct md_network *network) {
+    int l = network->layer_count - 1;
+    while (l > 0 && md_layer_weights(&network->layers[l]) == 0)
+        l--;
+    return l;
+}
+
+enum md_learns md_layer_learns(const struct md_network *network, md_policy policy, int layer) {
+    const struct md_layer *l = &network->layers[layer];
+    if (md_layer_weights(l) == 0)
+        return MD_LEARNS_NOTHING;
+    if ((policy >> l->group & 1u) != 0 ||
+        ((policy & MD_POLICY_LAST) != 0 && layer == last_with_parameters(network)))
+        return MD_LEARNS_ALL;
+    return (policy & MD_POLICY_BIASES) != 0 ? MD_LEARNS_BIASES : MD_LEARNS_NOTHING;
+}
+
+size_t md_learning_parameters(const struct md_layer *layer, enum md_learns learns) {
+    return learns == MD_LEARNS_ALL      ? md_layer_parameters(layer)
+           : learns == MD_LEARNS_BIASES ? md_layer_biases(layer)
+                                        : 0;
+}
+
+/* The name of bit `bit` of a policy; NULL: it has none. */
+static const char *policy_name(const struct md_network *network, int bit) {
+    return bit < network->group_count     ? network->groups[bit]
+           : 1 << bit == MD_POLICY_LAST   ? "last"
+           : 1 << bit == MD_POLICY_BIASES ? "biases"
+                                          : NULL;
+}
+enum { POLICY_BITS = MD_MAX_GROUPS + 2 };
+
+/* Without what learns anyway. */
+static md_policy shortest(const struct md_network *network, md_policy policy) {
+    md_policy full = md_policy_full(network);
+    if ((policy >> network->layers[last_with_parameters(network)].group & 1u) != 0)
+        policy &= ~(md_policy)MD_POLICY_LAST;
+    return (policy & full) == full ? full : policy;
+}
+
 int md_policy_parse(const struct md_network *network, const char *text, md_policy *policy) {
     md_policy found = 0;
     if (same_text(text, "full") || same_text(text, "none")) {
@@ -310,21 +350,24 @@ int md_policy_parse(const struct md_network *network, const char *text, md_polic
         return 0;
     }
     for (;;) {
-        int group = 0, length = 0;
-        for (int g = 0; length == 0 && g < network->group_count; g++) {
-            length = starts_with_name(text, network->groups[g]);
-            if (length == 0 && same_text(network->groups[g], "e"))
+        int bit = 0, length = 0;
+        for (int b = 0; length == 0 && b < POLICY_BITS; b++) {
+            const char *name = policy_name(network, b);
+            if (name == NULL)
+                continue;
+            length = starts_with_name(text, name);
+            if (length == 0 && same_text(name, "e"))
                 length = starts_with_name(text, "encoder");
-            group = g;
+            bit = b;
         }
-        if (length == 0 || (found & (1u << group)) != 0)
+        if (length == 0 || (found & (1u << bit)) != 0)
             return -1;
-        found |= 1u << group;
+        found |= 1u << bit;
         if (text[length] == '\0')
             break;
         text += length + 1;
     }
-    *policy = found;
+    *policy = shortest(network, found);
     return 0;
 }
 
@@ -332,13 +375,14 @@ void md_policy_format(const struct md_network *network, md_policy policy,
                       char text[MD_POLICY_TEXT]) {
     char *end = text;
     *end = '\0';
+    policy = shortest(network, policy);
     if (policy == 0 || policy == md_policy_full(network)) {
         append(end, policy == 0 ? "none" : "full");
         return;
     }
-    for (int g = 0; g < network->group_count; g++)
-        if ((policy & (1u << g)) != 0) {
+    for (int b = 0; b < POLICY_BITS; b++)
+        if ((policy & (1u << b)) != 0 && policy_name(network, b) != NULL) {
             end = append(end, end == text ? "" : "+");
-            end = append(end, network->groups[g]);
+            end = append(end, policy_name(network, b));
         }
 }

@@ -30,11 +30,13 @@ struct md_kind {
 };
 extern const struct md_kind md_kinds[MD_KIND_COUNT];
 
-/* Groups of layers that a sparse-update policy can switch on; bit g of a policy is group g of the
- * network: its layers learn. */
+/* What learns: bit g of a policy is group g of the network, all of whose layers do; MD_POLICY_LAST
+ * the last layer that has parameters; MD_POLICY_BIASES the biases of all layers. */
 typedef unsigned md_policy;
 
 enum { MD_PICTURE = -1, MD_NO_SKIP = -2, MD_MAX_LAYERS = 24, MD_MAX_GROUPS = 8 };
+enum { MD_POLICY_LAST = 1 << MD_MAX_GROUPS, MD_POLICY_BIASES = 2 << MD_MAX_GROUPS };
+enum md_learns { MD_LEARNS_NOTHING, MD_LEARNS_BIASES, MD_LEARNS_ALL };
 
 struct md_layer {
     char name[16]; /* "encoder.conv0", "ups0", "output": the name of the tensor it writes */
@@ -59,6 +61,11 @@ struct md_network {
     char groups[MD_MAX_GROUPS][8]; /* their names in a policy; "e" may also be written "encoder" */
     struct md_layer layers[MD_MAX_LAYERS];
 };
+
+/* What of a layer learns, and how many of its parameters: the last ones, since biases are behind
+ * weights. */
+enum md_learns md_layer_learns(const struct md_network *network, md_policy policy, int layer);
+size_t md_learning_parameters(const struct md_layer *layer, enum md_learns learns);
 
 /* All groups. */
 static inline md_policy md_policy_full(const struct md_network *network) {
@@ -118,13 +125,14 @@ size_t md_parameter_total(const struct md_network *network);
 /* Multiply-accumulates of one forward pass of `layer`, batch 1. */
 size_t md_layer_macs(const struct md_network *network, int layer);
 
-/* Reads a policy: names of the network's groups joined by '+' (the published ones are "e" or
- * "encoder", "d0", "d1", "d2"), or "full", or "none". Returns 0, or -1 when `text` is not a policy
+/* Reads a policy: names of the network's groups (the published ones are "e" or "encoder", "d0",
+ * "d1", "d2"), "last" and "biases" joined by '+', or "full", or "none". Returns 0, or -1 when
+ * `text` is not a policy
  * (`policy` is then untouched). */
 int md_policy_parse(const struct md_network *network, const char *text, md_policy *policy);
 
 /* Writes the policy in its shortest spelling ("d0", "e+d0", "full", "none"). */
-enum { MD_POLICY_TEXT = MD_MAX_GROUPS * 8 };
+enum { MD_POLICY_TEXT = MD_MAX_GROUPS * 8 + 16 };
 void md_policy_format(const struct md_network *network, md_policy policy,
                       char text[MD_POLICY_TEXT]);
 

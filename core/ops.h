@@ -59,7 +59,8 @@ static inline size_t md_map_plane(const struct md_map *map) {
  * forward          rows from .. to-1 of y, from x, weight (as md_layer_weights says) and bias (co)
  * weight_gradient  dweight and dbias from x and rows from .. to-1 of y, which holds dy; a call that
  *                  does not begin with row 0 goes on with the chains of the one before. Both are
- *                  finished by the call with the last row. (Transposed convolution: from and to are
+ *                  finished by the call with the last row. A shape without input channels, and x
+ *                  without any: dbias alone. (Transposed convolution: from and to are
  *                  even.)
  * input_gradient   rows from .. to-1 of dx from y, which holds dy: dx has the error of the input's
  *                  channels first .. first + dx.channels - 1 (`part` shares out these). accumulate

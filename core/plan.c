@@ -17,6 +17,22 @@ struct md_shape md_layer_shape(const struct md_network *network, int layer) {
     return shape;
 }
 
+struct md_shape md_plan_weighed_shape(const struct md_network *network, const struct md_plan *plan,
+                                      int layer) {
+    struct md_shape shape = md_layer_shape(network, layer);
+    if (plan->learns[layer] == MD_LEARNS_BIASES)
+        shape.ci = 0;
+    return shape;
+}
+
+size_t md_plan_learning(const struct md_network *network, const struct md_plan *plan, int layer) {
+    return md_learning_parameters(&network->layers[layer], (enum md_learns)plan->learns[layer]);
+}
+
+size_t md_plan_frozen(const struct md_network *network, const struct md_plan *plan, int layer) {
+    return md_layer_parameters(&network->layers[layer]) - md_plan_learning(network, plan, layer);
+}
+
 static int channels_of(const struct md_network *network, int layer) {
     return layer == MD_PICTURE ? 3 : network->layers[layer].co;
 }
@@ -48,25 +64,27 @@ int md_plan_front(const struct md_network *network) {
 static void mark(const struct md_network *network, md_policy policy, struct md_plan *plan) {
     for (int l = 0; l < network->layer_count; l++) {
         const struct md_layer *layer = &network->layers[l];
-        plan->learns[l] = md_layer_weights(layer) > 0 && (policy >> layer->group & 1u) != 0;
+        plan->learns[l] = (unsigned char)md_layer_learns(network, policy, l);
         plan->wanted[l] = plan->learns[l] ||
                           (layer->input != MD_PICTURE && plan->wanted[layer->input]) ||
                           (layer->skip != MD_NO_SKIP && plan->wanted[layer->skip]);
     }
 }
 
-/* Where parameters lie: in the network's order, and among those that learn. */
+/* Where parameters lie: in the network's order, and among those that learn. A layer of which any
+ * learn is in the arena as a whole. */
 static void number_parameters(const struct md_setup *setup, struct md_plan *plan) {
     const struct md_network *network = setup->network;
     int flash = (setup->savings & MD_FLASH) != 0;
-    size_t all = 0, frozen = 0;
+    size_t all = 0, held = 0, frozen = 0;
     for (int l = 0; l < network->layer_count; l++) {
         size_t count = md_layer_parameters(&network->layers[l]);
         plan->parameter[l] = all;
         plan->learned[l] = plan->learning;
-        plan->weight[l] = !flash ? all : plan->learns[l] ? plan->learning : frozen;
+        plan->weight[l] = !flash ? all : plan->learns[l] ? held : frozen;
         all += count;
-        plan->learning += plan->learns[l] ? count : 0;
+        plan->learning += md_plan_learning(network, plan, l);
+        held += plan->learns[l] ? count : 0;
         frozen += plan->learns[l] ? 0 : count;
     }
     plan->frozen_bytes = flash ? frozen * md_format_bytes[setup->ops->format] : 0;
@@ -168,9 +186,9 @@ static size_t buffer_bytes(const struct md_setup *setup, const struct md_plan *p
     switch ((enum md_buffer_kind)b->kind) {
     case MD_GRADIENT:
     case MD_GRADIENT_SUM:
-        return md_layer_parameters(&network->layers[b->layer]) * elem;
+        return md_plan_learning(network, plan, b->layer) * elem;
     case MD_CHAINS: {
-        struct md_shape shape = md_layer_shape(network, b->layer);
+        struct md_shape shape = md_plan_weighed_shape(network, plan, b->layer);
         return setup->ops->kinds[network->layers[b->layer].kind].sums_bytes(
             &shape, plan->groups > 1 ? 1 : setup->cores);
     }
@@ -194,7 +212,9 @@ static size_t scratch_bytes(const struct md_setup *setup, const struct md_plan *
             i->what != MD_DO_INPUT_GRADIENT)
             continue;
         const struct md_layer *layer = &setup->network->layers[i->layer];
-        struct md_shape shape = md_layer_shape(setup->network, i->layer);
+        struct md_shape shape = i->what == MD_DO_WEIGHT_GRADIENT
+                                    ? md_plan_weighed_shape(setup->network, plan, i->layer)
+                                    : md_layer_shape(setup->network, i->layer);
         int rows = i->to - i->from;
         if (i->what == MD_DO_INPUT_GRADIENT)
             rows = (rows * md_kinds[layer->kind].up + layer->stride - 1) / layer->stride;
@@ -299,8 +319,7 @@ void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
     find_lives(network, plan);
     sort_buffers(setup, plan);
 
-    size_t weights =
-        ((setup->savings & MD_FLASH) != 0 ? plan->learning : md_parameter_total(network)) * elem;
+    size_t weights = md_parameter_total(network) * elem - plan->frozen_bytes;
     size_t state = place_kept(setup, weights, plan), end = aligned(state);
     fixed(plan, MD_WEIGHTS, 0, weights);
     fixed(plan, MD_OPTIMIZER_STATE, weights, end - weights);
@@ -335,7 +354,7 @@ size_t md_step_macs(const struct md_network *network, md_policy policy) {
         const struct md_layer *layer = &network->layers[l];
         size_t macs = md_layer_macs(network, l), per_channel = macs / (size_t)layer->ci;
         int skipped = md_layer_skipped(network, l);
-        total += macs + (plan.learns[l] ? macs : 0);
+        total += macs + (plan.learns[l] == MD_LEARNS_ALL ? macs : 0);
         if (layer->skip != MD_NO_SKIP && plan.wanted[layer->skip])
             total += per_channel * (size_t)skipped;
         if (layer->input != MD_PICTURE && plan.wanted[layer->input])

@@ -50,7 +50,7 @@ extern const char *const md_saving_names[MD_SAVING_COUNT + 1];
 struct md_setup {
     const struct md_network *network;
     const struct md_ops *ops;
-    md_policy policy; /* which groups of layers learn; 0: inference only */
+    md_policy policy; /* what learns; 0: inference only */
     enum md_optimizer optimizer;
     int momentum; /* SGD: 1 when a momentum buffer is needed */
     int batch;    /* samples per step, >= 1 */
@@ -170,7 +170,7 @@ struct md_plan {
     uint8_t scratch, picture, label, output, last_output, output_gradient;
     uint8_t gradient[MD_MAX_LAYERS], gradient_sum[MD_MAX_LAYERS];
 
-    unsigned char learns[MD_MAX_LAYERS]; /* the layer's parameters are updated */
+    unsigned char learns[MD_MAX_LAYERS]; /* enum md_learns: which of its parameters are updated */
     unsigned char wanted[MD_MAX_LAYERS]; /* the error of its output is needed: it learns, or a
                                           * layer it depends on does */
 };
@@ -195,6 +195,14 @@ size_t md_plan_kept_bytes(const struct md_plan *plan);
 
 /* The shape of layer `layer`'s operator. */
 struct md_shape md_layer_shape(const struct md_network *network, int layer);
+
+/* The same of its weight gradient: where biases alone learn, it has no input channels. */
+struct md_shape md_plan_weighed_shape(const struct md_network *network, const struct md_plan *plan,
+                                      int layer);
+
+/* How many of a layer's parameters learn, the last ones, and which number the first of them has. */
+size_t md_plan_learning(const struct md_network *network, const struct md_plan *plan, int layer);
+size_t md_plan_frozen(const struct md_network *network, const struct md_plan *plan, int layer);
 
 /* Elements of the output of a layer (MD_PICTURE: of the picture). */
 size_t md_layer_elements(const struct md_network *network, int layer);

@@ -186,15 +186,17 @@ static void finish_error(struct schedule *s, int layer, int from, int to) {
 
 static void weight_gradient(struct schedule *s, int layer, int from, int to) {
     struct md_plan *plan = s->plan;
+    int weights_too = plan->learns[layer] == MD_LEARNS_ALL;
     if (from == 0) {
-        if (s->network->layers[layer].input == MD_PICTURE)
+        if (weights_too && s->network->layers[layer].input == MD_PICTURE)
             make_picture(s);
         plan->gradient[layer] = md_plan_buffer(plan, MD_GRADIENT, layer);
         s->chains[layer] =
             to < height_of(s, layer) ? md_plan_buffer(plan, MD_CHAINS, layer) : MD_NO_BUFFER;
     }
     struct md_instruction *i = emit(s, MD_DO_WEIGHT_GRADIENT, layer, from, to);
-    name_inputs(s, layer, i);
+    if (weights_too)
+        name_inputs(s, layer, i);
     i->y = s->error[layer];
     i->target = plan->gradient[layer];
     i->chains = s->chains[layer];
@@ -209,7 +211,8 @@ static void weigh(struct schedule *s) {
         while (s->plan->learns[l] && s->weighed[l] < height) {
             int from = s->weighed[l], to = least(from + (band_of(s) + up - 1) / up * up, height);
             int read = md_rows_read(s->network, l, (struct md_rows){from, to}).to;
-            if (s->errors[l] < to || (is_streamed(s, input) && s->made[input] < read))
+            if (s->errors[l] < to || (s->plan->learns[l] == MD_LEARNS_ALL &&
+                                      is_streamed(s, input) && s->made[input] < read))
                 break;
             weight_gradient(s, l, from, to);
             s->weighed[l] = to;
@@ -281,7 +284,7 @@ static void backward_front(struct schedule *s) {
                 ensure_errors(s, l, row * height_of(s, l) / all);
     }
     for (int l = last; l >= s->front; l--)
-        if (plan->learns[l] && is_streamed(s, s->network->layers[l].input))
+        if (plan->learns[l] == MD_LEARNS_ALL && is_streamed(s, s->network->layers[l].input))
             ensure_rows(s, s->network->layers[l].input, height_of(s, s->network->layers[l].input));
 }
 
@@ -337,7 +340,8 @@ static void look_ahead(struct schedule *s) {
         s->masked[l] = s->plan->wanted[l] && (layer->leaky || (kind->masked && leads));
         int again = s->again || is_streamed(s, l);
         s->rerun[l] |= again && (s->kept[l] || (s->again && s->masked[l]));
-        int reads = s->rerun[l] || s->plan->learns[l] || (kind->reads_input && leads);
+        int reads =
+            s->rerun[l] || s->plan->learns[l] == MD_LEARNS_ALL || (kind->reads_input && leads);
         const int inputs[2] = {layer->input, layer->skip};
         for (int i = 0; reads && i < 2; i++)
             if (inputs[i] >= 0) {

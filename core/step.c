@@ -51,6 +51,14 @@ static size_t layer_parameters(const struct md_engine *engine, int layer) {
     return md_layer_parameters(&engine->setup.network->layers[layer]);
 }
 
+/* How many of them learn, and the first one that does. */
+static size_t learning(const struct md_engine *engine, int layer) {
+    return md_plan_learning(engine->setup.network, &engine->plan, layer);
+}
+static size_t frozen(const struct md_engine *engine, int layer) {
+    return md_plan_frozen(engine->setup.network, &engine->plan, layer);
+}
+
 void *md_engine_state(struct md_engine *engine, size_t *bytes) {
     const struct md_plan *plan = &engine->plan;
     size_t elem = md_format_bytes[engine->setup.ops->format];
@@ -67,11 +75,13 @@ static void put_layer(struct md_engine *engine, int layer, size_t from, size_t c
                       const float *weights) {
     engine->setup.ops->from_float(count, weights,
                                   after(engine, md_engine_weights(engine, layer), from));
-    if (!engine->plan.learns[layer] || engine->plan.keeps[MD_BESIDE_WEIGHT].bytes == 0)
+    size_t bytes = engine->plan.keeps[MD_BESIDE_WEIGHT].bytes, first = frozen(engine, layer);
+    size_t skipped = first > from ? first - from : 0;
+    if (!engine->plan.learns[layer] || bytes == 0 || skipped >= count)
         return;
-    size_t bytes = engine->plan.keeps[MD_BESIDE_WEIGHT].bytes;
-    unsigned char *beside = kept_at(engine, MD_BESIDE_WEIGHT, engine->plan.learned[layer] + from);
-    for (size_t i = 0; i < count; i++, beside += bytes)
+    unsigned char *beside =
+        kept_at(engine, MD_BESIDE_WEIGHT, engine->plan.learned[layer] + from + skipped - first);
+    for (size_t i = skipped; i < count; i++, beside += bytes)
         if (engine->setup.storing == MD_STORE_MASTER)
             *(float *)(void *)beside = weights[i];
         else
@@ -283,11 +293,12 @@ static void do_weight_gradient(const struct worker *w, const struct md_instructi
     const struct md_engine *engine = w->engine;
     const struct md_layer *layer = &engine->setup.network->layers[i->layer];
     struct md_call call = call_of(w, i);
-    size_t count = md_layer_parameters(layer);
+    size_t count = learning(engine, i->layer);
     int summed = engine->plan.together, first, last;
     void *sum = summed ? buffer_at(w, engine->plan.gradient_sum[i->layer]) : NULL;
     call.dweight = summed && w->slot == 0 ? sum : buffer_at(w, i->target);
-    call.dbias = after(engine, call.dweight, md_layer_weights(layer));
+    call.shape = md_plan_weighed_shape(engine->setup.network, &engine->plan, i->layer);
+    call.dbias = after(engine, call.dweight, count - md_layer_biases(layer));
     operator_of(w, i->layer)->weight_gradient(&call);
     if (i->to < call.y.height)
         return;
@@ -317,11 +328,12 @@ static void do_update(const struct worker *w, const struct md_instruction *i) {
     const struct md_ops *ops = engine->setup.ops;
     struct md_part part = {w->core, engine->setup.cores};
     int first, last;
-    md_share(part, (int)layer_parameters(engine, i->layer), &first, &last);
+    md_share(part, (int)learning(engine, i->layer), &first, &last);
     size_t count = (size_t)(last - first), from = (size_t)first;
     size_t learned = engine->plan.learned[i->layer] + from;
     size_t weights = md_layer_weights(&engine->setup.network->layers[i->layer]);
     void *gradient = after(engine, md_engine_buffer(engine, i->target, 0), from);
+    from += frozen(engine, i->layer);
     struct md_kept kept = {engine->setup.moments,
                            kept_at(engine, MD_FIRST_MOMENT, learned),
                            kept_at(engine, MD_SECOND_MOMENT, learned),
@@ -391,7 +403,7 @@ static void sum_gradients(const struct worker *w) {
         int first, last;
         if (!engine->plan.learns[l])
             continue;
-        md_share(part, (int)layer_parameters(engine, l), &first, &last);
+        md_share(part, (int)learning(engine, l), &first, &last);
         for (int s = 1; s < w->samples; s++)
             engine->setup.ops->add(
                 (size_t)(last - first),
@@ -404,7 +416,7 @@ static void sum_gradients(const struct worker *w) {
 static int all_finite(const struct md_engine *engine) {
     for (int l = 0; l < engine->setup.network->layer_count; l++)
         if (engine->plan.learns[l] &&
-            !engine->setup.ops->finite(layer_parameters(engine, l), md_engine_gradient(engine, l)))
+            !engine->setup.ops->finite(learning(engine, l), md_engine_gradient(engine, l)))
             return 0;
     return 1;
 }
@@ -417,8 +429,8 @@ static float clip_of(const struct md_engine *engine) {
     float squares = 0.0f;
     for (int l = 0; l < engine->setup.network->layer_count; l++)
         if (engine->plan.learns[l])
-            squares += engine->setup.ops->square_sum(layer_parameters(engine, l),
-                                                     md_engine_gradient(engine, l));
+            squares +=
+                engine->setup.ops->square_sum(learning(engine, l), md_engine_gradient(engine, l));
     float norm = __builtin_sqrtf(squares) * md_power_of_two(-u->hyper.loss_scale_log2);
     float clip = u->hyper.clip_norm / (norm + 1e-6f);
     return clip < 1.0f ? clip : 1.0f;

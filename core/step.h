@@ -73,8 +73,8 @@ void md_engine_get_weights(const struct md_engine *engine, float *weights);
 void *md_engine_weights(const struct md_engine *engine, int layer);
 
 /* The gradient of a layer that learns, of the last md_engine_train: summed over its samples and
- * still times the loss scale, in the engine's format, the weight's and behind it the bias's. Only
- * with a plan whose buffers are not shared: otherwise it is gone. */
+ * still times the loss scale, in the engine's format, the weight's, where that learns, and behind
+ * it the bias's. Only with a plan whose buffers are not shared: otherwise it is gone. */
 const void *md_engine_gradient(const struct md_engine *engine, int layer);
 
 /* What the optimizer keeps of a layer that learns; NULL where it keeps no such array. */

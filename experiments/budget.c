@@ -216,7 +216,7 @@ size_t md_paper_bytes(const struct md_setup *setup, const struct md_plan *plan) 
     size_t elements = 0;
     for (int l = 0; l < network->layer_count; l++) {
         const struct md_layer *layer = &network->layers[l];
-        if (plan->learns[l]) {
+        if (plan->learns[l] == MD_LEARNS_ALL) {
             kept[layer->input + 1] = 1;
             if (layer->skip != MD_NO_SKIP)
                 kept[layer->skip + 1] = 1;

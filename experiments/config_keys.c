@@ -78,7 +78,8 @@ static const struct key run_keys[] = {
      "same bits), blas (of fp32, not bit-exact); empty: the fastest exact",
      NULL},
     {"policy", POLICY, AT(md_config, policy), 0, 0, NULL, "d0", 1,
-     "blocks that learn: e, d0, d1, d2 joined by +, or full; auto: the best published that fits",
+     "what learns: the blocks e, d0, d1, d2, the last layer alone (last), the biases of all layers "
+     "(biases), joined by +, or full; auto: the best published that fits",
      NULL},
     {"budget_kb", COUNT, AT(md_config, budget_kb), 0, 100000000, NULL, "0", 0,
      "memory of the device in kB of 1,000 bytes: a step that needs more is refused; 0: no limit",

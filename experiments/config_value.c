@@ -104,7 +104,8 @@ static int set_policy(const char *text, char *field, const struct md_place *at,
     return strcmp(text, "auto") == 0
                ? MD_OK
                : md_place_fail(at, error,
-                               "expected e, d0, d1, d2 joined by +, full or auto, found \"%.100s\"",
+                               "expected e, d0, d1, d2, last, biases joined by +, full or auto, "
+                               "found \"%.100s\"",
                                text);
 }
 

@@ -18,10 +18,10 @@ static const char *const kept_names[MD_KEEPS_COUNT] = {
 static void copy_learning(const struct md_engine *engine, int to_engine, unsigned char *bytes) {
     const struct md_network *network = engine->setup.network;
     for (int l = 0; l < network->layer_count; l++) {
-        void *weights = md_engine_weights(engine, l);
-        size_t size = !engine->plan.learns[l] ? 0
-                                              : md_layer_parameters(&network->layers[l]) *
-                                                    md_format_bytes[engine->setup.ops->format];
+        size_t bytes_each = md_format_bytes[engine->setup.ops->format];
+        void *weights = (unsigned char *)md_engine_weights(engine, l) +
+                        md_plan_frozen(network, &engine->plan, l) * bytes_each;
+        size_t size = md_plan_learning(network, &engine->plan, l) * bytes_each;
         memcpy(to_engine ? weights : bytes, to_engine ? bytes : weights, size);
         bytes += size;
     }

@@ -377,10 +377,11 @@ static int read_policies(char *text, struct md_error *error) {
     int count = 0;
     for (char *word = strtok(text, ","); word != NULL; word = strtok(NULL, ",")) {
         if (md_policy_parse(md_networks[0], word, &policy) != 0 || count + 1 == MOST_NAMES)
-            return md_fail(error, MD_USAGE,
-                           "--policy: expected e, d0, d1, d2 joined by +, or full, found "
-                           "\"%.100s\"",
-                           word);
+            return md_fail(
+                error, MD_USAGE,
+                "--policy: expected e, d0, d1, d2, last, biases joined by +, or full, found "
+                "\"%.100s\"",
+                word);
         asked.policies[count++] = word;
     }
     asked.policies[count] = NULL;

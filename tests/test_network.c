@@ -211,12 +211,41 @@ Test(network, policies_in_other_spellings) {
     static const struct {
         const char *text;
         md_policy policy;
-    } known[] = {{"encoder", 1}, {"encoder+d2", 1 | 8}, {"d1+e", 1 | 4}, {"d2+d1+d0+e", 15}};
+    } known[] = {{"encoder", 1},
+                 {"encoder+d2", 1 | 8},
+                 {"d1+e", 1 | 4},
+                 {"d2+d1+d0+e", 15},
+                 {"last", MD_POLICY_LAST},
+                 {"biases+d0", 2 | MD_POLICY_BIASES},
+                 {"biases+last+e", 1 | MD_POLICY_LAST | MD_POLICY_BIASES},
+                 {"last+d2", 8}, /* it is one of d2's */
+                 {"biases+d0+d1+d2+e", 15}};
     for (size_t i = 0; i < LENGTH(known); i++) {
         md_policy found = 99;
         cr_assert_eq(md_policy_parse(md_networks[0], known[i].text, &found), 0, "%s",
                      known[i].text);
         cr_assert_eq(found, known[i].policy, "%s", known[i].text);
+    }
+}
+
+Test(network, a_policy_says_which_parameters_of_a_layer_learn) {
+    static const struct {
+        const char *text;
+        size_t learning; /* of 107,625: 433 are biases, the last layer has 289 */
+    } known[] = {{"full", 107625}, {"d0", 31872}, {"biases", 433},
+                 {"last", 289},    {"none", 0},   {"biases+last", 433 + 288}};
+    const struct md_network *network = md_networks[3]; /* with layers behind the last one */
+    for (size_t i = 0; i < LENGTH(known); i++) {
+        char text[MD_POLICY_TEXT];
+        md_policy policy;
+        size_t learning = 0;
+        cr_assert_eq(md_policy_parse(network, known[i].text, &policy), 0);
+        for (int l = 0; l < network->layer_count; l++)
+            learning +=
+                md_learning_parameters(&network->layers[l], md_layer_learns(network, policy, l));
+        cr_assert_eq(learning, known[i].learning, "%s", known[i].text);
+        md_policy_format(network, policy, text);
+        cr_assert_str_eq(text, i < 5 ? known[i].text : "last+biases");
     }
 }
 

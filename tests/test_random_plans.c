@@ -212,7 +212,8 @@ static void check_random_plans(enum md_format format, uint64_t seed, int network
         int level = (int)md_random_below(&random, (uint32_t)exact_levels(format, levels));
         struct md_setup setup = {.network = &network,
                                  .ops = md_ops_find(format, levels[level]),
-                                 .policy = 1 + md_random_below(&random, 7),
+                                 .policy = 1 + md_random_below(&random, 7) +
+                                           MD_POLICY_LAST * md_random_below(&random, 4),
                                  .optimizer = chance(&random, 2) ? MD_SGD : MD_ADAM,
                                  .batch = 1 + (int)md_random_below(&random, MOST_SAMPLES),
                                  .waits = chance(&random, 4)};
@@ -252,7 +253,8 @@ Test(random_plans, of_random_networks_wide) {
 /* Every saving alone, every pair, and all bands on the published network's layers. */
 Test(random_plans, of_upydnet) {
     struct md_network network = sized_network("upydnet", 16);
-    static const md_policy policies[] = {POLICY_D0, POLICY_D0 | POLICY_D2, POLICY_FULL};
+    static const md_policy policies[] = {POLICY_D0, POLICY_D0 | POLICY_D2, POLICY_FULL,
+                                         POLICY_D0 | MD_POLICY_BIASES};
     for (size_t p = 0; p < LENGTH(policies); p++)
         for (int batch = 1; batch <= 3; batch += 2) {
             struct md_setup setup = {.network = &network,

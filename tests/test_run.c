@@ -93,7 +93,8 @@ H5_TEST(run, an_interruption_at_any_step_changes_nothing) {
                                        SIX_STEPS " data.val= threads=2",
                                        SIX_STEPS " format=bf16",
                                        SIX_STEPS " format=bf16 moments=fp32 update=stochastic",
-                                       SIX_STEPS " format=fp16 update=master loss_scale=64",
+                                       SIX_STEPS " format=fp16 update=master loss_scale=64 "
+                                                 "policy=d0+biases",
                                        SIX_STEPS " format=bf16 optimizer=sgd update=kahan",
                                        SIX_STEPS " label=pooled augment=[flip,crop]"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {

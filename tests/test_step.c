@@ -120,6 +120,75 @@ Test(step, a_batch_without_labels_changes_nothing) {
         }
 }
 
+/* ---- what learns ----------------------------------------------------------------------------- */
+
+/* Weights after a step of uPyD-Net on two samples; to be freed. */
+static float *weights_after(const struct md_network *network, const struct md_setup *setup,
+                            const char *policy, int steps) {
+    struct md_setup own = *setup;
+    struct rig rig;
+    cr_assert_eq(md_policy_parse(network, policy, &own.policy), 0);
+    rig_start(&rig, &own);
+    for (int i = 0; i < steps; i++)
+        rig_train(&rig, own.batch);
+    float *weights = rig_weights(&rig);
+    rig_stop(&rig);
+    return weights;
+}
+
+/* What learns alone learns what it does when all learn, and nothing else changes. */
+static void check_parts(const struct md_network *network, const struct md_setup *setup) {
+    static const struct {
+        const char *policy;
+        int biases, last, group;
+    } parts[] = {{"biases", 1, 0, -1}, {"last", 0, 1, -1}, {"d0+biases", 1, 0, 1}};
+    const struct md_layer *last = &network->layers[network->layer_count - 2];
+    float *whole = weights_after(network, setup, "full", 1);
+    float *start = weights_after(network, setup, "full", 0);
+    for (size_t i = 0; i < LENGTH(parts); i++) {
+        float *ours = weights_after(network, setup, parts[i].policy, 1);
+        struct md_parameter p;
+        for (int n = 0; md_parameter(network, n, &p) == 0; n++) {
+            const struct md_layer *layer = &network->layers[p.layer];
+            int learns = (parts[i].biases && p.dimensions == 1) ||
+                         (parts[i].last && layer == last) || layer->group == parts[i].group;
+            const float *right = (learns ? whole : start) + p.offset;
+            cr_assert(memcmp(ours + p.offset, right, p.count * sizeof *right) == 0,
+                      "%s, %s, savings %u, batch %d: %s", setup->ops->level, parts[i].policy,
+                      setup->savings, setup->batch, p.name);
+        }
+        free(ours);
+    }
+    cr_assert(memcmp(whole, start, md_parameter_total(network) * sizeof *whole) != 0);
+    free(whole);
+    free(start);
+}
+
+Test(step, parts_learn_as_in_the_whole) {
+    static const enum md_format formats[] = {MD_FP32, MD_FP16, MD_BF16, MD_FP16W};
+    struct md_network network = sized_network("upydnet", 8);
+    for (size_t f = 0; f < LENGTH(formats); f++) {
+        const char *levels[8];
+        int count = exact_levels(formats[f], levels), narrow = md_format_bytes[formats[f]] == 2;
+        if (f == 0)
+            levels[count++] = "ref";
+        for (int way = 0; way < 2 * count; way++)
+            check_parts(&network,
+                        &(struct md_setup){.network = &network,
+                                           .ops = md_ops_find(formats[f], levels[way / 2]),
+                                           .optimizer = way % 2 ? MD_SGD : MD_ADAM,
+                                           .momentum = way % 2,
+                                           .batch = 1 + way % 2,
+                                           .cores = way % 3 == 0 ? 3 : 1,
+                                           .storing = !narrow   ? MD_STORE_PLAIN
+                                                      : way % 2 ? MD_STORE_STOCHASTIC
+                                                                : MD_STORE_MASTER,
+                                           .savings = way % 4 < 2 ? MD_SAVINGS_LEAN | MD_FLASH
+                                                                  : MD_SAVINGS_FAST,
+                                           .band = 1 + way % 3});
+    }
+}
+
 /* ---- threads and levels ---------------------------------------------------------------------- */
 
 static float *weights_after_three_steps(const struct md_network *network, const char *level,

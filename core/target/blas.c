@@ -94,8 +94,9 @@ static void conv_weight_gradient(const struct md_call *c) {
     float *dy = (float *)c->scratch + k * pixels;
     md_share(c->part, s->co, &first, &last);
     gather(&c->y, first, last, c->from, c->to, dy);
-    multiply(0, 1, last - first, k, pixels, dy, pixels, c->scratch, pixels,
-             c->from == 0 ? 0.0f : 1.0f, (float *)c->dweight + first * k);
+    if (k > 0)
+        multiply(0, 1, last - first, k, pixels, dy, pixels, c->scratch, pixels,
+                 c->from == 0 ? 0.0f : 1.0f, (float *)c->dweight + first * k);
     sum_planes(c);
 }
 
