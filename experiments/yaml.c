@@ -7,7 +7,7 @@
 
 #include "../datasets/namelist.h"
 
-enum { MOST_DEPTH = 100 };
+enum { MOST_DEPTH = 100, MOST_KEYS = 1000 }; /* each is compared with all before it */
 
 /* ---- places ---------------------------------------------------------------------------------- */
 
@@ -87,8 +87,10 @@ int md_yaml_next(const struct md_yaml *yaml, const yaml_node_t *mapping, const c
         return 0;
     pair->key = node_at(yaml, pair->at->key);
     pair->value = node_at(yaml, pair->at->value);
-    if (pair->key->type != YAML_SCALAR_NODE) {
-        *status = md_yaml_expected(yaml, pair->key, prefix, "a key");
+    if (pair->key->type != YAML_SCALAR_NODE || pair->at - first >= MOST_KEYS) {
+        *status = pair->at - first >= MOST_KEYS
+                      ? md_yaml_fail(yaml, pair->key, prefix, "more than 1000 keys")
+                      : md_yaml_expected(yaml, pair->key, prefix, "a key");
         return 0;
     }
     pair->name = (const char *)pair->key->data.scalar.value;
