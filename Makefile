@@ -59,7 +59,9 @@ templates  = $(foreach format,$(FORMATS),$(foreach level,ref $(LOOPS_$(1)),ops_$
                  $(foreach level,scalar $(LEVELS_$(1)),lanes_$(format)_$(level))) \
              $(foreach level,$(HALF_$(1)),ops_fp16_$(level) lanes_fp16_$(level))
 TEMPLATES := $(addprefix core/,$(call templates,$(if $(VECTOR_LEVELS),$(MACHINE))))
-OBJECTS   += $(TEMPLATES:%=$(BUILD)/%.o)
+# Those of another build, when its folder is given.
+KERNELS   ?= $(BUILD)
+OBJECTS   += $(TEMPLATES:%=$(KERNELS)/%.o)
 
 LONG  := $(addprefix tests/test_,compare.c step.c ops.c run.c run_bits.c gap9.c readme.c) # these first: others fill the gaps
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out $(LEFT_OUT),$(LONG) $(filter-out $(LONG),$(wildcard tests/test_*.c))))
@@ -127,13 +129,14 @@ RV32_CC      := clang-19
 RV32_TARGET  := --target=riscv32-unknown-elf -march=rv32imc_zicsr_zfinx_zhinx -mabi=ilp32
 RV32_CFLAGS  := $(RV32_TARGET) -std=c11 -O3 -ffreestanding -fno-math-errno -ffp-contract=off \
                 $(WARNINGS) -MMD -MP
+RV32         := $(BUILD)/mudepth-rv32
 RV32_OBJECTS := $(addprefix $(BUILD)/rv32/,$(DEVICE_OBJECTS) target/device/rv32.o)
 
 rv32: ## build core for a bare RISC-V machine, to be run by qemu-riscv32
 	@$(MAKE) --no-print-directory packages WANT="$(RV32_PACKAGES)"
-	@$(MAKE) --no-print-directory $(BUILD)/mudepth-rv32
+	@$(MAKE) --no-print-directory $(RV32)
 
-$(BUILD)/mudepth-rv32: $(RV32_OBJECTS)
+$(RV32): $(RV32_OBJECTS)
 	$(SAY) LD $@
 	$(Q)$(RV32_CC) $(RV32_TARGET) -fuse-ld=lld -static -nostdlib $^ -o $@
 
@@ -142,8 +145,9 @@ $(BUILD)/mudepth-rv32: $(RV32_OBJECTS)
 GAP9          := $(addprefix $(BUILD)/mudepth-gap9-,shim large)
 # Core is the host's: the same compiler and flags.
 GAP9_ONLY     := target/device/device.o lanes_fp16_v2f16.o
-GAP9_OBJECTS  := $(addprefix $(BUILD)/core/,$(filter-out $(GAP9_ONLY),$(DEVICE_OBJECTS))) \
-                 $(addprefix $(BUILD)/gap9/,$(GAP9_ONLY) target/gap9/shim/pmsis.o)
+GAP9_KERNELS  := $(filter-out $(GAP9_ONLY),$(DEVICE_TEMPLATES:%=%.o))
+GAP9_OBJECTS  := $(addprefix $(BUILD)/core/,$(filter-out $(GAP9_ONLY) $(GAP9_KERNELS),$(DEVICE_OBJECTS))) \
+                 $(addprefix $(KERNELS)/core/,$(GAP9_KERNELS)) $(addprefix $(BUILD)/gap9/,$(GAP9_ONLY) target/gap9/shim/pmsis.o)
 GAP9_PROGRAMS := $(addprefix $(BUILD)/gap9/target/gap9/,gap9.o shim/large.o)
 
 gap9: $(GAP9) ## build GAP9's program for this machine, with a shim of its SDK
@@ -302,8 +306,8 @@ packages: # WANT="names": installs the Debian packages that are missing
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libmudepth.a
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(compile) -O1 $(call gcc_flag,-fno-dse) $(call pkg,--cflags,criterion) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ \
-	    $(ALL_LDLIBS) $(call pkg,--libs,criterion)
+	$(Q)$(compile) -O1 $(call gcc_flag,-fno-dse) $(call pkg,--cflags,criterion) -MF $@.d $< $(filter %.o,$^) $(BUILD)/libmudepth.a \
+	    -o $@ $(ALL_LDLIBS) $(call pkg,--libs,criterion)
 
 # The program, but tests can meet it in the midst of its work.
 $(BUILD)/mudepth-held: tests/held.c $(BUILD)/commands/main.o $(BUILD)/libmudepth.a
@@ -316,7 +320,7 @@ $(BUILD)/mudepth-failing: tests/failing.c $(BUILD)/commands/main.o $(BUILD)/libm
 	$(SAY) LD $@
 	$(Q)$(compile) -MF $@.d $(FAILING:%=-Wl,--wrap=%) $^ -o $@ $(ALL_LDLIBS)
 
-run-tests: $(BUILD)/mudepth $(BUILD)/mudepth-held $(BUILD)/mudepth-failing $(BUILD)/mudepth-rv32 $(GAP9) $(TESTS) freestanding
+run-tests: $(BUILD)/mudepth $(BUILD)/mudepth-held $(BUILD)/mudepth-failing $(RV32) $(GAP9) $(TESTS) freestanding
 	@MUDEPTH_PROGRAM=$(BUILD)/mudepth tests/run.sh $(BUILD)/test-logs $(TESTS)
 
 levels: ## a step on processors of every level (emulated ones too), to the same bits
@@ -348,14 +352,22 @@ check-numerics: ## the 16-bit arithmetic exhaustively (minutes)
 # Tests that the sanitizers would see nothing new in, and that would take as long as all others: of
 # the numbers that come out (the operators are sanitized by test_ops, the step by test_plans and
 # test_job, whole runs by test_program_run; test_run took 860 s), of moments in processes that other
-# tests sanitize (a thousand programs in test_failing), and what builds by itself.
+# tests sanitize (a thousand programs in test_failing), what is read of objects, and what builds by
+# itself.
 UNSANITIZED := run run_bits live devices broken broken_updates gradients failing \
-               sweep_interrupted sweep_disk sweep_nolocks slurm gap9 readme install
+               sweep_interrupted sweep_disk sweep_nolocks slurm rv32 gap9 readme install
 
-# (The program for RV32 has flags of its own, and no sanitizers.)
+# Sanitized operators are 30 times as slow: they are for the tests whose subject they are, and who
+# calls them is sanitized in all others. (What is null or too large shows as a bad access.)
+SANITIZED_KERNELS := $(if $(filter-out $(BUILD),$(KERNELS)),$(TEMPLATES:%=$(BUILD)/%.o))
+$(addprefix $(BUILD)/tests/test_,ops elements): $(SANITIZED_KERNELS)
+$(SANITIZED_KERNELS): CFLAGS += -fno-sanitize=null,object-size,pointer-overflow
+
 asan: ## run the tests (but UNSANITIZED) with the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory packages WANT="$(CHECK_PACKAGES)"
-	@$(MAKE) --no-print-directory run-tests BUILD=$(BUILD)/asan LEFT_OUT="$(UNSANITIZED:%=tests/test_%.c)" \
+	@$(MAKE) --no-print-directory $(BUILD)/libmudepth.a
+	@$(MAKE) --no-print-directory run-tests BUILD=$(BUILD)/asan KERNELS=$(BUILD) RV32= \
+	    LEFT_OUT="$(UNSANITIZED:%=tests/test_%.c)" \
 	    OPTIMIZE='-O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
 
 SOURCES = $(wildcard $(ROOMS:%=%/*.c) tests/*.c)
