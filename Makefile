@@ -222,8 +222,7 @@ $(foreach device,rv32 gap9 aarch64,$(eval $(call device_rules,$(device))))
 demo: ## install what is missing, build, and run the main job on the built-in data
 	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES)"
 	@$(MAKE) --no-print-directory all
-	@rm -f results/runs/demo.h5 results/runs/demo.h5.checkpoint
-	$(BUILD)/mudepth run configs/demo.yaml --figures -o results/runs/demo.h5
+	$(BUILD)/mudepth run configs/demo.yaml --figures --force -o results/runs/demo.h5
 
 check: ## install what is missing, build, and run all tests
 	@$(MAKE) --no-print-directory packages WANT="$(CHECK_PACKAGES)"
@@ -240,14 +239,14 @@ SHARE     := $(TO)/share/mudepth
 COMPLETES := share/man/man1/mudepth.1 share/bash-completion/completions/mudepth \
              share/zsh/site-functions/_mudepth share/fish/vendor_completions.d/mudepth.fish
 DEVICES_BUILT = $(wildcard $(addprefix $(BUILD)/mudepth-,rv32 gap9-shim gap9-large aarch64))
-SHIPPED   := README.md LICENSE $(wildcard configs/* paper/studies/*.yaml paper/published/* python/*.py)
+SHIPPED   := README.md LICENSE $(wildcard configs/* datasets/*.md docs/*.md paper/studies/*.yaml paper/published/* python/*.py)
 
 install-files:
 	install -d $(TO)/bin $(addprefix $(TO)/,$(dir $(COMPLETES))) \
 	    $(sort $(addprefix $(SHARE)/,$(dir $(SHIPPED)))) $(if $(DEVICES_BUILT),$(TO)/lib/mudepth)
 	install -m 755 $(BUILD)/mudepth $(TO)/bin/mudepth
 	$(if $(DEVICES_BUILT),install -m 755 $(DEVICES_BUILT) $(TO)/lib/mudepth)
-	$(Q)for f in $(SHIPPED); do install -m 644 $$f $(SHARE)/$$f || exit 1; done
+	$(Q)for f in $(SHIPPED); do install -m $$(test -x $$f && echo 755 || echo 644) $$f $(SHARE)/$$f || exit 1; done
 	$(BUILD)/mudepth help --man >$(TO)/$(word 1,$(COMPLETES))
 	$(BUILD)/mudepth completion bash >$(TO)/$(word 2,$(COMPLETES))
 	$(BUILD)/mudepth completion zsh >$(TO)/$(word 3,$(COMPLETES))
@@ -256,6 +255,20 @@ install-files:
 uninstall: ## remove what `make install` has put there
 	rm -rf $(SHARE) $(TO)/lib/mudepth
 	rm -f $(TO)/bin/mudepth $(addprefix $(TO)/,$(COMPLETES))
+
+# With GAP9's programs: those of other machines are no part of a package for this one.
+deb: ## a Debian package of what `make install` installs, judged by lintian
+	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES) dpkg-dev lintian"
+	@$(MAKE) --no-print-directory all gap9
+	@$(MAKE) --no-print-directory deb-file
+	lintian --fail-on error $(DEB)/*.deb
+
+DEB ?= $(BUILD)/deb
+deb-file:
+	$(Q)rm -rf $(DEB)
+	$(Q)$(MAKE) -s --no-print-directory install-files DESTDIR=$(DEB)/root PREFIX=/usr \
+	    DEVICES_BUILT="$(wildcard $(GAP9))" >/dev/null
+	$(Q)debian/package.sh $(DEB) "$(filter gnuplot%,$(PACKAGES))"
 
 paper: ## install what is missing and make the report of the reproduction (paper/make.sh)
 	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES) $(PAPER_PACKAGES)"
@@ -424,6 +437,6 @@ $(addprefix $(BUILD)/,bench bench_sweep bench_compare): $(BUILD)/%: tests/%.c $(
 	$(SAY) LD $@
 	$(Q)$(compile) -MF $@.d $< $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS)
 
-.PHONY: all demo check paper rv32 gap9 aarch64 install install-files uninstall bench bench-compare clean help packages run-tests freestanding \
+.PHONY: all demo check paper rv32 gap9 aarch64 install install-files uninstall deb deb-file bench bench-compare clean help packages run-tests freestanding \
         data-only rooms levels check-numerics asan lint run-lint fmt fuzz run-fuzzers FORCE
 .DELETE_ON_ERROR:

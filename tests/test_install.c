@@ -39,6 +39,8 @@ Test(install, runs_from_any_folder_and_goes_away) {
     assert_fine("after fine-tuning");
     IN_A_FOLDER("sweep", "configs/sweep_demo.yaml", "--dry-run", "data.count=2");
     assert_fine("missing");
+    IN_A_FOLDER("weights", "info", "configs/source_world.h5");
+    assert_fine("107625 parameters");
     IN_A_FOLDER("table", "nowhere");
     assert_fails(1, "there is no such study, but ");
     assert_contains(err, "kitti");
@@ -60,4 +62,30 @@ Test(install, what_was_installed_is_removed) {
     make("install-files");
     make("uninstall");
     cr_assert_eq(count_files(), 0);
+}
+
+/* The package is whole and has the fields that apt goes by. */
+Test(install, a_debian_package) {
+    struct scratch_path unpacked = scratch_path(&scratch, "unpacked/usr/bin/mudepth");
+    char command[9000];
+    need_tool("dpkg-shlibdeps");
+    snprintf(command, sizeof command, "deb-file DEB=%s/deb", scratch.folder);
+    make(command);
+    snprintf(command, sizeof command,
+             "cd %s && dpkg-deb -x deb/*.deb unpacked && dpkg-deb -f deb/*.deb >stdout && "
+             "cd unpacked && dpkg-deb -e ../deb/*.deb && md5sum -c --quiet DEBIAN/md5sums && "
+             "zcat usr/share/doc/mudepth/changelog.gz | dpkg-parsechangelog -l- >>../stdout && "
+             "test -r usr/share/doc/mudepth/copyright && zcat usr/share/man/man1/mudepth.1.gz | "
+             "grep -q '^.SH FILES'",
+             scratch.folder);
+    cr_assert_eq(system(command), 0, "%s", command);
+    read_output("stdout", out);
+    assert_contains(out, "\nRecommends: gnuplot-nox\n");
+    assert_contains(out, "libhdf5");
+    assert_contains(out, "\nSource: mudepth\n"); /* of the changelog */
+    setenv("MUDEPTH_PROGRAM", unpacked.text, 1);
+    written("away/x", "");
+    IN_A_FOLDER("plan", "configs/demo.yaml");
+    assert_fine("arena");
+    unsetenv("MUDEPTH_PROGRAM");
 }
