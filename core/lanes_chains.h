@@ -350,37 +350,65 @@ INLINE int begins(const struct chains *c, int link) {
     return link == 0 && !c->resumes;
 }
 
-/* All links of chains: the quick way if that is right. Sums to go on from are numbers as they are;
- * scaled, one that is too small is noted like everything else. */
-static void find(const struct chains *c, real *sums) {
+/* Makes sums what the quick way wants, which notes one that gets too small like everything else: so
+ * only vectors that are meant are there. Whether it can go on from them: not from -0, whose sign
+ * products of +0 take away, where that is not found by the tail. */
+static int rescale(const struct chains *c, real *sums) {
+    int negative_zeros = 0;
+    for (int r = 0; r < c->rows; r++, sums += c->row) {
+        for (int l = 0; l < c->count; l++)
+            negative_zeros |= md_float_bits((float)sums[l]) == 0x80000000u;
+        for (int l = 0; l < c->row; l += LANES) {
+            vec sum = l < c->count ? v_load(sums + l) : v_zero();
+            sum = v_scale(v_scale(sum, 1 / c->vectors.unscale), 1 / c->factors.unscale);
+            v_store(sums + l, sum);
+        }
+    }
+    return LOSES_SIGNS || !negative_zeros;
+}
+
+/* Links first .. last-1 of chains, from sums as they are: the quick way if that is right. */
+static void find_links(const struct chains *c, int first, int last, real *sums) {
+    int resumes = !begins(c, first), signs = LOSES_SIGNS && c->tail > 0;
+    int tail = signs && c->tail < last - first ? c->tail : 0;
     size_t bytes = (size_t)(c->rows * c->row) * sizeof *sums;
-    real start[MOST_SUMS];
-    if (QUICK && c->quick && c->resumes)
+    real start[MOST_SUMS], before[MOST_SUMS];
+    enum verdict verdict = WRONG;
+    if (resumes)
         __builtin_memcpy(start, sums, bytes);
-    if (QUICK && c->quick) {
-        int signs = LOSES_SIGNS && c->tail > 0, tail = signs && c->tail < c->links ? c->tail : 0;
-        real before[MOST_SUMS];
-        if (ROUNDS)
-            v_watch_begin();
-        for (int i = 0; c->resumes && i < c->rows * c->row; i += LANES)
-            v_store(sums + i, v_scale(v_scale(v_load(sums + i), 1 / c->vectors.unscale),
-                                      1 / c->factors.unscale));
-        c->run(c, 1, 0, c->links - tail, sums);
+    if (!resumes || rescale(c, sums)) {
+        c->run(c, 1, first, last - tail, sums);
         if (tail > 0) {
             __builtin_memcpy(before, sums, bytes);
-            c->run(c, 1, c->links - tail, c->links, sums);
+            c->run(c, 1, last - tail, last, sums);
         }
-        enum verdict verdict = settle(c, sums);
-        if (verdict == RIGHT || (verdict == UNSIGNED && !signs))
-            return;
-        if (verdict == UNSIGNED && tail > 0 && add_tail(c, before)) {
-            __builtin_memcpy(sums, before, bytes);
-            return;
-        }
-        if (c->resumes)
-            __builtin_memcpy(sums, start, bytes);
+        verdict = settle(c, sums);
     }
-    run_by_fma(c, 0, c->links, sums);
+    if (verdict == RIGHT || (verdict == UNSIGNED && !signs))
+        return;
+    if (verdict == UNSIGNED && tail > 0 && add_tail(c, before)) {
+        __builtin_memcpy(sums, before, bytes);
+        return;
+    }
+    if (resumes)
+        __builtin_memcpy(sums, start, bytes);
+    run_by_fma(c, first, last, sums);
+}
+
+/* All links of chains. In bf16 small sums make the quick way wrong; chains have them at their begin
+ * more than later. So its links are found in parts of 1, 1, 2, 4, ... of them, and where one has to
+ * be done again the others need not. */
+static void find(const struct chains *c, real *sums) {
+    int first = 0, last = MD_NUMBER == MD_NUMBER_bf16 ? 1 : c->links;
+    if (!QUICK || !c->quick) {
+        run_by_fma(c, 0, c->links, sums);
+        return;
+    }
+    for (; first < c->links; first = last, last = lesser(2 * last, c->links)) {
+        if (ROUNDS)
+            v_watch_begin();
+        find_links(c, first, last, sums);
+    }
 }
 
 #endif

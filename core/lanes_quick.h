@@ -99,7 +99,7 @@ static inline unsigned v_unsigned(vec sum) {
     return 0;
 }
 
-/* The power that brings the largest of n numbers into [2^-52, 2^-51); 0 if there is none, it is
+/* The power that brings the largest of n numbers into [2^-52, 2^-51), or 1 if all are 0; 0 if it is
  * out of [2^-50, 2^12) (so that the product of two such powers can be undone by one), or a number
  * is so much smaller that it would become subnormal. */
 static inline real v_quick_scale(const real *numbers, size_t n) {
@@ -110,6 +110,8 @@ static inline real v_quick_scale(const real *numbers, size_t n) {
         least = magnitude - 1 < least ? magnitude - 1 : least;
     }
     int high = (int)(most >> 23) - 127, low = (int)((least + 1) >> 23) - 127;
+    if (most == 0)
+        return 1;
     if (high < -50 || high > 11 || low < high - 74)
         return 0;
     return md_float_of((uint32_t)(127 - 52 - high) << 23);

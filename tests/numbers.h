@@ -89,10 +89,12 @@ enum data {
              * often, and what is added to them decides, however small */
     SPREAD, /* over 75 binades, few over 110 (fp16: all it has), half of them zero: products, and
              * what is added to them, of all sizes */
+    FADING, /* zeros of both signs and so small that products are rounded to zero, of whose sign a
+             * sum may be; now and then something between 1 and 2 */
     DATA_COUNT
 };
 static const char *const data_names[DATA_COUNT] = {"ordinary", "powers of two", "adversarial",
-                                                   "halves", "spread"};
+                                                   "halves",   "spread",        "fading"};
 
 static inline double draw(enum md_format format, enum data data, struct md_random *random) {
     double sign = md_random_below(random, 2) ? 1.0 : -1.0;
@@ -112,6 +114,10 @@ static inline double draw(enum md_format format, enum data data, struct md_rando
             exponent = 15 - (int)md_random_below(random, 40);
         return ldexp(sign * (1 + md_random_below(random, 127) / 128.0), exponent);
     }
+    if (data == FADING && md_random_below(random, 64) == 0)
+        return sign * (1 + md_random_unit(random));
+    if (data == FADING)
+        return md_random_below(random, 2) ? sign * 0.0 : ldexp(sign, -70);
     /* The smallest number, the largest, and half the smallest one's exponent. */
     static const struct {
         double smallest, largest;
