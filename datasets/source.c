@@ -163,6 +163,17 @@ static int check_spec(const struct md_data_spec *spec, const struct md_reader *r
     return MD_OK;
 }
 
+/* Sets are published as archives. */
+static int refuse_archive(const char *root, struct md_error *error) {
+    static const char *const endings[] = {".tar", ".tar.gz", ".tgz", NULL};
+    const size_t bare = md_bare_length(root, endings);
+    if (bare == 0 || !md_is_file(root))
+        return MD_OK;
+    return md_fail(error, MD_FAILED,
+                   "root: expected a folder, found an archive: mudepth data unpack %s -o %.*s",
+                   root, (int)bare, root);
+}
+
 int md_source_open(const struct md_data_spec *spec, int height, int width, struct md_source *source,
                    struct md_error *error) {
     struct cut cut;
@@ -170,6 +181,8 @@ int md_source_open(const struct md_data_spec *spec, int height, int width, struc
         .reader = find_reader(spec->set), .spec = *spec, .height = height, .width = width};
     md_data_spec_resolve(&source->spec);
     int status = check_spec(&source->spec, source->reader, error);
+    if (status == MD_OK && source->reader->needs_root)
+        status = refuse_archive(source->spec.root, error);
     if (status == MD_OK)
         status = take_cut(source->spec.split, &cut, error);
     if (status == MD_OK)

@@ -90,6 +90,22 @@ Test(unpack, what_tar_packs) {
     assert_fails(2, "set1: is there already");
 }
 
+/* Someone who has not unpacked a set is told how. */
+Test(unpack, an_archive_is_no_set) {
+    static const char *const sets[] = {"micro-kitti", "matrix", "kitti", "rgbd", "h5"};
+    static const char *const names[] = {"set.tar", "set.tar.gz", "SET.TGZ"};
+    char spec[8192], asked[8192];
+    for (size_t i = 0; i < 3 * sizeof sets / sizeof *sets; i++) {
+        archive = scratch_path(&scratch, "%s", names[i % 3]);
+        scratch_write_text(archive.text, "whatever is in it");
+        snprintf(spec, sizeof spec, "{set: %s, root: '%s', split: all}", sets[i / 3], archive.text);
+        snprintf(asked, sizeof asked, "mudepth data unpack %s -o %s", archive.text,
+                 scratch_path(&scratch, i % 3 < 2 ? "set\n" : "SET\n").text);
+        MUDEPTH("data", "info", spec);
+        assert_fails(1, asked);
+    }
+}
+
 /* With --force too: what is bad changes nothing, and what is not in the archive stays. */
 Test(unpack, into_a_folder_that_is_there) {
     const struct member members[] = {{"a/b", '0', "new", NULL}, {"../c", '0', "bad", NULL}};
