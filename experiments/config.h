@@ -146,7 +146,8 @@ void md_config_value(const struct md_config *config, int key, char text[MD_CONFI
 void md_config_defaults(const struct md_config *config, struct md_config *defaults);
 
 /* Below, equal to or above 0 as a's value of the key comes before, is, or comes after b's: numbers
- * by size, choices as the table lists them, texts by their bytes. */
+ * by size, choices as the table lists them, policies as combinations are
+ * listed (e, d0, e+d0), texts by their bytes. */
 int md_config_order(const struct md_config *a, const struct md_config *b, int key);
 
 /* Reads a data specification from the command line: a YAML mapping in one line, such as

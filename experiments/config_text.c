@@ -286,10 +286,29 @@ static int compare_numbers(const struct key *key, const char *a, const char *b) 
     return (whole[0] > whole[1]) - (whole[0] < whole[1]);
 }
 
+/* As a list of combinations goes: e, d0, d1, e+d0, e+d1, d0+d1; "auto" and the groups that the
+ * published network has not come first, by their bytes. */
+static int compare_policies(const char *a, const char *b) {
+    const char *text[2] = {a, b};
+    md_policy policy[2] = {0, 0};
+    int parts[2] = {0, 0};
+    for (int i = 0; i < 2; i++) {
+        md_policy_parse(md_networks[0], text[i], &policy[i]);
+        for (md_policy left = policy[i]; left != 0; left &= left - 1)
+            parts[i]++;
+    }
+    const md_policy differing = policy[0] ^ policy[1], first = differing & (~differing + 1);
+    if (parts[0] != parts[1])
+        return parts[0] - parts[1];
+    return differing == 0 ? strcmp(a, b) : (policy[0] & first) != 0 ? -1 : 1;
+}
+
 int md_config_order(const struct md_config *a, const struct md_config *b, int number) {
     const char *field[2];
     const struct key *key = find_field(a, number, &field[0]);
     find_field(b, number, &field[1]);
+    if (key->type == POLICY)
+        return compare_policies(field[0], field[1]);
     if (is_text(key))
         return strcmp(field[0], field[1]);
     if (key->type == CAPS)

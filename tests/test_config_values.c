@@ -163,6 +163,22 @@ Test(config_values, numbers_are_ordered_by_size_and_written_shortly) {
     cr_assert_lt(md_config_order(&config, &large, (int)(seed - run_keys)), 0);
 }
 
+Test(config_values, policies_are_ordered_as_combinations) {
+    static const char *const policies[] = {"e",    "d0",   "d2",    "last",      "biases",
+                                           "e+d0", "e+d2", "d0+d1", "d0+biases", "full"};
+    const struct key_case *policy = run_keys;
+    while (strcmp(policy->key, "policy") != 0)
+        policy++;
+    free(formatted_with(policy, policies[0]));
+    for (size_t i = 1; i < sizeof policies / sizeof *policies; i++) {
+        struct md_config less = config;
+        free(formatted_with(policy, policies[i]));
+        cr_assert_lt(md_config_order(&less, &config, (int)(policy - run_keys)), 0, "%s",
+                     policies[i]);
+        cr_assert_gt(md_config_order(&config, &less, (int)(policy - run_keys)), 0);
+    }
+}
+
 Test(config_values, a_snapshot_is_read_back) {
     char *text = formatted_with(run_keys, "'it''s.h5'");
     cr_assert_eq(md_config_parse(text, "a cell", &config, &error), MD_OK, "%s", error.text);
