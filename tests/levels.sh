@@ -2,7 +2,8 @@
 # One training step by every level of the operators and on every kind of processor, against one
 # trace. Emulated processors have no more than their level, so code that wants more dies there:
 # Nehalem has no AVX, Haswell AVX2, FMA and F16C and no AVX-512.
-# usage: levels.sh BUILD    (BUILD/portable and BUILD/mudepth-aarch64 are built)
+# usage: levels.sh BUILD           (BUILD/portable and BUILD/mudepth-aarch64 are built)
+#        levels.sh BUILD PART...   some of it: a format (first), an emulated processor
 set -eu
 unset MUDEPTH_CPU # not every program here has the level that everything else may be forced to
 build=$1
@@ -14,36 +15,59 @@ same() {
     shift 2
     # shellcheck disable=SC2086
     said=$("$@" compare $step format="$format" --a "trace:$build/levels.$format" --b "${side:-host}" \
-        2>"$build/levels.errors") || {
-        echo "$who, $format: ${said:-it died}" && cat "$build/levels.errors" && exit 1
+        2>"$build/levels.errors.$$") || {
+        echo "$who, $format: ${said:-it died}" && cat "$build/levels.errors.$$" && exit 1
     }
     echo "$who, $format: $said"
 }
 
-for format in fp32 fp16 bf16; do
+format() {
     # shellcheck disable=SC2086
-    "$build/mudepth" compare $step format=$format --force --save-trace "$build/levels.$format"
+    "$build/mudepth" compare $step format="$1" --force --save-trace "$build/levels.$1"
     for level in ref scalar avx2 avx512 avx512fp16; do
         if MUDEPTH_CPU=$level "$build/mudepth" plan configs/demo.yaml >/dev/null 2>&1; then
-            same "MUDEPTH_CPU=$level" $format env MUDEPTH_CPU=$level "$build/mudepth"
+            same "MUDEPTH_CPU=$level" "$1" env MUDEPTH_CPU=$level "$build/mudepth"
         else
             echo "SKIP: this processor has no $level"
         fi
     done
-    same "portable build" $format "$build/portable/mudepth"
-    side=aarch64:cores=2 same "aarch64" $format "$build/mudepth"
-    side=aarch64:neon same "aarch64:neon" $format "$build/mudepth"
-done
-# The operators of ARM processors, of which the second computes no binary16.
-for processor in max cortex-a53; do
-    for test in ops elements; do
-        echo "$processor, test_$test:"
-        MUDEPTH_CALLS=8 qemu-aarch64 -cpu $processor "$build/aarch64/tests/test_$test" levels random \
-            elementwise 2>&1
+    same "portable build" "$1" "$build/portable/mudepth"
+    side=aarch64:cores=2 same "aarch64" "$1" "$build/mudepth"
+    side=aarch64:neon same "aarch64:neon" "$1" "$build/mudepth"
+}
+
+part() {
+    case $1 in
+    fp32 | fp16 | bf16) format "$1" ;;
+    max | cortex-a53) # the operators of ARM processors, of which the second computes no binary16
+        for test in ops elements; do
+            echo "$1, test_$test:"
+            MUDEPTH_CALLS=8 qemu-aarch64 -cpu "$1" "$build/aarch64/tests/test_$test" levels random \
+                elementwise 2>&1
+        done
+        ;;
+    *)
+        for format in fp32 bf16; do
+            same "$1" $format qemu-x86_64 -cpu "$1" "$build/mudepth"
+        done
+        ;;
+    esac
+}
+
+# Side by side, each with its words together.
+parts() {
+    printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} sh -c \
+        '"$0" "$1" {} >"$1/levels.{}.log" 2>&1; ok=$?; cat "$1/levels.{}.log"; [ $ok = 0 ] || exit 255' \
+        "$0" "$build"
+}
+
+if [ $# = 1 ]; then
+    parts fp32 fp16 bf16
+    parts cortex-a53 max Nehalem Haswell
+else
+    shift
+    for name in "$@"; do
+        part "$name"
     done
-done
-for processor in Nehalem Haswell; do
-    for format in fp32 bf16; do
-        same $processor $format qemu-x86_64 -cpu $processor "$build/mudepth"
-    done
-done
+fi
+rm -f "$build/levels.errors.$$"

@@ -36,7 +36,8 @@ Test(gap9, its_makefile_builds_a_program_with_the_hosts_bits) {
     for (size_t i = 0; i < sizeof machines / sizeof machines[0]; i++) {
         snprintf(device, sizeof device, "gap9-large:%s", machines[i]);
         snprintf(host, sizeof host, "host:%.*s", (int)strcspn(machines[i], ":"), machines[i]);
-        MUDEPTH("compare", config.text, "batch=1", "--a", device, "--save-job", job.text);
+        MUDEPTH("compare", config.text, "batch=1", "--a", device, "--save-job", job.text,
+                "--force");
         assert_code(0);
         assert_makes(i % 2 ? "run platform=gvsoc" : "run platform=board PMSIS_OS=pulpos");
         MUDEPTH("compare", config.text, "batch=1", "--a", host, "--b", trace);
