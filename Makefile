@@ -147,7 +147,8 @@ GAP9          := $(addprefix $(BUILD)/mudepth-gap9-,shim large)
 GAP9_ONLY     := target/device/device.o lanes_fp16_v2f16.o
 GAP9_KERNELS  := $(filter-out $(GAP9_ONLY),$(DEVICE_TEMPLATES:%=%.o))
 GAP9_OBJECTS  := $(addprefix $(BUILD)/core/,$(filter-out $(GAP9_ONLY) $(GAP9_KERNELS),$(DEVICE_OBJECTS))) \
-                 $(addprefix $(KERNELS)/core/,$(GAP9_KERNELS)) $(addprefix $(BUILD)/gap9/,$(GAP9_ONLY) target/gap9/shim/pmsis.o)
+                 $(addprefix $(KERNELS)/core/,$(GAP9_KERNELS)) \
+                 $(addprefix $(BUILD)/gap9/,$(GAP9_ONLY) target/gap9/shim/pmsis.o)
 GAP9_PROGRAMS := $(addprefix $(BUILD)/gap9/target/gap9/,gap9.o shim/large.o)
 
 gap9: $(GAP9) ## build GAP9's program for this machine, with a shim of its SDK
@@ -320,8 +321,8 @@ packages: # WANT="names": installs the Debian packages that are missing
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libmudepth.a
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(compile) -O1 $(call gcc_flag,-fno-dse) $(call pkg,--cflags,criterion) -MF $@.d $< $(filter %.o,$^) $(BUILD)/libmudepth.a \
-	    -o $@ $(ALL_LDLIBS) $(call pkg,--libs,criterion)
+	$(Q)$(compile) -O1 $(call gcc_flag,-fno-dse) $(call pkg,--cflags,criterion) -MF $@.d $< \
+	    $(filter %.o,$^) $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS) $(call pkg,--libs,criterion)
 
 # The program, but tests can meet it in the midst of its work.
 $(BUILD)/mudepth-held: tests/held.c $(BUILD)/commands/main.o $(BUILD)/libmudepth.a

@@ -272,10 +272,8 @@ const struct md_command md_command_plan = {
         "best policy; where nothing fits, the exit code is 1 and the smallest plan is named. kB "
         "are 1,000 bytes. The keys plan, band and front (mudepth help config) force a plan; none "
         "changes a bit of any result. All keys are those of a run, so that the same words can "
-        "stand "
-        "behind both; data and learning rates take no memory, and the target gap9 has its own "
-        "eight "
-        "cores whatever threads says.",
+        "stand behind both; data and learning rates take no memory, and the target gap9 has its "
+        "own eight cores whatever threads says.",
     .examples =
         "  mudepth plan configs/demo.yaml format=bf16 batch=1 policy=full optimizer=adam "
         "budget_kb=1200\n"

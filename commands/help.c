@@ -264,9 +264,8 @@ static const char environment[] =
     "fastest; the results are the same to the bit.";
 static const char files[] =
     "What is there already under the name of an output is refused, and replaced with --force. But "
-    "a "
-    "finished run is shown and not made again, a log goes on with --resume, a sweep goes on in its "
-    "folder, and of another folder the files of the same names are replaced and no others.";
+    "a finished run is shown and not made again, a log goes on with --resume, a sweep goes on in "
+    "its folder, and of another folder the files of the same names are replaced and no others.";
 static const char exit_code[] = "0: fine; 1: failed; 2: wrong usage.";
 
 static void write_program(const struct md_command *program) {

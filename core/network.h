@@ -127,8 +127,7 @@ size_t md_layer_macs(const struct md_network *network, int layer);
 
 /* Reads a policy: names of the network's groups (the published ones are "e" or "encoder", "d0",
  * "d1", "d2"), "last" and "biases" joined by '+', or "full", or "none". Returns 0, or -1 when
- * `text` is not a policy
- * (`policy` is then untouched). */
+ * `text` is not a policy (`policy` is then untouched). */
 int md_policy_parse(const struct md_network *network, const char *text, md_policy *policy);
 
 /* Writes the policy in its shortest spelling ("d0", "e+d0", "full", "none"). */
