@@ -26,6 +26,10 @@
 /* The formats that are precise enough to be compared with formulas; the 16-bit ones come behind
  * them and are compared with integers (test_rounding.c) and, here, bit for bit. */
 enum { PRECISE_FORMATS = MD_FP64 + 1 };
+/* Of those: half of what lies between 1 and the next larger number. */
+static inline double unit_roundoff(enum md_format format) {
+    return format == MD_FP32 ? 0x1p-24 : 0x1p-53;
+}
 
 static inline double number(enum md_format format, const void *values, size_t i) {
     switch (format) {
