@@ -10,10 +10,6 @@
 
 #include "operators.h"
 
-static double unit_roundoff(enum md_format format) {
-    return format == MD_FP32 ? 0x1p-24 : 0x1p-53;
-}
-
 /* ---- the convolutions, naively --------------------------------------------------------------- */
 
 /* A convolution is the sum of all products y[co][h][w] * weight[co][ci][kh][kw] * x[ci][..][..],
