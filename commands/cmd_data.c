@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../datasets/cache.h"
+#include "../datasets/file.h"
 #include "../datasets/labels.h"
 #include "../datasets/micro.h"
 #include "../datasets/readers.h"
@@ -378,7 +379,7 @@ static const struct md_option show_options[] = {
            .high = MOST_ROWS),
     {0}};
 static const struct md_option writing_options[] = {
-    MD_OPT("output", 'o', TARGET, output, "DIR", "the folder", .is_required = 1),
+    MD_OPT("output", 'o', FOLDER, output, "DIR", "the folder", .is_required = 1),
     MD_OPT("split", 0, TEXT, split, "S", "name of the split that is written", .preset = "train"),
     {0}};
 
@@ -396,7 +397,7 @@ ACTION(export, "write the micro layout: DIR/S.csv and the folder DIR/S with its 
        writing_options);
 ACTION(cache, "write DIR/S.h5 for the set cache", writing_options);
 static const struct md_option unpack_options[] = {
-    MD_OPT("output", 'o', TARGET, output, "DIR",
+    MD_OPT("output", 'o', FOLDER, output, "DIR",
            "the folder, which must not be there yet; with --force only the archive's own files are "
            "replaced in it",
            .is_required = 1),

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../core/target/host.h"
+#include "../datasets/file.h"
 #include "../datasets/image.h"
 #include "../datasets/namelist.h"
 #include "../datasets/npy.h"
@@ -431,7 +432,7 @@ static int run(const struct md_invocation *call, struct md_error *error) {
 static const struct md_option options[] = {
     MD_OPT("weights", 0, PATH, weights, "W", "weights file (HDF5, result cell, or published .pth)",
            .is_required = 1),
-    MD_OPT("output", 'o', TARGET, folder, "DIR",
+    MD_OPT("output", 'o', FOLDER, folder, "DIR",
            "folder for NAME.depth.png (16 bits, millimetres: 0 where no depth is predicted, or "
            "one below half a millimetre; 65535 beyond 65.534 m; data sets read both as no value) "
            "and NAME.colour.png (orange: beyond --max, grey: no value)",

@@ -59,23 +59,13 @@ static int is_stream(const char *path) {
     return stat(path, &about) == 0 && (S_ISFIFO(about.st_mode) || S_ISCHR(about.st_mode));
 }
 
-/* A file can be written there: known now, not after hours of training. */
+/* Makes the folder of a file, which can be written there: known now, not after hours of training.
+ */
 static int prepare_folder(const char *path, struct md_error *error) {
-    char folder[MD_PATH_MAX], inside[sizeof folder + 2];
-    int status = md_path_format(folder, error, "%s", path);
-    if (status != MD_OK)
-        return status;
-    char *end = strrchr(folder, '/');
-    if (end == NULL)
-        strcpy(folder, ".");
-    else
-        end[end == folder] = '\0';
-    snprintf(inside, sizeof inside, "%s/.", folder); /* there is none in a file */
-    status = md_make_folder(folder, error);
-    if (status == MD_OK && access(inside, W_OK) != 0)
-        status = md_fail(error, MD_FAILED, "%.400s: cannot write into this folder: %s", folder,
-                         strerror(errno));
-    return status;
+    char folder[MD_PATH_MAX];
+    md_path_folder(path, folder);
+    int status = is_stream(path) ? MD_OK : md_make_folder(folder, error);
+    return status == MD_OK && !is_stream(path) ? md_check_folder(path, 0, error) : status;
 }
 
 /* A file beside the cell can be written. */
@@ -84,7 +74,7 @@ static int check_beside(const struct session *session, const char *option, const
     if (path == NULL)
         return MD_OK;
     int status = may_be_there ? MD_OK : check_free(session, option, path, error);
-    if (strcmp(path, session->cell) == 0)
+    if (md_is_same_file(path, session->cell))
         status = md_fail(error, MD_USAGE, "%s: %.400s: is the cell", option, path);
     return status == MD_OK ? prepare_folder(path, error) : status;
 }
@@ -532,7 +522,8 @@ int md_run_cell(const struct md_cell_job *job, struct md_error *error) {
 static const struct md_option run_options[] = {
     MD_OPT("output", 'o', TARGET, output, "FILE",
            "the result cell (default " DEFAULT_FOLDER "/CONFIG-IDENTITY.h5)"),
-    MD_OPT("save-weights", 0, OUTPUT, weights, "FILE", "also write the weights alone"),
+    MD_OPT("save-weights", 0, OUTPUT, weights, "FILE", "also write the weights alone",
+           .makes_folder = 1),
     RUN_OPTIONS,
     {0}};
 
@@ -559,10 +550,11 @@ const struct md_command md_command_run = {
         "  mudepth run configs/matrix.yaml data.root=FLIGHTS weights=tartanair.h5 augment=[flip]",
     .run = run};
 
-static const struct md_option pretrain_options[] = {
-    MD_OPT("output", 'o', OUTPUT, weights, "WEIGHTS.h5", "the weights", .is_required = 1),
-    RUN_OPTIONS,
-    {0}};
+static const struct md_option pretrain_options[] = {MD_OPT("output", 'o', OUTPUT, weights,
+                                                           "WEIGHTS.h5", "the weights",
+                                                           .is_required = 1, .makes_folder = 1),
+                                                    RUN_OPTIONS,
+                                                    {0}};
 
 const struct md_command md_command_pretrain = {
     .name = "pretrain",

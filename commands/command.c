@@ -5,9 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "../datasets/file.h"
 #include "../experiments/train.h"
 #include "../results/weights.h"
 
@@ -146,24 +144,4 @@ int md_print_json(json_t *object, struct md_error *error) {
     int failed = json_dumpf(object, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF;
     json_decref(object);
     return failed ? md_fail(error, MD_FAILED, "cannot write JSON: %s", strerror(errno)) : MD_OK;
-}
-
-int md_make_folder(const char *path, struct md_error *error) {
-    char part[1200];
-    if (path[0] == '\0')
-        return md_fail(error, MD_USAGE, "expected the name of a folder, found an empty one");
-    if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
-        return md_fail(error, MD_USAGE, "%.200s...: the path is too long", path);
-    for (char *slash = part + 1;; slash++) {
-        char kept = *slash;
-        if (kept != '/' && kept != '\0')
-            continue;
-        *slash = '\0';
-        if (mkdir(part, 0777) != 0 && errno != EEXIST)
-            return md_fail(error, MD_FAILED, "%.400s: cannot make the folder: %s", part,
-                           strerror(errno));
-        *slash = kept;
-        if (kept == '\0')
-            return MD_OK;
-    }
 }

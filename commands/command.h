@@ -72,7 +72,4 @@ json_t *md_report_json(const struct md_metrics *metrics);
 /* Prints a JSON object and a line end to standard output, and frees it. */
 int md_print_json(json_t *object, struct md_error *error);
 
-/* Makes a folder and those above it; fine when it is there. */
-int md_make_folder(const char *path, struct md_error *error);
-
 #endif

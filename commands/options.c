@@ -45,7 +45,8 @@ static int count_own(const struct md_command *command) {
 }
 
 static int is_output(const struct md_option *o) {
-    return o->type == MD_OPTION_OUTPUT || o->type == MD_OPTION_TARGET;
+    return o->type == MD_OPTION_OUTPUT || o->type == MD_OPTION_TARGET ||
+           o->type == MD_OPTION_FOLDER;
 }
 
 const struct md_option *md_option_at(const struct md_command *command, int number) {
@@ -241,23 +242,39 @@ static const char *output_of(const struct reader *r, const struct md_option *o) 
     return is_output(o) ? *(char *const *)(void *)(r->fields + o->offset) : NULL;
 }
 
-/* What is there is not replaced unasked, and no output by another. */
+/* It can be written, and what is there is not replaced unasked. */
+static int check_output(const struct reader *r, const struct md_option *o, const char *path) {
+    int is_there = access(path, F_OK) == 0, is_folder = o->type == MD_OPTION_FOLDER;
+    char inside[MD_PATH_MAX], name[40];
+    int status = MD_OK;
+    if (o->type == MD_OPTION_OUTPUT)
+        status = md_may_write(path, r->common->force, r->error);
+    else if (is_folder && path[0] == '\0')
+        status = md_fail(r->error, MD_USAGE, "expected the name of a folder, found \"\"");
+    else if (is_folder && is_there && !md_is_folder(path))
+        status = md_fail(r->error, MD_USAGE, "%.400s: is there already, and is no folder", path);
+    if (status == MD_OK && is_folder)
+        status = md_path_format(inside, r->error, "%s/.", path);
+    if (status == MD_OK && !(o->type == MD_OPTION_TARGET && is_there))
+        status = md_check_folder(is_folder ? inside : path,
+                                 o->type != MD_OPTION_OUTPUT || o->makes_folder, r->error);
+    snprintf(name, sizeof name, "--%s", o->name);
+    return status == MD_OK ? MD_OK : md_fail_in(r->error, status, name);
+}
+
+/* All of them, and none is the same as another. */
 static int check_outputs(const struct reader *r) {
     const struct md_option *own = r->command->options;
     int outputs = 0, status = MD_OK;
     for (int i = 0; i < count_own(r->command) && status == MD_OK; i++) {
-        const char *path = output_of(r, &own[i]);
+        const char *path = output_of(r, &own[i]), *other;
         outputs += path != NULL || own[i].type == MD_OPTION_TARGET; /* it may have a default */
         for (int k = 0; path != NULL && k < i && status == MD_OK; k++)
-            if (output_of(r, &own[k]) != NULL && strcmp(output_of(r, &own[k]), path) == 0)
+            if ((other = output_of(r, &own[k])) != NULL && md_is_same_file(other, path))
                 status = md_fail(r->error, MD_USAGE, "both --%s and --%s: %.400s", own[k].name,
                                  own[i].name, path);
-        if (path != NULL && own[i].type == MD_OPTION_OUTPUT && status == MD_OK &&
-            (status = md_may_write(path, r->common->force, r->error)) != MD_OK) {
-            char name[40];
-            snprintf(name, sizeof name, "--%s", own[i].name);
-            status = md_fail_in(r->error, status, name);
-        }
+        if (path != NULL && status == MD_OK)
+            status = check_output(r, &own[i], path);
     }
     if (status == MD_OK && r->common->force && outputs == 0)
         return md_fail(r->error, MD_USAGE, "--force: nothing is written that it could replace");

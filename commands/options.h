@@ -12,13 +12,14 @@
 
 /* What its field in the command's struct of options is, which is all zero at first. */
 enum md_option_type {
-    MD_OPTION_FLAG,   /* int, 1 when it is given: an option without a value */
-    MD_OPTION_TEXT,   /* const char * */
-    MD_OPTION_PATH,   /* the same; a file or a folder */
-    MD_OPTION_OUTPUT, /* the same; a file to be written: one that is there is refused but for
-                         --force, which a command with such an option has (md_may_write) */
-    MD_OPTION_TARGET, /* the same, but the command says what is refused: a folder of many files, a
-                         file that may be gone on with */
+    MD_OPTION_FLAG, /* int, 1 when it is given: an option without a value */
+    MD_OPTION_TEXT, /* const char * */
+    MD_OPTION_PATH, /* the same; a file or a folder */
+    /* The same; what is written. A command with such an option has --force, without which nothing
+     * that is there is replaced, and what cannot be made is refused before any work. */
+    MD_OPTION_OUTPUT, /* a file: one that is there is refused (md_may_write) */
+    MD_OPTION_TARGET, /* a file that may be gone on with: the command says when it is refused */
+    MD_OPTION_FOLDER, /* the folder of many files: the command says which are refused */
     MD_OPTION_WHOLE,  /* int, low to high */
     MD_OPTION_NUMBER, /* double, low to high */
     MD_OPTION_CHOICE, /* int, a place in `names` */
@@ -38,7 +39,9 @@ struct md_option {
     /* Errors need not name the option. */
     int (*parse)(const char *text, void *field, struct md_error *error);
     int is_required;
-    const char *needs;    /* an option without which it has no effect; NULL: none */
+    int makes_folder;  /* of an OUTPUT: its folder need not be there (a TARGET's and a FOLDER never
+                          need be) */
+    const char *needs; /* an option without which it has no effect; NULL: none */
     const char *excludes; /* options with which it has none: "json, csv"; NULL: none */
 };
 

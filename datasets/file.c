@@ -1,3 +1,4 @@
+#define _XOPEN_SOURCE 700 /* realpath */
 #include "file.h"
 
 #include <ctype.h>
@@ -79,13 +80,79 @@ int md_may_write(const char *path, int force, struct md_error *error) {
     struct stat about;
     if (path[0] == '\0' || path[strlen(path) - 1] == '/')
         return md_fail(error, MD_USAGE, "expected the name of a file, found \"%.400s\"", path);
-    if (stat(path, &about) != 0) /* writing it will say what is wrong */
+    if (stat(path, &about) != 0) /* md_check_folder says whether it can be made */
         return MD_OK;
     if (!S_ISREG(about.st_mode))
         return md_fail(error, MD_USAGE, "%.400s: is %s, expected the name of a file", path,
                        S_ISDIR(about.st_mode) ? "a folder" : "no ordinary file");
     return force ? MD_OK
                  : md_fail(error, MD_USAGE, "%.400s: is there already; --force replaces it", path);
+}
+
+void md_path_folder(const char *path, char folder[MD_PATH_MAX]) {
+    const char *slash = strrchr(path, '/');
+    int length = slash != NULL ? (int)(slash - path) + 1 : 1;
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    snprintf(folder, MD_PATH_MAX, "%.*s", length, slash == NULL ? "." : path);
+}
+
+int md_check_folder(const char *path, int is_made, struct md_error *error) {
+    char folder[MD_PATH_MAX], above[MD_PATH_MAX], inside[MD_PATH_MAX + 2];
+    md_path_folder(path, folder);
+    while (is_made && access(folder, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR) &&
+           strcmp(folder, ".") != 0) {
+        md_path_folder(folder, above);
+        memcpy(folder, above, sizeof folder);
+    }
+    snprintf(inside, sizeof inside, "%s/.", folder); /* there is none in a file */
+    return access(inside, W_OK) == 0
+               ? MD_OK
+               : md_fail(error, MD_FAILED, "%.400s: cannot write into this folder: %s", folder,
+                         strerror(errno));
+}
+
+int md_make_folder(const char *path, struct md_error *error) {
+    char part[MD_PATH_MAX];
+    if (path[0] == '\0')
+        return md_fail(error, MD_USAGE, "expected the name of a folder, found an empty one");
+    if (md_path_format(part, error, "%s", path) != MD_OK)
+        return MD_USAGE;
+    for (char *slash = part + 1;; slash++) {
+        char kept = *slash;
+        if (kept != '/' && kept != '\0')
+            continue;
+        *slash = '\0';
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            return md_fail(error, MD_FAILED, "%.400s: cannot make the folder: %s", part,
+                           strerror(errno));
+        *slash = kept;
+        if (kept == '\0')
+            return MD_OK;
+    }
+}
+
+/* The path from the root, without links and "."; of what is not there too. */
+static void spell_out(const char *path, char spelt[MD_PATH_MAX]) {
+    char folder[MD_PATH_MAX], whole[MD_PATH_MAX];
+    struct md_error ignored; /* what is too long is no file */
+    const char *slash = strrchr(path, '/');
+    if (realpath(path, spelt) != NULL)
+        return;
+    md_path_folder(path, folder);
+    if (strcmp(path, folder) == 0) /* no folder: . or / */
+        snprintf(spelt, MD_PATH_MAX, "%s", path);
+    else {
+        spell_out(folder, whole);
+        md_path_format(spelt, &ignored, "%s/%s", whole, slash != NULL ? slash + 1 : path);
+    }
+}
+
+int md_is_same_file(const char *a, const char *b) {
+    char spelt[2][MD_PATH_MAX];
+    spell_out(a, spelt[0]);
+    spell_out(b, spelt[1]);
+    return strcmp(spelt[0], spelt[1]) == 0;
 }
 
 /* Flushes to the disk, where the file system can. */
@@ -96,10 +163,8 @@ static bool flush_to_disk(int descriptor) {
 /* After a rename only the folder's own entry can still be lost with the power. Not everybody may
  * read a folder that he may write into: the file is there all the same. */
 static int flush_folder_of(const char *path, struct md_error *error) {
-    char folder[MD_PATH_MAX] = ".";
-    const char *slash = strrchr(path, '/');
-    if (slash)
-        snprintf(folder, sizeof folder, "%.*s", (int)(slash - path) + 1, path);
+    char folder[MD_PATH_MAX];
+    md_path_folder(path, folder);
     int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int status = descriptor < 0 || flush_to_disk(descriptor)
                      ? MD_OK

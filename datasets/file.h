@@ -24,6 +24,19 @@ void md_file_free(struct md_file *file);
  * `force` only, and only if it is a file: no folder, no device. Otherwise MD_USAGE. */
 int md_may_write(const char *path, int force, struct md_error *error);
 
+/* Fails unless files can be made in the folder that `path` lies in; with `is_made`, which says that
+ * folders will be, in the nearest one above it that is there. Known before any work, not after. */
+int md_check_folder(const char *path, int is_made, struct md_error *error);
+
+/* Whether two paths name one file, there or not, however they are spelt: a.png, ./a.png. */
+int md_is_same_file(const char *a, const char *b);
+
+/* Makes a folder and those above it; fine when it is there. */
+int md_make_folder(const char *path, struct md_error *error);
+
+/* The folder that a path lies in; "." for a name alone. */
+void md_path_folder(const char *path, char folder[MD_PATH_MAX]);
+
 /* The name under which what will be `path` is written until it is whole: PATH.tmp.PID.HOST. Several
  * machines may write into one folder, where a process number alone is not unique. */
 int md_temporary_path(char temporary[MD_PATH_MAX], const char *path, struct md_error *error);

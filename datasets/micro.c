@@ -5,13 +5,11 @@
 #include "micro.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "namelist.h"
@@ -352,26 +350,6 @@ const struct md_reader md_micro_tartanair_reader =
 
 /* --- writing --- */
 
-static int make_folder(const char *path, struct md_error *error) {
-    if (mkdir(path, 0777) != 0 && errno != EEXIST)
-        return md_fail(error, MD_FAILED, "cannot create the folder %s: %s", path, strerror(errno));
-    return MD_OK;
-}
-
-/* Creates the folder and those above it. */
-static int make_folders(const char *path, struct md_error *error) {
-    char part[MD_PATH_MAX];
-    int status = md_path_format(part, error, "%s", path);
-    for (char *c = part; *c && status == MD_OK; c++) {
-        if (*c != '/' || c == part)
-            continue;
-        *c = 0;
-        status = make_folder(part, error);
-        *c = '/';
-    }
-    return status == MD_OK ? make_folder(part, error) : status;
-}
-
 enum { COLUMNS = FB + 1 };
 
 static int prepare_folders(const char *root, const char *split, struct md_error *error) {
@@ -381,7 +359,7 @@ static int prepare_folders(const char *root, const char *split, struct md_error 
         status = md_path_format(folder, error, "%s/%s/%s", root, split,
                                 field_layout.column[column].name);
         if (status == MD_OK)
-            status = make_folders(folder, error);
+            status = md_make_folder(folder, error);
     }
     return status;
 }

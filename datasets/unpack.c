@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -202,29 +203,91 @@ static int open_archive(struct work *w) {
                                                                                 : fail_archive(w);
 }
 
-static int move(const char *from, const char *to) {
-    return md_is_folder(from) ? mkdir(to, 0777) != 0 && !md_is_folder(to) : rename(from, to) != 0;
+/* Where the file that number i replaces is kept until all are in their places. */
+static int kept_path(const struct work *w, size_t i, char path[MD_PATH_MAX]) {
+    return md_path_format(path, w->error, "%s.old/%zu", w->folder, i);
+}
+
+/* Puts number i of what was made in its place; *kept: something was there, a file (which is kept)
+ * or a folder. */
+static int place(const struct work *w, const char *from, const char *to, size_t i, int *kept) {
+    char old[MD_PATH_MAX];
+    const char *name = from + strlen(w->folder) + 1;
+    struct stat about;
+    if (md_is_folder(from)) {
+        *kept = md_is_folder(to);
+        return *kept || mkdir(to, 0777) == 0 ? MD_OK : fail_member(w, name, strerror(errno));
+    }
+    if (lstat(to, &about) == 0) {
+        if (S_ISDIR(about.st_mode))
+            return fail_member(w, name, "there is a folder of that name already");
+        if (kept_path(w, i, old) != MD_OK)
+            return MD_FAILED;
+        if (link(to, old) != 0 && rename(to, old) != 0) /* not every file system has links */
+            return fail_member(w, name, strerror(errno));
+        *kept = 1;
+    }
+    return rename(from, to) == 0 ? MD_OK : fail_member(w, name, strerror(errno));
+}
+
+/* As it was before place, and if that failed. */
+static void put_back(const struct work *w, const char *from, const char *to, size_t i, int kept) {
+    char old[MD_PATH_MAX];
+    if (md_is_folder(from) && !kept)
+        rmdir(to);
+    else if (access(from, F_OK) != 0)
+        (void)!rename(to, from);
+    if (!md_is_folder(from) && kept && kept_path(w, i, old) == MD_OK) {
+        (void)!rename(old, to);
+        remove(old); /* it is still there when both were one file */
+    }
+}
+
+/* Moves all that was made into a folder that is there: all of it or nothing. */
+static int move_into(struct work *w, const char *folder) {
+    char path[MD_PATH_MAX], old[MD_PATH_MAX];
+    int *kept = calloc(w->made.count + 1, sizeof *kept), status = MD_OK;
+    size_t done = 0;
+    if (kept == NULL)
+        return md_fail(w->error, MD_FAILED, "out of memory");
+    status = md_path_format(old, w->error, "%s.old", w->folder);
+    if (status == MD_OK && mkdir(old, 0777) != 0)
+        status = md_fail(w->error, MD_FAILED, "%.400s: cannot make the folder: %s", old,
+                         strerror(errno));
+    for (; status == MD_OK && done < w->made.count; done++) {
+        const char *from = w->made.names[done];
+        status = md_path_format(path, w->error, "%s/%s", folder, from + strlen(w->folder) + 1);
+        if (status == MD_OK)
+            status = place(w, from, path, done, &kept[done]);
+    }
+    while (done-- > 0) {
+        const char *from = w->made.names[done];
+        struct md_error ignored; /* it was no longer when it was put there */
+        if (status == MD_OK) {
+            if (kept[done] && kept_path(w, done, path) == MD_OK)
+                remove(path);
+        } else if (md_path_format(path, &ignored, "%s/%s", folder, from + strlen(w->folder) + 1) ==
+                   MD_OK)
+            put_back(w, from, path, done, kept[done]);
+    }
+    rmdir(old);
+    free(kept);
+    return status;
 }
 
 /* Moves what was unpacked to where it is wanted. */
 static int put_in_place(struct work *w, const char *folder, int is_there) {
-    char path[MD_PATH_MAX];
-    int status = MD_OK;
-    if (!is_there && rename(w->folder, folder) != 0)
-        return md_fail(w->error, MD_FAILED, "%.400s: cannot rename: %s", folder, strerror(errno));
-    for (size_t i = 0; is_there && status == MD_OK && i < w->made.count; i++) {
-        const char *name = w->made.names[i] + strlen(w->folder) + 1;
-        status = md_path_format(path, w->error, "%s/%s", folder, name);
-        if (status == MD_OK && move(w->made.names[i], path) != 0)
-            status = fail_member(w, name, strerror(errno));
-    }
-    return status;
+    if (is_there)
+        return move_into(w, folder);
+    return rename(w->folder, folder) == 0
+               ? MD_OK
+               : md_fail(w->error, MD_FAILED, "%.400s: cannot rename: %s", folder, strerror(errno));
 }
 
 int md_unpack(const char *archive, const char *folder, int force, const struct md_watch *watch,
               struct md_unpacked *unpacked, struct md_error *error) {
     struct work w = {.path = archive, .watch = watch, .error = error};
-    char name[MD_PATH_MAX];
+    char name[MD_PATH_MAX], above[MD_PATH_MAX];
     int length = (int)strlen(folder);
     while (length > 1 && folder[length - 1] == '/')
         length--;
@@ -236,9 +299,12 @@ int md_unpack(const char *archive, const char *folder, int force, const struct m
     if (is_there && !(force && md_is_folder(folder)))
         return md_fail(error, MD_USAGE, "%.400s: is there already%s", folder,
                        md_is_folder(folder) ? "; --force replaces it" : ", and is no folder");
+    md_path_folder(folder, above);
     status = md_temporary_path(w.folder, folder, error);
     if (status == MD_OK)
         status = open_archive(&w);
+    if (status == MD_OK)
+        status = md_make_folder(above, error);
     if (status == MD_OK && mkdir(w.folder, 0777) != 0)
         status = md_fail(error, MD_FAILED, "%.400s: cannot make the folder: %s", folder,
                          strerror(errno));

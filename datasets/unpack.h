@@ -10,8 +10,9 @@ struct md_unpacked {
 };
 
 /* Unpacks a tar archive, plain or through gzip, into `folder`, which must not be there; it appears
- * whole or not at all. With `force` it may be there: files of the archive's names are then replaced
- * when all is unpacked, and others stay. The archive is read once, from front to back.
+ * whole or not at all, and so do the folders above it. With `force` it may be there: files of the
+ * archive's names are then replaced when all is unpacked, all of them or none, and others stay.
+ * The archive is read once, from front to back.
  *
  * An archive may come from anywhere. It may hold files and folders with names below `folder`, each
  * once, and nothing else: absolute names, "..", links, devices, names that are there twice (also

@@ -196,7 +196,8 @@ Test(export, refusals) {
         {"w.npz", "bfloat16", "w.npz: expected a .pth or .h for bfloat16", 2},
         {"w.pth", "float16", "float16", 2},
         {"w.h5", "float32", "is there already", 2},
-        {"none/../../none/w.pth", "float32", "cannot create: No such file", 1},
+        {"none/../../none/w.pth", "float32", "none: cannot write into this folder: No such file",
+         1},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char path[700];

@@ -52,6 +52,18 @@ static void type(int c, const char *more) {
     call(words, (struct manner){.folder = scratch.folder});
 }
 
+/* The same with another last word, where nothing can be written. */
+static void assert_nowhere(int c, const char *path, const char *says) {
+    const char *words[12] = {"mudepth"};
+    int count = 1;
+    for (; cases[c].words[count - 1] != NULL; count++)
+        words[count] = cases[c].words[count - 1];
+    words[count - 1] = path;
+    call(words, (struct manner){.folder = scratch.folder});
+    assert_fails(1, says);
+    cr_assert_null(strchr(strchr(err, '\n') + 1, '\n'), "more is said: %s", err);
+}
+
 static const char *last_word(int c, int from_end) {
     int count = 0;
     while (cases[c].words[count] != NULL)
@@ -111,12 +123,22 @@ Test(overwrite, only_with_force) {
 
 /* ---- all that there are ---------------------------------------------------------------------- */
 
-static int has_case(const char *command, const char *option) {
-    for (int c = 0; c < CASES; c++)
-        if ((strcmp(cases[c].words[0], command) == 0 || strcmp(cases[c].words[1], command) == 0) &&
-            strcmp(last_word(c, 2) + 2, option) == 0)
-            return 1;
-    return 0;
+static int find_case(const char *command, const char *option) {
+    int c = 0;
+    while (c < CASES &&
+           ((strcmp(cases[c].words[0], command) != 0 && strcmp(cases[c].words[1], command) != 0) ||
+            strcmp(last_word(c, 2) + 2, option) != 0))
+        c++;
+    cr_assert_lt(c, (int)CASES, "no case: %s --%s", command, option);
+    return c;
+}
+
+/* Refused before any file is looked at: there are none here. */
+static void check_output(const char *command, const struct md_option *o) {
+    int c = find_case(command, o->name);
+    assert_nowhere(c, "/dev/null/x", "/dev/null: cannot write into this folder: Not a directory\n");
+    if (o->type == MD_OPTION_OUTPUT && !o->makes_folder)
+        assert_nowhere(c, "no/x", "no: cannot write into this folder: No such file or directory\n");
 }
 
 static void check_commands(const struct md_command *above) {
@@ -124,9 +146,8 @@ static void check_commands(const struct md_command *above) {
         const struct md_command *command = above->commands[i];
         check_commands(command);
         for (const struct md_option *o = command->options; o != NULL && o->name != NULL; o++) {
-            if (o->type == MD_OPTION_OUTPUT || o->type == MD_OPTION_TARGET)
-                cr_assert(has_case(command->name, o->name), "no case: %s --%s", command->name,
-                          o->name);
+            if (o->type >= MD_OPTION_OUTPUT && o->type <= MD_OPTION_FOLDER)
+                check_output(command->name, o);
             else if (o->type == MD_OPTION_PATH && strcmp(command->name, "sweep") != 0)
                 cr_assert_str_eq(o->name, "weights", "an output? %s --%s", command->name, o->name);
         }
@@ -135,6 +156,19 @@ static void check_commands(const struct md_command *above) {
 
 Test(overwrite, every_option_that_writes_has_a_case) {
     check_commands(&md_program);
+    cr_assert_eq(scratch_count(scratch.folder), 2, "stdout, stderr");
+}
+
+/* As a user who may not write into /dev. */
+Test(overwrite, a_log_may_be_a_stream) {
+    written("small.yaml", SMALL_FIELD);
+    cr_assert_eq(chmod(scratch.folder, 0777), 0);
+    call(WORDS("run", "small.yaml", "-o", "new/cell.h5", "--log", "/dev/null"),
+         (struct manner){.folder = scratch.folder, .as_nobody = 1});
+    assert_code(0);
+    call(WORDS("run", "small.yaml", "-o", "cell.h5", "--log", "/dev/x"),
+         (struct manner){.folder = scratch.folder, .as_nobody = 1});
+    assert_fails(1, "--log: /dev: cannot write into this folder: Permission denied");
 }
 
 /* ---- what no --force replaces ---------------------------------------------------------------- */
@@ -153,16 +187,20 @@ Test(overwrite, some_things_are_never_replaced) {
         {{"plan", "small.yaml", "-f"}, "--force: nothing is written that it could replace"},
         {{"run", "small.yaml", "--log", "x", "--save-weights", "x"},
          "both --save-weights and --log: x"},
+        {{"run", "small.yaml", "--log", "new/x", "--save-weights", "./new//x"},
+         "both --save-weights and --log: new/x"},
+        {{"run", "small.yaml", "--log", "x", "--output", "link/x"}, "both --output and --log: x"},
         {{"data", "unpack", "set.tar", "-o", "small.yaml", "-f"},
          "small.yaml: is there already, and is no folder"},
         {{"table", "kitti", "-f"}, "unknown option -f"},
     };
     written("small.yaml", SMALL_FIELD);
+    cr_assert_eq(symlink(".", scratch_path(&scratch, "link").text), 0);
     for (size_t w = 0; w < sizeof wrong / sizeof *wrong; w++) {
         const char *words[9] = {"mudepth"};
         memcpy(words + 1, wrong[w].words, sizeof wrong[w].words);
         call(words, (struct manner){.folder = scratch.folder});
         assert_fails(2, wrong[w].message);
     }
-    cr_assert_eq(scratch_count(scratch.folder), 3, "small.yaml, stdout, stderr");
+    cr_assert_eq(scratch_count(scratch.folder), 4, "small.yaml, link, stdout, stderr");
 }

@@ -124,6 +124,26 @@ Test(unpack, into_a_folder_that_is_there) {
     cr_assert_neq(shell("ls -d '%s'.tmp*", folder.text), 0, "left: %s", out);
 }
 
+/* What fails when some are in their places already is taken back. */
+Test(unpack, all_or_nothing_of_what_is_replaced) {
+    const struct member members[] = {{"a/b", '0', "new", NULL},
+                                     {"new/c", '0', "new", NULL},
+                                     {"none/", '5', NULL, NULL},
+                                     {"z", '0', "no folder", NULL}};
+    written("set/a/b", "old");
+    written("set/z/mine", "mine");
+    scratch_path(&scratch, "set/none/");
+    write_archive(members, 4);
+    MUDEPTH("data", "unpack", archive.text, "-o", folder.text, "--force");
+    assert_fails(1, "set.tar: z: there is a folder of that name already");
+    cr_assert_eq(shell("cd '%s' && find . -type f -o -type d -name n* | sort && cat set/a/b",
+                       scratch.folder),
+                 0);
+    cr_assert_str_eq(out, "./set.tar\n./set/a/b\n./set/none\n./set/z/mine\n./stderr\n./stdout\n"
+                          "old");
+    cr_assert_eq(scratch_count(scratch.folder), 4, "set, set.tar, stdout, stderr");
+}
+
 Test(unpack, hostile_archives_are_refused) {
     static const struct {
         struct member bad;
