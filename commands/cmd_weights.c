@@ -142,11 +142,12 @@ static const struct md_command command_import = {.name = "import",
                                                  MD_OPTIONS(import_options),
                                                  .run = import};
 static const struct md_option export_options[] = {
-    MD_OPT("output", 'o', OUTPUT, output, "OUT.pth|npz|h",
-           "a PyTorch state dict, NumPy arrays, or a C header", .is_required = 1),
-    MD_OPT("type", 0, CHOICE, type, "T",
-           "float32 (the default: every bit is kept), or bfloat16 (not for .npz; nearest value)",
-           .names = md_export_types),
+    MD_OPT("output", 'o', OUTPUT, output, "OUT.pth|npz|h|onnx",
+           "a PyTorch state dict, NumPy arrays, a C header, or an ONNX model", .is_required = 1),
+    MD_OPT(
+        "type", 0, CHOICE, type, "T",
+        "float32 (the default: every bit is kept), or bfloat16 (nearest value; .pth and .h only)",
+        .names = md_export_types),
     MD_OPT_JSON,
     {0}};
 static const struct md_command command_export = {.name = "export",
@@ -163,7 +164,9 @@ const struct md_command md_command_weights = {
     .commands = actions,
     .notes = "FILE is a published .pth (float32 or bfloat16), a result cell or a weights file. The "
              "copy keeps where the weights came from. The .pth is read by torch.load with "
-             "weights_only=True into the released model.",
+             "weights_only=True into the released model. An ONNX model has the network too: from "
+             "picture "
+             "(batch, 3, 48, 48; RGB from 0 to 1) to disparity; depth is FB / disparity.",
     .examples = "  mudepth weights import tartanair_pretrain.pth -o tartanair.h5\n"
                 "  mudepth weights info tartanair.h5\n"
                 "  mudepth weights export results/runs/CELL.h5 -o finetuned.pth --type bfloat16"};

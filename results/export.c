@@ -10,6 +10,7 @@
 #include "../core/rounding.h"
 #include "../datasets/file.h"
 #include "../datasets/npy.h"
+#include "onnx.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "tensors are copied as they lie in memory; in the files they are little-endian");
@@ -276,13 +277,25 @@ static void put_header(FILE *header, const struct job *e) {
     fputs("};\n\n#endif\n", header);
 }
 
-static int write_header(const struct job *e) {
+static int write_stream(const struct job *e, void (*put)(FILE *to, const struct job *e)) {
     struct md_new_file file;
     int status = md_new_file_open(e->path, &file, e->error);
     if (status != MD_OK)
         return status;
-    put_header(file.stream, e);
+    put(file.stream, e);
     return md_new_file_finish(&file, MD_OK, e->error);
+}
+
+static int write_header(const struct job *e) {
+    return write_stream(e, put_header);
+}
+
+static void put_onnx(FILE *to, const struct job *e) {
+    md_onnx_write(to, e->network, e->values, e->info);
+}
+
+static int write_onnx(const struct job *e) {
+    return write_stream(e, put_onnx);
 }
 
 /* ---- all forms ------------------------------------------------------------------------------- */
@@ -291,7 +304,10 @@ static const struct form {
     const char *ending;
     int (*write)(const struct job *e);
     int has_bfloat16;
-} forms[] = {{".pth", write_pth, 1}, {".npz", write_npz, 0}, {".h", write_header, 1}};
+} forms[] = {{".pth", write_pth, 1},
+             {".npz", write_npz, 0},
+             {".h", write_header, 1},
+             {".onnx", write_onnx, 0}};
 
 /* To be freed, as *halves. No weight becomes infinite. */
 static int to_bfloat16(const struct job *e, uint16_t **halves) {
@@ -326,10 +342,10 @@ int md_weights_export(const char *path, const struct md_network *network, const 
     uint16_t *halves = NULL;
     int status = MD_OK;
     if (form == NULL)
-        return md_fail(error, MD_USAGE, "%s: expected a name that ends in .pth, .npz or .h", path);
+        return md_fail(error, MD_USAGE, "%s: expected a name that ends in .pth, .npz, .h or .onnx",
+                       path);
     if (type == MD_EXPORT_BFLOAT16 && !form->has_bfloat16)
-        return md_fail(error, MD_USAGE,
-                       "%s: expected a .pth or .h for bfloat16, which NumPy does not have", path);
+        return md_fail(error, MD_USAGE, "%s: expected a .pth or .h for bfloat16", path);
     if (type == MD_EXPORT_BFLOAT16)
         status = to_bfloat16(&e, &halves);
     e.halves = halves;

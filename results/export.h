@@ -1,4 +1,5 @@
-/* Weights for other programs: a PyTorch checkpoint, NumPy arrays, a header for firmware. */
+/* Weights for other programs: a PyTorch checkpoint, NumPy arrays, a header for firmware, an ONNX
+ * model. */
 #ifndef MD_RESULTS_EXPORT_H
 #define MD_RESULTS_EXPORT_H
 
@@ -14,6 +15,7 @@ extern const char *const md_export_types[];
  * .pth  a state dict with the names of the published checkpoints, for torch.load with weights_only
  * .npz  an array of float32 for each of these names, for numpy.load
  * .h    a struct of constant arrays in C, in parameter order without gaps
+ * .onnx the network with its weights, from picture to disparity (onnx.h)
  *
  * float32 keeps every bit; bfloat16 is the nearest value, ties to even. MD_USAGE when the ending is
  * none of these or the form has no such type. */

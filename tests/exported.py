@@ -1,7 +1,7 @@
 """Reads exported weights as their users do and compares them to the bit; with three more files,
 computes what a network predicts, and compares that with what we predict.
 
-    exported.py FLOAT32.pth FLOAT32.npz BFLOAT16.pth [WEIGHTS.pth PICTURE.rgb DEPTH.npy]
+    exported.py FLOAT32.pth FLOAT32.npz BFLOAT16.pth [WEIGHTS.pth PICTURE.rgb DEPTH.npy [MODEL.onnx]]
 """
 import sys
 
@@ -54,13 +54,43 @@ def disparity(weights, picture):
     return F.relu(decoder(2, x))[0, 0], outputs, errors
 
 
-def compare(pth, picture, npy):
+def run_onnx(path, picture):
+    """What the nodes of a model make of a picture, in binary64."""
+    import onnx.numpy_helper
+
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    known = {t.name: torch.from_numpy(onnx.numpy_helper.to_array(t).copy()).double()
+             for t in model.graph.initializer}
+    known[model.graph.input[0].name] = picture
+    for node in model.graph.node:
+        inputs = [known[name] for name in node.input]
+        how = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        if "kernel_shape" in how:
+            stride, pad = how["strides"], how["pads"][:2]
+            assert how["pads"] == pad * 2
+            if inputs[1:]:
+                assert list(inputs[1].shape[2:]) == how["kernel_shape"]
+        known[node.output[0]] = {
+            "Conv": lambda: F.conv2d(*inputs, stride=stride, padding=pad),
+            "ConvTranspose": lambda: F.conv_transpose2d(*inputs, stride=stride, padding=pad),
+            "LeakyRelu": lambda: F.leaky_relu(inputs[0], how["alpha"]),
+            "Relu": lambda: F.relu(inputs[0]),
+            "Concat": lambda: torch.cat(inputs, how["axis"]),
+        }[node.op_type]()
+    return known[model.graph.output[0].name][0, 0]
+
+
+def compare(pth, picture, npy, *models):
     """At every 49th pixel: how far it can be off to first order is the sum over all that is
     rounded of its error times what it does to the pixel; twice that leaves room for the rest."""
     weights = {n: w.double() for n, w in torch.load(pth, weights_only=True).items()}
     pixels = torch.from_numpy(numpy.fromfile(picture, "u1").reshape(48, 48, 3))
     x = (pixels.permute(2, 0, 1)[None].double() / 255).requires_grad_()
     expected, outputs, errors = disparity(weights, x)
+    for model in models:
+        assert torch.equal(run_onnx(model, x), expected)
+        print("ONNX as well")
     depth = numpy.load(npy).astype("f8").ravel()
     assert (depth > 0).mean() > 0.5
     worst = 0

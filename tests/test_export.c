@@ -151,6 +151,82 @@ Test(export, header_compiles_and_holds_the_weights) {
     }
 }
 
+static int has_python_onnx(void) {
+    int is_there = shell(PYTHON " -c 'import onnx'") == 0;
+    if (!is_there)
+        fprintf(stderr, "SKIP: python3-onnx not there\n");
+    return is_there;
+}
+
+/* The fields of a protobuf message, `depth` messages down: counts nodes and parameters of the graph
+ * and gathers the values. */
+static size_t nodes, parameters, gathered;
+
+static uint64_t varint(const unsigned char **at) {
+    uint64_t value = 0;
+    int shift = 0;
+    do
+        value |= (uint64_t)(**at & 127) << shift;
+    while (shift += 7, *(*at)++ & 128);
+    return value;
+}
+
+static void walk(const unsigned char *at, const unsigned char *end, int depth) {
+    while (at < end) {
+        uint64_t tag = varint(&at), field = tag >> 3, size = (tag & 7) == 5 ? 4 : 0;
+        if ((tag & 7) == 0)
+            varint(&at);
+        else if ((tag & 7) == 2)
+            size = varint(&at);
+        cr_assert_leq(size, (uint64_t)(end - at), "field %d leads out", (int)field);
+        nodes += depth == 1 && field == 1;
+        parameters += depth == 1 && field == 5;
+        if ((depth == 0 && field == 7) || (depth == 1 && field == 5))
+            walk(at, at + size, depth + 1);
+        else if (depth == 2 && field == 9) {
+            memcpy((char *)found + gathered, at, size);
+            gathered += size;
+        }
+        at += size;
+    }
+    cr_assert_eq(at, end);
+}
+
+Test(export, an_onnx_model_has_the_network_and_the_values) {
+    size_t size;
+    struct scratch_path path = exported("w.onnx", "float32");
+    unsigned char *bytes = scratch_read(path.text, &size);
+    walk(bytes, bytes + size, 0);
+    free(bytes);
+    cr_assert_eq(nodes, 18 + 2 + 12, "layers, concats, LeakyReLUs");
+    cr_assert_eq(parameters, 34);
+    cr_assert_eq(gathered, sizeof found);
+    assert_same();
+}
+
+/* By the checker of ONNX, which infers all shapes. */
+Test(export, each_network_is_a_model) {
+    const struct md_weights_info info = {.source = "a\"b"};
+    if (!has_python_onnx())
+        cr_skip("no onnx");
+    for (int n = 0; md_networks[n] != NULL; n++) {
+        float *values = calloc(md_parameter_total(md_networks[n]), sizeof *values);
+        struct scratch_path path = scratch_path(&scratch, "%d.onnx", n);
+        cr_assert_eq(
+            md_weights_export(path.text, md_networks[n], values, &info, MD_EXPORT_FLOAT32, &error),
+            MD_OK, "%s", error.text);
+        free(values);
+        cr_assert_eq(shell(PYTHON " -c 'import onnx, sys\n"
+                                  "model = onnx.load(sys.argv[1])\n"
+                                  "onnx.checker.check_model(model, full_check=True)\n"
+                                  "print([d.dim_value for d in "
+                                  "model.graph.output[0].type.tensor_type.shape.dim])' '%s'",
+                           path.text),
+                     0, "%s", out);
+        assert_contains(out, md_networks[n]->height == 48 ? "[0, 1, 48, 48]" : "[0, 1, 8, 8]");
+    }
+}
+
 Test(export, python_reads_the_same_values) {
     if (shell(PYTHON " -c 'import torch'") != 0) {
         fprintf(stderr, "SKIP: python3-torch not there\n");
@@ -171,11 +247,18 @@ Test(export, python_reads_the_same_values) {
     assert_code(0);
     MUDEPTH("predict", "--weights", trained.text, picture.text, "-o", scratch.folder, "--npy");
     assert_code(0);
-    cr_assert_eq(shell(PYTHON " tests/exported.py '%s' '%s' '%s' '%s' '%s' '%s/p.npy'", pth.text,
-                       npz.text, half.text, trained.text, raw.text, scratch.folder),
+    struct scratch_path onnx = scratch_path(&scratch, "trained.onnx");
+    MUDEPTH("weights", "export", "configs/source_world.h5", "-o", onnx.text);
+    assert_code(0);
+    int has_onnx = has_python_onnx();
+    cr_assert_eq(shell(PYTHON " tests/exported.py '%s' '%s' '%s' '%s' '%s' '%s/p.npy' %s", pth.text,
+                       npz.text, half.text, trained.text, raw.text, scratch.folder,
+                       has_onnx ? onnx.text : ""),
                  0, "%s", out);
     assert_contains(out, "34 tensors");
     assert_contains(out, "within ");
+    if (has_onnx)
+        assert_contains(out, "ONNX as well");
 }
 
 Test(export, equal_weights_make_equal_files) {
@@ -191,9 +274,10 @@ Test(export, refusals) {
         const char *name, *type, *says;
         int code;
     } wrong[] = {
-        {"w.onnx", "float32", "w.onnx: expected a name that ends in .pth, .npz or .h", 2},
+        {"w.pt", "float32", "w.pt: expected a name that ends in .pth, .npz, .h or .onnx", 2},
         {"pth", "float32", "expected a name that ends in", 2},
         {"w.npz", "bfloat16", "w.npz: expected a .pth or .h for bfloat16", 2},
+        {"w.onnx", "bfloat16", "w.onnx: expected a .pth or .h for bfloat16", 2},
         {"w.pth", "float16", "float16", 2},
         {"w.h5", "float32", "is there already", 2},
         {"none/../../none/w.pth", "float32", "none: cannot write into this folder: No such file",
