@@ -20,7 +20,7 @@ enum { PATH_SIZE = 1200, MOST_VIEWED = 384 /* pixels a side of the picture in a 
 struct options {
     const char *weights, *folder, *like;
     double fb, max_m;
-    int flip, full, view, npy, json;
+    int flip, full, view, npy, disparity, folders, json;
 };
 
 /* A picture, and what is predicted of a part of it. */
@@ -35,17 +35,19 @@ struct prediction {
 
 /* ---- what is written ------------------------------------------------------------------------- */
 
-static int write_depth(const char *path, const struct prediction *p, const struct options *o,
-                       struct md_error *error) {
-    (void)o;
-    size_t pixels = (size_t)p->height * (size_t)p->width;
-    uint16_t *millimetres = malloc(pixels * sizeof *millimetres);
-    if (millimetres == NULL)
+/* As 16 bits, in units of 1 / codes, 0 for none; codes 0: as NumPy's array. */
+static int write_values(const char *path, const float *values, int height, int width, double codes,
+                        struct md_error *error) {
+    const size_t shape[] = {(size_t)height, (size_t)width}, pixels = shape[0] * shape[1];
+    if (codes == 0)
+        return md_npy_write(path, values, 2, shape, error);
+    uint16_t *grey = malloc(pixels * sizeof *grey);
+    if (grey == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
     for (size_t i = 0; i < pixels; i++)
-        millimetres[i] = md_depth_code(p->depth_m[i], 1000);
-    int status = md_png_write_grey16(path, millimetres, p->height, p->width, error);
-    free(millimetres);
+        grey[i] = md_depth_code(values[i], codes);
+    int status = md_png_write_grey16(path, grey, height, width, error);
+    free(grey);
     return status;
 }
 
@@ -78,22 +80,41 @@ static float depth_at(const struct prediction *p, double y, double x) {
                    down * ((1 - right) * lower[w0] + right * lower[w1]));
 }
 
-/* As large as the picture; no value beside the part. */
-static int write_full(const char *path, const struct prediction *p, const struct options *o,
-                      struct md_error *error) {
+/* What is written of a prediction as numbers: `values`, (*height, *width), to be freed. NULL: out
+ * of memory. */
+typedef float *make_values(const struct prediction *p, const struct options *o, int *height,
+                           int *width);
+
+static float *depth_of(const struct prediction *p, const struct options *o, int *height,
+                       int *width) {
+    size_t bytes = (size_t)p->height * (size_t)p->width * sizeof(float);
+    float *values = malloc(bytes);
     (void)o;
-    int height = p->image.height, width = p->image.width;
-    uint16_t *millimetres = calloc((size_t)height * (size_t)width, sizeof *millimetres);
-    if (millimetres == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
-    for (int y = 0; y < p->part.height; y++)
+    *height = p->height;
+    *width = p->width;
+    return values != NULL ? memcpy(values, p->depth_m, bytes) : NULL;
+}
+
+static float *disparity_of(const struct prediction *p, const struct options *o, int *height,
+                           int *width) {
+    float *values = depth_of(p, o, height, width);
+    for (int i = 0; values != NULL && i < p->height * p->width; i++)
+        values[i] = values[i] > 0 ? (float)(o->fb / (double)values[i]) : 0;
+    return values;
+}
+
+/* As large as the picture; 0 beside the part. */
+static float *full_of(const struct prediction *p, const struct options *o, int *height,
+                      int *width) {
+    float *values = calloc((size_t)p->image.height * (size_t)p->image.width, sizeof *values);
+    (void)o;
+    *height = p->image.height;
+    *width = p->image.width;
+    for (int y = 0; values != NULL && y < p->part.height; y++)
         for (int x = 0; x < p->part.width; x++)
-            millimetres[(size_t)(p->part.top + y) * (size_t)width + (size_t)(p->part.left + x)] =
-                md_depth_code(depth_at(p, (y + 0.5) / p->part.height, (x + 0.5) / p->part.width),
-                              1000);
-    int status = md_png_write_grey16(path, millimetres, height, width, error);
-    free(millimetres);
-    return status;
+            values[(size_t)(p->part.top + y) * (size_t)*width + (size_t)(p->part.left + x)] =
+                depth_at(p, (y + 0.5) / p->part.height, (x + 0.5) / p->part.width);
+    return values;
 }
 
 static int write_view(const char *path, const struct prediction *p, const struct options *o,
@@ -121,39 +142,75 @@ static int write_view(const char *path, const struct prediction *p, const struct
     return status;
 }
 
-static int write_npy(const char *path, const struct prediction *p, const struct options *o,
-                     struct md_error *error) {
-    const size_t shape[] = {(size_t)p->height, (size_t)p->width};
-    (void)o;
-    return md_npy_write(path, p->depth_m, 2, shape, error);
-}
-
-/* What there is of a picture NAME: FOLDER/NAME and the ending. */
+/* What there is of a picture NAME: FOLDER/NAME and the ending. Either it is drawn, or values are
+ * made and written. */
 static const struct output {
     const char *name, *ending;
-    size_t wanted; /* where the option lies that asks for it; 0: always */
-    int (*write)(const char *path, const struct prediction *p, const struct options *o,
-                 struct md_error *error);
-} outputs[] = {{"depth", ".depth.png", 0, write_depth},
-               {"colour", ".colour.png", 0, write_colour},
-               {"full", ".full.png", offsetof(struct options, full), write_full},
-               {"view", ".view.png", offsetof(struct options, view), write_view},
-               {"npy", ".npy", offsetof(struct options, npy), write_npy}};
+    size_t wanted[2]; /* where the options lie that ask for it; 0: none needed */
+    int (*draw)(const char *path, const struct prediction *p, const struct options *o,
+                struct md_error *error);
+    make_values *make;
+    double codes; /* write_values */
+} outputs[] = {
+#define ASKED(FIELD) offsetof(struct options, FIELD)
+    {"depth", ".depth.png", {0}, NULL, depth_of, 1000},
+    {"colour", ".colour.png", {0}, write_colour, NULL, 0},
+    {"full", ".full.png", {ASKED(full)}, NULL, full_of, 1000},
+    {"disparity", ".disparity.png", {ASKED(disparity)}, NULL, disparity_of, 256},
+    {"view", ".view.png", {ASKED(view)}, write_view, NULL, 0},
+    {"npy", ".npy", {ASKED(npy)}, NULL, depth_of, 0},
+    {"full_npy", ".full.npy", {ASKED(full), ASKED(npy)}, NULL, full_of, 0},
+    {"disparity_npy", ".disparity.npy", {ASKED(disparity), ASKED(npy)}, NULL, disparity_of, 0}};
 enum { OUTPUTS = sizeof outputs / sizeof *outputs };
 
+static int write_output(const struct output *output, const char *path, const struct prediction *p,
+                        const struct options *o, struct md_error *error) {
+    int height, width;
+    if (output->draw != NULL)
+        return output->draw(path, p, o, error);
+    float *values = output->make(p, o, &height, &width);
+    if (values == NULL)
+        return md_fail(error, MD_FAILED, "out of memory");
+    int status = write_values(path, values, height, width, output->codes, error);
+    free(values);
+    return status;
+}
+
 static int is_wanted(const struct options *o, const struct output *output) {
-    int flag = 1;
-    if (output->wanted != 0)
-        memcpy(&flag, (const char *)o + output->wanted, sizeof flag);
-    return flag;
+    int wanted = 1, flag;
+    for (int i = 0; i < 2; i++) {
+        memcpy(&flag, (const char *)o + output->wanted[i], sizeof flag);
+        wanted &= output->wanted[i] == 0 || flag;
+    }
+    return wanted;
+}
+
+/* NAME of a picture: without its ending; with --folders its path, without what leads up, otherwise
+ * the last part of it. */
+static void name_picture(const char *picture, const struct options *o, char name[PATH_SIZE]) {
+    size_t length = 0, size;
+    for (const char *part = picture; *part != '\0'; part += size + (part[size] == '/')) {
+        size = strcspn(part, "/");
+        int is_step = size <= 2 && strncmp(part, "..", size) == 0;
+        if (is_step && part[size] == '/')
+            continue;
+        length = o->folders ? length : 0;
+        length += (size_t)snprintf(name + length, PATH_SIZE - length, "%s%.*s",
+                                   length > 0 ? "/" : "", (int)size, part);
+    }
+    char *slash = strrchr(name, '/'), *stem = slash != NULL ? slash + 1 : name;
+    char *dot = strrchr(stem, '.');
+    if (dot != NULL && dot != stem)
+        *dot = '\0';
 }
 
 static int name_output(const char *picture, const struct options *o, const char *ending,
                        char path[PATH_SIZE], struct md_error *error) {
-    const char *slash = strrchr(picture, '/'), *stem = slash != NULL ? slash + 1 : picture;
-    const char *dot = strrchr(stem, '.');
-    int length = dot != NULL && dot != stem ? (int)(dot - stem) : (int)strlen(stem);
-    if (snprintf(path, PATH_SIZE, "%s/%.*s%s", o->folder, length, stem, ending) >= PATH_SIZE)
+    char name[PATH_SIZE] = "";
+    if (strlen(picture) < sizeof name)
+        name_picture(picture, o, name);
+    if (name[0] == '\0' ||
+        snprintf(path, PATH_SIZE, "%s/%s%s", o->folder, name, ending) >= PATH_SIZE)
         return md_fail(error, MD_USAGE, "%.200s...: the path is too long", picture);
     return MD_OK;
 }
@@ -236,8 +293,9 @@ static int check_outputs(const struct md_names *pictures, const struct options *
         qsort(claims, pictures->count, sizeof *claims, by_path);
     for (size_t i = 1; status == MD_OK && i < pictures->count; i++)
         if (by_path(&claims[i - 1], &claims[i]) == 0)
-            status = md_fail(error, MD_USAGE, "%.300s and %.300s: both would be %.300s",
-                             claims[i - 1].picture, claims[i].picture, claims[i].path);
+            status = md_fail(error, MD_USAGE, "%.300s and %.300s: both would be %.300s%s",
+                             claims[i - 1].picture, claims[i].picture, claims[i].path,
+                             o->folders ? "" : "; --folders keeps their folders");
     free(claims);
     return status;
 }
@@ -298,21 +356,23 @@ static void describe(const struct prediction *p, json_t *about) {
 /* Does all of one picture, and puts what there is into `about`. Errors name the picture. */
 static int predict_one(struct md_engine *engine, const struct options *o, const char *picture,
                        struct prediction *p, json_t *about, struct md_error *error) {
-    char path[PATH_SIZE];
+    char path[PATH_SIZE], folder[MD_PATH_MAX];
     int status = md_image_read(picture, &p->image, error);
     if (status != MD_OK)
         return status;
     status = predict(engine, o, p, error);
     if (status != MD_OK)
         status = md_fail_in(error, status, picture);
-    else
-        status = md_make_folder(o->folder, error); /* not for bad pictures only */
+    else if ((status = name_output(picture, o, "", path, error)) == MD_OK) {
+        md_path_folder(path, folder);
+        status = md_make_folder(folder, error); /* not for bad pictures only */
+    }
     for (int n = 0; status == MD_OK && n < OUTPUTS; n++) {
         if (!is_wanted(o, &outputs[n]))
             continue;
         status = name_output(picture, o, outputs[n].ending, path, error);
         if (status == MD_OK)
-            status = outputs[n].write(path, p, o, error);
+            status = write_output(&outputs[n], path, p, o, error);
         if (status != MD_OK)
             break;
         json_object_set_new(about, outputs[n].name, json_string(path));
@@ -442,7 +502,15 @@ static const struct md_option options[] = {
            "beside the part that is used"),
     MD_OPT("view", 0, FLAG, view, NULL,
            "NAME.view.png as well: the picture, its depth beside it, and the scale"),
-    MD_OPT("npy", 0, FLAG, npy, NULL, "NAME.npy as well: metres as float32, for NumPy"),
+    MD_OPT("disparity", 0, FLAG, disparity, NULL,
+           "NAME.disparity.png as well: FB / depth, 16 bits, 256 a unit as in KITTI's stereo "
+           "benchmark; 0: none"),
+    MD_OPT("npy", 0, FLAG, npy, NULL,
+           "NAME.npy as well: metres as float32, for NumPy; NAME.full.npy with --full, "
+           "NAME.disparity.npy with --disparity"),
+    MD_OPT("folders", 0, FLAG, folders, NULL,
+           "NAME keeps the folders that lead to IMAGE: for those of a stereo pair, or of several "
+           "recordings, that have the same names"),
     MD_OPT("like", 0, TEXT, like, "SPEC",
            "use the part of each picture that a data set uses: its name, or with more of its keys, "
            "such as '{set: recording, crop: 200}'"),
@@ -466,7 +534,9 @@ const struct md_command md_command_predict = {
              "IMAGE may be a folder, which stands for the pictures in it, or @LIST, a text file "
              "with a path a line: frames of a video, for instance. A bad picture does not keep "
              "the others from being done; the exit code is 1 then.",
-    .examples = "  mudepth predict --weights w.h5 room.jpg -o depth --view\n"
-                "  mudepth predict --weights w.h5 frames/ -o depth --npy --json\n"
-                "  mudepth predict --weights w.h5 F1/images -o depth --like matrix",
+    .examples =
+        "  mudepth predict --weights w.h5 room.jpg -o depth --view\n"
+        "  mudepth predict --weights w.h5 frames/ -o depth --npy --json\n"
+        "  mudepth predict --weights w.h5 image_02 image_03 -o depth --folders --disparity\n"
+        "  mudepth predict --weights w.h5 F1/images -o depth --like matrix",
     .run = run};

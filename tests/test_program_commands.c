@@ -443,7 +443,7 @@ Test(commands, predict_writes_what_is_asked_for) {
     struct scratch_path flat = flat_weights("flat.h5", 0, 40), wide = picture("wide.png", 60, 100),
                         folder = scratch_path(&scratch, "d");
     MUDEPTH("predict", "--weights", flat.text, wide.text, "-o", folder.text, "--full", "--npy",
-            "--json");
+            "--disparity", "--json");
     json_t *json = output_json(), *first = json_array_get(json_at(json, "pictures"), 0);
     cr_assert_str_eq(json_string_value(json_at(first, "picture")), wide.text);
     cr_assert_eq(json_real_value(json_at(first, "min_m")), 2.0);
@@ -458,19 +458,57 @@ Test(commands, predict_writes_what_is_asked_for) {
     for (int i = 0; i < 60 * 100; i++) /* the square is columns 20 .. 79 */
         cr_assert_eq(grey.values[i], i % 100 >= 20 && i % 100 < 80 ? 2000 : 0, "pixel %d", i);
     md_grey16_free(&grey);
-    cr_assert_eq(md_npy_read(json_string_value(json_at(first, "npy")), &array, &error), MD_OK);
-    cr_assert(array.dimensions == 2 && array.shape[0] == 48 && array.shape[1] == 48);
-    for (size_t i = 0; i < array.count; i++)
-        cr_assert_eq(array.values[i], 2.0f);
-    md_array_free(&array);
+    cr_assert_eq(md_grey16_read(json_string_value(json_at(first, "disparity")), &grey, &error),
+                 MD_OK, "%s", error.text);
+    for (int i = 0; i < 48 * 48; i++)
+        cr_assert_eq(grey.values[i], 40 * 256);
+    md_grey16_free(&grey);
+    static const struct {
+        const char *name;
+        size_t height, width;
+        float value;
+    } arrays[] = {{"npy", 48, 48, 2}, {"disparity_npy", 48, 48, 40}, {"full_npy", 60, 100, 2}};
+    for (int a = 0; a < 3; a++) {
+        const char *path = json_string_value(json_at(first, arrays[a].name));
+        cr_assert_eq(md_npy_read(path, &array, &error), MD_OK);
+        cr_assert(array.dimensions == 2 && array.shape[0] == arrays[a].height &&
+                  array.shape[1] == arrays[a].width);
+        for (size_t i = 0; i < array.count; i++)
+            cr_assert_eq(array.values[i],
+                         a < 2 || (i % 100 >= 20 && i % 100 < 80) ? arrays[a].value : 0);
+        md_array_free(&array);
+    }
     json_decref(json);
-    cr_assert_eq(scratch_count(folder.text), 4);
+    cr_assert_eq(scratch_count(folder.text), 7);
     MUDEPTH("predict", "--weights", flat.text, wide.text, "-o", folder.text, "--npy");
     assert_fails(2, "is there already");
     need_tool("gnuplot");
     MUDEPTH("predict", "--weights", flat.text, wide.text, "-o", scratch_path(&scratch, "view").text,
             "--view");
     assert_fine("wide.view.png");
+}
+
+/* The two pictures of a stereo pair have one name in two folders. */
+Test(commands, predict_keeps_folders) {
+    struct scratch_path flat = flat_weights("flat.h5", 0, 40);
+    picture("pair/left/1.png", 20, 20);
+    picture("pair/right/1.png", 20, 20);
+    scratch_path(&scratch, "here/");
+    const struct manner here = {.folder = scratch_path(&scratch, "here").text};
+    call(WORDS("predict", "../pair/left", "../pair//./right/1.png", "--weights", flat.text, "-o",
+               "d"),
+         here);
+    assert_fails(2, "both would be d/1.depth.png; --folders keeps their folders");
+    call(WORDS("predict", "../pair/left", "../pair//./right/1.png", "--weights", flat.text, "-o",
+               "d", "--folders"),
+         here);
+    assert_fine("d/pair/left/1.depth.png\n");
+    assert_contains(out, "d/pair/right/1.colour.png\n");
+    cr_assert_eq(scratch_count(scratch_path(&scratch, "here/d/pair/right").text), 2);
+    call(WORDS("predict", "../pair/left", "../pair/../pair/left/1.png", "--weights", flat.text,
+               "-o", "e", "--folders"),
+         here);
+    assert_fine("e/pair/pair/left/1.depth.png\n");
 }
 
 /* A folder stands for its pictures, in order; @LIST for its lines; a bad one keeps none back. */
