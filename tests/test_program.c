@@ -29,7 +29,7 @@ static const struct {
     {"golden", {"--weights", "--trials", "--json"}},
     {"predict",
      {"--weights", "--output", "--full", "--view", "--npy", "--json", "--like", "--fb", "--flip",
-      "--max", "--force"}},
+      "--max", "--force", "--disparity", "--folders"}},
     {"weights", {"--output", "--type", "--json", "--force", "export"}},
     {"data",
      {"--output", "--split", "--rows", "--json", "--force", "verify", "show", "export", "cache",
