@@ -10,7 +10,7 @@ TestSuite(program, .init = scratch_set_up, .fini = scratch_tear_down, .timeout =
 /* ---- help and usage -------------------------------------------------------------------------- */
 
 static const struct {
-    const char *name, *options[13];
+    const char *name, *options[15];
 } commands[] = {
     {"run", {"--output", "--save-weights", "--resume", "--log", "--force", "--figures", "--json"}},
     {"pretrain", {"--output", "--resume", "--log", "--force", "--figures", "--json"}},
