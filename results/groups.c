@@ -42,17 +42,48 @@ static int read_file(struct md_runs *runs, const char *path, struct md_error *er
     return md_runs_note(runs, error, "no whole cell: %s", problem.text);
 }
 
-/* Notes the cells of a sweep that were not run because they do not fit into their budgets. A grid
- * is only read where there are any. */
-static int note_unfit(struct md_runs *runs, const char *folder, struct md_error *error) {
+/* "KEY VALUE"; only of keys whose values are words. */
+enum { WORD_SIZE = MD_CONFIG_VALUE_SIZE + 16 };
+static int print_word(const struct md_config *config, int key, char word[WORD_SIZE]) {
+    char value[MD_CONFIG_VALUE_SIZE];
+    if (md_config_kind(key) != MD_WORD_VALUE)
+        return 0;
+    md_config_value(config, key, value);
+    snprintf(word, WORD_SIZE, "%d %s", key, value);
+    return 1;
+}
+
+static size_t find_word(const struct md_names *words, const char *word) {
+    size_t place = 0;
+    while (place < words->count && strcmp(words->names[place], word) != 0)
+        place++;
+    return place;
+}
+
+/* Learns in what order a grid lists its words. */
+static int learn_words(struct md_runs *runs, const struct md_grid *grid, size_t cell,
+                       struct md_error *error) {
+    char word[WORD_SIZE];
+    int status = MD_OK;
+    for (int k = 0; k < grid->key_count && status == MD_OK; k++)
+        if (print_word(&grid->cells[cell].config, grid->keys[k], word) &&
+            find_word(&runs->words, word) == runs->words.count)
+            status = md_names_add(&runs->words, word, error);
+    return status;
+}
+
+/* What the grid of a sweep says of its cells: their order, and which were not run because they do
+ * not fit into their budgets. */
+static int read_grid(struct md_runs *runs, const char *folder, struct md_error *error) {
     struct md_grid grid;
     struct md_error ignored; /* `mudepth status` tells what is wrong with a grid */
-    if (!md_sweep_has_budgets(folder) || md_sweep_grid(folder, &grid, &ignored) != MD_OK)
+    if (!md_is_sweep(folder) || md_sweep_grid(folder, &grid, &ignored) != MD_OK)
         return MD_OK;
     int status = MD_OK;
     for (size_t i = 0; i < grid.count && status == MD_OK; i++) {
         char settings[MD_SETTINGS_SIZE], kb[MD_KB_TEXT];
-        if (grid.cells[i].needs_bytes == 0)
+        status = learn_words(runs, &grid, i, error);
+        if (grid.cells[i].needs_bytes == 0 || status != MD_OK)
             continue;
         md_grid_settings(&grid, i, settings);
         status = md_runs_note(runs, error, "%s: does not fit: needs %s kB", settings,
@@ -83,7 +114,7 @@ static int read_cells(struct md_runs *runs, const char *folder, const struct md_
         if (status == MD_OK && (lstat(path, &about) == 0 || errno != ENOENT))
             status = read_file(runs, path, error);
     }
-    return status == MD_OK ? note_unfit(runs, folder, error) : status;
+    return status == MD_OK ? read_grid(runs, folder, error) : status;
 }
 
 static int read_folder(struct md_runs *runs, const char *folder, int is_given, int is_searched,
@@ -137,6 +168,7 @@ void md_runs_free(struct md_runs *runs) {
         drop(runs->runs[i]);
     free(runs->runs);
     md_names_free(&runs->notes);
+    md_names_free(&runs->words);
     *runs = (struct md_runs){0};
 }
 
@@ -173,6 +205,7 @@ struct placed {
     struct md_finished *run;
     size_t place; /* where it was given */
     const struct md_groups *groups;
+    const size_t *ranks; /* of its values of the groups' keys among the words; NULL: not needed */
 };
 
 static int order_places(const struct placed *a, const struct placed *b) {
@@ -185,17 +218,45 @@ static int by_identity(const void *a, const void *b) {
     return order != 0 ? order : order_places(p, q);
 }
 
+/* Whether runs are in one group. */
+static int are_alike(const struct md_groups *groups, const struct md_finished *a,
+                     const struct md_finished *b) {
+    for (int k = 0; k < groups->key_count; k++)
+        if (md_config_order(&a->cell.config, &b->cell.config, groups->keys[k]) != 0)
+            return 0;
+    return 1;
+}
+
+static void rank(const struct md_runs *runs, const struct md_groups *groups,
+                 const struct md_finished *run, size_t *ranks) {
+    char word[WORD_SIZE];
+    for (int k = 0; k < groups->key_count; k++)
+        ranks[k] = print_word(&run->cell.config, groups->keys[k], word)
+                       ? find_word(&runs->words, word)
+                       : 0;
+}
+
 static int order_keys(const struct md_groups *groups, const struct md_finished *a,
-                      const struct md_finished *b) {
+                      const size_t *ranks_a, const struct md_finished *b, const size_t *ranks_b) {
     int order = 0;
     for (int k = 0; k < groups->key_count && order == 0; k++)
-        order = md_config_order(&a->cell.config, &b->cell.config, groups->keys[k]);
+        order = ranks_a[k] != ranks_b[k]
+                    ? (ranks_a[k] > ranks_b[k]) - (ranks_a[k] < ranks_b[k])
+                    : md_config_order(&a->cell.config, &b->cell.config, groups->keys[k]);
     return order;
+}
+
+int md_groups_order(const struct md_runs *runs, const struct md_groups *groups,
+                    const struct md_group *a, const struct md_group *b) {
+    size_t ranks[2][MD_MOST_KEYS];
+    rank(runs, groups, a->runs[0], ranks[0]);
+    rank(runs, groups, b->runs[0], ranks[1]);
+    return order_keys(groups, a->runs[0], ranks[0], b->runs[0], ranks[1]);
 }
 
 static int by_keys(const void *a, const void *b) {
     const struct placed *p = a, *q = b;
-    int order = order_keys(p->groups, p->run, q->run);
+    int order = order_keys(p->groups, p->run, p->ranks, q->run, q->ranks);
     return order != 0 ? order : order_places(p, q);
 }
 
@@ -205,20 +266,28 @@ static struct placed *place_runs(const struct md_runs *runs, const struct md_gro
     if (placed == NULL)
         md_error_set(error, "out of memory");
     for (size_t i = 0; placed != NULL && i < runs->count; i++)
-        placed[i] = (struct placed){runs->runs[i], i, groups};
+        placed[i] = (struct placed){runs->runs[i], i, groups, NULL};
     return placed;
 }
 
 static int sort_by_keys(struct md_runs *runs, const struct md_groups *groups,
                         struct md_error *error) {
+    size_t keys = (size_t)groups->key_count;
     struct placed *placed = place_runs(runs, groups, error);
-    if (placed == NULL)
-        return MD_FAILED;
-    qsort(placed, runs->count, sizeof *placed, by_keys);
-    for (size_t i = 0; i < runs->count; i++)
+    size_t *ranks = malloc((runs->count * keys + 1) * sizeof *ranks);
+    int status =
+        placed == NULL || ranks == NULL ? md_fail(error, MD_FAILED, "out of memory") : MD_OK;
+    for (size_t i = 0; i < runs->count && status == MD_OK; i++) {
+        rank(runs, groups, placed[i].run, ranks + i * keys);
+        placed[i].ranks = ranks + i * keys;
+    }
+    if (status == MD_OK)
+        qsort(placed, runs->count, sizeof *placed, by_keys);
+    for (size_t i = 0; i < runs->count && status == MD_OK; i++)
         runs->runs[i] = placed[i].run;
     free(placed);
-    return MD_OK;
+    free(ranks);
+    return status;
 }
 
 /* A run that is there twice counts once, or it would pass for another seed. */
@@ -404,7 +473,7 @@ static int divide(struct md_runs *runs, struct md_groups *groups, struct md_erro
     if (groups->groups == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
     for (size_t i = 0; i < runs->count; i++) {
-        if (i == 0 || order_keys(groups, runs->runs[i - 1], runs->runs[i]) != 0)
+        if (i == 0 || !are_alike(groups, runs->runs[i - 1], runs->runs[i]))
             groups->groups[groups->count++].runs = &runs->runs[i];
         struct md_group *group = &groups->groups[groups->count - 1];
         group->count++;

@@ -28,6 +28,8 @@ struct md_runs {
     /* What one should know of what is shown: runs that are there twice, mixtures, diverged runs;
      * sentences. A path may be any bytes, so these may too. */
     struct md_names notes;
+    /* Words that the grids of the sweeps have, "KEY VALUE" (KEY: md_config_key), in their order. */
+    struct md_names words;
 };
 
 /* Adds a copy of a cell. */
@@ -64,7 +66,8 @@ struct md_group {
 
 struct md_groups {
     int keys[MD_MOST_KEYS], key_count; /* of the config (md_config_key), that make the groups */
-    struct md_group *groups;           /* owned; sorted by the keys, the first one first */
+    struct md_group *groups;           /* owned; sorted by the keys, the first one first: numbers
+                                          upwards, words as the sweeps list them, which have them */
     size_t count;
 };
 
@@ -77,6 +80,10 @@ struct md_groups {
 int md_groups_make(struct md_runs *runs, const char *by, struct md_groups *groups,
                    struct md_error *error);
 void md_groups_free(struct md_groups *groups);
+
+/* The order of two groups made by the same keys of runs that know the same words. */
+int md_groups_order(const struct md_runs *runs, const struct md_groups *groups,
+                    const struct md_group *a, const struct md_group *b);
 
 /* A quantity over the runs of a group that have one (md_quantity_of). */
 struct md_measure {

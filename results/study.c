@@ -57,15 +57,6 @@ static int read_published(struct md_study *study, struct md_error *error) {
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-static int order(const struct md_groups *groups, const struct md_group *a,
-                 const struct md_group *b) {
-    int result = 0;
-    for (int k = 0; k < groups->key_count && result == 0; k++)
-        result =
-            md_config_order(&a->runs[0]->cell.config, &b->runs[0]->cell.config, groups->keys[k]);
-    return result;
-}
-
 /* Our mean of the same metric for another predictor. */
 static double mean_of(const struct md_group *group, const struct md_quantity *quantity,
                       enum md_predictor predictor) {
@@ -105,9 +96,10 @@ static void merge_groups(struct md_study *study) {
     while (i < study->groups.count || j < study->published_groups.count) {
         const struct md_group *ours = study->groups.groups + i;
         const struct md_group *published = study->published_groups.groups + j;
-        int which = i == study->groups.count             ? 1
-                    : j == study->published_groups.count ? -1
-                                                         : order(&study->groups, ours, published);
+        int which = i == study->groups.count ? 1
+                    : j == study->published_groups.count
+                        ? -1
+                        : md_groups_order(&study->ours, &study->groups, ours, published);
         add_rows(study, &(which <= 0 ? ours : published)->runs[0]->cell.config,
                  which <= 0 ? ours : NULL, which >= 0 ? published : NULL);
         i += which <= 0;
@@ -120,6 +112,8 @@ static int make_rows(struct md_study *study, struct md_error *error) {
     char keys[1000];
     md_study_join(&study->keys, keys, sizeof keys);
     int status = md_groups_make(&study->ours, keys, &study->groups, error);
+    for (size_t w = 0; w < study->ours.words.count && status == MD_OK; w++) /* for one order */
+        status = md_names_add(&study->published.words, study->ours.words.names[w], error);
     if (status == MD_OK)
         status = md_groups_make(&study->published, keys, &study->published_groups, error);
     if (status != MD_OK)

@@ -179,19 +179,6 @@ int md_sweep_grid(const char *folder, struct md_grid *grid, struct md_error *err
     return md_grid_read(path, 0, NULL, grid, error);
 }
 
-int md_sweep_has_budgets(const char *folder) {
-    char path[MD_PATH_MAX];
-    struct md_file file;
-    struct md_error ignored;
-    if (md_path_format(path, &ignored, "%s/%s", folder, frozen_name) != MD_OK ||
-        access(path, F_OK) != 0 || md_file_read(path, &file, &ignored) != MD_OK)
-        return 0;
-    int found = strstr((const char *)file.bytes, "budget_kb: ") != NULL &&
-                strstr((const char *)file.bytes, "budget_kb: '0'\n") == NULL;
-    md_file_free(&file);
-    return found;
-}
-
 static int compare_grid(const struct md_sweep *sweep, struct md_error *error) {
     struct md_grid frozen;
     int status = md_sweep_grid(sweep->folder, &frozen, error);

@@ -65,9 +65,6 @@ int md_is_sweep(const char *folder);
 /* Reads the grid that is frozen in the folder. */
 int md_sweep_grid(const char *folder, struct md_grid *grid, struct md_error *error);
 
-/* Whether its cells have budgets: a quick look, 0 also where there is no sweep. */
-int md_sweep_has_budgets(const char *folder);
-
 /* What the names in the folder say of a cell: its result is not opened. */
 enum md_cell_state md_sweep_state(const struct md_sweep *sweep, size_t cell);
 

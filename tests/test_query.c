@@ -341,6 +341,26 @@ Test(query, a_folder_with_sweeps_in_it) {
 }
 
 /* However deep; a link to a sweep is followed once, and leads nowhere in circles. */
+/* Words in the order in which a sweep lists them, also when the first cell is missing; numbers
+ * upwards. */
+Test(query, rows_in_the_order_of_a_sweep) {
+    struct scratch_path folder = scratch_path(&scratch, "own/order");
+    char first[2000];
+    MUDEPTH("sweep", written("own.yaml", TINY).text, "policy=d2,d0", "format=bf16,fp32", "seed=1,0",
+            "-o", folder.text);
+    assert_code(0);
+    MUDEPTH("query", folder.text, "--by", "policy,format,seed", "--show", "steps", "--csv");
+    assert_code(0);
+    assert_contains(out, "\r\nd2,bf16,0,1,0,1,\r\nd2,bf16,1,1,0,1,\r\nd2,fp32,0,1,0,1,\r\n"
+                         "d2,fp32,1,1,0,1,\r\nd0,bf16,0,1,0,1,\r\n");
+    snprintf(first, sizeof first, "rm '%s'/bf16-d2*", folder.text);
+    cr_assert_eq(system(first), 0);
+    MUDEPTH("query", scratch_path(&scratch, "own").text, "--by", "format", "--show", "steps",
+            "--csv");
+    assert_code(0);
+    assert_contains(out, "\r\nbf16,2,0,1,0\r\nfp32,4,0,1,0\r\n");
+}
+
 Test(query, sweeps_at_any_depth) {
     struct scratch_path sweep = scratch_path(&scratch, "a/b/sweep");
     MUDEPTH("sweep", written("grid.yaml", TINY "sweep: {seed: [7, 8]}\n").text, "-o", sweep.text);
