@@ -193,19 +193,18 @@ static enum md_job_error work_on_host(void) {
     md_plan_make(&setup, &engine.plan);
     if (engine.plan.fault != NULL)
         return MD_JOB_NO_PLAN;
-    struct md_job_memory memory = {.engine = &engine,
-                                   .arena_bytes = engine.plan.arena_bytes,
-                                   .flash_bytes = engine.plan.frozen_bytes};
+    struct md_job_memory memory = {.engine = &engine, .arena_bytes = engine.plan.arena_bytes};
     struct md_team *team = md_host_team_start((int)job.cores, &failed);
     memory.arena = md_host_arena(memory.arena_bytes);
-    memory.flash = md_host_arena(memory.flash_bytes + 1);
+    void *flash = md_host_arena(engine.plan.frozen_bytes + 1);
+    memory.flash = md_flash_in(flash, engine.plan.frozen_bytes);
     error = failed ? MD_JOB_NO_CORES : MD_JOB_NO_MEMORY;
-    if (!failed && memory.arena != NULL && memory.flash != NULL)
+    if (!failed && memory.arena != NULL && flash != NULL)
         error = md_job_run(&job, &setup, team, &memory, &io);
     if (fflush(stdout) != 0 && error == MD_JOB_OK)
         error = MD_JOB_NO_OUTPUT;
     free(memory.arena);
-    free(memory.flash);
+    free(flash);
     md_host_team_stop(team);
     return error;
 }

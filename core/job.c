@@ -183,7 +183,7 @@ static void observe(void *context, enum md_observed what, int layer, int slot,
                 values, from, to);
 }
 
-enum { PIECE = 256 }; /* floats read at a time */
+enum { PIECE = 128 }; /* values read at a time */
 
 static int read_weights(struct work *work) {
     size_t total = md_parameter_total(work->engine->setup.network);
@@ -210,16 +210,31 @@ static int read_label(const struct work *work, void *to, size_t count) {
     return 0;
 }
 
+/* Reads up to PIECE parameters from `from` on, of one layer, and returns how many. */
+static size_t read_final(const struct work *work, size_t from, double some[PIECE]) {
+    const struct md_network *network = work->engine->setup.network;
+    const size_t *begin = work->engine->plan.parameter;
+    int layer = 0;
+    while (from >= begin[layer] + md_layer_parameters(&network->layers[layer]))
+        layer++;
+    from -= begin[layer];
+    size_t rest = md_layer_parameters(&network->layers[layer]) - from;
+    size_t count = rest < PIECE ? rest : PIECE;
+    md_engine_read_weights(work->engine, layer, from, count, some);
+    return count;
+}
+
 /* All parameters, layer by layer in the engine's format. */
 static void record_final(struct work *work) {
     const struct md_network *network = work->engine->setup.network;
     enum md_format format = work->engine->setup.ops->format;
     uint64_t digest = 0;
-    size_t total = md_parameter_total(network);
-    for (int l = 0; l < network->layer_count; l++)
-        digest +=
-            md_digest(format, md_engine_weights(work->engine, l), work->engine->plan.parameter[l],
-                      md_layer_parameters(&network->layers[l]));
+    size_t total = md_parameter_total(network), here;
+    double some[PIECE];
+    for (size_t from = 0; from < total; from += here) {
+        here = read_final(work, from, some);
+        digest += md_digest(format, some, from, here);
+    }
     const struct md_record head = {MD_TRACE_FINAL_WEIGHTS,
                                    work->step,
                                    0,
@@ -232,9 +247,10 @@ static void record_final(struct work *work) {
                                    (uint32_t)digest,
                                    (uint32_t)(digest >> 32)};
     put(work, &head, sizeof head);
-    for (int l = 0; l < network->layer_count; l++)
-        put(work, md_engine_weights(work->engine, l),
-            md_layer_parameters(&network->layers[l]) * md_format_bytes[format]);
+    for (size_t from = 0; from < total; from += here) {
+        here = read_final(work, from, some);
+        put(work, some, here * md_format_bytes[format]);
+    }
 }
 
 /* What an update leaves behind, of every layer that learns. */
@@ -300,7 +316,7 @@ enum md_job_error md_job_run(const struct md_job *job, const struct md_setup *se
         return started == MD_ENGINE_WRONG_TEAM ? MD_JOB_NO_CORES
                : started == MD_ENGINE_NO_PLAN  ? MD_JOB_NO_PLAN
                                                : MD_JOB_NO_MEMORY;
-    if (work.engine->plan.frozen_bytes > memory->flash_bytes)
+    if (work.engine->plan.frozen_bytes > memory->flash.bytes)
         return MD_JOB_NO_MEMORY;
     work.engine->flash = memory->flash;
     work.engine->objective = job->objective;

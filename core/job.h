@@ -104,11 +104,12 @@ void md_job_setup(const struct md_job *job, struct md_setup *setup);
 
 /* Reads the rest of the job, does it in the arena (as md_engine_start wants it, of the size that
  * md_plan_make tells for md_job_setup's setup), and writes the trace. The engine is the caller's
- * because it is large; `flash` is for parameters that do not learn, where the setup wants it. */
+ * because it is large; flash is for parameters that do not learn, where the setup wants it. */
 struct md_job_memory {
     struct md_engine *engine;
-    void *arena, *flash;
-    size_t arena_bytes, flash_bytes;
+    void *arena;
+    size_t arena_bytes;
+    struct md_flash flash;
 };
 enum md_job_error md_job_run(const struct md_job *job, const struct md_setup *setup,
                              struct md_team *team, const struct md_job_memory *memory,

@@ -5,10 +5,11 @@ const char *const md_saving_names[MD_SAVING_COUNT + 1] = {"share",  "at_once", "
 
 const char *const md_buffer_names[MD_BUFFER_KIND_COUNT] = {
     "weights", "optimizer state", "scratch",    "gradient sum", "gradient", "chains",
-    "picture", "label",           "activation", "mask",         "error"};
+    "picture", "label",           "activation", "mask",         "error",    "fetched weights"};
 
-const char *const md_what_names[MD_WHAT_COUNT] = {
-    "picture", "forward", "mask", "loss", "error", "weight gradient", "input gradient", "update"};
+const char *const md_what_names[MD_WHAT_COUNT] = {"picture",        "forward", "mask",
+                                                  "loss",           "error",   "weight gradient",
+                                                  "input gradient", "update",  "fetch"};
 
 struct md_shape md_layer_shape(const struct md_network *network, int layer) {
     const struct md_layer *l = &network->layers[layer];
@@ -76,18 +77,22 @@ static void mark(const struct md_network *network, md_policy policy, struct md_p
 static void number_parameters(const struct md_setup *setup, struct md_plan *plan) {
     const struct md_network *network = setup->network;
     int flash = (setup->savings & MD_FLASH) != 0;
-    size_t all = 0, held = 0, frozen = 0;
+    size_t elem = md_format_bytes[setup->ops->format], all = 0, held = 0, frozen = 0;
     for (int l = 0; l < network->layer_count; l++) {
         size_t count = md_layer_parameters(&network->layers[l]);
+        plan->in_flash[l] = flash && !plan->learns[l] && count > 0;
         plan->parameter[l] = all;
         plan->learned[l] = plan->learning;
-        plan->weight[l] = !flash ? all : plan->learns[l] ? held : frozen;
+        plan->weight[l] = plan->in_flash[l] ? frozen : held;
         all += count;
         plan->learning += md_plan_learning(network, plan, l);
-        held += plan->learns[l] ? count : 0;
-        frozen += plan->learns[l] ? 0 : count;
+        if (plan->in_flash[l])
+            frozen += md_plan_aligned(count * elem) / elem;
+        else
+            held += count;
     }
-    plan->frozen_bytes = flash ? frozen * md_format_bytes[setup->ops->format] : 0;
+    plan->weight_bytes = held * elem;
+    plan->frozen_bytes = frozen * elem;
 }
 
 uint8_t md_plan_buffer(struct md_plan *plan, enum md_buffer_kind kind, int layer) {
@@ -125,11 +130,12 @@ int md_plan_touches(const struct md_network *network, const struct md_instructio
         {i->x[1], i->what == MD_DO_LOSS ? (struct md_rows){0, 0} : read, 0},
         {i->y, i->what == MD_DO_INPUT_GRADIENT ? reading : rows,
          i->what == MD_DO_PICTURE || i->what == MD_DO_FORWARD || i->what == MD_DO_LOSS ||
-             i->what == MD_DO_ERROR},
+             i->what == MD_DO_ERROR || i->what == MD_DO_FETCH},
         {i->mask, i->what == MD_DO_INPUT_GRADIENT ? reading : rows,
          i->what == MD_DO_FORWARD || i->what == MD_DO_MASK},
         {i->target, rows, i->what != MD_DO_UPDATE},
         {i->chains, rows, 1},
+        {i->weight, rows, 0},
     };
     for (size_t m = 0; m < sizeof may / sizeof may[0]; m++)
         if (may[m].buffer != MD_NO_BUFFER)
@@ -172,10 +178,6 @@ static void find_lives(const struct md_network *network, struct md_plan *plan) {
 
 /* ---- how large it is ------------------------------------------------------------------------- */
 
-static size_t aligned(size_t bytes) {
-    return (bytes + MD_PLAN_ALIGNMENT - 1) / MD_PLAN_ALIGNMENT * MD_PLAN_ALIGNMENT;
-}
-
 static size_t buffer_bytes(const struct md_setup *setup, const struct md_plan *plan,
                            const struct md_buffer *b) {
     const struct md_network *network = setup->network;
@@ -192,6 +194,8 @@ static size_t buffer_bytes(const struct md_setup *setup, const struct md_plan *p
         return setup->ops->kinds[network->layers[b->layer].kind].sums_bytes(
             &shape, plan->groups > 1 ? 1 : setup->cores);
     }
+    case MD_FETCHED:
+        return md_layer_parameters(&network->layers[b->layer]) * elem;
     case MD_PICTURE_BYTES:
         return md_layer_elements(network, MD_PICTURE);
     case MD_LABEL:
@@ -289,7 +293,7 @@ static void sort_buffers(const struct md_setup *setup, struct md_plan *plan) {
             buffer->first = 0;
             buffer->last = (uint16_t)(plan->instructions - 1);
         }
-        buffer->bytes = aligned(buffer_bytes(setup, plan, buffer));
+        buffer->bytes = md_plan_aligned(buffer_bytes(setup, plan, buffer));
     }
 }
 
@@ -302,7 +306,6 @@ static void find_bound(const struct md_setup *setup, struct md_plan *plan) {
 
 void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
     const struct md_network *network = setup->network;
-    size_t elem = md_format_bytes[setup->ops->format];
     int shared = (setup->savings & MD_SHARE) != 0;
     *plan = (struct md_plan){0};
     plan->scratch = plan->picture = plan->label = plan->output_gradient = MD_NO_BUFFER;
@@ -319,11 +322,11 @@ void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
     find_lives(network, plan);
     sort_buffers(setup, plan);
 
-    size_t weights = md_parameter_total(network) * elem - plan->frozen_bytes;
-    size_t state = place_kept(setup, weights, plan), end = aligned(state);
+    size_t weights = plan->weight_bytes;
+    size_t state = place_kept(setup, weights, plan), end = md_plan_aligned(state);
     fixed(plan, MD_WEIGHTS, 0, weights);
     fixed(plan, MD_OPTIMIZER_STATE, weights, end - weights);
-    plan->scratch = fixed(plan, MD_SCRATCH, end, aligned(scratch_bytes(setup, plan)));
+    plan->scratch = fixed(plan, MD_SCRATCH, end, md_plan_aligned(scratch_bytes(setup, plan)));
     plan->stride[MD_EACH_STEP] = plan->buffer[plan->scratch].bytes;
     end += plan->stride[MD_EACH_STEP] * (size_t)setup->cores;
     for (int b = 0; b < plan->buffers; b++)

@@ -21,7 +21,8 @@
  *           buffer holds more rows of them than are wanted (a ring). Where one of them learns, they
  *           run forward a second time within the backward front.
  *
- * flash     parameters that do not learn are not in the arena.
+ * flash     parameters that do not learn are not in the arena but in memory that is only copied
+ *           from: a layer's are fetched when it is their turn, forward and backward.
  *
  * Concats are never copied, branches that nobody needs are left out, pictures are kept as bytes. */
 #ifndef MD_CORE_PLAN_H
@@ -83,11 +84,18 @@ enum md_buffer_kind {
     MD_ACTIVATION, /* layer MD_PICTURE: the picture as numbers */
     MD_MASK,       /* signs of an activation, a bit an element, rows of whole bytes */
     MD_ERROR,      /* gradient of the loss by a layer's output; the last layer's: by the output */
+    MD_FETCHED,    /* a layer's parameters, from flash */
     MD_BUFFER_KIND_COUNT
 };
 
 /* "weights", "optimizer state", ... */
 extern const char *const md_buffer_names[MD_BUFFER_KIND_COUNT];
+
+/* The buffers' sizes are multiples of this, and so are their places. */
+enum { MD_PLAN_ALIGNMENT = 16 };
+static inline size_t md_plan_aligned(size_t bytes) {
+    return (bytes + MD_PLAN_ALIGNMENT - 1) / MD_PLAN_ALIGNMENT * MD_PLAN_ALIGNMENT;
+}
 
 enum { MD_MAX_BUFFERS = 200, MD_NO_BUFFER = 255, MD_MAX_INSTRUCTIONS = 2048 };
 
@@ -112,6 +120,7 @@ enum md_what {
     MD_DO_WEIGHT_GRADIENT, /* target, from x and y: an error; complete, it is summed */
     MD_DO_INPUT_GRADIENT,  /* target, the error of a half of the input, from y */
     MD_DO_UPDATE,
+    MD_DO_FETCH, /* y: the layer's parameters, from flash */
     MD_WHAT_COUNT
 };
 
@@ -124,6 +133,7 @@ struct md_instruction {
     int8_t layer;
     uint8_t flags;
     uint8_t x[2], y, target, mask, chains;
+    uint8_t weight;   /* where fetched parameters are; the others have their place in the arena */
     int16_t from, to; /* rows from .. to-1 of what is written (weight gradient: of y) */
 };
 enum { MD_ACCUMULATE = 1, MD_SECOND = 2, MD_SKIP_HALF = 4 };
@@ -136,7 +146,9 @@ struct md_plan {
     const char *fault; /* NULL, or why there is no plan */
 
     size_t arena_bytes;
-    size_t frozen_bytes; /* flash: of the parameters that are not in the arena */
+    size_t weight_bytes; /* of the parameters that are in the arena */
+    size_t frozen_bytes; /* flash: of those that are not, each layer's begin at a multiple of
+                          * MD_PLAN_ALIGNMENT bytes */
     size_t bound_bytes;  /* the most that is live at once, all copies: no plan of these buffers can
                           * be smaller than this */
     int peak;            /* the instruction where that is so */
@@ -156,7 +168,7 @@ struct md_plan {
     size_t stride[MD_EACH_COUNT]; /* bytes from a copy to the next */
 
     /* Offsets in elements, per layer: of parameters in the network's, or where learns[] in those
-     * that learn; and of a layer's weights in the arena (flash: or beside it). */
+     * that learn; and of a layer's weights in the arena, or (in_flash[]) in flash. */
     size_t parameter[MD_MAX_LAYERS], learned[MD_MAX_LAYERS], weight[MD_MAX_LAYERS];
     size_t learning; /* parameters that learn */
 
@@ -171,6 +183,7 @@ struct md_plan {
     uint8_t gradient[MD_MAX_LAYERS], gradient_sum[MD_MAX_LAYERS];
 
     unsigned char learns[MD_MAX_LAYERS]; /* enum md_learns: which of its parameters are updated */
+    unsigned char in_flash[MD_MAX_LAYERS];
     unsigned char wanted[MD_MAX_LAYERS]; /* the error of its output is needed: it learns, or a
                                           * layer it depends on does */
 };

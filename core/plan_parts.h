@@ -19,7 +19,4 @@ size_t md_plan_place(struct md_plan *plan, unsigned each, int shared, size_t beg
  * buffer b are counted. No placing is smaller. */
 size_t md_plan_most_live(const struct md_plan *plan, const int copies[MD_MAX_BUFFERS], int *when);
 
-/* The buffers' sizes are multiples of this, and so are their places. */
-enum { MD_PLAN_ALIGNMENT = 16 };
-
 #endif

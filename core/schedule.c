@@ -15,6 +15,8 @@ struct schedule {
 
     uint8_t activation[MD_MAX_LAYERS + 1]; /* the latest; [0]: the picture */
     uint8_t mask[MD_MAX_LAYERS], error[MD_MAX_LAYERS], chains[MD_MAX_LAYERS];
+    int fetched;                /* the layer whose parameters were fetched last; MD_PICTURE: none */
+    uint8_t window;             /* where they are */
     int made[MD_MAX_LAYERS];    /* rows of the front's activations, in the present pass */
     int errors[MD_MAX_LAYERS];  /* rows of the front's errors that are finished */
     int weighed[MD_MAX_LAYERS]; /* ... and in the weights' gradient */
@@ -43,16 +45,50 @@ static struct md_instruction *emit(struct schedule *s, enum md_what what, int la
                                     MD_NO_BUFFER,
                                     MD_NO_BUFFER,
                                     MD_NO_BUFFER,
+                                    MD_NO_BUFFER,
                                     (int16_t)from,
                                     (int16_t)to};
     return next;
 }
 
-/* ---- forward --------------------------------------------------------------------------------- */
-
 static int is_streamed(const struct schedule *s, int layer) {
     return layer >= s->front;
 }
+
+/* Forgets what was fetched, where a pass begins. */
+static void begin_pass(struct schedule *s) {
+    s->fetched = MD_PICTURE;
+    s->window = MD_NO_BUFFER;
+}
+
+/* The layer of the front with the most parameters in flash. */
+static int largest_in_flash(const struct schedule *s) {
+    int largest = s->front;
+    for (int l = s->front; l < s->network->layer_count; l++)
+        if (s->plan->in_flash[l] &&
+            (!s->plan->in_flash[largest] || md_layer_parameters(&s->network->layers[l]) >
+                                                md_layer_parameters(&s->network->layers[largest])))
+            largest = l;
+    return largest;
+}
+
+/* Where a layer's parameters are that are in flash: fetched, unless they were the last ones that
+ * were. Layers of the front share one buffer: they are fetched anew for each band. */
+static uint8_t fetch(struct schedule *s, int layer) {
+    if (!s->plan->in_flash[layer])
+        return MD_NO_BUFFER;
+    if (s->fetched == layer)
+        return s->window;
+    if (!is_streamed(s, layer))
+        s->window = md_plan_buffer(s->plan, MD_FETCHED, layer);
+    else if (s->window == MD_NO_BUFFER || !is_streamed(s, s->fetched))
+        s->window = md_plan_buffer(s->plan, MD_FETCHED, largest_in_flash(s));
+    s->fetched = layer;
+    emit(s, MD_DO_FETCH, layer, 0, 1)->y = s->window;
+    return s->window;
+}
+
+/* ---- forward --------------------------------------------------------------------------------- */
 
 /* The picture as numbers is short-lived: it is made anew for the weight gradient. */
 static void make_picture(struct schedule *s) {
@@ -85,11 +121,13 @@ static void forward(struct schedule *s, int layer, int from, int to) {
         make_picture(s);
     if (from == 0)
         s->activation[layer + 1] = md_plan_buffer(s->plan, MD_ACTIVATION, layer);
+    uint8_t weight = fetch(s, layer);
     int masks = masks_now(s, layer);
     if (masks && from == 0)
         s->mask[layer] = md_plan_buffer(s->plan, MD_MASK, layer);
     struct md_instruction *i = emit(s, MD_DO_FORWARD, layer, from, to);
     name_inputs(s, layer, i);
+    i->weight = weight;
     i->y = s->activation[layer + 1];
     i->mask = masks ? s->mask[layer] : MD_NO_BUFFER;
     i->flags = s->second ? MD_SECOND : 0;
@@ -122,6 +160,7 @@ static void ensure_rows(struct schedule *s, int layer, int rows) {
 
 static void forward_pass(struct schedule *s) {
     int last = s->network->layer_count - 1;
+    begin_pass(s);
     for (int l = 0; l <= last && !is_streamed(s, l); l++)
         if (!s->second || s->rerun[l])
             forward(s, l, 0, height_of(s, l));
@@ -166,7 +205,9 @@ static void input_gradient(struct schedule *s, int layer, int skip, int from, in
         mask_kept(s, target);
     if (s->error[target] == MD_NO_BUFFER)
         s->error[target] = md_plan_buffer(s->plan, MD_ERROR, target);
+    uint8_t weight = fetch(s, layer);
     struct md_instruction *i = emit(s, MD_DO_INPUT_GRADIENT, layer, from, to);
+    i->weight = weight;
     i->y = s->error[layer];
     i->target = s->error[target];
     i->flags =
@@ -305,6 +346,7 @@ static void update(struct schedule *s, int layer) {
 static void backward_pass(struct schedule *s) {
     const struct md_plan *plan = s->plan;
     int last = s->network->layer_count - 1, at_once = updates_at_once(s->setup);
+    begin_pass(s);
     if (is_streamed(s, last)) {
         backward_front(s);
         for (int l = last; l >= s->front && at_once; l--)

@@ -33,8 +33,8 @@ static void *after(const struct md_engine *engine, void *values, size_t count) {
 }
 
 void *md_engine_weights(const struct md_engine *engine, int layer) {
-    int in_flash = engine->plan.frozen_bytes > 0 && !engine->plan.learns[layer];
-    return after(engine, in_flash ? engine->flash : engine->arena, engine->plan.weight[layer]);
+    return engine->plan.in_flash[layer] ? NULL
+                                        : after(engine, engine->arena, engine->plan.weight[layer]);
 }
 
 /* Value `index` of an array that the optimizer keeps; NULL when it is not needed. */
@@ -61,18 +61,86 @@ static size_t frozen(const struct md_engine *engine, int layer) {
 
 void *md_engine_state(struct md_engine *engine, size_t *bytes) {
     const struct md_plan *plan = &engine->plan;
-    size_t elem = md_format_bytes[engine->setup.ops->format];
-    size_t in_arena = md_parameter_total(engine->setup.network) * elem - plan->frozen_bytes;
-    *bytes = in_arena;
+    *bytes = plan->weight_bytes;
     for (int k = 0; k < MD_KEEPS_COUNT; k++)
         if (plan->keeps[k].bytes > 0)
             *bytes = plan->keeps[k].offset + plan->keeps[k].bytes * plan->learning;
     return engine->arena;
 }
 
+/* ---- flash ----------------------------------------------------------------------------------- */
+
+static void read_memory(const struct md_flash *flash, size_t offset, void *to, size_t bytes) {
+    __builtin_memcpy(to, (const unsigned char *)flash->memory + offset, bytes);
+}
+static void write_memory(const struct md_flash *flash, size_t offset, const void *from,
+                         size_t bytes) {
+    __builtin_memcpy((unsigned char *)flash->memory + offset, from, bytes);
+}
+
+struct md_flash md_flash_in(void *memory, size_t bytes) {
+    return (struct md_flash){read_memory, write_memory, memory, bytes};
+}
+
+/* Copies go by pieces of so many elements of a layer, the last one up to a whole alignment. */
+enum { PIECE = 64 };
+
+struct piece {
+    size_t offset, bytes; /* in flash */
+    double elements[PIECE];
+};
+
+static void read_piece(const struct md_engine *engine, int layer, size_t number,
+                       struct piece *piece) {
+    size_t elem = md_format_bytes[engine->setup.ops->format], from = number * PIECE;
+    size_t left = (layer_parameters(engine, layer) - from) * elem;
+    piece->offset = (engine->plan.weight[layer] + from) * elem;
+    piece->bytes = left < PIECE * elem ? md_plan_aligned(left) : PIECE * elem;
+    engine->flash.read(&engine->flash, piece->offset, piece->elements, piece->bytes);
+}
+
+/* How many of `count` elements from `from` on are in the same piece. */
+static size_t in_piece(size_t from, size_t count) {
+    size_t rest = PIECE - from % PIECE;
+    return count < rest ? count : rest;
+}
+
+static void put_in_flash(struct md_engine *engine, int layer, size_t from, size_t count,
+                         const float *weights) {
+    struct piece piece;
+    for (size_t here; count > 0; from += here, weights += here, count -= here) {
+        here = in_piece(from, count);
+        read_piece(engine, layer, from / PIECE, &piece);
+        engine->setup.ops->from_float(here, weights, after(engine, piece.elements, from % PIECE));
+        engine->flash.write(&engine->flash, piece.offset, piece.elements, piece.bytes);
+    }
+}
+
+void md_engine_read_weights(const struct md_engine *engine, int layer, size_t first, size_t count,
+                            void *to) {
+    size_t elem = md_format_bytes[engine->setup.ops->format];
+    unsigned char *t = to;
+    struct piece piece;
+    for (size_t here; count > 0; first += here, t += here * elem, count -= here) {
+        const void *from = after(engine, engine->arena, engine->plan.weight[layer] + first);
+        here = in_piece(first, count);
+        if (engine->plan.in_flash[layer]) {
+            read_piece(engine, layer, first / PIECE, &piece);
+            from = after(engine, piece.elements, first % PIECE);
+        }
+        __builtin_memcpy(t, from, here * elem);
+    }
+}
+
+/* ---- what is put in and asked for ------------------------------------------------------------ */
+
 /* Parameters of one layer, from its number `from` on. */
 static void put_layer(struct md_engine *engine, int layer, size_t from, size_t count,
                       const float *weights) {
+    if (engine->plan.in_flash[layer]) {
+        put_in_flash(engine, layer, from, count, weights);
+        return;
+    }
     engine->setup.ops->from_float(count, weights,
                                   after(engine, md_engine_weights(engine, layer), from));
     size_t bytes = engine->plan.keeps[MD_BESIDE_WEIGHT].bytes, first = frozen(engine, layer);
@@ -105,9 +173,13 @@ void md_engine_set_weights(struct md_engine *engine, const float *weights) {
 }
 
 void md_engine_get_weights(const struct md_engine *engine, float *weights) {
+    double some[PIECE];
     for (int l = 0; l < engine->setup.network->layer_count; l++)
-        engine->setup.ops->to_float(layer_parameters(engine, l), md_engine_weights(engine, l),
-                                    weights + engine->plan.parameter[l]);
+        for (size_t from = 0, all = layer_parameters(engine, l); from < all; from += PIECE) {
+            size_t here = all - from < PIECE ? all - from : PIECE;
+            md_engine_read_weights(engine, l, from, here, some);
+            engine->setup.ops->to_float(here, some, weights + engine->plan.parameter[l] + from);
+        }
 }
 
 void md_engine_set_picture(struct md_engine *engine, int slot, const uint8_t *picture) {
@@ -251,7 +323,9 @@ static struct md_call call_of(const struct worker *w, const struct md_instructio
                            .x = {map_at(w, i->x[0]), map_at(w, i->x[1])},
                            .y = map_at(w, i->y),
                            .mask = map_at(w, i->mask),
-                           .weight = md_engine_weights(engine, i->layer),
+                           .weight = i->weight != MD_NO_BUFFER
+                                         ? buffer_at(w, i->weight)
+                                         : md_engine_weights(engine, i->layer),
                            .sums = buffer_at(w, i->chains),
                            .from = i->from,
                            .to = i->to,
@@ -346,6 +420,14 @@ static void do_update(const struct worker *w, const struct md_instruction *i) {
         after(engine, md_engine_weights(engine, i->layer), from));
 }
 
+static void do_fetch(const struct worker *w, const struct md_instruction *i) {
+    const struct md_engine *engine = w->engine;
+    size_t elem = md_format_bytes[engine->setup.ops->format];
+    if (w->part.index == 0)
+        engine->flash.read(&engine->flash, engine->plan.weight[i->layer] * elem, buffer_at(w, i->y),
+                           md_plan_aligned(layer_parameters(engine, i->layer) * elem));
+}
+
 static void (*const doing[MD_WHAT_COUNT])(const struct worker *w,
                                           const struct md_instruction *i) = {
     [MD_DO_PICTURE] = do_picture,
@@ -355,6 +437,7 @@ static void (*const doing[MD_WHAT_COUNT])(const struct worker *w,
     [MD_DO_WEIGHT_GRADIENT] = do_weight_gradient,
     [MD_DO_INPUT_GRADIENT] = do_input_gradient,
     [MD_DO_UPDATE] = do_update,
+    [MD_DO_FETCH] = do_fetch,
 };
 
 static void walk(const struct worker *w, int from, int to) {

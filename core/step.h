@@ -34,12 +34,24 @@ struct md_progress {
     uint64_t skipped;               /* steps that changed nothing: see md_engine_train */
 };
 
+/* Memory that is not addressed but copied from and to: flash, or RAM beside the chip. Offsets and
+ * sizes are multiples of MD_PLAN_ALIGNMENT bytes. Several cores may read at once. */
+struct md_flash {
+    void (*read)(const struct md_flash *flash, size_t offset, void *to, size_t bytes);
+    void (*write)(const struct md_flash *flash, size_t offset, const void *from, size_t bytes);
+    void *memory; /* the owner's */
+    size_t bytes; /* its size */
+};
+
+/* Memory of one's own that stands for it. */
+struct md_flash md_flash_in(void *memory, size_t bytes);
+
 struct md_engine {
     struct md_setup setup;
     struct md_plan plan;
     struct md_team *team;
     unsigned char *arena;
-    unsigned char *flash;    /* parameters that do not learn, with MD_FLASH */
+    struct md_flash flash;   /* for parameters that do not learn, with MD_FLASH */
     struct md_update update; /* may be changed between steps (learning-rate schedules) */
     struct md_objective objective;
     struct md_progress progress;
@@ -57,7 +69,7 @@ enum md_engine_error {
 /* Prepares an engine: plans, and takes the arena (arena_bytes long, aligned to 64 bytes; it stays
  * the caller's, and must live as long as the engine). Weights are undefined and the optimizer's
  * state is zero afterwards. objective, update and the observer are the caller's to set; and
- * flash (plan.frozen_bytes long), where the plan wants it, before weights are put in. The update's
+ * flash (of plan.frozen_bytes), where the plan wants it, before weights are put in. The update's
  * loss scale must be 1, and its clip_norm 0, where the setup says that no update waits. */
 enum md_engine_error md_engine_start(struct md_engine *engine, const struct md_setup *setup,
                                      struct md_team *team, void *arena, size_t arena_bytes);
@@ -69,7 +81,13 @@ void md_engine_put_weights(struct md_engine *engine, size_t first, size_t count,
                            const float *weights); /* only parameters first .. first+count-1 */
 void md_engine_get_weights(const struct md_engine *engine, float *weights);
 
-/* A layer's weights in the engine's format, its biases behind them. */
+/* The same of a layer in the engine's format: its parameters first .. first+count-1, of which
+ * biases are the last. */
+void md_engine_read_weights(const struct md_engine *engine, int layer, size_t first, size_t count,
+                            void *to);
+
+/* A layer's weights in the engine's format, its biases behind them; NULL where they are in flash.
+ */
 void *md_engine_weights(const struct md_engine *engine, int layer);
 
 /* The gradient of a layer that learns, of the last md_engine_train: summed over its samples and

@@ -63,7 +63,8 @@ static int open_engine(struct md_run *run, struct md_error *error) {
         return md_fail(error, MD_FAILED, "no memory for an arena of %zu bytes, or no %d threads",
                        plan.arena_bytes, config->threads);
     md_engine_start(&run->engine, &setup, run->team, run->arena, plan.arena_bytes);
-    run->engine.flash = (unsigned char *)run->arena + plan.arena_bytes;
+    run->engine.flash =
+        md_flash_in((unsigned char *)run->arena + plan.arena_bytes, plan.frozen_bytes);
     run->engine.objective = md_config_objective(config);
     run->engine.update = (struct md_update){.hyper = md_config_hyper(config)};
     return MD_OK;

@@ -18,6 +18,8 @@ static const char *const kept_names[MD_KEEPS_COUNT] = {
 static void copy_learning(const struct md_engine *engine, int to_engine, unsigned char *bytes) {
     const struct md_network *network = engine->setup.network;
     for (int l = 0; l < network->layer_count; l++) {
+        if (!engine->plan.learns[l])
+            continue;
         size_t bytes_each = md_format_bytes[engine->setup.ops->format];
         void *weights = (unsigned char *)md_engine_weights(engine, l) +
                         md_plan_frozen(network, &engine->plan, l) * bytes_each;

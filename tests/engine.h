@@ -86,6 +86,23 @@ static inline void put_sample(struct rig *rig, int slot, int sample) {
     free(made.label);
 }
 
+/* Flash that takes its contract at its word. */
+static inline void check_copy(const struct md_flash *flash, size_t offset, size_t bytes) {
+    cr_assert(offset % MD_PLAN_ALIGNMENT == 0 && bytes % MD_PLAN_ALIGNMENT == 0 && bytes > 0 &&
+                  offset + bytes <= flash->bytes,
+              "%zu bytes at %zu of %zu", bytes, offset, flash->bytes);
+}
+static inline void read_checked(const struct md_flash *flash, size_t offset, void *to,
+                                size_t bytes) {
+    check_copy(flash, offset, bytes);
+    memcpy(to, (const unsigned char *)flash->memory + offset, bytes);
+}
+static inline void write_checked(const struct md_flash *flash, size_t offset, const void *from,
+                                 size_t bytes) {
+    check_copy(flash, offset, bytes);
+    memcpy((unsigned char *)flash->memory + offset, from, bytes);
+}
+
 /* Starts an engine on `cores` threads, with weights, and with sample s in slot s. */
 static inline void rig_start(struct rig *rig, const struct md_setup *setup) {
     int failed;
@@ -97,7 +114,8 @@ static inline void rig_start(struct rig *rig, const struct md_setup *setup) {
     cr_assert_eq(md_engine_start(&rig->engine, setup, rig->team, rig->arena.values, bytes),
                  MD_ENGINE_OK);
     rig->flash = fence(rig->engine.plan.frozen_bytes, 64);
-    rig->engine.flash = rig->flash.values;
+    rig->engine.flash = (struct md_flash){read_checked, write_checked, rig->flash.values,
+                                          rig->engine.plan.frozen_bytes};
     float *weights = random_weights(setup->network, 1);
     md_engine_set_weights(&rig->engine, weights);
     free(weights);
@@ -121,6 +139,7 @@ static inline void rig_stop(struct rig *rig) {
     md_host_team_stop(rig->team);
     cr_assert(fence_holds(&rig->arena), "the engine wrote beside its arena");
     unfence(&rig->arena);
+    cr_assert(fence_holds(&rig->flash), "the engine wrote beside its flash");
     unfence(&rig->flash);
 }
 

@@ -133,18 +133,18 @@ static enum md_job_error do_job(struct source *source) {
     size_t wanted = engine.plan.arena_bytes, flash = engine.plan.frozen_bytes;
     int planned = engine.plan.fault == NULL;
     memory.arena_bytes = wanted < MOST_ARENA ? wanted : MOST_ARENA;
-    memory.flash_bytes = flash < MOST_ARENA ? flash : MOST_ARENA;
     struct md_team *team = md_host_team_start((int)job.cores, &failed);
     memory.arena = md_host_arena(memory.arena_bytes + 1);
-    memory.flash = md_host_arena(memory.flash_bytes + 1);
-    demand(!failed && memory.arena != NULL && memory.flash != NULL);
+    size_t flash_bytes = flash < MOST_ARENA ? flash : MOST_ARENA;
+    memory.flash = md_flash_in(md_host_arena(flash_bytes + 1), flash_bytes);
+    demand(!failed && memory.arena != NULL && memory.flash.memory != NULL);
     error = md_job_run(&job, &setup, team, &memory, &io);
     free(memory.arena);
-    free(memory.flash);
+    free(memory.flash.memory);
     md_host_team_stop(team);
     demand((error == MD_JOB_NO_PLAN) == !planned);
     demand((error == MD_JOB_NO_MEMORY) ==
-           (planned && (memory.arena_bytes < wanted || memory.flash_bytes < flash)));
+           (planned && (memory.arena_bytes < wanted || flash_bytes < flash)));
     return error;
 }
 

@@ -143,9 +143,8 @@ static inline enum md_job_error do_job_with(struct exchange *e, size_t missing_b
     struct fenced arena = fence(engine.plan.arena_bytes, 64);
     struct fenced flash = fence(engine.plan.frozen_bytes, 64);
     memory.arena = arena.values;
-    memory.flash = flash.values;
+    memory.flash = md_flash_in(flash.values, engine.plan.frozen_bytes);
     memory.arena_bytes = engine.plan.arena_bytes - missing_bytes;
-    memory.flash_bytes = engine.plan.frozen_bytes;
     error = md_job_run(&job, &setup, team, &memory, &io);
     md_host_team_stop(team);
     cr_assert(fence_holds(&arena), "the job wrote beside its arena");

@@ -44,10 +44,17 @@ Test(gap9, its_makefile_builds_a_program_with_the_hosts_bits) {
         assert_fine("bit-exact: ");
     }
 
-    /* Unless it is told otherwise, its arena is the chip's, and holds no step. */
+    /* Unless it is told otherwise, its arena is the chip's: it does not hold that step, but a
+     * lean one, whose parameters that do not learn are beside the chip. */
     scratch_remove(scratch_path(&scratch, "core/target/gap9/BUILD/GAP9_V2/GCC_RISCV/gap9.o").text);
     cr_assert_neq(make("all run"), 0);
     assert_contains(out, "Error 5");
+    MUDEPTH("compare", config.text, "batch=1", "policy=d0", "--a",
+            "gap9-shim:fp16:v2f16:lean+flash:cores=8", "--save-job", job.text, "--force");
+    assert_code(0);
+    assert_makes("run");
+    MUDEPTH("compare", config.text, "batch=1", "policy=d0", "--a", "host:fp16", "--b", trace);
+    assert_fine("bit-exact: ");
     assert_makes("clean");
     cr_assert_neq(access(scratch_path(&scratch, "core/target/gap9/generated").text, F_OK), 0);
 }

@@ -89,6 +89,7 @@ Test(program, the_environment_forces_a_level) {
     struct scratch_path config = written("forced.yaml", ONE_STEP),
                         asked = written("asked.yaml", ONE_STEP "backend: ref\n"),
                         cell = scratch_path(&scratch, "forced.h5");
+    unsetenv("MUDEPTH_CPU"); /* the test run's own */
     const char *levels[8], *best = md_ops_find(MD_FP32, NULL)->level;
     MUDEPTH("--help");
     assert_contains(out, "MUDEPTH_CPU");

@@ -40,8 +40,8 @@ static int write_trace(void *context, const void *from, size_t bytes) {
 
 enum md_job_error md_device_work(struct md_device *device) {
     const struct md_io io = {device, read_job, write_trace};
-    const struct md_job_memory memory = {&device->engine, device->arena, device->flash,
-                                         device->arena_bytes, device->flash_bytes};
+    const struct md_job_memory memory = {&device->engine, device->arena, device->arena_bytes,
+                                         device->flash};
     enum md_job_error error = md_job_read(&io, &device->head);
     if (error != MD_JOB_OK)
         return error;

@@ -8,10 +8,9 @@
 enum { MD_STREAM_BYTES = 2048 };
 
 /* Bytes of the arena: of GAP9's 1.5 MB of L2, and of programs that need not fit a chip; and of the
- * memory beside it that stands for flash. GAP9's program has none: what operators read must be in
- * L2, and weights there are no less in the way than in the arena. */
+ * flash beside it. */
 #define MD_GAP9_ARENA_BYTES  (1200 << 10)
-#define MD_GAP9_FLASH_BYTES  64
+#define MD_GAP9_FLASH_BYTES  (1 << 20)
 #define MD_LARGE_ARENA_BYTES (64 << 20)
 #define MD_LARGE_FLASH_BYTES (16 << 20)
 
@@ -28,8 +27,9 @@ struct md_stream {
 struct md_device {
     struct md_stream job, trace;
     struct md_team *(*team)(int cores); /* NULL when there are not so many; not asked for one */
-    void *arena, *flash;                /* flash: for parameters that do not learn, with MD_FLASH */
-    size_t arena_bytes, flash_bytes;
+    void *arena;
+    size_t arena_bytes;
+    struct md_flash flash; /* for parameters that do not learn, with MD_FLASH */
 
     /* At work. Large, and the cluster's stacks are not. */
     struct md_job head;

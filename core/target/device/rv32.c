@@ -137,9 +137,8 @@ void program(void) {
                                       .trace.transfer = write_output,
                                       .team = team_of,
                                       .arena = arena,
-                                      .flash = flash,
-                                      .arena_bytes = sizeof arena,
-                                      .flash_bytes = sizeof flash};
+                                      .arena_bytes = sizeof arena};
+    device.flash = md_flash_in(flash, sizeof flash);
     enum md_job_error error = md_device_work(&device);
     system_call(SYS_EXIT, error, 0, 0);
 }

@@ -1,13 +1,15 @@
 /* The GAP9 target: core on the cluster's eight workers. A job is read from the file JOB on the
  * workstation (the SDK's host file system), and its trace written to the file TRACE there; both can
  * be renamed by -D. The arena is in L2; moving tiles to L1 is left to the
- * SDK and its caches. */
+ * SDK and its caches. What a plan has in flash is in the RAM beside the chip, since it comes anew
+ * with each job: in a product, which has it once for all, the same copies come from flash. */
 #include <pmsis.h>
 
 #include <stdint.h>
 
 #include <bsp/bsp.h>
 #include <bsp/fs/hostfs.h>
+#include <bsp/ram.h>
 
 #include "../device/device.h"
 
@@ -27,7 +29,6 @@
 enum { WORKERS = 8, STACK_BYTES = 6 << 10 };
 
 static PI_L2 unsigned char arena[ARENA_BYTES] __attribute__((aligned(64)));
-static PI_L2 unsigned char flash[FLASH_BYTES] __attribute__((aligned(64)));
 
 /* ---- input and output ------------------------------------------------------------------------ */
 
@@ -44,6 +45,26 @@ static long write_trace(struct md_stream *stream, unsigned char *bytes, size_t c
     pi_cl_fs_req_t request;
     pi_cl_fs_write(stream->file, bytes, count, &request);
     return pi_cl_fs_wait(&request);
+}
+
+/* ---- memory beside the chip ------------------------------------------------------------------ */
+
+static struct pi_device ram;
+static uint32_t ram_address;
+
+static void read_ram(const struct md_flash *flash, size_t offset, void *to, size_t bytes) {
+    pi_cl_ram_req_t request;
+    (void)flash;
+    pi_cl_ram_read(&ram, ram_address + (uint32_t)offset, to, (uint32_t)bytes, &request);
+    pi_cl_ram_read_wait(&request);
+}
+
+static void write_ram(const struct md_flash *flash, size_t offset, const void *from, size_t bytes) {
+    pi_cl_ram_req_t request;
+    (void)flash;
+    pi_cl_ram_write(&ram, ram_address + (uint32_t)offset, (void *)(uintptr_t)from, (uint32_t)bytes,
+                    &request);
+    pi_cl_ram_write_wait(&request);
 }
 
 /* ---- cores ----------------------------------------------------------------------------------- */
@@ -81,9 +102,8 @@ static PI_L2 struct md_device device = {.job.transfer = read_job,
                                         .trace.transfer = write_trace,
                                         .team = team_of,
                                         .arena = arena,
-                                        .flash = flash,
                                         .arena_bytes = sizeof arena,
-                                        .flash_bytes = sizeof flash};
+                                        .flash = {.read = read_ram, .write = write_ram}};
 
 static void on_cluster(void *argument) {
     enum md_job_error *error = argument;
@@ -99,6 +119,15 @@ static int open_files(void) {
     device.job.file = pi_fs_open(&file_system, JOB, PI_FS_FLAGS_READ);
     device.trace.file = pi_fs_open(&file_system, TRACE, PI_FS_FLAGS_WRITE);
     return device.job.file != NULL && device.trace.file != NULL ? 0 : -1;
+}
+
+/* A board without it does the jobs that want no flash. */
+static void open_ram(void) {
+    static struct pi_default_ram_conf conf;
+    pi_default_ram_conf_init(&conf);
+    pi_open_from_conf(&ram, &conf);
+    if (pi_ram_open(&ram) == 0 && pi_ram_alloc(&ram, &ram_address, FLASH_BYTES) == 0)
+        device.flash.bytes = FLASH_BYTES;
 }
 
 static int work_on_cluster(enum md_job_error *error) {
@@ -122,6 +151,7 @@ static void program(void) {
         printf("cannot open %s and %s\n", JOB, TRACE);
         pmsis_exit(MD_JOB_CUT);
     }
+    open_ram();
     if (work_on_cluster(&error) != 0) {
         printf("cannot open the cluster\n");
         pmsis_exit(MD_JOB_NO_CORES);

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { MOST_CORES = 8 };
@@ -122,4 +123,46 @@ void pi_cl_fs_write(pi_fs_file_t *file, void *buffer, uint32_t size, pi_cl_fs_re
 
 int32_t pi_cl_fs_wait(pi_cl_fs_req_t *request) {
     return (int32_t)request->result;
+}
+
+/* The RAM beside the chip has addresses of its own, not from 0 on, and copies when waited for. */
+
+enum { RAM_BEGIN = 0x100000 };
+
+static unsigned char *ram_memory;
+
+void pi_default_ram_conf_init(struct pi_default_ram_conf *conf) {
+    conf->unused = 0;
+}
+
+int pi_ram_open(struct pi_device *ram) {
+    (void)ram;
+    return 0;
+}
+
+int pi_ram_alloc(struct pi_device *ram, uint32_t *address, uint32_t size) {
+    (void)ram;
+    *address = RAM_BEGIN;
+    ram_memory = calloc(1, size);
+    return ram_memory != NULL ? 0 : -1;
+}
+
+void pi_cl_ram_read(struct pi_device *ram, uint32_t address, void *to, uint32_t size,
+                    pi_cl_ram_req_t *request) {
+    (void)ram;
+    *request = (pi_cl_ram_req_t){to, ram_memory + (address - RAM_BEGIN), size};
+}
+
+void pi_cl_ram_write(struct pi_device *ram, uint32_t address, void *from, uint32_t size,
+                     pi_cl_ram_req_t *request) {
+    (void)ram;
+    *request = (pi_cl_ram_req_t){ram_memory + (address - RAM_BEGIN), from, size};
+}
+
+void pi_cl_ram_read_wait(pi_cl_ram_req_t *request) {
+    memcpy(request->to, request->from, request->size);
+}
+
+void pi_cl_ram_write_wait(pi_cl_ram_req_t *request) {
+    memcpy(request->to, request->from, request->size);
 }

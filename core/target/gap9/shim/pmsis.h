@@ -21,6 +21,9 @@ struct pi_cluster_conf {
 struct pi_hostfs_conf {
     int unused;
 };
+struct pi_default_ram_conf {
+    int unused;
+};
 struct pi_cluster_task {
     void (*entry)(void *argument);
     void *arg;
@@ -32,6 +35,11 @@ typedef struct pi_fs_file_s {
 typedef struct {
     long result;
 } pi_cl_fs_req_t;
+typedef struct {
+    void *to;
+    const void *from;
+    uint32_t size;
+} pi_cl_ram_req_t;
 
 int pmsis_kickoff(void *entry);
 void pmsis_exit(int code) __attribute__((noreturn));
@@ -55,5 +63,15 @@ void pi_fs_close(pi_fs_file_t *file);
 void pi_cl_fs_read(pi_fs_file_t *file, void *buffer, uint32_t size, pi_cl_fs_req_t *request);
 void pi_cl_fs_write(pi_fs_file_t *file, void *buffer, uint32_t size, pi_cl_fs_req_t *request);
 int32_t pi_cl_fs_wait(pi_cl_fs_req_t *request);
+
+void pi_default_ram_conf_init(struct pi_default_ram_conf *conf);
+int pi_ram_open(struct pi_device *ram);
+int pi_ram_alloc(struct pi_device *ram, uint32_t *address, uint32_t size);
+void pi_cl_ram_read(struct pi_device *ram, uint32_t address, void *to, uint32_t size,
+                    pi_cl_ram_req_t *request);
+void pi_cl_ram_write(struct pi_device *ram, uint32_t address, void *from, uint32_t size,
+                     pi_cl_ram_req_t *request);
+void pi_cl_ram_read_wait(pi_cl_ram_req_t *request);
+void pi_cl_ram_write_wait(pi_cl_ram_req_t *request);
 
 #endif
