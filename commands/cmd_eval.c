@@ -94,6 +94,8 @@ static int measure(const struct options *o, const struct md_network *network, co
         status = md_dummy_fit(train, height, width, dummy, error);
     if (status == MD_OK)
         status = md_dummy_evaluate(dummy, height, width, &judging, data, scores->dummy, error);
+    if (status == MD_OK)
+        status = md_truth_check(&judging, "--data", data, scores->dummy, error);
     free(dummy);
     free(arena);
     md_host_team_stop(team);

@@ -206,3 +206,13 @@ int md_dummy_evaluate(const float *depth_m, int height, int width, const struct 
     finish(judging, metrics);
     return MD_OK;
 }
+
+int md_truth_check(const struct md_judging *judging, const char *what,
+                   const struct md_dataset *dataset, const struct md_metrics *metrics,
+                   struct md_error *error) {
+    return metrics->valid > 0
+               ? MD_OK
+               : md_fail(error, MD_FAILED,
+                         "%s: none of the %zu pictures has a depth up to %g m to be judged by",
+                         what, dataset->count, judging->caps.m[0]);
+}

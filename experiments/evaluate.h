@@ -56,4 +56,10 @@ int md_dummy_evaluate(const float *depth_m, int height, int width, const struct 
                       const struct md_dataset *dataset, struct md_metrics *metrics,
                       struct md_error *error);
 
+/* Refuses to call a result what was judged by no pixel at all, up to the first cap; `what` names
+ * the data set. */
+int md_truth_check(const struct md_judging *judging, const char *what,
+                   const struct md_dataset *dataset, const struct md_metrics *metrics,
+                   struct md_error *error);
+
 #endif

@@ -36,8 +36,8 @@ static size_t sum_pixels(struct md_metrics *sums, enum md_protocol protocol, dou
         int is_missing = !(prediction_m[i] > 0.0f);
         sums->valid++;
         sums->unpredicted += (size_t)is_missing;
-        if (is_missing && protocol == MD_RELEASE)
-            continue;
+        if (prediction_m[i] <= 0.0f && protocol == MD_RELEASE)
+            continue; /* but NaN goes on */
         float held = held_m(protocol, prediction_m[i]);
         double p = swapped ? truth_m[i] : held, g = swapped ? held : truth_m[i];
         double e = log(p) - log(g), ratio = p > g ? p / g : g / p;

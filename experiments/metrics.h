@@ -10,12 +10,13 @@
  *
  * Protocols. textbook: as above, with predictions beyond 80 m taken as 80 m (the depth to which the
  * networks are trained; a single disparity near 0 would otherwise outweigh everything), and those
- * that are not above 0 too, for a disparity of 0 is infinitely far; a prediction that is NaN makes
- * the metrics NaN; an image without a valid pixel does not count. release: what the release's
- * published logs were made with: pixels without a prediction are passed over, so that
- * no_prediction has to be read with the rest; an image that has nothing left adds 0 and is counted;
+ * that are not above 0 too, for a disparity of 0 is infinitely far; an image without a valid pixel
+ * does not count. release: what the release's published logs were made with: pixels without a
+ * prediction are passed over, so that no_prediction has to be read with the rest; an image that has
+ * nothing left adds 0 and is counted;
  * where the truth is denser than a sensor's 8x8 zones (its KITTI and NYUv2 scripts), prediction
- * and truth change places in the formulas. (Its flipped second prediction is in evaluate.h.) */
+ * and truth change places in the formulas. (Its flipped second prediction is in evaluate.h.)
+ * In both a prediction that is NaN makes the metrics NaN. */
 #ifndef MD_EXPERIMENTS_METRICS_H
 #define MD_EXPERIMENTS_METRICS_H
 

@@ -115,6 +115,11 @@ static int count_labels(struct md_run *run, struct md_error *error) {
     int failed = picture == NULL || label == NULL;
     free(picture);
     free(label);
+    if (!failed && valid == 0 && run->config.epochs > 0)
+        return md_fail(error, MD_FAILED,
+                       "data.train: none of the %zu pictures has a label: there is nothing to "
+                       "learn from",
+                       run->train.count);
     run->label_share = (double)valid / (double)(pixels * run->train.count);
     return failed ? out_of_memory(error) : MD_OK;
 }
@@ -216,6 +221,8 @@ int md_run_measure_before(struct md_run *run, const struct md_watch *watch,
     for (int i = 0; i < 2 && status == MD_OK; i++) {
         status = md_dummy_evaluate(dummy, height, width, &judging, splits[i].data, splits[i].dummy,
                                    error);
+        if (status == MD_OK && i == 0)
+            status = md_truth_check(&judging, "data.test", &run->test, run->dummy, error);
         if (status == MD_OK)
             status = md_evaluate(&run->engine, &judging, splits[i].data, watch, splits[i].network,
                                  error);

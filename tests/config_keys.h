@@ -161,9 +161,11 @@ static const struct context {
     const char *key, *with[2][2];
 } contexts[] = {
     {"depth_cap_m", {{"loss", "depth_l1"}}},
-    {"schedule_by", {{"schedule", "cosine"}}},
-    {"lr_floor", {{"schedule", "cosine"}}},
-    {"lr_power", {{"schedule", "polynomial"}}},
+    {"schedule", {{"epochs", "2"}}},
+    {"schedule_by", {{"schedule", "cosine"}, {"epochs", "2"}}},
+    {"lr_floor", {{"schedule", "cosine"}, {"epochs", "2"}}},
+    {"lr_power", {{"schedule", "polynomial"}, {"epochs", "2"}}},
+    {"moments", {{"format", "bf16"}}},
     {"augment_crop", {{"augment", "[flip, crop]"}}},
     {"augment_shift", {{"augment", "[shift]"}}},
     {"augment_zoom", {{"augment", "[shift, r2crop]"}}},

@@ -238,7 +238,7 @@ H5_TEST(cell, identity_is_that_of_what_decides_the_result) {
                  {SMALL " cap_m=[80]", "w", 1},
                  {SMALL " cap_m=79", "w", 0},
                  {SMALL " cap_m=[80,20]", "w", 0},
-                 {SMALL " moments=fp32", "w", 0},
+                 {SMALL " format=bf16 moments=fp32", "w", 0},
                  {SMALL " loss_scale=2", "w", 0},
                  {SMALL " format=fp16", "w", 0},
                  {SMALL " format=fp16 update=kahan", "w", 0}};

@@ -292,8 +292,15 @@ static const struct idle_case {
      "found 0.5 with optimizer: sgd"},
     {"optimizer: sgd\nbeta2: 0.5\ndata: {set: micro}\n", ":3: beta2: ", "", ""},
     {"optimizer: sgd\nepsilon: 1e-3\ndata: {set: micro}\n", ":3: epsilon: ", "", "found 0.001"},
-    {"optimizer: sgd\nmoments: fp32\ndata: {set: micro}\n",
-     ":3: moments: ", "with optimizer: adam or momentum: any but 0;", ""},
+    {"format: bf16\noptimizer: sgd\nmoments: fp32\ndata: {set: micro}\n",
+     ":4: moments: ", "with optimizer: adam or momentum: any but 0;", ""},
+    {"moments: fp32\ndata: {set: micro}\n", ":2: moments: ", "with format: any but fp32",
+     "found fp32 with format: fp32"},
+    {"schedule: cosine\ndata: {set: micro}\n", ":2: schedule: ", "or schedule_by: step;",
+     "found cosine with epochs: 1"},
+    {"epochs: 0\nschedule: cosine\ndata: {set: micro}\n", ":3: schedule: ", "", ""},
+    {"augment: [r2crop]\naugment_probability: 0.1\ndata: {set: micro}\n",
+     ":3: augment_probability: ", "with augment: any but [], [r2crop];", "found 0.1"},
     {"depth_cap_m: 10\ndata: {set: micro}\n",
      ":2: depth_cap_m: ", "with loss: depth_l1, rmse, silog, robust, grad;", "with loss: berhu"},
     {"select: best\ndata: {set: micro, val: ~}\n", ":2: select: ", "with val: any but '';",
@@ -367,7 +374,11 @@ Test(config, keys_without_effect_are_refused) {
 Test(config, keys_with_effect_and_idle_ones_are_taken) {
     static const char *const good[] = {
         "momentum: 0.0\nbeta1: 0.5\ndata: {set: micro, evaluation_crop: none, crop: 0}\n",
-        "optimizer: sgd\nmomentum: 0.9\nmoments: fp32\nepsilon: 1e-07\ndata: {set: micro}\n",
+        "format: bf16\noptimizer: sgd\nmomentum: 0.9\nmoments: fp32\ndata: {set: micro}\n",
+        "optimizer: sgd\nmoments: format\nepsilon: 1e-07\ndata: {set: micro}\n",
+        "schedule: cosine\nschedule_by: step\ndata: {set: micro}\n",
+        "schedule: cosine\nepochs: 2\ndata: {set: micro}\n",
+        "augment: [r2crop, flip]\naugment_probability: 0.1\ndata: {set: micro}\n",
         "select: last\ndata: {set: micro, val: ''}\n",
         "loss: depth_l1\ndepth_cap_m: 10\ndata: {set: micro}\n",
         "data: {set: kitti, label: tof8, sensor: vl53l5cx, targets: 2, ambient: 1, seed: 3}\n",
@@ -500,9 +511,10 @@ Test(config, choices_stand_in_the_order_of_core) {
                    {"protocol", md_protocol_names, MD_PROTOCOL_COUNT, &config.protocol}};
     for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
         for (int v = 0; v < choices[i].count; v++) {
-            char override[80], *overrides[] = {override, "weights=w", "data.set=synthetic"};
+            char override[80],
+                *overrides[] = {"format=bf16", override, "weights=w", "data.set=synthetic"};
             snprintf(override, sizeof override, "%s=%s", choices[i].key, choices[i].names[v]);
-            cr_assert_eq(md_config_read(NULL, 3, overrides, &config, &error), MD_OK, "%s",
+            cr_assert_eq(md_config_read(NULL, 4, overrides, &config, &error), MD_OK, "%s",
                          error.text);
             cr_assert_eq(*choices[i].field, v, "%s", override);
         }

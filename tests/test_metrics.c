@@ -181,15 +181,20 @@ Test(metrics, the_share_without_a_prediction_is_of_all_pixels) {
 /* One NaN among the pixels of one image, and no number is left but the share. */
 Test(metrics, a_prediction_that_is_nan_makes_all_nan) {
     const float p[] = {2, nan_, 3, 4}, g[] = {2, 2, 3, 4};
-    add(MD_TEXTBOOK, 0, 80, 4, g, g);
-    add(MD_TEXTBOOK, 0, 80, 4, p, g);
-    add(MD_TEXTBOOK, 0, 80, 4, g, g);
-    md_metrics_finish(&sums);
-    for (int m = 0; m < MD_NO_PREDICTION; m++)
-        cr_assert(isnan(sums.value[m]), "%s", md_metric_names[m]);
-    assert_close(sums.value[MD_NO_PREDICTION], 1.0 / 12, "no_prediction");
-    cr_assert_eq(sums.images, 3);
-    cr_assert_eq(md_metrics_are_void(&sums), 1);
+    for (int protocol = 0; protocol < MD_PROTOCOL_COUNT; protocol++)
+        for (int dense = 0; dense < 2; dense++) {
+            const float *const images[] = {g, p, g};
+            set_up();
+            for (int i = 0; i < 3; i++)
+                add((enum md_protocol)protocol, dense, 80, 4, images[i], g);
+            md_metrics_finish(&sums);
+            for (int m = 0; m < MD_NO_PREDICTION; m++)
+                cr_assert(isnan(sums.value[m]), "%s: %s", md_protocol_names[protocol],
+                          md_metric_names[m]);
+            assert_close(sums.value[MD_NO_PREDICTION], 1.0 / 12, "no_prediction");
+            cr_assert_eq(sums.images, 3);
+            cr_assert_eq(md_metrics_are_void(&sums), 1);
+        }
 }
 
 Test(metrics, void_is_no_number_or_no_depth_but_not_no_truth) {

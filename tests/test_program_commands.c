@@ -104,13 +104,25 @@ Test(commands, a_prediction_that_overflows_is_no_result) {
     memset(grey, 100, sizeof grey);
     struct scratch_path picture = scratch_path(&scratch, "p.png");
     cr_assert_eq(md_png_write_rgb(picture.text, grey, 48, 48, &error), MD_OK);
-    MUDEPTH("eval", "--weights", huge.text, "--data", SPEC);
-    assert_code(1);
-    assert_contains(out, "nan");
-    assert_contains(err, "huge.h5: the prediction is NaN or infinite");
+    for (int p = 0; p < MD_PROTOCOL_COUNT; p++) {
+        MUDEPTH("eval", "--weights", huge.text, "--data", SPEC, "--protocol", md_protocol_names[p]);
+        assert_code(1);
+        assert_contains(out, "nan");
+        assert_contains(err, "huge.h5: the prediction is NaN or infinite");
+    }
     MUDEPTH("predict", "--weights", huge.text, picture.text, "-o", folder.text);
     assert_fails(1, "p.png: the prediction is NaN or infinite at 2304 of 2304 pixels");
     cr_assert_neq(access(folder.text, F_OK), 0); /* nothing was worth a folder */
+}
+
+/* Nothing that could be wrong is no result either. */
+Test(commands, what_no_depth_judges_is_no_result) {
+    struct scratch_path cell = small_cell();
+    MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, "--cap", "0.1,80");
+    assert_fails(1, "--data: none of the 2 pictures has a depth up to 0.1 m to be judged by");
+    cr_assert_str_eq(out, "");
+    MUDEPTH("eval", "--weights", cell.text, "--data", SPEC, "--cap", "80,0.1");
+    assert_fine("2 images without truth");
 }
 
 Test(commands, eval_under_both_protocols) {

@@ -231,6 +231,19 @@ Test(program_run, a_network_without_any_depth_has_diverged) {
     assert_contains(out, "\"no_prediction\": 1.0");
 }
 
+Test(program_run, without_a_label_or_a_truth_there_is_no_run) {
+    static const char *const ways[][2] = {
+        {"data.max_depth_m=0.1", "data.train: none of the "},
+        {"cap_m=0.1", "data.test: none of the "},
+    };
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        MUDEPTH("run", config.text, "-o", cell.text, ways[i][0]);
+        assert_code(1);
+        assert_contains(err, ways[i][1]);
+        cr_assert(!exists(cell.text));
+    }
+}
+
 Test(program_run, says_what_an_update_costs_and_what_it_skipped) {
     MUDEPTH("run", config.text, "-o", cell.text, "format=fp16", "moments=fp32", "update=master",
             "policy=d0");
