@@ -223,7 +223,7 @@ static const struct picture_format {
     int (*read)(struct decoding *decoding);
 } formats[] = {
     {"\x89PNG\r\n\x1a\n", 8, read_png},
-    {"\xff\xd8\xff", 3, read_jpeg},
+    {"\xff\xd8", 2, read_jpeg},
 };
 
 static int read_picture(struct decoding *decoding) {

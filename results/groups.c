@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "../datasets/file.h"
@@ -108,7 +109,7 @@ static int read_cells(struct md_runs *runs, const char *folder, const struct md_
     int status = MD_OK;
     for (size_t i = 0; i < names->count && status == MD_OK; i++) {
         const char *ending = strrchr(names->names[i], '.');
-        if (ending == NULL || strcmp(ending, ".h5") != 0)
+        if (ending == NULL || strcasecmp(ending, ".h5") != 0)
             continue;
         status = join(path, folder, names->names[i], error);
         if (status == MD_OK && (lstat(path, &about) == 0 || errno != ENOENT))
