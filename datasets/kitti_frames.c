@@ -143,13 +143,53 @@ static bool is_picture(const struct md_kitti_layout *layout, const char *name) {
     return false;
 }
 
-/* Of a file in the folder of a view's pictures. */
+/* Of a file in the folder of a view's pictures, or of depths. */
 static void pass_over(struct md_source *source, const char *folder, const char *name,
                       enum md_unused_why why) {
     char path[2 * MD_PATH_MAX];
     snprintf(path, sizeof path, "%s/%s", folder + strlen(source->spec.root) + 1, name);
     md_unused_add(&source->unused,
-                  md_bare_length(name, md_picture_endings) == 0 ? MD_UNUSED_ENDING : why, path);
+                  why != MD_UNUSED_DEPTH && md_bare_length(name, md_picture_endings) == 0
+                      ? MD_UNUSED_ENDING
+                      : why,
+                  path);
+}
+
+static bool has_picture(const struct md_source *source, const struct md_kitti_view *view,
+                        int64_t frame) {
+    const struct md_kitti_layout *layout = source->reader->layout;
+    struct md_kitti_path path;
+    struct md_error ignored;
+    for (int i = 0; i < MD_KITTI_PICTURES && layout->pictures[i]; i++)
+        if (md_kitti_path(source, view, view->place[MD_DEPTH_AUTO], layout->pictures[i], frame,
+                          &path, &ignored) == MD_OK &&
+            md_is_file(path.text))
+            return true;
+    return false;
+}
+
+/* Of the depths of one kind, those whose pictures are not there. */
+static int pass_over_depths(struct md_source *source, const struct md_kitti_view *view, int kind,
+                            struct md_error *error) {
+    const struct md_kitti_layout *layout = source->reader->layout;
+    struct md_kitti_path path;
+    struct md_names names = {0};
+    if (!view->place[kind])
+        return MD_OK;
+    int status =
+        md_kitti_path(source, view, view->place[kind], layout->depths[kind], 0, &path, error);
+    if (status != MD_OK)
+        return status;
+    *strrchr(path.text, '/') = 0;
+    struct md_error ignored; /* a folder that is locked is told of when a depth is read */
+    md_names_of_folder(path.text, &names, &ignored);
+    for (size_t i = 0; i < names.count; i++) {
+        const int64_t frame = md_kitti_frame(layout, names.names[i]);
+        if (frame >= 0 && !has_picture(source, view, frame))
+            pass_over(source, path.text, names.names[i], MD_UNUSED_DEPTH);
+    }
+    md_names_free(&names);
+    return MD_OK;
 }
 
 int md_kitti_add_view(struct md_source *source, size_t index, unsigned share,
@@ -185,5 +225,7 @@ int md_kitti_add_view(struct md_source *source, size_t index, unsigned share,
             status = add_frame(source, index, kind, picture.text, error);
     }
     md_names_free(&names);
+    for (int kind = MD_DEPTH_GROUNDTRUTH; kind < MD_KITTI_KINDS && status == MD_OK; kind++)
+        status = pass_over_depths(source, view, kind, error);
     return status;
 }

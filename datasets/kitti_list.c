@@ -66,7 +66,9 @@ static int add_drives(struct md_source *source, unsigned share, struct md_error 
     if (listing->count > 0)
         qsort(listing->views, listing->count, sizeof *listing->views, compare_views);
     for (size_t i = 0; i < listing->count && status == MD_OK; i++)
-        if (listing->views[i].place[MD_DEPTH_AUTO] && md_share_takes(share, number++))
+        if (!listing->views[i].place[MD_DEPTH_AUTO])
+            md_unused_add(&source->unused, MD_UNUSED_FOLDER, listing->views[i].drive);
+        else if (md_share_takes(share, number++))
             status = md_kitti_add_view(source, i, MD_SHARE_ALL, error);
     if (status == MD_OK && number == 0)
         status = md_fail(error, MD_FAILED,

@@ -71,6 +71,9 @@ Test(kitti, what_is_passed_over) {
     write_picture(DRIVE("0001") "image_02/data/mean.png");
     write_text(DRIVE("0001") "image_02/data/notes.txt", "");
     write_text(DRIVE("0001") "image_02/data/Thumbs.DB", "");
+    write_depth(DRIVE("0001") "proj_depth/groundtruth/image_02/0000000007.png", 256);
+    write_depth(DRIVE("0001") "proj_depth/velodyne_raw/image_02/0000000008.png", 256);
+    write_depth(DRIVE("0002") "proj_depth/groundtruth/image_02/0000000000.png", 256);
     opens("kitti", "all");
     cr_assert_eq(dataset.count, 4);
     for (int i = 0; i < 4; i++)
@@ -80,6 +83,9 @@ Test(kitti, what_is_passed_over) {
     cr_assert_eq(dataset.unused.count[MD_UNUSED_NAME], 1);
     cr_assert_eq(dataset.unused.count[MD_UNUSED_ENDING], 2);
     cr_assert_str_eq(dataset.unused.shown[MD_UNUSED_ENDING], ".DB, .txt");
+    cr_assert_eq(dataset.unused.count[MD_UNUSED_DEPTH], 2);
+    assert_contains(dataset.unused.shown[MD_UNUSED_DEPTH], "groundtruth/image_02/0000000007.png");
+    cr_assert_str_eq(dataset.unused.shown[MD_UNUSED_FOLDER], "2011_09_26_drive_0002_sync");
     opens("kitti", write_list(DRIVE("0001") "image_02/data/0000000001.PNG\n"));
     cr_assert_eq(dataset.samples[0].depth_m[0], 2);
 }
