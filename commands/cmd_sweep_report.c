@@ -103,7 +103,7 @@ int md_session_report(const struct md_session *session, int all, int workers, in
                 printf(" (%zu diverged)", diverged);
             between = ", ";
         }
-    if (session->costs != NULL)
+    if (session->costs != NULL && left_s > 0.0)
         printf("; about %s of training left for %d worker%s", md_duration(left_s / workers, time),
                workers, workers > 1 ? "s" : "");
     printf("\n");

@@ -74,7 +74,7 @@ void md_progress_text(const struct md_run_progress *p, const char *between,
         ADD("%svalidation RMSE %.3f m", between, p->validation_rmse_m);
     if (trains && isfinite(p->best_rmse_m))
         ADD(", best %.3f m after epoch %d", p->best_rmse_m, p->best_epoch);
-    if (trains)
+    if (trains && p->samples_per_s > 0.0) /* there is none after a single step */
         ADD("%s%.0f samples/s", between, p->samples_per_s);
     if (p->left_s >= 0.0)
         ADD(", %s to go", md_duration(p->left_s, left));

@@ -379,7 +379,7 @@ static int read_choice(const char *override, struct choice *choice, struct md_er
     size_t length = rest != NULL ? (size_t)(rest - override) : strlen(override);
     snprintf(name, sizeof name, "%.*s", length < sizeof name ? (int)length : 0, override);
     int number = md_config_find(name), status = MD_OK;
-    if (number < 0 && rest != NULL && (strchr(rest, ',') != NULL || strstr(rest, "..") != NULL)) {
+    if (number < 0 && rest != NULL) {
         md_config_unknown(name, error);
         return md_fail_in(error, MD_USAGE, "command line");
     }

@@ -148,6 +148,7 @@ Test(sweep, several_values_on_the_command_line) {
         const char *word, *message;
     } wrong[] = {{"policy=d0,fll", "command line: policy: "},
                  {"polcy=d0,full", "did you mean policy?"},
+                 {"polcy=d0", "did you mean policy?"},
                  {"seed=4..0", "expected a range from a smaller to a larger number"},
                  {"seed=0,", "command line: seed: "},
                  {"seed=0..10000", "expected a range"},
@@ -253,7 +254,7 @@ Test(sweep, wrong_usage) {
     MUDEPTH("sweep", config.text, "-o", "");
     assert_fails(2, "expected the name of a folder");
     MUDEPTH("sweep", config.text, "colour=1", "-o", folder.text);
-    assert_fails(2, "colour: unknown key");
+    assert_fails(2, "\"colour\" is no key of a config");
     MUDEPTH("sweep", config.text, "weights=missing.h5", "-o", folder.text);
     assert_fails(1, "weights: missing.h5: No such file");
     MUDEPTH("sweep", config.text, "data.root=nowhere", "data.set=micro", "--dry-run");
