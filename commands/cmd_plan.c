@@ -210,6 +210,7 @@ static int draw(const struct told *t, struct md_error *error) {
              t->setup.network->name, t->config->policy, md_optimizer_names[t->config->optimizer],
              md_format_names[t->config->format], t->config->batch, t->savings,
              target_names[t->options->target], md_kb_text(plan->arena_bytes, kb));
+    _Static_assert((int)MD_BUFFER_KIND_COUNT <= (int)MD_MEMORY_KINDS, "no colour for a kind");
     const struct md_memory_map map = {
         title, md_buffer_names,    MD_BUFFER_KIND_COUNT, rectangles,
         count, plan->instructions, plan->peak,           (double)plan->bound_bytes};

@@ -158,6 +158,10 @@ int md_side_write_job(const struct md_side_spec *spec, const struct md_job *job,
         head.savings = (uint32_t)spec->savings;
     if (spec->band >= 0)
         head.band = (uint32_t)spec->band;
+    if (spec->band >= 0 && (head.savings & MD_STREAM) == 0)
+        return md_fail(error, MD_USAGE,
+                       "%s: band=%d has an effect only with a plan that streams: lean, or stream",
+                       spec->text, spec->band);
     int status = check_memory(spec, head, error);
     if (status != MD_OK)
         return status;

@@ -12,6 +12,7 @@
  *     time_ms and others          or not; for whoever looks into the file
  *
  * The sensor sees a centred square of side spec->crop of the picture. */
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +85,7 @@ static int csv_path(const struct md_source *source, const char *folder, char pat
 /* --- the first line --- */
 
 /* "distance_mm_12" is zone 12 of DISTANCE. What begins like that and has no such zone is a mistake;
- * any other name is that of a column of no concern. */
+ * any other name, "distance_mm_mean" too, is that of a column of no concern. */
 static bool find_column(const char *name, struct column *column) {
     *column = (struct column){OTHER, 0};
     for (int kind = 0; kind < KINDS; kind++) {
@@ -93,6 +94,8 @@ static bool find_column(const char *name, struct column *column) {
         if (strncmp(name, kinds[kind].name, length) != 0)
             continue;
         const char *end = name + length;
+        if (end[0] == '_' && isalpha((unsigned char)end[1]))
+            break;
         if (kinds[kind].columns > 1)
             end = *end == '_' ? md_parse_integer(end + 1, &zone) : NULL;
         if (end && *end == 0 && zone >= 0 && zone < kinds[kind].columns)

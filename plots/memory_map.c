@@ -4,13 +4,13 @@
 
 #include "gnuplot.h"
 
-enum { WIDTH = 900, PANEL_HEIGHT = 460, AXIS_HEIGHT = 52, MOST_KINDS = 11, TITLE_SIZE = 80 };
+enum { WIDTH = 900, PANEL_HEIGHT = 460, AXIS_HEIGHT = 52, TITLE_SIZE = 80 };
 
 /* Safe for colour-blind readers as far as there are so many (Okabe and Ito, "Color Universal
  * Design", 2008, then greys and lighter ones); every rectangle has a line around it besides. */
-static const char *const colours[MOST_KINDS] = {"#0072b2", "#56b4e9", "#999999", "#cc79a7",
-                                                "#d55e00", "#7f3b08", "#f0e442", "#fff7bc",
-                                                "#009e73", "#a6dba0", "#e69f00"};
+static const char *const colours[MD_MEMORY_KINDS] = {"#0072b2", "#56b4e9", "#999999", "#cc79a7",
+                                                     "#d55e00", "#7f3b08", "#f0e442", "#fff7bc",
+                                                     "#009e73", "#a6dba0", "#e69f00", "#332288"};
 
 /* One block of data per kind; returns how many rectangles it has. */
 static size_t write_kind(FILE *script, const struct md_memory_map *map, int kind) {
@@ -31,11 +31,11 @@ static size_t write_kind(FILE *script, const struct md_memory_map *map, int kind
 }
 
 int md_plot_memory(const char *path, const struct md_memory_map *map, struct md_error *error) {
-    const char *titles[MOST_KINDS + 1];
+    const char *titles[MD_MEMORY_KINDS + 1];
     char peak[TITLE_SIZE];
     size_t shown = 0;
     double top = 0.0;
-    unsigned char is_shown[MOST_KINDS] = {0};
+    unsigned char is_shown[MD_MEMORY_KINDS] = {0};
     for (size_t b = 0; b < map->count; b++) {
         const struct md_memory_buffer *buffer = &map->buffers[b];
         is_shown[buffer->kind] |= buffer->to_bytes > buffer->from_bytes;

@@ -125,10 +125,11 @@ struct md_memory_buffer {
     int kind, first, last;
     double from_bytes, to_bytes;
 };
+enum { MD_MEMORY_KINDS = 12 };
 struct md_memory_map {
     const char *title;
     const char *const *kind_names;
-    int kind_count; /* at most 11 */
+    int kind_count; /* at most MD_MEMORY_KINDS */
     const struct md_memory_buffer *buffers;
     size_t count;
     int instructions, peak; /* the instruction where the most is live, */

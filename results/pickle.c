@@ -173,11 +173,13 @@ static int run_global(struct machine *machine, uint32_t unused) {
         if (strcmp(name, md_pickle_global_names[g]) == 0)
             return md_pickle_push(machine, GLOBAL, g, 0);
     const char *storage = strstr(name, "Storage");
-    if (storage != NULL && strncmp(name, "torch.", 6) == 0)
-        return md_pickle_fail(machine,
-                              "'%s' is refused: only float32 and bfloat16 are read; save "
-                              "model.float().state_dict()",
-                              name);
+    if (storage != NULL && strncmp(name, "torch.", 6) == 0) {
+        int is_real = strstr(name, "Half") != NULL || strstr(name, "Double") != NULL;
+        return md_pickle_fail(machine, "'%s' is refused: only float32 and bfloat16 are read; %s",
+                              name,
+                              is_real ? "save model.float().state_dict()"
+                                      : "leave out what is no weight, such as counters");
+    }
     return md_pickle_fail(machine, "'%s' is refused: " MORE_THAN_A_STATE_DICT, name);
 }
 

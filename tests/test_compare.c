@@ -373,6 +373,7 @@ Test(compare, usage_errors_are_2_and_clear) {
         {"small.yaml --a host:band=0", "--a: expected band=1 to band=4096, found \"band=0\""},
         {"small.yaml --b host:band=4097", "--b: expected band=1 to band=4096"},
         {"small.yaml --a host:cores=0", "expected cores=1 to cores=64, found \"cores=0\""},
+        {"small.yaml --a host:band=2", "host:band=2: band=2 has an effect only with a plan that"},
         {"small.yaml --b host:cores=65", "--b: expected cores=1 to cores=64"},
         {"small.yaml --b host:cores=-1", "expected cores=1 to cores=64"},
         {"small.yaml --b host:cores=2x", "expected cores=1 to cores=64"},

@@ -320,10 +320,13 @@ Test(image, stray_bytes_in_a_jpeg) {
     }
 }
 
-/* A TIFF header, and a directory of another entry and the orientation. */
-static size_t make_tiff(int big_endian, int orientation, unsigned char tiff[64]) {
+/* A TIFF header, and a directory of another entry and the orientation, of `type`. */
+static size_t make_tiff(int big_endian, int type, int orientation, unsigned char tiff[64]) {
     const int head[] = {42, 0, 8, 2}; /* of two bytes each, in big-endian order */
-    const int entries[] = {0x100, 3, 0, 1, 48, 0, 0x112, 3, 0, 1, orientation, 0};
+    const int is_long = type == 4 && big_endian, is_byte = type == 1 && big_endian;
+    const int value_at_8 = is_long ? 0 : is_byte ? orientation << 8 : orientation;
+    const int entries[] = {0x100, 3,    0, 1, 48,         0,
+                           0x112, type, 0, 1, value_at_8, is_long ? orientation : 0};
     size_t count = 2;
     memcpy(tiff, big_endian ? "MM" : "II", 2);
     for (int i = 0; i < 16; i++, count += 2) {
@@ -358,18 +361,21 @@ static struct scratch_path with_exif(int kind, const unsigned char *tiff, size_t
 
 Test(image, what_is_to_be_turned_is_refused_by_name) {
     unsigned char tiff[64];
+    static const int types[] = {3, 1, 4, 2}; /* SHORT, BYTE, LONG; ASCII: no orientation */
     for (int kind = PNG; kind <= JPEG_COLOUR; kind += JPEG_COLOUR)
         for (int order = 0; order < 2; order++)
-            for (int orientation = 0; orientation < 10; orientation++) {
+            for (int i = 0; i < 40; i++) {
                 char wish[60];
-                size_t count = make_tiff(order, orientation, tiff);
-                int turned = orientation >= 2 && orientation <= 8;
+                int orientation = i % 10, type = types[i / 10];
+                size_t count = make_tiff(order, type, orientation, tiff);
+                int turned = type != 2 && orientation >= 2 && orientation <= 8;
                 struct scratch_path path = with_exif(kind, tiff, count);
                 cr_assert_eq(image_fails(path.text), turned, "%d %d %d", kind, order, orientation);
                 snprintf(wish, sizeof wish, "its EXIF orientation is %d, expected 1", orientation);
                 if (turned)
                     assert_contains(error.text, wish);
-                for (size_t cut = 0; cut < count && turned; cut++) /* no crash, whatever it says */
+                for (size_t cut = 0; cut < count && turned && type == 3;
+                     cut++) /* no crash, whatever it says */
                     image_fails(with_exif(kind, tiff, cut).text);
             }
     memset(tiff + 2, 0xff, sizeof tiff - 2); /* a directory far behind the end */

@@ -184,14 +184,14 @@ Test(recording, as_the_driver_gives_them) {
     add("time_ms,picture,gyro_x");
     add_columns("distance_mm");
     add_columns("target_status");
-    add(",picture_of_what");
+    add(",picture_of_what,distance_mm_mean");
     add_columns("nb_target_detected");
     add("\n12.75,p.png,0.5");
     for (int zone = 0; zone < ZONES; zone++)
         add(",%s", cases[zone % CASES].distance);
     for (int zone = 0; zone < ZONES; zone++)
         add(",%s", cases[zone % CASES].status);
-    add(",a wall");
+    add(",a wall,1234.5");
     for (int zone = 0; zone < ZONES; zone++)
         add(",%s", cases[zone % CASES].targets);
     write_csv("");
@@ -200,7 +200,7 @@ Test(recording, as_the_driver_gives_them) {
     for (int zone = 0; zone < ZONES; zone++)
         cr_assert_eq(dataset.samples[0].depth_m[zone], cases[zone % CASES].depth_m, "zone %d",
                      zone);
-    cr_assert_eq(dataset.unused.count[MD_UNUSED_COLUMN], 2);
+    cr_assert_eq(dataset.unused.count[MD_UNUSED_COLUMN], 3);
     cr_assert_str_eq(dataset.unused.shown[MD_UNUSED_COLUMN], "gyro_x, picture_of_what");
 }
 
@@ -298,6 +298,7 @@ Test(recording, broken_first_lines) {
     } cases[] = {
         {",distance_mm_64", "found \"distance_mm_64\""},
         {",distance_mm_-1", "found \"distance_mm_-1\""},
+        {",distance_mm_", "found \"distance_mm_\""},
         {",distance_mm", "found \"distance_mm\""},
         {",distance_mm_1x", "found \"distance_mm_1x\""},
         {",distance_mm_63", "the column distance_mm_63 is named twice"},
