@@ -201,7 +201,8 @@ Test(recording, as_the_driver_gives_them) {
         cr_assert_eq(dataset.samples[0].depth_m[zone], cases[zone % CASES].depth_m, "zone %d",
                      zone);
     cr_assert_eq(dataset.unused.count[MD_UNUSED_COLUMN], 3);
-    cr_assert_str_eq(dataset.unused.shown[MD_UNUSED_COLUMN], "gyro_x, picture_of_what");
+    cr_assert_str_eq(dataset.unused.shown[MD_UNUSED_COLUMN],
+                     "gyro_x, picture_of_what, distance_mm_mean");
 }
 
 Test(recording, a_file_as_windows_leaves_it) {
