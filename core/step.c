@@ -122,13 +122,14 @@ void md_engine_read_weights(const struct md_engine *engine, int layer, size_t fi
     unsigned char *t = to;
     struct piece piece;
     for (size_t here; count > 0; first += here, t += here * elem, count -= here) {
-        const void *from = after(engine, engine->arena, engine->plan.weight[layer] + first);
+        void *weights = md_engine_weights(engine, layer);
         here = in_piece(first, count);
-        if (engine->plan.in_flash[layer]) {
+        if (weights == NULL)
             read_piece(engine, layer, first / PIECE, &piece);
-            from = after(engine, piece.elements, first % PIECE);
-        }
-        __builtin_memcpy(t, from, here * elem);
+        __builtin_memcpy(t,
+                         weights == NULL ? after(engine, piece.elements, first % PIECE)
+                                         : after(engine, weights, first),
+                         here * elem);
     }
 }
 

@@ -217,6 +217,14 @@ static inline struct scratch_path written(const char *name, const char *text) {
     "weights: scratch\npolicy: full\nlr: 0.003\nbatch: 4\nepochs: 2\n"                             \
     "data: {set: synthetic, count: 6}\n"
 
+/* The digest that standard output, JSON, has; to be freed. */
+static inline char *output_digest(void) {
+    json_t *json = output_json();
+    char *digest = strdup(json_string_value(json_at(json, "digest")));
+    json_decref(json);
+    return digest;
+}
+
 /* A cell of a run on the small field. */
 static inline struct scratch_path small_cell(void) {
     struct scratch_path config = written("small.yaml", SMALL_FIELD),

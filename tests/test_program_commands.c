@@ -324,10 +324,7 @@ Test(commands, data_info_says_what_there_is) {
 
 static char *digest_of(const char *spec) {
     MUDEPTH("data", "info", spec, "--json");
-    json_t *json = output_json();
-    char *digest = strdup(json_string_value(json_at(json, "digest")));
-    json_decref(json);
-    return digest;
+    return output_digest();
 }
 
 Test(commands, exported_and_cached_data_is_the_same_data) {

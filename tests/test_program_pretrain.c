@@ -15,10 +15,7 @@ TestSuite(pretrain, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 static char *digest_of_weights(const char *path) {
     MUDEPTH("weights", "info", path, "--json");
-    json_t *json = output_json();
-    char *digest = strdup(json_string_value(json_at(json, "digest")));
-    json_decref(json);
-    return digest;
+    return output_digest();
 }
 
 /* Works in the scratch folder, whose configs/pretrain.yaml is small, and says where the cell is. */
