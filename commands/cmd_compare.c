@@ -160,10 +160,8 @@ static int make_job(struct comparison *c, struct md_error *error) {
 
 static int save_job(struct comparison *c, struct md_error *error) {
     struct md_new_file to;
-    int status = md_new_file_open(c->options.save_job, &to, error);
-    if (status != MD_OK)
-        return status;
-    status = md_side_write_job(&c->specs[0], &c->job, c->body, c->body_bytes, to.stream, error);
+    MD_TRY(md_new_file_open(c->options.save_job, &to, error));
+    int status = md_side_write_job(&c->specs[0], &c->job, c->body, c->body_bytes, to.stream, error);
     return md_new_file_finish(&to, status, error);
 }
 
@@ -171,10 +169,8 @@ static int save_trace(struct comparison *c, struct md_error *error) {
     char some[65536];
     struct md_new_file to;
     struct md_side side;
-    int status = md_new_file_open(c->options.save_trace, &to, error);
-    if (status != MD_OK)
-        return status;
-    status = md_side_start(&c->specs[0], &c->job, c->body, c->body_bytes, &side, error);
+    MD_TRY(md_new_file_open(c->options.save_trace, &to, error));
+    int status = md_side_start(&c->specs[0], &c->job, c->body, c->body_bytes, &side, error);
     for (size_t got = 1; status == MD_OK && got > 0;) {
         got = fread(some, 1, sizeof some, side.trace);
         if (fwrite(some, 1, got, to.stream) != got)
@@ -438,11 +434,8 @@ static int report(const struct comparison *c, struct md_error *error) {
 
 static int parse_sides(struct comparison *c, struct md_error *error) {
     const struct options *o = &c->options;
-    int status = md_side_parse("--a", o->a, c->config.format, &c->specs[0], error);
-    if (status == MD_OK)
-        status = md_side_parse("--b", o->b, c->config.format, &c->specs[1], error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_side_parse("--a", o->a, c->config.format, &c->specs[0], error));
+    MD_TRY(md_side_parse("--b", o->b, c->config.format, &c->specs[1], error));
     int compares = o->save_job == NULL && o->save_trace == NULL;
     int both = compares && c->specs[0].machine != NULL && c->specs[1].machine != NULL;
     if (o->digest && both && c->specs[0].format != c->specs[1].format)
@@ -459,17 +452,14 @@ static int parse_sides(struct comparison *c, struct md_error *error) {
 }
 
 static int work(struct comparison *c, struct md_error *error) {
-    int status = parse_sides(c, error);
-    if (status == MD_OK)
-        status = make_job(c, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(parse_sides(c, error));
+    MD_TRY(make_job(c, error));
     if (c->options.save_job != NULL)
         return save_job(c, error);
     if (c->options.save_trace != NULL)
         return save_trace(c, error);
-    status = compare(c, error);
-    return status == MD_OK ? report(c, error) : status;
+    MD_TRY(compare(c, error));
+    return report(c, error);
 }
 
 static int run(const struct md_invocation *call, struct md_error *error) {

@@ -24,8 +24,8 @@ struct options {
 /* The data of the SPEC that was typed. */
 static int open_spec(const struct md_invocation *call, struct md_data_spec *spec,
                      struct md_dataset *data, struct md_error *error) {
-    int status = md_data_spec_parse(call->words[0], spec, error);
-    return status == MD_OK ? md_open_data(spec, SIDE, SIDE, data, error) : status;
+    MD_TRY(md_data_spec_parse(call->words[0], spec, error));
+    return md_open_data(spec, SIDE, SIDE, data, error);
 }
 
 /* ---- what was passed over -------------------------------------------------------------------- */
@@ -189,11 +189,9 @@ static int info(const struct md_invocation *call, struct md_error *error) {
     struct depths depths;
     size_t bins[BINS];
     char unit[MD_UNIT_SIZE];
-    int status = open_spec(call, &spec, &data, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(open_spec(call, &spec, &data, error));
     md_data_unit(&spec, unit);
-    status = gather_depths(&data, &depths, error);
+    int status = gather_depths(&data, &depths, error);
     if (status == MD_OK) {
         count_bins(&depths, bins);
         if (o->json)
@@ -307,10 +305,8 @@ static int show(const struct md_invocation *call, struct md_error *error) {
     const struct options *o = call->options;
     struct md_data_spec spec;
     struct md_dataset data;
-    int status = open_spec(call, &spec, &data, error);
-    if (status != MD_OK)
-        return status;
-    status = draw(o, &spec, &data, error);
+    MD_TRY(open_spec(call, &spec, &data, error));
+    int status = draw(o, &spec, &data, error);
     md_dataset_close(&data);
     if (status == MD_OK)
         printf("%s\n", o->output);
@@ -329,10 +325,8 @@ static int write_as(const struct md_invocation *call, const char *ending,
     struct md_dataset data;
     struct md_progress_line line;
     struct md_watch watch = md_progress_watch(&line);
-    int status = open_spec(call, &spec, &data, error);
-    if (status != MD_OK)
-        return status;
-    status = md_make_folder(o->output, error);
+    MD_TRY(open_spec(call, &spec, &data, error));
+    int status = md_make_folder(o->output, error);
     if (status == MD_OK)
         status = write(&data, o->output, o->split, call->common.force, &watch, error);
     md_progress_clear(&line);

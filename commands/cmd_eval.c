@@ -49,9 +49,7 @@ static int parse_caps(const char *text, void *field, struct md_error *error) {
 static int open_data(const char *text, const struct md_network *network, struct md_dataset *dataset,
                      struct md_error *error) {
     struct md_data_spec spec;
-    int status = md_data_spec_parse(text, &spec, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_data_spec_parse(text, &spec, error));
     return md_open_data(&spec, network->height, network->width, dataset, error);
 }
 
@@ -169,14 +167,12 @@ static int run(const struct md_invocation *call, struct md_error *error) {
         return md_fail(error, MD_USAGE,
                        "--flip has an effect only with --protocol textbook: "
                        "release flips by itself");
-    int status = md_weights_network(o->weights, &network, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_weights_network(o->weights, &network, error));
     size_t total = md_parameter_total(network);
     float *weights = malloc(total * sizeof *weights);
     if (weights == NULL)
         return md_fail(error, MD_FAILED, "out of memory");
-    status = md_weights_read(o->weights, network, weights, NULL, error);
+    int status = md_weights_read(o->weights, network, weights, NULL, error);
     if (status == MD_OK) {
         md_weights_digest(weights, total, digest);
         status = open_data(o->data, network, &data, error);

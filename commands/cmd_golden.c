@@ -66,19 +66,18 @@ static int list_tensors(struct golden *g, struct md_error *error) {
     static const char *const per_parameter[] = {"weight_grad/", "after_sgd/", "after_adam/"};
     static const char *const losses[] = {"next_20_losses_sgd", "next_20_losses_adam"};
     struct md_parameter p;
-    int status = add_tensor(g, "", "loss", 1, error);
-    if (status == MD_OK)
-        status = add_tensor(g, "", "c", 1, error);
+    MD_TRY(add_tensor(g, "", "loss", 1, error));
+    MD_TRY(add_tensor(g, "", "c", 1, error));
     for (int k = 0; k < 2; k++)
-        for (int l = 0; l < g->network->layer_count && status == MD_OK; l++)
-            status = add_tensor(g, per_layer[k], g->network->layers[l].name,
-                                (size_t)g->batch * md_layer_elements(g->network, l), error);
+        for (int l = 0; l < g->network->layer_count; l++)
+            MD_TRY(add_tensor(g, per_layer[k], g->network->layers[l].name,
+                              (size_t)g->batch * md_layer_elements(g->network, l), error));
     for (int k = 0; k < 3; k++)
-        for (int i = 0; status == MD_OK && md_parameter(g->network, i, &p) == 0; i++)
-            status = add_tensor(g, per_parameter[k], p.name, p.count, error);
-    for (int k = 0; k < 2 && status == MD_OK; k++)
-        status = add_tensor(g, "", losses[k], MORE_STEPS, error);
-    return status;
+        for (int i = 0; md_parameter(g->network, i, &p) == 0; i++)
+            MD_TRY(add_tensor(g, per_parameter[k], p.name, p.count, error));
+    for (int k = 0; k < 2; k++)
+        MD_TRY(add_tensor(g, "", losses[k], MORE_STEPS, error));
+    return MD_OK;
 }
 
 static double *find_values(struct golden *g, enum way way, const char *kind, const char *name) {
@@ -219,20 +218,19 @@ static double largest_difference(const double *a, const double *b, size_t count)
 }
 
 static int do_all(struct golden *g, const struct md_watch *watch, struct md_error *error) {
-    int status = MD_OK;
-    for (int run = 0; run < g->trials + 2 && status == MD_OK; run++) {
+    for (int run = 0; run < g->trials + 2; run++) {
         enum way way = run == 0 ? OURS : run == 1 ? EXACT : TRIAL;
         if (md_watch_tell(watch, "golden", run, g->trials + 2))
             return md_fail(error, MD_FAILED, "interrupted");
-        for (int o = 0; o < MD_OPTIMIZER_COUNT && status == MD_OK; o++)
-            status = do_steps(g, way, (uint64_t)run, (enum md_optimizer)o, error);
+        for (int o = 0; o < MD_OPTIMIZER_COUNT; o++)
+            MD_TRY(do_steps(g, way, (uint64_t)run, (enum md_optimizer)o, error));
         for (size_t i = 0; i < g->count && way == TRIAL; i++) {
             struct tensor *t = &g->tensors[i];
             double d = largest_difference(t->trial, t->exact, t->count);
             t->squared_deviations += d * d;
         }
     }
-    return status;
+    return MD_OK;
 }
 
 /* ---- comparing ------------------------------------------------------------------------------- */
@@ -315,28 +313,25 @@ static int report(struct golden *g, int json, struct md_error *error) {
 
 static int read_weights(struct golden *g, const char *path, struct md_error *error) {
     struct md_parameter p;
-    int status = MD_OK;
     if (path != NULL)
         return md_weights_read(path, g->network, g->weights, NULL, error);
-    for (int i = 0; status == MD_OK && md_parameter(g->network, i, &p) == 0; i++) {
+    for (int i = 0; md_parameter(g->network, i, &p) == 0; i++) {
         char name[80];
         size_t shape[4];
         snprintf(name, sizeof name, "/weights/%s", p.name);
         for (int d = 0; d < 4; d++)
             shape[d] = (size_t)p.shape[d];
-        status = md_h5_read(g->file, name, H5T_NATIVE_FLOAT, p.dimensions, shape, p.count,
-                            g->weights + p.offset, error);
+        MD_TRY(md_h5_read(g->file, name, H5T_NATIVE_FLOAT, p.dimensions, shape, p.count,
+                          g->weights + p.offset, error));
     }
-    return status;
+    return MD_OK;
 }
 
 static int read_inputs(struct golden *g, const char *weights, struct md_error *error) {
     int dimensions;
     size_t shape[4] = {0};
     size_t h = (size_t)g->network->height, w = (size_t)g->network->width;
-    int status = md_h5_shape(g->file, "/input_u8", 4, &dimensions, shape, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_h5_shape(g->file, "/input_u8", 4, &dimensions, shape, error));
     if (dimensions != 4 || shape[0] < 1 || shape[0] > MAX_BATCH)
         return md_fail(error, MD_FAILED, "/input_u8: expected 1 to %d pictures of (3, %zu, %zu)",
                        MAX_BATCH, h, w);
@@ -350,12 +345,11 @@ static int read_inputs(struct golden *g, const char *weights, struct md_error *e
         return md_fail(error, MD_FAILED, "out of memory");
     for (size_t s = 0; s < batch; s++)
         g->fb[s] = 80.0f; /* berhu does not use it */
-    status = md_h5_read(g->file, "/input_u8", H5T_NATIVE_UINT8, 4, picture_shape, batch * 3 * h * w,
-                        g->pictures, error);
-    if (status == MD_OK)
-        status = md_h5_read(g->file, "/label_disparity", H5T_NATIVE_FLOAT, 3, label_shape,
-                            batch * h * w, g->labels, error);
-    return status == MD_OK ? read_weights(g, weights, error) : status;
+    MD_TRY(md_h5_read(g->file, "/input_u8", H5T_NATIVE_UINT8, 4, picture_shape, batch * 3 * h * w,
+                      g->pictures, error));
+    MD_TRY(md_h5_read(g->file, "/label_disparity", H5T_NATIVE_FLOAT, 3, label_shape, batch * h * w,
+                      g->labels, error));
+    return read_weights(g, weights, error);
 }
 
 static void close_golden(struct golden *g) {

@@ -7,11 +7,8 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     struct md_cell cell;
     struct md_cell_history history;
     const char *path = call->words[0];
-    int status = md_cell_read(path, &cell, error);
-    if (status == MD_OK)
-        status = md_cell_read_history(path, &history, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_cell_read(path, &cell, error));
+    MD_TRY(md_cell_read_history(path, &history, error));
     int64_t batch = cell.config.batch;
     md_log_all(stdout, history.epoch, history.epochs, history.step, history.step_rows,
                (cell.data_samples[0] + batch - 1) / batch);

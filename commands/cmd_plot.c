@@ -215,9 +215,7 @@ static int add_point(const struct md_study *study, struct lines *all,
     struct line *line = find_line(study, all, row, is_published, error);
     if (line == NULL)
         return MD_FAILED;
-    int status = name_point(study, row, all, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(name_point(study, row, all, error));
     line->x[line->count] = place_of(study, row);
     line->y[line->count] = measure->mean;
     line->deviation[line->count] = measure->deviation;

@@ -324,16 +324,14 @@ static int choose_part(struct prediction *p, struct md_error *error) {
 static int predict(struct md_engine *engine, const struct options *o, struct prediction *p,
                    struct md_error *error) {
     const struct md_network *network = engine->setup.network;
-    int status = choose_part(p, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(choose_part(p, error));
     md_image_resize(&p->image, p->part.top, p->part.left, p->part.height, p->part.width,
                     network->height, network->width, p->picture);
     struct md_sample sample = {.picture = p->picture, .fb = (float)o->fb};
     const struct md_dataset one = {.count = 1, .samples = &sample};
     const struct md_judging judging = {.flip = (enum md_flip)o->flip};
-    status = md_predict(engine, &judging, &one, 0, 1, p->depth_m, error);
-    return status == MD_OK ? check_depth(p, error) : status;
+    MD_TRY(md_predict(engine, &judging, &one, 0, 1, p->depth_m, error));
+    return check_depth(p, error);
 }
 
 /* What is said of the depth: the least, mean and largest, and how many pixels have none. */
@@ -357,10 +355,8 @@ static void describe(const struct prediction *p, json_t *about) {
 static int predict_one(struct md_engine *engine, const struct options *o, const char *picture,
                        struct prediction *p, json_t *about, struct md_error *error) {
     char path[PATH_SIZE], folder[MD_PATH_MAX];
-    int status = md_image_read(picture, &p->image, error);
-    if (status != MD_OK)
-        return status;
-    status = predict(engine, o, p, error);
+    MD_TRY(md_image_read(picture, &p->image, error));
+    int status = predict(engine, o, p, error);
     if (status != MD_OK)
         status = md_fail_in(error, status, picture);
     else if ((status = name_output(picture, o, "", path, error)) == MD_OK) {

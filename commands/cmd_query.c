@@ -350,27 +350,20 @@ static int draw(const struct query *query, struct md_error *error) {
 static int report(struct query *query, struct md_error *error) {
     for (size_t i = 0; i < query->runs.notes.count; i++)
         md_note("%s", query->runs.notes.names[i]);
-    int status =
-        query->options.json ? md_print_json(to_json(query), error) : print_listing(query, error);
-    if (status == MD_OK && query->options.figure != NULL)
-        status = draw(query, error);
-    return status == MD_OK ? md_runs_check(&query->runs, error) : status;
+    MD_TRY(query->options.json ? md_print_json(to_json(query), error)
+                               : print_listing(query, error));
+    if (query->options.figure != NULL)
+        MD_TRY(draw(query, error));
+    return md_runs_check(&query->runs, error);
 }
 
 static int work(struct query *query, int count, char *const *words, struct md_error *error) {
-    int status = parse_names(query, error);
-    if (status == MD_OK)
-        status = read_runs(query, count, words, error);
-    if (status == MD_OK)
-        status = md_groups_make(&query->runs, query->options.by, &query->groups, error);
-    if (status == MD_OK)
-        status = check_criteria(query, error);
-    if (status == MD_OK)
-        status = check_shown(query, error);
-    if (status == MD_OK)
-        status = make_rows(query, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(parse_names(query, error));
+    MD_TRY(read_runs(query, count, words, error));
+    MD_TRY(md_groups_make(&query->runs, query->options.by, &query->groups, error));
+    MD_TRY(check_criteria(query, error));
+    MD_TRY(check_shown(query, error));
+    MD_TRY(make_rows(query, error));
     choose_keys(query);
     return report(query, error);
 }

@@ -129,9 +129,7 @@ static void put_base64(FILE *out, const struct md_file *file) {
 static int put_figure(const struct page *page, const char *path, const char *type,
                       const char *what) {
     struct md_file file;
-    int status = md_file_read(path, &file, page->error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_file_read(path, &file, page->error));
     fprintf(page->out, "<p><img alt=\"");
     put(page->out, what);
     fprintf(page->out, "\" src=\"data:image/%s;base64,", type);
@@ -144,8 +142,8 @@ static int put_figure(const struct page *page, const char *path, const char *typ
 /* Where a figure is drawn before it is put into the page, beside which it then lies. */
 static int figure_path(const struct page *page, char path[MD_PATH_MAX]) {
     char temporary[MD_PATH_MAX];
-    int status = md_temporary_path(temporary, page->output, page->error);
-    return status == MD_OK ? md_path_format(path, page->error, "%s.svg", temporary) : status;
+    MD_TRY(md_temporary_path(temporary, page->output, page->error));
+    return md_path_format(path, page->error, "%s.svg", temporary);
 }
 
 static int put_groups_figure(const struct page *page, const struct md_quantity *rmse,
@@ -212,16 +210,16 @@ static int put_curve(const struct page *page, const struct md_group *group) {
 
 /* Of the first run of each group that has more than one epoch. */
 static int put_curves(const struct page *page) {
-    int status = MD_OK, drawn = 0;
-    for (size_t g = 0; status == MD_OK && g < page->groups.count && drawn < MOST_CURVES; g++) {
+    int drawn = 0;
+    for (size_t g = 0; g < page->groups.count && drawn < MOST_CURVES; g++) {
         const struct md_cell *first = &page->groups.groups[g].runs[0]->cell;
         if (first->epochs_done < 2 || first->diverged)
             continue;
         if (drawn++ == 0)
             fputs("<h2>Losses</h2><p>The first run of each group.</p>\n", page->out);
-        status = put_curve(page, &page->groups.groups[g]);
+        MD_TRY(put_curve(page, &page->groups.groups[g]));
     }
-    return status;
+    return MD_OK;
 }
 
 /* ---- tables ---------------------------------------------------------------------------------- */
@@ -328,7 +326,6 @@ static int put_details(const struct page *page, size_t i) {
     const struct md_finished *run = page->runs.runs[i];
     static char config[CONFIG_SIZE];
     char path[MD_PATH_MAX];
-    int status = MD_OK;
     md_config_format(&run->cell.config, 1, config, sizeof config);
     fprintf(page->out, "<details id=run%zu><summary>", i);
     put(page->out, run->path);
@@ -342,14 +339,14 @@ static int put_details(const struct page *page, size_t i) {
         if (strcmp(md_cell_attributes[a].object, "/config") != 0)
             put_attribute(page->out, &md_cell_attributes[a], &run->cell);
     end_table(page->out);
-    for (int e = 0; status == MD_OK && e < 2; e++) {
+    for (int e = 0; e < 2; e++) {
         const size_t bare = md_bare_length(run->path, (const char *const[]){".h5", NULL});
-        status = md_path_format(path, page->error, "%.*s.%s.png", (int)bare, run->path, endings[e]);
-        if (status == MD_OK && bare > 0 && access(path, F_OK) == 0)
-            status = put_figure(page, path, "png", endings[e]);
+        MD_TRY(md_path_format(path, page->error, "%.*s.%s.png", (int)bare, run->path, endings[e]));
+        if (bare > 0 && access(path, F_OK) == 0)
+            MD_TRY(put_figure(page, path, "png", endings[e]));
     }
     fputs("</details>\n", page->out);
-    return status;
+    return MD_OK;
 }
 
 /* ---- failures -------------------------------------------------------------------------------- */
@@ -417,11 +414,8 @@ static int put_sweeps(struct page *page, const char *folder, int depth) {
 
 static int put_page(struct page *page, const char *title) {
     struct md_quantity shown[SHOWN];
-    int status = MD_OK;
-    for (int s = 0; s < SHOWN && status == MD_OK; s++)
-        status = md_quantity_parse(shown_names[s], &shown[s], page->error);
-    if (status != MD_OK)
-        return status;
+    for (int s = 0; s < SHOWN; s++)
+        MD_TRY(md_quantity_parse(shown_names[s], &shown[s], page->error));
     fputs(head, page->out);
     put(page->out, title);
     fputs("</title></head><body>\n<h1>", page->out);
@@ -438,28 +432,24 @@ static int put_page(struct page *page, const char *title) {
         fputs(i + 1 == page->runs.notes.count ? "</ul>\n" : "\n", page->out);
     }
     put_groups(page, shown);
-    status = put_groups_figure(page, &shown[1], &shown[2]);
-    if (status == MD_OK)
-        status = put_sweeps(page, page->folder, 0);
+    MD_TRY(put_groups_figure(page, &shown[1], &shown[2]));
+    MD_TRY(put_sweeps(page, page->folder, 0));
     if (page->failures > 0)
         end_table(page->out);
     put_runs(page, shown);
-    if (status == MD_OK)
-        status = put_curves(page);
+    MD_TRY(put_curves(page));
     fputs("<h2>Each run: its config, provenance and figures</h2>\n", page->out);
-    for (size_t i = 0; status == MD_OK && i < page->runs.count; i++)
-        status = put_details(page, i);
+    for (size_t i = 0; i < page->runs.count; i++)
+        MD_TRY(put_details(page, i));
     fputs(script, page->out);
-    return status;
+    return MD_OK;
 }
 
 static int write_page(struct page *page, const char *title) {
     struct md_new_file file;
-    int status = md_new_file_open(page->output, &file, page->error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_new_file_open(page->output, &file, page->error));
     page->out = file.stream;
-    status = put_page(page, title);
+    int status = put_page(page, title);
     return md_new_file_finish(&file, status, page->error);
 }
 

@@ -443,12 +443,10 @@ static void close_session(struct session *session) {
 
 /* The run that the session's config, options and command say. */
 static int make(struct session *session, struct md_error *error) {
-    int status = make_cell(session, error);
-    if (status == MD_OK)
-        status = save_weights(session, error);
-    if (status == MD_OK)
-        status = close_log(session, error);
-    return status == MD_OK ? report(session, error) : status;
+    MD_TRY(make_cell(session, error));
+    MD_TRY(save_weights(session, error));
+    MD_TRY(close_log(session, error));
+    return report(session, error);
 }
 
 static int run(const struct md_invocation *call, struct md_error *error) {

@@ -66,9 +66,9 @@ static int name_folder(struct md_session *session, const char *given, const char
 /* The only word is a folder with a frozen grid. */
 static int take_folder(const struct md_invocation *call, struct md_session *session,
                        struct md_error *error) {
-    int status = set_folder(
-        session, snprintf(session->folder, sizeof session->folder, "%s", call->words[0]), error);
-    return status == MD_OK ? md_sweep_grid(session->folder, &session->grid, error) : status;
+    MD_TRY(set_folder(
+        session, snprintf(session->folder, sizeof session->folder, "%s", call->words[0]), error));
+    return md_sweep_grid(session->folder, &session->grid, error);
 }
 
 int md_session_look(struct md_session *session, int briefly, struct md_error *error) {
@@ -94,8 +94,7 @@ static int check_path(const char *key, const char *path, struct md_error *error)
 
 /* Missing weights or data would let every cell fail that needs them. */
 static int check_paths(const struct md_grid *grid, struct md_error *error) {
-    int status = MD_OK;
-    for (size_t i = 0; i < grid->count && status == MD_OK; i++) {
+    for (size_t i = 0; i < grid->count; i++) {
         const struct md_config *config = &grid->cells[i].config;
         int has_weights = strcmp(config->weights, "scratch") != 0;
         const struct {
@@ -105,10 +104,10 @@ static int check_paths(const struct md_grid *grid, struct md_error *error) {
                      {"data.train.root", config->train_root},
                      {"data.val.root", config->val_root},
                      {"data.test.root", config->test_root}};
-        for (size_t p = 0; p < sizeof paths / sizeof paths[0] && status == MD_OK; p++)
-            status = check_path(paths[p].key, paths[p].path, error);
+        for (size_t p = 0; p < sizeof paths / sizeof paths[0]; p++)
+            MD_TRY(check_path(paths[p].key, paths[p].path, error));
     }
-    return status;
+    return MD_OK;
 }
 
 /* Says when the folder was begun with other names of what counts by its contents: whoever resumes
@@ -179,13 +178,12 @@ static int make(const struct md_invocation *call, struct md_session *session,
 static int look(const struct md_invocation *call, struct md_session *session, int estimates,
                 struct md_error *error) {
     const struct options *o = call->options;
-    int status = md_sweep_visit(&session->sweep, error);
-    if (status == MD_OK)
-        status = md_session_look(session, 0, error);
-    if (status == MD_OK && estimates)
-        status = md_session_estimate(session, error);
+    MD_TRY(md_sweep_visit(&session->sweep, error));
+    MD_TRY(md_session_look(session, 0, error));
+    if (estimates)
+        MD_TRY(md_session_estimate(session, error));
     int all = !estimates || md_verbosity > 0;
-    return status == MD_OK ? md_session_report(session, all, o->jobs, o->json, error) : status;
+    return md_session_report(session, all, o->jobs, o->json, error);
 }
 
 static int sweep(const struct md_invocation *call, struct md_session *session,
@@ -205,14 +203,14 @@ static int sweep(const struct md_invocation *call, struct md_session *session,
 
 static int resume(const struct md_invocation *call, struct md_session *session,
                   struct md_error *error) {
-    int status = take_folder(call, session, error);
-    return status == MD_OK ? make(call, session, error) : status;
+    MD_TRY(take_folder(call, session, error));
+    return make(call, session, error);
 }
 
 static int status_of(const struct md_invocation *call, struct md_session *session,
                      struct md_error *error) {
-    int status = take_folder(call, session, error);
-    return status == MD_OK ? look(call, session, 0, error) : status;
+    MD_TRY(take_folder(call, session, error));
+    return look(call, session, 0, error);
 }
 
 /* Opens a session, works in it, and closes it. */

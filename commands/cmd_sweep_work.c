@@ -56,9 +56,8 @@ static int run_cell(const struct shift *shift, size_t i, struct md_board *board)
     const struct md_session *session = shift->session;
     char path[sizeof session->folder + MD_CELL_NAME_SIZE];
     struct teller teller = {board, &session->sweep, i, 0.0};
-    int status = md_sweep_path(&session->sweep, i, ".h5", path, sizeof path, &board->error);
-    if (status == MD_OK)
-        status = md_sweep_forget(&session->sweep, i, shift->work.only_failed, &board->error);
+    MD_TRY(md_sweep_path(&session->sweep, i, ".h5", path, sizeof path, &board->error));
+    MD_TRY(md_sweep_forget(&session->sweep, i, shift->work.only_failed, &board->error));
     const struct md_config *config = &session->grid.cells[i].config;
     const struct md_cell_job job = {
         config,
@@ -67,7 +66,7 @@ static int run_cell(const struct shift *shift, size_t i, struct md_board *board)
         tell,
         &teller,
         shift->work.checkpoint_s >= 0 ? shift->work.checkpoint_s : config->checkpoint_s};
-    return status == MD_OK ? md_run_cell(&job, &board->error) : status;
+    return md_run_cell(&job, &board->error);
 }
 
 /* A worker makes one cell. Without locks somebody else may have made it meanwhile. */

@@ -113,14 +113,14 @@ static const char difference_line[] =
 
 static int print_text(const struct md_study *study, const char *data, struct md_error *error) {
     printf("%s\n\n", study->title);
-    int status = print_listing(study, MD_TEXT, error);
+    MD_TRY(print_listing(study, MD_TEXT, error));
     printf("\n");
     if (study->caption[0] != '\0')
         md_print_wrapped(study->caption, 0);
     if (study->where_published.count > 0)
         md_print_wrapped(difference_line, 0);
     md_print_wrapped(data, 0);
-    return status;
+    return MD_OK;
 }
 
 static int print_latex(const struct md_study *study, const char *data, struct md_error *error) {
@@ -133,9 +133,9 @@ static int print_latex(const struct md_study *study, const char *data, struct md
     printf(" ");
     md_print_latex(data);
     printf("}\n\\label{tab:%s}\n", study->name);
-    int status = print_listing(study, MD_LATEX, error);
+    MD_TRY(print_listing(study, MD_LATEX, error));
     printf("\\end{table}\n");
-    return status;
+    return MD_OK;
 }
 
 /* ---- single values --------------------------------------------------------------------------- */

@@ -17,9 +17,7 @@ struct options {
 static int read_any(const char *path, const struct md_network **network, float **values,
                     struct md_weights_info *info, struct md_error *error) {
     *values = NULL;
-    int status = md_weights_network(path, network, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_weights_network(path, network, error));
     *values = malloc(md_parameter_total(*network) * sizeof **values);
     if (*values == NULL)
         return md_fail(error, MD_FAILED, "out of memory");

@@ -334,15 +334,13 @@ int md_invocation_parse(const struct md_command *command, const char *name, int 
         memset(options, 0, command->options_size);
     argc = take_rest(command, argc, argv, call);
     write_line(name, argc, argv, call->line, sizeof call->line);
-    int status = read_options(&r, argc, argv);
+    MD_TRY(read_options(&r, argc, argv));
     call->count = argc - optind;
     call->words = argv + optind;
-    if (status == MD_OK)
-        status = check_options(&r);
-    if (status == MD_OK && call->rest != NULL && !is_given(&r, command->rest_needs))
+    MD_TRY(check_options(&r));
+    if (call->rest != NULL && !is_given(&r, command->rest_needs))
         return md_fail(error, MD_USAGE, "%s (behind --): only with --%s", command->rest,
                        command->rest_needs);
-    if (status == MD_OK)
-        status = check_words(&r, call);
-    return status == MD_OK ? check_outputs(&r) : status;
+    MD_TRY(check_words(&r, call));
+    return check_outputs(&r);
 }

@@ -153,10 +153,10 @@ static int compare_tensor(struct md_comparison *c, const struct md_trace trace[2
         if (record->kind == MD_TRACE_FINAL_WEIGHTS)
             c->final_digest[side] = record->digest_low | (uint64_t)record->digest_high << 32;
     }
-    int status = MD_OK, told = a->kind == MD_TRACE_WEIGHT && a->bytes > 0 && b->bytes > 0;
-    for (int side = 0; side < 2 && told && status == MD_OK; side++)
-        status = count_still(c, &trace[side], side, error);
-    return status;
+    int told = a->kind == MD_TRACE_WEIGHT && a->bytes > 0 && b->bytes > 0;
+    for (int side = 0; side < 2 && told; side++)
+        MD_TRY(count_still(c, &trace[side], side, error));
+    return MD_OK;
 }
 
 /* ---- two traces ------------------------------------------------------------------------------ */

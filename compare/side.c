@@ -162,9 +162,7 @@ int md_side_write_job(const struct md_side_spec *spec, const struct md_job *job,
         return md_fail(error, MD_USAGE,
                        "%s: band=%d has an effect only with a plan that streams: lean, or stream",
                        spec->text, spec->band);
-    int status = check_memory(spec, head, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(check_memory(spec, head, error));
     if (fwrite(&head, sizeof head, 1, to) != 1 || fwrite(body, body_bytes, 1, to) != 1 ||
         fflush(to) != 0)
         return md_fail(error, MD_FAILED, "the job cannot be written: %s", strerror(errno));
@@ -216,11 +214,11 @@ static enum md_job_error work_on_host(void) {
 /* The path of a machine's program. */
 static int program_path(const struct md_machine *machine, char path[MD_PATH_MAX],
                         struct md_error *error) {
-    int status = md_program_path(machine->program, path, error);
-    if (status == MD_OK && access(path, X_OK) != 0)
-        status = md_fail(error, MD_FAILED, "%s: %s; it is built by: %s", path, strerror(errno),
-                         machine->make);
-    return status;
+    MD_TRY(md_program_path(machine->program, path, error));
+    if (access(path, X_OK) != 0)
+        return md_fail(error, MD_FAILED, "%s: %s; it is built by: %s", path, strerror(errno),
+                       machine->make);
+    return MD_OK;
 }
 
 /* In the child: standard input is the job, standard output the pipe. Never returns. */

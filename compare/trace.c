@@ -193,9 +193,7 @@ static int take_record(struct md_trace *trace, struct md_error *error) {
                        trace->name, trace->records, (unsigned)r->from, (unsigned)r->to - 1, text,
                        (unsigned)whole->to);
     }
-    int status = read_piece(trace, r->bytes, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(read_piece(trace, r->bytes, error));
     if (r->bytes > 0) {
         unsigned char *more = realloc(tensor->values, (size_t)whole->bytes + r->bytes);
         if (more == NULL)

@@ -220,11 +220,9 @@ static int take_names(const char *folder, const char *below, struct taken *taken
 static int read_list(const char *folder, const char *name, md_use_name *use, void *context,
                      struct md_names *lists, struct md_error *error) {
     char path[MD_PATH_MAX];
-    int status = md_path_format(path, error, "%s/%s", folder, name);
-    if (status != MD_OK)
-        return status;
-    status = md_names_each_line(path, use, context, error);
-    return status == MD_OK ? md_names_add(lists, name, error) : status;
+    MD_TRY(md_path_format(path, error, "%s/%s", folder, name));
+    MD_TRY(md_names_each_line(path, use, context, error));
+    return md_names_add(lists, name, error);
 }
 
 static bool has_file(const char *folder, const char *name) {

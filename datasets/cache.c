@@ -115,10 +115,10 @@ static int make_arrays(const struct md_dataset *dataset, struct cache *cache,
     const size_t *shape[ARRAYS] = {picture, grid,    grid,    &n,   &names,
                                    shapes,  &truths, picture, grid, grid};
     cache->count = n;
-    int status = MD_OK, used = first->right_picture ? ARRAYS : RIGHT_PICTURE;
-    for (int a = 0; a < used && status == MD_OK; a++)
-        status = make_array(cache, (enum array)a, shape[a], error);
-    return status;
+    int used = first->right_picture ? ARRAYS : RIGHT_PICTURE;
+    for (int a = 0; a < used; a++)
+        MD_TRY(make_array(cache, (enum array)a, shape[a], error));
+    return MD_OK;
 }
 
 /* Copies one sample's part of an array, all parts being equally long. */
@@ -234,13 +234,9 @@ static int check_shape(const struct md_source *source, const char *path, struct 
 static int read_array(const struct md_source *source, const char *path, hid_t file,
                       struct cache *cache, enum array array, struct md_error *error) {
     int dimensions;
-    int status = md_h5_shape(file, arrays[array].name, 4, &dimensions, cache->shape[array], error);
-    if (status == MD_OK)
-        status = check_shape(source, path, cache, array, dimensions, error);
-    if (status == MD_OK)
-        status = md_h5_check_plain(file, arrays[array].name, type_of(array), error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_h5_shape(file, arrays[array].name, 4, &dimensions, cache->shape[array], error));
+    MD_TRY(check_shape(source, path, cache, array, dimensions, error));
+    MD_TRY(md_h5_check_plain(file, arrays[array].name, type_of(array), error));
     size_t count = elements(cache, array);
     cache->values[array] = malloc(count * arrays[array].bytes + 1);
     if (!cache->values[array])
@@ -270,13 +266,12 @@ static int place_truths(const char *path, struct cache *cache, struct md_error *
 static int check_sum(const char *path, hid_t file, const struct cache *cache,
                      struct md_error *error) {
     char found[33], expected[33];
-    int status = md_h5_read_text(file, "/", "checksum", sizeof expected, expected, error);
-    if (status == MD_OK)
-        status = checksum(cache, found, error);
-    if (status == MD_OK && strcmp(found, expected) != 0)
+    MD_TRY(md_h5_read_text(file, "/", "checksum", sizeof expected, expected, error));
+    MD_TRY(checksum(cache, found, error));
+    if (strcmp(found, expected) != 0)
         return md_fail(error, MD_FAILED, "%s: damaged: its checksum is %s, expected %s", path,
                        found, expected);
-    return status;
+    return MD_OK;
 }
 
 static int list_names(struct md_source *source, const char *path, const struct cache *cache,
@@ -315,16 +310,12 @@ static int check_label(const struct md_data_spec *spec, const struct cache *cach
 static int read_file(struct md_source *source, const char *path, hid_t file, struct cache *cache,
                      struct md_error *error) {
     int used = md_h5_has(file, arrays[RIGHT_PICTURE].name) ? ARRAYS : RIGHT_PICTURE;
-    int status = MD_OK;
-    for (int a = 0; a < used && status == MD_OK; a++)
-        status = read_array(source, path, file, cache, (enum array)a, error);
-    if (status == MD_OK)
-        status = check_sum(path, file, cache, error);
-    if (status == MD_OK)
-        status = place_truths(path, cache, error);
-    if (status == MD_OK)
-        status = check_label(&source->spec, cache, error);
-    return status == MD_OK ? list_names(source, path, cache, error) : status;
+    for (int a = 0; a < used; a++)
+        MD_TRY(read_array(source, path, file, cache, (enum array)a, error));
+    MD_TRY(check_sum(path, file, cache, error));
+    MD_TRY(place_truths(path, cache, error));
+    MD_TRY(check_label(&source->spec, cache, error));
+    return list_names(source, path, cache, error);
 }
 
 static int list(struct md_source *source, struct md_error *error) {
@@ -333,12 +324,9 @@ static int list(struct md_source *source, struct md_error *error) {
     struct cache *cache = source->state = calloc(1, sizeof *cache);
     if (!cache)
         return md_fail(error, MD_FAILED, "out of memory");
-    int status = cache_path(path, source->spec.root, source->spec.split, error);
-    if (status == MD_OK)
-        status = md_h5_open(path, &file, error);
-    if (status != MD_OK)
-        return status;
-    status = read_file(source, path, file, cache, error);
+    MD_TRY(cache_path(path, source->spec.root, source->spec.split, error));
+    MD_TRY(md_h5_open(path, &file, error));
+    int status = read_file(source, path, file, cache, error);
     H5Fclose(file);
     return status;
 }
@@ -354,10 +342,8 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     const struct md_entry *entry = &source->entries[index];
     size_t s = entry->number, bytes;
     int right = cache->values[RIGHT_PICTURE] != NULL;
-    int status = md_sample_room(source, entry->name, (int)cache->shape[DEPTH][1],
-                                (int)cache->shape[DEPTH][2], right, sample, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_sample_room(source, entry->name, (int)cache->shape[DEPTH][1],
+                          (int)cache->shape[DEPTH][2], right, sample, error));
     void *const parts[ARRAYS] = {sample->picture,
                                  sample->depth_m,
                                  sample->disparity,

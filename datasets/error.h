@@ -27,4 +27,13 @@ void md_error_set(struct md_error *error, const char *format, ...)
 void md_error_prefix(struct md_error *error, const char *prefix);
 #define md_fail_in(error, status, prefix) (md_error_prefix((error), (prefix)), (int)(status))
 
+/* Returns from the function it stands in when the call fails, with what that gave. For functions
+ * that have nothing to free at that point. */
+#define MD_TRY(call)                                                                               \
+    do {                                                                                           \
+        const int md_tried = (call);                                                               \
+        if (md_tried != MD_OK)                                                                     \
+            return md_tried;                                                                       \
+    } while (0)
+
 #endif

@@ -38,9 +38,7 @@ static int fill_sample(const struct md_source *source, const char *name,
     const int rows = zones_along(spec, image->height, crop),
               columns = zones_along(spec, image->width, crop);
     const int top = (rows - GRID_SIDE) / 2, left = (columns - GRID_SIDE) / 2;
-    int status = md_sample_room(source, name, rows, columns, 0, sample, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_sample_room(source, name, rows, columns, 0, sample, error));
     for (int i = 0; i < GRID_SIDE * GRID_SIDE; i++)
         sample->depth_m[(top + i / GRID_SIDE) * columns + left + i % GRID_SIDE] = zone_m[i];
     md_sample_disparity(sample, MD_FIELD_FB);
@@ -55,12 +53,9 @@ int md_field_sample(const struct md_source *source, const char *name,
     char path[MD_PATH_MAX];
     struct md_image image;
     struct md_crop part;
-    int status = md_path_format(path, error, "%s/%s", source->spec.root, name);
-    if (status == MD_OK)
-        status = md_image_read(path, &image, error);
-    if (status != MD_OK)
-        return status;
-    status = md_field_part(&source->spec, image.height, image.width, &part, error);
+    MD_TRY(md_path_format(path, error, "%s/%s", source->spec.root, name));
+    MD_TRY(md_image_read(path, &image, error));
+    int status = md_field_part(&source->spec, image.height, image.width, &part, error);
     if (status != MD_OK)
         status = md_fail_in(error, status, path);
     else

@@ -181,16 +181,13 @@ int md_temporary_path(char temporary[MD_PATH_MAX], const char *path, struct md_e
 }
 
 int md_new_file_open(const char *path, struct md_new_file *file, struct md_error *error) {
-    int status = md_path_format(file->path, error, "%s", path);
-    if (status == MD_OK)
-        status = md_temporary_path(file->temporary, path, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_path_format(file->path, error, "%s", path));
+    MD_TRY(md_temporary_path(file->temporary, path, error));
     int descriptor = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     file->stream = descriptor >= 0 ? fdopen(descriptor, "wb") : NULL;
     if (file->stream)
         return MD_OK;
-    status =
+    int status =
         md_fail(error, MD_FAILED, "%.400s: cannot create: %s", file->temporary, strerror(errno));
     if (descriptor >= 0) {
         close(descriptor);
@@ -339,9 +336,7 @@ char *md_next_field(char **line) {
 
 int md_text_open(const char *path, struct md_text *text, struct md_error *error) {
     *text = (struct md_text){0};
-    int status = md_file_read(path, &text->file, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_file_read(path, &text->file, error));
     char *start = (char *)text->file.bytes;
     size_t length = strlen(start);
     if (length < text->file.size) {

@@ -23,10 +23,8 @@ int md_depth_png_read(const char *path, double per_m, int rotate, struct md_dept
                       struct md_error *error) {
     struct md_grey16 grey;
     *map = (struct md_depth_map){0};
-    int status = md_grey16_read(path, &grey, error);
-    if (status != MD_OK)
-        return status;
-    status = md_depth_map_room(grey.height, grey.width, map, error);
+    MD_TRY(md_grey16_read(path, &grey, error));
+    int status = md_depth_map_room(grey.height, grey.width, map, error);
     size_t count = status == MD_OK ? (size_t)grey.height * (size_t)grey.width : 0;
     for (size_t i = 0; i < count; i++) {
         const unsigned value = grey.values[i];
@@ -260,10 +258,10 @@ int md_sample_label(const struct md_source *source, struct md_sample *sample,
                        "alignment: crop is for pictures in their own size; for the small ones of "
                        "the set %s there is pad",
                        source->spec.set);
-    int status = check_map(source, sample, error);
-    if (status == MD_OK && source->spec.evaluation_crop != MD_CROP_NONE && !sample->truth_m)
-        status = keep_cropped(source, sample, error);
-    return status == MD_OK ? label_sample(source, sample, error) : status;
+    MD_TRY(check_map(source, sample, error));
+    if (source->spec.evaluation_crop != MD_CROP_NONE && !sample->truth_m)
+        MD_TRY(keep_cropped(source, sample, error));
+    return label_sample(source, sample, error);
 }
 
 /* The mean disparity of the map's pixels in each pixel of the label. */
@@ -323,19 +321,16 @@ static int cut_to_sensor(const struct md_source *source, const struct md_image *
     *part = (struct md_crop){0, 0, picture->height, picture->width};
     if (!aims(&source->spec, MD_ALIGN_CROP))
         return MD_OK;
-    int status = aim(&source->spec, &seen, error);
-    if (status == MD_OK && source->spec.evaluation_crop != MD_CROP_NONE)
-        status =
-            md_fail(error, MD_USAGE,
-                    "evaluation_crop: %s is a part of whole pictures; alignment: crop has none",
-                    md_evaluation_crop_names[source->spec.evaluation_crop]);
-    if (status == MD_OK && (seen.height > 1 || seen.width > 1))
-        status = md_fail(error, MD_USAGE,
-                         "alignment: crop: the sensor sees more than the camera; expected "
-                         "camera_fov_h_deg and camera_fov_v_deg of at least %g",
-                         source->spec.sensor_fov_deg);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(aim(&source->spec, &seen, error));
+    if (source->spec.evaluation_crop != MD_CROP_NONE)
+        return md_fail(error, MD_USAGE,
+                       "evaluation_crop: %s is a part of whole pictures; alignment: crop has none",
+                       md_evaluation_crop_names[source->spec.evaluation_crop]);
+    if (seen.height > 1 || seen.width > 1)
+        return md_fail(error, MD_USAGE,
+                       "alignment: crop: the sensor sees more than the camera; expected "
+                       "camera_fov_h_deg and camera_fov_v_deg of at least %g",
+                       source->spec.sensor_fov_deg);
     *part = part_of(seen, picture->height, picture->width);
     struct md_crop kept = part_of(seen, map->height, map->width);
     for (int h = 0; h < kept.height; h++)
@@ -351,22 +346,16 @@ int md_frame_sample(const struct md_source *source, const char *name,
                     const struct md_image *picture, struct md_depth_map *map, float fb,
                     struct md_sample *sample, struct md_error *error) {
     struct md_crop part;
-    int status = cut_to_sensor(source, picture, map, &part, error);
+    MD_TRY(cut_to_sensor(source, picture, map, &part, error));
     int height = map->height < source->height ? map->height : source->height;
     int width = map->width < source->width ? map->width : source->width;
-    if (status == MD_OK)
-        status = md_sample_room(source, name, height, width, 0, sample, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_sample_room(source, name, height, width, 0, sample, error));
     md_image_resize(picture, part.top, part.left, part.height, part.width, source->height,
                     source->width, sample->picture);
     size_t pixels = (size_t)map->height * (size_t)map->width;
     for (size_t i = 0; i < pixels; i++)
         map->depth_m[i] = md_dense_depth(&source->spec, map->depth_m[i]);
-    status = average_down(map, fb, sample, error);
-    if (status == MD_OK) {
-        keep_map_as_truth(source, map, sample);
-        status = label_sample(source, sample, error);
-    }
-    return status;
+    MD_TRY(average_down(map, fb, sample, error));
+    keep_map_as_truth(source, map, sample);
+    return label_sample(source, sample, error);
 }

@@ -77,9 +77,7 @@ static int check_readable(const char *path, struct md_error *error) {
 
 int md_h5_open(const char *path, hid_t *file, struct md_error *error) {
     md_h5_be_quiet();
-    int status = check_readable(path, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(check_readable(path, error));
     if (H5Fis_hdf5(path) == 0)
         return md_fail(error, MD_FAILED, "%s: not a whole HDF5 file: it does not begin like one",
                        path);
@@ -108,13 +106,11 @@ static hid_t create_in_memory(const char *path) {
 int md_h5_create(const char *path, struct md_h5_writer *writer, struct md_error *error) {
     md_h5_be_quiet();
     /* Where nothing can be written, say so now and not after hours of training. */
-    int status = md_new_file_open(path, &writer->disk, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_new_file_open(path, &writer->disk, error));
     writer->file = create_in_memory(path);
     if (writer->file >= 0)
         return MD_OK;
-    status = md_fail(error, MD_FAILED, "%s: HDF5 cannot create a file in memory", path);
+    int status = md_fail(error, MD_FAILED, "%s: HDF5 cannot create a file in memory", path);
     return md_new_file_finish(&writer->disk, status, error);
 }
 
@@ -217,10 +213,8 @@ static int check_elements(hid_t file, const char *name, hid_t data, size_t count
 int md_h5_read(hid_t file, const char *name, hid_t type, int dimensions, const size_t *shape,
                size_t count, void *values, struct md_error *error) {
     hid_t data, space = H5I_INVALID_HID;
-    int status = open_data_set(file, name, &data, &space, error);
-    if (status != MD_OK)
-        return status;
-    status = check_shape(file, name, space, dimensions, shape, count, error);
+    MD_TRY(open_data_set(file, name, &data, &space, error));
+    int status = check_shape(file, name, space, dimensions, shape, count, error);
     if (status == MD_OK)
         status = check_elements(file, name, data, count, error);
     if (status == MD_OK && H5Dread(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
@@ -232,9 +226,7 @@ int md_h5_read(hid_t file, const char *name, hid_t type, int dimensions, const s
 
 int md_h5_check_plain(hid_t file, const char *name, hid_t type, struct md_error *error) {
     hid_t data, space = H5I_INVALID_HID;
-    int status = open_data_set(file, name, &data, &space, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(open_data_set(file, name, &data, &space, error));
     hid_t found = H5Dget_type(data), creation = H5Dget_create_plist(data);
     int plain = H5Tequal(found, type) > 0 && H5Pget_layout(creation) == H5D_CONTIGUOUS;
     hssize_t count = H5Sget_simple_extent_npoints(space);

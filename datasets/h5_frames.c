@@ -55,11 +55,8 @@ static int list(struct md_source *source, struct md_error *error) {
 static int check_sizes(hid_t file, size_t *height, size_t *width, struct md_error *error) {
     size_t rgb[3], depth[2];
     int dimensions[2];
-    int status = md_h5_shape(file, "rgb", 3, &dimensions[0], rgb, error);
-    if (status == MD_OK)
-        status = md_h5_shape(file, "depth", 2, &dimensions[1], depth, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_h5_shape(file, "rgb", 3, &dimensions[0], rgb, error));
+    MD_TRY(md_h5_shape(file, "depth", 2, &dimensions[1], depth, error));
     if (dimensions[0] != 3 || dimensions[1] != 2 || rgb[0] != 3 || rgb[1] != depth[0] ||
         rgb[2] != depth[1])
         return md_fail(error, MD_FAILED,
@@ -89,14 +86,12 @@ static int take_picture(const float *planes, struct md_image *picture, struct md
 static int read_open_file(hid_t file, struct md_image *picture, struct md_depth_map *map,
                           struct md_error *error) {
     size_t height, width;
-    int status = check_sizes(file, &height, &width, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(check_sizes(file, &height, &width, error));
     const size_t pixels = height * width, shape[3] = {3, height, width};
     *picture = (struct md_image){(int)height, (int)width, NULL};
     float *planes = malloc(3 * pixels * sizeof *planes);
-    status = planes ? md_depth_map_room((int)height, (int)width, map, error)
-                    : md_fail(error, MD_FAILED, "out of memory");
+    int status = planes ? md_depth_map_room((int)height, (int)width, map, error)
+                        : md_fail(error, MD_FAILED, "out of memory");
     if (status == MD_OK)
         status = md_h5_read(file, "rgb", H5T_NATIVE_FLOAT, 3, shape, 3 * pixels, planes, error);
     if (status == MD_OK)
@@ -115,12 +110,9 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     hid_t file;
     struct md_image picture = {0};
     struct md_depth_map map = {0};
-    int status = md_path_format(path, error, "%s/%s", source->spec.root, name);
-    if (status == MD_OK)
-        status = md_h5_open(path, &file, error);
-    if (status != MD_OK)
-        return status;
-    status = read_open_file(file, &picture, &map, error);
+    MD_TRY(md_path_format(path, error, "%s/%s", source->spec.root, name));
+    MD_TRY(md_h5_open(path, &file, error));
+    int status = read_open_file(file, &picture, &map, error);
     H5Fclose(file);
     if (status != MD_OK && !strstr(error->text, name))
         md_error_prefix(error, path);

@@ -99,9 +99,7 @@ static int check_type(struct slice *slice, hid_t type, struct md_error *error) {
 static int check_shape(struct slice *slice, const size_t *shape, struct md_error *error) {
     int dimensions;
     size_t found[MOST_DIMENSIONS];
-    int status = md_h5_shape(slice->file, slice->name, MOST_DIMENSIONS, &dimensions, found, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_h5_shape(slice->file, slice->name, MOST_DIMENSIONS, &dimensions, found, error));
     bool same = dimensions == slice->dimensions;
     for (int d = 0; same && d < dimensions; d++) {
         slice->shape[d] = shape[d];

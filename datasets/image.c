@@ -243,11 +243,9 @@ static int decode_file(const char *path, size_t pixel_bytes, struct decoding *de
                        struct md_error *error) {
     struct md_file file;
     *decoding = (struct decoding){.pixel_bytes = pixel_bytes, .error = error};
-    int status = md_file_read(path, &file, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_file_read(path, &file, error));
     decoding->file = &file;
-    status = read_picture(decoding);
+    int status = read_picture(decoding);
     decoding->file = NULL;
     md_file_free(&file);
     if (status == MD_OK)

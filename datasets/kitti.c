@@ -71,15 +71,12 @@ static int read_scan(const struct md_source *source, const struct md_kitti_view 
     const struct md_kitti_layout *layout = source->reader->layout;
     struct md_kitti_path calibration[2];
     double matrix[3][4];
-    int status = MD_OK;
-    for (int i = 0; i < 2 && status == MD_OK; i++)
-        status = find_calibration(source, view, i, frame, &calibration[i], error);
-    if (status == MD_OK)
-        status = md_kitti_lidar_matrix(calibration[0].text, calibration[1].text, &layout->keys,
-                                       view->camera, matrix, error);
-    if (status == MD_OK)
-        status = md_depth_map_room(picture->height, picture->width, map, error);
-    return status == MD_OK ? md_kitti_project(path, matrix, map, error) : status;
+    for (int i = 0; i < 2; i++)
+        MD_TRY(find_calibration(source, view, i, frame, &calibration[i], error));
+    MD_TRY(md_kitti_lidar_matrix(calibration[0].text, calibration[1].text, &layout->keys,
+                                 view->camera, matrix, error));
+    MD_TRY(md_depth_map_room(picture->height, picture->width, map, error));
+    return md_kitti_project(path, matrix, map, error);
 }
 
 /* Turns disparities in pixels into depths. */
@@ -103,13 +100,11 @@ static int read_map(const struct md_source *source, const struct md_kitti_view *
                     struct md_error *error) {
     const struct md_kitti_layout *layout = source->reader->layout;
     struct md_kitti_path path;
-    int status =
-        md_kitti_path(source, view, view->place[kind], layout->depths[kind], frame, &path, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(
+        md_kitti_path(source, view, view->place[kind], layout->depths[kind], frame, &path, error));
     if (kind == MD_DEPTH_LIDAR)
         return read_scan(source, view, frame, path.text, picture, map, error);
-    status = md_depth_png_read(path.text, 256, 0, map, error);
+    int status = md_depth_png_read(path.text, 256, 0, map, error);
     if (status == MD_OK && (map->height != picture->height || map->width != picture->width))
         return md_fail(error, MD_FAILED, "%s: expected the picture's %dx%d pixels, found %dx%d",
                        path.text, picture->width, picture->height, map->width, map->height);

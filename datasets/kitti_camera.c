@@ -54,9 +54,7 @@ static int read_key(const char *path, const char *key, int count, double *values
 /* A rectified camera: [f 0 cx tx; 0 f cy ty; 0 0 1 tz]. */
 static int read_projection(const char *path, const char *key, double matrix[3][4],
                            struct md_error *error) {
-    int status = read_key(path, key, 12, &matrix[0][0], error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(read_key(path, key, 12, &matrix[0][0], error));
     const double *last = matrix[2], x = matrix[0][0], y = matrix[1][1];
     if (!(x >= 1 && x <= MAX_FOCAL && y >= 1 && y <= MAX_FOCAL))
         return md_fail(error, MD_FAILED,
@@ -89,9 +87,7 @@ static int check_rotation(const char *path, const char *key, double matrix[3][4]
 static int read_rotation(const char *path, const char *key, double matrix[3][4],
                          struct md_error *error) {
     double values[9];
-    int status = read_key(path, key, 9, values, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(read_key(path, key, 9, values, error));
     for (int i = 0; i < 9; i++)
         matrix[i / 3][i % 3] = values[i];
     return check_rotation(path, key, matrix, error);
@@ -117,11 +113,8 @@ static int read_rigid(const char *path, const struct md_kitti_keys *keys, double
 int md_kitti_focal_baseline(const char *path, const struct md_kitti_keys *keys, double *fb,
                             struct md_error *error) {
     double left[3][4], right[3][4];
-    int status = read_projection(path, keys->projection[0], left, error);
-    if (status == MD_OK)
-        status = read_projection(path, keys->projection[1], right, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(read_projection(path, keys->projection[0], left, error));
+    MD_TRY(read_projection(path, keys->projection[1], right, error));
     *fb = left[0][3] - right[0][3];
     double baseline = *fb / left[0][0];
     if (!(baseline > 0 && baseline <= MAX_BASELINE))
@@ -147,13 +140,9 @@ static void multiply(double left[3][4], double right[3][4], double product[3][4]
 int md_kitti_lidar_matrix(const char *cameras, const char *lidar, const struct md_kitti_keys *keys,
                           int camera, double matrix[3][4], struct md_error *error) {
     double projection[3][4], rectification[3][4] = {{0}}, rigid[3][4] = {{0}}, rectified[3][4];
-    int status = read_projection(cameras, keys->projection[camera], projection, error);
-    if (status == MD_OK)
-        status = read_rotation(cameras, keys->rectification, rectification, error);
-    if (status == MD_OK)
-        status = read_rigid(lidar, keys, rigid, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(read_projection(cameras, keys->projection[camera], projection, error));
+    MD_TRY(read_rotation(cameras, keys->rectification, rectification, error));
+    MD_TRY(read_rigid(lidar, keys, rigid, error));
     multiply(rectification, rigid, rectified);
     multiply(projection, rectified, matrix);
     return MD_OK;

@@ -176,10 +176,7 @@ static int pass_over_depths(struct md_source *source, const struct md_kitti_view
     struct md_names names = {0};
     if (!view->place[kind])
         return MD_OK;
-    int status =
-        md_kitti_path(source, view, view->place[kind], layout->depths[kind], 0, &path, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_kitti_path(source, view, view->place[kind], layout->depths[kind], 0, &path, error));
     *strrchr(path.text, '/') = 0;
     struct md_error ignored; /* a folder that is locked is told of when a depth is read */
     md_names_of_folder(path.text, &names, &ignored);
@@ -201,12 +198,10 @@ int md_kitti_add_view(struct md_source *source, size_t index, unsigned share,
     struct md_names names = {0};
     int64_t last = -1;
     size_t number = 0;
-    int status = md_kitti_path(source, view, view->place[MD_DEPTH_AUTO], layout->pictures[0], 0,
-                               &path, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_kitti_path(source, view, view->place[MD_DEPTH_AUTO], layout->pictures[0], 0, &path,
+                         error));
     *strrchr(path.text, '/') = 0;
-    status = md_names_of_folder(path.text, &names, error);
+    int status = md_names_of_folder(path.text, &names, error);
     for (size_t i = 0; i < names.count && status == MD_OK; i++) {
         struct md_kitti_path picture;
         const int64_t frame = md_kitti_frame(layout, names.names[i]);

@@ -130,9 +130,7 @@ static int add_named_drive(void *context, char *name, struct md_error *error) {
                        "split: expected all, train, val, test, @FILE or a drive like "
                        "2011_09_26_drive_0001_sync, found \"%.100s\"",
                        drive);
-    int status = md_kitti_find_view(source, drive, 0, &index, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_kitti_find_view(source, drive, 0, &index, error));
     if (index < before)
         return md_fail(error, MD_USAGE, "split: the drive %s is named twice", drive);
     if (!listing->views[index].place[MD_DEPTH_AUTO])

@@ -171,12 +171,11 @@ static int read_compressed(struct bytes packed, const char *name, struct md_mat5
     uint8_t *plain;
     struct bytes bytes;
     struct element element;
-    int status = inflate_element(packed, &plain, &bytes.left, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(inflate_element(packed, &plain, &bytes.left, error));
     bytes.at = plain;
-    status = take_typed(&bytes, MATRIX, &element) ? read_matrix(element.content, name, array, error)
-                                                  : broken(error);
+    int status = take_typed(&bytes, MATRIX, &element)
+                     ? read_matrix(element.content, name, array, error)
+                     : broken(error);
     free(plain);
     return status;
 }
@@ -215,10 +214,8 @@ int md_mat5_read(const char *path, const char *name, struct md_mat5_array *array
                  struct md_error *error) {
     struct md_file file;
     *array = (struct md_mat5_array){0};
-    int status = md_file_read(path, &file, error);
-    if (status != MD_OK)
-        return status;
-    status = check_header(&file, error);
+    MD_TRY(md_file_read(path, &file, error));
+    int status = check_header(&file, error);
     if (status == MD_OK)
         status = find_variable(&file, name, array, error);
     md_file_free(&file);

@@ -167,11 +167,9 @@ static int compare_pictures(const void *a, const void *b) {
 static int list_pictures(struct md_source *source, const char *folder, struct flight *flight,
                          struct md_error *error) {
     char path[MD_PATH_MAX];
-    int status = md_path_format(path, error, "%s/images", folder);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_path_format(path, error, "%s/images", folder));
     struct md_names names = {0};
-    status = md_names_of_folder(path, &names, error);
+    int status = md_names_of_folder(path, &names, error);
     for (size_t i = 0; status == MD_OK && i < names.count; i++) {
         status = add_picture(source, names.names[i], flight, error);
         if (status != MD_OK)

@@ -55,9 +55,7 @@ static int search(const char *root, const char *relative, const struct searched 
     char path[MD_PATH_MAX];
     struct md_names names = {0};
     struct stat information;
-    int status = md_path_format(path, error, "%s/%s", root, relative);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_path_format(path, error, "%s/%s", root, relative));
     if (stat(path, &information) != 0) /* a link that leads nowhere is no folder */
         return above && errno != EACCES
                    ? MD_OK
@@ -70,7 +68,7 @@ static int search(const char *root, const char *relative, const struct searched 
                                   above ? above->depth + 1 : 0};
     if (here.depth == MAX_DEPTH || leads_back(&here))
         return MD_OK;
-    status = md_names_of_folder(path, &names, error);
+    int status = md_names_of_folder(path, &names, error);
     for (size_t i = 0; i < names.count && status == MD_OK; i++) {
         char below[MD_PATH_MAX];
         bool at_root = strcmp(relative, ".") == 0;
@@ -96,9 +94,7 @@ static void keep_share(struct md_names *flights, unsigned share) {
 
 static int find_share(const char *root, const char *split, struct md_names *flights,
                       struct md_error *error) {
-    int status = search(root, ".", NULL, flights, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(search(root, ".", NULL, flights, error));
     if (flights->count == 0)
         return md_fail(error, MD_FAILED,
                        "%s: no flight (a folder with state_ToF.csv and images/) within %d folders",
@@ -122,11 +118,11 @@ struct flights_of {
 static int add_named(void *context, char *name, struct md_error *error) {
     const struct flights_of *of = context;
     char path[MD_PATH_MAX];
-    int status = md_path_format(path, error, "%s/%s", of->root, name);
-    if (status == MD_OK && !is_flight(path))
+    MD_TRY(md_path_format(path, error, "%s/%s", of->root, name));
+    if (!is_flight(path))
         return md_fail(error, MD_FAILED,
                        "%s is no flight: expected state_ToF.csv and images/ in it", path);
-    return status == MD_OK ? md_names_add(of->flights, name, error) : status;
+    return md_names_add(of->flights, name, error);
 }
 
 static int find_flights(const char *root, const char *split, struct md_names *flights,

@@ -86,12 +86,9 @@ static int list_csv(struct md_source *source, const char *split, struct md_error
     struct md_text text;
     if (source->spec.fraction < 100)
         snprintf(part, sizeof part, "_%dperc", source->spec.fraction);
-    int status = layout->name_csv(path, source->spec.root, split, part, error);
-    if (status == MD_OK)
-        status = md_text_open(path, &text, error);
-    if (status != MD_OK)
-        return status;
-    status = md_source_add_lines(source, path, &text, error);
+    MD_TRY(layout->name_csv(path, source->spec.root, split, part, error));
+    MD_TRY(md_text_open(path, &text, error));
+    int status = md_source_add_lines(source, path, &text, error);
     md_text_close(&text);
     return status;
 }
@@ -181,9 +178,7 @@ static int check_picture(const struct md_image *picture, const struct md_source 
 /* All grids but the truth have one shape. */
 static int check_grid(const struct md_array *array, struct entry *entry, struct md_error *error) {
     int height, width;
-    int status = grid_shape(array, &height, &width, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(grid_shape(array, &height, &width, error));
     if (entry->grid_height == 0) {
         entry->grid_height = height;
         entry->grid_width = width;
@@ -213,9 +208,7 @@ static int read_column(const struct md_source *source, enum role role, const cha
     struct md_array *array = &entry->array[role];
     if (role == METRICS || (role == TRUTH && source->spec.truth != MD_TRUTH_FULL))
         return MD_OK;
-    status = is_picture ? md_image_read(path, picture, error) : md_npy_read(path, array, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(is_picture ? md_image_read(path, picture, error) : md_npy_read(path, array, error));
     if (is_picture)
         status = check_picture(picture, source, error);
     else if (role == FB)
@@ -280,10 +273,8 @@ static int fill_sample(const struct md_source *source, const struct layout *layo
                        const char *name, struct entry *entry, struct md_sample *sample,
                        struct md_error *error) {
     int right = entry->picture[1].rgb != NULL;
-    int status =
-        md_sample_room(source, name, entry->grid_height, entry->grid_width, right, sample, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(
+        md_sample_room(source, name, entry->grid_height, entry->grid_width, right, sample, error));
     fill_picture(source, &entry->picture[0], sample->picture);
     fill_grid(source, layout, &entry->array[DEPTH], &entry->array[DISP], sample->depth_m,
               sample->disparity);
@@ -353,15 +344,13 @@ const struct md_reader md_micro_tartanair_reader =
 enum { COLUMNS = FB + 1 };
 
 static int prepare_folders(const char *root, const char *split, struct md_error *error) {
-    int status = MD_OK;
-    for (int column = 0; column < COLUMNS && status == MD_OK; column++) {
+    for (int column = 0; column < COLUMNS; column++) {
         char folder[MD_PATH_MAX];
-        status = md_path_format(folder, error, "%s/%s/%s", root, split,
-                                field_layout.column[column].name);
-        if (status == MD_OK)
-            status = md_make_folder(folder, error);
+        MD_TRY(md_path_format(folder, error, "%s/%s/%s", root, split,
+                              field_layout.column[column].name));
+        MD_TRY(md_make_folder(folder, error));
     }
-    return status;
+    return MD_OK;
 }
 
 static int write_picture(const char *path, const struct md_dataset *dataset,

@@ -130,8 +130,8 @@ static int use_once(void *context, char *name, struct md_error *error) {
     for (size_t i = 0; i < unique->seen.count; i++)
         if (strcmp(unique->seen.names[i], name) == 0)
             return md_fail(error, MD_USAGE, "split: %s is named twice", name);
-    int status = md_names_add(&unique->seen, name, error);
-    return status == MD_OK ? unique->use(unique->context, name, error) : status;
+    MD_TRY(md_names_add(&unique->seen, name, error));
+    return unique->use(unique->context, name, error);
 }
 
 int md_split_each(const char *split, md_use_name *use, void *context, struct md_error *error) {

@@ -130,15 +130,13 @@ static int find_header(const struct md_file *file, size_t *offset, size_t *lengt
 
 static int parse_file(const struct md_file *file, struct md_array *array, struct md_error *error) {
     size_t offset = 0, length = 0;
-    int status = find_header(file, &offset, &length, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(find_header(file, &offset, &length, error));
     char *header = malloc(length + 1);
     if (!header)
         return md_fail(error, MD_FAILED, "out of memory");
     memcpy(header, file->bytes + offset, length);
     header[length] = 0;
-    status = parse_header(header, array, error);
+    int status = parse_header(header, array, error);
     free(header);
     if (status != MD_OK)
         return status;
@@ -159,10 +157,8 @@ static int parse_file(const struct md_file *file, struct md_array *array, struct
 int md_npy_read(const char *path, struct md_array *array, struct md_error *error) {
     *array = (struct md_array){0};
     struct md_file file;
-    int status = md_file_read(path, &file, error);
-    if (status != MD_OK)
-        return status;
-    status = parse_file(&file, array, error);
+    MD_TRY(md_file_read(path, &file, error));
+    int status = parse_file(&file, array, error);
     md_file_free(&file);
     if (status != MD_OK) {
         md_array_free(array);

@@ -82,16 +82,12 @@ static int open_archive(struct md_source *source, bool raw, struct md_error *err
     source->state = archive;
     archive->file = H5I_INVALID_HID;
     archive->depth = raw ? "rawDepths" : "depths";
-    int status = md_h5_open(path, &archive->file, error);
-    if (status == MD_OK)
-        status = md_h5_shape(archive->file, "images", 4, &dimensions, archive->images, error);
-    if (status == MD_OK)
-        status = check_images(path, archive->images, dimensions, error);
-    if (status == MD_OK)
-        status = md_h5_shape(archive->file, archive->depth, 3, &dimensions, archive->depths, error);
-    if (status == MD_OK)
-        status = check_depths(path, archive, dimensions, error);
-    return status == MD_OK ? check_size(path, archive, error) : status;
+    MD_TRY(md_h5_open(path, &archive->file, error));
+    MD_TRY(md_h5_shape(archive->file, "images", 4, &dimensions, archive->images, error));
+    MD_TRY(check_images(path, archive->images, dimensions, error));
+    MD_TRY(md_h5_shape(archive->file, archive->depth, 3, &dimensions, archive->depths, error));
+    MD_TRY(check_depths(path, archive, dimensions, error));
+    return check_size(path, archive, error);
 }
 
 /* --- splits --- */
@@ -110,10 +106,9 @@ static int add_frame(struct md_source *source, double index, struct md_error *er
 
 static int add_all(struct md_source *source, struct md_error *error) {
     const struct archive *archive = source->state;
-    int status = MD_OK;
-    for (size_t i = 1; i <= archive->images[0] && status == MD_OK; i++)
-        status = add_frame(source, (double)i, error);
-    return status;
+    for (size_t i = 1; i <= archive->images[0]; i++)
+        MD_TRY(add_frame(source, (double)i, error));
+    return MD_OK;
 }
 
 static int add_numbered(void *context, char *number, struct md_error *error) {
@@ -152,10 +147,8 @@ static int read_numbers(const char *path, const char *name, struct md_mat5_array
     *array = (struct md_mat5_array){0};
     if (H5Fis_hdf5(path) <= 0)
         return md_mat5_read(path, name, array, error);
-    int status = md_h5_open(path, &newer, error);
-    if (status != MD_OK)
-        return status;
-    status = read_h5_numbers(newer, path, name, array, error);
+    MD_TRY(md_h5_open(path, &newer, error));
+    int status = read_h5_numbers(newer, path, name, array, error);
     H5Fclose(newer);
     return status;
 }
@@ -164,11 +157,9 @@ static int add_official(struct md_source *source, const char *name, struct md_er
     const char *root = source->spec.root, *slash = strrchr(root, '/');
     struct md_mat5_array array;
     char path[MD_PATH_MAX];
-    int status =
-        md_path_format(path, error, "%.*ssplits.mat", slash ? (int)(slash - root) + 1 : 0, root);
-    if (status != MD_OK)
-        return status;
-    status = read_numbers(path, name, &array, error);
+    MD_TRY(
+        md_path_format(path, error, "%.*ssplits.mat", slash ? (int)(slash - root) + 1 : 0, root));
+    int status = read_numbers(path, name, &array, error);
     for (size_t i = 0; status == MD_OK && i < array.count; i++) {
         status = add_frame(source, array.values[i], error);
         if (status != MD_OK) {
@@ -184,9 +175,7 @@ static int list(struct md_source *source, struct md_error *error) {
     static const char prefix[] = "raw:";
     const char *split = source->spec.split;
     bool raw = strncmp(split, prefix, strlen(prefix)) == 0;
-    int status = open_archive(source, raw, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(open_archive(source, raw, error));
     split += raw ? strlen(prefix) : 0;
     if (split[0] == '@')
         return md_names_each_line(split + 1, add_numbered, source, error);
@@ -222,14 +211,12 @@ static int read_picture(const struct archive *archive, size_t index, struct md_i
 static int read_depth(const struct archive *archive, size_t index, struct md_depth_map *map,
                       struct md_error *error) {
     const size_t width = archive->depths[1], height = archive->depths[2];
-    int status = md_depth_map_room((int)height, (int)width, map, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_depth_map_room((int)height, (int)width, map, error));
     float *columns = malloc(width * height * sizeof *columns);
     if (!columns)
         return md_fail(error, MD_FAILED, "out of memory for %zux%zu depths", width, height);
-    status = md_h5_read_slice(archive->file, archive->depth, H5T_NATIVE_FLOAT, index, 3,
-                              archive->depths, columns, error);
+    int status = md_h5_read_slice(archive->file, archive->depth, H5T_NATIVE_FLOAT, index, 3,
+                                  archive->depths, columns, error);
     for (size_t y = 0; status == MD_OK && y < height; y++)
         for (size_t x = 0; x < width; x++)
             map->depth_m[y * width + x] = columns[x * height + y];

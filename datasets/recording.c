@@ -205,14 +205,10 @@ static int add_recording(struct md_source *source, const char *folder, const str
     const size_t before = source->count;
     char path[MD_PATH_MAX];
     struct md_text text;
-    int status = add_csv(recordings, folder, error);
-    if (status == MD_OK)
-        status = csv_path(source, folder, path, error);
-    if (status == MD_OK)
-        status = md_text_open(path, &text, error);
-    if (status != MD_OK)
-        return status;
-    status =
+    MD_TRY(add_csv(recordings, folder, error));
+    MD_TRY(csv_path(source, folder, path, error));
+    MD_TRY(md_text_open(path, &text, error));
+    int status =
         read_header(source, md_text_line(&text), &recordings->csvs[recordings->count - 1], error);
     if (status == MD_OK)
         status = md_source_add_lines(source, path, &text, error);
@@ -228,11 +224,8 @@ static int add_recording(struct md_source *source, const char *folder, const str
 static int add_if_recording(struct md_source *source, const char *name, const struct block *block,
                             size_t *found, struct md_error *error) {
     char folder[MD_PATH_MAX], path[MD_PATH_MAX];
-    int status = md_path_format(folder, error, "%s/", name);
-    if (status == MD_OK)
-        status = md_path_format(path, error, "%s/%s", source->spec.root, name);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_path_format(folder, error, "%s/", name));
+    MD_TRY(md_path_format(path, error, "%s/%s", source->spec.root, name));
     if (is_recording(source, folder)) {
         ++*found;
         return add_recording(source, folder, block, error);
@@ -259,8 +252,8 @@ static int add_block(struct md_source *source, const struct block *block, struct
 
 static int add_named(void *context, char *name, struct md_error *error) {
     char folder[MD_PATH_MAX];
-    int status = md_path_format(folder, error, "%s/", name);
-    return status == MD_OK ? add_recording(context, folder, &blocks[0], error) : status;
+    MD_TRY(md_path_format(folder, error, "%s/", name));
+    return add_recording(context, folder, &blocks[0], error);
 }
 
 /* Whoever has a folder for train, val or test has divided the frames, and they are not divided
@@ -371,12 +364,11 @@ static int read_frame(struct md_source *source, size_t file, char *line, struct 
     struct frame frame = {{{NULL}}};
     char name[MD_PATH_MAX];
     float zone_m[ZONES];
-    int status = read_line(csv, line, &frame, error);
-    if (status == MD_OK)
-        status = md_path_format(name, error, "%s%s", csv->folder, frame.field[PICTURE][0]);
-    for (int zone = 0; zone < ZONES && status == MD_OK; zone++)
-        status = read_zone(source, csv, &frame, zone, &zone_m[zone], error);
-    return status == MD_OK ? md_field_sample(source, name, zone_m, sample, error) : status;
+    MD_TRY(read_line(csv, line, &frame, error));
+    MD_TRY(md_path_format(name, error, "%s%s", csv->folder, frame.field[PICTURE][0]));
+    for (int zone = 0; zone < ZONES; zone++)
+        MD_TRY(read_zone(source, csv, &frame, zone, &zone_m[zone], error));
+    return md_field_sample(source, name, zone_m, sample, error);
 }
 
 static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,

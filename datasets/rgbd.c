@@ -94,17 +94,15 @@ static int add_pictures(struct md_source *source, size_t form, const char *folde
                         const struct md_names *files, struct md_error *error) {
     const struct layout *layout = source->reader->layout;
     const char *pattern = file_part(layout->forms[form].picture), *stem;
-    int status = MD_OK;
-    for (size_t i = 0; i < files->count && status == MD_OK; i++) {
+    for (size_t i = 0; i < files->count; i++) {
         char name[MD_PATH_MAX];
         size_t stem_length;
         if (!match(pattern, files->names[i], &stem, &stem_length))
             continue;
-        status = md_path_format(name, error, "%s%s", folder, files->names[i]);
-        if (status == MD_OK)
-            status = md_source_add(source, name, form, error);
+        MD_TRY(md_path_format(name, error, "%s%s", folder, files->names[i]));
+        MD_TRY(md_source_add(source, name, form, error));
     }
-    return status;
+    return MD_OK;
 }
 
 /* Adds the pictures of one form that belong to a folder: they lie in it, or in one below it. */
@@ -150,13 +148,11 @@ static int add_used(struct md_source *source, const char *folder, const struct m
                     struct md_error *error) {
     struct folders *folders = source->state;
     char path[MD_PATH_MAX];
-    int status = MD_OK;
-    for (size_t i = 0; i < lists->count && status == MD_OK; i++) {
-        status = md_path_format(path, error, "%s%s", folder, lists->names[i]);
-        if (status == MD_OK)
-            status = md_names_add(&folders->used, path, error);
+    for (size_t i = 0; i < lists->count; i++) {
+        MD_TRY(md_path_format(path, error, "%s%s", folder, lists->names[i]));
+        MD_TRY(md_names_add(&folders->used, path, error));
     }
-    return status;
+    return MD_OK;
 }
 
 /* Adds the pictures of a folder whose names are times. `found`: it is one. */
@@ -231,15 +227,12 @@ static int add_below(struct md_source *source, const char *folder, const char *n
                      struct md_error *error) {
     struct folders *folders = source->state;
     char below[MD_PATH_MAX], path[MD_PATH_MAX];
-    int status = md_path_format(below, error, "%s%s", folder, name);
-    if (status == MD_OK)
-        status = md_path_format(path, error, "%s/%s", source->spec.root, below);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_path_format(below, error, "%s%s", folder, name));
+    MD_TRY(md_path_format(path, error, "%s/%s", source->spec.root, below));
     if (!md_is_folder(path))
         return md_names_add(&folders->seen, below, error);
-    status = md_path_format(path, error, "%s/", below);
-    return status == MD_OK ? add_folder(source, path, deep + 1, error) : status;
+    MD_TRY(md_path_format(path, error, "%s/", below));
+    return add_folder(source, path, deep + 1, error);
 }
 
 static int add_what_is_in(struct md_source *source, const char *folder,
@@ -295,11 +288,11 @@ static int add_named(void *context, char *name, struct md_error *error) {
 static int add_listed(struct md_source *source, const char *list, struct md_error *error) {
     struct folders *folders = source->state;
     folders->sequences = list;
-    int status = add_folder(source, "", 0, error);
-    if (status == MD_OK && !folders->found_sequences)
+    MD_TRY(add_folder(source, "", 0, error));
+    if (!folders->found_sequences)
         return md_fail(error, MD_FAILED, "%s: no %s there or in folders below", source->spec.root,
                        list);
-    return status;
+    return MD_OK;
 }
 
 static int list_split(struct md_source *source, struct md_error *error) {
@@ -458,8 +451,8 @@ static int find_unused(struct md_source *source, struct md_error *error) {
 }
 
 static int list(struct md_source *source, struct md_error *error) {
-    int status = list_split(source, error);
-    return status == MD_OK ? find_unused(source, error) : status;
+    MD_TRY(list_split(source, error));
+    return find_unused(source, error);
 }
 
 /* --- reading --- */

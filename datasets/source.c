@@ -263,10 +263,10 @@ enum { LINES = 1 << 28 };
 int md_source_add_lines(struct md_source *source, const char *path, struct md_text *text,
                         struct md_error *error) {
     const size_t file = source->files.count;
-    int status = md_names_add(&source->files, path, error);
-    for (char *line; status == MD_OK && (line = md_text_line(text));)
-        status = md_source_add(source, line, file * LINES + (size_t)text->line, error);
-    return status;
+    MD_TRY(md_names_add(&source->files, path, error));
+    for (char *line; (line = md_text_line(text));)
+        MD_TRY(md_source_add(source, line, file * LINES + (size_t)text->line, error));
+    return MD_OK;
 }
 
 int md_source_read_line(struct md_source *source, size_t index, md_read_line *read,

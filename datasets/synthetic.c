@@ -88,10 +88,8 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     struct recording *recording = source->state;
     const struct md_entry *entry = &source->entries[index];
     int zones = recording->world->sensor.zones;
-    int status = md_sample_room(source, entry->name, zones > 0 ? zones : source->height,
-                                zones > 0 ? zones : source->width, 0, sample, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_sample_room(source, entry->name, zones > 0 ? zones : source->height,
+                          zones > 0 ? zones : source->width, 0, sample, error));
     take_sample(recording, entry->number, sample);
     for (int i = 0; i < sample->depth_height * sample->depth_width; i++)
         sample->depth_m[i] = md_valid_depth(&source->spec, sample->depth_m[i]);
@@ -129,13 +127,12 @@ static int list(struct md_source *source, struct md_error *error) {
     if (recording->frame.light == NULL || recording->frame.echoes == NULL)
         return md_fail(error, MD_FAILED, "synthetic: no memory for pictures of %d x %d pixels",
                        source->height, source->width);
-    int status = MD_OK;
-    for (size_t i = 0; i < spec->count && status == MD_OK; i++) {
+    for (size_t i = 0; i < spec->count; i++) {
         char name[sizeof spec->split + 64];
         snprintf(name, sizeof name, "synthetic:%s:%s:%zu", spec->world, spec->split, i);
-        status = md_source_add(source, name, i, error);
+        MD_TRY(md_source_add(source, name, i, error));
     }
-    return status;
+    return MD_OK;
 }
 
 const struct md_reader md_synthetic_reader = {

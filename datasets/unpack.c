@@ -87,14 +87,13 @@ static int make_folder(struct work *w, const char *path, const char *name) {
 
 /* The folders that a member lies in. */
 static int make_parents(struct work *w, char *path, const char *name) {
-    int status = MD_OK;
-    for (char *slash = path + strlen(w->folder) + 1;
-         status == MD_OK && (slash = strchr(slash, '/')) != NULL; slash++) {
+    for (char *slash = path + strlen(w->folder) + 1; (slash = strchr(slash, '/')) != NULL;
+         slash++) {
         *slash = '\0';
-        status = make_folder(w, path, name);
+        MD_TRY(make_folder(w, path, name));
         *slash = '/';
     }
-    return status;
+    return MD_OK;
 }
 
 static int check_size(const struct work *w, const char *name) {
@@ -139,9 +138,7 @@ static int make_file(struct work *w, const char *path, const char *name) {
 static int unpack_member(struct work *w, struct archive_entry *entry) {
     char clean[MD_PATH_MAX], path[MD_PATH_MAX];
     const char *name = archive_entry_pathname(entry);
-    int status = clean_name(w, name, clean);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(clean_name(w, name, clean));
     const int is_folder = archive_entry_filetype(entry) == AE_IFDIR;
     if (archive_entry_hardlink(entry) != NULL ||
         (!is_folder && archive_entry_filetype(entry) != AE_IFREG))
@@ -149,11 +146,8 @@ static int unpack_member(struct work *w, struct archive_entry *entry) {
                            "expected a file or a folder, found a link, a device or the like");
     if (clean[0] == '\0')
         return is_folder ? MD_OK : fail_member(w, name, "a file without a name");
-    status = md_path_format(path, w->error, "%s/%s", w->folder, clean);
-    if (status == MD_OK)
-        status = make_parents(w, path, name);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_path_format(path, w->error, "%s/%s", w->folder, clean));
+    MD_TRY(make_parents(w, path, name));
     return is_folder ? make_folder(w, path, name) : make_file(w, path, name);
 }
 
@@ -291,16 +285,14 @@ int md_unpack(const char *archive, const char *folder, int force, const struct m
     int length = (int)strlen(folder);
     while (length > 1 && folder[length - 1] == '/')
         length--;
-    int status = md_path_format(name, error, "%.*s", length, folder);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_path_format(name, error, "%.*s", length, folder));
     folder = name;
     int is_there = access(folder, F_OK) == 0;
     if (is_there && !(force && md_is_folder(folder)))
         return md_fail(error, MD_USAGE, "%.400s: is there already%s", folder,
                        md_is_folder(folder) ? "; --force replaces it" : ", and is no folder");
     md_path_folder(folder, above);
-    status = md_temporary_path(w.folder, folder, error);
+    int status = md_temporary_path(w.folder, folder, error);
     if (status == MD_OK)
         status = open_archive(&w);
     if (status == MD_OK)

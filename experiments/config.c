@@ -177,10 +177,9 @@ int md_draft_set(struct draft *draft, const char *name, const struct md_yaml *ya
 
 int md_draft_overrides(struct draft *draft, int count, char *const *overrides,
                        struct md_error *error) {
-    int status = MD_OK;
-    for (int i = 0; i < count && status == MD_OK; i++)
-        status = set_override(overrides[i], draft->sections, RUN_SECTIONS, error);
-    return status;
+    for (int i = 0; i < count; i++)
+        MD_TRY(set_override(overrides[i], draft->sections, RUN_SECTIONS, error));
+    return MD_OK;
 }
 
 void md_draft_next(struct draft *draft) {
@@ -323,24 +322,21 @@ int md_draft_end(struct draft *draft, const char *origin, struct md_error *error
 int md_config_read(const char *path, int override_count, char *const *overrides,
                    struct md_config *config, struct md_error *error) {
     struct draft draft;
-    int status = md_draft_begin(&draft, config, error);
-    if (status == MD_OK && path != NULL)
-        status = set_file(path, draft.sections, RUN_SECTIONS, error);
+    MD_TRY(md_draft_begin(&draft, config, error));
+    if (path != NULL)
+        MD_TRY(set_file(path, draft.sections, RUN_SECTIONS, error));
     md_draft_next(&draft); /* an override may repeat a key of the file */
-    if (status == MD_OK)
-        status = md_draft_overrides(&draft, override_count, overrides, error);
-    if (status == MD_OK)
-        status = md_draft_end(&draft, path != NULL ? path : "command line", error);
-    return status == MD_OK ? md_budget_fit(config, NULL, error) : status;
+    MD_TRY(md_draft_overrides(&draft, override_count, overrides, error));
+    MD_TRY(md_draft_end(&draft, path != NULL ? path : "command line", error));
+    return md_budget_fit(config, NULL, error);
 }
 
 int md_config_parse(const char *text, const char *origin, struct md_config *config,
                     struct md_error *error) {
     struct draft draft;
-    int status = md_draft_begin(&draft, config, error);
-    if (status == MD_OK)
-        status = set_document(text, strlen(text), origin, draft.sections, RUN_SECTIONS, error);
-    return status == MD_OK ? complete(&draft, origin, 0, error) : status;
+    MD_TRY(md_draft_begin(&draft, config, error));
+    MD_TRY(set_document(text, strlen(text), origin, draft.sections, RUN_SECTIONS, error));
+    return complete(&draft, origin, 0, error);
 }
 
 int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_error *error) {
@@ -348,18 +344,15 @@ int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_er
     struct origin given_at[2][MOST_KEYS];
     memset(spec, 0, sizeof *spec);
     md_data_sections(spec, sections);
-    int status = set_presets(sections, 2, error);
+    MD_TRY(set_presets(sections, 2, error));
     for (int s = 0; s < 2; s++)
         sections[s].given_at = given_at[s];
-    if (status == MD_OK)
-        status = set_document(text, strlen(text), "data", sections, 2, error);
+    MD_TRY(set_document(text, strlen(text), "data", sections, 2, error));
     uint64_t given[] = {sections[0].given, sections[1].given};
-    if (status == MD_OK)
-        status = check_given(sections, 2, given, "data", error);
-    if (status == MD_OK)
-        status = md_check_uses(sections, 2, given, error);
+    MD_TRY(check_given(sections, 2, given, "data", error));
+    MD_TRY(md_check_uses(sections, 2, given, error));
     md_data_spec_resolve(spec);
-    return status;
+    return MD_OK;
 }
 
 void md_config_defaults(const struct md_config *config, struct md_config *defaults) {

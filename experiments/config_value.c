@@ -264,20 +264,19 @@ static int set_item(const struct key *key, const char *text, void *field, const 
 static int set_list(const struct key *key, const struct md_yaml *yaml, const yaml_node_t *node,
                     void *fields, const struct md_place *at) {
     void *field = (char *)fields + key->offset;
-    int status = MD_OK;
     if (key->type == CAPS && md_yaml_item(yaml, node, 0) == NULL)
         return md_place_fail(at, yaml->error,
                              "expected a number or a list of numbers, found an empty list");
     memset(field, 0, key->size);
     const yaml_node_t *item;
-    for (size_t i = 0; status == MD_OK && (item = md_yaml_item(yaml, node, i)) != NULL; i++) {
+    for (size_t i = 0; (item = md_yaml_item(yaml, node, i)) != NULL; i++) {
         const char *text = md_yaml_text(item);
         if (text == NULL)
             return md_place_fail(at, yaml->error, "expected a list of %s",
                                  key->type == CAPS ? "numbers" : "names");
-        status = set_item(key, md_yaml_is_null(item) ? "" : text, field, at, yaml->error);
+        MD_TRY(set_item(key, md_yaml_is_null(item) ? "" : text, field, at, yaml->error));
     }
-    return status;
+    return MD_OK;
 }
 
 int md_key_set(const struct key *key, const struct md_yaml *yaml, const yaml_node_t *node,

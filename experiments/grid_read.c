@@ -119,12 +119,11 @@ static int read_axis(const struct builder *b, const yaml_node_t *node, int singl
     if (!is_list)
         return add_node(b, axis, node);
     const yaml_node_t *item = md_yaml_item(&b->yaml, node, 0);
-    int status = item != NULL
-                     ? MD_OK
-                     : md_yaml_fail(&b->yaml, node, axis->name, "expected at least one value");
-    for (size_t i = 0; status == MD_OK && (item = md_yaml_item(&b->yaml, node, i)) != NULL; i++)
-        status = add_node(b, axis, item);
-    return status;
+    MD_TRY(item != NULL ? MD_OK
+                        : md_yaml_fail(&b->yaml, node, axis->name, "expected at least one value"));
+    for (size_t i = 0; (item = md_yaml_item(&b->yaml, node, i)) != NULL; i++)
+        MD_TRY(add_node(b, axis, item));
+    return MD_OK;
 }
 
 static void free_block(struct block *block) {
@@ -312,12 +311,12 @@ static int add_cells(const struct builder *b) {
     for (int own = ALSO; own <= EXCEPT; own++)
         if (b->own[own] != NULL && b->own[own]->type != YAML_SEQUENCE_NODE)
             return md_yaml_expected(&b->yaml, b->own[own], own_keys[own], "a list of mappings");
-    int status = sweep != NULL          ? add_block(b, SWEEP, sweep)
-                 : b->own[ALSO] == NULL ? add_product(b, &none)
-                                        : MD_OK;
-    for (size_t i = 0; status == MD_OK && (mapping = item_of(b, ALSO, i)) != NULL; i++)
-        status = add_block(b, ALSO, mapping);
-    return status;
+    MD_TRY(sweep != NULL          ? add_block(b, SWEEP, sweep)
+           : b->own[ALSO] == NULL ? add_product(b, &none)
+                                  : MD_OK);
+    for (size_t i = 0; (mapping = item_of(b, ALSO, i)) != NULL; i++)
+        MD_TRY(add_block(b, ALSO, mapping));
+    return MD_OK;
 }
 
 static int check_hash(const struct builder *b) {
@@ -337,12 +336,11 @@ static int check_hash(const struct builder *b) {
 
 static int build(const struct builder *b) {
     struct md_grid *grid = b->grid;
-    int status = add_cells(b);
-    if (status == MD_OK && grid->count == 0)
-        status = md_fail(b->yaml.error, MD_USAGE, "%.200s: no cell is left", b->yaml.origin);
-    if (status == MD_OK)
-        status = md_grid_identify(grid, b->yaml.error);
-    return status == MD_OK ? check_hash(b) : status;
+    MD_TRY(add_cells(b));
+    if (grid->count == 0)
+        return md_fail(b->yaml.error, MD_USAGE, "%.200s: no cell is left", b->yaml.origin);
+    MD_TRY(md_grid_identify(grid, b->yaml.error));
+    return check_hash(b);
 }
 
 /* ---- the command line ------------------------------------------------------------------------ */
@@ -365,12 +363,11 @@ static int add_choice(struct choice *choice, const char *key, const char *value,
         return md_fail(error, MD_USAGE,
                        "command line: %s%.100s: expected a range from a smaller to a larger number",
                        key, value);
-    int status = MD_OK;
-    for (int64_t n = first; n <= last && status == MD_OK; n++) {
+    for (int64_t n = first; n <= last; n++) {
         snprintf(text, sizeof text, "%s%lld", key, (long long)n);
-        status = md_names_add(&choice->texts, text, error);
+        MD_TRY(md_names_add(&choice->texts, text, error));
     }
-    return status;
+    return MD_OK;
 }
 
 static int read_choice(const char *override, struct choice *choice, struct md_error *error) {
@@ -427,10 +424,8 @@ int md_grid_read(const char *path, int override_count, char *const *overrides, s
     *grid = (struct md_grid){.count = 0};
     char found[MD_PATH_MAX];
     md_shipped_path(path, found);
-    int status = md_file_read(found, &file, error);
-    if (status != MD_OK)
-        return status;
-    status =
+    MD_TRY(md_file_read(found, &file, error));
+    int status =
         md_yaml_read((const char *)file.bytes, file.size, path, "sweep", LONGEST, &b.yaml, error);
     md_file_free(&file);
     if (status != MD_OK)

@@ -50,9 +50,7 @@ static int open_engine(struct md_run *run, struct md_error *error) {
     const struct md_config *config = &run->config;
     int failed;
     struct md_setup setup;
-    int status = md_config_setup(config, config->backend, config->threads, &setup, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_config_setup(config, config->backend, config->threads, &setup, error));
     struct md_plan plan;
     md_plan_make(&setup, &plan);
     if (plan.fault != NULL)
@@ -246,10 +244,8 @@ int md_run_measure_after(struct md_run *run, const struct md_watch *watch, struc
     else
         md_engine_get_weights(&run->engine, run->best_weights);
     const struct md_judging judging = md_config_judging(&run->config);
-    int status = md_evaluate(&run->engine, &judging, &run->test, watch, run->after, error);
-    return status != MD_OK
-               ? status
-               : md_evaluate(&run->engine, &judging, &run->val, watch, run->val_after, error);
+    MD_TRY(md_evaluate(&run->engine, &judging, &run->test, watch, run->after, error));
+    return md_evaluate(&run->engine, &judging, &run->val, watch, run->val_after, error);
 }
 
 int md_run_has_diverged(const struct md_run *run, char why[MD_DIVERGED_SIZE]) {
@@ -341,9 +337,9 @@ static int validate(struct md_run *run, struct desk *desk, struct md_epoch *epoc
         valid += report.count;
     }
     epoch->validation_loss = mean_loss(&run->position, sum, valid);
-    int status = md_evaluate(&run->engine, &judging, &run->val, NULL, &metrics, error);
+    MD_TRY(md_evaluate(&run->engine, &judging, &run->val, NULL, &metrics, error));
     epoch->validation_rmse_m = metrics.value[MD_RMSE];
-    return status;
+    return MD_OK;
 }
 
 /* digest = XXH3-128(digest before, weights). */

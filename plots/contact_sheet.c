@@ -186,9 +186,7 @@ int md_plot_contact_sheet(const char *path, const struct md_sheet *sheet, struct
                        sheet->max_depth_m);
     struct page page = lay_out(sheet);
     struct md_gnuplot figure;
-    int status = md_gnuplot_start(&figure, path, page.page_width, page.page_height, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_gnuplot_start(&figure, path, page.page_width, page.page_height, error));
     size_t size;
     uint8_t *image = draw_image(&page, &size);
     if (image == NULL) {

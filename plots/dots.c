@@ -117,9 +117,7 @@ int md_plot_dots(const char *path, const char *title, const char *x_axis,
     int below = AXIS_HEIGHT + legend.height, panel = ROW * (int)count;
     panel = panel > legend.least_panel ? panel : legend.least_panel;
     int height = MD_TITLE_HEIGHT + panel + below;
-    int status = md_gnuplot_start(&figure, path, width, height, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_gnuplot_start(&figure, path, width, height, error));
     struct md_axis axis = choose_axis(rows, count);
     md_gnuplot_title(&figure, title);
     md_gnuplot_write_legend(&figure, &legend);

@@ -115,9 +115,7 @@ int md_plot_error_growth(const char *path, const struct md_error_growth *growth,
         names = fmax(names, md_gnuplot_width(growth->layer_names[l], MD_TEXT_SIZE, 40.0));
     int below = 24 + (int)(0.82 * names) + legend.height, above = MD_TITLE_HEIGHT + 10;
     int height = above + PANEL_HEIGHT + below;
-    int status = md_gnuplot_start(&figure, path, WIDTH, height, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_gnuplot_start(&figure, path, WIDTH, height, error));
     FILE *script = figure.script;
     struct md_axis axis = choose_axis(panels, growth->kinds);
     size_t odd = 0;

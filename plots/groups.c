@@ -182,9 +182,7 @@ int md_plot_groups(const char *path, const char *title, const struct md_group_ba
         return md_fail(error, MD_USAGE, "%s: no groups to draw", path);
     choose_axis(&f);
     lay_out(&f);
-    int status = md_gnuplot_start(&figure, path, f.width, f.height, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_gnuplot_start(&figure, path, f.width, f.height, error));
     md_gnuplot_title(&figure, title);
     md_gnuplot_write_legend(&figure, &f.legend);
     write_frame(figure.script, &f);

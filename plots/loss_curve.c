@@ -165,9 +165,7 @@ int md_plot_loss_curve(const char *path, const struct md_loss_curve *curve,
     write_titles(&f);
     struct md_gnuplot figure;
     int height = MD_TITLE_HEIGHT + PANEL_HEIGHT + AXIS_HEIGHT + f.legend.height;
-    int status = md_gnuplot_start(&figure, path, WIDTH, height, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_gnuplot_start(&figure, path, WIDTH, height, error));
     md_gnuplot_title(&figure, curve->title);
     md_gnuplot_write_legend(&figure, &f.legend);
     write_axes(&figure, &f);

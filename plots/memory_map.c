@@ -49,10 +49,8 @@ int md_plot_memory(const char *path, const struct md_memory_map *map, struct md_
     titles[shown++] = peak;
     struct md_legend legend = md_gnuplot_legend(titles, shown, WIDTH);
     struct md_gnuplot figure;
-    int status = md_gnuplot_start(
-        &figure, path, WIDTH, MD_TITLE_HEIGHT + PANEL_HEIGHT + AXIS_HEIGHT + legend.height, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_gnuplot_start(&figure, path, WIDTH,
+                            MD_TITLE_HEIGHT + PANEL_HEIGHT + AXIS_HEIGHT + legend.height, error));
     FILE *script = figure.script;
     for (int k = 0; k < map->kind_count; k++)
         write_kind(script, map, k);

@@ -165,9 +165,7 @@ int md_plot_series(const char *path, const struct md_series_plot *plot, struct m
     int below = AXIS_HEIGHT + legend.height, panel = PANEL_HEIGHT + (int)names;
     panel = panel > legend.least_panel ? panel : legend.least_panel;
     int height = MD_TITLE_HEIGHT + panel + below;
-    int status = md_gnuplot_start(&figure, path, WIDTH, height, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_gnuplot_start(&figure, path, WIDTH, height, error));
     FILE *script = figure.script;
     md_gnuplot_title(&figure, plot->title);
     md_gnuplot_write_legend(&figure, &legend);
@@ -186,7 +184,7 @@ int md_plot_series(const char *path, const struct md_series_plot *plot, struct m
     md_axis_write(script, "x", &x);
     md_axis_write(script, "y", &y);
     write_data(script, plot);
-    status = write_names(script, plot, &x, error);
+    int status = write_names(script, plot, &x, error);
     if (status != MD_OK) {
         md_gnuplot_cancel(&figure);
         return status;

@@ -65,9 +65,7 @@ static void take_scores(const struct md_cell *cell, struct md_metrics *before,
 
 static int recall_history(const char *path, struct md_run *run, struct md_error *error) {
     struct md_cell_history history;
-    int status = md_cell_read_history(path, &history, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_cell_read_history(path, &history, error));
     if (history.epochs > (size_t)run->config.epochs || history.step_rows > run->step_losses.rows) {
         md_cell_history_free(&history);
         return md_fail(error, MD_FAILED, "%.400s: its tables are longer than its run", path);

@@ -114,17 +114,16 @@ static int write_archive(const struct job *e, int (*fill)(const struct job *e, z
 
 static int fill_npz(const struct job *e, zip_t *zip) {
     struct md_parameter p;
-    int status = MD_OK;
-    for (int i = 0; status == MD_OK && md_parameter(e->network, i, &p) == 0; i++) {
+    for (int i = 0; md_parameter(e->network, i, &p) == 0; i++) {
         char name[sizeof p.name + sizeof ".npy"];
         size_t shape[4], size;
         for (int d = 0; d < p.dimensions; d++)
             shape[d] = (size_t)p.shape[d];
         unsigned char *bytes = md_npy_bytes(e->values + p.offset, p.dimensions, shape, &size);
         snprintf(name, sizeof name, "%s.npy", p.name);
-        status = add_entry(e, zip, name, bytes, size);
+        MD_TRY(add_entry(e, zip, name, bytes, size));
     }
-    return status;
+    return MD_OK;
 }
 
 static int write_npz(const struct job *e) {
@@ -194,17 +193,16 @@ static int fill_pth(const struct job *e, zip_t *zip) {
         free(text);
         return no_memory(e);
     }
-    int status = add_entry(e, zip, "archive/data.pkl", text, size);
-    if (status == MD_OK)
-        status = add_text(e, zip, "archive/byteorder", "little");
-    for (int i = 0; status == MD_OK && md_parameter(e->network, i, &p) == 0; i++) {
+    MD_TRY(add_entry(e, zip, "archive/data.pkl", text, size));
+    MD_TRY(add_text(e, zip, "archive/byteorder", "little"));
+    for (int i = 0; md_parameter(e->network, i, &p) == 0; i++) {
         const size_t width = e->halves != NULL ? sizeof *e->halves : sizeof *e->values;
         const void *from =
             e->halves != NULL ? (const void *)(e->halves + p.offset) : e->values + p.offset;
         snprintf(name, sizeof name, "archive/data/%d", i);
-        status = add_source(e, zip, name, zip_source_buffer(zip, from, p.count * width, 0));
+        MD_TRY(add_source(e, zip, name, zip_source_buffer(zip, from, p.count * width, 0)));
     }
-    return status == MD_OK ? add_text(e, zip, "archive/version", "3\n") : status;
+    return add_text(e, zip, "archive/version", "3\n");
 }
 
 static int write_pth(const struct job *e) {
@@ -279,9 +277,7 @@ static void put_header(FILE *header, const struct job *e) {
 
 static int write_stream(const struct job *e, void (*put)(FILE *to, const struct job *e)) {
     struct md_new_file file;
-    int status = md_new_file_open(e->path, &file, e->error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_new_file_open(e->path, &file, e->error));
     put(file.stream, e);
     return md_new_file_finish(&file, MD_OK, e->error);
 }

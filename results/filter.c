@@ -127,10 +127,9 @@ static int read_values(struct md_filter *filter, char *word, struct md_error *er
         return md_fail(error, MD_USAGE, "expected a single value, found a list");
     word[length - 1] = '\0';
     char *rest = word + 1;
-    int status = MD_OK;
-    for (char *item; status == MD_OK && (item = md_next_field(&rest)) != NULL;)
-        status = add_interval(filter, item, error);
-    return status;
+    for (char *item; (item = md_next_field(&rest)) != NULL;)
+        MD_TRY(add_interval(filter, item, error));
+    return MD_OK;
 }
 
 static int find_subject(const char *name, struct md_filter *filter, struct md_error *error) {
@@ -161,9 +160,7 @@ static int parse(const char *given, struct md_filter *filter, struct md_error *e
     filter->relation = (enum relation)r;
     *value = '\0';
     value += strlen(relations[r]);
-    int status = find_subject(filter->copy, filter, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(find_subject(filter->copy, filter, error));
     int is_ordered = is_number(filter) || (filter->text != NULL && filter->text->is_ordered);
     if (!is_ordered && r != EQUAL && r != UNEQUAL)
         return md_fail(error, MD_USAGE, "%.100s is no number: expected = or !=, found %s",

@@ -106,16 +106,15 @@ static int read_cells(struct md_runs *runs, const char *folder, const struct md_
                       struct md_error *error) {
     char path[MD_PATH_MAX];
     struct stat about;
-    int status = MD_OK;
-    for (size_t i = 0; i < names->count && status == MD_OK; i++) {
+    for (size_t i = 0; i < names->count; i++) {
         const char *ending = strrchr(names->names[i], '.');
         if (ending == NULL || strcasecmp(ending, ".h5") != 0)
             continue;
-        status = join(path, folder, names->names[i], error);
-        if (status == MD_OK && (lstat(path, &about) == 0 || errno != ENOENT))
-            status = read_file(runs, path, error);
+        MD_TRY(join(path, folder, names->names[i], error));
+        if (lstat(path, &about) == 0 || errno != ENOENT)
+            MD_TRY(read_file(runs, path, error));
     }
-    return status == MD_OK ? read_grid(runs, folder, error) : status;
+    return read_grid(runs, folder, error);
 }
 
 static int read_folder(struct md_runs *runs, const char *folder, int is_given, int is_searched,
@@ -480,10 +479,10 @@ static int divide(struct md_runs *runs, struct md_groups *groups, struct md_erro
         group->count++;
         group->diverged += runs->runs[i]->cell.diverged != 0;
     }
-    int status = name_groups(groups, error);
-    for (size_t g = 0; g < groups->count && status == MD_OK; g++)
-        status = check_group(runs, &groups->groups[g], error);
-    return status;
+    MD_TRY(name_groups(groups, error));
+    for (size_t g = 0; g < groups->count; g++)
+        MD_TRY(check_group(runs, &groups->groups[g], error));
+    return MD_OK;
 }
 
 int md_groups_make(struct md_runs *runs, const char *by, struct md_groups *groups,
@@ -494,10 +493,9 @@ int md_groups_make(struct md_runs *runs, const char *by, struct md_groups *group
         status = choose_keys(runs, by, groups, error);
     if (status != MD_OK || runs->count == 0)
         return status;
-    status = check_mixture(runs, groups, error);
-    if (status == MD_OK)
-        status = sort_by_keys(runs, groups, error);
-    return status == MD_OK ? divide(runs, groups, error) : status;
+    MD_TRY(check_mixture(runs, groups, error));
+    MD_TRY(sort_by_keys(runs, groups, error));
+    return divide(runs, groups, error);
 }
 
 void md_groups_free(struct md_groups *groups) {

@@ -79,9 +79,7 @@ static int pop(struct machine *machine, size_t count) {
 }
 
 static int pop_kind(struct machine *machine, enum md_pickle_kind kind, const struct value **value) {
-    int status = pop(machine, 1);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(pop(machine, 1));
     *value = md_pickle_on_stack(machine, machine->height);
     if ((*value)->kind != kind)
         return md_pickle_fail(machine, "found a %s, expected a %s",
@@ -192,15 +190,15 @@ static int push_tuple(struct machine *machine, size_t first, size_t count) {
 }
 
 static int run_tuple_of(struct machine *machine, uint32_t count) {
-    int status = pop(machine, count);
-    return status == MD_OK ? push_tuple(machine, machine->height, count) : status;
+    MD_TRY(pop(machine, count));
+    return push_tuple(machine, machine->height, count);
 }
 
 static int run_tuple(struct machine *machine, uint32_t unused) {
     (void)unused;
     size_t count = 0;
-    int status = pop_to_mark(machine, &count);
-    return status == MD_OK ? push_tuple(machine, machine->height + 1, count) : status;
+    MD_TRY(pop_to_mark(machine, &count));
+    return push_tuple(machine, machine->height + 1, count);
 }
 
 static int run_dict(struct machine *machine, uint32_t unused) {
@@ -223,28 +221,28 @@ static int set_items(struct machine *machine, size_t first, size_t count) {
 
 static int run_set_item(struct machine *machine, uint32_t unused) {
     (void)unused;
-    int status = pop(machine, 2);
-    return status == MD_OK ? set_items(machine, machine->height, 2) : status;
+    MD_TRY(pop(machine, 2));
+    return set_items(machine, machine->height, 2);
 }
 
 static int run_set_items(struct machine *machine, uint32_t unused) {
     (void)unused;
     size_t count = 0;
-    int status = pop_to_mark(machine, &count);
-    return status == MD_OK ? set_items(machine, machine->height + 1, count) : status;
+    MD_TRY(pop_to_mark(machine, &count));
+    return set_items(machine, machine->height + 1, count);
 }
 
 static int run_append(struct machine *machine, uint32_t unused) {
     (void)unused;
-    int status = pop(machine, 1);
-    return status == MD_OK ? check_list(machine) : status;
+    MD_TRY(pop(machine, 1));
+    return check_list(machine);
 }
 
 static int run_appends(struct machine *machine, uint32_t unused) {
     (void)unused;
     size_t count = 0;
-    int status = pop_to_mark(machine, &count);
-    return status == MD_OK ? check_list(machine) : status;
+    MD_TRY(pop_to_mark(machine, &count));
+    return check_list(machine);
 }
 
 static int run_put(struct machine *machine, uint32_t slot) {
@@ -267,18 +265,15 @@ static int run_get(struct machine *machine, uint32_t slot) {
 static int run_storage(struct machine *machine, uint32_t unused) {
     (void)unused;
     const struct value *tuple;
-    int status = pop_kind(machine, TUPLE, &tuple);
-    return status == MD_OK ? md_pickle_storage(machine, tuple) : status;
+    MD_TRY(pop_kind(machine, TUPLE, &tuple));
+    return md_pickle_storage(machine, tuple);
 }
 
 static int run_reduce(struct machine *machine, uint32_t unused) {
     (void)unused;
     const struct value *arguments, *function;
-    int status = pop_kind(machine, TUPLE, &arguments);
-    if (status == MD_OK)
-        status = pop_kind(machine, GLOBAL, &function);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(pop_kind(machine, TUPLE, &arguments));
+    MD_TRY(pop_kind(machine, GLOBAL, &function));
     if (function->where == REBUILD_TENSOR)
         return md_pickle_tensor(machine, arguments);
     if (function->where == REBUILD_PARAMETER)

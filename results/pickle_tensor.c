@@ -36,9 +36,7 @@ static int copy_name(struct machine *machine, const struct value *text, size_t s
 /* ("storage", type, key, device, elements) */
 int md_pickle_storage(struct machine *machine, const struct value *tuple) {
     static const enum md_pickle_kind kinds[] = {TEXT, GLOBAL, TEXT, TEXT, INTEGER};
-    int status = check_members(machine, tuple, 5, kinds, "a storage");
-    if (status != MD_OK)
-        return status;
+    MD_TRY(check_members(machine, tuple, 5, kinds, "a storage"));
     const struct value *tag = member(machine, tuple, 0);
     if (tag->length != 7 || memcmp(machine->bytes + tag->where, "storage", 7) != 0)
         return md_pickle_fail(machine, "a persistent id that is not a storage");
@@ -79,9 +77,7 @@ static int read_shape(struct machine *machine, const struct value *sizes,
 /* _rebuild_tensor_v2(storage, offset, sizes, strides, requires_grad, backward_hooks) */
 int md_pickle_tensor(struct machine *machine, const struct value *arguments) {
     static const enum md_pickle_kind kinds[] = {STORAGE, INTEGER, TUPLE, TUPLE, BOOLEAN, DICT};
-    int status = check_members(machine, arguments, 6, kinds, "the tensor");
-    if (status != MD_OK)
-        return status;
+    MD_TRY(check_members(machine, arguments, 6, kinds, "the tensor"));
     if (machine->tensor_count == MD_PICKLE_MOST_TENSORS)
         return md_pickle_fail(machine, "more than %d tensors", MD_PICKLE_MOST_TENSORS);
     struct md_pickled_tensor *tensor = &machine->tensors[machine->tensor_count];
@@ -89,13 +85,10 @@ int md_pickle_tensor(struct machine *machine, const struct value *arguments) {
     int bfloat16 = member(machine, storage, 1)->where == BFLOAT16_STORAGE;
     tensor->type = bfloat16 ? MD_STORAGE_BFLOAT16 : MD_STORAGE_FLOAT32;
     tensor->storage_count = (size_t)member(machine, storage, 4)->where;
-    status =
-        copy_name(machine, member(machine, storage, 2), sizeof tensor->storage, tensor->storage);
-    if (status == MD_OK)
-        status = read_shape(machine, member(machine, arguments, 2), member(machine, arguments, 3),
-                            tensor);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(
+        copy_name(machine, member(machine, storage, 2), sizeof tensor->storage, tensor->storage));
+    MD_TRY(
+        read_shape(machine, member(machine, arguments, 2), member(machine, arguments, 3), tensor));
     int32_t offset = member(machine, arguments, 1)->where;
     if (offset < 0 || tensor->count > tensor->storage_count ||
         (size_t)offset > tensor->storage_count - tensor->count)
@@ -176,10 +169,7 @@ static int collect_tensor(struct machine *machine, const struct entry *entry,
         return md_pickle_fail(machine, "more than %d tensors", MD_PICKLE_MOST_TENSORS);
     struct md_pickled_tensor *tensor = &dict->tensors[dict->count];
     *tensor = machine->tensors[machine->values[entry->value].where];
-    int status =
-        copy_name(machine, &machine->values[entry->key], sizeof tensor->name, tensor->name);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(copy_name(machine, &machine->values[entry->key], sizeof tensor->name, tensor->name));
     for (size_t t = 0; t < dict->count; t++)
         if (strcmp(dict->tensors[t].name, tensor->name) == 0)
             return md_pickle_fail(machine, "tensor '%s' is there twice", tensor->name);

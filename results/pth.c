@@ -115,10 +115,8 @@ static int check_byte_order(const struct archive *archive) {
 static int read_state_dict(const struct archive *archive, struct md_state_dict *dict) {
     unsigned char *pickle = NULL;
     size_t size = 0;
-    int status = read_entry(archive, "data.pkl", 0, MD_PICKLE_MOST_BYTES, &pickle, &size);
-    if (status != MD_OK)
-        return status;
-    status = md_pickle_read(pickle, size, dict, archive->error);
+    MD_TRY(read_entry(archive, "data.pkl", 0, MD_PICKLE_MOST_BYTES, &pickle, &size));
+    int status = md_pickle_read(pickle, size, dict, archive->error);
     free(pickle);
     return status;
 }

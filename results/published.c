@@ -145,8 +145,8 @@ static int finish_run(struct table *table, struct md_error *error) {
     if (table->cell.cap_count == 0)
         return MD_OK;
     snprintf(table->cell.identity, sizeof table->cell.identity, "published, line %d", table->line);
-    int status = md_path_format(path, error, "%s:%d", table->path, table->line);
-    return status == MD_OK ? md_runs_add(table->runs, path, &table->cell, error) : status;
+    MD_TRY(md_path_format(path, error, "%s:%d", table->path, table->line));
+    return md_runs_add(table->runs, path, &table->cell, error);
 }
 
 static int take_line(struct table *table, int number, char *line, struct md_error *error) {

@@ -45,14 +45,14 @@ static int read_ours(struct md_study *study, int folder_count, char *const *fold
 
 static int read_published(struct md_study *study, struct md_error *error) {
     const struct md_names *filters = &study->where_published;
-    int status =
-        filters->count > 0 ? md_published_read(MD_PUBLISHED_FILE, &study->published, error) : MD_OK;
-    if (status == MD_OK && filters->count > 0)
-        status = keep(&study->published, filters, error);
-    if (status == MD_OK && filters->count > 0 && study->published.count == 0)
-        status = md_fail(error, MD_FAILED, "%s: published: no row of %s passes these filters",
-                         study->name, MD_PUBLISHED_FILE);
-    return status;
+    MD_TRY(filters->count > 0 ? md_published_read(MD_PUBLISHED_FILE, &study->published, error)
+                              : MD_OK);
+    if (filters->count > 0)
+        MD_TRY(keep(&study->published, filters, error));
+    if (filters->count > 0 && study->published.count == 0)
+        return md_fail(error, MD_FAILED, "%s: published: no row of %s passes these filters",
+                       study->name, MD_PUBLISHED_FILE);
+    return MD_OK;
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -132,10 +132,9 @@ static int make_rows(struct md_study *study, struct md_error *error) {
 
 int md_study_compare(struct md_study *study, int folder_count, char *const *folders,
                      struct md_error *error) {
-    int status = read_ours(study, folder_count, folders, error);
-    if (status == MD_OK)
-        status = read_published(study, error);
-    return status == MD_OK ? make_rows(study, error) : status;
+    MD_TRY(read_ours(study, folder_count, folders, error));
+    MD_TRY(read_published(study, error));
+    return make_rows(study, error);
 }
 
 /* ---- in words -------------------------------------------------------------------------------- */

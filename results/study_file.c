@@ -242,19 +242,14 @@ int md_study_read(const char *name, struct md_study *study, struct md_error *err
     struct md_file file;
     memset(study, 0, sizeof *study);
     md_shipped_path(MD_STUDY_FOLDER, folder);
-    int status = strchr(name, '/') != NULL
-                     ? md_path_format(path, error, "%s", name)
-                     : md_path_format(path, error, "%s/%s.yaml", folder, name);
-    if (status == MD_OK)
-        status = name_study(study, path, error);
-    if (status == MD_OK && strchr(name, '/') == NULL && !md_is_file(path))
-        status = no_study(path, error);
-    if (status == MD_OK)
-        status = md_file_read(path, &file, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(strchr(name, '/') != NULL ? md_path_format(path, error, "%s", name)
+                                     : md_path_format(path, error, "%s/%s.yaml", folder, name));
+    MD_TRY(name_study(study, path, error));
+    if (strchr(name, '/') == NULL && !md_is_file(path))
+        MD_TRY(no_study(path, error));
+    MD_TRY(md_file_read(path, &file, error));
     struct md_yaml yaml;
-    status =
+    int status =
         md_yaml_read((const char *)file.bytes, file.size, path, "study", LONGEST, &yaml, error);
     md_file_free(&file);
     if (status != MD_OK)

@@ -170,9 +170,7 @@ void md_sweep_tidy(const struct md_sweep *sweep) {
 
 int md_sweep_grid(const char *folder, struct md_grid *grid, struct md_error *error) {
     char path[MD_PATH_MAX];
-    int status = md_path_format(path, error, "%s/%s", folder, frozen_name);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_path_format(path, error, "%s/%s", folder, frozen_name));
     if (access(path, F_OK) != 0)
         return md_fail(error, MD_USAGE, "%.400s: %s: no sweep was begun there", path,
                        strerror(errno));
@@ -206,17 +204,14 @@ static int freeze(const struct md_sweep *sweep, const char *path, struct md_erro
 
 int md_sweep_enter(struct md_sweep *sweep, struct md_error *error) {
     char path[MD_PATH_MAX], frozen[MD_PATH_MAX];
-    int status = md_path_format(path, error, "%s/%s", sweep->folder, lock_name);
     sweep->lock = -1;
-    if (status == MD_OK)
-        status = md_path_format(frozen, error, "%s/%s", sweep->folder, frozen_name);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_path_format(path, error, "%s/%s", sweep->folder, lock_name));
+    MD_TRY(md_path_format(frozen, error, "%s/%s", sweep->folder, frozen_name));
     sweep->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (sweep->lock < 0)
         return md_fail(error, MD_FAILED, "%.400s: cannot write into this folder: %s", sweep->folder,
                        strerror(errno));
-    status = lock_freezing(sweep, path, error);
+    int status = lock_freezing(sweep, path, error);
     if (status == MD_OK)
         status =
             access(frozen, F_OK) == 0 ? compare_grid(sweep, error) : freeze(sweep, frozen, error);
@@ -296,11 +291,8 @@ int md_sweep_look(const struct md_sweep *sweep, size_t cell, struct md_cell_look
     struct md_file why;
     struct md_error ignored;
     memset(look, 0, sizeof *look);
-    int status = md_sweep_path(sweep, cell, ".h5", result, sizeof result, error);
-    if (status == MD_OK)
-        status = md_sweep_path(sweep, cell, ".error", failure, sizeof failure, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_sweep_path(sweep, cell, ".h5", result, sizeof result, error));
+    MD_TRY(md_sweep_path(sweep, cell, ".error", failure, sizeof failure, error));
     look->state = md_sweep_state(sweep, cell);
     if (look->state == MD_DONE)
         look_at_result(sweep, cell, result, look);
@@ -321,9 +313,7 @@ int md_sweep_look(const struct md_sweep *sweep, size_t cell, struct md_cell_look
 int md_sweep_record(const struct md_sweep *sweep, size_t cell, const char *why,
                     struct md_error *error) {
     char path[MD_PATH_MAX], line[sizeof((struct md_error *)0)->text + 1];
-    int status = md_sweep_path(sweep, cell, ".error", path, sizeof path, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_sweep_path(sweep, cell, ".error", path, sizeof path, error));
     snprintf(line, sizeof line, "%s\n", why);
     return md_file_write(path, line, strlen(line), error);
 }
@@ -331,10 +321,10 @@ int md_sweep_record(const struct md_sweep *sweep, size_t cell, const char *why,
 static int remove_file(const struct md_sweep *sweep, size_t cell, const char *suffix,
                        struct md_error *error) {
     char path[MD_PATH_MAX];
-    int status = md_sweep_path(sweep, cell, suffix, path, sizeof path, error);
-    if (status == MD_OK && unlink(path) != 0 && errno != ENOENT)
-        status = md_fail(error, MD_FAILED, "cannot remove %.400s: %s", path, strerror(errno));
-    return status;
+    MD_TRY(md_sweep_path(sweep, cell, suffix, path, sizeof path, error));
+    if (unlink(path) != 0 && errno != ENOENT)
+        return md_fail(error, MD_FAILED, "cannot remove %.400s: %s", path, strerror(errno));
+    return MD_OK;
 }
 
 int md_sweep_forget(const struct md_sweep *sweep, size_t cell, int anew, struct md_error *error) {

@@ -137,22 +137,20 @@ static void describe_pth(const struct md_pth *checkpoint, const struct md_networ
 static int copy_pth(const struct md_pth *checkpoint, const struct md_network *network,
                     const char *path, float *values, struct md_error *error) {
     struct md_parameter parameter;
-    int status = match_pth(checkpoint, network, path, error);
-    for (int p = 0; status == MD_OK && md_parameter(network, p, &parameter) == 0; p++) {
+    MD_TRY(match_pth(checkpoint, network, path, error));
+    for (int p = 0; md_parameter(network, p, &parameter) == 0; p++) {
         float *to = values + parameter.offset;
         memcpy(to, find_tensor(checkpoint, parameter.name)->values, parameter.count * sizeof *to);
-        status = check_finite(to, &parameter, path, error);
+        MD_TRY(check_finite(to, &parameter, path, error));
     }
-    return status;
+    return MD_OK;
 }
 
 static int read_pth(const char *path, const struct md_network *network, float *values,
                     struct md_weights_info *info, struct md_error *error) {
     struct md_pth checkpoint;
-    int status = md_pth_read(path, &checkpoint, error);
-    if (status != MD_OK)
-        return status;
-    status = copy_pth(&checkpoint, network, path, values, error);
+    MD_TRY(md_pth_read(path, &checkpoint, error));
+    int status = copy_pth(&checkpoint, network, path, values, error);
     if (status == MD_OK && info != NULL)
         describe_pth(&checkpoint, network, path, values, info);
     md_pth_free(&checkpoint);
@@ -183,11 +181,10 @@ static int network_of_pth(const char *path, const struct md_network **network,
 /* ---- our own form ---- */
 
 static int read_info(hid_t file, struct md_weights_info *info, struct md_error *error) {
-    int status = MD_OK;
-    for (int f = 0; status == MD_OK && f < FIELD_COUNT; f++)
-        status = md_h5_read_text(file, GROUP, text_fields[f].name, text_fields[f].size,
-                                 (char *)info + text_fields[f].offset, error);
-    return status;
+    for (int f = 0; f < FIELD_COUNT; f++)
+        MD_TRY(md_h5_read_text(file, GROUP, text_fields[f].name, text_fields[f].size,
+                               (char *)info + text_fields[f].offset, error));
+    return MD_OK;
 }
 
 static int check_network(const char *path, const struct md_network *network,
@@ -231,13 +228,10 @@ static int read_parameter(const char *path, hid_t file, const struct md_paramete
     size_t shape[4];
     parameter_shape(parameter, shape);
     snprintf(name, sizeof name, GROUP "/%s", parameter->name);
-    int status = md_h5_check_plain(file, name, H5T_IEEE_F32LE, error);
-    if (status == MD_OK)
-        status = md_h5_read(file, name, H5T_NATIVE_FLOAT, parameter->dimensions, shape,
-                            parameter->count, values + parameter->offset, error);
-    if (status == MD_OK)
-        status = check_finite(values + parameter->offset, parameter, path, error);
-    return status;
+    MD_TRY(md_h5_check_plain(file, name, H5T_IEEE_F32LE, error));
+    MD_TRY(md_h5_read(file, name, H5T_NATIVE_FLOAT, parameter->dimensions, shape, parameter->count,
+                      values + parameter->offset, error));
+    return check_finite(values + parameter->offset, parameter, path, error);
 }
 
 static int check_digest(const char *path, const struct md_network *network, const float *values,
@@ -253,26 +247,20 @@ static int check_digest(const char *path, const struct md_network *network, cons
 static int read_opened(const char *path, hid_t file, const struct md_network *network,
                        float *values, struct md_weights_info *info, struct md_error *error) {
     struct md_parameter parameter;
-    int status = read_info(file, info, error);
-    if (status == MD_OK)
-        status = check_network(path, network, info, error);
-    if (status == MD_OK)
-        status = check_links(path, file, network, error);
-    for (int p = 0; status == MD_OK && md_parameter(network, p, &parameter) == 0; p++)
-        status = read_parameter(path, file, &parameter, values, error);
-    if (status == MD_OK)
-        status = check_digest(path, network, values, info, error);
-    return status;
+    MD_TRY(read_info(file, info, error));
+    MD_TRY(check_network(path, network, info, error));
+    MD_TRY(check_links(path, file, network, error));
+    for (int p = 0; md_parameter(network, p, &parameter) == 0; p++)
+        MD_TRY(read_parameter(path, file, &parameter, values, error));
+    return check_digest(path, network, values, info, error);
 }
 
 static int read_h5(const char *path, const struct md_network *network, float *values,
                    struct md_weights_info *info, struct md_error *error) {
     struct md_weights_info found = {0};
     hid_t file;
-    int status = md_h5_open(path, &file, error);
-    if (status != MD_OK)
-        return status;
-    status = read_opened(path, file, network, values, &found, error);
+    MD_TRY(md_h5_open(path, &file, error));
+    int status = read_opened(path, file, network, values, &found, error);
     H5Fclose(file);
     if (status == MD_OK && info != NULL)
         *info = found;
@@ -283,10 +271,8 @@ static int network_of_h5(const char *path, const struct md_network **network,
                          struct md_error *error) {
     char name[sizeof((struct md_weights_info *)0)->network];
     hid_t file;
-    int status = md_h5_open(path, &file, error);
-    if (status != MD_OK)
-        return status;
-    status = md_h5_read_text(file, GROUP, "network", sizeof name, name, error);
+    MD_TRY(md_h5_open(path, &file, error));
+    int status = md_h5_read_text(file, GROUP, "network", sizeof name, name, error);
     H5Fclose(file);
     if (status != MD_OK)
         return status;
@@ -301,30 +287,27 @@ int md_weights_store(hid_t file, const struct md_network *network, const float *
                      const struct md_weights_info *info, struct md_error *error) {
     struct md_parameter parameter;
     struct md_weights_info stored = *info;
-    int status = MD_OK;
-    for (int p = 0; status == MD_OK && md_parameter(network, p, &parameter) == 0; p++) {
+    for (int p = 0; md_parameter(network, p, &parameter) == 0; p++) {
         char name[sizeof GROUP + sizeof parameter.name];
         size_t shape[4];
         parameter_shape(&parameter, shape);
         snprintf(name, sizeof name, GROUP "/%s", parameter.name);
-        status = md_h5_write(file, name, H5T_IEEE_F32LE, parameter.dimensions, shape,
-                             values + parameter.offset, error);
+        MD_TRY(md_h5_write(file, name, H5T_IEEE_F32LE, parameter.dimensions, shape,
+                           values + parameter.offset, error));
     }
     snprintf(stored.network, sizeof stored.network, "%s", network->name);
     md_weights_digest(values, md_parameter_total(network), stored.digest);
-    for (int f = 0; status == MD_OK && f < FIELD_COUNT; f++)
-        status = md_h5_write_text(file, GROUP, text_fields[f].name,
-                                  (const char *)&stored + text_fields[f].offset, error);
-    return status;
+    for (int f = 0; f < FIELD_COUNT; f++)
+        MD_TRY(md_h5_write_text(file, GROUP, text_fields[f].name,
+                                (const char *)&stored + text_fields[f].offset, error));
+    return MD_OK;
 }
 
 int md_weights_write(const char *path, const struct md_network *network, const float *values,
                      const struct md_weights_info *info, struct md_error *error) {
     struct md_h5_writer writer;
-    int status = md_h5_create(path, &writer, error);
-    if (status != MD_OK)
-        return status;
-    status = md_weights_store(writer.file, network, values, info, error);
+    MD_TRY(md_h5_create(path, &writer, error));
+    int status = md_weights_store(writer.file, network, values, info, error);
     return md_h5_finish(&writer, status, error);
 }
 
@@ -367,14 +350,14 @@ int md_weights_read(const char *path, const struct md_network *network, float *v
                     struct md_weights_info *info, struct md_error *error) {
     const struct form_reader *form;
     char found[MD_PATH_MAX];
-    int status = find_form(path, found, &form, error);
-    return status == MD_OK ? form->read(found, network, values, info, error) : status;
+    MD_TRY(find_form(path, found, &form, error));
+    return form->read(found, network, values, info, error);
 }
 
 int md_weights_network(const char *path, const struct md_network **network,
                        struct md_error *error) {
     const struct form_reader *form;
     char found[MD_PATH_MAX];
-    int status = find_form(path, found, &form, error);
-    return status == MD_OK ? form->network(found, network, error) : status;
+    MD_TRY(find_form(path, found, &form, error));
+    return form->network(found, network, error);
 }
