@@ -128,8 +128,7 @@ static int make_job(struct comparison *c, struct md_error *error) {
     FILE *body = status == MD_OK ? open_memstream(&c->body, &c->body_bytes) : NULL;
     if (status == MD_OK && body == NULL)
         status = md_fail(error, MD_FAILED, "out of memory");
-    if (status == MD_OK)
-        status = write_body(c, weights, &data, body, error);
+    MD_THEN(status, write_body(c, weights, &data, body, error));
     if (body != NULL && fclose(body) != 0 && status == MD_OK)
         status = md_fail(error, MD_FAILED, "out of memory for a job of %d steps", c->options.steps);
     md_dataset_close(&data);
@@ -223,10 +222,8 @@ static int compare(struct comparison *c, struct md_error *error) {
         broken = s;
         status = md_trace_open(sides[s].trace, c->specs[s].text, &trace[s], error);
     }
-    if (status == MD_OK)
-        status = check_heads(c, trace, error);
-    if (status == MD_OK)
-        status = md_comparison_read(trace, &watch, &c->result, &broken, error);
+    MD_THEN(status, check_heads(c, trace, error));
+    MD_THEN(status, md_comparison_read(trace, &watch, &c->result, &broken, error));
     md_progress_clear(&line);
     /* The side whose trace broke knows best why. */
     int first = md_side_finish(&sides[broken], status, error);
@@ -469,8 +466,7 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     memcpy(&c->options, call->options, sizeof c->options);
     int status =
         md_config_read(call->words[0], call->count - 1, call->words + 1, &c->config, error);
-    if (status == MD_OK)
-        status = work(c, error);
+    MD_THEN(status, work(c, error));
     free(c->body);
     md_comparison_close(&c->result);
     free(c);

@@ -223,8 +223,7 @@ static int verify(const struct md_invocation *call, struct md_error *error) {
     struct md_unused unused;
     size_t broken = 0, empty = 0;
     int status = md_data_spec_parse(call->words[0], &spec, error);
-    if (status == MD_OK)
-        status = md_source_open(&spec, SIDE, SIDE, &source, error);
+    MD_THEN(status, md_source_open(&spec, SIDE, SIDE, &source, error));
     if (status != MD_OK)
         return status;
     size_t all = source.count, s = 0;
@@ -327,8 +326,7 @@ static int write_as(const struct md_invocation *call, const char *ending,
     struct md_watch watch = md_progress_watch(&line);
     MD_TRY(open_spec(call, &spec, &data, error));
     int status = md_make_folder(o->output, error);
-    if (status == MD_OK)
-        status = write(&data, o->output, o->split, call->common.force, &watch, error);
+    MD_THEN(status, write(&data, o->output, o->split, call->common.force, &watch, error));
     md_progress_clear(&line);
     if (status == MD_OK)
         printf("%s/%s.%s: %zu samples\n", o->output, o->split, ending, data.count);

@@ -363,8 +363,7 @@ static json_t *to_json(const struct md_cell_diff *diff) {
 static int compare(const char *a, const char *b, int json, struct md_cell_diff *diff,
                    struct md_error *error) {
     int status = md_cell_diff_open(a, b, diff, error);
-    if (status == MD_OK)
-        status = json ? md_print_json(to_json(diff), error) : print_text(diff, error);
+    MD_THEN(status, json ? md_print_json(to_json(diff), error) : print_text(diff, error));
     if (status == MD_OK && diff->same_run && !diff->same_results) {
         error->text[0] = '\0'; /* it has been said */
         status = MD_FAILED;

@@ -88,12 +88,9 @@ static int measure(const struct options *o, const struct md_network *network, co
     md_progress_clear(&line);
     if (status == MD_OK && md_stop_requested)
         status = md_fail(error, MD_FAILED, "interrupted");
-    if (status == MD_OK)
-        status = md_dummy_fit(train, height, width, dummy, error);
-    if (status == MD_OK)
-        status = md_dummy_evaluate(dummy, height, width, &judging, data, scores->dummy, error);
-    if (status == MD_OK)
-        status = md_truth_check(&judging, "--data", data, scores->dummy, error);
+    MD_THEN(status, md_dummy_fit(train, height, width, dummy, error));
+    MD_THEN(status, md_dummy_evaluate(dummy, height, width, &judging, data, scores->dummy, error));
+    MD_THEN(status, md_truth_check(&judging, "--data", data, scores->dummy, error));
     free(dummy);
     free(arena);
     md_host_team_stop(team);
@@ -179,13 +176,10 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     }
     if (status == MD_OK && o->train != NULL)
         status = open_data(o->train, network, &train, error);
-    if (status == MD_OK)
-        status =
-            measure(o, network, weights, &data, o->train != NULL ? &train : &data, &scores, error);
-    if (status == MD_OK)
-        status = report(o, network, &data, digest, &scores, error);
-    if (status == MD_OK)
-        status = check_prediction(o, &scores, error);
+    MD_THEN(status,
+            measure(o, network, weights, &data, o->train != NULL ? &train : &data, &scores, error));
+    MD_THEN(status, report(o, network, &data, digest, &scores, error));
+    MD_THEN(status, check_prediction(o, &scores, error));
     md_dataset_close(&data);
     md_dataset_close(&train);
     free(weights);

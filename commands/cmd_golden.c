@@ -383,13 +383,10 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     struct md_progress_line line;
     struct md_watch watch = md_progress_watch(&line);
     status = read_inputs(g, o->weights, error);
-    if (status == MD_OK)
-        status = list_tensors(g, error);
-    if (status == MD_OK)
-        status = do_all(g, &watch, error);
+    MD_THEN(status, list_tensors(g, error));
+    MD_THEN(status, do_all(g, &watch, error));
     md_progress_clear(&line);
-    if (status == MD_OK)
-        status = report(g, o->json, error);
+    MD_THEN(status, report(g, o->json, error));
     close_golden(g);
     return status;
 }

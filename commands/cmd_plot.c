@@ -52,9 +52,8 @@ static int draw_dots(const struct md_study *study, const char *path, struct md_e
         for (size_t i = 0; i < runs; i++)
             *next++ = md_quantity_of(row->quantity, &row->ours->runs[i]->cell);
     }
-    if (status == MD_OK)
-        status = md_plot_dots(path, title, title_or(study->figure.x_title, study->shown[0].name),
-                              rows, count, error);
+    MD_THEN(status, md_plot_dots(path, title, title_or(study->figure.x_title, study->shown[0].name),
+                                 rows, count, error));
     free(values);
     free(labels);
     free(rows);
@@ -232,9 +231,8 @@ static int draw_series(const struct md_study *study, const char *path, struct md
     for (size_t r = 0; r < study->count && status == MD_OK; r += study->show.count)
         for (int published = 0; published < 2 && status == MD_OK; published++)
             status = add_point(study, all, &study->rows[r], published, error);
-    if (status == MD_OK)
-        status = draw_lines(study, all, study->figure.x, study->shown[0].name, joined, !joined,
-                            path, error);
+    MD_THEN(status, draw_lines(study, all, study->figure.x, study->shown[0].name, joined, !joined,
+                               path, error));
     free_lines(all);
     return status;
 }
@@ -259,8 +257,7 @@ static int add_losses(const struct md_study *study, struct lines *all, const str
                              epochs, run->cell.config.epochs);
         size_t done = (size_t)run->cell.epochs_done;
         common = done < common ? done : common;
-        if (status == MD_OK)
-            status = md_cell_read_epochs(run->path, done, history, error);
+        MD_THEN(status, md_cell_read_epochs(run->path, done, history, error));
         for (size_t e = 0; e < common && status == MD_OK; e++)
             line->y[e] += md_study_epoch(study, &history[e]) / (double)group->count;
     }
@@ -280,8 +277,7 @@ static int draw_losses(const struct md_study *study, const char *path, struct md
         return out_of_memory(error);
     for (size_t g = 0; g < study->groups.count && status == MD_OK; g++)
         status = add_losses(study, all, &study->groups.groups[g], error);
-    if (status == MD_OK)
-        status = draw_lines(study, all, "epoch", study->figure.y, 1, 0, path, error);
+    MD_THEN(status, draw_lines(study, all, "epoch", study->figure.y, 1, 0, path, error));
     free_lines(all);
     return status;
 }
@@ -352,9 +348,8 @@ static int add_map(const struct md_study *study, struct album *album, size_t m,
     if (m == 0)
         status = start_album(album, &run, study->groups.count, error);
     size_t pixels = (size_t)run.network->height * (size_t)run.network->width;
-    if (status == MD_OK)
-        status = predict_all(&run, finished->path, album, album->depth + m * album->count * pixels,
-                             error);
+    MD_THEN(status, predict_all(&run, finished->path, album,
+                                album->depth + m * album->count * pixels, error));
     md_run_close(&run);
     return status;
 }
@@ -421,10 +416,8 @@ static int run(const struct md_invocation *call, struct md_error *error) {
         status = md_study_compare(&study, call->count - 1, call->words + 1, error);
         for (size_t i = 0; i < study.ours.notes.count && status == MD_OK; i++)
             md_note("%s", study.ours.notes.names[i]);
-        if (status == MD_OK)
-            status = draw(&study, o->output, error);
-        if (status == MD_OK)
-            status = md_runs_check(&study.ours, error);
+        MD_THEN(status, draw(&study, o->output, error));
+        MD_THEN(status, md_runs_check(&study.ours, error));
     }
     md_study_free(&study);
     return status;

@@ -230,8 +230,7 @@ static int add_folder(const char *folder, struct md_names *pictures, struct md_e
         if (md_bare_length(names.names[n], md_picture_endings) == 0)
             continue;
         status = md_path_format(path, error, "%s/%s", folder, names.names[n]);
-        if (status == MD_OK)
-            status = md_names_add(pictures, path, error);
+        MD_THEN(status, md_names_add(pictures, path, error));
     }
     if (status == MD_OK && pictures->count == before)
         status = md_fail(error, MD_FAILED, "%.400s: no picture (.png, .jpg, .jpeg) in this folder",
@@ -286,8 +285,7 @@ static int check_outputs(const struct md_names *pictures, const struct options *
     for (size_t i = 0; status == MD_OK && i < pictures->count; i++) {
         claims[i].picture = pictures->names[i];
         status = name_output(claims[i].picture, o, outputs[0].ending, claims[i].path, error);
-        if (status == MD_OK)
-            status = check_free(o, claims[i].picture, force, error);
+        MD_THEN(status, check_free(o, claims[i].picture, force, error));
     }
     if (status == MD_OK && pictures->count > 1)
         qsort(claims, pictures->count, sizeof *claims, by_path);
@@ -367,8 +365,7 @@ static int predict_one(struct md_engine *engine, const struct options *o, const 
         if (!is_wanted(o, &outputs[n]))
             continue;
         status = name_output(picture, o, outputs[n].ending, path, error);
-        if (status == MD_OK)
-            status = write_output(&outputs[n], path, p, o, error);
+        MD_THEN(status, write_output(&outputs[n], path, p, o, error));
         if (status != MD_OK)
             break;
         json_object_set_new(about, outputs[n].name, json_string(path));
@@ -443,8 +440,7 @@ static int with_weights(const struct options *o, const struct md_network *networ
     md_layer_size(network, network->output, &p.height, &p.width);
     if (arena == NULL || weights == NULL || p.depth_m == NULL || p.picture == NULL)
         status = md_fail(error, MD_FAILED, "out of memory");
-    if (status == MD_OK)
-        status = md_weights_read(o->weights, network, weights, NULL, error);
+    MD_THEN(status, md_weights_read(o->weights, network, weights, NULL, error));
     if (status == MD_OK) {
         struct md_engine engine;
         md_engine_start(&engine, &setup, NULL, arena, plan.arena_bytes);
@@ -465,14 +461,11 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     json_t *list = json_array();
     struct md_data_spec like;
     int status = o->like != NULL ? parse_like(o->like, &like, error) : MD_OK;
-    if (status == MD_OK)
-        status = md_weights_network(o->weights, &network, error);
-    if (status == MD_OK)
-        status = find_pictures(call, &pictures, error);
-    if (status == MD_OK)
-        status = check_outputs(&pictures, o, call->common.force, error);
-    if (status == MD_OK)
-        status = with_weights(o, network, &pictures, o->like != NULL ? &like : NULL, list, error);
+    MD_THEN(status, md_weights_network(o->weights, &network, error));
+    MD_THEN(status, find_pictures(call, &pictures, error));
+    MD_THEN(status, check_outputs(&pictures, o, call->common.force, error));
+    MD_THEN(status,
+            with_weights(o, network, &pictures, o->like != NULL ? &like : NULL, list, error));
     if (o->json && json_array_size(list) > 0) {
         struct md_error unsaid;
         int printed = md_print_json(json_pack("{s:s, s:f, s:b, s:O}", "weights", o->weights, "fb",

@@ -328,10 +328,8 @@ static int draw(const struct query *query, struct md_error *error) {
     double *values = malloc((query->runs.count + 1) * sizeof *values), *next = values;
     int status =
         bars != NULL && values != NULL ? MD_OK : md_fail(error, MD_FAILED, "out of memory");
-    if (status == MD_OK)
-        status = md_quantity_parse("rmse_m", &rmse, error);
-    if (status == MD_OK)
-        status = md_quantity_parse("dummy.rmse_m", &dummy, error);
+    MD_THEN(status, md_quantity_parse("rmse_m", &rmse, error));
+    MD_THEN(status, md_quantity_parse("dummy.rmse_m", &dummy, error));
     for (size_t g = 0; g < count && status == MD_OK; g++) {
         const struct md_group *group = &query->groups.groups[g];
         bars[g] = (struct md_group_bar){group->label, next, group->count,
@@ -339,9 +337,8 @@ static int draw(const struct query *query, struct md_error *error) {
         for (size_t i = 0; i < group->count; i++)
             *next++ = md_quantity_of(&rmse, &group->runs[i]->cell);
     }
-    if (status == MD_OK)
-        status = md_plot_groups(query->options.figure, "RMSE on the test split after fine-tuning",
-                                bars, count, error);
+    MD_THEN(status, md_plot_groups(query->options.figure,
+                                   "RMSE on the test split after fine-tuning", bars, count, error));
     free(values);
     free(bars);
     return status;

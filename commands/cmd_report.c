@@ -161,9 +161,8 @@ static int put_groups_figure(const struct page *page, const struct md_quantity *
         for (size_t i = 0; i < group->count; i++)
             *next++ = md_quantity_of(rmse, &group->runs[i]->cell);
     }
-    if (status == MD_OK)
-        status = md_plot_groups(path, "RMSE on the test split after fine-tuning", bars, count,
-                                page->error);
+    MD_THEN(status, md_plot_groups(path, "RMSE on the test split after fine-tuning", bars, count,
+                                   page->error));
     if (status == MD_OK) {
         status = put_figure(page, path, "svg+xml", "RMSE of every group");
         unlink(path);
@@ -187,8 +186,7 @@ static int put_curve(const struct page *page, const struct md_group *group) {
         columns[epochs + e] = history[e].validation_loss;
         columns[2 * epochs + e] = history[e].validation_rmse_m;
     }
-    if (status == MD_OK)
-        status = figure_path(page, path);
+    MD_THEN(status, figure_path(page, path));
     if (status == MD_OK) {
         const struct md_loss_curve curve = {.title = group->label[0] != '\0' ? group->label : "run",
                                             .epochs = epochs,
@@ -375,8 +373,7 @@ static int put_sweep(struct page *page, const char *folder) {
     struct md_grid grid = {0};
     struct md_sweep sweep = {.folder = folder, .grid = &grid};
     int status = md_sweep_grid(folder, &grid, page->error);
-    if (status == MD_OK)
-        status = md_sweep_visit(&sweep, page->error);
+    MD_THEN(status, md_sweep_visit(&sweep, page->error));
     if (status != MD_OK) {
         md_grid_free(&grid);
         return status;
@@ -463,10 +460,8 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     if (status == MD_OK && page.runs.count == 0)
         status =
             md_fail(error, MD_FAILED, "%.400s: expected finished cells, found none", page.folder);
-    if (status == MD_OK)
-        status = md_groups_make(&page.runs, o->by, &page.groups, error);
-    if (status == MD_OK)
-        status = write_page(&page, o->title != NULL ? o->title : page.folder);
+    MD_THEN(status, md_groups_make(&page.runs, o->by, &page.groups, error));
+    MD_THEN(status, write_page(&page, o->title != NULL ? o->title : page.folder));
     if (status == MD_OK) {
         printf("%s: %zu runs in %zu groups, %zu cells not there\n", o->output, page.runs.count,
                page.groups.count, page.failures);

@@ -213,8 +213,7 @@ static int train(struct session *session, struct md_error *error) {
             status = MD_OK;
     }
     session->kept = time(NULL);
-    if (status == MD_OK)
-        status = open_log(session, error);
+    MD_THEN(status, open_log(session, error));
     if (status == MD_OK && md_stop_requested)
         status = md_fail(error, MD_FAILED, "interrupted before the first step");
     else if (status == MD_OK)
@@ -222,13 +221,12 @@ static int train(struct session *session, struct md_error *error) {
     if (status == MD_OK && interrupted) {
         session->kept = 0; /* an end between two epochs has not been kept yet */
         status = keep(session, run, error);
-        if (status == MD_OK)
-            status = md_fail(error, MD_FAILED,
-                             "interrupted after epoch %d, step %d; --resume continues from %.300s",
-                             run->position.epoch, run->position.step, session->checkpoint);
+        MD_THEN(status,
+                md_fail(error, MD_FAILED,
+                        "interrupted after epoch %d, step %d; --resume continues from %.300s",
+                        run->position.epoch, run->position.step, session->checkpoint));
     }
-    if (status == MD_OK)
-        status = md_run_measure_after(run, NULL, error);
+    MD_THEN(status, md_run_measure_after(run, NULL, error));
     md_view_close(&session->view);
     return status;
 }
@@ -242,9 +240,8 @@ static int save_weights(struct session *session, struct md_error *error) {
     if (session->options.weights == NULL || md_run_has_diverged(run, why))
         return MD_OK;
     int status = md_weights_read(session->cell, run->network, run->best_weights, &info, error);
-    if (status == MD_OK)
-        status = md_weights_write(session->options.weights, run->network, run->best_weights, &info,
-                                  error);
+    MD_THEN(status, md_weights_write(session->options.weights, run->network, run->best_weights,
+                                     &info, error));
     if (status != MD_OK)
         return md_fail_in(error, status, "the cell is written, but not its weights");
     return MD_OK;
@@ -413,8 +410,7 @@ static int make_cell(struct session *session, struct md_error *error) {
         return status;
     md_cell_identity(&session->run, digest, session->identity);
     status = name_output(session, error);
-    if (status == MD_OK)
-        status = check_beside(session, "--save-weights", session->options.weights, 0, error);
+    MD_THEN(status, check_beside(session, "--save-weights", session->options.weights, 0, error));
     const char *log = session->options.log;
     if (status == MD_OK && log != NULL)
         status =
@@ -423,11 +419,9 @@ static int make_cell(struct session *session, struct md_error *error) {
         return recall(session, error);
     if (status == MD_OK && session->job == NULL && md_verbosity >= 0)
         describe(session);
-    if (status == MD_OK)
-        status = train(session, error);
-    if (status == MD_OK)
-        status =
-            md_cell_write(session->cell, &session->run, session->identity, session->command, error);
+    MD_THEN(status, train(session, error));
+    MD_THEN(status, md_cell_write(session->cell, &session->run, session->identity, session->command,
+                                  error));
     if (status == MD_OK)
         unlink(session->checkpoint);
     return status;
@@ -459,8 +453,7 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     session->config_path = call->words[0];
     int status =
         md_config_read(call->words[0], call->count - 1, call->words + 1, &session->config, error);
-    if (status == MD_OK)
-        status = make(session, error);
+    MD_THEN(status, make(session, error));
     close_session(session);
     return status;
 }
@@ -486,8 +479,7 @@ static int pretrain(const struct md_invocation *call, struct md_error *error) {
     words[count++] = scratch;
     from_scratch.count = count;
     from_scratch.words = words;
-    if (status == MD_OK)
-        status = run(&from_scratch, error);
+    MD_THEN(status, run(&from_scratch, error));
     free(words);
     return status;
 }

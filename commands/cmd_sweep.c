@@ -146,18 +146,15 @@ static int make(const struct md_invocation *call, struct md_session *session,
                                  .tasks = o->task.all};
     const struct md_array array = {o->array_size, (size_t)call->rest_count, call->rest};
     int status = check_paths(&session->grid, error);
-    if (status == MD_OK)
-        status = md_make_folder(session->folder, error);
-    if (status == MD_OK)
-        status = md_sweep_enter(&session->sweep, error);
+    MD_THEN(status, md_make_folder(session->folder, error));
+    MD_THEN(status, md_sweep_enter(&session->sweep, error));
     if (status == MD_OK)
         note_moved(session);
     if (status == MD_OK && !session->sweep.has_locks)
         md_note("%.400s: this file system has no locks: when several sweeps work here, some "
                 "cells may be made twice",
                 session->folder);
-    if (status == MD_OK)
-        status = md_session_look(session, work.tasks > 0, error);
+    MD_THEN(status, md_session_look(session, work.tasks > 0, error));
     if (status == MD_OK && o->slurm)
         return md_session_submit(session, &work, &array, o->json, error);
     if (status != MD_OK)
@@ -167,8 +164,7 @@ static int make(const struct md_invocation *call, struct md_session *session,
         return made;
     struct md_error problem;
     status = md_session_look(session, 0, &problem);
-    if (status == MD_OK)
-        status = md_session_report(session, 0, o->jobs, o->json, &problem);
+    MD_THEN(status, md_session_report(session, 0, o->jobs, o->json, &problem));
     if (made == MD_OK && status != MD_OK)
         *error = problem;
     return made != MD_OK ? made : status;
@@ -191,8 +187,7 @@ static int sweep(const struct md_invocation *call, struct md_session *session,
     const struct options *o = call->options;
     int status =
         md_grid_read(call->words[0], call->count - 1, call->words + 1, &session->grid, error);
-    if (status == MD_OK)
-        status = name_folder(session, o->output, call->words[0], error);
+    MD_THEN(status, name_folder(session, o->output, call->words[0], error));
     if (status == MD_OK && session->grid.repeated > 0)
         md_note("%zu more cells are the same runs as others and count once",
                 session->grid.repeated);

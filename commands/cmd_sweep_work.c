@@ -285,8 +285,7 @@ int md_session_work(struct md_session *session, const struct md_work *work,
     struct shift shift = {.session = session, .work = *work};
     md_sweep_tidy(&session->sweep);
     int status = choose_cells(&shift, error);
-    if (status == MD_OK)
-        status = make_cells(&shift, error);
+    MD_THEN(status, make_cells(&shift, error));
     free(shift.states);
     free(shift.failures);
     return status == MD_OK ? outcome(&shift, error) : status;

@@ -245,10 +245,8 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     int status = md_study_read(call->words[0], &study, error);
     if (status == MD_OK) {
         status = md_study_compare(&study, call->count - 1, call->words + 1, error);
-        if (status == MD_OK)
-            status = report(&study, call->options, error);
-        if (status == MD_OK)
-            status = md_runs_check(&study.ours, error);
+        MD_THEN(status, report(&study, call->options, error));
+        MD_THEN(status, md_runs_check(&study.ours, error));
     }
     md_study_free(&study);
     return status;

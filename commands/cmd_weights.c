@@ -105,8 +105,7 @@ static int export(const struct md_invocation *call, struct md_error *error) {
     struct md_weights_info info = {0};
     float *values = NULL;
     int status = read_any(call->words[0], &network, &values, &info, error);
-    if (status == MD_OK)
-        status = md_weights_export(o->output, network, values, &info, o->type, error);
+    MD_THEN(status, md_weights_export(o->output, network, values, &info, o->type, error));
     if (status == MD_OK) {
         size_t count = md_parameter_total(network);
         size_t rounded = o->type == MD_EXPORT_BFLOAT16 ? md_export_rounded(values, count) : 0;

@@ -37,8 +37,7 @@ int md_cost_rate(const struct md_config *config, double *rate, struct md_error *
     sample.val[0] = '\0';
     strcpy(sample.test, "test[0:1]");
     sample.epochs = STEPS;
-    if (status == MD_OK)
-        status = md_run_open(&sample, NULL, NULL, &run, error);
+    MD_THEN(status, md_run_open(&sample, NULL, NULL, &run, error));
     if (status != MD_OK)
         return status;
     status = md_run_train(&run, NULL, NULL, NULL, &interrupted, error);

@@ -68,8 +68,7 @@ int md_draw_samples(struct md_run *run, const float *initial, const char *path,
                                    run->network->height,
                                    run->network->width,
                                    run->config.data.max_depth_m};
-    if (status == MD_OK)
-        status = md_plot_contact_sheet(path, &sheet, error);
+    MD_THEN(status, md_plot_contact_sheet(path, &sheet, error));
     free(depth);
     return status;
 }

@@ -274,8 +274,7 @@ int md_trace_next(struct md_trace *trace, struct md_error *error) {
         if (trace->at >= trace->places) {
             if (trace->records == 0)
                 status = read_head(trace, error);
-            if (status == MD_OK)
-                status = read_step(trace, error);
+            MD_THEN(status, read_step(trace, error));
             trace->at = 0;
         }
     } while (status == MD_OK && trace->tensors[trace->at].record.to == 0);

@@ -134,8 +134,7 @@ static int pair_by_time(const struct taken *pictures, const struct taken *depths
         if (depth_of[p] == SIZE_MAX)
             continue;
         status = md_names_add(pairs, pictures->shots[p].path, error);
-        if (status == MD_OK)
-            status = md_names_add(pairs, depths->shots[depth_of[p]].path, error);
+        MD_THEN(status, md_names_add(pairs, depths->shots[depth_of[p]].path, error));
     }
     if (status == MD_OK && pairs->count == before)
         status = md_fail(error, MD_FAILED,
@@ -209,8 +208,7 @@ static int take_names(const char *folder, const char *below, struct taken *taken
             continue;
         }
         status = md_path_format(path, error, "%s/%s", below, name);
-        if (status == MD_OK)
-            status = add_shot(taken, time_ns, path, error);
+        MD_THEN(status, add_shot(taken, time_ns, path, error));
     }
     md_names_free(&names);
     return status;

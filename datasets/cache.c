@@ -165,12 +165,9 @@ static int write_file(const char *path, const struct cache *cache, const char *d
         if (cache->values[a])
             status = md_h5_write(writer.file, arrays[a].name, type_of((enum array)a),
                                  arrays[a].dimensions, cache->shape[a], cache->values[a], error);
-    if (status == MD_OK)
-        status = md_h5_write_text(writer.file, "/", "data_digest", digest, error);
-    if (status == MD_OK)
-        status = checksum(cache, sum, error);
-    if (status == MD_OK)
-        status = md_h5_write_text(writer.file, "/", "checksum", sum, error);
+    MD_THEN(status, md_h5_write_text(writer.file, "/", "data_digest", digest, error));
+    MD_THEN(status, checksum(cache, sum, error));
+    MD_THEN(status, md_h5_write_text(writer.file, "/", "checksum", sum, error));
     return md_h5_finish(&writer, status, error);
 }
 
@@ -186,12 +183,9 @@ int md_cache_write(const struct md_dataset *dataset, const char *folder, const c
     if (!cache)
         return md_fail(error, MD_FAILED, "out of memory");
     int status = md_split_check_name(split, error);
-    if (status == MD_OK)
-        status = cache_path(path, folder, split, error);
-    if (status == MD_OK)
-        status = md_may_write(path, force, error);
-    if (status == MD_OK)
-        status = make_arrays(dataset, cache, error);
+    MD_THEN(status, cache_path(path, folder, split, error));
+    MD_THEN(status, md_may_write(path, force, error));
+    MD_THEN(status, make_arrays(dataset, cache, error));
     if (status == MD_OK) {
         fill_arrays(dataset, cache);
         status = write_file(path, cache, dataset->digest, error);

@@ -36,4 +36,11 @@ void md_error_prefix(struct md_error *error, const char *prefix);
             return md_tried;                                                                       \
     } while (0)
 
+/* Where there is something to free: a step of several, done when all before it went well. */
+#define MD_THEN(status, call)                                                                      \
+    do {                                                                                           \
+        if ((status) == MD_OK)                                                                     \
+            (status) = (call);                                                                     \
+    } while (0)
+
 #endif

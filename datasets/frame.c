@@ -207,8 +207,7 @@ static int look_at_sample(const struct md_source *source, struct md_sample *samp
                          sample->name, zones, zones, sample->depth_width, sample->depth_height);
     if (status == MD_OK && source->spec.truth == MD_TRUTH_FULL && !sample->truth_m)
         status = keep_truth(sample, error);
-    if (status == MD_OK)
-        status = look(source, &looking, sample, sample->picture, 0, &sample->depth_m, error);
+    MD_THEN(status, look(source, &looking, sample, sample->picture, 0, &sample->depth_m, error));
     if (status == MD_OK && sample->right_picture)
         status =
             look(source, &looking, sample, sample->right_picture, 1, &sample->right_depth_m, error);

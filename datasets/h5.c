@@ -215,8 +215,7 @@ int md_h5_read(hid_t file, const char *name, hid_t type, int dimensions, const s
     hid_t data, space = H5I_INVALID_HID;
     MD_TRY(open_data_set(file, name, &data, &space, error));
     int status = check_shape(file, name, space, dimensions, shape, count, error);
-    if (status == MD_OK)
-        status = check_elements(file, name, data, count, error);
+    MD_THEN(status, check_elements(file, name, data, count, error));
     if (status == MD_OK && H5Dread(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
         status = md_h5_blame(error, file, "data set", name, "read");
     H5Sclose(space);

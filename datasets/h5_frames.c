@@ -21,14 +21,12 @@ static int list_folder(struct md_source *source, const char *relative, int depth
     int status = md_path_format(path, error, "%s/%s", source->spec.root, relative);
     if (status == MD_OK && depth == MOST_FOLDERS)
         status = md_fail(error, MD_FAILED, "%s: more than %d folders deep", path, MOST_FOLDERS);
-    if (status == MD_OK)
-        status = md_names_of_folder(path, &names, error);
+    MD_THEN(status, md_names_of_folder(path, &names, error));
     for (size_t i = 0; i < names.count && status == MD_OK; i++) {
         char below[MD_PATH_MAX];
         const char *name = names.names[i];
         status = md_path_format(below, error, "%s%s%s", relative, relative[0] ? "/" : "", name);
-        if (status == MD_OK)
-            status = md_path_format(path, error, "%s/%s", source->spec.root, below);
+        MD_THEN(status, md_path_format(path, error, "%s/%s", source->spec.root, below));
         if (status == MD_OK && md_is_folder(path))
             status = list_folder(source, below, depth + 1, error);
         else if (status == MD_OK && md_bare_length(name, endings) > 0)
@@ -92,13 +90,10 @@ static int read_open_file(hid_t file, struct md_image *picture, struct md_depth_
     float *planes = malloc(3 * pixels * sizeof *planes);
     int status = planes ? md_depth_map_room((int)height, (int)width, map, error)
                         : md_fail(error, MD_FAILED, "out of memory");
-    if (status == MD_OK)
-        status = md_h5_read(file, "rgb", H5T_NATIVE_FLOAT, 3, shape, 3 * pixels, planes, error);
-    if (status == MD_OK)
-        status =
-            md_h5_read(file, "depth", H5T_NATIVE_FLOAT, 2, shape + 1, pixels, map->depth_m, error);
-    if (status == MD_OK)
-        status = take_picture(planes, picture, error);
+    MD_THEN(status, md_h5_read(file, "rgb", H5T_NATIVE_FLOAT, 3, shape, 3 * pixels, planes, error));
+    MD_THEN(status,
+            md_h5_read(file, "depth", H5T_NATIVE_FLOAT, 2, shape + 1, pixels, map->depth_m, error));
+    MD_THEN(status, take_picture(planes, picture, error));
     free(planes);
     return status;
 }

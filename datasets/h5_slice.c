@@ -113,8 +113,7 @@ static int check_shape(struct slice *slice, const size_t *shape, struct md_error
 static int read_slice(struct slice *slice, hid_t type, const size_t *shape,
                       struct md_error *error) {
     int status = check_shape(slice, shape, error);
-    if (status == MD_OK)
-        status = check_type(slice, type, error);
+    MD_THEN(status, check_type(slice, type, error));
     if (status != MD_OK)
         return status;
     hid_t creation = H5Dget_create_plist(slice->data);

@@ -129,14 +129,10 @@ int md_h5_read_table(hid_t file, const char *name, const struct md_h5_column *co
     hid_t kept = row_type(columns, column_count, row_bytes, 1);
     hid_t type = row_type(columns, column_count, row_bytes, 0);
     int status = check_columns(file, name, kept, columns, column_count, error);
-    if (status == MD_OK)
-        status = check_rows(file, name, rows, error);
-    if (status == MD_OK)
-        status = md_h5_check_plain(file, name, kept, error);
-    if (status == MD_OK)
-        status = read_rows(file, name, type, values, error);
-    if (status == MD_OK)
-        status = check_texts(file, name, columns, column_count, row_bytes, rows, values, error);
+    MD_THEN(status, check_rows(file, name, rows, error));
+    MD_THEN(status, md_h5_check_plain(file, name, kept, error));
+    MD_THEN(status, read_rows(file, name, type, values, error));
+    MD_THEN(status, check_texts(file, name, columns, column_count, row_bytes, rows, values, error));
     H5Tclose(type);
     H5Tclose(kept);
     return status;

@@ -86,8 +86,7 @@ static int invert_disparity(const struct md_source *source, const struct md_kitt
     struct md_kitti_path calibration;
     double fb;
     int status = find_calibration(source, view, 0, frame, &calibration, error);
-    if (status == MD_OK)
-        status = md_kitti_focal_baseline(calibration.text, &layout->keys, &fb, error);
+    MD_THEN(status, md_kitti_focal_baseline(calibration.text, &layout->keys, &fb, error));
     size_t pixels = (size_t)map->height * (size_t)map->width;
     for (size_t i = 0; i < pixels && status == MD_OK; i++)
         if (map->depth_m[i] != MD_NO_DEPTH)
@@ -124,11 +123,9 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     struct md_image picture = {0};
     struct md_depth_map map = {0};
     int status = md_path_format(path.text, error, "%s/%s", source->spec.root, entry->name);
-    if (status == MD_OK)
-        status = md_image_read(path.text, &picture, error);
-    if (status == MD_OK)
-        status = read_map(source, view, (int)(entry->number % MD_KITTI_KINDS), frame, &picture,
-                          &map, error);
+    MD_THEN(status, md_image_read(path.text, &picture, error));
+    MD_THEN(status, read_map(source, view, (int)(entry->number % MD_KITTI_KINDS), frame, &picture,
+                             &map, error));
     if (status == MD_OK) {
         md_frame_cut(source, &picture, &map);
         status = md_frame_sample(source, entry->name, &picture, &map, MD_KITTI_FB, sample, error);

@@ -103,8 +103,7 @@ static int read_rigid(const char *path, const struct md_kitti_keys *keys, double
         return status == MD_OK ? check_rotation(path, keys->rigid, matrix, error) : status;
     }
     status = read_rotation(path, keys->rotation, matrix, error);
-    if (status == MD_OK)
-        status = read_key(path, keys->translation, 3, translation, error);
+    MD_THEN(status, read_key(path, keys->translation, 3, translation, error));
     for (int i = 0; i < 3 && status == MD_OK; i++)
         matrix[i][3] = translation[i];
     return status;

@@ -216,8 +216,7 @@ int md_kitti_add_view(struct md_source *source, size_t index, unsigned share,
         if (!md_share_takes(share, number++))
             continue;
         status = md_path_format(picture.text, error, "%s/%s", path.text, names.names[i]);
-        if (status == MD_OK)
-            status = add_frame(source, index, kind, picture.text, error);
+        MD_THEN(status, add_frame(source, index, kind, picture.text, error));
     }
     md_names_free(&names);
     for (int kind = MD_DEPTH_GROUNDTRUTH; kind < MD_KITTI_KINDS && status == MD_OK; kind++)

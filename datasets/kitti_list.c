@@ -32,8 +32,7 @@ static int find_drives(struct md_source *source, const char *below, struct md_er
     char path[MD_PATH_MAX];
     struct md_names names = {0};
     int status = md_path_format(path, error, "%s/%s", source->spec.root, below);
-    if (status == MD_OK)
-        status = md_names_of_folder(path, &names, error);
+    MD_THEN(status, md_names_of_folder(path, &names, error));
     if (status != MD_OK)
         return status;
     for (size_t i = 0; i < names.count && status == MD_OK; i++) {
@@ -92,8 +91,7 @@ static int add_share_of_drives(struct md_source *source, unsigned share, struct 
     const char *split = source->spec.split;
     bool train, val, own = false;
     int status = has_folder(source, "train", &train, error);
-    if (status == MD_OK)
-        status = has_folder(source, "val", &val, error);
+    MD_THEN(status, has_folder(source, "val", &val, error));
     if (status != MD_OK)
         return status;
     if (share == MD_SHARE_ALL || !(train || val)) {
@@ -106,8 +104,7 @@ static int add_share_of_drives(struct md_source *source, unsigned share, struct 
                        "%s: expected a folder %s beside those of the depth benchmark's, found "
                        "none: name drives, or a file of frames",
                        source->spec.root, split);
-    if (status == MD_OK)
-        status = find_drives(source, split, error);
+    MD_THEN(status, find_drives(source, split, error));
     return status == MD_OK ? add_drives(source, MD_SHARE_ALL, error) : status;
 }
 
@@ -214,9 +211,8 @@ static int add_share_of_frames(struct md_source *source, unsigned share, struct 
     int status = md_kitti_find_view(source, "", 0, &index, error);
     if (status == MD_OK && listing->views[index].place[MD_DEPTH_AUTO])
         return md_kitti_add_view(source, index, share, error);
-    if (status == MD_OK)
-        status = md_kitti_path(source, &listing->views[index], layout->places[0],
-                               layout->pictures[0], 0, &path, error);
+    MD_THEN(status, md_kitti_path(source, &listing->views[index], layout->places[0],
+                                  layout->pictures[0], 0, &path, error));
     return status == MD_OK ? md_fail(error, MD_FAILED,
                                      "expected pictures like %s, found no such folder", path.text)
                            : status;

@@ -216,8 +216,7 @@ int md_mat5_read(const char *path, const char *name, struct md_mat5_array *array
     *array = (struct md_mat5_array){0};
     MD_TRY(md_file_read(path, &file, error));
     int status = check_header(&file, error);
-    if (status == MD_OK)
-        status = find_variable(&file, name, array, error);
+    MD_THEN(status, find_variable(&file, name, array, error));
     md_file_free(&file);
     return status == MD_OK ? MD_OK : md_fail_in(error, status, path);
 }

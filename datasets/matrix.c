@@ -110,8 +110,7 @@ static int read_frames(const struct md_data_spec *spec, const char *folder, stru
     int status = md_path_format(path, error, "%s/state_ToF.csv", folder);
     if (status == MD_OK)
         md_path_find_ending(path);
-    if (status == MD_OK)
-        status = md_text_open(path, &text, error);
+    MD_THEN(status, md_text_open(path, &text, error));
     if (status != MD_OK)
         return status;
     int zone = ZONES;
@@ -271,12 +270,9 @@ static int list_flight(struct md_source *source, const char *path, struct md_err
     char folder[MD_PATH_MAX];
     struct flight flight = {0};
     int status = md_path_format(folder, error, "%s/%s", source->spec.root, path);
-    if (status == MD_OK)
-        status = read_frames(&source->spec, folder, &flight, error);
-    if (status == MD_OK)
-        status = list_pictures(source, folder, &flight, error);
-    if (status == MD_OK)
-        status = add_samples(source, path, &flight, error);
+    MD_THEN(status, read_frames(&source->spec, folder, &flight, error));
+    MD_THEN(status, list_pictures(source, folder, &flight, error));
+    MD_THEN(status, add_samples(source, path, &flight, error));
     free_flight(&flight);
     return status;
 }

@@ -74,8 +74,7 @@ static int search(const char *root, const char *relative, const struct searched 
         bool at_root = strcmp(relative, ".") == 0;
         status = md_path_format(below, error, "%s%s%s", at_root ? "" : relative, at_root ? "" : "/",
                                 names.names[i]);
-        if (status == MD_OK)
-            status = search(root, below, &here, flights, error);
+        MD_THEN(status, search(root, below, &here, flights, error));
     }
     md_names_free(&names);
     return status;

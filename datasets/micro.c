@@ -307,11 +307,9 @@ static int read_line(struct md_source *source, size_t file, char *line, struct m
     for (int column = 0; column < layout->columns && status == MD_OK; column++) {
         char path[MD_PATH_MAX];
         status = path_of(source, source->files.names[file], field[column], path, error);
-        if (status == MD_OK)
-            status = read_column(source, layout->column[column].role, path, &entry, error);
+        MD_THEN(status, read_column(source, layout->column[column].role, path, &entry, error));
     }
-    if (status == MD_OK)
-        status = fill_sample(source, layout, field[0], &entry, sample, error);
+    MD_THEN(status, fill_sample(source, layout, field[0], &entry, sample, error));
     free_entry(&entry);
     return status;
 }
@@ -378,8 +376,7 @@ static int write_sample(const struct md_dataset *dataset, size_t index, const ch
         status =
             md_path_format(path, error, "%s/%s/%s/%zu.%s", root, split,
                            field_layout.column[column].name, index, column == IMG ? "png" : "npy");
-        if (status == MD_OK)
-            status = md_may_write(path, force, error);
+        MD_THEN(status, md_may_write(path, force, error));
         if (status != MD_OK)
             break;
         if (column == IMG)
@@ -416,12 +413,9 @@ int md_micro_write(const struct md_dataset *dataset, const char *root, const cha
                    const struct md_watch *watch, struct md_error *error) {
     char csv[MD_PATH_MAX];
     int status = md_split_check_name(split, error);
-    if (status == MD_OK)
-        status = md_path_format(csv, error, "%s/%s.csv", root, split);
-    if (status == MD_OK)
-        status = md_may_write(csv, force, error);
-    if (status == MD_OK)
-        status = prepare_folders(root, split, error);
+    MD_THEN(status, md_path_format(csv, error, "%s/%s.csv", root, split));
+    MD_THEN(status, md_may_write(csv, force, error));
+    MD_THEN(status, prepare_folders(root, split, error));
     if (status == MD_OK)
         unlink(csv); /* from now on it would be about other files */
     for (size_t i = 0; i < dataset->count && status == MD_OK; i++) {

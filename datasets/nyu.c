@@ -231,10 +231,9 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     struct md_image picture = {0};
     struct md_depth_map map = {0};
     int status = read_picture(archive, entry->number, &picture, error);
-    if (status == MD_OK)
-        status = read_depth(archive, entry->number, &map, error);
-    if (status == MD_OK)
-        status = md_frame_sample(source, entry->name, &picture, &map, MD_FIELD_FB, sample, error);
+    MD_THEN(status, read_depth(archive, entry->number, &map, error));
+    MD_THEN(status,
+            md_frame_sample(source, entry->name, &picture, &map, MD_FIELD_FB, sample, error));
     md_depth_map_free(&map);
     md_image_free(&picture);
     return status == MD_OK ? MD_OK : md_fail_in(error, status, entry->name);

@@ -210,8 +210,7 @@ static int add_recording(struct md_source *source, const char *folder, const str
     MD_TRY(md_text_open(path, &text, error));
     int status =
         read_header(source, md_text_line(&text), &recordings->csvs[recordings->count - 1], error);
-    if (status == MD_OK)
-        status = md_source_add_lines(source, path, &text, error);
+    MD_THEN(status, md_source_add_lines(source, path, &text, error));
     if (status != MD_OK)
         md_fail_at_line(error, status, path, text.line);
     else
@@ -347,8 +346,8 @@ static int read_zone(const struct md_source *source, const struct csv *csv,
     if (csv->has[TARGETS])
         status = need_whole(TARGETS, zone, frame->field[TARGETS][zone], &targets, error);
     const bool chooses = targets == 2 && spec->target != MD_TARGET_AUTO;
-    if (status == MD_OK)
-        status = read_target(spec, frame, DISTANCE, zone, chooses ? 1 : targets, depth_m, error);
+    MD_THEN(status,
+            read_target(spec, frame, DISTANCE, zone, chooses ? 1 : targets, depth_m, error));
     if (status == MD_OK && csv->has[SECOND_DISTANCE])
         status = read_target(spec, frame, SECOND_DISTANCE, zone, chooses, &second_m, error);
     if (status == MD_OK && second_m != MD_NO_DEPTH &&

@@ -116,13 +116,11 @@ static int add_form(struct md_source *source, size_t form, const char *folder,
         return add_pictures(source, form, folder, files, error);
     int status = md_path_format(below, error, "%s%.*s", folder, (int)(file_part(pattern) - pattern),
                                 pattern);
-    if (status == MD_OK)
-        status = md_path_format(path, error, "%s/%s", source->spec.root, below);
+    MD_THEN(status, md_path_format(path, error, "%s/%s", source->spec.root, below));
     if (status != MD_OK || !md_is_folder(path))
         return status;
     status = md_names_of_folder(path, &files_below, error);
-    if (status == MD_OK)
-        status = add_pictures(source, form, below, &files_below, error);
+    MD_THEN(status, add_pictures(source, form, below, &files_below, error));
     md_names_free(&files_below);
     return status;
 }
@@ -162,12 +160,9 @@ static int add_timed(struct md_source *source, const char *folder, int *found,
     char path[MD_PATH_MAX];
     int status = md_path_format(path, error, "%s/%.*s", source->spec.root,
                                 folder[0] ? (int)strlen(folder) - 1 : 0, folder);
-    if (status == MD_OK)
-        status = md_associate(path, &pairs, &lists, found, error);
-    if (status == MD_OK)
-        status = add_pairs(source, folder, &pairs, error);
-    if (status == MD_OK)
-        status = add_used(source, folder, &lists, error);
+    MD_THEN(status, md_associate(path, &pairs, &lists, found, error));
+    MD_THEN(status, add_pairs(source, folder, &pairs, error));
+    MD_THEN(status, add_used(source, folder, &lists, error));
     md_names_free(&pairs);
     md_names_free(&lists);
     return status;
@@ -184,8 +179,7 @@ static int add_sequences(struct md_source *source, const char *scene, const char
     char path[MD_PATH_MAX], folder[MD_PATH_MAX];
     struct md_text text;
     int status = md_path_format(path, error, "%s/%s%s", source->spec.root, scene, list);
-    if (status == MD_OK)
-        status = md_text_open(path, &text, error);
+    MD_THEN(status, md_text_open(path, &text, error));
     if (status != MD_OK)
         return status;
     folders->sequences = NULL; /* in them: everything */
@@ -199,8 +193,7 @@ static int add_sequences(struct md_source *source, const char *scene, const char
             status = md_fail(error, MD_FAILED, "expected sequenceN, found \"%.60s\"", line);
         else
             status = md_path_format(folder, error, "%sseq-%02d/", scene, (int)number);
-        if (status == MD_OK)
-            status = add_folder(source, folder, deep, error);
+        MD_THEN(status, add_folder(source, folder, deep, error));
         if (status != MD_OK)
             md_fail_at_line(error, status, path, text.line);
     }
@@ -259,10 +252,8 @@ static int add_folder(struct md_source *source, const char *folder, int deep,
     if (status == MD_OK && deep > MOST_FOLDERS_DEEP) /* or without end: links can lead back */
         status =
             md_fail(error, MD_FAILED, "%s: more than %d folders deep", path, MOST_FOLDERS_DEEP);
-    if (status == MD_OK)
-        status = md_names_of_folder(path, &files, error);
-    if (status == MD_OK)
-        status = add_what_is_in(source, folder, &files, deep, error);
+    MD_THEN(status, md_names_of_folder(path, &files, error));
+    MD_THEN(status, add_what_is_in(source, folder, &files, deep, error));
     md_names_free(&files);
     return status;
 }
@@ -279,8 +270,7 @@ static int add_named(void *context, char *name, struct md_error *error) {
     const size_t before = source->count;
     char folder[MD_PATH_MAX];
     int status = md_path_format(folder, error, "%s/", name);
-    if (status == MD_OK)
-        status = add_folder(source, folder, 0, error);
+    MD_THEN(status, add_folder(source, folder, 0, error));
     return status == MD_OK && source->count == before ? no_pictures(source, folder, error) : status;
 }
 
@@ -393,8 +383,7 @@ static int note_used(struct md_source *source, const struct md_entry *entry,
     const char *const patterns[] = {form->depth, form->raw, NULL};
     for (int p = 0; patterns[p] && status == MD_OK; p++) {
         status = expand(form, patterns[p], entry->name, path, error);
-        if (status == MD_OK)
-            status = add_comparable(&folders->used, path, error);
+        MD_THEN(status, add_comparable(&folders->used, path, error));
     }
     return status;
 }
@@ -488,8 +477,7 @@ static int find_by_form(const struct md_source *source, const struct form *form,
     int status = MD_OK;
     for (int p = 0; p < 2 && patterns[p] && status == MD_OK; p++) {
         status = expand(form, patterns[p], name, relative, error);
-        if (status == MD_OK)
-            status = md_path_format(path, error, "%s/%s", source->spec.root, relative);
+        MD_THEN(status, md_path_format(path, error, "%s/%s", source->spec.root, relative));
         if (status == MD_OK && strchr(patterns[p], '*') && md_is_folder(path))
             return find_only(path, error);
     }
@@ -525,12 +513,9 @@ static int read_pair(struct md_source *source, const struct md_entry *entry,
     int status = md_path_format(path, error, "%s/%s", source->spec.root, entry->name);
     if (status == MD_OK)
         md_path_find_ending(path);
-    if (status == MD_OK)
-        status = md_image_read(path, picture, error);
-    if (status == MD_OK)
-        status = find_depth(source, entry, path, error);
-    if (status == MD_OK)
-        status = md_depth_png_read(path, source->spec.depth_per_m, layout->rotate, map, error);
+    MD_THEN(status, md_image_read(path, picture, error));
+    MD_THEN(status, find_depth(source, entry, path, error));
+    MD_THEN(status, md_depth_png_read(path, source->spec.depth_per_m, layout->rotate, map, error));
     if (status != MD_OK)
         return status;
     status = check_view(picture, map, error);
@@ -543,8 +528,8 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     struct md_image picture = {0};
     struct md_depth_map map = {0};
     int status = read_pair(source, entry, &picture, &map, error);
-    if (status == MD_OK)
-        status = md_frame_sample(source, entry->name, &picture, &map, MD_FIELD_FB, sample, error);
+    MD_THEN(status,
+            md_frame_sample(source, entry->name, &picture, &map, MD_FIELD_FB, sample, error));
     md_depth_map_free(&map);
     md_image_free(&picture);
     return status;

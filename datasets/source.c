@@ -183,14 +183,11 @@ int md_source_open(const struct md_data_spec *spec, int height, int width, struc
     int status = check_spec(&source->spec, source->reader, error);
     if (status == MD_OK && source->reader->needs_root)
         status = refuse_archive(source->spec.root, error);
-    if (status == MD_OK)
-        status = take_cut(source->spec.split, &cut, error);
-    if (status == MD_OK)
-        status = source->reader->list(source, error);
+    MD_THEN(status, take_cut(source->spec.split, &cut, error));
+    MD_THEN(status, source->reader->list(source, error));
     if (status == MD_OK && !source->reader->has_fractions)
         apply_fraction(source);
-    if (status == MD_OK)
-        status = apply_cut(source, cut, error);
+    MD_THEN(status, apply_cut(source, cut, error));
     if (status == MD_OK && source->count == 0)
         status = md_fail(error, MD_FAILED, "set %s, split %s: no samples", spec->set, spec->split);
     if (status != MD_OK)

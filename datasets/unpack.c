@@ -251,8 +251,7 @@ static int move_into(struct work *w, const char *folder) {
     for (; status == MD_OK && done < w->made.count; done++) {
         const char *from = w->made.names[done];
         status = md_path_format(path, w->error, "%s/%s", folder, from + strlen(w->folder) + 1);
-        if (status == MD_OK)
-            status = place(w, from, path, done, &kept[done]);
+        MD_THEN(status, place(w, from, path, done, &kept[done]));
     }
     while (done-- > 0) {
         const char *from = w->made.names[done];
@@ -293,17 +292,14 @@ int md_unpack(const char *archive, const char *folder, int force, const struct m
                        md_is_folder(folder) ? "; --force replaces it" : ", and is no folder");
     md_path_folder(folder, above);
     int status = md_temporary_path(w.folder, folder, error);
-    if (status == MD_OK)
-        status = open_archive(&w);
-    if (status == MD_OK)
-        status = md_make_folder(above, error);
+    MD_THEN(status, open_archive(&w));
+    MD_THEN(status, md_make_folder(above, error));
     if (status == MD_OK && mkdir(w.folder, 0777) != 0)
         status = md_fail(error, MD_FAILED, "%.400s: cannot make the folder: %s", folder,
                          strerror(errno));
     else if (status == MD_OK) {
         status = unpack_members(&w);
-        if (status == MD_OK)
-            status = put_in_place(&w, folder, is_there);
+        MD_THEN(status, put_in_place(&w, folder, is_there));
         for (size_t i = w.made.count; i-- > 0;) /* what has not found its place */
             remove(w.made.names[i]);
         rmdir(w.folder);

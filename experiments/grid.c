@@ -149,8 +149,7 @@ static void name_cells(struct md_grid *grid) {
 
 int md_grid_identify(struct md_grid *grid, struct md_error *error) {
     int status = find_keys(grid, error);
-    if (status == MD_OK)
-        status = hash_cells(grid, error);
+    MD_THEN(status, hash_cells(grid, error));
     if (status == MD_OK) /* those of cells that were dropped do not count */
         status = find_keys(grid, error);
     if (status == MD_OK)

@@ -247,18 +247,15 @@ static int make_cell(const struct builder *b, const struct block *block, size_t 
         status =
             set_value(b, &draft, block->axes[a].name, value_at(block, a, index / b->line_product));
     md_draft_next(&draft);
-    if (status == MD_OK)
-        status = set_overrides(b, &draft, index % b->line_product);
-    if (status == MD_OK)
-        status = is_excluded(b, config, excluded);
+    MD_THEN(status, set_overrides(b, &draft, index % b->line_product));
+    MD_THEN(status, is_excluded(b, config, excluded));
     if (status != MD_OK || *excluded)
         return status;
     status = md_draft_end(&draft, b->yaml.origin, b->yaml.error);
     md_config_settle(config);
     if (status == MD_OK && md_budget_fit(config, &made->needs_bytes, b->yaml.error) != MD_OK)
         status = made->needs_bytes > 0 ? MD_OK : MD_USAGE;
-    if (status == MD_OK)
-        status = md_run_check(config, b->yaml.error);
+    MD_THEN(status, md_run_check(config, b->yaml.error));
     if (status != MD_OK) {
         char cell[300];
         describe_cell(block, index / b->line_product, cell, sizeof cell);
@@ -431,10 +428,8 @@ int md_grid_read(const char *path, int override_count, char *const *overrides, s
     if (status != MD_OK)
         return status;
     status = find_own(&b);
-    if (status == MD_OK)
-        status = read_choices(override_count, overrides, &b);
-    if (status == MD_OK)
-        status = build(&b);
+    MD_THEN(status, read_choices(override_count, overrides, &b));
+    MD_THEN(status, build(&b));
     for (int c = 0; c < b.choice_count; c++)
         md_names_free(&choices[c].texts);
     md_yaml_free(&b.yaml);

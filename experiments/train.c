@@ -157,12 +157,9 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
         status = open_split(run, (enum md_split)i, watch, data[i], error);
     if (status == MD_OK && (run->train.count == 0 || run->test.count == 0))
         status = md_fail(error, MD_USAGE, "data.train and data.test must not be empty");
-    if (status == MD_OK)
-        status = check_label(run, error);
-    if (status == MD_OK)
-        status = count_labels(run, error);
-    if (status == MD_OK)
-        status = open_engine(run, error);
+    MD_THEN(status, check_label(run, error));
+    MD_THEN(status, count_labels(run, error));
+    MD_THEN(status, open_engine(run, error));
     if (status == MD_OK) {
         run->history = calloc((size_t)config->epochs + 1, sizeof *run->history);
         run->best_weights = malloc(total * sizeof *run->best_weights);
@@ -221,9 +218,8 @@ int md_run_measure_before(struct md_run *run, const struct md_watch *watch,
                                    error);
         if (status == MD_OK && i == 0)
             status = md_truth_check(&judging, "data.test", &run->test, run->dummy, error);
-        if (status == MD_OK)
-            status = md_evaluate(&run->engine, &judging, splits[i].data, watch, splits[i].network,
-                                 error);
+        MD_THEN(status, md_evaluate(&run->engine, &judging, splits[i].data, watch,
+                                    splits[i].network, error));
     }
     free(dummy);
     return status;
@@ -473,8 +469,7 @@ int md_run_train(struct md_run *run, const struct md_watch *watch,
         }
         if (at->step < steps)
             break;
-        if (status == MD_OK)
-            status = finish_epoch(run, &desk, error);
+        MD_THEN(status, finish_epoch(run, &desk, error));
         count_time(at, &began, &earlier);
         if (status == MD_OK && md_watch_tell(watch, "training", at->epoch, run->config.epochs))
             *interrupted = 1;

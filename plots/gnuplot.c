@@ -84,8 +84,7 @@ static int draw(const struct md_gnuplot *figure, struct md_error *error) {
         lseek(fileno(figure->script), 0, SEEK_SET) != 0)
         status = md_fail(error, MD_FAILED, "%s: cannot write a temporary file: %s", figure->path,
                          strerror(errno));
-    if (status == MD_OK)
-        status = run(figure, fileno(drawing.stream), complaints, error);
+    MD_THEN(status, run(figure, fileno(drawing.stream), complaints, error));
     if (status == MD_OK && lseek(fileno(drawing.stream), 0, SEEK_END) <= 0)
         status = md_fail(error, MD_FAILED, "%s: gnuplot drew nothing", figure->path);
     if (complaints != NULL)

@@ -147,8 +147,7 @@ int md_cell_diff_open(const char *a, const char *b, struct md_cell_diff *diff,
     diff->path[1] = b;
     for (int w = 0; w < 2; w++) {
         int status = md_cell_read(diff->path[w], &diff->cell[w], error);
-        if (status == MD_OK)
-            status = read_epochs(diff, w, error);
+        MD_THEN(status, read_epochs(diff, w, error));
         if (status != MD_OK)
             return status;
     }

@@ -99,12 +99,9 @@ int md_cell_recall(const char *path, struct md_run *run, char finished[32],
     hid_t file;
     struct md_cell cell;
     int status = md_cell_read(path, &cell, error);
-    if (status == MD_OK)
-        status = recall_history(path, run, error);
-    if (status == MD_OK)
-        status = md_weights_read(path, run->network, run->best_weights, NULL, error);
-    if (status == MD_OK)
-        status = md_h5_open(path, &file, error);
+    MD_THEN(status, recall_history(path, run, error));
+    MD_THEN(status, md_weights_read(path, run->network, run->best_weights, NULL, error));
+    MD_THEN(status, md_h5_open(path, &file, error));
     if (status != MD_OK)
         return status;
     struct md_pen pen = {file, error, MD_OK};

@@ -77,8 +77,7 @@ static int write_source(const struct job *e, zip_source_t *source) {
     if (bytes == NULL || zip_source_read(source, bytes, about.size) != (zip_int64_t)about.size)
         status = no_memory(e);
     zip_source_close(source);
-    if (status == MD_OK)
-        status = md_file_write(e->path, bytes, about.size, e->error);
+    MD_THEN(status, md_file_write(e->path, bytes, about.size, e->error));
     free(bytes);
     return status;
 }
@@ -102,8 +101,7 @@ static int write_archive(const struct job *e, int (*fill)(const struct job *e, z
             zip = NULL;
         if (zip != NULL)
             zip_discard(zip);
-        if (status == MD_OK)
-            status = write_source(e, source);
+        MD_THEN(status, write_source(e, source));
         zip_source_free(source);
     }
     zip_error_fini(&problem);
@@ -345,8 +343,7 @@ int md_weights_export(const char *path, const struct md_network *network, const 
     if (type == MD_EXPORT_BFLOAT16)
         status = to_bfloat16(&e, &halves);
     e.halves = halves;
-    if (status == MD_OK)
-        status = form->write(&e);
+    MD_THEN(status, form->write(&e));
     free(halves);
     return status;
 }

@@ -489,8 +489,7 @@ int md_groups_make(struct md_runs *runs, const char *by, struct md_groups *group
                    struct md_error *error) {
     *groups = (struct md_groups){.count = 0};
     int status = drop_repeated(runs, error);
-    if (status == MD_OK)
-        status = choose_keys(runs, by, groups, error);
+    MD_THEN(status, choose_keys(runs, by, groups, error));
     if (status != MD_OK || runs->count == 0)
         return status;
     MD_TRY(check_mixture(runs, groups, error));

@@ -289,8 +289,7 @@ static int run_build(struct machine *machine, uint32_t unused) {
     (void)unused;
     const struct value *state, *object;
     int status = pop_kind(machine, DICT, &state);
-    if (status == MD_OK)
-        status = pop_kind(machine, DICT, &object);
+    MD_THEN(status, pop_kind(machine, DICT, &object));
     if (status == MD_OK)
         machine->height++;
     return status;
@@ -385,8 +384,7 @@ int md_pickle_read(const unsigned char *bytes, size_t length, struct md_state_di
         status = md_fail(error, MD_FAILED, "data.pkl: out of memory");
     while (status == MD_OK && !machine.stopped)
         status = step(&machine);
-    if (status == MD_OK)
-        status = md_pickle_collect(&machine, dict);
+    MD_THEN(status, md_pickle_collect(&machine, dict));
     if (status != MD_OK)
         md_state_dict_free(dict);
     free_machine(&machine);

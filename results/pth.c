@@ -194,12 +194,9 @@ static int read_tensors(const struct archive *archive, const struct md_state_dic
 static int read_archive(struct archive *archive, struct md_pth *checkpoint) {
     struct md_state_dict dict = {0};
     int status = find_prefix(archive);
-    if (status == MD_OK)
-        status = check_byte_order(archive);
-    if (status == MD_OK)
-        status = read_state_dict(archive, &dict);
-    if (status == MD_OK)
-        status = read_tensors(archive, &dict, checkpoint);
+    MD_THEN(status, check_byte_order(archive));
+    MD_THEN(status, read_state_dict(archive, &dict));
+    MD_THEN(status, read_tensors(archive, &dict, checkpoint));
     md_state_dict_free(&dict);
     return status;
 }

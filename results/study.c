@@ -33,8 +33,7 @@ static int read_ours(struct md_study *study, int folder_count, char *const *fold
     for (int i = 0; i < count && status == MD_OK; i++)
         status = md_runs_read(&study->ours, paths[i], error);
     size_t found = study->ours.count;
-    if (status == MD_OK)
-        status = keep(&study->ours, &study->where, error);
+    MD_THEN(status, keep(&study->ours, &study->where, error));
     if (status == MD_OK && study->ours.count == 0)
         status = md_fail(error, MD_FAILED,
                          "%.300s: none of %zu cells belongs to %s; mudepth sweep %.300s -o %.300s "
@@ -114,8 +113,7 @@ static int make_rows(struct md_study *study, struct md_error *error) {
     int status = md_groups_make(&study->ours, keys, &study->groups, error);
     for (size_t w = 0; w < study->ours.words.count && status == MD_OK; w++) /* for one order */
         status = md_names_add(&study->published.words, study->ours.words.names[w], error);
-    if (status == MD_OK)
-        status = md_groups_make(&study->published, keys, &study->published_groups, error);
+    MD_THEN(status, md_groups_make(&study->published, keys, &study->published_groups, error));
     if (status != MD_OK)
         return status;
     study->shown = calloc(shown, sizeof *study->shown);

@@ -256,8 +256,7 @@ int md_study_read(const char *name, struct md_study *study, struct md_error *err
         return status;
     status = yaml.root != NULL ? set_mapping(&yaml, study_fields, yaml.root, study)
                                : md_fail(error, MD_USAGE, "%.200s: the file is empty", path);
-    if (status == MD_OK)
-        status = check_figure(&yaml, study);
+    MD_THEN(status, check_figure(&yaml, study));
     md_yaml_free(&yaml);
     return status;
 }

@@ -212,9 +212,8 @@ int md_sweep_enter(struct md_sweep *sweep, struct md_error *error) {
         return md_fail(error, MD_FAILED, "%.400s: cannot write into this folder: %s", sweep->folder,
                        strerror(errno));
     int status = lock_freezing(sweep, path, error);
-    if (status == MD_OK)
-        status =
-            access(frozen, F_OK) == 0 ? compare_grid(sweep, error) : freeze(sweep, frozen, error);
+    MD_THEN(status,
+            access(frozen, F_OK) == 0 ? compare_grid(sweep, error) : freeze(sweep, frozen, error));
     if (status != MD_OK) {
         md_sweep_leave(sweep);
         return status;
@@ -230,8 +229,7 @@ int md_sweep_visit(struct md_sweep *sweep, struct md_error *error) {
     int status = md_path_format(path, error, "%s/%s", sweep->folder, frozen_name);
     if (status == MD_OK && access(path, F_OK) == 0)
         status = compare_grid(sweep, error);
-    if (status == MD_OK)
-        status = md_path_format(path, error, "%s/%s", sweep->folder, lock_name);
+    MD_THEN(status, md_path_format(path, error, "%s/%s", sweep->folder, lock_name));
     if (status == MD_OK)
         sweep->lock = open(path, O_RDONLY | O_CLOEXEC);
     return status;
