@@ -126,8 +126,7 @@ static int make_job(struct comparison *c, struct md_error *error) {
     if (status == MD_OK && data.count == 0)
         status = md_fail(error, MD_USAGE, "data.train must not be empty");
     FILE *body = status == MD_OK ? open_memstream(&c->body, &c->body_bytes) : NULL;
-    if (status == MD_OK && body == NULL)
-        status = md_fail(error, MD_FAILED, "out of memory");
+    MD_THEN(status, md_check_memory(body != NULL, error));
     MD_THEN(status, write_body(c, weights, &data, body, error));
     if (body != NULL && fclose(body) != 0 && status == MD_OK)
         status = md_fail(error, MD_FAILED, "out of memory for a job of %d steps", c->options.steps);
@@ -380,8 +379,7 @@ static int draw(const struct comparison *c, struct md_error *error) {
     double *errors = malloc((steps + MD_MAX_LAYERS) * SHOWN * sizeof *errors);
     char title[300];
     const char *layers[MD_MAX_LAYERS], *kinds[SHOWN];
-    if (errors == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(errors != NULL, error));
     double *by_layer = errors + steps * SHOWN;
     for (size_t k = 0; k < SHOWN; k++) {
         kinds[k] = md_trace_kind_names[shown[k]];
@@ -461,8 +459,7 @@ static int work(struct comparison *c, struct md_error *error) {
 
 static int run(const struct md_invocation *call, struct md_error *error) {
     struct comparison *c = calloc(1, sizeof *c);
-    if (c == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(c != NULL, error));
     memcpy(&c->options, call->options, sizeof c->options);
     int status =
         md_config_read(call->words[0], call->count - 1, call->words + 1, &c->config, error);

@@ -88,8 +88,7 @@ static int gather_depths(const struct md_dataset *data, struct depths *depths,
         depths->pixels += (size_t)height * (size_t)width;
     }
     depths->sorted = malloc((depths->pixels + 1) * sizeof *depths->sorted);
-    if (depths->sorted == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(depths->sorted != NULL, error));
     for (size_t s = 0; s < data->count; s++) {
         const struct md_sample *sample = &data->samples[s];
         const float *depth_m = sample->truth_m != NULL ? sample->truth_m : sample->depth_m;
@@ -273,8 +272,7 @@ static int draw(const struct options *o, const struct md_data_spec *spec,
     size_t rows = data->count < (size_t)o->rows ? data->count : (size_t)o->rows;
     struct md_sheet_row sheet_rows[MOST_ROWS];
     float *labels = malloc(rows * SIDE * SIDE * sizeof *labels);
-    if (labels == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(labels != NULL, error));
     for (size_t r = 0; r < rows; r++) {
         const struct md_sample *sample = &data->samples[r * data->count / rows];
         float *label = labels + r * SIDE * SIDE;

@@ -378,8 +378,7 @@ struct options {
 static int run(const struct md_invocation *call, struct md_error *error) {
     const struct options *o = call->options;
     struct md_cell_diff *diff = calloc(1, sizeof *diff);
-    if (diff == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(diff != NULL, error));
     int status = compare(call->words[0], call->words[1], o->json, diff, error);
     md_cell_diff_close(diff);
     free(diff);

@@ -167,8 +167,7 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     MD_TRY(md_weights_network(o->weights, &network, error));
     size_t total = md_parameter_total(network);
     float *weights = malloc(total * sizeof *weights);
-    if (weights == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(weights != NULL, error));
     int status = md_weights_read(o->weights, network, weights, NULL, error);
     if (status == MD_OK) {
         md_weights_digest(weights, total, digest);

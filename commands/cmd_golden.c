@@ -51,8 +51,7 @@ static int add_tensor(struct golden *g, const char *kind, const char *name, size
         return MD_OK;
     struct tensor *t = &g->tensors[g->count];
     double *memory = g->count < MAX_TENSORS ? calloc(3 * count, sizeof *memory) : NULL;
-    if (memory == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(memory != NULL, error));
     *t = (struct tensor){.count = count, .ours = memory};
     snprintf(t->name, sizeof t->name, "%s%s", kind, name);
     t->exact = memory + count;
@@ -183,8 +182,7 @@ static int do_steps(struct golden *g, enum way way, uint64_t trial, enum md_opti
     md_plan_make(&setup, &engine.plan);
     size_t arena_bytes = engine.plan.arena_bytes;
     void *arena = md_host_arena(arena_bytes);
-    if (arena == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(arena != NULL, error));
     struct lookout at = {g, &engine, way, 1};
     md_engine_start(&engine, &setup, NULL, arena, arena_bytes);
     prepare(g, &engine, &at);
@@ -238,8 +236,7 @@ static int do_all(struct golden *g, const struct md_watch *watch, struct md_erro
 static int compare(struct golden *g, struct tensor *t, struct md_error *error) {
     double *file = malloc(t->count * sizeof *file), largest = 0.0;
     char path[96];
-    if (file == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(file != NULL, error));
     snprintf(path, sizeof path, "/f64/%s", t->name);
     int status = md_h5_read(g->file, path, H5T_NATIVE_DOUBLE, -1, NULL, t->count, file, error);
     if (status == MD_OK) {
@@ -341,8 +338,8 @@ static int read_inputs(struct golden *g, const char *weights, struct md_error *e
     g->labels = malloc(batch * h * w * sizeof *g->labels);
     g->weights = malloc(md_parameter_total(g->network) * sizeof *g->weights);
     g->fb = malloc(batch * sizeof *g->fb);
-    if (g->pictures == NULL || g->labels == NULL || g->weights == NULL || g->fb == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(
+        g->pictures != NULL && g->labels != NULL && g->weights != NULL && g->fb != NULL, error));
     for (size_t s = 0; s < batch; s++)
         g->fb[s] = 80.0f; /* berhu does not use it */
     MD_TRY(md_h5_read(g->file, "/input_u8", H5T_NATIVE_UINT8, 4, picture_shape, batch * 3 * h * w,
@@ -371,8 +368,7 @@ struct options {
 static int run(const struct md_invocation *call, struct md_error *error) {
     const struct options *o = call->options;
     struct golden *g = calloc(1, sizeof *g);
-    if (g == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(g != NULL, error));
     g->network = md_networks[0];
     g->trials = o->trials;
     int status = md_h5_open(call->words[0], &g->file, error);

@@ -195,8 +195,7 @@ static int draw(const struct told *t, struct md_error *error) {
     for (int b = 0; b < plan->buffers; b++)
         room += (size_t)md_plan_copies(&t->setup, plan, b);
     struct md_memory_buffer *rectangles = malloc((room + 1) * sizeof *rectangles);
-    if (rectangles == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(rectangles != NULL, error));
     for (int b = 0; b < plan->buffers; b++) {
         const struct md_buffer *buffer = &plan->buffer[b];
         for (int c = 0; c < md_plan_copies(&t->setup, plan, b); c++) {
@@ -226,8 +225,7 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     struct md_config config;
     int status = md_config_read(call->words[0], call->count - 1, call->words + 1, &config, error);
     struct told *told = status == MD_OK ? calloc(1, sizeof *told) : NULL;
-    if (status == MD_OK && told == NULL)
-        status = md_fail(error, MD_FAILED, "out of memory");
+    MD_THEN(status, md_check_memory(told != NULL, error));
     if (status != MD_OK)
         return status;
     told->config = &config;

@@ -11,10 +11,6 @@
 
 enum { MOST_SERIES = 32, MOST_SAMPLES = 4 };
 
-static int out_of_memory(struct md_error *error) {
-    return md_fail(error, MD_FAILED, "out of memory");
-}
-
 /* What stands beside an axis. */
 static const char *title_or(const char *title, const char *name) {
     return title[0] != '\0' ? title : name;
@@ -30,7 +26,7 @@ static int draw_dots(const struct md_study *study, const char *path, struct md_e
     char title[MD_DATA_LINE_SIZE];
     size_t count = 0;
     md_study_title(study, title);
-    int status = rows != NULL && labels != NULL && values != NULL ? MD_OK : out_of_memory(error);
+    int status = md_check_memory(rows != NULL && labels != NULL && values != NULL, error);
     for (size_t r = 0; r < study->count && status == MD_OK; r++) {
         const struct md_study_row *row = &study->rows[r];
         size_t runs = row->ours != NULL ? row->ours->count : 0, length;
@@ -226,8 +222,7 @@ static int add_point(const struct md_study *study, struct lines *all,
 static int draw_series(const struct md_study *study, const char *path, struct md_error *error) {
     int joined = study->figure.kind == MD_FIGURE_CURVE, status = MD_OK;
     struct lines *all = calloc(1, sizeof *all);
-    if (all == NULL)
-        return out_of_memory(error);
+    MD_TRY(md_check_memory(all != NULL, error));
     for (size_t r = 0; r < study->count && status == MD_OK; r += study->show.count)
         for (int published = 0; published < 2 && status == MD_OK; published++)
             status = add_point(study, all, &study->rows[r], published, error);
@@ -245,8 +240,7 @@ static int add_losses(const struct md_study *study, struct lines *all, const str
     size_t epochs = (size_t)group->runs[0]->cell.config.epochs, common = epochs;
     char label[MD_ROW_LABEL_SIZE];
     struct md_epoch *history = calloc(epochs + 1, sizeof *history);
-    if (history == NULL)
-        return out_of_memory(error);
+    MD_TRY(md_check_memory(history != NULL, error));
     md_study_label(&group->runs[0]->cell.config, &study->keys, label);
     struct line *line = add_line(all, label, 0, (int)all->count, epochs + 1, error);
     int status = line != NULL ? MD_OK : MD_FAILED;
@@ -273,8 +267,7 @@ static int add_losses(const struct md_study *study, struct lines *all, const str
 static int draw_losses(const struct md_study *study, const char *path, struct md_error *error) {
     struct lines *all = calloc(1, sizeof *all);
     int status = MD_OK;
-    if (all == NULL)
-        return out_of_memory(error);
+    MD_TRY(md_check_memory(all != NULL, error));
     for (size_t g = 0; g < study->groups.count && status == MD_OK; g++)
         status = add_losses(study, all, &study->groups.groups[g], error);
     MD_THEN(status, draw_lines(study, all, "epoch", study->figure.y, 1, 0, path, error));
@@ -317,8 +310,8 @@ static int start_album(struct album *album, const struct md_run *run, size_t map
     album->pictures = malloc(album->count * 3 * pixels);
     album->labels = malloc(album->count * zones * sizeof *album->labels);
     album->depth = malloc(maps * album->count * pixels * sizeof *album->depth);
-    if (album->pictures == NULL || album->labels == NULL || album->depth == NULL)
-        return out_of_memory(error);
+    MD_TRY(md_check_memory(album->pictures != NULL && album->labels != NULL && album->depth != NULL,
+                           error));
     for (size_t s = 0; s < album->count; s++) {
         const struct md_sample *sample = &run->test.samples[album->chosen[s]];
         uint8_t *picture = album->pictures + s * 3 * pixels;
@@ -361,7 +354,7 @@ static int draw_maps(const struct md_study *study, const char *path, struct md_e
         return md_fail(error, MD_USAGE, "%s: depth maps of %zu rows, expected at most %d",
                        study->name, maps, MD_SHEET_MAPS - 1);
     struct album *album = calloc(1, sizeof *album);
-    int status = album != NULL ? MD_OK : out_of_memory(error);
+    int status = md_check_memory(album != NULL, error);
     for (size_t m = 0; m < maps && status == MD_OK; m++)
         status = add_map(study, album, m, error);
     if (status == MD_OK) {

@@ -42,8 +42,7 @@ static int write_values(const char *path, const float *values, int height, int w
     if (codes == 0)
         return md_npy_write(path, values, 2, shape, error);
     uint16_t *grey = malloc(pixels * sizeof *grey);
-    if (grey == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(grey != NULL, error));
     for (size_t i = 0; i < pixels; i++)
         grey[i] = md_depth_code(values[i], codes);
     int status = md_png_write_grey16(path, grey, height, width, error);
@@ -55,8 +54,7 @@ static int write_colour(const char *path, const struct prediction *p, const stru
                         struct md_error *error) {
     size_t pixels = (size_t)p->height * (size_t)p->width;
     uint8_t *colour = malloc(3 * pixels);
-    if (colour == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(colour != NULL, error));
     for (size_t i = 0; i < pixels; i++)
         md_depth_colour(p->depth_m[i], o->max_m, colour + 3 * i);
     int status = md_png_write_rgb(path, colour, p->height, p->width, error);
@@ -122,8 +120,7 @@ static int write_view(const char *path, const struct prediction *p, const struct
     int shorter = p->part.height < p->part.width ? p->part.height : p->part.width;
     int side = shorter < MOST_VIEWED ? shorter : MOST_VIEWED;
     uint8_t *planes = malloc(3 * (size_t)side * (size_t)side);
-    if (planes == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(planes != NULL, error));
     md_image_resize(&p->image, p->part.top, p->part.left, p->part.height, p->part.width, side, side,
                     planes);
     const char *slash = strrchr(path, '/');
@@ -169,8 +166,7 @@ static int write_output(const struct output *output, const char *path, const str
     if (output->draw != NULL)
         return output->draw(path, p, o, error);
     float *values = output->make(p, o, &height, &width);
-    if (values == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(values != NULL, error));
     int status = write_values(path, values, height, width, output->codes, error);
     free(values);
     return status;
@@ -281,7 +277,7 @@ static int check_free(const struct options *o, const char *picture, int force,
 static int check_outputs(const struct md_names *pictures, const struct options *o, int force,
                          struct md_error *error) {
     struct claim *claims = malloc((pictures->count + 1) * sizeof *claims);
-    int status = claims == NULL ? md_fail(error, MD_FAILED, "out of memory") : MD_OK;
+    int status = md_check_memory(claims != NULL, error);
     for (size_t i = 0; status == MD_OK && i < pictures->count; i++) {
         claims[i].picture = pictures->names[i];
         status = name_output(claims[i].picture, o, outputs[0].ending, claims[i].path, error);

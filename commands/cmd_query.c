@@ -83,8 +83,7 @@ static int read_runs(struct query *query, int count, char *const *words, struct 
     struct md_filters filters = {NULL, 0};
     char **texts = calloc((size_t)count + 1, sizeof *texts);
     int filter_count = 0;
-    if (texts == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(texts != NULL, error));
     for (int i = 0; i < count; i++)
         if (md_filter_name(words[i]) > 0)
             texts[filter_count++] = words[i];
@@ -145,8 +144,7 @@ static int order_rows(const void *a, const void *b) {
 
 static int make_rows(struct query *query, struct md_error *error) {
     query->rows = malloc((query->runs.count + 1) * sizeof *query->rows);
-    if (query->rows == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(query->rows != NULL, error));
     for (size_t g = 0; g < query->groups.count; g++) {
         const struct md_group *group = &query->groups.groups[g];
         for (size_t i = 0; i < (query->options.each ? group->count : 1); i++, query->row_count++)
@@ -240,7 +238,7 @@ static int print_listing(struct query *query, struct md_error *error) {
         columns[count++] = (struct md_column){query->shown[s].name, 1, query->shown[s].decimals,
                                               !query->options.each};
     struct md_entry *entries = malloc((query->row_count + 1) * count * sizeof *entries);
-    int status = entries != NULL ? MD_OK : md_fail(error, MD_FAILED, "out of memory");
+    int status = md_check_memory(entries != NULL, error);
     for (size_t r = 0; r < query->row_count && status == MD_OK; r++)
         status = fill_row(query, &query->rows[r], &entries[r * count], error);
     if (status == MD_OK)
@@ -326,8 +324,7 @@ static int draw(const struct query *query, struct md_error *error) {
     size_t count = query->groups.count;
     struct md_group_bar *bars = malloc((count + 1) * sizeof *bars);
     double *values = malloc((query->runs.count + 1) * sizeof *values), *next = values;
-    int status =
-        bars != NULL && values != NULL ? MD_OK : md_fail(error, MD_FAILED, "out of memory");
+    int status = md_check_memory(bars != NULL && values != NULL, error);
     MD_THEN(status, md_quantity_parse("rmse_m", &rmse, error));
     MD_THEN(status, md_quantity_parse("dummy.rmse_m", &dummy, error));
     for (size_t g = 0; g < count && status == MD_OK; g++) {
@@ -367,8 +364,7 @@ static int work(struct query *query, int count, char *const *words, struct md_er
 
 static int run(const struct md_invocation *call, struct md_error *error) {
     struct query *query = calloc(1, sizeof *query);
-    if (query == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(query != NULL, error));
     memcpy(&query->options, call->options, sizeof query->options);
     int status = work(query, call->count, call->words, error);
     md_names_free(&query->words);

@@ -445,8 +445,7 @@ static int make(struct session *session, struct md_error *error) {
 
 static int run(const struct md_invocation *call, struct md_error *error) {
     struct session *session = calloc(1, sizeof *session);
-    if (session == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(session != NULL, error));
     memcpy(&session->options, call->options, sizeof session->options);
     memcpy(session->command, call->line, sizeof session->command);
     session->force = call->common.force;
@@ -464,8 +463,7 @@ static int pretrain(const struct md_invocation *call, struct md_error *error) {
     struct md_invocation from_scratch = *call;
     char **words = calloc((size_t)call->count + 2, sizeof *words);
     int count = 0, has_config = call->count > 0 && strchr(call->words[0], '=') == NULL;
-    if (words == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(words != NULL, error));
     words[count++] = has_config ? call->words[0] : config;
     int status = MD_OK;
     for (int i = has_config; i < call->count && status == MD_OK; i++) {
@@ -486,8 +484,7 @@ static int pretrain(const struct md_invocation *call, struct md_error *error) {
 
 int md_run_cell(const struct md_cell_job *job, struct md_error *error) {
     struct session *session = calloc(1, sizeof *session);
-    if (session == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(session != NULL, error));
     session->options = (struct options){.output = job->path};
     session->config_path = "";
     session->config = *job->config;

@@ -75,8 +75,7 @@ int md_session_look(struct md_session *session, int briefly, struct md_error *er
     size_t count = session->grid.count;
     if (session->looks == NULL)
         session->looks = calloc(count, sizeof *session->looks);
-    if (session->looks == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(session->looks != NULL, error));
     int status = MD_OK;
     for (size_t i = 0; i < count && status == MD_OK; i++)
         if (briefly)
@@ -213,8 +212,7 @@ static int with_session(int (*work)(const struct md_invocation *call, struct md_
                                     struct md_error *error),
                         const struct md_invocation *call, struct md_error *error) {
     struct md_session *session = calloc(1, sizeof *session);
-    if (session == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(session != NULL, error));
     memcpy(session->command, call->line, sizeof session->command);
     session->sweep =
         (struct md_sweep){.folder = session->folder, .grid = &session->grid, .lock = -1};

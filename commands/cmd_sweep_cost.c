@@ -41,8 +41,7 @@ int md_session_estimate(struct md_session *session, struct md_error *error) {
     const struct md_grid *grid = &session->grid;
     int status = MD_OK;
     session->costs = calloc(grid->count, sizeof *session->costs);
-    if (session->costs == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(session->costs != NULL, error));
     for (size_t i = 0; i < grid->count && status == MD_OK; i++) {
         const struct md_config *config = &grid->cells[i].config;
         size_t same = 0; /* an earlier cell with the same data */

@@ -168,8 +168,7 @@ static int choose_cells(struct shift *shift, struct md_error *error) {
     size_t count = session->grid.count;
     shift->states = calloc(count, sizeof *shift->states);
     shift->failures = calloc(count, sizeof *shift->failures);
-    if (shift->states == NULL || shift->failures == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(shift->states != NULL && shift->failures != NULL, error));
     for (size_t i = 0; i < count; i++) {
         enum md_cell_state state = session->looks[i].state;
         int failed = state == MD_FAILURE;

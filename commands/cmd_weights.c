@@ -19,8 +19,7 @@ static int read_any(const char *path, const struct md_network **network, float *
     *values = NULL;
     MD_TRY(md_weights_network(path, network, error));
     *values = malloc(md_parameter_total(*network) * sizeof **values);
-    if (*values == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(*values != NULL, error));
     return md_weights_read(path, *network, *values, info, error);
 }
 

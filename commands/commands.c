@@ -65,8 +65,7 @@ int md_command_expected(const struct md_found *found, struct md_error *error) {
 int md_command_invoke(const struct md_found *found, int argc, char **argv, struct md_error *error) {
     struct md_invocation call;
     void *options = calloc(1, found->command->options_size + 1);
-    if (options == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(options != NULL, error));
     int status =
         md_invocation_parse(found->command, found->name, argc, argv, options, &call, error);
     md_verbosity = call.common.verbose - call.common.quiet;

@@ -264,8 +264,7 @@ static void print_latex(const struct md_listing *listing) {
 int md_listing_print(const struct md_listing *listing, enum md_listing_form form,
                      struct md_error *error) {
     struct strip *strips = malloc((2 * listing->column_count + 1) * sizeof *strips);
-    if (strips == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(strips != NULL, error));
     if (form == MD_CSV)
         print_csv(listing);
     else if (form == MD_LATEX)

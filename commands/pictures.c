@@ -42,8 +42,7 @@ int md_draw_samples(struct md_run *run, const float *initial, const char *path,
     md_layer_size(run->network, run->network->output, &height, &width);
     size_t pixels = (size_t)height * (size_t)width;
     float *depth = malloc((2 * count * pixels + 1) * sizeof *depth);
-    if (depth == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(depth != NULL, error));
     const float *weights[2] = {initial, run->best_weights};
     const struct md_judging judging = md_config_judging(&run->config);
     for (size_t w = 0; w < 2; w++) {

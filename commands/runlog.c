@@ -45,8 +45,7 @@ void md_log_all(FILE *to, const struct md_epoch *history, size_t epochs,
 
 static int write_past(FILE *to, const struct md_run *run, struct md_error *error) {
     struct md_step_row *steps = malloc((run->step_losses.rows + 1) * sizeof *steps);
-    if (steps == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(steps != NULL, error));
     size_t rows = md_run_step_rows(run, steps);
     md_log_all(to, run->history, (size_t)run->position.epoch, steps, rows,
                md_run_steps_an_epoch(run));

@@ -112,8 +112,7 @@ static int count_still(struct md_comparison *c, const struct md_trace *trace, in
     int is_first = *before == NULL;
     if (is_first)
         *before = malloc(((size_t)record->count + 1) * sizeof **before);
-    if (*before == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(*before != NULL, error));
     for (size_t i = 0; i < record->count; i++) {
         double weight = md_trace_value(trace, i);
         if (!is_first) {
@@ -170,8 +169,7 @@ int md_comparison_read(struct md_trace trace[2], const struct md_watch *watch,
         comparison->has_values[side] = trace[side].job.values != 0;
     comparison->by_value = comparison->has_values[0] && comparison->has_values[1];
     comparison->by_step = calloc((size_t)steps + 1, sizeof *comparison->by_step);
-    if (comparison->by_step == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(comparison->by_step != NULL, error));
     for (;;) {
         for (int s = 0; s < 2; s++) {
             int status = md_trace_next(&trace[s], error);

@@ -150,8 +150,7 @@ static int read_piece(struct md_trace *trace, size_t bytes, struct md_error *err
         if (got == trace->piece_room) {
             size_t room = got < 1 << 16 ? 1 << 16 : 2 * got;
             void *more = realloc(trace->piece, room);
-            if (more == NULL)
-                return md_fail(error, MD_FAILED, "out of memory");
+            MD_TRY(md_check_memory(more != NULL, error));
             trace->piece = more;
             trace->piece_room = room;
         }
@@ -196,8 +195,7 @@ static int take_record(struct md_trace *trace, struct md_error *error) {
     MD_TRY(read_piece(trace, r->bytes, error));
     if (r->bytes > 0) {
         unsigned char *more = realloc(tensor->values, (size_t)whole->bytes + r->bytes);
-        if (more == NULL)
-            return md_fail(error, MD_FAILED, "out of memory");
+        MD_TRY(md_check_memory(more != NULL, error));
         tensor->values = more;
     }
     if ((r->bytes > 0 && copy_rows(trace, tensor) != digest) || (r->count == 0 && digest != 0))
@@ -237,8 +235,7 @@ static int complete(struct md_trace *trace, struct md_tensor *tensor, struct md_
         return MD_OK;
     size_t bytes = (size_t)map.width * md_format_bytes[r->format], height = (size_t)map.height;
     unsigned char *ordered = malloc(r->bytes), *from = tensor->values;
-    if (ordered == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(ordered != NULL, error));
     for (size_t h = 0; h < height; h++)
         for (size_t c = 0; c < (size_t)map.channels; c++, from += bytes)
             memcpy(ordered + (c * height + h) * bytes, from, bytes);
@@ -308,7 +305,7 @@ int md_trace_open(FILE *from, const char *name, struct md_trace *trace, struct m
     trace->places = place_of(&trace->job, &(struct md_record){.kind = MD_TRACE_END}) + 1;
     trace->at = trace->places;
     trace->tensors = calloc(trace->places, sizeof *trace->tensors);
-    return trace->tensors != NULL ? MD_OK : md_fail(error, MD_FAILED, "out of memory");
+    return md_check_memory(trace->tensors != NULL, error);
 }
 
 void md_trace_close(struct md_trace *trace) {

@@ -49,7 +49,7 @@ static int add_shot(struct taken *taken, int64_t time_ns, const char *path,
         return MD_FAILED;
     taken->shots = shots;
     shots[taken->count] = (struct shot){time_ns, strdup(path)};
-    return shots[taken->count++].path ? MD_OK : md_fail(error, MD_FAILED, "out of memory");
+    return md_check_memory(shots[taken->count++].path != NULL, error);
 }
 
 static int compare_shots(const void *a, const void *b) {
@@ -120,7 +120,7 @@ static int pair_by_time(const struct taken *pictures, const struct taken *depths
     size_t *depth_of = malloc((pictures->count + 1) * sizeof *depth_of);
     bool *used = calloc(depths->count + 1, sizeof *used);
     const size_t before = pairs->count;
-    int status = depth_of && used ? MD_OK : md_fail(error, MD_FAILED, "out of memory");
+    int status = md_check_memory(depth_of && used, error);
     for (size_t p = 0, first = 0; p < pictures->count && status == MD_OK; p++) {
         while (first < depths->count &&
                depths->shots[first].time_ns <= pictures->shots[p].time_ns - near_ns)

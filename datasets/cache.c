@@ -67,8 +67,7 @@ static void free_cache(struct cache *cache) {
 
 static int checksum(const struct cache *cache, char text[33], struct md_error *error) {
     XXH3_state_t *state = XXH3_createState();
-    if (!state)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(state != NULL, error));
     XXH3_128bits_reset(state);
     for (int a = 0; a < ARRAYS; a++)
         if (cache->values[a]) {
@@ -180,8 +179,7 @@ int md_cache_write(const struct md_dataset *dataset, const char *folder, const c
                    int force, struct md_error *error) {
     char path[MD_PATH_MAX];
     struct cache *cache = calloc(1, sizeof *cache);
-    if (!cache)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(cache != NULL, error));
     int status = md_split_check_name(split, error);
     MD_THEN(status, cache_path(path, folder, split, error));
     MD_THEN(status, md_may_write(path, force, error));
@@ -316,8 +314,7 @@ static int list(struct md_source *source, struct md_error *error) {
     char path[MD_PATH_MAX];
     hid_t file;
     struct cache *cache = source->state = calloc(1, sizeof *cache);
-    if (!cache)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(cache != NULL, error));
     MD_TRY(cache_path(path, source->spec.root, source->spec.split, error));
     MD_TRY(md_h5_open(path, &file, error));
     int status = read_file(source, path, file, cache, error);

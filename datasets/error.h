@@ -27,6 +27,11 @@ void md_error_set(struct md_error *error, const char *format, ...)
 void md_error_prefix(struct md_error *error, const char *prefix);
 #define md_fail_in(error, status, prefix) (md_error_prefix((error), (prefix)), (int)(status))
 
+/* After an allocation: md_check_memory(values != NULL, error). */
+static inline int md_check_memory(int is_there, struct md_error *error) {
+    return is_there ? MD_OK : md_fail(error, MD_FAILED, "out of memory");
+}
+
 /* Returns from the function it stands in when the call fails, with what that gave. For functions
  * that have nothing to free at that point. */
 #define MD_TRY(call)                                                                               \

@@ -269,8 +269,7 @@ static int average_down(const struct md_depth_map *map, float fb, struct md_samp
     int height = sample->depth_height, width = sample->depth_width;
     size_t cells = (size_t)height * (size_t)width;
     double *sum = calloc(2 * cells, sizeof *sum);
-    if (!sum)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(sum != NULL, error));
     double *count = sum + cells;
     for (int h = 0; h < map->height; h++) {
         int row = cell_of(h, map->height, height) * width;

@@ -71,8 +71,7 @@ static int check_sizes(hid_t file, size_t *height, size_t *width, struct md_erro
 static int take_picture(const float *planes, struct md_image *picture, struct md_error *error) {
     const size_t pixels = (size_t)picture->height * (size_t)picture->width;
     picture->rgb = malloc(3 * pixels);
-    if (!picture->rgb)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(picture->rgb != NULL, error));
     for (size_t i = 0; i < 3 * pixels; i++) {
         if (!(planes[i] >= 0 && planes[i] <= 255) || planes[i] != floorf(planes[i]))
             return md_fail(error, MD_FAILED, "rgb: expected bytes, found %g", planes[i]);

@@ -223,8 +223,7 @@ int md_kitti_list(struct md_source *source, struct md_error *error) {
     struct md_kitti_listing *listing = calloc(1, sizeof *listing);
     const char *split = source->spec.split;
     const int depth = source->spec.depth;
-    if (!listing)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(listing != NULL, error));
     source->state = listing;
     if (depth != MD_DEPTH_AUTO && !layout->depths[depth])
         return md_fail(error, MD_USAGE, "depth: the set %s has no %s", source->spec.set,

@@ -280,8 +280,7 @@ static int list_flight(struct md_source *source, const char *path, struct md_err
 static int list(struct md_source *source, struct md_error *error) {
     struct md_names flights;
     source->state = calloc(1, sizeof(struct recording));
-    if (!source->state)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(source->state != NULL, error));
     int status = md_flights_find(source->spec.root, source->spec.split, &flights, error);
     if (status != MD_OK)
         return status;

@@ -106,8 +106,7 @@ int md_names_each_line(const char *path, md_use_name *use, void *context, struct
 
 int md_names_each(const char *list, md_use_name *use, void *context, struct md_error *error) {
     char *copy = strdup(list), *rest = copy;
-    if (!copy)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(copy != NULL, error));
     int status = MD_OK;
     for (char *name; status == MD_OK && (name = md_next_field(&rest));)
         status = *name

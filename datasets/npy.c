@@ -132,8 +132,7 @@ static int parse_file(const struct md_file *file, struct md_array *array, struct
     size_t offset = 0, length = 0;
     MD_TRY(find_header(file, &offset, &length, error));
     char *header = malloc(length + 1);
-    if (!header)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(header != NULL, error));
     memcpy(header, file->bytes + offset, length);
     header[length] = 0;
     int status = parse_header(header, array, error);

@@ -77,8 +77,7 @@ static int open_archive(struct md_source *source, bool raw, struct md_error *err
     const char *path = source->spec.root;
     struct archive *archive = calloc(1, sizeof *archive);
     int dimensions;
-    if (!archive)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(archive != NULL, error));
     source->state = archive;
     archive->file = H5I_INVALID_HID;
     archive->depth = raw ? "rawDepths" : "depths";

@@ -265,8 +265,7 @@ static bool is_divided(const struct md_source *source) {
 static int list(struct md_source *source, struct md_error *error) {
     const char *split = source->spec.split;
     source->state = calloc(1, sizeof(struct recordings));
-    if (!source->state)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(source->state != NULL, error));
     for (int b = 0; b < BLOCKS; b++)
         if (strcmp(split, blocks[b].name) == 0 && (b == 0 || !is_divided(source)))
             return add_block(source, &blocks[b], error);

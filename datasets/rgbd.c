@@ -290,8 +290,7 @@ static int list_split(struct md_source *source, struct md_error *error) {
     static const char prefix[] = "raw:";
     const char *split = source->spec.split;
     struct folders *folders = calloc(1, sizeof *folders);
-    if (!folders)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(folders != NULL, error));
     source->state = folders;
     folders->raw = strncmp(split, prefix, strlen(prefix)) == 0;
     split += folders->raw ? strlen(prefix) : 0;

@@ -114,8 +114,7 @@ static int list(struct md_source *source, struct md_error *error) {
                        MOST_SAMPLES, spec->count);
     size_t pixels = (size_t)source->height * (size_t)source->width;
     struct recording *recording = calloc(1, sizeof *recording);
-    if (recording == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(recording != NULL, error));
     source->state = recording;
     recording->world = world;
     recording->seed = spec->seed;

@@ -189,8 +189,7 @@ static int open_archive(struct work *w) {
         return md_fail(w->error, MD_FAILED, "cannot read %.300s: %s", w->path, strerror(errno));
     w->archive_bytes = (unsigned long long)about.st_size;
     w->archive = archive_read_new();
-    if (w->archive == NULL)
-        return md_fail(w->error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(w->archive != NULL, w->error));
     archive_read_support_filter_gzip(w->archive);
     archive_read_support_format_tar(w->archive);
     return archive_read_open_filename(w->archive, w->path, BLOCK) == ARCHIVE_OK ? MD_OK
@@ -242,8 +241,7 @@ static int move_into(struct work *w, const char *folder) {
     char path[MD_PATH_MAX], old[MD_PATH_MAX];
     int *kept = calloc(w->made.count + 1, sizeof *kept), status = MD_OK;
     size_t done = 0;
-    if (kept == NULL)
-        return md_fail(w->error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(kept != NULL, w->error));
     status = md_path_format(old, w->error, "%s.old", w->folder);
     if (status == MD_OK && mkdir(old, 0777) != 0)
         status = md_fail(w->error, MD_FAILED, "%.400s: cannot make the folder: %s", old,

@@ -22,10 +22,6 @@ void md_depth_from_disparity(float fb, size_t n, const float *disparity, float *
                                              : MD_NO_DEPTH;
 }
 
-static int out_of_memory(struct md_error *error) {
-    return md_fail(error, MD_FAILED, "out of memory");
-}
-
 static void output_size(const struct md_engine *engine, int *height, int *width) {
     md_layer_size(engine->setup.network, engine->setup.network->output, height, width);
 }
@@ -102,7 +98,7 @@ int md_predict(struct md_engine *engine, const struct md_judging *judging,
     int failed = picture == NULL || flipped == NULL;
     free(picture);
     free(flipped);
-    return failed ? out_of_memory(error) : MD_OK;
+    return md_check_memory(!failed, error);
 }
 
 /* Adds one sample's prediction (height, width) to the metrics, at the larger of the two sizes. */
@@ -116,8 +112,7 @@ static int add_sample(const struct md_judging *judging, const struct md_sample *
     int columns = finer ? truth_width : width;
     size_t n = (size_t)rows * (size_t)columns;
     float *truth = malloc(2 * n * sizeof *truth);
-    if (truth == NULL)
-        return out_of_memory(error);
+    MD_TRY(md_check_memory(truth != NULL, error));
     float *prediction = truth + n;
     md_truth(sample, rows, columns, truth);
     for (int r = 0; r < rows; r++)
@@ -147,8 +142,7 @@ int md_evaluate(struct md_engine *engine, const struct md_judging *judging,
     size_t pixels = (size_t)height * (size_t)width, batch = (size_t)engine->setup.batch;
     float *depth = malloc(batch * pixels * sizeof *depth);
     clear(judging, metrics);
-    if (depth == NULL)
-        return out_of_memory(error);
+    MD_TRY(md_check_memory(depth != NULL, error));
     for (size_t done = 0; status == MD_OK && done < dataset->count; done += batch) {
         size_t here = dataset->count - done < batch ? dataset->count - done : batch;
         if (md_watch_tell(watch, "evaluating", (double)done, (double)dataset->count)) {
@@ -173,7 +167,7 @@ int md_dummy_fit(const struct md_dataset *train, int height, int width, float *d
     if (sum == NULL || truth == NULL) {
         free(sum);
         free(truth);
-        return out_of_memory(error);
+        return md_check_memory(0, error);
     }
     double *count = sum + pixels;
     for (size_t s = 0; s < train->count; s++) {

@@ -35,8 +35,7 @@ static int find_keys(struct md_grid *grid, struct md_error *error) {
     free(grid->keys);
     grid->key_count = 0;
     grid->keys = calloc((size_t)keys + 1, sizeof *grid->keys);
-    if (grid->keys == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(grid->keys != NULL, error));
     for (int key = 0; key < keys; key++)
         if (differs(grid, key))
             grid->keys[grid->key_count++] = key;

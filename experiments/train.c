@@ -12,10 +12,6 @@
 #include "budget.h"
 #include "version.h"
 
-static int out_of_memory(struct md_error *error) {
-    return md_fail(error, MD_FAILED, "out of memory");
-}
-
 void md_initial_weights(const struct md_network *network, uint64_t seed, float *weights) {
     struct md_random random = md_random_stream(seed, 0, 0, MD_DRAW_WEIGHTS);
     struct md_parameter p;
@@ -119,7 +115,7 @@ static int count_labels(struct md_run *run, struct md_error *error) {
                        "learn from",
                        run->train.count);
     run->label_share = (double)valid / (double)(pixels * run->train.count);
-    return failed ? out_of_memory(error) : MD_OK;
+    return md_check_memory(!failed, error);
 }
 
 /* Where labels have a value for every pixel, their nearest zones and those at a centre are all of
@@ -164,8 +160,9 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
         run->history = calloc((size_t)config->epochs + 1, sizeof *run->history);
         run->best_weights = malloc(total * sizeof *run->best_weights);
         open_step_losses(run);
-        if (run->history == NULL || run->best_weights == NULL || run->step_losses.sums == NULL)
-            status = out_of_memory(error);
+        status = md_check_memory(run->history != NULL && run->best_weights != NULL &&
+                                     run->step_losses.sums != NULL,
+                                 error);
     }
     if (status != MD_OK) {
         md_run_close(run);
@@ -210,8 +207,7 @@ int md_run_measure_before(struct md_run *run, const struct md_watch *watch,
     const struct md_judging judging = md_config_judging(&run->config);
     md_layer_size(run->network, run->network->output, &height, &width);
     float *dummy = malloc((size_t)height * (size_t)width * sizeof *dummy);
-    if (dummy == NULL)
-        return out_of_memory(error);
+    MD_TRY(md_check_memory(dummy != NULL, error));
     int status = md_dummy_fit(&run->train, height, width, dummy, error);
     for (int i = 0; i < 2 && status == MD_OK; i++) {
         status = md_dummy_evaluate(dummy, height, width, &judging, splits[i].data, splits[i].dummy,
@@ -273,9 +269,9 @@ static int desk_open(const struct md_run *run, struct desk *desk, struct md_erro
     desk->picture = malloc(md_layer_elements(network, MD_PICTURE));
     desk->label = malloc(pixels * sizeof *desk->label);
     desk->fb = malloc((size_t)run->config.batch * sizeof *desk->fb);
-    if (desk->order != NULL && desk->picture != NULL && desk->label != NULL && desk->fb != NULL)
-        return MD_OK;
-    return out_of_memory(error);
+    return md_check_memory(desk->order != NULL && desk->picture != NULL && desk->label != NULL &&
+                               desk->fb != NULL,
+                           error);
 }
 
 static void desk_close(struct desk *desk) {
@@ -363,8 +359,7 @@ static int finish_epoch(struct md_run *run, struct desk *desk, struct md_error *
     int steps = md_run_steps_an_epoch(run);
     size_t total = md_parameter_total(run->network);
     float *weights = malloc(total * sizeof *weights);
-    if (weights == NULL)
-        return out_of_memory(error);
+    MD_TRY(md_check_memory(weights != NULL, error));
     epoch->learning_rate = md_learning_rate(&run->config, steps, (int64_t)at->epoch * steps);
     epoch->train_loss = mean_loss(at, at->loss_sum, at->loss_valid);
     int status = validate(run, desk, epoch, error);

@@ -110,8 +110,7 @@ static int write_names(FILE *script, const struct md_series_plot *plot, const st
     for (size_t s = 0; s < plot->count; s++)
         most += plot->series[s].count;
     struct name *names = malloc(most * sizeof *names);
-    if (names == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(names != NULL, error));
     for (size_t s = 0; s < plot->count; s++)
         for (size_t i = 0; plot->series[s].names != NULL && i < plot->series[s].count; i++)
             if (is_drawn(&plot->series[s], i))

@@ -65,8 +65,7 @@ static double epoch_value(const struct md_cell_diff *diff, int which, size_t epo
 static int read_epochs(struct md_cell_diff *diff, int which, struct md_error *error) {
     size_t count = (size_t)diff->cell[which].epochs_done;
     diff->epochs[which] = calloc(count + 1, sizeof *diff->epochs[which]);
-    if (diff->epochs[which] == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(diff->epochs[which] != NULL, error));
     return md_cell_read_epochs(diff->path[which], count, diff->epochs[which], error);
 }
 
@@ -119,7 +118,7 @@ static int compare_weights(struct md_cell_diff *diff, struct md_error *error) {
     }
     size_t total = md_parameter_total(network[0]);
     float *weights = malloc(2 * total * sizeof *weights);
-    int status = weights != NULL ? MD_OK : md_fail(error, MD_FAILED, "out of memory");
+    int status = md_check_memory(weights != NULL, error);
     for (int w = 0; w < 2 && status == MD_OK; w++)
         status =
             md_weights_read(diff->path[w], network[w], weights + (size_t)w * total, NULL, error);

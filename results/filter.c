@@ -148,8 +148,7 @@ static int find_subject(const char *name, struct md_filter *filter, struct md_er
 
 static int parse(const char *given, struct md_filter *filter, struct md_error *error) {
     filter->copy = strdup(given);
-    if (filter->copy == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(filter->copy != NULL, error));
     size_t name_length = md_filter_name(given);
     char *value = filter->copy + name_length;
     int r = 0;
@@ -178,8 +177,7 @@ int md_filters_parse(int count, char *const *given, struct md_filters *filters,
                      struct md_error *error) {
     *filters = (struct md_filters){NULL, 0};
     filters->filters = calloc((size_t)count + 1, sizeof *filters->filters);
-    if (filters->filters == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(filters->filters != NULL, error));
     int status = MD_OK;
     for (int i = 0; i < count && status == MD_OK; i++) {
         status = parse(given[i], &filters->filters[filters->count++], error);

@@ -275,8 +275,7 @@ static int sort_by_keys(struct md_runs *runs, const struct md_groups *groups,
     size_t keys = (size_t)groups->key_count;
     struct placed *placed = place_runs(runs, groups, error);
     size_t *ranks = malloc((runs->count * keys + 1) * sizeof *ranks);
-    int status =
-        placed == NULL || ranks == NULL ? md_fail(error, MD_FAILED, "out of memory") : MD_OK;
+    int status = md_check_memory(placed != NULL && ranks != NULL, error);
     for (size_t i = 0; i < runs->count && status == MD_OK; i++) {
         rank(runs, groups, placed[i].run, ranks + i * keys);
         placed[i].ranks = ranks + i * keys;
@@ -438,8 +437,7 @@ static void add_to_labels(struct md_groups *groups, int k, char *is_default) {
 
 static int name_groups(struct md_groups *groups, struct md_error *error) {
     char *is_default = malloc(groups->count);
-    if (is_default == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(is_default != NULL, error));
     for (int k = 0; k < groups->key_count; k++)
         add_to_labels(groups, k, is_default);
     free(is_default);
@@ -470,8 +468,7 @@ static int check_group(struct md_runs *runs, const struct md_group *group, struc
 
 static int divide(struct md_runs *runs, struct md_groups *groups, struct md_error *error) {
     groups->groups = calloc(runs->count, sizeof *groups->groups);
-    if (groups->groups == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(groups->groups != NULL, error));
     for (size_t i = 0; i < runs->count; i++) {
         if (i == 0 || !are_alike(groups, runs->runs[i - 1], runs->runs[i]))
             groups->groups[groups->count++].runs = &runs->runs[i];

@@ -177,8 +177,7 @@ static int read_tensors(const struct archive *archive, const struct md_state_dic
     if (status != MD_OK)
         return status;
     checkpoint->tensors = calloc(dict->count + 1, sizeof *checkpoint->tensors);
-    if (checkpoint->tensors == NULL)
-        return md_fail(archive->error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(checkpoint->tensors != NULL, archive->error));
     for (checkpoint->count = 0; checkpoint->count < dict->count; checkpoint->count++) {
         const struct md_pickled_tensor *pickled = &dict->tensors[checkpoint->count];
         status = read_tensor(archive, pickled, &checkpoint->tensors[checkpoint->count]);

@@ -184,8 +184,7 @@ static int read_text(struct table *table, struct md_text *text, struct md_error 
 int md_published_read(const char *path, struct md_runs *runs, struct md_error *error) {
     struct md_text text;
     struct table *table = calloc(1, sizeof *table);
-    if (table == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(table != NULL, error));
     table->path = path;
     table->runs = runs;
     char found[MD_PATH_MAX];

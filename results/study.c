@@ -119,8 +119,7 @@ static int make_rows(struct md_study *study, struct md_error *error) {
     study->shown = calloc(shown, sizeof *study->shown);
     study->rows =
         calloc((study->groups.count + study->published_groups.count) * shown, sizeof *study->rows);
-    if (study->shown == NULL || study->rows == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(study->shown != NULL && study->rows != NULL, error));
     for (size_t q = 0; q < shown && status == MD_OK; q++)
         status = md_quantity_parse(study->show.names[q], &study->shown[q], error);
     if (status == MD_OK)

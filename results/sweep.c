@@ -194,8 +194,7 @@ static int compare_grid(const struct md_sweep *sweep, struct md_error *error) {
 
 static int freeze(const struct md_sweep *sweep, const char *path, struct md_error *error) {
     char *text = md_grid_format(sweep->grid);
-    if (text == NULL)
-        return md_fail(error, MD_FAILED, "out of memory");
+    MD_TRY(md_check_memory(text != NULL, error));
     int status = md_file_write(path, text, strlen(text), error);
     free(text);
     /* What was written has to give the same cells again, now and not at the next call. */
