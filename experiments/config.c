@@ -16,7 +16,7 @@
 /* ---- documents ------------------------------------------------------------------------------- */
 
 /* The section and the key with the place's prefix and name; NULL: there is none. */
-static const struct key *find_key(struct section *sections, int count, const struct md_place *at,
+static const struct key *find_key(struct section *sections, int count, const struct md_location *at,
                                   struct section **section) {
     for (*section = sections; *section < sections + count; (*section)++)
         for (size_t k = 0; k < (*section)->count; k++)
@@ -26,7 +26,7 @@ static const struct key *find_key(struct section *sections, int count, const str
     return NULL;
 }
 
-static int unknown_key(const struct section *sections, int count, const struct md_place *at,
+static int unknown_key(const struct section *sections, int count, const struct md_location *at,
                        struct md_error *error) {
     char hint[MD_NEAREST_SIZE];
     struct md_nearest nearest = md_nearest_to(at->key);
@@ -34,20 +34,23 @@ static int unknown_key(const struct section *sections, int count, const struct m
         for (size_t k = 0; strcmp(sections[s].prefix, at->prefix) == 0 && k < sections[s].count;
              k++)
             md_nearest_try(&nearest, sections[s].keys[k].name);
-    return md_place_fail(at, error, "unknown key%s; mudepth help config lists the keys",
-                         md_nearest_hint(&nearest, hint));
+    return md_fail_at(at, error, "unknown key%s; mudepth help config lists the keys",
+                      md_nearest_hint(&nearest, hint));
 }
 
-static int set_in(struct section *sections, int count, const struct md_yaml *yaml,
-                  const yaml_node_t *node, const struct md_place *at) {
+/* `key_at` and `at`: where the key and its value stand. */
+static int set_in(struct section *sections, int count, const struct md_location *key_at,
+                  const struct md_yaml *yaml, const yaml_node_t *node,
+                  const struct md_location *at) {
     struct section *section;
-    const struct key *key = find_key(sections, count, at, &section);
+    const struct key *key = find_key(sections, count, key_at, &section);
     if (key == NULL)
-        return unknown_key(sections, count, at, yaml->error);
+        return unknown_key(sections, count, key_at, yaml->error);
     size_t k = (size_t)(key - section->keys);
     section->given |= (uint64_t)1 << k;
     if (section->given_at != NULL)
-        section->given_at[k] = (struct origin){at->origin, at->line};
+        section->given_at[k] =
+            (struct md_location){at->origin, at->line, at->column, section->prefix, key->name};
     return md_key_set(key, yaml, node, section->fields, at);
 }
 
@@ -58,14 +61,15 @@ static int set_mapping(struct section *sections, int count, const char *prefix,
                        const char *const *skip) {
     int status = MD_OK;
     for (struct md_yaml_pair pair = {0}; md_yaml_next(yaml, mapping, prefix, &pair, &status);) {
-        const struct md_place at = md_yaml_place(yaml, pair.key, prefix, pair.name);
+        const struct md_location key_at = md_yaml_location(yaml, pair.key, prefix, pair.name),
+                                 at = md_yaml_location(yaml, pair.value, prefix, pair.name);
         if (skip != NULL && md_find_name(skip, pair.name) >= 0)
             continue;
         if (prefix[0] == '\0' && strcmp(pair.name, "data") == 0 &&
             pair.value->type == YAML_MAPPING_NODE)
             status = set_mapping(sections, count, "data.", yaml, pair.value, NULL);
         else
-            status = set_in(sections, count, yaml, pair.value, &at);
+            status = set_in(sections, count, &key_at, yaml, pair.value, &at);
     }
     return status;
 }
@@ -100,9 +104,9 @@ static int set_file(const char *path, struct section *sections, int count, struc
 }
 
 /* The place of a key with its full name ("data.root"). */
-static struct md_place place_of(const char *origin, size_t line, const char *name) {
+static struct md_location place_of(const char *origin, const char *name) {
     const char *prefix = strncmp(name, "data.", 5) == 0 ? "data." : "";
-    return (struct md_place){origin, line, prefix, name + strlen(prefix)};
+    return (struct md_location){.origin = origin, .prefix = prefix, .key = name + strlen(prefix)};
 }
 
 /* "data.root=DIR": the value is a list when it is one in YAML, and otherwise text as it stands
@@ -114,14 +118,14 @@ static int set_override(const char *text, struct section *sections, int count,
     if (equals == NULL || equals == text || (size_t)(equals - text) >= sizeof name)
         return md_fail(error, MD_USAGE, "%s: expected key=value, found \"%.200s\"", origin, text);
     snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
-    const struct md_place at = place_of(origin, 0, name);
+    const struct md_location at = place_of(origin, name);
     const yaml_node_t plain = md_yaml_scalar(equals + 1);
     struct md_error ignored;
     struct md_yaml yaml;
     int loaded = md_yaml_load(equals + 1, strlen(equals + 1), origin, &yaml, &ignored) == MD_OK;
     int is_list = loaded && yaml.root != NULL && yaml.root->type == YAML_SEQUENCE_NODE;
     yaml.error = error;
-    int status = set_in(sections, count, &yaml, is_list ? yaml.root : &plain, &at);
+    int status = set_in(sections, count, &at, &yaml, is_list ? yaml.root : &plain, &at);
     if (loaded)
         md_yaml_free(&yaml);
     return status;
@@ -131,7 +135,7 @@ static int set_presets(struct section *sections, int count, struct md_error *err
     for (int s = 0; s < count; s++)
         for (size_t k = 0; k < sections[s].count; k++) {
             const struct key *key = &sections[s].keys[k];
-            struct md_place at = {"default", 0, sections[s].prefix, key->name};
+            struct md_location at = {.origin = "default", .key = key->name};
             void *field = (char *)sections[s].fields + key->offset;
             if (key->type == BITS)
                 memcpy(field, &(unsigned){MD_AUGMENT_PUBLISHED}, sizeof(unsigned));
@@ -170,9 +174,11 @@ int md_draft_mapping(struct draft *draft, const struct md_yaml *yaml, const char
 }
 
 int md_draft_set(struct draft *draft, const char *name, const struct md_yaml *yaml,
-                 const yaml_node_t *node, size_t line) {
-    const struct md_place at = place_of(yaml->origin, line, name);
-    return set_in(draft->sections, RUN_SECTIONS, yaml, node, &at);
+                 const yaml_node_t *node, const yaml_node_t *stands) {
+    struct md_location at = place_of(yaml->origin, name);
+    if (stands != NULL)
+        at = md_yaml_location(yaml, stands, at.prefix, at.key);
+    return set_in(draft->sections, RUN_SECTIONS, &at, yaml, node, &at);
 }
 
 int md_draft_overrides(struct draft *draft, int count, char *const *overrides,
@@ -203,7 +209,7 @@ static int forget_one(struct draft *draft) {
         for (size_t k = 0; k < draft->sections[s].count; k++) {
             struct section *section = &draft->sections[s];
             const struct key *key = &section->keys[k];
-            const struct md_place at = {"default", 0, section->prefix, key->name};
+            const struct md_location at = {.origin = "default", .key = key->name};
             struct md_error ignored; /* the table's defaults are fine */
             if ((draft->effective[s] >> k & 1u) == 0 ||
                 md_key_unmet(draft->sections, RUN_SECTIONS, section, key) == NULL)
@@ -224,46 +230,44 @@ void md_config_settle(struct md_config *config) {
 }
 
 /* Where the value of a key of the run was given. */
-static struct md_place given_place(const struct draft *draft, const char *key, const char *origin) {
+static struct md_location given_place(const struct draft *draft, const char *key,
+                                      const char *origin) {
     const struct section *run = &draft->sections[RUN];
-    struct md_place at = {origin, 0, "", key};
     for (size_t k = 0; k < run->count; k++)
-        if (strcmp(run->keys[k].name, key) == 0 && (draft->given[RUN] >> k & 1u) != 0) {
-            at.origin = draft->given_at[RUN][k].name;
-            at.line = draft->given_at[RUN][k].line;
-        }
-    return at;
+        if (strcmp(run->keys[k].name, key) == 0 && (draft->given[RUN] >> k & 1u) != 0)
+            return draft->given_at[RUN][k];
+    return place_of(origin, key);
 }
 
 /* What the table of uses cannot say: plans that do not stream are many. */
 static int check_streams(const struct draft *draft, const char *origin, struct md_error *error) {
     const struct md_config *config = draft->config;
-    struct md_place at = given_place(draft, config->band > 0 ? "band" : "front", origin);
+    struct md_location at = given_place(draft, config->band > 0 ? "band" : "front", origin);
     int savings;
     md_savings_parse(config->plan, &savings);
     if (savings < 0 || (savings & MD_STREAM) != 0 ||
         (config->band == 0 && strcmp(config->front, "auto") == 0))
         return MD_OK;
-    return md_place_fail(&at, error, "has an effect only with a plan that streams; found plan: %s",
-                         config->plan);
+    return md_fail_at(&at, error, "has an effect only with a plan that streams; found plan: %s",
+                      config->plan);
 }
 
 /* What names parts of a network has to be of the config's. */
 static int check_network(const struct draft *draft, const char *origin, struct md_error *error) {
     const struct md_config *config = draft->config;
     const struct md_network *network = md_config_network(config);
-    struct md_place policy_at = given_place(draft, "policy", origin),
-                    front_at = given_place(draft, "front", origin);
+    struct md_location policy_at = given_place(draft, "policy", origin),
+                       front_at = given_place(draft, "front", origin);
     md_policy policy;
     int layer = 0;
     if (strcmp(config->policy, "auto") != 0 &&
         md_policy_parse(network, config->policy, &policy) != 0)
-        return md_place_fail(&policy_at, error, "network %s has no groups %s", network->name,
-                             config->policy);
+        return md_fail_at(&policy_at, error, "network %s has no groups %s", network->name,
+                          config->policy);
     while (layer < network->layer_count && strcmp(network->layers[layer].name, config->front) != 0)
         layer++;
     if (strcmp(config->front, "auto") != 0 && !md_plan_can_stream(network, layer))
-        return md_place_fail(
+        return md_fail_at(
             &front_at, error,
             "expected auto or a layer from which %s can be streamed, such as %s, found "
             "\"%s\"",
@@ -296,7 +300,7 @@ static void find_paths(struct draft *draft) {
             char *field = (char *)section->fields + key->offset;
             if (key->result == BY_DIGEST && (draft->given[s] >> k & 1u) != 0 &&
                 strcmp(field, "scratch") != 0)
-                find_path(field, key->size, draft->given_at[s][k].name);
+                find_path(field, key->size, draft->given_at[s][k].origin);
         }
 }
 
@@ -341,7 +345,7 @@ int md_config_parse(const char *text, const char *origin, struct md_config *conf
 
 int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_error *error) {
     struct section sections[2];
-    struct origin given_at[2][MOST_KEYS];
+    struct md_location given_at[2][MOST_KEYS];
     memset(spec, 0, sizeof *spec);
     md_data_sections(spec, sections);
     MD_TRY(set_presets(sections, 2, error));

@@ -1,8 +1,8 @@
 /* What a run is: a YAML file of keys and values, overridden on the command line by key=value.
  * Strict: an unknown, repeated or missing key, a wrong type and a value out of range are errors
- * that name file, line and key, and so is a key without effect in this run, which would be believed
- * (config_use.c). The keys are one table (config_keys.c); `mudepth help
- * config` prints it. */
+ * that name file, line, column and key, and so is a key without effect in this run, which would be
+ * believed (config_use.c). The keys are one table (config_keys.c); `mudepth help config` prints it.
+ */
 #ifndef MD_EXPERIMENTS_CONFIG_H
 #define MD_EXPERIMENTS_CONFIG_H
 

@@ -4,7 +4,7 @@
 
 #include "../datasets/namelist.h"
 #include "config.h"
-#include "yaml.h"
+#include "yaml_reader.h"
 
 /* LOSSES: a choice, or a mapping from choices to weights; POWER: of two. */
 enum type { TEXT, CHOICE, LOSSES, BITS, REAL, CAPS, COUNT, POWER, SEED, POLICY, PLAN };
@@ -39,12 +39,6 @@ struct key {
     const struct use *use; /* NULL: always */
 };
 
-/* Where a value stands. */
-struct origin {
-    const char *name; /* a file's, or "command line" */
-    size_t line;      /* from 1; 0: none */
-};
-
 enum { MOST_KEYS = 64 };
 
 /* A table of keys, and the struct they are fields of. */
@@ -53,8 +47,8 @@ struct section {
     const struct key *keys;
     size_t count;
     void *fields;
-    uint64_t given;          /* bit per key */
-    struct origin *given_at; /* per key, those that were given; NULL: nobody asks */
+    uint64_t given;               /* bit per key */
+    struct md_location *given_at; /* per key, where its value stands; NULL: nobody asks */
 };
 enum { RUN, DATA, SPLITS, RUN_SECTIONS };
 
@@ -88,9 +82,9 @@ int md_key_says(const struct section *sections, int count, const struct section 
 
 /* Sets the key's field, in the struct `fields`, from a text or a node; errors name the place. */
 int md_key_set_text(const struct key *key, const char *text, void *fields,
-                    const struct md_place *at, struct md_error *error);
+                    const struct md_location *at, struct md_error *error);
 int md_key_set(const struct key *key, const struct md_yaml *yaml, const yaml_node_t *node,
-               void *fields, const struct md_place *at);
+               void *fields, const struct md_location *at);
 
 /* A config that is being read, layer by layer: the file, what a sweep sets, the command line. A
  * layer may repeat a key of the layers before it, but not one of its own. Errors name `origin` (a
@@ -100,7 +94,7 @@ struct draft {
     struct section sections[RUN_SECTIONS];
     uint64_t given[RUN_SECTIONS];     /* by the layers before this one */
     uint64_t effective[RUN_SECTIONS]; /* those that had an effect at the end of their layer */
-    struct origin given_at[RUN_SECTIONS][MOST_KEYS];
+    struct md_location given_at[RUN_SECTIONS][MOST_KEYS];
 };
 
 /* Starts with the defaults in `config`; or with what `config` holds. */
@@ -108,10 +102,11 @@ int md_draft_begin(struct draft *draft, struct md_config *config, struct md_erro
 void md_draft_take(struct draft *draft, struct md_config *config);
 
 /* Set all pairs of the document but those named in `skip` (ended by NULL; may be NULL); one key
- * with its full name ("data.root"), errors as the document has them; and "key=value" texts. */
+ * with its full name ("data.root") that stands at a node of the document (`stands`; NULL: nowhere),
+ * errors as the document has them; and "key=value" texts. */
 int md_draft_mapping(struct draft *draft, const struct md_yaml *yaml, const char *const *skip);
 int md_draft_set(struct draft *draft, const char *name, const struct md_yaml *yaml,
-                 const yaml_node_t *node, size_t line);
+                 const yaml_node_t *node, const yaml_node_t *stands);
 int md_draft_overrides(struct draft *draft, int count, char *const *overrides,
                        struct md_error *error);
 

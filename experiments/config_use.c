@@ -108,14 +108,13 @@ void md_describe_use(const struct use *use, char *text, size_t size) {
 static int complain(const struct section *sections, int count, const struct section *section,
                     size_t k, const struct need *unmet, struct md_error *error) {
     const struct key *key = &section->keys[k];
-    const struct md_place at = {section->given_at[k].name, section->given_at[k].line,
-                                section->prefix, key->name};
     char use[300] = "", given[MD_CONFIG_VALUE_SIZE], found[MD_CONFIG_VALUE_SIZE];
     md_describe_use(key->use, use, sizeof use);
     md_key_value(key, section->fields, given);
     find_value(sections, count, section, unmet->key, found);
-    return md_place_fail(&at, error, "has an effect only with %s; found %.60s with %s: %.60s", use,
-                         given, unmet->key, found[0] != '\0' ? found : "''");
+    return md_fail_at(&section->given_at[k], error,
+                      "has an effect only with %s; found %.60s with %s: %.60s", use, given,
+                      unmet->key, found[0] != '\0' ? found : "''");
 }
 
 /* ---- checking -------------------------------------------------------------------------------- */

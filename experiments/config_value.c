@@ -8,11 +8,11 @@
 #include "config_keys.h"
 #include "plan_text.h"
 
-static int unknown_name(const struct md_place *at, const char *const *names, const char *text,
+static int unknown_name(const struct md_location *at, const char *const *names, const char *text,
                         struct md_error *error) {
     char list[200];
     md_join_names(names, ", ", list, sizeof list);
-    return md_place_fail(at, error, "expected one of %s, found \"%.100s\"", list, text);
+    return md_fail_at(at, error, "expected one of %s, found \"%.100s\"", list, text);
 }
 
 static int parse_whole(const char *text, uint64_t *value) {
@@ -25,20 +25,19 @@ static int parse_whole(const char *text, uint64_t *value) {
 }
 
 static int set_number(const struct key *key, const char *text, void *field,
-                      const struct md_place *at, struct md_error *error) {
+                      const struct md_location *at, struct md_error *error) {
     double real = 0;
     uint64_t whole = 0;
     int is_real = key->type == REAL || key->type == CAPS || key->type == LOSSES;
     if (is_real ? md_parse_real(text, &real) != 0 : parse_whole(text, &whole) != 0)
-        return md_place_fail(at, error, "expected a %s, found \"%.100s\"",
-                             is_real ? "number" : "whole number", text);
+        return md_fail_at(at, error, "expected a %s, found \"%.100s\"",
+                          is_real ? "number" : "whole number", text);
     if (!is_real)
         real = (double)whole;
     if (key->type != SEED && (real < key->low || real > key->high))
-        return md_place_fail(at, error, "expected %g to %g, found %.100s", key->low, key->high,
-                             text);
+        return md_fail_at(at, error, "expected %g to %g, found %.100s", key->low, key->high, text);
     if (key->type == POWER && (whole & (whole - 1)) != 0)
-        return md_place_fail(at, error, "expected a power of two, found %.100s", text);
+        return md_fail_at(at, error, "expected a power of two, found %.100s", text);
     real += 0.0; /* no -0 */
     if (is_real)
         memcpy(field, &real, sizeof real);
@@ -93,7 +92,7 @@ static void shorten_path(char *path) {
 
 /* A policy in its shortest spelling, as a network has it that a config can name; whether it is the
  * config's own is known at the end of the draft. */
-static int set_policy(const char *text, char *field, const struct md_place *at,
+static int set_policy(const char *text, char *field, const struct md_location *at,
                       struct md_error *error) {
     md_policy policy;
     for (int n = 0; md_networks[n] != NULL; n++)
@@ -103,35 +102,34 @@ static int set_policy(const char *text, char *field, const struct md_place *at,
         }
     return strcmp(text, "auto") == 0
                ? MD_OK
-               : md_place_fail(at, error,
-                               "expected e, d0, d1, d2, last, biases joined by +, full or auto, "
-                               "found \"%.100s\"",
-                               text);
+               : md_fail_at(at, error,
+                            "expected e, d0, d1, d2, last, biases joined by +, full or auto, "
+                            "found \"%.100s\"",
+                            text);
 }
 
-static int set_plan(const char *text, char *field, const struct md_place *at,
+static int set_plan(const char *text, char *field, const struct md_location *at,
                     struct md_error *error) {
     char names[200];
     int savings;
     md_join_names(md_saving_names, ", ", names, sizeof names);
     if (md_savings_parse(text, &savings) != 0)
-        return md_place_fail(
-            at, error, "expected auto, or plain, fast, lean, %s joined by +, found \"%.100s\"",
-            names, text);
+        return md_fail_at(at, error,
+                          "expected auto, or plain, fast, lean, %s joined by +, found \"%.100s\"",
+                          names, text);
     if (savings >= 0)
         md_savings_format((unsigned)savings, field);
     return MD_OK;
 }
 
-static int set_text(const struct key *key, const char *text, void *field, const struct md_place *at,
-                    struct md_error *error) {
+static int set_text(const struct key *key, const char *text, void *field,
+                    const struct md_location *at, struct md_error *error) {
     if (strlen(text) >= key->size)
-        return md_place_fail(at, error, "longer than %zu characters", key->size - 1);
+        return md_fail_at(at, error, "longer than %zu characters", key->size - 1);
     if (text[0] == '\0' && key->preset == NULL)
-        return md_place_fail(at, error, "must not be empty");
+        return md_fail_at(at, error, "must not be empty");
     if (!reads_back(text))
-        return md_place_fail(at, error,
-                             "expected UTF-8 without line breaks and control characters");
+        return md_fail_at(at, error, "expected UTF-8 without line breaks and control characters");
     if (key->names != NULL && md_find_name(key->names, text) < 0)
         return unknown_name(at, key->names, text, error);
     strcpy(field, text);
@@ -145,11 +143,11 @@ static int set_text(const struct key *key, const char *text, void *field, const 
 }
 
 static int set_cap(const struct key *key, const char *text, struct md_caps *caps,
-                   const struct md_place *at, struct md_error *error) {
+                   const struct md_location *at, struct md_error *error) {
     double cap_m = 0.0;
     int status = set_number(key, text, &cap_m, at, error);
     const char *problem = status == MD_OK ? md_caps_add(caps, cap_m) : NULL;
-    return problem != NULL ? md_place_fail(at, error, "%s: %.100s", problem, text) : status;
+    return problem != NULL ? md_fail_at(at, error, "%s: %.100s", problem, text) : status;
 }
 
 /* Without spaces around it. */
@@ -163,7 +161,7 @@ static char *trim(char *text) {
 
 /* "NAME", or "{NAME: WEIGHT, ...}". */
 static int set_losses(const struct key *key, const char *text, struct md_losses *losses,
-                      const struct md_place *at, struct md_error *error) {
+                      const struct md_location *at, struct md_error *error) {
     size_t length = strlen(text);
     char items[MD_CONFIG_VALUE_SIZE];
     *losses = (struct md_losses){{0.0}};
@@ -174,7 +172,7 @@ static int set_losses(const struct key *key, const char *text, struct md_losses 
         return found >= 0 ? MD_OK : unknown_name(at, key->names, text, error);
     }
     if (length >= sizeof items || text[length - 1] != '}')
-        return md_place_fail(at, error, "expected {NAME: WEIGHT, ...}, found \"%.100s\"", text);
+        return md_fail_at(at, error, "expected {NAME: WEIGHT, ...}, found \"%.100s\"", text);
     snprintf(items, sizeof items, "%.*s", (int)length - 2, text + 1);
     for (char *item = items, *next; item != NULL; item = next) {
         if ((next = strchr(item, ',')) != NULL)
@@ -185,11 +183,11 @@ static int set_losses(const struct key *key, const char *text, struct md_losses 
         const char *name = trim(item);
         int loss;
         if (weight == NULL)
-            return md_place_fail(at, error, "expected NAME: WEIGHT, found \"%.100s\"", name);
+            return md_fail_at(at, error, "expected NAME: WEIGHT, found \"%.100s\"", name);
         if ((loss = md_find_name(key->names, name)) < 0)
             return unknown_name(at, key->names, name, error);
         if (losses->weight[loss] != 0.0)
-            return md_place_fail(at, error, "%s is given twice", name);
+            return md_fail_at(at, error, "%s is given twice", name);
         int status = set_number(key, trim(weight), &losses->weight[loss], at, error);
         if (status != MD_OK)
             return status;
@@ -199,7 +197,7 @@ static int set_losses(const struct key *key, const char *text, struct md_losses 
 
 /* A mapping of single values as the text that it would be in one line. */
 static int mapping_text(const struct md_yaml *yaml, const yaml_node_t *node,
-                        const struct md_place *at, char text[MD_CONFIG_VALUE_SIZE]) {
+                        const struct md_location *at, char text[MD_CONFIG_VALUE_SIZE]) {
     size_t length = 0;
     int status = MD_OK;
     char prefix[MD_CONFIG_NAME_SIZE];
@@ -209,7 +207,7 @@ static int mapping_text(const struct md_yaml *yaml, const yaml_node_t *node,
         for (int i = 0; i < 2; i++) {
             if (words[i] == NULL || words[i][strcspn(words[i], "{}:,")] != '\0' ||
                 length + strlen(words[i]) + 4 > 1000)
-                return md_place_fail(at, yaml->error, "expected {NAME: WEIGHT, ...}");
+                return md_fail_at(at, yaml->error, "expected {NAME: WEIGHT, ...}");
             length += (size_t)sprintf(text + length, "%s%s",
                                       i        ? ": "
                                       : length ? ", "
@@ -222,7 +220,7 @@ static int mapping_text(const struct md_yaml *yaml, const yaml_node_t *node,
 }
 
 int md_key_set_text(const struct key *key, const char *text, void *fields,
-                    const struct md_place *at, struct md_error *error) {
+                    const struct md_location *at, struct md_error *error) {
     void *field = (char *)fields + key->offset;
     switch (key->type) {
     case TEXT:
@@ -242,16 +240,16 @@ int md_key_set_text(const struct key *key, const char *text, void *fields,
         *(struct md_caps *)field = (struct md_caps){.count = 0};
         return set_cap(key, text, field, at, error);
     case BITS:
-        return md_place_fail(at, error, "expected a list such as %s, found \"%.100s\"", key->preset,
-                             text);
+        return md_fail_at(at, error, "expected a list such as %s, found \"%.100s\"", key->preset,
+                          text);
     default:
         return set_number(key, text, field, at, error);
     }
 }
 
 /* Adds one item of a list. */
-static int set_item(const struct key *key, const char *text, void *field, const struct md_place *at,
-                    struct md_error *error) {
+static int set_item(const struct key *key, const char *text, void *field,
+                    const struct md_location *at, struct md_error *error) {
     if (key->type == CAPS)
         return set_cap(key, text, field, at, error);
     int found = md_find_name(key->names, text);
@@ -262,25 +260,27 @@ static int set_item(const struct key *key, const char *text, void *field, const 
 }
 
 static int set_list(const struct key *key, const struct md_yaml *yaml, const yaml_node_t *node,
-                    void *fields, const struct md_place *at) {
+                    void *fields, const struct md_location *at) {
     void *field = (char *)fields + key->offset;
     if (key->type == CAPS && md_yaml_item(yaml, node, 0) == NULL)
-        return md_place_fail(at, yaml->error,
-                             "expected a number or a list of numbers, found an empty list");
+        return md_fail_at(at, yaml->error,
+                          "expected a number or a list of numbers, found an empty list");
     memset(field, 0, key->size);
     const yaml_node_t *item;
     for (size_t i = 0; (item = md_yaml_item(yaml, node, i)) != NULL; i++) {
         const char *text = md_yaml_text(item);
         if (text == NULL)
-            return md_place_fail(at, yaml->error, "expected a list of %s",
-                                 key->type == CAPS ? "numbers" : "names");
-        MD_TRY(set_item(key, md_yaml_is_null(item) ? "" : text, field, at, yaml->error));
+            return md_fail_at(at, yaml->error, "expected a list of %s",
+                              key->type == CAPS ? "numbers" : "names");
+        const struct md_location item_at =
+            at->line > 0 ? md_yaml_location(yaml, item, at->prefix, at->key) : *at;
+        MD_TRY(set_item(key, md_yaml_is_null(item) ? "" : text, field, &item_at, yaml->error));
     }
     return MD_OK;
 }
 
 int md_key_set(const struct key *key, const struct md_yaml *yaml, const yaml_node_t *node,
-               void *fields, const struct md_place *at) {
+               void *fields, const struct md_location *at) {
     if (node->type == YAML_SEQUENCE_NODE && (key->type == BITS || key->type == CAPS))
         return set_list(key, yaml, node, fields, at);
     char mapping[MD_CONFIG_VALUE_SIZE] = "";
@@ -289,10 +289,10 @@ int md_key_set(const struct key *key, const struct md_yaml *yaml, const yaml_nod
         return status == MD_OK ? md_key_set_text(key, mapping, fields, at, yaml->error) : status;
     }
     if (node->type != YAML_SCALAR_NODE)
-        return md_place_fail(at, yaml->error, "expected a single value, found a %s",
-                             node->type == YAML_SEQUENCE_NODE ? "list" : "mapping");
+        return md_fail_at(at, yaml->error, "expected a single value, found a %s",
+                          node->type == YAML_SEQUENCE_NODE ? "list" : "mapping");
     const char *text = md_yaml_text(node);
     if (text == NULL)
-        return md_place_fail(at, yaml->error, "a zero byte is not allowed");
+        return md_fail_at(at, yaml->error, "a zero byte is not allowed");
     return md_key_set_text(key, md_yaml_is_null(node) ? "" : text, fields, at, yaml->error);
 }

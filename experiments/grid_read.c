@@ -165,7 +165,7 @@ static int set_value(const struct builder *b, struct draft *draft, const char *n
     snprintf(text, sizeof text, "%llu", (unsigned long long)value->number);
     const yaml_node_t number = md_yaml_scalar(text);
     return md_draft_set(draft, name, &b->yaml, value->is_number ? &number : value->node,
-                        value->node->start_mark.line + 1);
+                        value->node);
 }
 
 /* Whether the config has all values of one of the mappings in `except`. */

@@ -93,7 +93,7 @@ static int set_key(struct draft *draft, const struct column *column, const char 
     const struct md_yaml none = {.origin = "the value", .error = error};
     const yaml_node_t node = md_yaml_scalar(text);
     const char *name = column->what == RUN_COLUMN ? "seed" : column->name;
-    return md_draft_set(draft, name, &none, &node, 0) == MD_OK ? MD_OK : MD_FAILED;
+    return md_draft_set(draft, name, &none, &node, NULL) == MD_OK ? MD_OK : MD_FAILED;
 }
 
 static struct md_metrics unknown_metrics(void) {

@@ -17,8 +17,9 @@
  *     y: validation_loss                     losses: or train_loss, validation_rmse_m
  *
  * Read strictly: an unknown, repeated or missing key, a wrong type and a name that there is not are
- * errors that name file, line and key. `title`, `config`, `cells`, `rows` and `show` must be there;
- * without `published` no row has anything beside it, without `figure` there is none to draw. */
+ * errors that name file, line, column and key. `title`, `config`, `cells`, `rows` and `show` must
+ * be there; without `published` no row has anything beside it, without `figure` there is none to
+ * draw. */
 #ifndef MD_RESULTS_STUDY_H
 #define MD_RESULTS_STUDY_H
 

@@ -7,7 +7,7 @@
 
 #include "../datasets/file.h"
 #include "../experiments/config.h"
-#include "../experiments/yaml.h"
+#include "../experiments/yaml_reader.h"
 #include "filter.h"
 
 enum { LONGEST = 1 << 14 };

@@ -64,12 +64,50 @@ static int line_of(const char *key) {
     return line;
 }
 
+/* The error's text with its place as line alone: FILE:LINE: */
+static const char *without_column(void) {
+    static char text[sizeof error.text];
+    const char *column = strstr(error.text, ".yaml:");
+    cr_assert(column, "%s", error.text);
+    column = strchr(column + strlen(".yaml:"), ':');
+    int digits = (int)strspn(column + 1, "0123456789");
+    cr_assert(digits > 0 && column[1 + digits] == ':', "no column: %s", error.text);
+    snprintf(text, sizeof text, "%.*s%s", (int)(column - error.text), error.text,
+             column + 1 + digits);
+    return text;
+}
+
 static void assert_refused(const struct key_case *k, const char *value) {
     char place[1800];
     write_with(k, value);
     cr_assert_eq(read_file(), MD_USAGE, "%s took %s", k->key, value);
     snprintf(place, sizeof place, "%s:%d: %s: ", path.text, line_of(k->key), k->key);
-    assert_contains(error.text, place);
+    assert_contains(without_column(), place);
+}
+
+/* What an item of a list, or a value on a line of its own, is: there and not where its key is. */
+Test(config, a_wrong_value_is_named_by_line_and_column) {
+    static const struct {
+        const char *text, *place;
+    } wrong[] = {
+        {"weights: w\nlr: x\n", "some.yaml:2:5: lr: expected"},
+        {"weights: w\nlr:\n  x\n", "some.yaml:3:3: lr: expected"},
+        {"weights: w\npolciy: d0\n", "some.yaml:2:1: polciy: unknown key"},
+        {"weights: w\npolicy: d0\npolicy: d1\n", "some.yaml:3:1: policy: the key is"},
+        {"weights: w\ndata:\n  set: moon\n", "some.yaml:3:8: data.set: expected one of"},
+        {"weights: w\ndata: {set: moon}\n", "some.yaml:2:13: data.set: expected one of"},
+        {"weights: w\naugment: [flip, flop]\n", "some.yaml:2:17: augment: expected one of"},
+        {"weights: w\naugment:\n- flip\n- flop\n", "some.yaml:4:3: augment: expected"},
+        {"weights: w\ncap_m: [80, 15, 80]\n", "some.yaml:2:17: cap_m: the same cap"},
+        {"weights: w\nloss: {rmse: x}\n", "some.yaml:2:7: loss: expected a number"},
+        {"weights: w\nlr: [1]\n", "some.yaml:2:5: lr: expected a single value"},
+        {"weights: w\ndata: {set: micro}\npolicy: x\n", "some.yaml:3:9: policy: "},
+        {"weights: w\ndata: {set: micro}\nfront: x\nplan: lean\n",
+         "some.yaml:3:8: front: expected auto"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        cr_assert_eq(read_text(wrong[i].text), MD_USAGE, "%s", wrong[i].text);
+        assert_contains(error.text, wrong[i].place);
+    }
 }
 
 Test(config, every_key_refuses_bad_values_with_file_line_and_key) {
@@ -356,7 +394,7 @@ Test(config, keys_without_effect_are_refused) {
         snprintf(text, sizeof text, "weights: w\n%s", idle[i].text);
         cr_assert_eq(read_text(text), MD_USAGE, "took %s", text);
         assert_contains(error.text, path.text);
-        assert_contains(error.text, idle[i].place);
+        assert_contains(without_column(), idle[i].place);
         assert_contains(error.text, "has an effect only with ");
         assert_contains(error.text, idle[i].use);
         assert_contains(error.text, idle[i].found);
@@ -367,7 +405,7 @@ Test(config, keys_without_effect_are_refused) {
     assert_contains(error.text, "command line: momentum: has an effect only with optimizer: sgd");
     struct md_data_spec spec;
     cr_assert_eq(md_data_spec_parse("{set: rgbd, split: all, crop: 3}", &spec, &error), MD_USAGE);
-    assert_contains(error.text, "data:1: crop: has an effect only with set: matrix, recording");
+    assert_contains(error.text, "data:1:31: crop: has an effect only with set: matrix, recording");
 }
 
 /* What says how it is anyway may stand there, and so may all that has an effect. */
@@ -417,7 +455,7 @@ Test(config, a_key_whose_effect_an_override_takes_away_has_its_default) {
     /* But what never had one is refused, and so is what the override itself gives. */
     read_text("weights: w\nmomentum: 0.9\ndata: {set: micro}\n");
     cr_assert_eq(md_config_read(path.text, 1, overrides + 1, &config, &error), MD_USAGE);
-    assert_contains(error.text, "some.yaml:2: momentum: ");
+    assert_contains(error.text, "some.yaml:2:11: momentum: ");
     char *both[] = {"data.set=micro", "data.count=3"};
     read_text("weights: w\ndata: {set: synthetic, count: 4}\n");
     cr_assert_eq(md_config_read(path.text, 2, both, &config, &error), MD_USAGE);
@@ -574,7 +612,7 @@ Test(config, data_spec_has_the_data_keys_of_a_config) {
         for (int v = 0; v < MOST && k->refused[v] != NULL; v++, count++) {
             write_spec(k, k->refused[v], text, sizeof text);
             cr_assert_eq(md_data_spec_parse(text, &found, &error), MD_USAGE, "took %s", text);
-            assert_contains(error.text, "data:1: ");
+            assert_contains(error.text, "data:1:");
             assert_contains(error.text, key);
         }
     }

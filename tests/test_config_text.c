@@ -208,7 +208,7 @@ Test(config_text, billion_laughs_are_cheap, .timeout = 600) {
                  "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i, i - 1, i - 1,
                  i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
     cr_assert_eq(read_text(text), MD_USAGE);
-    assert_contains(error.text, ":2: a0: unknown key");
+    assert_contains(error.text, ":2:1: a0: unknown key");
 }
 
 /* libyaml's time grows with the square of the nesting: a minute for a file of 200 kB. */

@@ -185,7 +185,7 @@ Test(config_values, a_snapshot_is_read_back) {
     char *again = formatted(1);
     cr_assert_str_eq(text, again);
     cr_assert_eq(md_config_parse("weights: a\nlr: x\n", "a cell", &config, &error), MD_USAGE);
-    assert_contains(error.text, "a cell:2: lr: expected a number");
+    assert_contains(error.text, "a cell:2:5: lr: expected a number");
     free(text);
     free(again);
 }

@@ -198,7 +198,7 @@ Test(grid, a_combination_without_effect_is_an_error_that_names_the_cell) {
     cr_assert_eq(read_with(BASE "sweep: {optimizer: [sgd, adam], momentum: [0, 0.9]}\n", 0, NULL),
                  MD_USAGE);
     assert_contains(error.text, "cell optimizer=adam momentum=0.9: ");
-    assert_contains(error.text, "some.yaml:3: momentum: has an effect only with optimizer: sgd; "
+    assert_contains(error.text, "some.yaml:3:47: momentum: has an effect only with optimizer: sgd; "
                                 "found 0.9 with optimizer: adam");
     read_good(BASE "sweep: {optimizer: [sgd, adam], momentum: [0, 0.9]}\n"
                    "except: [{optimizer: adam, momentum: 0.9}]\n");
@@ -208,7 +208,7 @@ Test(grid, a_combination_without_effect_is_an_error_that_names_the_cell) {
     cr_assert_eq(read_with(BASE "momentum: 0.9\nsweep: {optimizer: [sgd, adam]}\n", 0, NULL),
                  MD_USAGE);
     assert_contains(error.text, "cell optimizer=adam: ");
-    assert_contains(error.text, "some.yaml:3: momentum: ");
+    assert_contains(error.text, "some.yaml:3:11: momentum: ");
     read_good(BASE "optimizer: sgd\nmomentum: 0.9\nsweep: {optimizer: [sgd, adam]}\n");
     cr_assert_eq(grid.cells[0].config.momentum, 0.9);
     cr_assert_eq(grid.cells[1].config.momentum, 0, "what belongs to the file's own optimizer");
@@ -307,7 +307,7 @@ Test(grid, a_frozen_grid_that_was_changed_is_refused) {
     cr_assert(epochs);
     epochs[9] = '2';
     cr_assert_eq(read_with(text, 0, NULL), MD_USAGE);
-    assert_contains(error.text, "some.yaml:2: grid: ");
+    assert_contains(error.text, "some.yaml:2:7: grid: ");
     assert_contains(error.text, "changed after it was frozen");
     free(text);
 }
@@ -320,35 +320,36 @@ static const struct {
     {BASE, "some.yaml: ", "expected `sweep:` or `also:`"},
     {"", "some.yaml: ", "expected `sweep:` or `also:`"},
     {"- a\n", "some.yaml: ", "\"key: value\" pairs"},
-    {BASE "lr: x\nsweep: {seed: 0..1}\n", "some.yaml:3: lr: ", "expected a number"},
-    {BASE "sweep: {seed: 0..1}\nsweep: {seed: 2..3}\n", "some.yaml:4: sweep: ", "given twice"},
-    {BASE "sweep: [seed]\n", "some.yaml:3: sweep: ", "expected a mapping"},
-    {BASE "sweep:\n", "some.yaml:3: sweep: ", "expected a mapping"},
-    {BASE "sweep:\n  policy: [d0]\n  epoch: [1]\n", "some.yaml:5: epoch: ", "unknown key"},
-    {BASE "sweep:\n  data.sed: [1]\n", "some.yaml:4: data.sed: ", "unknown key"},
-    {BASE "sweep:\n  policy:\n  - d0\n  - d7\n", "some.yaml:6: policy: ", "found \"d7\""},
-    {BASE "sweep:\n  lr: [0.1, 11]\n", "some.yaml:4: lr: ", "expected 0 to 10"},
-    {BASE "sweep:\n  lr: 0.1\n", "some.yaml:4: lr: ", "expected a list of values, or a range"},
-    {BASE "sweep:\n  lr: []\n", "some.yaml:4: lr: ", "at least one value"},
-    {BASE "sweep:\n  lr: {a: 1}\n", "some.yaml:4: lr: ", "expected a list of values"},
-    {BASE "sweep:\n  seed: 4..0\n", "some.yaml:4: seed: ", "from a smaller to a larger"},
-    {BASE "sweep:\n  seed: 0..\n", "some.yaml:4: seed: ", "or a range such as 0..4"},
-    {BASE "sweep:\n  seed: -1..4\n", "some.yaml:4: seed: ", "or a range such as 0..4"},
-    {BASE "sweep:\n  seed: 0..4000000000\n", "some.yaml:4: seed: ", "more than 10000 values"},
-    {BASE "sweep:\n  lr: [1..11]\n", "some.yaml:4: lr: ", "expected 0 to 10"},
-    {BASE "sweep:\n  augment: [flip]\n", "some.yaml:4: augment: ", "expected a list such as"},
-    {BASE "sweep:\n  seed: [1]\n  seed: [2]\n", "some.yaml:5: seed: ", "given twice"},
-    {BASE "sweep:\n  [a]: [2]\n", "some.yaml:4: ", "expected a key, found a list"},
+    {BASE "lr: x\nsweep: {seed: 0..1}\n", "some.yaml:3:5: lr: ", "expected a number"},
+    {BASE "sweep: {seed: 0..1}\nsweep: {seed: 2..3}\n", "some.yaml:4:1: sweep: ", "given twice"},
+    {BASE "sweep: [seed]\n", "some.yaml:3:8: sweep: ", "expected a mapping"},
+    {BASE "sweep:\n", "some.yaml:3:7: sweep: ", "expected a mapping"},
+    {BASE "sweep:\n  policy: [d0]\n  epoch: [1]\n", "some.yaml:5:11: epoch: ", "unknown key"},
+    {BASE "sweep:\n  data.sed: [1]\n", "some.yaml:4:14: data.sed: ", "unknown key"},
+    {BASE "sweep:\n  policy:\n  - d0\n  - d7\n", "some.yaml:6:5: policy: ", "found \"d7\""},
+    {BASE "sweep:\n  lr: [0.1, 11]\n", "some.yaml:4:13: lr: ", "expected 0 to 10"},
+    {BASE "sweep:\n  lr: 0.1\n", "some.yaml:4:7: lr: ", "expected a list of values, or a range"},
+    {BASE "sweep:\n  lr: []\n", "some.yaml:4:7: lr: ", "at least one value"},
+    {BASE "sweep:\n  lr: {a: 1}\n", "some.yaml:4:7: lr: ", "expected a list of values"},
+    {BASE "sweep:\n  seed: 4..0\n", "some.yaml:4:9: seed: ", "from a smaller to a larger"},
+    {BASE "sweep:\n  seed: 0..\n", "some.yaml:4:9: seed: ", "or a range such as 0..4"},
+    {BASE "sweep:\n  seed: -1..4\n", "some.yaml:4:9: seed: ", "or a range such as 0..4"},
+    {BASE "sweep:\n  seed: 0..4000000000\n", "some.yaml:4:9: seed: ", "more than 10000 values"},
+    {BASE "sweep:\n  lr: [1..11]\n", "some.yaml:4:8: lr: ", "expected 0 to 10"},
+    {BASE "sweep:\n  augment: [flip]\n", "some.yaml:4:13: augment: ", "expected a list such as"},
+    {BASE "sweep:\n  seed: [1]\n  seed: [2]\n", "some.yaml:5:3: seed: ", "given twice"},
+    {BASE "sweep:\n  [a]: [2]\n", "some.yaml:4:3: ", "expected a key, found a list"},
     {BASE "sweep: {seed: 0..999, batch: 1..11}\n", "some.yaml: ", "more than 10000 cells"},
-    {BASE "also: {seed: 1}\n", "some.yaml:3: also: ", "expected a list of mappings"},
-    {BASE "also:\n  - seed\n", "some.yaml:4: also: ", "expected a mapping"},
-    {BASE "also:\n  - {seed: x}\n", "some.yaml:4: seed: ", "expected a whole number"},
-    {BASE "sweep: {seed: 0..1}\nexcept: {seed: 1}\n", "some.yaml:4: except: ", "expected a list"},
-    {BASE "sweep: {seed: 0..1}\nexcept: [{}]\n", "some.yaml:4: except: ", "expected keys"},
-    {BASE "sweep: {seed: 0..1}\nexcept: [{sed: 1}]\n", "some.yaml:4: sed: ", "unknown key"},
-    {BASE "sweep: {seed: 0..1}\nexcept: [{seed: [0, 1]}]\n", "some.yaml:4: seed: ", "single value"},
+    {BASE "also: {seed: 1}\n", "some.yaml:3:7: also: ", "expected a list of mappings"},
+    {BASE "also:\n  - seed\n", "some.yaml:4:5: also: ", "expected a mapping"},
+    {BASE "also:\n  - {seed: x}\n", "some.yaml:4:12: seed: ", "expected a whole number"},
+    {BASE "sweep: {seed: 0..1}\nexcept: {seed: 1}\n", "some.yaml:4:9: except: ", "expected a list"},
+    {BASE "sweep: {seed: 0..1}\nexcept: [{}]\n", "some.yaml:4:10: except: ", "expected keys"},
+    {BASE "sweep: {seed: 0..1}\nexcept: [{sed: 1}]\n", "some.yaml:4:16: sed: ", "unknown key"},
+    {BASE "sweep: {seed: 0..1}\nexcept: [{seed: [0, 1]}]\n",
+     "some.yaml:4:18: seed: ", "single value"},
     {BASE "sweep: {seed: 0..1}\nexcept: [{format: fp32}]\n", "some.yaml: ", "no cell is left"},
-    {BASE "sweep: {seed: 0..1}\ngrid: abc\n", "some.yaml:4: grid: ", "the cells' hash is"},
+    {BASE "sweep: {seed: 0..1}\ngrid: abc\n", "some.yaml:4:7: grid: ", "the cells' hash is"},
     {"weights: w\nsweep: {seed: 0..1}\n", "cell seed=0: some.yaml: ", "data.set is missing"},
     /* what only a cell as a whole shows */
     {BASE "sweep: {format: [fp32, bf16], update: [plain, kahan]}\n",
@@ -398,7 +399,7 @@ Test(grid, too_many_keys_are_refused_at_once) {
     for (int k = 0; k < 1200; k++)
         end += sprintf(end, "k%d: \n", k);
     cr_assert_eq(read_with(text, 0, NULL), MD_USAGE);
-    assert_contains(error.text, "some.yaml:1001: more than 1000 keys");
+    assert_contains(error.text, "some.yaml:1001:1: more than 1000 keys");
 }
 
 /* libyaml takes the square of the nesting: a megabyte of it would take an hour. */

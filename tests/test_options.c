@@ -215,7 +215,7 @@ Test(options, help_knows_commands_and_topics) {
 Test(options, a_key_that_is_none_is_told_what_was_meant) {
     struct scratch_path config = written("typo.yaml", "weights: scratch\npolciy: d0\n");
     MUDEPTH("run", config.text);
-    assert_fails(2, "typo.yaml:2: polciy: unknown key; did you mean policy?");
+    assert_fails(2, "typo.yaml:2:1: polciy: unknown key; did you mean policy?");
     MUDEPTH("plan", "configs/demo.yaml", "data.cuont=3");
     assert_fails(2, "command line: data.cuont: unknown key; did you mean count?");
     MUDEPTH("query", ".", "--by", "optimiser");

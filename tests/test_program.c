@@ -247,7 +247,7 @@ Test(program, wrong_usage_is_2_and_says_why) {
         {{"mudepth", "data", "verify", SPEC, "-o", "x"}, "unknown option -o"},
         {{"mudepth", "data", "show", SPEC, "-o", "x.png", "--rows", "65"}, "--rows: expected"},
         {{"mudepth", "data", "show", SPEC, "-o", "x.txt"}, "x.txt"},
-        {{"mudepth", "data", "info", "{set: moon}"}, "data:1: set: expected one of"},
+        {{"mudepth", "data", "info", "{set: moon}"}, "data:1:7: set: expected one of"},
         {{"mudepth", "data", "info", "{set: micro, split: a}"}, "root"},
         {{"mudepth", "data", "info", "{set: synthetic, split: 'a[5:2]'}"}, "[5:2]"},
     };

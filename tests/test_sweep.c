@@ -290,9 +290,9 @@ Test(sweep, a_folder_has_one_grid) {
     scratch_write_text(frozen.text, "weights: scratch\ndata: {set: synthetic}\nalso: [{}]\n"
                                     "grid: 0123\n");
     MUDEPTH("sweep", config.text, "-o", folder.text, "epochs=0");
-    assert_fails(2, "sweep.yaml:4: grid: ");
+    assert_fails(2, "sweep.yaml:4:7: grid: ");
     MUDEPTH("status", folder.text);
-    assert_fails(2, "sweep.yaml:4: grid: ");
+    assert_fails(2, "sweep.yaml:4:7: grid: ");
 }
 
 /* ---- failures -------------------------------------------------------------------------------- */

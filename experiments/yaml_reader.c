@@ -1,4 +1,4 @@
-#include "yaml.h"
+#include "yaml_reader.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -11,47 +11,48 @@ enum { MOST_DEPTH = 100, MOST_KEYS = 1000 }; /* each is compared with all before
 
 /* ---- places ---------------------------------------------------------------------------------- */
 
-struct md_place md_yaml_place(const struct md_yaml *yaml, const yaml_node_t *node,
-                              const char *prefix, const char *key) {
-    return (struct md_place){yaml->origin, node->start_mark.line + 1, prefix, key};
+struct md_location md_yaml_location(const struct md_yaml *yaml, const yaml_node_t *node,
+                                    const char *prefix, const char *key) {
+    return (struct md_location){yaml->origin, node->start_mark.line + 1,
+                                node->start_mark.column + 1, prefix, key};
 }
 
-int md_place_fail(const struct md_place *at, struct md_error *error, const char *format, ...) {
-    char what[600], line[32] = "";
+int md_fail_at(const struct md_location *at, struct md_error *error, const char *format, ...) {
+    char what[600], line[48] = "";
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
     if (at->line > 0)
-        snprintf(line, sizeof line, ":%zu", at->line);
+        snprintf(line, sizeof line, ":%zu:%zu", at->line, at->column);
     return md_fail(error, MD_USAGE, "%.200s%s: %s%.100s%s%s", at->origin, line, at->prefix, at->key,
                    at->prefix[0] != '\0' || at->key[0] != '\0' ? ": " : "", what);
 }
 
 int md_yaml_fail(const struct md_yaml *yaml, const yaml_node_t *node, const char *key,
                  const char *what) {
-    const struct md_place at = md_yaml_place(yaml, node, "", key);
-    return md_place_fail(&at, yaml->error, "%s", what);
+    const struct md_location at = md_yaml_location(yaml, node, "", key);
+    return md_fail_at(&at, yaml->error, "%s", what);
 }
 
 int md_yaml_expected(const struct md_yaml *yaml, const yaml_node_t *node, const char *key,
                      const char *what) {
-    const struct md_place at = md_yaml_place(yaml, node, "", key);
+    const struct md_location at = md_yaml_location(yaml, node, "", key);
     const char *text = md_yaml_text(node);
     if (node->type == YAML_SCALAR_NODE && text != NULL && !md_yaml_is_null(node))
-        return md_place_fail(&at, yaml->error, "expected %s, found \"%.100s\"", what, text);
-    return md_place_fail(&at, yaml->error, "expected %s, found %s", what,
-                         node->type == YAML_SEQUENCE_NODE  ? "a list"
-                         : node->type == YAML_MAPPING_NODE ? "a mapping"
-                         : text == NULL                    ? "a zero byte"
-                                                           : "nothing");
+        return md_fail_at(&at, yaml->error, "expected %s, found \"%.100s\"", what, text);
+    return md_fail_at(&at, yaml->error, "expected %s, found %s", what,
+                      node->type == YAML_SEQUENCE_NODE  ? "a list"
+                      : node->type == YAML_MAPPING_NODE ? "a mapping"
+                      : text == NULL                    ? "a zero byte"
+                                                        : "nothing");
 }
 
 int md_yaml_fail_in(const struct md_yaml *yaml, const yaml_node_t *node, const char *key,
                     int status) {
     char place[400];
-    snprintf(place, sizeof place, "%.200s:%zu: %.100s", yaml->origin, node->start_mark.line + 1,
-             key);
+    snprintf(place, sizeof place, "%.200s:%zu:%zu: %.100s", yaml->origin, node->start_mark.line + 1,
+             node->start_mark.column + 1, key);
     return md_fail_in(yaml->error, status, place);
 }
 
@@ -94,12 +95,12 @@ int md_yaml_next(const struct md_yaml *yaml, const yaml_node_t *mapping, const c
         return 0;
     }
     pair->name = (const char *)pair->key->data.scalar.value;
-    const struct md_place at = md_yaml_place(yaml, pair->key, prefix, pair->name);
+    const struct md_location at = md_yaml_location(yaml, pair->key, prefix, pair->name);
     if (md_yaml_text(pair->key) == NULL)
-        *status = md_place_fail(&at, yaml->error, "a zero byte is not allowed");
+        *status = md_fail_at(&at, yaml->error, "a zero byte is not allowed");
     for (const yaml_node_pair_t *earlier = first; earlier < pair->at; earlier++)
         if (strcmp((const char *)node_at(yaml, earlier->key)->data.scalar.value, pair->name) == 0)
-            *status = md_place_fail(&at, yaml->error, "the key is given twice");
+            *status = md_fail_at(&at, yaml->error, "the key is given twice");
     return *status == MD_OK;
 }
 
@@ -132,8 +133,9 @@ static int load(yaml_parser_t *parser, yaml_document_t *document, const char *or
         status = not_yaml(parser, origin, error);
     } else {
         if (yaml_document_get_root_node(&next) != NULL)
-            status = md_fail(error, MD_USAGE, "%.200s:%zu: expected one document, found a second",
-                             origin, next.start_mark.line + 1);
+            status =
+                md_fail(error, MD_USAGE, "%.200s:%zu:%zu: expected one document, found a second",
+                        origin, next.start_mark.line + 1, next.start_mark.column + 1);
         yaml_document_delete(&next);
     }
     if (status != MD_OK)

@@ -1,7 +1,7 @@
-/* The one strict reader of YAML, under configs, sweeps and studies. Errors say where: file, line
- * and key; what was expected, and what was found. */
-#ifndef MD_EXPERIMENTS_YAML_H
-#define MD_EXPERIMENTS_YAML_H
+/* The one strict reader of YAML, under configs, sweeps and studies. Errors say where: file, line,
+ * column and key; what was expected, and what was found. */
+#ifndef MD_EXPERIMENTS_YAML_READER_H
+#define MD_EXPERIMENTS_YAML_READER_H
 
 #include <yaml.h>
 
@@ -27,16 +27,16 @@ int md_yaml_read(const char *text, size_t size, const char *origin, const char *
 void md_yaml_free(struct md_yaml *yaml);
 
 /* Where a key or its value stands, for messages. */
-struct md_place {
+struct md_location {
     const char *origin;
-    size_t line; /* from 1; 0: none */
+    size_t line, column; /* from 1; 0: none */
     const char *prefix, *key;
 };
-struct md_place md_yaml_place(const struct md_yaml *yaml, const yaml_node_t *node,
-                              const char *prefix, const char *key);
+struct md_location md_yaml_location(const struct md_yaml *yaml, const yaml_node_t *node,
+                                    const char *prefix, const char *key);
 
 /* MD_USAGE, and an error that says where; "expected WHAT, found" what the node is. */
-int md_place_fail(const struct md_place *at, struct md_error *error, const char *format, ...)
+int md_fail_at(const struct md_location *at, struct md_error *error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 int md_yaml_fail(const struct md_yaml *yaml, const yaml_node_t *node, const char *key,
                  const char *what);
