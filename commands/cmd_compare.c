@@ -148,7 +148,7 @@ static int make_job(struct comparison *c, struct md_error *error) {
                              .band = (uint32_t)setup.band,
                              .kinds = c->options.kinds,
                              .values = !c->options.digest,
-                             .objective = md_config_objective(config),
+                             .objective = setup.objective,
                              .hyper = md_config_hyper(config),
                              .body = {(uint32_t)digest, (uint32_t)(digest >> 32)}};
     return MD_OK;

@@ -153,7 +153,7 @@ static void take_first_step(struct golden *g, enum way way, struct md_engine *en
 static void prepare(struct golden *g, struct md_engine *engine, struct lookout *at) {
     size_t picture = md_layer_elements(g->network, MD_PICTURE);
     size_t pixels = md_layer_elements(g->network, g->network->layer_count - 1);
-    engine->objective = md_single_loss(MD_BERHU, 5.0f);
+    engine->setup.objective = md_single_loss(MD_BERHU, 5.0f);
     engine->update = (struct md_update){
         .learning_rate = 1e-3f, .hyper.beta1 = 0.9f, .hyper.beta2 = 0.999f, .hyper.epsilon = 1e-7f};
     engine->observe = observe;

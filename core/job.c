@@ -111,6 +111,7 @@ void md_job_setup(const struct md_job *job, struct md_setup *setup) {
                           .cores = (int)job->cores,
                           .moments = (enum md_moments)job->moments,
                           .storing = (enum md_storing)job->storing,
+                          .objective = job->objective,
                           .savings = job->savings,
                           .front = (int)job->front,
                           .band = (int)job->band};
@@ -319,7 +320,6 @@ enum md_job_error md_job_run(const struct md_job *job, const struct md_setup *se
     if (work.engine->plan.frozen_bytes > memory->flash.bytes)
         return MD_JOB_NO_MEMORY;
     work.engine->flash = memory->flash;
-    work.engine->objective = job->objective;
     work.engine->update = (struct md_update){.hyper = job->hyper};
     if ((job->kinds & ((1u << MD_TRACE_LOSS) - 1u)) != 0) /* it makes cores wait for each other */
         work.engine->observe = observe;

@@ -15,8 +15,8 @@
 
 #include "step.h"
 
-#define MD_JOB_MAGIC   0x344a444du /* "MDJ4" */
-#define MD_TRACE_MAGIC 0x3454444du /* "MDT4" */
+#define MD_JOB_MAGIC   0x354a444du /* "MDJ5" */
+#define MD_TRACE_MAGIC 0x3554444du /* "MDT5" */
 
 #define MD_JOB_MAX_BATCH 256
 #define MD_JOB_MAX_CORES 64

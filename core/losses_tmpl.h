@@ -322,11 +322,13 @@ static wide_real grad(struct group *g, wide_real share) {
     return value;
 }
 
+#include "normals_tmpl.h"
+
 /* ---- the sum --------------------------------------------------------------------------------- */
 
 typedef wide_real whole_fn(struct group *g, wide_real share);
 static whole_fn *const wholes[MD_LOSS_COUNT] = {
-    [MD_LOSS_RMSE] = rmse, [MD_LOSS_SILOG] = silog, [MD_LOSS_GRAD] = grad};
+    [MD_LOSS_RMSE] = rmse, [MD_LOSS_SILOG] = silog, [MD_LOSS_GRAD] = grad, [MD_LOSS_VNL] = vnl};
 
 static wide_real loss_of_group(enum md_loss loss, struct group *g, wide_real scale, int groups,
                                struct md_loss_report *report) {

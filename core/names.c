@@ -5,7 +5,7 @@ const char *const md_format_names[MD_FORMAT_COUNT + 1] = {"fp32", "fp64",  "fp16
                                                           "bf16", "fp16w", "bf16w"};
 const size_t md_format_bytes[MD_FORMAT_COUNT] = {4, 8, 2, 2, 2, 2};
 const char *const md_loss_names[MD_LOSS_COUNT + 1] = {
-    "berhu", "l1", "mse", "rel_l1", "depth_l1", "rmse", "silog", "robust", "grad"};
+    "berhu", "l1", "mse", "rel_l1", "depth_l1", "rmse", "silog", "robust", "grad", "vnl"};
 const char *const md_average_names[MD_AVERAGE_COUNT + 1] = {"own", "pixel", "picture"};
 const char *const md_optimizer_names[MD_OPTIMIZER_COUNT + 1] = {"sgd", "adam"};
 const char *const md_storing_names[MD_STORING_COUNT + 1] = {"plain", "stochastic", "master",

@@ -112,6 +112,7 @@ enum md_loss {
     MD_LOSS_SILOG,
     MD_LOSS_ROBUST,
     MD_LOSS_GRAD,
+    MD_LOSS_VNL,
     MD_LOSS_COUNT
 };
 
@@ -119,7 +120,8 @@ enum md_loss {
 extern const char *const md_loss_names[MD_LOSS_COUNT + 1]; /* NULL at the end */
 
 /* What a loss is a mean over: its own, all valid pixels of the batch but of rmse each picture's; or
- * those of the batch, or of each picture and then over pictures that have any, whichever it is. */
+ * those of the batch, or of each picture and then over pictures that have any, whichever it is. vnl
+ * is always each picture's, over its triples of pixels. */
 enum md_average { MD_AVERAGE_OWN, MD_AVERAGE_PIXEL, MD_AVERAGE_PICTURE, MD_AVERAGE_COUNT };
 
 /* "own", "pixel", "picture". */
@@ -141,17 +143,35 @@ static inline struct md_objective md_single_loss(enum md_loss loss, float depth_
 /* Whether a loss is one picture's, and then averaged. */
 static inline int md_by_picture(const struct md_objective *objective, enum md_loss loss) {
     return objective->average == MD_AVERAGE_PICTURE ||
-           (objective->average == MD_AVERAGE_OWN && loss == MD_LOSS_RMSE);
+           (objective->average == MD_AVERAGE_OWN && loss == MD_LOSS_RMSE) || loss == MD_LOSS_VNL;
+}
+
+/* vnl: how many triples a picture of so many pixels draws. */
+static inline int md_loss_triples(int pixels) {
+    return pixels * 3 / 20;
+}
+
+/* Bytes of md_loss_batch.scratch that losses need, for whatever number of pictures. */
+static inline size_t md_loss_scratch(const struct md_objective *objective, enum md_format format,
+                                     int pixels) {
+    size_t wide = format == MD_FP64 ? sizeof(double) : sizeof(float);
+    return objective->weight[MD_LOSS_VNL] > 0
+               ? (size_t)pixels * (wide + sizeof(uint32_t)) + (size_t)md_loss_triples(pixels) * wide
+               : 0;
 }
 
 /* Output, label (disparity, -1 = no value) and gradient have `pixels` elements a sample, in rows of
- * `width`, and `stride` elements from one sample to the next; fb is one per sample. */
+ * `width`, and `stride` elements from one sample to the next; fb is one per sample. Seed and step
+ * name the random numbers of a loss that draws some. */
 struct md_loss_batch {
     int samples, pixels, width;
     size_t stride;
     const void *output, *label;
     const float *fb;
     void *gradient;
+    void *scratch; /* md_loss_scratch bytes, aligned to 8 */
+    uint32_t seed[2];
+    uint64_t step;
 };
 
 struct md_loss_report {

@@ -4,8 +4,9 @@ const char *const md_saving_names[MD_SAVING_COUNT + 1] = {"share",  "at_once", "
                                                           "stream", "flash",   NULL};
 
 const char *const md_buffer_names[MD_BUFFER_KIND_COUNT] = {
-    "weights", "optimizer state", "scratch",    "gradient sum", "gradient", "chains",
-    "picture", "label",           "activation", "mask",         "error",    "fetched weights"};
+    "weights", "optimizer state", "scratch",  "gradient sum", "gradient",
+    "chains",  "picture",         "label",    "activation",   "mask",
+    "error",   "fetched weights", "loss room"};
 
 const char *const md_what_names[MD_WHAT_COUNT] = {"picture",        "forward", "mask",
                                                   "loss",           "error",   "weight gradient",
@@ -198,6 +199,9 @@ static size_t buffer_bytes(const struct md_setup *setup, const struct md_plan *p
         return md_layer_parameters(&network->layers[b->layer]) * elem;
     case MD_PICTURE_BYTES:
         return md_layer_elements(network, MD_PICTURE);
+    case MD_LOSS_ROOM:
+        return md_loss_scratch(&setup->objective, setup->ops->format,
+                               (int)md_layer_elements(network, b->layer));
     case MD_LABEL:
         return md_layer_elements(network, b->layer) * elem;
     case MD_MASK:
@@ -286,7 +290,9 @@ static void sort_buffers(const struct md_setup *setup, struct md_plan *plan) {
         int apart = buffer->kind == MD_GRADIENT && !plan->together;
         if (buffer->first == 0xffff) /* a picture that nobody reads */
             buffer->first = buffer->last = 0;
-        buffer->each = buffer->kind == MD_GRADIENT_SUM          ? MD_EACH_STEP
+        int common =
+            buffer->kind == MD_GRADIENT_SUM || (buffer->kind == MD_LOSS_ROOM && setup->batch > 1);
+        buffer->each = common                                   ? MD_EACH_STEP
                        : setup->batch > 1 && (at_loss || apart) ? MD_EACH_SAMPLE
                                                                 : MD_EACH_GROUP;
         if (buffer->each != MD_EACH_GROUP) {
@@ -308,7 +314,8 @@ void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
     const struct md_network *network = setup->network;
     int shared = (setup->savings & MD_SHARE) != 0;
     *plan = (struct md_plan){0};
-    plan->scratch = plan->picture = plan->label = plan->output_gradient = MD_NO_BUFFER;
+    plan->scratch = plan->picture = plan->label = plan->output_gradient = plan->loss_room =
+        MD_NO_BUFFER;
     for (int l = 0; l < MD_MAX_LAYERS; l++)
         plan->gradient[l] = plan->gradient_sum[l] = MD_NO_BUFFER;
     mark(network, setup->policy, plan);
@@ -322,6 +329,7 @@ void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
     find_lives(network, plan);
     sort_buffers(setup, plan);
 
+    int commons = plan->buffers; /* that are not fixed */
     size_t weights = plan->weight_bytes;
     size_t state = place_kept(setup, weights, plan), end = md_plan_aligned(state);
     fixed(plan, MD_WEIGHTS, 0, weights);
@@ -329,8 +337,8 @@ void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
     plan->scratch = fixed(plan, MD_SCRATCH, end, md_plan_aligned(scratch_bytes(setup, plan)));
     plan->stride[MD_EACH_STEP] = plan->buffer[plan->scratch].bytes;
     end += plan->stride[MD_EACH_STEP] * (size_t)setup->cores;
-    for (int b = 0; b < plan->buffers; b++)
-        if (plan->buffer[b].kind == MD_GRADIENT_SUM) {
+    for (int b = 0; b < commons; b++)
+        if (plan->buffer[b].each == MD_EACH_STEP) {
             plan->buffer[b].offset = end;
             end += plan->buffer[b].bytes;
         }

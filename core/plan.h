@@ -58,6 +58,7 @@ struct md_setup {
     int cores;    /* that share the work, >= 1 */
     enum md_moments moments;
     enum md_storing storing; /* of new weights */
+    struct md_objective objective;
     int waits;        /* 1: no update before all gradients are there: with a loss scale, whose
                        * steps may be skipped, and where a norm is clipped */
     unsigned savings; /* bits of enum md_saving */
@@ -85,6 +86,7 @@ enum md_buffer_kind {
     MD_MASK,       /* signs of an activation, a bit an element, rows of whole bytes */
     MD_ERROR,      /* gradient of the loss by a layer's output; the last layer's: by the output */
     MD_FETCHED,    /* a layer's parameters, from flash */
+    MD_LOSS_ROOM,  /* scratch of losses that need some */
     MD_BUFFER_KIND_COUNT
 };
 
@@ -179,7 +181,7 @@ struct md_plan {
     } keeps[MD_KEEPS_COUNT];
 
     /* Numbers of buffers; MD_NO_BUFFER where there is none. */
-    uint8_t scratch, picture, label, output, last_output, output_gradient;
+    uint8_t scratch, picture, label, output, last_output, output_gradient, loss_room;
     uint8_t gradient[MD_MAX_LAYERS], gradient_sum[MD_MAX_LAYERS];
 
     unsigned char learns[MD_MAX_LAYERS]; /* enum md_learns: which of its parameters are updated */

@@ -419,6 +419,8 @@ void md_plan_schedule(const struct md_setup *setup, struct md_plan *plan) {
         plan->output_gradient = s.error[last] = md_plan_buffer(plan, MD_ERROR, last);
         loss->mask = plan->label;
         loss->y = plan->output_gradient;
+        if (md_loss_scratch(&setup->objective, setup->ops->format, 1) > 0)
+            loss->target = plan->loss_room = md_plan_buffer(plan, MD_LOSS_ROOM, last);
         s.second = 1;
         if (s.again)
             forward_pass(&s);

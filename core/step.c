@@ -459,21 +459,26 @@ struct job {
     struct md_loss_report *report;
 };
 
-static void loss_of(struct md_engine *engine, int samples, const float *fb,
+/* `step`: whose random numbers losses draw; 0: what is only looked at, always the same. */
+static void loss_of(struct md_engine *engine, int samples, const float *fb, uint64_t step,
                     struct md_loss_report *report) {
     const struct md_plan *plan = &engine->plan;
     /* With one sample there is no next one; otherwise all three are samples' copies. */
-    struct md_loss_batch batch = {.samples = samples,
-                                  .pixels = (int)label_pixels(engine),
-                                  .stride = plan->stride[MD_EACH_SAMPLE] /
-                                            md_format_bytes[engine->setup.ops->format],
-                                  .output = md_engine_buffer(engine, plan->last_output, 0),
-                                  .label = md_engine_buffer(engine, plan->label, 0),
-                                  .fb = fb,
-                                  .gradient = md_engine_buffer(engine, plan->output_gradient, 0)};
+    struct md_loss_batch batch = {
+        .samples = samples,
+        .pixels = (int)label_pixels(engine),
+        .stride = plan->stride[MD_EACH_SAMPLE] / md_format_bytes[engine->setup.ops->format],
+        .output = md_engine_buffer(engine, plan->last_output, 0),
+        .label = md_engine_buffer(engine, plan->label, 0),
+        .fb = fb,
+        .gradient = md_engine_buffer(engine, plan->output_gradient, 0),
+        .seed = {engine->update.hyper.seed[0], engine->update.hyper.seed[1]},
+        .step = step};
+    if (plan->loss_room != MD_NO_BUFFER)
+        batch.scratch = md_engine_buffer(engine, plan->loss_room, 0);
     int height, last = engine->setup.network->layer_count - 1;
     md_layer_size(engine->setup.network, last, &height, &batch.width);
-    engine->setup.ops->loss_gradient(&engine->objective, &batch,
+    engine->setup.ops->loss_gradient(&engine->setup.objective, &batch,
                                      md_power_of_two(engine->update.hyper.loss_scale_log2), report);
 }
 
@@ -566,7 +571,7 @@ static void work_on_batch(void *argument, int core) {
         return;
     meet_all(&w);
     if (core == 0) {
-        loss_of(engine, job->samples, job->fb, job->report);
+        loss_of(engine, job->samples, job->fb, engine->progress.steps + 1, job->report);
         job->updates = !late && job->report->valid > 0 && advance(engine);
     }
     meet_all(&w);
@@ -606,5 +611,5 @@ void md_engine_train(struct md_engine *engine, int samples, const float *fb,
 
 void md_engine_loss(struct md_engine *engine, int samples, const float *fb,
                     struct md_loss_report *report) {
-    loss_of(engine, samples, fb, report);
+    loss_of(engine, samples, fb, 0, report);
 }

@@ -53,7 +53,6 @@ struct md_engine {
     unsigned char *arena;
     struct md_flash flash;   /* for parameters that do not learn, with MD_FLASH */
     struct md_update update; /* may be changed between steps (learning-rate schedules) */
-    struct md_objective objective;
     struct md_progress progress;
     md_observe_fn *observe;
     void *observe_context;
@@ -68,7 +67,7 @@ enum md_engine_error {
 
 /* Prepares an engine: plans, and takes the arena (arena_bytes long, aligned to 64 bytes; it stays
  * the caller's, and must live as long as the engine). Weights are undefined and the optimizer's
- * state is zero afterwards. objective, update and the observer are the caller's to set; and
+ * state is zero afterwards. update and the observer are the caller's to set; and
  * flash (of plan.frozen_bytes), where the plan wants it, before weights are put in. The update's
  * loss scale must be 1, and its clip_norm 0, where the setup says that no update waits. */
 enum md_engine_error md_engine_start(struct md_engine *engine, const struct md_setup *setup,

@@ -29,6 +29,7 @@ static void start_setup(const struct md_config *config, const char *level, int c
         .cores = cores,
         .moments = (enum md_moments)config->moments,
         .storing = (enum md_storing)config->storing,
+        .objective = md_config_objective(config),
         .front = find_layer(md_config_network(config), config->front),
     };
 }

@@ -25,7 +25,8 @@ static const struct use of_adam = {.with = {{"optimizer", "adam"}}},
                         of_sgd = {.with = {{"optimizer", "sgd"}}},
                         of_moments = {.set = {"format", "!fp32"},
                                       .with = {{"optimizer", "adam"}, {"momentum", "!0"}}},
-                        of_depth_cap = {.with = {{"loss", "depth_l1, rmse, silog, robust, grad"}}},
+                        of_depth_cap = {.with = {{"loss", "!berhu, l1, mse, rel_l1"}}},
+                        of_average = {.with = {{"loss", "!vnl"}}},
                         of_textbook = {.with = {{"protocol", "textbook"}}}, /* release flips */
     of_falling = {.with = {{"epochs", "!0, 1"}, {"schedule_by", "step"}}},
                         of_schedule = {.with = {{"schedule", "!constant"}}},
@@ -100,12 +101,13 @@ static const struct key run_keys[] = {
      "loss, or a sum with weights such as {rmse: 1, grad: 0.25}; of disparity berhu, l1, mse, "
      "rel_l1, of depth the others: rmse (each picture's root of the mean square, averaged over "
      "pictures), silog (scale-invariant, lambda 0.85), robust (pseudo-Huber, c = 2 m), grad (of "
-     "differences to neighbours)",
+     "differences to neighbours), vnl (of normals of planes through three pixels: in each picture "
+     "0.15 triples a pixel, drawn anew in every step among those with a label; LiteDepth's camera)",
      NULL},
     {"loss_average", CHOICE, AT(md_config, average), 0, 0, md_average_names, "own", UNLESS_DEFAULT,
      "what a loss is a mean over: all valid pixels of the batch, or those of each picture and then "
      "over pictures; own: pixel, but of rmse picture",
-     NULL},
+     &of_average},
     {"depth_cap_m", REAL, AT(md_config, depth_cap_m), 0.1, 1000, NULL, "5", 1,
      "depth beyond which it is linear in disparity", &of_depth_cap},
     {"optimizer", CHOICE, AT(md_config, optimizer), 0, 0, md_optimizer_names, "adam", 1,

@@ -84,7 +84,7 @@ const char *md_kb_text(size_t bytes, char text[MD_KB_TEXT]) {
 static int has_layer(const struct md_buffer *buffer) {
     return buffer->kind != MD_WEIGHTS && buffer->kind != MD_OPTIMIZER_STATE &&
            buffer->kind != MD_SCRATCH && buffer->kind != MD_PICTURE_BYTES &&
-           buffer->kind != MD_LABEL;
+           buffer->kind != MD_LABEL && buffer->kind != MD_LOSS_ROOM;
 }
 
 void md_describe_buffer(const struct md_network *network, const struct md_buffer *buffer,

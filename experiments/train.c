@@ -59,7 +59,6 @@ static int open_engine(struct md_run *run, struct md_error *error) {
     md_engine_start(&run->engine, &setup, run->team, run->arena, plan.arena_bytes);
     run->engine.flash =
         md_flash_in((unsigned char *)run->arena + plan.arena_bytes, plan.frozen_bytes);
-    run->engine.objective = md_config_objective(config);
     run->engine.update = (struct md_update){.hyper = md_config_hyper(config)};
     return MD_OK;
 }

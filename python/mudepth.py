@@ -206,7 +206,7 @@ _NETWORK = np.dtype([("name", "S24"), ("height", "<i4"), ("width", "<i4"), ("lay
 _JOB = np.dtype([("magic", "<u4"), ("format", "<u4"), ("level", "S16")] + [(n, "<u4") for n in (
     "policy", "optimizer", "moments", "storing", "batch", "cores", "steps", "savings", "front", "band",
     "kinds", "values")] + [
-    ("loss", "<f4", 9), ("average", "<u4")] + [(n, "<f4") for n in (
+    ("loss", "<f4", 10), ("average", "<u4")] + [(n, "<f4") for n in (
         "depth_cap_m", "momentum", "weight_decay", "beta1", "beta2", "epsilon", "clip_norm")] + [
     ("loss_scale_log2", "<u4"), ("decay", "<u4"), ("seed", "<u4", 2), ("body", "<u4", 2), ("network", _NETWORK)])
 _RECORD = np.dtype([("kind", "<u4"), ("step", "<u4"), ("layer", "<i4")] + [(n, "<u4") for n in (
@@ -223,7 +223,7 @@ class Trace(dict):
         super().__init__()
         with open(path, "rb") as file:
             head = np.frombuffer(self._take(file, _JOB.itemsize, path), _JOB)[0]
-            if head["magic"] != 0x3454444D:
+            if head["magic"] != 0x3554444D:
                 raise ValueError(f"{path}: not a trace of mudepth")
             self.format, self.steps = FORMATS[head["format"]], int(head["steps"])
             self.network = _plain(head["network"]["name"])

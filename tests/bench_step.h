@@ -78,7 +78,7 @@ static inline struct training *start_training(const struct md_setup *setup, doub
     if (training->arena == NULL || md_engine_start(engine, setup, team, training->arena,
                                                    engine->plan.arena_bytes) != MD_ENGINE_OK)
         abort();
-    engine->objective = md_single_loss(MD_BERHU, 5.0f);
+    engine->setup.objective = md_single_loss(MD_BERHU, 5.0f);
     engine->update = (struct md_update){
         .learning_rate = 1e-6f, .hyper.beta1 = 0.9f, .hyper.beta2 = 0.999f, .hyper.epsilon = 1e-7f};
     draw_weights(setup->network, weights);

@@ -61,7 +61,7 @@ static const struct key_case {
     {"front", NAME, {"auto", "ups0", "decoder1.conv0"}, {"ups9", "encoder.conv3"}},
     {"loss",
      NAME,
-     {"berhu", "l1", "mse", "rel_l1", "depth_l1", "rmse", "silog", "robust", "grad",
+     {"berhu", "l1", "mse", "rel_l1", "depth_l1", "rmse", "silog", "robust", "grad", "vnl",
       "{rmse: 1, grad: 0.25}", "{silog: 1e-6}", "'{l1: 1000, mse: .5}'"},
      {"l2", "{}", "{rmse}", "{rmse: 0}", "{rmse: 1001}", "{rmse: x}", "{rmse: 1, rmse: 1}",
       "{l2: 1}", "{rmse: {l1: 1}}", "'{rmse: 1'", "'{rmse: 1,}'", "{rmse: }"}},

@@ -103,9 +103,13 @@ static inline void write_checked(const struct md_flash *flash, size_t offset, co
     memcpy((unsigned char *)flash->memory + offset, from, bytes);
 }
 
-/* Starts an engine on `cores` threads, with weights, and with sample s in slot s. */
-static inline void rig_start(struct rig *rig, const struct md_setup *setup) {
+/* Starts an engine on `cores` threads, with weights, and with sample s in slot s. A setup without a
+ * loss gets berHu. */
+static inline void rig_start(struct rig *rig, const struct md_setup *given) {
     int failed;
+    struct md_setup own = *given, *setup = &own;
+    if (own.objective.depth_cap_m <= 0)
+        own.objective = md_single_loss(MD_BERHU, 5.0f);
     md_plan_make(setup, &rig->engine.plan);
     size_t bytes = rig->engine.plan.arena_bytes;
     rig->arena = fence(bytes, 64);
@@ -119,7 +123,6 @@ static inline void rig_start(struct rig *rig, const struct md_setup *setup) {
     float *weights = random_weights(setup->network, 1);
     md_engine_set_weights(&rig->engine, weights);
     free(weights);
-    rig->engine.objective = md_single_loss(MD_BERHU, 5.0f);
     rig->engine.update = (struct md_update){.learning_rate = 1e-2f,
                                             .hyper.momentum = setup->momentum ? 0.9f : 0.0f,
                                             .hyper.beta1 = 0.9f,

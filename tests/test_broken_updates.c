@@ -110,6 +110,7 @@ static const struct {
     {"silog", set_loss, ERROR, ALL, MD_LOSS_SILOG, 1, 0},
     {"robust", set_loss, ERROR, ALL, MD_LOSS_ROBUST, 1, 0},
     {"grad", set_loss, ERROR, ALL, MD_LOSS_GRAD, 1, 0},
+    {"vnl", set_loss, ERROR, ALL, MD_LOSS_VNL, 1, 0},
     {"berhu, rounding", set_wide_loss, ERROR, HALVES, MD_BERHU, 1, 0},
     {"l1, rounding", set_wide_loss, "step 0, loss, value 0 ", HALVES, MD_L1, 1, 0},
     {"mse, rounding", set_wide_loss, ERROR, HALVES, MD_MSE, 1, 0},

@@ -335,14 +335,15 @@ static void check_loss(enum md_format format, const char *level, enum md_loss lo
     struct md_objective objective = md_single_loss(loss, 5.0f);
     objective.average = (enum md_average)md_random_below(random, MD_AVERAGE_COUNT);
     objective.weight[md_random_below(random, MD_LOSS_COUNT)] += 0.25f;
+    struct fenced room = fence(md_loss_scratch(&objective, format, (int)pixels), 8);
     for (int i = 0; i < 2; i++) {
-        const struct md_loss_batch batch = {(int)samples, (int)pixels,        (int)width,
-                                            stride,       output.values,      label.values,
-                                            fb,           gradients[i].values};
+        const struct md_loss_batch batch = {
+            (int)samples, (int)pixels,         (int)width,  stride, output.values,    label.values,
+            fb,           gradients[i].values, room.values, {1, 2}, (uint64_t)samples};
         md_ops_find(format, names[i])->loss_gradient(&objective, &batch, scale, &reports[i]);
     }
     size_t at = first_difference(format, gradients[0].values, gradients[1].values, n);
-    cr_assert(at == n && fence_holds(&gradients[1]) &&
+    cr_assert(at == n && fence_holds(&gradients[1]) && fence_holds(&room) &&
                   first_difference(MD_FP32, &reports[0].value, &reports[1].value, 1) == 1 &&
                   first_difference(MD_FP32, &reports[0].c, &reports[1].c, 1) == 1 &&
                   reports[0].valid == reports[1].valid,
@@ -350,6 +351,7 @@ static void check_loss(enum md_format format, const char *level, enum md_loss lo
               level, md_format_names[format], data_names[data], samples, pixels, at);
     unfence(&output);
     unfence(&label);
+    unfence(&room);
     unfence(&gradients[0]);
     unfence(&gradients[1]);
 }

@@ -50,7 +50,7 @@ static long double loss_of(const struct rig *rig, const double *output, const st
         if (y == -1)
             continue;
         valid++;
-        if (e->objective.weight[MD_BERHU] > 0)
+        if (e->setup.objective.weight[MD_BERHU] > 0)
             sum += d < k->c ? d : (d * d - k->c * k->c) / (2 * k->c);
         else
             sum += (o - y) * (o - y);
@@ -98,7 +98,7 @@ static void check_network(const char *name, int side, int pool, enum md_loss los
     int compared = 0, skipped = 0;
 
     rig_start(&rig, &setup);
-    rig.engine.objective = md_single_loss(loss, 5.0f);
+    rig.engine.setup.objective = md_single_loss(loss, 5.0f);
     rig.engine.observe = look;
     rig.engine.observe_context = &eye;
     rig.engine.update.learning_rate = 0;

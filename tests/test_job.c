@@ -100,12 +100,12 @@ static struct bytes trace_by_hand(const struct md_job *job, const char *level) {
                                    .batch = (int)job->batch,
                                    .cores = 1,
                                    .moments = (enum md_moments)job->moments,
-                                   .storing = (enum md_storing)job->storing};
+                                   .storing = (enum md_storing)job->storing,
+                                   .objective = job->objective};
     struct md_job head = *job;
     head.magic = MD_TRACE_MAGIC;
     append(&hand.trace, &head, sizeof head);
     rig_start(&rig, &setup);
-    rig.engine.objective = job->objective;
     rig.engine.observe = see;
     rig.engine.observe_context = &hand;
     for (; hand.step < job->steps; hand.step++) {

@@ -1,11 +1,15 @@
 /* Losses of the plain loops, in both formats, against the published formulas in binary64:
  * core/ops.h. */
+#include "../core/random.h"
 #include "numbers.h"
+#include "shell.h"
 
 /* ---- the losses, written down once more ------------------------------------------------------ */
 
-enum { MOST = 256 };
+enum { MOST = 1024 };
 static const double depth_cap = 5.0;
+static const uint32_t seed[2] = {11, 12};
+static const uint64_t step_of_draws = (UINT64_C(3) << 32) + 4;
 
 /* Labels and outputs, sample after sample; label -1: none. */
 struct batch {
@@ -149,14 +153,25 @@ static struct md_loss_report run(enum md_format format, const struct md_objectiv
         set_number(format, output, at, b->output[i]);
         set_number(format, label, at, b->label[i]);
     }
-    const struct md_loss_batch batch = {b->samples, b->pixels, b->width > 0 ? b->width : b->pixels,
-                                        stride,     output,    label,
-                                        b->fb,      slopes};
+    struct fenced work = fence(md_loss_scratch(objective, format, b->pixels), 8);
+    const struct md_loss_batch batch = {b->samples,
+                                        b->pixels,
+                                        b->width > 0 ? b->width : b->pixels,
+                                        stride,
+                                        output,
+                                        label,
+                                        b->fb,
+                                        slopes,
+                                        work.values,
+                                        {seed[0], seed[1]},
+                                        step_of_draws};
     md_ops_find(format, "ref")->loss_gradient(objective, &batch, 1.0f, &report);
     for (size_t i = 0; i < n; i++)
         gradient[i] = number(format, slopes, i / pixels * stride + i % pixels);
     for (size_t i = 0; i < room; i++)
         cr_assert(i % stride < pixels || number(format, slopes, i) == 99, "beside a sample");
+    cr_assert(fence_holds(&work), "beside the scratch");
+    unfence(&work);
     free(output);
     free(label);
     free(slopes);
@@ -217,7 +232,7 @@ Test(losses, equal_the_formulas) {
         struct batch b = random_batch(&random);
         for (int loss = 0; loss < MD_LOSS_COUNT; loss++)
             for (int format = 0; format < PRECISE_FORMATS; format++)
-                if (loss != MD_LOSS_SILOG && loss != MD_LOSS_GRAD)
+                if (loss != MD_LOSS_SILOG && loss != MD_LOSS_GRAD && loss != MD_LOSS_VNL)
                     check_loss((enum md_format)format, (enum md_loss)loss, &b, i % 3);
     }
 }
@@ -271,13 +286,137 @@ static long double value_of_group(enum md_loss loss, const struct batch *b, int 
     return loss == MD_LOSS_RMSE ? sqrtl(mean) : mean;
 }
 
+/* ---- virtual normals, written down once more -------------------------------------------------
+ */
+
+struct vector {
+    long double at[3];
+};
+
+/* Pixel i's point of picture s, of the label or of the output. */
+static struct vector point_of(const struct batch *b, int s, int i, int of_label) {
+    int at = s * b->pixels + i, height = b->pixels / b->width;
+    double fb = (double)b->fb[s];
+    long double z = (long double)fb / b->label[at];
+    z += of_label ? 0 : difference_at(b, at, 0);
+    return (struct vector){{(i % b->width - b->width / 2) * z / (518.858L * b->width / 640),
+                            (i / b->width - height / 2) * z / (519.470L * height / 480), z}};
+}
+
+/* p12, p13, p23 */
+static void edges_of(const struct batch *b, int s, const int triple[3], int of_label,
+                     struct vector edges[3]) {
+    static const int ends[3][2] = {{0, 1}, {0, 2}, {1, 2}};
+    for (int e = 0; e < 3; e++)
+        for (int k = 0; k < 3; k++)
+            edges[e].at[k] = point_of(b, s, triple[ends[e][1]], of_label).at[k] -
+                             point_of(b, s, triple[ends[e][0]], of_label).at[k];
+}
+
+static struct vector normal_of(const struct batch *b, int s, const int triple[3], int of_label) {
+    struct vector e[3], n;
+    edges_of(b, s, triple, of_label, e);
+    for (int k = 0; k < 3; k++)
+        n.at[k] = e[0].at[(k + 1) % 3] * e[1].at[(k + 2) % 3] -
+                  e[0].at[(k + 2) % 3] * e[1].at[(k + 1) % 3];
+    long double length = sqrtl(n.at[0] * n.at[0] + n.at[1] * n.at[1] + n.at[2] * n.at[2]);
+    for (int k = 0; k < 3; k++)
+        n.at[k] /= length == 0 ? 0.01L : length;
+    return n;
+}
+
+/* The original's: of each coordinate whether any edge is short in it, and 3x3 cosines of which the
+ * diagonal's are 1. */
+static int is_good(const struct batch *b, int s, const int triple[3]) {
+    struct vector e[3];
+    int near_in = 0, cosines = 0;
+    edges_of(b, s, triple, 1, e);
+    for (int k = 0; k < 3; k++)
+        near_in +=
+            fabsl(e[0].at[k]) < 0.005L || fabsl(e[1].at[k]) < 0.005L || fabsl(e[2].at[k]) < 0.005L;
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) {
+            long double product = 0, squares[2] = {0, 0};
+            for (int k = 0; k < 3; k++) {
+                product += e[i].at[k] * e[j].at[k];
+                squares[0] += e[i].at[k] * e[i].at[k];
+                squares[1] += e[j].at[k] * e[j].at[k];
+            }
+            cosines += fabsl(product / (sqrtl(squares[0]) * sqrtl(squares[1]) + 1e-8L)) > 0.867L;
+        }
+    return near_in < 3 && cosines <= 3;
+}
+
+/* The triples of picture s; returns how many. */
+static int draw_triples(const struct batch *b, int s, int triples[MOST][3]) {
+    int labels[MOST], valid = 0, count = (int)(0.15 * b->pixels + 1e-9);
+    for (int i = 0; i < b->pixels; i++)
+        if (b->label[s * b->pixels + i] != -1)
+            labels[valid++] = i;
+    for (int t = 0; t < count; t++) {
+        const uint32_t counter[4] = {(uint32_t)t, (uint32_t)step_of_draws,
+                                     (uint32_t)(step_of_draws >> 32), 4 + 256 * (uint32_t)s};
+        uint32_t words[4];
+        md_philox(seed, counter, words);
+        for (int p = 0; p < 3 && valid > 0; p++)
+            triples[t][p] = labels[(int)((double)words[p] / 0x1p32 * valid)];
+    }
+    return valid > 0 ? count : 0;
+}
+
+/* Those that are kept. */
+static int triples_of(const struct batch *b, int s, int triples[MOST][3]) {
+    int count = draw_triples(b, s, triples), kept = 0;
+    for (int t = 0; t < count; t++)
+        if (is_good(b, s, triples[t]))
+            memmove(triples[kept++], triples[t], sizeof *triples);
+    return kept;
+}
+
+static long double loss_of_triple(const struct batch *b, int s, const int triple[3]) {
+    struct vector ours = normal_of(b, s, triple, 0), right = normal_of(b, s, triple, 1);
+    long double loss = 0;
+    for (int k = 0; k < 3; k++)
+        loss += fabsl(ours.at[k] - right.at[k]);
+    return loss;
+}
+
+/* The mean over the triples of picture s but the best quarter by `base`. */
+static long double vnl_of(const struct batch *b, const struct batch *base, int s) {
+    int triples[MOST][3], kept = triples_of(b, s, triples);
+    long double sum = 0;
+    for (int t = 0; t < kept; t++) {
+        long double own = loss_of_triple(base, s, triples[t]);
+        int before = 0;
+        for (int o = 0; o < kept; o++) {
+            long double other = loss_of_triple(base, s, triples[o]);
+            before += other < own || (other == own && o < t);
+        }
+        sum += before >= kept / 4 ? loss_of_triple(b, s, triples[t]) : 0;
+    }
+    return kept > 0 ? sum / (kept - kept / 4) : 0;
+}
+
+/* Whether a component of a normal with pixel i passes the label's between two outputs. */
+static int passes_a_normal(const struct batch *one, const struct batch *other, int i) {
+    int triples[MOST][3], s = i / one->pixels, kept = triples_of(one, s, triples), passes = 0;
+    for (int t = 0; t < kept; t++) {
+        struct vector right = normal_of(one, s, triples[t], 1);
+        for (int k = 0; k < 3; k++)
+            passes |= (normal_of(one, s, triples[t], 0).at[k] < right.at[k]) !=
+                      (normal_of(other, s, triples[t], 0).at[k] < right.at[k]);
+    }
+    return passes;
+}
+
 /* The sum; constants are those of `base`, which the gradient holds. */
 static long double objective_of(const struct md_objective *objective, const struct batch *b,
                                 const struct batch *base) {
     long double sum = 0;
     for (int loss = 0; loss < MD_LOSS_COUNT; loss++) {
         int each = objective->average == MD_AVERAGE_PICTURE ||
-                   (objective->average == MD_AVERAGE_OWN && loss == MD_LOSS_RMSE);
+                   (objective->average == MD_AVERAGE_OWN && loss == MD_LOSS_RMSE) ||
+                   loss == MD_LOSS_VNL;
         int groups = 0;
         long double value = 0;
         for (int s = 0; s < b->samples && objective->weight[loss] > 0; s += each ? 1 : b->samples) {
@@ -289,7 +428,9 @@ static long double objective_of(const struct md_objective *objective, const stru
             if (k.valid == 0)
                 continue;
             groups++;
-            value += value_of_group((enum md_loss)loss, b, first, first + count_of(&part), &k);
+            value += loss == MD_LOSS_VNL ? vnl_of(b, base, s)
+                                         : value_of_group((enum md_loss)loss, b, first,
+                                                          first + count_of(&part), &k);
         }
         sum += groups > 0 ? (long double)objective->weight[loss] * value / groups : 0;
     }
@@ -310,6 +451,8 @@ static const struct md_objective objectives[] = {
     {{[MD_LOSS_GRAD] = 1}, MD_AVERAGE_PICTURE, 5},
     {{[MD_LOSS_RMSE] = 1, [MD_LOSS_GRAD] = 0.25f}, MD_AVERAGE_OWN, 5},
     {{[MD_BERHU] = 2, [MD_LOSS_SILOG] = 1, [MD_LOSS_ROBUST] = 0.6f}, MD_AVERAGE_PIXEL, 5},
+    {{[MD_LOSS_VNL] = 1}, MD_AVERAGE_OWN, 5},
+    {{[MD_LOSS_VNL] = 2.5f, [MD_LOSS_SILOG] = 1}, MD_AVERAGE_PIXEL, 5},
 };
 
 /* Whether a small step of pixel i crosses a kink of one of the losses. */
@@ -333,14 +476,25 @@ static int is_near_a_kink(const struct batch *b, int i, double step) {
     return near;
 }
 
+/* Moves depths towards each other, for triples that are not nearly in line with the camera. */
+static void flatten(struct batch *b) {
+    for (int i = 0; i < count_of(b); i++) {
+        b->output[i] = (double)(float)(45 + (b->output[i] - 45) / 8);
+        b->label[i] = b->label[i] == -1 ? -1 : (double)(float)(45 + (b->label[i] - 45) / 8);
+    }
+}
+
 /* The value, in both formats, and the gradient: in fp64 it is the difference quotient to 1e-6, and
  * in fp32 the same to what its roundings are. */
 Test(losses, sums_and_averages_are_as_defined) {
     struct md_random random = md_random_stream(23, 0, 0, 0);
     for (size_t n = 0; n < LENGTH(objectives); n++) {
-        int compared = 0, pixels = 0;
+        int compared = 0, pixels = 0, slopes = 0;
         for (int round = 0; round < 12; round++) {
-            struct batch b = random_batch(&random), moved = b;
+            struct batch b = random_batch(&random);
+            if (objectives[n].weight[MD_LOSS_VNL] > 0)
+                flatten(&b);
+            struct batch moved = b;
             double gradient[MOST], single[MOST], largest = 0;
             struct md_loss_report report = run(MD_FP64, &objectives[n], &b, round % 3, gradient);
             struct md_loss_report report32 = run(MD_FP32, &objectives[n], &b, round % 2, single);
@@ -363,7 +517,13 @@ Test(losses, sums_and_averages_are_as_defined) {
                     moved.output[i] = b.output[i] + (side ? step : -step);
                     sums[side] = objective_of(&objectives[n], &moved, &b);
                 }
+                struct batch below = b;
+                below.output[i] -= step;
+                int passes =
+                    objectives[n].weight[MD_LOSS_VNL] > 0 && passes_a_normal(&below, &moved, i);
                 moved.output[i] = b.output[i];
+                if (passes)
+                    continue;
                 double difference = (double)((sums[1] - sums[0]) / (2 * (long double)step));
                 cr_assert(fabs(difference - gradient[i]) <=
                               1e-6 * fabs(difference) + 1e-8 * largest,
@@ -373,10 +533,101 @@ Test(losses, sums_and_averages_are_as_defined) {
                           "%zu: gradient[%d] is %.9g in fp32, %.9g in fp64", n, i, single[i],
                           gradient[i]);
                 compared++;
+                slopes += gradient[i] != 0;
             }
         }
-        cr_assert_gt(compared, pixels * 3 / 4, "%zu: %d of %d", n, compared, pixels);
+        cr_assert(compared > pixels * 3 / 4 && slopes > pixels / 16, "%zu: %d of %d, %d slopes", n,
+                  compared, pixels, slopes);
     }
+}
+
+/* A picture whose labels, one every `apart` pixels both ways, are a room's: a floor and a wall. */
+static struct batch room_batch(struct md_random *random, int apart) {
+    struct batch b = {.samples = 1, .pixels = MOST, .width = 32, .fb = {80}};
+    for (int i = 0; i < b.pixels; i++) {
+        int column = i % b.width, row = i / b.width, has = column % apart + row % apart == 0;
+        double y = fmax(30, 2 * row) + 0.25 * column + md_random_range(random, 0, 2);
+        b.label[i] = has ? (double)(float)y : -1;
+        b.output[i] = (double)(float)(y * md_random_range(random, 0.7, 1.3));
+    }
+    return b;
+}
+
+/* The value and the gradients in binary64 are those of the authors' own code in PyTorch, given the
+ * same triples; with a label everywhere, and with 8x8 zones far from each other. */
+Test(losses, virtual_normals_are_pytorchs, .init = scratch_set_up, .fini = scratch_tear_down) {
+    if (shell(PYTHON " -c 'import torch'") != 0) {
+        fprintf(stderr, "SKIP: python3-torch not there\n");
+        cr_skip("no torch");
+    }
+    struct md_random random = md_random_stream(24, 0, 0, 0);
+    const struct md_objective objective = md_single_loss(MD_LOSS_VNL, (float)depth_cap);
+    struct scratch_path given = scratch_path(&scratch, "given");
+    for (int apart = 1; apart <= 2; apart++) {
+        struct batch b = room_batch(&random, apart);
+        int triples[MOST][3], count = draw_triples(&b, 0, triples), length = 0;
+        double gradient[MOST];
+        struct md_loss_report report = run(MD_FP64, &objective, &b, 0, gradient);
+        FILE *file = fopen(given.text, "w");
+        cr_assert(file);
+        fprintf(file, "%d %d %g %g\n", b.width, b.pixels / b.width, (double)b.fb[0], depth_cap);
+        for (int i = 0; i < b.pixels; i++)
+            fprintf(file, "%.17g%c", b.output[i], i == b.pixels - 1 ? '\n' : ' ');
+        for (int i = 0; i < b.pixels; i++)
+            fprintf(file, "%.17g%c", b.label[i], i == b.pixels - 1 ? '\n' : ' ');
+        for (int t = 0; t < count; t++)
+            fprintf(file, "%d %d %d\n", triples[t][0], triples[t][1], triples[t][2]);
+        cr_assert_eq(fclose(file), 0);
+        cr_assert_gt(triples_of(&b, 0, triples), 8);
+        cr_assert_eq(shell(PYTHON " tests/normals.py '%s'", given.text), 0, "%s", out);
+        double value, right;
+        const char *at = out;
+        cr_assert_eq(sscanf(at, "%lf%n", &value, &length), 1, "%s", out);
+        cr_assert(value > 0.1 && fabs((double)report.value - value) <= 0x1p-24 * value,
+                  "%.9g, PyTorch %.9g", (double)report.value, value);
+        for (int i = 0; i < b.pixels; i++) {
+            at += length;
+            cr_assert_eq(sscanf(at, "%lf%n", &right, &length), 1, "%s", out);
+            cr_assert(fabs(gradient[i] - right) <= 1e-12 + 1e-9 * fabs(right),
+                      "gradient[%d] is %.17g, PyTorch's %.17g", i, gradient[i], right);
+        }
+    }
+}
+
+/* Few labels, or none that span a plane: no value, no gradient, and other losses keep theirs. */
+Test(losses, virtual_normals_without_a_triple_are_nothing) {
+    const struct md_objective both = {{[MD_L1] = 1, [MD_LOSS_VNL] = 1}, MD_AVERAGE_OWN, 5};
+    static const int columns[] = {0, 3, 32}; /* with labels, in the first row: a line at most */
+    for (int format = 0; format < PRECISE_FORMATS; format++)
+        for (size_t c = 0; c < LENGTH(columns); c++) {
+            struct md_random random = md_random_stream(25, 0, 0, 0);
+            struct batch b = room_batch(&random, 1);
+            double gradient[MOST], alone[MOST];
+            for (int i = columns[c]; i < b.pixels; i++)
+                b.label[i] = -1;
+            for (int i = 0; i < columns[c]; i++)
+                b.label[i] = 40;
+            struct md_loss_report report =
+                run_loss((enum md_format)format, MD_LOSS_VNL, &b, 0, gradient);
+            cr_assert(report.value == 0 && report.valid == columns[c]);
+            for (int i = 0; i < b.pixels; i++)
+                cr_assert(gradient[i] == 0);
+            struct md_loss_report l1 = run_loss((enum md_format)format, MD_L1, &b, 0, alone);
+            report = run((enum md_format)format, &both, &b, 0, gradient);
+            cr_assert_eq(report.value, l1.value);
+            for (int i = 0; i < b.pixels; i++)
+                cr_assert(gradient[i] == alone[i]);
+        }
+}
+
+/* What is wrong with a prediction must show. */
+Test(losses, virtual_normals_of_a_nan_are_nan) {
+    struct md_random random = md_random_stream(26, 0, 0, 0);
+    struct batch b = room_batch(&random, 1);
+    double gradient[MOST];
+    for (int i = 0; i < b.pixels; i++)
+        b.output[i] = NAN;
+    cr_assert(isnan(run_loss(MD_FP32, MD_LOSS_VNL, &b, 0, gradient).value));
 }
 
 Test(losses, gradients_are_derivatives) {

@@ -96,17 +96,19 @@ Test(plan, plans_give_everything_a_place_of_its_own) {
             for (size_t s = 0; s < LENGTH(sizes); s++, which++) {
                 int o = which % (3 * MD_STORING_COUNT);
                 enum md_format format = (enum md_format)(which % MD_FORMAT_COUNT);
-                check_plan(&(struct md_setup){.network = md_networks[n],
-                                              .ops = md_ops_find(format, NULL),
-                                              .policy = policy,
-                                              .optimizer = o % 3 == 2 ? MD_ADAM : MD_SGD,
-                                              .momentum = o % 3 == 1,
-                                              .batch = sizes[s].batch,
-                                              .cores = sizes[s].cores,
-                                              .moments = (enum md_moments)(o % 2),
-                                              .storing = (enum md_storing)(o / 3),
-                                              .savings = savings[which % 3],
-                                              .band = 8});
+                check_plan(&(struct md_setup){
+                    .network = md_networks[n],
+                    .ops = md_ops_find(format, NULL),
+                    .policy = policy,
+                    .optimizer = o % 3 == 2 ? MD_ADAM : MD_SGD,
+                    .momentum = o % 3 == 1,
+                    .batch = sizes[s].batch,
+                    .cores = sizes[s].cores,
+                    .moments = (enum md_moments)(o % 2),
+                    .storing = (enum md_storing)(o / 3),
+                    .objective = md_single_loss(which % 5 == 0 ? MD_LOSS_VNL : MD_BERHU, 5),
+                    .savings = savings[which % 3],
+                    .band = 8});
             }
 }
 

@@ -161,7 +161,7 @@ static struct outcome outcome_of(const struct md_setup *setup, int observed) {
     cr_assert_null(rig.engine.plan.fault, "%s", rig.engine.plan.fault);
     check_places(setup, &rig.engine.plan);
     check_rows(setup->network, &rig.engine.plan);
-    rig.engine.objective = md_single_loss(MD_L1, 5.0f);
+    rig.engine.setup.objective = md_single_loss(MD_L1, 5.0f);
     if (observed) {
         rig.engine.observe = digest_rows;
         rig.engine.observe_context = &outcome;

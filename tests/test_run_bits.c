@@ -30,6 +30,8 @@ H5_TEST(run_bits, digest_depends_on_what_decides_the_weights) {
                  {"", "loss=silog", 1},
                  {"", "loss=robust", 1},
                  {"", "loss=grad", 1},
+                 {"", "loss=vnl", 1},
+                 {"loss=vnl", "seed=1", 1},
                  {"", "loss_average=picture", 1},
                  {"", "weight_decay=0.1", 1},
                  {"", "beta1=0.8", 1},

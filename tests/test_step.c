@@ -340,7 +340,7 @@ Test(step, pooling_for_the_loss_leaves_the_prediction) {
     rig_start(&predicts, &setup);
     setup.network = &pooled;
     rig_start(&learns, &setup);
-    learns.engine.objective = md_single_loss(MD_L1, 5.0f);
+    learns.engine.setup.objective = md_single_loss(MD_L1, 5.0f);
     for (int slot = 0; slot < 2; slot++) /* the pictures are the sample's, whatever the network */
         put_sample(&learns, slot, slot);
     struct md_loss_report report = rig_train(&learns, 2);

@@ -23,8 +23,14 @@ Test(update_steps, loss_scale_keeps_small_gradients) {
         struct md_loss_report report[2];
         float fb = 80;
         const struct md_objective objective = md_single_loss(MD_BERHU, 5);
-        const struct md_loss_batch batch = {1,      PIXELS, PIXELS, PIXELS,
-                                            output, label,  &fb,    gradient};
+        const struct md_loss_batch batch = {.samples = 1,
+                                            .pixels = PIXELS,
+                                            .width = PIXELS,
+                                            .stride = PIXELS,
+                                            .output = output,
+                                            .label = label,
+                                            .fb = &fb,
+                                            .gradient = gradient};
         for (size_t i = 0; i < PIXELS; i++) {
             set_number(format, output, i, i == 0 ? 10000 : 19984);
             set_number(format, label, i, 20000);
