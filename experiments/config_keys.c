@@ -190,8 +190,8 @@ static const struct key run_keys[] = {
     {"select", CHOICE, AT(md_config, select), 0, 0, select_names, "best", 1,
      "weights to keep: of the epoch with the best validation loss, or the last", &of_val},
     {"early_stop", COUNT, AT(md_config, early_stop), 0, 100000, NULL, "0", UNLESS_DEFAULT,
-     "a run ends after so many epochs without a lower validation loss; 0: never. The schedule is "
-     "that of all epochs",
+     "a run ends after so many epochs (fewer than all) without a lower validation loss; 0: never. "
+     "The schedule is that of all epochs",
      &of_early},
     {"protocol", CHOICE, AT(md_config, protocol), 0, 0, md_protocol_names, "textbook", 1,
      "evaluation protocol", NULL},

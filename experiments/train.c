@@ -63,8 +63,8 @@ static int open_engine(struct md_run *run, struct md_error *error) {
     return MD_OK;
 }
 
-/* A weight that is as wide as the update's arithmetic has nothing to gain; and a loss divides by
- * the number of valid pixels, in the format. */
+/* A weight that is as wide as the update's arithmetic has nothing to gain; a loss divides by the
+ * number of valid pixels, in the format; and after the last epoch there is nothing to stop. */
 int md_run_check(const struct md_config *config, struct md_error *error) {
     static const double largest_binary16 = 65504.0;
     const struct md_network *network = md_config_network(config);
@@ -77,6 +77,10 @@ int md_run_check(const struct md_config *config, struct md_error *error) {
                        "batch: expected at most %d with format: fp16, which counts no more pixels, "
                        "found %d",
                        (int)(largest_binary16 / (double)pixels), config->batch);
+    if (config->early_stop > 0 && config->early_stop >= config->epochs)
+        return md_fail(error, MD_USAGE,
+                       "early_stop: expected less than epochs: %d, or it has no effect; found %d",
+                       config->epochs, config->early_stop);
     struct md_setup setup;
     return md_config_setup(config, config->backend, config->threads, &setup, error);
 }
