@@ -10,6 +10,7 @@
 #include "../datasets/file.h"
 #include "../datasets/namelist.h"
 #include "../experiments/nearest.h"
+#include "../results/study.h"
 
 /* A call while it is read. */
 struct reader {
@@ -288,6 +289,22 @@ static int is_override(const char *word) {
     return strchr(word, '=') != NULL && access(word, F_OK) != 0;
 }
 
+/* `found`, where it is not nothing, is another. Of studies it is said which there are. */
+static int fail_missing(const struct reader *r, const struct md_word *word, const char *found) {
+    struct md_names studies = {0};
+    struct md_error ignored; /* there are none then */
+    char list[600] = "";
+    if (word->kind == MD_WORD_STUDY && md_studies_list(&studies, &ignored) == MD_OK &&
+        studies.count > 0) {
+        size_t length = (size_t)snprintf(list, sizeof list, "; the studies are ");
+        md_study_join(&studies, list + length, sizeof list - length);
+    }
+    md_names_free(&studies);
+    return md_fail(r->error, MD_USAGE, "expected %s, found %s%.100s%s%s; see mudepth %s --help",
+                   word->name, found != NULL ? "\"" : "", found != NULL ? found : "nothing",
+                   found != NULL ? "\"" : "", list, r->name);
+}
+
 static int check_words(const struct reader *r, const struct md_invocation *call) {
     const struct md_word *word = r->command->words;
     int at = 0;
@@ -295,11 +312,7 @@ static int check_words(const struct reader *r, const struct md_invocation *call)
         int is_there =
             at < call->count && !(word->kind == MD_WORD_CONFIG && is_override(call->words[at]));
         if (!is_there && (word->number == MD_ONE || word->number == MD_AT_LEAST_ONE))
-            return md_fail(r->error, MD_USAGE,
-                           "expected %s, found %s%.100s%s; see mudepth %s --help", word->name,
-                           at < call->count ? "\"" : "",
-                           at < call->count ? call->words[at] : "nothing",
-                           at < call->count ? "\"" : "", r->name);
+            return fail_missing(r, word, at < call->count ? call->words[at] : NULL);
         int end =
             word->number == MD_ONE || word->number == MD_AT_MOST_ONE ? at + is_there : call->count;
         for (int place; word->names != NULL && at < end; at++)

@@ -49,6 +49,7 @@ struct cache {
     size_t shape[ARRAYS][4];
     void *values[ARRAYS]; /* NULL: the file has no such array */
     size_t *truth_at;     /* where each sample's truth begins; count + 1 of them */
+    char mix[MD_MIX_SIZE];
 };
 
 static size_t elements(const struct cache *cache, enum array array) {
@@ -153,7 +154,10 @@ static void fill_arrays(const struct md_dataset *dataset, struct cache *cache) {
     }
 }
 
-static int write_file(const char *path, const struct cache *cache, const char *digest,
+/* Which kinds of depth the samples had: only where there are several. */
+static const char mix_name[] = "depth_kinds";
+
+static int write_file(const char *path, const struct cache *cache, const struct md_dataset *dataset,
                       struct md_error *error) {
     struct md_h5_writer writer;
     char sum[33];
@@ -164,7 +168,9 @@ static int write_file(const char *path, const struct cache *cache, const char *d
         if (cache->values[a])
             status = md_h5_write(writer.file, arrays[a].name, type_of((enum array)a),
                                  arrays[a].dimensions, cache->shape[a], cache->values[a], error);
-    MD_THEN(status, md_h5_write_text(writer.file, "/", "data_digest", digest, error));
+    MD_THEN(status, md_h5_write_text(writer.file, "/", "data_digest", dataset->digest, error));
+    if (dataset->mix[0] != '\0')
+        MD_THEN(status, md_h5_write_text(writer.file, "/", mix_name, dataset->mix, error));
     MD_THEN(status, checksum(cache, sum, error));
     MD_THEN(status, md_h5_write_text(writer.file, "/", "checksum", sum, error));
     return md_h5_finish(&writer, status, error);
@@ -186,7 +192,7 @@ int md_cache_write(const struct md_dataset *dataset, const char *folder, const c
     MD_THEN(status, make_arrays(dataset, cache, error));
     if (status == MD_OK) {
         fill_arrays(dataset, cache);
-        status = write_file(path, cache, dataset->digest, error);
+        status = write_file(path, cache, dataset, error);
     }
     free_cache(cache);
     return status;
@@ -305,6 +311,8 @@ static int read_file(struct md_source *source, const char *path, hid_t file, str
     for (int a = 0; a < used; a++)
         MD_TRY(read_array(source, path, file, cache, (enum array)a, error));
     MD_TRY(check_sum(path, file, cache, error));
+    if (md_h5_has_attribute(file, "/", mix_name))
+        MD_TRY(md_h5_read_text(file, "/", mix_name, sizeof cache->mix, cache->mix, error));
     MD_TRY(place_truths(path, cache, error));
     MD_TRY(check_label(&source->spec, cache, error));
     return list_names(source, path, cache, error);
@@ -364,6 +372,13 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     return MD_OK;
 }
 
+/* Of which kinds a part of it is the file does not say. */
+static void describe_mix(const struct md_source *source, char text[MD_MIX_SIZE]) {
+    const struct cache *cache = source->state;
+    int is_part = source->count < cache->count && cache->mix[0] != '\0';
+    snprintf(text, MD_MIX_SIZE, "%s%.100s", is_part ? "a part of " : "", cache->mix);
+}
+
 static void close_cache(struct md_source *source) {
     free_cache(source->state);
 }
@@ -373,6 +388,7 @@ const struct md_reader md_cache_reader = {
               "were decided then",
     .list = list,
     .read = read_entry,
+    .mix = describe_mix,
     .close = close_cache,
     .range_m = 4,
     .needs_root = 1,

@@ -80,6 +80,7 @@ int md_h5_group(hid_t file, const char *name, struct md_error *error);
 
 /* Attributes of `object` (a path; "/" for the file): UTF-8 text, 64-bit integer, double. Reading
  * text fails when it does not fit, or is of variable length (as h5py writes it). */
+int md_h5_has_attribute(hid_t file, const char *object, const char *name);
 int md_h5_write_text(hid_t file, const char *object, const char *name, const char *text,
                      struct md_error *error);
 int md_h5_write_integer(hid_t file, const char *object, const char *name, long long value,

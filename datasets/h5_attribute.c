@@ -62,6 +62,11 @@ int md_h5_write_real(hid_t file, const char *object, const char *name, double va
     return write_attribute(file, object, name, H5T_NATIVE_DOUBLE, &value, error);
 }
 
+int md_h5_has_attribute(hid_t file, const char *object, const char *name) {
+    md_h5_be_quiet();
+    return H5Aexists_by_name(file, object, name, H5P_DEFAULT) > 0;
+}
+
 static int is_scalar(hid_t attribute) {
     hid_t space = H5Aget_space(attribute);
     hssize_t elements = H5Sget_simple_extent_npoints(space);

@@ -305,6 +305,8 @@ static void take_cell(struct md_pen *pen, const char *path, struct md_cell *cell
     for (int i = 0; i < 3; i++) {
         md_take_text(pen, splits[i], "digest", sizeof cell->data_digests[i], cell->data_digests[i]);
         md_take_integer(pen, splits[i], "samples", 0, LLONG_MAX, &cell->data_samples[i]);
+        if (md_h5_has_attribute(pen->file, splits[i], "depth_kinds"))
+            md_take_text(pen, splits[i], "depth_kinds", MD_MIX_SIZE, cell->data_mix[i]);
     }
     take_attributes(pen, cell);
     take_epochs_done(pen, path, cell);

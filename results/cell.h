@@ -18,7 +18,8 @@
  *                                     system time of all threads
  *       peak_memory_bytes             largest resident set of the process
  *   /provenance/libraries             attributes: version of each library in the program
- *   /data/{train,val,test}            attributes: samples, digest
+ *   /data/{train,val,test}            attributes: samples, digest; depth_kinds ("groundtruth of 3,
+ *                    lidar of 26"), where a split has depths of several kinds
  *   /training        attributes: arena_bytes, parameters_learning, optimizer_bytes_per_parameter,
  *                    steps, skipped_steps, selected_epoch (epochs done when its weights were kept),
  *                    label_share (of the training pictures' pixels, how many have a label),
@@ -90,7 +91,8 @@ struct md_cell {
     double wall_seconds, cpu_seconds;
     long long peak_memory_bytes;
 
-    char data_digests[3][33]; /* train, val, test */
+    char data_digests[3][33];      /* train, val, test */
+    char data_mix[3][MD_MIX_SIZE]; /* of each; "": depths of one kind */
     long long data_samples[3];
 
     long long arena_bytes, parameters_learning, optimizer_bytes_per_parameter;

@@ -83,6 +83,8 @@ void md_pen_head(struct md_pen *pen, const char *kind, const struct md_run *run,
         md_pen_group(pen, splits[i].name);
         md_pen_integer(pen, splits[i].name, "samples", (long long)splits[i].data->count);
         md_pen_text(pen, splits[i].name, "digest", splits[i].data->digest);
+        if (splits[i].data->mix[0] != '\0')
+            md_pen_text(pen, splits[i].name, "depth_kinds", splits[i].data->mix);
     }
 }
 

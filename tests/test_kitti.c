@@ -121,6 +121,25 @@ Test(kitti, a_mixed_set_says_so) {
     json_t *json = output_json();
     cr_assert_str_eq(json_string_value(json_at(json, "depth_kinds")), mixed);
     json_decref(json);
+
+    /* A cache of it, and what is said of its runs, do so too. */
+    MUDEPTH("query", cell.text);
+    cr_assert(strstr(err, "mixed: the depths of train are of several kinds: groundtruth of 2"));
+    MUDEPTH("report", scratch.folder, "-o", scratch_path(&scratch, "r.html").text);
+    assert_fine("1 runs in 1 groups");
+    size_t size;
+    char *page = (char *)scratch_read(scratch_path(&scratch, "r.html").text, &size);
+    page[size] = '\0';
+    assert_contains(page, "mixed: the depths of test are of several kinds: groundtruth of 2");
+    free(page);
+    MUDEPTH("data", "cache", data, "-o", scratch_path(&scratch, "cached").text);
+    snprintf(data, sizeof data, "{set: cache, root: %s/cached, split: train}", scratch.folder);
+    MUDEPTH("data", "info", data);
+    assert_fine(mixed);
+    snprintf(data, sizeof data, "{set: cache, root: %s/cached, split: 'train[1:3]'}",
+             scratch.folder);
+    MUDEPTH("data", "info", data);
+    assert_fine("several kinds: a part of groundtruth of 2, velodyne_raw of 1;");
 }
 
 Test(kitti, the_best_depth_of_a_frame_is_taken) {

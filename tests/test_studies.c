@@ -419,7 +419,9 @@ Test(studies, without_cells) {
     AT_HOME("table", "a");
     assert_fails(1, "there are no cells yet; mudepth sweep c.yaml -o runs makes them");
     AT_HOME("table");
-    assert_fails(2, "expected NAME, found nothing");
+    assert_fails(2, "expected NAME, found nothing; the studies are a; see mudepth table --help");
+    AT_HOME("plot", "-o", "a.png");
+    assert_fails(2, "expected NAME, found nothing; the studies are a; see");
     AT_HOME("table", "a", "--csv", "--json");
     assert_fails(2, "--csv: not with --json");
     AT_HOME("table", "a", "missing");
