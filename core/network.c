@@ -303,7 +303,7 @@ static int starts_with_name(const char *text, const char *name) {
     return text[n] == '\0' || text[n] == '+' ? n : 0;
 }
 
-static int last_with_parameters(const struct md_network *network) {
+int md_last_with_parameters(const struct md_network *network) {
     int l = network->layer_count - 1;
     while (l > 0 && md_layer_weights(&network->layers[l]) == 0)
         l--;
@@ -315,7 +315,7 @@ enum md_learns md_layer_learns(const struct md_network *network, md_policy polic
     if (md_layer_weights(l) == 0)
         return MD_LEARNS_NOTHING;
     if ((policy >> l->group & 1u) != 0 ||
-        ((policy & MD_POLICY_LAST) != 0 && layer == last_with_parameters(network)))
+        ((policy & MD_POLICY_LAST) != 0 && layer == md_last_with_parameters(network)))
         return MD_LEARNS_ALL;
     return (policy & MD_POLICY_BIASES) != 0 ? MD_LEARNS_BIASES : MD_LEARNS_NOTHING;
 }
@@ -338,7 +338,7 @@ enum { POLICY_BITS = MD_MAX_GROUPS + 2 };
 /* Without what learns anyway. */
 static md_policy shortest(const struct md_network *network, md_policy policy) {
     md_policy full = md_policy_full(network);
-    if ((policy >> network->layers[last_with_parameters(network)].group & 1u) != 0)
+    if ((policy >> network->layers[md_last_with_parameters(network)].group & 1u) != 0)
         policy &= ~(md_policy)MD_POLICY_LAST;
     return (policy & full) == full ? full : policy;
 }

@@ -75,6 +75,11 @@ static inline md_policy md_policy_full(const struct md_network *network) {
 /* The negative slope of LeakyReLU. */
 #define MD_LEAKY_SLOPE 0.125f
 
+/* What training from scratch begins with as the bias of the layer that md_last_with_parameters is:
+ * a disparity of 8 m at fb 80, so that the ReLU behind it is alive. */
+#define MD_INITIAL_DISPARITY 10.0f
+int md_last_with_parameters(const struct md_network *network);
+
 /* All networks that are built in, ended by NULL; the first one is the published uPyD-Net. */
 extern const struct md_network *const md_networks[];
 

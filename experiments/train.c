@@ -17,12 +17,13 @@ void md_initial_weights(const struct md_network *network, uint64_t seed, float *
     struct md_parameter p;
     for (int i = 0; md_parameter(network, i, &p) == 0; i++) {
         const struct md_layer *layer = &network->layers[p.layer];
-        int inputs = layer->kind == MD_CONV3X3 ? layer->ci * 9 : layer->co * 4;
+        const struct md_kind *kind = &md_kinds[layer->kind];
+        int inputs = (kind->transposed ? layer->co : layer->ci) * kind->kernel * kind->kernel;
         double bound = 1.0 / sqrt((double)inputs);
-        int last = layer->kind == MD_CONV3X3 && layer->co == 1;
+        int is_last = p.dimensions == 1 && p.layer == md_last_with_parameters(network);
         for (size_t k = 0; k < p.count; k++)
             weights[p.offset + k] =
-                p.dimensions == 1 && last ? 10.0f : (float)md_random_range(&random, -bound, bound);
+                is_last ? MD_INITIAL_DISPARITY : (float)md_random_range(&random, -bound, bound);
     }
 }
 
