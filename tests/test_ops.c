@@ -1,10 +1,12 @@
 /* Every convolution of every table against the plain loops, bit for bit (dav1d's checkasm):
  * core/ops.h. The other slots: test_elements.c. What the plain loops compute is judged in
- * test_arithmetic.c. */
+ * test_arithmetic.c. test_ops --bench [FORMAT] times the layers' calls at all levels, each after it
+ * has been found to be right. */
 #include <fenv.h>
 
 #include "crashes.h"
 #include "operators.h"
+#include "rounds.h"
 
 static const int splits[] = {1, 2, 3, 5, 8};
 
@@ -239,6 +241,29 @@ static void make_a_side_infinite(struct trial *t) {
     }
 }
 
+/* Of each level the fastest of some repetitions, beside the plain loops. */
+static void time_call(const struct trial *t, const struct call *call, void *const in[],
+                      void *const results[]) {
+    enum { REPEATS = 20 };
+    const char *levels[8];
+    double ref_us = 0.0;
+    for (int l = -1; l < exact_levels(t->format, levels); l++) {
+        const struct md_ops *ops = md_ops_find(t->format, l < 0 ? "ref" : levels[l]);
+        struct fenced scratch = fence(scratch_for(ops, call, y_height(call)), 64);
+        double best_us = INFINITY;
+        for (int i = 0; i < (l < 0 ? 2 : REPEATS); i++) {
+            double began = now();
+            make_call(ops, call, in, results, scratch.values, (struct md_part){0, 1});
+            best_us = fmin(best_us, 1e6 * (now() - began));
+        }
+        ref_us = l < 0 ? best_us : ref_us;
+        printf("%-11s %10.1f us %7.1f times  %s\n", ops->level, best_us, ref_us / best_us,
+               describe(call, t->format));
+        unfence(&scratch);
+    }
+    fflush(stdout);
+}
+
 /* Runs one call through every level and split. infinite: see above. */
 static void check_call(struct trial *t, const struct call *call, enum data data, int infinite) {
     const char *levels[8];
@@ -277,6 +302,8 @@ static void check_call(struct trial *t, const struct call *call, enum data data,
         run_some_bands(t, md_ops_find(t->format, levels[l]));
     }
     cr_assert_eq(fegetround(), FE_TONEAREST, "%sleft another rounding", running);
+    if (getenv("MUDEPTH_BENCH") != NULL && data == ORDINARY)
+        time_call(t, call, in, t->before);
     for (int i = 0; i < OPERANDS; i++) {
         unfence(&t->in[i]);
         free(t->in_copies[i]);
@@ -361,3 +388,22 @@ Test(ops, random_shapes_fp16w) {
 Test(ops, random_shapes_bf16w) {
     check_random_shapes(MD_BF16W);
 }
+
+#if !defined(MD_TESTS_PLAIN_CRITERION_H)
+/* Tests are processes of their own, which the environment reaches. */
+int main(int count, char **words) {
+    char pattern[64] = "ops/layers*",
+         *timing[] = {words[0], (char[]){"-j1"}, (char[]){"--filter"}, pattern};
+    int bench = count > 1 && strcmp(words[1], "--bench") == 0;
+    if (bench)
+        setenv("MUDEPTH_BENCH", "1", 1);
+    if (bench && count > 2)
+        snprintf(pattern, sizeof pattern, "ops/layers*%.20s", words[2]);
+    struct criterion_test_set *tests = criterion_initialize();
+    int passed = 0;
+    if (criterion_handle_args(bench ? 4 : count, bench ? timing : words, true))
+        passed = criterion_run_all_tests(tests);
+    criterion_finalize(tests);
+    return !passed;
+}
+#endif
