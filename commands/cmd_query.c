@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../plots/plots.h"
 #include "../results/groups.h"
 #include "command.h"
 #include "listing.h"
+#include "pictures.h"
 
 enum { MOST_SHOWN = 64 };
 
@@ -317,37 +317,13 @@ static json_t *to_json(const struct query *query) {
     return NULL;
 }
 
-/* ---- the figure ------------------------------------------------------------------------------ */
-
-static int draw(const struct query *query, struct md_error *error) {
-    struct md_quantity rmse, dummy;
-    size_t count = query->groups.count;
-    struct md_group_bar *bars = malloc((count + 1) * sizeof *bars);
-    double *values = malloc((query->runs.count + 1) * sizeof *values), *next = values;
-    int status = md_check_memory(bars != NULL && values != NULL, error);
-    MD_THEN(status, md_quantity_parse("rmse_m", &rmse, error));
-    MD_THEN(status, md_quantity_parse("dummy.rmse_m", &dummy, error));
-    for (size_t g = 0; g < count && status == MD_OK; g++) {
-        const struct md_group *group = &query->groups.groups[g];
-        bars[g] = (struct md_group_bar){group->label, next, group->count,
-                                        md_group_measure(group, &dummy).mean};
-        for (size_t i = 0; i < group->count; i++)
-            *next++ = md_quantity_of(&rmse, &group->runs[i]->cell);
-    }
-    MD_THEN(status, md_plot_groups(query->options.figure,
-                                   "RMSE on the test split after fine-tuning", bars, count, error));
-    free(values);
-    free(bars);
-    return status;
-}
-
 static int report(struct query *query, struct md_error *error) {
     for (size_t i = 0; i < query->runs.notes.count; i++)
         md_note("%s", query->runs.notes.names[i]);
     MD_TRY(query->options.json ? md_print_json(to_json(query), error)
                                : print_listing(query, error));
     if (query->options.figure != NULL)
-        MD_TRY(draw(query, error));
+        MD_TRY(md_draw_groups(&query->groups, query->runs.count, query->options.figure, error));
     return md_runs_check(&query->runs, error);
 }
 

@@ -10,6 +10,7 @@
 #include "../results/sweep.h"
 #include "command.h"
 #include "listing.h"
+#include "pictures.h"
 
 enum { MOST_CURVES = 24, CONFIG_SIZE = 16384 };
 
@@ -146,29 +147,12 @@ static int figure_path(const struct page *page, char path[MD_PATH_MAX]) {
     return md_path_format(path, page->error, "%s.svg", temporary);
 }
 
-static int put_groups_figure(const struct page *page, const struct md_quantity *rmse,
-                             const struct md_quantity *dummy) {
+static int put_groups_figure(const struct page *page) {
     char path[MD_PATH_MAX];
-    const size_t count = page->groups.count;
-    struct md_group_bar *bars = malloc((count + 1) * sizeof *bars);
-    double *values = malloc((page->runs.count + 1) * sizeof *values), *next = values;
-    int status = bars != NULL && values != NULL ? figure_path(page, path)
-                                                : md_fail(page->error, MD_FAILED, "out of memory");
-    for (size_t g = 0; status == MD_OK && g < count; g++) {
-        const struct md_group *group = &page->groups.groups[g];
-        bars[g] = (struct md_group_bar){group->label, next, group->count,
-                                        md_group_measure(group, dummy).mean};
-        for (size_t i = 0; i < group->count; i++)
-            *next++ = md_quantity_of(rmse, &group->runs[i]->cell);
-    }
-    MD_THEN(status, md_plot_groups(path, "RMSE on the test split after fine-tuning", bars, count,
-                                   page->error));
-    if (status == MD_OK) {
-        status = put_figure(page, path, "svg+xml", "RMSE of every group");
-        unlink(path);
-    }
-    free(values);
-    free(bars);
+    MD_TRY(figure_path(page, path));
+    MD_TRY(md_draw_groups(&page->groups, page->runs.count, path, page->error));
+    int status = put_figure(page, path, "svg+xml", "RMSE of every group");
+    unlink(path);
     return status;
 }
 
@@ -429,7 +413,7 @@ static int put_page(struct page *page, const char *title) {
         fputs(i + 1 == page->runs.notes.count ? "</ul>\n" : "\n", page->out);
     }
     put_groups(page, shown);
-    MD_TRY(put_groups_figure(page, &shown[1], &shown[2]));
+    MD_TRY(put_groups_figure(page));
     MD_TRY(put_sweeps(page, page->folder, 0));
     if (page->failures > 0)
         end_table(page->out);

@@ -71,8 +71,8 @@ int md_square_part(const struct md_data_spec *spec, int height, int width, struc
     return MD_OK;
 }
 
-void md_frame_cut(const struct md_source *source, struct md_image *picture,
-                  struct md_depth_map *map) {
+static void cut_frame(const struct md_source *source, struct md_image *picture,
+                      struct md_depth_map *map) {
     struct md_crop part;
     struct md_error none; /* every picture has a square */
     int height = map->height, width = map->width;
@@ -356,4 +356,20 @@ int md_frame_sample(const struct md_source *source, const char *name,
     MD_TRY(average_down(map, fb, sample, error));
     keep_map_as_truth(source, map, sample);
     return label_sample(source, sample, error);
+}
+
+int md_frame_read(struct md_source *source, size_t index, struct md_sample *sample,
+                  struct md_error *error) {
+    const struct md_reader *reader = source->reader;
+    const struct md_entry *entry = &source->entries[index];
+    struct md_image picture = {0};
+    struct md_depth_map map = {0};
+    int status = reader->read_frame(source, entry, &picture, &map, error);
+    if (status == MD_OK && reader->part == md_square_part)
+        cut_frame(source, &picture, &map);
+    MD_THEN(status,
+            md_frame_sample(source, entry->name, &picture, &map, reader->fb, sample, error));
+    md_image_free(&picture);
+    md_depth_map_free(&map);
+    return status;
 }

@@ -97,25 +97,16 @@ static int read_open_file(hid_t file, struct md_image *picture, struct md_depth_
     return status;
 }
 
-static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,
-                      struct md_error *error) {
-    const char *name = source->entries[index].name;
+static int read_frame(struct md_source *source, const struct md_entry *entry,
+                      struct md_image *picture, struct md_depth_map *map, struct md_error *error) {
     char path[MD_PATH_MAX];
     hid_t file;
-    struct md_image picture = {0};
-    struct md_depth_map map = {0};
-    MD_TRY(md_path_format(path, error, "%s/%s", source->spec.root, name));
+    MD_TRY(md_path_format(path, error, "%s/%s", source->spec.root, entry->name));
     MD_TRY(md_h5_open(path, &file, error));
-    int status = read_open_file(file, &picture, &map, error);
+    int status = read_open_file(file, picture, map, error);
     H5Fclose(file);
-    if (status != MD_OK && !strstr(error->text, name))
+    if (status != MD_OK && !strstr(error->text, entry->name))
         md_error_prefix(error, path);
-    if (status == MD_OK) {
-        md_frame_cut(source, &picture, &map);
-        status = md_frame_sample(source, name, &picture, &map, MD_KITTI_FB, sample, error);
-    }
-    md_image_free(&picture);
-    md_depth_map_free(&map);
     return status;
 }
 
@@ -124,7 +115,8 @@ const struct md_reader md_h5_reader = {
               "(train or val, as they come), or @FILE with one a line. NYU Depth v2: {picture: "
               "whole, max_depth_m: 10}",
     .list = list,
-    .read = read_entry,
+    .read_frame = read_frame,
+    .fb = MD_KITTI_FB,
     .part = md_square_part,
     .range_m = 80,
     .needs_root = 1,

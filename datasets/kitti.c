@@ -111,28 +111,18 @@ static int read_map(const struct md_source *source, const struct md_kitti_view *
                                                 : status;
 }
 
-static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,
-                      struct md_error *error) {
+static int read_frame(struct md_source *source, const struct md_entry *entry,
+                      struct md_image *picture, struct md_depth_map *map, struct md_error *error) {
     const struct md_kitti_listing *listing = source->state;
     const struct md_kitti_layout *layout = source->reader->layout;
-    const struct md_entry *entry = &source->entries[index];
     const struct md_kitti_view *view = &listing->views[entry->number / MD_KITTI_KINDS];
     const char *slash = strrchr(entry->name, '/');
     const int64_t frame = md_kitti_frame(layout, slash ? slash + 1 : entry->name);
     struct md_kitti_path path;
-    struct md_image picture = {0};
-    struct md_depth_map map = {0};
-    int status = md_path_format(path.text, error, "%s/%s", source->spec.root, entry->name);
-    MD_THEN(status, md_image_read(path.text, &picture, error));
-    MD_THEN(status, read_map(source, view, (int)(entry->number % MD_KITTI_KINDS), frame, &picture,
-                             &map, error));
-    if (status == MD_OK) {
-        md_frame_cut(source, &picture, &map);
-        status = md_frame_sample(source, entry->name, &picture, &map, MD_KITTI_FB, sample, error);
-    }
-    md_image_free(&picture);
-    md_depth_map_free(&map);
-    return status;
+    MD_TRY(md_path_format(path.text, error, "%s/%s", source->spec.root, entry->name));
+    MD_TRY(md_image_read(path.text, picture, error));
+    return read_map(source, view, (int)(entry->number % MD_KITTI_KINDS), frame, picture, map,
+                    error);
 }
 
 /* Annotated maps are dense and checked, scans neither: what is learned from or judged by both is no
@@ -173,7 +163,8 @@ const struct md_reader md_kitti_reader = {
               "val, every sixth from the sixth on is test",
     .layout = &raw,
     .list = md_kitti_list,
-    .read = read_entry,
+    .read_frame = read_frame,
+    .fb = MD_KITTI_FB,
     .part = md_square_part,
     .mix = describe_mix,
     .close = close_listing,
@@ -184,9 +175,9 @@ const struct md_reader md_kitti_reader = {
 
 #define FRAMES_READER(of, unit_of, text)                                                           \
     {                                                                                              \
-        .splits = (text), .layout = &(of), .list = md_kitti_list, .read = read_entry,              \
-        .mix = describe_mix, .part = md_square_part, .close = close_listing, .unit = (unit_of),    \
-        .range_m = RANGE_M, .needs_root = 1                                                        \
+        .splits = (text), .layout = &(of), .list = md_kitti_list, .read_frame = read_frame,        \
+        .fb = MD_KITTI_FB, .mix = describe_mix, .part = md_square_part, .close = close_listing,    \
+        .unit = (unit_of), .range_m = RANGE_M, .needs_root = 1                                     \
     }
 const struct md_reader md_kitti_object_reader =
     FRAMES_READER(object, MAP_UNIT,

@@ -223,18 +223,11 @@ static int read_depth(const struct archive *archive, size_t index, struct md_dep
     return status;
 }
 
-static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,
-                      struct md_error *error) {
+static int read_frame(struct md_source *source, const struct md_entry *entry,
+                      struct md_image *picture, struct md_depth_map *map, struct md_error *error) {
     const struct archive *archive = source->state;
-    const struct md_entry *entry = &source->entries[index];
-    struct md_image picture = {0};
-    struct md_depth_map map = {0};
-    int status = read_picture(archive, entry->number, &picture, error);
-    MD_THEN(status, read_depth(archive, entry->number, &map, error));
-    MD_THEN(status,
-            md_frame_sample(source, entry->name, &picture, &map, MD_FIELD_FB, sample, error));
-    md_depth_map_free(&map);
-    md_image_free(&picture);
+    int status = read_picture(archive, entry->number, picture, error);
+    MD_THEN(status, read_depth(archive, entry->number, map, error));
     return status == MD_OK ? MD_OK : md_fail_in(error, status, entry->name);
 }
 
@@ -243,7 +236,8 @@ const struct md_reader md_nyu_reader = {
               "@FILE with one number of a frame a line, from 1. raw: before it (raw:test) takes "
               "rawDepths, with its holes",
     .list = list,
-    .read = read_entry,
+    .read_frame = read_frame,
+    .fb = MD_FIELD_FB,
     .close = close_archive,
     .range_m = 10,
     .needs_root = 1,

@@ -30,6 +30,15 @@ struct md_source {
     void *state;             /* the reader's own, NULL at first */
 };
 
+/* A depth map as the source has it. */
+struct md_depth_map {
+    int height, width;
+    /* Of what is cut out: the size of the whole, at whose top it begins, and its left column there.
+     * Of a whole: 0. */
+    int whole_height, whole_width, left;
+    float *depth_m; /* (height, width), owned; MD_NO_DEPTH where there is none */
+};
+
 struct md_reader {
     const char *splits; /* for --help: what `split` means */
     /* Adds the entries in the order of the split with md_source_add. A missing folder or list is an
@@ -39,6 +48,11 @@ struct md_reader {
      * it. Errors name the file. */
     int (*read)(struct md_source *source, size_t index, struct md_sample *sample,
                 struct md_error *error);
+    /* Or, of sets of pictures with depth maps, in the place of `read`: reads the picture and the
+     * map of an entry, both empty before; a sample is made of them by md_frame_sample. */
+    int (*read_frame)(struct md_source *source, const struct md_entry *entry,
+                      struct md_image *picture, struct md_depth_map *map, struct md_error *error);
+    float fb; /* of such samples: focal length times baseline */
     /* Says which kinds of depth the entries have, and of how many each; "" when all have one kind.
      * NULL: there is one only. */
     void (*mix)(const struct md_source *source, char text[MD_MIX_SIZE]);
@@ -134,14 +148,7 @@ void md_sample_disparity(struct md_sample *sample, float fb);
 int md_field_sample(const struct md_source *source, const char *name, const float zone_m[8 * 8],
                     struct md_sample *sample, struct md_error *error);
 
-/* A depth map as the source has it. */
-struct md_depth_map {
-    int height, width;
-    /* Of what is cut out: the size of the whole, at whose top it begins, and its left column there.
-     * Of a whole: 0. */
-    int whole_height, whole_width, left;
-    float *depth_m; /* (height, width), owned; MD_NO_DEPTH where there is none */
-};
+/* Room for a map of this size; frees it. */
 int md_depth_map_room(int height, int width, struct md_depth_map *map, struct md_error *error);
 void md_depth_map_free(struct md_depth_map *map);
 
@@ -163,16 +170,17 @@ int md_field_part(const struct md_data_spec *spec, int height, int width, struct
 int md_square_part(const struct md_data_spec *spec, int height, int width, struct md_crop *part,
                    struct md_error *error);
 
-/* Cuts a picture and its map, which have one size, down to what spec.picture says. */
-void md_frame_cut(const struct md_source *source, struct md_image *picture,
-                  struct md_depth_map *map);
-
 /* KITTI's focal length times baseline in pixels * metres, so that labels are what the release's
  * KITTI weights predict: disparities of the full-size picture. 721.5377 pixels is the focal length
  * of most recordings (P_rect_02), 0.54 m the baseline that everyone takes (the calibrations say
  * 0.533). Measured, as the median of the weights' disparity times the true depth: 388.3 on frames
  * with annotated truth, 388.9 on eleven object frames. */
 #define MD_KITTI_FB (721.5377f * 0.54f)
+
+/* Reads entry `index` by the reader's read_frame, cuts picture and map by spec.picture where the
+ * reader has md_square_part, and makes a sample of them by: */
+int md_frame_read(struct md_source *source, size_t index, struct md_sample *sample,
+                  struct md_error *error);
 
 /* Makes a sample of a picture and the depth map that covers the same view, whatever their sizes:
  * the picture is averaged down to the network's size (its shape is not kept); depths are judged by

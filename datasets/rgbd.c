@@ -505,33 +505,17 @@ static int check_view(const struct md_image *picture, const struct md_depth_map 
                    picture->width, picture->height, map->width, map->height);
 }
 
-static int read_pair(struct md_source *source, const struct md_entry *entry,
-                     struct md_image *picture, struct md_depth_map *map, struct md_error *error) {
+static int read_frame(struct md_source *source, const struct md_entry *entry,
+                      struct md_image *picture, struct md_depth_map *map, struct md_error *error) {
     const struct layout *layout = source->reader->layout;
     char path[MD_PATH_MAX];
-    int status = md_path_format(path, error, "%s/%s", source->spec.root, entry->name);
-    if (status == MD_OK)
-        md_path_find_ending(path);
-    MD_THEN(status, md_image_read(path, picture, error));
-    MD_THEN(status, find_depth(source, entry, path, error));
-    MD_THEN(status, md_depth_png_read(path, source->spec.depth_per_m, layout->rotate, map, error));
-    if (status != MD_OK)
-        return status;
-    status = check_view(picture, map, error);
+    MD_TRY(md_path_format(path, error, "%s/%s", source->spec.root, entry->name));
+    md_path_find_ending(path);
+    MD_TRY(md_image_read(path, picture, error));
+    MD_TRY(find_depth(source, entry, path, error));
+    MD_TRY(md_depth_png_read(path, source->spec.depth_per_m, layout->rotate, map, error));
+    int status = check_view(picture, map, error);
     return status == MD_OK ? MD_OK : md_fail_in(error, status, path);
-}
-
-static int read_entry(struct md_source *source, size_t index, struct md_sample *sample,
-                      struct md_error *error) {
-    const struct md_entry *entry = &source->entries[index];
-    struct md_image picture = {0};
-    struct md_depth_map map = {0};
-    int status = read_pair(source, entry, &picture, &map, error);
-    MD_THEN(status,
-            md_frame_sample(source, entry->name, &picture, &map, MD_FIELD_FB, sample, error));
-    md_depth_map_free(&map);
-    md_image_free(&picture);
-    return status;
 }
 
 static void close_folders(struct md_source *source) {
@@ -544,8 +528,9 @@ static void close_folders(struct md_source *source) {
 
 #define RGBD_READER(of, text)                                                                      \
     {                                                                                              \
-        .splits = text, .layout = &(of), .list = list, .read = read_entry, .close = close_folders, \
-        .has_own_unit = 1, .range_m = 10, .needs_root = 1                                          \
+        .splits = text, .layout = &(of), .list = list, .read_frame = read_frame,                   \
+        .fb = MD_FIELD_FB, .close = close_folders, .has_own_unit = 1, .range_m = 10,               \
+        .needs_root = 1                                                                            \
     }
 
 const struct md_reader md_nyu_folder_reader = RGBD_READER(

@@ -198,7 +198,9 @@ int md_source_open(const struct md_data_spec *spec, int height, int width, struc
 int md_source_read(struct md_source *source, size_t index, struct md_sample *sample,
                    struct md_error *error) {
     *sample = (struct md_sample){0};
-    int status = source->reader->read(source, index, sample, error);
+    int status = source->reader->read_frame != NULL
+                     ? md_frame_read(source, index, sample, error)
+                     : source->reader->read(source, index, sample, error);
     if (status != MD_OK)
         md_sample_free(sample);
     return status;
