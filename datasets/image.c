@@ -160,6 +160,13 @@ static void jpeg_failed(j_common_ptr jpeg) {
     longjmp(decoding->failed, 1);
 }
 
+/* Whether a file that ends without its end marker has all its pixels: where pixels are in one scan,
+ * any that lack bits bring a warning of their own; without a later scan all of them are coarser. */
+static bool jpeg_may_lack_its_end(j_common_ptr jpeg) {
+    const struct decoding *decoding = jpeg->client_data;
+    return decoding->pixels != NULL && !jpeg_has_multiple_scans((j_decompress_ptr)jpeg);
+}
+
 /* A negative level is a warning. These are about bytes that are no part of a pixel: stray ones
  * before a marker, a header of a form that is not known. All others are about data that is missing
  * or corrupt. */
@@ -169,6 +176,8 @@ static void jpeg_warned(j_common_ptr jpeg, int level) {
     for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
         if (jpeg->err->msg_code == harmless[i])
             return;
+    if (jpeg->err->msg_code == JWRN_JPEG_EOF && jpeg_may_lack_its_end(jpeg))
+        return;
     if (level < 0)
         jpeg->err->error_exit(jpeg);
 }

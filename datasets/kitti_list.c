@@ -19,11 +19,11 @@ static bool is_day(const char *name) {
     return true;
 }
 
-/* DAY_drive_NAME_sync; what is called _extract is not rectified. */
-static bool is_drive(const char *name) {
-    const size_t length = strlen(name), suffix = strlen("_sync");
+/* DAY_drive_NAME_sync, or what may follow the name instead: _extract is not rectified. */
+static bool is_drive(const char *name, const char *suffix) {
+    const size_t length = strlen(name), end = strlen(suffix);
     return is_day(name) && strncmp(name + MD_KITTI_DAY_LENGTH, "_drive_", 7) == 0 &&
-           length < MD_KITTI_DRIVE_SIZE && strcmp(name + length - suffix, "_sync") == 0;
+           length < MD_KITTI_DRIVE_SIZE && strcmp(name + length - end, suffix) == 0;
 }
 
 /* Finds the drives in root/below, and in the folders of days, train and val there when `below` is
@@ -40,8 +40,10 @@ static int find_drives(struct md_source *source, const char *below, struct md_er
         size_t index;
         bool holds_drives = (is_day(name) && name[MD_KITTI_DAY_LENGTH] == 0) ||
                             strcmp(name, "train") == 0 || strcmp(name, "val") == 0;
-        if (is_drive(name)) {
+        if (is_drive(name, "_sync")) {
             status = md_kitti_find_view(source, name, 0, &index, error);
+        } else if (is_drive(name, "_extract")) {
+            md_unused_add(&source->unused, MD_UNUSED_FOLDER, name);
         } else if (below[0] == 0 && holds_drives) {
             status = md_path_format(path, error, "%s/%s", source->spec.root, name);
             if (status == MD_OK && md_is_folder(path))
@@ -122,7 +124,7 @@ static int add_named_drive(void *context, char *name, struct md_error *error) {
     const char *drive = last_part(name);
     const size_t before = listing->count;
     size_t index;
-    if (!is_drive(drive))
+    if (!is_drive(drive, "_sync"))
         return md_fail(error, MD_USAGE,
                        "split: expected all, train, val, test, @FILE or a drive like "
                        "2011_09_26_drive_0001_sync, found \"%.100s\"",
@@ -161,7 +163,7 @@ static int add_picture_path(struct md_source *source, char *path, struct md_erro
             continue;
         *middle = 0;
         const char *drive = last_part(path);
-        if (frame >= 0 && is_drive(drive))
+        if (frame >= 0 && is_drive(drive, "_sync"))
             return md_kitti_add_frame(source, drive, camera, frame, error);
         *middle = '/';
     }
@@ -184,7 +186,7 @@ static int add_line(void *source, char *line, struct md_error *error) {
                    : add_picture_path(source, words[0], error);
     const char *end = count == 3 ? md_parse_integer(words[1], &frame) : NULL;
     const char *drive = last_part(words[0]);
-    if (!end || *end != 0 || frame < 0 || !is_drive(drive) ||
+    if (!end || *end != 0 || frame < 0 || !is_drive(drive, "_sync") ||
         (strcmp(words[2], "l") != 0 && strcmp(words[2], "r") != 0))
         return md_fail(error, MD_FAILED,
                        "expected \"DAY/DRIVE FRAME l\" (or r) or a picture's path, found \"%s\"",

@@ -61,6 +61,8 @@ static const struct use
                           ", kitti, kitti-object, kitti-stereo, kitti-stereo-2012, h5"},
                   .idle = ""},
     of_maps = {.set = {"set", HAVE_MAPS}},
+    of_truth = {.set = {"set",
+                        HAVE_MAPS ", micro"}}, /* whose grids have 8x8 values, and no other */
     of_crop = {.set = {"set", READ_MAPS}, .with = {{"truth", "full"}}},
     of_tof8 = {.set = {"set", READ_MAPS}, .with = {{"label", "tof8"}}},
     of_device = {.set = {"set", READ_MAPS}, .with = {{"sensor", "vl53l5cx"}}},
@@ -270,7 +272,7 @@ static const struct key data_keys[] = {
     {"truth", CHOICE, AT(md_data_spec, truth), 0, 0, md_truth_kind_names, "full", 1,
      "what predictions are judged by: the map in its own size, or the "
      "label",
-     &of_maps},
+     &of_truth},
     {"evaluation_crop", CHOICE, AT(md_data_spec, evaluation_crop), 0, 0, md_evaluation_crop_names,
      "none", 1, "the part of such a map that is looked at", &of_crop},
     {"depth", CHOICE, AT(md_data_spec, depth), 0, 0, md_depth_source_names, "auto", 1,

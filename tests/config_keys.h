@@ -176,6 +176,7 @@ static const struct context {
     {"band", {{"plan", "share+stream"}}},
     {"front", {{"plan", "lean+flash"}}},
     {"data.sensor", {{"data.label", "tof8"}}},
+    {"data.truth", {{"data.set", "micro-nyuv2"}}},
     {"data.target", {{"data.set", "recording"}}},
     {"data.statuses", {{"data.set", "recording"}}},
     {"data.frames", {{"data.set", "matrix"}}},

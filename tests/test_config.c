@@ -367,6 +367,7 @@ static const struct idle_case {
      ":2: data.label: ", "with set: any but matrix, recording;", "found tof8 with set: matrix"},
     {"data: {set: recording, label: tof8}\n", ":2: data.label: ", "", ""},
     {"data: {set: matrix, truth: label}\n", ":2: data.truth: ", "", ""},
+    {"data: {set: micro, truth: label}\n", ":2: data.truth: ", "", ""},
     {"data: {set: matrix, evaluation_crop: garg}\n", ":2: data.evaluation_crop: ", "", ""},
     {"data: {set: cache, evaluation_crop: garg}\n", ":2: data.evaluation_crop: ", "", ""},
     {"data: {set: kitti, truth: label, evaluation_crop: garg}\n",

@@ -205,7 +205,8 @@ static struct scratch_path write_picture(int kind) {
 
 Test(image, every_prefix_is_an_error) {
     for (int kind = 0; kind < PICTURES; kind++)
-        scratch_each_prefix_fails(&scratch, write_picture(kind).text, image_fails, &error);
+        if (kind != JPEG_GREY && kind != JPEG_COLOUR) /* jpeg_without_its_end */
+            scratch_each_prefix_fails(&scratch, write_picture(kind).text, image_fails, &error);
 }
 
 Test(image, no_flipped_bit_crashes) {
@@ -317,6 +318,34 @@ Test(image, stray_bytes_in_a_jpeg) {
         size_t scan = find_marker(whole.text, 0xda) + 30;
         cr_assert(image_fails(insert(whole.text, scan, "\xff\xd9", 2).text));
         assert_contains(error.text, "not a sound JPEG: Corrupt JPEG data: premature end");
+    }
+}
+
+/* The file without its last bytes. */
+static struct scratch_path cut(struct scratch_path path, size_t count) {
+    struct scratch_path shorter = scratch_path(&scratch, "shorter");
+    size_t size;
+    unsigned char *bytes = scratch_read(path.text, &size);
+    scratch_write(shorter.text, bytes, size - count);
+    free(bytes);
+    return shorter;
+}
+
+/* Without the end marker all pixels are there, unless a scan may be missing; and not without what
+ * comes before it. */
+Test(image, jpeg_without_its_end) {
+    struct md_image clean;
+    for (int kind = JPEG_GREY; kind <= JPEG_PROGRESSIVE; kind++) {
+        struct scratch_path whole = write_picture(kind);
+        for (size_t gone = 1; gone <= 2; gone++) {
+            cr_assert_eq(md_image_read(whole.text, &clean, &error), MD_OK);
+            if (kind == JPEG_PROGRESSIVE)
+                cr_assert(image_fails(cut(whole, gone).text));
+            else
+                assert_reads_as(cut(whole, gone).text, clean.rgb, 0);
+            md_image_free(&clean);
+        }
+        scratch_each_prefix_fails(&scratch, cut(whole, 2).text, image_fails, &error);
     }
 }
 

@@ -215,6 +215,7 @@ Test(kitti, drives_and_their_shares) {
     write_text("2011_09_26/2011_09_26_drive_0005_sync/image_02/timestamps.txt", "");
     write_text("2011_09_28", "");
     opens("kitti", "all");
+    cr_assert_str_eq(dataset.unused.shown[MD_UNUSED_FOLDER], "2011_09_26_drive_0001_extract");
     cr_assert_eq(dataset.count, 14);
     NAMES("26_drive_0005_sync/image_02/data/0000000003.jpg",
           "0005_sync/image_02/data/0000000007.png",
