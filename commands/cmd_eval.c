@@ -14,6 +14,7 @@ struct options {
     const char *weights, *data, *train, *backend;
     int protocol, flip, threads, json;
     struct md_caps caps;
+    double mean_share;
 };
 
 /* What was measured: one for each cap. */
@@ -22,7 +23,8 @@ struct scores {
 };
 
 static struct md_judging judging_of(const struct options *o) {
-    return (struct md_judging){(enum md_protocol)o->protocol, (enum md_flip)o->flip, o->caps};
+    return (struct md_judging){(enum md_protocol)o->protocol, (enum md_flip)o->flip, o->caps,
+                               o->mean_share, NULL};
 }
 
 /* "80" or "80,15,25,50" */
@@ -57,7 +59,7 @@ static int open_data(const char *text, const struct md_network *network, struct 
 static int measure(const struct options *o, const struct md_network *network, const float *weights,
                    const struct md_dataset *data, const struct md_dataset *train,
                    struct scores *scores, struct md_error *error) {
-    const struct md_judging judging = judging_of(o);
+    struct md_judging judging = judging_of(o);
     char levels[MD_HOST_LEVELS_TEXT];
     int failed, height, width;
     struct md_setup setup = {.network = network,
@@ -79,6 +81,8 @@ static int measure(const struct options *o, const struct md_network *network, co
     int status = MD_OK;
     if (failed || arena == NULL || dummy == NULL)
         status = md_fail(error, MD_FAILED, "out of memory or threads");
+    MD_THEN(status, md_dummy_fit(train, height, width, dummy, error));
+    judging.mean_m = dummy;
     if (status == MD_OK) {
         struct md_engine engine;
         md_engine_start(&engine, &setup, team, arena, plan.arena_bytes);
@@ -88,7 +92,6 @@ static int measure(const struct options *o, const struct md_network *network, co
     md_progress_clear(&line);
     if (status == MD_OK && md_stop_requested)
         status = md_fail(error, MD_FAILED, "interrupted");
-    MD_THEN(status, md_dummy_fit(train, height, width, dummy, error));
     MD_THEN(status, md_dummy_evaluate(dummy, height, width, &judging, data, scores->dummy, error));
     MD_THEN(status, md_truth_check(&judging, "--data", data, scores->dummy, error));
     free(dummy);
@@ -123,11 +126,11 @@ static int report_json(const struct options *o, const struct md_network *network
                               json_pack("{s:f, s:o, s:o}", "cap_m", o->caps.m[c], "network_metrics",
                                         md_report_json(&scores->network[c]), "dummy_metrics",
                                         md_report_json(&scores->dummy[c])));
-    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:O}", "weights", o->weights,
-                             "weights_digest", weights_digest, "network", network->name,
-                             "data_digest", data->digest, "depth_kinds", data->mix, "protocol",
-                             md_protocol_names[o->protocol], "forward_passes",
-                             md_forward_passes(&judging), "by_cap", by_cap);
+    json_t *json = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:f, s:O}", "weights", o->weights, "weights_digest",
+        weights_digest, "network", network->name, "data_digest", data->digest, "depth_kinds",
+        data->mix, "protocol", md_protocol_names[o->protocol], "forward_passes",
+        md_forward_passes(&judging), "mean_share", o->mean_share, "by_cap", by_cap);
     if (json != NULL)
         json_object_update(json, json_array_get(by_cap, 0));
     json_decref(by_cap);
@@ -160,10 +163,10 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     struct md_dataset data = {0}, train = {0};
     struct scores scores;
     char digest[33];
-    if (o->flip && o->protocol == MD_RELEASE)
-        return md_fail(error, MD_USAGE,
-                       "--flip has an effect only with --protocol textbook: "
-                       "release flips by itself");
+    if ((o->flip || o->mean_share > 0) && o->protocol == MD_RELEASE)
+        return md_fail(
+            error, MD_USAGE, "--%s has an effect only with --protocol textbook: release %s",
+            o->flip ? "flip" : "mean-share", o->flip ? "flips by itself" : "stays as published");
     MD_TRY(md_weights_network(o->weights, &network, error));
     size_t total = md_parameter_total(network);
     float *weights = malloc(total * sizeof *weights);
@@ -196,6 +199,9 @@ static const struct md_option options[] = {
     MD_OPT("flip", 0, FLAG, flip, NULL,
            "predictions are the mean disparity of the picture's and, mirrored back, the mirrored "
            "picture's: two forward passes"),
+    MD_OPT("mean-share", 0, NUMBER, mean_share, "X",
+           "of so much of each predicted depth the mean of --train at that pixel takes the place",
+           .preset = "0", .low = 0, .high = 0.9, .needs = "train"),
     MD_OPT("cap", 0, OWN, caps, "M[,M...]", "truth beyond M metres does not count",
            .parse = parse_caps, .preset = "80"),
     MD_OPT("threads", 0, WHOLE, threads, "N", "cores to use", .preset = "1", .low = 1,

@@ -289,7 +289,7 @@ struct album {
 static int predict_all(struct md_run *run, const char *path, const struct album *album,
                        float *depth, struct md_error *error) {
     size_t pixels = (size_t)run->network->height * (size_t)run->network->width;
-    const struct md_judging judging = md_config_judging(&run->config);
+    const struct md_judging judging = md_run_judging(run);
     int status = md_weights_read(path, run->network, run->best_weights, NULL, error);
     if (status == MD_OK)
         md_engine_set_weights(&run->engine, run->best_weights);

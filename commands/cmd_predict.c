@@ -18,8 +18,8 @@
 enum { PATH_SIZE = 1200, MOST_VIEWED = 384 /* pixels a side of the picture in a view */ };
 
 struct options {
-    const char *weights, *folder, *like;
-    double fb, max_m;
+    const char *weights, *folder, *like, *train;
+    double fb, max_m, mean_share;
     int flip, full, view, npy, disparity, folders, json;
 };
 
@@ -30,6 +30,7 @@ struct prediction {
     struct md_crop part; /* of the image */
     uint8_t *picture;    /* the part as the network sees it */
     float *depth_m;      /* (height, width); not positive: none */
+    struct md_judging judging;
     int height, width;
 };
 
@@ -323,8 +324,7 @@ static int predict(struct md_engine *engine, const struct options *o, struct pre
                     network->height, network->width, p->picture);
     struct md_sample sample = {.picture = p->picture, .fb = (float)o->fb};
     const struct md_dataset one = {.count = 1, .samples = &sample};
-    const struct md_judging judging = {.flip = (enum md_flip)o->flip};
-    MD_TRY(md_predict(engine, &judging, &one, 0, 1, p->depth_m, error));
+    MD_TRY(md_predict(engine, &p->judging, &one, 0, 1, p->depth_m, error));
     return check_depth(p, error);
 }
 
@@ -416,6 +416,18 @@ static int parse_like(const char *text, struct md_data_spec *like, struct md_err
     return status == MD_OK ? MD_OK : md_fail_in(error, status, "--like");
 }
 
+/* The mean depth of --train at each pixel. */
+static int read_mean(const struct options *o, const struct md_network *network, int height,
+                     int width, float *mean_m, struct md_error *error) {
+    struct md_data_spec spec;
+    struct md_dataset train;
+    MD_TRY(md_data_spec_parse(o->train, &spec, error));
+    MD_TRY(md_open_data(&spec, network->height, network->width, &train, error));
+    int status = md_dummy_fit(&train, height, width, mean_m, error);
+    md_dataset_close(&train);
+    return status;
+}
+
 static int with_weights(const struct options *o, const struct md_network *network,
                         const struct md_names *pictures, const struct md_data_spec *like,
                         json_t *list, struct md_error *error) {
@@ -428,14 +440,20 @@ static int with_weights(const struct options *o, const struct md_network *networ
     md_plan_make(&setup, &plan);
     void *arena = md_host_arena(plan.arena_bytes);
     float *weights = malloc(md_parameter_total(network) * sizeof *weights);
-    struct prediction p = {.like = like,
-                           .picture = malloc(md_layer_elements(network, MD_PICTURE)),
-                           .depth_m =
-                               malloc(md_layer_elements(network, network->output) * sizeof(float))};
+    const size_t pixels = md_layer_elements(network, network->output);
+    float *mean_m = malloc(pixels * sizeof *mean_m);
+    struct prediction p = {
+        .like = like,
+        .judging = {.flip = (enum md_flip)o->flip, .mean_share = o->mean_share, .mean_m = mean_m},
+        .picture = malloc(md_layer_elements(network, MD_PICTURE)),
+        .depth_m = malloc(pixels * sizeof *p.depth_m)};
     int status = MD_OK;
     md_layer_size(network, network->output, &p.height, &p.width);
-    if (arena == NULL || weights == NULL || p.depth_m == NULL || p.picture == NULL)
+    if (arena == NULL || weights == NULL || p.depth_m == NULL || p.picture == NULL ||
+        mean_m == NULL)
         status = md_fail(error, MD_FAILED, "out of memory");
+    if (o->train != NULL)
+        MD_THEN(status, read_mean(o, network, p.height, p.width, mean_m, error));
     MD_THEN(status, md_weights_read(o->weights, network, weights, NULL, error));
     if (status == MD_OK) {
         struct md_engine engine;
@@ -445,6 +463,7 @@ static int with_weights(const struct options *o, const struct md_network *networ
     }
     free(arena);
     free(weights);
+    free(mean_m);
     free(p.depth_m);
     free(p.picture);
     return status;
@@ -504,6 +523,10 @@ static const struct md_option options[] = {
     MD_OPT("flip", 0, FLAG, flip, NULL,
            "the mean disparity of the picture's prediction and, mirrored back, the mirrored "
            "picture's: two forward passes"),
+    MD_OPT("train", 0, TEXT, train, "SPEC", "the data of --mean-share", .needs = "mean-share"),
+    MD_OPT("mean-share", 0, NUMBER, mean_share, "X",
+           "of so much of each predicted depth the mean of --train at that pixel takes the place",
+           .preset = "0", .low = 0, .high = 0.9, .needs = "train"),
     MD_OPT("max", 0, NUMBER, max_m, "M", "depth at the end of the colours, metres", .preset = "4",
            .low = 0.1, .high = 1000),
     MD_OPT_JSON,

@@ -123,6 +123,8 @@ void md_report_passes(const struct md_network *network, const struct md_judging 
     if (passes > 1)
         printf("each prediction: %d forward passes, %.1f MMAC\n", passes,
                md_prediction_mmac(network, judging));
+    if (judging->mean_share > 0.0)
+        printf("each prediction: %g of the depth is the dummy predictor's\n", judging->mean_share);
 }
 
 json_t *md_json_number(double value) {

@@ -44,7 +44,7 @@ int md_draw_samples(struct md_run *run, const float *initial, const char *path,
     float *depth = malloc((2 * count * pixels + 1) * sizeof *depth);
     MD_TRY(md_check_memory(depth != NULL, error));
     const float *weights[2] = {initial, run->best_weights};
-    const struct md_judging judging = md_config_judging(&run->config);
+    const struct md_judging judging = md_run_judging(run);
     for (size_t w = 0; w < 2; w++) {
         md_engine_set_weights(&run->engine, weights[w]);
         for (size_t r = 0; r < count && status == MD_OK; r++)

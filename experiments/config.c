@@ -411,7 +411,8 @@ void md_config_split(const struct md_config *config, enum md_split split,
 
 struct md_judging md_config_judging(const struct md_config *config) {
     return (struct md_judging){(enum md_protocol)config->protocol,
-                               (enum md_flip)config->flip_at_test, config->caps};
+                               (enum md_flip)config->flip_at_test, config->caps, config->mean_share,
+                               NULL};
 }
 
 struct md_objective md_config_objective(const struct md_config *config) {

@@ -55,6 +55,7 @@ struct md_config {
     int early_stop;   /* epochs; 0: never */
     int protocol;     /* enum md_protocol */
     int flip_at_test; /* enum md_flip */
+    double mean_share;
     struct md_caps caps;
     int threads;
     int checkpoint_s;         /* between two checkpoints; 0: after every step */

@@ -202,6 +202,11 @@ static const struct key run_keys[] = {
      "evaluation: predictions are the mean disparity of the picture's and, mirrored back, the "
      "mirrored picture's; a second forward pass",
      &of_textbook},
+    {"mean_share", REAL, AT(md_config, mean_share), 0, 0.9, NULL, "0", UNLESS_DEFAULT,
+     "evaluation: of so much of each predicted depth the dummy predictor's takes the place, the "
+     "mean "
+     "of the training split at that pixel",
+     &of_textbook},
     {"cap_m", CAPS, AT(md_config, caps), 0.1, 1000, NULL, "80", 1,
      "evaluation: truth beyond it does not count; or a list such as [80, 15, 25, 50], of which the "
      "first is used wherever one is, and all are reported",

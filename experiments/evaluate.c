@@ -70,6 +70,15 @@ static void merge_flipped(int height, int width, int border, const float *flippe
         }
 }
 
+/* Pixels without a depth, or with NaN, stay so. */
+static void shrink(const struct md_judging *judging, size_t n, float *depth_m) {
+    const double share = judging->mean_share;
+    for (size_t i = 0; share > 0.0 && i < n; i++)
+        if (depth_m[i] > 0.0f)
+            depth_m[i] =
+                (float)((1.0 - share) * (double)depth_m[i] + share * (double)judging->mean_m[i]);
+}
+
 int md_predict(struct md_engine *engine, const struct md_judging *judging,
                const struct md_dataset *dataset, size_t first, size_t count, float *depth_m,
                struct md_error *error) {
@@ -92,6 +101,7 @@ int md_predict(struct md_engine *engine, const struct md_judging *judging,
             if (flips)
                 merge_flipped(height, width, border, flipped + (size_t)s * pixels, one);
             md_depth_from_disparity(samples[s].fb, pixels, one, one);
+            shrink(judging, pixels, one);
         }
         done += (size_t)here;
     }

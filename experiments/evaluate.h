@@ -22,6 +22,10 @@ struct md_judging {
     enum md_protocol protocol;
     enum md_flip flip; /* the release protocol flips by itself */
     struct md_caps caps;
+    /* Shrinkage: depths become (1 - mean_share) depth + mean_share mean_m, where there is one.
+     * mean_m: (height, width) of the network's output, of the caller; NULL with a share of 0. */
+    double mean_share;
+    const float *mean_m;
 };
 
 /* Forward passes that a prediction takes: 2 when the flipped picture has one of its own. */

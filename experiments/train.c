@@ -140,6 +140,14 @@ static int check_label(const struct md_run *run, struct md_error *error) {
                    md_label_mode_names[label], width, height);
 }
 
+static int fit_mean(struct md_run *run, struct md_error *error) {
+    int height, width;
+    md_layer_size(run->network, run->network->output, &height, &width);
+    run->mean_m = malloc((size_t)height * (size_t)width * sizeof *run->mean_m);
+    MD_TRY(md_check_memory(run->mean_m != NULL, error));
+    return md_dummy_fit(&run->train, height, width, run->mean_m, error);
+}
+
 int md_run_open(const struct md_config *config, const float *weights, const struct md_watch *watch,
                 struct md_run *run, struct md_error *error) {
     memset(run, 0, sizeof *run);
@@ -159,6 +167,7 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
         status = md_fail(error, MD_USAGE, "data.train and data.test must not be empty");
     MD_THEN(status, check_label(run, error));
     MD_THEN(status, count_labels(run, error));
+    MD_THEN(status, fit_mean(run, error));
     MD_THEN(status, open_engine(run, error));
     if (status == MD_OK) {
         run->history = calloc((size_t)config->epochs + 1, sizeof *run->history);
@@ -192,6 +201,7 @@ void md_run_close(struct md_run *run) {
     md_dataset_close(&run->test);
     md_host_team_stop(run->team);
     free(run->arena);
+    free(run->mean_m);
     free(run->history);
     free(run->step_losses.sums);
     free(run->best_weights);
@@ -200,6 +210,12 @@ void md_run_close(struct md_run *run) {
 
 /* ---- measuring ------------------------------------------------------------------------------- */
 
+struct md_judging md_run_judging(const struct md_run *run) {
+    struct md_judging judging = md_config_judging(&run->config);
+    judging.mean_m = run->mean_m;
+    return judging;
+}
+
 int md_run_measure_before(struct md_run *run, const struct md_watch *watch,
                           struct md_error *error) {
     const struct {
@@ -207,21 +223,17 @@ int md_run_measure_before(struct md_run *run, const struct md_watch *watch,
         struct md_metrics *dummy, *network;
     } splits[] = {{&run->test, run->dummy, run->before},
                   {&run->val, run->val_dummy, run->val_before}};
-    int height, width;
-    const struct md_judging judging = md_config_judging(&run->config);
+    const struct md_judging judging = md_run_judging(run);
+    int height, width, status = MD_OK;
     md_layer_size(run->network, run->network->output, &height, &width);
-    float *dummy = malloc((size_t)height * (size_t)width * sizeof *dummy);
-    MD_TRY(md_check_memory(dummy != NULL, error));
-    int status = md_dummy_fit(&run->train, height, width, dummy, error);
     for (int i = 0; i < 2 && status == MD_OK; i++) {
-        status = md_dummy_evaluate(dummy, height, width, &judging, splits[i].data, splits[i].dummy,
-                                   error);
+        status = md_dummy_evaluate(run->mean_m, height, width, &judging, splits[i].data,
+                                   splits[i].dummy, error);
         if (status == MD_OK && i == 0)
             status = md_truth_check(&judging, "data.test", &run->test, run->dummy, error);
         MD_THEN(status, md_evaluate(&run->engine, &judging, splits[i].data, watch,
                                     splits[i].network, error));
     }
-    free(dummy);
     return status;
 }
 
@@ -239,7 +251,7 @@ int md_run_measure_after(struct md_run *run, const struct md_watch *watch, struc
         md_engine_set_weights(&run->engine, run->best_weights);
     else
         md_engine_get_weights(&run->engine, run->best_weights);
-    const struct md_judging judging = md_config_judging(&run->config);
+    const struct md_judging judging = md_run_judging(run);
     MD_TRY(md_evaluate(&run->engine, &judging, &run->test, watch, run->after, error));
     return md_evaluate(&run->engine, &judging, &run->val, watch, run->val_after, error);
 }
@@ -317,7 +329,7 @@ static int validate(struct md_run *run, struct desk *desk, struct md_epoch *epoc
                     struct md_error *error) {
     double sum = 0.0, valid = 0.0;
     struct md_metrics metrics;
-    struct md_judging judging = md_config_judging(&run->config);
+    struct md_judging judging = md_run_judging(run);
     judging.caps.count = 1; /* the primary one */
     epoch->validation_loss = epoch->validation_rmse_m = NAN;
     if (run->val.count == 0)

@@ -55,6 +55,7 @@ struct md_run {
     struct md_team *team;
     void *arena;
 
+    float *mean_m;      /* the dummy predictor: (height, width) of the network's output */
     double label_share; /* of the training pictures' pixels, how many have a label */
     struct md_position position;
     struct md_epoch *history; /* config.epochs of them, position.epoch filled */
@@ -90,6 +91,9 @@ size_t md_run_step_rows(const struct md_run *run, struct md_step_row *rows);
 
 /* What the run has taken so far, from opening its data on, with its earlier parts. */
 struct md_effort md_run_effort(const struct md_run *run);
+
+/* How the config says that predictions are made and judged; it points into the run. */
+struct md_judging md_run_judging(const struct md_run *run);
 
 /* Metrics before training, and the dummy predictor's, on test and validation split, at every cap.
  */

@@ -108,6 +108,7 @@ static const struct key_case {
     {"early_stop", WHOLE, {"0", "3", "100000"}, {"-1", "100001"}},
     {"protocol", NAME, {"textbook", "release"}, {"book"}},
     {"flip_at_test", NAME, {"off", "on"}, {"both"}},
+    {"mean_share", REAL, {"0", "0.1", "0.9"}, {"-0.1", "0.91", "1"}},
     {"cap_m",
      CAPS,
      {"80", "0.1", "1000", "[15]", "[80, 15, 25, 50]", "[1, 2, 3, 4, 5, 6, 7, 8]"},

@@ -187,6 +187,7 @@ Test(config, fields_hold_what_the_keys_say) {
                                "early_stop=18",
                                "protocol=release",
                                "flip_at_test=on",
+                               "mean_share=0.25",
                                "cap_m=[6, 3.5]",
                                "threads=8",
                                "checkpoint_s=8",
@@ -248,6 +249,7 @@ Test(config, fields_hold_what_the_keys_say) {
     cr_assert_eq(config.select, MD_SELECT_LAST);
     cr_assert_eq(config.protocol, MD_RELEASE);
     cr_assert_eq(config.flip_at_test, MD_FLIP_ON);
+    cr_assert_eq(config.mean_share, 0.25);
     cr_assert_eq(config.data.label, MD_GRID_TOF8);
     cr_assert_eq(config.data.sensor, MD_SENSOR_VL53L5CX);
     cr_assert_eq(config.data.alignment, MD_ALIGN_PAD);

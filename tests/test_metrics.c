@@ -10,9 +10,9 @@
 #include "../experiments/train.h"
 
 static struct md_metrics sums;
-static const struct md_judging textbook = {MD_TEXTBOOK, MD_FLIP_OFF, {1, {80}}},
-                               release = {MD_RELEASE, MD_FLIP_OFF, {1, {80}}},
-                               flipped = {MD_TEXTBOOK, MD_FLIP_ON, {1, {80}}};
+static const struct md_judging textbook = {MD_TEXTBOOK, MD_FLIP_OFF, {1, {80}}, 0, NULL},
+                               release = {MD_RELEASE, MD_FLIP_OFF, {1, {80}}, 0, NULL},
+                               flipped = {MD_TEXTBOOK, MD_FLIP_ON, {1, {80}}, 0, NULL};
 static struct md_error error;
 
 static void set_up(void) {
@@ -393,6 +393,21 @@ Test(metrics, averages_with_the_flipped_picture) {
         }
     }
     cr_assert_gt(different, PIXELS);
+
+    /* A share of the mean in each depth there is. */
+    static float mean_m[PIXELS];
+    struct md_judging shrunk = textbook;
+    shrunk.mean_share = 0.25;
+    shrunk.mean_m = mean_m;
+    for (int i = 0; i < PIXELS; i++)
+        mean_m[i] = 1 + (float)i / PIXELS;
+    cr_assert_eq(md_predict(&engine, &shrunk, &data, 0, 3, merged, &error), MD_OK);
+    for (int k = 0; k < 3 * PIXELS; k++)
+        cr_assert_eq(merged[k],
+                     plain[k] > 0
+                         ? (float)(0.75 * (double)plain[k] + 0.25 * (double)mean_m[k % PIXELS])
+                         : plain[k],
+                     "%d: %g", k, (double)merged[k]);
     free(arena);
     free(weights);
 }

@@ -10,7 +10,7 @@ TestSuite(program, .init = scratch_set_up, .fini = scratch_tear_down, .timeout =
 /* ---- help and usage -------------------------------------------------------------------------- */
 
 static const struct {
-    const char *name, *options[15];
+    const char *name, *options[18];
 } commands[] = {
     {"run", {"--output", "--save-weights", "--resume", "--log", "--force", "--figures", "--json"}},
     {"pretrain", {"--output", "--resume", "--log", "--force", "--figures", "--json"}},
@@ -24,12 +24,12 @@ static const struct {
     {"rerun", {"--failed", "--jobs", "--checkpoint", "--fail-fast", "--retries", "--json"}},
     {"status", {"--json"}},
     {"eval",
-     {"--weights", "--data", "--train", "--protocol", "--flip", "--cap", "--threads", "--backend",
-      "--json"}},
+     {"--weights", "--data", "--train", "--protocol", "--flip", "--mean-share", "--cap",
+      "--threads", "--backend", "--json"}},
     {"golden", {"--weights", "--trials", "--json"}},
     {"predict",
      {"--weights", "--output", "--full", "--view", "--npy", "--json", "--like", "--fb", "--flip",
-      "--max", "--force", "--disparity", "--folders"}},
+      "--max", "--force", "--disparity", "--folders", "--train", "--mean-share"}},
     {"weights", {"--output", "--type", "--json", "--force", "export"}},
     {"data",
      {"--output", "--split", "--rows", "--json", "--force", "verify", "show", "export", "cache",

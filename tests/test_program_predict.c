@@ -66,6 +66,51 @@ Test(predict, refuses_broken_pictures_by_name) {
     }
 }
 
+/* A share of the mean in every depth: in a run, in eval of its cell, and in what is predicted. */
+Test(predict, a_share_of_the_mean) {
+    static const char *const train = "{set: synthetic, split: train, count: 6}",
+                             *const test = "{set: synthetic, split: test, count: 6}";
+    struct scratch_path config = written("small.yaml", SMALL_FIELD),
+                        cell = scratch_path(&scratch, "shrunk.h5"),
+                        flat = flat_weights("flat.h5", 0, 40), wide = picture("wide.png", 60, 100);
+    MUDEPTH("run", config.text, "mean_share=0.5", "-o", cell.text, "--json");
+    json_t *run = output_json();
+    MUDEPTH("eval", "--weights", cell.text, "--data", test, "--train", train, "--mean-share", "0.5",
+            "--json");
+    json_t *eval = output_json();
+    cr_assert_eq(json_number_value(json_at(run, "test.after.rmse_m")),
+                 json_number_value(json_at(eval, "network_metrics.rmse_m")));
+    cr_assert_eq(json_number_value(json_at(eval, "mean_share")), 0.5);
+    json_decref(run);
+    json_decref(eval);
+    MUDEPTH("eval", "--weights", cell.text, "--data", test, "--train", train, "--mean-share",
+            "0.5");
+    assert_fine("each prediction: 0.5 of the depth is the dummy predictor's");
+    MUDEPTH("eval", "--weights", cell.text, "--data", test, "--mean-share", "0.5");
+    assert_fails(2, "--mean-share: only with --train");
+    MUDEPTH("eval", "--weights", cell.text, "--data", test, "--train", train, "--mean-share", "0.5",
+            "--protocol", "release");
+    assert_fails(2, "--mean-share has an effect only with --protocol textbook");
+
+    double mean_m[3];
+    for (int i = 0; i < 3; i++) {
+        static const char *const shares[] = {"0", "0.25", "0.5"};
+        MUDEPTH("predict", "--weights", flat.text, wide.text, "-o",
+                scratch_path(&scratch, "d%d", i).text, "--train", train, "--mean-share", shares[i],
+                "--json");
+        json_t *json = output_json();
+        mean_m[i] =
+            json_number_value(json_at(json_array_get(json_at(json, "pictures"), 0), "mean_m"));
+        json_decref(json);
+    }
+    cr_assert_eq(mean_m[0], 2);
+    cr_assert(mean_m[1] < 1.99 || mean_m[1] > 2.01);
+    cr_assert_float_eq(mean_m[2] - 2, 2 * (mean_m[1] - 2), 1e-6);
+    MUDEPTH("predict", "--weights", flat.text, wide.text, "-o", scratch_path(&scratch, "e").text,
+            "--train", train);
+    assert_fails(2, "--train: only with --mean-share");
+}
+
 /* The depth of a plane 80 / 40 m away, as each output has it. */
 Test(predict, writes_what_is_asked_for) {
     struct scratch_path flat = flat_weights("flat.h5", 0, 40), wide = picture("wide.png", 60, 100),

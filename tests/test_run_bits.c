@@ -55,6 +55,7 @@ H5_TEST(run_bits, digest_depends_on_what_decides_the_weights) {
                  {"", "select=last", 0},
                  {"", "protocol=release", 0},
                  {"", "flip_at_test=on", 0},
+                 {"", "mean_share=0.1", 0},
                  {"", "cap_m=3", 0},
                  {"", "data.seed=2", 1},
                  {"", "data.world=arena", 1},
