@@ -90,6 +90,31 @@ Test(config_text, broken_files_are_refused_with_the_line) {
     }
 }
 
+/* What an item of a list, or a value on a line of its own, is: there and not where its key is. */
+Test(config_text, a_wrong_value_is_named_by_line_and_column) {
+    static const struct {
+        const char *text, *place;
+    } wrong[] = {
+        {"weights: w\nlr: x\n", "some.yaml:2:5: lr: expected"},
+        {"weights: w\nlr:\n  x\n", "some.yaml:3:3: lr: expected"},
+        {"weights: w\npolciy: d0\n", "some.yaml:2:1: polciy: unknown key"},
+        {"weights: w\npolicy: d0\npolicy: d1\n", "some.yaml:3:1: policy: the key is"},
+        {"weights: w\ndata:\n  set: moon\n", "some.yaml:3:8: data.set: expected one of"},
+        {"weights: w\ndata: {set: moon}\n", "some.yaml:2:13: data.set: expected one of"},
+        {"weights: w\naugment: [flip, flop]\n", "some.yaml:2:17: augment: expected one of"},
+        {"weights: w\naugment:\n- flip\n- flop\n", "some.yaml:4:3: augment: expected"},
+        {"weights: w\ncap_m: [80, 15, 80]\n", "some.yaml:2:17: cap_m: the same cap"},
+        {"weights: w\nloss: {rmse: x}\n", "some.yaml:2:7: loss: expected a number"},
+        {"weights: w\nlr: [1]\n", "some.yaml:2:5: lr: expected a single value"},
+        {"weights: w\ndata: {set: micro}\npolicy: x\n", "some.yaml:3:9: policy: "},
+        {"weights: w\ndata: {set: micro}\nfront: x\nplan: lean\n",
+         "some.yaml:3:8: front: expected auto"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        cr_assert_eq(read_text(wrong[i].text), MD_USAGE, "%s", wrong[i].text);
+        assert_contains(error.text, wrong[i].place);
+    }
+}
+
 Test(config_text, whatever_is_no_file_fails) {
     cr_assert_eq(read_file(), MD_FAILED);
     assert_contains(error.text, path.text);
