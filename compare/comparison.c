@@ -197,7 +197,7 @@ int md_comparison_read(struct md_trace trace[2], const struct md_watch *watch,
 void md_comparison_close(struct md_comparison *comparison) {
     free(comparison->by_step);
     comparison->by_step = NULL;
-    for (int l = 0; l < MD_MAX_LAYERS; l++)
+    for (int l = 0; l <= MD_MAX_LAYERS; l++)
         for (int side = 0; side < 2; side++) {
             free(comparison->weights_before[l][side]);
             comparison->weights_before[l][side] = NULL;

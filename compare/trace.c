@@ -30,10 +30,15 @@ static size_t place_of(const struct md_job *job, const struct md_record *r) {
         return loss;
     case MD_TRACE_FINAL_WEIGHTS:
     case MD_TRACE_END:
-        return loss + 1 + UPDATE_KINDS * layers + (r->kind == MD_TRACE_END);
+        return loss + 1 + UPDATE_KINDS * (layers + 1) + (r->kind == MD_TRACE_END);
     default:
         return loss + 1 + UPDATE_KINDS * r->layer + (r->kind - MD_TRACE_WEIGHT);
     }
+}
+
+/* Behind the layers: dynamic weights of losses. */
+static int is_losses(const struct md_job *job, uint32_t layer) {
+    return layer == (uint32_t)job->network.layer_count;
 }
 
 static int is_map(uint32_t kind) {
@@ -52,7 +57,9 @@ static struct md_map shape_of(const struct md_job *job, uint32_t kind, uint32_t 
     else if (kind == MD_TRACE_FINAL_WEIGHTS)
         map.width = (int)md_parameter_total(network);
     else if (kind == MD_TRACE_WEIGHT)
-        map.width = (int)md_layer_parameters(&network->layers[layer]);
+        map.width = (int)md_plan_parameters(network, (int)layer);
+    else if (is_losses(job, layer))
+        map.width = MD_LOSS_COUNT;
     else if (kind != MD_TRACE_END)
         map.width = (int)md_learning_parameters(&network->layers[layer],
                                                 md_layer_learns(network, job->policy, (int)layer));
@@ -69,7 +76,9 @@ static enum md_format format_of(const struct md_job *job, uint32_t kind) {
 
 /* Whether the job can have led to tensors of this kind, of a layer. */
 static int is_written(const struct md_job *job, uint32_t kind, uint32_t layer) {
-    int learns = md_layer_learns(&job->network, job->policy, (int)layer) != MD_LEARNS_NOTHING;
+    int learns = is_losses(job, layer)
+                     ? job->objective.weighing == MD_WEIGHTS_DYNAMIC
+                     : md_layer_learns(&job->network, job->policy, (int)layer) != MD_LEARNS_NOTHING;
     if (kind >= MD_TRACE_FINAL_WEIGHTS)
         return 1;
     if ((job->kinds >> kind & 1u) == 0)
@@ -87,7 +96,7 @@ static int is_written(const struct md_job *job, uint32_t kind, uint32_t layer) {
 static int is_possible(const struct md_job *job, const struct md_record *r) {
     int at_end = r->kind >= MD_TRACE_FINAL_WEIGHTS;
     int of_layer = !at_end && r->kind != MD_TRACE_LOSS;
-    uint32_t layers = of_layer ? (uint32_t)job->network.layer_count : 1;
+    uint32_t layers = of_layer ? (uint32_t)job->network.layer_count + (r->kind > MD_TRACE_LOSS) : 1;
     uint32_t slots = r->kind < MD_TRACE_LOSS ? job->batch : 1;
     if (r->kind > MD_TRACE_END || r->layer >= layers || r->slot >= slots ||
         (at_end ? r->step != job->steps : r->step >= job->steps) ||
@@ -106,7 +115,8 @@ static int is_possible(const struct md_job *job, const struct md_record *r) {
 static void describe(const struct md_trace *trace, const struct md_record *r, char *text,
                      size_t size) {
     const char *kind = md_trace_kind_names[r->kind],
-               *layer = trace->job.network.layers[r->layer].name;
+               *layer = is_losses(&trace->job, r->layer) ? "losses"
+                                                         : trace->job.network.layers[r->layer].name;
     if (r->kind == MD_TRACE_LOSS || r->kind >= MD_TRACE_FINAL_WEIGHTS)
         snprintf(text, size, "step %u, %s", (unsigned)r->step, kind);
     else if (r->kind >= MD_TRACE_WEIGHT)
@@ -296,7 +306,7 @@ int md_trace_open(FILE *from, const char *name, struct md_trace *trace, struct m
         return md_fail(error, MD_FAILED, "%s: the trace has no head of %zu bytes", name,
                        sizeof head);
     if (head.magic != MD_TRACE_MAGIC)
-        return md_fail(error, MD_FAILED, "%s: expected a trace (MDT5), found %08x at its start",
+        return md_fail(error, MD_FAILED, "%s: expected a trace (MDT6), found %08x at its start",
                        name, (unsigned)head.magic);
     head.magic = MD_JOB_MAGIC;
     const struct md_io io = {&head, from_memory, NULL};

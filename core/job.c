@@ -69,6 +69,7 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
                   {job->policy & ~known, 0, 0},
                   {job->optimizer, 0, MD_OPTIMIZER_COUNT - 1},
                   {job->objective.average, 0, MD_AVERAGE_COUNT - 1},
+                  {job->objective.weighing, 0, MD_WEIGHING_COUNT - 1},
                   {job->moments, 0, MD_MOMENTS_COUNT - 1},
                   {job->storing, 0, MD_STORING_COUNT - 1},
                   {job->hyper.decay, 0, MD_DECAY_COUNT - 1},
@@ -264,11 +265,11 @@ static void record_update(struct work *work) {
                 {MD_TRACE_BESIDE_WEIGHT, MD_BESIDE_WEIGHT}};
     const struct md_engine *engine = work->engine;
     enum md_format format = engine->setup.ops->format;
-    for (int l = 0; l < engine->setup.network->layer_count; l++) {
+    for (int l = 0; l <= engine->setup.network->layer_count; l++) {
         if (!engine->plan.learns[l])
             continue;
         record(work, MD_TRACE_WEIGHT, l, format, md_engine_weights(engine, l),
-               md_layer_parameters(&engine->setup.network->layers[l]));
+               md_plan_parameters(engine->setup.network, l));
         size_t count = md_plan_learning(engine->setup.network, &engine->plan, l);
         for (int k = 0; k < MD_KEEPS_COUNT; k++) {
             void *values = md_engine_kept(engine, kept[k].keeps, l);

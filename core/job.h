@@ -15,8 +15,8 @@
 
 #include "step.h"
 
-#define MD_JOB_MAGIC   0x354a444du /* "MDJ5" */
-#define MD_TRACE_MAGIC 0x3554444du /* "MDT5" */
+#define MD_JOB_MAGIC   0x364a444du /* "MDJ6" */
+#define MD_TRACE_MAGIC 0x3654444du /* "MDT6" */
 
 #define MD_JOB_MAX_BATCH 256
 #define MD_JOB_MAX_CORES 64
@@ -28,7 +28,8 @@ enum md_trace_kind {
     MD_TRACE_ERROR,
     MD_TRACE_WEIGHT_GRADIENT,
     MD_TRACE_LOSS,         /* fp32: value, c, number of valid pixels */
-    MD_TRACE_WEIGHT,       /* of a layer that learns, with its bias, after the step's update */
+    MD_TRACE_WEIGHT,       /* of a layer that learns, with its bias, after the step's update; layer
+                            * layer_count: dynamic weights of losses */
     MD_TRACE_FIRST_MOMENT, /* what the optimizer keeps of it (enum md_keeps): everything that the
                             * next step depends on is in the trace */
     MD_TRACE_SECOND_MOMENT,

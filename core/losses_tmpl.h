@@ -352,6 +352,25 @@ static int begin_sample(const struct md_loss_batch *batch, int sample) {
     return valid;
 }
 
+/* The number p of a loss, or 0 where weights are fixed. What is not a number is to show. */
+static wide_real balance_of(const struct md_objective *objective, const struct md_loss_batch *batch,
+                            int loss) {
+    if (objective->weighing == MD_WEIGHTS_FIXED)
+        return 0;
+    wide_real p = md_load(((const elem *)batch->balance)[loss]);
+    return p < (wide_real)MD_LEAST_BALANCE ? (wide_real)MD_LEAST_BALANCE : p;
+}
+
+/* What a loss adds to the sum; the gradient by p, 2p / (1 + p^2) - loss / p^3. */
+static wide_real balanced(const struct md_loss_batch *batch, int loss, wide_real p, wide_real value,
+                          wide_real scale) {
+    if (p == 0)
+        return value;
+    wide_real square = p * p, slope = 2 * p / (1 + square) - value / square / p;
+    ((elem *)batch->balance_gradient)[loss] = md_store(md_from_wide(scale * slope));
+    return value / (2 * square) + natural_log(1 + square);
+}
+
 static void loss_gradient(const struct md_objective *objective, const struct md_loss_batch *batch,
                           float scale, struct md_loss_report *report) {
     int pictures = 0, begun = 0;
@@ -363,10 +382,14 @@ static void loss_gradient(const struct md_objective *objective, const struct md_
         pictures += valid > 0;
     }
     report->count = report->valid;
+    for (int l = 0; l < MD_LOSS_COUNT && objective->weighing == MD_WEIGHTS_DYNAMIC; l++)
+        ((elem *)batch->balance_gradient)[l] = 0;
     for (int l = 0; l < MD_LOSS_COUNT && pictures > 0; l++) {
         wide_real weight = objective->weight[l], sum = 0;
         if (!(weight > 0))
             continue;
+        wide_real held = balance_of(objective, batch, l);
+        wide_real share = (wide_real)scale * (held == 0 ? weight : weight / (2 * held * held));
         int each = md_by_picture(objective, (enum md_loss)l), groups = each ? pictures : 1;
         int length = each ? 1 : batch->samples;
         for (int first = 0; first < batch->samples; first += length) {
@@ -378,10 +401,9 @@ static void loss_gradient(const struct md_objective *objective, const struct md_
             for (struct pixel p = begin(&g); next(&g, &p, 0);)
                 g.valid++;
             if (g.valid > 0)
-                sum +=
-                    loss_of_group((enum md_loss)l, &g, (wide_real)scale * weight, groups, report);
+                sum += loss_of_group((enum md_loss)l, &g, share, groups, report);
         }
-        value += weight * (sum / (wide_real)groups);
+        value += balanced(batch, l, held, weight * (sum / (wide_real)groups), (wide_real)scale);
         report->count = each ? pictures : report->count;
         begun = 1;
     }

@@ -127,11 +127,22 @@ enum md_average { MD_AVERAGE_OWN, MD_AVERAGE_PIXEL, MD_AVERAGE_PICTURE, MD_AVERA
 /* "own", "pixel", "picture". */
 extern const char *const md_average_names[MD_AVERAGE_COUNT + 1]; /* NULL at the end */
 
+/* Weights of losses in their sum: as given; or, each with a number p that is trained with the
+ * network, from 1 on, by the same optimizer: the sum of weight * loss / (2 p^2) + ln(1 + p^2), p
+ * being held at MD_LEAST_BALANCE (Kendall et al., "Multi-task learning using uncertainty", 2018, in
+ * Liebel and Koerner's form; LiteDepth's losses/auto_weight_loss.py, without the hold). */
+enum md_weighing { MD_WEIGHTS_FIXED, MD_WEIGHTS_DYNAMIC, MD_WEIGHING_COUNT };
+#define MD_LEAST_BALANCE 1e-3
+
+/* "fixed", "dynamic". */
+extern const char *const md_weighing_names[MD_WEIGHING_COUNT + 1]; /* NULL at the end */
+
 /* What is made small: a weighted sum of losses. */
 struct md_objective {
     float weight[MD_LOSS_COUNT]; /* 0: not in it */
     enum md_average average;
     float depth_cap_m; /* of losses in depth: beyond it depth is linear in disparity */
+    enum md_weighing weighing;
 };
 
 static inline struct md_objective md_single_loss(enum md_loss loss, float depth_cap_m) {
@@ -169,7 +180,9 @@ struct md_loss_batch {
     const void *output, *label;
     const float *fb;
     void *gradient;
-    void *scratch; /* md_loss_scratch bytes, aligned to 8 */
+    void *scratch;       /* md_loss_scratch bytes, aligned to 8 */
+    const void *balance; /* dynamic: MD_LOSS_COUNT elements, p; and the gradient by them */
+    void *balance_gradient;
     uint32_t seed[2];
     uint64_t step;
 };

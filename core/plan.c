@@ -27,12 +27,19 @@ struct md_shape md_plan_weighed_shape(const struct md_network *network, const st
     return shape;
 }
 
+size_t md_plan_parameters(const struct md_network *network, int layer) {
+    return layer == network->layer_count ? MD_LOSS_COUNT
+                                         : md_layer_parameters(&network->layers[layer]);
+}
+
 size_t md_plan_learning(const struct md_network *network, const struct md_plan *plan, int layer) {
+    if (layer == network->layer_count)
+        return plan->learns[layer] ? MD_LOSS_COUNT : 0;
     return md_learning_parameters(&network->layers[layer], (enum md_learns)plan->learns[layer]);
 }
 
 size_t md_plan_frozen(const struct md_network *network, const struct md_plan *plan, int layer) {
-    return md_layer_parameters(&network->layers[layer]) - md_plan_learning(network, plan, layer);
+    return md_plan_parameters(network, layer) - md_plan_learning(network, plan, layer);
 }
 
 static int channels_of(const struct md_network *network, int layer) {
@@ -92,6 +99,14 @@ static void number_parameters(const struct md_setup *setup, struct md_plan *plan
         else
             held += count;
     }
+    int losses = network->layer_count;
+    plan->learns[losses] =
+        setup->policy != 0 && setup->objective.weighing == MD_WEIGHTS_DYNAMIC ? MD_LEARNS_ALL : 0;
+    plan->parameter[losses] = all;
+    plan->learned[losses] = plan->learning;
+    plan->weight[losses] = held;
+    plan->learning += md_plan_learning(network, plan, losses);
+    held += 2 * md_plan_learning(network, plan, losses);
     plan->weight_bytes = held * elem;
     plan->frozen_bytes = frozen * elem;
 }

@@ -169,9 +169,12 @@ struct md_plan {
     int together; /* 1: a batch's gradients are summed as they come; else each sample has its own */
     size_t stride[MD_EACH_COUNT]; /* bytes from a copy to the next */
 
-    /* Offsets in elements, per layer: of parameters in the network's, or where learns[] in those
+    /* Behind the layers, as layer number layer_count, come the MD_LOSS_COUNT numbers of dynamic
+     * weights of losses (ops.h), which learn, and in the arena behind them their gradient.
+     *
+     * Offsets in elements, per layer: of parameters in the network's, or where learns[] in those
      * that learn; and of a layer's weights in the arena, or (in_flash[]) in flash. */
-    size_t parameter[MD_MAX_LAYERS], learned[MD_MAX_LAYERS], weight[MD_MAX_LAYERS];
+    size_t parameter[MD_MAX_LAYERS + 1], learned[MD_MAX_LAYERS + 1], weight[MD_MAX_LAYERS + 1];
     size_t learning; /* parameters that learn */
 
     /* The optimizer's arrays: where in the arena they begin, and the bytes of one value (0: the
@@ -184,8 +187,9 @@ struct md_plan {
     uint8_t scratch, picture, label, output, last_output, output_gradient, loss_room;
     uint8_t gradient[MD_MAX_LAYERS], gradient_sum[MD_MAX_LAYERS];
 
-    unsigned char learns[MD_MAX_LAYERS]; /* enum md_learns: which of its parameters are updated */
-    unsigned char in_flash[MD_MAX_LAYERS];
+    unsigned char
+        learns[MD_MAX_LAYERS + 1]; /* enum md_learns: which of its parameters are updated */
+    unsigned char in_flash[MD_MAX_LAYERS + 1];
     unsigned char wanted[MD_MAX_LAYERS]; /* the error of its output is needed: it learns, or a
                                           * layer it depends on does */
 };
@@ -214,6 +218,9 @@ struct md_shape md_layer_shape(const struct md_network *network, int layer);
 /* The same of its weight gradient: where biases alone learn, it has no input channels. */
 struct md_shape md_plan_weighed_shape(const struct md_network *network, const struct md_plan *plan,
                                       int layer);
+
+/* How many parameters a layer has. Layer layer_count: dynamic weights of losses. */
+size_t md_plan_parameters(const struct md_network *network, int layer);
 
 /* How many of a layer's parameters learn, the last ones, and which number the first of them has. */
 size_t md_plan_learning(const struct md_network *network, const struct md_plan *plan, int layer);

@@ -1,25 +1,5 @@
 #include "step.h"
 
-enum md_engine_error md_engine_start(struct md_engine *engine, const struct md_setup *setup,
-                                     struct md_team *team, void *arena, size_t arena_bytes) {
-    *engine = (struct md_engine){0};
-    engine->setup = *setup;
-    engine->team = team;
-    engine->arena = arena;
-    md_plan_make(setup, &engine->plan);
-    if (engine->plan.fault != NULL)
-        return MD_ENGINE_NO_PLAN;
-    if (setup->cores != (team == NULL ? 1 : team->cores))
-        return MD_ENGINE_WRONG_TEAM;
-    if (arena_bytes < engine->plan.arena_bytes)
-        return MD_ENGINE_ARENA_TOO_SMALL;
-    size_t state_bytes;
-    unsigned char *state = md_engine_state(engine, &state_bytes);
-    for (size_t i = 0; i < state_bytes; i++)
-        state[i] = 0;
-    return MD_ENGINE_OK;
-}
-
 /* ---- where things lie ------------------------------------------------------------------------ */
 
 void *md_engine_buffer(const struct md_engine *engine, int buffer, int copy) {
@@ -48,7 +28,7 @@ void *md_engine_kept(const struct md_engine *engine, enum md_keeps which, int la
 }
 
 static size_t layer_parameters(const struct md_engine *engine, int layer) {
-    return md_layer_parameters(&engine->setup.network->layers[layer]);
+    return md_plan_parameters(engine->setup.network, layer);
 }
 
 /* How many of them learn, and the first one that does. */
@@ -158,6 +138,30 @@ static void put_layer(struct md_engine *engine, int layer, size_t from, size_t c
                 beside[b] = 0;
 }
 
+enum md_engine_error md_engine_start(struct md_engine *engine, const struct md_setup *setup,
+                                     struct md_team *team, void *arena, size_t arena_bytes) {
+    const int losses = setup->network->layer_count;
+    const float one = 1.0f;
+    *engine = (struct md_engine){0};
+    engine->setup = *setup;
+    engine->team = team;
+    engine->arena = arena;
+    md_plan_make(setup, &engine->plan);
+    if (engine->plan.fault != NULL)
+        return MD_ENGINE_NO_PLAN;
+    if (setup->cores != (team == NULL ? 1 : team->cores))
+        return MD_ENGINE_WRONG_TEAM;
+    if (arena_bytes < engine->plan.arena_bytes)
+        return MD_ENGINE_ARENA_TOO_SMALL;
+    size_t state_bytes;
+    unsigned char *state = md_engine_state(engine, &state_bytes);
+    for (size_t i = 0; i < state_bytes; i++)
+        state[i] = 0;
+    for (size_t l = 0; l < md_plan_learning(setup->network, &engine->plan, losses); l++)
+        put_layer(engine, losses, l, 1, &one);
+    return MD_ENGINE_OK;
+}
+
 void md_engine_put_weights(struct md_engine *engine, size_t first, size_t count,
                            const float *weights) {
     for (int l = 0; l < engine->setup.network->layer_count; l++) {
@@ -207,6 +211,8 @@ void md_engine_output(const struct md_engine *engine, int slot, float *disparity
 
 const void *md_engine_gradient(const struct md_engine *engine, int layer) {
     const struct md_plan *plan = &engine->plan;
+    if (layer == engine->setup.network->layer_count)
+        return after(engine, md_engine_weights(engine, layer), MD_LOSS_COUNT);
     return md_engine_buffer(engine,
                             plan->together ? plan->gradient_sum[layer] : plan->gradient[layer], 0);
 }
@@ -396,29 +402,33 @@ static void do_input_gradient(const struct worker *w, const struct md_instructio
     operator_of(w, i->layer)->input_gradient(&call);
 }
 
-/* All cores share a layer's parameters. Gradients that were kept for each sample are first added up
- * in sample order. */
-static void do_update(const struct worker *w, const struct md_instruction *i) {
-    const struct md_engine *engine = w->engine;
+/* Of a layer's parameters that learn, whose gradient there is, this part's. */
+static void update_part(const struct md_engine *engine, int layer, struct md_part part,
+                        void *gradient) {
+    const struct md_network *network = engine->setup.network;
     const struct md_ops *ops = engine->setup.ops;
-    struct md_part part = {w->core, engine->setup.cores};
     int first, last;
-    md_share(part, (int)learning(engine, i->layer), &first, &last);
-    size_t count = (size_t)(last - first), from = (size_t)first;
-    size_t learned = engine->plan.learned[i->layer] + from;
-    size_t weights = md_layer_weights(&engine->setup.network->layers[i->layer]);
-    void *gradient = after(engine, md_engine_buffer(engine, i->target, 0), from);
-    from += frozen(engine, i->layer);
+    md_share(part, (int)learning(engine, layer), &first, &last);
+    size_t count = (size_t)(last - first), from = (size_t)first + frozen(engine, layer);
+    size_t learned = engine->plan.learned[layer] + (size_t)first;
+    size_t weights = layer == network->layer_count ? 0 : md_layer_weights(&network->layers[layer]);
     struct md_kept kept = {engine->setup.moments,
                            kept_at(engine, MD_FIRST_MOMENT, learned),
                            kept_at(engine, MD_SECOND_MOMENT, learned),
                            engine->setup.storing,
                            kept_at(engine, MD_BESIDE_WEIGHT, learned),
-                           engine->plan.parameter[i->layer] + from,
+                           engine->plan.parameter[layer] + from,
                            weights > from ? weights - from : 0};
     (engine->setup.optimizer == MD_ADAM ? ops->adam : ops->sgd)(
-        count, &engine->update, gradient, &kept,
-        after(engine, md_engine_weights(engine, i->layer), from));
+        count, &engine->update, after(engine, gradient, (size_t)first), &kept,
+        after(engine, md_engine_weights(engine, layer), from));
+}
+
+/* All cores share a layer's parameters. Gradients that were kept for each sample are first added up
+ * in sample order. */
+static void do_update(const struct worker *w, const struct md_instruction *i) {
+    update_part(w->engine, i->layer, (struct md_part){w->core, w->engine->setup.cores},
+                md_engine_buffer(w->engine, i->target, 0));
 }
 
 static void do_fetch(const struct worker *w, const struct md_instruction *i) {
@@ -476,6 +486,10 @@ static void loss_of(struct md_engine *engine, int samples, const float *fb, uint
         .step = step};
     if (plan->loss_room != MD_NO_BUFFER)
         batch.scratch = md_engine_buffer(engine, plan->loss_room, 0);
+    if (plan->learns[engine->setup.network->layer_count]) {
+        batch.balance = md_engine_weights(engine, engine->setup.network->layer_count);
+        batch.balance_gradient = after(engine, (void *)batch.balance, MD_LOSS_COUNT);
+    }
     int height, last = engine->setup.network->layer_count - 1;
     md_layer_size(engine->setup.network, last, &height, &batch.width);
     engine->setup.ops->loss_gradient(&engine->setup.objective, &batch,
@@ -503,7 +517,7 @@ static void sum_gradients(const struct worker *w) {
 }
 
 static int all_finite(const struct md_engine *engine) {
-    for (int l = 0; l < engine->setup.network->layer_count; l++)
+    for (int l = 0; l <= engine->setup.network->layer_count; l++)
         if (engine->plan.learns[l] &&
             !engine->setup.ops->finite(learning(engine, l), md_engine_gradient(engine, l)))
             return 0;
@@ -516,7 +530,7 @@ static int all_finite(const struct md_engine *engine) {
 static float clip_of(const struct md_engine *engine) {
     const struct md_update *u = &engine->update;
     float squares = 0.0f;
-    for (int l = 0; l < engine->setup.network->layer_count; l++)
+    for (int l = 0; l <= engine->setup.network->layer_count; l++)
         if (engine->plan.learns[l])
             squares +=
                 engine->setup.ops->square_sum(learning(engine, l), md_engine_gradient(engine, l));
@@ -525,7 +539,8 @@ static float clip_of(const struct md_engine *engine) {
     return clip < 1.0f ? clip : 1.0f;
 }
 
-/* Decides about the update, from the summed gradients, and prepares it. 1 - beta^(t+1) comes from
+/* Decides about the update, from the summed gradients, prepares it, and does that of dynamic
+ * weights of losses. 1 - beta^(t+1) comes from
  * 1 - beta^t, each step's terms positive: no cancellation, no power. Without a loss scale there is
  * no remedy for gradients that are not finite, and they are to show. */
 static int advance(struct md_engine *engine) {
@@ -542,6 +557,10 @@ static int advance(struct md_engine *engine) {
     engine->update.correction2 = p->correction2;
     engine->update.step = p->steps;
     engine->update.clip = u->hyper.clip_norm > 0 ? clip_of(engine) : 1.0f;
+    int losses = engine->setup.network->layer_count;
+    if (engine->plan.learns[losses])
+        update_part(engine, losses, (struct md_part){0, 1},
+                    (void *)md_engine_gradient(engine, losses));
     return 1;
 }
 

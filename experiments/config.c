@@ -417,7 +417,8 @@ struct md_judging md_config_judging(const struct md_config *config) {
 
 struct md_objective md_config_objective(const struct md_config *config) {
     struct md_objective objective = {.average = (enum md_average)config->average,
-                                     .depth_cap_m = (float)config->depth_cap_m};
+                                     .depth_cap_m = (float)config->depth_cap_m,
+                                     .weighing = (enum md_weighing)config->weighing};
     for (int l = 0; l < MD_LOSS_COUNT; l++)
         objective.weight[l] = (float)config->loss.weight[l];
     return objective;

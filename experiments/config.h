@@ -34,6 +34,7 @@ struct md_config {
     char front[16]; /* the first layer that is streamed, or "auto" */
     struct md_losses loss;
     int average;        /* enum md_average: the key is `loss_average` */
+    int weighing;       /* enum md_weighing: the key is `loss_weights` */
     double depth_cap_m; /* losses in depth */
     int optimizer;      /* enum md_optimizer */
     double learning_rate;

@@ -110,6 +110,12 @@ static const struct key run_keys[] = {
      "what a loss is a mean over: all valid pixels of the batch, or those of each picture and then "
      "over pictures; own: pixel, but of rmse picture",
      &of_average},
+    {"loss_weights", CHOICE, AT(md_config, weighing), 0, 0, md_weighing_names, "fixed",
+     UNLESS_DEFAULT,
+     "the weights in the sum of losses: as given, or each / (2 p^2), and ln(1 + p^2) beside it, "
+     "with "
+     "a number p >= 1e-3 of each loss that the optimizer trains too, from 1 on",
+     NULL},
     {"depth_cap_m", REAL, AT(md_config, depth_cap_m), 0.1, 1000, NULL, "5", 1,
      "depth beyond which it is linear in disparity", &of_depth_cap},
     {"optimizer", CHOICE, AT(md_config, optimizer), 0, 0, md_optimizer_names, "adam", 1,

@@ -206,8 +206,9 @@ _NETWORK = np.dtype([("name", "S24"), ("height", "<i4"), ("width", "<i4"), ("lay
 _JOB = np.dtype([("magic", "<u4"), ("format", "<u4"), ("level", "S16")] + [(n, "<u4") for n in (
     "policy", "optimizer", "moments", "storing", "batch", "cores", "steps", "savings", "front", "band",
     "kinds", "values")] + [
-    ("loss", "<f4", 10), ("average", "<u4")] + [(n, "<f4") for n in (
-        "depth_cap_m", "momentum", "weight_decay", "beta1", "beta2", "epsilon", "clip_norm")] + [
+    ("loss", "<f4", 10), ("average", "<u4"), ("depth_cap_m", "<f4"), ("weighing", "<u4")] + [
+        (n, "<f4") for n in (
+            "momentum", "weight_decay", "beta1", "beta2", "epsilon", "clip_norm")] + [
     ("loss_scale_log2", "<u4"), ("decay", "<u4"), ("seed", "<u4", 2), ("body", "<u4", 2), ("network", _NETWORK)])
 _RECORD = np.dtype([("kind", "<u4"), ("step", "<u4"), ("layer", "<i4")] + [(n, "<u4") for n in (
     "slot", "from", "to", "format", "count", "bytes")] + [("digest", "<u8")])
@@ -215,15 +216,15 @@ _RECORD = np.dtype([("kind", "<u4"), ("step", "<u4"), ("layer", "<i4")] + [(n, "
 
 class Trace(dict):
     """The tensors of a trace: {(step, kind, layer, sample): array}, steps from 1, layer by its name
-    ("picture", "encoder.conv0", ...; "" for none). Activations and errors are (channels, rows,
-    width), all else is flat; bfloat16 is widened. A tensor without values (--digest) is None.
+    ("picture", "encoder.conv0", ..., "losses": their dynamic weights; "" for none). Activations and
+    errors are (channels, rows, width), all else is flat; bfloat16 is widened. A tensor without values (--digest) is None.
     `format`, `steps` and `network` are the job's."""
 
     def __init__(self, path):
         super().__init__()
         with open(path, "rb") as file:
             head = np.frombuffer(self._take(file, _JOB.itemsize, path), _JOB)[0]
-            if head["magic"] != 0x3554444D:
+            if head["magic"] != 0x3654444D:
                 raise ValueError(f"{path}: not a trace of mudepth")
             self.format, self.steps = FORMATS[head["format"]], int(head["steps"])
             self.network = _plain(head["network"]["name"])
@@ -244,7 +245,9 @@ class Trace(dict):
                 if kind in ("loss", "final weights"):
                     name = ""
                 else:
-                    name = "picture" if layer < 0 else _plain(layers[layer]["name"])
+                    name = "picture" if layer < 0 else \
+                        "losses" if layer == head["network"]["layer_count"] else \
+                        _plain(layers[layer]["name"])
                 step = min(int(record["step"]) + 1, self.steps)  # final weights: of the last one
                 key = (step, kind, name, int(record["slot"]))
                 pieces.setdefault(key, []).append(values)

@@ -17,7 +17,7 @@ static const char *const kept_names[MD_KEEPS_COUNT] = {
 /* Copies the weights that learn, as they are in the engine, to or from `bytes`. */
 static void copy_learning(const struct md_engine *engine, int to_engine, unsigned char *bytes) {
     const struct md_network *network = engine->setup.network;
-    for (int l = 0; l < network->layer_count; l++) {
+    for (int l = 0; l <= network->layer_count; l++) {
         if (!engine->plan.learns[l])
             continue;
         size_t bytes_each = md_format_bytes[engine->setup.ops->format];

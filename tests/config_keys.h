@@ -66,6 +66,7 @@ static const struct key_case {
      {"l2", "{}", "{rmse}", "{rmse: 0}", "{rmse: 1001}", "{rmse: x}", "{rmse: 1, rmse: 1}",
       "{l2: 1}", "{rmse: {l1: 1}}", "'{rmse: 1'", "'{rmse: 1,}'", "{rmse: }"}},
     {"loss_average", NAME, {"own", "pixel", "picture"}, {"batch"}},
+    {"loss_weights", NAME, {"fixed", "dynamic"}, {"kendall"}},
     {"depth_cap_m", REAL, {"5", "0.1", "1000", "1e1"}, {"0.0999", "1001", "0"}},
     {"optimizer", NAME, {"adam", "sgd"}, {"SGD"}},
     {"lr", REAL, {"0.001", "0", "10", "+.5", "1e-3"}, {"10.0001"}},

@@ -126,6 +126,7 @@ Test(config, fields_hold_what_the_keys_say) {
                                "front=ups0",
                                "loss={rmse: 1, grad: 0.25}",
                                "loss_average=picture",
+                               "loss_weights=dynamic",
                                "depth_cap_m=7",
                                "optimizer=sgd",
                                "lr=0.25",
@@ -210,6 +211,7 @@ Test(config, fields_hold_what_the_keys_say) {
     cr_assert_str_eq(config.backend, "ref");
     cr_assert_eq(md_config_policy(&config), 1u << 0 | 1u << 2);
     cr_assert_eq(config.average, MD_AVERAGE_PICTURE);
+    cr_assert_eq(config.weighing, MD_WEIGHTS_DYNAMIC);
     cr_assert_eq(config.loss.weight[MD_LOSS_RMSE], 1);
     cr_assert_eq(config.loss.weight[MD_LOSS_GRAD], 0.25);
     cr_assert_eq(config.loss.weight[MD_BERHU], 0);

@@ -165,6 +165,7 @@ static void check_device(enum device device) {
         job.objective.weight[c->loss] = 1;
         job.objective.weight[(c->loss + 1) % MD_LOSS_COUNT] = 0.25f;
         job.objective.average = c->average;
+        job.objective.weighing = i % 3 == 1;
         job.batch = c->batch > 0 ? c->batch : 1;
         job.steps = 2;
         struct bytes here = trace_of(&job);

@@ -335,15 +335,35 @@ static void check_loss(enum md_format format, const char *level, enum md_loss lo
     struct md_objective objective = md_single_loss(loss, 5.0f);
     objective.average = (enum md_average)md_random_below(random, MD_AVERAGE_COUNT);
     objective.weight[md_random_below(random, MD_LOSS_COUNT)] += 0.25f;
+    objective.weighing = md_random_below(random, 2);
     struct fenced room = fence(md_loss_scratch(&objective, format, (int)pixels), 8);
+    struct fenced balance = fence(MD_LOSS_COUNT * elem, elem);
+    struct fenced slopes[2] = {fence(MD_LOSS_COUNT * elem, elem),
+                               fence(MD_LOSS_COUNT * elem, elem)};
+    fill(format, data, random, MD_LOSS_COUNT, balance.values);
+    memset(slopes[0].values, 0, MD_LOSS_COUNT * elem);
+    memset(slopes[1].values, 0, MD_LOSS_COUNT * elem);
     for (int i = 0; i < 2; i++) {
-        const struct md_loss_batch batch = {
-            (int)samples, (int)pixels,         (int)width,  stride, output.values,    label.values,
-            fb,           gradients[i].values, room.values, {1, 2}, (uint64_t)samples};
+        const struct md_loss_batch batch = {.samples = (int)samples,
+                                            .pixels = (int)pixels,
+                                            .width = (int)width,
+                                            .stride = stride,
+                                            .output = output.values,
+                                            .label = label.values,
+                                            .fb = fb,
+                                            .gradient = gradients[i].values,
+                                            .scratch = room.values,
+                                            .balance = balance.values,
+                                            .balance_gradient = slopes[i].values,
+                                            .seed = {1, 2},
+                                            .step = samples};
         md_ops_find(format, names[i])->loss_gradient(&objective, &batch, scale, &reports[i]);
     }
     size_t at = first_difference(format, gradients[0].values, gradients[1].values, n);
     cr_assert(at == n && fence_holds(&gradients[1]) && fence_holds(&room) &&
+                  fence_holds(&slopes[1]) &&
+                  first_difference(format, slopes[0].values, slopes[1].values, MD_LOSS_COUNT) ==
+                      MD_LOSS_COUNT &&
                   first_difference(MD_FP32, &reports[0].value, &reports[1].value, 1) == 1 &&
                   first_difference(MD_FP32, &reports[0].c, &reports[1].c, 1) == 1 &&
                   reports[0].valid == reports[1].valid,
@@ -352,6 +372,9 @@ static void check_loss(enum md_format format, const char *level, enum md_loss lo
     unfence(&output);
     unfence(&label);
     unfence(&room);
+    unfence(&balance);
+    unfence(&slopes[0]);
+    unfence(&slopes[1]);
     unfence(&gradients[0]);
     unfence(&gradients[1]);
 }

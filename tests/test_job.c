@@ -68,10 +68,12 @@ static void put_update(struct by_hand *hand, const struct rig *rig) {
     const struct md_setup *setup = &rig->engine.setup;
     int moments = setup->optimizer == MD_ADAM ? 2 : setup->momentum;
     int beside = setup->storing == MD_STORE_MASTER || setup->storing == MD_STORE_KAHAN;
-    for (int l = 0; l < setup->network->layer_count; l++) {
+    for (int l = 0; l <= setup->network->layer_count; l++) {
+        int losses = l == setup->network->layer_count; /* dynamic weights of losses */
         const struct md_layer *layer = &setup->network->layers[l];
-        size_t count = md_layer_parameters(layer);
-        if (count == 0 || (setup->policy >> layer->group & 1u) == 0)
+        size_t count = losses ? MD_LOSS_COUNT : md_layer_parameters(layer);
+        if (losses ? setup->objective.weighing == MD_WEIGHTS_FIXED
+                   : count == 0 || (setup->policy >> layer->group & 1u) == 0)
             continue;
         put_record(hand, MD_TRACE_WEIGHT, l, 0, hand->format, md_engine_weights(&rig->engine, l),
                    count, 1);
@@ -219,6 +221,7 @@ Test(job, carries_loss_and_policy) {
         job.objective.weight[(l + 1) % MD_LOSS_COUNT] = l % 2 == 0 ? 0 : 0.25f;
         job.objective.average = l % MD_AVERAGE_COUNT;
         job.objective.depth_cap_m = 1.5f;
+        job.objective.weighing = l / 2 % 2;
         job.policy = policy_of(&job.network, policies[l % LENGTH(policies)]);
         struct bytes expected = trace_by_hand(&job, NULL);
         assert_trace(&job, &expected);
@@ -401,6 +404,7 @@ static const struct field {
     FIELD(policy, 15, 16),
     FIELD(optimizer, MD_OPTIMIZER_COUNT - 1, MD_OPTIMIZER_COUNT),
     FIELD(objective.average, MD_AVERAGE_COUNT - 1, MD_AVERAGE_COUNT),
+    FIELD(objective.weighing, MD_WEIGHING_COUNT - 1, MD_WEIGHING_COUNT),
     FIELD(objective.weight[MD_BERHU], 0x3f800000, 0), /* no loss at all */
     FIELD(moments, MD_MOMENTS_COUNT - 1, MD_MOMENTS_COUNT),
     FIELD(storing, MD_STORING_COUNT - 1, MD_STORING_COUNT),

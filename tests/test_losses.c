@@ -8,6 +8,9 @@
 
 enum { MOST = 1024 };
 static const double depth_cap = 5.0;
+/* The numbers that dynamic weights have; and the gradient by them, of the last run. */
+static double balance[MD_LOSS_COUNT] = {1, 0.75, 0.5, 2, 1, 1.25, 0.875, 1, 0.625, 1};
+static double balance_slopes[MD_LOSS_COUNT];
 static const uint32_t seed[2] = {11, 12};
 static const uint64_t step_of_draws = (UINT64_C(3) << 32) + 4;
 
@@ -163,9 +166,17 @@ static struct md_loss_report run(enum md_format format, const struct md_objectiv
                                         b->fb,
                                         slopes,
                                         work.values,
+                                        numbers(format, MD_LOSS_COUNT),
+                                        numbers(format, MD_LOSS_COUNT),
                                         {seed[0], seed[1]},
                                         step_of_draws};
+    for (size_t l = 0; l < MD_LOSS_COUNT; l++)
+        set_number(format, (void *)batch.balance, l, balance[l]);
     md_ops_find(format, "ref")->loss_gradient(objective, &batch, 1.0f, &report);
+    for (size_t l = 0; l < MD_LOSS_COUNT; l++)
+        balance_slopes[l] = number(format, batch.balance_gradient, l);
+    free((void *)batch.balance);
+    free(batch.balance_gradient);
     for (size_t i = 0; i < n; i++)
         gradient[i] = number(format, slopes, i / pixels * stride + i % pixels);
     for (size_t i = 0; i < room; i++)
@@ -432,27 +443,37 @@ static long double objective_of(const struct md_objective *objective, const stru
                                          : value_of_group((enum md_loss)loss, b, first,
                                                           first + count_of(&part), &k);
         }
-        sum += groups > 0 ? (long double)objective->weight[loss] * value / groups : 0;
+        if (groups == 0)
+            continue;
+        value *= (long double)objective->weight[loss] / groups;
+        long double p = fmax(balance[loss], 1e-3);
+        sum +=
+            objective->weighing == MD_WEIGHTS_FIXED ? value : value / (2 * p * p) + logl(1 + p * p);
     }
     return sum;
 }
 
 static const struct md_objective objectives[] = {
-    {{[MD_BERHU] = 1}, MD_AVERAGE_PICTURE, 5},
-    {{[MD_L1] = 1}, MD_AVERAGE_PICTURE, 5},
-    {{[MD_DEPTH_L1] = 1}, MD_AVERAGE_PICTURE, 5},
-    {{[MD_LOSS_RMSE] = 1}, MD_AVERAGE_OWN, 5},
-    {{[MD_LOSS_RMSE] = 1}, MD_AVERAGE_PIXEL, 5},
-    {{[MD_LOSS_SILOG] = 1}, MD_AVERAGE_OWN, 5},
-    {{[MD_LOSS_SILOG] = 1}, MD_AVERAGE_PICTURE, 5},
-    {{[MD_LOSS_ROBUST] = 1}, MD_AVERAGE_OWN, 5},
-    {{[MD_LOSS_ROBUST] = 0.6f}, MD_AVERAGE_PICTURE, 5},
-    {{[MD_LOSS_GRAD] = 1}, MD_AVERAGE_OWN, 5},
-    {{[MD_LOSS_GRAD] = 1}, MD_AVERAGE_PICTURE, 5},
-    {{[MD_LOSS_RMSE] = 1, [MD_LOSS_GRAD] = 0.25f}, MD_AVERAGE_OWN, 5},
-    {{[MD_BERHU] = 2, [MD_LOSS_SILOG] = 1, [MD_LOSS_ROBUST] = 0.6f}, MD_AVERAGE_PIXEL, 5},
-    {{[MD_LOSS_VNL] = 1}, MD_AVERAGE_OWN, 5},
-    {{[MD_LOSS_VNL] = 2.5f, [MD_LOSS_SILOG] = 1}, MD_AVERAGE_PIXEL, 5},
+    {{[MD_BERHU] = 1}, MD_AVERAGE_PICTURE, 5, 0},
+    {{[MD_L1] = 1}, MD_AVERAGE_PICTURE, 5, 0},
+    {{[MD_DEPTH_L1] = 1}, MD_AVERAGE_PICTURE, 5, 0},
+    {{[MD_LOSS_RMSE] = 1}, MD_AVERAGE_OWN, 5, 0},
+    {{[MD_LOSS_RMSE] = 1}, MD_AVERAGE_PIXEL, 5, 0},
+    {{[MD_LOSS_SILOG] = 1}, MD_AVERAGE_OWN, 5, 0},
+    {{[MD_LOSS_SILOG] = 1}, MD_AVERAGE_PICTURE, 5, 0},
+    {{[MD_LOSS_ROBUST] = 1}, MD_AVERAGE_OWN, 5, 0},
+    {{[MD_LOSS_ROBUST] = 0.6f}, MD_AVERAGE_PICTURE, 5, 0},
+    {{[MD_LOSS_GRAD] = 1}, MD_AVERAGE_OWN, 5, 0},
+    {{[MD_LOSS_GRAD] = 1}, MD_AVERAGE_PICTURE, 5, 0},
+    {{[MD_LOSS_RMSE] = 1, [MD_LOSS_GRAD] = 0.25f}, MD_AVERAGE_OWN, 5, 0},
+    {{[MD_BERHU] = 2, [MD_LOSS_SILOG] = 1, [MD_LOSS_ROBUST] = 0.6f}, MD_AVERAGE_PIXEL, 5, 0},
+    {{[MD_LOSS_VNL] = 1}, MD_AVERAGE_OWN, 5, 0},
+    {{[MD_LOSS_VNL] = 2.5f, [MD_LOSS_SILOG] = 1}, MD_AVERAGE_PIXEL, 5, 0},
+    {{[MD_L1] = 1}, MD_AVERAGE_OWN, 5, MD_WEIGHTS_DYNAMIC},
+    {{[MD_MSE] = 0.2f, [MD_LOSS_RMSE] = 1, [MD_LOSS_GRAD] = 1},
+     MD_AVERAGE_PIXEL,
+     5,
+     MD_WEIGHTS_DYNAMIC},
 };
 
 /* Whether a small step of pixel i crosses a kink of one of the losses. */
@@ -541,6 +562,41 @@ Test(losses, sums_and_averages_are_as_defined) {
     }
 }
 
+/* By the numbers p of dynamic weights too, but not where they are held: there the gradient is what
+ * it is at the least one. A loss that is not in the sum has none. */
+Test(losses, dynamic_weights_have_their_gradient) {
+    struct md_random random = md_random_stream(27, 0, 0, 0);
+    for (size_t n = 0; n < LENGTH(objectives); n++) {
+        if (objectives[n].weighing == MD_WEIGHTS_FIXED)
+            continue;
+        struct batch b = random_batch(&random);
+        double gradient[MOST], slopes[MD_LOSS_COUNT], step = 0x1p-14;
+        run(MD_FP64, &objectives[n], &b, 0, gradient);
+        memcpy(slopes, balance_slopes, sizeof slopes);
+        for (int l = 0; l < MD_LOSS_COUNT; l++) {
+            double old = balance[l];
+            long double sums[2];
+            for (int side = 0; side < 2; side++) {
+                balance[l] = old + (side ? step : -step);
+                sums[side] = objective_of(&objectives[n], &b, &b);
+            }
+            double difference = (double)((sums[1] - sums[0]) / (2 * (long double)step));
+            cr_assert(fabs(difference - slopes[l]) <= 1e-6 * fabs(slopes[l]),
+                      "%zu: %s: %.12g, the difference quotient %.12g", n, md_loss_names[l],
+                      slopes[l], difference);
+            cr_assert_eq(slopes[l] != 0, objectives[n].weight[l] > 0);
+            double held[3][2]; /* at 1e-3, below and far below it: value and gradient */
+            for (int h = 0; h < 3; h++) {
+                balance[l] = h == 0 ? 1e-3 : h == 1 ? 0.9e-3 : -7;
+                held[h][0] = (double)run(MD_FP64, &objectives[n], &b, 0, gradient).value;
+                held[h][1] = balance_slopes[l];
+                cr_assert(held[h][0] == held[0][0] && held[h][1] == held[0][1]);
+            }
+            balance[l] = old;
+        }
+    }
+}
+
 /* A picture whose labels, one every `apart` pixels both ways, are a room's: a floor and a wall. */
 static struct batch room_batch(struct md_random *random, int apart) {
     struct batch b = {.samples = 1, .pixels = MOST, .width = 32, .fb = {80}};
@@ -596,7 +652,7 @@ Test(losses, virtual_normals_are_pytorchs, .init = scratch_set_up, .fini = scrat
 
 /* Few labels, or none that span a plane: no value, no gradient, and other losses keep theirs. */
 Test(losses, virtual_normals_without_a_triple_are_nothing) {
-    const struct md_objective both = {{[MD_L1] = 1, [MD_LOSS_VNL] = 1}, MD_AVERAGE_OWN, 5};
+    const struct md_objective both = {{[MD_L1] = 1, [MD_LOSS_VNL] = 1}, MD_AVERAGE_OWN, 5, 0};
     static const int columns[] = {0, 3, 32}; /* with labels, in the first row: a line at most */
     for (int format = 0; format < PRECISE_FORMATS; format++)
         for (size_t c = 0; c < LENGTH(columns); c++) {

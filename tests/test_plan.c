@@ -106,7 +106,9 @@ Test(plan, plans_give_everything_a_place_of_its_own) {
                     .cores = sizes[s].cores,
                     .moments = (enum md_moments)(o % 2),
                     .storing = (enum md_storing)(o / 3),
-                    .objective = md_single_loss(which % 5 == 0 ? MD_LOSS_VNL : MD_BERHU, 5),
+                    .objective =
+                        {.weight = {[MD_BERHU] = 1, [MD_LOSS_VNL] = (float)(which % 5 == 0)},
+                         .weighing = which % 7 == 0},
                     .savings = savings[which % 3],
                     .band = 8});
             }

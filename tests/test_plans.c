@@ -78,6 +78,7 @@ Test(plans, change_no_bit_of_updates_and_losses) {
         job.objective.weight[MD_BERHU] = 0;
         job.objective.weight[way] = job.objective.weight[MD_LOSS_COUNT - 1 - way] = 1;
         job.objective.average = way % MD_AVERAGE_COUNT;
+        job.objective.weighing = way >= 2;
         job.hyper.loss_scale_log2 = way >= 3 ? 4 : 0;
         job.batch = 1 + way % 2;
         assert_plans_agree(job);
@@ -121,12 +122,15 @@ Test(plans, a_changed_state_of_the_optimizer_is_found) {
         {MD_TRACE_FIRST_MOMENT, 7, "step 1, first moment of decoder0.conv1, value 1 of 9248: "},
         {MD_TRACE_SECOND_MOMENT, 0, "step 1, second moment of encoder.conv0, value 1 of 224: "},
         {MD_TRACE_BESIDE_WEIGHT, 9, "step 1, beside the weight of ups0, value 1 of 4128: "},
-        {MD_TRACE_WEIGHT, 16, "step 1, weight of decoder2.conv2, value 1 of 289: "}};
+        {MD_TRACE_WEIGHT, 16, "step 1, weight of decoder2.conv2, value 1 of 289: "},
+        {MD_TRACE_WEIGHT, 18, "step 1, weight of losses, value 1 of 10: "},
+        {MD_TRACE_SECOND_MOMENT, 18, "step 1, second moment of losses, value 1 of 10: "}};
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct md_job job = job_of_plans(MD_FP16);
         struct md_comparison result;
         job.policy = policy_of(&job.network, "full");
         job.storing = MD_STORE_MASTER;
+        job.objective.weighing = MD_WEIGHTS_DYNAMIC;
         struct bytes plain = trace_of(&job);
         job.savings = MD_SAVINGS_LEAN;
         struct bytes lean = trace_of(&job);

@@ -96,7 +96,8 @@ H5_TEST(run, an_interruption_at_any_step_changes_nothing) {
                                        SIX_STEPS " format=fp16 update=master loss_scale=64 "
                                                  "policy=d0+biases",
                                        SIX_STEPS " format=bf16 optimizer=sgd update=kahan",
-                                       SIX_STEPS " label=pooled augment=[flip,crop]"};
+                                       SIX_STEPS " label=pooled augment=[flip,crop]",
+                                       SIX_STEPS " loss={berhu:1,rmse:1} loss_weights=dynamic"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         struct trained whole = trained_with(ways[i]);
         int first = i == 0 ? 1 : 1 + (int)i % (STEPS - 1), last = i == 0 ? STEPS - 1 : first;

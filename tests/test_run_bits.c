@@ -68,6 +68,7 @@ H5_TEST(run_bits, digest_depends_on_what_decides_the_weights) {
                  {"optimizer=sgd", "momentum=0.5", 1},
                  {"loss=rmse", "depth_cap_m=2", 1},
                  {"loss=rmse", "loss={rmse:1,grad:0.25}", 1},
+                 {"loss={rmse:1,grad:0.25}", "loss_weights=dynamic", 1},
                  {"loss=rmse", "loss_average=picture", 0}, /* it is that already */
                  {"loss=rmse", "loss_average=pixel", 1},
                  {"weight_decay=0.1", "decay=decoupled", 1},

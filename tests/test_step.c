@@ -368,3 +368,28 @@ Test(step, pooling_for_the_loss_leaves_the_prediction) {
     rig_stop(&predicts);
     rig_stop(&learns);
 }
+
+/* From p = 1 a loss L has half its weight, and the gradient 1 - L: with plain SGD, and by the value
+ * that the step reports. Losses that are not in the sum stay where they are. */
+Test(step, dynamic_weights_of_losses_are_trained) {
+    struct md_network network = sized_network("upydnet", 12);
+    struct md_setup setup = {&network,  md_ops_find(MD_FP64, NULL), POLICY_D0, MD_SGD, 0, 2,
+                             .cores = 1};
+    setup.objective = md_single_loss(MD_L1, 5.0f);
+    setup.objective.weighing = MD_WEIGHTS_DYNAMIC;
+    for (int late = 0; late < 2; late++) {
+        struct rig rig;
+        setup.batch = late ? 2 : 1;
+        setup.savings = MD_SAVINGS_FAST;
+        rig_start(&rig, &setup);
+        double value = (double)rig_train(&rig, setup.batch).value, l1 = 2 * (value - log(2));
+        const double *p = md_engine_weights(&rig.engine, network.layer_count);
+        for (int l = 0; l < MD_LOSS_COUNT; l++) {
+            double right = l == MD_L1 ? 1 - (double)0.01f * (1 - l1) : 1;
+            cr_assert_float_eq(p[l], right, 1e-8, "%s: %.12g, not %.12g", md_loss_names[l], p[l],
+                               right);
+        }
+        cr_assert_gt(fabs(p[MD_L1] - 1), 1e-4);
+        rig_stop(&rig);
+    }
+}
