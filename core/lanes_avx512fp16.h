@@ -7,12 +7,13 @@
 
 #include "format.h"
 
-#define GATHERS 1
-#define LANES   32
-#define TILE_M  8
-#define TILE_P  3
-#define WIDE    2
-#define V(name) _mm512_##name##_ph
+#define GATHERS      1
+#define MASKED_LOADS 1
+#define LANES        32
+#define TILE_M       8
+#define TILE_P       3
+#define WIDE         2
+#define V(name)      _mm512_##name##_ph
 typedef uint32_t lane_bits;
 typedef __m512h vec;
 typedef __mmask32 mask;

@@ -44,13 +44,17 @@ static void store_elements(elem *to, size_t n, vec a) {
         to[i] = some[i];
 }
 
-/* Levels that gather want their operands side by side and as real numbers: the rows that a call
- * needs are put in scratch first. Others read them where they are, so that a device needs next to
- * no scratch. */
-#define WIDENS (GATHERS && MD_NUMBER > MD_NUMBER_fp64 && !MD_NATIVE_HALF)
+/* Levels that gather want their operands as real numbers, and often side by side: the rows that a
+ * call needs are put in scratch first, unless they can be read where they are (numbers one by one,
+ * or vectors that do not touch what is beside a row). Others always read them where they are, so
+ * that a device needs next to no scratch. */
+#define WIDENS        (GATHERS && MD_NUMBER > MD_NUMBER_fp64 && !MD_NATIVE_HALF)
+#define READS_NUMBERS (!WIDENS)
 #if GATHERS
+#define READS_ROWS (!WIDENS && MASKED_LOADS)
 typedef real source;
 #else
+#define READS_ROWS 1
 typedef elem source;
 #endif
 
@@ -156,21 +160,30 @@ struct window {
         int rows; /* of the ring */
     } half[2];
     int width, first_row, phased;
+    int gathered;
     size_t phase; /* from a phase to the next, elements */
 };
 
 /* From a half's first element to row h's column w (-1: before its row's begin), elements. */
 static ptrdiff_t window_at(const struct window *window, int half, int h, int w) {
-#if GATHERS
-    (void)half;
+    int rows = window->half[half].rows;
+    if (!window->gathered)
+        return (ptrdiff_t)(h < rows ? h : h % rows) * window->width + w;
     h -= window->first_row;
     if (window->phased)
         return (ptrdiff_t)window->phase * ((h & 1) * 2 + (w & 1)) + (h >> 1) * (window->width / 2) +
                (w >> 1);
     return (ptrdiff_t)h * window->width + w;
-#else
-    return (ptrdiff_t)(h % window->half[half].rows) * window->width + w;
-#endif
+}
+
+/* The rows of up to two maps where they are. */
+static struct window open_in_place(const struct md_map *maps, int parts, struct operand *operand) {
+    struct window window = {.width = maps[0].width};
+    for (int half = 0; half < parts; half++)
+        window.half[half] = (struct half){maps[half].at, md_map_plane(&maps[half]),
+                                          maps[half].channels, maps[half].rows};
+    *operand = (struct operand){NULL, QUICK, 1};
+    return window;
 }
 
 #if GATHERS
@@ -198,16 +211,19 @@ static void fill_zeros(real *to, size_t n) {
         v_store(to + i, v_zero());
 }
 
-/* Rows first .. last-1 (phased: first is even), zeros where there is none. */
+/* Rows first .. last-1 (phased: first is even), zeros where there is none; in_place: all there are.
+ */
 static struct window open_window(const struct md_map *maps, int parts, int first, int last,
-                                 int phased, real *room, struct operand *operand) {
+                                 int in_place, int phased, real *room, struct operand *operand) {
     int channels = 0, width = maps[0].width, phases = phased ? 4 : 1;
+    if (in_place)
+        return open_in_place(maps, parts, operand);
     for (int half = 0; half < parts; half++)
         channels += maps[half].channels;
     last += phased && (last - first) % 2;
     size_t row = (size_t)(phased ? width / 2 : width);
     size_t plane = (size_t)(last - first) * (size_t)width / (size_t)phases;
-    struct window window = {.width = width, .first_row = first, .phased = phased};
+    struct window window = {.width = width, .first_row = first, .phased = phased, .gathered = 1};
     window.phase = (size_t)channels * plane + TILE;
     real *to = room + LANES;
     for (int half = 0; half < parts; half++)
@@ -239,17 +255,13 @@ static struct window open_window(const struct md_map *maps, int parts, int first
 #else
 
 static struct window open_window(const struct md_map *maps, int parts, int first, int last,
-                                 int phased, real *room, struct operand *operand) {
-    struct window window = {.width = maps[0].width};
+                                 int in_place, int phased, real *room, struct operand *operand) {
     (void)first;
     (void)last;
+    (void)in_place;
     (void)phased;
     (void)room;
-    for (int half = 0; half < parts; half++)
-        window.half[half] = (struct half){maps[half].at, md_map_plane(&maps[half]),
-                                          maps[half].channels, maps[half].rows};
-    *operand = (struct operand){NULL, 0, 1};
-    return window;
+    return open_in_place(maps, parts, operand);
 }
 
 #endif

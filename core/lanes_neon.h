@@ -42,11 +42,12 @@ typedef uint32x4_t mask;
 #endif
 typedef uint16_t lane_bits; /* one each */
 
-#define GATHERS 1
-#define TILE_M  8
-#define TILE_P  3
-#define WIDE    2
-#define V_ALL   U(vceq)(U_N(vdup)(0), U_N(vdup)(0))
+#define GATHERS      1
+#define MASKED_LOADS 0
+#define TILE_M       8
+#define TILE_P       3
+#define WIDE         2
+#define V_ALL        U(vceq)(U_N(vdup)(0), U_N(vdup)(0))
 
 static inline mask v_mask(const lane_bits *bits) {
     const mask lane = LANE_BITS;

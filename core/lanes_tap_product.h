@@ -7,11 +7,13 @@
 #include "lanes_chains.h"
 
 struct tap_product {
-    int first_row, width; /* of the grid of pixels p */
-    int step;             /* row h of the grid stands for row h * step of the scalars ... */
-    int scalar_height, scalar_width;
+    int first_row, width;       /* of the grid of pixels p */
+    int step;                   /* row h of the grid stands for row h * step of the scalars ... */
+    int scalar_from, scalar_to; /* rows of the scalars that count */
+    int scalar_width;
     int origin; /* tap (kh, kw) is the scalar at (h * step + kh - origin, w * step + kw - origin) */
     int kernel; /* 3: 3x3 taps, skipped outside the picture; 2: 2x2 taps, all inside */
+    int turned; /* lanes and scalars have changed places: taps count down */
     const struct window *scalars;
     const struct window *lanes; /* not gathered: the other operand, where it lies */
     size_t lane_stride;         /* from a pixel to the next (not gathered: from a channel) */
@@ -33,35 +35,43 @@ INLINE void turn(vec rows[LANES]) {
 }
 
 /* to[p * stride + c] is pixel p of channel `first` + c of rows from .. to-1, zeros up to the
- * stride: lanes are then channels. */
-static void transpose(const struct md_map *map, int first, int channels, int from_row, int to_row,
-                      size_t stride, real *to) {
-    int rows = to_row - from_row, slot = from_row % map->rows;
-    int run = slot + rows <= map->rows ? rows * map->width : map->width; /* pixels side by side */
-    for (int h = from_row; h < to_row; h += run / map->width, to += (size_t)run * stride)
+ * stride: lanes are then channels, of two maps one after the other. */
+static void transpose(const struct md_map maps[2], int first, int channels, int from_row,
+                      int to_row, size_t stride, real *to) {
+    const size_t plane[2] = {md_map_plane(&maps[0]), md_map_plane(&maps[1])};
+    int rows = to_row - from_row, width = maps[0].width, run = rows * width; /* pixels in a row */
+    for (int half = 0; half < 2; half++)
+        if (maps[half].channels > 0 && from_row % maps[half].rows + rows > maps[half].rows)
+            run = width;
+    for (int h = from_row; h < to_row; h += run / width, to += (size_t)run * stride) {
+        const elem *row[2] = {NULL, NULL};
+        for (int half = 0; half < 2; half++)
+            if (maps[half].channels > 0)
+                row[half] = (const elem *)maps[half].at + md_map_row(&maps[half], 0, h);
         for (int c0 = 0; c0 < channels; c0 += LANES)
             for (int p0 = 0; p0 < run; p0 += LANES) {
-                const elem *from = (const elem *)map->at + md_map_row(map, first + c0, h) + p0;
                 vec block[LANES];
-                for (int c = 0; c < LANES; c++)
+                for (int c = 0; c < LANES; c++) {
+                    int channel = first + c0 + c, half = channel >= maps[0].channels;
+                    size_t at = (size_t)(channel - half * maps[0].channels) * plane[half];
                     block[c] = c0 + c < channels
-                                   ? load_elements(from + (size_t)c * md_map_plane(map),
-                                                   (size_t)(run - p0))
+                                   ? load_elements(row[half] + at + p0, (size_t)(run - p0))
                                    : v_zero();
+                }
                 turn(block);
                 for (int p = 0; p < LANES && p0 + p < run; p++)
                     v_store(to + (size_t)(p0 + p) * stride + c0, block[p]);
             }
+    }
 }
 
-/* Rows of sums, `wide` vectors each, as elements: to[lane * rows + row] for `lanes` lanes. */
-static void put_product(const real *sums, int rows, int wide, int lanes, elem *to) {
+/* Rows of sums, `step` numbers apart, as elements: to[lane * rows + row] for `lanes` lanes. */
+static void put_product(const real *sums, int rows, int step, int lanes, elem *to) {
     for (int lane = 0; lane < lanes; lane += LANES, sums += LANES)
         for (int r = 0; r < rows; r += LANES) {
             vec block[LANES];
             for (int i = 0; i < LANES; i++)
-                block[i] =
-                    r + i < rows ? v_load(sums + (size_t)((r + i) * wide) * LANES) : v_zero();
+                block[i] = r + i < rows ? v_load(sums + (ptrdiff_t)(r + i) * step) : v_zero();
             turn(block);
             for (int i = 0; i < LANES && lane + i < lanes; i++)
                 store_elements(to + (size_t)(lane + i) * (size_t)rows + r, (size_t)(rows - r),
@@ -135,21 +145,25 @@ INLINE void product(const struct chains *chains, const int wide, const int quick
         lanes += GATHERS ? (ptrdiff_t)((size_t)(link * t->width) * t->lane_stride)
                          : window_at(t->lanes, 0, h, 0);
         for (int kh = 0; kh < t->kernel; kh++)
-            if (top + kh >= 0 && top + kh < t->scalar_height)
+            if (top + kh >= t->scalar_from && top + kh < t->scalar_to)
                 rows[kh] = scalars + window_at(t->scalars, half, top + kh, -t->origin);
         if (t->kernel == 2)
             for (int w = 0; w < t->width; w++)
                 pixel_taps(acc, wide, quick, 2, 0, 2, 0, 2, chains,
                            lanes + (size_t)w * (GATHERS ? t->lane_stride : 1), lane_stride, rows,
                            w * t->step);
-        else if (top >= 0 && top + 3 <= t->scalar_height)
+        else if (rows[0] != NULL && rows[2] != NULL)
             pixel_row(acc, wide, quick, 0, 3, chains, lanes, lane_stride, rows);
-        else if (top >= 0)
+        else if (rows[0] != NULL && rows[1] != NULL)
             pixel_row(acc, wide, quick, 0, 2, chains, lanes, lane_stride, rows);
-        else if (top + 3 <= t->scalar_height)
+        else if (rows[1] != NULL && rows[2] != NULL)
             pixel_row(acc, wide, quick, 1, 3, chains, lanes, lane_stride, rows);
-        else
+        else if (rows[0] != NULL)
+            pixel_row(acc, wide, quick, 0, 1, chains, lanes, lane_stride, rows);
+        else if (rows[1] != NULL)
             pixel_row(acc, wide, quick, 1, 2, chains, lanes, lane_stride, rows);
+        else
+            pixel_row(acc, wide, quick, 2, 3, chains, lanes, lane_stride, rows);
     }
     for (int k = 0; k < chains->rows; k++)
         for (int v = 0; v < wide; v++)
@@ -177,8 +191,8 @@ static size_t sums_size(int channels, size_t each) {
     return SUMS_APART ? round_up((size_t)channels, LANES) * each : 0;
 }
 
-/* to[(lane * scalars + scalar) * taps + tap] for `count` lanes; `kept` is where sums are between
- * calls, and where they are gathered always. */
+/* to[(lane * scalars + scalar) * taps + tap] for `count` lanes (turned: [(scalar * lanes + lane) *
+ * taps ...]); `kept` is where sums are between calls, and where they are gathered always. */
 static void run_tap_product(const struct tap_product *t, int links, struct operand lanes, int count,
                             struct operand factors, int resumes, int ends, real *kept, elem *to) {
     int taps = t->kernel * t->kernel;
@@ -188,7 +202,7 @@ static void run_tap_product(const struct tap_product *t, int links, struct opera
     struct chains chains = {.run = run_product,
                             .quick = ROUNDS && lanes.quick && factors.quick,
                             .links = links,
-                            .tail = 2,
+                            .tail = 3,
                             .rows = taps,
                             .vectors = lanes,
                             .factors = factors,
@@ -216,9 +230,12 @@ static void run_tap_product(const struct tap_product *t, int links, struct opera
             sums += kept != NULL ? taps * chains.row : 0;
         }
 #if GATHERS
-        if (ends)
-            put_product(kept, scalars * taps, wide, chains.count,
+        if (ends && !t->turned)
+            put_product(kept, scalars * taps, chains.row, chains.count,
                         to + (size_t)(first * scalars) * (size_t)taps);
+        for (int s = 0; ends && t->turned && s < scalars; s++)
+            put_product(kept + (s * taps + taps - 1) * chains.row, taps, -chains.row, chains.count,
+                        to + (size_t)(s * count + first) * (size_t)taps);
 #endif
         kept += kept != NULL ? scalars * taps * chains.row : 0;
     }

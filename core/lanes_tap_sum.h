@@ -118,7 +118,7 @@ INLINE void tile(const struct chains *chains, const int m, const int quick,
             const struct tap *tap = &t->taps[k];
             const source *x = from + tap->source[half], *w = weight + tap->weight;
             const lane_bits *bits =
-                (quick || !GATHERS ? lanes_of_shift(t, tap->dw) : lanes_of_tap(t, k)) +
+                (quick || !t->window->gathered ? lanes_of_shift(t, tap->dw) : lanes_of_tap(t, k)) +
                 chains->vector;
             UNROLL for (int column = 0; column < columns; column++) {
                 mask on[TILE_P];
@@ -177,7 +177,7 @@ static NOINLINE void run_half(const struct chains *c, int quick, int half, int f
 
 /* Links are the channels of both halves. */
 static void run_tile(const struct chains *c, int quick, int first, int last, real *sums) {
-    if (GATHERS && !quick)
+    if (c->sum->window->gathered && !quick)
         find_taps(c->sum);
     int middle = c->sum->window->half[0].channels;
     const source *weight = c->factors.at + (size_t)first * c->sum->weight_stride;
@@ -269,7 +269,7 @@ static void run_tap_sum(struct tap_sum *t, struct operand numbers, struct operan
     struct chains chains = {.run = run_tile,
                             .quick = numbers.quick && weight.quick,
                             .links = t->window->half[0].channels + t->window->half[1].channels,
-                            .tail = shows_sign(sink, t, last - first),
+                            .tail = LOSES_SIGNS && shows_sign(sink, t, last - first),
                             .row = TILE,
                             .vectors = numbers,
                             .factors = weight,

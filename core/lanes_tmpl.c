@@ -28,10 +28,26 @@ static int share_of(int n, int cores) {
     return (n + cores - 1) / cores;
 }
 
-/* A core's sums: those of weights (`lanes` of all channels are in lanes, with `each` numbers), then
- * those of biases. */
-static size_t core_sums(int lanes, int each, int co, int cores) {
-    return sums_size(share_of(lanes, cores), (size_t)each) + sums_size(share_of(co, cores), 1);
+/* Whether a convolution's weight gradient has input channels in lanes, where output channels would
+ * leave more of them empty: dw = sum of dy[p] x[p + tap] = sum of x[q] dy[q - tap], by the same
+ * products in the same order. */
+static int turns(const struct md_shape *s) {
+    return GATHERS && s->stride == 1 &&
+           round_up((size_t)s->co, LANES) * (size_t)s->ci >
+               round_up((size_t)s->ci, LANES) * (size_t)s->co;
+}
+
+/* A core's sums of weights, and all of its sums: behind those, the ones of biases. */
+static size_t conv_weight_sums(const struct md_shape *s, int cores) {
+    int share = share_of(s->co, cores);
+    return turns(s) ? sums_size(s->ci, (size_t)share * 9) : sums_size(share, (size_t)s->ci * 9);
+}
+static size_t tconv_weight_sums(const struct md_shape *s, int cores) {
+    return sums_size(share_of(s->ci, cores), (size_t)s->co * 4);
+}
+static size_t core_sums(const struct md_shape *s, int transposed, int cores) {
+    return (transposed ? tconv_weight_sums(s, cores) : conv_weight_sums(s, cores)) +
+           sums_size(share_of(s->co, cores), 1);
 }
 /* What scratch holds, one behind the other: the lanes' bits; and, where operands are gathered, rows
  * of one, the lanes of another, weights, and the sums of a weight gradient. */
@@ -54,6 +70,7 @@ static struct room room_in(const struct md_shape *s, int transposed, int rows, v
     size_t x = window_size(ci, x_rows, s->width), y = window_size(co, y_rows, width);
     size_t lane = (size_t)(rows * width);
     size_t lanes = transposed ? larger(round_up((size_t)ci, LANES) * lane / 4, LANES * lane)
+                   : turns(s) ? round_up((size_t)ci, LANES) * (lane + 2 * (size_t)width)
                               : round_up((size_t)co, LANES) * lane;
     size_t weight = WIDENS ? round_up((size_t)(ci * co * taps), LANES) : 0;
     if (scratch != NULL) {
@@ -62,7 +79,7 @@ static struct room room_in(const struct md_shape *s, int transposed, int rows, v
         room.weight = room.lanes + lanes;
         room.sums = room.weight + weight;
     }
-    size_t sums = transposed ? core_sums(ci, co * 4, co, 1) : core_sums(co, ci * 9, co, 1);
+    size_t sums = core_sums(s, transposed, 1);
     room.bytes = round_up(room.bytes, 64) + (larger(x, y) + lanes + weight + sums) * sizeof(real);
 #endif
     return room;
@@ -76,23 +93,18 @@ static size_t tconv_scratch_bytes(const struct md_shape *s, int rows) {
 }
 
 static size_t conv_sums_bytes(const struct md_shape *s, int cores) {
-    return core_sums(s->co, s->ci * 9, s->co, cores) * sizeof(real) * (size_t)cores;
+    return core_sums(s, 0, cores) * sizeof(real) * (size_t)cores;
 }
 static size_t tconv_sums_bytes(const struct md_shape *s, int cores) {
-    return core_sums(s->ci, s->co * 4, s->co, cores) * sizeof(real) * (size_t)cores;
+    return core_sums(s, 1, cores) * sizeof(real) * (size_t)cores;
 }
 
 /* ---- taps ------------------------------------------------------------------------------------ */
 
-/* Grid rows of a strip that are computed together: where nothing is gathered, rings may end with
- * any row. */
-static int strip_rows(int from, int to) {
-    return GATHERS ? to - from : 1;
-}
-
-/* The strip of grid rows from h on, of `height` rows: no taps yet. */
+/* The strip of grid rows from h on, of `height` rows: no taps yet. Where rows are not gathered, it
+ * is a single one, since rings may end with any row. */
 static void begin_strip(struct tap_sum *t, int h, int to, int height, int first) {
-    t->height = strip_rows(h, to);
+    t->height = t->window->gathered ? to - h : 1;
     t->above = h > 0;
     t->below = h + t->height < height;
     t->sums = 0;
@@ -106,7 +118,7 @@ static void begin_strip(struct tap_sum *t, int h, int to, int height, int first)
  * grid. */
 static void add_tap(struct tap_sum *t, int h, int w, int height, int dh, int dw, int weight) {
     struct tap *tap = &t->taps[t->tap_count];
-    if (!GATHERS && (h < 0 || h >= height))
+    if (!t->window->gathered && (h < 0 || h >= height))
         return;
     for (int half = 0; half < 2; half++)
         tap->source[half] =
@@ -121,25 +133,31 @@ static void end_sum(struct tap_sum *t) {
     t->ends[t->sums++] = t->tap_count;
 }
 
-static enum shifts shifts_of(int width, int stride) {
-    return !GATHERS || stride > 1 ? ANY : width % TILE == 0 ? OUTER : TRIPLES;
+/* Whether a grid of `rows` rows of `width` pixels reads rows where they are: if it is cheap. */
+static int in_place(int rows, int width) {
+    return READS_ROWS && (rows == 1 || width % TILE == 0);
+}
+
+static enum shifts shifts_of(int width, int stride, int gathered) {
+    return !GATHERS || stride > 1 ? ANY : width % TILE == 0 ? OUTER : gathered ? TRIPLES : ANY;
 }
 
 static void conv_forward(const struct md_call *c) {
     const struct md_shape *s = &c->shape;
     int first, last, stride = s->stride, ho = s->height / stride;
     int phased = GATHERS && stride == 2, above = c->from * stride - (phased ? 2 : 1);
+    int here = !phased && in_place(c->to - c->from, s->width);
     struct room room = room_in(s, 0, c->to - c->from, c->scratch);
     struct operand numbers;
     struct window window =
-        open_window(c->x, 2, above, (c->to - 1) * stride + 2, phased, room.operand, &numbers);
+        open_window(c->x, 2, above, (c->to - 1) * stride + 2, here, phased, room.operand, &numbers);
     struct operand weights = widened(c->weight, (size_t)(s->co * s->ci) * 9, room.weight);
     struct tap_sum t = {.width = s->width / stride,
                         .window = &window,
                         .step = GATHERS ? 1 : stride,
                         .weight_stride = 9,
                         .output_stride = (size_t)s->ci * 9,
-                        .shifts = shifts_of(s->width, stride),
+                        .shifts = shifts_of(s->width, stride, window.gathered),
                         .weight_step = 1,
                         .bits = room.bits};
     md_share(c->part, s->co, &first, &last);
@@ -178,16 +196,17 @@ static void conv_input_gradient(const struct md_call *c) {
     const struct md_shape *s = &c->shape;
     int first, last, stride = s->stride, ho = s->height / stride;
     int above = c->from / stride - (stride == 1), below = (c->to - 1) / stride + 2;
+    int here = in_place(c->to - c->from, s->width / stride);
     struct room room = room_in(s, 0, (c->to - c->from + stride - 1) / stride, c->scratch);
     struct operand numbers;
-    struct window window = open_window(&c->y, 1, above, below, 0, room.operand, &numbers);
+    struct window window = open_window(&c->y, 1, above, below, here, 0, room.operand, &numbers);
     struct operand weights = widened(c->weight, (size_t)(s->co * s->ci) * 9, room.weight);
     struct tap_sum t = {.width = s->width / stride,
                         .window = &window,
                         .step = 1,
                         .weight_stride = (size_t)s->ci * 9,
                         .output_stride = 9,
-                        .shifts = shifts_of(s->width, stride),
+                        .shifts = shifts_of(s->width, stride, window.gathered),
                         .weight_step = -1,
                         .combination = stride == 1 ? ALONE : INTERLEAVED,
                         .bits = room.bits};
@@ -217,15 +236,16 @@ static void tconv_forward(const struct md_call *c) {
     int first, last;
     struct room room = room_in(s, 1, c->to - c->from, c->scratch);
     struct operand numbers;
-    struct window window =
-        open_window(c->x, 2, c->from / 2, (c->to + 1) / 2, 0, room.operand, &numbers);
+    int above = c->from / 2, below = (c->to + 1) / 2, whole = s->width % TILE == 0;
+    struct window window = open_window(c->x, 2, above, below, in_place(below - above, s->width), 0,
+                                       room.operand, &numbers);
     struct operand weights = widened(c->weight, (size_t)(s->ci * s->co) * 4, room.weight);
     struct tap_sum t = {.width = s->width,
                         .window = &window,
                         .step = 1,
                         .weight_stride = (size_t)s->co * 4,
                         .output_stride = 4,
-                        .shifts = NONE,
+                        .shifts = window.gathered || whole ? NONE : ANY,
                         .combination = INTERLEAVED,
                         .bits = room.bits};
     md_share(c->part, s->co, &first, &last);
@@ -250,7 +270,7 @@ static void tconv_input_gradient(const struct md_call *c) {
     struct room room = room_in(s, 1, 2 * (c->to - c->from), c->scratch);
     struct operand numbers;
     struct window window =
-        open_window(&c->y, 1, 2 * c->from, 2 * c->to, GATHERS, room.operand, &numbers);
+        open_window(&c->y, 1, 2 * c->from, 2 * c->to, 0, GATHERS, room.operand, &numbers);
     struct operand weights = widened(c->weight, (size_t)(s->ci * s->co) * 4, room.weight);
     struct tap_sum t = {.width = s->width,
                         .window = &window,
@@ -279,17 +299,17 @@ static real *own_sums(const struct md_call *c, size_t each, const struct room *r
     return c->sums == NULL ? room->sums : (real *)c->sums + (size_t)c->part.index * each;
 }
 
-/* Channels first .. last-1 of `map`, rows from .. to-1, as lanes. */
-static struct operand open_lanes(const struct md_map *map, int first, int last, int from, int to,
+/* Channels first .. last-1 of two maps, rows from .. to-1, as lanes. (Gathered; else of one.) */
+static struct operand open_lanes(const struct md_map maps[2], int first, int last, int from, int to,
                                  struct tap_product *t, struct window *where, real *room) {
     struct operand lanes;
 #if GATHERS
     (void)where;
     t->lane_stride = round_up((size_t)(last - first), LANES);
-    transpose(map, first, last - first, from, to, t->lane_stride, room);
-    lanes = scaled(room, t->lane_stride * (size_t)((to - from) * map->width));
+    transpose(maps, first, last - first, from, to, t->lane_stride, room);
+    lanes = scaled(room, t->lane_stride * (size_t)((to - from) * maps->width));
 #else
-    *where = open_window(map, 1, from, to, 0, room, &lanes);
+    *where = open_window(maps, 1, from, to, 1, 0, room, &lanes);
     t->lanes = where;
     t->lane_stride = where->half[0].stride;
     lanes.at = where->half[0].at + (size_t)first * t->lane_stride;
@@ -298,58 +318,93 @@ static struct operand open_lanes(const struct md_map *map, int first, int last, 
     return lanes;
 }
 
-/* The bias gradient of channels first .. last-1, whose sums are `behind` those of weights. They are
- * in lanes; or else are put there by the vector, in `room`. */
-static void sum_bias(const struct md_call *c, int first, int last, real *sums, size_t behind,
+/* The bias gradient of channels first .. last-1. They are in lanes; or else are put there by the
+ * vector, in `room`. */
+static void sum_bias(const struct md_call *c, int first, int last, real *sums,
                      const struct operand *lanes, size_t lane_stride, real *room) {
 #if GATHERS
     int resumes = c->from > 0, ends = c->to == c->y.height;
     size_t pixels = (size_t)((c->to - c->from) * c->y.width);
     elem *to = (elem *)c->dbias + first;
-    sums += behind;
     if (lanes != NULL)
         sum_channels(*lanes, lane_stride, pixels, last - first, resumes, ends, sums, to);
+    const struct md_map dy[2] = {c->y};
     for (int now; lanes == NULL && first < last; first += now, sums += LANES, to += now) {
         now = lesser(last - first, LANES);
-        transpose(&c->y, first, now, c->from, c->to, LANES, room);
+        transpose(dy, first, now, c->from, c->to, LANES, room);
         sum_channels((struct operand){room, 0, 1}, LANES, pixels, now, resumes, ends, sums, to);
     }
 #else
     (void)lanes;
     (void)lane_stride;
     (void)room;
-    sum_channels(c, first, last - first, sums == NULL ? NULL : sums + behind);
+    sum_channels(c, first, last - first, sums);
 #endif
 }
 
-static void conv_weight_gradient(const struct md_call *c) {
+/* With output channels in lanes, and x as scalars. */
+static void weigh_outputs(const struct md_call *c, int first, int last, const struct room *room,
+                          real *sums, real *bias_sums) {
     const struct md_shape *s = &c->shape;
-    int first, last, above = c->from * s->stride - 1;
-    struct room room = room_in(s, 0, c->to - c->from, c->scratch);
+    int above = c->from * s->stride - 1, below = (c->to - 1) * s->stride + 2;
+    const struct md_map dy[2] = {c->y};
     struct operand factors;
     struct window where, scalars;
     struct tap_product t = {.first_row = c->from,
                             .width = s->width / s->stride,
                             .step = s->stride,
-                            .scalar_height = s->height,
+                            .scalar_to = s->height,
                             .scalar_width = s->width,
                             .origin = 1,
                             .kernel = 3,
                             .scalars = &scalars};
-    md_share(c->part, s->co, &first, &last);
-    if (first == last)
-        return;
-    real *sums = own_sums(c, core_sums(s->co, s->ci * 9, s->co, c->part.count), &room);
-    struct operand lanes = open_lanes(&c->y, first, last, c->from, c->to, &t, &where, room.lanes);
-    sum_bias(c, first, last, sums, sums_size(share_of(s->co, c->part.count), (size_t)s->ci * 9),
-             &lanes, t.lane_stride, NULL);
+    struct operand lanes = open_lanes(dy, first, last, c->from, c->to, &t, &where, room->lanes);
+    sum_bias(c, first, last, bias_sums, &lanes, t.lane_stride, NULL);
     if (s->ci == 0)
         return;
-    scalars =
-        open_window(c->x, 2, above > 0 ? above : 0, lesser((c->to - 1) * s->stride + 2, s->height),
-                    0, room.operand, &factors);
+    scalars = open_window(c->x, 2, above > 0 ? above : 0, lesser(below, s->height), READS_NUMBERS,
+                          0, room->operand, &factors);
     run_tap_product(&t, c->to - c->from, lanes, last - first, factors, c->from > 0,
                     c->to == c->y.height, sums, (elem *)c->dweight + (size_t)(first * s->ci) * 9);
+}
+
+/* With input channels in lanes, and dy as scalars. */
+static void weigh_inputs(const struct md_call *c, int first, int last, const struct room *room,
+                         real *sums, real *bias_sums) {
+    const struct md_shape *s = &c->shape;
+    int above = c->from > 0 ? c->from - 1 : 0, below = lesser(c->to + 1, s->height);
+    struct operand factors;
+    struct md_map dy = c->y;
+    dy.at = (elem *)dy.at + (size_t)first * md_map_plane(&dy);
+    dy.channels = last - first;
+    sum_bias(c, first, last, bias_sums, NULL, 0, room->lanes);
+    struct window where,
+        scalars = open_window(&dy, 1, c->from, c->to, READS_NUMBERS, 0, room->operand, &factors);
+    struct tap_product t = {.first_row = above,
+                            .width = s->width,
+                            .step = 1,
+                            .scalar_from = c->from,
+                            .scalar_to = c->to,
+                            .scalar_width = s->width,
+                            .origin = 1,
+                            .kernel = 3,
+                            .turned = 1,
+                            .scalars = &scalars};
+    struct operand lanes = open_lanes(c->x, 0, s->ci, above, below, &t, &where, room->lanes);
+    run_tap_product(&t, below - above, lanes, s->ci, factors, c->from > 0, c->to == c->y.height,
+                    sums, (elem *)c->dweight + (size_t)(first * s->ci) * 9);
+}
+
+static void conv_weight_gradient(const struct md_call *c) {
+    const struct md_shape *s = &c->shape;
+    int first, last, cores = c->part.count;
+    struct room room = room_in(s, 0, c->to - c->from, c->scratch);
+    real *sums = own_sums(c, core_sums(s, 0, cores), &room), *bias_sums = sums;
+    md_share(c->part, s->co, &first, &last);
+    if (sums != NULL)
+        bias_sums += conv_weight_sums(s, cores);
+    if (first < last)
+        (turns(s) ? weigh_inputs : weigh_outputs)(c, first, last, &room, sums, bias_sums);
 }
 
 /* (A transposed convolution reads no concat.) */
@@ -359,22 +414,24 @@ static void tconv_weight_gradient(const struct md_call *c) {
     struct room room = room_in(s, 1, c->to - c->from, c->scratch);
     struct operand factors;
     struct window where;
-    real *sums = own_sums(c, core_sums(s->ci, s->co * 4, s->co, c->part.count), &room);
+    real *sums = own_sums(c, core_sums(s, 1, c->part.count), &room), *bias_sums = sums;
     md_share(c->part, s->co, &first, &last);
-    sum_bias(c, first, last, sums, sums_size(share_of(s->ci, c->part.count), (size_t)s->co * 4),
-             NULL, 0, room.lanes);
+    if (sums != NULL)
+        bias_sums += tconv_weight_sums(s, c->part.count);
+    sum_bias(c, first, last, bias_sums, NULL, 0, room.lanes);
     md_share(c->part, s->ci, &first, &last);
     if (first == last)
         return;
-    struct window scalars = open_window(&c->y, 1, c->from, c->to, 0, room.operand, &factors);
+    struct window scalars =
+        open_window(&c->y, 1, c->from, c->to, READS_NUMBERS, 0, room.operand, &factors);
     struct tap_product t = {.first_row = from,
                             .width = s->width,
                             .step = 2,
-                            .scalar_height = 2 * s->height,
+                            .scalar_to = 2 * s->height,
                             .scalar_width = 2 * s->width,
                             .kernel = 2,
                             .scalars = &scalars};
-    struct operand lanes = open_lanes(&c->x[0], first, last, from, to, &t, &where, room.lanes);
+    struct operand lanes = open_lanes(c->x, first, last, from, to, &t, &where, room.lanes);
     run_tap_product(&t, to - from, lanes, last - first, factors, c->from > 0, c->to == c->y.height,
                     sums, (elem *)c->dweight + (size_t)(first * s->co) * 4);
 }

@@ -8,7 +8,8 @@
 
 typedef uint16_t lane_bits; /* one each */
 
-#define GATHERS 1
+#define GATHERS      1
+#define MASKED_LOADS 1
 
 /* V(add) is the intrinsic that adds vectors of this width and format. */
 #if MD_NUMBER != MD_NUMBER_fp64
@@ -93,11 +94,8 @@ static inline unsigned v_bits(mask m) {
 }
 #endif
 #define V_ALL _mm256_set1_epi32(-1)
-/* `from` is read in all lanes. */
 static inline vec v_load_masked(const real *from, mask m) {
-    vec all = V(loadu)(from), on;
-    __builtin_memcpy(&on, &m, sizeof on);
-    return V(and)(all, on);
+    return V(maskload)(from, m);
 }
 
 #endif
