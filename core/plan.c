@@ -19,9 +19,8 @@ struct md_shape md_layer_shape(const struct md_network *network, int layer) {
     return shape;
 }
 
-struct md_shape md_plan_weighed_shape(const struct md_network *network, const struct md_plan *plan,
-                                      int layer) {
-    struct md_shape shape = md_layer_shape(network, layer);
+struct md_shape md_plan_weighed_shape(const struct md_plan *plan, int layer) {
+    struct md_shape shape = plan->shape[layer];
     if (plan->learns[layer] == MD_LEARNS_BIASES)
         shape.ci = 0;
     return shape;
@@ -73,6 +72,7 @@ int md_plan_front(const struct md_network *network) {
 static void mark(const struct md_network *network, md_policy policy, struct md_plan *plan) {
     for (int l = 0; l < network->layer_count; l++) {
         const struct md_layer *layer = &network->layers[l];
+        plan->shape[l] = md_layer_shape(network, l);
         plan->learns[l] = (unsigned char)md_layer_learns(network, policy, l);
         plan->wanted[l] = plan->learns[l] ||
                           (layer->input != MD_PICTURE && plan->wanted[layer->input]) ||
@@ -206,7 +206,7 @@ static size_t buffer_bytes(const struct md_setup *setup, const struct md_plan *p
     case MD_GRADIENT_SUM:
         return md_plan_learning(network, plan, b->layer) * elem;
     case MD_CHAINS: {
-        struct md_shape shape = md_plan_weighed_shape(network, plan, b->layer);
+        struct md_shape shape = md_plan_weighed_shape(plan, b->layer);
         return setup->ops->kinds[network->layers[b->layer].kind].sums_bytes(
             &shape, plan->groups > 1 ? 1 : setup->cores);
     }
@@ -236,8 +236,8 @@ static size_t scratch_bytes(const struct md_setup *setup, const struct md_plan *
             continue;
         const struct md_layer *layer = &setup->network->layers[i->layer];
         struct md_shape shape = i->what == MD_DO_WEIGHT_GRADIENT
-                                    ? md_plan_weighed_shape(setup->network, plan, i->layer)
-                                    : md_layer_shape(setup->network, i->layer);
+                                    ? md_plan_weighed_shape(plan, i->layer)
+                                    : plan->shape[i->layer];
         int rows = i->to - i->from;
         if (i->what == MD_DO_INPUT_GRADIENT)
             rows = (rows * md_kinds[layer->kind].up + layer->stride - 1) / layer->stride;

@@ -187,6 +187,7 @@ struct md_plan {
     uint8_t scratch, picture, label, output, last_output, output_gradient, loss_room;
     uint8_t gradient[MD_MAX_LAYERS], gradient_sum[MD_MAX_LAYERS];
 
+    struct md_shape shape[MD_MAX_LAYERS]; /* md_layer_shape's */
     unsigned char
         learns[MD_MAX_LAYERS + 1]; /* enum md_learns: which of its parameters are updated */
     unsigned char in_flash[MD_MAX_LAYERS + 1];
@@ -216,8 +217,7 @@ size_t md_plan_kept_bytes(const struct md_plan *plan);
 struct md_shape md_layer_shape(const struct md_network *network, int layer);
 
 /* The same of its weight gradient: where biases alone learn, it has no input channels. */
-struct md_shape md_plan_weighed_shape(const struct md_network *network, const struct md_plan *plan,
-                                      int layer);
+struct md_shape md_plan_weighed_shape(const struct md_plan *plan, int layer);
 
 /* How many parameters a layer has. Layer layer_count: dynamic weights of losses. */
 size_t md_plan_parameters(const struct md_network *network, int layer);

@@ -259,14 +259,19 @@ static void *buffer_at(const struct worker *w, int buffer) {
 
 static struct md_map map_at(const struct worker *w, int buffer) {
     const struct md_network *network = w->engine->setup.network;
-    struct md_map map = {NULL, 0, 0, 0, 1};
+    struct md_map map = {NULL, 3, network->height, network->width, 1};
     if (buffer == MD_NO_BUFFER)
-        return map;
+        return (struct md_map){NULL, 0, 0, 0, 1};
     const struct md_buffer *b = &w->engine->plan.buffer[buffer];
+    if (b->layer != MD_PICTURE) {
+        const struct md_shape *shape = &w->engine->plan.shape[b->layer];
+        int up = md_kinds[network->layers[b->layer].kind].up;
+        map.channels = shape->co;
+        map.height = shape->height * up / shape->stride;
+        map.width = shape->width * up / shape->stride;
+    }
     map.at = buffer_at(w, buffer);
-    map.channels = b->layer == MD_PICTURE ? 3 : network->layers[b->layer].co;
     map.rows = b->rows;
-    md_layer_size(network, b->layer, &map.height, &map.width);
     if (b->kind == MD_MASK)
         map.width = md_mask_bytes(map.width);
     return map;
@@ -324,9 +329,8 @@ static void do_picture(const struct worker *w, const struct md_instruction *i) {
 
 static struct md_call call_of(const struct worker *w, const struct md_instruction *i) {
     const struct md_engine *engine = w->engine;
-    const struct md_network *network = engine->setup.network;
-    const struct md_layer *layer = &network->layers[i->layer];
-    struct md_call call = {.shape = md_layer_shape(network, i->layer),
+    const struct md_layer *layer = &engine->setup.network->layers[i->layer];
+    struct md_call call = {.shape = engine->plan.shape[i->layer],
                            .x = {map_at(w, i->x[0]), map_at(w, i->x[1])},
                            .y = map_at(w, i->y),
                            .mask = map_at(w, i->mask),
@@ -378,7 +382,7 @@ static void do_weight_gradient(const struct worker *w, const struct md_instructi
     int summed = engine->plan.together, first, last;
     void *sum = summed ? buffer_at(w, engine->plan.gradient_sum[i->layer]) : NULL;
     call.dweight = summed && w->slot == 0 ? sum : buffer_at(w, i->target);
-    call.shape = md_plan_weighed_shape(engine->setup.network, &engine->plan, i->layer);
+    call.shape = md_plan_weighed_shape(&engine->plan, i->layer);
     call.dbias = after(engine, call.dweight, count - md_layer_biases(layer));
     operator_of(w, i->layer)->weight_gradient(&call);
     if (i->to < call.y.height)
