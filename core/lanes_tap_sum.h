@@ -16,10 +16,11 @@ struct tap {
 /* How several sums make a result: added to 0 in order, or as the columns 0, 1, 0, 1, ... of it. */
 enum combination { ALONE, ADDED, INTERLEAVED };
 
-/* What is known of the taps beforehand: nothing; that none is shifted by a column; that they come
- * in threes, of dw -1, 0 and 1, a source element and weight_step apart; and that besides rows begin
- * and end only with tiles. */
-enum shifts { ANY, NONE, TRIPLES, OUTER };
+/* What is known of the taps beforehand: nothing; that none is shifted by a column; that besides the
+ * grid is a row of which there is nothing behind the last pixel; that they come in threes, of dw
+ * -1, 0 and 1, a source element and weight_step apart; and that besides rows begin and end only
+ * with tiles. */
+enum shifts { ANY, NONE, SHORT, TRIPLES, OUTER };
 
 struct tap_sum {
     int height, width;           /* of the grid */
@@ -95,9 +96,9 @@ static void find_taps(struct tap_sum *t) {
     t->known = 1;
 }
 
-/* The sums of `m` output channels (a constant) for the pixels of TILE_P vectors, over channels
+/* The sums of `m` output channels for the pixels of `wide` vectors (both constants), over channels
  * first .. last-1 of one half. `shifts` is a constant, too. */
-INLINE void tile(const struct chains *chains, const int m, const int quick,
+INLINE void tile(const struct chains *chains, const int m, const int wide, const int quick,
                  const enum shifts shifts, int half, int first, int last, int begin,
                  const source *weight, real *sums) {
     const struct tap_sum *t = chains->sum;
@@ -107,11 +108,11 @@ INLINE void tile(const struct chains *chains, const int m, const int quick,
     const int vector = LANES * (GATHERS ? 1 : t->step), columns = shifts >= TRIPLES ? 3 : 1;
     vec acc[TILE_M][TILE_P];
     mask left[TILE_P], right[TILE_P];
-    UNROLL for (int j = 0; shifts >= TRIPLES && j < TILE_P; j++) {
-        left[j] = v_mask(lanes_of_shift(t, -1) + chains->vector + j);
+    UNROLL for (int j = 0; shifts >= SHORT && j < wide; j++) {
+        left[j] = v_mask(lanes_of_shift(t, shifts == SHORT ? 0 : -1) + chains->vector + j);
         right[j] = v_mask(lanes_of_shift(t, 1) + chains->vector + j);
     }
-    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < TILE_P; j++) acc[i][j] =
+    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < wide; j++) acc[i][j] =
         begin ? v_zero() : v_load(sums + i * TILE + j * LANES);
     for (int c = first; c < last; c++) {
         for (int k = chains->first_tap; k < chains->last_tap; k += columns) {
@@ -123,11 +124,11 @@ INLINE void tile(const struct chains *chains, const int m, const int quick,
             UNROLL for (int column = 0; column < columns; column++) {
                 mask on[TILE_P];
                 vec value[TILE_P];
-                UNROLL for (int j = 0; j < TILE_P; j++) {
+                UNROLL for (int j = 0; j < wide; j++) {
                     const source *at = x + j * vector;
                     int whole = shifts == NONE || (shifts >= TRIPLES && column == 1) ||
                                 (shifts == OUTER && j != (column == 0 ? 0 : TILE_P - 1));
-                    on[j] = shifts < TRIPLES ? v_mask(bits + j) : column == 0 ? left[j] : right[j];
+                    on[j] = shifts < SHORT ? v_mask(bits + j) : column == 0 ? left[j] : right[j];
                     value[j] =
                         as_wanted(whole ? v_all_pixels(at, t->step) : v_pixels(at, t->step, on[j]),
                                   vectors, quick);
@@ -135,7 +136,7 @@ INLINE void tile(const struct chains *chains, const int m, const int quick,
                 UNROLL for (int i = 0; i < m; i++) {
                     vec factor =
                         as_wanted(v_factor(w + (size_t)i * t->output_stride), factors, quick);
-                    UNROLL for (int j = 0; j < TILE_P; j++) acc[i][j] =
+                    UNROLL for (int j = 0; j < wide; j++) acc[i][j] =
                         quick ? v_fma_quick(factor, value[j], acc[i][j])
                               : v_fma_masked(factor, value[j], acc[i][j], on[j]);
                 }
@@ -146,23 +147,30 @@ INLINE void tile(const struct chains *chains, const int m, const int quick,
         from += of->stride;
         weight += t->weight_stride;
     }
-    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < TILE_P; j++)
+    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < wide; j++)
         v_store(sums + i * TILE + j * LANES, acc[i][j]);
 }
 
 /* m output channels (a constant), the way that is asked for. */
 INLINE void some_tiles(const struct chains *c, const int m, int quick, int half, int first,
                        int last, int begin, const source *weight, real *sums) {
-    if (QUICK && quick && c->sum->shifts == OUTER)
-        tile(c, m, 1, OUTER, half, first, last, begin, weight, sums);
-    else if (QUICK && quick && c->sum->shifts == TRIPLES)
-        tile(c, m, 1, TRIPLES, half, first, last, begin, weight, sums);
-    else if (QUICK && quick && c->sum->shifts == NONE)
-        tile(c, m, 1, NONE, half, first, last, begin, weight, sums);
+    const enum shifts shifts = QUICK && quick ? c->sum->shifts : ANY;
+    if (QUICK && shifts == OUTER)
+        tile(c, m, TILE_P, 1, OUTER, half, first, last, begin, weight, sums);
+    else if (QUICK && shifts == TRIPLES)
+        tile(c, m, TILE_P, 1, TRIPLES, half, first, last, begin, weight, sums);
+    else if (QUICK && READS_ROWS && shifts == SHORT && c->count <= LANES)
+        tile(c, m, 1, 1, SHORT, half, first, last, begin, weight, sums);
+    else if (QUICK && READS_ROWS && shifts == SHORT && c->count <= 2 * LANES)
+        tile(c, m, 2, 1, SHORT, half, first, last, begin, weight, sums);
+    else if (QUICK && READS_ROWS && shifts == SHORT)
+        tile(c, m, TILE_P, 1, SHORT, half, first, last, begin, weight, sums);
+    else if (QUICK && shifts == NONE)
+        tile(c, m, TILE_P, 1, NONE, half, first, last, begin, weight, sums);
     else if (QUICK && quick)
-        tile(c, m, 1, ANY, half, first, last, begin, weight, sums);
+        tile(c, m, TILE_P, 1, ANY, half, first, last, begin, weight, sums);
     else
-        tile(c, m, 0, ANY, half, first, last, begin, weight, sums);
+        tile(c, m, TILE_P, 0, ANY, half, first, last, begin, weight, sums);
 }
 
 static NOINLINE void run_half(const struct chains *c, int quick, int half, int first, int last,
@@ -231,31 +239,39 @@ static int shows_sign(const struct sink *sink, const struct tap_sum *t, int chan
     return shows;
 }
 
-/* A tile's sums as those of the result's pixels, *stride from channel to channel: in `whole`, or
- * where they are. */
-static const real *combine(const struct tap_sum *t, int rows, const real sums[][TILE_M * TILE],
-                           real *whole, size_t *stride) {
-    *stride = t->combination == INTERLEAVED ? 2 * TILE : TILE;
-    for (int l = 0; t->combination == INTERLEAVED && l < rows * TILE; l += LANES) {
+/* A vector of either, one after the other. */
+static void interleave(const real *even, const real *odd, real *to) {
 #if GATHERS
-        vec even = v_load(sums[0] + l), odd = v_load(sums[1] + l);
-        v_interleave(&even, &odd);
-        v_store(whole + 2 * l, even);
-        v_store(whole + 2 * l + LANES, odd);
+    vec a = v_load(even), b = v_load(odd);
+    v_interleave(&a, &b);
+    v_store(to, a);
+    v_store(to + LANES, b);
 #else
-        for (int lane = l; lane < l + LANES; lane++) {
-            whole[2 * lane] = sums[0][lane];
-            whole[2 * lane + 1] = sums[1][lane];
-        }
+    for (int lane = 0; lane < LANES; lane++) {
+        to[2 * lane] = even[lane];
+        to[2 * lane + 1] = odd[lane];
+    }
 #endif
-    }
-    for (int l = 0; t->combination == ADDED && l < rows * TILE; l += LANES) {
-        vec total = v_zero();
-        for (int k = 0; k < t->sums; k++)
-            total = v_add(total, v_load(sums[k] + l));
-        v_store(whole + l, total);
-    }
-    return t->combination == ALONE ? sums[0] : whole;
+}
+
+/* The sums of `rows` channels for a tile's first `count` pixels as those of the result's pixels,
+ * *stride from channel to channel: in `whole`, or where they are. */
+static const real *combine(const struct tap_sum *t, int rows, int count,
+                           const real sums[][TILE_M * TILE], real *whole, size_t *stride) {
+    *stride = t->combination == INTERLEAVED ? 2 * TILE : TILE;
+    if (t->combination == ALONE)
+        return sums[0];
+    for (int r = 0; r < rows; r++)
+        for (int l = r * TILE, last = l + count; l < last; l += LANES) {
+            vec total = v_zero();
+            for (int k = 0; t->combination == ADDED && k < t->sums; k++)
+                total = v_add(total, v_load(sums[k] + l));
+            if (t->combination == ADDED)
+                v_store(whole + l, total);
+            else
+                interleave(sums[0] + l, sums[1] + l, whole + 2 * l);
+        }
+    return whole;
 }
 
 /* All of it for output channels first .. last-1, which are the sink's from its first channel on.
@@ -288,8 +304,8 @@ static void run_tap_sum(struct tap_sum *t, struct operand numbers, struct operan
                 chains.last_tap = t->ends[k];
                 find(&chains, sums[k]);
             }
-            const real *result =
-                combine(t, chains.rows, (const real(*)[TILE_M * TILE]) sums, whole, &stride);
+            const real *result = combine(t, chains.rows, chains.count,
+                                         (const real(*)[TILE_M * TILE]) sums, whole, &stride);
             put(sink, channel - first, chains.rows, p, chains.count, columns, t, result, stride);
         }
 }

@@ -245,7 +245,7 @@ static void tconv_forward(const struct md_call *c) {
                         .step = 1,
                         .weight_stride = (size_t)s->co * 4,
                         .output_stride = 4,
-                        .shifts = window.gathered || whole ? NONE : ANY,
+                        .shifts = !GATHERS || window.gathered || whole ? NONE : SHORT,
                         .combination = INTERLEAVED,
                         .bits = room.bits};
     md_share(c->part, s->co, &first, &last);
@@ -456,18 +456,29 @@ static void mask_positive(size_t n, const void *y_, uint8_t *to) {
         unsigned bits = v_bits(v_positive(load_elements(y + i, n - i)));
         if (i % 8 != 0)
             bits = bits << i % 8 | to[i / 8];
-        for (size_t b = 0; b < LANES && i + b < n; b += 8)
-            to[(i + b) / 8] = (uint8_t)(bits >> b);
+        if (n - i >= LANES && LANES % 8 == 0)
+            __builtin_memcpy(to + i / 8, &bits, LANES / 8);
+        else
+            for (size_t b = 0; b < LANES && i + b < n; b += 8)
+                to[(i + b) / 8] = (uint8_t)(bits >> b);
     }
+}
+
+/* Which of the lanes from number i on, of n, are on in a mask. */
+static inline lane_bits lanes_on(const uint8_t *on, size_t i, size_t n) {
+    lane_bits bits = 0;
+    if (n - i >= LANES && LANES % 8 == 0)
+        __builtin_memcpy(&bits, on + i / 8, LANES / 8);
+    else
+        for (size_t b = 0; b < LANES && i + b < n; b += 8)
+            bits |= (lane_bits)((lane_bits)on[(i + b) / 8] << b);
+    return (lane_bits)(bits >> i % 8);
 }
 
 static void leaky_backward(size_t n, const uint8_t *positive, void *dy_) {
     elem *dy = dy_;
     for (size_t i = 0; i < n; i += LANES) {
-        lane_bits bits = 0;
-        for (size_t b = 0; b < LANES && i + b < n; b += 8)
-            bits |= (lane_bits)((lane_bits)positive[(i + b) / 8] << b);
-        bits = (lane_bits)(bits >> i % 8);
+        lane_bits bits = lanes_on(positive, i, n);
         vec a = load_elements(dy + i, n - i);
         vec negative = v_round(v_scale(a, (real)MD_LEAKY_SLOPE));
         store_elements(dy + i, n - i, v_blend(v_mask(&bits), negative, a));
