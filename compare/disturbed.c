@@ -161,7 +161,7 @@ DISTURBED(tconv, MD_TCONV2X2)
 #define RECORD(name, kind)                                                                         \
     (struct md_operator) {                                                                         \
         name##_forward, name##_input_gradient, name##_weight_gradient, name##_scratch_bytes,       \
-            plain(kind)->sums_bytes                                                                \
+            plain(kind)->sums_bytes, NULL                                                          \
     }
 
 struct md_ops md_disturbed_ops(void) {

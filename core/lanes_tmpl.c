@@ -99,6 +99,22 @@ static size_t tconv_sums_bytes(const struct md_shape *s, int cores) {
     return core_sums(s, 1, cores) * sizeof(real) * (size_t)cores;
 }
 
+/* What a tap_sum costs for so many channels and pixels: tiles, of which one of a single channel
+ * costs as much as a third of a whole one. */
+static int cost_of(int channels, int pixels) {
+    return (channels / TILE_M * 3 + channels % TILE_M) * ((pixels + TILE - 1) / TILE);
+}
+static int shares_rows(int width, int rows, int channels, int cores) {
+    int by_rows = cost_of(channels, share_of(rows, cores) * width);
+    return GATHERS && by_rows <= cost_of(share_of(channels, cores), rows * width);
+}
+static int conv_shares_rows(const struct md_shape *s, int rows, int channels, int cores) {
+    return shares_rows(s->width / s->stride, rows, channels, cores);
+}
+static int tconv_shares_rows(const struct md_shape *s, int rows, int channels, int cores) {
+    return shares_rows(s->width, rows, channels, cores);
+}
+
 /* ---- taps ------------------------------------------------------------------------------------ */
 
 /* The strip of grid rows from h on, of `height` rows: no taps yet. Where rows are not gathered, it
@@ -495,7 +511,7 @@ const struct md_ops MD_NAME(MD_PASTE(md_lanes_, MD_LEVEL)) = {
 #endif
     .format = MD_THIS_FORMAT,
     .kinds = {[MD_CONV3X3] = {conv_forward, conv_input_gradient, conv_weight_gradient,
-                              conv_scratch_bytes, conv_sums_bytes},
+                              conv_scratch_bytes, conv_sums_bytes, conv_shares_rows},
               [MD_TCONV2X2] = {tconv_forward, tconv_input_gradient, tconv_weight_gradient,
-                               tconv_scratch_bytes, tconv_sums_bytes}},
+                               tconv_scratch_bytes, tconv_sums_bytes, tconv_shares_rows}},
 };

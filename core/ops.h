@@ -95,6 +95,10 @@ struct md_operator {
 
     /* Bytes of `sums`, for `cores` cores together. */
     size_t (*sums_bytes)(const struct md_shape *shape, int cores);
+
+    /* Whether cores are faster when they share out a forward or input gradient call's `rows` rows
+     * instead of its `channels` channels, by calls of their own. NULL: never. */
+    int (*shares_rows)(const struct md_shape *shape, int rows, int channels, int cores);
 };
 
 /* Bytes of the mask of a row. */

@@ -302,15 +302,18 @@ static void derive_leaky(const struct md_ops *ops, size_t n, void *values, uint8
     ops->leaky_backward(n, mask, values);
 }
 
-/* Visits this worker's channels of rows from .. to-1: row by row, or where all are there and a
- * mask's rows have no bits between them, in one go. */
-static void each_run(const struct worker *w, const struct md_map *map, const struct md_map *mask,
-                     int from, int to, visit_fn *visit) {
-    int first, last, whole = to - from == map->height && map->width % 8 == 0;
-    md_share(w->part, map->channels, &first, &last);
-    size_t n = whole ? (size_t)(last - first) * md_map_plane(map) : (size_t)map->width;
-    for (int c = first; c < last; c += whole ? last - first : 1)
-        for (int h = from; h < to; h += whole ? to - from : 1)
+/* Visits a part's channels of rows from .. to-1: row by row, or where a mask's rows have no bits
+ * between them, all that lie side by side. */
+static void each_run(const struct worker *w, struct md_part part, const struct md_map *map,
+                     const struct md_map *mask, int from, int to, visit_fn *visit) {
+    int first, last, rows = to - from;
+    int dense = map->width % 8 == 0 && (mask->at == NULL || mask->rows == map->rows);
+    md_share(part, map->channels, &first, &last);
+    int run = dense && from % map->rows + rows <= map->rows ? rows : 1;
+    int whole = dense && run == map->rows ? last - first : 1;
+    size_t n = (size_t)whole * (size_t)run * (size_t)map->width;
+    for (int c = first; c < last; c += whole)
+        for (int h = from; h < to; h += run)
             visit(w->engine->setup.ops, n, after(w->engine, map->at, md_map_row(map, c, h)),
                   mask->at == NULL ? NULL : (uint8_t *)mask->at + md_map_row(mask, c, h));
 }
@@ -350,27 +353,47 @@ static const struct md_operator *operator_of(const struct worker *w, int layer) 
     return &w->engine->setup.ops->kinds[w->engine->setup.network->layers[layer].kind];
 }
 
+/* Makes a call for channels, `channels` in all, one for some of its rows, in multiples of `unit`,
+ * if the cores are faster so; maybe for none. */
+static void share_rows(const struct worker *w, int layer, int channels, int unit,
+                       struct md_call *call) {
+    const struct md_operator *operator= operator_of(w, layer);
+    int rows = (call->to - call->from) / unit, first, last;
+    if (operator->shares_rows == NULL || call->part.count == 1 ||
+        rows * unit != call->to - call->from || !
+        operator->shares_rows(&call->shape, rows, channels, call->part.count))
+        return;
+    md_share(call->part, rows, &first, &last);
+    call->to = call->from + last * unit;
+    call->from += first * unit;
+    call->part = (struct md_part){0, 1};
+}
+
 static void do_forward(const struct worker *w, const struct md_instruction *i) {
+    const struct md_layer *layer = &w->engine->setup.network->layers[i->layer];
     struct md_call call = call_of(w, i);
-    operator_of(w, i->layer)->forward(&call);
-    if (w->engine->setup.network->layers[i->layer].leaky)
-        each_run(w, &call.y, &call.mask, i->from, i->to, apply_leaky);
+    share_rows(w, i->layer, layer->co, md_kinds[layer->kind].up, &call);
+    if (call.from < call.to) {
+        operator_of(w, i->layer)->forward(&call);
+        if (layer->leaky)
+            each_run(w, call.part, &call.y, &call.mask, call.from, call.to, apply_leaky);
+    }
     if ((i->flags & MD_SECOND) == 0)
         observe(w, MD_SEE_ACTIVATION, i->layer, &call.y, i->from, i->to);
-    if (i->mask != MD_NO_BUFFER)
-        each_run(w, &call.y, &call.mask, i->from, i->to, make_mask);
+    if (call.from < call.to && i->mask != MD_NO_BUFFER)
+        each_run(w, call.part, &call.y, &call.mask, call.from, call.to, make_mask);
 }
 
 static void do_mask(const struct worker *w, const struct md_instruction *i) {
     struct md_map y = map_at(w, i->y), mask = map_at(w, i->mask);
-    each_run(w, &y, &mask, i->from, i->to, make_mask);
+    each_run(w, w->part, &y, &mask, i->from, i->to, make_mask);
 }
 
 static void do_error(const struct worker *w, const struct md_instruction *i) {
     struct md_map y = map_at(w, i->y), mask = map_at(w, i->mask);
     observe(w, MD_SEE_ERROR, i->layer, &y, i->from, i->to);
     if (i->mask != MD_NO_BUFFER)
-        each_run(w, &y, &mask, i->from, i->to, derive_leaky);
+        each_run(w, w->part, &y, &mask, i->from, i->to, derive_leaky);
 }
 
 /* The first sample's gradient, where gradients are summed, is where the sum will be. */
@@ -403,7 +426,9 @@ static void do_input_gradient(const struct worker *w, const struct md_instructio
     call.first =
         (i->flags & MD_SKIP_HALF) != 0 ? 0 : md_layer_skipped(w->engine->setup.network, i->layer);
     call.accumulate = (i->flags & MD_ACCUMULATE) != 0;
-    operator_of(w, i->layer)->input_gradient(&call);
+    share_rows(w, i->layer, call.dx.channels, call.shape.stride, &call);
+    if (call.from < call.to)
+        operator_of(w, i->layer)->input_gradient(&call);
 }
 
 /* Of a layer's parameters that learn, whose gradient there is, this part's. */

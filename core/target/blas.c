@@ -181,9 +181,9 @@ static void tconv_input_gradient(const struct md_call *c) {
 const struct md_ops md_blas_fp32 = {
     .format = MD_FP32,
     .kinds = {[MD_CONV3X3] = {conv_forward, conv_input_gradient, conv_weight_gradient,
-                              conv_scratch_bytes, no_sums},
+                              conv_scratch_bytes, no_sums, NULL},
               [MD_TCONV2X2] = {tconv_forward, tconv_input_gradient, tconv_weight_gradient,
-                               tconv_scratch_bytes, no_sums}},
+                               tconv_scratch_bytes, no_sums, NULL}},
 };
 
 int md_blas_start(void) {
