@@ -122,8 +122,8 @@ INLINE void pixel_row(vec acc[][WIDE], const int wide, const int quick, const in
                    w * t->step);
 }
 
-/* The chains of `wide` (a constant) vectors of lanes with every tap of one scalar channel. Links
- * are rows of the grid. */
+/* The chains of `wide` (a constant) vectors of lanes with every tap of one scalar channel, or with
+ * the 2x2 taps of two. Links are rows of the grid. */
 INLINE void product(const struct chains *chains, const int wide, const int quick, int first,
                     int last, real *sums) {
     const struct tap_product *t = chains->product;
@@ -141,16 +141,22 @@ INLINE void product(const struct chains *chains, const int wide, const int quick
                             : v_load(sums + (k * wide + v) * LANES);
     for (int link = first; link < last; link++) {
         int h = t->first_row + link, top = h * t->step - t->origin;
-        const source *lanes = chains->vectors.at, *rows[3] = {NULL, NULL, NULL};
+        const source *lanes = chains->vectors.at, *rows[4] = {NULL, NULL, NULL, NULL};
         lanes += GATHERS ? (ptrdiff_t)((size_t)(link * t->width) * t->lane_stride)
                          : window_at(t->lanes, 0, h, 0);
         for (int kh = 0; kh < t->kernel; kh++)
             if (top + kh >= t->scalar_from && top + kh < t->scalar_to)
                 rows[kh] = scalars + window_at(t->scalars, half, top + kh, -t->origin);
-        if (t->kernel == 2)
-            for (int w = 0; w < t->width; w++)
-                pixel_taps(acc, wide, quick, 2, 0, 2, 0, 2, chains,
-                           lanes + (size_t)w * (GATHERS ? t->lane_stride : 1), lane_stride, rows,
+        const size_t pixel = GATHERS ? t->lane_stride : 1;
+        if (GATHERS && t->kernel == 2 && chains->rows == 8) {
+            rows[2] = rows[0] + of->stride;
+            rows[3] = rows[1] + of->stride;
+            for (int w = 0; w < t->width; w++, lanes += pixel)
+                pixel_taps(acc, wide, quick, 2, 0, 4, 0, 2, chains, lanes, lane_stride, rows,
+                           w * t->step);
+        } else if (t->kernel == 2)
+            for (int w = 0; w < t->width; w++, lanes += pixel)
+                pixel_taps(acc, wide, quick, 2, 0, 2, 0, 2, chains, lanes, lane_stride, rows,
                            w * t->step);
         else if (rows[0] != NULL && rows[2] != NULL)
             pixel_row(acc, wide, quick, 0, 3, chains, lanes, lane_stride, rows);
@@ -195,8 +201,10 @@ static size_t sums_size(int channels, size_t each) {
  * taps ...]); `kept` is where sums are between calls, and where they are gathered always. */
 static void run_tap_product(const struct tap_product *t, int links, struct operand lanes, int count,
                             struct operand factors, int resumes, int ends, real *kept, elem *to) {
-    int taps = t->kernel * t->kernel;
     int scalars = t->scalars->half[0].channels + t->scalars->half[1].channels;
+    int pairs = GATHERS && t->kernel == 2 && scalars % 2 == 0; /* four chains would wait */
+    int taps = pairs ? 8 : t->kernel * t->kernel;
+    scalars /= 1 + pairs;
     real own[MAX_TAPS * WIDE * LANES];
     kept = SUMS_APART ? kept : NULL;
     struct chains chains = {.run = run_product,
@@ -216,7 +224,7 @@ static void run_tap_product(const struct tap_product *t, int links, struct opera
         chains.vectors.at = lanes.at + (GATHERS ? (size_t)first : (size_t)first * t->lane_stride);
         for (int s = 0; s < scalars; s++) {
             elem *where = to + (size_t)(first * scalars + s) * (size_t)taps;
-            chains.channel = s;
+            chains.channel = s * (1 + pairs);
             for (int k = 0; !SUMS_APART && resumes && k < taps; k++)
                 for (int lane = 0; lane < chains.count; lane++)
                     sums[k * LANES + lane] = md_load(where[lane * scalars * taps + k]);

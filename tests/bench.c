@@ -223,7 +223,8 @@ static struct peer *peer_at(struct at_level *at, int threads) {
 }
 
 static const struct md_ops *ops_of(const struct at_level *at, const struct side *side, int format) {
-    if (side->level != NULL && strncmp(side->level, at->level, strlen(at->level)) != 0)
+    if (side->level != NULL && (strncmp(side->level, at->level, strlen(at->level)) != 0 ||
+                                strcmp(side->level, at->level) == 0))
         return NULL;
     return md_ops_find((enum md_format)format, side->level != NULL ? side->level : at->level);
 }
@@ -264,7 +265,8 @@ static void add_side(struct the_case *c, struct at_level *at, const struct side 
 static int has_side(const struct at_level *at, const struct side *side, int format,
                     const char *policy) {
     if (side->pytorch)
-        return format == MD_FP32 && (strcmp(policy, "full") == 0 || strcmp(policy, "d0") == 0);
+        return format == MD_FP32 && md_ops_find(MD_FP32, at->level) != NULL &&
+               (strcmp(policy, "full") == 0 || strcmp(policy, "d0") == 0);
     int wanted = side->format == THE_CASES || side->format == MD_FP32 || asked.formats == 0 ||
                  (asked.formats & 1u << format) != 0;
     return wanted && ops_of(at, side, format) != NULL;
@@ -388,10 +390,27 @@ static int read_policies(char *text, struct md_error *error) {
     return MD_OK;
 }
 
+/* The levels of all formats: some have one of their own. */
+static void find_levels(const char *known[MOST_NAMES]) {
+    const char *names[8];
+    int count = 0;
+    for (int f = 0; f < MD_FORMAT_COUNT; f++) {
+        md_ops_levels((enum md_format)f, names);
+        for (const char **name = names; *name != NULL && count + 1 < MOST_NAMES; name++) {
+            int there = 0;
+            for (int k = 0; k < count; k++)
+                there |= strcmp(known[k], *name) == 0;
+            if (!there)
+                known[count++] = *name;
+        }
+    }
+    known[count] = NULL;
+}
+
 static int read_option(int option, struct md_error *error) {
-    const char *names[MOST_NAMES], *known[8];
+    const char *names[MOST_NAMES], *known[MOST_NAMES];
     int status = MD_OK;
-    md_ops_levels(MD_FP32, known);
+    find_levels(known);
     if (option == 'l')
         status = read_words("--level", optarg, known, asked.levels, error);
     if (option == 'p')
@@ -434,9 +453,9 @@ static int read_arguments(int argc, char **argv, struct md_error *error) {
  * where there are none, the last. */
 static void choose_levels(void) {
     static const char *const slow[] = {"ref", "scalar", "blas"};
-    const char *known[8];
+    const char *known[MOST_NAMES];
     int count = 0;
-    md_ops_levels(MD_FP32, known);
+    find_levels(known);
     for (const char **k = known; *k != NULL; k++) {
         int is_slow = 0;
         for (size_t i = 0; i < LENGTH(slow); i++)
