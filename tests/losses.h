@@ -1,0 +1,316 @@
+/* The losses written down once more, in binary64 and as the literature has them: what those of
+ * core/losses_tmpl.h are compared with. */
+#ifndef MD_TESTS_LOSSES_H
+#define MD_TESTS_LOSSES_H
+
+#include "../core/random.h"
+#include "numbers.h"
+
+enum { MOST = 1024 };
+static const double depth_cap = 5.0;
+/* The numbers that dynamic weights have; and the gradient by them, of the last run. */
+static double balance[MD_LOSS_COUNT] = {1, 0.75, 0.5, 2, 1, 1.25, 0.875, 1, 0.625, 1};
+static double balance_slopes[MD_LOSS_COUNT];
+static const uint32_t seed[2] = {11, 12};
+static const uint64_t step_of_draws = (UINT64_C(3) << 32) + 4;
+
+/* Labels and outputs, sample after sample; label -1: none. */
+struct batch {
+    int samples, pixels;
+    double output[MOST], label[MOST];
+    float fb[4];
+    int width; /* of a sample's rows; 0: it is one row */
+};
+
+static int count_of(const struct batch *b) {
+    return b->samples * b->pixels;
+}
+
+/* What is held constant in the gradient. */
+struct constants {
+    double t, c;
+    int valid;
+    double rough; /* how many times larger than the largest difference its operands are */
+};
+
+static struct constants constants_of(enum md_loss loss, const struct batch *b) {
+    struct constants k = {-1, 0, 0, 1};
+    double largest = 0, operands = 0;
+    for (int i = 0; i < count_of(b); i++) {
+        k.t = fmax(k.t, b->label[i]);
+        k.valid += b->label[i] != -1;
+    }
+    for (int i = 0; i < count_of(b) && loss == MD_BERHU && k.valid > 0; i++) {
+        largest = fmax(largest, fabs(b->output[i] - b->label[i]) / k.t);
+        operands = fmax(operands, (fabs(b->output[i]) + fabs(b->label[i])) / k.t);
+    }
+    k.c = 0.2 * largest;
+    k.rough = largest > 0 ? operands / largest : 1;
+    return k;
+}
+
+/* One pixel's value and derivative by o, and for the bounds the same with the operands' magnitudes
+ * in place of their difference: no rounding on the way is relative to more than that. */
+struct term {
+    double value, slope, value_terms, slope_terms;
+};
+
+static struct term term_of(enum md_loss loss, double o, double y, double fb,
+                           const struct constants *k) {
+    double sign = (o > y) - (o < y), off = fabs(o - y), operands = fabs(o) + fabs(y);
+    double floor = fb / depth_cap, slope = o > floor ? fb / (o * o) : fb / (floor * floor);
+    double depth = o > floor ? fb / o : fb / floor + slope * (floor - o);
+    double nearer = (depth > fb / y) - (depth < fb / y);
+    switch (loss) {
+    case MD_BERHU:
+        if (off / k->t < k->c || k->c == 0)
+            return (struct term){off / k->t, sign / k->t, operands / k->t, 1 / k->t};
+        return (struct term){(off * off / (k->t * k->t) - k->c * k->c) / (2 * k->c),
+                             sign * off / (k->c * k->t * k->t),
+                             (operands * operands / (k->t * k->t) + k->c * k->c) / (2 * k->c),
+                             operands / (k->c * k->t * k->t)};
+    case MD_L1:
+        return (struct term){off, sign, operands, 1};
+    case MD_MSE:
+        return (struct term){off * off, 2 * sign * off, operands * operands, 2 * operands};
+    case MD_REL_L1:
+        return (struct term){off / y, sign / y, operands / y, 1 / y};
+    case MD_LOSS_ROBUST: {
+        double h = (depth - fb / y) / 2, root = sqrt(h * h + 1);
+        double terms = fb / floor + slope * (floor + fabs(o)) + fb / y;
+        return (struct term){root - 1, -h / 2 / root * slope, terms, terms * slope};
+    }
+    default:
+        return (struct term){fabs(depth - fb / y), -nearer * slope,
+                             fb / floor + slope * (floor + fabs(o)) + fb / y, slope};
+    }
+}
+
+/* Of picture s: how many labels it has, and the root of the mean of the squared differences in
+ * depth; and the largest of the terms that these are made of. */
+struct picture {
+    int valid;
+    double root, terms;
+};
+
+static struct picture picture_of(const struct batch *b, const struct constants *k, int s) {
+    struct picture picture = {0, 0, 0};
+    long double squares = 0;
+    for (int i = s * b->pixels; i < (s + 1) * b->pixels; i++)
+        if (b->label[i] != -1) {
+            struct term d = term_of(MD_DEPTH_L1, b->output[i], b->label[i], (double)b->fb[s], k);
+            squares += (long double)d.value * d.value;
+            picture.terms = fmax(picture.terms, d.value_terms);
+            picture.valid++;
+        }
+    picture.root = picture.valid > 0 ? sqrt((double)(squares / picture.valid)) : 0;
+    return picture;
+}
+
+static int pictures_of(const struct batch *b, const struct constants *k) {
+    int pictures = 0;
+    for (int s = 0; s < b->samples; s++)
+        pictures += picture_of(b, k, s).valid > 0;
+    return pictures;
+}
+
+/* A pixel's part of the value (rmse: of its picture's, and its slope that of the mean), as if the
+ * loss were a mean over pixels. A root is off by no more than the worst of its terms. */
+static struct term share_of(enum md_loss loss, const struct batch *b, const struct constants *k,
+                            int i) {
+    int s = i / b->pixels;
+    struct term term = term_of(loss == MD_LOSS_RMSE ? MD_DEPTH_L1 : loss, b->output[i], b->label[i],
+                               (double)b->fb[s], k);
+    if (loss != MD_LOSS_RMSE)
+        return term;
+    struct picture picture = picture_of(b, k, s);
+    double d = term.value, share = (double)k->valid / picture.valid / pictures_of(b, k);
+    double factor = picture.root > 0 ? share / picture.root : 0;
+    term.value = picture.root * share;
+    term.value_terms = picture.terms * share;
+    term.slope_terms *= (term.value_terms + d * picture.terms / picture.root) * factor;
+    term.slope *= d * factor;
+    return term;
+}
+
+static double value_of(enum md_loss loss, const struct batch *b, const struct constants *k) {
+    long double sum = 0;
+    for (int i = 0; i < count_of(b); i++)
+        if (b->label[i] != -1)
+            sum += share_of(loss, b, k, i).value;
+    return k->valid > 0 ? (double)(sum / k->valid) : 0.0;
+}
+
+/* ---- sums of losses, and what each is averaged over -------------------------------------------
+ */
+
+/* Pixel i's difference in depth, and the difference of the logarithms. */
+static long double difference_at(const struct batch *b, int i, int logarithms) {
+    double fb = (double)b->fb[i / b->pixels], floor = fb / depth_cap, o = b->output[i];
+    long double depth =
+        o > floor ? (long double)fb / o : fb / floor + fb / (floor * floor) * (floor - o);
+    long double label = (long double)fb / b->label[i];
+    const long double shift = 1e-3L;
+    return logarithms ? logl(depth + shift) - logl(label + shift) : depth - label;
+}
+
+/* The pixel after pixel i in its row (way 0), or its column; -1: none with a label. */
+static int after(const struct batch *b, int i, int way) {
+    int in_sample = i % b->pixels, to = in_sample + (way == 0 ? 1 : b->width);
+    int same = way == 0 ? to % b->width != 0 : to < b->pixels;
+    return same && b->label[i - in_sample + to] != -1 ? i - in_sample + to : -1;
+}
+
+/* One loss of pixels first .. last-1, of which `valid` have a label. */
+static long double value_of_group(enum md_loss loss, const struct batch *b, int first, int last,
+                                  const struct constants *k) {
+    long double sum = 0, squares = 0, pairs[2] = {0, 0}, steps[2] = {0, 0};
+    for (int i = first; i < last; i++) {
+        if (b->label[i] == -1)
+            continue;
+        long double d = difference_at(b, i, loss == MD_LOSS_SILOG);
+        sum +=
+            loss == MD_LOSS_SILOG ? d
+            : loss == MD_LOSS_RMSE
+                ? d * d
+                : term_of(loss, b->output[i], b->label[i], (double)b->fb[i / b->pixels], k).value;
+        for (int way = 0; way < 2; way++)
+            if (after(b, i, way) >= 0) {
+                steps[way] += fabsl(difference_at(b, after(b, i, way), 0) - d);
+                pairs[way]++;
+            }
+    }
+    long double mean = sum / k->valid;
+    for (int i = first; i < last; i++)
+        squares += b->label[i] == -1 ? 0 : powl(difference_at(b, i, 1) - mean, 2);
+    if (loss == MD_LOSS_SILOG)
+        return sqrtl((k->valid > 1 ? squares / (k->valid - 1) : 0) + 0.15L * mean * mean);
+    if (loss == MD_LOSS_GRAD)
+        return (pairs[0] > 0 ? steps[0] / pairs[0] : 0) + (pairs[1] > 0 ? steps[1] / pairs[1] : 0);
+    return loss == MD_LOSS_RMSE ? sqrtl(mean) : mean;
+}
+
+/* ---- virtual normals, written down once more -------------------------------------------------
+ */
+
+struct vector {
+    long double at[3];
+};
+
+/* Pixel i's point of picture s, of the label or of the output. */
+static struct vector point_of(const struct batch *b, int s, int i, int of_label) {
+    int at = s * b->pixels + i, height = b->pixels / b->width;
+    double fb = (double)b->fb[s];
+    long double z = (long double)fb / b->label[at];
+    z += of_label ? 0 : difference_at(b, at, 0);
+    return (struct vector){{(i % b->width - b->width / 2) * z / (518.858L * b->width / 640),
+                            (i / b->width - height / 2) * z / (519.470L * height / 480), z}};
+}
+
+/* p12, p13, p23 */
+static void edges_of(const struct batch *b, int s, const int triple[3], int of_label,
+                     struct vector edges[3]) {
+    static const int ends[3][2] = {{0, 1}, {0, 2}, {1, 2}};
+    for (int e = 0; e < 3; e++)
+        for (int k = 0; k < 3; k++)
+            edges[e].at[k] = point_of(b, s, triple[ends[e][1]], of_label).at[k] -
+                             point_of(b, s, triple[ends[e][0]], of_label).at[k];
+}
+
+static struct vector normal_of(const struct batch *b, int s, const int triple[3], int of_label) {
+    struct vector e[3], n;
+    edges_of(b, s, triple, of_label, e);
+    for (int k = 0; k < 3; k++)
+        n.at[k] = e[0].at[(k + 1) % 3] * e[1].at[(k + 2) % 3] -
+                  e[0].at[(k + 2) % 3] * e[1].at[(k + 1) % 3];
+    long double length = sqrtl(n.at[0] * n.at[0] + n.at[1] * n.at[1] + n.at[2] * n.at[2]);
+    for (int k = 0; k < 3; k++)
+        n.at[k] /= length == 0 ? 0.01L : length;
+    return n;
+}
+
+/* The original's: of each coordinate whether any edge is short in it, and 3x3 cosines of which the
+ * diagonal's are 1. */
+static int is_good(const struct batch *b, int s, const int triple[3]) {
+    struct vector e[3];
+    int near_in = 0, cosines = 0;
+    edges_of(b, s, triple, 1, e);
+    for (int k = 0; k < 3; k++)
+        near_in +=
+            fabsl(e[0].at[k]) < 0.005L || fabsl(e[1].at[k]) < 0.005L || fabsl(e[2].at[k]) < 0.005L;
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) {
+            long double product = 0, squares[2] = {0, 0};
+            for (int k = 0; k < 3; k++) {
+                product += e[i].at[k] * e[j].at[k];
+                squares[0] += e[i].at[k] * e[i].at[k];
+                squares[1] += e[j].at[k] * e[j].at[k];
+            }
+            cosines += fabsl(product / (sqrtl(squares[0]) * sqrtl(squares[1]) + 1e-8L)) > 0.867L;
+        }
+    return near_in < 3 && cosines <= 3;
+}
+
+/* The triples of picture s; returns how many. */
+static int draw_triples(const struct batch *b, int s, int triples[MOST][3]) {
+    int labels[MOST], valid = 0, count = (int)(0.15 * b->pixels + 1e-9);
+    for (int i = 0; i < b->pixels; i++)
+        if (b->label[s * b->pixels + i] != -1)
+            labels[valid++] = i;
+    for (int t = 0; t < count; t++) {
+        const uint32_t counter[4] = {(uint32_t)t, (uint32_t)step_of_draws,
+                                     (uint32_t)(step_of_draws >> 32), 4 + 256 * (uint32_t)s};
+        uint32_t words[4];
+        md_philox(seed, counter, words);
+        for (int p = 0; p < 3 && valid > 0; p++)
+            triples[t][p] = labels[(int)((double)words[p] / 0x1p32 * valid)];
+    }
+    return valid > 0 ? count : 0;
+}
+
+/* Those that are kept. */
+static int triples_of(const struct batch *b, int s, int triples[MOST][3]) {
+    int count = draw_triples(b, s, triples), kept = 0;
+    for (int t = 0; t < count; t++)
+        if (is_good(b, s, triples[t]))
+            memmove(triples[kept++], triples[t], sizeof *triples);
+    return kept;
+}
+
+static long double loss_of_triple(const struct batch *b, int s, const int triple[3]) {
+    struct vector ours = normal_of(b, s, triple, 0), right = normal_of(b, s, triple, 1);
+    long double loss = 0;
+    for (int k = 0; k < 3; k++)
+        loss += fabsl(ours.at[k] - right.at[k]);
+    return loss;
+}
+
+/* The mean over the triples of picture s but the best quarter by `base`. */
+static long double vnl_of(const struct batch *b, const struct batch *base, int s) {
+    int triples[MOST][3], kept = triples_of(b, s, triples);
+    long double sum = 0;
+    for (int t = 0; t < kept; t++) {
+        long double own = loss_of_triple(base, s, triples[t]);
+        int before = 0;
+        for (int o = 0; o < kept; o++) {
+            long double other = loss_of_triple(base, s, triples[o]);
+            before += other < own || (other == own && o < t);
+        }
+        sum += before >= kept / 4 ? loss_of_triple(b, s, triples[t]) : 0;
+    }
+    return kept > 0 ? sum / (kept - kept / 4) : 0;
+}
+
+/* Whether a component of a normal with pixel i passes the label's between two outputs. */
+static int passes_a_normal(const struct batch *one, const struct batch *other, int i) {
+    int triples[MOST][3], s = i / one->pixels, kept = triples_of(one, s, triples), passes = 0;
+    for (int t = 0; t < kept; t++) {
+        struct vector right = normal_of(one, s, triples[t], 1);
+        for (int k = 0; k < 3; k++)
+            passes |= (normal_of(one, s, triples[t], 0).at[k] < right.at[k]) !=
+                      (normal_of(other, s, triples[t], 0).at[k] < right.at[k]);
+    }
+    return passes;
+}
+
+#endif
