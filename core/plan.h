@@ -187,7 +187,7 @@ struct md_plan {
     uint8_t scratch, picture, label, output, last_output, output_gradient, loss_room;
     uint8_t gradient[MD_MAX_LAYERS], gradient_sum[MD_MAX_LAYERS];
 
-    struct md_shape shape[MD_MAX_LAYERS]; /* md_layer_shape's */
+    struct md_shape shape[MD_MAX_LAYERS];    /* md_layer_shape's */
     unsigned char learns[MD_MAX_LAYERS + 1]; /* enum md_learns: which parameters are updated */
     unsigned char in_flash[MD_MAX_LAYERS + 1];
     unsigned char wanted[MD_MAX_LAYERS]; /* the error of its output is needed: it learns, or a
