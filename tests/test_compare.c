@@ -46,7 +46,7 @@ static struct scratch_path in_scratch(const char *name) {
 Test(compare, host_is_bit_exact) {
     static const char *const sides[] = {
         "",
-        "--a host:scalar",
+        "--a host:scalar --b host",
         "--a host:cores=2 --b host:cores=3",
         "--a host:cores=5 --b host:plain:cores=2",
         "--a host:bf16 --b host:bf16:cores=3 --steps 2",
@@ -244,7 +244,7 @@ static void change_weight(const char *name, enum md_format format, size_t index)
 }
 
 Test(compare, saved_trace_stands_for_its_machine) {
-    compare("small.yaml --a host:scalar:cores=2 --save-trace a.trace --steps 2");
+    compare("small.yaml --a host:plain:cores=2 --save-trace a.trace --steps 2");
     assert_says(0, "");
     cr_assert_str_empty(out);
     compare("small.yaml --a trace:a.trace --b host:lean --steps 2");
@@ -271,7 +271,7 @@ Test(compare, saved_trace_brings_its_format) {
     change_weight("a.trace", MD_FP16, 0);
     compare("small.yaml --a host:fp16 --b trace:a.trace");
     assert_says(1, "value 0 of 107625");
-    compare("small.yaml --b trace:a.trace");
+    compare("small.yaml --a host --b trace:a.trace");
     assert_says(0, "relative error");
 }
 
@@ -324,13 +324,14 @@ Test(compare, broken_and_foreign_traces_are_errors) {
         scratch_write(in_scratch("a.trace").text, whole, cases[i].keep ? cases[i].keep : size);
         whole[cases[i].at] ^= cases[i].at != 0;
         for (int side = 0; side < 2; side++) {
-            compare("small.yaml %s trace:a.trace %s", side ? "--b" : "--a", cases[i].run);
+            compare("small.yaml --%c trace:a.trace --%c host %s", "ab"[side], "ba"[side],
+                    cases[i].run);
             assert_fails(1, cases[i].part);
             cr_assert_eq(strchr(err, '\n')[1], '\0', "more than one line: %s", err);
         }
     }
     free(whole);
-    compare("small.yaml --a trace:none.trace");
+    compare("small.yaml --a trace:none.trace --b host");
     assert_fails(1, "none.trace: No such file");
     compare("small.yaml --b trace:.");
     assert_fails(1, "trace:.: the trace has no head");
@@ -424,13 +425,13 @@ static void put_machine(const char *name, const char *script) {
 
 Test(compare, missing_machines_are_named) {
     copy_program();
-    compare("small.yaml --a rv32");
+    compare("small.yaml --a rv32 --b host");
     assert_fails(1, "mudepth-rv32: No such file or directory; it is built by: make rv32");
     compare("small.yaml --b gap9-large");
     assert_fails(1, "mudepth-gap9-large: No such file or directory; it is built by: make gap9");
     put_machine("mudepth-rv32", "exit 0");
     setenv("PATH", scratch.folder, 1);
-    compare("small.yaml --a rv32");
+    compare("small.yaml --a rv32 --b host");
     assert_fails(1, "rv32: cannot run qemu-riscv32; is it installed?");
 }
 
@@ -466,12 +467,12 @@ Test(compare, machines_that_fail_are_errors) {
     copy_program();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         put_machine("mudepth-gap9-large", cases[i].script);
-        compare("small.yaml %s gap9-large", i % 2 ? "--a" : "--b");
+        compare("small.yaml --%c gap9-large --%c host", "ba"[i % 2], "ab"[i % 2]);
         assert_fails(1, cases[i].part);
         cr_assert_eq(strchr(err, '\n')[1], '\0', "more than one line: %s", err);
     }
     put_machine("mudepth-gap9-large", "cat a.trace");
-    compare("small.yaml --a gap9-large --b host:scalar");
+    compare("small.yaml --a gap9-large --b host");
     assert_says(0, "bit-exact: ");
 }
 
@@ -491,9 +492,9 @@ static void need_machine(const char *file, const char *emulator) {
 }
 
 /* Of full size, where one emulated step takes seconds: test_devices.c has all formats and levels,
- * and every way to update. Cores that share a sample, or have one each. */
+ * every way to update, and larger batches. */
 static const char *const device_cases[] = {
-    "fp16:v2f16:cores=2|update=stochastic",
+    "fp16:v2f16:cores=2|batch=1 update=stochastic",
     "bf16:scalar:cores=8:lean|batch=1 policy=full optimizer=sgd label=pooled",
 };
 
@@ -530,7 +531,7 @@ static void assert_device_says_why(const char *device) {
                  {"cores=9", "", "not so many cores here"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[100];
-        compare("small.yaml --a %s:%s %s", device, cases[i].side, cases[i].config);
+        compare("small.yaml --a %s:%s --b host %s", device, cases[i].side, cases[i].config);
         snprintf(text, sizeof text, "%s:%s: %s", device, cases[i].side, cases[i].part);
         assert_fails(1, text);
     }
@@ -567,11 +568,11 @@ Test(compare, saved_job_is_what_a_machine_is_given) {
     need_machine("mudepth-gap9-large", NULL);
     char command[9000];
     const char *slash = strrchr(program(), '/');
-    compare("small.yaml --a gap9-large:fp16:cores=8 --save-job job.bin");
+    compare("small.yaml batch=1 --a gap9-large:fp16:cores=8 --save-job job.bin");
     assert_says(0, "");
     snprintf(command, sizeof command, "cd '%s' && '%.*s/mudepth-gap9-large' <job.bin >trace.bin",
              scratch.folder, (int)(slash - program()), program());
     cr_assert_eq(system(command), 0);
-    compare("small.yaml --a host:fp16 --b trace:trace.bin");
+    compare("small.yaml batch=1 --a host:fp16 --b trace:trace.bin");
     assert_says(0, "bit-exact: ");
 }

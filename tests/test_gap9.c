@@ -36,17 +36,20 @@ Test(gap9, its_makefile_builds_a_program_with_the_hosts_bits) {
     for (size_t i = 0; i < sizeof machines / sizeof machines[0]; i++) {
         snprintf(device, sizeof device, "gap9-large:%s", machines[i]);
         snprintf(host, sizeof host, "host:%.*s", (int)strcspn(machines[i], ":"), machines[i]);
-        MUDEPTH("compare", config.text, "batch=1", "--a", device, "--save-job", job.text,
-                "--force");
+        MUDEPTH("compare", config.text, "batch=1", "policy=d0", "--a", device, "--save-job",
+                job.text, "--force");
         assert_code(0);
         assert_makes(i % 2 ? "run platform=gvsoc" : "run platform=board PMSIS_OS=pulpos");
-        MUDEPTH("compare", config.text, "batch=1", "--a", host, "--b", trace);
+        MUDEPTH("compare", config.text, "batch=1", "policy=d0", "--a", host, "--b", trace);
         assert_fine("bit-exact: ");
     }
 
     /* Unless it is told otherwise, its arena is the chip's: it does not hold that step, but a
      * lean one, whose parameters that do not learn are beside the chip. */
     scratch_remove(scratch_path(&scratch, "core/target/gap9/BUILD/GAP9_V2/GCC_RISCV/gap9.o").text);
+    MUDEPTH("compare", config.text, "batch=1", "--a", "gap9-large:fp16", "--save-job", job.text,
+            "--force");
+    assert_code(0);
     cr_assert_neq(make("all run"), 0);
     assert_contains(out, "Error 5");
     MUDEPTH("compare", config.text, "batch=1", "policy=d0", "--a",

@@ -72,6 +72,7 @@ Test(program, help_of_a_command_names_every_option) {
 
 #define ONE_STEP                                                                                   \
     "weights: scratch\npolicy: d0\nbatch: 1\nepochs: 1\ndata: {set: synthetic, count: 1}\n"
+#define NO_STEP "weights: scratch\nepochs: 0\ndata: {set: synthetic, count: 1}\n"
 
 static void assert_runs_by(const char *level, const char *config, const char *format,
                            const char *cell) {
@@ -86,8 +87,8 @@ static void assert_runs_by(const char *level, const char *config, const char *fo
  * not there is an error, not a silent choice. */
 Test(program, the_environment_forces_a_level) {
     static const char *const wrong[] = {"avx1024", "blas", "REF"};
-    struct scratch_path config = written("forced.yaml", ONE_STEP),
-                        asked = written("asked.yaml", ONE_STEP "backend: ref\n"),
+    struct scratch_path config = written("forced.yaml", NO_STEP),
+                        asked = written("asked.yaml", NO_STEP "backend: ref\n"),
                         cell = scratch_path(&scratch, "forced.h5");
     unsetenv("MUDEPTH_CPU"); /* the test run's own */
     const char *levels[8], *best = md_ops_find(MD_FP32, NULL)->level;
