@@ -8,10 +8,11 @@ TestSuite(plans, .timeout = 900);
 
 /* ---- plans ----------------------------------------------------------------------------------- */
 
-/* uPyD-Net for a picture of 16 x 16. */
+/* uPyD-Net for a picture of 16 x 8. */
 static struct md_job job_of_plans(enum md_format format) {
     struct md_job job = small_job(format, "");
-    job.network.height = job.network.width = 16;
+    job.network.height = 16;
+    job.network.width = 8;
     job.steps = 2;
     return job;
 }

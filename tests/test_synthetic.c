@@ -206,7 +206,7 @@ static const struct {
                   {"road", 2, .6, .9, 8, 16, 79}};
 
 Test(synthetic, looks_as_near_and_as_far_as_it_should, .timeout = 600) {
-    enum { COUNT = 300 };
+    enum { COUNT = 100 };
     static float depths[COUNT * ZONES * ZONES];
     for (size_t c = 0; c < sizeof characters / sizeof *characters; c++)
         for (uint64_t seed = 1; seed <= characters[c].seeds; seed++) {
