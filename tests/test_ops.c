@@ -343,7 +343,7 @@ Test(ops, layers_of_upydnet_bf16) {
     check_layers(MD_BF16W, "upydnet", 8, 24);
 }
 Test(ops, layers_of_upydnet_large) {
-    check_layers(MD_FP32, "upydnet_large", 8, 12);
+    check_layers(MD_FP32, "upydnet_large", 4, 12);
 }
 Test(ops, layers_of_upydnet_8x8) {
     check_layers(MD_FP32, "upydnet_8x8", 12, 40);

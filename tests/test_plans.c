@@ -157,7 +157,7 @@ Test(plans, the_first_difference_is_the_steps) {
     change(&other, MD_TRACE_ACTIVATION, 16);
     compare(&plain, &other, &result, "changed");
     cr_assert_eq(result.differing_tensors, 4);
-    assert_contains(result.first, "step 1, activation of decoder2.conv2, sample 0, value 1 of 256");
+    assert_contains(result.first, "step 1, activation of decoder2.conv2, sample 0, value 1 of 128");
     md_comparison_close(&result);
     free(plain.at);
     free(other.at);
