@@ -74,10 +74,13 @@ static int write_body(struct comparison *c, const float *weights, const struct m
     size_t picture_bytes = md_layer_elements(c->network, MD_PICTURE);
     size_t pixels = md_layer_elements(c->network, c->network->layer_count - 1);
     uint32_t *order = malloc(data->count * sizeof *order);
+    const struct md_objective objective = md_config_objective(config);
     uint8_t *picture = malloc(picture_bytes);
+    uint8_t *right = md_needs_pair(&objective) ? malloc(picture_bytes) : NULL;
     float *label = malloc(pixels * sizeof *label);
     int status = MD_OK, epoch = -1;
-    if (order == NULL || picture == NULL || label == NULL)
+    if (order == NULL || picture == NULL || label == NULL ||
+        (right == NULL && md_needs_pair(&objective)))
         status = md_fail(error, MD_FAILED, "out of memory");
     fwrite(weights, sizeof *weights, md_parameter_total(c->network), to);
     size_t at = data->count; /* in the epoch */
@@ -92,9 +95,11 @@ static int write_body(struct comparison *c, const float *weights, const struct m
                                    (float)md_learning_rate(config, (int)steps_an_epoch, step)};
         fwrite(&head, sizeof head, 1, to);
         for (uint32_t s = 0; s < head.samples; s++, at++) {
-            md_prepare_sample(config, c->network, data, order[at], epoch, picture, label);
+            md_prepare_sample(config, c->network, data, order[at], epoch, picture, right, label);
             fwrite(&data->samples[order[at]].fb, sizeof(float), 1, to);
             fwrite(picture, 1, picture_bytes, to);
+            if (right != NULL)
+                fwrite(right, 1, picture_bytes, to);
             fwrite(label, sizeof *label, pixels, to);
         }
     }
@@ -102,6 +107,7 @@ static int write_body(struct comparison *c, const float *weights, const struct m
         status = md_fail(error, MD_FAILED, "out of memory for a job of %d steps", c->options.steps);
     free(order);
     free(picture);
+    free(right);
     free(label);
     return status;
 }
@@ -125,6 +131,7 @@ static int make_job(struct comparison *c, struct md_error *error) {
     status = md_open_data(&spec, c->network->height, c->network->width, &data, error);
     if (status == MD_OK && data.count == 0)
         status = md_fail(error, MD_USAGE, "data.train must not be empty");
+    MD_THEN(status, md_check_pairs(config, &data, "data.train", error));
     FILE *body = status == MD_OK ? open_memstream(&c->body, &c->body_bytes) : NULL;
     MD_THEN(status, md_check_memory(body != NULL, error));
     MD_THEN(status, write_body(c, weights, &data, body, error));

@@ -86,8 +86,9 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
         if (ranges[i].value < ranges[i].low || ranges[i].value > ranges[i].high)
             return MD_JOB_WRONG;
     const float numbers[] = {
-        job->objective.depth_cap_m, job->hyper.momentum, job->hyper.weight_decay, job->hyper.beta1,
-        job->hyper.beta2,           job->hyper.epsilon,  job->hyper.clip_norm};
+        job->objective.depth_cap_m, job->objective.stereo_scale, job->objective.smoothness,
+        job->hyper.momentum,        job->hyper.weight_decay,     job->hyper.beta1,
+        job->hyper.beta2,           job->hyper.epsilon,          job->hyper.clip_norm};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (!is_finite(numbers[i]) || numbers[i] < 0.0f)
             return MD_JOB_WRONG;
@@ -97,7 +98,10 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
             return MD_JOB_WRONG;
         most = job->objective.weight[l] > most ? job->objective.weight[l] : most;
     }
-    return most > 0.0f ? MD_JOB_OK : MD_JOB_WRONG;
+    int height, width;
+    md_layer_size(&job->network, job->network.layer_count - 1, &height, &width);
+    int alike = height == job->network.height && width == job->network.width;
+    return most > 0.0f && (alike || !md_needs_pair(&job->objective)) ? MD_JOB_OK : MD_JOB_WRONG;
 }
 
 void md_job_setup(const struct md_job *job, struct md_setup *setup) {
@@ -199,6 +203,14 @@ static int read_weights(struct work *work) {
     return 0;
 }
 
+/* 0 where there is no such buffer. */
+static int read_picture(const struct work *work, int buffer, int slot) {
+    return buffer == MD_NO_BUFFER
+               ? 0
+               : work->io->read(work->io->context, md_engine_buffer(work->engine, buffer, slot),
+                                md_layer_elements(work->engine->setup.network, MD_PICTURE));
+}
+
 static int read_label(const struct work *work, void *to, size_t count) {
     const struct md_ops *ops = work->engine->setup.ops;
     float some[PIECE];
@@ -291,8 +303,8 @@ static enum md_job_error step(struct work *work, float *fb) {
         return MD_JOB_WRONG;
     for (int s = 0; s < (int)head.samples; s++)
         if (io->read(io->context, &fb[s], sizeof *fb) != 0 ||
-            io->read(io->context, md_engine_buffer(engine, engine->plan.picture, s),
-                     md_layer_elements(network, MD_PICTURE)) != 0 ||
+            read_picture(work, engine->plan.picture, s) != 0 ||
+            read_picture(work, engine->plan.right_picture, s) != 0 ||
             read_label(work, md_engine_buffer(engine, engine->plan.label, s),
                        md_layer_elements(network, network->layer_count - 1)) != 0)
             return MD_JOB_CUT;

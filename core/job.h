@@ -3,7 +3,8 @@
  *
  * job    struct md_job; the weights (md_parameter_total floats, in parameter order); then, for each
  *        step, struct md_job_step, and for each of its samples fb (float), the picture (bytes,
- *        (3, height, width)) and the label (floats, disparity as large as the last layer's output,
+ *        (3, height, width)), where the objective needs a pair (md_needs_pair) that of the right
+ *        camera, and the label (floats, disparity as large as the last layer's output,
  *        -1 = no value)
  * trace  struct md_job, its magic number replaced; then records, each followed by its values where
  *        bytes > 0; the last one is MD_TRACE_END
@@ -15,8 +16,8 @@
 
 #include "step.h"
 
-#define MD_JOB_MAGIC   0x364a444du /* "MDJ6" */
-#define MD_TRACE_MAGIC 0x3654444du /* "MDT6" */
+#define MD_JOB_MAGIC   0x374a444du /* "MDJ7" */
+#define MD_TRACE_MAGIC 0x3754444du /* "MDT7" */
 
 #define MD_JOB_MAX_BATCH 256
 #define MD_JOB_MAX_CORES 64

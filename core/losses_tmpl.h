@@ -4,7 +4,7 @@
 /* What a loss is a mean over: the `valid` labels of samples first .. last-1. */
 struct group {
     const struct md_loss_batch *batch;
-    float depth_cap_m;
+    const struct md_objective *objective;
     int first, last, valid;
     int begun;  /* gradients of other losses are there: what follows is added */
     real t;     /* berhu: the largest label */
@@ -37,7 +37,7 @@ static int next(struct group *g, struct pixel *p, int all) {
             return 0;
         if (p->index == 0) {
             g->fb = md_round((real)batch->fb[p->sample]);
-            g->floor = md_div(g->fb, md_round((real)g->depth_cap_m));
+            g->floor = md_div(g->fb, md_round((real)g->objective->depth_cap_m));
         }
         p->at = (size_t)p->sample * batch->stride + (size_t)p->index;
         p->y = md_load(label[p->at]);
@@ -323,12 +323,16 @@ static wide_real grad(struct group *g, wide_real share) {
 }
 
 #include "normals_tmpl.h"
+#include "photometric_tmpl.h"
 
 /* ---- the sum --------------------------------------------------------------------------------- */
 
 typedef wide_real whole_fn(struct group *g, wide_real share);
-static whole_fn *const wholes[MD_LOSS_COUNT] = {
-    [MD_LOSS_RMSE] = rmse, [MD_LOSS_SILOG] = silog, [MD_LOSS_GRAD] = grad, [MD_LOSS_VNL] = vnl};
+static whole_fn *const wholes[MD_LOSS_COUNT] = {[MD_LOSS_RMSE] = rmse,
+                                                [MD_LOSS_SILOG] = silog,
+                                                [MD_LOSS_GRAD] = grad,
+                                                [MD_LOSS_VNL] = vnl,
+                                                [MD_LOSS_PHOTOMETRIC] = photometric};
 
 static wide_real loss_of_group(enum md_loss loss, struct group *g, wide_real scale, int groups,
                                struct md_loss_report *report) {
@@ -381,30 +385,33 @@ static void loss_gradient(const struct md_objective *objective, const struct md_
         report->valid += valid;
         pictures += valid > 0;
     }
+    if (md_needs_pair(objective))
+        report->valid = batch->samples * batch->pixels;
     report->count = report->valid;
     for (int l = 0; l < MD_LOSS_COUNT && objective->weighing == MD_WEIGHTS_DYNAMIC; l++)
         ((elem *)batch->balance_gradient)[l] = 0;
-    for (int l = 0; l < MD_LOSS_COUNT && pictures > 0; l++) {
+    for (int l = 0; l < MD_LOSS_COUNT; l++) {
         wide_real weight = objective->weight[l], sum = 0;
-        if (!(weight > 0))
+        int all = l == MD_LOSS_PHOTOMETRIC, looked_at = all ? batch->samples : pictures;
+        if (!(weight > 0) || looked_at == 0)
             continue;
         wide_real held = balance_of(objective, batch, l);
         wide_real share = (wide_real)scale * (held == 0 ? weight : weight / (2 * held * held));
-        int each = md_by_picture(objective, (enum md_loss)l), groups = each ? pictures : 1;
+        int each = md_by_picture(objective, (enum md_loss)l), groups = each ? looked_at : 1;
         int length = each ? 1 : batch->samples;
         for (int first = 0; first < batch->samples; first += length) {
             struct group g = {.batch = batch,
-                              .depth_cap_m = objective->depth_cap_m,
+                              .objective = objective,
                               .first = first,
                               .last = first + length,
                               .begun = begun};
-            for (struct pixel p = begin(&g); next(&g, &p, 0);)
+            for (struct pixel p = begin(&g); next(&g, &p, all);)
                 g.valid++;
             if (g.valid > 0)
                 sum += loss_of_group((enum md_loss)l, &g, share, groups, report);
         }
         value += balanced(batch, l, held, weight * (sum / (wide_real)groups), (wide_real)scale);
-        report->count = each ? pictures : report->count;
+        report->count = each ? looked_at : report->count;
         begun = 1;
     }
     report->value = (float)value;

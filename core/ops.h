@@ -117,6 +117,7 @@ enum md_loss {
     MD_LOSS_ROBUST,
     MD_LOSS_GRAD,
     MD_LOSS_VNL,
+    MD_LOSS_PHOTOMETRIC,
     MD_LOSS_COUNT
 };
 
@@ -125,7 +126,7 @@ extern const char *const md_loss_names[MD_LOSS_COUNT + 1]; /* NULL at the end */
 
 /* What a loss is a mean over: its own, all valid pixels of the batch but of rmse each picture's; or
  * those of the batch, or of each picture and then over pictures that have any, whichever it is. vnl
- * is always each picture's, over its triples of pixels. */
+ * is always each picture's, over its triples of pixels, and photometric over all of its pixels. */
 enum md_average { MD_AVERAGE_OWN, MD_AVERAGE_PIXEL, MD_AVERAGE_PICTURE, MD_AVERAGE_COUNT };
 
 /* "own", "pixel", "picture". */
@@ -147,6 +148,8 @@ struct md_objective {
     enum md_average average;
     float depth_cap_m; /* of losses in depth: beyond it depth is linear in disparity */
     enum md_weighing weighing;
+    float stereo_scale; /* photometric: pixels of the picture that a disparity of 1 is */
+    float smoothness;   /* photometric: weight of steps of disparity where the picture has none */
 };
 
 static inline struct md_objective md_single_loss(enum md_loss loss, float depth_cap_m) {
@@ -158,7 +161,14 @@ static inline struct md_objective md_single_loss(enum md_loss loss, float depth_
 /* Whether a loss is one picture's, and then averaged. */
 static inline int md_by_picture(const struct md_objective *objective, enum md_loss loss) {
     return objective->average == MD_AVERAGE_PICTURE ||
-           (objective->average == MD_AVERAGE_OWN && loss == MD_LOSS_RMSE) || loss == MD_LOSS_VNL;
+           (objective->average == MD_AVERAGE_OWN && loss == MD_LOSS_RMSE) || loss == MD_LOSS_VNL ||
+           loss == MD_LOSS_PHOTOMETRIC;
+}
+
+/* Whether pictures of two cameras are needed, which must have the output's size; labels then are
+ * not. */
+static inline int md_needs_pair(const struct md_objective *objective) {
+    return objective->weight[MD_LOSS_PHOTOMETRIC] > 0;
 }
 
 /* vnl: how many triples a picture of so many pixels draws. */
@@ -170,18 +180,23 @@ static inline int md_loss_triples(int pixels) {
 static inline size_t md_loss_scratch(const struct md_objective *objective, enum md_format format,
                                      int pixels) {
     size_t wide = format == MD_FP64 ? sizeof(double) : sizeof(float);
-    return objective->weight[MD_LOSS_VNL] > 0
-               ? (size_t)pixels * (wide + sizeof(uint32_t)) + (size_t)md_loss_triples(pixels) * wide
-               : 0;
+    size_t vnl = objective->weight[MD_LOSS_VNL] > 0 ? (size_t)pixels * (wide + sizeof(uint32_t)) +
+                                                          (size_t)md_loss_triples(pixels) * wide
+                                                    : 0;
+    size_t photometric = md_needs_pair(objective) ? 3 * (size_t)pixels * wide : 0;
+    return vnl > photometric ? vnl : photometric;
 }
 
 /* Output, label (disparity, -1 = no value) and gradient have `pixels` elements a sample, in rows of
  * `width`, and `stride` elements from one sample to the next; fb is one per sample. Seed and step
- * name the random numbers of a loss that draws some. */
+ * name the random numbers of a loss that draws some. Pictures, (3, height, width) bytes, are there
+ * for photometric only. */
 struct md_loss_batch {
     int samples, pixels, width;
     size_t stride;
     const void *output, *label;
+    const uint8_t *left, *right; /* what the network saw, and what the camera to its right did */
+    size_t picture_stride;       /* bytes from one sample's to the next one's */
     const float *fb;
     void *gradient;
     void *scratch;       /* md_loss_scratch bytes, aligned to 8 */
@@ -194,7 +209,7 @@ struct md_loss_batch {
 struct md_loss_report {
     float value; /* 0 without a valid pixel */
     float c;     /* berhu: the threshold, the largest of all groups; otherwise 0 */
-    int valid;   /* number of valid pixels */
+    int valid;   /* number of valid pixels; with photometric all are */
     int count;   /* of what the value is a mean: those; of a sum in which a loss is averaged by
                   * pictures, pictures that have any */
 };

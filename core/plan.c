@@ -150,7 +150,7 @@ int md_plan_touches(const struct md_network *network, const struct md_instructio
         {i->mask, i->what == MD_DO_INPUT_GRADIENT ? reading : rows,
          i->what == MD_DO_FORWARD || i->what == MD_DO_MASK},
         {i->target, rows, i->what != MD_DO_UPDATE},
-        {i->chains, rows, 1},
+        {i->chains, rows, i->what != MD_DO_LOSS},
         {i->weight, rows, 0},
     };
     for (size_t m = 0; m < sizeof may / sizeof may[0]; m++)
@@ -182,8 +182,8 @@ static void find_lives(const struct md_network *network, struct md_plan *plan) {
         }
     }
     /* What is put in beforehand, and what is asked for after a forward pass. */
-    const uint8_t given[] = {plan->picture, plan->label};
-    for (int g = 0; g < 2; g++)
+    const uint8_t given[] = {plan->picture, plan->right_picture, plan->label};
+    for (int g = 0; g < 3; g++)
         if (given[g] != MD_NO_BUFFER)
             plan->buffer[given[g]].first = 0;
     struct md_buffer *output = &plan->buffer[plan->output];
@@ -329,8 +329,8 @@ void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
     const struct md_network *network = setup->network;
     int shared = (setup->savings & MD_SHARE) != 0;
     *plan = (struct md_plan){0};
-    plan->scratch = plan->picture = plan->label = plan->output_gradient = plan->loss_room =
-        MD_NO_BUFFER;
+    plan->scratch = plan->picture = plan->right_picture = plan->label = plan->output_gradient =
+        plan->loss_room = MD_NO_BUFFER;
     for (int l = 0; l < MD_MAX_LAYERS; l++)
         plan->gradient[l] = plan->gradient_sum[l] = MD_NO_BUFFER;
     mark(network, setup->policy, plan);

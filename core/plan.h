@@ -184,7 +184,7 @@ struct md_plan {
     } keeps[MD_KEEPS_COUNT];
 
     /* Numbers of buffers; MD_NO_BUFFER where there is none. */
-    uint8_t scratch, picture, label, output, last_output, output_gradient, loss_room;
+    uint8_t scratch, picture, right_picture, label, output, last_output, output_gradient, loss_room;
     uint8_t gradient[MD_MAX_LAYERS], gradient_sum[MD_MAX_LAYERS];
 
     struct md_shape shape[MD_MAX_LAYERS];    /* md_layer_shape's */

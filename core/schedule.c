@@ -419,6 +419,10 @@ void md_plan_schedule(const struct md_setup *setup, struct md_plan *plan) {
         plan->output_gradient = s.error[last] = md_plan_buffer(plan, MD_ERROR, last);
         loss->mask = plan->label;
         loss->y = plan->output_gradient;
+        if (md_needs_pair(&setup->objective)) {
+            loss->weight = plan->picture;
+            loss->chains = plan->right_picture = md_plan_buffer(plan, MD_PICTURE_BYTES, MD_PICTURE);
+        }
         if (md_loss_scratch(&setup->objective, setup->ops->format, 1) > 0)
             loss->target = plan->loss_room = md_plan_buffer(plan, MD_LOSS_ROOM, last);
         s.second = 1;

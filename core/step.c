@@ -65,10 +65,18 @@ enum md_engine_error md_engine_start(struct md_engine *engine, const struct md_s
     return MD_ENGINE_OK;
 }
 
-void md_engine_set_picture(struct md_engine *engine, int slot, const uint8_t *picture) {
-    uint8_t *to = md_engine_buffer(engine, engine->plan.picture, slot);
+static void set_bytes(struct md_engine *engine, int buffer, int slot, const uint8_t *picture) {
+    uint8_t *to = md_engine_buffer(engine, buffer, slot);
     for (size_t i = 0; i < md_layer_elements(engine->setup.network, MD_PICTURE); i++)
         to[i] = picture[i];
+}
+
+void md_engine_set_picture(struct md_engine *engine, int slot, const uint8_t *picture) {
+    set_bytes(engine, engine->plan.picture, slot, picture);
+}
+
+void md_engine_set_right_picture(struct md_engine *engine, int slot, const uint8_t *picture) {
+    set_bytes(engine, engine->plan.right_picture, slot, picture);
 }
 
 /* Pixels of a label: of what the last layer writes. */
@@ -392,6 +400,11 @@ static void loss_of(struct md_engine *engine, int samples, const float *fb, uint
         .gradient = md_engine_buffer(engine, plan->output_gradient, 0),
         .seed = {engine->update.hyper.seed[0], engine->update.hyper.seed[1]},
         .step = step};
+    if (plan->right_picture != MD_NO_BUFFER) {
+        batch.left = md_engine_buffer(engine, plan->picture, 0);
+        batch.right = md_engine_buffer(engine, plan->right_picture, 0);
+        batch.picture_stride = plan->stride[MD_EACH_SAMPLE];
+    }
     if (plan->loss_room != MD_NO_BUFFER)
         batch.scratch = md_engine_buffer(engine, plan->loss_room, 0);
     if (plan->learns[engine->setup.network->layer_count]) {

@@ -109,6 +109,8 @@ void *md_engine_state(struct md_engine *engine, size_t *bytes);
  * Puts a picture (3, height, width) and, for training, its label (disparity as large as the last
  * layer's output, -1 = no value) into slot 0 .. batch-1. */
 void md_engine_set_picture(struct md_engine *engine, int slot, const uint8_t *picture);
+/* With an objective that needs it (md_needs_pair): what a camera to the right of it saw. */
+void md_engine_set_right_picture(struct md_engine *engine, int slot, const uint8_t *picture);
 void md_engine_set_label(struct md_engine *engine, int slot, const float *disparity);
 
 /* Forward pass of slots 0 .. samples-1. */

@@ -158,19 +158,24 @@ static struct md_crop choose_part(uint64_t seed, uint32_t epoch, uint32_t sample
 }
 
 void md_augment(const struct md_augmentation *augmentation, uint64_t seed, uint32_t epoch,
-                uint32_t sample, int height, int width, uint8_t *picture, int label_height,
-                int label_width, float *label) {
+                uint32_t sample, int height, int width, uint8_t *picture, uint8_t *right,
+                int label_height, int label_width, float *label) {
     const size_t plane = (size_t)height * (size_t)width;
+    uint8_t *const pictures[] = {picture, right};
+    const int count = right != NULL ? 2 : 1;
     struct md_random random;
     if (md_augment_flips(augmentation, seed, epoch, sample)) {
-        flip_picture(picture, height, width);
+        for (int p = 0; p < count; p++)
+            flip_picture(pictures[p], height, width);
         flip_label(label, label_height, label_width);
     }
     for (size_t i = 0; i < sizeof photometrics / sizeof *photometrics; i++)
-        if (happens(augmentation, photometrics[i].bit, seed, epoch, sample, &random))
-            change_picture(&photometrics[i], augmentation, &random, picture, plane);
+        for (int p = 0; p < count; p++) /* each draws the same */
+            if (happens(augmentation, photometrics[i].bit, seed, epoch, sample, &random))
+                change_picture(&photometrics[i], augmentation, &random, pictures[p], plane);
     if (happens(augmentation, MD_NOISE, seed, epoch, sample, &random))
-        add_noise(augmentation->noise, &random, picture, plane);
+        for (int p = 0; p < count; p++)
+            add_noise(augmentation->noise, &random, pictures[p], plane);
     if (happens(augmentation, MD_CUTOUT, seed, epoch, sample, &random)) {
         const struct md_crop square =
             place_inside(augmentation->cutout, augmentation->cutout, height, width, &random);

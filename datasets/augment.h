@@ -52,11 +52,12 @@ int md_augment_flips(const struct md_augmentation *augmentation, uint64_t seed, 
                      uint32_t sample);
 
 /* Changes `picture` (3, height, width) and `label` (label_height, label_width) in place by all but
- * crop and shift. What is drawn depends on (seed, epoch, sample) alone, and for one augmentation
- * not on whether another is on. */
+ * crop and shift; and `right` (NULL: there is none), the picture of a second camera, like the
+ * first: cutout and r2crop leave it, and noise is its own. What is drawn depends on (seed, epoch,
+ * sample) alone, and for one augmentation not on whether another is on. */
 void md_augment(const struct md_augmentation *augmentation, uint64_t seed, uint32_t epoch,
-                uint32_t sample, int height, int width, uint8_t *picture, int label_height,
-                int label_width, float *label);
+                uint32_t sample, int height, int width, uint8_t *picture, uint8_t *right,
+                int label_height, int label_width, float *label);
 
 /* A part of a picture, in pixels; some of it may lie outside. */
 struct md_crop {

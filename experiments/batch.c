@@ -17,9 +17,10 @@ void md_epoch_order(uint64_t seed, int epoch, uint32_t count, uint32_t *order) {
 
 void md_prepare_sample(const struct md_config *config, const struct md_network *network,
                        const struct md_dataset *dataset, uint32_t index, int epoch,
-                       uint8_t *picture, float *label) {
+                       uint8_t *picture, uint8_t *right, float *label) {
     const struct md_sample *sample = &dataset->samples[index];
-    struct md_sample right;
+    struct md_sample mirrored;
+    const uint8_t *other = sample->right_picture;
     struct md_augmentation augmentation = config->augment;
     const int height = network->height, width = network->width;
     int label_height, label_width;
@@ -27,17 +28,31 @@ void md_prepare_sample(const struct md_config *config, const struct md_network *
     md_layer_size(network, network->layer_count - 1, &label_height, &label_width);
     if (sample->right_picture != NULL &&
         md_augment_flips(&augmentation, config->seed, (uint32_t)epoch, index)) {
-        right = md_sample_right(sample);
-        sample = &right;
+        other = sample->picture;
+        mirrored = md_sample_right(sample);
+        sample = &mirrored;
     }
     struct md_crop crop =
         md_augment_crop(&augmentation, config->seed, (uint32_t)epoch, index, height, width);
     md_crop_picture(&crop, height, width, sample->picture, picture);
+    if (right != NULL)
+        md_crop_picture(&crop, height, width, other, right);
     md_label(sample, (enum md_label_mode)config->label, (float)config->data.max_depth_m,
              label_height, label_width, label);
     md_crop_label(&crop, height, width, label_height, label_width, label);
-    md_augment(&augmentation, config->seed, (uint32_t)epoch, index, height, width, picture,
+    md_augment(&augmentation, config->seed, (uint32_t)epoch, index, height, width, picture, right,
                label_height, label_width, label);
+}
+
+int md_check_pairs(const struct md_config *config, const struct md_dataset *dataset,
+                   const char *name, struct md_error *error) {
+    const struct md_objective objective = md_config_objective(config);
+    for (size_t i = 0; i < dataset->count && md_needs_pair(&objective); i++)
+        if (dataset->samples[i].right_picture == NULL)
+            return md_fail(error, MD_FAILED,
+                           "%s: loss: photometric needs pictures of two cameras; found one of %s",
+                           name, dataset->samples[i].name);
+    return MD_OK;
 }
 
 double md_learning_rate(const struct md_config *config, int steps_an_epoch, int64_t step) {

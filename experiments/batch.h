@@ -13,10 +13,17 @@ void md_epoch_order(uint64_t seed, int epoch, uint32_t count, uint32_t *order);
 
 /* Copies sample `index` to picture (3, height, width of the network) and makes its label
  * (disparity in the last layer's size), both augmented for the epoch; epoch < 0: without
- * augmentation. What is flipped is the other camera's view where there is one. */
+ * augmentation. What is flipped is the other camera's view where there is one. `right` (NULL: not
+ * wanted): the picture of the camera to the right of it, augmented alike, for which the sample must
+ * have one: of a mirrored right picture that is the mirrored left one. */
 void md_prepare_sample(const struct md_config *config, const struct md_network *network,
                        const struct md_dataset *dataset, uint32_t index, int epoch,
-                       uint8_t *picture, float *label);
+                       uint8_t *picture, uint8_t *right, float *label);
+
+/* Whether a split (named in errors) has the pictures of two cameras that the config's loss needs,
+ * or it needs none. */
+int md_check_pairs(const struct md_config *config, const struct md_dataset *dataset,
+                   const char *name, struct md_error *error);
 
 /* The learning rate of a step, 0 the first, of a run whose epochs have so many:
  *

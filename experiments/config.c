@@ -418,7 +418,10 @@ struct md_judging md_config_judging(const struct md_config *config) {
 struct md_objective md_config_objective(const struct md_config *config) {
     struct md_objective objective = {.average = (enum md_average)config->average,
                                      .depth_cap_m = (float)config->depth_cap_m,
-                                     .weighing = (enum md_weighing)config->weighing};
+                                     .weighing = (enum md_weighing)config->weighing,
+                                     .stereo_scale = (float)md_networks[config->network]->width /
+                                                     (float)config->stereo_width,
+                                     .smoothness = (float)config->smoothness};
     for (int l = 0; l < MD_LOSS_COUNT; l++)
         objective.weight[l] = (float)config->loss.weight[l];
     return objective;

@@ -36,7 +36,9 @@ struct md_config {
     int average;        /* enum md_average: the key is `loss_average` */
     int weighing;       /* enum md_weighing: the key is `loss_weights` */
     double depth_cap_m; /* losses in depth */
-    int optimizer;      /* enum md_optimizer */
+    int stereo_width;   /* photometric */
+    double smoothness;
+    int optimizer; /* enum md_optimizer */
     double learning_rate;
     int schedule; /* enum md_schedule */
     int pace;     /* enum md_pace: the key is `schedule_by` */
@@ -163,7 +165,7 @@ const char *const *md_config_choices(int key);
 int md_config_unknown(const char *name, struct md_error *error);
 
 /* What `mudepth help config` says of a key. */
-enum { MD_CONFIG_HELP_SIZE = 1000 };
+enum { MD_CONFIG_HELP_SIZE = 1400 };
 void md_config_describe(int key, char text[MD_CONFIG_HELP_SIZE]);
 
 #endif

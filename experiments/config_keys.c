@@ -25,8 +25,9 @@ static const struct use of_adam = {.with = {{"optimizer", "adam"}}},
                         of_sgd = {.with = {{"optimizer", "sgd"}}},
                         of_moments = {.set = {"format", "!fp32"},
                                       .with = {{"optimizer", "adam"}, {"momentum", "!0"}}},
-                        of_depth_cap = {.with = {{"loss", "!berhu, l1, mse, rel_l1"}}},
-                        of_average = {.with = {{"loss", "!vnl"}}},
+                        of_depth_cap = {.with = {{"loss", "!berhu, l1, mse, rel_l1, photometric"}}},
+                        of_pairs = {.with = {{"loss", "photometric"}}},
+                        of_average = {.with = {{"loss", "!vnl, photometric"}}},
                         of_textbook = {.with = {{"protocol", "textbook"}}}, /* release flips */
     of_falling = {.with = {{"epochs", "!0, 1"}, {"schedule_by", "step"}}},
                         of_schedule = {.with = {{"schedule", "!constant"}}},
@@ -104,7 +105,13 @@ static const struct key run_keys[] = {
      "rel_l1, of depth the others: rmse (each picture's root of the mean square, averaged over "
      "pictures), silog (scale-invariant, lambda 0.85), robust (pseudo-Huber, c = 2 m), grad (of "
      "differences to neighbours), vnl (of normals of planes through three pixels: in each picture "
-     "0.15 triples a pixel, drawn anew in every step among those with a label; LiteDepth's camera)",
+     "0.15 triples a pixel, drawn anew in every step among those with a label; LiteDepth's "
+     "camera); "
+     "photometric needs no label but pictures of two cameras, as micro-kitti has: how unlike the "
+     "left "
+     "picture is to the right one seen at the predicted disparity (0.85 (1 - SSIM) / 2 + 0.15 of "
+     "the "
+     "difference; Monodepth2)",
      NULL},
     {"loss_average", CHOICE, AT(md_config, average), 0, 0, md_average_names, "own", UNLESS_DEFAULT,
      "what a loss is a mean over: all valid pixels of the batch, or those of each picture and then "
@@ -118,6 +125,14 @@ static const struct key run_keys[] = {
      NULL},
     {"depth_cap_m", REAL, AT(md_config, depth_cap_m), 0.1, 1000, NULL, "5", 1,
      "depth beyond which it is linear in disparity", &of_depth_cap},
+    {"stereo_width", COUNT, AT(md_config, stereo_width), 1, 100000, NULL, "360", UNLESS_DEFAULT,
+     "what the network's picture shows is so many pixels wide in the pixels that disparities are "
+     "in; "
+     "360: the square that micro-kitti's pictures were before they became smaller",
+     &of_pairs},
+    {"smoothness", REAL, AT(md_config, smoothness), 0, 100, NULL, "0.001", UNLESS_DEFAULT,
+     "weight of steps of the disparity, as shares of its mean, between neighbours that look alike",
+     &of_pairs},
     {"optimizer", CHOICE, AT(md_config, optimizer), 0, 0, md_optimizer_names, "adam", 1,
      "optimizer", NULL},
     {"lr", REAL, AT(md_config, learning_rate), 0, 10, NULL, "0.001", 1, "learning rate", NULL},

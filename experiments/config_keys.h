@@ -15,7 +15,7 @@ enum type { TEXT, CHOICE, LOSSES, BITS, REAL, CAPS, COUNT, POWER, SEED, POLICY, 
 enum { BY_DIGEST = 2, UNLESS_DEFAULT = 3 };
 
 /* Another key, and values of it: "a, b", or "!a, b" for all but these; of a list "[a", those that
- * have it. */
+ * have it; or "-a, b", those that have none of these. */
 struct need {
     const char *key, *values;
 };
@@ -65,7 +65,7 @@ const struct need *md_key_unmet(const struct section *sections, int count,
                                 const struct section *section, const struct key *key);
 
 /* A key that was given, as the bits say, but has no effect is an error, unless its value is what
- * holds anyway. */
+ * holds anyway; and so is a value that does not go with others. */
 int md_check_uses(const struct section *sections, int count, const uint64_t *given,
                   struct md_error *error);
 

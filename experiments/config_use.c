@@ -1,4 +1,5 @@
-/* Keys that were given but have no effect: the table of keys says what each is used by. */
+/* Keys that were given but have no effect: the table of keys says what each is used by; and values
+ * that others do not go with. */
 #include "config_keys.h"
 
 #include <stdio.h>
@@ -16,8 +17,23 @@ static int has(const char *list, const char *word) {
     return 0;
 }
 
-/* "a, b" has the value, or "!a, b" has not; or the value has a of "[a". */
+/* Whether a list has none of the words of "a, b". */
+static int lacks(const char *list, const char *words) {
+    char word[MD_CONFIG_NAME_SIZE];
+    for (; *words != '\0'; words += strspn(words, ", ")) {
+        size_t length = strcspn(words, ",");
+        snprintf(word, sizeof word, "%.*s", (int)length, words);
+        if (has(list, word))
+            return 0;
+        words += length;
+    }
+    return 1;
+}
+
+/* "a, b" has the value, or "!a, b" has not; or the value has a of "[a", or none of "-a, b". */
 static int allows(const char *values, const char *value) {
+    if (values[0] == '-')
+        return lacks(value, values + 1);
     if (values[0] == '[')
         return has(value, values + 1);
     int negated = values[0] == '!';
@@ -88,12 +104,14 @@ const struct need *md_key_unmet(const struct section *sections, int count,
 
 static void add_need(const struct need *need, const char *before, char *text, size_t size) {
     int negated = need->values[0] == '!', of_list = need->values[0] == '[';
-    const char *values = need->values + negated + of_list;
+    int of_others = need->values[0] == '-';
+    const char *values = need->values + negated + of_list + of_others;
     size_t length = strlen(text);
     snprintf(text + length, size - length, "%s%s: %s%s", before, need->key,
-             negated   ? "any but "
-             : of_list ? "a list with "
-                       : "",
+             negated     ? "any but "
+             : of_list   ? "a list with "
+             : of_others ? "a list without "
+                         : "",
              values[0] != '\0' ? values : "''");
 }
 
@@ -143,6 +161,31 @@ int md_key_says(const struct section *sections, int count, const struct section 
            !md_key_is_default(section->fields, key);
 }
 
+/* Values that want something of other keys. What is not like it in both pictures of a pair, or
+ * changes how many pixels a disparity is, has no photometric loss. */
+static const struct {
+    struct need value, wants;
+} bounds[] = {{{"loss", "photometric"}, {"set", "micro-kitti, cache"}},
+              {{"loss", "photometric"}, {"label", "!pooled"}},
+              {{"loss", "photometric"}, {"augment", "-crop, shift, cutout, r2crop"}}};
+
+static int check_bounds(const struct section *sections, int count, const struct section *section,
+                        size_t k, struct md_error *error) {
+    char found[MD_CONFIG_VALUE_SIZE];
+    for (size_t b = 0; b < sizeof bounds / sizeof bounds[0]; b++) {
+        const struct need *value = &bounds[b].value, *wants = &bounds[b].wants;
+        char want[300] = "";
+        if (strcmp(value->key, section->keys[k].name) != 0 ||
+            !meets(sections, count, section, value) || meets(sections, count, section, wants))
+            continue;
+        add_need(wants, "", want, sizeof want);
+        find_value(sections, count, section, wants->key, found);
+        return md_fail_at(&section->given_at[k], error, "%s needs %s; found %s: %.60s",
+                          value->values, want, wants->key, found);
+    }
+    return MD_OK;
+}
+
 int md_check_uses(const struct section *sections, int count, const uint64_t *given,
                   struct md_error *error) {
     for (int s = 0; s < count; s++)
@@ -152,6 +195,8 @@ int md_check_uses(const struct section *sections, int count, const uint64_t *giv
                 (given[s] >> k & 1u) != 0 ? md_key_unmet(sections, count, &sections[s], key) : NULL;
             if (unmet != NULL && !is_idle(&sections[s], key))
                 return complain(sections, count, &sections[s], k, unmet, error);
+            if ((given[s] >> k & 1u) != 0)
+                MD_TRY(check_bounds(sections, count, &sections[s], k, error));
         }
     return MD_OK;
 }

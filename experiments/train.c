@@ -106,14 +106,16 @@ static int count_labels(struct md_run *run, struct md_error *error) {
     uint8_t *picture = malloc(md_layer_elements(network, MD_PICTURE));
     float *label = malloc(pixels * sizeof *label);
     for (size_t i = 0; picture != NULL && label != NULL && i < run->train.count; i++) {
-        md_prepare_sample(&run->config, network, &run->train, (uint32_t)i, -1, picture, label);
+        md_prepare_sample(&run->config, network, &run->train, (uint32_t)i, -1, picture, NULL,
+                          label);
         for (size_t p = 0; p < pixels; p++)
             valid += label[p] != MD_INVALID;
     }
     int failed = picture == NULL || label == NULL;
+    const struct md_objective objective = md_config_objective(&run->config);
     free(picture);
     free(label);
-    if (!failed && valid == 0 && run->config.epochs > 0)
+    if (!failed && valid == 0 && run->config.epochs > 0 && !md_needs_pair(&objective))
         return md_fail(error, MD_FAILED,
                        "data.train: none of the %zu pictures has a label: there is nothing to "
                        "learn from",
@@ -165,6 +167,8 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
         status = open_split(run, (enum md_split)i, watch, data[i], error);
     if (status == MD_OK && (run->train.count == 0 || run->test.count == 0))
         status = md_fail(error, MD_USAGE, "data.train and data.test must not be empty");
+    MD_THEN(status, md_check_pairs(config, &run->train, "data.train", error));
+    MD_THEN(status, md_check_pairs(config, &run->val, "data.val", error));
     MD_THEN(status, check_label(run, error));
     MD_THEN(status, count_labels(run, error));
     MD_THEN(status, fit_mean(run, error));
@@ -272,8 +276,8 @@ int md_run_has_diverged(const struct md_run *run, char why[MD_DIVERGED_SIZE]) {
 
 /* Room for preparing samples. */
 struct desk {
-    uint32_t *order; /* the epoch's order of the training samples */
-    uint8_t *picture;
+    uint32_t *order;          /* the epoch's order of the training samples */
+    uint8_t *picture, *right; /* right: NULL unless the loss needs it */
     float *label;
     float *fb; /* one per slot */
 };
@@ -282,17 +286,20 @@ static int desk_open(const struct md_run *run, struct desk *desk, struct md_erro
     const struct md_network *network = run->engine.setup.network;
     size_t pixels = md_layer_elements(network, network->layer_count - 1);
     desk->order = malloc(run->train.count * sizeof *desk->order);
+    int pairs = md_needs_pair(&run->engine.setup.objective);
     desk->picture = malloc(md_layer_elements(network, MD_PICTURE));
+    desk->right = pairs ? malloc(md_layer_elements(network, MD_PICTURE)) : NULL;
     desk->label = malloc(pixels * sizeof *desk->label);
     desk->fb = malloc((size_t)run->config.batch * sizeof *desk->fb);
     return md_check_memory(desk->order != NULL && desk->picture != NULL && desk->label != NULL &&
-                               desk->fb != NULL,
+                               desk->fb != NULL && (desk->right != NULL || !pairs),
                            error);
 }
 
 static void desk_close(struct desk *desk) {
     free(desk->order);
     free(desk->picture);
+    free(desk->right);
     free(desk->label);
     free(desk->fb);
 }
@@ -301,8 +308,10 @@ static void desk_close(struct desk *desk) {
 static void fill_slot(struct md_run *run, struct desk *desk, const struct md_dataset *dataset,
                       uint32_t index, int epoch, int slot) {
     md_prepare_sample(&run->config, run->engine.setup.network, dataset, index, epoch, desk->picture,
-                      desk->label);
+                      desk->right, desk->label);
     md_engine_set_picture(&run->engine, slot, desk->picture);
+    if (desk->right != NULL)
+        md_engine_set_right_picture(&run->engine, slot, desk->right);
     md_engine_set_label(&run->engine, slot, desk->label);
     desk->fb[slot] = dataset->samples[index].fb;
 }

@@ -206,9 +206,9 @@ _NETWORK = np.dtype([("name", "S24"), ("height", "<i4"), ("width", "<i4"), ("lay
 _JOB = np.dtype([("magic", "<u4"), ("format", "<u4"), ("level", "S16")] + [(n, "<u4") for n in (
     "policy", "optimizer", "moments", "storing", "batch", "cores", "steps", "savings", "front", "band",
     "kinds", "values")] + [
-    ("loss", "<f4", 10), ("average", "<u4"), ("depth_cap_m", "<f4"), ("weighing", "<u4")] + [
+    ("loss", "<f4", 11), ("average", "<u4"), ("depth_cap_m", "<f4"), ("weighing", "<u4")] + [
         (n, "<f4") for n in (
-            "momentum", "weight_decay", "beta1", "beta2", "epsilon", "clip_norm")] + [
+            "stereo_scale", "smoothness", "momentum", "weight_decay", "beta1", "beta2", "epsilon", "clip_norm")] + [
     ("loss_scale_log2", "<u4"), ("decay", "<u4"), ("seed", "<u4", 2), ("body", "<u4", 2), ("network", _NETWORK)])
 _RECORD = np.dtype([("kind", "<u4"), ("step", "<u4"), ("layer", "<i4")] + [(n, "<u4") for n in (
     "slot", "from", "to", "format", "count", "bytes")] + [("digest", "<u8")])
@@ -224,7 +224,7 @@ class Trace(dict):
         super().__init__()
         with open(path, "rb") as file:
             head = np.frombuffer(self._take(file, _JOB.itemsize, path), _JOB)[0]
-            if head["magic"] != 0x3654444D:
+            if head["magic"] != 0x3754444D:
                 raise ValueError(f"{path}: not a trace of mudepth")
             self.format, self.steps = FORMATS[head["format"]], int(head["steps"])
             self.network = _plain(head["network"]["name"])

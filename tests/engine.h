@@ -60,30 +60,40 @@ static inline float *random_weights(const struct md_network *network, uint64_t s
 /* Sample `sample` of a fixed random set; every seventh pixel lacks a label. Both to be freed. */
 struct made_sample {
     float fb;
-    uint8_t *picture;
+    uint8_t *picture, *right;
     float *label;
 };
 static inline struct made_sample make_sample(const struct md_network *network, int sample) {
     struct md_random random = md_random_stream(3, 2, (uint32_t)sample, 0);
     size_t bytes = md_layer_elements(network, MD_PICTURE), pixels = pixels_of(network);
-    struct made_sample made = {2.0f + (float)sample, malloc(bytes), numbers(MD_FP32, pixels)};
-    cr_assert(made.picture);
+    struct made_sample made = {2.0f + (float)sample, malloc(bytes), malloc(bytes),
+                               numbers(MD_FP32, pixels)};
+    cr_assert(made.picture && made.right);
     for (size_t i = 0; i < bytes; i++)
         made.picture[i] = (uint8_t)md_random_bits(&random);
     for (size_t i = 0; i < pixels; i++)
         made.label[i] = i % 7 == 3 ? -1.0f : (float)md_random_range(&random, 0.5, 4);
+    for (size_t i = 0; i < bytes; i++)
+        made.right[i] = (uint8_t)md_random_bits(&random);
     return made;
+}
+
+static inline void free_sample(struct made_sample *made) {
+    free(made->picture);
+    free(made->right);
+    free(made->label);
 }
 
 /* Puts it into slot `slot`. */
 static inline void put_sample(struct rig *rig, int slot, int sample) {
     struct made_sample made = make_sample(rig->engine.setup.network, sample);
     md_engine_set_picture(&rig->engine, slot, made.picture);
+    if (rig->engine.plan.right_picture != MD_NO_BUFFER)
+        md_engine_set_right_picture(&rig->engine, slot, made.right);
     if (rig->engine.setup.policy != 0)
         md_engine_set_label(&rig->engine, slot, made.label);
     rig->fb[slot] = made.fb;
-    free(made.picture);
-    free(made.label);
+    free_sample(&made);
 }
 
 /* Flash that takes its contract at its word. */

@@ -41,7 +41,10 @@ static inline struct md_job small_job(enum md_format format, const char *level) 
                          .format = format,
                          .policy = policy_of(md_networks[0], "d0"),
                          .optimizer = MD_ADAM,
-                         .objective = {.weight = {[MD_BERHU] = 1}, .depth_cap_m = 5.0f},
+                         .objective = {.weight = {[MD_BERHU] = 1},
+                                       .depth_cap_m = 5.0f,
+                                       .stereo_scale = 0.5f,
+                                       .smoothness = 0.01f},
                          .batch = 1,
                          .cores = 1,
                          .steps = 1,
@@ -80,9 +83,10 @@ static inline struct bytes job_bytes(const struct md_job *job) {
             struct made_sample made = make_sample(network, sample_of(job, step, slot));
             append(&bytes, &made.fb, sizeof made.fb);
             append(&bytes, made.picture, md_layer_elements(network, MD_PICTURE));
+            if (md_needs_pair(&job->objective))
+                append(&bytes, made.right, md_layer_elements(network, MD_PICTURE));
             append(&bytes, made.label, pixels_of(network) * sizeof *made.label);
-            free(made.picture);
-            free(made.label);
+            free_sample(&made);
         }
     }
     return bytes;

@@ -9,10 +9,12 @@
 enum { MOST = 1024 };
 static const double depth_cap = 5.0;
 /* The numbers that dynamic weights have; and the gradient by them, of the last run. */
-static double balance[MD_LOSS_COUNT] = {1, 0.75, 0.5, 2, 1, 1.25, 0.875, 1, 0.625, 1};
+static double balance[MD_LOSS_COUNT] = {1, 0.75, 0.5, 2, 1, 1.25, 0.875, 1, 0.625, 1, 0.75};
 static double balance_slopes[MD_LOSS_COUNT];
 static const uint32_t seed[2] = {11, 12};
 static const uint64_t step_of_draws = (UINT64_C(3) << 32) + 4;
+/* What two cameras see, sample after sample. */
+static uint8_t left_picture[3 * MOST], right_picture[3 * MOST];
 
 /* Labels and outputs, sample after sample; label -1: none. */
 struct batch {
@@ -311,6 +313,111 @@ static int passes_a_normal(const struct batch *one, const struct batch *other, i
                       (normal_of(other, s, triples[t], 0).at[k] < right.at[k]);
     }
     return passes;
+}
+
+/* ---- two cameras, written down once more ----------------------------------------------------- */
+
+/* Where pixel i of picture s is in the right one: in its row, within the picture. */
+static long double seen_at(const struct batch *b, const struct md_objective *objective, int s,
+                           int i) {
+    long double x =
+        i % b->width - (long double)objective->stereo_scale * b->output[s * b->pixels + i];
+    return fminl(fmaxl(x, 0), b->width - 1);
+}
+
+/* Channel c of that: each pixel of the row counts by how near it is. */
+static long double seen(const struct batch *b, const struct md_objective *objective, int s, int c,
+                        int i) {
+    const uint8_t *row = right_picture + (3 * s + c) * b->pixels + i / b->width * b->width;
+    long double x = seen_at(b, objective, s, i), sum = 0;
+    for (int column = 0; column < b->width; column++)
+        sum += fmaxl(0, 1 - fabsl(x - column)) * row[column] / 255.0L;
+    return sum;
+}
+
+static long double shown(const struct batch *b, int s, int c, int i) {
+    return left_picture[(3 * s + c) * b->pixels + i] / 255.0L;
+}
+
+static int reflected(int at, int count) {
+    return at < 0 ? -at : at >= count ? 2 * (count - 1) - at : at;
+}
+
+/* (1 - SSIM) / 2 at a pixel by means, variances and the covariance of the 3x3 around it. */
+static long double unlike(const struct batch *b, const struct md_objective *objective, int s, int c,
+                          int i) {
+    long double one[9], other[9], means[2] = {0, 0}, variances = 0, covariance = 0;
+    int height = b->pixels / b->width;
+    for (int n = 0; n < 9; n++) {
+        int at = reflected(i / b->width + n / 3 - 1, height) * b->width +
+                 reflected(i % b->width + n % 3 - 1, b->width);
+        one[n] = seen(b, objective, s, c, at);
+        other[n] = shown(b, s, c, at);
+        means[0] += one[n] / 9;
+        means[1] += other[n] / 9;
+    }
+    for (int n = 0; n < 9; n++) {
+        variances += (powl(one[n] - means[0], 2) + powl(other[n] - means[1], 2)) / 9;
+        covariance += (one[n] - means[0]) * (other[n] - means[1]) / 9;
+    }
+    long double ssim = (2 * means[0] * means[1] + 1e-4L) * (2 * covariance + 9e-4L) /
+                       ((means[0] * means[0] + means[1] * means[1] + 1e-4L) * (variances + 9e-4L));
+    return fminl(fmaxl((1 - ssim) / 2, 0), 1);
+}
+
+/* The steps of disparity to the next pixel of a row (way 0) or column. */
+static long double steps_of(const struct batch *b, int s, int way) {
+    long double sum = 0, mean = 0;
+    int pairs = 0;
+    for (int i = 0; i < b->pixels; i++) {
+        int to = way == 0 ? i + 1 : i + b->width;
+        mean += b->output[s * b->pixels + i] / b->pixels;
+        if (way == 0 ? to % b->width == 0 : to >= b->pixels)
+            continue;
+        long double apart = 0;
+        for (int c = 0; c < 3; c++)
+            apart += fabsl(shown(b, s, c, to) - shown(b, s, c, i)) / 3;
+        sum += fabsl((long double)b->output[s * b->pixels + to] - b->output[s * b->pixels + i]) *
+               expl(-apart);
+        pairs++;
+    }
+    return sum / pairs / (mean + 1e-7L);
+}
+
+static long double photometric_of(const struct batch *b, const struct md_objective *objective,
+                                  int s) {
+    long double sum = 0;
+    for (int c = 0; c < 3; c++)
+        for (int i = 0; i < b->pixels; i++)
+            sum += 0.85L * unlike(b, objective, s, c, i) +
+                   0.15L * fabsl(seen(b, objective, s, c, i) - shown(b, s, c, i));
+    return sum / (3 * b->pixels) +
+           (long double)objective->smoothness * (steps_of(b, s, 0) + steps_of(b, s, 1));
+}
+
+/* Whether something of pixel i has a kink between two outputs of it: it passes a pixel of the right
+ * picture, the light of the left one, or the disparity of a neighbour. */
+static int passes_a_kink(const struct batch *one, const struct batch *other,
+                         const struct md_objective *objective, int s, int i) {
+    const struct batch *both[2] = {one, other};
+    int around[] = {i - 1, i + 1, i - one->width, i + one->width}, passes = 0, signs[2][3];
+    double outputs[2];
+    for (int n = 0; n < 2; n++) {
+        outputs[n] = both[n]->output[s * one->pixels + i];
+        for (int c = 0; c < 3; c++)
+            signs[n][c] = seen(both[n], objective, s, c, i) < shown(one, s, c, i);
+    }
+    for (int c = 0; c < 3; c++)
+        passes |= signs[0][c] != signs[1][c];
+    for (int n = 0; n < 4; n++)
+        if (around[n] >= 0 && around[n] < one->pixels) {
+            double there = one->output[s * one->pixels + around[n]];
+            passes |= (outputs[0] <= there) != (outputs[1] <= there);
+        }
+    long double at[2];
+    for (int n = 0; n < 2; n++)
+        at[n] = i % one->width - (long double)objective->stereo_scale * outputs[n];
+    return passes || floorl(at[0]) != floorl(at[1]);
 }
 
 #endif

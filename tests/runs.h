@@ -20,9 +20,8 @@ static inline struct md_config config_of(const char *words) {
     int count = 0;
     struct md_config config;
     snprintf(text, sizeof text,
-             "weights=scratch data.set=synthetic data.count=8 policy=full lr=0.003 batch=4 "
-             "epochs=2 %s",
-             words);
+             "weights=scratch data.set=synthetic %s policy=full lr=0.003 batch=4 epochs=2 %s",
+             strstr(words, "data.set=") == NULL ? "data.count=8" : "", words);
     for (char *word = strtok(text, " "); word != NULL; word = strtok(NULL, " ")) {
         size_t key = strcspn(word, "=") + 1;
         int place = 0;

@@ -34,7 +34,7 @@ static struct example plain_example(void) {
 static struct example augmented(unsigned augmentations, uint64_t seed, uint32_t epoch,
                                 uint32_t sample) {
     struct example example = plain_example();
-    md_augment(of(augmentations), seed, epoch, sample, HEIGHT, WIDTH, example.picture, HEIGHT,
+    md_augment(of(augmentations), seed, epoch, sample, HEIGHT, WIDTH, example.picture, NULL, HEIGHT,
                WIDTH, example.label);
     return example;
 }
@@ -82,8 +82,8 @@ Test(augment, none_changes_what_another_draws) {
         for (unsigned set = 0; set <= MD_AUGMENT_PUBLISHED; set++) {
             struct example together = augmented(set, 9, 1, sample), apart = plain_example();
             for (unsigned bit = MD_FLIP; bit <= MD_BRIGHTNESS; bit <<= 1)
-                md_augment(of(set & bit), 9, 1, sample, HEIGHT, WIDTH, apart.picture, HEIGHT, WIDTH,
-                           apart.label);
+                md_augment(of(set & bit), 9, 1, sample, HEIGHT, WIDTH, apart.picture, NULL, HEIGHT,
+                           WIDTH, apart.label);
             cr_assert(same(&together, &apart), "set %u, sample %u", set, sample);
         }
 }
@@ -196,7 +196,8 @@ Test(augment, flip_mirrors_a_coarse_label) {
     uint32_t sample = 0;
     while (augmented(MD_FLIP, 1, 0, sample).label[0] == 0)
         sample++;
-    md_augment(of(MD_FLIP), 1, 0, sample, HEIGHT, WIDTH, example.picture, 2, 3, example.label);
+    md_augment(of(MD_FLIP), 1, 0, sample, HEIGHT, WIDTH, example.picture, NULL, 2, 3,
+               example.label);
     for (int i = 0; i < PLANE; i++)
         cr_assert_eq(example.label[i], i < 6 ? plain.label[i / 3 * 3 + 2 - i % 3] : plain.label[i]);
     cr_assert_eq(example.picture[0], plain.picture[WIDTH - 1]);
@@ -436,7 +437,7 @@ Test(noise, has_its_strength_and_keeps_grey_grey) {
         for (uint32_t sample = 0; sample < SAMPLES; sample++) {
             for (int i = 0; i < 3 * PIXELS; i++)
                 picture[i] = (uint8_t)(128 + (grey ? 0 : i / PIXELS));
-            md_augment(&augmentation, 1, 0, sample, SIDE, SIDE, picture, 1, 1, label);
+            md_augment(&augmentation, 1, 0, sample, SIDE, SIDE, picture, NULL, 1, 1, label);
             for (int i = 0; i < PIXELS; i++) {
                 double change = picture[i] - 128.0;
                 sum += change;
@@ -459,7 +460,7 @@ Test(cutout, is_a_square_of_the_mean_anywhere) {
         int top = -1, left = -1, changed = 0;
         for (int i = 0; i < 3 * SIDE * SIDE; i++)
             picture[i] = (uint8_t)(i % 2 == 0 ? 10 : 13 + i / (SIDE * SIDE));
-        md_augment(&augmentation, 1, 0, sample, SIDE, SIDE, picture, 1, 1, label);
+        md_augment(&augmentation, 1, 0, sample, SIDE, SIDE, picture, NULL, 1, 1, label);
         for (int i = 0; i < SIDE * SIDE; i++)
             if (picture[i] == 11) {
                 top = top < 0 ? i / SIDE : top;
@@ -487,7 +488,7 @@ Test(r2crop, is_a_part_at_its_own_scale) {
             label[i] = picture[i];
         for (int i = 0; i < 64; i++)
             coarse[i] = (float)i;
-        md_augment(of(MD_R2CROP), 1, 0, sample, SIDE, SIDE, picture, SIDE, SIDE, label);
+        md_augment(of(MD_R2CROP), 1, 0, sample, SIDE, SIDE, picture, NULL, SIDE, SIDE, label);
         int height = 0, width = 0, size = 0;
         while (width < SIDE && picture[width] > 0)
             width++;
@@ -504,7 +505,7 @@ Test(r2crop, is_a_part_at_its_own_scale) {
             if (i < SIDE * SIDE)
                 cr_assert_eq(label[i], is_inside ? picture[i] : MD_INVALID);
         }
-        md_augment(of(MD_R2CROP), 1, 0, sample, SIDE, SIDE, picture, 8, 8, coarse);
+        md_augment(of(MD_R2CROP), 1, 0, sample, SIDE, SIDE, picture, NULL, 8, 8, coarse);
         for (int i = 0; i < 64; i++)
             cr_assert_eq(coarse[i] != MD_INVALID,
                          6 * (i / 8) + 3 < height && 6 * (i % 8) + 3 < width);
@@ -527,7 +528,7 @@ Test(strength, bounds_what_is_drawn) {
     for (uint32_t sample = 0; sample < 2000; sample++) {
         struct example example = plain;
         double low, high;
-        md_augment(&augmentation, 3, 0, sample, HEIGHT, WIDTH, example.picture, HEIGHT, WIDTH,
+        md_augment(&augmentation, 3, 0, sample, HEIGHT, WIDTH, example.picture, NULL, HEIGHT, WIDTH,
                    example.label);
         changed += !same(&example, &plain);
         parameter_bounds(MD_BRIGHTNESS, plain.picture + PLANE, example.picture + PLANE, &low,

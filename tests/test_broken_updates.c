@@ -111,6 +111,8 @@ static const struct {
     {"robust", set_loss, ERROR, ALL, MD_LOSS_ROBUST, 1, 0},
     {"grad", set_loss, ERROR, ALL, MD_LOSS_GRAD, 1, 0},
     {"vnl", set_loss, ERROR, ALL, MD_LOSS_VNL, 1, 0},
+    {"photometric", set_loss, "step 0, error of relu, sample 0, value ", ALL, MD_LOSS_PHOTOMETRIC,
+     1, 0},
     {"berhu, rounding", set_wide_loss, ERROR, HALVES, MD_BERHU, 1, 0},
     {"l1, rounding", set_wide_loss, "step 0, loss, value 0 ", HALVES, MD_L1, 1, 0},
     {"mse, rounding", set_wide_loss, ERROR, HALVES, MD_MSE, 1, 0},
@@ -128,6 +130,8 @@ Test(broken_updates, operators_on_elements_are_found) {
             struct md_ops wrong = *ops.right;
             job.objective.weight[MD_BERHU] = 0;
             job.objective.weight[elementwise[e].loss] = 1;
+            if (elementwise[e].loss == MD_LOSS_PHOTOMETRIC) /* of outputs of the picture's size */
+                job.network.layer_count--;
             job.batch = elementwise[e].batch;
             job.hyper.loss_scale_log2 = elementwise[e].loss_scale_log2;
             elementwise[e].set(&wrong);

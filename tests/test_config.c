@@ -128,6 +128,8 @@ Test(config, fields_hold_what_the_keys_say) {
                                "loss_average=picture",
                                "loss_weights=dynamic",
                                "depth_cap_m=7",
+                               "stereo_width=640",
+                               "smoothness=0.26",
                                "optimizer=sgd",
                                "lr=0.25",
                                "schedule=cosine",
@@ -235,6 +237,8 @@ Test(config, fields_hold_what_the_keys_say) {
     cr_assert_eq(config.data.depth, MD_DEPTH_LIDAR);
     cr_assert_eq(config.data.picture, MD_PICTURE_WHOLE);
     const double reals[][2] = {{config.depth_cap_m, 7},
+                               {config.stereo_width, 640},
+                               {config.smoothness, 0.26},
                                {config.learning_rate, 0.25},
                                {config.lr_floor, 0.6},
                                {config.lr_power, 2},
@@ -318,10 +322,12 @@ static const struct idle_case {
     {"epochs: 0\nschedule: cosine\ndata: {set: micro}\n", ":3: schedule: ", "", ""},
     {"augment: [r2crop]\naugment_probability: 0.1\ndata: {set: micro}\n",
      ":3: augment_probability: ", "with augment: any but [], [r2crop];", "found 0.1"},
-    {"depth_cap_m: 10\ndata: {set: micro}\n",
-     ":2: depth_cap_m: ", "with loss: any but berhu, l1, mse, rel_l1;", "with loss: berhu"},
+    {"depth_cap_m: 10\ndata: {set: micro}\n", ":2: depth_cap_m: ",
+     "with loss: any but berhu, l1, mse, rel_l1, photometric;", "with loss: berhu"},
     {"loss: vnl\nloss_average: pixel\ndata: {set: micro}\n",
-     ":3: loss_average: ", "with loss: any but vnl;", "found pixel with loss: vnl"},
+     ":3: loss_average: ", "with loss: any but vnl, photometric;", "found pixel with loss: vnl"},
+    {"loss: l1\nstereo_width: 640\ndata: {set: micro-kitti}\n",
+     ":3: stereo_width: ", "with loss: photometric;", "found 640 with loss: l1"},
     {"select: best\ndata: {set: micro, val: ~}\n", ":2: select: ", "with val: any but '';",
      "found best with val: ''"},
     {"data: {set: synthetic, root: d}\n", ":2: data.root: ", "with set: any but synthetic;",
@@ -388,6 +394,38 @@ Test(config, keys_without_effect_are_refused) {
     struct md_data_spec spec;
     cr_assert_eq(md_data_spec_parse("{set: rgbd, split: all, crop: 3}", &spec, &error), MD_USAGE);
     assert_contains(error.text, "data:1:31: crop: has an effect only with set: matrix, recording");
+}
+
+/* Values that do not go with others, alone and in a sum: where the loss stands, and what it needs.
+ */
+Test(config, photometric_needs_pairs_that_stay_alike) {
+    static const char *const cases[][2] = {
+        {"data: {set: micro}", "needs set: micro-kitti, cache; found set: micro"},
+        {"data: {set: kitti}", "found set: kitti"},
+        {"label: pooled\ndata: {set: cache}", "needs label: any but pooled; found label: pooled"},
+        {"augment: [flip, crop]\ndata: {set: cache}",
+         "needs augment: a list without crop, shift, cutout, r2crop; found augment: [flip, crop]"},
+        {"augment: [shift]\ndata: {set: cache}", "found augment: [shift]"},
+        {"augment: [cutout]\ndata: {set: cache}", "found augment: [cutout]"},
+        {"augment: [gain, r2crop]\ndata: {set: cache}", "found augment: [gain, r2crop]"},
+        {"augment: [flip, gamma, gain, brightness, noise]\ndata: {set: micro-kitti}", NULL},
+        {"augment: []\ndata: {set: cache}", NULL}};
+    static const char *const losses[] = {"photometric", "{l1: 0.1, photometric: 1}"};
+    char text[300];
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+        const char *expected = cases[i / 2][1];
+        snprintf(text, sizeof text, "weights: w\nloss: %s\n%s\n", losses[i % 2], cases[i / 2][0]);
+        cr_assert_eq(read_text(text), expected != NULL ? MD_USAGE : MD_OK, "%s: %s", text,
+                     error.text);
+        if (expected == NULL)
+            continue;
+        assert_contains(without_column(), ":2: loss: photometric needs ");
+        assert_contains(error.text, expected);
+    }
+    char *overrides[] = {"data.set=micro"}; /* and is not forgotten when another layer does so */
+    read_text("weights: w\nloss: photometric\ndata: {set: micro-kitti}\n");
+    cr_assert_eq(md_config_read(path.text, 1, overrides, &config, &error), MD_USAGE);
+    assert_contains(error.text, "loss: photometric needs set: micro-kitti, cache");
 }
 
 /* What says how it is anyway may stand there, and so may all that has an effect. */
@@ -496,7 +534,7 @@ Test(config, splits_have_roots_and_zones_of_their_own) {
 /* Each loss alone is itself, and a sum is the same however it is written. */
 Test(config, losses_are_weights) {
     for (int l = 0; l < MD_LOSS_COUNT; l++) {
-        char override[80], *overrides[] = {override, "weights=w", "data.set=synthetic"};
+        char override[80], *overrides[] = {override, "weights=w", "data.set=micro-kitti"};
         snprintf(override, sizeof override, "loss=%s", md_loss_names[l]);
         cr_assert_eq(md_config_read(NULL, 3, overrides, &config, &error), MD_OK, "%s", error.text);
         for (int other = 0; other < MD_LOSS_COUNT; other++)

@@ -336,6 +336,11 @@ static void check_loss(enum md_format format, const char *level, enum md_loss lo
     objective.average = (enum md_average)md_random_below(random, MD_AVERAGE_COUNT);
     objective.weight[md_random_below(random, MD_LOSS_COUNT)] += 0.25f;
     objective.weighing = md_random_below(random, 2);
+    objective.stereo_scale = 0.5f;
+    objective.smoothness = (float)md_random_below(random, 2);
+    uint8_t pictures[2][4 * 3 * 9 * 8];
+    for (size_t i = 0; i < sizeof pictures; i++)
+        pictures[i / sizeof pictures[0]][i % sizeof pictures[0]] = (uint8_t)md_random_bits(random);
     struct fenced room = fence(md_loss_scratch(&objective, format, (int)pixels), 8);
     struct fenced balance = fence(MD_LOSS_COUNT * elem, elem);
     struct fenced slopes[2] = {fence(MD_LOSS_COUNT * elem, elem),
@@ -350,6 +355,9 @@ static void check_loss(enum md_format format, const char *level, enum md_loss lo
                                             .stride = stride,
                                             .output = output.values,
                                             .label = label.values,
+                                            .left = pictures[0],
+                                            .right = pictures[1],
+                                            .picture_stride = 3 * pixels,
                                             .fb = fb,
                                             .gradient = gradients[i].values,
                                             .scratch = room.values,

@@ -351,20 +351,25 @@ Test(job, cut_anywhere_is_an_error) {
     job.batch = 2;
     job.steps = 2;
     job.kinds = 0;
-    const size_t sample[] = {4, md_layer_elements(network, MD_PICTURE), 4 * pixels_of(network)};
+    job.objective.weight[MD_LOSS_PHOTOMETRIC] = 1; /* of two pictures */
+    const size_t picture = md_layer_elements(network, MD_PICTURE);
+    const size_t sample[] = {4, picture, picture, 4 * pixels_of(network)};
     const size_t parts[] = {sizeof job,
                             4 * md_parameter_total(network),
                             sizeof(struct md_job_step),
                             sample[0],
                             sample[1],
                             sample[2],
+                            sample[3],
                             sample[0],
                             sample[1],
                             sample[2],
+                            sample[3],
                             sizeof(struct md_job_step),
                             sample[0],
                             sample[1],
-                            sample[2]};
+                            sample[2],
+                            sample[3]};
     struct bytes bytes = job_bytes(&job);
     size_t at = 0;
     for (size_t p = 0; p < LENGTH(parts); p++) {
@@ -425,6 +430,8 @@ static const struct field {
     FIELD(name, 0x7f7fffff, 0x7f800000), FIELD(name, 0, 0x7fc00000), FIELD(name, 1, 0x80000001)
     NUMBER(objective.weight[MD_LOSS_GRAD]),
     NUMBER(objective.depth_cap_m),
+    NUMBER(objective.stereo_scale),
+    NUMBER(objective.smoothness),
     NUMBER(hyper.momentum),
     NUMBER(hyper.weight_decay),
     NUMBER(hyper.beta1),
@@ -445,6 +452,19 @@ Test(job, values_out_of_range_are_errors) {
         assert_error(read_with(&fields[i], fields[i].good), MD_JOB_OK, fields[i].name);
         assert_error(read_with(&fields[i], fields[i].bad), MD_JOB_WRONG, fields[i].name);
     }
+}
+
+/* What looks at pictures wants outputs as large as they are. */
+Test(job, a_pair_needs_outputs_of_its_size) {
+    for (int pooled = 0; pooled < 2; pooled++)
+        for (int pair = 0; pair < 2; pair++) {
+            struct md_job job = small_job(MD_FP32, ""), read;
+            job.network = sized_network(pooled ? "upydnet_pooled" : "upydnet", 24);
+            job.objective.weight[MD_LOSS_PHOTOMETRIC] = (float)pair;
+            struct exchange e = {.from = (unsigned char *)&job, .left = sizeof job};
+            assert_error(md_job_read(&(struct md_io){&e, read_bytes, write_bytes}, &read),
+                         pooled && pair ? MD_JOB_WRONG : MD_JOB_OK, job.network.name);
+        }
 }
 
 Test(job, steps_out_of_range_are_errors) {

@@ -157,7 +157,7 @@ Test(layouts, a_flip_starts_from_the_right_view) {
         int flipped = md_augment_flips(&config.augment, 3, (uint32_t)epoch, 0);
         const uint8_t *from = flipped ? s->right_picture : s->picture;
         const float *disparity = flipped ? s->right_disparity : s->disparity;
-        md_prepare_sample(&config, md_networks[0], &dataset, 0, epoch, picture, label);
+        md_prepare_sample(&config, md_networks[0], &dataset, 0, epoch, picture, NULL, label);
         flips += flipped;
         for (int i = 0; i < 3 * PIXELS; i++)
             cr_assert_eq(picture[i], from[flipped ? i / SIDE * SIDE + SIDE - 1 - i % SIDE : i]);
@@ -165,7 +165,7 @@ Test(layouts, a_flip_starts_from_the_right_view) {
             cr_assert_eq(label[i], disparity[flipped ? i / SIDE * SIDE + SIDE - 1 - i % SIDE : i]);
     }
     cr_assert(flips > 0 && flips < 20);
-    md_prepare_sample(&config, md_networks[0], &dataset, 0, -1, picture, label);
+    md_prepare_sample(&config, md_networks[0], &dataset, 0, -1, picture, NULL, label);
     cr_assert_arr_eq(picture, s->picture, sizeof picture, "without augmentation nothing flips");
 }
 

@@ -19,19 +19,22 @@ static struct md_loss_report run(enum md_format format, const struct md_objectiv
         set_number(format, label, at, b->label[i]);
     }
     struct fenced work = fence(md_loss_scratch(objective, format, b->pixels), 8);
-    const struct md_loss_batch batch = {b->samples,
-                                        b->pixels,
-                                        b->width > 0 ? b->width : b->pixels,
-                                        stride,
-                                        output,
-                                        label,
-                                        b->fb,
-                                        slopes,
-                                        work.values,
-                                        numbers(format, MD_LOSS_COUNT),
-                                        numbers(format, MD_LOSS_COUNT),
-                                        {seed[0], seed[1]},
-                                        step_of_draws};
+    const struct md_loss_batch batch = {.samples = b->samples,
+                                        .pixels = b->pixels,
+                                        .width = b->width > 0 ? b->width : b->pixels,
+                                        .stride = stride,
+                                        .output = output,
+                                        .label = label,
+                                        .left = left_picture,
+                                        .right = right_picture,
+                                        .picture_stride = 3 * pixels,
+                                        .fb = b->fb,
+                                        .gradient = slopes,
+                                        .scratch = work.values,
+                                        .balance = numbers(format, MD_LOSS_COUNT),
+                                        .balance_gradient = numbers(format, MD_LOSS_COUNT),
+                                        .seed = {seed[0], seed[1]},
+                                        .step = step_of_draws};
     for (size_t l = 0; l < MD_LOSS_COUNT; l++)
         set_number(format, (void *)batch.balance, l, balance[l]);
     md_ops_find(format, "ref")->loss_gradient(objective, &batch, 1.0f, &report);
@@ -105,7 +108,7 @@ Test(losses, equal_the_formulas) {
         struct batch b = random_batch(&random);
         for (int loss = 0; loss < MD_LOSS_COUNT; loss++)
             for (int format = 0; format < PRECISE_FORMATS; format++)
-                if (loss != MD_LOSS_SILOG && loss != MD_LOSS_GRAD && loss != MD_LOSS_VNL)
+                if (loss < MD_LOSS_SILOG || loss == MD_LOSS_ROBUST)
                     check_loss((enum md_format)format, (enum md_loss)loss, &b, i % 3);
     }
 }
@@ -120,7 +123,7 @@ static long double objective_of(const struct md_objective *objective, const stru
     for (int loss = 0; loss < MD_LOSS_COUNT; loss++) {
         int each = objective->average == MD_AVERAGE_PICTURE ||
                    (objective->average == MD_AVERAGE_OWN && loss == MD_LOSS_RMSE) ||
-                   loss == MD_LOSS_VNL;
+                   loss >= MD_LOSS_VNL;
         int groups = 0;
         long double value = 0;
         for (int s = 0; s < b->samples && objective->weight[loss] > 0; s += each ? 1 : b->samples) {
@@ -129,12 +132,13 @@ static long double objective_of(const struct md_objective *objective, const stru
             memcpy(part.output, base->output + first, sizeof(double) * (size_t)count_of(&part));
             memcpy(part.label, base->label + first, sizeof(double) * (size_t)count_of(&part));
             struct constants k = constants_of((enum md_loss)loss, &part);
-            if (k.valid == 0)
+            if (k.valid == 0 && loss != MD_LOSS_PHOTOMETRIC)
                 continue;
             groups++;
-            value += loss == MD_LOSS_VNL ? vnl_of(b, base, s)
-                                         : value_of_group((enum md_loss)loss, b, first,
-                                                          first + count_of(&part), &k);
+            value += loss == MD_LOSS_PHOTOMETRIC ? photometric_of(b, objective, s)
+                     : loss == MD_LOSS_VNL       ? vnl_of(b, base, s)
+                                                 : value_of_group((enum md_loss)loss, b, first,
+                                                                  first + count_of(&part), &k);
         }
         if (groups == 0)
             continue;
@@ -147,26 +151,28 @@ static long double objective_of(const struct md_objective *objective, const stru
 }
 
 static const struct md_objective objectives[] = {
-    {{[MD_BERHU] = 1}, MD_AVERAGE_PICTURE, 5, 0},
-    {{[MD_L1] = 1}, MD_AVERAGE_PICTURE, 5, 0},
-    {{[MD_DEPTH_L1] = 1}, MD_AVERAGE_PICTURE, 5, 0},
-    {{[MD_LOSS_RMSE] = 1}, MD_AVERAGE_OWN, 5, 0},
-    {{[MD_LOSS_RMSE] = 1}, MD_AVERAGE_PIXEL, 5, 0},
-    {{[MD_LOSS_SILOG] = 1}, MD_AVERAGE_OWN, 5, 0},
-    {{[MD_LOSS_SILOG] = 1}, MD_AVERAGE_PICTURE, 5, 0},
-    {{[MD_LOSS_ROBUST] = 1}, MD_AVERAGE_OWN, 5, 0},
-    {{[MD_LOSS_ROBUST] = 0.6f}, MD_AVERAGE_PICTURE, 5, 0},
-    {{[MD_LOSS_GRAD] = 1}, MD_AVERAGE_OWN, 5, 0},
-    {{[MD_LOSS_GRAD] = 1}, MD_AVERAGE_PICTURE, 5, 0},
-    {{[MD_LOSS_RMSE] = 1, [MD_LOSS_GRAD] = 0.25f}, MD_AVERAGE_OWN, 5, 0},
-    {{[MD_BERHU] = 2, [MD_LOSS_SILOG] = 1, [MD_LOSS_ROBUST] = 0.6f}, MD_AVERAGE_PIXEL, 5, 0},
-    {{[MD_LOSS_VNL] = 1}, MD_AVERAGE_OWN, 5, 0},
-    {{[MD_LOSS_VNL] = 2.5f, [MD_LOSS_SILOG] = 1}, MD_AVERAGE_PIXEL, 5, 0},
-    {{[MD_L1] = 1}, MD_AVERAGE_OWN, 5, MD_WEIGHTS_DYNAMIC},
+    {{[MD_BERHU] = 1}, MD_AVERAGE_PICTURE, 5, 0, 0, 0},
+    {{[MD_L1] = 1}, MD_AVERAGE_PICTURE, 5, 0, 0, 0},
+    {{[MD_DEPTH_L1] = 1}, MD_AVERAGE_PICTURE, 5, 0, 0, 0},
+    {{[MD_LOSS_RMSE] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0},
+    {{[MD_LOSS_RMSE] = 1}, MD_AVERAGE_PIXEL, 5, 0, 0, 0},
+    {{[MD_LOSS_SILOG] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0},
+    {{[MD_LOSS_SILOG] = 1}, MD_AVERAGE_PICTURE, 5, 0, 0, 0},
+    {{[MD_LOSS_ROBUST] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0},
+    {{[MD_LOSS_ROBUST] = 0.6f}, MD_AVERAGE_PICTURE, 5, 0, 0, 0},
+    {{[MD_LOSS_GRAD] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0},
+    {{[MD_LOSS_GRAD] = 1}, MD_AVERAGE_PICTURE, 5, 0, 0, 0},
+    {{[MD_LOSS_RMSE] = 1, [MD_LOSS_GRAD] = 0.25f}, MD_AVERAGE_OWN, 5, 0, 0, 0},
+    {{[MD_BERHU] = 2, [MD_LOSS_SILOG] = 1, [MD_LOSS_ROBUST] = 0.6f}, MD_AVERAGE_PIXEL, 5, 0, 0, 0},
+    {{[MD_LOSS_VNL] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0},
+    {{[MD_LOSS_VNL] = 2.5f, [MD_LOSS_SILOG] = 1}, MD_AVERAGE_PIXEL, 5, 0, 0, 0},
+    {{[MD_L1] = 1}, MD_AVERAGE_OWN, 5, MD_WEIGHTS_DYNAMIC, 0, 0},
     {{[MD_MSE] = 0.2f, [MD_LOSS_RMSE] = 1, [MD_LOSS_GRAD] = 1},
      MD_AVERAGE_PIXEL,
      5,
-     MD_WEIGHTS_DYNAMIC},
+     MD_WEIGHTS_DYNAMIC,
+     0,
+     0},
 };
 
 /* Whether a small step of pixel i crosses a kink of one of the losses. */
@@ -345,7 +351,7 @@ Test(losses, virtual_normals_are_pytorchs, .init = scratch_set_up, .fini = scrat
 
 /* Few labels, or none that span a plane: no value, no gradient, and other losses keep theirs. */
 Test(losses, virtual_normals_without_a_triple_are_nothing) {
-    const struct md_objective both = {{[MD_L1] = 1, [MD_LOSS_VNL] = 1}, MD_AVERAGE_OWN, 5, 0};
+    const struct md_objective both = {{[MD_L1] = 1, [MD_LOSS_VNL] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0};
     static const int columns[] = {0, 3, 32}; /* with labels, in the first row: a line at most */
     for (int format = 0; format < PRECISE_FORMATS; format++)
         for (size_t c = 0; c < LENGTH(columns); c++) {
@@ -377,6 +383,134 @@ Test(losses, virtual_normals_of_a_nan_are_nan) {
     for (int i = 0; i < b.pixels; i++)
         b.output[i] = NAN;
     cr_assert(isnan(run_loss(MD_FP32, MD_LOSS_VNL, &b, 0, gradient).value));
+}
+
+/* ---- two cameras ----------------------------------------------------------------------------- */
+
+/* A textured picture with some black and white, and one that shows it about two pixels further
+ * left, with light of its own; outputs around four, some that look beyond the edges; every second
+ * sample without any label.
+ */
+static struct batch pair_batch(struct md_random *random) {
+    struct batch b = {.samples = 2, .width = 9, .pixels = 9 * 7, .fb = {80, 65.5f}};
+    for (int i = 0; i < 2 * 3 * b.pixels; i++)
+        left_picture[i] =
+            (uint8_t)(i % 11 < 2 ? i % 11 * 240
+                                 : 60 + i / b.pixels * 20 + (int)md_random_below(random, 80));
+    for (int i = 0; i < 2 * 3 * b.pixels; i++)
+        right_picture[i] = (uint8_t)(left_picture[i % b.width < b.width - 2 ? i + 2 : i] +
+                                     (int)md_random_below(random, 8));
+    for (int i = 0; i < count_of(&b); i++) {
+        b.output[i] = (double)(float)md_random_range(random, 1, i % 5 == 0 ? 30 : 7);
+        b.label[i] =
+            i % 3 == 0 || i >= b.pixels ? -1 : (double)(float)md_random_range(random, 2, 8);
+    }
+    return b;
+}
+
+static const struct md_objective pairs[] = {
+    {.weight = {[MD_LOSS_PHOTOMETRIC] = 1}, .depth_cap_m = 5, .stereo_scale = 0.5f},
+    {.weight = {[MD_LOSS_PHOTOMETRIC] = 1},
+     .depth_cap_m = 5,
+     .stereo_scale = 0.4375f,
+     .smoothness = 0.5f},
+    {.weight = {[MD_L1] = 0.1f, [MD_LOSS_PHOTOMETRIC] = 2},
+     .depth_cap_m = 5,
+     .stereo_scale = 0.5f,
+     .smoothness = 0.001f},
+    {.weight = {[MD_LOSS_RMSE] = 0.1f, [MD_LOSS_PHOTOMETRIC] = 2},
+     .depth_cap_m = 5,
+     .weighing = MD_WEIGHTS_DYNAMIC,
+     .stereo_scale = 0.5f},
+};
+
+/* As sums_and_averages_are_as_defined, but of all pixels: none needs a label. */
+Test(losses, photometric_is_as_defined) {
+    struct md_random random = md_random_stream(28, 0, 0, 0);
+    for (size_t n = 0; n < LENGTH(pairs); n++) {
+        int compared = 0, moving = 0;
+        struct batch b = pair_batch(&random);
+        double gradient[MOST], single[MOST], largest = 0, step = 0x1p-13;
+        struct md_loss_report report = run(MD_FP64, &pairs[n], &b, n % 2, gradient);
+        struct md_loss_report report32 = run(MD_FP32, &pairs[n], &b, 1, single);
+        double value = (double)objective_of(&pairs[n], &b, &b);
+        cr_assert_float_eq(report.value, value, 2 * 0x1p-24 * value, "%zu: %.9g, not %.9g", n,
+                           (double)report.value, value);
+        cr_assert_float_eq(report32.value, value, 1e-5 * value, "%zu", n);
+        cr_assert(report.valid == count_of(&b) && report.count == b.samples);
+        for (int i = 0; i < count_of(&b); i++)
+            largest = fmax(largest, fabs(gradient[i]));
+        for (int i = 0; i < count_of(&b); i++) {
+            struct batch sides[2] = {b, b};
+            long double sums[2];
+            for (int side = 0; side < 2; side++) {
+                sides[side].output[i] += side ? step : -step;
+                sums[side] = objective_of(&pairs[n], &sides[side], &b);
+            }
+            cr_assert(fabs(single[i] - gradient[i]) <= 1e-4 * largest,
+                      "%zu: gradient[%d] is %.9g in fp32, %.9g in fp64", n, i, single[i],
+                      gradient[i]);
+            if (passes_a_kink(&sides[0], &sides[1], &pairs[n], i / b.pixels, i % b.pixels))
+                continue;
+            double difference = (double)((sums[1] - sums[0]) / (2 * (long double)step));
+            cr_assert(fabs(difference - gradient[i]) <= 1e-6 * fabs(difference) + 1e-8 * largest,
+                      "%zu: gradient[%d] is %.12g, the difference quotient %.12g", n, i,
+                      gradient[i], difference);
+            compared++;
+            moving += gradient[i] != 0;
+        }
+        cr_assert(compared > count_of(&b) * 9 / 10 && moving > count_of(&b) / 2, "%zu: %d, %d", n,
+                  compared, moving);
+    }
+}
+
+/* By hand. Pictures of one light each, 0.2 and 0.4: SSIM is (2 * 0.2 * 0.4 + C1) / (0.04 + 0.16 +
+ * C1), and nothing moves it. The same picture twice is like itself at no disparity; and as a
+ * picture that lies three pixels further left, at a disparity of three pixels. */
+Test(losses, photometric_by_hand) {
+    const struct md_objective objective = pairs[0]; /* half a pixel is a disparity of one */
+    struct md_random random = md_random_stream(29, 0, 0, 0);
+    for (int format = 0; format < PRECISE_FORMATS; format++) {
+        struct batch b = pair_batch(&random);
+        double gradient[MOST];
+        memset(left_picture, 51, sizeof left_picture);
+        memset(right_picture, 102, sizeof right_picture);
+        double flat = 0.85 * (1 - 0.1601 / 0.2001) / 2 + 0.15 * 0.2;
+        struct md_loss_report report = run((enum md_format)format, &objective, &b, 0, gradient);
+        cr_assert_float_eq(report.value, flat, 1e-5, "%g, not %g", (double)report.value, flat);
+        for (int i = 0; i < count_of(&b); i++)
+            cr_assert(gradient[i] == 0);
+        b = pair_batch(&random);
+        memcpy(right_picture, left_picture, sizeof right_picture);
+        memset(b.output, 0, sizeof b.output);
+        report = run((enum md_format)format, &objective, &b, 0, gradient);
+        cr_assert_float_eq(report.value, 0, 1e-6);
+        for (int i = 0; i < 2 * 3 * b.pixels; i++)
+            left_picture[i] =
+                i % b.width < 3 ? right_picture[i / b.width * b.width] : right_picture[i - 3];
+        for (int i = 0; i < count_of(&b); i++)
+            b.output[i] = 6;
+        report = run((enum md_format)format, &objective, &b, 0, gradient);
+        cr_assert_float_eq(report.value, 0, 1e-6);
+    }
+}
+
+/* One row or one column is a picture too; and what is wrong with a prediction must show. */
+Test(losses, photometric_of_small_and_of_wrong_outputs) {
+    struct md_random random = md_random_stream(30, 0, 0, 0);
+    struct batch b = pair_batch(&random);
+    double gradient[MOST];
+    for (int way = 0; way < 3; way++) {
+        struct batch thin = b;
+        thin.pixels = way == 2 ? 1 : 7;
+        thin.width = way == 0 ? 7 : 1;
+        cr_assert(isfinite(run(MD_FP32, &pairs[1], &thin, 1, gradient).value));
+        for (int i = 0; i < count_of(&thin); i++)
+            cr_assert(isfinite(gradient[i]));
+    }
+    b.output[3] = NAN;
+    cr_assert(isnan(run(MD_FP32, &pairs[0], &b, 0, gradient).value));
+    cr_assert(isnan(gradient[3]));
 }
 
 Test(losses, gradients_are_derivatives) {
@@ -469,10 +603,10 @@ Test(losses, berhu_is_the_published_one) {
         }
 }
 
-/* No loss has anything to say without a label, whatever the outputs are. */
+/* No loss but photometric has anything to say without a label, whatever the outputs are. */
 Test(losses, nothing_without_labels) {
     struct batch b = {1, 3, {1e30, 0, -5}, {-1, -1, -1}, {80}, 0};
-    for (int loss = 0; loss < MD_LOSS_COUNT; loss++)
+    for (int loss = 0; loss < MD_LOSS_PHOTOMETRIC; loss++)
         for (int format = 0; format < PRECISE_FORMATS; format++) {
             double gradient[MOST];
             struct md_loss_report report =

@@ -370,14 +370,14 @@ H5_TEST(run, a_crop_is_one_of_picture_and_label) {
     for (uint32_t i = 0; i < 8; i++) {
         const struct md_sample *sample = &run.train.samples[i];
         struct md_crop crop = md_augment_crop(&run.config.augment, 3, 5, i, 48, 48);
-        md_prepare_sample(&run.config, run.network, &run.train, i, 5, picture, label);
+        md_prepare_sample(&run.config, run.network, &run.train, i, 5, picture, NULL, label);
         md_crop_picture(&crop, 48, 48, sample->picture, right_picture);
         md_label(sample, MD_LABEL_BILINEAR, 4, 48, 48, right_label);
         md_crop_label(&crop, 48, 48, 48, 48, right_label);
         cr_assert_arr_eq(picture, right_picture, sizeof picture);
         cr_assert_arr_eq(label, right_label, sizeof label);
         cropped += crop.height < 48;
-        md_prepare_sample(&run.config, run.network, &run.train, i, -1, picture, label);
+        md_prepare_sample(&run.config, run.network, &run.train, i, -1, picture, NULL, label);
         cr_assert_arr_eq(picture, sample->picture, sizeof picture, "not augmented");
     }
     cr_assert_gt(cropped, 0);
