@@ -144,6 +144,8 @@ static const struct change {
      .optimizer = MD_SGD,
      .storing = MD_STORE_MASTER},
     {.format = MD_BF16W, .level = "ref", .cores = 8, .batch = 2, .loss = MD_LOSS_ROBUST},
+    {.format = MD_FP32, .level = "ref", .batch = 2, .loss = MD_LOSS_PHOTOMETRIC},
+    {.format = MD_BF16, .level = "ref", .policy = "full", .loss = MD_LOSS_PHOTOMETRIC},
 };
 
 static void check_device(enum device device) {

@@ -124,8 +124,8 @@ Test(plans, a_changed_state_of_the_optimizer_is_found) {
         {MD_TRACE_SECOND_MOMENT, 0, "step 1, second moment of encoder.conv0, value 1 of 224: "},
         {MD_TRACE_BESIDE_WEIGHT, 9, "step 1, beside the weight of ups0, value 1 of 4128: "},
         {MD_TRACE_WEIGHT, 16, "step 1, weight of decoder2.conv2, value 1 of 289: "},
-        {MD_TRACE_WEIGHT, 18, "step 1, weight of losses, value 1 of 10: "},
-        {MD_TRACE_SECOND_MOMENT, 18, "step 1, second moment of losses, value 1 of 10: "}};
+        {MD_TRACE_WEIGHT, 18, "step 1, weight of losses, value 1 of 11: "},
+        {MD_TRACE_SECOND_MOMENT, 18, "step 1, second moment of losses, value 1 of 11: "}};
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct md_job job = job_of_plans(MD_FP16);
         struct md_comparison result;
