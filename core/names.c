@@ -4,9 +4,9 @@
 const char *const md_format_names[MD_FORMAT_COUNT + 1] = {"fp32", "fp64",  "fp16",
                                                           "bf16", "fp16w", "bf16w"};
 const size_t md_format_bytes[MD_FORMAT_COUNT] = {4, 8, 2, 2, 2, 2};
-const char *const md_loss_names[MD_LOSS_COUNT + 1] = {
-    "berhu", "l1", "mse", "rel_l1", "depth_l1", "rmse", "silog", "robust", "grad", "vnl",
-    "photometric"};
+const char *const md_loss_names[MD_LOSS_COUNT + 1] = {"berhu",    "l1",   "mse",        "rel_l1",
+                                                      "depth_l1", "rmse", "silog",      "robust",
+                                                      "grad",     "vnl",  "photometric"};
 const char *const md_average_names[MD_AVERAGE_COUNT + 1] = {"own", "pixel", "picture"};
 const char *const md_weighing_names[MD_WEIGHING_COUNT + 1] = {"fixed", "dynamic"};
 const char *const md_optimizer_names[MD_OPTIMIZER_COUNT + 1] = {"sgd", "adam"};
