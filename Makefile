@@ -366,10 +366,10 @@ check-numerics: ## the 16-bit arithmetic exhaustively (minutes)
 
 # Tests that the sanitizers would see nothing new in, and that would take as long as all others: of
 # the numbers that come out (the operators are sanitized by test_ops, the step by test_plans and
-# test_job, whole runs by test_program_run; test_run took 860 s), of moments in processes that other
+# test_job, whole runs by test_program_run, worlds by test_world), of moments in processes that other
 # tests sanitize (a thousand programs in test_failing), what is read of objects, and what builds by
 # itself.
-UNSANITIZED := run run_bits live devices broken broken_updates gradients failing \
+UNSANITIZED := run run_bits step update_steps arithmetic synthetic live devices broken broken_updates gradients failing \
                sweep_interrupted sweep_disk sweep_nolocks slurm rv32 gap9 readme install
 
 # Sanitized operators are 30 times as slow: they are for the tests whose subject they are, and who

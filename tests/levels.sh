@@ -42,11 +42,12 @@ part() {
     max | cortex-a53) # the operators of ARM processors, of which the second computes no binary16
         for test in ops elements; do
             echo "$1, test_$test:"
-            MUDEPTH_CALLS=8 qemu-aarch64 -cpu "$1" "$build/aarch64/tests/test_$test" levels random \
+            MUDEPTH_CALLS=4 qemu-aarch64 -cpu "$1" "$build/aarch64/tests/test_$test" levels random \
                 elementwise 2>&1
         done
         ;;
-    *)
+    Nehalem) same "$1" fp32 qemu-x86_64 -cpu "$1" "$build/mudepth" ;;
+    Haswell)
         for format in fp32 bf16; do
             same "$1" $format qemu-x86_64 -cpu "$1" "$build/mudepth"
         done

@@ -154,6 +154,7 @@ static void check_device(enum device device) {
     for (size_t i = 0; i < LENGTH(changes); i++) {
         const struct change *c = &changes[i];
         struct md_job job = small_job(c->format, "");
+        job.network.height = job.network.width = 8;
         job.policy = policy_of(&job.network, c->policy != NULL ? c->policy : "d0");
         job.optimizer = c->optimizer;
         job.storing = c->storing;
@@ -230,7 +231,7 @@ static struct outcome outcome_of(const struct bytes *trace) {
 
 static uint32_t wanted_steps(void) {
     const char *text = getenv("MUDEPTH_STEPS");
-    return text != NULL ? (uint32_t)strtoul(text, NULL, 10) : 3;
+    return text != NULL ? (uint32_t)strtoul(text, NULL, 10) : 2;
 }
 
 static void check_run(enum md_format format, enum md_optimizer optimizer, const char *policy) {
