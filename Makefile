@@ -63,7 +63,7 @@ TEMPLATES := $(addprefix core/,$(call templates,$(if $(VECTOR_LEVELS),$(MACHINE)
 KERNELS   ?= $(BUILD)
 OBJECTS   += $(TEMPLATES:%=$(KERNELS)/%.o)
 
-LONG  := $(addprefix tests/test_,compare.c step.c ops.c run.c run_bits.c gap9.c readme.c) # these first: others fill the gaps
+LONG  := $(addprefix tests/test_,ops.c compare.c devices.c readme.c plans.c run.c run_bits.c gap9.c) # these first: others fill the gaps
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out $(LEFT_OUT),$(LONG) $(filter-out $(LONG),$(wildcard tests/test_*.c))))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz_*.c))
 

@@ -64,7 +64,7 @@ parts() {
 
 if [ $# = 1 ]; then
     parts fp32 fp16 bf16
-    parts cortex-a53 max Nehalem Haswell
+    parts Haswell cortex-a53 max Nehalem # the longest first
 else
     shift
     for name in "$@"; do

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs test programs, as many at a time as there are processors, and adds up what they say.
+# Runs test programs, one more at a time than there are processors, for some wait for others, and adds
+# up what they say.
 # usage: run.sh LOGS PROGRAM...
 # Fails when a test fails, when a program ends without Criterion's closing line, or when a sanitizer
 # found something (Criterion lets a leak pass, so the reports go to files that must not appear).
@@ -32,7 +33,7 @@ ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$PWD/$logs/sanitizer"
 UBSAN_OPTIONS="print_stacktrace=1:log_path=$PWD/$logs/sanitizer"
 OPENBLAS_NUM_THREADS=1
 export ASAN_OPTIONS UBSAN_OPTIONS OPENBLAS_NUM_THREADS
-printf '%s\n' "$@" | xargs -P "$(nproc)" -I '{}' "$0" --one "$logs" '{}'
+printf '%s\n' "$@" | xargs -P $(($(nproc) + 1)) -I '{}' "$0" --one "$logs" '{}'
 
 tested=0 failed=0 skipped=0
 for program in "$@"; do
