@@ -277,4 +277,17 @@ static inline char *formatted_with(const struct key_case *changed, const char *v
     return formatted(1);
 }
 
+/* The error's text with its place as line alone: FILE:LINE: */
+static inline const char *without_column(void) {
+    static char text[sizeof error.text];
+    const char *column = strstr(error.text, ".yaml:");
+    cr_assert(column, "%s", error.text);
+    column = strchr(column + strlen(".yaml:"), ':');
+    int digits = (int)strspn(column + 1, "0123456789");
+    cr_assert(digits > 0 && column[1 + digits] == ':', "no column: %s", error.text);
+    snprintf(text, sizeof text, "%.*s%s", (int)(column - error.text), error.text,
+             column + 1 + digits);
+    return text;
+}
+
 #endif
