@@ -124,7 +124,8 @@ extern const char *const md_world_names[];
 /* All sets, ended by NULL. */
 extern const char *const md_data_set_names[];
 
-/* Puts the set's own range and crop where max_depth_m and crop are 0, and depth_per_m. */
+/* Puts the set's own range and crop where max_depth_m and crop are 0, and depth_per_m; a root then
+ * ends without a slash, so that paths below it have one. */
 void md_data_spec_resolve(struct md_data_spec *spec);
 
 /* Called now and then during long work, with what is done of what there is; a result other than 0

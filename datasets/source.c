@@ -64,6 +64,8 @@ void md_data_spec_resolve(struct md_data_spec *spec) {
         spec->depth_per_m = 1000;
     if (reader && spec->crop == 0)
         spec->crop = reader->crop;
+    for (size_t end = strlen(spec->root); end > 1 && spec->root[end - 1] == '/'; end--)
+        spec->root[end - 1] = '\0';
 }
 
 int md_picture_part(const struct md_data_spec *spec, int height, int width, struct md_crop *part,

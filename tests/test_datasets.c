@@ -388,6 +388,7 @@ Test(sample, wrong_requests) {
         {"micro", "R", 0, INFINITY, 1, MD_USAGE, "min_depth_m < max_depth_m"},
         {"matrix", "R", 0, 4, -1, MD_USAGE, "crop: expected a number of pixels, found -1"},
         {"micro", "R/none", 0, 4, 1, MD_FAILED, "none/train.csv: No such file or directory"},
+        {"micro", "R/none//", 0, 4, 1, MD_FAILED, "/none/train.csv: No such file or directory"},
         {"micro", "R", 0, 4, 1, MD_FAILED, "no samples"}, /* train.csv is empty */
     };
     write_csv("");
