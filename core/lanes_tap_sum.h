@@ -151,6 +151,17 @@ INLINE void tile(const struct chains *chains, const int m, const int wide, const
         v_store(sums + i * TILE + j * LANES, acc[i][j]);
 }
 
+/* m output channels (a constant) the quick way, for the vectors with pixels that are meant. */
+INLINE void tile_of(const struct chains *c, const int m, const enum shifts shifts, int half,
+                    int first, int last, int begin, const source *weight, real *sums) {
+    if (c->count <= LANES)
+        tile(c, m, 1, 1, shifts, half, first, last, begin, weight, sums);
+    else if (c->count <= 2 * LANES)
+        tile(c, m, 2, 1, shifts, half, first, last, begin, weight, sums);
+    else
+        tile(c, m, TILE_P, 1, shifts, half, first, last, begin, weight, sums);
+}
+
 /* m output channels (a constant), the way that is asked for. */
 INLINE void some_tiles(const struct chains *c, const int m, int quick, int half, int first,
                        int last, int begin, const source *weight, real *sums) {
@@ -159,14 +170,10 @@ INLINE void some_tiles(const struct chains *c, const int m, int quick, int half,
         tile(c, m, TILE_P, 1, OUTER, half, first, last, begin, weight, sums);
     else if (QUICK && shifts == TRIPLES)
         tile(c, m, TILE_P, 1, TRIPLES, half, first, last, begin, weight, sums);
-    else if (QUICK && READS_ROWS && shifts == SHORT && c->count <= LANES)
-        tile(c, m, 1, 1, SHORT, half, first, last, begin, weight, sums);
-    else if (QUICK && READS_ROWS && shifts == SHORT && c->count <= 2 * LANES)
-        tile(c, m, 2, 1, SHORT, half, first, last, begin, weight, sums);
     else if (QUICK && READS_ROWS && shifts == SHORT)
-        tile(c, m, TILE_P, 1, SHORT, half, first, last, begin, weight, sums);
+        tile_of(c, m, SHORT, half, first, last, begin, weight, sums);
     else if (QUICK && shifts == NONE)
-        tile(c, m, TILE_P, 1, NONE, half, first, last, begin, weight, sums);
+        tile_of(c, m, NONE, half, first, last, begin, weight, sums);
     else if (QUICK && quick)
         tile(c, m, TILE_P, 1, ANY, half, first, last, begin, weight, sums);
     else
