@@ -31,6 +31,26 @@ static inline void v_narrow(elem *to, vec a) {
 }
 #endif
 
+/* Of bf16 numbers that are included by the vector: twice their magnitudes' bits, the most and the
+ * least (minus 1) of those not 0. Other formats need not know them. */
+#if GATHERS && MD_NUMBER == MD_NUMBER_bf16
+static inline void v_no_extremes(struct extremes *extremes) {
+    __builtin_memset(&extremes->most, 0, sizeof extremes->most);
+    __builtin_memset(&extremes->least, 0xff, sizeof extremes->least);
+}
+#else
+struct extremes {
+    char unused;
+};
+static inline void v_no_extremes(struct extremes *extremes) {
+    extremes->unused = 0;
+}
+static inline void v_include(struct extremes *extremes, const elem *from) {
+    (void)extremes;
+    (void)from;
+}
+#endif
+
 #if GATHERS && !ROUNDS
 /* What the arithmetic of real gives is right, and needs no state of the processor. */
 static inline unsigned v_fma_begin(void) {

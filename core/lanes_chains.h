@@ -18,15 +18,21 @@
 #define TILE     (TILE_P * LANES)
 #define MAX_TAPS 9
 
+/* A vector's worth of elements, of which the first n are in `from`, which is not read beyond them:
+ * there, or in `some`, with zeros behind them. */
+static inline const elem *whole_vector(const elem *from, size_t n, elem some[LANES]) {
+    if (n >= LANES)
+        return from;
+    for (size_t i = 0; i < LANES; i++)
+        some[i] = i < n ? from[i] : 0;
+    return some;
+}
+
 /* The first n elements, at most a vector's worth: `from` is not read beyond them, nor `to` written.
  */
 static vec load_elements(const elem *from, size_t n) {
-    elem some[LANES] = {0};
-    if (n >= LANES)
-        return v_widen(from);
-    for (size_t i = 0; i < n; i++)
-        some[i] = from[i];
-    return v_widen(some);
+    elem some[LANES];
+    return v_widen(whole_vector(from, n, some));
 }
 /* One element in all lanes. */
 static vec v_widen_one(const elem *from) {
@@ -115,33 +121,34 @@ static size_t round_up(size_t n, size_t to) {
 }
 
 #if GATHERS
-/* An operand of n numbers in scratch; whole vectors are touched. */
-static struct operand scaled(real *numbers, size_t n) {
-    for (size_t i = n; i < round_up(n, LANES); i++)
-        numbers[i] = 0;
-    real scale = v_quick_scale(numbers, n);
-    for (size_t i = 0; ROUNDS && scale != 0 && i < n; i += LANES)
-        v_store(numbers + i, v_scale(v_load(numbers + i), scale));
-    return (struct operand){numbers, scale != 0, scale != 0 ? 1 / scale : 1};
+/* Numbers in scratch, of such extremes. */
+static struct operand operand_of(const real *at, const struct extremes *extremes) {
+    real scale = v_quick_scale(extremes);
+    return (struct operand){at, scale != 0, scale != 0 ? 1 / scale : 1};
 }
 
+/* The first n elements, at most a vector's worth, as numbers that are scaled. */
+static vec load_scaled(const elem *from, size_t n, real scale) {
+    vec numbers = load_elements(from, n);
+    return QUICK && ROUNDS ? v_scale(numbers, scale) : numbers;
+}
+
+/* n elements, n > 0: the last vector ends with the last of them, where there are enough. */
+static void include(struct extremes *extremes, const elem *from, int n) {
+    elem some[LANES];
+    int last = n > LANES ? n - LANES : 0;
+    for (int i = 0; i < last; i += LANES)
+        v_include(extremes, from + i);
+    v_include(extremes, whole_vector(from + last, (size_t)n, some));
+}
 /* Whole vectors are written. */
-static void widen(const elem *from, size_t n, real *to) {
-    for (size_t i = 0; i < n; i += LANES)
-        v_store(to + i, load_elements(from + i, n - i));
+static void widen(const elem *from, int n, real scale, real *to) {
+    int last = n > LANES ? n - LANES : 0;
+    for (int i = 0; i < last; i += LANES)
+        v_store(to + i, load_scaled(from + i, LANES, scale));
+    v_store(to + last, load_scaled(from + last, (size_t)n, scale));
 }
 #endif
-
-static struct operand widened(const elem *from, size_t n, real *room) {
-#if WIDENS
-    widen(from, n, room);
-    return scaled(room, n);
-#else
-    (void)n;
-    (void)room;
-    return (struct operand){from, QUICK, 1};
-#endif
-}
 
 /* An operand's numbers as the chains of one way or the other want them. */
 INLINE vec as_wanted(vec numbers, const struct operand *of, const int quick) {
@@ -194,12 +201,27 @@ static size_t window_size(int channels, int rows, int width) {
     return LANES + round_up(numbers, LANES) + (size_t)4 * (TILE + LANES);
 }
 
+/* Channels first .. last-1 of up to two maps, rows from .. to-1, as they will be in scratch. */
+static struct operand operand_of_rows(const struct md_map *maps, int parts, int first, int last,
+                                      int from, int to, const real *at) {
+    struct extremes extremes;
+    v_no_extremes(&extremes);
+    for (; parts > 0; parts--, first -= maps->channels, last -= maps->channels, maps++)
+        for (int c = first > 0 ? first : 0; c < lesser(last, maps->channels); c++)
+            for (int h = from, run; h < to; h += run) {
+                run = lesser(to - h, maps->rows - h % maps->rows);
+                include(&extremes, (const elem *)maps->at + md_map_row(maps, c, h),
+                        run * maps->width);
+            }
+    return operand_of(at, &extremes);
+}
+
 /* A row's even and odd columns apart. Whole vectors are written. */
-static void gather_phases(const elem *from, int width, size_t phase, real *to) {
+static void gather_phases(const elem *from, int width, size_t phase, real scale, real *to) {
     for (int w = 0; w < width; w += 2 * LANES, to += LANES) {
-        vec even = load_elements(from + w, (size_t)(width - w)), odd = v_zero();
+        vec even = load_scaled(from + w, (size_t)(width - w), scale), odd = v_zero();
         if (w + LANES < width)
-            odd = load_elements(from + w + LANES, (size_t)(width - w - LANES));
+            odd = load_scaled(from + w + LANES, (size_t)(width - w - LANES), scale);
         v_deinterleave(&even, &odd);
         v_store(to, even);
         v_store(to + phase, odd);
@@ -226,6 +248,9 @@ static struct window open_window(const struct md_map *maps, int parts, int first
     struct window window = {.width = width, .first_row = first, .phased = phased, .gathered = 1};
     window.phase = (size_t)channels * plane + TILE;
     real *to = room + LANES;
+    *operand = operand_of_rows(maps, parts, 0, channels, first > 0 ? first : 0,
+                               lesser(last, maps[0].height), to);
+    const real scale = 1 / operand->unscale;
     for (int half = 0; half < parts; half++)
         for (int c = 0; c < maps[half].channels; c++, to += plane)
             for (int h = first, run; h < last; h += run) {
@@ -240,14 +265,13 @@ static struct window open_window(const struct md_map *maps, int parts, int first
                 if (!inside)
                     fill_zeros(at, row);
                 else if (phased)
-                    gather_phases(from, width, window.phase, at);
+                    gather_phases(from, width, window.phase, scale, at);
                 else
-                    widen(from, (size_t)(run * width), at);
+                    widen(from, run * width, scale, at);
             }
     for (int k = 0; k < phases; k++) /* behind the last */
         fill_zeros(room + LANES + (size_t)k * window.phase + (size_t)channels * plane,
                    window.phase - (size_t)channels * plane);
-    *operand = scaled(room + LANES, (size_t)phases * window.phase);
     window.half[0] = (struct half){room + LANES, plane, channels, last - first};
     return window;
 }
@@ -310,17 +334,23 @@ static unsigned meant_lanes(const struct chains *c, int l) {
 #if ROUNDS || !QUICK
 static enum verdict settle(const struct chains *c, real *sums) {
     const real unscale = c->vectors.unscale * c->factors.unscale;
-    unsigned zeros = 0;
+    const int rows = c->rows, row = c->row, count = c->count;
+    unsigned infinite = 0, zeros = 0;
     if (v_watch_end())
         return WRONG;
-    for (int r = 0; r < c->rows; r++, sums += c->row)
-        for (int l = 0; l < c->count; l += LANES) {
-            vec sum = v_load(sums + l);
-            if ((v_infinite(sum) & meant_lanes(c, l)) != 0)
-                return WRONG;
-            zeros |= v_unsigned(sum) & meant_lanes(c, l);
-            v_store(sums + l, v_scale(sum, unscale));
+    for (int l = 0; l < count; l += LANES) {
+        unsigned infinite_here = 0, zeros_here = 0;
+        for (int r = 0; r < rows; r++) {
+            vec sum = v_load(sums + r * row + l);
+            infinite_here |= v_infinite(sum);
+            zeros_here |= v_unsigned(sum);
+            v_store(sums + r * row + l, v_scale(sum, unscale));
         }
+        infinite |= infinite_here & meant_lanes(c, l);
+        zeros |= zeros_here & meant_lanes(c, l);
+    }
+    if (infinite != 0)
+        return WRONG;
     return zeros != 0 ? UNSIGNED : RIGHT;
 }
 #else
@@ -363,20 +393,23 @@ INLINE int begins(const struct chains *c, int link) {
 }
 
 /* Makes sums what the quick way wants, which notes one that gets too small like everything else: so
- * only vectors that are meant are there. Whether it can go on from them: not from -0, whose sign
- * products of +0 take away, where that is not found by the tail. */
-static int rescale(const struct chains *c, real *sums) {
-    int negative_zeros = 0;
-    for (int r = 0; r < c->rows; r++, sums += c->row) {
-        for (int l = 0; l < c->count; l++)
-            negative_zeros |= md_float_bits((float)sums[l]) == 0x80000000u;
-        for (int l = 0; l < c->row; l += LANES) {
-            vec sum = l < c->count ? v_load(sums + l) : v_zero();
-            sum = v_scale(v_scale(sum, 1 / c->vectors.unscale), 1 / c->factors.unscale);
-            v_store(sums + l, sum);
-        }
+ * only vectors that are meant are there. What they were is left in `start`. Whether it can go on
+ * from them: not from -0, whose sign products of +0 take away, where that is not found by the tail.
+ */
+static int rescale(const struct chains *c, real *sums, real *start) {
+    const real scale = 1 / (c->vectors.unscale * c->factors.unscale);
+    const int n = c->rows * c->row;
+    int32_t least = 0; /* of the numbers' bits: -0 has the least of all */
+    for (int l = (int)round_up((size_t)c->count, LANES); l < c->row; l += LANES)
+        for (int i = l; i < n; i += c->row)
+            v_store(sums + i, v_zero());
+    for (int i = 0; i < n; i++) {
+        int32_t bits = (int32_t)md_float_bits((float)sums[i]);
+        least = bits < least ? bits : least;
+        start[i] = sums[i];
+        sums[i] *= scale;
     }
-    return LOSES_SIGNS || !negative_zeros;
+    return LOSES_SIGNS || least != INT32_MIN;
 }
 
 /* Links first .. last-1 of chains, from sums as they are: the quick way if that is right. */
@@ -386,9 +419,7 @@ static void find_links(const struct chains *c, int first, int last, real *sums) 
     size_t bytes = (size_t)(c->rows * c->row) * sizeof *sums;
     real start[MOST_SUMS], before[MOST_SUMS];
     enum verdict verdict = WRONG;
-    if (resumes)
-        __builtin_memcpy(start, sums, bytes);
-    if (!resumes || rescale(c, sums)) {
+    if (!resumes || rescale(c, sums, start)) {
         c->run(c, 1, first, last - tail, sums);
         if (tail > 0) {
             __builtin_memcpy(before, sums, bytes);

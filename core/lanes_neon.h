@@ -195,6 +195,17 @@ static inline void v_narrow(elem *to, vec a) {
     vst1_u16(to, vshrn_n_u32(V_BITS(v_cut(a)), 16));
 }
 
+#if MD_NUMBER == MD_NUMBER_bf16
+struct extremes {
+    uint16x4_t most, least;
+};
+static inline void v_include(struct extremes *extremes, const elem *from) {
+    uint16x4_t twice = vshl_n_u16(vld1_u16(from), 1);
+    extremes->most = vmax_u16(extremes->most, twice);
+    extremes->least = vmin_u16(extremes->least, vsub_u16(twice, vdup_n_u16(1)));
+}
+#endif
+
 #endif
 
 /* ---- arithmetic that rounds as the format does ----------------------------------------------- */

@@ -64,11 +64,9 @@ static inline unsigned v_unsigned(vec sum) {
     return _mm512_fpclass_ps_mask(sum, 0x06);
 }
 
-/* What n numbers, and zeros up to a whole vector, are to be multiplied by; 0 if they cannot be used
- * for v_fma_quick. */
-static inline real v_quick_scale(const real *numbers, size_t n) {
-    (void)numbers;
-    (void)n;
+/* What numbers are to be multiplied by; 0 if they cannot be used for v_fma_quick. */
+static inline real v_quick_scale(const struct extremes *of) {
+    (void)of;
     return 0x1p50f;
 }
 
@@ -99,18 +97,19 @@ static inline unsigned v_unsigned(vec sum) {
     return 0;
 }
 
-/* The power that brings the largest of n numbers into [2^-52, 2^-51), or 1 if all are 0; 0 if it is
- * out of [2^-50, 2^12) (so that the product of two such powers can be undone by one), or a number
- * is so much smaller that it would become subnormal. */
-static inline real v_quick_scale(const real *numbers, size_t n) {
-    uint32_t most = 0, least = UINT32_MAX; /* of the magnitudes' bits; least - 1 of those not 0 */
-    for (size_t i = 0; i < n; i++) {
-        uint32_t magnitude = md_float_bits(numbers[i]) & 0x7fffffffu;
-        most = magnitude > most ? magnitude : most;
-        least = magnitude - 1 < least ? magnitude - 1 : least;
+/* The power that brings the largest of the numbers into [2^-52, 2^-51), or 1 if all are 0; 0 if it
+ * is out of [2^-50, 2^12) (so that the product of two such powers can be undone by one), or a
+ * number is so much smaller that it would become subnormal. */
+static inline real v_quick_scale(const struct extremes *of) {
+    uint16_t most[LANES], least[LANES];
+    __builtin_memcpy(most, &of->most, sizeof most);
+    __builtin_memcpy(least, &of->least, sizeof least);
+    for (int i = 1; i < LANES; i++) {
+        most[0] = most[i] > most[0] ? most[i] : most[0];
+        least[0] = least[i] < least[0] ? least[i] : least[0];
     }
-    int high = (int)(most >> 23) - 127, low = (int)((least + 1) >> 23) - 127;
-    if (most == 0)
+    int high = (most[0] >> 8) - 127, low = ((least[0] + 1) >> 8) - 127;
+    if (most[0] == 0)
         return 1;
     if (high < -50 || high > 11 || low < high - 74)
         return 0;
@@ -133,9 +132,8 @@ static inline int v_watch_end(void) {
 static inline vec v_fma_quick(vec a, vec b, vec c) {
     return v_fma_in_place(a, b, c);
 }
-static inline real v_quick_scale(const real *numbers, size_t n) {
-    (void)numbers;
-    (void)n;
+static inline real v_quick_scale(const struct extremes *of) {
+    (void)of;
     return 1;
 }
 static inline void v_watch_begin(void) {
@@ -161,9 +159,8 @@ static inline unsigned v_unsigned(vec sum) {
     (void)sum;
     return 0;
 }
-static inline real v_quick_scale(const real *numbers, size_t n) {
-    (void)numbers;
-    (void)n;
+static inline real v_quick_scale(const struct extremes *of) {
+    (void)of;
     return 0;
 }
 static inline void v_watch_begin(void) {}

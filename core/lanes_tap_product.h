@@ -37,7 +37,7 @@ INLINE void turn(vec rows[LANES]) {
 /* to[p * stride + c] is pixel p of channel `first` + c of rows from .. to-1, zeros up to the
  * stride: lanes are then channels, of two maps one after the other. */
 static void transpose(const struct md_map maps[2], int first, int channels, int from_row,
-                      int to_row, size_t stride, real *to) {
+                      int to_row, size_t stride, real scale, real *to) {
     const size_t plane[2] = {md_map_plane(&maps[0]), md_map_plane(&maps[1])};
     int rows = to_row - from_row, width = maps[0].width, run = rows * width; /* pixels in a row */
     for (int half = 0; half < 2; half++)
@@ -55,7 +55,7 @@ static void transpose(const struct md_map maps[2], int first, int channels, int 
                     int channel = first + c0 + c, half = channel >= maps[0].channels;
                     size_t at = (size_t)(channel - half * maps[0].channels) * plane[half];
                     block[c] = c0 + c < channels
-                                   ? load_elements(row[half] + at + p0, (size_t)(run - p0))
+                                   ? load_scaled(row[half] + at + p0, (size_t)(run - p0), scale)
                                    : v_zero();
                 }
                 turn(block);

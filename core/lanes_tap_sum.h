@@ -27,8 +27,11 @@ struct tap_sum {
     int above, below;            /* 1: there are rows beside the grid */
     const struct window *window; /* the chain runs over the channels of its halves */
     int step;                    /* from a pixel to the next, source elements */
-    size_t weight_stride;        /* from a channel to the next, elements */
-    size_t output_stride;        /* weights: from one output channel to the next, elements */
+    const elem *weights;
+    size_t weight_stride; /* from a channel to the next, elements */
+    size_t output_stride; /* weights: from one output channel to the next, elements */
+    real *room; /* where weights are widened, those of a tile's output channels at a time */
+    size_t factor_stride; /* from a channel to the next there */
     enum shifts shifts;
     int weight_step;
     enum combination combination;
@@ -145,7 +148,7 @@ INLINE void tile(const struct chains *chains, const int m, const int wide, const
             }
         }
         from += of->stride;
-        weight += t->weight_stride;
+        weight += t->factor_stride;
     }
     UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < wide; j++)
         v_store(sums + i * TILE + j * LANES, acc[i][j]);
@@ -169,13 +172,13 @@ INLINE void some_tiles(const struct chains *c, const int m, int quick, int half,
     if (QUICK && shifts == OUTER)
         tile(c, m, TILE_P, 1, OUTER, half, first, last, begin, weight, sums);
     else if (QUICK && shifts == TRIPLES)
-        tile(c, m, TILE_P, 1, TRIPLES, half, first, last, begin, weight, sums);
+        tile_of(c, m, TRIPLES, half, first, last, begin, weight, sums);
     else if (QUICK && READS_ROWS && shifts == SHORT)
         tile_of(c, m, SHORT, half, first, last, begin, weight, sums);
     else if (QUICK && shifts == NONE)
         tile_of(c, m, NONE, half, first, last, begin, weight, sums);
     else if (QUICK && quick)
-        tile(c, m, TILE_P, 1, ANY, half, first, last, begin, weight, sums);
+        tile_of(c, m, ANY, half, first, last, begin, weight, sums);
     else
         tile(c, m, TILE_P, 0, ANY, half, first, last, begin, weight, sums);
 }
@@ -195,12 +198,12 @@ static void run_tile(const struct chains *c, int quick, int first, int last, rea
     if (c->sum->window->gathered && !quick)
         find_taps(c->sum);
     int middle = c->sum->window->half[0].channels;
-    const source *weight = c->factors.at + (size_t)first * c->sum->weight_stride;
+    const source *weight = c->factors.at + (size_t)first * c->sum->factor_stride;
     if (first < middle || first == last)
         run_half(c, quick, 0, first, last < middle ? last : middle, begins(c, first), weight, sums);
     if (last > middle) {
         int from = first > middle ? first : middle;
-        weight += (size_t)(from - first) * c->sum->weight_stride;
+        weight += (size_t)(from - first) * c->sum->factor_stride;
         run_half(c, quick, 1, from - middle, last - middle, begins(c, from), weight, sums);
     }
 }
@@ -281,40 +284,73 @@ static const real *combine(const struct tap_sum *t, int rows, int count,
     return whole;
 }
 
+/* The weights of output channels first .. last-1. To be widened, they lie side by side, or in a run
+ * for each link. */
+static struct operand open_weights(struct tap_sum *t, int links, int first, int last) {
+    const elem *from = t->weights + (size_t)first * t->output_stride;
+    t->factor_stride = t->weight_stride;
+#if WIDENS
+    struct extremes extremes;
+    int count = (last - first) * (int)t->output_stride, runs = 1;
+    if (t->output_stride <= t->weight_stride) {
+        runs = links;
+        t->factor_stride = round_up((size_t)count, LANES);
+    }
+    v_no_extremes(&extremes);
+    for (int r = 0; r < runs; r++)
+        include(&extremes, from + (size_t)r * t->weight_stride, count);
+    struct operand weights = operand_of(t->room, &extremes);
+    for (int r = 0; r < runs; r++)
+        widen(from + (size_t)r * t->weight_stride, count, 1 / weights.unscale,
+              t->room + (size_t)r * t->factor_stride);
+    return weights;
+#else
+    (void)links;
+    (void)last;
+    return (struct operand){from, QUICK, 1};
+#endif
+}
+
 /* All of it for output channels first .. last-1, which are the sink's from its first channel on.
  * `numbers` says how the window's numbers are scaled. */
-static void run_tap_sum(struct tap_sum *t, struct operand numbers, struct operand weight, int first,
-                        int last, const struct sink *sink) {
+static void run_tap_sum(struct tap_sum *t, struct operand numbers, int first, int last,
+                        const struct sink *sink) {
     int pixels = t->height * t->width, columns = t->combination == INTERLEAVED ? 2 : 1;
+    int together = WIDENS ? TILE_M : last - first; /* channels whose weights are widened */
     real sums[MAX_SUMS][TILE_M * TILE];
     real whole[2 * TILE_M * TILE + LANES]; /* a last vector may begin at any number */
     size_t stride;
     struct chains chains = {.run = run_tile,
-                            .quick = numbers.quick && weight.quick,
                             .links = t->window->half[0].channels + t->window->half[1].channels,
                             .tail = LOSES_SIGNS && shows_sign(sink, t, last - first),
                             .row = TILE,
                             .vectors = numbers,
-                            .factors = weight,
                             .sum = t};
     if (QUICK && !ROUNDS)
         v_watch_begin();
-    for (int p = 0; p < pixels; p += TILE)
-        for (int channel = first; channel < last; channel += TILE_M) {
-            chains.rows = lesser(last - channel, TILE_M);
-            chains.count = lesser(pixels - p, TILE);
-            chains.vector = p / LANES;
-            chains.pixel = (ptrdiff_t)p * t->step;
-            chains.factors.at = weight.at + (size_t)channel * t->output_stride;
-            for (int k = 0; k < t->sums; k++) {
-                chains.first_tap = k > 0 ? t->ends[k - 1] : 0;
-                chains.last_tap = t->ends[k];
-                find(&chains, sums[k]);
+    for (int block = first, end; block < last; block = end) {
+        end = lesser(block + together, last);
+        struct operand weights = open_weights(t, chains.links, block, end);
+        chains.factors = weights;
+        chains.quick = numbers.quick && weights.quick;
+        for (int p = 0; p < pixels; p += TILE)
+            for (int channel = block; channel < end; channel += TILE_M) {
+                chains.rows = lesser(end - channel, TILE_M);
+                chains.count = lesser(pixels - p, TILE);
+                chains.vector = p / LANES;
+                chains.pixel = (ptrdiff_t)p * t->step;
+                chains.factors.at = weights.at + (size_t)(channel - block) * t->output_stride;
+                for (int k = 0; k < t->sums; k++) {
+                    chains.first_tap = k > 0 ? t->ends[k - 1] : 0;
+                    chains.last_tap = t->ends[k];
+                    find(&chains, sums[k]);
+                }
+                const real *result = combine(t, chains.rows, chains.count,
+                                             (const real(*)[TILE_M * TILE]) sums, whole, &stride);
+                put(sink, channel - first, chains.rows, p, chains.count, columns, t, result,
+                    stride);
             }
-            const real *result = combine(t, chains.rows, chains.count,
-                                         (const real(*)[TILE_M * TILE]) sums, whole, &stride);
-            put(sink, channel - first, chains.rows, p, chains.count, columns, t, result, stride);
-        }
+    }
 }
 
 #endif

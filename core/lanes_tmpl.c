@@ -72,7 +72,8 @@ static struct room room_in(const struct md_shape *s, int transposed, int rows, v
     size_t lanes = transposed ? larger(round_up((size_t)ci, LANES) * lane / 4, LANES * lane)
                    : turns(s) ? round_up((size_t)ci, LANES) * (lane + 2 * (size_t)width)
                               : round_up((size_t)co, LANES) * lane;
-    size_t weight = WIDENS ? round_up((size_t)(ci * co * taps), LANES) : 0;
+    size_t weight =
+        WIDENS ? (size_t)(ci > co ? ci : co) * round_up((size_t)(TILE_M * taps), LANES) : 0;
     if (scratch != NULL) {
         room.operand = (real *)((unsigned char *)scratch + round_up(room.bytes, 64));
         room.lanes = room.operand + larger(x, y);
@@ -167,7 +168,7 @@ static void conv_forward(const struct md_call *c) {
     struct operand numbers;
     struct window window =
         open_window(c->x, 2, above, (c->to - 1) * stride + 2, here, phased, room.operand, &numbers);
-    struct operand weights = widened(c->weight, (size_t)(s->co * s->ci) * 9, room.weight);
+    md_share(c->part, s->co, &first, &last);
     struct tap_sum t = {.width = s->width / stride,
                         .window = &window,
                         .step = GATHERS ? 1 : stride,
@@ -175,8 +176,9 @@ static void conv_forward(const struct md_call *c) {
                         .output_stride = (size_t)s->ci * 9,
                         .shifts = shifts_of(s->width, stride, window.gathered),
                         .weight_step = 1,
-                        .bits = room.bits};
-    md_share(c->part, s->co, &first, &last);
+                        .bits = room.bits,
+                        .weights = c->weight,
+                        .room = room.weight};
     for (int h = c->from; h < c->to; h += t.height) {
         begin_strip(&t, h, c->to, ho, h == c->from);
         /* With stride 2, output row h reads rows 2h-1 (of the grid row before), 2h and 2h+1;
@@ -188,7 +190,7 @@ static void conv_forward(const struct md_call *c) {
                         kw == 0 ? -1 : kw == 2 && stride == 1, kh * 3 + kw);
         end_sum(&t);
         const struct sink sink = {&c->y, first, h, 1, (const elem *)c->bias + first, 0};
-        run_tap_sum(&t, numbers, weights, first, last, &sink);
+        run_tap_sum(&t, numbers, first, last, &sink);
     }
 }
 
@@ -216,7 +218,7 @@ static void conv_input_gradient(const struct md_call *c) {
     struct room room = room_in(s, 0, (c->to - c->from + stride - 1) / stride, c->scratch);
     struct operand numbers;
     struct window window = open_window(&c->y, 1, above, below, here, 0, room.operand, &numbers);
-    struct operand weights = widened(c->weight, (size_t)(s->co * s->ci) * 9, room.weight);
+    md_share(c->part, c->dx.channels, &first, &last);
     struct tap_sum t = {.width = s->width / stride,
                         .window = &window,
                         .step = 1,
@@ -225,8 +227,9 @@ static void conv_input_gradient(const struct md_call *c) {
                         .shifts = shifts_of(s->width, stride, window.gathered),
                         .weight_step = -1,
                         .combination = stride == 1 ? ALONE : INTERLEAVED,
-                        .bits = room.bits};
-    md_share(c->part, c->dx.channels, &first, &last);
+                        .bits = room.bits,
+                        .weights = c->weight,
+                        .room = room.weight};
     for (int a = 0; a < stride; a++) {
         int begin = first_in_phase(c->from, a, stride);
         const struct back_taps *rows = stride == 1 ? &back_stride1 : &back_stride2[a];
@@ -242,7 +245,7 @@ static void conv_input_gradient(const struct md_call *c) {
                 end_sum(&t);
             }
             const struct sink sink = {&c->dx, first, h * stride + a, stride, NULL, c->accumulate};
-            run_tap_sum(&t, numbers, weights, c->first + first, c->first + last, &sink);
+            run_tap_sum(&t, numbers, c->first + first, c->first + last, &sink);
         }
     }
 }
@@ -255,7 +258,7 @@ static void tconv_forward(const struct md_call *c) {
     int above = c->from / 2, below = (c->to + 1) / 2, whole = s->width % TILE == 0;
     struct window window = open_window(c->x, 2, above, below, in_place(below - above, s->width), 0,
                                        room.operand, &numbers);
-    struct operand weights = widened(c->weight, (size_t)(s->ci * s->co) * 4, room.weight);
+    md_share(c->part, s->co, &first, &last);
     struct tap_sum t = {.width = s->width,
                         .window = &window,
                         .step = 1,
@@ -263,8 +266,9 @@ static void tconv_forward(const struct md_call *c) {
                         .output_stride = 4,
                         .shifts = !GATHERS || window.gathered || whole ? NONE : SHORT,
                         .combination = INTERLEAVED,
-                        .bits = room.bits};
-    md_share(c->part, s->co, &first, &last);
+                        .bits = room.bits,
+                        .weights = c->weight,
+                        .room = room.weight};
     for (int kh = 0; kh < 2; kh++) {
         int begin = first_in_phase(c->from, kh, 2);
         for (int h = begin, end = first_in_phase(c->to, kh, 2); h < end; h += t.height) {
@@ -275,7 +279,7 @@ static void tconv_forward(const struct md_call *c) {
             }
             const struct sink sink = {&c->y, first, 2 * h + kh, 2, (const elem *)c->bias + first,
                                       0};
-            run_tap_sum(&t, numbers, weights, first, last, &sink);
+            run_tap_sum(&t, numbers, first, last, &sink);
         }
     }
 }
@@ -287,7 +291,7 @@ static void tconv_input_gradient(const struct md_call *c) {
     struct operand numbers;
     struct window window =
         open_window(&c->y, 1, 2 * c->from, 2 * c->to, 0, GATHERS, room.operand, &numbers);
-    struct operand weights = widened(c->weight, (size_t)(s->ci * s->co) * 4, room.weight);
+    md_share(c->part, c->dx.channels, &first, &last);
     struct tap_sum t = {.width = s->width,
                         .window = &window,
                         .step = GATHERS ? 1 : 2,
@@ -295,8 +299,9 @@ static void tconv_input_gradient(const struct md_call *c) {
                         .output_stride = (size_t)s->co * 4,
                         .shifts = NONE,
                         .combination = ADDED,
-                        .bits = room.bits};
-    md_share(c->part, c->dx.channels, &first, &last);
+                        .bits = room.bits,
+                        .weights = c->weight,
+                        .room = room.weight};
     for (int h = c->from; h < c->to; h += t.height) {
         begin_strip(&t, h, c->to, s->height, h == c->from);
         for (int k = 0; k < 4; k++) {
@@ -304,7 +309,7 @@ static void tconv_input_gradient(const struct md_call *c) {
             end_sum(&t);
         }
         const struct sink sink = {&c->dx, first, h, 1, NULL, c->accumulate};
-        run_tap_sum(&t, numbers, weights, c->first + first, c->first + last, &sink);
+        run_tap_sum(&t, numbers, c->first + first, c->first + last, &sink);
     }
 }
 
@@ -322,8 +327,8 @@ static struct operand open_lanes(const struct md_map maps[2], int first, int las
 #if GATHERS
     (void)where;
     t->lane_stride = round_up((size_t)(last - first), LANES);
-    transpose(maps, first, last - first, from, to, t->lane_stride, room);
-    lanes = scaled(room, t->lane_stride * (size_t)((to - from) * maps->width));
+    lanes = operand_of_rows(maps, 2, first, last, from, to, room);
+    transpose(maps, first, last - first, from, to, t->lane_stride, 1 / lanes.unscale, room);
 #else
     *where = open_window(maps, 1, from, to, 1, 0, room, &lanes);
     t->lanes = where;
@@ -345,10 +350,11 @@ static void sum_bias(const struct md_call *c, int first, int last, real *sums,
     if (lanes != NULL)
         sum_channels(*lanes, lane_stride, pixels, last - first, resumes, ends, sums, to);
     const struct md_map dy[2] = {c->y};
+    const struct operand numbers = {room, 0, 1};
     for (int now; lanes == NULL && first < last; first += now, sums += LANES, to += now) {
         now = lesser(last - first, LANES);
-        transpose(dy, first, now, c->from, c->to, LANES, room);
-        sum_channels((struct operand){room, 0, 1}, LANES, pixels, now, resumes, ends, sums, to);
+        transpose(dy, first, now, c->from, c->to, LANES, 1, room);
+        sum_channels(numbers, LANES, pixels, now, resumes, ends, sums, to);
     }
 #else
     (void)lanes;

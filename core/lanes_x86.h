@@ -169,7 +169,9 @@ static inline unsigned v_zero_or_nan(vec a) {
 /* Whether a result was rounded among the subnormals or to zero since v_flags_clear; or an operand
  * was subnormal. */
 static inline void v_flags_clear(void) {
-    _mm_setcsr(_mm_getcsr() & ~(unsigned)(_MM_EXCEPT_DENORM | _MM_EXCEPT_UNDERFLOW));
+    const unsigned state = _mm_getcsr(), flags = _MM_EXCEPT_DENORM | _MM_EXCEPT_UNDERFLOW;
+    if ((state & flags) != 0) /* to set it takes longer than to look */
+        _mm_setcsr(state & ~flags);
 }
 static inline int v_flags_underflow(void) {
     return (_mm_getcsr() & (unsigned)_MM_EXCEPT_UNDERFLOW) != 0;
@@ -222,6 +224,7 @@ static inline vec v_fma_in_place(vec a, vec b, vec c) {
 typedef __m512i ivec;
 typedef __m256i halves; /* a vector of elements */
 #define VI(name)   _mm512_##name
+#define VH(name)   _mm256_##name
 #define VI_ALL(op) _mm512_##op##_si512
 #define V_BITS(a)  _mm512_castps_si512(a)
 #define V_OF(a)    _mm512_castsi512_ps(a)
@@ -229,6 +232,7 @@ typedef __m256i halves; /* a vector of elements */
 typedef __m256i ivec;
 typedef __m128i halves;
 #define VI(name)   _mm256_##name
+#define VH(name)   _mm_##name
 #define VI_ALL(op) _mm256_##op##_si256
 #define V_BITS(a)  _mm256_castps_si256(a)
 #define V_OF(a)    _mm256_castsi256_ps(a)
@@ -281,6 +285,17 @@ static inline void v_narrow(elem *to, vec a) {
     v_store_halves(to, _mm256_castsi256_si128(upper));
 #endif
 }
+
+#if MD_NUMBER == MD_NUMBER_bf16
+struct extremes {
+    halves most, least;
+};
+static inline void v_include(struct extremes *extremes, const elem *from) {
+    halves twice = VH(add_epi16)(v_load_halves(from), v_load_halves(from));
+    extremes->most = VH(max_epu16)(extremes->most, twice);
+    extremes->least = VH(min_epu16)(extremes->least, VH(sub_epi16)(twice, VH(set1_epi16)(1)));
+}
+#endif
 #endif
 
 #endif
