@@ -253,7 +253,7 @@ Test(elements, pooling) {
     for (int format = 0; format < MD_FORMAT_COUNT; format++) {
         int count = exact_levels((enum md_format)format, levels);
         levels[count++] = "ref";
-        for (int i = 0; i < 50 * POOLINGS * count; i++) {
+        for (int i = 0; i < 20 * POOLINGS * count; i++) {
             enum pooling pooling = (enum pooling)(i % POOLINGS);
             int size = pooling < RELU ? 1 + (int)md_random_below(&random, 5) : 1;
             int co = (int)md_random_below(&random, 9);
@@ -392,7 +392,7 @@ Test(elements, losses) {
     const char *levels[8];
     for (int format = 0; format < MD_FORMAT_COUNT; format++)
         for (int l = 0; l < exact_levels((enum md_format)format, levels); l++)
-            for (int i = 0; i < 100 * MD_LOSS_COUNT; i++)
+            for (int i = 0; i < 40 * MD_LOSS_COUNT; i++)
                 check_loss((enum md_format)format, levels[l], (enum md_loss)(i % MD_LOSS_COUNT),
                            (enum data)(i / MD_LOSS_COUNT % DATA_COUNT), &random);
 }

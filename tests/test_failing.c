@@ -18,7 +18,7 @@ static void set_up(void) {
     scratch = scratch_open();
     made = scratch_path(&scratch, "made");
     written("tiny.yaml", TINY);
-    written("grid.yaml", TINY "sweep: {seed: [1, 2]}\n");
+    written("grid.yaml", TINY "sweep: {seed: [1]}\n");
     written("study.yaml", "title: T\nconfig: tiny.yaml\ncells: .\nrows: [format]\nshow: [rmse_m]\n"
                           "figure: {kind: dots}\n");
     call(WORDS("run", "tiny.yaml", "-o", "a.h5"), (struct manner){.folder = scratch.folder});

@@ -233,7 +233,7 @@ static void check_random_plans(enum md_format format, uint64_t seed, int network
 /* MUDEPTH_PLANS: so many networks of each format, from another seed each time. */
 static int networks_asked(void) {
     const char *asked = getenv("MUDEPTH_PLANS");
-    return asked != NULL ? atoi(asked) : 120;
+    return asked != NULL ? atoi(asked) : 80;
 }
 
 Test(random_plans, of_random_networks_fp32) {
