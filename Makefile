@@ -365,16 +365,18 @@ check-numerics: ## the 16-bit arithmetic exhaustively (minutes)
 	MUDEPTH_NUMERICS=full $(BUILD)/tests/test_rounding
 
 # Tests that the sanitizers would see nothing new in, and that would take as long as all others: of
-# the numbers that come out (the operators are sanitized by test_ops, the step by test_plans and
+# the numbers that come out (the operators are sanitized by test_ops, the step by test_random_plans and
 # test_job, whole runs by test_program_run, worlds by test_world), of moments in processes that other
 # tests sanitize (a thousand programs in test_failing), what is read of objects, and what builds by
 # itself.
-UNSANITIZED := run run_bits step update_steps arithmetic synthetic live devices broken broken_updates gradients failing \
+UNSANITIZED := run run_bits step plans update_steps arithmetic synthetic live devices broken broken_updates gradients failing \
                sweep_interrupted sweep_disk sweep_nolocks slurm rv32 gap9 readme install
 
 # Sanitized operators are 30 times as slow: they are for the tests whose subject they are, and who
-# calls them is sanitized in all others. (What is null or too large shows as a bad access.)
-SANITIZED_KERNELS := $(if $(filter-out $(BUILD),$(KERNELS)),$(TEMPLATES:%=$(BUILD)/%.o))
+# calls them is sanitized in all others. Three formats have all there is. (What is null or too large
+# shows as a bad access.)
+SANITIZED_KERNELS := $(if $(filter-out $(BUILD),$(KERNELS)),$(patsubst %,$(BUILD)/%.o, \
+                         $(foreach format,fp32 fp16 bf16,$(filter core/lanes_$(format)_% core/ops_$(format)_%,$(TEMPLATES)))))
 $(addprefix $(BUILD)/tests/test_,ops elements): $(SANITIZED_KERNELS)
 $(SANITIZED_KERNELS): CFLAGS += -fno-sanitize=null,object-size,pointer-overflow
 
