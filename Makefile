@@ -30,7 +30,9 @@ SAY := @$(if $(V),:,echo)
 
 ROOMS   := core core/target datasets experiments results plots compare commands
 PLAIN   := $(filter-out %_tmpl.c commands/main.c,$(wildcard $(ROOMS:%=%/*.c)))
-OBJECTS := $(PLAIN:%.c=$(BUILD)/%.o)
+# Those that are not core's, and below the templates, are another build's when its folder is given.
+HARNESS ?= $(BUILD)
+OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter core/%,$(PLAIN))) $(patsubst %.c,$(HARNESS)/%.o,$(filter-out core/%,$(PLAIN)))
 
 # The templates: NAME_FORMAT_LEVEL is core/NAME_tmpl.c for one number format and level. Of a kind of
 # processor there are levels of every format, some with plain loops of their own, and of fp16 only.
@@ -59,7 +61,6 @@ templates  = $(foreach format,$(FORMATS),$(foreach level,ref $(LOOPS_$(1)),ops_$
                  $(foreach level,scalar $(LEVELS_$(1)),lanes_$(format)_$(level))) \
              $(foreach level,$(HALF_$(1)),ops_fp16_$(level) lanes_fp16_$(level))
 TEMPLATES := $(addprefix core/,$(call templates,$(if $(VECTOR_LEVELS),$(MACHINE))))
-# Those of another build, when its folder is given.
 KERNELS   ?= $(BUILD)
 OBJECTS   += $(TEMPLATES:%=$(KERNELS)/%.o)
 
@@ -69,7 +70,7 @@ FUZZERS := $(patsubst tests/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz_*.c))
 
 all: $(BUILD)/mudepth ## build the program (default)
 
-$(BUILD)/mudepth: $(BUILD)/commands/main.o $(BUILD)/libmudepth.a
+$(BUILD)/mudepth: $(HARNESS)/commands/main.o $(BUILD)/libmudepth.a
 	$(SAY) LD $@
 	$(Q)$(CC) $(ALL_CFLAGS) $^ -o $@ $(ALL_LDLIBS)
 
@@ -340,9 +341,18 @@ run-tests: $(BUILD)/mudepth $(BUILD)/mudepth-held $(BUILD)/mudepth-failing $(RV3
 
 levels: ## a step on processors of every level (emulated ones too), to the same bits
 	@$(MAKE) --no-print-directory packages WANT="$(PACKAGES) $(AARCH64_PACKAGES)"
-	@$(MAKE) --no-print-directory all data-only aarch64
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/portable VECTOR_LEVELS= OPTIMIZE=-O1 CFLAGS="$(CFLAGS) -march=x86-64" all
+	@$(MAKE) --no-print-directory all data-only aarch64 $(BUILD)/mudepth-portable
 	tests/levels.sh $(BUILD)
+
+# The program without any level of vectors, which one file alone knows of, as on any processor.
+$(BUILD)/mudepth-portable: $(BUILD)/commands/main.o $(BUILD)/portable/levels.o \
+                           $(filter-out $(BUILD)/core/target/levels.o $(TEMPLATES:%=$(KERNELS)/%.o),$(OBJECTS)) \
+                           $(patsubst %,$(KERNELS)/core/%.o,$(call templates))
+	$(SAY) LD $@
+	$(Q)$(CC) $(ALL_CFLAGS) $^ -o $@ $(ALL_LDLIBS)
+$(BUILD)/portable/levels.o: core/target/levels.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(compile) -UMD_VECTOR_LEVELS -c $< -o $@
 
 # core brings everything it needs: its objects may ask for each other and for what every C compiler
 # may call by itself, nothing else.

@@ -2,7 +2,7 @@
 # One training step by every level of the operators and on every kind of processor, against one
 # trace. Emulated processors have no more than their level, so code that wants more dies there:
 # Nehalem has no AVX, Haswell AVX2, FMA and F16C and no AVX-512.
-# usage: levels.sh BUILD           (BUILD/portable and BUILD/mudepth-aarch64 are built)
+# usage: levels.sh BUILD           (BUILD/mudepth-portable and -aarch64 are built)
 #        levels.sh BUILD PART...   some of it: a format (first), an emulated processor
 set -eu
 unset MUDEPTH_CPU # not every program here has the level that everything else may be forced to
@@ -31,7 +31,7 @@ format() {
             echo "SKIP: this processor has no $level"
         fi
     done
-    same "portable build" "$1" "$build/portable/mudepth"
+    same "portable build" "$1" "$build/mudepth-portable"
     side=aarch64:cores=2 same "aarch64" "$1" "$build/mudepth"
     side=aarch64:neon same "aarch64:neon" "$1" "$build/mudepth"
 }
