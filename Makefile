@@ -30,7 +30,8 @@ SAY := @$(if $(V),:,echo)
 
 ROOMS   := core core/target datasets experiments results plots compare commands
 PLAIN   := $(filter-out %_tmpl.c commands/main.c,$(wildcard $(ROOMS:%=%/*.c)))
-# Those that are not core's, and below the templates, are another build's when its folder is given.
+# HARNESS, KERNELS: the folder of another build whose objects that are not core's, or whose templates,
+# are taken.
 HARNESS ?= $(BUILD)
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter core/%,$(PLAIN))) $(patsubst %.c,$(HARNESS)/%.o,$(filter-out core/%,$(PLAIN)))
 
@@ -218,7 +219,7 @@ $(foreach device,rv32 gap9 aarch64,$(eval $(call device_rules,$(device))))
 
 -include $(RV32_OBJECTS:.o=.d) $(patsubst %.o,%.d,$(GAP9_OBJECTS) $(GAP9_PROGRAMS)) $(AARCH64_OBJECTS:.o=.d) $(AARCH64_CHECKED:.o=.d) $(AARCH64_TESTS:=.d)
 
--include $(OBJECTS:.o=.d) $(BUILD)/commands/main.d $(TESTS:=.d) $(wildcard $(BUILD)/bench*.d $(BUILD)/*-held.d $(BUILD)/*-failing.d)
+-include $(OBJECTS:.o=.d) $(BUILD)/commands/main.d $(TESTS:=.d) $(wildcard $(BUILD)/portable/levels.d $(BUILD)/bench*.d $(BUILD)/*-held.d $(BUILD)/*-failing.d)
 
 # ---- for users ----------------------------------------------------------------------------------
 
@@ -379,8 +380,9 @@ check-numerics: ## the 16-bit arithmetic exhaustively (minutes)
 # test_job, whole runs by test_program_run, worlds by test_world), of moments in processes that other
 # tests sanitize (a thousand programs in test_failing), what is read of objects, and what builds by
 # itself.
-UNSANITIZED := run run_bits step plans update_steps arithmetic synthetic live devices broken broken_updates gradients failing \
-               sweep_interrupted sweep_disk sweep_nolocks slurm rv32 gap9 readme install
+UNSANITIZED := run run_bits step plans update_steps arithmetic synthetic live devices broken \
+               broken_updates gradients failing sweep_interrupted sweep_disk sweep_nolocks slurm rv32 \
+               gap9 readme install
 
 # Sanitized operators are 30 times as slow: they are for the tests whose subject they are, and who
 # calls them is sanitized in all others. Three formats have all there is. (What is null or too large
