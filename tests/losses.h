@@ -135,7 +135,7 @@ static struct term share_of(enum md_loss loss, const struct batch *b, const stru
     return term;
 }
 
-static double value_of(enum md_loss loss, const struct batch *b, const struct constants *k) {
+static inline double value_of(enum md_loss loss, const struct batch *b, const struct constants *k) {
     long double sum = 0;
     for (int i = 0; i < count_of(b); i++)
         if (b->label[i] != -1)
@@ -304,7 +304,7 @@ static long double vnl_of(const struct batch *b, const struct batch *base, int s
 }
 
 /* Whether a component of a normal with pixel i passes the label's between two outputs. */
-static int passes_a_normal(const struct batch *one, const struct batch *other, int i) {
+static inline int passes_a_normal(const struct batch *one, const struct batch *other, int i) {
     int triples[MOST][3], s = i / one->pixels, kept = triples_of(one, s, triples), passes = 0;
     for (int t = 0; t < kept; t++) {
         struct vector right = normal_of(one, s, triples[t], 1);
@@ -395,29 +395,89 @@ static long double photometric_of(const struct batch *b, const struct md_objecti
            (long double)objective->smoothness * (steps_of(b, s, 0) + steps_of(b, s, 1));
 }
 
-/* Whether something of pixel i has a kink between two outputs of it: it passes a pixel of the right
- * picture, the light of the left one, or the disparity of a neighbour. */
-static int passes_a_kink(const struct batch *one, const struct batch *other,
-                         const struct md_objective *objective, int s, int i) {
-    const struct batch *both[2] = {one, other};
-    int around[] = {i - 1, i + 1, i - one->width, i + one->width}, passes = 0, signs[2][3];
-    double outputs[2];
-    for (int n = 0; n < 2; n++) {
-        outputs[n] = both[n]->output[s * one->pixels + i];
-        for (int c = 0; c < 3; c++)
-            signs[n][c] = seen(both[n], objective, s, c, i) < shown(one, s, c, i);
+/* Runs the table's objective on samples that lie `gap` elements further apart than they need to. */
+static inline struct md_loss_report run(enum md_format format, const struct md_objective *objective,
+                                        const struct batch *b, int gap, double *gradient) {
+    struct md_loss_report report;
+    size_t n = (size_t)count_of(b), pixels = (size_t)b->pixels, stride = pixels + (size_t)gap;
+    size_t room = (size_t)b->samples * stride;
+    void *output = numbers(format, room), *label = numbers(format, room);
+    void *slopes = numbers(format, room);
+    for (size_t i = 0; i < room; i++)
+        set_number(format, slopes, i, 99);
+    for (size_t i = 0; i < n; i++) {
+        size_t at = i / pixels * stride + i % pixels;
+        set_number(format, output, at, b->output[i]);
+        set_number(format, label, at, b->label[i]);
     }
-    for (int c = 0; c < 3; c++)
-        passes |= signs[0][c] != signs[1][c];
-    for (int n = 0; n < 4; n++)
-        if (around[n] >= 0 && around[n] < one->pixels) {
-            double there = one->output[s * one->pixels + around[n]];
-            passes |= (outputs[0] <= there) != (outputs[1] <= there);
+    struct fenced work = fence(md_loss_scratch(objective, format, b->pixels), 8);
+    const struct md_loss_batch batch = {.samples = b->samples,
+                                        .pixels = b->pixels,
+                                        .width = b->width > 0 ? b->width : b->pixels,
+                                        .stride = stride,
+                                        .output = output,
+                                        .label = label,
+                                        .left = left_picture,
+                                        .right = right_picture,
+                                        .picture_stride = 3 * pixels,
+                                        .fb = b->fb,
+                                        .gradient = slopes,
+                                        .scratch = work.values,
+                                        .balance = numbers(format, MD_LOSS_COUNT),
+                                        .balance_gradient = numbers(format, MD_LOSS_COUNT),
+                                        .seed = {seed[0], seed[1]},
+                                        .step = step_of_draws};
+    for (size_t l = 0; l < MD_LOSS_COUNT; l++)
+        set_number(format, (void *)batch.balance, l, balance[l]);
+    md_ops_find(format, "ref")->loss_gradient(objective, &batch, 1.0f, &report);
+    for (size_t l = 0; l < MD_LOSS_COUNT; l++)
+        balance_slopes[l] = number(format, batch.balance_gradient, l);
+    free((void *)batch.balance);
+    free(batch.balance_gradient);
+    for (size_t i = 0; i < n; i++)
+        gradient[i] = number(format, slopes, i / pixels * stride + i % pixels);
+    for (size_t i = 0; i < room; i++)
+        cr_assert(i % stride < pixels || number(format, slopes, i) == 99, "beside a sample");
+    cr_assert(fence_holds(&work), "beside the scratch");
+    unfence(&work);
+    free(output);
+    free(label);
+    free(slopes);
+    return report;
+}
+
+/* The sum; constants are those of `base`, which the gradient holds. */
+static inline long double objective_of(const struct md_objective *objective, const struct batch *b,
+                                       const struct batch *base) {
+    long double sum = 0;
+    for (int loss = 0; loss < MD_LOSS_COUNT; loss++) {
+        int each = objective->average == MD_AVERAGE_PICTURE ||
+                   (objective->average == MD_AVERAGE_OWN && loss == MD_LOSS_RMSE) ||
+                   loss >= MD_LOSS_VNL;
+        int groups = 0;
+        long double value = 0;
+        for (int s = 0; s < b->samples && objective->weight[loss] > 0; s += each ? 1 : b->samples) {
+            int samples = each ? 1 : b->samples, first = s * b->pixels;
+            struct batch part = {samples, b->pixels, {0}, {0}, {0}, b->width};
+            memcpy(part.output, base->output + first, sizeof(double) * (size_t)count_of(&part));
+            memcpy(part.label, base->label + first, sizeof(double) * (size_t)count_of(&part));
+            struct constants k = constants_of((enum md_loss)loss, &part);
+            if (k.valid == 0 && loss != MD_LOSS_PHOTOMETRIC)
+                continue;
+            groups++;
+            value += loss == MD_LOSS_PHOTOMETRIC ? photometric_of(b, objective, s)
+                     : loss == MD_LOSS_VNL       ? vnl_of(b, base, s)
+                                                 : value_of_group((enum md_loss)loss, b, first,
+                                                                  first + count_of(&part), &k);
         }
-    long double at[2];
-    for (int n = 0; n < 2; n++)
-        at[n] = i % one->width - (long double)objective->stereo_scale * outputs[n];
-    return passes || floorl(at[0]) != floorl(at[1]);
+        if (groups == 0)
+            continue;
+        value *= (long double)objective->weight[loss] / groups;
+        long double p = fmax(balance[loss], 1e-3);
+        sum +=
+            objective->weighing == MD_WEIGHTS_FIXED ? value : value / (2 * p * p) + logl(1 + p * p);
+    }
+    return sum;
 }
 
 #endif
