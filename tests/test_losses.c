@@ -1,5 +1,5 @@
 /* Losses of the plain loops, in both formats, against the published formulas in binary64:
- * core/ops.h. */
+ * core/ops.h. (Pairs of pictures: test_photometric.c.) */
 #include "losses.h"
 #include "shell.h"
 

@@ -64,7 +64,7 @@ static const struct md_objective pairs[] = {
      .stereo_scale = 0.5f},
 };
 
-/* As sums_and_averages_are_as_defined, but of all pixels: none needs a label. */
+/* As sums of losses are in test_losses.c, but of all pixels: none needs a label. */
 Test(photometric, is_as_defined) {
     struct md_random random = md_random_stream(28, 0, 0, 0);
     for (size_t n = 0; n < LENGTH(pairs); n++) {
