@@ -13,7 +13,8 @@ static struct md_error run_error;
 
 #define assert_ok(call) cr_assert_eq(call, MD_OK, "%s", run_error.text)
 
-/* The base below, changed by `words`: overrides between spaces, of which a later one wins. */
+/* The base below, most of which is to be learned, changed by `words`: overrides between spaces, of
+ * which a later one wins. */
 static inline struct md_config config_of(const char *words) {
     enum { MOST = 40 };
     char text[1000], *overrides[MOST];
@@ -21,7 +22,9 @@ static inline struct md_config config_of(const char *words) {
     struct md_config config;
     snprintf(text, sizeof text,
              "weights=scratch data.set=synthetic %s policy=full lr=0.003 batch=4 epochs=2 %s",
-             strstr(words, "data.set=") == NULL ? "data.count=8" : "", words);
+             strstr(words, "data.set=") == NULL ? "data.count=8 data.val=val[:2] data.test=test[:1]"
+                                                : "",
+             words);
     for (char *word = strtok(text, " "); word != NULL; word = strtok(NULL, " ")) {
         size_t key = strcspn(word, "=") + 1;
         int place = 0;

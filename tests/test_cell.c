@@ -16,7 +16,7 @@ static void set_up(void) {
 
 TestSuite(cell, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
-#define SMALL "data.count=3 batch=2"
+#define SMALL "data.count=3 data.val=val data.test=test batch=2"
 
 static void write_cell(const char *words) {
     run = opened(words);

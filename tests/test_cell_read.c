@@ -18,7 +18,7 @@ static void set_up(void) {
 
 TestSuite(cell_read, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
-#define SMALL "data.count=3 batch=2 cap_m=[80,3]"
+#define SMALL "data.count=3 data.val=val data.test=test batch=2 cap_m=[80,3]"
 
 static void write_cell(const char *words) {
     run = opened(words);
