@@ -254,10 +254,11 @@ int md_groups_order(const struct md_runs *runs, const struct md_groups *groups,
     return order_keys(groups, a->runs[0], ranks[0], b->runs[0], ranks[1]);
 }
 
+/* Within a group by identity: its sums have one order, however its runs were given. */
 static int by_keys(const void *a, const void *b) {
     const struct placed *p = a, *q = b;
     int order = order_keys(p->groups, p->run, p->ranks, q->run, q->ranks);
-    return order != 0 ? order : order_places(p, q);
+    return order != 0 ? order : by_identity(p, q);
 }
 
 static struct placed *place_runs(const struct md_runs *runs, const struct md_groups *groups,

@@ -11,7 +11,7 @@ static struct scratch_path made; /* the folder for what a call makes */
 
 #define TINY                                                                                       \
     "weights: scratch\npolicy: d2\nlr: 0.003\nbatch: 2\nepochs: 1\nthreads: 1\n"                   \
-    "data: {set: synthetic, count: 2}\n"
+    "data: {set: synthetic, count: 1}\n"
 
 static void set_up(void) {
     char path[8300];

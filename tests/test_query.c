@@ -13,8 +13,8 @@ static const char *const formats[FORMATS] = {"fp32", "bf16"}; /* in the order of
 static struct scratch_path config, cells[FORMATS][SEEDS];
 
 #define TINY                                                                                       \
-    "weights: scratch\npolicy: d2\nlr: 0.003\nbatch: 2\nepochs: 1\n"                               \
-    "data: {set: synthetic, count: 2}\n"
+    "weights: scratch\npolicy: d2\nlr: 0.003\nbatch: 1\nepochs: 1\n"                               \
+    "data: {set: synthetic, count: 1}\n"
 
 static struct scratch_path run_cell(const char *name, const char *format, int seed,
                                     const char *more) {
