@@ -98,14 +98,14 @@ static void fail_everywhere(const char *const *words) {
 
 FAIL_EVERYWHERE(run, "run", "tiny.yaml", "-o", "made/n.h5")
 FAIL_EVERYWHERE(eval, "eval", "--weights", "a.h5", "--data",
-                "{set: synthetic, split: test, count: 2}")
+                "{set: synthetic, split: test, count: 1}")
 FAIL_EVERYWHERE(query, "query", "a.h5", "b.h5", "format=[fp32,bf16]", "--sort", "rmse_m")
 FAIL_EVERYWHERE(diff, "diff", "a.h5", "b.h5", "--json")
 FAIL_EVERYWHERE(table, "table", "./study.yaml", "a.h5", "b.h5")
 FAIL_EVERYWHERE(plot, "plot", "./study.yaml", "a.h5", "-o", "made/p.png")
 FAIL_EVERYWHERE(import, "weights", "import", "a.h5", "-o", "made/w.h5")
-FAIL_EVERYWHERE(cache, "data", "cache", "{set: synthetic, split: train, count: 3}", "-o", "made")
-FAIL_EVERYWHERE(export, "data", "export", "{set: synthetic, split: train, count: 3}", "-o", "made")
+FAIL_EVERYWHERE(cache, "data", "cache", "{set: synthetic, split: train, count: 1}", "-o", "made")
+FAIL_EVERYWHERE(export, "data", "export", "{set: synthetic, split: train, count: 1}", "-o", "made")
 FAIL_EVERYWHERE(save_trace, "compare", "tiny.yaml", "--steps", "1", "--a", "host", "--save-trace",
                 "made/t.trace")
 FAIL_EVERYWHERE(sweep, "sweep", "grid.yaml", "-j", "1", "-o", "made")

@@ -36,11 +36,11 @@ Test(gap9, its_makefile_builds_a_program_with_the_hosts_bits) {
     for (size_t i = 0; i < sizeof machines / sizeof machines[0]; i++) {
         snprintf(device, sizeof device, "gap9-large:%s", machines[i]);
         snprintf(host, sizeof host, "host:%.*s", (int)strcspn(machines[i], ":"), machines[i]);
-        MUDEPTH("compare", config.text, "batch=1", "policy=d0", "--a", device, "--save-job",
+        MUDEPTH("compare", config.text, "batch=1", "policy=last", "--a", device, "--save-job",
                 job.text, "--force");
         assert_code(0);
         assert_makes(i % 2 ? "run platform=gvsoc" : "run platform=board PMSIS_OS=pulpos");
-        MUDEPTH("compare", config.text, "batch=1", "policy=d0", "--a", host, "--b", trace);
+        MUDEPTH("compare", config.text, "batch=1", "policy=last", "--a", host, "--b", trace);
         assert_fine("bit-exact: ");
     }
 
@@ -52,11 +52,11 @@ Test(gap9, its_makefile_builds_a_program_with_the_hosts_bits) {
     assert_code(0);
     cr_assert_neq(make("all run"), 0);
     assert_contains(out, "Error 5");
-    MUDEPTH("compare", config.text, "batch=1", "policy=d0", "--a",
+    MUDEPTH("compare", config.text, "batch=1", "policy=last", "--a",
             "gap9-shim:fp16:v2f16:lean+flash:cores=8", "--save-job", job.text, "--force");
     assert_code(0);
     assert_makes("run");
-    MUDEPTH("compare", config.text, "batch=1", "policy=d0", "--a", "host:fp16", "--b", trace);
+    MUDEPTH("compare", config.text, "batch=1", "policy=last", "--a", "host:fp16", "--b", trace);
     assert_fine("bit-exact: ");
     assert_makes("clean");
     cr_assert_neq(access(scratch_path(&scratch, "core/target/gap9/generated").text, F_OK), 0);

@@ -12,9 +12,9 @@ static const int splits[] = {1, 2, 3, 5, 8};
 
 /* Sanitizers take their time, and see in fewer calls and rows what they can see. */
 #if defined(__SANITIZE_ADDRESS__)
-enum { CALLS = 24, ROWS = 8, KINDS_OF_DATA = 1 };
+enum { CALLS = 16, ROWS = 6, KINDS_OF_DATA = 1 };
 #else
-enum { CALLS = 96, ROWS = 12, KINDS_OF_DATA = 2 };
+enum { CALLS = 64, ROWS = 8, KINDS_OF_DATA = 2 };
 #endif
 
 TestSuite(ops, .init = tell_of_crashes);

@@ -55,16 +55,16 @@ static void assert_plans_agree(struct md_job job) {
     free(plain.at);
 }
 
-/* Formats, optimizers, policies and batches: all pairs of them, and more. */
+/* Formats, optimizers, policies and batches; of the 16-bit formats each with one optimizer. */
 Test(plans, change_no_bit) {
     static const enum md_format formats[] = {MD_FP32, MD_BF16, MD_FP16};
     static const char *const policies[] = {"d0", "full", "biases", "e+last"};
     for (size_t f = 0; f < LENGTH(formats); f++)
-        for (uint32_t way = 0; way < 8; way++) {
+        for (uint32_t way = f == 2 ? 1 : 0; way < 8; way += f == 0 ? 1 : 2) {
             struct md_job job = job_of_plans(formats[f]);
             job.optimizer = way & 1u ? MD_ADAM : MD_SGD;
             job.policy = policy_of(&job.network, policies[(way ^ way >> 2) & 3u]);
-            job.batch = way & 4u ? 3 : 1;
+            job.batch = way & 4u ? 2 : 1;
             job.hyper.momentum = way == 2 ? 0.9f : 0.0f;
             assert_plans_agree(job);
         }
