@@ -67,9 +67,18 @@ static int parse_kinds(const char *text, void *kinds, struct md_error *error) {
 
 /* ---- the job --------------------------------------------------------------------------------- */
 
+/* What a teacher sees in a picture. */
+static void write_lesson(struct md_teacher *teacher, const uint8_t *picture, const float *label,
+                         FILE *to) {
+    md_teacher_look(teacher, picture, label);
+    for (int l = 0; l < MD_MAX_LAYERS; l++)
+        if (teacher->features[l] != NULL)
+            fwrite(teacher->features[l], 1, teacher->bytes[l], to);
+}
+
 /* Weights, and the batches that `mudepth run` would train with. */
-static int write_body(struct comparison *c, const float *weights, const struct md_dataset *data,
-                      FILE *to, struct md_error *error) {
+static int write_body(struct comparison *c, const float *weights, struct md_teacher *teacher,
+                      const struct md_dataset *data, FILE *to, struct md_error *error) {
     const struct md_config *config = &c->config;
     size_t picture_bytes = md_layer_elements(c->network, MD_PICTURE);
     size_t pixels = md_layer_elements(c->network, c->network->layer_count - 1);
@@ -100,6 +109,7 @@ static int write_body(struct comparison *c, const float *weights, const struct m
             fwrite(picture, 1, picture_bytes, to);
             if (right != NULL)
                 fwrite(right, 1, picture_bytes, to);
+            write_lesson(teacher, picture, label, to);
             fwrite(label, sizeof *label, pixels, to);
         }
     }
@@ -116,7 +126,9 @@ static int make_job(struct comparison *c, struct md_error *error) {
     const struct md_config *config = &c->config;
     struct md_data_spec spec;
     struct md_dataset data = {0};
+    struct md_teacher teacher = {.arena = NULL};
     struct md_setup setup;
+    struct md_plan plan;
     c->network = md_config_network(config);
     md_config_split(config, MD_SPLIT_TRAIN, &spec);
     int status = md_config_setup(config, "ref", 1, &setup, error);
@@ -132,11 +144,15 @@ static int make_job(struct comparison *c, struct md_error *error) {
     if (status == MD_OK && data.count == 0)
         status = md_fail(error, MD_USAGE, "data.train must not be empty");
     MD_THEN(status, md_check_pairs(config, &data, "data.train", error));
+    md_plan_make(&setup, &plan);
+    MD_THEN(status, md_teacher_open(config, &plan, NULL, &teacher, error));
+    MD_THEN(status, md_load_teacher(config, &teacher, error));
     FILE *body = status == MD_OK ? open_memstream(&c->body, &c->body_bytes) : NULL;
     MD_THEN(status, md_check_memory(body != NULL, error));
-    MD_THEN(status, write_body(c, weights, &data, body, error));
+    MD_THEN(status, write_body(c, weights, &teacher, &data, body, error));
     if (body != NULL && fclose(body) != 0 && status == MD_OK)
         status = md_fail(error, MD_FAILED, "out of memory for a job of %d steps", c->options.steps);
+    md_teacher_close(&teacher);
     md_dataset_close(&data);
     free(weights);
     if (status != MD_OK)

@@ -406,6 +406,7 @@ static int make_cell(struct session *session, struct md_error *error) {
     struct md_watch watch = watch_of(session);
     status = md_run_open(&session->config, session->initial, &watch, &session->run, error);
     md_view_close(&session->view);
+    MD_THEN(status, md_load_teacher(&session->config, &session->run.teacher, error));
     if (status != MD_OK)
         return status;
     md_cell_identity(&session->run, digest, session->identity);

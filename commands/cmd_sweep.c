@@ -99,6 +99,7 @@ static int check_paths(const struct md_grid *grid, struct md_error *error) {
         const struct {
             const char *key, *path;
         } paths[] = {{"weights", has_weights ? config->weights : ""},
+                     {"teacher", config->teacher},
                      {"data.root", config->data.root},
                      {"data.train.root", config->train_root},
                      {"data.val.root", config->val_root},

@@ -25,6 +25,20 @@ float *md_load_weights(const struct md_config *config, int *status, struct md_er
     return NULL;
 }
 
+int md_load_teacher(const struct md_config *config, struct md_teacher *teacher,
+                    struct md_error *error) {
+    const struct md_network *network = teacher->engine.setup.network;
+    if (teacher->arena == NULL)
+        return MD_OK;
+    float *weights = malloc(md_parameter_total(network) * sizeof *weights);
+    int status = md_check_memory(weights != NULL, error);
+    MD_THEN(status, md_weights_read(config->teacher, network, weights, NULL, error));
+    if (status == MD_OK)
+        md_teacher_set_weights(teacher, weights);
+    free(weights);
+    return status == MD_OK ? MD_OK : md_fail_in(error, status, "teacher");
+}
+
 void md_note(const char *format, ...) {
     va_list arguments;
     if (md_verbosity < 0)

@@ -306,7 +306,7 @@ int md_trace_open(FILE *from, const char *name, struct md_trace *trace, struct m
         return md_fail(error, MD_FAILED, "%s: the trace has no head of %zu bytes", name,
                        sizeof head);
     if (head.magic != MD_TRACE_MAGIC)
-        return md_fail(error, MD_FAILED, "%s: expected a trace (MDT7), found %08x at its start",
+        return md_fail(error, MD_FAILED, "%s: expected a trace (MDT8), found %08x at its start",
                        name, (unsigned)head.magic);
     head.magic = MD_JOB_MAGIC;
     const struct md_io io = {&head, from_memory, NULL};

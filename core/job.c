@@ -70,6 +70,7 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
                   {job->optimizer, 0, MD_OPTIMIZER_COUNT - 1},
                   {job->objective.average, 0, MD_AVERAGE_COUNT - 1},
                   {job->objective.weighing, 0, MD_WEIGHING_COUNT - 1},
+                  {(uint32_t)job->objective.teacher_channels, 0, MD_MOST_CHANNELS},
                   {job->moments, 0, MD_MOMENTS_COUNT - 1},
                   {job->storing, 0, MD_STORING_COUNT - 1},
                   {job->hyper.decay, 0, MD_DECAY_COUNT - 1},
@@ -85,10 +86,11 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
         if (ranges[i].value < ranges[i].low || ranges[i].value > ranges[i].high)
             return MD_JOB_WRONG;
-    const float numbers[] = {
-        job->objective.depth_cap_m, job->objective.stereo_scale, job->objective.smoothness,
-        job->hyper.momentum,        job->hyper.weight_decay,     job->hyper.beta1,
-        job->hyper.beta2,           job->hyper.epsilon,          job->hyper.clip_norm};
+    const float numbers[] = {job->objective.depth_cap_m, job->objective.stereo_scale,
+                             job->objective.smoothness,  job->objective.distill,
+                             job->hyper.momentum,        job->hyper.weight_decay,
+                             job->hyper.beta1,           job->hyper.beta2,
+                             job->hyper.epsilon,         job->hyper.clip_norm};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (!is_finite(numbers[i]) || numbers[i] < 0.0f)
             return MD_JOB_WRONG;
@@ -101,6 +103,8 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
     int height, width;
     md_layer_size(&job->network, job->network.layer_count - 1, &height, &width);
     int alike = height == job->network.height && width == job->network.width;
+    if (job->objective.distill > 0.0f && job->objective.teacher_channels == 0)
+        return MD_JOB_WRONG;
     return most > 0.0f && (alike || !md_needs_pair(&job->objective)) ? MD_JOB_OK : MD_JOB_WRONG;
 }
 
@@ -204,11 +208,24 @@ static int read_weights(struct work *work) {
 }
 
 /* 0 where there is no such buffer. */
-static int read_picture(const struct work *work, int buffer, int slot) {
+static int read_bytes(const struct work *work, int buffer, int slot, size_t bytes) {
     return buffer == MD_NO_BUFFER
                ? 0
                : work->io->read(work->io->context, md_engine_buffer(work->engine, buffer, slot),
-                                md_layer_elements(work->engine->setup.network, MD_PICTURE));
+                                bytes);
+}
+
+static int read_picture(const struct work *work, int buffer, int slot) {
+    return read_bytes(work, buffer, slot,
+                      md_layer_elements(work->engine->setup.network, MD_PICTURE));
+}
+
+static int read_teacher(const struct work *work, int slot) {
+    const struct md_engine *engine = work->engine;
+    for (int l = 0; l < engine->setup.network->layer_count; l++)
+        if (read_bytes(work, engine->plan.teacher[l], slot, md_teacher_bytes(&engine->setup, l)))
+            return -1;
+    return 0;
 }
 
 static int read_label(const struct work *work, void *to, size_t count) {
@@ -304,7 +321,7 @@ static enum md_job_error step(struct work *work, float *fb) {
     for (int s = 0; s < (int)head.samples; s++)
         if (io->read(io->context, &fb[s], sizeof *fb) != 0 ||
             read_picture(work, engine->plan.picture, s) != 0 ||
-            read_picture(work, engine->plan.right_picture, s) != 0 ||
+            read_picture(work, engine->plan.right_picture, s) != 0 || read_teacher(work, s) != 0 ||
             read_label(work, md_engine_buffer(engine, engine->plan.label, s),
                        md_layer_elements(network, network->layer_count - 1)) != 0)
             return MD_JOB_CUT;

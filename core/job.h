@@ -4,10 +4,11 @@
  * job    struct md_job; the weights (md_parameter_total floats, in parameter order); then, for each
  *        step, struct md_job_step, and for each of its samples fb (float), the picture (bytes,
  *        (3, height, width)), where the objective needs a pair (md_needs_pair) that of the right
- *        camera, and the label (floats, disparity as large as the last layer's output,
- *        -1 = no value)
- * trace  struct md_job, its magic number replaced; then records, each followed by its values where
- *        bytes > 0; the last one is MD_TRACE_END
+ *        camera, for each stage that is distilled (plan.h: teacher) in the order of layers what a
+ *        teacher sees in it (bytes, (teacher_channels, height, width)), and the label (floats,
+ * disparity as large as the last layer's output, -1 = no value) trace  struct md_job, its magic
+ * number replaced; then records, each followed by its values where bytes > 0; the last one is
+ * MD_TRACE_END
  *
  * Records of a step come in the order of the machine's plan (plan.h), which need not be another
  * machine's; a tensor's rows ascend. */
@@ -16,8 +17,8 @@
 
 #include "step.h"
 
-#define MD_JOB_MAGIC   0x374a444du /* "MDJ7" */
-#define MD_TRACE_MAGIC 0x3754444du /* "MDT7" */
+#define MD_JOB_MAGIC   0x384a444du /* "MDJ8" */
+#define MD_TRACE_MAGIC 0x3854444du /* "MDT8" */
 
 #define MD_JOB_MAX_BATCH 256
 #define MD_JOB_MAX_CORES 64

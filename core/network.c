@@ -158,6 +158,20 @@ int md_layer_skipped(const struct md_network *network, int layer) {
     return skip == MD_NO_SKIP ? 0 : network->layers[skip].co;
 }
 
+int md_is_stage(const struct md_network *network, int layer) {
+    for (int l = layer + 1; l < network->layer_count; l++)
+        if (network->layers[l].kind == MD_TCONV2X2 && network->layers[l].input == layer)
+            return !network->layers[layer].leaky;
+    return 0;
+}
+
+int md_stage_channels(const struct md_network *network) {
+    int l = 0;
+    while (l < network->layer_count && !md_is_stage(network, l))
+        l++;
+    return l < network->layer_count ? network->layers[l].co : 0;
+}
+
 static char *append(char *to, const char *text) {
     while (*text != '\0')
         *to++ = *text++;
@@ -211,7 +225,7 @@ size_t md_layer_macs(const struct md_network *network, int layer) {
 
 /* ---- whether a network can be run ------------------------------------------------------------ */
 
-enum { MOST_CHANNELS = 4096, MOST_PIXELS = 4096 }; /* a side */
+enum { MOST_PIXELS = 4096 }; /* a side */
 
 static int ended(const char *text, size_t size) {
     for (size_t i = 0; i < size; i++)
@@ -235,7 +249,7 @@ static const char *check_layer(const struct md_network *network, int l) {
         layer->skip == MD_PICTURE || !in_range(layer->leaky, 0, 1))
         return "kind, group, input, skip or leaky is out of range";
     const struct md_kind *kind = &md_kinds[layer->kind];
-    if (!in_range(layer->ci, 1, MOST_CHANNELS) || !in_range(layer->co, 1, MOST_CHANNELS) ||
+    if (!in_range(layer->ci, 1, MD_MOST_CHANNELS) || !in_range(layer->co, 1, MD_MOST_CHANNELS) ||
         !in_range(layer->stride, 1,
                   kind->window == 3  ? 2
                   : kind->window > 0 ? 1

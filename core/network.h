@@ -35,6 +35,7 @@ extern const struct md_kind md_kinds[MD_KIND_COUNT];
 typedef unsigned md_policy;
 
 enum { MD_PICTURE = -1, MD_NO_SKIP = -2, MD_MAX_LAYERS = 24, MD_MAX_GROUPS = 8 };
+enum { MD_MOST_CHANNELS = 4096 }; /* of a layer */
 enum { MD_POLICY_LAST = 1 << MD_MAX_GROUPS, MD_POLICY_BIASES = 2 << MD_MAX_GROUPS };
 enum md_learns { MD_LEARNS_NOTHING, MD_LEARNS_BIASES, MD_LEARNS_ALL };
 
@@ -123,6 +124,13 @@ struct md_parameter {
 
 /* Fills `parameter` with the index-th parameter tensor; returns 0, or -1 when there is none. */
 int md_parameter(const struct md_network *network, int index, struct md_parameter *parameter);
+
+/* Whether a layer writes the features of a stage: what a transposed convolution enlarges, and no
+ * activation has gone over. */
+int md_is_stage(const struct md_network *network, int layer);
+
+/* Channels of all stages of a network that is built in; 0: it has none. */
+int md_stage_channels(const struct md_network *network);
 
 /* Number of parameters (elements) of the whole network. */
 size_t md_parameter_total(const struct md_network *network);

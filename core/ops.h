@@ -150,6 +150,8 @@ struct md_objective {
     enum md_weighing weighing;
     float stereo_scale; /* photometric: pixels of the picture that a disparity of 1 is */
     float smoothness;   /* photometric: weight of steps of disparity where the picture has none */
+    float distill; /* weight of how unlike a teacher's the stages' features are; 0: not in it */
+    int32_t teacher_channels; /* of each of the teacher's stages: 1 .. MD_MOST_CHANNELS */
 };
 
 static inline struct md_objective md_single_loss(enum md_loss loss, float depth_cap_m) {
@@ -176,10 +178,15 @@ static inline int md_loss_triples(int pixels) {
     return pixels * 3 / 20;
 }
 
+/* Bytes of what sums are made in. */
+static inline size_t md_wide_bytes(enum md_format format) {
+    return format == MD_FP64 ? sizeof(double) : sizeof(float);
+}
+
 /* Bytes of md_loss_batch.scratch that losses need, for whatever number of pictures. */
 static inline size_t md_loss_scratch(const struct md_objective *objective, enum md_format format,
                                      int pixels) {
-    size_t wide = format == MD_FP64 ? sizeof(double) : sizeof(float);
+    size_t wide = md_wide_bytes(format);
     size_t vnl = objective->weight[MD_LOSS_VNL] > 0 ? (size_t)pixels * (wide + sizeof(uint32_t)) +
                                                           (size_t)md_loss_triples(pixels) * wide
                                                     : 0;
@@ -213,6 +220,31 @@ struct md_loss_report {
     int count;   /* of what the value is a mean: those; of a sum in which a loss is averaged by
                   * pictures, pictures that have any */
 };
+
+/* What is learned from a larger network, the teacher, of one stage (network.h) of one sample.
+ * Structure-aware distillation (Liu et al., "Structured knowledge distillation", 2019, in
+ * LiteDepth's form): with u the student's features of a pixel and v the teacher's, both as unit
+ * vectors, the mean over pairs (i, j) of the n pixels that count of (u_i u_j - v_i v_j)^2. How many
+ * channels each of them has is its own affair. Pixels of which the teacher's vector is zero do not
+ * count. */
+struct md_distill {
+    struct md_map x;  /* the student's features, all rows */
+    struct md_map dx; /* their error, which the gradient is added to */
+    const int8_t
+        *teacher; /* (channels, height, width): every pixel's vector in a unit of its own */
+    int teacher_channels;
+    float factor;        /* that the gradient is multiplied by */
+    void *room;          /* md_distill_room bytes, of all parts together */
+    void *scratch;       /* md_distill_scratch bytes */
+    struct md_part part; /* of the pixels */
+};
+
+static inline size_t md_distill_room(enum md_format format, size_t pixels) {
+    return 3 * pixels * md_wide_bytes(format);
+}
+static inline size_t md_distill_scratch(enum md_format format, int channels, size_t pixels) {
+    return (pixels + (size_t)channels) * md_wide_bytes(format);
+}
 
 enum md_optimizer { MD_SGD, MD_ADAM, MD_OPTIMIZER_COUNT };
 
@@ -302,6 +334,12 @@ struct md_ops {
      * a valid pixel 0. */
     void (*loss_gradient)(const struct md_objective *objective, const struct md_loss_batch *batch,
                           float scale, struct md_loss_report *report);
+
+    /* Distillation, each part after all parts have done what is before: what pixels' vectors are to
+     * be multiplied by; their gradient; and how unlike they are, of all. */
+    void (*distill_begin)(const struct md_distill *distill);
+    void (*distill_gradient)(const struct md_distill *distill);
+    float (*distill_value)(const struct md_distill *distill);
 
     /* 1 when none of n values is infinite or NaN. */
     int (*finite)(size_t n, const void *values);

@@ -364,6 +364,8 @@ static void from_bytes(size_t n, const uint8_t *from, void *to_) {
 }
 
 #include "losses_tmpl.h"
+
+#include "distill_tmpl.h"
 #include "optimizers_tmpl.h"
 
 #define TEXT_(a) #a
@@ -384,6 +386,9 @@ const struct md_ops MD_NAME(MD_PASTE(md_ops_, MD_LEVEL)) = {
     .leaky_backward = leaky_backward,
     .add = add,
     .loss_gradient = loss_gradient,
+    .distill_begin = distill_begin,
+    .distill_gradient = distill_gradient,
+    .distill_value = distill_value,
     .finite = finite,
     .square_sum = square_sum,
     .sgd = sgd,

@@ -4,13 +4,13 @@ const char *const md_saving_names[MD_SAVING_COUNT + 1] = {"share",  "at_once", "
                                                           "stream", "flash",   NULL};
 
 const char *const md_buffer_names[MD_BUFFER_KIND_COUNT] = {
-    "weights", "optimizer state", "scratch",  "gradient sum", "gradient",
-    "chains",  "picture",         "label",    "activation",   "mask",
-    "error",   "fetched weights", "loss room"};
+    "weights",   "optimizer state", "scratch",      "gradient sum", "gradient", "chains",
+    "picture",   "label",           "activation",   "mask",         "error",    "fetched weights",
+    "loss room", "teacher",         "distill room", "distilled"};
 
-const char *const md_what_names[MD_WHAT_COUNT] = {"picture",        "forward", "mask",
-                                                  "loss",           "error",   "weight gradient",
-                                                  "input gradient", "update",  "fetch"};
+const char *const md_what_names[MD_WHAT_COUNT] = {
+    "picture", "forward",         "mask",           "loss",   "distill",
+    "error",   "weight gradient", "input gradient", "update", "fetch"};
 
 struct md_shape md_layer_shape(const struct md_network *network, int layer) {
     const struct md_layer *l = &network->layers[layer];
@@ -51,6 +51,14 @@ size_t md_layer_elements(const struct md_network *network, int layer) {
     return (size_t)channels_of(network, layer) * (size_t)height * (size_t)width;
 }
 
+static size_t pixels_of(const struct md_network *network, int layer) {
+    return md_layer_elements(network, layer) / (size_t)channels_of(network, layer);
+}
+
+size_t md_teacher_bytes(const struct md_setup *setup, int layer) {
+    return (size_t)setup->objective.teacher_channels * pixels_of(setup->network, layer);
+}
+
 int md_plan_can_stream(const struct md_network *network, int layer) {
     if (layer < 1 || layer >= network->layer_count || network->layers[layer].input == MD_PICTURE)
         return 0;
@@ -78,6 +86,15 @@ static void mark(const struct md_network *network, md_policy policy, struct md_p
                           (layer->input != MD_PICTURE && plan->wanted[layer->input]) ||
                           (layer->skip != MD_NO_SKIP && plan->wanted[layer->skip]);
     }
+}
+
+int md_policy_distills(const struct md_network *network, md_policy policy) {
+    struct md_plan plan = {0};
+    int stages = 0;
+    mark(network, policy, &plan);
+    for (int l = 0; l < network->layer_count; l++)
+        stages += plan.wanted[l] && md_is_stage(network, l);
+    return stages > 0;
 }
 
 /* Where parameters lie: in the network's order, and among those that learn. A layer of which any
@@ -135,7 +152,7 @@ int md_plan_touches(const struct md_network *network, const struct md_instructio
         reading = md_rows_reading(network, i->layer, rows);
         read = md_rows_read(network, i->layer, reading);
     }
-    if (i->what == MD_DO_LOSS)
+    if (i->what == MD_DO_LOSS || i->what == MD_DO_DISTILL)
         read = all;
     const struct {
         int buffer;
@@ -146,7 +163,7 @@ int md_plan_touches(const struct md_network *network, const struct md_instructio
         {i->x[1], i->what == MD_DO_LOSS ? (struct md_rows){0, 0} : read, 0},
         {i->y, i->what == MD_DO_INPUT_GRADIENT ? reading : rows,
          i->what == MD_DO_PICTURE || i->what == MD_DO_FORWARD || i->what == MD_DO_LOSS ||
-             i->what == MD_DO_ERROR || i->what == MD_DO_FETCH},
+             i->what == MD_DO_DISTILL || i->what == MD_DO_ERROR || i->what == MD_DO_FETCH},
         {i->mask, i->what == MD_DO_INPUT_GRADIENT ? reading : rows,
          i->what == MD_DO_FORWARD || i->what == MD_DO_MASK},
         {i->target, rows, i->what != MD_DO_UPDATE},
@@ -186,6 +203,9 @@ static void find_lives(const struct md_network *network, struct md_plan *plan) {
     for (int g = 0; g < 3; g++)
         if (given[g] != MD_NO_BUFFER)
             plan->buffer[given[g]].first = 0;
+    for (int l = 0; l < network->layer_count; l++)
+        if (plan->teacher[l] != MD_NO_BUFFER)
+            plan->buffer[plan->teacher[l]].first = 0;
     struct md_buffer *output = &plan->buffer[plan->output];
     int height, width;
     md_layer_size(network, network->output, &height, &width);
@@ -217,6 +237,12 @@ static size_t buffer_bytes(const struct md_setup *setup, const struct md_plan *p
     case MD_LOSS_ROOM:
         return md_loss_scratch(&setup->objective, setup->ops->format,
                                (int)md_layer_elements(network, b->layer));
+    case MD_TEACHER:
+        return md_teacher_bytes(setup, b->layer);
+    case MD_DISTILL_ROOM:
+        return md_distill_room(setup->ops->format, pixels_of(network, b->layer));
+    case MD_DISTILLED:
+        return (size_t)setup->batch * sizeof(float);
     case MD_LABEL:
         return md_layer_elements(network, b->layer) * elem;
     case MD_MASK:
@@ -226,22 +252,29 @@ static size_t buffer_bytes(const struct md_setup *setup, const struct md_plan *p
     }
 }
 
+/* What an instruction wants of scratch memory, for one core. */
+static size_t wanted_bytes(const struct md_setup *setup, const struct md_plan *plan,
+                           const struct md_instruction *i) {
+    if (i->what == MD_DO_DISTILL)
+        return md_distill_scratch(setup->ops->format, setup->network->layers[i->layer].co,
+                                  pixels_of(setup->network, i->layer));
+    if (i->what != MD_DO_FORWARD && i->what != MD_DO_WEIGHT_GRADIENT &&
+        i->what != MD_DO_INPUT_GRADIENT)
+        return 0;
+    const struct md_layer *layer = &setup->network->layers[i->layer];
+    struct md_shape shape = i->what == MD_DO_WEIGHT_GRADIENT ? md_plan_weighed_shape(plan, i->layer)
+                                                             : plan->shape[i->layer];
+    int rows = i->to - i->from;
+    if (i->what == MD_DO_INPUT_GRADIENT)
+        rows = (rows * md_kinds[layer->kind].up + layer->stride - 1) / layer->stride;
+    return setup->ops->kinds[layer->kind].scratch_bytes(&shape, rows);
+}
+
 /* One core's: the most that any instruction wants. */
 static size_t scratch_bytes(const struct md_setup *setup, const struct md_plan *plan) {
     size_t most = 0;
     for (int n = 0; n < plan->instructions; n++) {
-        const struct md_instruction *i = &plan->instruction[n];
-        if (i->what != MD_DO_FORWARD && i->what != MD_DO_WEIGHT_GRADIENT &&
-            i->what != MD_DO_INPUT_GRADIENT)
-            continue;
-        const struct md_layer *layer = &setup->network->layers[i->layer];
-        struct md_shape shape = i->what == MD_DO_WEIGHT_GRADIENT
-                                    ? md_plan_weighed_shape(plan, i->layer)
-                                    : plan->shape[i->layer];
-        int rows = i->to - i->from;
-        if (i->what == MD_DO_INPUT_GRADIENT)
-            rows = (rows * md_kinds[layer->kind].up + layer->stride - 1) / layer->stride;
-        size_t bytes = setup->ops->kinds[layer->kind].scratch_bytes(&shape, rows);
+        size_t bytes = wanted_bytes(setup, plan, &plan->instruction[n]);
         most = bytes > most ? bytes : most;
     }
     return most;
@@ -305,8 +338,8 @@ static void sort_buffers(const struct md_setup *setup, struct md_plan *plan) {
         int apart = buffer->kind == MD_GRADIENT && !plan->together;
         if (buffer->first == 0xffff) /* a picture that nobody reads */
             buffer->first = buffer->last = 0;
-        int common =
-            buffer->kind == MD_GRADIENT_SUM || (buffer->kind == MD_LOSS_ROOM && setup->batch > 1);
+        int common = buffer->kind == MD_GRADIENT_SUM || buffer->kind == MD_DISTILLED ||
+                     (buffer->kind == MD_LOSS_ROOM && setup->batch > 1);
         buffer->each = common                                   ? MD_EACH_STEP
                        : setup->batch > 1 && (at_loss || apart) ? MD_EACH_SAMPLE
                                                                 : MD_EACH_GROUP;
@@ -332,7 +365,8 @@ void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
     plan->scratch = plan->picture = plan->right_picture = plan->label = plan->output_gradient =
         plan->loss_room = MD_NO_BUFFER;
     for (int l = 0; l < MD_MAX_LAYERS; l++)
-        plan->gradient[l] = plan->gradient_sum[l] = MD_NO_BUFFER;
+        plan->gradient[l] = plan->gradient_sum[l] = plan->teacher[l] = plan->distilled[l] =
+            MD_NO_BUFFER;
     mark(network, setup->policy, plan);
     number_parameters(setup, plan);
     plan->groups =

@@ -82,11 +82,14 @@ enum md_buffer_kind {
     MD_CHAINS,       /* of a weight gradient that goes on with later rows */
     MD_PICTURE_BYTES,
     MD_LABEL,
-    MD_ACTIVATION, /* layer MD_PICTURE: the picture as numbers */
-    MD_MASK,       /* signs of an activation, a bit an element, rows of whole bytes */
-    MD_ERROR,      /* gradient of the loss by a layer's output; the last layer's: by the output */
-    MD_FETCHED,    /* a layer's parameters, from flash */
-    MD_LOSS_ROOM,  /* scratch of losses that need some */
+    MD_ACTIVATION,   /* layer MD_PICTURE: the picture as numbers */
+    MD_MASK,         /* signs of an activation, a bit an element, rows of whole bytes */
+    MD_ERROR,        /* gradient of the loss by a layer's output; the last layer's: by the output */
+    MD_FETCHED,      /* a layer's parameters, from flash */
+    MD_LOSS_ROOM,    /* scratch of losses that need some */
+    MD_TEACHER,      /* what a teacher's features of a stage are, bytes */
+    MD_DISTILL_ROOM, /* of a stage: md_distill_room */
+    MD_DISTILLED,    /* of a stage: each sample's loss, floats */
     MD_BUFFER_KIND_COUNT
 };
 
@@ -118,6 +121,8 @@ enum md_what {
     MD_DO_FORWARD,         /* y from x, and its mask where there is one */
     MD_DO_MASK,            /* mask from y */
     MD_DO_LOSS,            /* of the batch: the last layer's error */
+    MD_DO_DISTILL,         /* y, a stage's error, from x, its activation, and weight, the teacher's
+                            * features; chains: the room; target: the sample's loss */
     MD_DO_ERROR,           /* the derivative of the layer's own activation, in y: its error */
     MD_DO_WEIGHT_GRADIENT, /* target, from x and y: an error; complete, it is summed */
     MD_DO_INPUT_GRADIENT,  /* target, the error of a half of the input, from y */
@@ -186,6 +191,9 @@ struct md_plan {
     /* Numbers of buffers; MD_NO_BUFFER where there is none. */
     uint8_t scratch, picture, right_picture, label, output, last_output, output_gradient, loss_room;
     uint8_t gradient[MD_MAX_LAYERS], gradient_sum[MD_MAX_LAYERS];
+    uint8_t teacher[MD_MAX_LAYERS],
+        distilled[MD_MAX_LAYERS]; /* of the stages that are distilled:
+                                   * those of which an error is wanted */
 
     struct md_shape shape[MD_MAX_LAYERS];    /* md_layer_shape's */
     unsigned char learns[MD_MAX_LAYERS + 1]; /* enum md_learns: which parameters are updated */
@@ -227,6 +235,12 @@ size_t md_plan_frozen(const struct md_network *network, const struct md_plan *pl
 
 /* Elements of the output of a layer (MD_PICTURE: of the picture). */
 size_t md_layer_elements(const struct md_network *network, int layer);
+
+/* Whether there is something to distill: a stage that leads to what learns. */
+int md_policy_distills(const struct md_network *network, md_policy policy);
+
+/* Bytes of what a teacher's features of a stage are, of one sample. */
+size_t md_teacher_bytes(const struct md_setup *setup, int layer);
 
 /* Multiply-accumulates of a step of one sample in which nothing is computed twice: forward, and the
  * gradients that the policy needs. */

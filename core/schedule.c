@@ -55,6 +55,11 @@ static int is_streamed(const struct schedule *s, int layer) {
     return layer >= s->front;
 }
 
+static int is_distilled(const struct schedule *s, int layer) {
+    return s->setup->objective.distill > 0 && s->plan->wanted[layer] &&
+           md_is_stage(s->network, layer);
+}
+
 /* Forgets what was fetched, where a pass begins. */
 static void begin_pass(struct schedule *s) {
     s->fetched = MD_PICTURE;
@@ -218,6 +223,19 @@ static void input_gradient(struct schedule *s, int layer, int skip, int from, in
         name_inputs(s, layer, i);
 }
 
+/* What a teacher has to say about the error of a stage, once that is complete. */
+static void distill(struct schedule *s, int layer) {
+    struct md_plan *plan = s->plan;
+    if (!is_distilled(s, layer))
+        return;
+    struct md_instruction *i = emit(s, MD_DO_DISTILL, layer, 0, height_of(s, layer));
+    i->x[0] = s->activation[layer + 1];
+    i->y = s->error[layer];
+    i->weight = plan->teacher[layer] = md_plan_buffer(plan, MD_TEACHER, layer);
+    i->chains = md_plan_buffer(plan, MD_DISTILL_ROOM, layer);
+    i->target = plan->distilled[layer] = md_plan_buffer(plan, MD_DISTILLED, layer);
+}
+
 /* The derivative of the layer's own activation, once rows of its error are complete. */
 static void finish_error(struct schedule *s, int layer, int from, int to) {
     struct md_instruction *i = emit(s, MD_DO_ERROR, layer, from, to);
@@ -357,6 +375,7 @@ static void backward_pass(struct schedule *s) {
         if (!plan->wanted[l])
             continue;
         mask_kept(s, l);
+        distill(s, l);
         finish_error(s, l, 0, height_of(s, l));
         if (plan->learns[l])
             weight_gradient(s, l, 0, height_of(s, l));
@@ -379,6 +398,10 @@ static void look_ahead(struct schedule *s) {
         const struct md_layer *layer = &network->layers[l];
         const struct md_kind *kind = &md_kinds[layer->kind];
         int leads = layer->input >= 0 && s->plan->wanted[layer->input];
+        s->kept[l] |= (unsigned char)is_distilled(s, l);
+        if (is_distilled(s, l) && is_streamed(s, l))
+            s->plan->fault = "a stage that is distilled cannot be streamed: front has to be "
+                             "a layer behind it";
         s->masked[l] = s->plan->wanted[l] && (layer->leaky || (kind->masked && leads));
         int again = s->again || is_streamed(s, l);
         s->rerun[l] |= again && (s->kept[l] || (s->again && s->masked[l]));

@@ -65,18 +65,26 @@ enum md_engine_error md_engine_start(struct md_engine *engine, const struct md_s
     return MD_ENGINE_OK;
 }
 
-static void set_bytes(struct md_engine *engine, int buffer, int slot, const uint8_t *picture) {
+static void set_bytes(struct md_engine *engine, int buffer, int slot, const void *bytes,
+                      size_t count) {
     uint8_t *to = md_engine_buffer(engine, buffer, slot);
-    for (size_t i = 0; i < md_layer_elements(engine->setup.network, MD_PICTURE); i++)
-        to[i] = picture[i];
+    for (size_t i = 0; i < count; i++)
+        to[i] = ((const uint8_t *)bytes)[i];
 }
 
 void md_engine_set_picture(struct md_engine *engine, int slot, const uint8_t *picture) {
-    set_bytes(engine, engine->plan.picture, slot, picture);
+    set_bytes(engine, engine->plan.picture, slot, picture,
+              md_layer_elements(engine->setup.network, MD_PICTURE));
 }
 
 void md_engine_set_right_picture(struct md_engine *engine, int slot, const uint8_t *picture) {
-    set_bytes(engine, engine->plan.right_picture, slot, picture);
+    set_bytes(engine, engine->plan.right_picture, slot, picture,
+              md_layer_elements(engine->setup.network, MD_PICTURE));
+}
+
+void md_engine_set_teacher(struct md_engine *engine, int slot, int layer, const int8_t *features) {
+    set_bytes(engine, engine->plan.teacher[layer], slot, features,
+              md_teacher_bytes(&engine->setup, layer));
 }
 
 /* Pixels of a label: of what the last layer writes. */
@@ -275,6 +283,30 @@ static void do_mask(const struct worker *w, const struct md_instruction *i) {
     each_run(w, w->part, &y, &mask, i->from, i->to, make_mask);
 }
 
+/* Averaged over the samples: `factor` is one's share. */
+static void do_distill(const struct worker *w, const struct md_instruction *i) {
+    const struct md_engine *engine = w->engine;
+    const struct md_objective *objective = &engine->setup.objective;
+    const struct md_ops *ops = engine->setup.ops;
+    const struct md_distill distill = {
+        .x = map_at(w, i->x[0]),
+        .dx = map_at(w, i->y),
+        .teacher = buffer_at(w, i->weight),
+        .teacher_channels = objective->teacher_channels,
+        .factor = objective->distill / (float)w->samples *
+                  md_power_of_two(engine->update.hyper.loss_scale_log2),
+        .room = buffer_at(w, i->chains),
+        .scratch = md_engine_buffer(engine, engine->plan.scratch, w->core),
+        .part = w->part};
+    float *values = buffer_at(w, i->target);
+    ops->distill_begin(&distill);
+    meet(w);
+    ops->distill_gradient(&distill);
+    meet(w);
+    if (w->part.index == 0)
+        values[w->slot] = ops->distill_value(&distill);
+}
+
 static void do_error(const struct worker *w, const struct md_instruction *i) {
     struct md_map y = map_at(w, i->y), mask = map_at(w, i->mask);
     observe(w, MD_SEE_ERROR, i->layer, &y, i->from, i->to);
@@ -360,6 +392,7 @@ static void (*const doing[MD_WHAT_COUNT])(const struct worker *w,
     [MD_DO_PICTURE] = do_picture,
     [MD_DO_FORWARD] = do_forward,
     [MD_DO_MASK] = do_mask,
+    [MD_DO_DISTILL] = do_distill,
     [MD_DO_ERROR] = do_error,
     [MD_DO_WEIGHT_GRADIENT] = do_weight_gradient,
     [MD_DO_INPUT_GRADIENT] = do_input_gradient,
@@ -415,6 +448,20 @@ static void loss_of(struct md_engine *engine, int samples, const float *fb, uint
     md_layer_size(engine->setup.network, last, &height, &batch.width);
     engine->setup.ops->loss_gradient(&engine->setup.objective, &batch,
                                      md_power_of_two(engine->update.hyper.loss_scale_log2), report);
+}
+
+/* Adds to the report what was distilled: stage by stage, the samples' sum. */
+static void report_distilled(const struct md_engine *engine, int samples,
+                             struct md_loss_report *report) {
+    for (int l = 0; l < engine->setup.network->layer_count; l++) {
+        float sum = 0;
+        if (engine->plan.distilled[l] == MD_NO_BUFFER)
+            continue;
+        const float *values = md_engine_buffer(engine, engine->plan.distilled[l], 0);
+        for (int s = 0; s < samples; s++)
+            sum += values[s];
+        report->value += engine->setup.objective.distill / (float)samples * sum;
+    }
 }
 
 /* Adds the samples' gradients up, where each has its own. */
@@ -519,6 +566,8 @@ static void work_on_batch(void *argument, int core) {
         return;
     walk_samples(&w, plan->loss + 1, plan->update);
     meet_all(&w);
+    if (core == 0)
+        report_distilled(engine, job->samples, job->report);
     if (!late)
         return;
     sum_gradients(&w);

@@ -111,6 +111,8 @@ void *md_engine_state(struct md_engine *engine, size_t *bytes);
 void md_engine_set_picture(struct md_engine *engine, int slot, const uint8_t *picture);
 /* With an objective that needs it (md_needs_pair): what a camera to the right of it saw. */
 void md_engine_set_right_picture(struct md_engine *engine, int slot, const uint8_t *picture);
+/* With one that distills (plan.h: teacher): what a teacher sees in it, in a stage. */
+void md_engine_set_teacher(struct md_engine *engine, int slot, int layer, const int8_t *features);
 void md_engine_set_label(struct md_engine *engine, int slot, const float *disparity);
 
 /* Forward pass of slots 0 .. samples-1. */
@@ -127,8 +129,8 @@ void md_engine_output(const struct md_engine *engine, int slot, float *disparity
 void md_engine_train(struct md_engine *engine, int samples, const float *fb,
                      struct md_loss_report *report);
 
-/* Loss of slots 0 .. samples-1 after a forward pass; overwrites the output gradients only. Needs a
- * setup that trains. */
+/* Loss of slots 0 .. samples-1 after a forward pass, without what is distilled; overwrites the
+ * output gradients only. Needs a setup that trains. */
 void md_engine_loss(struct md_engine *engine, int samples, const float *fb,
                     struct md_loss_report *report);
 

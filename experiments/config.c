@@ -275,6 +275,25 @@ static int check_network(const struct draft *draft, const char *origin, struct m
     return MD_OK;
 }
 
+/* Where a stage is streamed, or nothing that leads to one learns, there is nothing to distill. */
+static int check_teacher(const struct draft *draft, const char *origin, struct md_error *error) {
+    const struct md_config *config = draft->config;
+    const struct md_network *network = md_config_network(config);
+    struct md_location front_at = given_place(draft, "front", origin);
+    int layer = 0;
+    if (!(md_config_objective(config).distill > 0))
+        return MD_OK;
+    while (layer < network->layer_count && strcmp(network->layers[layer].name, config->front) != 0)
+        layer++;
+    for (; layer < network->layer_count; layer++)
+        if (md_is_stage(network, layer))
+            return md_fail_at(&front_at, error,
+                              "%s is distilled and cannot be streamed; expected auto or a layer "
+                              "behind it, found %s",
+                              network->layers[layer].name, config->front);
+    return MD_OK;
+}
+
 /* A path is of the folder of the file that gives it, or else of this one, or came with the program.
  */
 static void find_path(char *path, size_t size, const char *origin) {
@@ -313,6 +332,8 @@ static int complete(struct draft *draft, const char *origin, int strict, struct 
         status = md_check_uses(draft->sections, RUN_SECTIONS, draft->given, error);
     if (status == MD_OK && strict)
         status = check_streams(draft, origin, error);
+    if (status == MD_OK && strict)
+        status = check_teacher(draft, origin, error);
     if (status == MD_OK && strict)
         find_paths(draft);
     md_data_spec_resolve(&draft->config->data);
@@ -422,6 +443,11 @@ struct md_objective md_config_objective(const struct md_config *config) {
                                      .stereo_scale = (float)md_networks[config->network]->width /
                                                      (float)config->stereo_width,
                                      .smoothness = (float)config->smoothness};
+    const struct md_network *teacher = md_networks[config->teacher_network];
+    if (config->teacher[0] != '\0' && config->distill > 0) {
+        objective.distill = (float)config->distill;
+        objective.teacher_channels = md_stage_channels(teacher);
+    }
     for (int l = 0; l < MD_LOSS_COUNT; l++)
         objective.weight[l] = (float)config->loss.weight[l];
     return objective;

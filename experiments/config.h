@@ -38,7 +38,10 @@ struct md_config {
     double depth_cap_m; /* losses in depth */
     int stereo_width;   /* photometric */
     double smoothness;
-    int optimizer; /* enum md_optimizer */
+    char teacher[1024];  /* a weights file; "": none */
+    int teacher_network; /* as network */
+    double distill;      /* weight of what is learned from the teacher */
+    int optimizer;       /* enum md_optimizer */
     double learning_rate;
     int schedule; /* enum md_schedule */
     int pace;     /* enum md_pace: the key is `schedule_by` */

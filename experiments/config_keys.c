@@ -27,6 +27,7 @@ static const struct use of_adam = {.with = {{"optimizer", "adam"}}},
                                       .with = {{"optimizer", "adam"}, {"momentum", "!0"}}},
                         of_depth_cap = {.with = {{"loss", "!berhu, l1, mse, rel_l1, photometric"}}},
                         of_pairs = {.with = {{"loss", "photometric"}}},
+                        of_teacher = {.with = {{"teacher", "!"}}},
                         of_average = {.with = {{"loss", "!vnl, photometric"}}},
                         of_textbook = {.with = {{"protocol", "textbook"}}}, /* release flips */
     of_falling = {.with = {{"epochs", "!0, 1"}, {"schedule_by", "step"}}},
@@ -133,6 +134,18 @@ static const struct key run_keys[] = {
     {"smoothness", REAL, AT(md_config, smoothness), 0, 100, NULL, "0.001", UNLESS_DEFAULT,
      "weight of steps of the disparity, as shares of its mean, between neighbours that look alike",
      &of_pairs},
+    {"teacher", TEXT, AT(md_config, teacher), 0, 0, NULL, "", BY_DIGEST,
+     "weights file of a network that sees every picture as the own one does, and that this is to "
+     "resemble beside its loss: at the ends of decoder0 and decoder1, before activation, in how "
+     "alike (as cosines) the features of any two pixels with a label are (structure-aware "
+     "distillation, LiteDepth); in training only; empty: none",
+     NULL},
+    {"teacher_network", CHOICE, AT(md_config, teacher_network), 0, 0, network_names,
+     "upydnet_large", UNLESS_DEFAULT, "network table of the teacher", &of_teacher},
+    {"distill", REAL, AT(md_config, distill), 0, 1000, NULL, "10", UNLESS_DEFAULT,
+     "weight beside the loss of the mean square by which cosines differ from the teacher's; 0: the "
+     "teacher is not asked",
+     &of_teacher},
     {"optimizer", CHOICE, AT(md_config, optimizer), 0, 0, md_optimizer_names, "adam", 1,
      "optimizer", NULL},
     {"lr", REAL, AT(md_config, learning_rate), 0, 10, NULL, "0.001", 1, "learning rate", NULL},

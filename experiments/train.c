@@ -83,7 +83,14 @@ int md_run_check(const struct md_config *config, struct md_error *error) {
                        "early_stop: expected less than epochs: %d, or it has no effect; found %d",
                        config->epochs, config->early_stop);
     struct md_setup setup;
-    return md_config_setup(config, config->backend, config->threads, &setup, error);
+    MD_TRY(md_config_setup(config, config->backend, config->threads, &setup, error));
+    if (setup.objective.distill > 0 && !md_policy_distills(network, setup.policy))
+        return md_fail(
+            error, MD_USAGE,
+            "teacher: has an effect only where a layer up to the end of decoder1 learns; "
+            "found policy: %s",
+            config->policy);
+    return MD_OK;
 }
 
 int md_run_steps_an_epoch(const struct md_run *run) {
@@ -113,9 +120,10 @@ static int count_labels(struct md_run *run, struct md_error *error) {
     }
     int failed = picture == NULL || label == NULL;
     const struct md_objective objective = md_config_objective(&run->config);
+    int without = md_needs_pair(&objective) && !(objective.distill > 0); /* learns without labels */
     free(picture);
     free(label);
-    if (!failed && valid == 0 && run->config.epochs > 0 && !md_needs_pair(&objective))
+    if (!failed && valid == 0 && run->config.epochs > 0 && !without)
         return md_fail(error, MD_FAILED,
                        "data.train: none of the %zu pictures has a label: there is nothing to "
                        "learn from",
@@ -173,6 +181,7 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
     MD_THEN(status, count_labels(run, error));
     MD_THEN(status, fit_mean(run, error));
     MD_THEN(status, open_engine(run, error));
+    MD_THEN(status, md_teacher_open(config, &run->engine.plan, run->team, &run->teacher, error));
     if (status == MD_OK) {
         run->history = calloc((size_t)config->epochs + 1, sizeof *run->history);
         run->best_weights = malloc(total * sizeof *run->best_weights);
@@ -203,6 +212,7 @@ void md_run_close(struct md_run *run) {
     md_dataset_close(&run->train);
     md_dataset_close(&run->val);
     md_dataset_close(&run->test);
+    md_teacher_close(&run->teacher);
     md_host_team_stop(run->team);
     free(run->arena);
     free(run->mean_m);
@@ -314,6 +324,15 @@ static void fill_slot(struct md_run *run, struct desk *desk, const struct md_dat
         md_engine_set_right_picture(&run->engine, slot, desk->right);
     md_engine_set_label(&run->engine, slot, desk->label);
     desk->fb[slot] = dataset->samples[index].fb;
+}
+
+/* Has the teacher look at what was put into it. */
+static void ask_teacher(struct md_run *run, const struct desk *desk, int slot) {
+    struct md_teacher *teacher = &run->teacher;
+    md_teacher_look(teacher, desk->picture, desk->label);
+    for (int l = 0; l < MD_MAX_LAYERS; l++)
+        if (teacher->features[l] != NULL)
+            md_engine_set_teacher(&run->engine, slot, l, teacher->features[l]);
 }
 
 static int batch_at(const struct md_run *run, const struct md_dataset *dataset, size_t done) {
@@ -444,8 +463,10 @@ static void step(struct md_run *run, struct desk *desk) {
     size_t done = (size_t)at->step * (size_t)run->config.batch;
     int here = batch_at(run, &run->train, done);
     struct md_loss_report report;
-    for (int s = 0; s < here; s++)
+    for (int s = 0; s < here; s++) {
         fill_slot(run, desk, &run->train, desk->order[done + (size_t)s], at->epoch, s);
+        ask_teacher(run, desk, s);
+    }
     run->engine.update.learning_rate =
         (float)md_learning_rate(&run->config, md_run_steps_an_epoch(run), (int64_t)steps_done(run));
     md_engine_train(&run->engine, here, desk->fb, &report);

@@ -7,6 +7,7 @@
 #include "config.h"
 #include "effort.h"
 #include "evaluate.h"
+#include "teacher.h"
 
 /* What one epoch gave. Without a validation split those are NaN. */
 struct md_epoch {
@@ -55,8 +56,9 @@ struct md_run {
     struct md_team *team;
     void *arena;
 
-    float *mean_m;      /* the dummy predictor: (height, width) of the network's output */
-    double label_share; /* of the training pictures' pixels, how many have a label */
+    struct md_teacher teacher; /* if the config has one */
+    float *mean_m;             /* the dummy predictor: (height, width) of the network's output */
+    double label_share;        /* of the training pictures' pixels, how many have a label */
     struct md_position position;
     struct md_epoch *history; /* config.epochs of them, position.epoch filled */
     struct md_step_losses step_losses;
@@ -78,7 +80,8 @@ struct md_run {
 int md_run_check(const struct md_config *config, struct md_error *error);
 
 /* Opens the data, prepares the engine and its memory, sets the weights. `weights` NULL: from
- * scratch (md_initial_weights). `watch` (may be NULL) sees the data being read. */
+ * scratch (md_initial_weights); so are those of a teacher until they are set. `watch` (may be NULL)
+ * sees the data being read. */
 int md_run_open(const struct md_config *config, const float *weights, const struct md_watch *watch,
                 struct md_run *run, struct md_error *error);
 void md_run_close(struct md_run *run);

@@ -125,7 +125,7 @@ struct md_memory_buffer {
     int kind, first, last;
     double from_bytes, to_bytes;
 };
-enum { MD_MEMORY_KINDS = 13 };
+enum { MD_MEMORY_KINDS = 16 };
 struct md_memory_map {
     const char *title;
     const char *const *kind_names;

@@ -208,7 +208,8 @@ _JOB = np.dtype([("magic", "<u4"), ("format", "<u4"), ("level", "S16")] + [(n, "
     "kinds", "values")] + [
     ("loss", "<f4", 11), ("average", "<u4"), ("depth_cap_m", "<f4"), ("weighing", "<u4")] + [
         (n, "<f4") for n in (
-            "stereo_scale", "smoothness", "momentum", "weight_decay", "beta1", "beta2", "epsilon", "clip_norm")] + [
+            "stereo_scale", "smoothness", "distill")] + [("teacher_channels", "<i4")] + [
+        (n, "<f4") for n in ("momentum", "weight_decay", "beta1", "beta2", "epsilon", "clip_norm")] + [
     ("loss_scale_log2", "<u4"), ("decay", "<u4"), ("seed", "<u4", 2), ("body", "<u4", 2), ("network", _NETWORK)])
 _RECORD = np.dtype([("kind", "<u4"), ("step", "<u4"), ("layer", "<i4")] + [(n, "<u4") for n in (
     "slot", "from", "to", "format", "count", "bytes")] + [("digest", "<u8")])
@@ -224,7 +225,7 @@ class Trace(dict):
         super().__init__()
         with open(path, "rb") as file:
             head = np.frombuffer(self._take(file, _JOB.itemsize, path), _JOB)[0]
-            if head["magic"] != 0x3754444D:
+            if head["magic"] != 0x3854444D:
                 raise ValueError(f"{path}: not a trace of mudepth")
             self.format, self.steps = FORMATS[head["format"]], int(head["steps"])
             self.network = _plain(head["network"]["name"])

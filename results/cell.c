@@ -21,8 +21,9 @@ void md_cell_identity(const struct md_run *run, const char *weights_digest, char
     n = n < MD_CELL_CONFIG_SIZE ? n : MD_CELL_CONFIG_SIZE - 1;
     char network[33];
     md_network_digest(run->engine.setup.network, network);
-    int more = snprintf(text + n, 256, "%s %s %s %s %s %d", network, run->train.digest,
-                        run->val.digest, run->test.digest, weights_digest, MD_NUMERICS_VERSION);
+    int more =
+        snprintf(text + n, 256, "%s %s %s %s %s %d%s", network, run->train.digest, run->val.digest,
+                 run->test.digest, weights_digest, MD_NUMERICS_VERSION, run->teacher.digest);
     md_digest_text(XXH3_128bits(text, n + (size_t)more), identity);
 }
 

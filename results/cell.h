@@ -56,8 +56,8 @@
 void md_network_digest(const struct md_network *network, char digest[33]);
 
 /* Hash of what decides a run's results: the config without the keys that cannot change them, the
- * digests of the network's table, of the data and of the initial weights, the numerics version. 32
- * hex digits. */
+ * digests of the network's table, of the data, of the initial weights and the teacher's, the
+ * numerics version. 32 hex digits. */
 void md_cell_identity(const struct md_run *run, const char *weights_digest, char identity[33]);
 
 /* Reads the identity of the cell in `path`; fails when it is no cell. */

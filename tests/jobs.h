@@ -44,7 +44,8 @@ static inline struct md_job small_job(enum md_format format, const char *level) 
                          .objective = {.weight = {[MD_BERHU] = 1},
                                        .depth_cap_m = 5.0f,
                                        .stereo_scale = 0.5f,
-                                       .smoothness = 0.01f},
+                                       .smoothness = 0.01f,
+                                       .teacher_channels = 3},
                          .batch = 1,
                          .cores = 1,
                          .steps = 1,
@@ -68,6 +69,23 @@ static inline int sample_of(const struct md_job *job, uint32_t step, uint32_t sl
     return (int)(step * job->batch + slot);
 }
 
+/* What a teacher sees, in the stages that are distilled. */
+static inline void append_lessons(struct bytes *to, const struct md_job *job, int sample) {
+    struct md_setup setup;
+    struct md_plan plan;
+    md_job_setup(job, &setup);
+    if (!(job->objective.distill > 0))
+        return;
+    setup.ops = md_ops_find((enum md_format)job->format, "ref");
+    md_plan_make(&setup, &plan);
+    for (int l = 0; l < MD_MAX_LAYERS; l++)
+        if (plan.teacher[l] != MD_NO_BUFFER) {
+            int8_t *lesson = make_lesson(&setup, l, sample);
+            append(to, lesson, md_teacher_bytes(&setup, l));
+            free(lesson);
+        }
+}
+
 /* To be freed. */
 static inline struct bytes job_bytes(const struct md_job *job) {
     struct bytes bytes = {0};
@@ -85,6 +103,7 @@ static inline struct bytes job_bytes(const struct md_job *job) {
             append(&bytes, made.picture, md_layer_elements(network, MD_PICTURE));
             if (md_needs_pair(&job->objective))
                 append(&bytes, made.right, md_layer_elements(network, MD_PICTURE));
+            append_lessons(&bytes, job, sample_of(job, step, slot));
             append(&bytes, made.label, pixels_of(network) * sizeof *made.label);
             free_sample(&made);
         }

@@ -118,6 +118,9 @@ Test(config, fields_hold_what_the_keys_say) {
                                "depth_cap_m=7",
                                "stereo_width=640",
                                "smoothness=0.26",
+                               "teacher=g",
+                               "teacher_network=upydnet",
+                               "distill=7.5",
                                "optimizer=sgd",
                                "lr=0.25",
                                "schedule=cosine",
@@ -227,6 +230,8 @@ Test(config, fields_hold_what_the_keys_say) {
     const double reals[][2] = {{config.depth_cap_m, 7},
                                {config.stereo_width, 640},
                                {config.smoothness, 0.26},
+                               {config.distill, 7.5},
+                               {config.teacher_network, 0},
                                {config.learning_rate, 0.25},
                                {config.lr_floor, 0.6},
                                {config.lr_power, 2},
@@ -283,7 +288,8 @@ Test(config, fields_hold_what_the_keys_say) {
                               {config.data.root, "r"}, {config.data.world, "source"},
                               {config.train, "a"},     {config.val, "b"},
                               {config.test, "c"},      {config.train_root, "d"},
-                              {config.val_root, "e"},  {config.test_root, "f"}};
+                              {config.teacher, "g"},   {config.val_root, "e"},
+                              {config.test_root, "f"}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         cr_assert_str_eq(texts[i][0], texts[i][1]);
 }

@@ -200,7 +200,7 @@ Test(config_text, null_is_nothing_for_every_key) {
         }
         cr_assert_eq(expected == MD_OK,
                      strstr(" data.val.root data.test.root data.train.root data.root backend "
-                            "data.val data.test data.train ",
+                            "data.val data.test data.train teacher ",
                             key) != NULL,
                      "%s", key);
     }

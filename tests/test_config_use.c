@@ -30,6 +30,9 @@ static const struct idle_case {
      ":3: loss_average: ", "with loss: any but vnl, photometric;", "found pixel with loss: vnl"},
     {"loss: l1\nstereo_width: 640\ndata: {set: micro-kitti}\n",
      ":3: stereo_width: ", "with loss: photometric;", "found 640 with loss: l1"},
+    {"distill: 5\ndata: {set: micro}\n", ":2: distill: ", "with teacher: any but '';",
+     "found 5 with teacher: ''"},
+    {"teacher_network: upydnet\ndata: {set: micro}\n", ":2: teacher_network: ", "", ""},
     {"select: best\ndata: {set: micro, val: ~}\n", ":2: select: ", "with val: any but '';",
      "found best with val: ''"},
     {"data: {set: synthetic, root: d}\n", ":2: data.root: ", "with set: any but synthetic;",
@@ -96,6 +99,25 @@ Test(config_use, keys_without_effect_are_refused) {
     struct md_data_spec spec;
     cr_assert_eq(md_data_spec_parse("{set: rgbd, split: all, crop: 3}", &spec, &error), MD_USAGE);
     assert_contains(error.text, "data:1:31: crop: has an effect only with set: matrix, recording");
+}
+
+/* What is distilled is not streamed. */
+Test(config_use, a_teacher_needs_whole_stages) {
+    static const char *const cases[][2] = {
+        {"decoder1.conv2", ":3: front: decoder1.conv2 is distilled and cannot be streamed; "},
+        {"ups0", ":3: front: decoder1.conv2 is distilled and cannot be streamed; "},
+        {"ups1", NULL},
+        {"ups0\ndistill: 0", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[200];
+        snprintf(text, sizeof text,
+                 "weights: w\nplan: lean\nfront: %s\nteacher: t.h5\ndata: {set: micro}\n",
+                 cases[i][0]);
+        cr_assert_eq(read_text(text), cases[i][1] != NULL ? MD_USAGE : MD_OK, "%s: %s", text,
+                     error.text);
+        if (cases[i][1] != NULL)
+            assert_contains(without_column(), cases[i][1]);
+    }
 }
 
 /* Values that do not go with others, alone and in a sum: where the loss stands, and what it needs.

@@ -64,6 +64,7 @@ static const struct change {
     enum md_decay decay;
     enum md_loss loss;
     enum md_average average;
+    float distill;
 } changes[] = {
     {.format = MD_FP32,
      .level = "scalar",
@@ -146,6 +147,14 @@ static const struct change {
     {.format = MD_BF16W, .level = "ref", .cores = 8, .batch = 2, .loss = MD_LOSS_ROBUST},
     {.format = MD_FP32, .level = "ref", .batch = 2, .loss = MD_LOSS_PHOTOMETRIC},
     {.format = MD_BF16, .level = "ref", .policy = "full", .loss = MD_LOSS_PHOTOMETRIC},
+    {.format = MD_FP32, .level = "scalar", .cores = 8, .distill = 10},
+    {.format = MD_BF16, .level = "scalar", .cores = 3, .policy = "full", .distill = 10},
+    {.format = MD_FP16,
+     .level = "v2f16",
+     .savings = MD_SAVINGS_LEAN,
+     .batch = 2,
+     .loss_scale_log2 = 4,
+     .distill = 10},
 };
 
 static void check_device(enum device device) {
@@ -168,6 +177,7 @@ static void check_device(enum device device) {
         job.objective.weight[c->loss] = 1;
         job.objective.weight[(c->loss + 1) % MD_LOSS_COUNT] = 0.25f;
         job.objective.average = c->average;
+        job.objective.distill = c->distill;
         job.objective.weighing = i % 3 == 1;
         job.batch = c->batch > 0 ? c->batch : 1;
         job.steps = 2;

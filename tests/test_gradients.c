@@ -1,16 +1,19 @@
 /* The whole network's step against two independent sources: difference quotients, and PyTorch,
  * whose tensors lie in ../shared/golden (MUDEPTH_SHARED names another place for ../shared). */
 #include "../datasets/h5.h"
+#include "distilling.h"
 #include "engine.h"
 #include "scratch.h"
 
 /* ---- difference quotients -------------------------------------------------------------------- */
 
-/* What one forward pass gives: the outputs, and which side of every kink it was on. */
+/* What one forward pass gives: the outputs, which side of every kink it was on, and how unlike a
+ * teacher's the features of the stages are. */
 struct look {
-    const struct md_network *network;
-    double *output; /* (samples, pixels) */
-    uint64_t signs; /* a hash of the signs of all activations */
+    const struct md_setup *setup;
+    double *output;     /* (samples, pixels) */
+    uint64_t signs;     /* a hash of the signs of all activations */
+    long double unlike; /* summed over samples */
 };
 
 /* (Without savings every tensor is shown whole.) */
@@ -24,7 +27,13 @@ static void look(void *context, enum md_observed what, int layer, int slot,
     cr_assert_eq(to - from, map->height);
     for (size_t i = 0; i < count; i++)
         l->signs = (l->signs ^ (((const double *)values)[i] > 0)) * UINT64_C(0x100000001b3);
-    if (layer == l->network->layer_count - 1)
+    if (l->setup->objective.distill > 0 && md_is_stage(l->setup->network, layer)) {
+        int8_t *lesson = make_lesson(l->setup, layer, slot);
+        l->unlike += unlikeness_of(values, map->channels, lesson,
+                                   l->setup->objective.teacher_channels, map->height * map->width);
+        free(lesson);
+    }
+    if (layer == l->setup->network->layer_count - 1)
         memcpy(l->output + (size_t)slot * count, values, count * sizeof(double));
 }
 
@@ -83,28 +92,33 @@ static void take_gradients(const struct md_engine *engine, double *to) {
  * often no activation changes its sign; the few directions where one does say nothing and are
  * counted. The error is relative to what a random direction gives, the root of the sum of squares:
  * the sum itself may happen to cancel. */
-static void check_network(const char *name, int side, int pool, enum md_loss loss) {
+static void check_network(const char *name, int side, int pool, enum md_loss loss, float distill) {
     enum { DIRECTIONS = 4 };
     struct md_network network = sized_network(name, side);
     if (pool > 0)
         network.layers[network.layer_count - 1].stride = pool;
-    struct md_setup setup = {&network,  md_ops_find(MD_FP64, NULL), POLICY_FULL, MD_SGD, 0, 2,
-                             .cores = 1};
+    struct md_setup setup = {&network,    md_ops_find(MD_FP64, NULL),
+                             POLICY_FULL, MD_SGD,
+                             0,           2,
+                             .cores = 1,  .objective = md_single_loss(loss, 5.0f)};
     size_t total = md_parameter_total(&network), outputs = 2 * pixels_of(&network);
-    struct look eye = {&network, numbers(MD_FP64, outputs), 0};
+    struct look eye = {&setup, numbers(MD_FP64, outputs), 0, 0};
     struct md_random random = md_random_stream(30, 0, 0, 0);
     struct md_parameter p;
     struct rig rig;
     int compared = 0, skipped = 0;
 
+    setup.objective.distill = distill;
+    setup.objective.teacher_channels = 5;
     rig_start(&rig, &setup);
-    rig.engine.setup.objective = md_single_loss(loss, 5.0f);
     rig.engine.observe = look;
     rig.engine.observe_context = &eye;
     rig.engine.update.learning_rate = 0;
-    rig_train(&rig, 2);
+    struct md_loss_report report = rig_train(&rig, 2);
     uint64_t signs = eye.signs;
     struct constants k = constants_of(&rig, eye.output);
+    double value = (double)(loss_of(&rig, eye.output, &k) + distill * eye.unlike / 2);
+    cr_assert_float_eq((double)report.value, value, 1e-6 * value);
     double *weights = md_engine_weights(&rig.engine, 0); /* all layers' */
     double *gradient = numbers(MD_FP64, total), *direction = numbers(MD_FP64, total);
     take_gradients(&rig.engine, gradient);
@@ -124,9 +138,10 @@ static void check_network(const char *name, int side, int pool, enum md_loss los
                 for (size_t q = 0; q < p.count; q++)
                     w[q] = old[q] + (up ? step : -step) * direction[q];
                 eye.signs = 0;
+                eye.unlike = 0;
                 md_engine_forward(&rig.engine, 2);
                 crossed |= eye.signs != signs;
-                sums[up] = loss_of(&rig, eye.output, &k);
+                sums[up] = loss_of(&rig, eye.output, &k) + distill * eye.unlike / 2;
             }
             memcpy(w, old, p.count * sizeof *w);
             free(old);
@@ -145,19 +160,22 @@ static void check_network(const char *name, int side, int pool, enum md_loss los
 }
 
 Test(gradients, of_upydnet_are_derivatives) {
-    check_network("upydnet", 16, 0, MD_BERHU);
-    check_network("upydnet", 24, 0, MD_MSE);
+    check_network("upydnet", 16, 0, MD_BERHU, 0);
+    check_network("upydnet", 24, 0, MD_MSE, 0);
+}
+Test(gradients, of_what_is_distilled_are_derivatives) {
+    check_network("upydnet", 16, 0, MD_MSE, 10);
 }
 Test(gradients, of_upydnet_large_are_derivatives) {
-    check_network("upydnet_large", 8, 0, MD_BERHU);
+    check_network("upydnet_large", 8, 0, MD_BERHU, 0);
 }
 Test(gradients, of_upydnet_8x8_are_derivatives) {
-    check_network("upydnet_8x8", 24, 4, MD_MSE);
+    check_network("upydnet_8x8", 24, 4, MD_MSE, 0);
 }
 Test(gradients, of_pooled_networks_are_derivatives) {
-    check_network("upydnet_pooled", 24, 0, MD_BERHU);
-    check_network("upydnet_pooled", 24, 4, MD_MSE);
-    check_network("upydnet_large_pooled", 12, 3, MD_BERHU);
+    check_network("upydnet_pooled", 24, 0, MD_BERHU, 0);
+    check_network("upydnet_pooled", 24, 4, MD_MSE, 0);
+    check_network("upydnet_large_pooled", 12, 3, MD_BERHU, 0);
 }
 
 /* ---- PyTorch --------------------------------------------------------------------------------- */

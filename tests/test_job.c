@@ -222,6 +222,7 @@ Test(job, carries_loss_and_policy) {
         job.objective.average = l % MD_AVERAGE_COUNT;
         job.objective.depth_cap_m = 1.5f;
         job.objective.weighing = l / 2 % 2;
+        job.objective.distill = (float)(l % 2);
         job.policy = policy_of(&job.network, policies[l % LENGTH(policies)]);
         struct bytes expected = trace_by_hand(&job, NULL);
         assert_trace(&job, &expected);
@@ -353,23 +354,15 @@ Test(job, cut_anywhere_is_an_error) {
     job.kinds = 0;
     job.objective.weight[MD_LOSS_PHOTOMETRIC] = 1; /* of two pictures */
     const size_t picture = md_layer_elements(network, MD_PICTURE);
-    const size_t sample[] = {4, picture, picture, 4 * pixels_of(network)};
+    job.objective.distill = 1; /* at the ends of decoder0 and decoder1, of 3x3 and 6x6 */
+#define SAMPLE 4, picture, picture, 3 * 9, 3 * 36, 4 * pixels_of(network)
     const size_t parts[] = {sizeof job,
                             4 * md_parameter_total(network),
                             sizeof(struct md_job_step),
-                            sample[0],
-                            sample[1],
-                            sample[2],
-                            sample[3],
-                            sample[0],
-                            sample[1],
-                            sample[2],
-                            sample[3],
+                            SAMPLE,
+                            SAMPLE,
                             sizeof(struct md_job_step),
-                            sample[0],
-                            sample[1],
-                            sample[2],
-                            sample[3]};
+                            SAMPLE};
     struct bytes bytes = job_bytes(&job);
     size_t at = 0;
     for (size_t p = 0; p < LENGTH(parts); p++) {
@@ -411,6 +404,8 @@ static const struct field {
     FIELD(objective.average, MD_AVERAGE_COUNT - 1, MD_AVERAGE_COUNT),
     FIELD(objective.weighing, MD_WEIGHING_COUNT - 1, MD_WEIGHING_COUNT),
     FIELD(objective.weight[MD_BERHU], 0x3f800000, 0), /* no loss at all */
+    FIELD(objective.teacher_channels, MD_MOST_CHANNELS, MD_MOST_CHANNELS + 1),
+    FIELD(objective.teacher_channels, 0, UINT32_MAX), /* as none is asked */
     FIELD(moments, MD_MOMENTS_COUNT - 1, MD_MOMENTS_COUNT),
     FIELD(storing, MD_STORING_COUNT - 1, MD_STORING_COUNT),
     FIELD(hyper.decay, MD_DECAY_COUNT - 1, MD_DECAY_COUNT),
@@ -432,6 +427,7 @@ static const struct field {
     NUMBER(objective.depth_cap_m),
     NUMBER(objective.stereo_scale),
     NUMBER(objective.smoothness),
+    NUMBER(objective.distill),
     NUMBER(hyper.momentum),
     NUMBER(hyper.weight_decay),
     NUMBER(hyper.beta1),
@@ -452,6 +448,23 @@ Test(job, values_out_of_range_are_errors) {
         assert_error(read_with(&fields[i], fields[i].good), MD_JOB_OK, fields[i].name);
         assert_error(read_with(&fields[i], fields[i].bad), MD_JOB_WRONG, fields[i].name);
     }
+}
+
+/* What is distilled has channels, and is not streamed. */
+Test(job, distilling_needs_a_teacher_and_whole_stages) {
+    struct md_job job = small_job(MD_FP32, ""), read;
+    job.objective.distill = 1;
+    job.savings = MD_STREAM;
+    for (job.front = 13; job.front > 11; job.front--) { /* ups1, and the end of decoder1 */
+        struct bytes bytes = job_bytes(&job);
+        assert_error(do_bytes(bytes.at, bytes.size), job.front == 13 ? MD_JOB_OK : MD_JOB_NO_PLAN,
+                     "front");
+        free(bytes.at);
+    }
+    job.objective.teacher_channels = 0;
+    struct exchange e = {.from = (unsigned char *)&job, .left = sizeof job};
+    assert_error(md_job_read(&(struct md_io){&e, read_bytes, write_bytes}, &read), MD_JOB_WRONG,
+                 "no channels");
 }
 
 /* What looks at pictures wants outputs as large as they are. */

@@ -86,6 +86,14 @@ Test(plans, change_no_bit_of_updates_and_losses) {
     }
 }
 
+Test(plans, change_no_bit_of_what_is_distilled) {
+    struct md_job job = job_of_plans(MD_BF16);
+    job.policy = policy_of(&job.network, "full");
+    job.objective.distill = 10;
+    job.batch = 2;
+    assert_plans_agree(job);
+}
+
 Test(plans, change_no_bit_of_a_network_with_zones) {
     struct md_job job = job_of_plans(MD_BF16);
     job.network = sized_network("upydnet_pooled", 24);

@@ -161,7 +161,6 @@ static struct outcome outcome_of(const struct md_setup *setup, int observed) {
     cr_assert_null(rig.engine.plan.fault, "%s", rig.engine.plan.fault);
     check_places(setup, &rig.engine.plan);
     check_rows(setup->network, &rig.engine.plan);
-    rig.engine.setup.objective = md_single_loss(MD_L1, 5.0f);
     if (observed) {
         rig.engine.observe = digest_rows;
         rig.engine.observe_context = &outcome;
@@ -181,6 +180,19 @@ static struct outcome outcome_of(const struct md_setup *setup, int observed) {
     return outcome;
 }
 
+static struct md_objective objective_of(int distilled) {
+    struct md_objective objective = md_single_loss(MD_L1, 5.0f);
+    objective.distill = (float)distilled;
+    objective.teacher_channels = 3;
+    return objective;
+}
+
+static int has_plan(const struct md_setup *setup) {
+    static struct md_plan plan;
+    md_plan_make(setup, &plan);
+    return plan.fault == NULL;
+}
+
 static void check_savings(struct md_setup *setup, struct md_random *random, const char *what) {
     struct md_setup plain = *setup;
     plain.savings = 0;
@@ -195,6 +207,8 @@ static void check_savings(struct md_setup *setup, struct md_random *random, cons
         if (chance(random, 2))
             setup->front = (int)md_random_below(random, (uint32_t)setup->network->layer_count);
         setup->cores = 1 + (int)md_random_below(random, 3);
+        if (!has_plan(setup)) /* what is distilled cannot be streamed */
+            setup->savings &= ~(unsigned)MD_STREAM;
         int observed = chance(random, 2);
         struct outcome ours = outcome_of(setup, observed);
         cr_assert(ours.weights == right.weights && (!observed || ours.tensors == right.tensors),
@@ -216,7 +230,8 @@ static void check_random_plans(enum md_format format, uint64_t seed, int network
                                            MD_POLICY_LAST * md_random_below(&random, 4),
                                  .optimizer = chance(&random, 2) ? MD_SGD : MD_ADAM,
                                  .batch = 1 + (int)md_random_below(&random, MOST_SAMPLES),
-                                 .waits = chance(&random, 4)};
+                                 .waits = chance(&random, 4),
+                                 .objective = objective_of(n % 2)};
         struct md_plan *plan = malloc(sizeof *plan);
         cr_assert(plan);
         md_plan_make(&setup, plan);
@@ -262,7 +277,8 @@ Test(random_plans, of_upydnet) {
                                      .policy = policies[p],
                                      .optimizer = MD_ADAM,
                                      .batch = batch,
-                                     .cores = 1};
+                                     .cores = 1,
+                                     .objective = objective_of(1)};
             struct outcome right = outcome_of(&setup, 0);
             for (int a = 0; a < MD_SAVING_COUNT; a++)
                 for (int b = 0; b <= a; b++) {

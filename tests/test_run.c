@@ -569,6 +569,11 @@ H5_TEST(run, what_cannot_run_is_refused_when_opened) {
         {"update=master", "update: master needs a 16-bit format, found format: fp32", MD_USAGE},
         {"update=stochastic format=fp64", "update: stochastic", MD_USAGE},
         {"update=kahan format=fp32", "update: kahan", MD_USAGE},
+        {"teacher=t policy=d2",
+         "teacher: has an effect only where a layer up to the end of decoder1 learns; found "
+         "policy: d2",
+         MD_USAGE},
+        {"teacher=t policy=last", "found policy: last", MD_USAGE},
         {"format=fp16 batch=29", "batch: expected at most 28", MD_USAGE},
         {"data.train=", "data.train", MD_USAGE},
         {"data.test=", "data.test", MD_USAGE},
