@@ -15,7 +15,7 @@
  * The 4: d_ij is there twice, and squared. Sums over j are eight, of every eighth pixel each, and
  * then ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7)). That over i is compensated. */
 
-enum { AT_A_TIME = 32, LANES = 8 };
+enum { AT_A_TIME = 32, LANES = MD_DISTILL_LANES };
 
 /* The room. */
 struct relations {
@@ -84,10 +84,6 @@ static void compare_some(const struct relations *all, int i, int from, int count
             theirs[j] == 0 ? 0 : a[j] * all->ours[i] * ours[j] - b[j] * all->theirs[i] * theirs[j];
 }
 
-static int some_of(int from, int pixels) {
-    return pixels - from < AT_A_TIME ? pixels - from : AT_A_TIME;
-}
-
 static void add_products(int count, const wide_real *a, const wide_real *b,
                          wide_real lanes[LANES]) {
     int j = 0;
@@ -102,29 +98,22 @@ static wide_real sum_of_lanes(const wide_real l[LANES]) {
     return ((l[0] + l[1]) + (l[2] + l[3])) + ((l[4] + l[5]) + (l[6] + l[7]));
 }
 
-/* Makes row i: into `weights` d_ij r_j. */
-static void make_row(const struct relations *all, int i, wide_real *weights) {
-    wide_real lanes[LANES] = {0};
-    for (int from = 0; from < all->pixels; from += AT_A_TIME) {
-        int count = some_of(from, all->pixels);
-        wide_real *d = weights + from;
+/* Makes row i, and adds for each channel what its weights d_ij r_j make of f_j to LANES of `pulls`.
+ */
+static void add_row(const struct relations *all, int i, wide_real *pulls) {
+    wide_real unlike[LANES] = {0}, d[AT_A_TIME], some[AT_A_TIME];
+    for (int from = 0, count; from < all->pixels; from += count) {
+        count = all->pixels - from < AT_A_TIME ? all->pixels - from : AT_A_TIME;
         compare_some(all, i, from, count, d);
-        add_products(count, d, d, lanes);
+        add_products(count, d, d, unlike);
         for (int j = 0; j < count; j++)
             d[j] *= all->ours[from + j];
+        for (int c = 0; c < all->of->x.channels; c++) {
+            md_widen_all((size_t)count, features(all, c) + from, some);
+            add_products(count, d, some, pulls + LANES * c);
+        }
     }
-    all->unlike[i] = sum_of_lanes(lanes);
-}
-
-/* The sum over j of weight * f_j. */
-static wide_real pull_of(const struct relations *all, const wide_real *weights, int channel) {
-    wide_real lanes[LANES] = {0}, some[AT_A_TIME];
-    for (int from = 0; from < all->pixels; from += AT_A_TIME) {
-        int count = some_of(from, all->pixels);
-        md_widen_all((size_t)count, features(all, channel) + from, some);
-        add_products(count, weights + from, some, lanes);
-    }
-    return sum_of_lanes(lanes);
+    all->unlike[i] = sum_of_lanes(unlike);
 }
 
 /* Only what turns a vector is left of what pulls at it: its length does not count. */
@@ -150,16 +139,18 @@ static wide_real pairs_of(const struct relations *all) {
 
 static void distill_gradient(const struct md_distill *distill) {
     struct relations all = relations_of(distill);
-    wide_real *weights = distill->scratch, *pulls = weights + all.pixels;
+    wide_real *pulls = distill->scratch;
     wide_real factor = 4 * (wide_real)distill->factor / pairs_of(&all);
     int first, last;
     md_share(distill->part, all.pixels, &first, &last);
     for (int i = first; i < last; i++) {
         if (all.theirs[i] == 0)
             continue;
-        make_row(&all, i, weights);
+        for (int p = 0; p < LANES * distill->x.channels; p++)
+            pulls[p] = 0;
+        add_row(&all, i, pulls);
         for (int c = 0; c < distill->x.channels; c++)
-            pulls[c] = pull_of(&all, weights, c);
+            pulls[c] = sum_of_lanes(pulls + LANES * c);
         turn(&all, i, pulls, factor);
     }
 }

@@ -242,8 +242,9 @@ struct md_distill {
 static inline size_t md_distill_room(enum md_format format, size_t pixels) {
     return 3 * pixels * md_wide_bytes(format);
 }
-static inline size_t md_distill_scratch(enum md_format format, int channels, size_t pixels) {
-    return (pixels + (size_t)channels) * md_wide_bytes(format);
+enum { MD_DISTILL_LANES = 8 }; /* partial sums */
+static inline size_t md_distill_scratch(enum md_format format, int channels) {
+    return MD_DISTILL_LANES * (size_t)channels * md_wide_bytes(format);
 }
 
 enum md_optimizer { MD_SGD, MD_ADAM, MD_OPTIMIZER_COUNT };

@@ -256,8 +256,7 @@ static size_t buffer_bytes(const struct md_setup *setup, const struct md_plan *p
 static size_t wanted_bytes(const struct md_setup *setup, const struct md_plan *plan,
                            const struct md_instruction *i) {
     if (i->what == MD_DO_DISTILL)
-        return md_distill_scratch(setup->ops->format, setup->network->layers[i->layer].co,
-                                  pixels_of(setup->network, i->layer));
+        return md_distill_scratch(setup->ops->format, setup->network->layers[i->layer].co);
     if (i->what != MD_DO_FORWARD && i->what != MD_DO_WEIGHT_GRADIENT &&
         i->what != MD_DO_INPUT_GRADIENT)
         return 0;

@@ -252,6 +252,15 @@ static int check_streams(const struct draft *draft, const char *origin, struct m
                       config->plan);
 }
 
+/* The layer that a config calls the front; behind all layers: there is none of this name. */
+static int front_of(const struct md_config *config) {
+    const struct md_network *network = md_config_network(config);
+    int layer = 0;
+    while (layer < network->layer_count && strcmp(network->layers[layer].name, config->front) != 0)
+        layer++;
+    return layer;
+}
+
 /* What names parts of a network has to be of the config's. */
 static int check_network(const struct draft *draft, const char *origin, struct md_error *error) {
     const struct md_config *config = draft->config;
@@ -259,14 +268,11 @@ static int check_network(const struct draft *draft, const char *origin, struct m
     struct md_location policy_at = given_place(draft, "policy", origin),
                        front_at = given_place(draft, "front", origin);
     md_policy policy;
-    int layer = 0;
     if (strcmp(config->policy, "auto") != 0 &&
         md_policy_parse(network, config->policy, &policy) != 0)
         return md_fail_at(&policy_at, error, "network %s has no groups %s", network->name,
                           config->policy);
-    while (layer < network->layer_count && strcmp(network->layers[layer].name, config->front) != 0)
-        layer++;
-    if (strcmp(config->front, "auto") != 0 && !md_plan_can_stream(network, layer))
+    if (strcmp(config->front, "auto") != 0 && !md_plan_can_stream(network, front_of(config)))
         return md_fail_at(
             &front_at, error,
             "expected auto or a layer from which %s can be streamed, such as %s, found "
@@ -275,17 +281,14 @@ static int check_network(const struct draft *draft, const char *origin, struct m
     return MD_OK;
 }
 
-/* Where a stage is streamed, or nothing that leads to one learns, there is nothing to distill. */
+/* Of a stage that is streamed never all rows are there. */
 static int check_teacher(const struct draft *draft, const char *origin, struct md_error *error) {
     const struct md_config *config = draft->config;
     const struct md_network *network = md_config_network(config);
     struct md_location front_at = given_place(draft, "front", origin);
-    int layer = 0;
     if (!(md_config_objective(config).distill > 0))
         return MD_OK;
-    while (layer < network->layer_count && strcmp(network->layers[layer].name, config->front) != 0)
-        layer++;
-    for (; layer < network->layer_count; layer++)
+    for (int layer = front_of(config); layer < network->layer_count; layer++)
         if (md_is_stage(network, layer))
             return md_fail_at(&front_at, error,
                               "%s is distilled and cannot be streamed; expected auto or a layer "

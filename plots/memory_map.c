@@ -9,8 +9,8 @@ enum { WIDTH = 900, PANEL_HEIGHT = 460, AXIS_HEIGHT = 52, TITLE_SIZE = 80 };
 /* Safe for colour-blind readers as far as there are so many (Okabe and Ito, "Color Universal
  * Design", 2008, then greys and lighter ones); every rectangle has a line around it besides. */
 static const char *const colours[MD_MEMORY_KINDS] = {
-    "#0072b2", "#56b4e9", "#999999", "#cc79a7", "#d55e00", "#7f3b08", "#f0e442",
-    "#fff7bc", "#009e73", "#a6dba0", "#e69f00", "#332288", "#dddddd", "#117733", "#bbbbbb", "#882255"};
+    "#0072b2", "#56b4e9", "#999999", "#cc79a7", "#d55e00", "#7f3b08", "#f0e442", "#fff7bc",
+    "#009e73", "#a6dba0", "#e69f00", "#332288", "#dddddd", "#117733", "#bbbbbb", "#882255"};
 
 /* One block of data per kind; returns how many rectangles it has. */
 static size_t write_kind(FILE *script, const struct md_memory_map *map, int kind) {

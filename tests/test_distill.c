@@ -38,7 +38,7 @@ static void *distilled(const struct scene *s, const char *level, int parts, floa
     const struct md_ops *ops = md_ops_find(s->format, level);
     size_t n = count_of(s), pixels = (size_t)pixels_of(s);
     struct fenced room = fence(md_distill_room(s->format, pixels), 8);
-    struct fenced scratch = fence(md_distill_scratch(s->format, s->channels, pixels), 8);
+    struct fenced scratch = fence(md_distill_scratch(s->format, s->channels), 8);
     void *x = numbers(s->format, n), *dx = numbers(s->format, n);
     for (size_t i = 0; i < n; i++) {
         set_number(s->format, x, i, s->features[i]);

@@ -66,26 +66,35 @@ Test(losses, equal_the_formulas) {
  */
 
 static const struct md_objective objectives[] = {
-    {{[MD_BERHU] = 1}, MD_AVERAGE_PICTURE, 5, 0, 0, 0},
-    {{[MD_L1] = 1}, MD_AVERAGE_PICTURE, 5, 0, 0, 0},
-    {{[MD_DEPTH_L1] = 1}, MD_AVERAGE_PICTURE, 5, 0, 0, 0},
-    {{[MD_LOSS_RMSE] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0},
-    {{[MD_LOSS_RMSE] = 1}, MD_AVERAGE_PIXEL, 5, 0, 0, 0},
-    {{[MD_LOSS_SILOG] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0},
-    {{[MD_LOSS_SILOG] = 1}, MD_AVERAGE_PICTURE, 5, 0, 0, 0},
-    {{[MD_LOSS_ROBUST] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0},
-    {{[MD_LOSS_ROBUST] = 0.6f}, MD_AVERAGE_PICTURE, 5, 0, 0, 0},
-    {{[MD_LOSS_GRAD] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0},
-    {{[MD_LOSS_GRAD] = 1}, MD_AVERAGE_PICTURE, 5, 0, 0, 0},
-    {{[MD_LOSS_RMSE] = 1, [MD_LOSS_GRAD] = 0.25f}, MD_AVERAGE_OWN, 5, 0, 0, 0},
-    {{[MD_BERHU] = 2, [MD_LOSS_SILOG] = 1, [MD_LOSS_ROBUST] = 0.6f}, MD_AVERAGE_PIXEL, 5, 0, 0, 0},
-    {{[MD_LOSS_VNL] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0},
-    {{[MD_LOSS_VNL] = 2.5f, [MD_LOSS_SILOG] = 1}, MD_AVERAGE_PIXEL, 5, 0, 0, 0},
-    {{[MD_L1] = 1}, MD_AVERAGE_OWN, 5, MD_WEIGHTS_DYNAMIC, 0, 0},
+    {{[MD_BERHU] = 1}, MD_AVERAGE_PICTURE, 5, 0, 0, 0, 0, 0},
+    {{[MD_L1] = 1}, MD_AVERAGE_PICTURE, 5, 0, 0, 0, 0, 0},
+    {{[MD_DEPTH_L1] = 1}, MD_AVERAGE_PICTURE, 5, 0, 0, 0, 0, 0},
+    {{[MD_LOSS_RMSE] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0, 0, 0},
+    {{[MD_LOSS_RMSE] = 1}, MD_AVERAGE_PIXEL, 5, 0, 0, 0, 0, 0},
+    {{[MD_LOSS_SILOG] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0, 0, 0},
+    {{[MD_LOSS_SILOG] = 1}, MD_AVERAGE_PICTURE, 5, 0, 0, 0, 0, 0},
+    {{[MD_LOSS_ROBUST] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0, 0, 0},
+    {{[MD_LOSS_ROBUST] = 0.6f}, MD_AVERAGE_PICTURE, 5, 0, 0, 0, 0, 0},
+    {{[MD_LOSS_GRAD] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0, 0, 0},
+    {{[MD_LOSS_GRAD] = 1}, MD_AVERAGE_PICTURE, 5, 0, 0, 0, 0, 0},
+    {{[MD_LOSS_RMSE] = 1, [MD_LOSS_GRAD] = 0.25f}, MD_AVERAGE_OWN, 5, 0, 0, 0, 0, 0},
+    {{[MD_BERHU] = 2, [MD_LOSS_SILOG] = 1, [MD_LOSS_ROBUST] = 0.6f},
+     MD_AVERAGE_PIXEL,
+     5,
+     0,
+     0,
+     0,
+     0,
+     0},
+    {{[MD_LOSS_VNL] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0, 0, 0},
+    {{[MD_LOSS_VNL] = 2.5f, [MD_LOSS_SILOG] = 1}, MD_AVERAGE_PIXEL, 5, 0, 0, 0, 0, 0},
+    {{[MD_L1] = 1}, MD_AVERAGE_OWN, 5, MD_WEIGHTS_DYNAMIC, 0, 0, 0, 0},
     {{[MD_MSE] = 0.2f, [MD_LOSS_RMSE] = 1, [MD_LOSS_GRAD] = 1},
      MD_AVERAGE_PIXEL,
      5,
      MD_WEIGHTS_DYNAMIC,
+     0,
+     0,
      0,
      0},
 };
@@ -266,7 +275,8 @@ Test(losses, virtual_normals_are_pytorchs, .init = scratch_set_up, .fini = scrat
 
 /* Few labels, or none that span a plane: no value, no gradient, and other losses keep theirs. */
 Test(losses, virtual_normals_without_a_triple_are_nothing) {
-    const struct md_objective both = {{[MD_L1] = 1, [MD_LOSS_VNL] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0};
+    const struct md_objective both = {
+        {[MD_L1] = 1, [MD_LOSS_VNL] = 1}, MD_AVERAGE_OWN, 5, 0, 0, 0, 0, 0};
     static const int columns[] = {0, 3, 32}; /* with labels, in the first row: a line at most */
     for (int format = 0; format < PRECISE_FORMATS; format++)
         for (size_t c = 0; c < LENGTH(columns); c++) {
