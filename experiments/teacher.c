@@ -68,6 +68,7 @@ static void mask(struct md_teacher *teacher, int layer, const float *label) {
 void md_teacher_look(struct md_teacher *teacher, const uint8_t *picture, const float *label) {
     if (teacher->arena == NULL)
         return;
+    teacher->engine.observe_context = teacher; /* which may have moved */
     md_engine_set_picture(&teacher->engine, 0, picture);
     md_engine_forward(&teacher->engine, 1);
     for (int l = 0; l < teacher->pupil->layer_count; l++)
@@ -122,7 +123,6 @@ int md_teacher_open(const struct md_config *config, const struct md_plan *pupil,
     if (status == MD_OK) {
         md_engine_start(&teacher->engine, &setup, team, teacher->arena, plan.arena_bytes);
         teacher->engine.observe = observe;
-        teacher->engine.observe_context = teacher;
         md_initial_weights(setup.network, config->seed, weights);
         md_teacher_set_weights(teacher, weights);
     }

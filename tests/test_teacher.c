@@ -62,7 +62,6 @@ H5_TEST(teacher, looks_at_what_the_pupil_sees) {
             md_engine_set_picture(&teacher->engine, 0, picture);
             md_engine_forward(&teacher->engine, 1);
             teacher->engine.observe = own;
-            teacher->engine.observe_context = teacher;
             for (int p = 0; p < pixels; p++)
                 if (p % side < side / 2)
                     check_pixel(seen.values + p, bytes + p, channels, pixels);
