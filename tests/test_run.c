@@ -198,7 +198,7 @@ H5_TEST(run, keeps_the_loss_of_every_step) {
 
 H5_TEST(run, many_steps_share_their_rows) {
     struct md_step_row rows[MD_STEP_ROWS];
-    struct md_run run = opened("data.count=1 batch=1 epochs=10000");
+    struct md_run run = opened("data.count=2 batch=2 epochs=10000");
     cr_assert_eq(run.step_losses.steps_a_row, 3);
     cr_assert_eq(run.step_losses.rows, 3334);
     for (int e = 0; e < 3; e++) /* the third row is not full, the second without a valid pixel */
@@ -480,7 +480,7 @@ H5_TEST(run, a_validation_split_without_truth_selects_the_last_epoch) {
     float *last = malloc(md_parameter_total(run.network) * sizeof *last);
     char why[MD_DIVERGED_SIZE];
     cr_assert(last);
-    blind(&run.val, 0, 4);
+    blind(&run.val, 0, run.val.count);
     finished(&run);
     md_engine_get_weights(&run.engine, last);
     cr_assert_eq(memcmp(last, run.best_weights, md_parameter_total(run.network) * sizeof *last), 0);
@@ -516,7 +516,7 @@ H5_TEST(run, the_epoch_in_which_it_diverged) {
     }
     struct md_run run = opened("data.count=3 epochs=1");
     blind(&run.train, 0, 3);
-    blind(&run.val, 0, 3);
+    blind(&run.val, 0, run.val.count);
     finished(&run);
     cr_assert_eq(run.position.diverged_epoch, 0);
     md_run_close(&run);
