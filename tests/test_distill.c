@@ -1,5 +1,6 @@
 /* Distillation: how unlike a teacher's the features of a stage are, and the gradient of it. (In
  * whole steps: test_gradients.c, test_random_plans.c, test_devices.c.) */
+#include "../core/plan.h"
 #include "distilling.h"
 
 enum { MOST_PIXELS = 160, MOST_CHANNELS = 9, MOST = MOST_PIXELS * MOST_CHANNELS };
@@ -174,4 +175,38 @@ Test(distill, has_the_same_bits_everywhere) {
             }
             free(right);
         }
+}
+
+/* What is computed a second time is not kept for each sample until the loss is known: even where
+ * nothing but the teacher asks for it, as behind these stages no activation's sign is. */
+Test(distill, features_are_made_again) {
+    static struct md_plan plan;
+    struct md_network network = *md_network_find("upydnet");
+    network.layer_count = 17;
+    network.output = 16;
+    network.layers[14].leaky = network.layers[15].leaky = 0;
+    struct md_setup setup = {.network = &network,
+                             .ops = md_ops_find(MD_BF16, "scalar"),
+                             .policy = 2, /* d0 */
+                             .batch = 4,
+                             .cores = 1,
+                             .objective = md_single_loss(MD_L1, 5.0f),
+                             .savings = MD_SAVINGS_LEAN};
+    int teachers = 0;
+    setup.objective.distill = 1;
+    setup.objective.teacher_channels = 96;
+    md_plan_make(&setup, &plan);
+    cr_assert_null(plan.fault);
+    for (int b = 0; b < plan.buffers; b++) {
+        const struct md_buffer *buffer = &plan.buffer[b];
+        cr_assert(buffer->kind != MD_ACTIVATION || buffer->each != MD_EACH_SAMPLE ||
+                      buffer->layer == network.output,
+                  "activation of layer %d", buffer->layer);
+        if (buffer->kind != MD_TEACHER)
+            continue;
+        int side = buffer->layer == 8 ? 12 : 24; /* a byte a channel */
+        cr_assert_eq(buffer->bytes, (size_t)(96 * side * side));
+        teachers++;
+    }
+    cr_assert_eq(teachers, 2);
 }
