@@ -330,44 +330,33 @@ static unsigned meant_lanes(const struct chains *c, int l) {
     return ~0u >> (32 - (c->count - l < LANES ? c->count - l : LANES));
 }
 
-/* What they are. If not wrong, they are made what the unscaled operands give. */
-#if ROUNDS || !QUICK
-static enum verdict settle(const struct chains *c, real *sums) {
-    const real unscale = c->vectors.unscale * c->factors.unscale;
-    const int rows = c->rows, row = c->row, count = c->count;
-    unsigned infinite = 0, zeros = 0;
-    if (v_watch_end())
-        return WRONG;
-    for (int l = 0; l < count; l += LANES) {
-        unsigned infinite_here = 0, zeros_here = 0;
-        for (int r = 0; r < rows; r++) {
-            vec sum = v_load(sums + r * row + l);
-            infinite_here |= v_infinite(sum);
-            zeros_here |= v_unsigned(sum);
-            v_store(sums + r * row + l, v_scale(sum, unscale));
-        }
-        infinite |= infinite_here & meant_lanes(c, l);
-        zeros |= zeros_here & meant_lanes(c, l);
-    }
-    if (infinite != 0)
-        return WRONG;
-    return zeros != 0 ? UNSIGNED : RIGHT;
-}
-#else
-static enum verdict settle(const struct chains *c, real *sums) {
-    unsigned doubtful = 0;
-    for (int r = 0; r < c->rows; r++)
+/* Lanes of sums that are meant and infinite or NaN; or zero, too. */
+INLINE unsigned doubtful(const struct chains *c, const real *sums, const int zeros) {
+    unsigned any = 0;
+    for (int r = 0; r < c->rows; r++, sums += c->row)
         for (int l = 0; l < c->count; l += LANES)
-            doubtful |= v_zero_or_nan(v_load(sums + r * c->row + l)) & meant_lanes(c, l);
-    if (doubtful == 0)
+            any |= v_doubtful(v_load(sums + l), zeros) & meant_lanes(c, l);
+    return any;
+}
+
+/* What they are. */
+static enum verdict settle(const struct chains *c, const real *sums) {
+    if (ROUNDS && v_watch_end())
+        return WRONG;
+    if ((ROUNDS && !LOSES_SIGNS) || doubtful(c, sums, 1) == 0)
         return RIGHT;
-    for (int r = 0; r < c->rows; r++)
-        for (int l = 0; l < c->count; l += LANES)
-            if ((v_nan(v_load(sums + r * c->row + l)) & meant_lanes(c, l)) != 0)
-                return WRONG;
-    return v_watch_end() ? WRONG : RIGHT;
+    if (doubtful(c, sums, 0) != 0 || (!ROUNDS && v_watch_end()))
+        return WRONG;
+    return LOSES_SIGNS ? UNSIGNED : RIGHT;
 }
-#endif
+
+/* Sums of scaled operands are made what unscaled ones give. */
+static void unscale(const struct chains *c, real *sums) {
+    const real by = c->vectors.unscale * c->factors.unscale;
+    for (int r = 0; r < c->rows; r++, sums += c->row)
+        for (int l = 0; l < c->count; l += LANES)
+            v_store(sums + l, v_scale(v_load(sums + l), by));
+}
 
 /* The tail by v_fma after all, from sums whose zeros may have the wrong sign: once from +0 and once
  * from -0. Whether that makes no difference, as it does not if a tail's products are not all -0:
@@ -392,66 +381,74 @@ INLINE int begins(const struct chains *c, int link) {
     return link == 0 && !c->resumes;
 }
 
-/* Makes sums what the quick way wants, which notes one that gets too small like everything else: so
- * only vectors that are meant are there. What they were is left in `start`. Whether it can go on
- * from them: not from -0, whose sign products of +0 take away, where that is not found by the tail.
- */
-static int rescale(const struct chains *c, real *sums, real *start) {
+/* Makes sums those of scaled operands, which notes one that gets too small like everything else: so
+ * only vectors that are meant are there. Whether the quick way can go on from them: not from
+ * infinities and NaN; nor from -0, whose sign products of +0 take away, where that is not found by
+ * the tail. */
+static int rescale(const struct chains *c, real *sums) {
     const real scale = 1 / (c->vectors.unscale * c->factors.unscale);
     const int n = c->rows * c->row;
     int32_t least = 0; /* of the numbers' bits: -0 has the least of all */
+    uint32_t most = 0; /* of twice the bits */
     for (int l = (int)round_up((size_t)c->count, LANES); l < c->row; l += LANES)
         for (int i = l; i < n; i += c->row)
             v_store(sums + i, v_zero());
     for (int i = 0; i < n; i++) {
         int32_t bits = (int32_t)md_float_bits((float)sums[i]);
         least = bits < least ? bits : least;
-        start[i] = sums[i];
+        most = (uint32_t)bits << 1 > most ? (uint32_t)bits << 1 : most;
         sums[i] *= scale;
     }
-    return LOSES_SIGNS || least != INT32_MIN;
+    return most < 0xff000000u && (LOSES_SIGNS || least != INT32_MIN);
 }
 
-/* Links first .. last-1 of chains, from sums as they are: the quick way if that is right. */
-static void find_links(const struct chains *c, int first, int last, real *sums) {
+/* Links first .. last-1 of chains, from sums as they are, scaled or not: the quick way if that is
+ * right. Whether sums are scaled then. */
+static int find_links(const struct chains *c, int first, int last, int scaled, real *sums) {
     int resumes = !begins(c, first), signs = LOSES_SIGNS && c->tail > 0;
     int tail = signs && c->tail < last - first ? c->tail : 0;
     size_t bytes = (size_t)(c->rows * c->row) * sizeof *sums;
     real start[MOST_SUMS], before[MOST_SUMS];
     enum verdict verdict = WRONG;
-    if (!resumes || rescale(c, sums, start)) {
+    if (resumes)
+        __builtin_memcpy(start, sums, bytes);
+    if (ROUNDS)
+        v_watch_begin();
+    int can = !resumes || scaled || rescale(c, sums);
+    if (can)
         c->run(c, 1, first, last - tail, sums);
-        if (tail > 0) {
-            __builtin_memcpy(before, sums, bytes);
-            c->run(c, 1, last - tail, last, sums);
-        }
-        verdict = settle(c, sums);
+    if (can && tail > 0) {
+        __builtin_memcpy(before, sums, bytes);
+        c->run(c, 1, last - tail, last, sums);
     }
-    if (verdict == RIGHT || (verdict == UNSIGNED && !signs))
-        return;
-    if (verdict == UNSIGNED && tail > 0 && add_tail(c, before)) {
+    verdict = settle(c, sums);
+    if (can && (verdict == RIGHT || (verdict == UNSIGNED && !signs)))
+        return 1;
+    if (can && verdict == UNSIGNED && tail > 0 && add_tail(c, before)) {
         __builtin_memcpy(sums, before, bytes);
-        return;
+        return 0;
     }
     if (resumes)
         __builtin_memcpy(sums, start, bytes);
+    if (resumes && scaled)
+        unscale(c, sums);
     run_by_fma(c, first, last, sums);
+    return 0;
 }
 
 /* All links of chains. In bf16 small sums make the quick way wrong; chains have them at their begin
  * more than later. So its links are found in parts of 1, 1, 2, 4, ... of them, and where one has to
  * be done again the others need not. */
 static void find(const struct chains *c, real *sums) {
-    int first = 0, last = MD_NUMBER == MD_NUMBER_bf16 ? 1 : c->links;
+    int first = 0, last = MD_NUMBER == MD_NUMBER_bf16 ? 1 : c->links, scaled = 0;
     if (!QUICK || !c->quick) {
         run_by_fma(c, 0, c->links, sums);
         return;
     }
-    for (; first < c->links; first = last, last = lesser(2 * last, c->links)) {
-        if (ROUNDS)
-            v_watch_begin();
-        find_links(c, first, last, sums);
-    }
+    for (; first < c->links; first = last, last = lesser(2 * last, c->links))
+        scaled = find_links(c, first, last, scaled, sums);
+    if (ROUNDS && scaled)
+        unscale(c, sums);
 }
 
 #endif

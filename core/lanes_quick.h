@@ -16,16 +16,21 @@
  *
  * Rounding. Let w be a binary32 number and k the number of bits it has too many (13 or 16). Then
  *     (w - 2^k w) + 2^k w
- * is w rounded to 24 - k bits. A unit in the last place of the first sum is one of w's last place
- * that stays; or half of one, where w is within 2^-k above a power of two, which it becomes either
- * way. The second sum is exact. A tie goes to even, as 2^k w is an even multiple of that unit: w's
- * last bit is 0 where w is a tie. (The product is subtracted, or else the first sum could have a
- * digit more.) With max(|w|, s) in place of |w| in the product, nothing below the unit of s stays:
- * the subnormals of the format.
+ * is w rounded to 24 - k bits; the first sum is (1 - 2^k) w, rounded. A unit in the last place of
+ * the first sum is one of w's last place that stays; or half of one, where w is within 2^-k above a
+ * power of two, which it becomes either way. The second sum is exact. A tie goes to even, as 2^k w
+ * is an even multiple of that unit: w's last bit is 0 where w is a tie. (The product is subtracted,
+ * or else the first sum could have a digit more.) With max(|w|, s) in place of |w| in the product,
+ * nothing below the unit of s stays: the subnormals of the format.
  *
  * fp16. w is the step rounded to odd, so that rounding twice is rounding once. S is 2^100: from
  * |w| / S = 2^15 (1 + 2^-13) on, well before 65520, the first sum overflows, and what follows is
- * infinite or NaN. Not found is the sign of a zero, as (-M) + M is +0.
+ * infinite or NaN. Not found is the sign of a zero, as (-M) + M is +0. AVX2 has but one direction
+ * at a time, here that to zero, and an instruction that rounds to binary16, so that S is 1. There,
+ * ab + c rounded to w leaves a rest that is ab + (c - w). If |ab| <= |c|, c - w is exact, and so is
+ * whether the rest is 0. Else w was rounded towards 0 from the same side as ab, c - w is -ab less
+ * some of its magnitude, and rounded to zero it is not -ab: nor is what is found for the rest 0. So
+ * w is made odd if that is not 0.
  *
  * bf16. w is the step rounded to nearest. A product of two significands of 8 bits has 16, so that
  * rounding twice is wrong only if the product is itself a tie and the addend c is not zero, but too
@@ -33,19 +38,22 @@
  * 2^-102: such a c is less than 2^-126, subnormal in binary32, and the processor notes the use of a
  * subnormal operand (MXCSR, DE; FPSR, IDC, if such are taken for zeros). Where it has been rounded
  * to zero before, or anything else to a subnormal or to zero, that was noted, too (UE). So a sum
- * that is zero is +0 exactly. None is subnormal in bf16, as the powers are at most 2^-2; none too
- * large, as they are at least 2^-63. */
+ * that is zero is +0 exactly. None is subnormal in bf16, as the powers are at most 2^-2; none gets
+ * too large, as they are at least 2^-63; one that was so large that 2^16 w is not a number is noted
+ * (OE). */
 #ifndef MD_CORE_LANES_QUICK_H
 #define MD_CORE_LANES_QUICK_H
 
 #include "lanes.h"
 
-#if (ROUNDS && MD_NUMBER == MD_NUMBER_fp16 && defined(__AVX512F__)) ||                             \
+#if (ROUNDS && MD_NUMBER == MD_NUMBER_fp16 && defined(__AVX2__)) ||                                \
     (MD_NUMBER == MD_NUMBER_bf16 && GATHERS)
 #define QUICK 1
 
 #if MD_NUMBER == MD_NUMBER_fp16
 #define LOSES_SIGNS 1
+
+#if defined(__AVX512F__)
 
 static inline vec v_fma_quick(vec a, vec b, vec c) {
     const float smallest = 0x1p100f * (0x1p-14f + 0x1p-27f); /* the normals begin at 2^-14 */
@@ -56,12 +64,9 @@ static inline vec v_fma_quick(vec a, vec b, vec c) {
     return V(fmadd)(factor, V(set1)(0x1p13f), sum);
 }
 
-/* Lanes, a bit each, of finished sums that are infinite or NaN; that are zero of unknown sign. */
-static inline unsigned v_infinite(vec sum) {
-    return _mm512_fpclass_ps_mask(sum, 0x99);
-}
-static inline unsigned v_unsigned(vec sum) {
-    return _mm512_fpclass_ps_mask(sum, 0x06);
+/* Lanes, a bit each, of sums that may be wrong: infinite or NaN; or zero, too. */
+static inline unsigned v_doubtful(vec sum, const int zeros) {
+    return zeros ? _mm512_fpclass_ps_mask(sum, 0x9f) : _mm512_fpclass_ps_mask(sum, 0x99);
 }
 
 /* What numbers are to be multiplied by; 0 if they cannot be used for v_fma_quick. */
@@ -77,23 +82,50 @@ static inline int v_watch_end(void) {
 }
 
 #else
-#define LOSES_SIGNS 0
 
 static inline vec v_fma_quick(vec a, vec b, vec c) {
-    vec w = v_wide_fma(a, b, c), product = v_raise(w);
-    return v_wide_add(v_wide_sub(w, product), product);
+    vec w = v_wide_fma(a, b, c), rest = v_wide_fma(a, b, v_wide_sub(c, w));
+    return v_round(V_OF(VI_ALL(or)(V_BITS(w), VI(min_epu32)(V_BITS(rest), VI_SPLAT(1)))));
 }
 
-static inline unsigned v_infinite(vec sum) {
-#if defined(__AVX512F__)
-    return _mm512_fpclass_ps_mask(sum, 0x99);
+static inline unsigned v_doubtful(vec sum, const int zeros) {
+    return v_nan(v_wide_sub(sum, sum)) | (zeros ? v_zero_or_nan(sum) : 0);
+}
+
+static inline real v_quick_scale(const struct extremes *of) {
+    (void)of;
+    return 1;
+}
+
+static inline void v_watch_begin(void) {
+    _mm_setcsr(_mm_getcsr() | _MM_ROUND_TOWARD_ZERO);
+}
+static inline int v_watch_end(void) {
+    _mm_setcsr(_mm_getcsr() & ~(unsigned)_MM_ROUND_MASK);
+    return 0;
+}
+
+#endif
+
 #else
-    return v_nan(v_wide_sub(sum, sum));
+#define LOSES_SIGNS 0
+
+/* Three instructions for two ports, or AVX2's four for three. */
+static inline vec v_fma_quick(vec a, vec b, vec c) {
+    vec w = v_fma_in_place(a, b, c);
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    vec product = V_OF(VI(add_epi32)(V_BITS(w), VI_SPLAT(16 << 23)));
+    return v_wide_add(v_wide_sub(w, product), product);
+#else
+    const float power = 0x1p16f;
+    return v_wide_fma(w, v_splat(&power), v_scale(w, 1 - power));
 #endif
 }
 
-static inline unsigned v_unsigned(vec sum) {
+/* (A sum that is too large is met by v_watch_end.) */
+static inline unsigned v_doubtful(vec sum, const int zeros) {
     (void)sum;
+    (void)zeros;
     return 0;
 }
 
@@ -121,7 +153,7 @@ static inline void v_watch_begin(void) {
 }
 /* Whether something that v_fma_quick cannot do was met since v_watch_begin. */
 static inline int v_watch_end(void) {
-    return v_flags_subnormal();
+    return v_flags_range();
 }
 
 #endif
@@ -131,6 +163,9 @@ static inline int v_watch_end(void) {
 
 static inline vec v_fma_quick(vec a, vec b, vec c) {
     return v_fma_in_place(a, b, c);
+}
+static inline unsigned v_doubtful(vec sum, const int zeros) {
+    return zeros ? v_zero_or_nan(sum) : v_nan(sum);
 }
 static inline real v_quick_scale(const struct extremes *of) {
     (void)of;
@@ -151,12 +186,9 @@ static inline int v_watch_end(void) {
 static inline vec v_fma_quick(vec a, vec b, vec c) {
     return v_fma(a, b, c);
 }
-static inline unsigned v_infinite(vec sum) {
+static inline unsigned v_doubtful(vec sum, const int zeros) {
     (void)sum;
-    return 0;
-}
-static inline unsigned v_unsigned(vec sum) {
-    (void)sum;
+    (void)zeros;
     return 0;
 }
 static inline real v_quick_scale(const struct extremes *of) {

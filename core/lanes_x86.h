@@ -167,17 +167,18 @@ static inline unsigned v_zero_or_nan(vec a) {
 }
 
 /* Whether a result was rounded among the subnormals or to zero since v_flags_clear; or an operand
- * was subnormal. */
+ * was subnormal, or a result beyond all numbers. */
+#define V_FLAGS_RANGE (_MM_EXCEPT_DENORM | _MM_EXCEPT_UNDERFLOW | _MM_EXCEPT_OVERFLOW)
 static inline void v_flags_clear(void) {
-    const unsigned state = _mm_getcsr(), flags = _MM_EXCEPT_DENORM | _MM_EXCEPT_UNDERFLOW;
+    const unsigned state = _mm_getcsr(), flags = V_FLAGS_RANGE;
     if ((state & flags) != 0) /* to set it takes longer than to look */
         _mm_setcsr(state & ~flags);
 }
 static inline int v_flags_underflow(void) {
     return (_mm_getcsr() & (unsigned)_MM_EXCEPT_UNDERFLOW) != 0;
 }
-static inline int v_flags_subnormal(void) {
-    return (_mm_getcsr() & (unsigned)(_MM_EXCEPT_DENORM | _MM_EXCEPT_UNDERFLOW)) != 0;
+static inline int v_flags_range(void) {
+    return (_mm_getcsr() & (unsigned)V_FLAGS_RANGE) != 0;
 }
 static inline vec v_scale(vec a, real by) {
     return V(mul)(a, V(set1)(by));
@@ -258,11 +259,6 @@ static inline void v_narrow(elem *to, vec a) {
 }
 
 #else
-
-/* 2^16 a, but where a is 0 or subnormal. */
-static inline vec v_raise(vec a) {
-    return V_OF(VI(add_epi32)(V_BITS(a), VI_SPLAT(16 << 23)));
-}
 
 /* To the nearest number whose lower half is 0, ties to even; overflow carries into the exponent and
  * gives infinity. A NaN made by arithmetic on numbers with such a half stays one. */
