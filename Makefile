@@ -318,12 +318,15 @@ packages: # WANT="names": installs the Debian packages that are missing
 	$$root apt-get update -qq && \
 	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
 
-# (Little of what tests compute is their own. gcc 12's -fdse loses assignments behind those of whole
-# structs at -O1.)
+# Little of what tests compute is their own, but for a few. (gcc 12's -fdse loses assignments behind
+# those of whole structs at -O1.)
+COMPUTING := ops elements arithmetic losses rounding distill photometric
+$(COMPUTING:%=$(BUILD)/tests/test_%): TEST_OPTIMIZE := -O1 $(call gcc_flag,-fno-dse)
+TEST_OPTIMIZE := -O0
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libmudepth.a
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(compile) -O1 $(call gcc_flag,-fno-dse) $(call pkg,--cflags,criterion) -MF $@.d $< \
+	$(Q)$(compile) $(TEST_OPTIMIZE) $(call pkg,--cflags,criterion) -MF $@.d $< \
 	    $(filter %.o,$^) $(BUILD)/libmudepth.a -o $@ $(ALL_LDLIBS) $(call pkg,--libs,criterion)
 
 # The program, but tests can meet it in the midst of its work.
