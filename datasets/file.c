@@ -256,6 +256,14 @@ int md_program_path(const char *name, char path[MD_PATH_MAX], struct md_error *e
                : md_path_format(path, error, "%s%s", folder, name);
 }
 
+static void squeeze_slashes(char *path) {
+    char *to = path;
+    for (const char *from = path; *from != '\0'; from++)
+        if (*from != '/' || to == path || to[-1] != '/')
+            *to++ = *from;
+    *to = '\0';
+}
+
 int md_path_format(char path[MD_PATH_MAX], struct md_error *error, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
@@ -264,6 +272,7 @@ int md_path_format(char path[MD_PATH_MAX], struct md_error *error, const char *f
     if (length < 0 || length >= MD_PATH_MAX)
         return md_fail(error, MD_FAILED, "%.200s...: path longer than %d characters", path,
                        MD_PATH_MAX - 1);
+    squeeze_slashes(path);
     return MD_OK;
 }
 

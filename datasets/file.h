@@ -69,7 +69,8 @@ size_t md_bare_length(const char *name, const char *const *endings);
  * `path` becomes the path of that one. */
 void md_path_find_ending(char path[MD_PATH_MAX]);
 
-/* Prints into `path`, or fails when the result is too long. */
+/* Prints into `path`, with one slash where there are several (folders may be given with one at
+ * their end), or fails when the result is too long. */
 int md_path_format(char path[MD_PATH_MAX], struct md_error *error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -94,13 +94,6 @@ static int read_grid(struct md_runs *runs, const char *folder, struct md_error *
     return status;
 }
 
-static int join(char path[MD_PATH_MAX], const char *folder, const char *name,
-                struct md_error *error) {
-    size_t length = strlen(folder);
-    int has_slash = length > 0 && folder[length - 1] == '/';
-    return md_path_format(path, error, "%s%s%s", folder, has_slash ? "" : "/", name);
-}
-
 /* The cells among what lies in a folder. One may go away meanwhile. */
 static int read_cells(struct md_runs *runs, const char *folder, const struct md_names *names,
                       struct md_error *error) {
@@ -110,7 +103,7 @@ static int read_cells(struct md_runs *runs, const char *folder, const struct md_
         const char *ending = strrchr(names->names[i], '.');
         if (ending == NULL || strcasecmp(ending, ".h5") != 0)
             continue;
-        MD_TRY(join(path, folder, names->names[i], error));
+        MD_TRY(md_path_format(path, error, "%s/%s", folder, names->names[i]));
         if (lstat(path, &about) == 0 || errno != ENOENT)
             MD_TRY(read_file(runs, path, error));
     }
@@ -127,7 +120,7 @@ static int read_below(struct md_runs *runs, const char *folder, const struct md_
     struct stat about;
     int status = MD_OK;
     for (size_t i = 0; i < names->count && status == MD_OK; i++) {
-        status = join(path, folder, names->names[i], error);
+        status = md_path_format(path, error, "%s/%s", folder, names->names[i]);
         if (status != MD_OK || lstat(path, &about) != 0)
             continue;
         if (S_ISDIR(about.st_mode) || (S_ISLNK(about.st_mode) && md_is_sweep(path)))

@@ -291,8 +291,8 @@ Test(sweep, a_folder_has_one_grid) {
                                     "grid: 0123\n");
     MUDEPTH("sweep", config.text, "-o", folder.text, "epochs=0");
     assert_fails(2, "sweep.yaml:4:7: grid: ");
-    MUDEPTH("status", folder.text);
-    assert_fails(2, "sweep.yaml:4:7: grid: ");
+    MUDEPTH("status", scratch_path(&scratch, "cells//").text);
+    assert_fails(2, "/cells/sweep.yaml:4:7: grid: ");
 }
 
 /* ---- failures -------------------------------------------------------------------------------- */
