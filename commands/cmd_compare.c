@@ -68,8 +68,8 @@ static int parse_kinds(const char *text, void *kinds, struct md_error *error) {
 /* ---- the job --------------------------------------------------------------------------------- */
 
 /* What a teacher sees in a picture. */
-static void write_lesson(struct md_teacher *teacher, const uint8_t *picture, const float *label,
-                         FILE *to) {
+static void write_features(struct md_teacher *teacher, const uint8_t *picture, const float *label,
+                           FILE *to) {
     md_teacher_look(teacher, picture, label);
     for (int l = 0; l < MD_MAX_LAYERS; l++)
         if (teacher->features[l] != NULL)
@@ -109,7 +109,7 @@ static int write_body(struct comparison *c, const float *weights, struct md_teac
             fwrite(picture, 1, picture_bytes, to);
             if (right != NULL)
                 fwrite(right, 1, picture_bytes, to);
-            write_lesson(teacher, picture, label, to);
+            write_features(teacher, picture, label, to);
             fwrite(label, sizeof *label, pixels, to);
         }
     }
@@ -127,6 +127,7 @@ static int make_job(struct comparison *c, struct md_error *error) {
     struct md_data_spec spec;
     struct md_dataset data = {0};
     struct md_teacher teacher = {.arena = NULL};
+    float *taught = NULL;
     struct md_setup setup;
     struct md_plan plan;
     c->network = md_config_network(config);
@@ -146,7 +147,10 @@ static int make_job(struct comparison *c, struct md_error *error) {
     MD_THEN(status, md_check_pairs(config, &data, "data.train", error));
     md_plan_make(&setup, &plan);
     MD_THEN(status, md_teacher_open(config, &plan, NULL, &teacher, error));
-    MD_THEN(status, md_load_teacher(config, &teacher, error));
+    MD_THEN(status, md_read_teacher(config, &taught, error));
+    if (status == MD_OK && taught != NULL)
+        md_teacher_set_weights(&teacher, taught);
+    free(taught);
     FILE *body = status == MD_OK ? open_memstream(&c->body, &c->body_bytes) : NULL;
     MD_THEN(status, md_check_memory(body != NULL, error));
     MD_THEN(status, write_body(c, weights, &teacher, &data, body, error));

@@ -403,10 +403,14 @@ static int make_cell(struct session *session, struct md_error *error) {
         return status;
     md_weights_digest(session->initial, md_parameter_total(md_networks[session->config.network]),
                       digest);
+    float *teacher; /* known now, not after all pictures have been read */
+    MD_TRY(md_read_teacher(&session->config, &teacher, error));
     struct md_watch watch = watch_of(session);
     status = md_run_open(&session->config, session->initial, &watch, &session->run, error);
     md_view_close(&session->view);
-    MD_THEN(status, md_load_teacher(&session->config, &session->run.teacher, error));
+    if (status == MD_OK && teacher != NULL)
+        md_teacher_set_weights(&session->run.teacher, teacher);
+    free(teacher);
     if (status != MD_OK)
         return status;
     md_cell_identity(&session->run, digest, session->identity);

@@ -8,7 +8,8 @@
 /* Whether trainings of both take the same time per multiply-accumulate, nearly. */
 static int same_speed(const struct md_config *a, const struct md_config *b) {
     return a->format == b->format && a->threads == b->threads && a->network == b->network &&
-           strcmp(a->backend, b->backend) == 0;
+           strcmp(a->backend, b->backend) == 0 && a->teacher_network == b->teacher_network &&
+           (md_config_objective(a).distill > 0) == (md_config_objective(b).distill > 0);
 }
 
 /* From cells that are done, or else measured. */

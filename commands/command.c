@@ -25,18 +25,19 @@ float *md_load_weights(const struct md_config *config, int *status, struct md_er
     return NULL;
 }
 
-int md_load_teacher(const struct md_config *config, struct md_teacher *teacher,
-                    struct md_error *error) {
-    const struct md_network *network = teacher->engine.setup.network;
-    if (teacher->arena == NULL)
+int md_read_teacher(const struct md_config *config, float **weights, struct md_error *error) {
+    const struct md_network *network = md_networks[config->teacher_network];
+    *weights = NULL;
+    if (!(md_config_objective(config).distill > 0))
         return MD_OK;
-    float *weights = malloc(md_parameter_total(network) * sizeof *weights);
-    int status = md_check_memory(weights != NULL, error);
-    MD_THEN(status, md_weights_read(config->teacher, network, weights, NULL, error));
+    *weights = malloc(md_parameter_total(network) * sizeof **weights);
+    int status = md_check_memory(*weights != NULL, error);
+    MD_THEN(status, md_weights_read(config->teacher, network, *weights, NULL, error));
     if (status == MD_OK)
-        md_teacher_set_weights(teacher, weights);
-    free(weights);
-    return status == MD_OK ? MD_OK : md_fail_in(error, status, "teacher");
+        return MD_OK;
+    free(*weights);
+    *weights = NULL;
+    return md_fail_in(error, status, "teacher");
 }
 
 void md_note(const char *format, ...) {

@@ -38,9 +38,8 @@ int md_run_cell(const struct md_cell_job *job, struct md_error *error);
 /* The weights a config starts from, md_parameter_total floats to be freed; NULL with `error`. */
 float *md_load_weights(const struct md_config *config, int *status, struct md_error *error);
 
-/* Gives an open teacher its weights, if there is one. */
-int md_load_teacher(const struct md_config *config, struct md_teacher *teacher,
-                    struct md_error *error);
+/* The teacher's weights, to be freed; NULL where there is none, or it fails. */
+int md_read_teacher(const struct md_config *config, float **weights, struct md_error *error);
 
 /* What is done and when it will be over, where md_view shows it; asks for an early end when
  * md_stop_requested. */

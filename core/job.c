@@ -105,6 +105,9 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
     int alike = height == job->network.height && width == job->network.width;
     if (job->objective.distill > 0.0f && job->objective.teacher_channels == 0)
         return MD_JOB_WRONG;
+    for (int l = 0; l < job->network.layer_count; l++)
+        if (md_layer_values(&job->network, l, job->objective.teacher_channels) > MD_MOST_VALUES)
+            return MD_JOB_WRONG;
     return most > 0.0f && (alike || !md_needs_pair(&job->objective)) ? MD_JOB_OK : MD_JOB_WRONG;
 }
 

@@ -6,9 +6,10 @@
  *        (3, height, width)), where the objective needs a pair (md_needs_pair) that of the right
  *        camera, for each stage that is distilled (plan.h: teacher) in the order of layers what a
  *        teacher sees in it (bytes, (teacher_channels, height, width)), and the label (floats,
- * disparity as large as the last layer's output, -1 = no value) trace  struct md_job, its magic
- * number replaced; then records, each followed by its values where bytes > 0; the last one is
- * MD_TRACE_END
+ *        disparity as large as the last layer's output, -1 = no value)
+ *
+ * trace  struct md_job, its magic number replaced; then records, each followed by its values where
+ *        bytes > 0; the last one is MD_TRACE_END
  *
  * Records of a step come in the order of the machine's plan (plan.h), which need not be another
  * machine's; a tensor's rows ascend. */

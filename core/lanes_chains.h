@@ -339,7 +339,7 @@ INLINE unsigned doubtful(const struct chains *c, const real *sums, const int zer
     return any;
 }
 
-/* What they are. */
+/* Ends what v_watch_begin began, which changed how the processor rounds, and says what they are. */
 static enum verdict settle(const struct chains *c, const real *sums) {
     if (ROUNDS && v_watch_end())
         return WRONG;
@@ -362,9 +362,9 @@ static void unscale(const struct chains *c, real *sums) {
  * from -0. Whether that makes no difference, as it does not if a tail's products are not all -0:
  * sums are then right. */
 static int add_tail(const struct chains *c, real *sums) {
-    real other[MOST_SUMS], unscale = c->vectors.unscale * c->factors.unscale;
+    real other[MOST_SUMS], by = c->vectors.unscale * c->factors.unscale;
     for (int i = 0; i < c->rows * c->row; i++) {
-        sums[i] = sums[i] == 0 ? 0 : sums[i] * unscale;
+        sums[i] = sums[i] == 0 ? 0 : sums[i] * by;
         other[i] = sums[i] == 0 ? -(real)0 : sums[i];
     }
     run_by_fma(c, c->links - c->tail, c->links, sums);
@@ -383,23 +383,25 @@ INLINE int begins(const struct chains *c, int link) {
 
 /* Makes sums those of scaled operands, which notes one that gets too small like everything else: so
  * only vectors that are meant are there. Whether the quick way can go on from them: not from
- * infinities and NaN; nor from -0, whose sign products of +0 take away, where that is not found by
- * the tail. */
+ * infinities and NaN, of bf16 not from what 2^16 times is infinite; nor from -0, whose sign
+ * products of +0 take away, where that is not found by the tail. */
 static int rescale(const struct chains *c, real *sums) {
     const real scale = 1 / (c->vectors.unscale * c->factors.unscale);
     const int n = c->rows * c->row;
+    const uint32_t beyond = MD_NUMBER == MD_NUMBER_bf16 ? (127u + 112u) << 24 : 0xff000000u;
     int32_t least = 0; /* of the numbers' bits: -0 has the least of all */
-    uint32_t most = 0; /* of twice the bits */
+    uint32_t most = 0; /* of twice the bits of what they become */
     for (int l = (int)round_up((size_t)c->count, LANES); l < c->row; l += LANES)
         for (int i = l; i < n; i += c->row)
             v_store(sums + i, v_zero());
     for (int i = 0; i < n; i++) {
         int32_t bits = (int32_t)md_float_bits((float)sums[i]);
         least = bits < least ? bits : least;
-        most = (uint32_t)bits << 1 > most ? (uint32_t)bits << 1 : most;
         sums[i] *= scale;
+        uint32_t twice = md_float_bits((float)sums[i]) << 1;
+        most = twice > most ? twice : most;
     }
-    return most < 0xff000000u && (LOSES_SIGNS || least != INT32_MIN);
+    return most < beyond && (LOSES_SIGNS || least != INT32_MIN);
 }
 
 /* Links first .. last-1 of chains, from sums as they are, scaled or not: the quick way if that is
@@ -409,7 +411,6 @@ static int find_links(const struct chains *c, int first, int last, int scaled, r
     int tail = signs && c->tail < last - first ? c->tail : 0;
     size_t bytes = (size_t)(c->rows * c->row) * sizeof *sums;
     real start[MOST_SUMS], before[MOST_SUMS];
-    enum verdict verdict = WRONG;
     if (resumes)
         __builtin_memcpy(start, sums, bytes);
     if (ROUNDS)
@@ -421,7 +422,7 @@ static int find_links(const struct chains *c, int first, int last, int scaled, r
         __builtin_memcpy(before, sums, bytes);
         c->run(c, 1, last - tail, last, sums);
     }
-    verdict = settle(c, sums);
+    enum verdict verdict = settle(c, sums);
     if (can && (verdict == RIGHT || (verdict == UNSIGNED && !signs)))
         return 1;
     if (can && verdict == UNSIGNED && tail > 0 && add_tail(c, before)) {

@@ -110,17 +110,16 @@ static inline void v_deinterleave(vec *a, vec *b) {
 #define V_SET(name, from) __asm__ volatile("msr " name ", %0" : : "r"(from) : "memory")
 #define FPCR_DOWN         (2ul << 22) /* round down */
 #define FPCR_FLUSH        (1ul << 24) /* subnormals are taken for zeros */
-#define FPSR_OVERFLOW     (1ul << 2)
 #define FPSR_UNDERFLOW    (1ul << 3)
 #define FPSR_OPERAND      (1ul << 7)
 
-/* Whether a result was rounded among the subnormals or to zero since v_flags_clear; or a result was
- * beyond all numbers, or an operand subnormal, which is noted only where such are taken for zeros:
- * for bf16, from v_flags_clear to v_flags_range. */
+/* Whether a result was rounded among the subnormals or to zero since v_flags_clear; or an operand
+ * was subnormal, which is noted only where such are taken for zeros: for bf16, from v_flags_clear
+ * to v_flags_range. */
 static inline void v_flags_clear(void) {
     unsigned long flags;
     V_GET("fpsr", flags);
-    V_SET("fpsr", flags & ~(FPSR_OVERFLOW | FPSR_UNDERFLOW | FPSR_OPERAND));
+    V_SET("fpsr", flags & ~(FPSR_UNDERFLOW | FPSR_OPERAND));
 #if MD_NUMBER == MD_NUMBER_bf16
     unsigned long state;
     V_GET("fpcr", state);
@@ -138,7 +137,7 @@ static inline int v_flags_range(void) {
     V_GET("fpcr", state);
     V_SET("fpcr", state & ~FPCR_FLUSH);
     V_GET("fpsr", flags);
-    return (flags & (FPSR_OVERFLOW | FPSR_UNDERFLOW | FPSR_OPERAND)) != 0;
+    return (flags & (FPSR_UNDERFLOW | FPSR_OPERAND)) != 0;
 }
 #endif
 

@@ -38,9 +38,9 @@
  * 2^-102: such a c is less than 2^-126, subnormal in binary32, and the processor notes the use of a
  * subnormal operand (MXCSR, DE; FPSR, IDC, if such are taken for zeros). Where it has been rounded
  * to zero before, or anything else to a subnormal or to zero, that was noted, too (UE). So a sum
- * that is zero is +0 exactly. None is subnormal in bf16, as the powers are at most 2^-2; none gets
- * too large, as they are at least 2^-63; one that was so large that 2^16 w is not a number is noted
- * (OE). */
+ * that is zero is +0 exactly. None is subnormal in bf16, as the powers are at most 2^-2. None
+ * that begins at +0 comes near 2^112, where 2^16 w is not a number; from others that do the quick
+ * way does not go on (rescale). */
 #ifndef MD_CORE_LANES_QUICK_H
 #define MD_CORE_LANES_QUICK_H
 
@@ -122,7 +122,7 @@ static inline vec v_fma_quick(vec a, vec b, vec c) {
 #endif
 }
 
-/* (A sum that is too large is met by v_watch_end.) */
+/* (What there is to doubt v_watch_end has met.) */
 static inline unsigned v_doubtful(vec sum, const int zeros) {
     (void)sum;
     (void)zeros;

@@ -167,8 +167,8 @@ static inline unsigned v_zero_or_nan(vec a) {
 }
 
 /* Whether a result was rounded among the subnormals or to zero since v_flags_clear; or an operand
- * was subnormal, or a result beyond all numbers. */
-#define V_FLAGS_RANGE (_MM_EXCEPT_DENORM | _MM_EXCEPT_UNDERFLOW | _MM_EXCEPT_OVERFLOW)
+ * was subnormal. */
+#define V_FLAGS_RANGE (_MM_EXCEPT_DENORM | _MM_EXCEPT_UNDERFLOW)
 static inline void v_flags_clear(void) {
     const unsigned state = _mm_getcsr(), flags = V_FLAGS_RANGE;
     if ((state & flags) != 0) /* to set it takes longer than to look */

@@ -158,6 +158,12 @@ int md_layer_skipped(const struct md_network *network, int layer) {
     return skip == MD_NO_SKIP ? 0 : network->layers[skip].co;
 }
 
+uint64_t md_layer_values(const struct md_network *network, int layer, int channels) {
+    int height, width;
+    md_layer_size(network, layer, &height, &width);
+    return (uint64_t)channels * (uint64_t)height * (uint64_t)width;
+}
+
 int md_is_stage(const struct md_network *network, int layer) {
     for (int l = layer + 1; l < network->layer_count; l++)
         if (network->layers[l].kind == MD_TCONV2X2 && network->layers[l].input == layer)
@@ -297,6 +303,8 @@ const char *md_network_check(const struct md_network *network, int *layer) {
         *layer = l;
         if (wrong != NULL)
             return wrong;
+        if (md_layer_values(network, l, network->layers[l].co) > MD_MOST_VALUES)
+            return "its output is too large";
     }
     for (int l = 0; l + 1 < network->layer_count; l++) {
         *layer = l;

@@ -35,7 +35,7 @@ extern const struct md_kind md_kinds[MD_KIND_COUNT];
 typedef unsigned md_policy;
 
 enum { MD_PICTURE = -1, MD_NO_SKIP = -2, MD_MAX_LAYERS = 24, MD_MAX_GROUPS = 8 };
-enum { MD_MOST_CHANNELS = 4096 }; /* of a layer */
+enum { MD_MOST_CHANNELS = 4096, MD_MOST_VALUES = 1 << 24 }; /* of a layer, for one sample */
 enum { MD_POLICY_LAST = 1 << MD_MAX_GROUPS, MD_POLICY_BIASES = 2 << MD_MAX_GROUPS };
 enum md_learns { MD_LEARNS_NOTHING, MD_LEARNS_BIASES, MD_LEARNS_ALL };
 
@@ -102,6 +102,9 @@ struct md_rows md_rows_reading(const struct md_network *network, int layer, stru
 
 /* Height and width of the output of layer `layer` (MD_PICTURE: of the picture). */
 void md_layer_size(const struct md_network *network, int layer, int *height, int *width);
+
+/* Values of that output, if it had so many channels. */
+uint64_t md_layer_values(const struct md_network *network, int layer, int channels);
 
 /* Number of elements a layer's weight and bias have (0 for a layer without parameters).
  * Convolution: weight is (co, ci, 3, 3); transposed: (ci, co, 2, 2); bias is (co). */

@@ -142,7 +142,7 @@ static const struct key run_keys[] = {
      NULL},
     {"teacher_network", CHOICE, AT(md_config, teacher_network), 0, 0, network_names,
      "upydnet_large", UNLESS_DEFAULT, "network table of the teacher", &of_teacher},
-    {"distill", REAL, AT(md_config, distill), 0, 1000, NULL, "10", UNLESS_DEFAULT,
+    {"distill", REAL, AT(md_config, distill), 0, 1000, NULL, "10", WHERE_USED,
      "weight beside the loss of the mean square by which cosines differ from the teacher's; 0: the "
      "teacher is not asked",
      &of_teacher},

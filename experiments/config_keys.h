@@ -9,10 +9,10 @@
 /* LOSSES: a choice, or a mapping from choices to weights; POWER: of two. */
 enum type { TEXT, CHOICE, LOSSES, BITS, REAL, CAPS, COUNT, POWER, SEED, POLICY, PLAN };
 
-/* For `result`: the name of something that counts by what is in it, which digests speak for; and a
- * key younger than results that are to stay found: its default is not said in what a run is known
- * by. */
-enum { BY_DIGEST = 2, UNLESS_DEFAULT = 3 };
+/* For `result`: the name of something that counts by what is in it, which digests speak for; and
+ * keys younger than results that are to stay found, which are not said in what a run is known by
+ * where they have their default, or have no effect. */
+enum { BY_DIGEST = 2, UNLESS_DEFAULT = 3, WHERE_USED = 4 };
 
 /* Another key, and values of it: "a, b", or "!a, b" for all but these; of a list "[a", those that
  * have it; or "-a, b", those that have none of these. */

@@ -114,9 +114,12 @@ static void format_value(const struct key *key, const void *fields, char *text, 
 }
 
 /* Whether the key is part of what a run is known by. */
-static int identifies(const struct section *section, const struct key *key) {
+static int identifies(const struct section *sections, const struct section *section,
+                      const struct key *key) {
     return key->result == 1 ||
-           (key->result == UNLESS_DEFAULT && !md_key_is_default(section->fields, key));
+           (key->result == UNLESS_DEFAULT && !md_key_is_default(section->fields, key)) ||
+           (key->result == WHERE_USED &&
+            md_key_unmet(sections, RUN_SECTIONS, section, key) == NULL);
 }
 
 size_t md_config_format(const struct md_config *config, int all, char *text, size_t size) {
@@ -129,7 +132,7 @@ size_t md_config_format(const struct md_config *config, int all, char *text, siz
         for (size_t k = 0; k < sections[s].count; k++) {
             const struct key *key = &sections[s].keys[k];
             if (all ? !md_key_says(sections, RUN_SECTIONS, &sections[s], key)
-                    : !identifies(&sections[s], key))
+                    : !identifies(sections, &sections[s], key))
                 continue;
             format_value(key, sections[s].fields, value, sizeof value);
             const char *begin = s == DATA && k == 0 ? "data:\n  " : s != RUN ? "  " : "";

@@ -50,10 +50,10 @@ static int has_label(const float *label, int width, struct md_rows rows, struct 
 
 /* Takes away what the label has no value for. */
 static void mask(struct md_teacher *teacher, int layer, const float *label) {
-    const struct md_network *pupil = teacher->pupil;
+    const struct md_network *student = teacher->student;
     int height, width, label_height, label_width;
-    md_layer_size(pupil, layer, &height, &width);
-    md_layer_size(pupil, pupil->layer_count - 1, &label_height, &label_width);
+    md_layer_size(student, layer, &height, &width);
+    md_layer_size(student, student->layer_count - 1, &label_height, &label_width);
     for (int p = 0; p < height * width; p++) {
         int8_t *at = teacher->features[layer] + p;
         if (has_label(label, label_width, under(p / width, height, label_height),
@@ -71,37 +71,44 @@ void md_teacher_look(struct md_teacher *teacher, const uint8_t *picture, const f
     teacher->engine.observe_context = teacher; /* which may have moved */
     md_engine_set_picture(&teacher->engine, 0, picture);
     md_engine_forward(&teacher->engine, 1);
-    for (int l = 0; l < teacher->pupil->layer_count; l++)
+    for (int l = 0; l < teacher->student->layer_count; l++)
         if (teacher->features[l] != NULL)
             mask(teacher, l, label);
 }
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
-/* Sets which of the teacher's stages are looked at: the first one for the pupil's first, and so on.
+/* Sets which of the teacher's stages are looked at: the first one for the student's first, and so
+ * on.
  */
-static int take_stages(const struct md_setup *setup, const struct md_plan *pupil,
+static int take_stages(const struct md_setup *setup, const struct md_plan *student,
                        struct md_teacher *teacher, struct md_error *error) {
     int own = -1;
     for (int l = 0; l < MD_MAX_LAYERS; l++)
         teacher->stage[l] = MD_PICTURE;
-    for (int l = 0; l < teacher->pupil->layer_count; l++) {
-        if (!md_is_stage(teacher->pupil, l))
+    for (int l = 0; l < teacher->student->layer_count; l++) {
+        if (!md_is_stage(teacher->student, l))
             continue;
         do
             own++;
-        while (!md_is_stage(setup->network, own));
-        if (pupil->teacher[l] == MD_NO_BUFFER)
+        while (own < setup->network->layer_count && !md_is_stage(setup->network, own));
+        if (student->teacher[l] == MD_NO_BUFFER)
             continue;
+        size_t bytes =
+            own < setup->network->layer_count ? md_layer_elements(setup->network, own) : 0;
+        if (bytes != md_layer_values(teacher->student, l, setup->objective.teacher_channels))
+            return md_fail(
+                error, MD_USAGE, "teacher_network: %s has no stage of the size of %s's %s",
+                setup->network->name, teacher->student->name, teacher->student->layers[l].name);
         teacher->stage[own] = l;
-        teacher->bytes[l] = md_layer_elements(setup->network, own);
+        teacher->bytes[l] = bytes;
         teacher->features[l] = malloc(teacher->bytes[l]);
         MD_TRY(md_check_memory(teacher->features[l] != NULL, error));
     }
     return MD_OK;
 }
 
-int md_teacher_open(const struct md_config *config, const struct md_plan *pupil,
+int md_teacher_open(const struct md_config *config, const struct md_plan *student,
                     struct md_team *team, struct md_teacher *teacher, struct md_error *error) {
     const struct md_objective objective = md_config_objective(config);
     const struct md_setup setup = {.network = md_networks[config->teacher_network],
@@ -113,8 +120,8 @@ int md_teacher_open(const struct md_config *config, const struct md_plan *pupil,
     memset(teacher, 0, sizeof *teacher);
     if (!(objective.distill > 0))
         return MD_OK;
-    teacher->pupil = md_config_network(config);
-    MD_TRY(take_stages(&setup, pupil, teacher, error));
+    teacher->student = md_config_network(config);
+    MD_TRY(take_stages(&setup, student, teacher, error));
     struct md_plan plan;
     md_plan_make(&setup, &plan);
     teacher->arena = md_host_arena(plan.arena_bytes);

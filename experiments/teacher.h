@@ -10,24 +10,25 @@ struct md_teacher {
     struct md_engine engine;
     void *arena;     /* NULL: there is no teacher */
     char digest[33]; /* of its weights; "": of none */
-    const struct md_network *pupil;
-    int stage[MD_MAX_LAYERS];        /* of the teacher's layers: the pupil's layer that is held to
-                                      * it; MD_PICTURE: none is */
-    int8_t *features[MD_MAX_LAYERS]; /* of the pupil's layers: as md_engine_set_teacher wants them,
-                                      * of the picture that was looked at last; NULL: of none */
-    size_t bytes[MD_MAX_LAYERS];     /* of these */
+    const struct md_network *student;
+    int stage[MD_MAX_LAYERS]; /* of the teacher's layers: the student's layer that is held to
+                               * it; MD_PICTURE: none is */
+    int8_t
+        *features[MD_MAX_LAYERS]; /* of the student's layers: as md_engine_set_teacher wants them,
+                                   * of the picture that was looked at last; NULL: of none */
+    size_t bytes[MD_MAX_LAYERS];  /* of these */
 };
 
-/* Prepares the config's teacher, if it has one, for a pupil's plan; with weights from scratch. */
-int md_teacher_open(const struct md_config *config, const struct md_plan *pupil,
+/* Prepares the config's teacher, if it has one, for a student's plan; with weights from scratch. */
+int md_teacher_open(const struct md_config *config, const struct md_plan *student,
                     struct md_team *team, struct md_teacher *teacher, struct md_error *error);
 void md_teacher_close(struct md_teacher *teacher);
 
 void md_teacher_set_weights(struct md_teacher *teacher, const float *weights);
 
-/* Looks at a picture as the pupil sees it. Each pixel's features become bytes, the largest of them
- * 127 or -127: only their direction counts. Where no pixel of the pupil's label under a pixel has a
- * value they are 0, and it does not count. */
+/* Looks at a picture as the student sees it. Each pixel's features become bytes, the largest of
+ * them 127 or -127: only their direction counts. Where no pixel of the student's label under a
+ * pixel has a value they are 0, and it does not count. */
 void md_teacher_look(struct md_teacher *teacher, const uint8_t *picture, const float *label);
 
 #endif

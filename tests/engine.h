@@ -85,15 +85,15 @@ static inline void free_sample(struct made_sample *made) {
 }
 
 /* What a teacher sees of it in a stage; every fifth pixel does not count. To be freed. */
-static inline int8_t *make_lesson(const struct md_setup *setup, int layer, int sample) {
+static inline int8_t *make_features(const struct md_setup *setup, int layer, int sample) {
     struct md_random random = md_random_stream(3, 3, (uint32_t)sample, (uint32_t)layer);
     size_t bytes = md_teacher_bytes(setup, layer);
     size_t pixels = bytes / (size_t)setup->objective.teacher_channels;
-    int8_t *lesson = malloc(bytes);
-    cr_assert(lesson);
+    int8_t *features = malloc(bytes);
+    cr_assert(features);
     for (size_t i = 0; i < bytes; i++)
-        lesson[i] = i % pixels % 5 == 3 ? 0 : (int8_t)((int)md_random_below(&random, 255) - 127);
-    return lesson;
+        features[i] = i % pixels % 5 == 3 ? 0 : (int8_t)((int)md_random_below(&random, 255) - 127);
+    return features;
 }
 
 /* Puts it into slot `slot`. */
@@ -106,9 +106,9 @@ static inline void put_sample(struct rig *rig, int slot, int sample) {
         md_engine_set_label(&rig->engine, slot, made.label);
     for (int l = 0; l < MD_MAX_LAYERS; l++)
         if (rig->engine.plan.teacher[l] != MD_NO_BUFFER) {
-            int8_t *lesson = make_lesson(&rig->engine.setup, l, sample);
-            md_engine_set_teacher(&rig->engine, slot, l, lesson);
-            free(lesson);
+            int8_t *features = make_features(&rig->engine.setup, l, sample);
+            md_engine_set_teacher(&rig->engine, slot, l, features);
+            free(features);
         }
     rig->fb[slot] = made.fb;
     free_sample(&made);

@@ -70,7 +70,7 @@ static inline int sample_of(const struct md_job *job, uint32_t step, uint32_t sl
 }
 
 /* What a teacher sees, in the stages that are distilled. */
-static inline void append_lessons(struct bytes *to, const struct md_job *job, int sample) {
+static inline void append_features(struct bytes *to, const struct md_job *job, int sample) {
     struct md_setup setup;
     struct md_plan plan;
     md_job_setup(job, &setup);
@@ -80,9 +80,9 @@ static inline void append_lessons(struct bytes *to, const struct md_job *job, in
     md_plan_make(&setup, &plan);
     for (int l = 0; l < MD_MAX_LAYERS; l++)
         if (plan.teacher[l] != MD_NO_BUFFER) {
-            int8_t *lesson = make_lesson(&setup, l, sample);
-            append(to, lesson, md_teacher_bytes(&setup, l));
-            free(lesson);
+            int8_t *features = make_features(&setup, l, sample);
+            append(to, features, md_teacher_bytes(&setup, l));
+            free(features);
         }
 }
 
@@ -103,7 +103,7 @@ static inline struct bytes job_bytes(const struct md_job *job) {
             append(&bytes, made.picture, md_layer_elements(network, MD_PICTURE));
             if (md_needs_pair(&job->objective))
                 append(&bytes, made.right, md_layer_elements(network, MD_PICTURE));
-            append_lessons(&bytes, job, sample_of(job, step, slot));
+            append_features(&bytes, job, sample_of(job, step, slot));
             append(&bytes, made.label, pixels_of(network) * sizeof *made.label);
             free_sample(&made);
         }

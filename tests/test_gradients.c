@@ -28,10 +28,10 @@ static void look(void *context, enum md_observed what, int layer, int slot,
     for (size_t i = 0; i < count; i++)
         l->signs = (l->signs ^ (((const double *)values)[i] > 0)) * UINT64_C(0x100000001b3);
     if (l->setup->objective.distill > 0 && md_is_stage(l->setup->network, layer)) {
-        int8_t *lesson = make_lesson(l->setup, layer, slot);
-        l->unlike += unlikeness_of(values, map->channels, lesson,
+        int8_t *features = make_features(l->setup, layer, slot);
+        l->unlike += unlikeness_of(values, map->channels, features,
                                    l->setup->objective.teacher_channels, map->height * map->width);
-        free(lesson);
+        free(features);
     }
     if (layer == l->setup->network->layer_count - 1)
         memcpy(l->output + (size_t)slot * count, values, count * sizeof(double));

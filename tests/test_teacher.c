@@ -38,7 +38,7 @@ static void check_pixel(const float *values, const int8_t *bytes, int channels, 
 }
 
 /* Labels in the left half only, but for its last column: the stages' pixels there have others. */
-H5_TEST(teacher, looks_at_what_the_pupil_sees) {
+H5_TEST(teacher, looks_at_what_the_student_sees) {
     static struct seen seen;
     static float label[48 * 48];
     uint8_t picture[3 * 48 * 48];
