@@ -230,10 +230,11 @@ static int run(const struct md_invocation *call, struct md_error *error) {
         return status;
     told->config = &config;
     told->options = o;
-    if (o->target == GAP9)
+    if (o->target == GAP9) {
         md_device_plan(&config, &told->setup, &told->plan);
-    else if ((status = md_config_setup(&config, config.backend, config.threads, &told->setup,
-                                       error)) == MD_OK)
+        status = md_check_teacher(&config, told->setup.policy, error);
+    } else if ((status = md_config_setup(&config, config.backend, config.threads, &told->setup,
+                                         error)) == MD_OK)
         md_plan_make(&told->setup, &told->plan);
     if (status == MD_OK && told->plan.fault != NULL)
         status = md_fail(error, MD_FAILED, "plan: %s: %s", config.plan, told->plan.fault);

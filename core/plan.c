@@ -88,12 +88,13 @@ static void mark(const struct md_network *network, md_policy policy, struct md_p
     }
 }
 
-/* Whether a teacher would change nothing: no stage leads to what learns. */
-static int is_idle(const struct md_setup *setup, const struct md_plan *plan) {
+int md_policy_distills(const struct md_network *network, md_policy policy) {
+    struct md_plan plan = {0};
     int stages = 0;
-    for (int l = 0; l < setup->network->layer_count; l++)
-        stages += plan->wanted[l] && md_is_stage(setup->network, l);
-    return setup->objective.distill > 0 && setup->policy != 0 && stages == 0;
+    mark(network, policy, &plan);
+    for (int l = 0; l < network->layer_count; l++)
+        stages += plan.wanted[l] && md_is_stage(network, l);
+    return stages > 0;
 }
 
 /* Where parameters lie: in the network's order, and among those that learn. A layer of which any
@@ -366,9 +367,6 @@ void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
         plan->gradient[l] = plan->gradient_sum[l] = plan->teacher[l] = plan->distilled[l] =
             MD_NO_BUFFER;
     mark(network, setup->policy, plan);
-    if (is_idle(setup, plan))
-        plan->fault = "a teacher has an effect only where policy lets a layer up to the end of "
-                      "decoder1 learn";
     number_parameters(setup, plan);
     plan->groups =
         setup->batch >= setup->cores && (setup->savings & MD_TOGETHER) == 0 ? setup->cores : 1;

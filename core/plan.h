@@ -236,6 +236,9 @@ size_t md_plan_frozen(const struct md_network *network, const struct md_plan *pl
 /* Elements of the output of a layer (MD_PICTURE: of the picture). */
 size_t md_layer_elements(const struct md_network *network, int layer);
 
+/* Whether there is something to distill: a stage that leads to what learns. */
+int md_policy_distills(const struct md_network *network, md_policy policy);
+
 /* Bytes of what a teacher's features of a stage are, of one sample. */
 size_t md_teacher_bytes(const struct md_setup *setup, int layer);
 

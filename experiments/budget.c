@@ -99,6 +99,16 @@ size_t md_device_bytes(const struct md_config *config) {
     return plan.arena_bytes;
 }
 
+int md_check_teacher(const struct md_config *config, md_policy policy, struct md_error *error) {
+    if (policy == 0 || !(md_config_objective(config).distill > 0) ||
+        md_policy_distills(md_config_network(config), policy))
+        return MD_OK;
+    return md_fail(error, MD_USAGE,
+                   "teacher: has an effect only where a layer up to the end of decoder1 learns; "
+                   "found policy: %s",
+                   config->policy);
+}
+
 int md_config_setup(const struct md_config *config, const char *level, int cores,
                     struct md_setup *setup, struct md_error *error) {
     struct candidate all[MOST_CANDIDATES];
@@ -115,7 +125,7 @@ int md_config_setup(const struct md_config *config, const char *level, int cores
         setup->band = device.band;
     }
     return setup->ops != NULL
-               ? MD_OK
+               ? md_check_teacher(config, setup->policy, error)
                : md_fail(error, MD_USAGE, "backend \"%s\" does not exist here for %s; there is %s",
                          level, md_format_names[config->format],
                          md_host_levels((enum md_format)config->format, levels));
@@ -169,6 +179,14 @@ static int fits(const struct md_config *config, const char *policy, size_t *byte
     return fit;
 }
 
+/* Whether the config's teacher, if it has one, would change what such a policy learns. */
+static int is_taught(const struct md_config *config, const char *policy) {
+    struct md_error ignored;
+    md_policy parsed;
+    return md_policy_parse(md_config_network(config), policy, &parsed) == 0 &&
+           md_check_teacher(config, parsed, &ignored) == MD_OK;
+}
+
 int md_budget_fit(struct md_config *config, size_t *needs, struct md_error *error) {
     const char *least = published[0];
     size_t bytes, least_bytes = SIZE_MAX;
@@ -182,6 +200,8 @@ int md_budget_fit(struct md_config *config, size_t *needs, struct md_error *erro
                    ? MD_OK
                    : too_large(config, config->policy, needs, error);
     for (int p = 0; p < POLICIES; p++) {
+        if (!is_taught(config, published[p]))
+            continue;
         if (fits(config, published[p], &bytes)) {
             snprintf(config->policy, sizeof config->policy, "%s", published[p]);
             return MD_OK;

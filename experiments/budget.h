@@ -11,6 +11,10 @@
 int md_config_setup(const struct md_config *config, const char *level, int cores,
                     struct md_setup *setup, struct md_error *error);
 
+/* Whether the config's teacher, if it has one, changes what this policy learns (0, one that is yet
+ * to be found: it may): MD_OK, or MD_USAGE. md_config_setup asks. */
+int md_check_teacher(const struct md_config *config, md_policy policy, struct md_error *error);
+
 /* The config's plan on a device: the operators a device has, on its eight cores. What it needs is
  * the same on every host and for any number of threads. plan: auto is the fastest one that stays
  * within budget_kb, or the fastest of all; a plan that streams and does not say its band has the

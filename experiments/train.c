@@ -43,22 +43,15 @@ static int open_split(const struct md_run *run, enum md_split split, const struc
     return status == MD_OK ? MD_OK : md_fail_in(error, status, key);
 }
 
-/* (Of a policy that is yet to be found there is none.) */
-static int plan_of(const struct md_config *config, struct md_setup *setup, struct md_plan *plan,
-                   struct md_error *error) {
-    MD_TRY(md_config_setup(config, config->backend, config->threads, setup, error));
-    md_plan_make(setup, plan);
-    return plan->fault == NULL
-               ? MD_OK
-               : md_fail(error, MD_USAGE, "plan: %s: %s", config->plan, plan->fault);
-}
-
 static int open_engine(struct md_run *run, struct md_error *error) {
     const struct md_config *config = &run->config;
     int failed;
     struct md_setup setup;
+    MD_TRY(md_config_setup(config, config->backend, config->threads, &setup, error));
     struct md_plan plan;
-    MD_TRY(plan_of(config, &setup, &plan, error));
+    md_plan_make(&setup, &plan);
+    if (plan.fault != NULL)
+        return md_fail(error, MD_USAGE, "plan: %s: %s", config->plan, plan.fault);
     run->team = md_host_team_start(config->threads, &failed);
     run->arena = md_host_arena(plan.arena_bytes + plan.frozen_bytes);
     if (failed || run->arena == NULL)
@@ -90,8 +83,7 @@ int md_run_check(const struct md_config *config, struct md_error *error) {
                        "early_stop: expected less than epochs: %d, or it has no effect; found %d",
                        config->epochs, config->early_stop);
     struct md_setup setup;
-    struct md_plan plan;
-    return plan_of(config, &setup, &plan, error);
+    return md_config_setup(config, config->backend, config->threads, &setup, error);
 }
 
 int md_run_steps_an_epoch(const struct md_run *run) {

@@ -93,12 +93,13 @@ enum data {
              * often, and what is added to them decides, however small */
     SPREAD, /* over 75 binades, few over 110 (fp16: all it has), half of them zero: products, and
              * what is added to them, of all sizes */
-    FADING, /* zeros of both signs and so small that products are rounded to zero, of whose sign a
-             * sum may be; now and then something between 1 and 2 */
+    TOWERING, /* many zeros in a row, and many numbers whose products are nearly the largest */
+    FADING,   /* zeros of both signs and so small that products are rounded to zero, of whose sign a
+               * sum may be; now and then something between 1 and 2 */
     DATA_COUNT
 };
-static const char *const data_names[DATA_COUNT] = {"ordinary", "powers of two", "adversarial",
-                                                   "halves",   "spread",        "fading"};
+static const char *const data_names[DATA_COUNT] = {
+    "ordinary", "powers of two", "adversarial", "halves", "spread", "towering", "fading"};
 
 static inline double draw(enum md_format format, enum data data, struct md_random *random) {
     double sign = md_random_below(random, 2) ? 1.0 : -1.0;
@@ -143,10 +144,25 @@ static inline double draw(enum md_format format, enum data data, struct md_rando
     return ldexp(sign * (1 + md_random_unit(random)), root + (int)md_random_below(random, 16) - 4);
 }
 
+static inline double tower(enum md_format format, struct md_random *random) {
+    static const int roots[MD_FORMAT_COUNT] = {[MD_FP32] = 56, [MD_FP64] = 504, [MD_FP16] = 6,
+                                               [MD_FP16W] = 6, [MD_BF16] = 56,  [MD_BF16W] = 56};
+    double sign = md_random_below(random, 2) ? 1.0 : -1.0;
+    return ldexp(sign * (1 + md_random_unit(random)),
+                 roots[format] + (int)md_random_below(random, 4));
+}
+
 static inline void fill(enum md_format format, enum data data, struct md_random *random, size_t n,
                         void *values) {
-    for (size_t i = 0; i < n; i++)
-        set_number(format, values, i, draw(format, data, random));
+    int is_tower = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (data == TOWERING && i % 32 == 0)
+            is_tower = md_random_below(random, 4) == 0;
+        double value = data != TOWERING ? draw(format, data, random)
+                       : is_tower       ? tower(format, random)
+                                        : 0.0;
+        set_number(format, values, i, value);
+    }
 }
 
 /* ---- memory ---------------------------------------------------------------------------------- */

@@ -177,6 +177,16 @@ Test(budget, sizes_are_rounded_up_to_kb) {
     cr_assert_str_eq(md_kb_text(1234567890, text), "1,234,568");
 }
 
+/* Not a policy that a teacher would have nothing to say to, though it would fit. */
+Test(budget, auto_wants_what_a_teacher_teaches) {
+    const char *taught = "teacher=t.h5";
+    cr_assert_eq(read_config("auto", 500, ""), MD_OK, "%s", error.text);
+    cr_assert_str_eq(config.policy, "d2");
+    cr_assert_eq(read_config("auto", 500, taught), MD_FAILED);
+    assert_contains(error.text, "does not fit: needs ");
+    cr_assert_eq(read_config("auto", 5000, taught), MD_OK, "%s", error.text);
+}
+
 /* With less and less memory: every policy fits, and the ones before it in the published order do
  * not. */
 Test(budget, auto_is_the_best_published_that_fits) {

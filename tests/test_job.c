@@ -461,10 +461,16 @@ Test(job, distilling_needs_a_teacher_and_whole_stages) {
                      "front");
         free(bytes.at);
     }
-    job.objective.teacher_channels = 0;
-    struct exchange e = {.from = (unsigned char *)&job, .left = sizeof job};
-    assert_error(md_job_read(&(struct md_io){&e, read_bytes, write_bytes}, &read), MD_JOB_WRONG,
-                 "no channels");
+    job.network.height = 256;
+    job.network.width = 1024;
+    static const int channels[] = {
+        0, 64, MD_MOST_CHANNELS}; /* none, and of which size_t may not say the bytes */
+    for (int c = 0; c < 3; c++) {
+        job.objective.teacher_channels = channels[c];
+        struct exchange e = {.from = (unsigned char *)&job, .left = sizeof job};
+        assert_error(md_job_read(&(struct md_io){&e, read_bytes, write_bytes}, &read),
+                     c == 1 ? MD_JOB_OK : MD_JOB_WRONG, "channels");
+    }
 }
 
 /* What looks at pictures wants outputs as large as they are. */

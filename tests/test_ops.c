@@ -12,7 +12,7 @@ static const int splits[] = {1, 2, 3, 5, 8};
 
 /* Sanitizers take their time, and see in fewer calls and rows what they can see. */
 #if defined(__SANITIZE_ADDRESS__)
-enum { CALLS = 16, ROWS = 6, KINDS_OF_DATA = 1 };
+enum { CALLS = 16, ROWS = 8, KINDS_OF_DATA = 1 };
 #else
 enum { CALLS = 64, ROWS = 8, KINDS_OF_DATA = 2 };
 #endif

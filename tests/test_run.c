@@ -573,7 +573,7 @@ H5_TEST(run, what_cannot_run_is_refused_when_opened) {
          "teacher: has an effect only where a layer up to the end of decoder1 learns; found "
          "policy: d2",
          MD_USAGE},
-        {"teacher=t policy=last", "a teacher has an effect only where policy lets", MD_USAGE},
+        {"teacher=t policy=last", "found policy: last", MD_USAGE},
         {"format=fp16 batch=29", "batch: expected at most 28", MD_USAGE},
         {"data.train=", "data.train", MD_USAGE},
         {"data.test=", "data.test", MD_USAGE},

@@ -151,8 +151,26 @@ Test(teacher, decides_what_a_run_is_known_by) {
         free(identities[i]);
 }
 
+/* A folder of cells without a teacher has none of those with one. */
+Test(teacher, decides_what_a_sweep_is) {
+    struct scratch_path weights = weights_of("a.h5", 1), folder = scratch_path(&scratch, "cells"),
+                        config = written("plain.yaml", SMALL_FIELD "sweep: {seed: [1]}\n");
+    char teacher[sizeof weights.text + 20];
+    snprintf(teacher, sizeof teacher, "teacher=%s", weights.text);
+    MUDEPTH("sweep", config.text, "epochs=0", "-o", folder.text);
+    assert_fine("1 done");
+    MUDEPTH("sweep", config.text, "epochs=0", teacher, "teacher_network=upydnet", "-o",
+            folder.text);
+    assert_fails(2, "cells: holds another sweep");
+}
+
+/* (Where it would change nothing, no command does as if it did.) */
 Test(teacher, is_in_comparisons) {
     struct scratch_path weights = weights_of("a.h5", 1), config = taught_by(&weights);
+    MUDEPTH("compare", config.text, "policy=d2");
+    assert_fails(2, "teacher: has an effect only where a layer up to");
+    MUDEPTH("plan", config.text, "policy=d2");
+    assert_fails(2, "teacher: has an effect only where a layer up to");
     MUDEPTH("compare", config.text, "batch=2", "--steps", "2", "--a", "host:bf16", "--b",
             "host:bf16:lean:cores=3");
     assert_fine("bit-exact: ");
