@@ -35,7 +35,7 @@ extern const struct md_kind md_kinds[MD_KIND_COUNT];
 typedef unsigned md_policy;
 
 enum { MD_PICTURE = -1, MD_NO_SKIP = -2, MD_MAX_LAYERS = 24, MD_MAX_GROUPS = 8 };
-enum { MD_MOST_CHANNELS = 4096, MD_MOST_VALUES = 1 << 24 }; /* of a layer, for one sample */
+enum { MD_MOST_CHANNELS = 4096, MD_MOST_VALUES = 1 << 28 }; /* of a layer, for one sample */
 enum { MD_POLICY_LAST = 1 << MD_MAX_GROUPS, MD_POLICY_BIASES = 2 << MD_MAX_GROUPS };
 enum md_learns { MD_LEARNS_NOTHING, MD_LEARNS_BIASES, MD_LEARNS_ALL };
 

@@ -464,7 +464,7 @@ Test(job, distilling_needs_a_teacher_and_whole_stages) {
     job.network.height = 256;
     job.network.width = 1024;
     static const int channels[] = {
-        0, 64, MD_MOST_CHANNELS}; /* none, and of which size_t may not say the bytes */
+        0, 1024, MD_MOST_CHANNELS}; /* none, and of which size_t may not say the bytes */
     for (int c = 0; c < 3; c++) {
         job.objective.teacher_channels = channels[c];
         struct exchange e = {.from = (unsigned char *)&job, .left = sizeof job};
