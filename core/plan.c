@@ -46,17 +46,11 @@ static int channels_of(const struct md_network *network, int layer) {
 }
 
 size_t md_layer_elements(const struct md_network *network, int layer) {
-    int height, width;
-    md_layer_size(network, layer, &height, &width);
-    return (size_t)channels_of(network, layer) * (size_t)height * (size_t)width;
-}
-
-static size_t pixels_of(const struct md_network *network, int layer) {
-    return md_layer_elements(network, layer) / (size_t)channels_of(network, layer);
+    return (size_t)md_layer_values(network, layer, channels_of(network, layer));
 }
 
 size_t md_teacher_bytes(const struct md_setup *setup, int layer) {
-    return (size_t)setup->objective.teacher_channels * pixels_of(setup->network, layer);
+    return (size_t)md_layer_values(setup->network, layer, setup->objective.teacher_channels);
 }
 
 int md_plan_can_stream(const struct md_network *network, int layer) {
@@ -240,7 +234,7 @@ static size_t buffer_bytes(const struct md_setup *setup, const struct md_plan *p
     case MD_TEACHER:
         return md_teacher_bytes(setup, b->layer);
     case MD_DISTILL_ROOM:
-        return md_distill_room(setup->ops->format, pixels_of(network, b->layer));
+        return md_distill_room(setup->ops->format, (size_t)md_layer_values(network, b->layer, 1));
     case MD_DISTILLED:
         return (size_t)setup->batch * sizeof(float);
     case MD_LABEL:

@@ -67,9 +67,7 @@ enum md_engine_error md_engine_start(struct md_engine *engine, const struct md_s
 
 static void set_bytes(struct md_engine *engine, int buffer, int slot, const void *bytes,
                       size_t count) {
-    uint8_t *to = md_engine_buffer(engine, buffer, slot);
-    for (size_t i = 0; i < count; i++)
-        to[i] = ((const uint8_t *)bytes)[i];
+    __builtin_memcpy(md_engine_buffer(engine, buffer, slot), bytes, count);
 }
 
 void md_engine_set_picture(struct md_engine *engine, int slot, const uint8_t *picture) {
