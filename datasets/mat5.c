@@ -1,6 +1,7 @@
 /* A header of 128 bytes, then elements: a type, a size, and that many bytes. A variable is an
  * element of the type MATRIX whose bytes are elements again: flags, dimensions, name, numbers; or
- * such an element deflated inside one of the type COMPRESSED. */
+ * such an element deflated inside one of the type COMPRESSED. (libmatio 1.5.23 was tried: of a
+ * compressed variable that is truncated or has a wrong bit it makes numbers, and says nothing.) */
 #include "mat5.h"
 
 #include <stdbool.h>
