@@ -1,4 +1,4 @@
-/* What step.c and flash.c have in common. */
+/* What engine.c, flash.c and step.c have in common. */
 #ifndef MD_CORE_STEP_PARTS_H
 #define MD_CORE_STEP_PARTS_H
 
@@ -8,6 +8,12 @@
 static inline void *after(const struct md_engine *engine, void *values, size_t count) {
     return (unsigned char *)values + count * md_format_bytes[engine->setup.ops->format];
 }
+
+/* Value `index` of an array that the optimizer keeps; NULL when it is not needed. */
+void *md_engine_kept_at(const struct md_engine *engine, enum md_keeps which, size_t index);
+
+/* Pixels of a label: of what the last layer writes. */
+size_t md_engine_label_pixels(const struct md_engine *engine);
 
 /* Puts in parameters of one layer, from its number `from` on. */
 void md_engine_put_layer(struct md_engine *engine, int layer, size_t from, size_t count,
