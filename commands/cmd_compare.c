@@ -145,6 +145,8 @@ static int make_job(struct comparison *c, struct md_error *error) {
     if (status == MD_OK && data.count == 0)
         status = md_fail(error, MD_USAGE, "data.train must not be empty");
     MD_THEN(status, md_check_pairs(config, &data, "data.train", error));
+    if (status == MD_OK && config->strengths == MD_STRENGTHS_MEASURED)
+        md_augment_measure(&data);
     md_plan_make(&setup, &plan);
     MD_THEN(status, md_teacher_open(config, &plan, NULL, &teacher, error));
     MD_THEN(status, md_read_teacher(config, &taught, error));

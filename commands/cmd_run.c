@@ -159,6 +159,9 @@ static void describe(const struct session *session) {
     char savings[MD_SAVINGS_TEXT];
     fprintf(stderr, "labels: %.1f %% of the training pictures' pixels have one\n",
             100.0 * run->label_share);
+    if (run->config.strengths == MD_STRENGTHS_MEASURED)
+        fprintf(stderr, "training pictures: measured gain %.3f, noise %.2f\n", run->train.gain,
+                run->train.noise);
     for (size_t i = 0; i < sizeof splits / sizeof splits[0]; i++)
         if (splits[i].data->unused.count[MD_UNUSED_ZONES] > 0)
             fprintf(stderr, "%s: %zu %s left out\n", splits[i].name,
@@ -331,6 +334,10 @@ static int report(struct session *session, struct md_error *error) {
         json_object_set_new(json, "depth_kinds",
                             json_pack("{s:s, s:s, s:s}", "train", run->train.mix, "val",
                                       run->val.mix, "test", run->test.mix));
+    if (json != NULL && run->config.strengths == MD_STRENGTHS_MEASURED)
+        json_object_set_new(
+            json, "measured",
+            json_pack("{s:f, s:f}", "gain", run->train.gain, "noise", run->train.noise));
     if (json != NULL && session->options.weights != NULL && !has_diverged)
         json_object_set_new(json, "weights", json_string(session->options.weights));
     if (has_diverged)

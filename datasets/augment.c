@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "random.h"
@@ -185,6 +186,80 @@ void md_augment(const struct md_augmentation *augmentation, uint64_t seed, uint3
         const struct md_crop part = choose_part(seed, epoch, sample, height, width);
         keep_part(&part, height, width, picture, label_height, label_width, label);
     }
+}
+
+/* ---- measured strengths ---------------------------------------------------------------------- */
+
+const char *const md_strengths_names[] = {"given", "measured", NULL};
+
+static double measure_gain(const struct md_dataset *dataset) {
+    const size_t plane = (size_t)dataset->height * (size_t)dataset->width;
+    double sums[3] = {0}, squares[3] = {0}, most = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < dataset->count; i++) {
+        double mean[3], all = 0;
+        for (int c = 0; c < 3; c++) {
+            size_t sum = 0;
+            for (size_t p = 0; p < plane; p++)
+                sum += dataset->samples[i].picture[(size_t)c * plane + p];
+            all += mean[c] = (double)sum / (double)plane;
+        }
+        for (int c = 0; c < 3 && all > 0; c++) {
+            const double share = 3 * mean[c] / all - 1;
+            sums[c] += share;
+            squares[c] += share * share;
+        }
+        count += all > 0;
+    }
+    for (int c = 0; c < 3 && count > 0; c++) {
+        const double average = sums[c] / (double)count;
+        most = fmax(most, squares[c] / (double)count - average * average);
+    }
+    return fmin(sqrt(4.5 * most), 1);
+}
+
+enum { MOST_RESIDUAL = 8 * 255 };
+
+/* Counts the sizes of a channel's residuals. */
+static void count_residuals(const uint8_t *channel, int height, int width,
+                            size_t counts[MOST_RESIDUAL + 1]) {
+    static const int weights[3] = {1, -2, 1};
+    for (int y = 1; y + 1 < height; y++)
+        for (int x = 1; x + 1 < width; x++) {
+            int sum = 0;
+            for (int i = 0; i < 9; i++)
+                sum += weights[i / 3] * weights[i % 3] *
+                       channel[(y + i / 3 - 1) * width + x + i % 3 - 1];
+            counts[abs(sum)]++;
+        }
+}
+
+/* The median of the sizes, each of which stands for half a unit less to half a unit more. */
+static double median_of(const size_t counts[MOST_RESIDUAL + 1]) {
+    size_t total = 0, below = 0;
+    for (int r = 0; r <= MOST_RESIDUAL; r++)
+        total += counts[r];
+    for (int r = 0; r <= MOST_RESIDUAL && total > 0; below += counts[r++])
+        if (2 * (below + counts[r]) >= total)
+            return fmax(0, r - 0.5 + ((double)total / 2 - (double)below) / (double)counts[r]);
+    return 0;
+}
+
+static double measure_noise(const struct md_dataset *dataset) {
+    static const double quartile =
+        0.674489750196082; /* of the normal distribution: its median size */
+    const size_t plane = (size_t)dataset->height * (size_t)dataset->width;
+    size_t counts[MOST_RESIDUAL + 1] = {0};
+    for (size_t i = 0; i < dataset->count; i++)
+        for (size_t c = 0; c < 3; c++)
+            count_residuals(dataset->samples[i].picture + c * plane, dataset->height,
+                            dataset->width, counts);
+    return median_of(counts) / (6 * quartile);
+}
+
+void md_augment_measure(struct md_dataset *dataset) {
+    dataset->gain = measure_gain(dataset);
+    dataset->noise = measure_noise(dataset);
 }
 
 /* ---- the crop -------------------------------------------------------------------------------- */

@@ -16,6 +16,8 @@
 
 #include <stdint.h>
 
+struct md_dataset;
+
 /* Bits of a set of augmentations. */
 enum {
     MD_FLIP = 1,
@@ -46,6 +48,23 @@ struct md_augmentation {
 #define MD_PUBLISHED_STRENGTHS                                                                     \
     .probability = 0.5, .gamma = 0.2, .gain = 0.2, .brightness = 2, .crop = 0.5, .shift = 3,       \
     .zoom = 0.1, .noise = 8, .cutout = 0.3
+
+/* Where the strengths of gain and noise come from: the numbers that are given, or the pictures that
+ * are learned from (struct md_dataset: gain, noise). */
+enum md_strengths { MD_STRENGTHS_GIVEN, MD_STRENGTHS_MEASURED };
+extern const char *const md_strengths_names[]; /* "given", "measured", NULL */
+
+/* Measures a data set's pictures: how far apart channels are in them, and their noise.
+ *
+ * gain: how unlike its own mean over the pictures a channel's share of a picture's light is, as a
+ * variance, the largest of the channels'; 4.5 times that is the square of the strength that deviates
+ * as much: even draws have a third of its square, and the mean of three takes a third of that away.
+ * At most 1; 0 of a grey camera. Black pictures do not count.
+ *
+ * noise: of white noise of standard deviation s, the sum with the weights 1 -2 1, -2 4 -2, 1 -2 1
+ * around a pixel (Immerkaer, 1996), in which what changes evenly along either axis cancels, has 6
+ * s; and the median of its size, which edges do not move, is 0.6745 of that. In units of a byte. */
+void md_augment_measure(struct md_dataset *dataset);
 
 /* Whether md_augment mirrors that sample in that epoch. */
 int md_augment_flips(const struct md_augmentation *augmentation, uint64_t seed, uint32_t epoch,

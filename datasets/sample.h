@@ -39,6 +39,7 @@ struct md_dataset {
     char digest[33]; /* XXH3-128 over all pictures, depths, disparities, truths, shapes and fb, in
                       * hex */
     struct md_unused unused; /* what was passed over where they lie */
+    double gain, noise;      /* of its pictures: md_augment_measure; 0 before */
     char mix[MD_MIX_SIZE];   /* "groundtruth of 3, lidar of 26": depths of several kinds; or "" */
 };
 

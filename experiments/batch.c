@@ -24,6 +24,10 @@ void md_prepare_sample(const struct md_config *config, const struct md_network *
     struct md_augmentation augmentation = config->augment;
     const int height = network->height, width = network->width;
     int label_height, label_width;
+    if (config->strengths == MD_STRENGTHS_MEASURED) {
+        augmentation.gain = dataset->gain;
+        augmentation.noise = dataset->noise;
+    }
     augmentation.set = epoch >= 0 ? augmentation.set : 0;
     md_layer_size(network, network->layer_count - 1, &label_height, &label_width);
     if (sample->right_picture != NULL &&

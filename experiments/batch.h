@@ -13,7 +13,8 @@ void md_epoch_order(uint64_t seed, int epoch, uint32_t count, uint32_t *order);
 
 /* Copies sample `index` to picture (3, height, width of the network) and makes its label
  * (disparity in the last layer's size), both augmented for the epoch; epoch < 0: without
- * augmentation. What is flipped is the other camera's view where there is one. `right` (NULL: not
+ * augmentation (with `augment_strengths: measured` the data set is to have been measured). What is
+ * flipped is the other camera's view where there is one. `right` (NULL: not
  * wanted): the picture of the camera to the right of it, augmented alike, for which the sample must
  * have one: of a mirrored right picture that is the mirrored left one. */
 void md_prepare_sample(const struct md_config *config, const struct md_network *network,

@@ -56,6 +56,7 @@ struct md_config {
     int batch, epochs;
     uint64_t seed;
     struct md_augmentation augment;
+    int strengths;    /* enum md_strengths: the key is `augment_strengths` */
     int label;        /* enum md_label_mode */
     int select;       /* enum md_select */
     int early_stop;   /* epochs; 0: never */

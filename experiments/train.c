@@ -170,6 +170,8 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
         status = md_fail(error, MD_USAGE, "data.train and data.test must not be empty");
     MD_THEN(status, md_check_pairs(config, &run->train, "data.train", error));
     MD_THEN(status, md_check_pairs(config, &run->val, "data.val", error));
+    if (status == MD_OK && config->strengths == MD_STRENGTHS_MEASURED)
+        md_augment_measure(&run->train);
     MD_THEN(status, check_label(run, error));
     MD_THEN(status, count_labels(run, error));
     MD_THEN(status, fit_mean(run, error));
