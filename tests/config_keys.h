@@ -101,6 +101,7 @@ static const struct key_case {
      {"[flip, gamma, gain, brightness]", "[]", "[gain]", "[gamma, flip]", "[crop]"},
      {NULL}},
     {"augment_probability", REAL, {"0.5", "0", "1", "0.9"}, {"1.1"}},
+    {"augment_strengths", NAME, {"given", "measured"}, {"auto"}},
     {"augment_gamma", REAL, {"0.2", "0", "0.95"}, {"0.96"}},
     {"augment_gain", REAL, {"0.2", "0", "1"}, {"1.1"}},
     {"augment_brightness", REAL, {"2", "1", "10"}, {"0.9", "10.1"}},

@@ -143,6 +143,7 @@ Test(config, fields_hold_what_the_keys_say) {
                                "seed=5",
                                "augment=[gain, flip]",
                                "augment_probability=0.6",
+                               "augment_strengths=measured",
                                "augment_gamma=0.7",
                                "augment_gain=0.8",
                                "augment_brightness=9",
@@ -205,6 +206,7 @@ Test(config, fields_hold_what_the_keys_say) {
     cr_assert_eq(md_config_policy(&config), 1u << 0 | 1u << 2);
     cr_assert_eq(config.average, MD_AVERAGE_PICTURE);
     cr_assert_eq(config.weighing, MD_WEIGHTS_DYNAMIC);
+    cr_assert_eq(config.strengths, MD_STRENGTHS_MEASURED);
     cr_assert_eq(config.loss.weight[MD_LOSS_RMSE], 1);
     cr_assert_eq(config.loss.weight[MD_LOSS_GRAD], 0.25);
     cr_assert_eq(config.loss.weight[MD_BERHU], 0);
