@@ -147,6 +147,6 @@ void md_sensor_read(const struct md_sensor *sensor, const struct md_frame *frame
         struct md_reading reading;
         gather(frame, sensor->zones, zone, &returns);
         md_sensor_report(sensor, &returns, &random, &reading);
-        depth_m[zone] = md_reading_depth(&reading, 0);
+        depth_m[zone] = md_reading_depth(&reading, MD_TARGET_AUTO);
     }
 }

@@ -172,9 +172,11 @@ static int look(const struct md_source *source, const struct looking *looking,
         /* A sample's random numbers are those of its name, whatever else is listed. */
         md_random_stream(source->spec.seed, md_random_name(sample->name), side, TOF_STREAM),
         readings);
+    const enum md_target_choice target = source->spec.target == MD_TARGET_AUTO
+                                             ? MD_TARGET_NEAREST
+                                             : (enum md_target_choice)source->spec.target;
     for (int zone = 0; zone < zones * zones; zone++)
-        zone_m[zone] =
-            md_reading_depth(&readings[zone], source->spec.target == MD_TARGET_FARTHEST ? 2 : 1);
+        zone_m[zone] = md_reading_depth(&readings[zone], target);
     if (pads)
         md_sensor_pad(zones, zone_m, looking->rectangle, height, width, seen_m);
     else

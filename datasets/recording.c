@@ -334,24 +334,21 @@ static int read_target(const struct md_data_spec *spec, const struct frame *fram
     return status;
 }
 
-/* Of two targets that is chosen which spec->target says, of those with a value. */
+/* Of two targets spec->target says which is chosen. */
 static int read_zone(const struct md_source *source, const struct csv *csv,
                      const struct frame *frame, int zone, float *depth_m, struct md_error *error) {
     const struct md_data_spec *spec = &source->spec;
-    const int farthest = spec->target == MD_TARGET_FARTHEST;
     int64_t targets = 1;
-    float second_m = MD_NO_DEPTH;
+    float target_m[2] = {MD_NO_DEPTH, MD_NO_DEPTH};
     int status = MD_OK;
     if (csv->has[TARGETS])
         status = need_whole(TARGETS, zone, frame->field[TARGETS][zone], &targets, error);
     const bool chooses = targets == 2 && spec->target != MD_TARGET_AUTO;
     MD_THEN(status,
-            read_target(spec, frame, DISTANCE, zone, chooses ? 1 : targets, depth_m, error));
+            read_target(spec, frame, DISTANCE, zone, chooses ? 1 : targets, &target_m[0], error));
     if (status == MD_OK && csv->has[SECOND_DISTANCE])
-        status = read_target(spec, frame, SECOND_DISTANCE, zone, chooses, &second_m, error);
-    if (status == MD_OK && second_m != MD_NO_DEPTH &&
-        (*depth_m == MD_NO_DEPTH || (second_m > *depth_m) == farthest))
-        *depth_m = second_m;
+        status = read_target(spec, frame, SECOND_DISTANCE, zone, chooses, &target_m[1], error);
+    *depth_m = md_target_depth((enum md_target_choice)spec->target, 2, target_m);
     return status;
 }
 

@@ -14,7 +14,7 @@ const char *const md_alignment_names[] = {"crop", "pad", NULL};
 const char *const md_truth_kind_names[] = {"full", "label", NULL};
 const char *const md_evaluation_crop_names[] = {"none", "garg", "eigen", "nyu", NULL};
 const char *const md_depth_source_names[] = {"auto", "groundtruth", "velodyne_raw", "lidar", NULL};
-const char *const md_target_names[] = {"auto", "nearest", "farthest", NULL};
+const char *const md_target_names[] = {"auto", "nearest", "farthest", "both", NULL};
 const char *const md_statuses_names[] = {"valid", "certain", "likely", NULL};
 const char *const md_picture_part_names[] = {"square", "whole", NULL};
 
@@ -59,6 +59,23 @@ uint16_t md_depth_code(float depth_m, double per_m) {
 float md_valid_depth(const struct md_data_spec *spec, float depth_m) {
     bool valid = depth_m >= (float)spec->min_depth_m && depth_m < (float)spec->max_depth_m;
     return valid ? depth_m : MD_NO_DEPTH;
+}
+
+float md_target_depth(enum md_target_choice choice, int count, const float *depth_m) {
+    float nearest_m = INFINITY, farthest_m = MD_NO_DEPTH, sum_m = 0;
+    int valid = 0;
+    for (int i = 0; i < count; i++)
+        if (depth_m[i] != MD_NO_DEPTH) {
+            nearest_m = fminf(nearest_m, depth_m[i]);
+            farthest_m = fmaxf(farthest_m, depth_m[i]);
+            sum_m += depth_m[i];
+            valid++;
+        }
+    if (valid == 0)
+        return MD_NO_DEPTH;
+    return choice == MD_TARGET_FARTHEST ? farthest_m
+           : choice == MD_TARGET_BOTH   ? sum_m / (float)valid
+                                        : nearest_m;
 }
 
 int md_zone_has_value(const struct md_data_spec *spec, int64_t targets, int64_t status) {

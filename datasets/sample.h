@@ -180,9 +180,14 @@ uint16_t md_depth_code(float depth_m, double per_m);
 float md_valid_depth(const struct md_data_spec *spec, float depth_m);
 
 /* Which target of a zone counts. auto: of tof8 labels the nearest valid one; in recordings of two
- * none, as the authors of the Matrix ToF flights have it. */
-enum md_target_choice { MD_TARGET_AUTO, MD_TARGET_NEAREST, MD_TARGET_FARTHEST };
-extern const char *const md_target_names[]; /* "auto", "nearest", "farthest", NULL */
+ * none, as the authors of the Matrix ToF flights have it. both: the mean of their depths, what a
+ * pixel of the zone has on average when each target takes as much of it. */
+enum md_target_choice { MD_TARGET_AUTO, MD_TARGET_NEAREST, MD_TARGET_FARTHEST, MD_TARGET_BOTH };
+extern const char *const md_target_names[]; /* "auto", "nearest", "farthest", "both", NULL */
+
+/* The depth that is chosen of `count` targets', those with MD_NO_DEPTH apart, of auto the nearest;
+ * MD_NO_DEPTH when none is left. */
+float md_target_depth(enum md_target_choice choice, int count, const float *depth_m);
 
 /* What a zone of a VL53L5CX says: its distance is a value when it has one target and a status that
  * counts. By the rule of the authors of the Matrix ToF flights those are 5 and 9; 9 may be two

@@ -2,8 +2,6 @@
 
 #include <math.h>
 
-#include "sample.h"
-
 const char *const md_sensor_model_names[] = {"vl53l5cx", "pool", NULL};
 
 /* ---- what a sensor may be -------------------------------------------------------------------- */
@@ -249,12 +247,14 @@ void md_sensor_look(const struct md_sensor *sensor, const float *depth_m, const 
                               &reading[zone]);
 }
 
-float md_reading_depth(const struct md_reading *reading, int choice) {
-    float depth_m = MD_NO_DEPTH;
-    for (int i = 0; i < reading->targets && (choice > 0 || reading->targets == 1); i++)
-        if ((reading->target[i].status == MD_TARGET_VALID ||
-             reading->target[i].status == MD_TARGET_LARGE_PULSE) &&
-            (depth_m == MD_NO_DEPTH || choice == 2))
-            depth_m = (float)reading->target[i].depth_m;
-    return depth_m;
+float md_reading_depth(const struct md_reading *reading, enum md_target_choice choice) {
+    float depth_m[MD_MOST_TARGETS];
+    int count = 0;
+    for (int i = 0; i < reading->targets; i++)
+        if (reading->target[i].status == MD_TARGET_VALID ||
+            reading->target[i].status == MD_TARGET_LARGE_PULSE)
+            depth_m[count++] = (float)reading->target[i].depth_m;
+    return choice == MD_TARGET_AUTO && reading->targets != 1
+               ? MD_NO_DEPTH
+               : md_target_depth(choice, count, depth_m);
 }

@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "random.h"
+#include "sample.h"
 
 enum md_sensor_model {
     MD_SENSOR_VL53L5CX, /* a histogram over distance, with its faults; sees MD_SENSOR_HORIZON_M */
@@ -99,10 +100,10 @@ void md_sensor_look(const struct md_sensor *sensor, const float *depth_m, const 
                     int height, int width, struct md_rectangle rectangle, struct md_random random,
                     struct md_reading *reading);
 
-/* A zone's depth in metres by the rule for recordings (matrix.c): that of its target when it has
- * exactly one and that is valid (status 5 or 9); 1: of the nearest valid one, 2: of the farthest.
- * MD_NO_DEPTH when there is none. */
-float md_reading_depth(const struct md_reading *reading, int choice);
+/* A zone's depth in metres: of its valid targets (status 5 or 9) which is chosen. auto: by the rule
+ * for recordings (matrix.c) that of its target when it has exactly one. MD_NO_DEPTH when there is
+ * none. */
+float md_reading_depth(const struct md_reading *reading, enum md_target_choice choice);
 
 /* Puts the zones' depths (zones, zones) where the sensor sees them in a picture of height x width
  * pixels, by the same split into zones; MD_NO_DEPTH around. depth_m is (height, width). */

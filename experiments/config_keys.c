@@ -271,8 +271,8 @@ static const struct key data_keys[] = {
      "split always all",
      NULL},
     {"target", CHOICE, AT(md_data_spec, target), 0, 0, md_target_names, "auto", UNLESS_DEFAULT,
-     "which valid target of a zone with several is the label; auto: the nearest, but in recordings "
-     "none; in a run: of the training split",
+     "which valid target of a zone with several is the label; both: their mean; auto: the nearest, "
+     "but in recordings none; in a run: of the training split",
      &of_target},
     {"statuses", CHOICE, AT(md_data_spec, statuses), 0, 0, md_statuses_names, "valid",
      UNLESS_DEFAULT,

@@ -126,7 +126,7 @@ static const struct key_case {
     {"data.set", NAME, {NULL, "micro", "recording", "synthetic"}, {"cityscapes"}},
     {"data.root", ANY_TEXT, {"''", "/a folder/of 'mine'", "'#1: \\ [x]'"}, {NULL}},
     {"data.fraction", WHOLE, {"100", "1", "20"}, {"0", "101"}},
-    {"data.target", NAME, {"auto", "nearest", "farthest"}, {"both"}},
+    {"data.target", NAME, {"auto", "nearest", "farthest", "both"}, {"all"}},
     {"data.statuses", NAME, {"valid", "certain", "likely"}, {"5"}},
     {"data.frames", WHOLE, {"1", "2", "8"}, {"0", "9"}},
     {"data.gate_frames", REAL, {"0", "0.1", "10"}, {"10.1"}},

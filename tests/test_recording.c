@@ -83,12 +83,12 @@ static void write_recording(const char *folder, int frames) {
 Test(recording, a_second_target_can_be_chosen) {
     static const struct {
         int first_mm, first_status, second_mm, second_status, targets;
-        float depth_m[3]; /* auto, nearest, farthest */
+        float depth_m[4]; /* auto, nearest, farthest, both */
     } cases[] = {
-        {1000, 5, 2500, 5, 2, {0, 1, 2.5f}},    {2500, 9, 1000, 5, 2, {0, 1, 2.5f}},
-        {1000, 4, 2500, 5, 2, {0, 2.5f, 2.5f}}, {1000, 5, 2500, 4, 2, {0, 1, 1}},
-        {1000, 5, 7, 255, 1, {1, 1, 1}},        {1000, 5, 2500, 5, 3, {0, 0, 0}},
-        {1000, 5, 5000, 5, 2, {0, 1, 1}},       {0, 255, 0, 255, 0, {0, 0, 0}},
+        {1000, 5, 2500, 5, 2, {0, 1, 2.5f, 1.75f}},   {2500, 9, 1000, 5, 2, {0, 1, 2.5f, 1.75f}},
+        {1000, 4, 2500, 5, 2, {0, 2.5f, 2.5f, 2.5f}}, {1000, 5, 2500, 4, 2, {0, 1, 1, 1}},
+        {1000, 5, 7, 255, 1, {1, 1, 1, 1}},           {1000, 5, 2500, 5, 3, {0, 0, 0, 0}},
+        {1000, 5, 5000, 5, 2, {0, 1, 1, 1}},          {0, 255, 0, 255, 0, {0, 0, 0, 0}},
     };
     enum { CASES = sizeof cases / sizeof *cases };
     static const char *const names[] = {"distance_mm", "target_status", "second_distance_mm",
@@ -105,7 +105,7 @@ Test(recording, a_second_target_can_be_chosen) {
     add("\n");
     write_csv("");
     write_picture("p.png", 8, 8, 0);
-    for (spec.target = 0; spec.target < 3; spec.target++) {
+    for (spec.target = 0; spec.target < 4; spec.target++) {
         assert_opens();
         for (int zone = 0; zone < CASES; zone++)
             cr_assert_float_eq(dataset.samples[0].depth_m[zone], cases[zone].depth_m[spec.target],

@@ -56,7 +56,7 @@ Test(sensor_model, pool_is_the_max_of_disparity) {
                 map[i] = MD_NO_DEPTH;
         md_sensor_look(&sensor, map, NULL, height, width, MD_WHOLE_PICTURE, random, reading);
         for (int zone = 0; zone < zones * zones; zone++) {
-            float best = MD_INVALID, depth_m = md_reading_depth(&reading[zone], 0);
+            float best = MD_INVALID, depth_m = md_reading_depth(&reading[zone], MD_TARGET_AUTO);
             for (int i = 0; i < height * width; i++)
                 if (i / width >= zone / zones * height / zones &&
                     i / width < (zone / zones + 1) * height / zones &&
@@ -131,12 +131,14 @@ Test(sensor_model, two_surfaces_are_two_targets_when_far_enough_apart) {
                 double behind = 1 / (1 + far * far / near / near);
                 int large = !apart && behind > sensor.competing;
                 cr_assert_eq(target[0].status, large ? MD_TARGET_LARGE_PULSE : MD_TARGET_VALID);
-                float alone = md_reading_depth(&reading[zone], 0);
+                float alone = md_reading_depth(&reading[zone], MD_TARGET_AUTO);
                 cr_assert_float_eq(alone, apart ? MD_NO_DEPTH : near, 1e-6);
-                cr_assert_float_eq(md_reading_depth(&reading[zone], 1), near, 1e-6);
-                cr_assert_float_eq(md_reading_depth(&reading[zone], 2),
+                cr_assert_float_eq(md_reading_depth(&reading[zone], MD_TARGET_NEAREST), near, 1e-6);
+                cr_assert_float_eq(md_reading_depth(&reading[zone], MD_TARGET_FARTHEST),
                                    (float)reading[zone].target[reading[zone].targets - 1].depth_m,
                                    1e-6);
+                cr_assert_float_eq(md_reading_depth(&reading[zone], MD_TARGET_BOTH),
+                                   apart ? (near + far) / 2 : near, 1e-6);
             }
             /* With room for one target only, the other's light may confuse. */
             sensor.targets = 1;
@@ -146,8 +148,8 @@ Test(sensor_model, two_surfaces_are_two_targets_when_far_enough_apart) {
             cr_assert_eq(reading[0].targets, 1);
             cr_assert_eq(reading[0].target[0].status,
                          confused ? MD_TARGET_INCONSISTENT : MD_TARGET_VALID);
-            cr_assert_float_eq(md_reading_depth(&reading[0], 1), confused ? MD_NO_DEPTH : near,
-                               1e-6);
+            cr_assert_float_eq(md_reading_depth(&reading[0], MD_TARGET_NEAREST),
+                               confused ? MD_NO_DEPTH : near, 1e-6);
         }
     }
 }
@@ -184,8 +186,8 @@ Test(sensor_model, sees_as_far_as_its_range) {
             int is_near = walls[w] > 0 && (float)walls[w] < (float)sensors[s].range_m;
             for (int zone = 0; zone < ALL_ZONES; zone++) {
                 cr_assert_eq(reading[zone].targets, is_near, "sensor %d, %g m", s, walls[w]);
-                cr_assert_float_eq(md_reading_depth(&reading[zone], 0), is_near ? walls[w] : 0,
-                                   1e-6);
+                cr_assert_float_eq(md_reading_depth(&reading[zone], MD_TARGET_AUTO),
+                                   is_near ? walls[w] : 0, 1e-6);
             }
         }
     }
@@ -318,7 +320,7 @@ Test(sensor_view, reads_and_pads_only_what_it_sees) {
     md_sensor_look(&pool, map, NULL, SIDE, SIDE, inner, random, reading);
     for (int zone = 0; zone < ALL_ZONES; zone++) {
         int row = 12 + zone / ZONES * 3, column = 16 + zone % ZONES * 2;
-        zones[zone] = md_reading_depth(&reading[zone], 0);
+        zones[zone] = md_reading_depth(&reading[zone], MD_TARGET_AUTO);
         cr_assert_eq(zones[zone], map[row * SIDE + column], "zone %d", zone);
     }
     memset(padded, 0xff, sizeof padded);
@@ -334,7 +336,7 @@ Test(sensor_view, reads_and_pads_only_what_it_sees) {
     for (int zone = 0; zone < ALL_ZONES; zone++) {
         int column = zone % ZONES - 2, seen = column >= 0 && column < 4;
         cr_assert_eq(reading[zone].targets, seen);
-        cr_assert_eq(md_reading_depth(&reading[zone], 0),
+        cr_assert_eq(md_reading_depth(&reading[zone], MD_TARGET_AUTO),
                      seen ? map[zone / ZONES * 6 * SIDE + column * 12] : MD_NO_DEPTH);
     }
 }
