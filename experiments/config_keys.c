@@ -25,6 +25,7 @@ static const struct use of_adam = {.with = {{"optimizer", "adam"}}},
                         of_sgd = {.with = {{"optimizer", "sgd"}}},
                         of_moments = {.set = {"format", "!fp32"},
                                       .with = {{"optimizer", "adam"}, {"momentum", "!0"}}},
+                        of_storing = {.with = {{"format", "!fp32, fp64"}}},
                         of_depth_cap = {.with = {{"loss", "!berhu, l1, mse, rel_l1, photometric"}}},
                         of_pairs = {.with = {{"loss", "photometric"}}},
                         of_teacher = {.with = {{"teacher", "!"}}},
@@ -185,7 +186,7 @@ static const struct key run_keys[] = {
     {"update", CHOICE, AT(md_config, storing), 0, 0, md_storing_names, "plain", 1,
      "how 16-bit weights take small steps, with more bytes for each that learns: plain 0, "
      "stochastic rounding 0, fp32 master 4, kahan compensation 2",
-     NULL},
+     &of_storing},
     {"batch", COUNT, AT(md_config, batch), 1, 256, NULL, "16", 1,
      "samples per step. With plan: lean "
      "it is gradient accumulation: samples are done one by one, their gradients added up in order, "

@@ -171,13 +171,8 @@ void md_grid_settings(const struct md_grid *grid, size_t cell, char text[MD_SETT
 }
 
 int md_grid_takes_lists(const char *name) {
-    struct section sections[RUN_SECTIONS];
-    struct md_config config;
-    md_config_sections(&config, sections);
-    for (size_t k = 0; k < sections[RUN].count; k++)
-        if (strcmp(sections[RUN].keys[k].name, name) == 0)
-            return sections[RUN].keys[k].type == BITS || sections[RUN].keys[k].type == CAPS;
-    return 0;
+    int key = md_config_find(name);
+    return key >= 0 && md_config_kind(key) == MD_LIST_VALUE;
 }
 
 /* "key: value"; every value in quotes, but for lists. */
