@@ -57,9 +57,9 @@ extern const char *const md_strengths_names[]; /* "given", "measured", NULL */
 /* Measures a data set's pictures: how far apart channels are in them, and their noise.
  *
  * gain: how unlike its own mean over the pictures a channel's share of a picture's light is, as a
- * variance, the largest of the channels'; 4.5 times that is the square of the strength that deviates
- * as much: even draws have a third of its square, and the mean of three takes a third of that away.
- * At most 1; 0 of a grey camera. Black pictures do not count.
+ * variance, the largest of the channels'; 4.5 times that is the square of the strength that
+ * deviates as much: even draws have a third of its square, and the mean of three takes a third of
+ * that away. At most 1; 0 of a grey camera. Black pictures do not count.
  *
  * noise: of white noise of standard deviation s, the sum with the weights 1 -2 1, -2 4 -2, 1 -2 1
  * around a pixel (Immerkaer, 1996), in which what changes evenly along either axis cancels, has 6
