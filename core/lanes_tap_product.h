@@ -17,6 +17,7 @@ struct tap_product {
     const struct window *scalars;
     const struct window *lanes; /* not gathered: the other operand, where it lies */
     size_t lane_stride;         /* from a pixel to the next (not gathered: from a channel) */
+    size_t weight_stride;       /* from a lane's weights to the next one's (turned: a scalar's) */
 };
 
 #if GATHERS
@@ -65,8 +66,8 @@ static void transpose(const struct md_map maps[2], int first, int channels, int 
     }
 }
 
-/* Rows of sums, `step` numbers apart, as elements: to[lane * rows + row] for `lanes` lanes. */
-static void put_product(const real *sums, int rows, int step, int lanes, elem *to) {
+/* Rows of sums, `step` numbers apart, as elements: to[lane * stride + row] for `lanes` lanes. */
+static void put_product(const real *sums, int rows, int step, int lanes, size_t stride, elem *to) {
     for (int lane = 0; lane < lanes; lane += LANES, sums += LANES)
         for (int r = 0; r < rows; r += LANES) {
             vec block[LANES];
@@ -74,8 +75,7 @@ static void put_product(const real *sums, int rows, int step, int lanes, elem *t
                 block[i] = r + i < rows ? v_load(sums + (ptrdiff_t)(r + i) * step) : v_zero();
             turn(block);
             for (int i = 0; i < LANES && lane + i < lanes; i++)
-                store_elements(to + (size_t)(lane + i) * (size_t)rows + r, (size_t)(rows - r),
-                               block[i]);
+                store_elements(to + (size_t)(lane + i) * stride + r, (size_t)(rows - r), block[i]);
         }
 }
 #endif
@@ -197,8 +197,9 @@ static size_t sums_size(int channels, size_t each) {
     return SUMS_APART ? round_up((size_t)channels, LANES) * each : 0;
 }
 
-/* to[(lane * scalars + scalar) * taps + tap] for `count` lanes (turned: [(scalar * lanes + lane) *
- * taps ...]); `kept` is where sums are between calls, and where they are gathered always. */
+/* to[lane * weight_stride + scalar * taps + tap] for `count` lanes (turned: [scalar * weight_stride
+ * + lane * taps ...]); `kept` is where sums are between calls, and where they are gathered always.
+ */
 static void run_tap_product(const struct tap_product *t, int links, struct operand lanes, int count,
                             struct operand factors, int resumes, int ends, real *kept, elem *to) {
     int scalars = t->scalars->half[0].channels + t->scalars->half[1].channels;
@@ -223,27 +224,27 @@ static void run_tap_product(const struct tap_product *t, int links, struct opera
         chains.count = lesser(count - first, chains.row);
         chains.vectors.at = lanes.at + (GATHERS ? (size_t)first : (size_t)first * t->lane_stride);
         for (int s = 0; s < scalars; s++) {
-            elem *where = to + (size_t)(first * scalars + s) * (size_t)taps;
+            elem *where = to + (size_t)first * t->weight_stride + (size_t)(s * taps);
             chains.channel = s * (1 + pairs);
             for (int k = 0; !SUMS_APART && resumes && k < taps; k++)
                 for (int lane = 0; lane < chains.count; lane++)
-                    sums[k * LANES + lane] = md_load(where[lane * scalars * taps + k]);
+                    sums[k * LANES + lane] = md_load(where[(size_t)lane * t->weight_stride + k]);
             find(&chains, sums);
             for (int k = 0; !GATHERS && (!SUMS_APART || ends) && k < taps; k++) {
                 elem values[LANES];
                 v_narrow(values, v_load(sums + k * LANES));
                 for (int lane = 0; lane < chains.count; lane++)
-                    where[lane * scalars * taps + k] = values[lane];
+                    where[(size_t)lane * t->weight_stride + k] = values[lane];
             }
             sums += kept != NULL ? taps * chains.row : 0;
         }
 #if GATHERS
         if (ends && !t->turned)
-            put_product(kept, scalars * taps, chains.row, chains.count,
-                        to + (size_t)(first * scalars) * (size_t)taps);
+            put_product(kept, scalars * taps, chains.row, chains.count, t->weight_stride,
+                        to + (size_t)first * t->weight_stride);
         for (int s = 0; ends && t->turned && s < scalars; s++)
             put_product(kept + (s * taps + taps - 1) * chains.row, taps, -chains.row, chains.count,
-                        to + (size_t)(s * count + first) * (size_t)taps);
+                        (size_t)taps, to + (size_t)s * t->weight_stride + (size_t)(first * taps));
 #endif
         kept += kept != NULL ? scalars * taps * chains.row : 0;
     }

@@ -38,16 +38,14 @@ static int turns(const struct md_shape *s) {
 }
 
 /* A core's sums of weights, and all of its sums: behind those, the ones of biases. */
-static size_t conv_weight_sums(const struct md_shape *s, int cores) {
-    int share = share_of(s->co, cores);
-    return turns(s) ? sums_size(s->ci, (size_t)share * 9) : sums_size(share, (size_t)s->ci * 9);
-}
-static size_t tconv_weight_sums(const struct md_shape *s, int cores) {
-    return sums_size(share_of(s->ci, cores), (size_t)s->co * 4);
+static size_t weight_sums(const struct md_shape *s, int transposed, int cores) {
+    int share = share_of(s->ci, cores);
+    return transposed ? sums_size(share, (size_t)s->co * 4)
+           : turns(s) ? sums_size(share, (size_t)s->co * 9)
+                      : sums_size(s->co, (size_t)share * 9);
 }
 static size_t core_sums(const struct md_shape *s, int transposed, int cores) {
-    return (transposed ? tconv_weight_sums(s, cores) : conv_weight_sums(s, cores)) +
-           sums_size(share_of(s->co, cores), 1);
+    return weight_sums(s, transposed, cores) + sums_size(share_of(s->co, cores), 1);
 }
 /* What scratch holds, one behind the other: the lanes' bits; and, where operands are gathered, rows
  * of one, the lanes of another, weights, and the sums of a weight gradient. */
@@ -315,9 +313,28 @@ static void tconv_input_gradient(const struct md_call *c) {
 
 /* ---- weight gradients ------------------------------------------------------------------------ */
 
-/* Where a core has its sums: what it keeps between calls, or the room for a single one. */
-static real *own_sums(const struct md_call *c, size_t each, const struct room *room) {
-    return c->sums == NULL ? room->sums : (real *)c->sums + (size_t)c->part.index * each;
+/* Where a core has its sums of weights and those of biases: what it keeps between calls, or the
+ * room for a single one. */
+static real *own_sums(const struct md_call *c, int transposed, const struct room *room,
+                      real **biases) {
+    const struct md_shape *s = &c->shape;
+    size_t each = core_sums(s, transposed, c->part.count);
+    real *sums = c->sums == NULL ? room->sums : (real *)c->sums + (size_t)c->part.index * each;
+    *biases = sums == NULL ? NULL : sums + weight_sums(s, transposed, c->part.count);
+    return sums;
+}
+
+/* Channels first .. last-1 of two maps. */
+static void take_channels(const struct md_map maps[2], int first, int last, struct md_map some[2]) {
+    for (int half = 0; half < 2; half++) {
+        int from = lesser(first, maps[half].channels), to = lesser(last, maps[half].channels);
+        some[half] = maps[half];
+        some[half].channels = to - from;
+        if (from > 0)
+            some[half].at = (elem *)maps[half].at + (size_t)from * md_map_plane(&maps[half]);
+        first -= from;
+        last -= to;
+    }
 }
 
 /* Channels first .. last-1 of two maps, rows from .. to-1, as lanes. (Gathered; else of one.) */
@@ -339,16 +356,20 @@ static struct operand open_lanes(const struct md_map maps[2], int first, int las
     return lanes;
 }
 
-/* The bias gradient of channels first .. last-1. They are in lanes; or else are put there by the
- * vector, in `room`. */
-static void sum_bias(const struct md_call *c, int first, int last, real *sums,
-                     const struct operand *lanes, size_t lane_stride, real *room) {
+/* The bias gradient. Output channels are in lanes; or else are put there by the vector, in `room`.
+ */
+static void sum_bias(const struct md_call *c, real *sums, const struct operand *lanes,
+                     size_t lane_stride, real *room) {
+    int first, last;
+    md_share(c->part, c->shape.co, &first, &last);
 #if GATHERS
     int resumes = c->from > 0, ends = c->to == c->y.height;
     size_t pixels = (size_t)((c->to - c->from) * c->y.width);
     elem *to = (elem *)c->dbias + first;
-    if (lanes != NULL)
-        sum_channels(*lanes, lane_stride, pixels, last - first, resumes, ends, sums, to);
+    if (lanes != NULL) {
+        const struct operand own = {lanes->at + first, lanes->quick, lanes->unscale};
+        sum_channels(own, lane_stride, pixels, last - first, resumes, ends, sums, to);
+    }
     const struct md_map dy[2] = {c->y};
     const struct operand numbers = {room, 0, 1};
     for (int now; lanes == NULL && first < last; first += now, sums += LANES, to += now) {
@@ -364,12 +385,13 @@ static void sum_bias(const struct md_call *c, int first, int last, real *sums,
 #endif
 }
 
-/* With output channels in lanes, and x as scalars. */
+/* With output channels in lanes, and input channels first .. last-1 as scalars. */
 static void weigh_outputs(const struct md_call *c, int first, int last, const struct room *room,
                           real *sums, real *bias_sums) {
     const struct md_shape *s = &c->shape;
     int above = c->from * s->stride - 1, below = (c->to - 1) * s->stride + 2;
     const struct md_map dy[2] = {c->y};
+    struct md_map x[2];
     struct operand factors;
     struct window where, scalars;
     struct tap_product t = {.first_row = c->from,
@@ -379,29 +401,30 @@ static void weigh_outputs(const struct md_call *c, int first, int last, const st
                             .scalar_width = s->width,
                             .origin = 1,
                             .kernel = 3,
-                            .scalars = &scalars};
-    struct operand lanes = open_lanes(dy, first, last, c->from, c->to, &t, &where, room->lanes);
-    sum_bias(c, first, last, bias_sums, &lanes, t.lane_stride, NULL);
-    if (s->ci == 0)
+                            .scalars = &scalars,
+                            .weight_stride = (size_t)s->ci * 9};
+    struct operand lanes = open_lanes(dy, 0, s->co, c->from, c->to, &t, &where, room->lanes);
+    sum_bias(c, bias_sums, &lanes, t.lane_stride, NULL);
+    if (first == last)
         return;
-    scalars = open_window(c->x, 2, above > 0 ? above : 0, lesser(below, s->height), READS_NUMBERS,
-                          0, room->operand, &factors);
-    run_tap_product(&t, c->to - c->from, lanes, last - first, factors, c->from > 0,
-                    c->to == c->y.height, sums, (elem *)c->dweight + (size_t)(first * s->ci) * 9);
+    take_channels(c->x, first, last, x);
+    scalars = open_window(x, 2, above > 0 ? above : 0, lesser(below, s->height), READS_NUMBERS, 0,
+                          room->operand, &factors);
+    run_tap_product(&t, c->to - c->from, lanes, s->co, factors, c->from > 0, c->to == c->y.height,
+                    sums, (elem *)c->dweight + (size_t)first * 9);
 }
 
-/* With input channels in lanes, and dy as scalars. */
+/* With input channels first .. last-1 in lanes, and dy as scalars. */
 static void weigh_inputs(const struct md_call *c, int first, int last, const struct room *room,
                          real *sums, real *bias_sums) {
     const struct md_shape *s = &c->shape;
     int above = c->from > 0 ? c->from - 1 : 0, below = lesser(c->to + 1, s->height);
     struct operand factors;
-    struct md_map dy = c->y;
-    dy.at = (elem *)dy.at + (size_t)first * md_map_plane(&dy);
-    dy.channels = last - first;
-    sum_bias(c, first, last, bias_sums, NULL, 0, room->lanes);
+    sum_bias(c, bias_sums, NULL, 0, room->lanes);
+    if (first == last)
+        return;
     struct window where,
-        scalars = open_window(&dy, 1, c->from, c->to, READS_NUMBERS, 0, room->operand, &factors);
+        scalars = open_window(&c->y, 1, c->from, c->to, READS_NUMBERS, 0, room->operand, &factors);
     struct tap_product t = {.first_row = above,
                             .width = s->width,
                             .step = 1,
@@ -411,22 +434,20 @@ static void weigh_inputs(const struct md_call *c, int first, int last, const str
                             .origin = 1,
                             .kernel = 3,
                             .turned = 1,
-                            .scalars = &scalars};
-    struct operand lanes = open_lanes(c->x, 0, s->ci, above, below, &t, &where, room->lanes);
-    run_tap_product(&t, below - above, lanes, s->ci, factors, c->from > 0, c->to == c->y.height,
-                    sums, (elem *)c->dweight + (size_t)(first * s->ci) * 9);
+                            .scalars = &scalars,
+                            .weight_stride = (size_t)s->ci * 9};
+    struct operand lanes = open_lanes(c->x, first, last, above, below, &t, &where, room->lanes);
+    run_tap_product(&t, below - above, lanes, last - first, factors, c->from > 0,
+                    c->to == c->y.height, sums, (elem *)c->dweight + (size_t)first * 9);
 }
 
 static void conv_weight_gradient(const struct md_call *c) {
     const struct md_shape *s = &c->shape;
-    int first, last, cores = c->part.count;
+    int first, last;
     struct room room = room_in(s, 0, c->to - c->from, c->scratch);
-    real *sums = own_sums(c, core_sums(s, 0, cores), &room), *bias_sums = sums;
-    md_share(c->part, s->co, &first, &last);
-    if (sums != NULL)
-        bias_sums += conv_weight_sums(s, cores);
-    if (first < last)
-        (turns(s) ? weigh_inputs : weigh_outputs)(c, first, last, &room, sums, bias_sums);
+    real *bias_sums, *sums = own_sums(c, 0, &room, &bias_sums);
+    md_share(c->part, s->ci, &first, &last);
+    (turns(s) ? weigh_inputs : weigh_outputs)(c, first, last, &room, sums, bias_sums);
 }
 
 /* (A transposed convolution reads no concat.) */
@@ -436,12 +457,9 @@ static void tconv_weight_gradient(const struct md_call *c) {
     struct room room = room_in(s, 1, c->to - c->from, c->scratch);
     struct operand factors;
     struct window where;
-    real *sums = own_sums(c, core_sums(s, 1, c->part.count), &room), *bias_sums = sums;
-    md_share(c->part, s->co, &first, &last);
-    if (sums != NULL)
-        bias_sums += tconv_weight_sums(s, c->part.count);
-    sum_bias(c, first, last, bias_sums, NULL, 0, room.lanes);
+    real *bias_sums, *sums = own_sums(c, 1, &room, &bias_sums);
     md_share(c->part, s->ci, &first, &last);
+    sum_bias(c, bias_sums, NULL, 0, room.lanes);
     if (first == last)
         return;
     struct window scalars =
@@ -452,7 +470,8 @@ static void tconv_weight_gradient(const struct md_call *c) {
                             .scalar_to = 2 * s->height,
                             .scalar_width = 2 * s->width,
                             .kernel = 2,
-                            .scalars = &scalars};
+                            .scalars = &scalars,
+                            .weight_stride = (size_t)s->co * 4};
     struct operand lanes = open_lanes(c->x, first, last, from, to, &t, &where, room.lanes);
     run_tap_product(&t, to - from, lanes, last - first, factors, c->from > 0, c->to == c->y.height,
                     sums, (elem *)c->dweight + (size_t)(first * s->co) * 4);

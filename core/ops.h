@@ -12,9 +12,9 @@
  * together never changes a bit.
  *
  * Work sharing. `part` says which share a call computes: with n channels (of the output for
- * forward and weight gradient of a convolution, of the input for an input gradient and for a
- * transposed convolution's weight gradient) and N cores, core i takes b = ceil(n / N) of them from
- * i * b on. Calls for different parts touch disjoint outputs and need separate `scratch`. */
+ * forward and bias gradient, of the input for input and weight gradient) and N cores, core i takes
+ * b = ceil(n / N) of them from i * b on. Calls for different parts touch disjoint outputs and need
+ * separate `scratch`. */
 #ifndef MD_CORE_OPS_H
 #define MD_CORE_OPS_H
 

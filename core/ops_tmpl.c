@@ -72,8 +72,10 @@ static void conv_forward(const struct md_call *c) {
             }
 }
 
-/* A bias gradient, for channels first .. last-1: acc = 0; for ho, wo ascending: acc + dy. */
-static void sum_planes(const struct md_call *c, int first, int last, size_t sums) {
+/* A bias gradient: acc = 0; for ho, wo ascending: acc + dy. */
+static void sum_planes(const struct md_call *c, size_t sums) {
+    int first, last;
+    md_share(c->part, c->shape.co, &first, &last);
     for (int co = first; co < last; co++) {
         real acc = begin_chain(c, c->dbias, (size_t)co, sums + (size_t)co);
         for (int h = c->from; h < c->to; h++)
@@ -86,29 +88,28 @@ static void sum_planes(const struct md_call *c, int first, int last, size_t sums
 /* acc = 0; for ho, wo ascending: acc = fma(dy, x, acc). */
 static void conv_weight_gradient(const struct md_call *c) {
     const struct md_shape *s = &c->shape;
-    int first, last, wo = s->width / s->stride;
-    md_share(c->part, s->co, &first, &last);
-    for (int co = first; co < last; co++) {
-        size_t i = (size_t)(co * s->ci) * 9;
-        for (int half = 0; half < 2; half++)
-            for (int ci = 0; ci < c->x[half].channels; ci++)
-                for (int k = 0; k < 9; k++, i++) {
-                    real acc = begin_chain(c, c->dweight, i, i);
-                    for (int h = c->from; h < c->to; h++) {
-                        int hi = h * s->stride + k / 3 - 1;
-                        if (hi < 0 || hi >= s->height)
-                            continue;
-                        const elem *x = row_at(&c->x[half], ci, hi), *dy = row_at(&c->y, co, h);
-                        for (int w = 0; w < wo; w++) {
-                            int wi = w * s->stride + k % 3 - 1;
-                            if (wi >= 0 && wi < s->width)
-                                acc = md_fma(md_load(dy[w]), md_load(x[wi]), acc);
-                        }
+    int first, last, ci = 0, wo = s->width / s->stride;
+    md_share(c->part, s->ci, &first, &last);
+    for (int half = 0; half < 2; half++)
+        for (int channel = 0; channel < c->x[half].channels; channel++, ci++)
+            for (int i = 0; ci >= first && ci < last && i < s->co * 9; i++) {
+                int co = i / 9, k = i % 9;
+                size_t at = (size_t)((co * s->ci + ci) * 9 + k);
+                real acc = begin_chain(c, c->dweight, at, at);
+                for (int h = c->from; h < c->to; h++) {
+                    int hi = h * s->stride + k / 3 - 1;
+                    if (hi < 0 || hi >= s->height)
+                        continue;
+                    const elem *x = row_at(&c->x[half], channel, hi), *dy = row_at(&c->y, co, h);
+                    for (int w = 0; w < wo; w++) {
+                        int wi = w * s->stride + k % 3 - 1;
+                        if (wi >= 0 && wi < s->width)
+                            acc = md_fma(md_load(dy[w]), md_load(x[wi]), acc);
                     }
-                    end_chain(c, c->dweight, i, i, c->y.height, acc);
                 }
-    }
-    sum_planes(c, first, last, (size_t)(s->co * s->ci) * 9);
+                end_chain(c, c->dweight, at, at, c->y.height, acc);
+            }
+    sum_planes(c, (size_t)(s->co * s->ci) * 9);
 }
 
 /* acc = 0; for co ascending, then the output pixels (ho, wo) that used this input pixel in
@@ -159,8 +160,7 @@ static void tconv_forward(const struct md_call *c) {
             }
 }
 
-/* dw: acc = 0; for hi, wi ascending: acc = fma(dy, x, acc). The weight gradient is shared out over
- * input channels; the bias gradient (acc = 0; over ho, wo: acc + dy) over output channels. */
+/* dw: acc = 0; for hi, wi ascending: acc = fma(dy, x, acc). */
 static void tconv_weight_gradient(const struct md_call *c) {
     const struct md_shape *s = &c->shape;
     int first, last, ci = 0;
@@ -178,8 +178,7 @@ static void tconv_weight_gradient(const struct md_call *c) {
                 }
                 end_chain(c, c->dweight, at, at, c->y.height, acc);
             }
-    md_share(c->part, s->co, &first, &last);
-    sum_planes(c, first, last, (size_t)(s->co * s->ci) * 4);
+    sum_planes(c, (size_t)(s->co * s->ci) * 4);
 }
 
 /* sum = 0; for kh, kw ascending: acc = 0; for co ascending: acc = fma(w, dy, acc); sum + acc. */

@@ -67,10 +67,10 @@ static inline size_t operand_count(const struct call *c, int which) {
     return counts[c->op->direction][which];
 }
 
-/* What it writes (forward y; weight gradient dweight, dbias; input gradient dx): the number of
- * channels that are shared out, and the elements of each. */
+/* What it writes (forward y; weight gradient dweight, dbias; input gradient dx): so many times the
+ * channels that are shared out, and of each so many elements. */
 struct extent {
-    int channels;
+    int times, channels;
     size_t each;
 };
 
@@ -78,20 +78,20 @@ static inline struct extent result_extent(const struct call *c, int which) {
     const struct md_shape *s = &c->shape;
     size_t taps = c->op->transposed ? 4 : 9;
     if (c->op->direction == FORWARD)
-        return which == 0 ? (struct extent){s->co, y_pixels(c)} : (struct extent){0, 0};
+        return which == 0 ? (struct extent){1, s->co, y_pixels(c)} : (struct extent){0};
     if (c->op->direction == INPUT_GRADIENT)
         return which == 0
-                   ? (struct extent){c->last - c->first, (size_t)s->height * (size_t)s->width}
-                   : (struct extent){0, 0};
+                   ? (struct extent){1, c->last - c->first, (size_t)s->height * (size_t)s->width}
+                   : (struct extent){0};
     if (which == 1)
-        return (struct extent){s->co, 1};
-    return c->op->transposed ? (struct extent){s->ci, (size_t)s->co * taps}
-                             : (struct extent){s->co, (size_t)s->ci * taps};
+        return (struct extent){1, s->co, 1};
+    return c->op->transposed ? (struct extent){1, s->ci, (size_t)s->co * taps}
+                             : (struct extent){s->co, s->ci, taps};
 }
 
 static inline size_t result_count(const struct call *c, int which) {
     struct extent e = result_extent(c, which);
-    return (size_t)e.channels * e.each;
+    return (size_t)(e.times * e.channels) * e.each;
 }
 
 static inline struct md_map whole_map(void *at, int channels, int height, int width) {

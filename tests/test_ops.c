@@ -65,9 +65,11 @@ static void run_shares(struct trial *t, const struct md_ops *ops, int split) {
             struct extent e = result_extent(&t->call, r);
             int first, last;
             md_share(part, e.channels, &first, &last);
-            memcpy((char *)expected[r] + (size_t)first * e.each * elem,
-                   (char *)t->expected[r] + (size_t)first * e.each * elem,
-                   (size_t)(last - first) * e.each * elem);
+            for (int k = 0; k < e.times; k++) {
+                size_t from = (size_t)(k * e.channels + first) * e.each * elem;
+                memcpy((char *)expected[r] + from, (char *)t->expected[r] + from,
+                       (size_t)(last - first) * e.each * elem);
+            }
             size_t at = first_difference(t->format, results[r], expected[r], n[r]);
             cr_assert(at == n[r], "%sresult %d[%zu] is 0x%llx, expected 0x%llx", running, r, at,
                       bits_of(t->format, results[r], at), bits_of(t->format, expected[r], at));

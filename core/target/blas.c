@@ -21,9 +21,10 @@ static size_t no_sums(const struct md_shape *s, int cores) {
 
 /* C (m, n) = op(A) op(B) + beta C, row-major. */
 static void multiply(int transpose_a, int transpose_b, int m, int n, int k, const float *a, int lda,
-                     const float *b, int ldb, float beta, float *c) {
+                     const float *b, int ldb, float beta, float *c, int ldc) {
     cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
-                transpose_b ? CblasTrans : CblasNoTrans, m, n, k, 1.0f, a, lda, b, ldb, beta, c, n);
+                transpose_b ? CblasTrans : CblasNoTrans, m, n, k, 1.0f, a, lda, b, ldb, beta, c,
+                ldc);
 }
 
 static float *row_at(const struct md_map *map, int channel, int h) {
@@ -52,11 +53,12 @@ static void scatter(const struct md_map *map, int first, int last, int from, int
                 row_at(map, c, h)[w] = *in++ + bias[c];
 }
 
-/* The taps of all input channels for rows from .. to-1 of the output; zeros outside the picture. */
-static int input_columns(const struct md_call *c, float *columns) {
+/* The taps of input channels first .. last-1 for rows from .. to-1 of the output; zeros outside the
+ * picture. */
+static int input_columns(const struct md_call *c, int first, int last, float *columns) {
     const struct md_shape *s = &c->shape;
     int wo = s->width / s->stride;
-    for (int tap = 0; tap < s->ci * 9; tap++)
+    for (int tap = first * 9; tap < last * 9; tap++)
         for (int h = c->from; h < c->to; h++)
             for (int w = 0; w < wo; w++) {
                 int hi = h * s->stride + tap % 9 / 3 - 1, wi = w * s->stride + tap % 3 - 1;
@@ -68,11 +70,11 @@ static int input_columns(const struct md_call *c, float *columns) {
 
 static void conv_forward(const struct md_call *c) {
     const struct md_shape *s = &c->shape;
-    int first, last, k = s->ci * 9, pixels = input_columns(c, c->scratch);
+    int first, last, k = s->ci * 9, pixels = input_columns(c, 0, s->ci, c->scratch);
     float *out = (float *)c->scratch + k * pixels;
     md_share(c->part, s->co, &first, &last);
     multiply(0, 0, last - first, pixels, k, (const float *)c->weight + first * k, k, c->scratch,
-             pixels, 0.0f, out);
+             pixels, 0.0f, out, pixels);
     scatter(&c->y, first, last, c->from, c->to, out, c->bias);
 }
 
@@ -90,13 +92,14 @@ static void sum_planes(const struct md_call *c) {
 
 static void conv_weight_gradient(const struct md_call *c) {
     const struct md_shape *s = &c->shape;
-    int first, last, k = s->ci * 9, pixels = input_columns(c, c->scratch);
+    int first, last;
+    md_share(c->part, s->ci, &first, &last);
+    int k = (last - first) * 9, pixels = input_columns(c, first, last, c->scratch);
     float *dy = (float *)c->scratch + k * pixels;
-    md_share(c->part, s->co, &first, &last);
-    gather(&c->y, first, last, c->from, c->to, dy);
+    gather(&c->y, 0, s->co, c->from, c->to, dy);
     if (k > 0)
-        multiply(0, 1, last - first, k, pixels, dy, pixels, c->scratch, pixels,
-                 c->from == 0 ? 0.0f : 1.0f, (float *)c->dweight + first * k);
+        multiply(0, 1, s->co, k, pixels, dy, pixels, c->scratch, pixels, c->from == 0 ? 0.0f : 1.0f,
+                 (float *)c->dweight + first * 9, s->ci * 9);
     sum_planes(c);
 }
 
@@ -109,8 +112,8 @@ static void conv_input_gradient(const struct md_call *c) {
     float *column = c->scratch, *dy = column + (last - first) * 9 * pixels;
     gather(&c->y, 0, s->co, from, to, dy);
     multiply(1, 0, (last - first) * 9, pixels, s->co,
-             (const float *)c->weight + (c->first + first) * 9, s->ci * 9, dy, pixels, 0.0f,
-             column);
+             (const float *)c->weight + (c->first + first) * 9, s->ci * 9, dy, pixels, 0.0f, column,
+             pixels);
     for (int ci = first; ci < last; ci++) {
         for (int h = c->from; h < c->to && !c->accumulate; h++)
             for (int w = 0; w < s->width; w++)
@@ -140,7 +143,7 @@ static void tconv_forward(const struct md_call *c) {
     float *column = c->scratch, *x = column + (last - first) * 4 * pixels;
     gather(&c->x[0], 0, s->ci, from, to, x);
     multiply(1, 0, (last - first) * 4, pixels, s->ci, (const float *)c->weight + first * 4,
-             s->co * 4, x, pixels, 0.0f, column);
+             s->co * 4, x, pixels, 0.0f, column, pixels);
     for (int tap = first * 4; tap < last * 4; tap++)
         for (int h = from; h < to; h++)
             for (int w = 0; w < s->width; w++, column++) {
@@ -159,7 +162,7 @@ static void tconv_weight_gradient(const struct md_call *c) {
     phases(&c->y, from, to, s->width, c->scratch);
     gather(&c->x[0], first, last, from, to, x);
     multiply(0, 1, last - first, s->co * 4, pixels, x, pixels, c->scratch, pixels,
-             c->from == 0 ? 0.0f : 1.0f, (float *)c->dweight + first * s->co * 4);
+             c->from == 0 ? 0.0f : 1.0f, (float *)c->dweight + first * s->co * 4, s->co * 4);
     sum_planes(c);
 }
 
@@ -171,7 +174,7 @@ static void tconv_input_gradient(const struct md_call *c) {
     phases(&c->y, c->from, c->to, s->width, c->scratch);
     multiply(0, 0, last - first, pixels, s->co * 4,
              (const float *)c->weight + (c->first + first) * s->co * 4, s->co * 4, c->scratch,
-             pixels, 0.0f, dx);
+             pixels, 0.0f, dx, pixels);
     for (int ci = first; ci < last; ci++)
         for (int h = c->from; h < c->to; h++)
             for (int w = 0; w < s->width; w++, at++)
