@@ -228,7 +228,7 @@ static void print_curves(const struct md_cell_diff *diff, struct sheet *sheet) {
         const struct md_curve_gap *curve = &diff->curves[c];
         if (curve->first == 0)
             continue;
-        add(sheet, "%s", md_epoch_column_names[c]);
+        add(sheet, "%s", md_epoch_column(c));
         add(sheet, "epoch %zu", curve->first);
         add_number(sheet, curve->largest_at > 0 ? curve->largest : (double)NAN);
         if (curve->largest_at > 0)
@@ -301,7 +301,7 @@ static json_t *curves_json(const struct md_cell_diff *diff) {
         const struct md_curve_gap *curve = &diff->curves[c];
         int has_largest = curve->largest_at > 0;
         json_object_set_new(
-            curves, md_epoch_column_names[c],
+            curves, md_epoch_column(c),
             json_pack("{s:o, s:o, s:o}", "first_epoch",
                       curve->first > 0 ? json_integer((json_int_t)curve->first) : json_null(),
                       "largest_difference", has_largest ? json_real(curve->largest) : json_null(),

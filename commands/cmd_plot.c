@@ -239,8 +239,6 @@ static int add_losses(const struct md_study *study, struct lines *all, const str
                       struct md_error *error) {
     size_t epochs = (size_t)group->runs[0]->cell.config.epochs, common = epochs;
     char label[MD_ROW_LABEL_SIZE];
-    struct md_epoch *history = calloc(epochs + 1, sizeof *history);
-    MD_TRY(md_check_memory(history != NULL, error));
     md_study_label(&group->runs[0]->cell.config, &study->keys, label);
     struct line *line = add_line(all, label, 0, (int)all->count, epochs + 1, error);
     int status = line != NULL ? MD_OK : MD_FAILED;
@@ -249,18 +247,19 @@ static int add_losses(const struct md_study *study, struct lines *all, const str
         if ((size_t)run->cell.config.epochs != epochs)
             status = md_fail(error, MD_USAGE, "%s: runs of %zu and of %d epochs in one line", label,
                              epochs, run->cell.config.epochs);
-        size_t done = (size_t)run->cell.epochs_done;
-        common = done < common ? done : common;
-        MD_THEN(status, md_cell_read_epochs(run->path, done, history, error));
+        struct md_cell_history history = {0};
+        MD_THEN(status, md_cell_read_history(run->path, &history, error));
+        common = history.epochs < common ? history.epochs : common;
         for (size_t e = 0; e < common && status == MD_OK; e++)
-            line->y[e] += md_study_epoch(study, &history[e]) / (double)group->count;
+            line->y[e] +=
+                md_epoch_value(&history.epoch[e], md_study_column(study)) / (double)group->count;
+        md_cell_history_free(&history);
     }
     for (size_t e = 0; e < common && status == MD_OK; e++) {
         line->x[e] = (double)e + 1.0;
         line->deviation[e] = (double)NAN;
         line->count++;
     }
-    free(history);
     return status;
 }
 

@@ -158,35 +158,21 @@ static int put_groups_figure(const struct page *page) {
 
 static int put_curve(const struct page *page, const struct md_group *group) {
     const struct md_finished *run = group->runs[0];
-    const size_t epochs = (size_t)run->cell.epochs_done;
-    struct md_epoch *history = malloc(epochs * sizeof *history);
-    double *columns = malloc(3 * epochs * sizeof *columns);
+    struct md_cell_history history;
     char path[MD_PATH_MAX];
-    int status = history != NULL && columns != NULL
-                     ? md_cell_read_epochs(run->path, epochs, history, page->error)
-                     : md_fail(page->error, MD_FAILED, "out of memory");
-    for (size_t e = 0; status == MD_OK && e < epochs; e++) {
-        columns[e] = history[e].train_loss;
-        columns[epochs + e] = history[e].validation_loss;
-        columns[2 * epochs + e] = history[e].validation_rmse_m;
-    }
-    MD_THEN(status, figure_path(page, path));
-    if (status == MD_OK) {
-        const struct md_loss_curve curve = {.title = group->label[0] != '\0' ? group->label : "run",
-                                            .epochs = epochs,
-                                            .train_loss = columns,
-                                            .validation_loss = columns + epochs,
-                                            .validation_rmse_m = columns + 2 * epochs,
-                                            .rmse_before_m = (double)NAN,
-                                            .rmse_dummy_m = (double)NAN};
-        status = md_plot_loss_curve(path, &curve, page->error);
-    }
-    if (status == MD_OK) {
-        status = put_figure(page, path, "svg+xml", "losses over the epochs");
-        unlink(path);
-    }
-    free(columns);
-    free(history);
+    MD_TRY(md_cell_read_history(run->path, &history, page->error));
+    const struct md_loss_curve curve = {.title = group->label[0] != '\0' ? group->label : "run",
+                                        .epochs = history.epochs,
+                                        .history = history.epoch,
+                                        .rmse_before_m = (double)NAN,
+                                        .rmse_dummy_m = (double)NAN};
+    int status = figure_path(page, path);
+    MD_THEN(status, md_plot_loss_curve(path, &curve, page->error));
+    md_cell_history_free(&history);
+    if (status != MD_OK)
+        return status;
+    status = put_figure(page, path, "svg+xml", "losses over the epochs");
+    unlink(path);
     return status;
 }
 

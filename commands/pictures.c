@@ -73,43 +73,22 @@ int md_draw_samples(struct md_run *run, const float *initial, const char *path,
 }
 
 int md_draw_losses(const struct md_run *run, const char *path, struct md_error *error) {
-    size_t epochs = (size_t)run->position.epoch;
-    size_t most = run->step_losses.rows;
-    double *columns = malloc((3 * epochs + 2 * most + 1) * sizeof *columns);
-    struct md_step_row *steps = malloc((most + 1) * sizeof *steps);
-    if (columns == NULL || steps == NULL) {
-        free(columns);
-        free(steps);
-        return md_fail(error, MD_FAILED, "out of memory");
-    }
-    double *step_at = columns + 3 * epochs, *step_loss = step_at + most;
-    size_t step_rows = md_run_step_rows(run, steps);
-    for (size_t r = 0; r < step_rows; r++) {
-        step_at[r] = (double)steps[r].step / md_run_steps_an_epoch(run);
-        step_loss[r] = steps[r].train_loss;
-    }
-    for (size_t e = 0; e < epochs; e++) {
-        columns[e] = run->history[e].train_loss;
-        columns[epochs + e] = run->history[e].validation_loss;
-        columns[2 * epochs + e] = run->history[e].validation_rmse_m;
-    }
+    struct md_step_row *steps = malloc((run->step_losses.rows + 1) * sizeof *steps);
+    MD_TRY(md_check_memory(steps != NULL, error));
     char title[320], loss[MD_CONFIG_VALUE_SIZE];
     md_config_value(&run->config, md_config_find("loss"), loss);
     snprintf(title, sizeof title, "%.200s, policy %s, %s %g", loss, run->config.policy,
              md_optimizer_names[run->config.optimizer], run->config.learning_rate);
     const struct md_loss_curve curve = {.title = title,
-                                        .epochs = epochs,
-                                        .train_loss = columns,
-                                        .validation_loss = columns + epochs,
-                                        .validation_rmse_m = columns + 2 * epochs,
+                                        .epochs = (size_t)run->position.epoch,
+                                        .history = run->history,
                                         .rmse_before_m = run->val_before[0].value[MD_RMSE],
                                         .rmse_dummy_m = run->val_dummy[0].value[MD_RMSE],
-                                        .step_rows = step_rows,
+                                        .step_rows = md_run_step_rows(run, steps),
                                         .steps_a_row = run->step_losses.steps_a_row,
-                                        .step_at = step_at,
-                                        .step_loss = step_loss};
+                                        .steps = steps,
+                                        .steps_an_epoch = md_run_steps_an_epoch(run)};
     int status = md_plot_loss_curve(path, &curve, error);
-    free(columns);
     free(steps);
     return status;
 }

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "axis.h"
 #include "gnuplot.h"
@@ -19,28 +20,49 @@ static void write_axis(FILE *script, const char *name, const char *label,
 static const struct series {
     const char *title;
     int axis;
+    size_t offset; /* in struct md_epoch */
     const char *style;
 } series[] = {
-    {"training loss", LOSS, "linespoints lc rgb '#0072b2' lw 2 dt 1 pt 7 ps 0.7"},
-    {"validation loss", LOSS, "linespoints lc rgb '#d55e00' lw 2 dt 2 pt 5 ps 0.7"},
-    {"validation RMSE", RMSE, "linespoints lc rgb '#009e73' lw 2 dt 4 pt 9 ps 0.9"},
+    {"training loss", LOSS, offsetof(struct md_epoch, train_loss),
+     "linespoints lc rgb '#0072b2' lw 2 dt 1 pt 7 ps 0.7"},
+    {"validation loss", LOSS, offsetof(struct md_epoch, validation_loss),
+     "linespoints lc rgb '#d55e00' lw 2 dt 2 pt 5 ps 0.7"},
+    {"validation RMSE", RMSE, offsetof(struct md_epoch, validation_rmse_m),
+     "linespoints lc rgb '#009e73' lw 2 dt 4 pt 9 ps 0.9"},
 };
 enum { SERIES_COUNT = sizeof series / sizeof *series, TITLE_SIZE = 80 };
 
 /* Titles of the legend; empty: not drawn. */
 struct figure {
     const struct md_loss_curve *curve;
-    const double *values[SERIES_COUNT]; /* as in `series` */
     struct md_axis axes[2];
     char steps[TITLE_SIZE], odd[TITLE_SIZE], before[TITLE_SIZE], dummy[TITLE_SIZE];
     struct md_legend legend;
 };
 
-static size_t count_values(const double *values, size_t count) {
+static double value_of(const struct md_loss_curve *curve, int s, size_t epoch) {
+    double value;
+    memcpy(&value, (const char *)&curve->history[epoch] + series[s].offset, sizeof value);
+    return value;
+}
+
+static size_t count_epochs(const struct md_loss_curve *curve, int s) {
     size_t found = 0;
-    for (size_t i = 0; i < count; i++)
-        found += isfinite(values[i]) != 0;
+    for (size_t e = 0; e < curve->epochs; e++)
+        found += isfinite(value_of(curve, s, e)) != 0;
     return found;
+}
+
+static size_t count_steps(const struct md_loss_curve *curve) {
+    size_t found = 0;
+    for (size_t r = 0; r < curve->step_rows; r++)
+        found += isfinite(curve->steps[r].train_loss) != 0;
+    return found;
+}
+
+/* Where the row of steps ends, in epochs. */
+static double place_of(const struct md_loss_curve *curve, size_t r) {
+    return (double)curve->steps[r].step / curve->steps_an_epoch;
 }
 
 static void write_data(FILE *script, const struct figure *f) {
@@ -49,27 +71,27 @@ static void write_data(FILE *script, const struct figure *f) {
     for (size_t e = 0; e < curve->epochs; e++) {
         fprintf(script, "%zu", e + 1);
         for (int s = 0; s < SERIES_COUNT; s++)
-            if (isfinite(f->values[s][e]))
-                fprintf(script, " %.17g", f->values[s][e]);
+            if (isfinite(value_of(curve, s, e)))
+                fprintf(script, " %.17g", value_of(curve, s, e));
             else
                 fputs(" NaN", script);
         fputs("\n", script);
     }
     fputs("END\n$steps << END\n", script);
     for (size_t r = 0; r < curve->step_rows; r++)
-        if (isfinite(curve->step_loss[r]))
-            fprintf(script, "%.9g %.9g\n", curve->step_at[r], curve->step_loss[r]);
+        if (isfinite(curve->steps[r].train_loss))
+            fprintf(script, "%.9g %.9g\n", place_of(curve, r), curve->steps[r].train_loss);
         else
             fputs("\n", script); /* a gap */
     fprintf(script, "NaN NaN\nEND\n$before << END\n0 %.17g\nEND\n$odd << END\n",
             fmin(curve->rmse_before_m, f->axes[RMSE].high));
     double edge = md_axis_at(&f->axes[LOSS], 0.98);
     for (size_t e = 0; e < curve->epochs; e++)
-        if (!isfinite(curve->train_loss[e]))
+        if (!isfinite(curve->history[e].train_loss))
             fprintf(script, "%zu %.17g\n", e + 1, edge);
     for (size_t r = 0; r < curve->step_rows; r++)
-        if (!isfinite(curve->step_loss[r]))
-            fprintf(script, "%.9g %.17g\n", curve->step_at[r], edge);
+        if (!isfinite(curve->steps[r].train_loss))
+            fprintf(script, "%.9g %.17g\n", place_of(curve, r), edge);
     fputs("END\n", script);
 }
 
@@ -78,8 +100,10 @@ static void choose_axes(struct figure *f) {
     struct md_axis *loss = &f->axes[LOSS], *rmse = &f->axes[RMSE];
     *loss = *rmse = md_axis_start();
     for (int s = 0; s < SERIES_COUNT; s++)
-        md_axis_see_all(&f->axes[series[s].axis], f->values[s], curve->epochs);
-    md_axis_see_all(loss, curve->step_loss, curve->step_rows);
+        for (size_t e = 0; e < curve->epochs; e++)
+            md_axis_see(&f->axes[series[s].axis], value_of(curve, s, e));
+    for (size_t r = 0; r < curve->step_rows; r++)
+        md_axis_see(loss, curve->steps[r].train_loss);
     md_axis_see(rmse, curve->rmse_dummy_m);
     /* RMSE before fine-tuning can be thirty times that after it, and would flatten the rest: then
      * its mark stands at the upper edge, and the legend says how much it is. */
@@ -94,12 +118,11 @@ static void write_titles(struct figure *f) {
     const struct md_loss_curve *curve = f->curve;
     const char *titles[SERIES_COUNT + 4];
     size_t count = 0;
-    if (count_values(curve->step_loss, curve->step_rows) > 0)
+    if (count_steps(curve) > 0)
         snprintf(f->steps, TITLE_SIZE,
                  curve->steps_a_row == 1 ? "loss of a step" : "mean loss of %zu steps",
                  curve->steps_a_row);
-    if (count_values(curve->train_loss, curve->epochs) < curve->epochs ||
-        count_values(curve->step_loss, curve->step_rows) < curve->step_rows)
+    if (count_epochs(curve, 0) < curve->epochs || count_steps(curve) < curve->step_rows)
         snprintf(f->odd, TITLE_SIZE, "training loss is NaN or infinite");
     if (isfinite(curve->rmse_before_m))
         snprintf(f->before, TITLE_SIZE, "RMSE before fine-tuning: %.3g m%s", curve->rmse_before_m,
@@ -137,7 +160,7 @@ static void write_plot(FILE *script, const struct figure *f) {
     if (f->steps[0] != '\0')
         fprintf(script, ", $steps using 1:2 with lines lc rgb '#7fb8dc' lw 1 title '%s'", f->steps);
     for (int s = 0; s < SERIES_COUNT; s++)
-        if (count_values(f->values[s], curve->epochs) > 0)
+        if (count_epochs(curve, s) > 0)
             fprintf(script, ", $curves using 1:%d axes x1y%d with %s pi %zu title '%s'", s + 2,
                     series[s].axis + 1, series[s].style, interval, series[s].title);
     if (f->odd[0] != '\0')
@@ -156,9 +179,7 @@ static void write_plot(FILE *script, const struct figure *f) {
 
 int md_plot_loss_curve(const char *path, const struct md_loss_curve *curve,
                        struct md_error *error) {
-    struct figure f = {
-        .curve = curve,
-        .values = {curve->train_loss, curve->validation_loss, curve->validation_rmse_m}};
+    struct figure f = {.curve = curve};
     if (curve->epochs < 1)
         return md_fail(error, MD_USAGE, "%s: no epochs to draw", path);
     choose_axes(&f);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "../datasets/error.h"
+#include "../experiments/train.h"
 
 /* A contact sheet: a row per sample, its picture and then depth maps of any size. */
 enum { MD_SHEET_MAPS = 4 };
@@ -38,10 +39,11 @@ int md_plot_contact_sheet(const char *path, const struct md_sheet *sheet, struct
 struct md_loss_curve {
     const char *title;
     size_t epochs;
-    const double *train_loss, *validation_loss, *validation_rmse_m; /* of epochs 1 .. epochs */
+    const struct md_epoch *history; /* of epochs 1 .. epochs */
     double rmse_before_m, rmse_dummy_m;
-    size_t step_rows, steps_a_row;     /* losses of single steps, or means of so many */
-    const double *step_at, *step_loss; /* step_rows each; where the row ends, in epochs */
+    size_t step_rows, steps_a_row; /* losses of single steps, or means of so many */
+    const struct md_step_row *steps;
+    int steps_an_epoch;
 };
 
 /* Training and validation loss (left axis) and validation RMSE (right axis, metres) over the

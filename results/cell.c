@@ -73,31 +73,18 @@ const struct md_cell_attribute md_cell_attributes[] = {
 enum { ATTRIBUTES = sizeof md_cell_attributes / sizeof md_cell_attributes[0] };
 const size_t md_cell_attribute_count = ATTRIBUTES;
 
-static void write_attributes(struct md_pen *pen, const struct md_cell *cell) {
-    for (const struct md_cell_attribute *a = md_cell_attributes;
-         a < md_cell_attributes + ATTRIBUTES; a++) {
-        const void *field = (const char *)cell + a->offset;
-        if (strcmp(a->object, "/") != 0)
-            md_pen_group(pen, a->object);
-        if (a->type == TEXT)
-            md_pen_text(pen, a->object, a->name, field);
-        else if (a->type == INTEGER)
-            md_pen_integer(pen, a->object, a->name, *(const long long *)field);
-        else
-            md_pen_real(pen, a->object, a->name, *(const double *)field);
-    }
-}
-
-static void take_attributes(struct md_pen *pen, struct md_cell *cell) {
+void md_pass_attributes(struct md_pen *pen, struct md_cell *cell) {
     for (const struct md_cell_attribute *a = md_cell_attributes;
          a < md_cell_attributes + ATTRIBUTES; a++) {
         void *field = (char *)cell + a->offset;
+        if (!pen->reads && strcmp(a->object, "/") != 0)
+            md_pen_group(pen, a->object);
         if (a->type == TEXT)
-            md_take_text(pen, a->object, a->name, a->size, field);
+            md_pass_text(pen, a->object, a->name, a->size, field);
         else if (a->type == INTEGER)
-            md_take_integer(pen, a->object, a->name, 0, LLONG_MAX, field);
+            md_pass_integer(pen, a->object, a->name, 0, LLONG_MAX, field);
         else
-            md_take_real(pen, a->object, a->name, field);
+            md_pass_real(pen, a->object, a->name, field);
     }
 }
 
@@ -136,9 +123,8 @@ static void write_metrics(struct md_pen *pen, const char *name, const struct md_
             strcpy(row->predictor, md_predictor_names[p]);
             memcpy(row->value, m->value, sizeof row->value);
         }
-    if (pen->status == MD_OK)
-        pen->status = md_h5_write_table(pen->file, name, metrics_columns, METRICS_COLUMNS,
-                                        sizeof *row, (size_t)(row - rows), rows, pen->error);
+    MD_THEN(pen->status, md_h5_write_table(pen->file, name, metrics_columns, METRICS_COLUMNS,
+                                           sizeof *row, (size_t)(row - rows), rows, pen->error));
 }
 
 static int check_row(const struct metrics_row *row, double cap_m, const char *predictor) {
@@ -149,10 +135,9 @@ static int check_row(const struct metrics_row *row, double cap_m, const char *pr
 void md_take_scores(struct md_pen *pen, const char *name, struct md_cell *cell) {
     struct metrics_row rows[MD_MOST_CAPS * MD_PREDICTOR_COUNT], *row = rows;
     const struct md_caps *caps = &cell->config.caps;
-    if (pen->status == MD_OK)
-        pen->status =
+    MD_THEN(pen->status,
             md_h5_read_table(pen->file, name, metrics_columns, METRICS_COLUMNS, sizeof *row,
-                             MD_PREDICTOR_COUNT * (size_t)caps->count, rows, pen->error);
+                             MD_PREDICTOR_COUNT * (size_t)caps->count, rows, pen->error));
     cell->cap_count = pen->status == MD_OK ? caps->count : 0;
     for (int c = 0; c < cell->cap_count; c++) {
         struct md_cell_scores *scores = &cell->scores[c];
@@ -237,23 +222,20 @@ static void write_weights(struct md_pen *pen, const struct md_run *run, const ch
              run->position.epoch, run->config.data.set);
     snprintf(info.command, sizeof info.command, "%.1000s", command);
     snprintf(info.code_version, sizeof info.code_version, "%s", md_code_version());
-    if (pen->status == MD_OK)
-        pen->status =
-            md_weights_store(pen->file, run->network, run->best_weights, &info, pen->error);
+    MD_THEN(pen->status,
+            md_weights_store(pen->file, run->network, run->best_weights, &info, pen->error));
 }
 
 int md_cell_write(const char *path, const struct md_run *run, const char *identity,
                   const char *command, struct md_error *error) {
     struct md_h5_writer writer;
     struct md_cell cell;
-    int status = md_h5_create(path, &writer, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_h5_create(path, &writer, error));
     const struct md_caps *caps = &run->config.caps;
-    struct md_pen pen = {writer.file, error, MD_OK};
+    struct md_pen pen = {writer.file, error, MD_OK, 0};
     describe(run, command, &cell);
     md_pen_head(&pen, MD_CELL_KIND, run, identity);
-    write_attributes(&pen, &cell);
+    md_pass_attributes(&pen, &cell);
     write_libraries(&pen);
     md_pen_epochs(&pen, "/training/epochs", run);
     md_pen_steps(&pen, "/training/steps", run);
@@ -268,24 +250,13 @@ int md_cell_write(const char *path, const struct md_run *run, const char *identi
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-int md_cell_read_identity(const char *path, char identity[33], struct md_error *error) {
-    hid_t file;
-    int status = md_h5_open(path, &file, error);
-    if (status != MD_OK)
-        return status;
-    struct md_pen pen = {file, error, MD_OK};
-    md_take_kind(&pen, MD_CELL_KIND, identity);
-    H5Fclose(file);
-    return pen.status;
-}
-
 /* The rows of a table that is read only when somebody asks for it. */
 static void take_epochs_done(struct md_pen *pen, const char *path, struct md_cell *cell) {
     const struct md_config *config = &cell->config;
     int dimensions = 0;
     size_t rows = 0;
-    if (pen->status == MD_OK)
-        pen->status = md_h5_shape(pen->file, "/training/epochs", 1, &dimensions, &rows, pen->error);
+    MD_THEN(pen->status,
+            md_h5_shape(pen->file, "/training/epochs", 1, &dimensions, &rows, pen->error));
     cell->epochs_done = (long long)rows;
     if (pen->status == MD_OK && (cell->epochs_done > config->epochs ||
                                  (cell->epochs_done < config->epochs && config->early_stop == 0)))
@@ -297,31 +268,26 @@ static void take_epochs_done(struct md_pen *pen, const char *path, struct md_cel
 static void take_cell(struct md_pen *pen, const char *path, struct md_cell *cell) {
     static const char *const splits[] = {"/data/train", "/data/val", "/data/test"};
     char config[MD_CELL_CONFIG_SIZE] = "", origin[200];
-    md_take_kind(pen, MD_CELL_KIND, cell->identity);
-    md_take_text(pen, "/config", "yaml", sizeof config, config);
+    md_pass_text(pen, "/config", "yaml", sizeof config, config);
     snprintf(origin, sizeof origin, "%.180s, yaml of /config", path);
     /* What is wrong in a file is not wrong usage. */
     if (pen->status == MD_OK && md_config_parse(config, origin, &cell->config, pen->error) != MD_OK)
         pen->status = MD_FAILED;
     for (int i = 0; i < 3; i++) {
-        md_take_text(pen, splits[i], "digest", sizeof cell->data_digests[i], cell->data_digests[i]);
-        md_take_integer(pen, splits[i], "samples", 0, LLONG_MAX, &cell->data_samples[i]);
+        md_pass_text(pen, splits[i], "digest", sizeof cell->data_digests[i], cell->data_digests[i]);
+        md_pass_integer(pen, splits[i], "samples", 0, LLONG_MAX, &cell->data_samples[i]);
         if (md_h5_has_attribute(pen->file, splits[i], "depth_kinds"))
-            md_take_text(pen, splits[i], "depth_kinds", MD_MIX_SIZE, cell->data_mix[i]);
+            md_pass_text(pen, splits[i], "depth_kinds", MD_MIX_SIZE, cell->data_mix[i]);
     }
-    take_attributes(pen, cell);
+    md_pass_attributes(pen, cell);
     take_epochs_done(pen, path, cell);
     md_take_scores(pen, "/test/metrics", cell);
 }
 
 int md_cell_read(const char *path, struct md_cell *cell, struct md_error *error) {
-    hid_t file;
+    struct md_pen pen;
     memset(cell, 0, sizeof *cell);
-    int status = md_h5_open(path, &file, error);
-    if (status != MD_OK)
-        return status;
-    struct md_pen pen = {file, error, MD_OK};
+    MD_TRY(md_pen_open(path, MD_CELL_KIND, &pen, cell->identity, error));
     take_cell(&pen, path, cell);
-    H5Fclose(file);
-    return pen.status;
+    return md_pen_close(&pen);
 }

@@ -60,9 +60,6 @@ void md_network_digest(const struct md_network *network, char digest[33]);
  * numerics version. 32 hex digits. */
 void md_cell_identity(const struct md_run *run, const char *weights_digest, char identity[33]);
 
-/* Reads the identity of the cell in `path`; fails when it is no cell. */
-int md_cell_read_identity(const char *path, char identity[33], struct md_error *error);
-
 /* What predicts, in the order of a table of metrics: the network before and after fine-tuning, and
  * the dummy predictor. */
 enum md_predictor { MD_BEFORE, MD_AFTER, MD_DUMMY, MD_PREDICTOR_COUNT };
@@ -117,13 +114,14 @@ extern const size_t md_cell_attribute_count;
 /* Reads a cell; fails when it is none, or a broken one. */
 int md_cell_read(const char *path, struct md_cell *cell, struct md_error *error);
 
-/* Reads what the epochs of a cell gave, its epochs_done. */
-int md_cell_read_epochs(const char *path, size_t epochs, struct md_epoch *history,
-                        struct md_error *error);
+/* The values of an epoch by their names in the table of the epochs: "learning_rate", ... */
+enum { MD_EPOCH_COLUMNS = 4 };
+const char *md_epoch_column(int column);
+double md_epoch_value(const struct md_epoch *epoch, int column);
 
 /* What the training of a cell gave, owned. */
 struct md_cell_history {
-    size_t epochs, step_rows;
+    size_t epochs, step_rows; /* epochs: the cell's epochs_done */
     struct md_epoch *epoch;   /* (epochs) */
     struct md_step_row *step; /* (step_rows) */
 };

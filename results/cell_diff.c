@@ -8,12 +8,6 @@
 
 #include "weights.h"
 
-const char *const md_epoch_column_names[MD_EPOCH_COLUMNS] = {
-    "learning_rate", "train_loss", "validation_loss", "validation_rmse_m"};
-static const size_t epoch_offsets[MD_EPOCH_COLUMNS] = {
-    offsetof(struct md_epoch, learning_rate), offsetof(struct md_epoch, train_loss),
-    offsetof(struct md_epoch, validation_loss), offsetof(struct md_epoch, validation_rmse_m)};
-
 int md_same_real(double a, double b) {
     uint64_t bits[2];
     memcpy(&bits[0], &a, sizeof a);
@@ -56,29 +50,17 @@ static void compare_metrics(struct md_cell_diff *diff, enum md_predictor predict
 
 /* ---- epochs ---------------------------------------------------------------------------------- */
 
-static double epoch_value(const struct md_cell_diff *diff, int which, size_t epoch, int column) {
-    double value;
-    memcpy(&value, (const char *)&diff->epochs[which][epoch] + epoch_offsets[column], sizeof value);
-    return value;
-}
-
-static int read_epochs(struct md_cell_diff *diff, int which, struct md_error *error) {
-    size_t count = (size_t)diff->cell[which].epochs_done;
-    diff->epochs[which] = calloc(count + 1, sizeof *diff->epochs[which]);
-    MD_TRY(md_check_memory(diff->epochs[which] != NULL, error));
-    return md_cell_read_epochs(diff->path[which], count, diff->epochs[which], error);
-}
-
 static void compare_epochs(struct md_cell_diff *diff) {
     long long counts[2] = {diff->cell[0].epochs_done, diff->cell[1].epochs_done};
     size_t both = (size_t)(counts[0] < counts[1] ? counts[0] : counts[1]);
     for (size_t e = 0; e < both; e++)
         for (int c = 0; c < MD_EPOCH_COLUMNS; c++) {
             struct md_curve_gap *curve = &diff->curves[c];
-            double a = epoch_value(diff, 0, e, c), b = epoch_value(diff, 1, e, c);
+            double a = md_epoch_value(&diff->history[0].epoch[e], c);
+            double b = md_epoch_value(&diff->history[1].epoch[e], c);
             if (md_same_real(a, b))
                 continue;
-            differ(diff, "epoch %zu: %s %.9g against %.9g", e + 1, md_epoch_column_names[c], a, b);
+            differ(diff, "epoch %zu: %s %.9g against %.9g", e + 1, md_epoch_column(c), a, b);
             curve->first = curve->first == 0 ? e + 1 : curve->first;
             if (fabs(b - a) > curve->largest || (curve->largest_at == 0 && !isnan(b - a))) {
                 curve->largest = fabs(b - a);
@@ -107,11 +89,8 @@ static void compare_tensor(struct md_tensor_gap *gap, const float *a, const floa
 
 static int compare_weights(struct md_cell_diff *diff, struct md_error *error) {
     const struct md_network *network[2];
-    for (int w = 0; w < 2; w++) {
-        int status = md_weights_network(diff->path[w], &network[w], error);
-        if (status != MD_OK)
-            return status;
-    }
+    for (int w = 0; w < 2; w++)
+        MD_TRY(md_weights_network(diff->path[w], &network[w], error));
     if (network[0] != network[1]) {
         differ(diff, "weights of %s against %s", network[0]->name, network[1]->name);
         return MD_OK;
@@ -145,10 +124,8 @@ int md_cell_diff_open(const char *a, const char *b, struct md_cell_diff *diff,
     diff->path[0] = a;
     diff->path[1] = b;
     for (int w = 0; w < 2; w++) {
-        int status = md_cell_read(diff->path[w], &diff->cell[w], error);
-        MD_THEN(status, read_epochs(diff, w, error));
-        if (status != MD_OK)
-            return status;
+        MD_TRY(md_cell_read(diff->path[w], &diff->cell[w], error));
+        MD_TRY(md_cell_read_history(diff->path[w], &diff->history[w], error));
     }
     const struct md_cell *p = &diff->cell[0], *q = &diff->cell[1];
     diff->same_run = strcmp(p->identity, q->identity) == 0;
@@ -171,6 +148,6 @@ int md_cell_diff_open(const char *a, const char *b, struct md_cell_diff *diff,
 }
 
 void md_cell_diff_close(struct md_cell_diff *diff) {
-    free(diff->epochs[0]);
-    free(diff->epochs[1]);
+    md_cell_history_free(&diff->history[0]);
+    md_cell_history_free(&diff->history[1]);
 }

@@ -4,8 +4,7 @@
 
 #include "quantity.h"
 
-enum { MD_EPOCH_COLUMNS = 4, MD_MOST_PARAMETERS = 2 * MD_MAX_LAYERS };
-extern const char *const md_epoch_column_names[MD_EPOCH_COLUMNS]; /* "learning_rate", ... */
+enum { MD_MOST_PARAMETERS = 2 * MD_MAX_LAYERS };
 
 /* A column of the epochs that both cells have. */
 struct md_curve_gap {
@@ -24,7 +23,7 @@ struct md_tensor_gap {
 struct md_cell_diff {
     const char *path[2]; /* not owned */
     struct md_cell cell[2];
-    struct md_epoch *epochs[2]; /* owned; cell[].epochs_done of them */
+    struct md_cell_history history[2];
 
     int same_run; /* the same identity: same config (where it decides), data, weights, numerics */
     int same_results; /* to the bit; of all that both were asked for */

@@ -6,25 +6,6 @@
 #include "cell_parts.h"
 #include "weights.h"
 
-static const char epochs_table[] = "/training/epochs", steps_table[] = "/training/steps";
-
-int md_cell_read_epochs(const char *path, size_t epochs, struct md_epoch *history,
-                        struct md_error *error) {
-    hid_t file;
-    char identity[33];
-    int status = md_h5_open(path, &file, error);
-    if (status != MD_OK)
-        return status;
-    struct md_pen pen = {file, error, MD_OK};
-    md_take_kind(&pen, MD_CELL_KIND, identity);
-    size_t found = md_take_epochs(&pen, epochs_table, epochs, history);
-    H5Fclose(file);
-    return pen.status == MD_OK && found != epochs
-               ? md_fail(error, MD_FAILED, "%.400s: %s: expected %zu rows, found %zu", path,
-                         epochs_table, epochs, found)
-               : pen.status;
-}
-
 void md_cell_history_free(struct md_cell_history *history) {
     free(history->epoch);
     free(history->step);
@@ -34,20 +15,16 @@ void md_cell_history_free(struct md_cell_history *history) {
 int md_cell_read_history(const char *path, struct md_cell_history *history,
                          struct md_error *error) {
     enum { MOST_EPOCHS = 100000 };
-    hid_t file;
+    struct md_pen pen;
     char identity[33];
     *history = (struct md_cell_history){.epoch = calloc(MOST_EPOCHS, sizeof *history->epoch),
                                         .step = calloc(MD_STEP_ROWS, sizeof *history->step)};
-    int status = history->epoch == NULL || history->step == NULL
-                     ? md_fail(error, MD_FAILED, "out of memory")
-                     : md_h5_open(path, &file, error);
+    int status = md_check_memory(history->epoch != NULL && history->step != NULL, error);
+    MD_THEN(status, md_pen_open(path, MD_CELL_KIND, &pen, identity, error));
     if (status == MD_OK) {
-        struct md_pen pen = {file, error, MD_OK};
-        md_take_kind(&pen, MD_CELL_KIND, identity);
-        history->epochs = md_take_epochs(&pen, epochs_table, MOST_EPOCHS, history->epoch);
-        history->step_rows = md_take_steps(&pen, steps_table, MD_STEP_ROWS, history->step);
-        H5Fclose(file);
-        status = pen.status;
+        history->epochs = md_take_epochs(&pen, "/training/epochs", MOST_EPOCHS, history->epoch);
+        history->step_rows = md_take_steps(&pen, "/training/steps", MD_STEP_ROWS, history->step);
+        status = md_pen_close(&pen);
     }
     if (status != MD_OK)
         md_cell_history_free(history);
@@ -96,20 +73,16 @@ static void recall_position(const struct md_cell *cell, struct md_run *run) {
 
 int md_cell_recall(const char *path, struct md_run *run, char finished[32],
                    struct md_error *error) {
-    hid_t file;
+    struct md_pen pen;
     struct md_cell cell;
-    int status = md_cell_read(path, &cell, error);
-    MD_THEN(status, recall_history(path, run, error));
-    MD_THEN(status, md_weights_read(path, run->network, run->best_weights, NULL, error));
-    MD_THEN(status, md_h5_open(path, &file, error));
-    if (status != MD_OK)
-        return status;
-    struct md_pen pen = {file, error, MD_OK};
+    MD_TRY(md_cell_read(path, &cell, error));
+    MD_TRY(recall_history(path, run, error));
+    MD_TRY(md_weights_read(path, run->network, run->best_weights, NULL, error));
+    MD_TRY(md_pen_open(path, MD_CELL_KIND, &pen, cell.identity, error));
     recall_position(&cell, run);
     memcpy(finished, cell.finished, sizeof cell.finished);
     take_scores(&cell, run->before, run->after, run->dummy);
     md_take_scores(&pen, "/validation/metrics", &cell);
     take_scores(&cell, run->val_before, run->val_after, run->val_dummy);
-    H5Fclose(file);
-    return pen.status;
+    return md_pen_close(&pen);
 }

@@ -96,8 +96,10 @@ enum { MD_ROW_LABEL_SIZE = 200 };
 void md_study_label(const struct md_config *config, const struct md_names *keys,
                     char text[MD_ROW_LABEL_SIZE]);
 
-/* The value of an epoch that the figure's `y` names. */
-double md_study_epoch(const struct md_study *study, const struct md_epoch *epoch);
+/* The value of an epoch that the figure's `y` names (md_epoch_value); 0, the learning rate, is
+ * none.
+ */
+int md_study_column(const struct md_study *study);
 
 /* Names with commas between, as md_groups_make takes keys; cut when they are too long. */
 void md_study_join(const struct md_names *names, char *text, size_t size);

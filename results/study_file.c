@@ -49,16 +49,6 @@ static const struct {
     [MD_FIGURE_CURVE] = {"curve", 1, 0, 1},   [MD_FIGURE_POINTS] = {"points", 1, 0, 1},
     [MD_FIGURE_LOSSES] = {"losses", 0, 1, 0}, [MD_FIGURE_MAPS] = {"maps", 0, 0, 0},
 };
-/* What `y` of losses names. */
-static const struct {
-    const char *name;
-    size_t offset;
-} epoch_values[] = {
-    {"train_loss", offsetof(struct md_epoch, train_loss)},
-    {"validation_loss", offsetof(struct md_epoch, validation_loss)},
-    {"validation_rmse_m", offsetof(struct md_epoch, validation_rmse_m)},
-};
-enum { EPOCH_VALUES = sizeof epoch_values / sizeof *epoch_values };
 enum { FIGURE_KINDS = sizeof figure_kinds / sizeof *figure_kinds };
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -174,7 +164,7 @@ static int set_mapping(const struct md_yaml *yaml, const struct field *fields,
 /* What only the whole figure can tell. */
 static int check_figure(const struct md_yaml *yaml, const struct md_study *study) {
     const yaml_node_t *root = yaml->root;
-    int kind = study->figure.kind, column = 0;
+    int kind = study->figure.kind;
     int has_x = study->figure.x[0] != '\0', has_y = study->figure.y[0] != '\0';
     struct md_quantity quantity;
     if (has_x != figure_kinds[kind].x)
@@ -186,9 +176,7 @@ static int check_figure(const struct md_yaml *yaml, const struct md_study *study
     if (has_x && md_config_find(study->figure.x) < 0 &&
         md_quantity_parse(study->figure.x, &quantity, yaml->error) != MD_OK)
         return md_yaml_fail_in(yaml, root, "figure: x", MD_USAGE);
-    while (column < EPOCH_VALUES && strcmp(epoch_values[column].name, study->figure.y) != 0)
-        column++;
-    if (has_y && column == EPOCH_VALUES)
+    if (has_y && md_study_column(study) == 0)
         return md_yaml_fail(yaml, root, "figure",
                             "y: expected train_loss, validation_loss or validation_rmse_m");
     return MD_OK;
@@ -276,12 +264,11 @@ void md_study_free(struct md_study *study) {
     md_runs_free(&study->published);
 }
 
-double md_study_epoch(const struct md_study *study, const struct md_epoch *epoch) {
-    double value = 0.0;
-    for (int v = 0; v < EPOCH_VALUES; v++)
-        if (strcmp(epoch_values[v].name, study->figure.y) == 0)
-            memcpy(&value, (const char *)epoch + epoch_values[v].offset, sizeof value);
-    return value;
+int md_study_column(const struct md_study *study) {
+    int column = MD_EPOCH_COLUMNS - 1;
+    while (column > 0 && strcmp(md_epoch_column(column), study->figure.y) != 0)
+        column--;
+    return column;
 }
 
 void md_study_join(const struct md_names *names, char *text, size_t size) {

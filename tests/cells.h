@@ -97,40 +97,26 @@ static inline void write_made_epochs(hid_t file, const struct md_cell *cell) {
     free(rows);
 }
 
-static inline void write_made_cell(const char *path, const struct md_cell *cell) {
+static inline void write_made_cell(const char *path, const struct md_cell *made) {
     static const char *const splits[] = {"/data/train", "/data/val", "/data/test"};
-    static const char *const groups[] = {"/config",     "/provenance", "/training",
-                                         "/data/train", "/data/val",   "/data/test"};
     static char config[MD_CELL_CONFIG_SIZE];
+    static struct md_cell cell[1];
     struct md_h5_writer writer;
+    *cell = *made;
     cell_ok(md_h5_create(path, &writer, &cell_error));
-    struct md_pen pen = {writer.file, &cell_error, MD_OK};
-    for (int g = 0; g < 6; g++)
-        md_pen_group(&pen, groups[g]);
+    struct md_pen pen = {writer.file, &cell_error, MD_OK, 0};
     md_config_format(&cell->config, 1, config, sizeof config);
     md_pen_text(&pen, "/", "kind", MD_CELL_KIND);
-    md_pen_integer(&pen, "/", "layout", MD_CELL_LAYOUT);
+    md_pass_integer(&pen, "/", "layout", 0, 0, &(long long){MD_CELL_LAYOUT});
     md_pen_text(&pen, "/", "identity", cell->identity);
+    md_pen_group(&pen, "/config");
     md_pen_text(&pen, "/config", "yaml", config);
     for (int s = 0; s < 3; s++) {
-        md_pen_integer(&pen, splits[s], "samples", cell->data_samples[s]);
+        md_pen_group(&pen, splits[s]);
+        md_pass_integer(&pen, splits[s], "samples", 0, 0, &cell->data_samples[s]);
         md_pen_text(&pen, splits[s], "digest", cell->data_digests[s]);
     }
-    for (size_t a = 0; a < md_cell_attribute_count; a++) {
-        const struct md_cell_attribute *about = &md_cell_attributes[a];
-        const char *field = (const char *)cell + about->offset;
-        double real = 0;
-        long long whole = 0;
-        if (about->type == MD_H5_TEXT) {
-            md_pen_text(&pen, about->object, about->name, field);
-        } else if (about->type == MD_H5_REAL) {
-            memcpy(&real, field, sizeof real);
-            md_pen_real(&pen, about->object, about->name, real);
-        } else {
-            memcpy(&whole, field, sizeof whole);
-            md_pen_integer(&pen, about->object, about->name, whole);
-        }
-    }
+    md_pass_attributes(&pen, cell);
     cell_ok(pen.status);
     write_made_metrics(writer.file, cell);
     write_made_epochs(writer.file, cell);

@@ -269,14 +269,15 @@ H5_TEST(cell, identity_covers_the_network) {
 }
 
 static int is_no_cell(const char *cut) {
-    char identity[33];
-    return md_cell_read_identity(cut, identity, &run_error) == MD_FAILED;
+    static struct md_cell cell;
+    return md_cell_read(cut, &cell, &run_error) == MD_FAILED;
 }
 
 H5_TEST(cell, identity_is_read_from_cells_only) {
-    char identity[33];
+    static struct md_cell cell;
+    const char *identity = cell.identity;
     write_cell(SMALL);
-    assert_ok(md_cell_read_identity(path.text, identity, &run_error));
+    assert_ok(md_cell_read(path.text, &cell, &run_error));
     cr_assert_str_eq(identity, "0123456789abcdef0123456789abcdef");
     assert_ok(md_checkpoint_write(path.text, &run, identity, &run_error));
     cr_assert(is_no_cell(path.text));

@@ -113,18 +113,17 @@ Test(figures, every_finite_run_of_a_row_is_on_the_axis) {
 
 Test(figures, losses_of_steps_are_drawn_and_those_that_are_none_are_marked) {
     copy_scripts();
-    const double train = 0.4, step_at[] = {0.25, 0.5, 0.75, 1.0}, step_loss[] = {40, 2, NAN, 0.3};
+    const struct md_epoch epoch = {0.001, 0.4, NAN, NAN};
+    const struct md_step_row steps[] = {{1, 40, 0}, {2, 2, 0}, {3, NAN, 0}, {4, 0.3, 0}};
     struct md_loss_curve curve = {.title = "",
                                   .epochs = 1,
-                                  .train_loss = &train,
-                                  .validation_loss = none,
-                                  .validation_rmse_m = none,
+                                  .history = &epoch,
                                   .rmse_before_m = NAN,
                                   .rmse_dummy_m = NAN,
                                   .step_rows = 2,
                                   .steps_a_row = 1,
-                                  .step_at = step_at,
-                                  .step_loss = step_loss};
+                                  .steps = steps,
+                                  .steps_an_epoch = 4};
     char *script = take_script(md_plot_loss_curve(path.text, &curve, &error));
     cr_assert_eq(count_on_axis(script, "steps", 1, "y"), 2);
     assert_contains(script, "title 'loss of a step'");
@@ -265,9 +264,10 @@ Test(figures, no_text_of_series_is_cut) {
 }
 
 Test(figures, no_text_of_curves_is_cut) {
-    static const double train[] = {0.4, NAN, 0.3}, rmse_m[] = {0.6, 0.5, 0.4}, at[] = {1, 2};
-    const struct md_loss_curve curve = {titles, 3, train, train, rmse_m, 21.3,
-                                        0.68,   2, 9,     at,    train};
+    static const struct md_epoch history[] = {
+        {0, 0.4, 0.4, 0.6}, {0, NAN, NAN, 0.5}, {0, 0.3, 0.3, 0.4}};
+    static const struct md_step_row steps[] = {{1, 0.4, 0}, {2, NAN, 0}};
+    const struct md_loss_curve curve = {titles, 3, history, 21.3, 0.68, 2, 9, steps, 1};
     assert_margin(md_plot_loss_curve(path.text, &curve, &error));
 }
 

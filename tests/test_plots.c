@@ -59,12 +59,14 @@ static int sheet(const char *title, size_t count) {
 static int curve_of(const char *title, size_t epochs, const double *train_loss,
                     const double *validation_loss, const double *validation_rmse_m,
                     double rmse_before_m, double dummy_m) {
+    static struct md_epoch history[MOST_EPOCHS];
+    for (size_t e = 0; e < epochs; e++)
+        history[e] =
+            (struct md_epoch){0.001, train_loss[e], validation_loss[e], validation_rmse_m[e]};
     const struct md_loss_curve it = {
         .title = title,
         .epochs = epochs,
-        .train_loss = train_loss,
-        .validation_loss = validation_loss,
-        .validation_rmse_m = validation_rmse_m,
+        .history = history,
         .rmse_before_m = rmse_before_m,
         .rmse_dummy_m = dummy_m,
     };
