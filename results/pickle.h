@@ -16,19 +16,20 @@ enum {
 
 enum md_storage_type { MD_STORAGE_FLOAT32, MD_STORAGE_BFLOAT16 };
 
-/* A tensor as the pickle describes it: a contiguous stretch of a storage. */
-struct md_pickled_tensor {
+/* A tensor: as the pickle describes it a contiguous stretch of a storage. */
+struct md_pth_tensor {
     char name[96];
     char storage[32]; /* its key: the values are in "PREFIX/data/KEY" */
     enum md_storage_type type;
     size_t storage_count, offset, count; /* elements; offset + count <= storage_count */
     int dimensions;
     size_t shape[8];
+    float *values; /* owned; bfloat16 widened exactly; NULL: not read yet */
 };
 
 struct md_state_dict {
     size_t count;
-    struct md_pickled_tensor *tensors; /* owned, in the order of the pickle */
+    struct md_pth_tensor *tensors; /* owned, in the order of the pickle */
 };
 
 /* Reads `length` bytes of data.pkl. Memory is bounded by a small multiple of `length`. Errors

@@ -6,18 +6,10 @@
 #include <string.h>
 #include <zip.h>
 
-#include "pickle.h"
-
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "tensors are copied as they lie in the file, which is little-endian");
 
 enum { MOST_PREFIX = 200 };
-
-static const struct storage_type {
-    const char *name;
-    size_t bytes; /* per element */
-} storage_types[] = {[MD_STORAGE_FLOAT32] = {"float32", sizeof(float)},
-                     [MD_STORAGE_BFLOAT16] = {"bfloat16", sizeof(uint16_t)}};
 
 struct archive {
     zip_t *zip;
@@ -103,9 +95,8 @@ static int check_byte_order(const struct archive *archive) {
         return MD_OK;
     unsigned char *text = NULL;
     size_t size = 0;
-    int status = read_entry(archive, "byteorder", 0, 16, &text, &size);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(read_entry(archive, "byteorder", 0, 16, &text, &size));
+    int status = MD_OK;
     if (size != 6 || memcmp(text, "little", 6) != 0)
         status = md_fail(archive->error, MD_FAILED, "its byte order is not 'little'");
     free(text);
@@ -134,28 +125,17 @@ static void widen(enum md_storage_type type, const unsigned char *from, size_t c
     }
 }
 
-static int read_tensor(const struct archive *archive, const struct md_pickled_tensor *pickled,
-                       struct md_pth_tensor *tensor) {
-    const struct storage_type *type = &storage_types[pickled->type];
+static int read_values(const struct archive *archive, struct md_pth_tensor *tensor) {
+    const size_t element = tensor->type == MD_STORAGE_FLOAT32 ? sizeof(float) : sizeof(uint16_t);
     char entry[64];
     unsigned char *storage = NULL;
     size_t size = 0;
-    snprintf(entry, sizeof entry, "data/%s", pickled->storage);
-    int status =
-        read_entry(archive, entry, pickled->storage_count * type->bytes, 0, &storage, &size);
-    if (status != MD_OK)
-        return status;
-    memcpy(tensor->name, pickled->name, sizeof tensor->name);
-    snprintf(tensor->type, sizeof tensor->type, "%s", type->name);
-    tensor->dimensions = pickled->dimensions;
-    memcpy(tensor->shape, pickled->shape, sizeof tensor->shape);
-    tensor->count = pickled->count;
-    tensor->values = malloc(pickled->count * sizeof *tensor->values);
-    if (tensor->values == NULL)
-        status = md_fail(archive->error, MD_FAILED, "out of memory");
-    else
-        widen(pickled->type, storage + pickled->offset * type->bytes, pickled->count,
-              tensor->values);
+    snprintf(entry, sizeof entry, "data/%s", tensor->storage);
+    MD_TRY(read_entry(archive, entry, tensor->storage_count * element, 0, &storage, &size));
+    tensor->values = malloc(tensor->count * sizeof *tensor->values);
+    int status = md_check_memory(tensor->values != NULL, archive->error);
+    if (status == MD_OK)
+        widen(tensor->type, storage + tensor->offset * element, tensor->count, tensor->values);
     free(storage);
     return status;
 }
@@ -171,52 +151,35 @@ static int check_total(const struct archive *archive, const struct md_state_dict
                    MD_PICKLE_MOST_ELEMENTS);
 }
 
-static int read_tensors(const struct archive *archive, const struct md_state_dict *dict,
-                        struct md_pth *checkpoint) {
-    int status = check_total(archive, dict);
-    if (status != MD_OK)
-        return status;
-    checkpoint->tensors = calloc(dict->count + 1, sizeof *checkpoint->tensors);
-    MD_TRY(md_check_memory(checkpoint->tensors != NULL, archive->error));
-    for (checkpoint->count = 0; checkpoint->count < dict->count; checkpoint->count++) {
-        const struct md_pickled_tensor *pickled = &dict->tensors[checkpoint->count];
-        status = read_tensor(archive, pickled, &checkpoint->tensors[checkpoint->count]);
-        if (status != MD_OK) {
-            char where[120];
-            snprintf(where, sizeof where, "tensor '%s'", pickled->name);
+static int read_tensors(const struct archive *archive, struct md_state_dict *dict) {
+    MD_TRY(check_total(archive, dict));
+    for (size_t i = 0; i < dict->count; i++) {
+        int status = read_values(archive, &dict->tensors[i]);
+        char where[120];
+        snprintf(where, sizeof where, "tensor '%s'", dict->tensors[i].name);
+        if (status != MD_OK)
             return md_fail_in(archive->error, status, where);
-        }
     }
     return MD_OK;
 }
 
-static int read_archive(struct archive *archive, struct md_pth *checkpoint) {
-    struct md_state_dict dict = {0};
-    int status = find_prefix(archive);
-    MD_THEN(status, check_byte_order(archive));
-    MD_THEN(status, read_state_dict(archive, &dict));
-    MD_THEN(status, read_tensors(archive, &dict, checkpoint));
-    md_state_dict_free(&dict);
-    return status;
+static int read_archive(struct archive *archive, struct md_state_dict *dict) {
+    MD_TRY(find_prefix(archive));
+    MD_TRY(check_byte_order(archive));
+    MD_TRY(read_state_dict(archive, dict));
+    return read_tensors(archive, dict);
 }
 
-int md_pth_read(const char *path, struct md_pth *checkpoint, struct md_error *error) {
+int md_pth_read(const char *path, struct md_state_dict *dict, struct md_error *error) {
     struct archive archive = {.error = error};
-    *checkpoint = (struct md_pth){0};
+    *dict = (struct md_state_dict){0};
     int status = open_archive(path, &archive);
     if (status == MD_OK) {
-        status = read_archive(&archive, checkpoint);
+        status = read_archive(&archive, dict);
         zip_discard(archive.zip);
     }
     if (status == MD_OK)
         return MD_OK;
-    md_pth_free(checkpoint);
+    md_state_dict_free(dict);
     return md_fail_in(error, status, path);
-}
-
-void md_pth_free(struct md_pth *checkpoint) {
-    for (size_t i = 0; i < checkpoint->count; i++)
-        free(checkpoint->tensors[i].values);
-    free(checkpoint->tensors);
-    *checkpoint = (struct md_pth){0};
 }

@@ -6,25 +6,9 @@
 #ifndef MD_RESULTS_PTH_H
 #define MD_RESULTS_PTH_H
 
-#include <stddef.h>
+#include "pickle.h"
 
-#include "../datasets/error.h"
-
-struct md_pth_tensor {
-    char name[96];
-    char type[16]; /* "float32" or "bfloat16" */
-    int dimensions;
-    size_t shape[8];
-    size_t count;
-    float *values; /* owned; bfloat16 widened exactly */
-};
-
-struct md_pth {
-    size_t count;
-    struct md_pth_tensor *tensors; /* in the file's order */
-};
-
-int md_pth_read(const char *path, struct md_pth *checkpoint, struct md_error *error);
-void md_pth_free(struct md_pth *checkpoint);
+/* To be freed (md_state_dict_free) when it went well. */
+int md_pth_read(const char *path, struct md_state_dict *dict, struct md_error *error);
 
 #endif

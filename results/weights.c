@@ -90,7 +90,8 @@ static int check_shape(const struct md_pth_tensor *tensor, const struct md_param
                    parameter->name, found, wanted);
 }
 
-static const struct md_pth_tensor *find_tensor(const struct md_pth *checkpoint, const char *name) {
+static const struct md_pth_tensor *find_tensor(const struct md_state_dict *checkpoint,
+                                               const char *name) {
     for (size_t i = 0; i < checkpoint->count; i++)
         if (strcmp(checkpoint->tensors[i].name, name) == 0)
             return &checkpoint->tensors[i];
@@ -98,7 +99,7 @@ static const struct md_pth_tensor *find_tensor(const struct md_pth *checkpoint, 
 }
 
 /* Checks that the checkpoint has the parameters of `network`, all of them and nothing else. */
-static int match_pth(const struct md_pth *checkpoint, const struct md_network *network,
+static int match_pth(const struct md_state_dict *checkpoint, const struct md_network *network,
                      const char *path, struct md_error *error) {
     struct md_parameter parameter;
     for (size_t i = 0; i < checkpoint->count; i++)
@@ -117,15 +118,14 @@ static int match_pth(const struct md_pth *checkpoint, const struct md_network *n
 }
 
 /* A file is bfloat16 when all of it is: then its values fit into bfloat16 without loss. */
-static const char *stored_type(const struct md_pth *checkpoint) {
-    const char *type = "bfloat16";
+static const char *stored_type(const struct md_state_dict *checkpoint) {
     for (size_t i = 0; i < checkpoint->count; i++)
-        if (strcmp(checkpoint->tensors[i].type, type) != 0)
-            type = "float32";
-    return type;
+        if (checkpoint->tensors[i].type != MD_STORAGE_BFLOAT16)
+            return "float32";
+    return "bfloat16";
 }
 
-static void describe_pth(const struct md_pth *checkpoint, const struct md_network *network,
+static void describe_pth(const struct md_state_dict *checkpoint, const struct md_network *network,
                          const char *path, const float *values, struct md_weights_info *info) {
     *info = (struct md_weights_info){0};
     snprintf(info->network, sizeof info->network, "%s", network->name);
@@ -134,7 +134,7 @@ static void describe_pth(const struct md_pth *checkpoint, const struct md_networ
     md_weights_digest(values, md_parameter_total(network), info->digest);
 }
 
-static int copy_pth(const struct md_pth *checkpoint, const struct md_network *network,
+static int copy_pth(const struct md_state_dict *checkpoint, const struct md_network *network,
                     const char *path, float *values, struct md_error *error) {
     struct md_parameter parameter;
     MD_TRY(match_pth(checkpoint, network, path, error));
@@ -148,18 +148,18 @@ static int copy_pth(const struct md_pth *checkpoint, const struct md_network *ne
 
 static int read_pth(const char *path, const struct md_network *network, float *values,
                     struct md_weights_info *info, struct md_error *error) {
-    struct md_pth checkpoint;
+    struct md_state_dict checkpoint;
     MD_TRY(md_pth_read(path, &checkpoint, error));
     int status = copy_pth(&checkpoint, network, path, values, error);
     if (status == MD_OK && info != NULL)
         describe_pth(&checkpoint, network, path, values, info);
-    md_pth_free(&checkpoint);
+    md_state_dict_free(&checkpoint);
     return status;
 }
 
 static int network_of_pth(const char *path, const struct md_network **network,
                           struct md_error *error) {
-    struct md_pth checkpoint;
+    struct md_state_dict checkpoint;
     int status = md_pth_read(path, &checkpoint, error);
     if (status != MD_OK)
         return status;
@@ -174,7 +174,7 @@ static int network_of_pth(const char *path, const struct md_network **network,
     if (*network == NULL)
         status =
             md_fail(error, MD_FAILED, "%s: no network has these tensors (%s)", path, nearest.text);
-    md_pth_free(&checkpoint);
+    md_state_dict_free(&checkpoint);
     return status;
 }
 
