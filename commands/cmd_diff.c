@@ -112,73 +112,60 @@ static void print_verdict(const struct md_cell_diff *diff) {
 
 /* ---- as text --------------------------------------------------------------------------------- */
 
-/* Rows of a table that is being made. A failure is remembered. */
-struct sheet {
-    struct md_names words;
-    int status;
-    struct md_error *error;
-};
-
-static void add(struct sheet *sheet, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct sheet *sheet, const char *format, ...) {
+static void add(struct md_listing *l, const char *title, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void add(struct md_listing *l, const char *title, const char *format, ...) {
     char text[MD_CONFIG_VALUE_SIZE];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (sheet->status == MD_OK)
-        sheet->status = md_names_add(&sheet->words, text, sheet->error);
+    md_listing_word(l, title, text);
+}
+
+static void add_number(struct md_listing *l, const char *title, double value) {
+    if (isfinite(value))
+        add(l, title, "%.6g", value);
+    else
+        add(l, title, "-");
+}
+
+static void add_pair(struct md_listing *l, const char *title, const struct pair *pair) {
+    md_listing_word(l, title, pair->name);
+    md_listing_word(l, "a", pair->a);
+    md_listing_word(l, "b", pair->b);
+    md_listing_end_row(l);
 }
 
 /* Prints the rows under their titles, unless there are none, and forgets them. */
-static void print_sheet(struct sheet *sheet, const char *const *titles, size_t columns) {
-    struct md_column about[8];
-    size_t count = sheet->words.count;
-    struct md_entry *entries = malloc((count + 1) * sizeof *entries);
-    for (size_t c = 0; c < columns; c++)
-        about[c] = (struct md_column){titles[c], 0, 0, 0};
-    if (sheet->status == MD_OK && entries == NULL)
-        sheet->status = md_fail(sheet->error, MD_FAILED, "out of memory");
-    if (sheet->status == MD_OK && count > 0) {
-        for (size_t i = 0; i < count; i++)
-            entries[i] = (struct md_entry){sheet->words.names[i], 0, 0};
+static void print_rows(struct md_listing *l) {
+    if (l->status == MD_OK && l->row_count > 0) {
         putchar('\n');
-        sheet->status = md_listing_print(
-            &(struct md_listing){about, columns, entries, count / columns}, MD_TEXT, sheet->error);
+        l->status = md_listing_print(l, MD_TEXT);
     }
-    free(entries);
-    md_names_free(&sheet->words);
+    md_listing_free(l);
 }
 
-static void print_causes(const struct md_cell_diff *diff, struct sheet *sheet) {
-    static const char *const titles[] = {"config", "a", "b"};
-    static const char *const data_titles[] = {"data", "a", "b"};
-    static const char *const other_titles[] = {"attribute", "a", "b"};
+static void print_causes(const struct md_cell_diff *diff, struct md_listing *l) {
     const struct md_cell *a = &diff->cell[0], *b = &diff->cell[1];
     struct pair pair;
     char key_name[MD_CONFIG_NAME_SIZE], name[100];
     for (int key = 0; key_pair(diff, key, key_name, &pair); key++)
         if (md_config_order(&a->config, &b->config, key) != 0)
-            add(sheet, "%s", pair.name), add(sheet, "%s", pair.a), add(sheet, "%s", pair.b);
-    print_sheet(sheet, titles, 3);
+            add_pair(l, "config", &pair);
+    print_rows(l);
     for (int s = 0; s < 3; s++)
         if (strcmp(a->data_digests[s], b->data_digests[s]) != 0) {
-            add(sheet, "%s", splits[s]);
-            add(sheet, "%s, %lld samples", a->data_digests[s], a->data_samples[s]);
-            add(sheet, "%s, %lld samples", b->data_digests[s], b->data_samples[s]);
+            md_listing_word(l, "data", splits[s]);
+            add(l, "a", "%s, %lld samples", a->data_digests[s], a->data_samples[s]);
+            add(l, "b", "%s, %lld samples", b->data_digests[s], b->data_samples[s]);
+            md_listing_end_row(l);
         }
-    print_sheet(sheet, data_titles, 3);
+    print_rows(l);
     for (size_t i = 0; attribute_pair(diff, i, name, &pair); i++)
         if (strcmp(pair.a, pair.b) != 0)
-            add(sheet, "%s", pair.name), add(sheet, "%s", pair.a), add(sheet, "%s", pair.b);
-    print_sheet(sheet, other_titles, 3);
-}
-
-static void add_number(struct sheet *sheet, double value) {
-    if (isfinite(value))
-        add(sheet, "%.6g", value);
-    else
-        add(sheet, "-");
+            add_pair(l, "attribute", &pair);
+    print_rows(l);
 }
 
 /* A metric that both cells have: `number` counts over the caps of the first, the predictors and the
@@ -208,62 +195,58 @@ static int next_metric(const struct md_cell_diff *diff, struct place *place) {
     return 0;
 }
 
-static void print_metrics(const struct md_cell_diff *diff, struct sheet *sheet) {
-    static const char *const titles[] = {"on the test split", "a", "b", "b - a"};
+static void print_metrics(const struct md_cell_diff *diff, struct md_listing *l) {
     for (struct place at = {0}; next_metric(diff, &at);) {
         if (md_same_real(at.a, at.b))
             continue;
-        add(sheet, "%s.%s@%g", md_predictor_names[at.predictor], md_metric_names[at.metric],
-            at.cap_m);
-        add_number(sheet, at.a);
-        add_number(sheet, at.b);
-        add_number(sheet, at.b - at.a);
+        add(l, "on the test split", "%s.%s@%g", md_predictor_names[at.predictor],
+            md_metric_names[at.metric], at.cap_m);
+        add_number(l, "a", at.a);
+        add_number(l, "b", at.b);
+        add_number(l, "b - a", at.b - at.a);
+        md_listing_end_row(l);
     }
-    print_sheet(sheet, titles, 4);
+    print_rows(l);
 }
 
-static void print_curves(const struct md_cell_diff *diff, struct sheet *sheet) {
-    static const char *const titles[] = {"over the epochs", "first difference", "largest", "in"};
+static void print_curves(const struct md_cell_diff *diff, struct md_listing *l) {
     for (int c = 0; c < MD_EPOCH_COLUMNS; c++) {
         const struct md_curve_gap *curve = &diff->curves[c];
         if (curve->first == 0)
             continue;
-        add(sheet, "%s", md_epoch_column(c));
-        add(sheet, "epoch %zu", curve->first);
-        add_number(sheet, curve->largest_at > 0 ? curve->largest : (double)NAN);
-        if (curve->largest_at > 0)
-            add(sheet, "epoch %zu", curve->largest_at);
-        else
-            add(sheet, "-");
+        md_listing_word(l, "over the epochs", md_epoch_column(c));
+        add(l, "first difference", "epoch %zu", curve->first);
+        add_number(l, "largest", curve->largest_at > 0 ? curve->largest : (double)NAN);
+        add(l, "in", curve->largest_at > 0 ? "epoch %zu" : "-", curve->largest_at);
+        md_listing_end_row(l);
     }
-    print_sheet(sheet, titles, 4);
+    print_rows(l);
 }
 
-static void print_tensors(const struct md_cell_diff *diff, struct sheet *sheet) {
-    static const char *const titles[] = {"weights", "values",  "differing",
-                                         "share",   "largest", "RMS of b - a"};
+static void print_tensors(const struct md_cell_diff *diff, struct md_listing *l) {
     for (int t = 0; t < diff->tensor_count; t++) {
         const struct md_tensor_gap *gap = &diff->tensors[t];
         if (gap->differing == 0)
             continue;
-        add(sheet, "%s", gap->parameter.name);
-        add(sheet, "%zu", gap->parameter.count);
-        add(sheet, "%zu", gap->differing);
-        add(sheet, "%.1f %%", 100.0 * (double)gap->differing / (double)gap->parameter.count);
-        add_number(sheet, gap->largest);
-        add_number(sheet, gap->rms);
+        md_listing_word(l, "weights", gap->parameter.name);
+        add(l, "values", "%zu", gap->parameter.count);
+        add(l, "differing", "%zu", gap->differing);
+        add(l, "share", "%.1f %%", 100.0 * (double)gap->differing / (double)gap->parameter.count);
+        add_number(l, "largest", gap->largest);
+        add_number(l, "RMS of b - a", gap->rms);
+        md_listing_end_row(l);
     }
-    print_sheet(sheet, titles, 6);
+    print_rows(l);
 }
 
 static int print_text(const struct md_cell_diff *diff, struct md_error *error) {
-    struct sheet sheet = {.status = MD_OK, .error = error};
+    struct md_listing l = {.error = error};
     print_verdict(diff);
-    print_causes(diff, &sheet);
-    print_metrics(diff, &sheet);
-    print_curves(diff, &sheet);
-    print_tensors(diff, &sheet);
-    return sheet.status;
+    print_causes(diff, &l);
+    print_metrics(diff, &l);
+    print_curves(diff, &l);
+    print_tensors(diff, &l);
+    return l.status;
 }
 
 /* ---- as JSON --------------------------------------------------------------------------------- */

@@ -33,7 +33,6 @@ struct query {
     int criterion_count;
     struct row *rows;
     size_t row_count;
-    struct md_names words; /* that are shown */
 };
 
 /* A group, or with --each a run. */
@@ -198,56 +197,44 @@ static void choose_keys(struct query *query) {
 
 /* ---- text, CSV, LaTeX ------------------------------------------------------------------------ */
 
-static int fill_row(struct query *query, const struct row *row, struct md_entry *entry,
-                    struct md_error *error) {
-    char value[MD_CONFIG_VALUE_SIZE];
-    if (row->run != NULL)
-        *entry++ = (struct md_entry){row->run->path, 0, 0};
+/* row NULL: only the titles are wanted. */
+static void fill_row(const struct query *query, const struct row *row, struct md_listing *l) {
+    char name[MD_CONFIG_NAME_SIZE], value[MD_CONFIG_VALUE_SIZE] = "";
+    const int is_each = query->options.each;
+    if (is_each)
+        md_listing_word(l, "cell", row != NULL ? row->run->path : "");
     for (int k = 0; k < query->key_count; k++) {
-        md_config_value(config_of(row), query->keys[k], value);
-        if (md_names_add(&query->words, value, error) != MD_OK)
-            return MD_FAILED;
-        *entry++ = (struct md_entry){query->words.names[query->words.count - 1], 0, 0};
+        md_config_key(query->keys[k], name);
+        if (row != NULL)
+            md_config_value(config_of(row), query->keys[k], value);
+        md_listing_word(l, name, value);
     }
-    if (row->run == NULL) {
-        *entry++ = (struct md_entry){NULL, (double)row->group->count, (double)NAN};
-        *entry++ = (struct md_entry){NULL, (double)row->group->diverged, (double)NAN};
+    if (!is_each) {
+        md_listing_number(l, "runs", 0, row != NULL ? (double)row->group->count : 0);
+        md_listing_number(l, "diverged", 0, row != NULL ? (double)row->group->diverged : 0);
     }
     for (int s = 0; s < query->shown_count; s++) {
-        struct md_measure measured = measure(row, &query->shown[s]);
-        *entry++ = (struct md_entry){NULL, measured.mean, measured.deviation};
+        const struct md_quantity *shown = &query->shown[s];
+        const struct md_measure m = row != NULL ? measure(row, shown) : (struct md_measure){0};
+        if (is_each)
+            md_listing_number(l, shown->name, shown->decimals, m.mean);
+        else
+            md_listing_mean(l, shown->name, shown->decimals, m.mean, m.deviation);
     }
-    return MD_OK;
+    if (row != NULL)
+        md_listing_end_row(l);
 }
 
-static int print_listing(struct query *query, struct md_error *error) {
-    struct md_column columns[MD_MOST_KEYS + MOST_SHOWN + 4];
-    char names[MD_MOST_KEYS + 1][MD_CONFIG_NAME_SIZE];
-    size_t count = 0;
-    if (query->options.each)
-        columns[count++] = (struct md_column){"cell", 0, 0, 0};
-    for (int k = 0; k < query->key_count; k++) {
-        md_config_key(query->keys[k], names[k]);
-        columns[count++] = (struct md_column){names[k], 0, 0, 0};
-    }
-    if (!query->options.each) {
-        columns[count++] = (struct md_column){"runs", 1, 0, 0};
-        columns[count++] = (struct md_column){"diverged", 1, 0, 0};
-    }
-    for (int s = 0; s < query->shown_count; s++)
-        columns[count++] = (struct md_column){query->shown[s].name, 1, query->shown[s].decimals,
-                                              !query->options.each};
-    struct md_entry *entries = malloc((query->row_count + 1) * count * sizeof *entries);
-    int status = md_check_memory(entries != NULL, error);
-    for (size_t r = 0; r < query->row_count && status == MD_OK; r++)
-        status = fill_row(query, &query->rows[r], &entries[r * count], error);
-    if (status == MD_OK)
-        status = md_listing_print(&(struct md_listing){columns, count, entries, query->row_count},
-                                  query->options.csv     ? MD_CSV
-                                  : query->options.latex ? MD_LATEX
-                                                         : MD_TEXT,
-                                  error);
-    free(entries);
+static int print_listing(const struct query *query, struct md_error *error) {
+    struct md_listing l = {.error = error};
+    if (query->row_count == 0)
+        fill_row(query, NULL, &l);
+    for (size_t r = 0; r < query->row_count; r++)
+        fill_row(query, &query->rows[r], &l);
+    int status = md_listing_print(&l, query->options.csv     ? MD_CSV
+                                      : query->options.latex ? MD_LATEX
+                                                             : MD_TEXT);
+    md_listing_free(&l);
     return status;
 }
 
@@ -343,7 +330,6 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     MD_TRY(md_check_memory(query != NULL, error));
     memcpy(&query->options, call->options, sizeof query->options);
     int status = work(query, call->count, call->words, error);
-    md_names_free(&query->words);
     free(query->rows);
     md_groups_free(&query->groups);
     md_runs_free(&query->runs);

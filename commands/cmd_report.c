@@ -23,7 +23,8 @@ struct page {
     const char *folder, *output;
     struct md_runs runs;
     struct md_groups groups;
-    size_t failures;
+    struct md_listing missing; /* cells of sweeps that are not there */
+    size_t missing_count;
     struct md_error *error;
 };
 
@@ -41,22 +42,6 @@ static void put(FILE *out, const char *text) {
     }
 }
 
-/* A table whose columns sort when their titles are clicked; rows are in `row`s and `cell`s. */
-static void begin_table(FILE *out) {
-    fputs("<div class=wide><table class=sorts><thead><tr>", out);
-}
-
-static void column(FILE *out, const char *title) {
-    fputs("<th><button>", out);
-    put(out, title);
-    fputs("</button>", out);
-}
-
-static void cell(FILE *out, const char *text) {
-    fputs("<td>", out);
-    put(out, text);
-}
-
 /* Sorted by all of its digits; a deviation that is not finite there is not. */
 static void number(FILE *out, double value, double deviation, int decimals) {
     if (!isfinite(value)) {
@@ -68,8 +53,41 @@ static void number(FILE *out, double value, double deviation, int decimals) {
         fprintf(out, " &plusmn; %.*f", decimals, deviation);
 }
 
-static void end_table(FILE *out) {
+static void put_texts(FILE *out, const char *before, const char *text, const char *behind) {
+    fputs(before, out);
+    put(out, text);
+    fputs(behind, out);
+}
+
+/* Of words, those of the first column lead to the runs, or those of the last one are prose. */
+enum words { LINKS, PROSE, PLAIN };
+
+/* A table whose columns sort when their titles are clicked. Frees it. */
+static int put_table(FILE *out, struct md_listing *l, enum words words) {
+    const struct md_entry *entry = l->entries;
+    fputs("<div class=wide><table class=sorts><thead><tr>", out);
+    for (size_t c = 0; c < l->column_count; c++)
+        put_texts(out, "<th><button>", l->columns[c].title, "</button>");
+    fputs("<tbody>\n", out);
+    for (size_t r = 0; l->status == MD_OK && r < l->row_count; r++) {
+        fputs("<tr>", out);
+        for (size_t c = 0; c < l->column_count; c++, entry++)
+            if (l->columns[c].is_number) {
+                number(out, entry->number, entry->deviation, l->columns[c].decimals);
+            } else if (words == LINKS && c == 0) {
+                fprintf(out, "<td><a href=\"#run%zu\">", r);
+                put_texts(out, "", entry->word, "</a>");
+            } else {
+                put_texts(out,
+                          words == PROSE && c + 1 == l->column_count ? "<td class=text>" : "<td>",
+                          entry->word, "");
+            }
+        fputs("\n", out);
+    }
     fputs("</table></div>\n", out);
+    int status = l->status;
+    md_listing_free(l);
+    return status;
 }
 
 static const char head[] =
@@ -197,46 +215,33 @@ static const char *const shown_names[] = {"before.rmse_m", "rmse_m",      "dummy
                                           "seconds",       "arena_bytes", "skipped_steps"};
 enum { SHOWN = sizeof shown_names / sizeof *shown_names };
 
-static void key_columns(const struct page *page) {
-    char name[MD_CONFIG_NAME_SIZE];
+static void add_keys(const struct page *page, struct md_listing *l,
+                     const struct md_config *config) {
+    char name[MD_CONFIG_NAME_SIZE], value[MD_CONFIG_VALUE_SIZE];
     for (int k = 0; k < page->groups.key_count; k++) {
         md_config_key(page->groups.keys[k], name);
-        column(page->out, name);
-    }
-}
-
-static void key_cells(const struct page *page, const struct md_config *config) {
-    char value[MD_CONFIG_VALUE_SIZE];
-    for (int k = 0; k < page->groups.key_count; k++) {
         md_config_value(config, page->groups.keys[k], value);
-        cell(page->out, value);
+        md_listing_word(l, name, value);
     }
 }
 
-static void put_groups(const struct page *page, const struct md_quantity *shown) {
+static int put_groups(const struct page *page, const struct md_quantity *shown) {
+    struct md_listing l = {.error = page->error};
     fputs("<h2>Groups</h2><p>Runs that differ in their seeds only: means and standard deviations; "
           "runs that diverged are not in them. A click on a title sorts.</p>\n",
           page->out);
-    begin_table(page->out);
-    key_columns(page);
-    column(page->out, "runs");
-    column(page->out, "diverged");
-    for (int s = 0; s < SHOWN; s++)
-        column(page->out, shown[s].name);
-    fputs("<tbody>\n", page->out);
     for (size_t g = 0; g < page->groups.count; g++) {
         const struct md_group *group = &page->groups.groups[g];
-        fputs("<tr>", page->out);
-        key_cells(page, &group->runs[0]->cell.config);
-        number(page->out, (double)group->count, (double)NAN, 0);
-        number(page->out, (double)group->diverged, (double)NAN, 0);
+        add_keys(page, &l, &group->runs[0]->cell.config);
+        md_listing_number(&l, "runs", 0, (double)group->count);
+        md_listing_number(&l, "diverged", 0, (double)group->diverged);
         for (int s = 0; s < SHOWN; s++) {
             const struct md_measure m = md_group_measure(group, &shown[s]);
-            number(page->out, m.mean, m.deviation, shown[s].decimals);
+            md_listing_mean(&l, shown[s].name, shown[s].decimals, m.mean, m.deviation);
         }
-        fputs("\n", page->out);
+        md_listing_end_row(&l);
     }
-    end_table(page->out);
+    return put_table(page->out, &l, PLAIN);
 }
 
 static const char *name_of(const char *path) {
@@ -244,42 +249,29 @@ static const char *name_of(const char *path) {
     return slash != NULL ? slash + 1 : path;
 }
 
-static void put_runs(const struct page *page, const struct md_quantity *shown) {
+static int put_runs(const struct page *page, const struct md_quantity *shown) {
+    struct md_listing l = {.error = page->error};
     fputs("<h2>Runs</h2>\n", page->out);
-    begin_table(page->out);
-    column(page->out, "run");
-    key_columns(page);
-    column(page->out, "seed");
-    for (int s = 0; s < SHOWN; s++)
-        column(page->out, shown[s].name);
-    column(page->out, "code");
-    column(page->out, "host");
-    fputs("<tbody>\n", page->out);
     for (size_t i = 0; i < page->runs.count; i++) {
         const struct md_finished *run = page->runs.runs[i];
-        fprintf(page->out, "<tr><td><a href=\"#run%zu\">", i);
-        put(page->out, name_of(run->path));
-        fputs("</a>", page->out);
-        key_cells(page, &run->cell.config);
-        number(page->out, (double)run->cell.config.seed, (double)NAN, 0);
+        md_listing_word(&l, "run", name_of(run->path));
+        add_keys(page, &l, &run->cell.config);
+        md_listing_number(&l, "seed", 0, (double)run->cell.config.seed);
         for (int s = 0; s < SHOWN; s++)
-            number(page->out, md_quantity_of(&shown[s], &run->cell), (double)NAN,
-                   shown[s].decimals);
-        cell(page->out, run->cell.code_version);
-        cell(page->out, run->cell.host);
-        fputs("\n", page->out);
+            md_listing_number(&l, shown[s].name, shown[s].decimals,
+                              md_quantity_of(&shown[s], &run->cell));
+        md_listing_word(&l, "code", run->cell.code_version);
+        md_listing_word(&l, "host", run->cell.host);
+        md_listing_end_row(&l);
     }
-    end_table(page->out);
+    return put_table(page->out, &l, LINKS);
 }
 
 static void put_attribute(FILE *out, const struct md_cell_attribute *attribute,
                           const struct md_cell *of) {
     const char *field = (const char *)of + attribute->offset;
-    fputs("<tr><th>", out);
-    put(out, attribute->object);
-    fputs(strcmp(attribute->object, "/") == 0 ? "" : "/", out);
-    put(out, attribute->name);
-    fputs("<td class=text>", out);
+    put_texts(out, "<tr><th>", attribute->object, strcmp(attribute->object, "/") == 0 ? "" : "/");
+    put_texts(out, "", attribute->name, "<td class=text>");
     if (attribute->type == MD_H5_TEXT)
         put(out, field);
     else if (attribute->type == MD_H5_INTEGER)
@@ -296,17 +288,13 @@ static int put_details(const struct page *page, size_t i) {
     char path[MD_PATH_MAX];
     md_config_format(&run->cell.config, 1, config, sizeof config);
     fprintf(page->out, "<details id=run%zu><summary>", i);
-    put(page->out, run->path);
-    fputs(run->cell.diverged ? " <b class=bad>diverged</b>" : "", page->out);
-    fputs("</summary>\n<p><code>", page->out);
-    put(page->out, run->cell.command);
-    fputs("</code></p><pre>", page->out);
-    put(page->out, config);
-    fputs("</pre>\n<div class=wide><table>", page->out);
+    put_texts(page->out, "", run->path, run->cell.diverged ? " <b class=bad>diverged</b>" : "");
+    put_texts(page->out, "</summary>\n<p><code>", run->cell.command, "</code></p><pre>");
+    put_texts(page->out, "", config, "</pre>\n<div class=wide><table>");
     for (size_t a = 0; a < md_cell_attribute_count; a++)
         if (strcmp(md_cell_attributes[a].object, "/config") != 0)
             put_attribute(page->out, &md_cell_attributes[a], &run->cell);
-    end_table(page->out);
+    fputs("</table></div>\n", page->out);
     for (int e = 0; e < 2; e++) {
         const size_t bare = md_bare_length(run->path, (const char *const[]){".h5", NULL});
         MD_TRY(md_path_format(path, page->error, "%.*s.%s.png", (int)bare, run->path, endings[e]));
@@ -317,29 +305,10 @@ static int put_details(const struct page *page, size_t i) {
     return MD_OK;
 }
 
-/* ---- failures -------------------------------------------------------------------------------- */
+/* ---- what is not there ------------------------------------------------------------------------
+ */
 
-static void put_failure(struct page *page, const char *folder, const char *name, const char *state,
-                        const char *why) {
-    if (page->failures++ == 0) {
-        fputs("<h2>What is not there</h2>\n", page->out);
-        begin_table(page->out);
-        column(page->out, "sweep");
-        column(page->out, "cell");
-        column(page->out, "state");
-        column(page->out, "why");
-        fputs("<tbody>\n", page->out);
-    }
-    fputs("<tr>", page->out);
-    cell(page->out, folder);
-    cell(page->out, name);
-    cell(page->out, state);
-    fputs("<td class=text>", page->out);
-    put(page->out, why);
-    fputs("\n", page->out);
-}
-
-static int put_sweep(struct page *page, const char *folder) {
+static int add_sweep(struct page *page, const char *folder) {
     struct md_grid grid = {0};
     struct md_sweep sweep = {.folder = folder, .grid = &grid};
     int status = md_sweep_grid(folder, &grid, page->error);
@@ -351,9 +320,13 @@ static int put_sweep(struct page *page, const char *folder) {
     for (size_t i = 0; status == MD_OK && i < grid.count; i++) {
         struct md_cell_look look;
         status = md_sweep_look(&sweep, i, &look, page->error);
-        if (status == MD_OK && look.state != MD_DONE)
-            put_failure(page, folder, grid.cells[i].name, md_cell_state_names[look.state],
-                        look.why);
+        if (status != MD_OK || look.state == MD_DONE)
+            continue;
+        md_listing_word(&page->missing, "sweep", folder);
+        md_listing_word(&page->missing, "cell", grid.cells[i].name);
+        md_listing_word(&page->missing, "state", md_cell_state_names[look.state]);
+        md_listing_word(&page->missing, "why", look.why);
+        md_listing_end_row(&page->missing);
     }
     md_sweep_leave(&sweep);
     md_grid_free(&grid);
@@ -361,20 +334,29 @@ static int put_sweep(struct page *page, const char *folder) {
 }
 
 /* Of the sweep in a folder, or of those below it. */
-static int put_sweeps(struct page *page, const char *folder, int depth) {
+static int add_sweeps(struct page *page, const char *folder, int depth) {
     enum { MOST_DEPTH = 16 };
     struct md_names names = {0};
     char path[MD_PATH_MAX];
     if (md_is_sweep(folder))
-        return put_sweep(page, folder);
+        return add_sweep(page, folder);
     int status = md_names_of_folder(folder, &names, page->error);
     for (size_t n = 0; status == MD_OK && n < names.count && depth < MOST_DEPTH; n++) {
         status = md_path_format(path, page->error, "%s/%s", folder, names.names[n]);
         if (status == MD_OK && md_is_folder(path) && access(path, R_OK | X_OK) == 0)
-            status = put_sweeps(page, path, depth + 1);
+            status = add_sweeps(page, path, depth + 1);
     }
     md_names_free(&names);
     return status;
+}
+
+static int put_missing(struct page *page) {
+    MD_TRY(add_sweeps(page, page->folder, 0));
+    page->missing_count = page->missing.row_count;
+    if (page->missing_count == 0)
+        return page->missing.status;
+    fputs("<h2>What is not there</h2>\n", page->out);
+    return put_table(page->out, &page->missing, PROSE);
 }
 
 /* ---- the page -------------------------------------------------------------------------------- */
@@ -383,27 +365,18 @@ static int put_page(struct page *page, const char *title) {
     struct md_quantity shown[SHOWN];
     for (int s = 0; s < SHOWN; s++)
         MD_TRY(md_quantity_parse(shown_names[s], &shown[s], page->error));
-    fputs(head, page->out);
-    put(page->out, title);
-    fputs("</title></head><body>\n<h1>", page->out);
-    put(page->out, title);
-    fprintf(page->out, "</h1>\n<p>%zu runs in %zu groups, of ", page->runs.count,
-            page->groups.count);
-    put(page->out, page->folder);
-    fputs("; made by mudepth ", page->out);
-    put(page->out, md_code_version());
-    fputs(".</p>\n", page->out);
-    for (size_t i = 0; i < page->runs.notes.count; i++) {
-        fputs(i == 0 ? "<h2>Notes</h2><ul>\n<li>" : "<li>", page->out);
-        put(page->out, page->runs.notes.names[i]);
-        fputs(i + 1 == page->runs.notes.count ? "</ul>\n" : "\n", page->out);
-    }
-    put_groups(page, shown);
+    put_texts(page->out, head, title, "</title></head><body>\n<h1>");
+    put_texts(page->out, "", title, "</h1>\n");
+    fprintf(page->out, "<p>%zu runs in %zu groups, of ", page->runs.count, page->groups.count);
+    put_texts(page->out, "", page->folder, "; made by mudepth ");
+    put_texts(page->out, "", md_code_version(), ".</p>\n");
+    for (size_t i = 0; i < page->runs.notes.count; i++)
+        put_texts(page->out, i == 0 ? "<h2>Notes</h2><ul>\n<li>" : "<li>",
+                  page->runs.notes.names[i], i + 1 == page->runs.notes.count ? "</ul>\n" : "\n");
+    MD_TRY(put_groups(page, shown));
     MD_TRY(put_groups_figure(page));
-    MD_TRY(put_sweeps(page, page->folder, 0));
-    if (page->failures > 0)
-        end_table(page->out);
-    put_runs(page, shown);
+    MD_TRY(put_missing(page));
+    MD_TRY(put_runs(page, shown));
     MD_TRY(put_curves(page));
     fputs("<h2>Each run: its config, provenance and figures</h2>\n", page->out);
     for (size_t i = 0; i < page->runs.count; i++)
@@ -422,7 +395,8 @@ static int write_page(struct page *page, const char *title) {
 
 static int run(const struct md_invocation *call, struct md_error *error) {
     const struct options *o = call->options;
-    struct page page = {.folder = call->words[0], .output = o->output, .error = error};
+    struct page page = {
+        .folder = call->words[0], .output = o->output, .missing.error = error, .error = error};
     int status = MD_OK;
     if (!md_is_folder(page.folder))
         return md_fail(error, MD_FAILED, "%.400s: expected a folder of runs", page.folder);
@@ -434,9 +408,10 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     MD_THEN(status, write_page(&page, o->title != NULL ? o->title : page.folder));
     if (status == MD_OK) {
         printf("%s: %zu runs in %zu groups, %zu cells not there\n", o->output, page.runs.count,
-               page.groups.count, page.failures);
+               page.groups.count, page.missing_count);
         status = md_runs_check(&page.runs, error);
     }
+    md_listing_free(&page.missing);
     md_groups_free(&page.groups);
     md_runs_free(&page.runs);
     return status;

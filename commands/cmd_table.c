@@ -14,13 +14,6 @@ struct options {
 
 /* ---- text, CSV, LaTeX ------------------------------------------------------------------------ */
 
-static struct md_entry number(double value, double deviation) {
-    return (struct md_entry){NULL, value, deviation};
-}
-static struct md_entry count_of(const struct md_measure *measure) {
-    return number((double)measure->count, (double)NAN);
-}
-
 /* Our mean of a quantity that the study wants beside its rows; its name was checked when the study
  * was read. */
 static double mean_beside(const struct md_study_row *row, const char *name,
@@ -30,82 +23,44 @@ static double mean_beside(const struct md_study_row *row, const char *name,
     return known && row->ours != NULL ? md_group_measure(row->ours, quantity).mean : (double)NAN;
 }
 
-/* The table while it is laid out. Titles and entries are filled side by side, so that a column is
- * said in one place. */
-struct layout {
-    const struct md_study *study;
-    struct md_column *columns;
-    struct md_entry *entries; /* of the row that is filled */
-    size_t count;
-    struct md_names words; /* that entries show */
-    int status;
-    struct md_error *error;
-};
-
-static void add_word(struct layout *l, const char *title, const char *word) {
-    if (l->status == MD_OK)
-        l->status = md_names_add(&l->words, word, l->error);
-    l->columns[l->count] = (struct md_column){title, 0, 0, 0};
-    l->entries[l->count++] =
-        (struct md_entry){l->status == MD_OK ? l->words.names[l->words.count - 1] : "", 0, 0};
-}
-
-static void add_number(struct layout *l, const char *title, int decimals, int has_deviation,
-                       struct md_entry entry) {
-    l->columns[l->count] = (struct md_column){title, 1, decimals, has_deviation};
-    l->entries[l->count++] = entry;
-}
-
-static void fill_row(struct layout *l, const struct md_study_row *row, int decimals) {
-    const struct md_study *study = l->study;
+static void fill_row(struct md_listing *l, const struct md_study *study,
+                     const struct md_study_row *row, int decimals) {
     char value[MD_CONFIG_VALUE_SIZE];
     struct md_quantity quantity;
-    l->count = 0;
     for (size_t k = 0; k < study->keys.count; k++) {
         md_config_value(row->config, md_config_find(study->keys.names[k]), value);
-        add_word(l, study->keys.names[k], value);
+        md_listing_word(l, study->keys.names[k], value);
     }
     if (study->show.count > 1)
-        add_word(l, "quantity", row->quantity->name);
+        md_listing_word(l, "quantity", row->quantity->name);
     for (size_t b = 0; b < study->beside.count; b++) {
         double mean = mean_beside(row, study->beside.names[b], &quantity);
-        add_number(l, study->beside.names[b], quantity.decimals, 0, number(mean, (double)NAN));
+        md_listing_number(l, study->beside.names[b], quantity.decimals, mean);
     }
     if (study->where_published.count > 0) {
-        add_number(l, "published", decimals, 1,
-                   number(row->published.mean, row->published.deviation));
-        add_number(l, "runs", 0, 0, count_of(&row->published));
+        md_listing_mean(l, "published", decimals, row->published.mean, row->published.deviation);
+        md_listing_number(l, "runs", 0, (double)row->published.count);
     }
-    add_number(l, "ours", decimals, 1, number(row->measured.mean, row->measured.deviation));
-    add_number(l, "runs", 0, 0, count_of(&row->measured));
+    md_listing_mean(l, "ours", decimals, row->measured.mean, row->measured.deviation);
+    md_listing_number(l, "runs", 0, (double)row->measured.count);
     if (study->where_published.count > 0)
-        add_number(l, "difference", 1, 0, number(row->difference, (double)NAN));
-    add_number(l, "before", decimals, 0, number(row->before, (double)NAN));
-    add_number(l, "dummy", decimals, 0, number(row->dummy, (double)NAN));
+        md_listing_number(l, "difference", 1, row->difference);
+    md_listing_number(l, "before", decimals, row->before);
+    md_listing_number(l, "dummy", decimals, row->dummy);
+    md_listing_end_row(l);
 }
 
 static int print_listing(const struct md_study *study, enum md_listing_form form,
                          struct md_error *error) {
-    size_t most = study->keys.count + study->beside.count + 9;
-    struct md_column *columns = calloc(most, sizeof *columns);
-    struct md_entry *entries = calloc(study->count * most, sizeof *entries);
-    struct layout l = {.study = study, .columns = columns, .error = error};
-    if (columns == NULL || entries == NULL)
-        l.status = md_fail(error, MD_FAILED, "out of memory");
+    struct md_listing l = {.error = error};
     int decimals = 0;
     for (size_t q = 0; q < study->show.count; q++)
         decimals = study->shown[q].decimals > decimals ? study->shown[q].decimals : decimals;
-    for (size_t r = 0; r < study->count && l.status == MD_OK; r++) {
-        l.entries = entries + r * l.count;
-        fill_row(&l, &study->rows[r], decimals);
-    }
-    if (l.status == MD_OK)
-        l.status = md_listing_print(&(struct md_listing){columns, l.count, entries, study->count},
-                                    form, error);
-    md_names_free(&l.words);
-    free(columns);
-    free(entries);
-    return l.status;
+    for (size_t r = 0; r < study->count; r++)
+        fill_row(&l, study, &study->rows[r], decimals);
+    int status = md_listing_print(&l, form);
+    md_listing_free(&l);
+    return status;
 }
 
 static const char difference_line[] =

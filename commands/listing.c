@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../datasets/file.h"
+#include "../datasets/grow.h"
 
 enum { NUMBER_SIZE = 400 }; /* the longest double in decimals */
 
@@ -55,6 +56,54 @@ json_t *md_json_prose(const char *text) {
     for (char *c = ascii; *c != '\0'; c++)
         *c = (unsigned char)*c >= 0x80 ? '?' : *c;
     return json_string(ascii);
+}
+
+/* ---- filling --------------------------------------------------------------------------------- */
+
+static const char *keep(struct md_listing *l, const char *text) {
+    MD_THEN(l->status, md_names_add(&l->texts, text, l->error));
+    return l->status == MD_OK ? l->texts.names[l->texts.count - 1] : "";
+}
+
+static void add(struct md_listing *l, const struct md_column *column, struct md_entry entry) {
+    struct md_column *columns =
+        md_grow(l->columns, l->column_count, &l->column_room, sizeof *columns, l->error);
+    l->columns = columns != NULL ? columns : l->columns;
+    struct md_entry *entries =
+        md_grow(l->entries, l->entry_count, &l->entry_room, sizeof *entries, l->error);
+    l->entries = entries != NULL ? entries : l->entries;
+    if (columns == NULL || entries == NULL)
+        l->status = MD_FAILED;
+    if (l->status == MD_OK && l->row_count == 0) {
+        l->columns[l->column_count] = *column;
+        l->columns[l->column_count++].title = keep(l, column->title);
+    }
+    if (l->status == MD_OK)
+        l->entries[l->entry_count++] = entry;
+}
+
+void md_listing_word(struct md_listing *l, const char *title, const char *word) {
+    add(l, &(struct md_column){title, 0, 0, 0}, (struct md_entry){keep(l, word), 0, 0});
+}
+
+void md_listing_number(struct md_listing *l, const char *title, int decimals, double value) {
+    add(l, &(struct md_column){title, 1, decimals, 0}, (struct md_entry){NULL, value, (double)NAN});
+}
+
+void md_listing_mean(struct md_listing *l, const char *title, int decimals, double mean,
+                     double deviation) {
+    add(l, &(struct md_column){title, 1, decimals, 1}, (struct md_entry){NULL, mean, deviation});
+}
+
+void md_listing_end_row(struct md_listing *l) {
+    l->row_count++;
+}
+
+void md_listing_free(struct md_listing *l) {
+    free(l->columns);
+    free(l->entries);
+    md_names_free(&l->texts);
+    *l = (struct md_listing){.error = l->error, .status = l->status};
 }
 
 static const struct md_entry *entry_at(const struct md_listing *listing, size_t row,
@@ -261,10 +310,11 @@ static void print_latex(const struct md_listing *listing) {
     fputs("\\bottomrule\n\\end{tabular}\n", stdout);
 }
 
-int md_listing_print(const struct md_listing *listing, enum md_listing_form form,
-                     struct md_error *error) {
+int md_listing_print(const struct md_listing *listing, enum md_listing_form form) {
+    if (listing->status != MD_OK)
+        return listing->status;
     struct strip *strips = malloc((2 * listing->column_count + 1) * sizeof *strips);
-    MD_TRY(md_check_memory(strips != NULL, error));
+    MD_TRY(md_check_memory(strips != NULL, listing->error));
     if (form == MD_CSV)
         print_csv(listing);
     else if (form == MD_LATEX)

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
+#include "../datasets/namelist.h"
 #include "../experiments/config.h"
 
 struct md_column {
@@ -16,16 +17,29 @@ struct md_column {
 };
 
 struct md_entry {
-    const char *word;         /* any bytes; not owned */
+    const char *word;         /* any bytes */
     double number, deviation; /* not finite: there is none */
 };
 
+/* A table while it is filled, from {.error = error} on. Its first failure is remembered. */
 struct md_listing {
-    const struct md_column *columns;
-    size_t column_count;
-    const struct md_entry *entries; /* (row_count, column_count) */
-    size_t row_count;
+    struct md_error *error;
+    int status;
+    struct md_column *columns; /* owned, as the next two */
+    struct md_entry *entries;  /* (row_count, column_count), and those of the row under way */
+    struct md_names texts;
+    size_t column_count, row_count, entry_count, column_room, entry_room;
 };
+
+/* Each adds an entry to the row under way, and in the first row its column, so that a column is
+ * said in one place. Titles and words are copied. Without md_listing_end_row there are only the
+ * titles. */
+void md_listing_word(struct md_listing *listing, const char *title, const char *word);
+void md_listing_number(struct md_listing *listing, const char *title, int decimals, double value);
+void md_listing_mean(struct md_listing *listing, const char *title, int decimals, double mean,
+                     double deviation);
+void md_listing_end_row(struct md_listing *listing);
+void md_listing_free(struct md_listing *listing);
 
 /* MD_TEXT: aligned, with the titles above. A deviation has a column of its own, which is left out
  *     when there is none but 0. No number: "-".
@@ -36,8 +50,7 @@ struct md_listing {
  * MD_LATEX: a tabular for booktabs, "$0.504 \pm 0.012$"; bytes that are not UTF-8 and control
  *     characters become "?". */
 enum md_listing_form { MD_TEXT, MD_CSV, MD_LATEX };
-int md_listing_print(const struct md_listing *listing, enum md_listing_form form,
-                     struct md_error *error);
+int md_listing_print(const struct md_listing *listing, enum md_listing_form form);
 
 /* Prints a text to standard output so that LaTeX sets it as it stands. */
 void md_print_latex(const char *text);

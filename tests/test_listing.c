@@ -27,8 +27,19 @@ static void print(const struct md_column *about, size_t column_count, const stru
     int kept = dup(1);
     fflush(stdout);
     cr_assert(freopen(path.text, "wb", stdout));
-    int status =
-        md_listing_print(&(struct md_listing){about, column_count, rows, row_count}, form, &error);
+    struct md_listing l = {.error = &error};
+    for (size_t r = 0; r < row_count || r == 0; r++) {
+        for (size_t c = 0; c < column_count; c++, rows++)
+            if (!about[c].is_number)
+                md_listing_word(&l, about[c].title, rows->word);
+            else
+                md_listing_mean(&l, about[c].title, about[c].decimals, rows->number,
+                                rows->deviation);
+        if (row_count > 0)
+            md_listing_end_row(&l);
+    }
+    int status = md_listing_print(&l, form);
+    md_listing_free(&l);
     fflush(stdout);
     dup2(kept, 1);
     close(kept);
