@@ -191,31 +191,12 @@ static void print_table(const struct told *t) {
 static int draw(const struct told *t, struct md_error *error) {
     const struct md_plan *plan = &t->plan;
     char title[300], kb[MD_KB_TEXT];
-    size_t room = 0, count = 0;
-    for (int b = 0; b < plan->buffers; b++)
-        room += (size_t)md_plan_copies(&t->setup, plan, b);
-    struct md_memory_buffer *rectangles = malloc((room + 1) * sizeof *rectangles);
-    MD_TRY(md_check_memory(rectangles != NULL, error));
-    for (int b = 0; b < plan->buffers; b++) {
-        const struct md_buffer *buffer = &plan->buffer[b];
-        for (int c = 0; c < md_plan_copies(&t->setup, plan, b); c++) {
-            double from = (double)(buffer->offset + (size_t)c * plan->stride[buffer->each]);
-            rectangles[count++] = (struct md_memory_buffer){
-                buffer->kind, buffer->first, buffer->last, from, from + (double)buffer->bytes};
-        }
-    }
     snprintf(title, sizeof title,
              "Memory of a step: %s, policy %s, %s, %s, batch %d\nplan %s, target %s: %s kB",
              t->setup.network->name, t->config->policy, md_optimizer_names[t->config->optimizer],
              md_format_names[t->config->format], t->config->batch, t->savings,
              target_names[t->options->target], md_kb_text(plan->arena_bytes, kb));
-    _Static_assert((int)MD_BUFFER_KIND_COUNT <= (int)MD_MEMORY_KINDS, "no colour for a kind");
-    const struct md_memory_map map = {
-        title, md_buffer_names,    MD_BUFFER_KIND_COUNT, rectangles,
-        count, plan->instructions, plan->peak,           (double)plan->bound_bytes};
-    int status = md_plot_memory(t->options->figure, &map, error);
-    free(rectangles);
-    return status;
+    return md_plot_memory(t->options->figure, title, &t->setup, plan, error);
 }
 
 /* ---- the command ----------------------------------------------------------------------------- */

@@ -58,72 +58,53 @@ static int draw_dots(const struct md_study *study, const char *path, struct md_e
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
-/* A line that is being filled. */
-struct line {
-    char label[MD_ROW_LABEL_SIZE + 102];
-    int is_published, style;
-    size_t count;
-    double *x, *y, *deviation; /* owned, x with the other two behind it */
-    const char **names;        /* owned; of the points */
-};
-
 struct lines {
-    struct line lines[MOST_SERIES];
+    struct md_series series[MOST_SERIES];
+    struct md_point *points[MOST_SERIES]; /* owned; theirs */
+    char labels[MOST_SERIES][MD_ROW_LABEL_SIZE + 102];
     size_t count;
     struct md_names words;
 };
 
 static void free_lines(struct lines *all) {
-    for (size_t l = 0; l < all->count; l++) {
-        free(all->lines[l].x);
-        free(all->lines[l].names);
-    }
+    for (size_t l = 0; l < all->count; l++)
+        free(all->points[l]);
     md_names_free(&all->words);
     free(all);
 }
 
 /* Starts a line of at most so many points; NULL with an error. */
-static struct line *add_line(struct lines *all, const char *label, int is_published, int style,
-                             size_t most, struct md_error *error) {
-    struct line *line = &all->lines[all->count];
-    if (all->count == MOST_SERIES) {
+static struct md_series *add_line(struct lines *all, const char *label, int is_published, int style,
+                                  size_t most, struct md_error *error) {
+    size_t l = all->count;
+    if (l == MOST_SERIES) {
         md_error_set(error, "more than %d lines to draw", MOST_SERIES);
         return NULL;
     }
-    *line = (struct line){.is_published = is_published, .style = style};
-    line->x = calloc(3 * most, sizeof *line->x);
-    line->names = calloc(most, sizeof *line->names);
-    if (line->x == NULL || line->names == NULL) {
-        free(line->x);
-        free(line->names);
-        md_error_set(error, "out of memory");
+    all->points[l] = calloc(most, sizeof *all->points[l]);
+    if (md_check_memory(all->points[l] != NULL, error) != MD_OK)
         return NULL;
-    }
-    line->y = line->x + most;
-    line->deviation = line->y + most;
-    snprintf(line->label, sizeof line->label, "%s", label);
-    all->count++;
-    return line;
+    snprintf(all->labels[l], sizeof all->labels[l], "%.301s", label);
+    all->series[l] = (struct md_series){.label = all->labels[l],
+                                        .points = all->points[l],
+                                        .style = style,
+                                        .is_published = is_published};
+    return &all->series[all->count++];
+}
+
+static void add_to_line(struct lines *all, struct md_series *line, struct md_point point) {
+    all->points[line - all->series][line->count++] = point;
 }
 
 static int draw_lines(const struct md_study *study, const struct lines *all, const char *x_axis,
-                      const char *y_axis, int is_joined, int has_names, const char *path,
-                      struct md_error *error) {
-    struct md_series series[MOST_SERIES];
-    for (size_t l = 0; l < all->count; l++) {
-        const struct line *line = &all->lines[l]; /* names once: the places are the same */
-        series[l] = (struct md_series){line->label,     line->count,
-                                       line->x,         line->y,
-                                       line->deviation, has_names && l == 0 ? line->names : NULL,
-                                       line->style,     line->is_published};
-    }
+                      const char *y_axis, int is_joined, const char *path, struct md_error *error) {
     char title[MD_DATA_LINE_SIZE];
     md_study_title(study, title);
     const struct md_series_plot plot = {title,
                                         title_or(study->figure.x_title, x_axis),
                                         title_or(study->figure.y_title, y_axis),
                                         is_joined,
-                                        series,
+                                        all->series,
                                         all->count};
     return md_plot_series(path, &plot, error);
 }
@@ -170,9 +151,9 @@ static int name_point(const struct md_study *study, const struct md_study_row *r
 
 /* The line that a row's point belongs to: all rows of one label, ours or published. Both have one
  * style. */
-static struct line *find_line(const struct md_study *study, struct lines *all,
-                              const struct md_study_row *row, int is_published,
-                              struct md_error *error) {
+static struct md_series *find_line(const struct md_study *study, struct lines *all,
+                                   const struct md_study_row *row, int is_published,
+                                   struct md_error *error) {
     char label[MD_ROW_LABEL_SIZE], texts[2][MD_ROW_LABEL_SIZE + 102];
     /* A key has its value in published rows too; a quantity that places them is ours. */
     const char *place = study->figure.x;
@@ -185,13 +166,13 @@ static struct line *find_line(const struct md_study *study, struct lines *all,
         snprintf(texts[h], sizeof texts[h], "%s%s%.99s", label, label[0] != '\0' ? ", " : "",
                  hands[h]);
     for (size_t l = 0; l < all->count; l++)
-        if (strcmp(all->lines[l].label, texts[is_published]) == 0)
-            return &all->lines[l];
+        if (strcmp(all->labels[l], texts[is_published]) == 0)
+            return &all->series[l];
     for (size_t l = 0; l < all->count; l++) {
-        if (strcmp(all->lines[l].label, texts[!is_published]) == 0)
-            return add_line(all, texts[is_published], is_published, all->lines[l].style,
-                            study->count, error);
-        style = all->lines[l].style >= style ? all->lines[l].style + 1 : style;
+        int its_style = all->series[l].style;
+        if (strcmp(all->labels[l], texts[!is_published]) == 0)
+            return add_line(all, texts[is_published], is_published, its_style, study->count, error);
+        style = its_style >= style ? its_style + 1 : style;
     }
     return add_line(all, texts[is_published], is_published, style, study->count, error);
 }
@@ -207,14 +188,14 @@ static int add_point(const struct md_study *study, struct lines *all,
         md_note("%s: has no %s of ours and is not drawn", label, study->figure.x);
         return MD_OK;
     }
-    struct line *line = find_line(study, all, row, is_published, error);
+    struct md_series *line = find_line(study, all, row, is_published, error);
     if (line == NULL)
         return MD_FAILED;
     MD_TRY(name_point(study, row, all, error));
-    line->x[line->count] = place_of(study, row);
-    line->y[line->count] = measure->mean;
-    line->deviation[line->count] = measure->deviation;
-    line->names[line->count++] = all->words.names[all->words.count - 1];
+    int is_named = study->figure.kind == MD_FIGURE_POINTS && line == all->series;
+    add_to_line(all, line, /* names once: the places are the same */
+                (struct md_point){place_of(study, row), measure->mean, measure->deviation,
+                                  is_named ? all->words.names[all->words.count - 1] : NULL});
     return MD_OK;
 }
 
@@ -226,8 +207,8 @@ static int draw_series(const struct md_study *study, const char *path, struct md
     for (size_t r = 0; r < study->count && status == MD_OK; r += study->show.count)
         for (int published = 0; published < 2 && status == MD_OK; published++)
             status = add_point(study, all, &study->rows[r], published, error);
-    MD_THEN(status, draw_lines(study, all, study->figure.x, study->shown[0].name, joined, !joined,
-                               path, error));
+    MD_THEN(status,
+            draw_lines(study, all, study->figure.x, study->shown[0].name, joined, path, error));
     free_lines(all);
     return status;
 }
@@ -240,7 +221,8 @@ static int add_losses(const struct md_study *study, struct lines *all, const str
     size_t epochs = (size_t)group->runs[0]->cell.config.epochs, common = epochs;
     char label[MD_ROW_LABEL_SIZE];
     md_study_label(&group->runs[0]->cell.config, &study->keys, label);
-    struct line *line = add_line(all, label, 0, (int)all->count, epochs + 1, error);
+    struct md_series *line = add_line(all, label, 0, (int)all->count, epochs + 1, error);
+    struct md_point *points = all->points[all->count - (line != NULL)];
     int status = line != NULL ? MD_OK : MD_FAILED;
     for (size_t i = 0; i < group->count && status == MD_OK; i++) {
         const struct md_finished *run = group->runs[i];
@@ -251,15 +233,12 @@ static int add_losses(const struct md_study *study, struct lines *all, const str
         MD_THEN(status, md_cell_read_history(run->path, &history, error));
         common = history.epochs < common ? history.epochs : common;
         for (size_t e = 0; e < common && status == MD_OK; e++)
-            line->y[e] +=
+            points[e].y +=
                 md_epoch_value(&history.epoch[e], md_study_column(study)) / (double)group->count;
         md_cell_history_free(&history);
     }
-    for (size_t e = 0; e < common && status == MD_OK; e++) {
-        line->x[e] = (double)e + 1.0;
-        line->deviation[e] = (double)NAN;
-        line->count++;
-    }
+    for (size_t e = 0; e < common && status == MD_OK; e++, line->count++)
+        points[e] = (struct md_point){(double)e + 1.0, points[e].y, (double)NAN, NULL};
     return status;
 }
 
@@ -269,20 +248,19 @@ static int draw_losses(const struct md_study *study, const char *path, struct md
     MD_TRY(md_check_memory(all != NULL, error));
     for (size_t g = 0; g < study->groups.count && status == MD_OK; g++)
         status = add_losses(study, all, &study->groups.groups[g], error);
-    MD_THEN(status, draw_lines(study, all, "epoch", study->figure.y, 1, 0, path, error));
+    MD_THEN(status, draw_lines(study, all, "epoch", study->figure.y, 1, path, error));
     free_lines(all);
     return status;
 }
 
 /* ---- depth maps ------------------------------------------------------------------------------ */
 
-/* What is drawn of each chosen test sample. */
+/* Some test samples of the first run, which stays open, and what each run makes of them. */
 struct album {
+    struct md_run first;
     size_t chosen[MOST_SAMPLES], count;
     struct md_sheet_row rows[MOST_SAMPLES];
-    char captions[MOST_SAMPLES][200];
-    uint8_t *pictures;     /* owned */
-    float *labels, *depth; /* owned: (count, zones), (map, count, pixels) */
+    float *depth; /* owned: (map, count, pixels) */
 };
 
 static int predict_all(struct md_run *run, const char *path, const struct album *album,
@@ -298,34 +276,21 @@ static int predict_all(struct md_run *run, const char *path, const struct album 
     return status;
 }
 
-/* Keeps pictures and labels of the samples that are shown: the runs' own data go when the run is
- * closed. */
-static int start_album(struct album *album, const struct md_run *run, size_t maps,
-                       struct md_error *error) {
-    size_t pixels = (size_t)run->network->height * (size_t)run->network->width;
-    album->count = md_choose_samples(&run->test, MOST_SAMPLES, album->chosen);
-    size_t zones =
-        (size_t)run->test.samples[0].depth_height * (size_t)run->test.samples[0].depth_width;
-    album->pictures = malloc(album->count * 3 * pixels);
-    album->labels = malloc(album->count * zones * sizeof *album->labels);
+static int start_album(struct album *album, size_t maps, struct md_error *error) {
+    const struct md_network *network = album->first.network;
+    size_t pixels = (size_t)network->height * (size_t)network->width;
+    album->count = md_choose_samples(&album->first.test, MOST_SAMPLES, album->chosen);
     album->depth = malloc(maps * album->count * pixels * sizeof *album->depth);
-    MD_TRY(md_check_memory(album->pictures != NULL && album->labels != NULL && album->depth != NULL,
-                           error));
+    MD_TRY(md_check_memory(album->depth != NULL, error));
     for (size_t s = 0; s < album->count; s++) {
-        const struct md_sample *sample = &run->test.samples[album->chosen[s]];
-        uint8_t *picture = album->pictures + s * 3 * pixels;
-        float *label = album->labels + s * zones;
-        memcpy(picture, sample->picture, 3 * pixels);
-        memcpy(label, sample->depth_m, zones * sizeof *label);
-        snprintf(album->captions[s], sizeof album->captions[s], "%.190s", sample->name);
-        album->rows[s] = (struct md_sheet_row){
-            album->captions[s], picture, {{label, sample->depth_height, sample->depth_width}}};
+        const struct md_sample *sample = &album->first.test.samples[album->chosen[s]];
+        album->rows[s] =
+            (struct md_sheet_row){sample->name,
+                                  sample->picture,
+                                  {{sample->depth_m, sample->depth_height, sample->depth_width}}};
         for (size_t m = 0; m < maps; m++)
-            album->rows[s].maps[m + 1].depth_m = album->depth + (m * album->count + s) * pixels;
-        for (size_t m = 0; m < maps; m++) {
-            album->rows[s].maps[m + 1].height = run->network->height;
-            album->rows[s].maps[m + 1].width = run->network->width;
-        }
+            album->rows[s].maps[m + 1] = (struct md_sheet_map){
+                album->depth + (m * album->count + s) * pixels, network->height, network->width};
     }
     return MD_OK;
 }
@@ -333,16 +298,17 @@ static int start_album(struct album *album, const struct md_run *run, size_t map
 static int add_map(const struct md_study *study, struct album *album, size_t m,
                    struct md_error *error) {
     const struct md_finished *finished = study->groups.groups[m].runs[0];
-    struct md_run run;
-    int status = md_run_open(&finished->cell.config, NULL, NULL, &run, error);
+    struct md_run other, *run = m == 0 ? &album->first : &other;
+    int status = md_run_open(&finished->cell.config, NULL, NULL, run, error);
     if (status != MD_OK)
         return md_fail_in(error, status, finished->path);
     if (m == 0)
-        status = start_album(album, &run, study->groups.count, error);
-    size_t pixels = (size_t)run.network->height * (size_t)run.network->width;
-    MD_THEN(status, predict_all(&run, finished->path, album,
+        status = start_album(album, study->groups.count, error);
+    size_t pixels = (size_t)run->network->height * (size_t)run->network->width;
+    MD_THEN(status, predict_all(run, finished->path, album,
                                 album->depth + m * album->count * pixels, error));
-    md_run_close(&run);
+    if (m > 0)
+        md_run_close(run);
     return status;
 }
 
@@ -370,8 +336,7 @@ static int draw_maps(const struct md_study *study, const char *path, struct md_e
         status = md_plot_contact_sheet(path, &sheet, error);
     }
     if (album != NULL) {
-        free(album->pictures);
-        free(album->labels);
+        md_run_close(&album->first);
         free(album->depth);
     }
     free(album);

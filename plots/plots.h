@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../core/plan.h"
 #include "../datasets/error.h"
 #include "../experiments/train.h"
 
@@ -98,17 +99,20 @@ int md_plot_dots(const char *path, const char *title, const char *axis,
                  const struct md_dot_row *rows, size_t count, struct md_error *error);
 
 /* Points with a common meaning. */
+struct md_point {
+    double x, y, deviation; /* NaN: none */
+    const char *name;       /* written above it; NULL: none */
+};
 struct md_series {
     const char *label;
     size_t count;
-    const double *x, *y, *deviation; /* deviation: NULL, or NaN where there is none */
-    const char *const *names;        /* of the points, written above them; NULL: none */
-    int style;                       /* colour and shape; equal for what belongs together */
-    int is_published;                /* open shapes, dotted lines */
+    const struct md_point *points;
+    int style;        /* colour and shape; equal for what belongs together */
+    int is_published; /* open shapes, dotted lines */
 };
 
-/* Series over x. joined: with lines between their points, which are to be in order. A NaN is left
- * out; there must be something left. */
+/* Series over x. joined: with lines between their points, which are to be in order. A NaN of x or y
+ * is left out; there must be something left. */
 struct md_series_plot {
     const char *title, *x_axis, *y_axis;
     int is_joined;
@@ -122,23 +126,9 @@ int md_plot_series(const char *path, const struct md_series_plot *plot, struct m
 void md_depth_colour(double depth_m, double max_depth_m, uint8_t rgb[3]);
 
 /* Memory over a step: each buffer is a rectangle from the first to the last instruction that it is
- * live in (across) and from its first to behind its last byte (up), in the colour of its kind. */
-struct md_memory_buffer {
-    int kind, first, last;
-    double from_bytes, to_bytes;
-};
-enum { MD_MEMORY_KINDS = 16 };
-struct md_memory_map {
-    const char *title;
-    const char *const *kind_names;
-    int kind_count; /* at most MD_MEMORY_KINDS */
-    const struct md_memory_buffer *buffers;
-    size_t count;
-    int instructions, peak; /* the instruction where the most is live, */
-    double peak_bytes;      /* and how much that is */
-};
-
-/* Draws it with the peak as a dashed line; sizes in kB of 1,000 bytes. */
-int md_plot_memory(const char *path, const struct md_memory_map *map, struct md_error *error);
+ * live in (across) and from its first to behind its last byte (up, in kB of 1,000 bytes), in the
+ * colour of its kind. The peak is a dashed line. */
+int md_plot_memory(const char *path, const char *title, const struct md_setup *setup,
+                   const struct md_plan *plan, struct md_error *error);
 
 #endif

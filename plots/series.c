@@ -29,8 +29,8 @@ static const struct style {
 };
 enum { STYLES = sizeof styles / sizeof *styles };
 
-static int is_drawn(const struct md_series *series, size_t i) {
-    return isfinite(series->x[i]) && isfinite(series->y[i]);
+static int is_drawn(const struct md_point *point) {
+    return isfinite(point->x) && isfinite(point->y);
 }
 
 /* What is drawn, by x and by y; 0 when there is nothing. */
@@ -38,14 +38,13 @@ static int find_axes(const struct md_series_plot *plot, struct md_axis *x, struc
     *x = *y = md_axis_start();
     for (size_t s = 0; s < plot->count; s++)
         for (size_t i = 0; i < plot->series[s].count; i++) {
-            const struct md_series *series = &plot->series[s];
-            double deviation = series->deviation != NULL ? series->deviation[i] : 0.0;
-            if (!is_drawn(series, i))
+            const struct md_point *point = &plot->series[s].points[i];
+            if (!is_drawn(point))
                 continue;
-            md_axis_see(x, series->x[i]);
-            md_axis_see(y, series->y[i]);
-            md_axis_see(y, series->y[i] - deviation);
-            md_axis_see(y, series->y[i] + deviation);
+            md_axis_see(x, point->x);
+            md_axis_see(y, point->y);
+            md_axis_see(y, point->y - point->deviation);
+            md_axis_see(y, point->y + point->deviation);
         }
     return x->least <= x->most;
 }
@@ -54,20 +53,19 @@ static int find_axes(const struct md_series_plot *plot, struct md_axis *x, struc
 static int are_whole(const struct md_series_plot *plot) {
     for (size_t s = 0; s < plot->count; s++)
         for (size_t i = 0; i < plot->series[s].count; i++)
-            if (plot->series[s].x[i] != floor(plot->series[s].x[i]))
+            if (plot->series[s].points[i].x != floor(plot->series[s].points[i].x))
                 return 0;
     return 1;
 }
 
 static void write_data(FILE *script, const struct md_series_plot *plot) {
     for (size_t s = 0; s < plot->count; s++) {
-        const struct md_series *series = &plot->series[s];
         fprintf(script, "$series%zu << END\n", s);
-        for (size_t i = 0; i < series->count; i++) {
-            double deviation = series->deviation != NULL ? series->deviation[i] : 0.0;
-            if (is_drawn(series, i))
-                fprintf(script, "%.17g %.17g %.17g\n", series->x[i], series->y[i],
-                        isfinite(deviation) ? deviation : 0.0);
+        for (size_t i = 0; i < plot->series[s].count; i++) {
+            const struct md_point *point = &plot->series[s].points[i];
+            if (is_drawn(point))
+                fprintf(script, "%.17g %.17g %.17g\n", point->x, point->y,
+                        isfinite(point->deviation) ? point->deviation : 0.0);
         }
         fputs("NaN NaN NaN\nEND\n", script);
     }
@@ -77,9 +75,10 @@ static void write_data(FILE *script, const struct md_series_plot *plot) {
 static double longest_name(const struct md_series_plot *plot) {
     double longest = 0.0;
     for (size_t s = 0; s < plot->count; s++)
-        for (size_t i = 0; plot->series[s].names != NULL && i < plot->series[s].count; i++)
-            longest =
-                fmax(longest, md_gnuplot_width(plot->series[s].names[i], NAME_SIZE, most_name_em));
+        for (size_t i = 0; i < plot->series[s].count; i++)
+            if (plot->series[s].points[i].name != NULL)
+                longest = fmax(longest, md_gnuplot_width(plot->series[s].points[i].name, NAME_SIZE,
+                                                         most_name_em));
     return longest;
 }
 
@@ -112,10 +111,11 @@ static int write_names(FILE *script, const struct md_series_plot *plot, const st
     struct name *names = malloc(most * sizeof *names);
     MD_TRY(md_check_memory(names != NULL, error));
     for (size_t s = 0; s < plot->count; s++)
-        for (size_t i = 0; plot->series[s].names != NULL && i < plot->series[s].count; i++)
-            if (is_drawn(&plot->series[s], i))
-                names[count++] = (struct name){md_axis_fraction(x, plot->series[s].x[i]),
-                                               plot->series[s].names[i]};
+        for (size_t i = 0; i < plot->series[s].count; i++) {
+            const struct md_point *point = &plot->series[s].points[i];
+            if (point->name != NULL && is_drawn(point))
+                names[count++] = (struct name){md_axis_fraction(x, point->x), point->name};
+        }
     qsort(names, count, sizeof *names, order_names);
     spread_names(names, count);
     for (size_t n = 0; n < count; n++) {

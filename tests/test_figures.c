@@ -250,15 +250,16 @@ Test(figures, no_text_of_dots_is_cut) {
 }
 
 Test(figures, no_text_of_series_is_cut) {
-    static const double x[] = {1, 2, 2, 2.001}, y[] = {0.5, 0.6, 0.7, 100.0};
-    static const char *const names[] = {wide, "d0", "d0+d1", wide};
-    const struct md_series series[] = {{wide, 4, x, y, NULL, names, 0, 0},
-                                       {"published", 4, x, y, NULL, NULL, 0, 1}};
+    static const struct md_point named[] = {
+        {1, 0.5, NAN, wide}, {2, 0.6, NAN, "d0"}, {2, 0.7, NAN, "d0+d1"}, {2.001, 100, NAN, wide}};
+    static const struct md_point bare[] = {
+        {1, 0.5, NAN, NULL}, {2, 0.6, NAN, NULL}, {2, 0.7, NAN, NULL}, {2.001, 100, NAN, NULL}};
+    const struct md_series series[] = {{wide, 4, named, 0, 0}, {"published", 4, bare, 0, 1}};
     const struct md_series_plot plot = {titles, wide, wide, 0, series, 2};
     assert_margin(md_plot_series(path.text, &plot, &error));
     struct md_series many[32]; /* a legend as high as a panel */
     for (int s = 0; s < 32; s++)
-        many[s] = (struct md_series){wide, 4, x, y, NULL, NULL, s, 0};
+        many[s] = (struct md_series){wide, 4, bare, s, 0};
     const struct md_series_plot high = {titles, "x", "y", 1, many, 32};
     assert_margin(md_plot_series(path.text, &high, &error));
 }

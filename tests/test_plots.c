@@ -289,13 +289,15 @@ Test(plots, any_dots_are_drawn) {
 
 /* `count` series of one label, each of the values over 1, 10, 100. */
 static int series(const double *values, size_t points, int joined, size_t count) {
-    static const double x[] = {1, 10, 100}, deviation[] = {0.1, NAN, 0};
-    static const char *const names[] = {"d0", "`touch x`", ""};
+    const struct md_point named[] = {
+        {1, values[0], 0.1, "d0"}, {10, values[1], NAN, "`touch x`"}, {100, values[2], 0, ""}};
+    struct md_point bare[3];
     static struct md_series all[33];
+    for (int i = 0; i < 3; i++)
+        bare[i] = (struct md_point){named[i].x, named[i].y, named[i].deviation, NULL};
     for (size_t s = 0; s < count; s++)
-        all[s] = (struct md_series){"a, 'ours'", points,    x,
-                                    values,      deviation, s % 2 == 0 ? names : NULL,
-                                    (int)s,      s % 2 == 1};
+        all[s] =
+            (struct md_series){"a, 'ours'", points, s % 2 == 0 ? named : bare, (int)s, s % 2 == 1};
     const struct md_series_plot plot = {"series", "epochs", "RMSE (m)", joined, all, count};
     return md_plot_series(path.text, &plot, &error);
 }
