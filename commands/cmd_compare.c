@@ -127,7 +127,7 @@ static int make_job(struct comparison *c, struct md_error *error) {
     struct md_data_spec spec;
     struct md_dataset data = {0};
     struct md_teacher teacher = {.arena = NULL};
-    float *taught = NULL;
+    float *weights = NULL, *taught = NULL;
     struct md_setup setup;
     struct md_plan plan;
     c->network = md_config_network(config);
@@ -136,10 +136,8 @@ static int make_job(struct comparison *c, struct md_error *error) {
     if (status == MD_OK && config->batch > MD_JOB_MAX_BATCH)
         status = md_fail(error, MD_USAGE, "batch: expected at most %d here, found %d",
                          MD_JOB_MAX_BATCH, config->batch);
+    MD_THEN(status, md_load_weights(config, &weights, error));
     if (status != MD_OK)
-        return status;
-    float *weights = md_load_weights(config, &status, error);
-    if (weights == NULL)
         return status;
     status = md_open_data(&spec, c->network->height, c->network->width, &data, error);
     if (status == MD_OK && data.count == 0)

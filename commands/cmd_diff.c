@@ -6,6 +6,7 @@
 
 #include "../datasets/namelist.h"
 #include "../experiments/config.h"
+#include "../results/append.h"
 #include "../results/cell_diff.h"
 #include "command.h"
 #include "listing.h"
@@ -33,18 +34,13 @@ static int key_pair(const struct md_cell_diff *diff, int key, char name[MD_CONFI
 
 static void attribute_text(const struct md_cell *cell, const struct md_cell_attribute *about,
                            char text[MD_CONFIG_VALUE_SIZE]) {
-    const char *field = (const char *)cell + about->offset;
-    long long whole = 0;
-    double real = 0.0;
-    if (about->type == MD_H5_TEXT) {
-        snprintf(text, MD_CONFIG_VALUE_SIZE, "%s", field);
-    } else if (about->type == MD_H5_INTEGER) {
-        memcpy(&whole, field, sizeof whole);
-        snprintf(text, MD_CONFIG_VALUE_SIZE, "%lld", whole);
-    } else {
-        memcpy(&real, field, sizeof real);
-        snprintf(text, MD_CONFIG_VALUE_SIZE, "%.9g", real);
-    }
+    const struct md_cell_value value = md_cell_value(cell, about);
+    if (about->type == MD_H5_TEXT)
+        snprintf(text, MD_CONFIG_VALUE_SIZE, "%s", value.text);
+    else if (about->type == MD_H5_INTEGER)
+        snprintf(text, MD_CONFIG_VALUE_SIZE, "%lld", value.whole);
+    else
+        snprintf(text, MD_CONFIG_VALUE_SIZE, "%.9g", value.real);
 }
 
 /* The number-th of what is known of how the cells came about: attributes by their names in the
@@ -64,17 +60,8 @@ static int attribute_pair(const struct md_cell_diff *diff, size_t number, char n
 
 /* ---- the verdict ----------------------------------------------------------------------------- */
 
-static void add_word(char *text, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static void add_word(char *text, size_t size, const char *format, ...) {
-    size_t length = strlen(text);
-    va_list arguments;
-    if (length > 0)
-        length += (size_t)snprintf(text + length, size - length, ", ");
-    va_start(arguments, format);
-    if (length < size)
-        vsnprintf(text + length, size - length, format, arguments);
-    va_end(arguments);
+static const char *between(const char *text) {
+    return text[0] != '\0' ? ", " : "";
 }
 
 /* What of that which decides a run's results is different. */
@@ -85,14 +72,14 @@ static void name_causes(const struct md_cell_diff *diff, char *text, size_t size
     for (int key = 0; md_config_key(key, name) == 0; key++)
         if (md_config_decides(key) && !md_config_by_digest(key) &&
             md_config_order(&a->config, &b->config, key) != 0)
-            add_word(text, size, "%s", name);
+            md_append(text, size, "%s%s", between(text), name);
     for (int s = 0; s < 3; s++)
         if (strcmp(a->data_digests[s], b->data_digests[s]) != 0)
-            add_word(text, size, "the data (%s)", splits[s]);
+            md_append(text, size, "%sthe data (%s)", between(text), splits[s]);
     if (strcmp(a->initial_weights_digest, b->initial_weights_digest) != 0)
-        add_word(text, size, "the weights they started from");
+        md_append(text, size, "%sthe weights they started from", between(text));
     if (a->numerics_version != b->numerics_version)
-        add_word(text, size, "the numerics");
+        md_append(text, size, "%sthe numerics", between(text));
     if (text[0] == '\0')
         snprintf(text, size, "their identities only");
 }
@@ -252,17 +239,10 @@ static int print_text(const struct md_cell_diff *diff, struct md_error *error) {
 /* ---- as JSON --------------------------------------------------------------------------------- */
 
 static json_t *attribute_json(const struct md_cell *cell, const struct md_cell_attribute *about) {
-    const char *field = (const char *)cell + about->offset;
-    long long whole;
-    double real;
-    if (about->type == MD_H5_TEXT)
-        return json_string(field);
-    if (about->type == MD_H5_INTEGER) {
-        memcpy(&whole, field, sizeof whole);
-        return json_integer(whole);
-    }
-    memcpy(&real, field, sizeof real);
-    return md_json_number(real);
+    const struct md_cell_value value = md_cell_value(cell, about);
+    return about->type == MD_H5_TEXT      ? json_string(value.text)
+           : about->type == MD_H5_INTEGER ? json_integer(value.whole)
+                                          : md_json_number(value.real);
 }
 
 /* All metrics at all caps of both, the same or not. */

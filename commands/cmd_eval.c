@@ -167,15 +167,10 @@ static int run(const struct md_invocation *call, struct md_error *error) {
         return md_fail(
             error, MD_USAGE, "--%s has an effect only with --protocol textbook: release %s",
             o->flip ? "flip" : "mean-share", o->flip ? "flips by itself" : "stays as published");
-    MD_TRY(md_weights_network(o->weights, &network, error));
-    size_t total = md_parameter_total(network);
-    float *weights = malloc(total * sizeof *weights);
-    MD_TRY(md_check_memory(weights != NULL, error));
-    int status = md_weights_read(o->weights, network, weights, NULL, error);
-    if (status == MD_OK) {
-        md_weights_digest(weights, total, digest);
-        status = open_data(o->data, network, &data, error);
-    }
+    float *weights;
+    MD_TRY(md_read_any_weights(o->weights, &network, &weights, NULL, error));
+    md_weights_digest(weights, md_parameter_total(network), digest);
+    int status = open_data(o->data, network, &data, error);
     if (status == MD_OK && o->train != NULL)
         status = open_data(o->train, network, &train, error);
     MD_THEN(status,

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../datasets/namelist.h"
 #include "commands.h"
 #include "completion.h"
 #include "help.h"
@@ -55,9 +56,8 @@ static int completion(const struct md_invocation *call, struct md_error *error) 
                        "expected the name of a shell; see mudepth completion --help");
     if (o->line != NULL)
         md_complete(&md_program, o->line);
-    for (int s = 0; o->line == NULL && md_shell_names[s] != NULL; s++)
-        if (strcmp(md_shell_names[s], call->words[0]) == 0)
-            printf("%s", md_shell_scripts[s]);
+    else
+        printf("%s", md_shell_scripts[md_find_name(md_shell_names, call->words[0])]);
     return MD_OK;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../plots/plots.h"
+#include "../results/append.h"
 #include "../results/study.h"
 #include "../results/weights.h"
 #include "command.h"
@@ -29,14 +30,12 @@ static int draw_dots(const struct md_study *study, const char *path, struct md_e
     int status = md_check_memory(rows != NULL && labels != NULL && values != NULL, error);
     for (size_t r = 0; r < study->count && status == MD_OK; r++) {
         const struct md_study_row *row = &study->rows[r];
-        size_t runs = row->ours != NULL ? row->ours->count : 0, length;
+        size_t runs = row->ours != NULL ? row->ours->count : 0;
         if (row->quantity->row != study->shown[0].row)
             continue;
         md_study_label(row->config, &study->keys, labels[count]);
-        length = strlen(labels[count]);
         if (row->quantity->cap_m > 0.0)
-            snprintf(labels[count] + length, sizeof labels[0] - length, " %g m",
-                     row->quantity->cap_m);
+            md_append(labels[count], sizeof labels[0], " %g m", row->quantity->cap_m);
         rows[count] = (struct md_dot_row){labels[count],
                                           next,
                                           runs,
@@ -140,11 +139,10 @@ static int name_point(const struct md_study *study, const struct md_study_row *r
                       struct lines *all, struct md_error *error) {
     char value[MD_CONFIG_VALUE_SIZE], text[MD_ROW_LABEL_SIZE] = "";
     for (size_t k = 0; k < study->keys.count; k++) {
-        size_t length = strlen(text);
         if (is_told(study, study->keys.names[k]))
             continue;
         md_config_value(row->config, md_config_find(study->keys.names[k]), value);
-        snprintf(text + length, sizeof text - length, "%s%.80s", length > 0 ? " " : "", value);
+        md_append(text, sizeof text, "%s%.80s", text[0] != '\0' ? " " : "", value);
     }
     return md_names_add(&all->words, text, error);
 }
@@ -371,8 +369,8 @@ static int run(const struct md_invocation *call, struct md_error *error) {
         status = md_fail(error, MD_USAGE, "%s has no figure", call->words[0]);
     else if (status == MD_OK) {
         status = md_study_compare(&study, call->count - 1, call->words + 1, error);
-        for (size_t i = 0; i < study.ours.notes.count && status == MD_OK; i++)
-            md_note("%s", study.ours.notes.names[i]);
+        if (status == MD_OK)
+            md_note_all(&study.ours.notes);
         MD_THEN(status, draw(&study, o->output, error));
         MD_THEN(status, md_runs_check(&study.ours, error));
     }

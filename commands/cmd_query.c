@@ -72,11 +72,6 @@ static int parse_names(struct query *query, struct md_error *error) {
     return status == MD_OK ? MD_OK : md_fail_in(error, status, "--sort");
 }
 
-static void print_notes(const struct query *query) {
-    for (size_t i = 0; i < query->runs.notes.count; i++)
-        md_note("%s", query->runs.notes.names[i]);
-}
-
 /* The words behind the options are cells, folders and filters, in any order. */
 static int read_runs(struct query *query, int count, char *const *words, struct md_error *error) {
     struct md_filters filters = {NULL, 0};
@@ -95,7 +90,7 @@ static int read_runs(struct query *query, int count, char *const *words, struct 
             status = md_runs_read(&query->runs, words[i], error);
     size_t read = query->runs.count;
     if (status == MD_OK && read == 0) {
-        print_notes(query);
+        md_note_all(&query->runs.notes);
         status = md_fail(error, MD_FAILED, "expected finished cells, found none");
     }
     if (status == MD_OK)
@@ -199,16 +194,10 @@ static void choose_keys(struct query *query) {
 
 /* row NULL: only the titles are wanted. */
 static void fill_row(const struct query *query, const struct row *row, struct md_listing *l) {
-    char name[MD_CONFIG_NAME_SIZE], value[MD_CONFIG_VALUE_SIZE] = "";
     const int is_each = query->options.each;
     if (is_each)
         md_listing_word(l, "cell", row != NULL ? row->run->path : "");
-    for (int k = 0; k < query->key_count; k++) {
-        md_config_key(query->keys[k], name);
-        if (row != NULL)
-            md_config_value(config_of(row), query->keys[k], value);
-        md_listing_word(l, name, value);
-    }
+    md_listing_settings(l, row != NULL ? config_of(row) : NULL, query->keys, query->key_count);
     if (!is_each) {
         md_listing_number(l, "runs", 0, row != NULL ? (double)row->group->count : 0);
         md_listing_number(l, "diverged", 0, row != NULL ? (double)row->group->diverged : 0);
@@ -241,13 +230,7 @@ static int print_listing(const struct query *query, struct md_error *error) {
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
 static json_t *values_of(const struct query *query, const struct md_config *config) {
-    json_t *values = json_object();
-    for (int k = 0; k < query->key_count; k++) {
-        char name[MD_CONFIG_NAME_SIZE];
-        md_config_key(query->keys[k], name);
-        json_object_set_new(values, name, md_json_setting(config, query->keys[k]));
-    }
-    return values;
+    return md_json_settings(config, query->keys, query->key_count);
 }
 
 static json_t *run_json(const struct query *query, const struct md_finished *run) {
@@ -278,7 +261,7 @@ static json_t *group_json(const struct query *query, const struct md_group *grou
 
 /* NULL when a path is not UTF-8. */
 static json_t *to_json(const struct query *query) {
-    json_t *keys = json_array(), *rows = json_array(), *notes = json_array();
+    json_t *keys = json_array(), *rows = json_array();
     int is_utf8 = 1;
     for (int k = 0; k < query->key_count; k++) {
         char name[MD_CONFIG_NAME_SIZE];
@@ -287,8 +270,6 @@ static json_t *to_json(const struct query *query) {
     }
     for (size_t i = 0; i < query->runs.count; i++)
         is_utf8 &= md_is_utf8(query->runs.runs[i]->path);
-    for (size_t i = 0; i < query->runs.notes.count; i++)
-        json_array_append_new(notes, md_json_prose(query->runs.notes.names[i]));
     for (size_t r = 0; r < query->row_count && is_utf8; r++) {
         const struct row *row = &query->rows[r];
         json_t *json = row->run != NULL ? run_json(query, row->run) : group_json(query, row->group);
@@ -296,8 +277,9 @@ static json_t *to_json(const struct query *query) {
             json_object_set_new(json, "values", values_of(query, config_of(row)));
         json_array_append_new(rows, json);
     }
-    json_t *json = json_pack("{s:o, s:o, s:o}", "by", keys,
-                             query->options.each ? "cells" : "groups", rows, "notes", notes);
+    json_t *json =
+        json_pack("{s:o, s:o, s:o}", "by", keys, query->options.each ? "cells" : "groups", rows,
+                  "notes", md_json_notes(&query->runs.notes));
     if (is_utf8)
         return json;
     json_decref(json);
@@ -305,8 +287,7 @@ static json_t *to_json(const struct query *query) {
 }
 
 static int report(struct query *query, struct md_error *error) {
-    for (size_t i = 0; i < query->runs.notes.count; i++)
-        md_note("%s", query->runs.notes.names[i]);
+    md_note_all(&query->runs.notes);
     MD_TRY(query->options.json ? md_print_json(to_json(query), error)
                                : print_listing(query, error));
     if (query->options.figure != NULL)

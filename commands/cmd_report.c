@@ -215,16 +215,6 @@ static const char *const shown_names[] = {"before.rmse_m", "rmse_m",      "dummy
                                           "seconds",       "arena_bytes", "skipped_steps"};
 enum { SHOWN = sizeof shown_names / sizeof *shown_names };
 
-static void add_keys(const struct page *page, struct md_listing *l,
-                     const struct md_config *config) {
-    char name[MD_CONFIG_NAME_SIZE], value[MD_CONFIG_VALUE_SIZE];
-    for (int k = 0; k < page->groups.key_count; k++) {
-        md_config_key(page->groups.keys[k], name);
-        md_config_value(config, page->groups.keys[k], value);
-        md_listing_word(l, name, value);
-    }
-}
-
 static int put_groups(const struct page *page, const struct md_quantity *shown) {
     struct md_listing l = {.error = page->error};
     fputs("<h2>Groups</h2><p>Runs that differ in their seeds only: means and standard deviations; "
@@ -232,7 +222,8 @@ static int put_groups(const struct page *page, const struct md_quantity *shown) 
           page->out);
     for (size_t g = 0; g < page->groups.count; g++) {
         const struct md_group *group = &page->groups.groups[g];
-        add_keys(page, &l, &group->runs[0]->cell.config);
+        md_listing_settings(&l, &group->runs[0]->cell.config, page->groups.keys,
+                            page->groups.key_count);
         md_listing_number(&l, "runs", 0, (double)group->count);
         md_listing_number(&l, "diverged", 0, (double)group->diverged);
         for (int s = 0; s < SHOWN; s++) {
@@ -255,7 +246,7 @@ static int put_runs(const struct page *page, const struct md_quantity *shown) {
     for (size_t i = 0; i < page->runs.count; i++) {
         const struct md_finished *run = page->runs.runs[i];
         md_listing_word(&l, "run", name_of(run->path));
-        add_keys(page, &l, &run->cell.config);
+        md_listing_settings(&l, &run->cell.config, page->groups.keys, page->groups.key_count);
         md_listing_number(&l, "seed", 0, (double)run->cell.config.seed);
         for (int s = 0; s < SHOWN; s++)
             md_listing_number(&l, shown[s].name, shown[s].decimals,
@@ -269,15 +260,15 @@ static int put_runs(const struct page *page, const struct md_quantity *shown) {
 
 static void put_attribute(FILE *out, const struct md_cell_attribute *attribute,
                           const struct md_cell *of) {
-    const char *field = (const char *)of + attribute->offset;
+    const struct md_cell_value value = md_cell_value(of, attribute);
     put_texts(out, "<tr><th>", attribute->object, strcmp(attribute->object, "/") == 0 ? "" : "/");
     put_texts(out, "", attribute->name, "<td class=text>");
     if (attribute->type == MD_H5_TEXT)
-        put(out, field);
+        put(out, value.text);
     else if (attribute->type == MD_H5_INTEGER)
-        fprintf(out, "%lld", *(const long long *)(const void *)field);
+        fprintf(out, "%lld", value.whole);
     else
-        fprintf(out, "%.6g", *(const double *)(const void *)field);
+        fprintf(out, "%.6g", value.real);
 }
 
 /* Config, provenance, and the figures that `run --figures` has put beside the cell. */

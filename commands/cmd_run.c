@@ -404,16 +404,13 @@ static int close_log(struct session *session, struct md_error *error) {
 /* All but what is said about it. */
 static int make_cell(struct session *session, struct md_error *error) {
     char digest[33];
-    int status;
-    session->initial = md_load_weights(&session->config, &status, error);
-    if (session->initial == NULL)
-        return status;
+    MD_TRY(md_load_weights(&session->config, &session->initial, error));
     md_weights_digest(session->initial, md_parameter_total(md_networks[session->config.network]),
                       digest);
     float *teacher; /* known now, not after all pictures have been read */
     MD_TRY(md_read_teacher(&session->config, &teacher, error));
     struct md_watch watch = watch_of(session);
-    status = md_run_open(&session->config, session->initial, &watch, &session->run, error);
+    int status = md_run_open(&session->config, session->initial, &watch, &session->run, error);
     md_view_close(&session->view);
     if (status == MD_OK && teacher != NULL)
         md_teacher_set_weights(&session->run.teacher, teacher);

@@ -16,12 +16,7 @@ void md_session_outcome(const struct md_cell_look *look, char text[MD_OUTCOME_SI
 static json_t *cell_json(const struct md_session *session, size_t i) {
     const struct md_cell_look *look = &session->looks[i];
     const struct md_grid_cell *cell = &session->grid.cells[i];
-    json_t *settings = json_object();
-    for (int k = 0; k < session->grid.key_count; k++) {
-        char name[MD_CONFIG_NAME_SIZE];
-        md_config_key(session->grid.keys[k], name);
-        json_object_set_new(settings, name, md_json_setting(&cell->config, session->grid.keys[k]));
-    }
+    json_t *settings = md_json_settings(&cell->config, session->grid.keys, session->grid.key_count);
     int done = look->state == MD_DONE;
     int runs = look->state == MD_RUNNING, has_why = look->why[0] != '\0';
     int measured = done && !look->diverged;

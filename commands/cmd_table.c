@@ -25,12 +25,8 @@ static double mean_beside(const struct md_study_row *row, const char *name,
 
 static void fill_row(struct md_listing *l, const struct md_study *study,
                      const struct md_study_row *row, int decimals) {
-    char value[MD_CONFIG_VALUE_SIZE];
     struct md_quantity quantity;
-    for (size_t k = 0; k < study->keys.count; k++) {
-        md_config_value(row->config, md_config_find(study->keys.names[k]), value);
-        md_listing_word(l, study->keys.names[k], value);
-    }
+    md_listing_settings(l, row->config, study->groups.keys, study->groups.key_count);
     if (study->show.count > 1)
         md_listing_word(l, "quantity", row->quantity->name);
     for (size_t b = 0; b < study->beside.count; b++) {
@@ -146,14 +142,11 @@ static void print_values(const struct md_study *study, const char *data) {
 }
 
 static json_t *row_json(const struct md_study *study, const struct md_study_row *row) {
-    const struct md_names *keys = &study->keys;
-    json_t *values = json_object();
-    for (size_t k = 0; k < keys->count; k++)
-        json_object_set_new(values, keys->names[k],
-                            md_json_setting(row->config, md_config_find(keys->names[k])));
-    json_t *json = json_pack(
-        "{s:o, s:s, s:I, s:I}", "values", values, "quantity", row->quantity->name, "published_runs",
-        (json_int_t)row->published.count, "runs", (json_int_t)row->measured.count);
+    json_t *json =
+        json_pack("{s:o, s:s, s:I, s:I}", "values",
+                  md_json_settings(row->config, study->groups.keys, study->groups.key_count),
+                  "quantity", row->quantity->name, "published_runs",
+                  (json_int_t)row->published.count, "runs", (json_int_t)row->measured.count);
     for (int f = 0; f < FIELDS; f++)
         json_object_set_new(json, fields[f].name, md_json_number(field_of(row, &fields[f])));
     for (size_t b = 0; b < study->beside.count; b++) {
@@ -165,14 +158,12 @@ static json_t *row_json(const struct md_study *study, const struct md_study_row 
 }
 
 static int print_json(const struct md_study *study, const char *data, struct md_error *error) {
-    json_t *rows = json_array(), *notes = json_array();
+    json_t *rows = json_array();
     for (size_t r = 0; r < study->count; r++)
         json_array_append_new(rows, row_json(study, &study->rows[r]));
-    for (size_t i = 0; i < study->ours.notes.count; i++)
-        json_array_append_new(notes, md_json_prose(study->ours.notes.names[i]));
-    json_t *json =
-        json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "study", study->name, "title", study->title,
-                  "caption", study->caption, "data", data, "rows", rows, "notes", notes);
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "study", study->name, "title",
+                             study->title, "caption", study->caption, "data", data, "rows", rows,
+                             "notes", md_json_notes(&study->ours.notes));
     return md_print_json(json, error);
 }
 
@@ -181,8 +172,8 @@ static int print_json(const struct md_study *study, const char *data, struct md_
 static int report(const struct md_study *study, const struct options *o, struct md_error *error) {
     char data[MD_DATA_LINE_SIZE];
     md_study_data_line(study, data);
-    for (size_t i = 0; i < study->ours.notes.count && !o->json; i++)
-        md_note("%s", study->ours.notes.names[i]);
+    if (!o->json)
+        md_note_all(&study->ours.notes);
     if (o->csv)
         return print_listing(study, MD_CSV, error);
     if (o->json)

@@ -13,16 +13,6 @@ struct options {
     int json;
 };
 
-/* Reads any weights file. */
-static int read_any(const char *path, const struct md_network **network, float **values,
-                    struct md_weights_info *info, struct md_error *error) {
-    *values = NULL;
-    MD_TRY(md_weights_network(path, network, error));
-    *values = malloc(md_parameter_total(*network) * sizeof **values);
-    MD_TRY(md_check_memory(*values != NULL, error));
-    return md_weights_read(path, *network, *values, info, error);
-}
-
 static json_t *to_json(const char *path, const struct md_network *network,
                        const struct md_weights_info *info) {
     return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s}", "file", path, "network",
@@ -60,7 +50,7 @@ static int show(const struct md_invocation *call, struct md_error *error) {
     const struct md_network *network;
     struct md_weights_info info = {0};
     float *values;
-    int status = read_any(path, &network, &values, &info, error);
+    int status = md_read_any_weights(path, &network, &values, &info, error);
     if (status == MD_OK && o->json)
         status = md_print_json(to_json(path, network, &info), error);
     else if (status == MD_OK) {
@@ -80,7 +70,7 @@ static int import(const struct md_invocation *call, struct md_error *error) {
     const struct md_network *network;
     struct md_weights_info info = {0};
     float *values = NULL;
-    int status = read_any(from, &network, &values, &info, error);
+    int status = md_read_any_weights(from, &network, &values, &info, error);
     if (status == MD_OK) {
         if (info.command[0] == '\0') /* a published file does not say how it came about */
             snprintf(info.command, sizeof info.command, "mudepth weights import %.500s -o %.500s",
@@ -103,7 +93,7 @@ static int export(const struct md_invocation *call, struct md_error *error) {
     const struct md_network *network;
     struct md_weights_info info = {0};
     float *values = NULL;
-    int status = read_any(call->words[0], &network, &values, &info, error);
+    int status = md_read_any_weights(call->words[0], &network, &values, &info, error);
     MD_THEN(status, md_weights_export(o->output, network, values, &info, o->type, error));
     if (status == MD_OK) {
         size_t count = md_parameter_total(network);

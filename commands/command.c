@@ -7,37 +7,49 @@
 #include <string.h>
 
 #include "../experiments/train.h"
-#include "../results/weights.h"
 
-float *md_load_weights(const struct md_config *config, int *status, struct md_error *error) {
-    const struct md_network *network = md_networks[config->network];
-    float *weights = malloc(md_parameter_total(network) * sizeof *weights);
-    *status = MD_OK;
-    if (weights == NULL)
-        *status = md_fail(error, MD_FAILED, "out of memory");
-    else if (strcmp(config->weights, "scratch") == 0)
-        md_initial_weights(network, config->seed, weights);
-    else
-        *status = md_weights_read(config->weights, network, weights, NULL, error);
-    if (*status == MD_OK)
-        return weights;
-    free(weights);
-    return NULL;
-}
-
-int md_read_teacher(const struct md_config *config, float **weights, struct md_error *error) {
-    const struct md_network *network = md_networks[config->teacher_network];
-    *weights = NULL;
-    if (!(md_config_objective(config).distill > 0))
-        return MD_OK;
+/* Of a known network. */
+static int read_weights(const char *path, const struct md_network *network, float **weights,
+                        struct md_weights_info *info, struct md_error *error) {
     *weights = malloc(md_parameter_total(network) * sizeof **weights);
     int status = md_check_memory(*weights != NULL, error);
-    MD_THEN(status, md_weights_read(config->teacher, network, *weights, NULL, error));
+    MD_THEN(status, md_weights_read(path, network, *weights, info, error));
     if (status == MD_OK)
         return MD_OK;
     free(*weights);
     *weights = NULL;
-    return md_fail_in(error, status, "teacher");
+    return status;
+}
+
+int md_read_any_weights(const char *path, const struct md_network **network, float **weights,
+                        struct md_weights_info *info, struct md_error *error) {
+    *weights = NULL;
+    MD_TRY(md_weights_network(path, network, error));
+    return read_weights(path, *network, weights, info, error);
+}
+
+int md_load_weights(const struct md_config *config, float **weights, struct md_error *error) {
+    const struct md_network *network = md_networks[config->network];
+    if (strcmp(config->weights, "scratch") != 0)
+        return read_weights(config->weights, network, weights, NULL, error);
+    *weights = malloc(md_parameter_total(network) * sizeof **weights);
+    MD_TRY(md_check_memory(*weights != NULL, error));
+    md_initial_weights(network, config->seed, *weights);
+    return MD_OK;
+}
+
+int md_read_teacher(const struct md_config *config, float **weights, struct md_error *error) {
+    *weights = NULL;
+    if (!(md_config_objective(config).distill > 0))
+        return MD_OK;
+    int status =
+        read_weights(config->teacher, md_networks[config->teacher_network], weights, NULL, error);
+    return status == MD_OK ? MD_OK : md_fail_in(error, status, "teacher");
+}
+
+void md_note_all(const struct md_names *notes) {
+    for (size_t i = 0; i < notes->count; i++)
+        md_note("%s", notes->names[i]);
 }
 
 void md_note(const char *format, ...) {

@@ -8,9 +8,11 @@
 #include <stdio.h>
 
 #include "../datasets/error.h"
+#include "../datasets/namelist.h"
 #include "../experiments/config.h"
 #include "../experiments/evaluate.h"
 #include "../experiments/teacher.h"
+#include "../results/weights.h"
 #include "commands.h"
 #include "progress.h"
 
@@ -22,6 +24,7 @@ extern int md_verbosity;
 
 /* A line on standard error that begins with "note: "; not with -q. */
 void md_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void md_note_all(const struct md_names *notes);
 
 /* What mudepth run does to make a cell, without a word: `path` is where, and where a checkpoint
  * beside it is gone on from; `command` is the command line that asked for it; `tell` is called
@@ -35,8 +38,13 @@ struct md_cell_job {
 };
 int md_run_cell(const struct md_cell_job *job, struct md_error *error);
 
-/* The weights a config starts from, md_parameter_total floats to be freed; NULL with `error`. */
-float *md_load_weights(const struct md_config *config, int *status, struct md_error *error);
+/* Any weights file: its network, and its weights to be freed (NULL on a failure); info may be NULL.
+ */
+int md_read_any_weights(const char *path, const struct md_network **network, float **weights,
+                        struct md_weights_info *info, struct md_error *error);
+
+/* The weights a config starts from, md_parameter_total floats to be freed; NULL on a failure. */
+int md_load_weights(const struct md_config *config, float **weights, struct md_error *error);
 
 /* The teacher's weights, to be freed; NULL where there is none, or it fails. */
 int md_read_teacher(const struct md_config *config, float **weights, struct md_error *error);

@@ -7,6 +7,7 @@
 
 #include "../experiments/effort.h"
 #include "../experiments/nearest.h"
+#include "../results/append.h"
 #include "command.h"
 #include "help.h"
 
@@ -39,9 +40,7 @@ int md_command_find(int count, char *const *words, struct md_found *found, struc
                            "unknown command \"%s%s%.100s\"%s; see mudepth%s%s --help", found->name,
                            found->name[0] != '\0' ? " " : "", word, md_nearest_hint(&nearest, hint),
                            found->name[0] != '\0' ? " " : "", found->name);
-        size_t length = strlen(found->name);
-        snprintf(found->name + length, sizeof found->name - length, "%s%s", length > 0 ? " " : "",
-                 word);
+        md_append(found->name, sizeof found->name, "%s%s", found->depth > 0 ? " " : "", word);
         found->command = *below;
         found->depth++;
     }
@@ -51,11 +50,11 @@ int md_command_find(int count, char *const *words, struct md_found *found, struc
 int md_command_expected(const struct md_found *found, struct md_error *error) {
     char list[300] = "";
     for (const struct md_command *const *below = found->command->commands; *below != NULL; below++)
-        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s",
-                 list[0] == '\0'    ? ""
-                 : below[1] == NULL ? " or "
-                                    : ", ",
-                 (*below)->name);
+        md_append(list, sizeof list, "%s%s",
+                  list[0] == '\0'    ? ""
+                  : below[1] == NULL ? " or "
+                                     : ", ",
+                  (*below)->name);
     return md_fail(error, MD_USAGE, "%s%s; see mudepth%s%s --help",
                    found->depth == 0 ? "usage: mudepth COMMAND [options], COMMAND being "
                                      : "expected ",

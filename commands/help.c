@@ -6,6 +6,7 @@
 #include "../datasets/readers.h"
 #include "../experiments/config.h"
 #include "../experiments/version.h"
+#include "../results/append.h"
 #include "../results/quantity.h"
 #include "../results/study.h"
 
@@ -140,23 +141,22 @@ static void name_option(const struct md_option *o, int briefly, char *text, size
 /* "mudepth run CONFIG.yaml [KEY=VALUE ...] [options]" */
 static void write_usage(const struct md_command *c, const char *name, char *text, size_t size) {
     static const char *const forms[] = {" %s", " [%s]", " %s...", " [%s ...]"};
-    size_t length = (size_t)snprintf(text, size, "mudepth %s", name);
     int optional = 0;
-    for (int w = 0; w < MD_MOST_WORDS && c->words[w].name != NULL && length < size; w++)
-        length += (size_t)snprintf(text + length, size - length, forms[c->words[w].number],
-                                   c->words[w].name);
+    snprintf(text, size, "mudepth %s", name);
+    for (int w = 0; w < MD_MOST_WORDS && c->words[w].name != NULL; w++)
+        md_append(text, size, forms[c->words[w].number], c->words[w].name);
     const struct md_option *o;
     for (int i = 0; (o = md_option_at(c, i)) != NULL; i++) {
         char option[80];
         name_option(o, 1, option, sizeof option);
         optional |= !o->is_required;
-        if (o->is_required && length < size)
-            length += (size_t)snprintf(text + length, size - length, " %s", option);
+        if (o->is_required)
+            md_append(text, size, " %s", option);
     }
-    if (optional && length < size)
-        length += (size_t)snprintf(text + length, size - length, " [options]");
-    if (c->rest != NULL && length < size)
-        snprintf(text + length, size - length, " [-- %s ...]", c->rest);
+    if (optional)
+        md_append(text, size, " [options]");
+    if (c->rest != NULL)
+        md_append(text, size, " [-- %s ...]", c->rest);
 }
 
 static void write_options(const struct md_page *page, const struct md_command *command) {
@@ -164,17 +164,16 @@ static void write_options(const struct md_page *page, const struct md_command *c
     char term[80], text[1000], names[200];
     const struct md_option *o;
     for (int i = 0; (o = md_option_at(command, i)) != NULL; i++) {
-        size_t length = (size_t)snprintf(text, sizeof text, "%s", o->help);
+        snprintf(text, sizeof text, "%s", o->help);
         name_option(o, 0, term, sizeof term);
-        if (o->names != NULL && length < sizeof text) {
+        if (o->names != NULL) {
             md_join_names(o->names, ", ", names, sizeof names);
-            length += (size_t)snprintf(text + length, sizeof text - length, ": %s", names);
+            md_append(text, sizeof text, ": %s", names);
         }
-        if (o->preset != NULL && length < sizeof text)
-            length +=
-                (size_t)snprintf(text + length, sizeof text - length, " (default %s)", o->preset);
-        if (o->needs != NULL && length < sizeof text)
-            snprintf(text + length, sizeof text - length, "; only with --%s", o->needs);
+        if (o->preset != NULL)
+            md_append(text, sizeof text, " (default %s)", o->preset);
+        if (o->needs != NULL)
+            md_append(text, sizeof text, "; only with --%s", o->needs);
         page->item(term, text, WIDTH);
     }
 }

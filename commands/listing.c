@@ -48,6 +48,23 @@ json_t *md_json_setting(const struct md_config *config, int key) {
     return list;
 }
 
+json_t *md_json_settings(const struct md_config *config, const int *keys, int count) {
+    json_t *settings = json_object();
+    for (int k = 0; k < count; k++) {
+        char name[MD_CONFIG_NAME_SIZE];
+        md_config_key(keys[k], name);
+        json_object_set_new(settings, name, md_json_setting(config, keys[k]));
+    }
+    return settings;
+}
+
+json_t *md_json_notes(const struct md_names *notes) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < notes->count; i++)
+        json_array_append_new(list, md_json_prose(notes->names[i]));
+    return list;
+}
+
 json_t *md_json_prose(const char *text) {
     char ascii[1100];
     if (md_is_utf8(text))
@@ -93,6 +110,17 @@ void md_listing_number(struct md_listing *l, const char *title, int decimals, do
 void md_listing_mean(struct md_listing *l, const char *title, int decimals, double mean,
                      double deviation) {
     add(l, &(struct md_column){title, 1, decimals, 1}, (struct md_entry){NULL, mean, deviation});
+}
+
+void md_listing_settings(struct md_listing *l, const struct md_config *config, const int *keys,
+                         int count) {
+    char name[MD_CONFIG_NAME_SIZE], value[MD_CONFIG_VALUE_SIZE] = "";
+    for (int k = 0; k < count; k++) {
+        md_config_key(keys[k], name);
+        if (config != NULL)
+            md_config_value(config, keys[k], value);
+        md_listing_word(l, name, value);
+    }
 }
 
 void md_listing_end_row(struct md_listing *l) {

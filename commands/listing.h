@@ -39,6 +39,10 @@ void md_listing_number(struct md_listing *listing, const char *title, int decima
 void md_listing_mean(struct md_listing *listing, const char *title, int decimals, double mean,
                      double deviation);
 void md_listing_end_row(struct md_listing *listing);
+
+/* A word for each of these keys of a config; config NULL: only their titles are wanted. */
+void md_listing_settings(struct md_listing *listing, const struct md_config *config,
+                         const int *keys, int count);
 void md_listing_free(struct md_listing *listing);
 
 /* MD_TEXT: aligned, with the titles above. A deviation has a column of its own, which is left out
@@ -62,7 +66,11 @@ int md_is_utf8(const char *text);
  * JSON libraries would round, from 2^63 on, is a word.) */
 json_t *md_json_setting(const struct md_config *config, int key);
 
+/* An object of a config's values of these keys. */
+json_t *md_json_settings(const struct md_config *config, const int *keys, int count);
+
 /* Prose, which may have a path in it and so be no UTF-8: then what is not ASCII becomes "?". */
 json_t *md_json_prose(const char *text);
+json_t *md_json_notes(const struct md_names *notes);
 
 #endif

@@ -172,10 +172,8 @@ int md_comparison_read(struct md_trace trace[2], const struct md_watch *watch,
     MD_TRY(md_check_memory(comparison->by_step != NULL, error));
     for (;;) {
         for (int s = 0; s < 2; s++) {
-            int status = md_trace_next(&trace[s], error);
             *broken = s;
-            if (status != MD_OK)
-                return status;
+            MD_TRY(md_trace_next(&trace[s], error));
         }
         const struct md_record *a = &trace[0].record, *b = &trace[1].record;
         if (a->step != b->step || trace[0].at != trace[1].at) {
@@ -186,9 +184,7 @@ int md_comparison_read(struct md_trace trace[2], const struct md_watch *watch,
         }
         if (a->kind == MD_TRACE_END)
             return MD_OK;
-        int status = compare_tensor(comparison, trace, error);
-        if (status != MD_OK)
-            return status;
+        MD_TRY(compare_tensor(comparison, trace, error));
         if (md_watch_tell(watch, "comparing steps", a->step, steps))
             return md_fail(error, MD_FAILED, "interrupted");
     }

@@ -12,6 +12,7 @@
 #include "../core/target/device/device.h"
 #include "../core/target/host.h"
 #include "../datasets/file.h"
+#include "../datasets/namelist.h"
 #include "../experiments/plan_text.h"
 
 /* ---- machines -------------------------------------------------------------------------------- */
@@ -44,13 +45,6 @@ static const char *const machine_names[] = {"host",       "rv32",    "gap9-shim"
 
 /* ---- the specification ----------------------------------------------------------------------- */
 
-static int index_of(const char *const *names, const char *name) {
-    for (int i = 0; names[i] != NULL; i++)
-        if (strcmp(names[i], name) == 0)
-            return i;
-    return -1;
-}
-
 static int set_number(const char *option, const char *word, const char *name, int most, int *to,
                       struct md_error *error) {
     int64_t number = 0;
@@ -64,7 +58,7 @@ static int set_number(const char *option, const char *word, const char *name, in
 
 static int set_word(const char *option, const char *word, struct md_side_spec *spec,
                     struct md_error *error) {
-    int format = index_of(md_format_names, word), savings;
+    int format = md_find_name(md_format_names, word), savings;
     if (format >= 0) {
         spec->format = format;
         return MD_OK;
@@ -98,7 +92,7 @@ int md_side_parse(const char *option, const char *text, int format, struct md_si
     }
     snprintf(words, sizeof words, "%s", text);
     char *word = strtok_r(words, ":", &rest);
-    int machine = word != NULL ? index_of(machine_names, word) : -1;
+    int machine = word != NULL ? md_find_name(machine_names, word) : -1;
     if (machine < 0 || strlen(text) >= sizeof words)
         return md_fail(
             error, MD_USAGE,
@@ -106,11 +100,8 @@ int md_side_parse(const char *option, const char *text, int format, struct md_si
             ":FORMAT, :cores=N, :PLAN and :band=N, or trace:FILE; found \"%.200s\"",
             option, text);
     spec->machine = &machines[machine];
-    while ((word = strtok_r(NULL, ":", &rest)) != NULL) {
-        int status = set_word(option, word, spec, error);
-        if (status != MD_OK)
-            return status;
-    }
+    while ((word = strtok_r(NULL, ":", &rest)) != NULL)
+        MD_TRY(set_word(option, word, spec, error));
     if (machine == 0 && md_ops_find((enum md_format)spec->format, spec->level) == NULL)
         return md_fail(error, MD_USAGE, "%s: level \"%s\" does not exist here for %s; there is %s",
                        option, spec->level, md_format_names[spec->format],
@@ -251,11 +242,8 @@ int md_side_start(const struct md_side_spec *spec, const struct md_job *job, con
     *side = (struct md_side){.spec = *spec};
     if (spec->machine == NULL)
         return open_saved(spec, side, error);
-    if (spec->machine->program != NULL) {
-        int status = program_path(spec->machine, program, error);
-        if (status != MD_OK)
-            return status;
-    }
+    if (spec->machine->program != NULL)
+        MD_TRY(program_path(spec->machine, program, error));
     FILE *file = tmpfile();
     if (file == NULL || pipe(ends) != 0) {
         int status = md_fail(error, MD_FAILED, "no temporary file or pipe: %s", strerror(errno));

@@ -73,6 +73,16 @@ const struct md_cell_attribute md_cell_attributes[] = {
 enum { ATTRIBUTES = sizeof md_cell_attributes / sizeof md_cell_attributes[0] };
 const size_t md_cell_attribute_count = ATTRIBUTES;
 
+struct md_cell_value md_cell_value(const struct md_cell *cell,
+                                   const struct md_cell_attribute *attribute) {
+    struct md_cell_value value = {.text = (const char *)cell + attribute->offset};
+    if (attribute->type == INTEGER)
+        memcpy(&value.whole, value.text, sizeof value.whole);
+    if (attribute->type == REAL)
+        memcpy(&value.real, value.text, sizeof value.real);
+    return value;
+}
+
 void md_pass_attributes(struct md_pen *pen, struct md_cell *cell) {
     for (const struct md_cell_attribute *a = md_cell_attributes;
          a < md_cell_attributes + ATTRIBUTES; a++) {

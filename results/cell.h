@@ -111,6 +111,15 @@ struct md_cell_attribute {
 extern const struct md_cell_attribute md_cell_attributes[];
 extern const size_t md_cell_attribute_count;
 
+/* An attribute's value in a cell: what its type says. */
+struct md_cell_value {
+    const char *text;
+    long long whole;
+    double real;
+};
+struct md_cell_value md_cell_value(const struct md_cell *cell,
+                                   const struct md_cell_attribute *attribute);
+
 /* Reads a cell; fails when it is none, or a broken one. */
 int md_cell_read(const char *path, struct md_cell *cell, struct md_error *error);
 

@@ -14,28 +14,22 @@
 enum relation { UNEQUAL, AT_MOST, AT_LEAST, EQUAL, LESS, MORE, RELATIONS };
 static const char *const relations[RELATIONS] = {"!=", "<=", ">=", "=", "<", ">"};
 
-#define AT(field, is_ordered)                                                                      \
-    { #field, offsetof(struct md_cell, field), is_ordered }
-/* The texts of a cell. */
-static const struct text {
-    const char *name;
-    size_t offset;
-    int is_ordered; /* as dates are */
-} texts[] = {AT(identity, 0),
-             AT(run_digest, 0),
-             AT(code_version, 0),
-             AT(git_commit, 0),
-             AT(compiler, 0),
-             AT(compiler_flags, 0),
-             AT(cpu_level, 0),
-             AT(cpu_model, 0),
-             AT(host, 0),
-             AT(kernel, 0),
-             AT(started, 1),
-             AT(finished, 1),
-             AT(compiler_target, 0),
-             AT(initial_weights_digest, 0)};
-enum { TEXTS = sizeof texts / sizeof texts[0] };
+/* Of a cell's texts, the ones that are less or more than others: dates. */
+static int is_date(const struct md_cell_attribute *text) {
+    return strcmp(text->name, "started") == 0 || strcmp(text->name, "finished") == 0;
+}
+
+static const struct md_cell_attribute identity = {"/", "identity", MD_H5_TEXT,
+                                                  offsetof(struct md_cell, identity), 33};
+
+/* The text of that name; NULL: there is none. */
+static const struct md_cell_attribute *find_text(const char *name) {
+    for (size_t a = 0; a < md_cell_attribute_count; a++)
+        if (md_cell_attributes[a].type == MD_H5_TEXT &&
+            strcmp(md_cell_attributes[a].name, name) == 0)
+            return &md_cell_attributes[a];
+    return strcmp(name, identity.name) == 0 ? &identity : NULL;
+}
 
 /* What a filter is about, and what its values are compared as. */
 enum subject { KEY, QUANTITY, TEXT_OF_CELL };
@@ -54,7 +48,7 @@ struct md_filter {
     enum subject subject;
     int key;
     struct md_quantity quantity;
-    const struct text *text;
+    const struct md_cell_attribute *text;
     struct interval *intervals; /* owned; to be equal is to be within one */
     size_t count, capacity;
 };
@@ -134,12 +128,8 @@ static int read_values(struct md_filter *filter, char *word, struct md_error *er
 
 static int find_subject(const char *name, struct md_filter *filter, struct md_error *error) {
     filter->key = md_config_find(name);
-    filter->subject = KEY;
-    for (size_t t = 0; t < TEXTS && filter->key < 0 && filter->text == NULL; t++)
-        if (strcmp(texts[t].name, name) == 0) {
-            filter->subject = TEXT_OF_CELL;
-            filter->text = &texts[t];
-        }
+    filter->text = filter->key < 0 ? find_text(name) : NULL;
+    filter->subject = filter->key >= 0 ? KEY : TEXT_OF_CELL;
     if (filter->key >= 0 || filter->text != NULL)
         return MD_OK;
     filter->subject = QUANTITY;
@@ -160,7 +150,7 @@ static int parse(const char *given, struct md_filter *filter, struct md_error *e
     *value = '\0';
     value += strlen(relations[r]);
     MD_TRY(find_subject(filter->copy, filter, error));
-    int is_ordered = is_number(filter) || (filter->text != NULL && filter->text->is_ordered);
+    int is_ordered = is_number(filter) || (filter->text != NULL && is_date(filter->text));
     if (!is_ordered && r != EQUAL && r != UNEQUAL)
         return md_fail(error, MD_USAGE, "%.100s is no number: expected = or !=, found %s",
                        filter->copy, relations[r]);
@@ -215,7 +205,7 @@ static int order(const struct md_filter *filter, const struct md_cell *cell,
         number = md_quantity_of(&filter->quantity, cell);
         return (number > interval->number[end]) - (number < interval->number[end]);
     default:
-        return strcmp((const char *)cell + filter->text->offset, interval->text);
+        return strcmp(md_cell_value(cell, filter->text).text, interval->text);
     }
 }
 

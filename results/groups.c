@@ -12,6 +12,7 @@
 #include "../datasets/file.h"
 #include "../datasets/grow.h"
 #include "../experiments/budget.h"
+#include "append.h"
 #include "sweep.h"
 
 /* ---- runs ------------------------------------------------------------------------------------ */
@@ -257,8 +258,7 @@ static int by_keys(const void *a, const void *b) {
 static struct placed *place_runs(const struct md_runs *runs, const struct md_groups *groups,
                                  struct md_error *error) {
     struct placed *placed = malloc((runs->count + 1) * sizeof *placed);
-    if (placed == NULL)
-        md_error_set(error, "out of memory");
+    md_check_memory(placed != NULL, error);
     for (size_t i = 0; placed != NULL && i < runs->count; i++)
         placed[i] = (struct placed){runs->runs[i], i, groups, NULL};
     return placed;
@@ -427,13 +427,12 @@ static void add_to_labels(struct md_groups *groups, int k, char *is_default) {
     for (size_t g = 0; g < groups->count; g++) {
         char value[MD_CONFIG_VALUE_SIZE], name[MD_CONFIG_NAME_SIZE];
         char *label = groups->groups[g].label;
-        size_t length = strlen(label);
         if (unsaid && is_default[g])
             continue;
         md_config_key(groups->keys[k], name);
         md_config_value(&groups->groups[g].runs[0]->cell.config, groups->keys[k], value);
-        snprintf(label + length, MD_GROUP_LABEL_SIZE - length, "%s%s%s%.80s", length > 0 ? " " : "",
-                 unsaid ? name : "", unsaid ? "=" : "", value);
+        md_append(label, MD_GROUP_LABEL_SIZE, "%s%s%s%.80s", label[0] != '\0' ? " " : "",
+                  unsaid ? name : "", unsaid ? "=" : "", value);
     }
 }
 
@@ -455,9 +454,8 @@ static int check_group(struct md_runs *runs, const struct md_group *group, struc
     int keys[MD_MOST_KEYS], status = MD_OK;
     char names[600] = "", name[MD_CONFIG_NAME_SIZE];
     for (int k = 0, count = find_differing(group->runs, group->count, keys); k < count; k++) {
-        size_t length = strlen(names);
         md_config_key(keys[k], name);
-        snprintf(names + length, sizeof names - length, "%s%s", k > 0 ? ", " : "", name);
+        md_append(names, sizeof names, "%s%s", k > 0 ? ", " : "", name);
     }
     if (names[0] != '\0')
         status = md_runs_note(runs, error, "%s: its runs differ in more than their seeds: %s",

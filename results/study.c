@@ -1,12 +1,12 @@
 #include "study.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../datasets/file.h"
+#include "append.h"
 
 /* ---- runs ------------------------------------------------------------------------------------ */
 
@@ -136,16 +136,6 @@ int md_study_compare(struct md_study *study, int folder_count, char *const *fold
 
 /* ---- in words -------------------------------------------------------------------------------- */
 
-static void append(char *text, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static void append(char *text, size_t size, const char *format, ...) {
-    size_t length = strlen(text);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text + length, size - length, format, arguments);
-    va_end(arguments);
-}
-
 /* The values that runs have for a key, each once, in the order of the runs; of a path its end. */
 static void list_values(const struct md_runs *runs, const char *name, char *text, size_t size) {
     enum { MOST = 5 };
@@ -160,10 +150,10 @@ static void list_values(const struct md_runs *runs, const char *name, char *text
         if (same < count)
             continue;
         const char *slash = strrchr(value, '/');
-        append(text, size, "%s%.60s", count > 0 ? "/" : "",
-               count == MOST   ? "..."
-               : slash != NULL ? slash + 1
-                               : value);
+        md_append(text, size, "%s%.60s", count > 0 ? "/" : "",
+                  count == MOST   ? "..."
+                  : slash != NULL ? slash + 1
+                                  : value);
         if (count == MOST)
             return;
         strcpy(values[count++], value);
@@ -189,15 +179,15 @@ static void append_sets(const struct md_study *study, char *text, size_t size) {
     list_values(&study->ours, "data.set", value, sizeof value);
     if (study->published.count > 0)
         list_values(&study->published, "data.set", published, sizeof published);
-    append(text, size, "%s", value);
+    md_append(text, size, "%s", value);
     if (strcmp(value, "synthetic") == 0) {
         list_values(&study->ours, "data.world", value, sizeof value);
-        append(text, size, " world %s", value);
+        md_append(text, size, " world %s", value);
     } else if (strcmp(value, published) == 0) {
         published[0] = '\0';
     }
     if (published[0] != '\0')
-        append(text, size, " instead of %s", published);
+        md_append(text, size, " instead of %s", published);
 }
 
 void md_study_title(const struct md_study *study, char text[MD_DATA_LINE_SIZE]) {
@@ -218,15 +208,15 @@ void md_study_data_line(const struct md_study *study, char text[MD_DATA_LINE_SIZ
     snprintf(text, SIZE, "Ours: ");
     append_sets(study, text, SIZE);
     list_samples(ours, 0, value, sizeof value);
-    append(text, SIZE, ", %s training", value);
+    md_append(text, SIZE, ", %s training", value);
     list_samples(ours, 2, value, sizeof value);
-    append(text, SIZE, " and %s test samples", value);
+    md_append(text, SIZE, " and %s test samples", value);
     for (size_t f = 0; f < sizeof facts / sizeof *facts; f++) {
         list_values(ours, facts[f].key, value, sizeof value);
-        append(text, SIZE, "%.*s%s%s", (int)strcspn(facts[f].format, "%"), facts[f].format, value,
-               strchr(facts[f].format, '%') + 2);
+        md_append(text, SIZE, "%.*s%s%s", (int)strcspn(facts[f].format, "%"), facts[f].format,
+                  value, strchr(facts[f].format, '%') + 2);
     }
-    append(text, SIZE, ".");
+    md_append(text, SIZE, ".");
 }
 
 void md_study_label(const struct md_config *config, const struct md_names *keys,
@@ -235,6 +225,6 @@ void md_study_label(const struct md_config *config, const struct md_names *keys,
     text[0] = '\0';
     for (size_t k = 0; k < keys->count; k++) {
         md_config_value(config, md_config_find(keys->names[k]), value);
-        append(text, MD_ROW_LABEL_SIZE, "%s%.80s", k > 0 ? " " : "", value);
+        md_append(text, MD_ROW_LABEL_SIZE, "%s%.80s", k > 0 ? " " : "", value);
     }
 }

@@ -8,6 +8,7 @@
 #include "../datasets/file.h"
 #include "../experiments/config.h"
 #include "../experiments/yaml_reader.h"
+#include "append.h"
 #include "filter.h"
 
 enum { LONGEST = 1 << 14 };
@@ -274,6 +275,5 @@ int md_study_column(const struct md_study *study) {
 void md_study_join(const struct md_names *names, char *text, size_t size) {
     text[0] = '\0';
     for (size_t i = 0; i < names->count; i++)
-        snprintf(text + strlen(text), size - strlen(text), "%s%s", i > 0 ? "," : "",
-                 names->names[i]);
+        md_append(text, size, "%s%s", i > 0 ? "," : "", names->names[i]);
 }

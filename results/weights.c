@@ -7,6 +7,7 @@
 
 #include "../datasets/digest.h"
 #include "../datasets/file.h"
+#include "append.h"
 #include "pth.h"
 
 #define GROUP "/weights"
@@ -55,12 +56,10 @@ static int check_finite(const float *values, const struct md_parameter *paramete
 
 /* Writes a shape as "(8, 3, 3, 3)". */
 static void format_shape(int dimensions, const size_t *shape, size_t size, char *text) {
-    size_t length = (size_t)snprintf(text, size, "(");
-    for (int d = 0; d < dimensions && length < size; d++)
-        length +=
-            (size_t)snprintf(text + length, size - length, d == 0 ? "%zu" : ", %zu", shape[d]);
-    if (length < size)
-        snprintf(text + length, size - length, ")");
+    snprintf(text, size, "(");
+    for (int d = 0; d < dimensions; d++)
+        md_append(text, size, d == 0 ? "%zu" : ", %zu", shape[d]);
+    md_append(text, size, ")");
 }
 
 static void parameter_shape(const struct md_parameter *parameter, size_t shape[4]) {
@@ -110,9 +109,7 @@ static int match_pth(const struct md_state_dict *checkpoint, const struct md_net
         if (tensor == NULL)
             return md_fail(error, MD_FAILED, "%s: tensor '%s' of network %s is missing", path,
                            parameter.name, network->name);
-        int status = check_shape(tensor, &parameter, path, error);
-        if (status != MD_OK)
-            return status;
+        MD_TRY(check_shape(tensor, &parameter, path, error));
     }
     return MD_OK;
 }
@@ -160,11 +157,10 @@ static int read_pth(const char *path, const struct md_network *network, float *v
 static int network_of_pth(const char *path, const struct md_network **network,
                           struct md_error *error) {
     struct md_state_dict checkpoint;
-    int status = md_pth_read(path, &checkpoint, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_pth_read(path, &checkpoint, error));
     struct md_error difference = {{0}},
                     nearest = {{0}}; /* what the first network misses is the best hint */
+    int status = MD_OK;
     *network = NULL;
     for (int n = 0; *network == NULL && md_networks[n] != NULL; n++) {
         if (match_pth(&checkpoint, md_networks[n], "nearest", &difference) == MD_OK)
@@ -274,13 +270,11 @@ static int network_of_h5(const char *path, const struct md_network **network,
     MD_TRY(md_h5_open(path, &file, error));
     int status = md_h5_read_text(file, GROUP, "network", sizeof name, name, error);
     H5Fclose(file);
-    if (status != MD_OK)
-        return status;
-    *network = md_network_find(name);
-    if (*network == NULL)
-        return md_fail(error, MD_FAILED, "%s: these are weights of an unknown network '%s'", path,
-                       name);
-    return MD_OK;
+    *network = status == MD_OK ? md_network_find(name) : NULL;
+    if (status == MD_OK && *network == NULL)
+        status = md_fail(error, MD_FAILED, "%s: these are weights of an unknown network '%s'", path,
+                         name);
+    return status;
 }
 
 int md_weights_store(hid_t file, const struct md_network *network, const float *values,
