@@ -22,8 +22,8 @@ struct options {
     int json;
 };
 
-/* What is told. */
-struct told {
+/* What is planned. */
+struct planned {
     const struct md_config *config;
     const struct options *options;
     struct md_setup setup;
@@ -43,7 +43,7 @@ static const struct convention {
 enum { CONVENTIONS = sizeof conventions / sizeof conventions[0] };
 
 /* A buffer of maps: rows that it holds, of so many. */
-static int rows_of(const struct told *t, const struct md_buffer *b) {
+static int rows_of(const struct planned *t, const struct md_buffer *b) {
     int height, width;
     if (b->kind != MD_ACTIVATION && b->kind != MD_MASK && b->kind != MD_ERROR)
         return 0;
@@ -51,13 +51,13 @@ static int rows_of(const struct told *t, const struct md_buffer *b) {
     return height;
 }
 
-static const char *layer_of(const struct told *t, const struct md_instruction *i) {
+static const char *layer_of(const struct planned *t, const struct md_instruction *i) {
     return i->layer == MD_PICTURE ? "picture" : t->setup.network->layers[i->layer].name;
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-static json_t *buffer_json(const struct told *t, int number) {
+static json_t *buffer_json(const struct planned *t, int number) {
     const struct md_buffer *b = &t->plan.buffer[number];
     char name[64];
     md_describe_buffer(t->setup.network, b, name, sizeof name);
@@ -69,7 +69,7 @@ static json_t *buffer_json(const struct told *t, int number) {
                      "last", b->last);
 }
 
-static json_t *peak_json(const struct told *t) {
+static json_t *peak_json(const struct planned *t) {
     const struct md_instruction *i = &t->plan.instruction[t->plan.peak];
     char text[400];
     json_t *live = json_array();
@@ -86,7 +86,7 @@ static json_t *peak_json(const struct told *t) {
                      "live", live);
 }
 
-static int print_json(const struct told *t, struct md_error *error) {
+static int print_json(const struct planned *t, struct md_error *error) {
     const struct md_plan *plan = &t->plan;
     json_t *buffers = json_array(), *kept = json_object(), *totals = json_object();
     for (int b = 0; b < plan->buffers; b++)
@@ -126,7 +126,7 @@ static int print_json(const struct told *t, struct md_error *error) {
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-static void print_buffers(const struct told *t) {
+static void print_buffers(const struct planned *t) {
     printf("%-32s %10s %6s %12s %8s  %s\n", "buffer", "bytes", "copies", "in all", "rows",
            "live in instructions");
     for (int b = 0; b < t->plan.buffers; b++) {
@@ -147,7 +147,7 @@ static void print_buffers(const struct told *t) {
     }
 }
 
-static void print_table(const struct told *t) {
+static void print_table(const struct planned *t) {
     const struct md_plan *plan = &t->plan;
     const struct md_config *config = t->config;
     const struct md_judging judging = md_config_judging(config);
@@ -188,7 +188,7 @@ static void print_table(const struct told *t) {
 
 /* ---- the figure ------------------------------------------------------------------------------ */
 
-static int draw(const struct told *t, struct md_error *error) {
+static int draw(const struct planned *t, struct md_error *error) {
     const struct md_plan *plan = &t->plan;
     char title[300], kb[MD_KB_TEXT];
     snprintf(title, sizeof title,
@@ -205,28 +205,28 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     const struct options *o = call->options;
     struct md_config config;
     int status = md_config_read(call->words[0], call->count - 1, call->words + 1, &config, error);
-    struct told *told = status == MD_OK ? calloc(1, sizeof *told) : NULL;
-    MD_THEN(status, md_check_memory(told != NULL, error));
+    struct planned *planned = status == MD_OK ? calloc(1, sizeof *planned) : NULL;
+    MD_THEN(status, md_check_memory(planned != NULL, error));
     if (status != MD_OK)
         return status;
-    told->config = &config;
-    told->options = o;
+    planned->config = &config;
+    planned->options = o;
     if (o->target == GAP9) {
-        md_device_plan(&config, &told->setup, &told->plan);
-        status = md_check_teacher(&config, told->setup.policy, error);
-    } else if ((status = md_config_setup(&config, config.backend, config.threads, &told->setup,
+        md_device_plan(&config, &planned->setup, &planned->plan);
+        status = md_check_teacher(&config, planned->setup.policy, error);
+    } else if ((status = md_config_setup(&config, config.backend, config.threads, &planned->setup,
                                          error)) == MD_OK)
-        md_plan_make(&told->setup, &told->plan);
-    if (status == MD_OK && told->plan.fault != NULL)
-        status = md_fail(error, MD_FAILED, "plan: %s: %s", config.plan, told->plan.fault);
-    md_savings_format(told->setup.savings, told->savings);
+        md_plan_make(&planned->setup, &planned->plan);
+    if (status == MD_OK && planned->plan.fault != NULL)
+        status = md_fail(error, MD_FAILED, "plan: %s: %s", config.plan, planned->plan.fault);
+    md_savings_format(planned->setup.savings, planned->savings);
     if (status == MD_OK && o->figure != NULL)
-        status = draw(told, error);
+        status = draw(planned, error);
     if (status == MD_OK && o->json)
-        status = print_json(told, error);
+        status = print_json(planned, error);
     else if (status == MD_OK)
-        print_table(told);
-    free(told);
+        print_table(planned);
+    free(planned);
     return status;
 }
 

@@ -309,14 +309,14 @@ static int add_sweep(struct page *page, const char *folder) {
         return status;
     }
     for (size_t i = 0; status == MD_OK && i < grid.count; i++) {
-        struct md_cell_look look;
-        status = md_sweep_look(&sweep, i, &look, page->error);
-        if (status != MD_OK || look.state == MD_DONE)
+        struct md_cell_status cell_status;
+        status = md_sweep_inspect(&sweep, i, &cell_status, page->error);
+        if (status != MD_OK || cell_status.state == MD_DONE)
             continue;
         md_listing_word(&page->missing, "sweep", folder);
         md_listing_word(&page->missing, "cell", grid.cells[i].name);
-        md_listing_word(&page->missing, "state", md_cell_state_names[look.state]);
-        md_listing_word(&page->missing, "why", look.why);
+        md_listing_word(&page->missing, "state", md_cell_state_names[cell_status.state]);
+        md_listing_word(&page->missing, "why", cell_status.why);
         md_listing_end_row(&page->missing);
     }
     md_sweep_leave(&sweep);

@@ -71,17 +71,17 @@ static int take_folder(const struct md_invocation *call, struct md_session *sess
     return md_sweep_grid(session->folder, &session->grid, error);
 }
 
-int md_session_look(struct md_session *session, int briefly, struct md_error *error) {
+int md_session_inspect(struct md_session *session, int briefly, struct md_error *error) {
     size_t count = session->grid.count;
-    if (session->looks == NULL)
-        session->looks = calloc(count, sizeof *session->looks);
-    MD_TRY(md_check_memory(session->looks != NULL, error));
+    if (session->statuses == NULL)
+        session->statuses = calloc(count, sizeof *session->statuses);
+    MD_TRY(md_check_memory(session->statuses != NULL, error));
     int status = MD_OK;
     for (size_t i = 0; i < count && status == MD_OK; i++)
         if (briefly)
-            session->looks[i].state = md_sweep_state(&session->sweep, i);
+            session->statuses[i].state = md_sweep_state(&session->sweep, i);
         else
-            status = md_sweep_look(&session->sweep, i, &session->looks[i], error);
+            status = md_sweep_inspect(&session->sweep, i, &session->statuses[i], error);
     return status;
 }
 
@@ -154,7 +154,7 @@ static int make(const struct md_invocation *call, struct md_session *session,
         md_note("%.400s: this file system has no locks: when several sweeps work here, some "
                 "cells may be made twice",
                 session->folder);
-    MD_THEN(status, md_session_look(session, work.tasks > 0, error));
+    MD_THEN(status, md_session_inspect(session, work.tasks > 0, error));
     if (status == MD_OK && o->slurm)
         return md_session_submit(session, &work, &array, o->json, error);
     if (status != MD_OK)
@@ -163,7 +163,7 @@ static int make(const struct md_invocation *call, struct md_session *session,
     if (work.tasks > 0) /* all others would say the same */
         return made;
     struct md_error problem;
-    status = md_session_look(session, 0, &problem);
+    status = md_session_inspect(session, 0, &problem);
     MD_THEN(status, md_session_report(session, 0, o->jobs, o->json, &problem));
     if (made == MD_OK && status != MD_OK)
         *error = problem;
@@ -175,7 +175,7 @@ static int look(const struct md_invocation *call, struct md_session *session, in
                 struct md_error *error) {
     const struct options *o = call->options;
     MD_TRY(md_sweep_visit(&session->sweep, error));
-    MD_TRY(md_session_look(session, 0, error));
+    MD_TRY(md_session_inspect(session, 0, error));
     if (estimates)
         MD_TRY(md_session_estimate(session, error));
     int all = !estimates || md_verbosity > 0;
@@ -220,7 +220,7 @@ static int with_session(int (*work)(const struct md_invocation *call, struct md_
     int status = work(call, session, error);
     md_sweep_leave(&session->sweep);
     md_grid_free(&session->grid);
-    free(session->looks);
+    free(session->statuses);
     free(session->costs);
     free(session);
     return status;

@@ -26,19 +26,19 @@ struct md_session {
     char command[1024], folder[1100];
     struct md_grid grid;
     struct md_sweep sweep;
-    struct md_cell_look *looks; /* owned: one per cell; NULL: not looked yet */
-    struct md_cell_cost *costs; /* owned: one per cell; NULL: not asked for */
+    struct md_cell_status *statuses; /* owned: one per cell; NULL: not looked yet */
+    struct md_cell_cost *costs;      /* owned: one per cell; NULL: not asked for */
 };
 
 /* Looks at all cells. Briefly: what the names in the folder say, without opening results. */
-int md_session_look(struct md_session *session, int briefly, struct md_error *error);
+int md_session_inspect(struct md_session *session, int briefly, struct md_error *error);
 
 /* Finds the costs; cells have been looked at. */
 int md_session_estimate(struct md_session *session, struct md_error *error);
 
 /* What came of a cell that is done: "RMSE 0.512 m, 0:00:03". */
 enum { MD_OUTCOME_SIZE = 60 };
-void md_session_outcome(const struct md_cell_look *look, char text[MD_OUTCOME_SIZE]);
+void md_session_outcome(const struct md_cell_status *look, char text[MD_OUTCOME_SIZE]);
 
 /* Prints what there is: all cells, or only those that failed or diverged; as JSON always all. What
  * the rest costs is for so many workers. */

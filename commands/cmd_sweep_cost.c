@@ -18,10 +18,10 @@ static int find_rate(const struct md_session *session, size_t i, double *rate,
     const struct md_grid *grid = &session->grid;
     double macs = 0.0, seconds = 0.0;
     for (size_t c = 0; c < grid->count; c++)
-        if (session->looks[c].state == MD_DONE &&
+        if (session->statuses[c].state == MD_DONE &&
             same_speed(&grid->cells[c].config, &grid->cells[i].config)) {
             macs += session->costs[c].macs;
-            seconds += session->looks[c].seconds;
+            seconds += session->statuses[c].seconds;
         }
     *rate = macs / (seconds + 1e-9);
     return macs > 0.0 && seconds > 0.0 ? MD_OK : md_cost_rate(&grid->cells[i].config, rate, error);
@@ -52,7 +52,7 @@ int md_session_estimate(struct md_session *session, struct md_error *error) {
             session->costs[i].samples = session->costs[same].samples;
         else
             status = md_cost_samples(config, &session->costs[i].samples, error);
-        if (session->looks[i].state != MD_UNFIT)
+        if (session->statuses[i].state != MD_UNFIT)
             session->costs[i].macs = md_cost_macs(config, session->costs[i].samples);
     }
     for (size_t i = 0; i < grid->count && status == MD_OK; i++) {

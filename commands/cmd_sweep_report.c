@@ -4,29 +4,30 @@
 #include "cmd_sweep.h"
 #include "listing.h"
 
-void md_session_outcome(const struct md_cell_look *look, char text[MD_OUTCOME_SIZE]) {
+void md_session_outcome(const struct md_cell_status *cell_status, char text[MD_OUTCOME_SIZE]) {
     char time[MD_DURATION_SIZE];
-    md_duration(look->seconds, time);
-    if (look->diverged)
+    md_duration(cell_status->seconds, time);
+    if (cell_status->diverged)
         snprintf(text, MD_OUTCOME_SIZE, "diverged, %s", time);
     else
-        snprintf(text, MD_OUTCOME_SIZE, "RMSE %.3f m, %s", look->rmse_m, time);
+        snprintf(text, MD_OUTCOME_SIZE, "RMSE %.3f m, %s", cell_status->rmse_m, time);
 }
 
 static json_t *cell_json(const struct md_session *session, size_t i) {
-    const struct md_cell_look *look = &session->looks[i];
+    const struct md_cell_status *cell_status = &session->statuses[i];
     const struct md_grid_cell *cell = &session->grid.cells[i];
     json_t *settings = md_json_settings(&cell->config, session->grid.keys, session->grid.key_count);
-    int done = look->state == MD_DONE;
-    int runs = look->state == MD_RUNNING, has_why = look->why[0] != '\0';
-    int measured = done && !look->diverged;
+    int done = cell_status->state == MD_DONE;
+    int runs = cell_status->state == MD_RUNNING, has_why = cell_status->why[0] != '\0';
+    int measured = done && !cell_status->diverged;
     json_t *json =
         json_pack("{s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o}", "name", cell->name, "state",
-                  md_cell_state_names[look->state], "settings", settings, "diverged",
-                  look->diverged, "rmse_m", measured ? md_json_number(look->rmse_m) : json_null(),
-                  "seconds", done ? md_json_number(look->seconds) : json_null(), "error",
-                  has_why && !runs ? md_json_prose(look->why) : json_null(), "progress",
-                  has_why && runs ? md_json_prose(look->why) : json_null());
+                  md_cell_state_names[cell_status->state], "settings", settings, "diverged",
+                  cell_status->diverged, "rmse_m",
+                  measured ? md_json_number(cell_status->rmse_m) : json_null(), "seconds",
+                  done ? md_json_number(cell_status->seconds) : json_null(), "error",
+                  has_why && !runs ? md_json_prose(cell_status->why) : json_null(), "progress",
+                  has_why && runs ? md_json_prose(cell_status->why) : json_null());
     if (session->costs != NULL && json != NULL) {
         const struct md_cell_cost *cost = &session->costs[i];
         json_object_set_new(json, "samples", json_integer((json_int_t)cost->samples));
@@ -57,22 +58,23 @@ static int name_width(const struct md_grid *grid) {
 }
 
 static void print_cell(const struct md_session *session, size_t i, int width) {
-    const struct md_cell_look *look = &session->looks[i];
+    const struct md_cell_status *cell_status = &session->statuses[i];
     char settings[MD_SETTINGS_SIZE], time[MD_DURATION_SIZE];
-    int is_last = session->costs == NULL && look->state != MD_DONE && look->why[0] == '\0';
-    printf("%-10s  %-*s", md_cell_state_names[look->state], is_last ? 0 : width,
+    int is_last =
+        session->costs == NULL && cell_status->state != MD_DONE && cell_status->why[0] == '\0';
+    printf("%-10s  %-*s", md_cell_state_names[cell_status->state], is_last ? 0 : width,
            session->grid.cells[i].name);
-    if (look->state == MD_DONE) {
+    if (cell_status->state == MD_DONE) {
         char outcome[MD_OUTCOME_SIZE];
-        md_session_outcome(look, outcome);
+        md_session_outcome(cell_status, outcome);
         printf("  %s", outcome);
     }
-    if (session->costs != NULL && look->state != MD_UNFIT) {
+    if (session->costs != NULL && cell_status->state != MD_UNFIT) {
         md_grid_settings(&session->grid, i, settings);
         printf("  %zu samples, %.3g MAC, about %s: %s", session->costs[i].samples,
                session->costs[i].macs, md_duration(session->costs[i].seconds, time), settings);
     }
-    printf("%s%s\n", look->why[0] != '\0' ? "  " : "", look->why);
+    printf("%s%s\n", cell_status->why[0] != '\0' ? "  " : "", cell_status->why);
 }
 
 int md_session_report(const struct md_session *session, int all, int workers, int json,
@@ -81,9 +83,9 @@ int md_session_report(const struct md_session *session, int all, int workers, in
     double left_s = 0.0;
     char time[MD_DURATION_SIZE];
     for (size_t i = 0; i < session->grid.count; i++) {
-        counts[session->looks[i].state]++;
-        diverged += (size_t)session->looks[i].diverged;
-        if (session->costs != NULL && session->looks[i].state != MD_DONE)
+        counts[session->statuses[i].state]++;
+        diverged += (size_t)session->statuses[i].diverged;
+        if (session->costs != NULL && session->statuses[i].state != MD_DONE)
             left_s += session->costs[i].seconds;
     }
     if (json)
@@ -104,7 +106,7 @@ int md_session_report(const struct md_session *session, int all, int workers, in
     printf("\n");
     int width = name_width(&session->grid);
     for (size_t i = 0; i < session->grid.count; i++)
-        if (all || session->looks[i].why[0] != '\0' || session->looks[i].diverged)
+        if (all || session->statuses[i].why[0] != '\0' || session->statuses[i].diverged)
             print_cell(session, i, width);
     return MD_OK;
 }

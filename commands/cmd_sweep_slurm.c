@@ -44,7 +44,7 @@ static int count_missing(struct md_session *session, size_t *missing, struct md_
     int status = MD_OK;
     *missing = 0;
     for (size_t i = 0; i < session->grid.count && status == MD_OK; i++) {
-        enum md_cell_state state = session->looks[i].state;
+        enum md_cell_state state = session->statuses[i].state;
         *missing += state != MD_DONE && state != MD_UNFIT;
         if (state == MD_FAILURE)
             status = md_sweep_forget(&session->sweep, i, 0, error);

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-int md_board_stops(const struct md_board *board) {
+int md_worker_stops(const struct md_worker_state *board) {
     return board->stop || getppid() != board->parent;
 }
 
@@ -41,12 +41,12 @@ int md_crew_open(size_t size, struct md_crew *crew, struct md_error *error) {
 }
 
 int md_crew_start(struct md_crew *crew, size_t job,
-                  int (*work)(void *context, size_t job, struct md_board *board), void *context,
-                  struct md_error *error) {
+                  int (*work)(void *context, size_t job, struct md_worker_state *board),
+                  void *context, struct md_error *error) {
     size_t w = 0;
     while (crew->workers[w] != 0)
         w++;
-    struct md_board *board = &crew->boards[w];
+    struct md_worker_state *board = &crew->boards[w];
     memset(board, 0, sizeof *board);
     board->parent = getpid();
     fflush(NULL); /* or the worker would have it too */

@@ -10,7 +10,7 @@
 
 /* Written by the worker and read by the parent, but for `stop` and `parent`. What is read while the
  * worker writes may be of two moments: enough to be looked at, and no more. */
-struct md_board {
+struct md_worker_state {
     volatile int stop; /* the parent asks for an early end */
     pid_t parent;
     struct md_run_progress progress;
@@ -18,12 +18,12 @@ struct md_board {
 };
 
 /* Whether a worker is to end early: to be asked often. */
-int md_board_stops(const struct md_board *board);
+int md_worker_stops(const struct md_worker_state *board);
 
 struct md_crew {
     size_t size, busy;
-    struct md_board *boards; /* one per worker, shared */
-    pid_t *workers;          /* 0: free */
+    struct md_worker_state *boards; /* one per worker, shared */
+    pid_t *workers;                 /* 0: free */
     size_t *jobs;
 };
 
@@ -32,8 +32,8 @@ int md_crew_open(size_t size, struct md_crew *crew, struct md_error *error);
 /* Has a free worker call work(context, job, board), whose result is the worker's: small and not
  * negative. There must be a free one: crew->busy < crew->size. */
 int md_crew_start(struct md_crew *crew, size_t job,
-                  int (*work)(void *context, size_t job, struct md_board *board), void *context,
-                  struct md_error *error);
+                  int (*work)(void *context, size_t job, struct md_worker_state *board),
+                  void *context, struct md_error *error);
 
 /* What came of a job. */
 struct md_crew_end {

@@ -83,18 +83,18 @@ struct md_cell_value md_cell_value(const struct md_cell *cell,
     return value;
 }
 
-void md_pass_attributes(struct md_pen *pen, struct md_cell *cell) {
+void md_archive_attributes(struct md_archive *ar, struct md_cell *cell) {
     for (const struct md_cell_attribute *a = md_cell_attributes;
          a < md_cell_attributes + ATTRIBUTES; a++) {
         void *field = (char *)cell + a->offset;
-        if (!pen->reads && strcmp(a->object, "/") != 0)
-            md_pen_group(pen, a->object);
+        if (!ar->reads && strcmp(a->object, "/") != 0)
+            md_archive_group(ar, a->object);
         if (a->type == TEXT)
-            md_pass_text(pen, a->object, a->name, a->size, field);
+            md_archive_text(ar, a->object, a->name, a->size, field);
         else if (a->type == INTEGER)
-            md_pass_integer(pen, a->object, a->name, 0, LLONG_MAX, field);
+            md_archive_integer(ar, a->object, a->name, 0, LLONG_MAX, field);
         else
-            md_pass_real(pen, a->object, a->name, field);
+            md_archive_real(ar, a->object, a->name, field);
     }
 }
 
@@ -121,7 +121,7 @@ _Static_assert(METRICS_COLUMNS == MD_METRIC_COUNT + 4, "every metric has its col
 const char *const md_predictor_names[] = {"before", "after", "dummy"};
 
 /* metrics: one for each cap, of each predictor. */
-static void write_metrics(struct md_pen *pen, const char *name, const struct md_caps *caps,
+static void write_metrics(struct md_archive *ar, const char *name, const struct md_caps *caps,
                           const struct md_metrics *const metrics[MD_PREDICTOR_COUNT]) {
     struct metrics_row rows[MD_MOST_CAPS * MD_PREDICTOR_COUNT], *row = rows;
     for (int c = 0; c < caps->count; c++)
@@ -133,8 +133,8 @@ static void write_metrics(struct md_pen *pen, const char *name, const struct md_
             strcpy(row->predictor, md_predictor_names[p]);
             memcpy(row->value, m->value, sizeof row->value);
         }
-    MD_THEN(pen->status, md_h5_write_table(pen->file, name, metrics_columns, METRICS_COLUMNS,
-                                           sizeof *row, (size_t)(row - rows), rows, pen->error));
+    MD_THEN(ar->status, md_h5_write_table(ar->file, name, metrics_columns, METRICS_COLUMNS,
+                                          sizeof *row, (size_t)(row - rows), rows, ar->error));
 }
 
 static int check_row(const struct metrics_row *row, double cap_m, const char *predictor) {
@@ -142,13 +142,13 @@ static int check_row(const struct metrics_row *row, double cap_m, const char *pr
            row->images <= INT_MAX && row->without_truth >= 0 && row->without_truth <= INT_MAX;
 }
 
-void md_take_scores(struct md_pen *pen, const char *name, struct md_cell *cell) {
+void md_archive_take_scores(struct md_archive *ar, const char *name, struct md_cell *cell) {
     struct metrics_row rows[MD_MOST_CAPS * MD_PREDICTOR_COUNT], *row = rows;
     const struct md_caps *caps = &cell->config.caps;
-    MD_THEN(pen->status,
-            md_h5_read_table(pen->file, name, metrics_columns, METRICS_COLUMNS, sizeof *row,
-                             MD_PREDICTOR_COUNT * (size_t)caps->count, rows, pen->error));
-    cell->cap_count = pen->status == MD_OK ? caps->count : 0;
+    MD_THEN(ar->status,
+            md_h5_read_table(ar->file, name, metrics_columns, METRICS_COLUMNS, sizeof *row,
+                             MD_PREDICTOR_COUNT * (size_t)caps->count, rows, ar->error));
+    cell->cap_count = ar->status == MD_OK ? caps->count : 0;
     for (int c = 0; c < cell->cap_count; c++) {
         struct md_cell_scores *scores = &cell->scores[c];
         scores->cap_m = caps->m[c];
@@ -160,9 +160,9 @@ void md_take_scores(struct md_pen *pen, const char *name, struct md_cell *cell) 
                 scores->of[p].without_truth = (size_t)row->without_truth;
                 continue;
             }
-            H5Fget_name(pen->file, path, sizeof path);
-            pen->status = md_fail(
-                pen->error, MD_FAILED,
+            H5Fget_name(ar->file, path, sizeof path);
+            ar->status = md_fail(
+                ar->error, MD_FAILED,
                 "%.400s: %s: row %d: expected predictor %s, cap_m %g and counts of images, found "
                 "%s, %g, %lld and %lld",
                 path, name, (int)(row - rows) + 1, md_predictor_names[p], caps->m[c],
@@ -216,24 +216,24 @@ static void describe(const struct md_run *run, const char *command, struct md_ce
     cell->label_share = run->label_share;
 }
 
-static void write_libraries(struct md_pen *pen) {
+static void write_libraries(struct md_archive *ar) {
     static const char where[] = "/provenance/libraries";
     const char *name;
     char version[MD_VERSION_SIZE];
-    md_pen_group(pen, where);
+    md_archive_group(ar, where);
     for (int i = 0; md_library(i, &name, version) == 0; i++)
-        md_pen_text(pen, where, name, version);
+        md_archive_put_text(ar, where, name, version);
 }
 
-static void write_weights(struct md_pen *pen, const struct md_run *run, const char *command) {
+static void write_weights(struct md_archive *ar, const struct md_run *run, const char *command) {
     struct md_weights_info info = {.stored_as = "float32"};
     snprintf(info.network, sizeof info.network, "%s", run->network->name);
     snprintf(info.source, sizeof info.source, "%.1000s, then %d epochs of %s", run->config.weights,
              run->position.epoch, run->config.data.set);
     snprintf(info.command, sizeof info.command, "%.1000s", command);
     snprintf(info.code_version, sizeof info.code_version, "%s", md_code_version());
-    MD_THEN(pen->status,
-            md_weights_store(pen->file, run->network, run->best_weights, &info, pen->error));
+    MD_THEN(ar->status,
+            md_weights_store(ar->file, run->network, run->best_weights, &info, ar->error));
 }
 
 int md_cell_write(const char *path, const struct md_run *run, const char *identity,
@@ -242,62 +242,63 @@ int md_cell_write(const char *path, const struct md_run *run, const char *identi
     struct md_cell cell;
     MD_TRY(md_h5_create(path, &writer, error));
     const struct md_caps *caps = &run->config.caps;
-    struct md_pen pen = {writer.file, error, MD_OK, 0};
+    struct md_archive ar = {writer.file, error, MD_OK, 0};
     describe(run, command, &cell);
-    md_pen_head(&pen, MD_CELL_KIND, run, identity);
-    md_pass_attributes(&pen, &cell);
-    write_libraries(&pen);
-    md_pen_epochs(&pen, "/training/epochs", run);
-    md_pen_steps(&pen, "/training/steps", run);
-    write_metrics(&pen, "/test/metrics", caps,
+    md_archive_put_head(&ar, MD_CELL_KIND, run, identity);
+    md_archive_attributes(&ar, &cell);
+    write_libraries(&ar);
+    md_archive_put_epochs(&ar, "/training/epochs", run);
+    md_archive_put_steps(&ar, "/training/steps", run);
+    write_metrics(&ar, "/test/metrics", caps,
                   (const struct md_metrics *const[]){run->before, run->after, run->dummy});
     write_metrics(
-        &pen, "/validation/metrics", caps,
+        &ar, "/validation/metrics", caps,
         (const struct md_metrics *const[]){run->val_before, run->val_after, run->val_dummy});
-    write_weights(&pen, run, command);
-    return md_h5_finish(&writer, pen.status, error);
+    write_weights(&ar, run, command);
+    return md_h5_finish(&writer, ar.status, error);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* The rows of a table that is read only when somebody asks for it. */
-static void take_epochs_done(struct md_pen *pen, const char *path, struct md_cell *cell) {
+static void take_epochs_done(struct md_archive *ar, const char *path, struct md_cell *cell) {
     const struct md_config *config = &cell->config;
     int dimensions = 0;
     size_t rows = 0;
-    MD_THEN(pen->status,
-            md_h5_shape(pen->file, "/training/epochs", 1, &dimensions, &rows, pen->error));
+    MD_THEN(ar->status,
+            md_h5_shape(ar->file, "/training/epochs", 1, &dimensions, &rows, ar->error));
     cell->epochs_done = (long long)rows;
-    if (pen->status == MD_OK && (cell->epochs_done > config->epochs ||
-                                 (cell->epochs_done < config->epochs && config->early_stop == 0)))
-        pen->status =
-            md_fail(pen->error, MD_FAILED, "%.400s: /training/epochs: expected %d rows, found %lld",
+    if (ar->status == MD_OK && (cell->epochs_done > config->epochs ||
+                                (cell->epochs_done < config->epochs && config->early_stop == 0)))
+        ar->status =
+            md_fail(ar->error, MD_FAILED, "%.400s: /training/epochs: expected %d rows, found %lld",
                     path, config->epochs, cell->epochs_done);
 }
 
-static void take_cell(struct md_pen *pen, const char *path, struct md_cell *cell) {
+static void take_cell(struct md_archive *ar, const char *path, struct md_cell *cell) {
     static const char *const splits[] = {"/data/train", "/data/val", "/data/test"};
     char config[MD_CELL_CONFIG_SIZE] = "", origin[200];
-    md_pass_text(pen, "/config", "yaml", sizeof config, config);
+    md_archive_text(ar, "/config", "yaml", sizeof config, config);
     snprintf(origin, sizeof origin, "%.180s, yaml of /config", path);
     /* What is wrong in a file is not wrong usage. */
-    if (pen->status == MD_OK && md_config_parse(config, origin, &cell->config, pen->error) != MD_OK)
-        pen->status = MD_FAILED;
+    if (ar->status == MD_OK && md_config_parse(config, origin, &cell->config, ar->error) != MD_OK)
+        ar->status = MD_FAILED;
     for (int i = 0; i < 3; i++) {
-        md_pass_text(pen, splits[i], "digest", sizeof cell->data_digests[i], cell->data_digests[i]);
-        md_pass_integer(pen, splits[i], "samples", 0, LLONG_MAX, &cell->data_samples[i]);
-        if (md_h5_has_attribute(pen->file, splits[i], "depth_kinds"))
-            md_pass_text(pen, splits[i], "depth_kinds", MD_MIX_SIZE, cell->data_mix[i]);
+        md_archive_text(ar, splits[i], "digest", sizeof cell->data_digests[i],
+                        cell->data_digests[i]);
+        md_archive_integer(ar, splits[i], "samples", 0, LLONG_MAX, &cell->data_samples[i]);
+        if (md_h5_has_attribute(ar->file, splits[i], "depth_kinds"))
+            md_archive_text(ar, splits[i], "depth_kinds", MD_MIX_SIZE, cell->data_mix[i]);
     }
-    md_pass_attributes(pen, cell);
-    take_epochs_done(pen, path, cell);
-    md_take_scores(pen, "/test/metrics", cell);
+    md_archive_attributes(ar, cell);
+    take_epochs_done(ar, path, cell);
+    md_archive_take_scores(ar, "/test/metrics", cell);
 }
 
 int md_cell_read(const char *path, struct md_cell *cell, struct md_error *error) {
-    struct md_pen pen;
+    struct md_archive ar;
     memset(cell, 0, sizeof *cell);
-    MD_TRY(md_pen_open(path, MD_CELL_KIND, &pen, cell->identity, error));
-    take_cell(&pen, path, cell);
-    return md_pen_close(&pen);
+    MD_TRY(md_archive_open(path, MD_CELL_KIND, &ar, cell->identity, error));
+    take_cell(&ar, path, cell);
+    return md_archive_close(&ar);
 }

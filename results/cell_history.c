@@ -15,16 +15,18 @@ void md_cell_history_free(struct md_cell_history *history) {
 int md_cell_read_history(const char *path, struct md_cell_history *history,
                          struct md_error *error) {
     enum { MOST_EPOCHS = 100000 };
-    struct md_pen pen;
+    struct md_archive ar;
     char identity[33];
     *history = (struct md_cell_history){.epoch = calloc(MOST_EPOCHS, sizeof *history->epoch),
                                         .step = calloc(MD_STEP_ROWS, sizeof *history->step)};
     int status = md_check_memory(history->epoch != NULL && history->step != NULL, error);
-    MD_THEN(status, md_pen_open(path, MD_CELL_KIND, &pen, identity, error));
+    MD_THEN(status, md_archive_open(path, MD_CELL_KIND, &ar, identity, error));
     if (status == MD_OK) {
-        history->epochs = md_take_epochs(&pen, "/training/epochs", MOST_EPOCHS, history->epoch);
-        history->step_rows = md_take_steps(&pen, "/training/steps", MD_STEP_ROWS, history->step);
-        status = md_pen_close(&pen);
+        history->epochs =
+            md_archive_take_epochs(&ar, "/training/epochs", MOST_EPOCHS, history->epoch);
+        history->step_rows =
+            md_archive_take_steps(&ar, "/training/steps", MD_STEP_ROWS, history->step);
+        status = md_archive_close(&ar);
     }
     if (status != MD_OK)
         md_cell_history_free(history);
@@ -73,16 +75,16 @@ static void recall_position(const struct md_cell *cell, struct md_run *run) {
 
 int md_cell_recall(const char *path, struct md_run *run, char finished[32],
                    struct md_error *error) {
-    struct md_pen pen;
+    struct md_archive ar;
     struct md_cell cell;
     MD_TRY(md_cell_read(path, &cell, error));
     MD_TRY(recall_history(path, run, error));
     MD_TRY(md_weights_read(path, run->network, run->best_weights, NULL, error));
-    MD_TRY(md_pen_open(path, MD_CELL_KIND, &pen, cell.identity, error));
+    MD_TRY(md_archive_open(path, MD_CELL_KIND, &ar, cell.identity, error));
     recall_position(&cell, run);
     memcpy(finished, cell.finished, sizeof cell.finished);
     take_scores(&cell, run->before, run->after, run->dummy);
-    md_take_scores(&pen, "/validation/metrics", &cell);
+    md_archive_take_scores(&ar, "/validation/metrics", &cell);
     take_scores(&cell, run->val_before, run->val_after, run->val_dummy);
-    return md_pen_close(&pen);
+    return md_archive_close(&ar);
 }

@@ -31,40 +31,41 @@ static void copy_learning(const struct md_engine *engine, int to_engine, unsigne
 
 /* The weights that learn and what the optimizer keeps of them. The others are the initial ones,
  * whose digest is in the identity. */
-static void pass_engine(struct md_pen *pen, const struct md_engine *engine) {
+static void pass_engine(struct md_archive *ar, const struct md_engine *engine) {
     const struct md_plan *plan = &engine->plan;
     size_t size = plan->learning * md_format_bytes[engine->setup.ops->format];
     unsigned char *weights = malloc(size + 1);
-    MD_THEN(pen->status, md_check_memory(weights != NULL, pen->error));
+    MD_THEN(ar->status, md_check_memory(weights != NULL, ar->error));
     if (weights == NULL)
         return;
     copy_learning(engine, 0, weights);
     long long kept = (long long)md_plan_kept_bytes(plan);
-    md_pass_integer(pen, WHERE, "optimizer_bytes_per_parameter", kept, kept, &kept);
-    md_pass_array(pen, WHERE "/weights", H5T_NATIVE_UINT8, size, weights);
-    if (pen->reads && pen->status == MD_OK)
+    md_archive_integer(ar, WHERE, "optimizer_bytes_per_parameter", kept, kept, &kept);
+    md_archive_array(ar, WHERE "/weights", H5T_NATIVE_UINT8, size, weights);
+    if (ar->reads && ar->status == MD_OK)
         copy_learning(engine, 1, weights);
     free(weights);
     for (int k = 0; k < MD_KEEPS_COUNT; k++)
         if (plan->keeps[k].bytes > 0)
-            md_pass_array(pen, kept_names[k], H5T_NATIVE_UINT8,
-                          plan->learning * plan->keeps[k].bytes,
-                          engine->arena + plan->keeps[k].offset);
+            md_archive_array(ar, kept_names[k], H5T_NATIVE_UINT8,
+                             plan->learning * plan->keeps[k].bytes,
+                             engine->arena + plan->keeps[k].offset);
 }
 
-static void pass_epochs(struct md_pen *pen, struct md_run *run, long long epoch) {
-    if (!pen->reads) {
-        md_pen_epochs(pen, WHERE "/epochs", run);
+static void pass_epochs(struct md_archive *ar, struct md_run *run, long long epoch) {
+    if (!ar->reads) {
+        md_archive_put_epochs(ar, WHERE "/epochs", run);
         return;
     }
-    size_t epochs = md_take_epochs(pen, WHERE "/epochs", (size_t)run->config.epochs, run->history);
-    if (pen->status == MD_OK && epochs != (size_t)epoch)
-        pen->status = md_fail(pen->error, MD_FAILED, "%s: expected %lld epochs, found %zu", WHERE,
-                              epoch, epochs);
+    size_t epochs =
+        md_archive_take_epochs(ar, WHERE "/epochs", (size_t)run->config.epochs, run->history);
+    if (ar->status == MD_OK && epochs != (size_t)epoch)
+        ar->status = md_fail(ar->error, MD_FAILED, "%s: expected %lld epochs, found %zu", WHERE,
+                             epoch, epochs);
 }
 
 /* What a reading that fails has changed does not matter: the run is then given up. */
-static void pass_state(struct md_pen *pen, struct md_run *run, struct md_effort *effort) {
+static void pass_state(struct md_archive *ar, struct md_run *run, struct md_effort *effort) {
     struct md_position *at = &run->position;
     struct md_progress *progress = &run->engine.progress;
     long long most_steps = md_run_steps_an_epoch(run);
@@ -72,30 +73,30 @@ static void pass_state(struct md_pen *pen, struct md_run *run, struct md_effort 
     long long diverged_epoch = at->diverged_epoch;
     long long steps = (long long)progress->steps, skipped = (long long)progress->skipped;
     double correction1 = progress->correction1, correction2 = progress->correction2;
-    md_pass_integer(pen, WHERE, "epoch", 0, run->config.epochs, &epoch);
-    md_pass_integer(pen, WHERE, "step", 0, most_steps, &step);
-    md_pass_integer(pen, WHERE, "best_epoch", 0, epoch, &best_epoch);
-    md_pass_integer(pen, WHERE, "diverged_epoch", 0, epoch, &diverged_epoch);
-    md_pass_integer(pen, WHERE, "optimizer_steps", 0, epoch * most_steps + step, &steps);
-    md_pass_integer(pen, WHERE, "skipped_steps", 0, epoch * most_steps + step - steps, &skipped);
-    md_pass_real(pen, WHERE, "loss_sum", &at->loss_sum);
-    md_pass_real(pen, WHERE, "loss_valid", &at->loss_valid);
-    md_pass_real(pen, WHERE, "best_loss", &at->best_loss);
-    md_pass_real(pen, WHERE, "correction1", &correction1);
-    md_pass_real(pen, WHERE, "correction2", &correction2);
-    md_pass_text(pen, WHERE, "run_digest", sizeof at->digest, at->digest);
-    md_pass_text(pen, WHERE, "started", sizeof run->started, run->started);
-    md_pass_real(pen, WHERE, "training_wall_seconds", &at->seconds);
-    md_pass_real(pen, WHERE, "training_cpu_seconds", &at->cpu_seconds);
-    md_pass_real(pen, WHERE, "wall_seconds", &effort->wall_seconds);
-    md_pass_real(pen, WHERE, "cpu_seconds", &effort->cpu_seconds);
-    md_pass_integer(pen, WHERE, "peak_memory_bytes", 0, LLONG_MAX, &effort->peak_memory_bytes);
-    pass_engine(pen, &run->engine);
-    md_pass_array(pen, WHERE "/best_weights", H5T_NATIVE_FLOAT, md_parameter_total(run->network),
-                  run->best_weights);
-    pass_epochs(pen, run, epoch);
-    md_pass_array(pen, WHERE "/step_losses", H5T_NATIVE_DOUBLE, 3 * run->step_losses.rows,
-                  run->step_losses.sums);
+    md_archive_integer(ar, WHERE, "epoch", 0, run->config.epochs, &epoch);
+    md_archive_integer(ar, WHERE, "step", 0, most_steps, &step);
+    md_archive_integer(ar, WHERE, "best_epoch", 0, epoch, &best_epoch);
+    md_archive_integer(ar, WHERE, "diverged_epoch", 0, epoch, &diverged_epoch);
+    md_archive_integer(ar, WHERE, "optimizer_steps", 0, epoch * most_steps + step, &steps);
+    md_archive_integer(ar, WHERE, "skipped_steps", 0, epoch * most_steps + step - steps, &skipped);
+    md_archive_real(ar, WHERE, "loss_sum", &at->loss_sum);
+    md_archive_real(ar, WHERE, "loss_valid", &at->loss_valid);
+    md_archive_real(ar, WHERE, "best_loss", &at->best_loss);
+    md_archive_real(ar, WHERE, "correction1", &correction1);
+    md_archive_real(ar, WHERE, "correction2", &correction2);
+    md_archive_text(ar, WHERE, "run_digest", sizeof at->digest, at->digest);
+    md_archive_text(ar, WHERE, "started", sizeof run->started, run->started);
+    md_archive_real(ar, WHERE, "training_wall_seconds", &at->seconds);
+    md_archive_real(ar, WHERE, "training_cpu_seconds", &at->cpu_seconds);
+    md_archive_real(ar, WHERE, "wall_seconds", &effort->wall_seconds);
+    md_archive_real(ar, WHERE, "cpu_seconds", &effort->cpu_seconds);
+    md_archive_integer(ar, WHERE, "peak_memory_bytes", 0, LLONG_MAX, &effort->peak_memory_bytes);
+    pass_engine(ar, &run->engine);
+    md_archive_array(ar, WHERE "/best_weights", H5T_NATIVE_FLOAT, md_parameter_total(run->network),
+                     run->best_weights);
+    pass_epochs(ar, run, epoch);
+    md_archive_array(ar, WHERE "/step_losses", H5T_NATIVE_DOUBLE, 3 * run->step_losses.rows,
+                     run->step_losses.sums);
     at->epoch = (int)epoch;
     at->step = (int)step;
     at->best_epoch = (int)best_epoch;
@@ -109,24 +110,24 @@ int md_checkpoint_write(const char *path, struct md_run *run, const char *identi
     struct md_h5_writer writer;
     MD_TRY(md_h5_create(path, &writer, error));
     struct md_effort effort = md_run_effort(run);
-    struct md_pen pen = {writer.file, error, MD_OK, 0};
-    md_pen_head(&pen, MD_CHECKPOINT_KIND, run, identity);
-    md_pen_group(&pen, WHERE);
-    pass_state(&pen, run, &effort);
-    return md_h5_finish(&writer, pen.status, error);
+    struct md_archive ar = {writer.file, error, MD_OK, 0};
+    md_archive_put_head(&ar, MD_CHECKPOINT_KIND, run, identity);
+    md_archive_group(&ar, WHERE);
+    pass_state(&ar, run, &effort);
+    return md_h5_finish(&writer, ar.status, error);
 }
 
 int md_checkpoint_read(const char *path, struct md_run *run, const char *identity,
                        struct md_error *error) {
-    struct md_pen pen;
+    struct md_archive ar;
     char found[33] = "";
-    MD_TRY(md_pen_open(path, MD_CHECKPOINT_KIND, &pen, found, error));
-    if (pen.status == MD_OK && strcmp(found, identity) != 0)
-        pen.status = md_fail(error, MD_FAILED,
-                             "%.400s: belongs to another run: config, data, initial weights or "
-                             "numerics differ",
-                             path);
-    if (pen.status == MD_OK)
-        pass_state(&pen, run, &run->earlier);
-    return md_pen_close(&pen);
+    MD_TRY(md_archive_open(path, MD_CHECKPOINT_KIND, &ar, found, error));
+    if (ar.status == MD_OK && strcmp(found, identity) != 0)
+        ar.status = md_fail(error, MD_FAILED,
+                            "%.400s: belongs to another run: config, data, initial weights or "
+                            "numerics differ",
+                            path);
+    if (ar.status == MD_OK)
+        pass_state(&ar, run, &run->earlier);
+    return md_archive_close(&ar);
 }

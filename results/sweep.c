@@ -252,17 +252,17 @@ static int same_config(const struct md_config *a, const struct md_config *b) {
 }
 
 static void look_at_result(const struct md_sweep *sweep, size_t cell, const char *path,
-                           struct md_cell_look *look) {
+                           struct md_cell_status *cell_status) {
     struct md_cell found;
     struct md_error problem = {{0}};
     if (md_cell_read(path, &found, &problem) == MD_OK &&
         !same_config(&found.config, &sweep->grid->cells[cell].config))
         md_error_set(&problem, "%.400s: is not this cell's result; move it away", path);
-    look->state = problem.text[0] == '\0' ? MD_DONE : MD_FAILURE;
-    look->seconds = found.seconds;
-    look->rmse_m = found.scores[0].of[MD_AFTER].value[MD_RMSE];
-    look->diverged = look->state == MD_DONE && found.diverged != 0;
-    snprintf(look->why, sizeof look->why, "%.500s", problem.text);
+    cell_status->state = problem.text[0] == '\0' ? MD_DONE : MD_FAILURE;
+    cell_status->seconds = found.seconds;
+    cell_status->rmse_m = found.scores[0].of[MD_AFTER].value[MD_RMSE];
+    cell_status->diverged = cell_status->state == MD_DONE && found.diverged != 0;
+    snprintf(cell_status->why, sizeof cell_status->why, "%.500s", problem.text);
 }
 
 enum md_cell_state md_sweep_state(const struct md_sweep *sweep, size_t cell) {
@@ -282,26 +282,26 @@ enum md_cell_state md_sweep_state(const struct md_sweep *sweep, size_t cell) {
     return state != MD_DONE && md_sweep_is_locked(sweep, cell) ? MD_RUNNING : state;
 }
 
-int md_sweep_look(const struct md_sweep *sweep, size_t cell, struct md_cell_look *look,
-                  struct md_error *error) {
+int md_sweep_inspect(const struct md_sweep *sweep, size_t cell, struct md_cell_status *cell_status,
+                     struct md_error *error) {
     char result[MD_PATH_MAX], failure[MD_PATH_MAX], kb[MD_KB_TEXT];
     struct md_file why;
     struct md_error ignored;
-    memset(look, 0, sizeof *look);
+    memset(cell_status, 0, sizeof *cell_status);
     MD_TRY(md_sweep_path(sweep, cell, ".h5", result, sizeof result, error));
     MD_TRY(md_sweep_path(sweep, cell, ".error", failure, sizeof failure, error));
-    look->state = md_sweep_state(sweep, cell);
-    if (look->state == MD_DONE)
-        look_at_result(sweep, cell, result, look);
-    else if (look->state == MD_RUNNING) {
+    cell_status->state = md_sweep_state(sweep, cell);
+    if (cell_status->state == MD_DONE)
+        look_at_result(sweep, cell, result, cell_status);
+    else if (cell_status->state == MD_RUNNING) {
         char told[MD_SWEEP_TOLD + 1] = "";
         (void)!pread(sweep->lock, told, MD_SWEEP_TOLD, (off_t)(cell * MD_SWEEP_TOLD));
-        snprintf(look->why, sizeof look->why, "%s", md_trim(told));
-    } else if (look->state == MD_UNFIT)
-        snprintf(look->why, sizeof look->why, "does not fit: needs %s kB",
+        snprintf(cell_status->why, sizeof cell_status->why, "%s", md_trim(told));
+    } else if (cell_status->state == MD_UNFIT)
+        snprintf(cell_status->why, sizeof cell_status->why, "does not fit: needs %s kB",
                  md_kb_text(sweep->grid->cells[cell].needs_bytes, kb));
-    else if (look->state == MD_FAILURE && md_file_read(failure, &why, &ignored) == MD_OK) {
-        snprintf(look->why, sizeof look->why, "%s", md_trim((char *)why.bytes));
+    else if (cell_status->state == MD_FAILURE && md_file_read(failure, &why, &ignored) == MD_OK) {
+        snprintf(cell_status->why, sizeof cell_status->why, "%s", md_trim((char *)why.bytes));
         md_file_free(&why);
     }
     return MD_OK;

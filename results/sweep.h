@@ -39,7 +39,7 @@ enum md_cell_state {
 extern const char *const md_cell_state_names[]; /* "done", "running", "failed", "checkpoint", ... */
 
 /* What is known of one cell. */
-struct md_cell_look {
+struct md_cell_status {
     enum md_cell_state state;
     double seconds, rmse_m; /* done: spent in training; on the test split after it */
     int diverged;           /* done, but the run came to nothing */
@@ -69,8 +69,8 @@ int md_sweep_grid(const char *folder, struct md_grid *grid, struct md_error *err
 enum md_cell_state md_sweep_state(const struct md_sweep *sweep, size_t cell);
 
 /* Looks at a cell. A result that is not this cell's is a failure. */
-int md_sweep_look(const struct md_sweep *sweep, size_t cell, struct md_cell_look *look,
-                  struct md_error *error);
+int md_sweep_inspect(const struct md_sweep *sweep, size_t cell, struct md_cell_status *cell_status,
+                     struct md_error *error);
 
 /* Whether another process works on the cell. */
 int md_sweep_is_locked(const struct md_sweep *sweep, size_t cell);

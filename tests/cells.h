@@ -104,20 +104,20 @@ static inline void write_made_cell(const char *path, const struct md_cell *made)
     struct md_h5_writer writer;
     *cell = *made;
     cell_ok(md_h5_create(path, &writer, &cell_error));
-    struct md_pen pen = {writer.file, &cell_error, MD_OK, 0};
+    struct md_archive ar = {writer.file, &cell_error, MD_OK, 0};
     md_config_format(&cell->config, 1, config, sizeof config);
-    md_pen_text(&pen, "/", "kind", MD_CELL_KIND);
-    md_pass_integer(&pen, "/", "layout", 0, 0, &(long long){MD_CELL_LAYOUT});
-    md_pen_text(&pen, "/", "identity", cell->identity);
-    md_pen_group(&pen, "/config");
-    md_pen_text(&pen, "/config", "yaml", config);
+    md_archive_put_text(&ar, "/", "kind", MD_CELL_KIND);
+    md_archive_integer(&ar, "/", "layout", 0, 0, &(long long){MD_CELL_LAYOUT});
+    md_archive_put_text(&ar, "/", "identity", cell->identity);
+    md_archive_group(&ar, "/config");
+    md_archive_put_text(&ar, "/config", "yaml", config);
     for (int s = 0; s < 3; s++) {
-        md_pen_group(&pen, splits[s]);
-        md_pass_integer(&pen, splits[s], "samples", 0, 0, &cell->data_samples[s]);
-        md_pen_text(&pen, splits[s], "digest", cell->data_digests[s]);
+        md_archive_group(&ar, splits[s]);
+        md_archive_integer(&ar, splits[s], "samples", 0, 0, &cell->data_samples[s]);
+        md_archive_put_text(&ar, splits[s], "digest", cell->data_digests[s]);
     }
-    md_pass_attributes(&pen, cell);
-    cell_ok(pen.status);
+    md_archive_attributes(&ar, cell);
+    cell_ok(ar.status);
     write_made_metrics(writer.file, cell);
     write_made_epochs(writer.file, cell);
     cell_ok(md_h5_finish(&writer, MD_OK, &cell_error));
