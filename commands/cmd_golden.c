@@ -17,18 +17,18 @@
 
 enum { MAX_TRIALS = 1000, SAFETY = 6, MORE_STEPS = 20, MAX_TENSORS = 256, MAX_BATCH = 64 };
 
+/* How the step is done: in binary32, in binary64, and in disturbed binary64 (the trial under way).
+ */
+enum way { OURS, EXACT, TRIAL, WAYS };
+
 /* One tensor of the file, and what we know about it. */
 struct tensor {
     char name[80]; /* below /f64 and /f32 */
     size_t count;
-    double *ours;                             /* binary32 */
-    double *exact;                            /* binary64 */
-    double *trial;                            /* disturbed binary64, of the trial under way */
+    double *values[WAYS];                     /* of each way */
     double squared_deviations;                /* sum over the trials */
     double error, relative, bound, reference; /* the result; reference: the file's own float32 */
 };
-
-enum way { OURS, EXACT, TRIAL };
 
 struct golden {
     hid_t file;
@@ -50,12 +50,10 @@ static int add_tensor(struct golden *g, const char *kind, const char *name, size
     if (!md_h5_has(g->file, path))
         return MD_OK;
     struct tensor *t = &g->tensors[g->count];
-    double *memory = g->count < MAX_TENSORS ? calloc(3 * count, sizeof *memory) : NULL;
+    double *memory = g->count < MAX_TENSORS ? calloc(WAYS * count, sizeof *memory) : NULL;
     MD_TRY(md_check_memory(memory != NULL, error));
-    *t = (struct tensor){.count = count, .ours = memory};
+    *t = (struct tensor){.count = count, .values = {memory, memory + count, memory + 2 * count}};
     snprintf(t->name, sizeof t->name, "%s%s", kind, name);
-    t->exact = memory + count;
-    t->trial = t->exact + count;
     g->count++;
     return MD_OK;
 }
@@ -84,9 +82,7 @@ static double *find_values(struct golden *g, enum way way, const char *kind, con
     snprintf(full, sizeof full, "%s%s", kind, name);
     for (size_t i = 0; i < g->count; i++)
         if (strcmp(g->tensors[i].name, full) == 0)
-            return way == OURS    ? g->tensors[i].ours
-                   : way == EXACT ? g->tensors[i].exact
-                                  : g->tensors[i].trial;
+            return g->tensors[i].values[way];
     return NULL;
 }
 
@@ -224,7 +220,7 @@ static int do_all(struct golden *g, const struct md_watch *watch, struct md_erro
             MD_TRY(do_steps(g, way, (uint64_t)run, (enum md_optimizer)o, error));
         for (size_t i = 0; i < g->count && way == TRIAL; i++) {
             struct tensor *t = &g->tensors[i];
-            double d = largest_difference(t->trial, t->exact, t->count);
+            double d = largest_difference(t->values[TRIAL], t->values[EXACT], t->count);
             t->squared_deviations += d * d;
         }
     }
@@ -242,16 +238,16 @@ static int compare(struct golden *g, struct tensor *t, struct md_error *error) {
     if (status == MD_OK) {
         for (size_t i = 0; i < t->count; i++)
             largest = fabs(file[i]) > largest ? fabs(file[i]) : largest;
-        t->error = largest_difference(t->ours, file, t->count);
+        t->error = largest_difference(t->values[OURS], file, t->count);
         t->relative = t->error > 0.0 ? t->error / largest : 0.0;
         /* What is stored as binary32 is rounded once more. */
         t->bound = SAFETY * sqrt(t->squared_deviations / g->trials) + largest / (1 << 24);
         t->reference = NAN;
         snprintf(path, sizeof path, "/f32/%s", t->name);
         if (md_h5_has(g->file, path)) {
-            status =
-                md_h5_read(g->file, path, H5T_NATIVE_DOUBLE, -1, NULL, t->count, t->trial, error);
-            t->reference = largest_difference(t->trial, file, t->count);
+            status = md_h5_read(g->file, path, H5T_NATIVE_DOUBLE, -1, NULL, t->count,
+                                t->values[TRIAL], error);
+            t->reference = largest_difference(t->values[TRIAL], file, t->count);
         }
     }
     free(file);
@@ -351,7 +347,7 @@ static int read_inputs(struct golden *g, const char *weights, struct md_error *e
 
 static void close_golden(struct golden *g) {
     for (size_t i = 0; i < g->count; i++)
-        free(g->tensors[i].ours);
+        free(g->tensors[i].values[OURS]);
     free(g->pictures);
     free(g->labels);
     free(g->weights);

@@ -17,11 +17,10 @@
 #include "pictures.h"
 #include "runlog.h"
 
-#define DEFAULT_FOLDER  "results/runs"
 #define PRETRAIN_CONFIG "configs/pretrain.yaml"
 
 struct options {
-    const char *output;  /* the cell; NULL: named after the config, in DEFAULT_FOLDER */
+    const char *output;  /* the cell; NULL: named after the config, in MD_RUNS_FOLDER */
     const char *weights; /* where to save the weights alone as well; NULL: nowhere */
     const char *log;     /* NULL: none */
     int resume, figures, json;
@@ -105,17 +104,8 @@ static int check_cell(struct session *session, struct md_error *error) {
 
 /* The cell's path: as given, or the config's name and the run's identity in the default folder. */
 static int name_output(struct session *session, struct md_error *error) {
-    const char *given = session->options.output;
-    const char *slash = strrchr(session->config_path, '/');
-    const char *stem = slash != NULL ? slash + 1 : session->config_path;
-    const char *dot = strrchr(stem, '.');
-    int length = dot != NULL ? (int)(dot - stem) : (int)strlen(stem);
-    int written = given != NULL
-                      ? snprintf(session->cell, sizeof session->cell, "%s", given)
-                      : snprintf(session->cell, sizeof session->cell,
-                                 DEFAULT_FOLDER "/%.*s-%.8s.h5", length, stem, session->identity);
-    if (written >= (int)sizeof session->cell)
-        return md_fail(error, MD_USAGE, "%.200s...: the path is too long", session->cell);
+    MD_TRY(md_output_path(session->cell, sizeof session->cell, session->options.output,
+                          session->config_path, session->identity, ".h5", error));
     snprintf(session->checkpoint, sizeof session->checkpoint, "%s.checkpoint", session->cell);
     return check_cell(session, error);
 }
@@ -517,7 +507,7 @@ int md_run_cell(const struct md_cell_job *job, struct md_error *error) {
 
 static const struct md_option run_options[] = {
     MD_OPT("output", 'o', TARGET, output, "FILE",
-           "the result cell (default " DEFAULT_FOLDER "/CONFIG-IDENTITY.h5)"),
+           "the result cell (default " MD_RUNS_FOLDER "/CONFIG-IDENTITY.h5)"),
     MD_OPT("save-weights", 0, OUTPUT, weights, "FILE", "also write the weights alone",
            .makes_folder = 1),
     RUN_OPTIONS,

@@ -9,11 +9,10 @@
 #include "../experiments/config.h"
 #include "cmd_sweep.h"
 
-#define DEFAULT_FOLDER "results/runs"
 enum { MOST_WORKERS = 256, MOST_SECONDS = 1000000, MOST_TASKS = 4000000 };
 
 struct options {
-    const char *output; /* NULL: DEFAULT_FOLDER/CONFIG-HASH */
+    const char *output; /* NULL: MD_RUNS_FOLDER/CONFIG-HASH */
     int dry_run, json, slurm, failed, fail_fast;
     int retries, jobs, checkpoint_s, array_size;
     struct task {
@@ -40,34 +39,19 @@ static int parse_task(const char *text, void *field, struct md_error *error) {
 
 /* ---- the folder ------------------------------------------------------------------------------ */
 
-static int set_folder(struct md_session *session, int length, struct md_error *error) {
-    if (length >= (int)sizeof session->folder)
-        return md_fail(error, MD_USAGE, "%.200s...: the path is too long", session->folder);
-    if (length == 0)
-        return md_fail(error, MD_USAGE, "expected the name of a folder, found an empty one");
-    return MD_OK;
-}
-
 /* As given, or named after the config and its grid. */
 static int name_folder(struct md_session *session, const char *given, const char *config,
                        struct md_error *error) {
-    const char *slash = strrchr(config, '/');
-    const char *stem = slash != NULL ? slash + 1 : config;
-    const char *dot = strrchr(stem, '.');
-    int length = dot != NULL ? (int)(dot - stem) : (int)strlen(stem);
-    return set_folder(session,
-                      given != NULL
-                          ? snprintf(session->folder, sizeof session->folder, "%s", given)
-                          : snprintf(session->folder, sizeof session->folder,
-                                     DEFAULT_FOLDER "/%.*s-%.8s", length, stem, session->grid.hash),
-                      error);
+    if (given != NULL && given[0] == '\0')
+        return md_fail(error, MD_USAGE, "expected the name of a folder, found an empty one");
+    return md_output_path(session->folder, sizeof session->folder, given, config,
+                          session->grid.hash, "", error);
 }
 
 /* The only word is a folder with a frozen grid. */
 static int take_folder(const struct md_invocation *call, struct md_session *session,
                        struct md_error *error) {
-    MD_TRY(set_folder(
-        session, snprintf(session->folder, sizeof session->folder, "%s", call->words[0]), error));
+    MD_TRY(name_folder(session, call->words[0], "", error));
     return md_sweep_grid(session->folder, &session->grid, error);
 }
 
@@ -264,7 +248,7 @@ static int run_status(const struct md_invocation *call, struct md_error *error) 
 
 static const struct md_option sweep_options[] = {
     MD_OPT("output", 'o', PATH, output, "DIR",
-           "folder of the cells (default " DEFAULT_FOLDER "/CONFIG-HASH)"),
+           "folder of the cells (default " MD_RUNS_FOLDER "/CONFIG-HASH)"),
     MD_OPT("dry-run", 0, FLAG, dry_run, NULL,
            "say what is there and what the rest costs (-v: of every cell); changes nothing",
            .excludes = "checkpoint"),

@@ -63,6 +63,18 @@ void md_note(const char *format, ...) {
     va_end(arguments);
 }
 
+int md_output_path(char *path, size_t size, const char *given, const char *config, const char *hash,
+                   const char *ending, struct md_error *error) {
+    const char *slash = strrchr(config, '/'), *stem = slash != NULL ? slash + 1 : config;
+    const char *dot = strrchr(stem, '.');
+    int length = dot != NULL ? (int)(dot - stem) : (int)strlen(stem);
+    int written = given != NULL ? snprintf(path, size, "%s", given)
+                                : snprintf(path, size, MD_RUNS_FOLDER "/%.*s-%.8s%s", length, stem,
+                                           hash, ending);
+    return written < (int)size ? MD_OK
+                               : md_fail(error, MD_USAGE, "%.200s...: the path is too long", path);
+}
+
 /* ---- progress -------------------------------------------------------------------------------- */
 
 static int tell(void *context, const char *what, double done, double all) {

@@ -38,6 +38,14 @@ struct md_cell_job {
 };
 int md_run_cell(const struct md_cell_job *job, struct md_error *error);
 
+/* Where results go that are not told otherwise. */
+#define MD_RUNS_FOLDER "results/runs"
+
+/* The path that was given; NULL: one in MD_RUNS_FOLDER, of the config's name, a hash and `ending`.
+ */
+int md_output_path(char *path, size_t size, const char *given, const char *config, const char *hash,
+                   const char *ending, struct md_error *error);
+
 /* Any weights file: its network, and its weights to be freed (NULL on a failure); info may be NULL.
  */
 int md_read_any_weights(const char *path, const struct md_network **network, float **weights,

@@ -119,8 +119,7 @@ int md_plot_dots(const char *path, const char *title, const char *x_axis,
     int height = MD_TITLE_HEIGHT + panel + below;
     MD_TRY(md_gnuplot_start(&figure, path, width, height, error));
     struct md_axis axis = choose_axis(rows, count);
-    md_gnuplot_title(&figure, title);
-    md_gnuplot_write_legend(&figure, &legend);
+    md_gnuplot_head(&figure, title, &legend);
     write_frame(&figure, x_axis, rows, count, left, below);
     md_axis_write(figure.script, "x", &axis);
     write_plot(figure.script, rows, count, &axis);

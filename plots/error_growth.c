@@ -124,8 +124,7 @@ int md_plot_error_growth(const char *path, const struct md_error_growth *growth,
     fputs("set multiplot\nset grid x y lc rgb '#dddddd' lw 1 dt 1\nset border 3\n"
           "set tics nomirror\nset xlabel 'training step'\nset ylabel 'relative RMS error'\n",
           script);
-    md_gnuplot_title(&figure, growth->title);
-    md_gnuplot_write_legend(&figure, &legend);
+    md_gnuplot_head(&figure, growth->title, &legend);
     md_axis_write(script, "y", &axis);
     fprintf(script, "set tmargin at screen %.5f\nset bmargin at screen %.5f\nset xrange [%g:%g]\n",
             1.0 - (double)above / height, (double)below / height, -0.02 * (double)growth->steps,

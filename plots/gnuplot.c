@@ -199,17 +199,6 @@ static void write_heading(const struct md_gnuplot *figure, const char *text, dou
             1.0 - y / figure->height, size);
 }
 
-void md_gnuplot_title(const struct md_gnuplot *figure, const char *title) {
-    const char *below = strchr(title, '\n');
-    char first[1000];
-    snprintf(first, sizeof first, "%.*s", (int)strcspn(title, "\n"), title);
-    write_heading(figure, first, 15.0, 22.0);
-    if (below != NULL)
-        write_heading(figure, below + 1, 10.0, 48.0);
-    fprintf(figure->script, "set tmargin at screen %.5f\n",
-            1.0 - (double)MD_TITLE_HEIGHT / figure->height);
-}
-
 /* gnuplot makes its columns as wide as their longest title would be in digits. */
 struct md_legend md_gnuplot_legend(const char *const *titles, size_t count, int width) {
     enum { EDGE = 12, SAMPLE = 5 /* digits: the sample and what is between */ };
@@ -230,11 +219,18 @@ struct md_legend md_gnuplot_legend(const char *const *titles, size_t count, int 
     return legend;
 }
 
-void md_gnuplot_write_legend(const struct md_gnuplot *figure, const struct md_legend *legend) {
+void md_gnuplot_head(const struct md_gnuplot *figure, const char *title,
+                     const struct md_legend *legend) {
+    const char *below = strchr(title, '\n');
+    char first[1000];
+    snprintf(first, sizeof first, "%.*s", (int)strcspn(title, "\n"), title);
+    write_heading(figure, first, 15.0, 22.0);
+    if (below != NULL)
+        write_heading(figure, below + 1, 10.0, 48.0);
     fprintf(figure->script,
-            "set key at screen 0.5,%.5f center bottom vertical maxrows %d samplen 3 reverse Left "
-            "spacing 1.15\n",
-            6.0 / figure->height, legend->rows);
+            "set tmargin at screen %.5f\nset key at screen 0.5,%.5f center bottom vertical maxrows "
+            "%d samplen 3 reverse Left spacing 1.15\n",
+            1.0 - (double)MD_TITLE_HEIGHT / figure->height, 6.0 / figure->height, legend->rows);
 }
 
 void md_gnuplot_parts(FILE *script, const struct md_gnuplot_part *parts, const char *const *titles,

@@ -39,10 +39,6 @@ void md_gnuplot_text(FILE *script, const char *text, double most_em);
  * whichever font stands in for Helvetica; and at most as many as `most_em` makes of it. */
 double md_gnuplot_width(const char *text, double size, double most_em);
 
-/* Writes the commands that give a figure its title, within the uppermost MD_TITLE_HEIGHT pixels, as
- * all have it; what stands behind a line feed goes below it, smaller. */
-void md_gnuplot_title(const struct md_gnuplot *figure, const char *title);
-
 /* A legend at the lower edge of a figure: as many columns as its width has room for. */
 struct md_legend {
     int rows, height;
@@ -50,7 +46,11 @@ struct md_legend {
     double most_em;  /* that a title may be wide */
 };
 struct md_legend md_gnuplot_legend(const char *const *titles, size_t count, int width);
-void md_gnuplot_write_legend(const struct md_gnuplot *figure, const struct md_legend *legend);
+
+/* Writes the commands that give a figure its legend and its title, within the uppermost
+ * MD_TITLE_HEIGHT pixels, as all have it; what stands behind a line feed goes below it, smaller. */
+void md_gnuplot_head(const struct md_gnuplot *figure, const char *title,
+                     const struct md_legend *legend);
 
 /* Writes the commands that make the depth colours (colour.c) gnuplot's palette. */
 void md_gnuplot_depth_palette(FILE *script);

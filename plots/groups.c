@@ -183,8 +183,7 @@ int md_plot_groups(const char *path, const char *title, const struct md_group_ba
     choose_axis(&f);
     lay_out(&f);
     MD_TRY(md_gnuplot_start(&figure, path, f.width, f.height, error));
-    md_gnuplot_title(&figure, title);
-    md_gnuplot_write_legend(&figure, &f.legend);
+    md_gnuplot_head(&figure, title, &f.legend);
     write_frame(figure.script, &f);
     write_plot(figure.script, &f);
     return md_gnuplot_finish(&figure, error);

@@ -187,8 +187,7 @@ int md_plot_loss_curve(const char *path, const struct md_loss_curve *curve,
     struct md_gnuplot figure;
     int height = MD_TITLE_HEIGHT + PANEL_HEIGHT + AXIS_HEIGHT + f.legend.height;
     MD_TRY(md_gnuplot_start(&figure, path, WIDTH, height, error));
-    md_gnuplot_title(&figure, curve->title);
-    md_gnuplot_write_legend(&figure, &f.legend);
+    md_gnuplot_head(&figure, curve->title, &f.legend);
     write_axes(&figure, &f);
     write_data(figure.script, &f);
     write_plot(figure.script, &f);

@@ -69,8 +69,7 @@ int md_plot_memory(const char *path, const char *title, const struct md_setup *s
         write_kind(script, setup, plan, k);
     fprintf(script, "$peak << END\n%.9g 0\n%.9g %.9g\nEND\n", plan->peak + 0.5, plan->peak + 0.5,
             1.03 * top / 1000.0);
-    md_gnuplot_title(&figure, title);
-    md_gnuplot_write_legend(&figure, &legend);
+    md_gnuplot_head(&figure, title, &legend);
     fprintf(script,
             "set xlabel 'instruction'\nset ylabel 'address (kB of 1,000 bytes)'\n"
             "set xrange [0:%d]\nset yrange [0:%.9g]\nset tics nomirror out\nset border 3\n"

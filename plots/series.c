@@ -166,8 +166,7 @@ int md_plot_series(const char *path, const struct md_series_plot *plot, struct m
     int height = MD_TITLE_HEIGHT + panel + below;
     MD_TRY(md_gnuplot_start(&figure, path, WIDTH, height, error));
     FILE *script = figure.script;
-    md_gnuplot_title(&figure, plot->title);
-    md_gnuplot_write_legend(&figure, &legend);
+    md_gnuplot_head(&figure, plot->title, &legend);
     fputs("set xlabel ", script);
     md_gnuplot_text(script, plot->x_axis, 40.0);
     fputs("\nset ylabel ", script);
