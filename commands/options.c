@@ -90,11 +90,17 @@ static int parse_choice(const char *const *names, const char *text, int *value,
     return md_fail(error, MD_USAGE, "expected %s, found \"%.100s\"", list, text);
 }
 
+/* Names the option that an error, if it is one, is about. */
+static int fail_in(const struct reader *r, int status, const struct md_option *o) {
+    char name[40];
+    snprintf(name, sizeof name, "--%s", o->name);
+    return status == MD_OK ? MD_OK : md_fail_in(r->error, status, name);
+}
+
 static int set(const struct reader *r, int place, const char *text) {
     const struct md_option *o = md_option_at(r->command, place);
     int is_own = place < count_own(r->command);
     void *field = (is_own ? r->fields : (char *)r->common) + o->offset;
-    char name[40];
     int status = MD_OK;
     switch (o->type) {
     case MD_OPTION_FLAG:
@@ -116,8 +122,7 @@ static int set(const struct reader *r, int place, const char *text) {
         *(const char **)field = text;
         break;
     }
-    snprintf(name, sizeof name, "--%s", o->name);
-    return status == MD_OK ? MD_OK : md_fail_in(r->error, status, name);
+    return fail_in(r, status, o);
 }
 
 /* ---- the command line ------------------------------------------------------------------------ */
@@ -246,7 +251,7 @@ static const char *output_of(const struct reader *r, const struct md_option *o) 
 /* It can be written, and what is there is not replaced unasked. */
 static int check_output(const struct reader *r, const struct md_option *o, const char *path) {
     int is_there = access(path, F_OK) == 0, is_folder = o->type == MD_OPTION_FOLDER;
-    char inside[MD_PATH_MAX], name[40];
+    char inside[MD_PATH_MAX];
     int status = MD_OK;
     if (o->type == MD_OPTION_OUTPUT)
         status = md_may_write(path, r->common->force, r->error);
@@ -259,8 +264,7 @@ static int check_output(const struct reader *r, const struct md_option *o, const
     if (status == MD_OK && !(o->type == MD_OPTION_TARGET && is_there))
         status = md_check_folder(is_folder ? inside : path,
                                  o->type != MD_OPTION_OUTPUT || o->makes_folder, r->error);
-    snprintf(name, sizeof name, "--%s", o->name);
-    return status == MD_OK ? MD_OK : md_fail_in(r->error, status, name);
+    return fail_in(r, status, o);
 }
 
 /* All of them, and none is the same as another. */

@@ -1,5 +1,5 @@
 /* Options and words of a command, as a table: it parses them, checks them, prints the help and the
- * man page (help.h), and completes them in a shell (completion.h). Nothing is said twice.
+ * man page (help.h), and completes them in a shell (cmd_help.c). Nothing is said twice.
  *
  * Of an option that is given twice the last one counts, as of a KEY=VALUE. One that would have no
  * effect is an error: `needs` and `excludes` say in which company that is so. */
