@@ -50,7 +50,7 @@ static char **words_of(const struct job *job, char (*texts)[MD_PATH_MAX]) {
 }
 
 static int run_sbatch(const struct job *job, FILE *const files[3], char *const *words,
-                  char id[ID_SIZE], struct md_error *error) {
+                      char id[ID_SIZE], struct md_error *error) {
     char said[800];
     if (fputs(job->script, files[0]) == EOF || fflush(files[0]) != 0)
         return md_fail(error, MD_FAILED, "cannot write the job's script: %s", strerror(errno));
@@ -77,8 +77,7 @@ static int run_sbatch(const struct job *job, FILE *const files[3], char *const *
 
 /* Submits an array of tasks that come back when they are preempted. `id` is its number, behind
  * which sbatch may put ";CLUSTER". Fails with sbatch's own words, also when there is none. */
-static int submit(const struct job *job, char id[ID_SIZE],
-                    struct md_error *error) {
+static int submit(const struct job *job, char id[ID_SIZE], struct md_error *error) {
     /* Such a path has no way to the logs' numbers: a backslash switches all % off. */
     if (strchr(job->folder, '\\') != NULL)
         return md_fail(error, MD_USAGE,
@@ -179,8 +178,8 @@ int md_session_submit(struct md_session *session, const struct md_work *work,
     int tasks = missing == 0 ? 0 : array->size > 0 ? array->size : usual_tasks(missing);
     if (tasks > 0) {
         char *script = write_script(work, folder, tasks, error);
-        const struct job job = {script, folder, tasks,
-                                most_threads(&session->grid) * work->workers, array};
+        const struct job job = {script, folder, tasks, most_threads(&session->grid) * work->workers,
+                                array};
         status = script != NULL ? submit(&job, id, error) : MD_FAILED;
         free(script);
     }

@@ -96,15 +96,18 @@ int md_draw_losses(const struct md_run *run, const char *path, struct md_error *
 int md_draw_groups(const struct md_groups *groups, size_t run_count, const char *path,
                    struct md_error *error) {
     struct md_quantity rmse, dummy;
-    struct md_group_bar *bars = malloc((groups->count + 1) * sizeof *bars);
+    struct md_dot_row *bars = malloc((groups->count + 1) * sizeof *bars);
     double *values = malloc((run_count + 1) * sizeof *values), *next = values;
     int status = md_check_memory(bars != NULL && values != NULL, error);
     MD_THEN(status, md_quantity_parse("rmse_m", &rmse, error));
     MD_THEN(status, md_quantity_parse("dummy.rmse_m", &dummy, error));
     for (size_t g = 0; g < groups->count && status == MD_OK; g++) {
         const struct md_group *group = &groups->groups[g];
-        bars[g] = (struct md_group_bar){group->label, next, group->count,
-                                        md_group_measure(group, &dummy).mean};
+        bars[g] = (struct md_dot_row){.label = group->label,
+                                      .values = next,
+                                      .count = group->count,
+                                      .mean = md_group_measure(group, &rmse).mean,
+                                      .dummy = md_group_measure(group, &dummy).mean};
         for (size_t i = 0; i < group->count; i++)
             *next++ = md_quantity_of(&rmse, &group->runs[i]->cell);
     }

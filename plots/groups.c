@@ -21,7 +21,7 @@ static const char *const titles[] = {"mean", "dummy predictor", "one run",
                                      "one run, diverged: no value"};
 
 struct figure {
-    const struct md_group_bar *groups;
+    const struct md_dot_row *groups;
     size_t count;
     struct md_axis axis;
     struct md_legend legend;
@@ -30,19 +30,8 @@ struct figure {
     double slot;                           /* pixels from group to group */
 };
 
-static double mean(const struct md_group_bar *group) {
-    double sum = 0.0, runs = 0.0;
-    for (size_t i = 0; i < group->count; i++)
-        if (isfinite(group->rmse_m[i])) {
-            sum += group->rmse_m[i];
-            runs += 1.0;
-        }
-    return runs > 0.0 ? sum / runs : (double)NAN;
-}
-
-static void write_mean(const struct md_group_bar *group, char text[32]) {
-    double value = mean(group);
-    snprintf(text, 32, isfinite(value) ? "%#.3g" : "none", value);
+static void write_mean(const struct md_dot_row *group, char text[32]) {
+    snprintf(text, 32, isfinite(group->mean) ? "%#.3g" : "none", group->mean);
 }
 
 /* ---- where things stand ---------------------------------------------------------------------- */
@@ -51,8 +40,8 @@ static void write_mean(const struct md_group_bar *group, char text[32]) {
 static void choose_axis(struct figure *f) {
     f->axis = md_axis_start();
     for (size_t g = 0; g < f->count; g++) {
-        md_axis_see(&f->axis, f->groups[g].rmse_dummy_m);
-        md_axis_see_all(&f->axis, f->groups[g].rmse_m, f->groups[g].count);
+        md_axis_see(&f->axis, f->groups[g].dummy);
+        md_axis_see_all(&f->axis, f->groups[g].values, f->groups[g].count);
     }
     md_axis_choose(&f->axis, 0.1, 0.1);
     if (!f->axis.is_logarithmic && f->axis.least >= 0.0)
@@ -118,7 +107,7 @@ static size_t write_runs(FILE *script, const struct figure *f, const char *name,
     fprintf(script, "$%s << END\n", name);
     for (size_t g = 0; g < f->count; g++)
         for (size_t i = 0; i < f->groups[g].count; i++) {
-            double rmse_m = f->groups[g].rmse_m[i];
+            double rmse_m = f->groups[g].values[i];
             if ((isfinite(rmse_m) != 0) != have_value)
                 continue;
             fprintf(script, "%.6g %.17g\n", place(g, i, f->groups[g].count),
@@ -133,8 +122,8 @@ static size_t write_means(FILE *script, const struct figure *f) {
     size_t written = 0;
     fputs("$means << END\n", script);
     for (size_t g = 0; g < f->count; g++)
-        if (isfinite(mean(&f->groups[g]))) {
-            fprintf(script, "%zu %.17g\n", g, mean(&f->groups[g]));
+        if (isfinite(f->groups[g].mean)) {
+            fprintf(script, "%zu %.17g\n", g, f->groups[g].mean);
             written++;
         }
     fputs("NaN NaN\nEND\n", script);
@@ -145,8 +134,8 @@ static size_t write_dummies(FILE *script, const struct figure *f) {
     size_t written = 0;
     fputs("$dummies << END\n", script);
     for (size_t g = 0; g < f->count; g++) {
-        double dummy_m = f->groups[g].rmse_dummy_m;
-        if (g > 0 && dummy_m != f->groups[g - 1].rmse_dummy_m)
+        double dummy_m = f->groups[g].dummy;
+        if (g > 0 && dummy_m != f->groups[g - 1].dummy)
             fputs("\n", script); /* not one line through different levels */
         if (!isfinite(dummy_m))
             continue;
@@ -174,7 +163,7 @@ static void write_plot(FILE *script, const struct figure *f) {
     md_gnuplot_parts(script, parts, titles, sizeof parts / sizeof *parts);
 }
 
-int md_plot_groups(const char *path, const char *title, const struct md_group_bar *groups,
+int md_plot_groups(const char *path, const char *title, const struct md_dot_row *groups,
                    size_t count, struct md_error *error) {
     struct md_gnuplot figure;
     struct figure f = {.groups = groups, .count = count};

@@ -69,21 +69,7 @@ struct md_error_growth {
 int md_plot_error_growth(const char *path, const struct md_error_growth *growth,
                          struct md_error *error);
 
-/* A group of runs that differ in their seeds only. */
-struct md_group_bar {
-    const char *label;
-    const double *rmse_m; /* of each run; NaN: it came to nothing */
-    size_t count;
-    double rmse_dummy_m; /* NaN: none */
-};
-
-/* RMSE of the runs of each group: a point a run, their mean as a bar (a stroke on a logarithmic
- * axis), the dummy predictor as a dashed line. Every value is on the axis; a run that came to
- * nothing is a mark at the upper edge. */
-int md_plot_groups(const char *path, const char *title, const struct md_group_bar *groups,
-                   size_t count, struct md_error *error);
-
-/* One line of a dot plot: runs that differ in their seeds only, and what stands beside them. */
+/* Runs that differ in their seeds only, and what stands beside them. */
 struct md_dot_row {
     const char *label;
     const double *values; /* of each run; NaN: it came to nothing */
@@ -91,6 +77,12 @@ struct md_dot_row {
     double mean; /* of the runs; NaN: none, as for the next three */
     double published, published_deviation, dummy;
 };
+
+/* RMSE of the runs of each group: a point a run, their mean as a bar (a stroke on a logarithmic
+ * axis), the dummy predictor as a dashed line. Every value is on the axis; a run that came to
+ * nothing is a mark at the upper edge. */
+int md_plot_groups(const char *path, const char *title, const struct md_dot_row *groups,
+                   size_t count, struct md_error *error);
 
 /* Rows from top to bottom, values to the right: every run, the means, the published mean with its
  * standard deviation, the dummy predictor. Every value is on the axis; a run that came to nothing

@@ -72,8 +72,9 @@ static const double linear[] = {0.5, 0.6, 2.3, 0.7}, far_apart[] = {0.5, 0.6, 21
 
 Test(figures, every_finite_run_of_a_group_is_on_the_axis) {
     copy_scripts();
-    const struct md_group_bar groups[] = {
-        {"a", linear, 4, 0.65}, {"b", far_apart, 5, 0.65}, {"c", none, 1, 30.0}};
+    const struct md_dot_row groups[] = {{"a", linear, 4, 1.0, NAN, NAN, 0.65},
+                                        {"b", far_apart, 5, 7.4, NAN, NAN, 0.65},
+                                        {"c", none, 1, NAN, NAN, NAN, 30.0}};
     for (size_t count = 1; count <= 3; count++) {
         char *script = take_script(md_plot_groups(path.text, "", groups, count, &error));
         cr_assert_eq(count_on_axis(script, "runs", 1, "y"), count == 1 ? 4 : 7);
@@ -89,7 +90,7 @@ Test(figures, every_finite_run_of_a_group_is_on_the_axis) {
 Test(figures, bars_begin_at_zero) {
     double low, high;
     copy_scripts();
-    const struct md_group_bar group = {"a", linear, 4, 0.65};
+    const struct md_dot_row group = {"a", linear, 4, 1.0, NAN, NAN, 0.65};
     char *script = take_script(md_plot_groups(path.text, "", &group, 1, &error));
     read_range(script, "y", &low, &high);
     cr_assert_eq(low, 0.0);
@@ -231,9 +232,10 @@ static void assert_margin(int status) {
 }
 
 Test(figures, no_text_of_groups_is_cut) {
-    struct md_group_bar groups[90];
+    struct md_dot_row groups[90];
     for (size_t g = 0; g < 90; g++)
-        groups[g] = (struct md_group_bar){g % 3 == 0 ? wide : "fp32", far_apart, 5, 0.65};
+        groups[g] =
+            (struct md_dot_row){g % 3 == 0 ? wide : "fp32", far_apart, 5, 7.4, NAN, NAN, 0.65};
     assert_margin(md_plot_groups(path.text, titles, groups, 1, &error));
     assert_margin(md_plot_groups(path.text, titles, groups, 90, &error));
     groups[0].label = "a";

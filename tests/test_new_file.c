@@ -2,6 +2,7 @@
  * This program has an fsync of its own, which fails when it is told to. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <math.h>
 #include <sys/stat.h>
 
 #include "../core/network.h"
@@ -38,7 +39,7 @@ static int write_weights(const char *path) {
 
 static int write_figure(const char *path) {
     const double value = 1.0;
-    const struct md_group_bar bar = {"a", &value, 1, 2.0};
+    const struct md_dot_row bar = {"a", &value, 1, 1.0, NAN, NAN, 2.0};
     return md_plot_groups(path, "title", &bar, 1, &error);
 }
 

@@ -234,9 +234,10 @@ Test(plots, pixels_of_the_contact_sheet_are_exact) {
 /* ---- groups ---- */
 
 static int groups(const char *label, const double *rmse, size_t runs, double dummy, size_t count) {
-    static struct md_group_bar bars[60];
+    static struct md_dot_row bars[60];
+    double mean = runs > 0 ? rmse[0] : (double)NAN;
     for (size_t g = 0; g < count; g++)
-        bars[g] = (struct md_group_bar){label, rmse, runs, g % 2 == 0 ? dummy : 0.7};
+        bars[g] = (struct md_dot_row){label, rmse, runs, mean, NAN, NAN, g % 2 == 0 ? dummy : 0.7};
     return md_plot_groups(path.text, "groups", bars, count, &error);
 }
 
