@@ -48,13 +48,6 @@ static int parse_caps(const char *text, void *field, struct md_error *error) {
     }
 }
 
-static int open_data(const char *text, const struct md_network *network, struct md_dataset *dataset,
-                     struct md_error *error) {
-    struct md_data_spec spec;
-    MD_TRY(md_data_spec_parse(text, &spec, error));
-    return md_open_data(&spec, network->height, network->width, dataset, error);
-}
-
 /* The network's and the dummy predictor's metrics on `data`; the dummy's means are of `train`. */
 static int measure(const struct options *o, const struct md_network *network, const float *weights,
                    const struct md_dataset *data, const struct md_dataset *train,
@@ -170,9 +163,9 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     float *weights;
     MD_TRY(md_read_any_weights(o->weights, &network, &weights, NULL, error));
     md_weights_digest(weights, md_parameter_total(network), digest);
-    int status = open_data(o->data, network, &data, error);
+    int status = md_open_spec(o->data, network, &data, error);
     if (status == MD_OK && o->train != NULL)
-        status = open_data(o->train, network, &train, error);
+        status = md_open_spec(o->train, network, &train, error);
     MD_THEN(status,
             measure(o, network, weights, &data, o->train != NULL ? &train : &data, &scores, error));
     MD_THEN(status, report(o, network, &data, digest, &scores, error));

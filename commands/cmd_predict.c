@@ -419,10 +419,8 @@ static int parse_like(const char *text, struct md_data_spec *like, struct md_err
 /* The mean depth of --train at each pixel. */
 static int read_mean(const struct options *o, const struct md_network *network, int height,
                      int width, float *mean_m, struct md_error *error) {
-    struct md_data_spec spec;
     struct md_dataset train;
-    MD_TRY(md_data_spec_parse(o->train, &spec, error));
-    MD_TRY(md_open_data(&spec, network->height, network->width, &train, error));
+    MD_TRY(md_open_spec(o->train, network, &train, error));
     int status = md_dummy_fit(&train, height, width, mean_m, error);
     md_dataset_close(&train);
     return status;

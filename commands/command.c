@@ -103,6 +103,13 @@ int md_open_data(const struct md_data_spec *spec, int height, int width, struct 
     return status;
 }
 
+int md_open_spec(const char *text, const struct md_network *network, struct md_dataset *dataset,
+                 struct md_error *error) {
+    struct md_data_spec spec;
+    MD_TRY(md_data_spec_parse(text, &spec, error));
+    return md_open_data(&spec, network->height, network->width, dataset, error);
+}
+
 void md_report_mix(const char *split, const struct md_dataset *data) {
     if (data->mix[0] != '\0')
         printf("mixed: the depths of %s are of several kinds: %s\n", split, data->mix);

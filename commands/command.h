@@ -70,8 +70,10 @@ void md_progress_clear(struct md_progress_line *line);
  */
 void md_report_mix(const char *split, const struct md_dataset *data);
 
-/* md_dataset_open behind such a line. */
+/* md_dataset_open behind such a line; and of a SPEC that was typed. */
 int md_open_data(const struct md_data_spec *spec, int height, int width, struct md_dataset *dataset,
+                 struct md_error *error);
+int md_open_spec(const char *text, const struct md_network *network, struct md_dataset *dataset,
                  struct md_error *error);
 
 /* Metrics as an aligned table, one row per named entry, and as JSON. no_prediction is a column when
