@@ -84,13 +84,11 @@ static int write_body(struct comparison *c, const float *weights, struct md_teac
     size_t pixels = md_layer_elements(c->network, c->network->layer_count - 1);
     uint32_t *order = malloc(data->count * sizeof *order);
     const struct md_objective objective = md_config_objective(config);
-    uint8_t *picture = malloc(picture_bytes);
-    uint8_t *right = md_needs_pair(&objective) ? malloc(picture_bytes) : NULL;
+    const size_t sides = md_needs_pair(&objective) ? 2 : 1;
+    uint8_t *picture = malloc(sides * picture_bytes); /* the left one and the right one */
     float *label = malloc(pixels * sizeof *label);
-    int status = MD_OK, epoch = -1;
-    if (order == NULL || picture == NULL || label == NULL ||
-        (right == NULL && md_needs_pair(&objective)))
-        status = md_fail(error, MD_FAILED, "out of memory");
+    int status = md_check_memory(order != NULL && picture != NULL && label != NULL, error);
+    int epoch = -1;
     fwrite(weights, sizeof *weights, md_parameter_total(c->network), to);
     size_t at = data->count; /* in the epoch */
     size_t steps_an_epoch = (data->count + (size_t)config->batch - 1) / (size_t)config->batch;
@@ -104,11 +102,10 @@ static int write_body(struct comparison *c, const float *weights, struct md_teac
                                    (float)md_learning_rate(config, (int)steps_an_epoch, step)};
         fwrite(&head, sizeof head, 1, to);
         for (uint32_t s = 0; s < head.samples; s++, at++) {
-            md_prepare_sample(config, c->network, data, order[at], epoch, picture, right, label);
+            md_prepare_sample(config, c->network, data, order[at], epoch, picture,
+                              sides > 1 ? picture + picture_bytes : NULL, label);
             fwrite(&data->samples[order[at]].fb, sizeof(float), 1, to);
-            fwrite(picture, 1, picture_bytes, to);
-            if (right != NULL)
-                fwrite(right, 1, picture_bytes, to);
+            fwrite(picture, picture_bytes, sides, to);
             write_features(teacher, picture, label, to);
             fwrite(label, sizeof *label, pixels, to);
         }
@@ -117,7 +114,6 @@ static int write_body(struct comparison *c, const float *weights, struct md_teac
         status = md_fail(error, MD_FAILED, "out of memory for a job of %d steps", c->options.steps);
     free(order);
     free(picture);
-    free(right);
     free(label);
     return status;
 }
