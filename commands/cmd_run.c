@@ -270,6 +270,7 @@ static int draw_figures(struct session *session, json_t *json, struct md_error *
 static json_t *to_json(const struct session *session, int has_diverged) {
     const struct md_run *run = &session->run;
     const struct md_caps *caps = &run->config.caps;
+    const struct md_judging judging = md_config_judging(&run->config);
     json_t *epochs = json_array(), *scores = json_array();
     for (int e = 0; e < run->position.epoch; e++) {
         const struct md_epoch *h = &run->history[e];
@@ -284,7 +285,7 @@ static json_t *to_json(const struct session *session, int has_diverged) {
                                                 "before", md_report_json(&run->before[c]), "after",
                                                 md_report_json(&run->after[c]), "dummy",
                                                 md_report_json(&run->dummy[c])));
-    return json_pack(
+    json_t *json = json_pack(
         "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:b, s:f, s:o, s:O, s:o}", "cell", session->cell,
         "identity", session->identity, "run_digest", run->position.digest, "cpu_level",
         run->engine.setup.ops->level, "arena_bytes", (json_int_t)run->engine.plan.arena_bytes,
@@ -292,6 +293,22 @@ static json_t *to_json(const struct session *session, int has_diverged) {
         (json_int_t)run->engine.progress.skipped, "selected_epoch", md_run_selected_epoch(run),
         "diverged", has_diverged, "seconds", run->position.seconds, "epochs", epochs, "test",
         json_array_get(scores, 0), "test_by_cap", scores);
+    if (json == NULL)
+        return NULL;
+    json_object_update_new(json,
+                           json_pack("{s:i, s:f, s:b}", "forward_passes",
+                                     md_forward_passes(&judging), "label_share", run->label_share,
+                                     "stopped_early", run->position.epoch < run->config.epochs));
+    json_object_set_new(json, "depth_kinds",
+                        json_pack("{s:s, s:s, s:s}", "train", run->train.mix, "val", run->val.mix,
+                                  "test", run->test.mix));
+    if (run->config.strengths == MD_STRENGTHS_MEASURED)
+        json_object_set_new(
+            json, "measured",
+            json_pack("{s:f, s:f}", "gain", run->train.gain, "noise", run->train.noise));
+    if (session->options.weights != NULL && !has_diverged)
+        json_object_set_new(json, "weights", json_string(session->options.weights));
+    return json;
 }
 
 /* A table for each cap. */
@@ -307,30 +324,10 @@ static void print_tables(const struct md_run *run) {
     }
 }
 
-static int report(struct session *session, struct md_error *error) {
+/* why: how it diverged; NULL: it has not. */
+static void note_outcome(const struct session *session, const char *why) {
     const struct md_run *run = &session->run;
-    const struct md_judging judging = md_config_judging(&run->config);
-    char why[MD_DIVERGED_SIZE];
-    int has_diverged = md_run_has_diverged(run, why);
-    json_t *json = session->options.json ? to_json(session, has_diverged) : NULL;
-    if (session->options.json && json == NULL)
-        return md_print_json(json, error);
-    if (json != NULL)
-        json_object_update_new(json, json_pack("{s:i, s:f, s:b}", "forward_passes",
-                                               md_forward_passes(&judging), "label_share",
-                                               run->label_share, "stopped_early",
-                                               run->position.epoch < run->config.epochs));
-    if (json != NULL)
-        json_object_set_new(json, "depth_kinds",
-                            json_pack("{s:s, s:s, s:s}", "train", run->train.mix, "val",
-                                      run->val.mix, "test", run->test.mix));
-    if (json != NULL && run->config.strengths == MD_STRENGTHS_MEASURED)
-        json_object_set_new(
-            json, "measured",
-            json_pack("{s:f, s:f}", "gain", run->train.gain, "noise", run->train.noise));
-    if (json != NULL && session->options.weights != NULL && !has_diverged)
-        json_object_set_new(json, "weights", json_string(session->options.weights));
-    if (has_diverged)
+    if (why != NULL)
         md_note("the run %s%s", why,
                 session->options.weights != NULL ? "; its weights are not saved" : "");
     if (run->config.select == MD_SELECT_BEST && run->position.best_epoch == 0 &&
@@ -345,6 +342,17 @@ static int report(struct session *session, struct md_error *error) {
         md_note("%" PRIu64 " of %" PRIu64 " steps were skipped: with loss_scale %d a gradient "
                 "was infinite or NaN",
                 progress->skipped, progress->skipped + progress->steps, run->config.loss_scale);
+}
+
+static int report(struct session *session, struct md_error *error) {
+    const struct md_run *run = &session->run;
+    const struct md_judging judging = md_config_judging(&run->config);
+    char why[MD_DIVERGED_SIZE];
+    int has_diverged = md_run_has_diverged(run, why);
+    json_t *json = session->options.json ? to_json(session, has_diverged) : NULL;
+    if (session->options.json && json == NULL)
+        return md_print_json(json, error);
+    note_outcome(session, has_diverged ? why : NULL);
     if (json == NULL) {
         print_tables(run);
         md_report_mix("train", &run->train);

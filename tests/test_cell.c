@@ -353,6 +353,35 @@ H5_TEST(cell, damaged_checkpoint_does_not_crash) {
     md_run_close(&run);
 }
 
+/* All of a position, and of a step's losses, each with a value of its own. */
+H5_TEST(cell, checkpoint_gives_back_every_value) {
+    run = opened(SMALL " epochs=5");
+    struct md_progress *progress = &run.engine.progress;
+    run.position = (struct md_position){4, 1, 0.1, 7, 3, 0.3, 2, "d1", 11, 12};
+    *progress = (struct md_progress){5, 0.5f, 0.25f, 2};
+    run.step_losses.sums[0][1] = 0.7;
+    run.best_weights[5] = 0.9f;
+    strcpy(run.started, "then");
+    run.earlier = (struct md_effort){1000, 2000, 1LL << 50};
+    const struct md_position position = run.position;
+    assert_ok(md_checkpoint_write(path.text, &run, "id", &run_error));
+    md_run_close(&run);
+    run = opened(SMALL " epochs=5");
+    assert_ok(md_checkpoint_read(path.text, &run, "id", &run_error));
+    const struct md_position *found = &run.position;
+    cr_assert(found->epoch == 4 && found->step == 1 && found->best_epoch == 3);
+    cr_assert(found->diverged_epoch == 2 && found->loss_sum == 0.1 && found->loss_valid == 7);
+    cr_assert(found->best_loss == 0.3 && found->seconds == 11 && found->cpu_seconds == 12);
+    cr_assert_str_eq(found->digest, position.digest);
+    cr_assert_str_eq(run.started, "then");
+    cr_assert(progress->steps == 5 && progress->skipped == 2);
+    cr_assert(progress->correction1 == 0.5f && progress->correction2 == 0.25f);
+    cr_assert(run.step_losses.sums[0][1] == 0.7 && run.best_weights[5] == 0.9f);
+    cr_assert(run.earlier.wall_seconds >= 1000 && run.earlier.cpu_seconds >= 2000);
+    cr_assert_eq(run.earlier.peak_memory_bytes, 1LL << 50);
+    md_run_close(&run);
+}
+
 H5_TEST(cell, checkpoint_of_another_run_is_refused) {
     run = opened(SMALL);
     assert_ok(md_checkpoint_write(path.text, &run, "id", &run_error));

@@ -264,6 +264,17 @@ Test(query, draws_a_figure) {
         assert_fine("bf16");
         cr_assert_eq(access(figure.text, R_OK), 0);
     }
+    /* Above a group stands its mean. */
+    char mean[40];
+    struct scratch_path figure = scratch_path(&scratch, "one.svg");
+    MUDEPTH("query", cells[0][0].text, "--figure", figure.text);
+    size_t size;
+    char *drawn = (char *)scratch_read(figure.text, &size);
+    drawn[size] = '\0';
+    snprintf(mean, sizeof mean, "%#.3g",
+             read_cell(cells[0][0].text).scores[0].of[MD_AFTER].value[MD_RMSE]);
+    assert_contains(drawn, mean);
+    free(drawn);
     MUDEPTH("query", cells[0][0].text, "--figure", "t.gif");
     assert_code(2);
 }
