@@ -255,7 +255,7 @@ static int draw_losses(const struct md_study *study, const char *path, struct md
 
 /* Some test samples of the first run, which stays open, and what each run makes of them. */
 struct album {
-    struct md_run first;
+    struct md_run first, other;
     size_t chosen[MOST_SAMPLES], count;
     struct md_sheet_row rows[MOST_SAMPLES];
     float *depth; /* owned: (map, count, pixels) */
@@ -296,7 +296,7 @@ static int start_album(struct album *album, size_t maps, struct md_error *error)
 static int add_map(const struct md_study *study, struct album *album, size_t m,
                    struct md_error *error) {
     const struct md_finished *finished = study->groups.groups[m].runs[0];
-    struct md_run other, *run = m == 0 ? &album->first : &other;
+    struct md_run *run = m == 0 ? &album->first : &album->other;
     int status = md_run_open(&finished->cell.config, NULL, NULL, run, error);
     if (status != MD_OK)
         return md_fail_in(error, status, finished->path);

@@ -60,6 +60,7 @@ void md_archive_array(struct md_archive *ar, const char *name, hid_t type, size_
 void md_archive_put_head(struct md_archive *ar, const char *kind, const struct md_run *run,
                          const char *identity) {
     char config[MD_CELL_CONFIG_SIZE];
+    long long layout = MD_CELL_LAYOUT;
     const struct {
         const char *name;
         const struct md_dataset *data;
@@ -67,15 +68,15 @@ void md_archive_put_head(struct md_archive *ar, const char *kind, const struct m
         {"/data/train", &run->train}, {"/data/val", &run->val}, {"/data/test", &run->test}};
     md_config_format(&run->config, 1, config, sizeof config);
     md_archive_put_text(ar, "/", "kind", kind);
-    md_archive_integer(ar, "/", "layout", 0, 0, &(long long){MD_CELL_LAYOUT});
+    md_archive_integer(ar, "/", "layout", 0, 0, &layout);
     md_archive_put_text(ar, "/", "identity", identity);
     md_archive_group(ar, "/config");
     md_archive_put_text(ar, "/config", "yaml", config);
     for (size_t i = 0; i < sizeof splits / sizeof splits[0]; i++) {
         const struct md_dataset *data = splits[i].data;
+        long long samples = (long long)data->count;
         md_archive_group(ar, splits[i].name);
-        md_archive_integer(ar, splits[i].name, "samples", 0, 0,
-                           &(long long){(long long)data->count});
+        md_archive_integer(ar, splits[i].name, "samples", 0, 0, &samples);
         md_archive_put_text(ar, splits[i].name, "digest", data->digest);
         if (data->mix[0] != '\0')
             md_archive_put_text(ar, splits[i].name, "depth_kinds", data->mix);
