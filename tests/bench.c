@@ -6,11 +6,11 @@
 #include <jansson.h>
 
 #include "../datasets/error.h"
-#include "bench_operators.h"
 #include "bench_peak.h"
 #include "bench_peer.h"
 #include "bench_samples.h"
 #include "bench_step.h"
+#include "numbers.h"
 
 static const char help[] =
     "usage: build/bench [TABLE ...] [options]\n"
@@ -20,7 +20,6 @@ static const char help[] =
     "  formats    ... in every number format, beside fp32\n"
     "  threads    ... on two threads, beside one\n"
     "  plans      ... by plans of less memory, beside the fastest\n"
-    "  operators  every operator in all its calls of the network, and updates of 32,768 weights\n"
     "  samples    reading a sample, and reading it from a cache\n"
     "\n"
     "options:\n"
@@ -34,13 +33,12 @@ static const char help[] =
     "\n"
     "columns: kB of the arena, milliseconds with the lowest and highest of all rounds, billions "
     "of\n"
-    "multiply-adds (updates: of weights) per second, their share of what the cores' fp32 units "
-    "can\n"
+    "multiply-adds per second, their share of what the cores' fp32 units can\n"
     "do, and the time as a multiple of the case's first line, with its lowest and highest.\n"
     "\n"
     "examples:\n"
     "  build/bench steps --level avx2\n"
-    "  build/bench formats operators --format bf16 --policy d0 --quick\n"
+    "  build/bench formats threads --format bf16 --policy d0 --quick\n"
     "  build/bench --json | jq '.[] | select(.what == \"PyTorch\") | [.level, .case, .ratio]'\n";
 
 /* What is asked for. */
@@ -200,11 +198,10 @@ static const struct table {
       {"lean, band 1", THE_CASES, 1, LEAN(1)}}},
 };
 enum { STEP_TABLES = LENGTH(tables) };
-static const char *const other_tables[] = {"operators", "samples"};
-enum { OPERATORS = STEP_TABLES, SAMPLES, TABLES };
+enum { SAMPLES = STEP_TABLES, TABLES };
 
 static const char *table_name(int table) {
-    return table < STEP_TABLES ? tables[table].name : other_tables[table - STEP_TABLES];
+    return table < STEP_TABLES ? tables[table].name : "samples";
 }
 
 /* PyTorch at the level that is measured, on one thread and on two: started when first asked. */
@@ -295,38 +292,6 @@ static void bench_steps(const struct table *table, struct at_level *at) {
         for (int f = 0; f < MD_FORMAT_COUNT; f++)
             for (const int *batch = table->batches; *batch != 0 && formats >> f & 1; batch++)
                 bench_case(table, at, f, *policy, *batch);
-}
-
-/* ---- operators ------------------------------------------------------------------------------- */
-
-static void bench_operators(struct at_level *at) {
-    for (size_t o = 0; o < LENGTH(operators) + MD_OPTIMIZER_COUNT; o++) {
-        struct the_case c = {.table = "operators", .level = at->level};
-        int optimizer = (int)o - (int)LENGTH(operators);
-        snprintf(c.name, sizeof c.name, "%s",
-                 optimizer < 0 ? operators[o].name : md_optimizer_names[optimizer]);
-        for (int f = 0; f < MD_FORMAT_COUNT; f++) {
-            const struct md_ops *ops = md_ops_find((enum md_format)f, at->level);
-            struct entry entry = {.what = md_format_names[f]};
-            if (ops == NULL || (f != MD_FP32 && asked.formats != 0 && !(asked.formats >> f & 1)))
-                continue;
-            if (optimizer < 0) {
-                struct calls *calls = start_calls(ops, &operators[o]);
-                entry = (struct entry){md_format_names[f], time_calls, stop_calls, calls, 0.0,
-                                       calls->macs,        at->peak};
-            } else {
-                entry = (struct entry){md_format_names[f],
-                                       time_updates,
-                                       stop_updates,
-                                       start_updates(ops, (enum md_optimizer)optimizer),
-                                       0.0,
-                                       UPDATED,
-                                       0.0};
-            }
-            c.entries[c.count++] = entry;
-        }
-        measure(&c);
-    }
 }
 
 /* ---- samples --------------------------------------------------------------------------------- */
@@ -481,14 +446,11 @@ static void bench_level(const char *level) {
             printf(": a core can do %.1f billion multiply-adds a second", at.peak);
         printf("\n");
     }
-    for (int t = 0; t <= OPERATORS; t++) {
+    for (int t = 0; t < STEP_TABLES; t++) {
         if (!(asked.tables >> t & 1))
             continue;
         print_head(table_name(t));
-        if (t == OPERATORS)
-            bench_operators(&at);
-        else
-            bench_steps(&tables[t], &at);
+        bench_steps(&tables[t], &at);
     }
     for (int threads = 1; threads <= 2; threads++)
         stop_peer(&at.peers[threads]);
