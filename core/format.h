@@ -188,6 +188,21 @@ static inline void md_narrow_all(size_t n, const wide_real *from, elem *to) {
         to[i] = md_narrow(from[i]);
 }
 
+/* The same of the numbers that the format's arithmetic has. */
+#if MD_NATIVE_HALF
+static inline void md_load_all(size_t n, const elem *from, real *to) {
+    for (size_t i = 0; i < n; i++)
+        to[i] = from[i];
+}
+static inline void md_store_all(size_t n, const real *from, elem *to) {
+    for (size_t i = 0; i < n; i++)
+        to[i] = from[i];
+}
+#else
+#define md_load_all  md_widen_all
+#define md_store_all md_narrow_all
+#endif
+
 /* An element beside a wide value, chosen by 32 random bits (rounding.h). Of a format that is as
  * wide as wide_real it is the value itself. */
 static inline elem md_narrow_random(wide_real a, uint32_t random) {

@@ -8,6 +8,8 @@
 
 #define SLOPE ((real)MD_LEAKY_SLOPE) /* a power of two: exact in every format */
 
+enum { BLOCK = 64 }; /* elements that are converted together */
+
 static size_t no_scratch(const struct md_shape *s, int rows) {
     (void)s;
     (void)rows;
@@ -328,8 +330,15 @@ static void leaky_backward(size_t n, const uint8_t *positive, void *dy_) {
 static void add(size_t n, const void *from_, void *to_) {
     const elem *from = from_;
     elem *to = to_;
-    for (size_t i = 0; i < n; i++)
-        to[i] = md_store(md_add(md_load(to[i]), md_load(from[i])));
+    real a[BLOCK], b[BLOCK];
+    for (size_t first = 0, count; first < n; first += count) {
+        count = n - first < BLOCK ? n - first : BLOCK;
+        md_load_all(count, to + first, a);
+        md_load_all(count, from + first, b);
+        for (size_t k = 0; k < count; k++)
+            a[k] = md_add(a[k], b[k]);
+        md_store_all(count, a, to + first);
+    }
 }
 
 static int finite(size_t n, const void *values_) {

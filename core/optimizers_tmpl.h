@@ -5,8 +5,6 @@
  * bits. (But plain SGD without fp32 momentum, loss scale or clipping is the device library's, in
  * the format throughout.) */
 
-enum { BLOCK = 64 };
-
 /* For stages whose first argument is a constant at each call: a loop of its own for each value. */
 #define INLINE static inline __attribute__((always_inline))
 
@@ -102,6 +100,28 @@ static void draw_block(const struct md_update *u, size_t index, size_t count, ui
     }
 }
 
+/* md_store_all, and what has become of the numbers. */
+static void settle(size_t count, real *values, elem *to) {
+    md_store_all(count, values, to);
+    md_load_all(count, to, values);
+}
+
+/* `kahan`, below. */
+static void put_compensated(size_t count, wide_real a, const wide_real *d, elem *weight,
+                            elem *beside) {
+    real c[BLOCK], w[BLOCK], s[BLOCK];
+    md_load_all(count, beside, c);
+    md_load_all(count, weight, w);
+    for (size_t k = 0; k < count; k++)
+        c[k] = md_from_wide(md_wide_fma(a, d[k], -(wide_real)c[k])); /* y */
+    for (size_t k = 0; k < count; k++)
+        s[k] = md_add(w[k], c[k]);
+    settle(count, s, weight);
+    for (size_t k = 0; k < count; k++)
+        c[k] = md_sub(md_sub(s[k], w[k]), c[k]);
+    md_store_all(count, c, beside);
+}
+
 /* The new weight, from w, its direction d and the step a:
  * plain:       fma(a, d, w), rounded to nearest;
  * stochastic:  fma(a, d, w), rounded by its random word (rounding.h);
@@ -113,7 +133,7 @@ static void put_weights(const struct md_update *u, const struct md_kept *kept, s
                         size_t count, wide_real a, const wide_real *d, elem *weight) {
     uint32_t random[BLOCK];
     wide_real room[BLOCK], *wide;
-    elem *w = weight + first, *c = kept->beside;
+    elem *w = weight + first;
     switch (kept->storing) {
     case MD_STORE_STOCHASTIC:
         draw_block(u, kept->index + first, count, random);
@@ -128,12 +148,7 @@ static void put_weights(const struct md_update *u, const struct md_kept *kept, s
         md_narrow_all(count, wide, w);
         break;
     case MD_STORE_KAHAN:
-        for (size_t k = 0; k < count; k++) {
-            real y = md_from_wide(md_wide_fma(a, d[k], -(wide_real)md_load(c[first + k])));
-            real old = md_load(w[k]);
-            w[k] = md_store(md_add(old, y));
-            c[first + k] = md_store(md_sub(md_sub(md_load(w[k]), old), y));
-        }
+        put_compensated(count, a, d, w, (elem *)kept->beside + first);
         break;
     default:
         wide = load_kept(0, weight, first, count, room);
@@ -142,6 +157,25 @@ static void put_weights(const struct md_update *u, const struct md_kept *kept, s
         keep(0, wide, weight, first, count);
         break;
     }
+}
+
+/* to = fma(a, b, c). */
+static void fma_all(size_t count, real a, const real *b, const real *c, real *to) {
+#if MD_NUMBER == MD_NUMBER_bf16 && MD_HAS_FMA
+    uint32_t ties = 0; /* md_bf16_fma without its branches */
+    real quick[BLOCK];
+    for (size_t k = 0; k < count; k++) {
+        uint32_t bits = md_float_bits(__builtin_fmaf(a, b[k], c[k]));
+        ties |= (bits & 0xffffu) == 0x8000u;
+        quick[k] = md_float_of((bits + 0x8000u) & 0xffff0000u);
+    }
+    for (size_t k = 0; k < count && !ties; k++)
+        to[k] = quick[k];
+    if (!ties)
+        return;
+#endif
+    for (size_t k = 0; k < count; k++)
+        to[k] = md_fma(a, b[k], c[k]);
 }
 
 /* In the format: g = fma(weight_decay, w, g) if there is decay of the way l2; v = fma(momentum, v,
@@ -155,23 +189,20 @@ static void plain_sgd(size_t n, const struct md_update *u, const elem *gradient,
     elem *velocity = kept->first;
     for (size_t first = 0; first < n; first += BLOCK) {
         size_t count = n - first < BLOCK ? n - first : BLOCK;
-        elem *w = weight + first;
-        real g[BLOCK];
-        for (size_t k = 0; k < count; k++)
-            g[k] = md_load(gradient[first + k]);
-        size_t l2 = decaying(u, MD_DECAY_L2, kept, first, count);
-        size_t decoupled = decaying(u, MD_DECAY_DECOUPLED, kept, first, count);
-        for (size_t k = 0; strength > 0 && k < l2; k++)
-            g[k] = md_fma(strength, md_load(w[k]), g[k]);
-        for (size_t k = 0; momentum > 0 && k < count; k++) {
-            elem *v = &velocity[first + k];
-            *v = md_store(md_fma(momentum, md_load(*v), g[k]));
-            g[k] = md_load(*v);
+        real g[BLOCK], w[BLOCK], v[BLOCK];
+        md_load_all(count, gradient + first, g);
+        md_load_all(count, weight + first, w);
+        if (strength > 0)
+            fma_all(decaying(u, MD_DECAY_L2, kept, first, count), strength, w, g, g);
+        if (momentum > 0) {
+            md_load_all(count, velocity + first, v);
+            fma_all(count, momentum, v, g, g);
+            settle(count, g, velocity + first);
         }
-        for (size_t k = 0; strength > 0 && k < decoupled; k++)
-            g[k] = md_fma(strength, md_load(w[k]), g[k]);
-        for (size_t k = 0; k < count; k++)
-            w[k] = md_store(md_fma(step, g[k], md_load(w[k])));
+        if (strength > 0)
+            fma_all(decaying(u, MD_DECAY_DECOUPLED, kept, first, count), strength, w, g, g);
+        fma_all(count, step, g, w, w);
+        md_store_all(count, w, weight + first);
     }
 }
 
