@@ -2,22 +2,23 @@
  * file's float64 values tensor by tensor.
  *
  * The bounds are derived by experiment: the step is done in binary64 several times with operators
- * that make binary32's rounding errors (disturbed.h), and once without. A tensor's bound is SAFETY
- * times the root mean square, over the trials, of its largest deviation. The largest deviation of
- * one more draw, ours, exceeds a few times that only when something other than rounding is at
- * work. */
+ * that make binary32's rounding errors (monte_carlo.h), and once without. A tensor's bound is
+ * SAFETY times the root mean square, over the trials, of its largest deviation. The largest
+ * deviation of one more draw, ours, exceeds a few times that only when something other than
+ * rounding is at work. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../compare/disturbed.h"
+#include "../compare/monte_carlo.h"
 #include "../core/target/host.h"
 #include "../results/weights.h"
 #include "command.h"
 
 enum { MAX_TRIALS = 1000, SAFETY = 6, MORE_STEPS = 20, MAX_TENSORS = 256, MAX_BATCH = 64 };
 
-/* How the step is done: in binary32, in binary64, and in disturbed binary64 (the trial under way).
+/* How the step is done: in binary32, in binary64, and in Monte Carlo arithmetic (the trial under
+ * way).
  */
 enum way { OURS, EXACT, TRIAL, WAYS };
 
@@ -109,7 +110,7 @@ static void observe(void *context, enum md_observed what, int layer, int slot,
     /* The loss's own few roundings are the only ones that no convolution makes. */
     if (at->way == TRIAL && what == MD_SEE_ERROR && layer == network->layer_count - 1)
         for (int roundings = 0; roundings < 4; roundings++)
-            md_disturb(at->engine, count, values->at);
+            md_monte_carlo_round(at->engine, count, values->at);
     if (!at->first_step || what == MD_SEE_WEIGHT_GRADIENT)
         return;
     const char *kind = what == MD_SEE_ACTIVATION ? "activation/" : "error/";
@@ -164,10 +165,10 @@ static void prepare(struct golden *g, struct md_engine *engine, struct lookout *
 /* The file's step and the MORE_STEPS after it. */
 static int do_steps(struct golden *g, enum way way, uint64_t trial, enum md_optimizer optimizer,
                     struct md_error *error) {
-    const struct md_ops disturbed = md_disturbed_ops();
+    const struct md_ops monte_carlo = md_monte_carlo_ops();
     const struct md_ops *ops = way == OURS    ? md_ops_find(MD_FP32, NULL)
                                : way == EXACT ? md_ops_find(MD_FP64, NULL)
-                                              : &disturbed;
+                                              : &monte_carlo;
     const struct md_setup setup = {.network = g->network,
                                    .ops = ops,
                                    .policy = md_policy_full(g->network),
@@ -183,7 +184,7 @@ static int do_steps(struct golden *g, enum way way, uint64_t trial, enum md_opti
     md_engine_start(&engine, &setup, NULL, arena, arena_bytes);
     prepare(g, &engine, &at);
     if (way == TRIAL)
-        md_disturbed_seed(&engine, trial);
+        md_monte_carlo_seed(&engine, trial);
     double *losses = find_values(
         g, way, "", optimizer == MD_ADAM ? "next_20_losses_adam" : "next_20_losses_sgd");
     size_t total = md_parameter_total(g->network);
@@ -192,7 +193,7 @@ static int do_steps(struct golden *g, enum way way, uint64_t trial, enum md_opti
         at.first_step = step == 0;
         md_engine_train(&engine, g->batch, g->fb, &report);
         if (way == TRIAL) /* the rounding of the update */
-            md_disturb(&engine, total, md_engine_weights(&engine, 0));
+            md_monte_carlo_round(&engine, total, md_engine_weights(&engine, 0));
         if (step == 0)
             take_first_step(g, way, &engine, &report);
         else

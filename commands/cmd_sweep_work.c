@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "cmd_sweep.h"
-#include "crew.h"
 #include "live.h"
+#include "worker_pool.h"
 
 /* Of the cells that this call is to make. */
 enum state { NOT_OURS, WAITING, WORKING, OVER };
@@ -29,7 +29,7 @@ struct scheduler {
 /* ---- a worker -------------------------------------------------------------------------------- */
 
 struct reporter {
-    struct md_worker_state *board;
+    struct md_worker_state *state;
     const struct md_sweep *sweep;
     size_t cell;
     double told; /* seconds, when all who look at the folder were told; 0: not yet */
@@ -39,7 +39,7 @@ static int tell(void *context, const struct md_run_progress *progress) {
     static const double between_s = 1.0;
     struct reporter *reporter = context;
     double now = md_seconds_now();
-    reporter->board->progress = *progress;
+    reporter->state->progress = *progress;
     if (strcmp(progress->what, "training") == 0 &&
         (reporter->told == 0.0 || now - reporter->told >= between_s)) {
         char text[MD_PROGRESS_SIZE];
@@ -47,17 +47,17 @@ static int tell(void *context, const struct md_run_progress *progress) {
         md_sweep_tell(reporter->sweep, reporter->cell, text);
         reporter->told = now;
     }
-    if (md_worker_stops(reporter->board))
+    if (md_worker_stops(reporter->state))
         md_stop_requested = 1;
     return md_stop_requested != 0;
 }
 
-static int run_cell(const struct scheduler *scheduler, size_t i, struct md_worker_state *board) {
+static int run_cell(const struct scheduler *scheduler, size_t i, struct md_worker_state *state) {
     const struct md_session *session = scheduler->session;
     char path[sizeof session->folder + MD_CELL_NAME_SIZE];
-    struct reporter reporter = {board, &session->sweep, i, 0.0};
-    MD_TRY(md_sweep_path(&session->sweep, i, ".h5", path, sizeof path, &board->error));
-    MD_TRY(md_sweep_forget(&session->sweep, i, scheduler->work.only_failed, &board->error));
+    struct reporter reporter = {state, &session->sweep, i, 0.0};
+    MD_TRY(md_sweep_path(&session->sweep, i, ".h5", path, sizeof path, &state->error));
+    MD_TRY(md_sweep_forget(&session->sweep, i, scheduler->work.only_failed, &state->error));
     const struct md_config *config = &session->grid.cells[i].config;
     const struct md_cell_job job = {config,
                                     path,
@@ -66,11 +66,11 @@ static int run_cell(const struct scheduler *scheduler, size_t i, struct md_worke
                                     &reporter,
                                     scheduler->work.checkpoint_s >= 0 ? scheduler->work.checkpoint_s
                                                                       : config->checkpoint_s};
-    return md_run_cell(&job, &board->error);
+    return md_run_cell(&job, &state->error);
 }
 
 /* A worker makes one cell. Without locks somebody else may have made it meanwhile. */
-static int make_cell(void *context, size_t i, struct md_worker_state *board) {
+static int make_cell(void *context, size_t i, struct md_worker_state *state) {
     const struct scheduler *scheduler = context;
     const struct md_sweep *sweep = &scheduler->session->sweep;
     struct md_cell_status cell_status;
@@ -78,54 +78,54 @@ static int make_cell(void *context, size_t i, struct md_worker_state *board) {
     if (!md_sweep_lock(sweep, i))
         return BUSY;
     md_sweep_tell(sweep, i, "");
-    if (md_sweep_inspect(sweep, i, &cell_status, &board->error) != MD_OK)
+    if (md_sweep_inspect(sweep, i, &cell_status, &state->error) != MD_OK)
         return FAILED;
     if (cell_status.state == MD_DONE)
         return FOUND;
     if (cell_status.state == MD_FAILURE && scheduler->work.tasks > 0)
         return LEFT;
-    if (run_cell(scheduler, i, board) == MD_OK)
+    if (run_cell(scheduler, i, state) == MD_OK)
         return MADE;
     if (md_stop_requested)
         return STOPPED;
     if (md_sweep_inspect(sweep, i, &cell_status, &ignored) == MD_OK && cell_status.state == MD_DONE)
         return FOUND;
-    md_sweep_record(sweep, i, board->error.text, &ignored);
+    md_sweep_record(sweep, i, state->error.text, &ignored);
     return FAILED;
 }
 
 /* ---- what is said ---------------------------------------------------------------------------- */
 
 /* A line per running cell, as many as there is room for, and one about all. */
-static void print_table(const struct scheduler *scheduler, const struct md_crew *crew, FILE *to) {
+static void print_table(const struct scheduler *scheduler, const struct md_pool *pool, FILE *to) {
     int room = scheduler->live.rows - 2 - (md_stop_requested != 0);
     double part = 0.0;
     char text[MD_PROGRESS_SIZE], left_text[MD_DURATION_SIZE];
-    for (size_t w = 0; w < crew->size; w++) {
-        const struct md_worker_state *board = &crew->boards[w];
-        if (crew->workers[w] == 0)
+    for (size_t w = 0; w < pool->size; w++) {
+        const struct md_worker_state *state = &pool->states[w];
+        if (pool->pids[w] == 0)
             continue;
-        if (strcmp(board->progress.what, "training") == 0 && board->progress.all > 0.0)
-            part += board->progress.done / board->progress.all;
+        if (strcmp(state->progress.what, "training") == 0 && state->progress.all > 0.0)
+            part += state->progress.done / state->progress.all;
         if (room-- <= 0)
             continue;
-        const struct md_run_progress now = board->progress;
+        const struct md_run_progress now = state->progress;
         md_progress_text(&now, ", ", text);
         /* Of a name that is too long its beginning says more than its hash. */
-        const char *name = scheduler->session->grid.cells[crew->jobs[w]].name;
+        const char *name = scheduler->session->grid.cells[pool->jobs[w]].name;
         int width = scheduler->live.columns - 3 - (int)strlen(text);
         fprintf(to, "%.*s  %s\n", width > 8 ? width : 8, name, text);
     }
     double done = (double)scheduler->over + part, left = (double)scheduler->wanted - done;
     fprintf(to, "%zu of %zu cells done, %zu failed, %zu running", scheduler->made,
-            scheduler->wanted, scheduler->over - scheduler->made, crew->busy);
+            scheduler->wanted, scheduler->over - scheduler->made, pool->busy);
     if (done > 0.0)
         fprintf(to, ", %s to go",
                 md_duration((md_seconds_now() - scheduler->began) / done * left, left_text));
     fprintf(to, "\n");
 }
 
-static void show(struct scheduler *scheduler, const struct md_crew *crew) {
+static void show(struct scheduler *scheduler, const struct md_pool *pool) {
     double now = md_seconds_now();
     char *text = NULL;
     size_t size;
@@ -136,7 +136,7 @@ static void show(struct scheduler *scheduler, const struct md_crew *crew) {
         return;
     scheduler->drawn = now;
     md_live_measure(&scheduler->live);
-    print_table(scheduler, crew, to);
+    print_table(scheduler, pool, to);
     if (fclose(to) == 0)
         md_live_draw(&scheduler->live, text);
     free(text);
@@ -144,7 +144,7 @@ static void show(struct scheduler *scheduler, const struct md_crew *crew) {
 
 /* A line for a cell that is over. On a terminal only for failures and runs that diverged: there is
  * the table. */
-static void log_end(struct scheduler *scheduler, const struct md_crew_end *end) {
+static void log_end(struct scheduler *scheduler, const struct md_pool_end *end) {
     const struct md_cell_status *cell_status = &scheduler->session->statuses[end->job];
     int done = end->result == MADE || end->result == FOUND;
     if ((scheduler->live.is_on || md_verbosity < 0) && done && !cell_status->diverged)
@@ -187,7 +187,7 @@ static int choose_cells(struct scheduler *scheduler, struct md_error *error) {
 }
 
 /* Notes the end of a worker. */
-static void finish(struct scheduler *scheduler, const struct md_crew_end *end) {
+static void finish(struct scheduler *scheduler, const struct md_pool_end *end) {
     const struct md_sweep *sweep = &scheduler->session->sweep;
     struct md_error error = {{0}};
     size_t i = end->job;
@@ -232,22 +232,22 @@ static size_t next_cell(const struct scheduler *scheduler) {
 }
 
 /* Starts workers while there are cells and workers; 0: none is at work now. */
-static int start_workers(struct scheduler *scheduler, struct md_crew *crew, struct md_error *error,
+static int start_workers(struct scheduler *scheduler, struct md_pool *pool, struct md_error *error,
                          int *status) {
     size_t i = 0;
     while (*status == MD_OK && !md_stop_requested && !scheduler->gives_up &&
-           crew->busy < crew->size && (i = next_cell(scheduler)) < scheduler->session->grid.count) {
+           pool->busy < pool->size && (i = next_cell(scheduler)) < scheduler->session->grid.count) {
         scheduler->states[i] = WORKING;
-        *status = md_crew_start(crew, i, make_cell, scheduler, error);
+        *status = md_pool_start(pool, i, make_cell, scheduler, error);
     }
-    return crew->busy > 0;
+    return pool->busy > 0;
 }
 
 static int make_cells(struct scheduler *scheduler, struct md_error *error) {
     static const double poll_s = 0.2;
-    struct md_crew crew;
-    struct md_crew_end end;
-    int status = md_crew_open((size_t)scheduler->work.workers, &crew, error);
+    struct md_pool pool;
+    struct md_pool_end end;
+    int status = md_pool_open((size_t)scheduler->work.workers, &pool, error);
     if (status != MD_OK)
         return status;
     scheduler->began = md_seconds_now();
@@ -255,16 +255,16 @@ static int make_cells(struct scheduler *scheduler, struct md_error *error) {
     while (status == MD_OK && scheduler->over < scheduler->wanted) {
         int waits_for_others =
             !md_stop_requested && !scheduler->gives_up && scheduler->work.tasks == 0;
-        if (!start_workers(scheduler, &crew, error, &status) && !waits_for_others)
+        if (!start_workers(scheduler, &pool, error, &status) && !waits_for_others)
             break;
         if (md_stop_requested || scheduler->gives_up)
-            md_crew_stop(&crew);
-        if (md_crew_wait(&crew, poll_s, &end))
+            md_pool_stop(&pool);
+        if (md_pool_wait(&pool, poll_s, &end))
             finish(scheduler, &end);
-        show(scheduler, &crew);
+        show(scheduler, &pool);
     }
     md_live_clear(&scheduler->live);
-    md_crew_close(&crew);
+    md_pool_close(&pool);
     return status;
 }
 

@@ -277,51 +277,52 @@ int md_run_has_diverged(const struct md_run *run, char why[MD_DIVERGED_SIZE]) {
 /* ---- training -------------------------------------------------------------------------------- */
 
 /* Room for preparing samples. */
-struct desk {
+struct staging {
     uint32_t *order;          /* the epoch's order of the training samples */
     uint8_t *picture, *right; /* right: NULL unless the loss needs it */
     float *label;
     float *fb; /* one per slot */
 };
 
-static int desk_open(const struct md_run *run, struct desk *desk, struct md_error *error) {
+static int open_staging(const struct md_run *run, struct staging *staging, struct md_error *error) {
     const struct md_network *network = run->engine.setup.network;
     size_t pixels = md_layer_elements(network, network->layer_count - 1);
-    desk->order = malloc(run->train.count * sizeof *desk->order);
+    staging->order = malloc(run->train.count * sizeof *staging->order);
     int pairs = md_needs_pair(&run->engine.setup.objective);
-    desk->picture = malloc(md_layer_elements(network, MD_PICTURE));
-    desk->right = pairs ? malloc(md_layer_elements(network, MD_PICTURE)) : NULL;
-    desk->label = malloc(pixels * sizeof *desk->label);
-    desk->fb = malloc((size_t)run->config.batch * sizeof *desk->fb);
-    return md_check_memory(desk->order != NULL && desk->picture != NULL && desk->label != NULL &&
-                               desk->fb != NULL && (desk->right != NULL || !pairs),
+    staging->picture = malloc(md_layer_elements(network, MD_PICTURE));
+    staging->right = pairs ? malloc(md_layer_elements(network, MD_PICTURE)) : NULL;
+    staging->label = malloc(pixels * sizeof *staging->label);
+    staging->fb = malloc((size_t)run->config.batch * sizeof *staging->fb);
+    return md_check_memory(staging->order != NULL && staging->picture != NULL &&
+                               staging->label != NULL && staging->fb != NULL &&
+                               (staging->right != NULL || !pairs),
                            error);
 }
 
-static void desk_close(struct desk *desk) {
-    free(desk->order);
-    free(desk->picture);
-    free(desk->right);
-    free(desk->label);
-    free(desk->fb);
+static void close_staging(struct staging *staging) {
+    free(staging->order);
+    free(staging->picture);
+    free(staging->right);
+    free(staging->label);
+    free(staging->fb);
 }
 
 /* Puts one sample into a slot; epoch < 0: as it is, without augmentation. */
-static void fill_slot(struct md_run *run, struct desk *desk, const struct md_dataset *dataset,
+static void fill_slot(struct md_run *run, struct staging *staging, const struct md_dataset *dataset,
                       uint32_t index, int epoch, int slot) {
-    md_prepare_sample(&run->config, run->engine.setup.network, dataset, index, epoch, desk->picture,
-                      desk->right, desk->label);
-    md_engine_set_picture(&run->engine, slot, desk->picture);
-    if (desk->right != NULL)
-        md_engine_set_right_picture(&run->engine, slot, desk->right);
-    md_engine_set_label(&run->engine, slot, desk->label);
-    desk->fb[slot] = dataset->samples[index].fb;
+    md_prepare_sample(&run->config, run->engine.setup.network, dataset, index, epoch,
+                      staging->picture, staging->right, staging->label);
+    md_engine_set_picture(&run->engine, slot, staging->picture);
+    if (staging->right != NULL)
+        md_engine_set_right_picture(&run->engine, slot, staging->right);
+    md_engine_set_label(&run->engine, slot, staging->label);
+    staging->fb[slot] = dataset->samples[index].fb;
 }
 
 /* Has the teacher look at what was put into it. */
-static void ask_teacher(struct md_run *run, const struct desk *desk, int slot) {
+static void ask_teacher(struct md_run *run, const struct staging *staging, int slot) {
     struct md_teacher *teacher = &run->teacher;
-    md_teacher_look(teacher, desk->picture, desk->label);
+    md_teacher_look(teacher, staging->picture, staging->label);
     for (int l = 0; l < MD_MAX_LAYERS; l++)
         if (teacher->features[l] != NULL)
             md_engine_set_teacher(&run->engine, slot, l, teacher->features[l]);
@@ -345,7 +346,7 @@ static double mean_loss(struct md_position *at, double sum, double valid) {
     return valid > 0.0 ? sum / valid : (double)NAN;
 }
 
-static int validate(struct md_run *run, struct desk *desk, struct md_epoch *epoch,
+static int validate(struct md_run *run, struct staging *staging, struct md_epoch *epoch,
                     struct md_error *error) {
     double sum = 0.0, valid = 0.0;
     struct md_metrics metrics;
@@ -358,9 +359,9 @@ static int validate(struct md_run *run, struct desk *desk, struct md_epoch *epoc
         int here = batch_at(run, &run->val, done);
         struct md_loss_report report;
         for (int s = 0; s < here; s++)
-            fill_slot(run, desk, &run->val, (uint32_t)done + (uint32_t)s, -1, s);
+            fill_slot(run, staging, &run->val, (uint32_t)done + (uint32_t)s, -1, s);
         md_engine_forward(&run->engine, here);
-        md_engine_loss(&run->engine, here, desk->fb, &report);
+        md_engine_loss(&run->engine, here, staging->fb, &report);
         sum += (double)report.value * report.count;
         valid += report.count;
     }
@@ -389,7 +390,7 @@ static int all_finite(const float *weights, size_t count) {
     return i == count;
 }
 
-static int finish_epoch(struct md_run *run, struct desk *desk, struct md_error *error) {
+static int finish_epoch(struct md_run *run, struct staging *staging, struct md_error *error) {
     struct md_position *at = &run->position;
     struct md_epoch *epoch = &run->history[at->epoch];
     int steps = md_run_steps_an_epoch(run);
@@ -398,7 +399,7 @@ static int finish_epoch(struct md_run *run, struct desk *desk, struct md_error *
     MD_TRY(md_check_memory(weights != NULL, error));
     epoch->learning_rate = md_learning_rate(&run->config, steps, (int64_t)at->epoch * steps);
     epoch->train_loss = mean_loss(at, at->loss_sum, at->loss_valid);
-    int status = validate(run, desk, epoch, error);
+    int status = validate(run, staging, epoch, error);
     md_engine_get_weights(&run->engine, weights);
     if (!all_finite(weights, total))
         note_divergence(at);
@@ -450,18 +451,18 @@ size_t md_run_step_rows(const struct md_run *run, struct md_step_row *rows) {
 }
 
 /* One step of the current epoch. */
-static void step(struct md_run *run, struct desk *desk) {
+static void step(struct md_run *run, struct staging *staging) {
     struct md_position *at = &run->position;
     size_t done = (size_t)at->step * (size_t)run->config.batch;
     int here = batch_at(run, &run->train, done);
     struct md_loss_report report;
     for (int s = 0; s < here; s++) {
-        fill_slot(run, desk, &run->train, desk->order[done + (size_t)s], at->epoch, s);
-        ask_teacher(run, desk, s);
+        fill_slot(run, staging, &run->train, staging->order[done + (size_t)s], at->epoch, s);
+        ask_teacher(run, staging, s);
     }
     run->engine.update.learning_rate =
         (float)md_learning_rate(&run->config, md_run_steps_an_epoch(run), (int64_t)steps_done(run));
-    md_engine_train(&run->engine, here, desk->fb, &report);
+    md_engine_train(&run->engine, here, staging->fb, &report);
     double loss = (double)report.value * report.count;
     double *sums = run->step_losses.sums[steps_done(run) / run->step_losses.steps_a_row];
     at->loss_sum += loss;
@@ -486,14 +487,14 @@ int md_run_train(struct md_run *run, const struct md_watch *watch,
                  void *keep_context, int *interrupted, struct md_error *error) {
     struct md_position *at = &run->position;
     int steps = md_run_steps_an_epoch(run);
-    struct desk desk = {0};
-    int status = desk_open(run, &desk, error);
+    struct staging staging = {0};
+    int status = open_staging(run, &staging, error);
     const struct md_effort began = md_effort_now(), earlier = {at->seconds, at->cpu_seconds, 0};
     *interrupted = 0;
     while (status == MD_OK && !md_run_is_over(run)) {
-        md_epoch_order(run->config.seed, at->epoch, (uint32_t)run->train.count, desk.order);
+        md_epoch_order(run->config.seed, at->epoch, (uint32_t)run->train.count, staging.order);
         while (at->step < steps && status == MD_OK && !*interrupted) {
-            step(run, &desk);
+            step(run, &staging);
             count_time(at, &began, &earlier);
             *interrupted = md_watch_tell(watch, "training", at->epoch + (double)at->step / steps,
                                          run->config.epochs);
@@ -502,14 +503,14 @@ int md_run_train(struct md_run *run, const struct md_watch *watch,
         }
         if (at->step < steps)
             break;
-        MD_THEN(status, finish_epoch(run, &desk, error));
+        MD_THEN(status, finish_epoch(run, &staging, error));
         count_time(at, &began, &earlier);
         if (status == MD_OK && md_watch_tell(watch, "training", at->epoch, run->config.epochs))
             *interrupted = 1;
         if (*interrupted)
             break;
     }
-    desk_close(&desk);
+    close_staging(&staging);
     *interrupted = *interrupted && !md_run_is_over(run);
     return status;
 }

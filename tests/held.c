@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "../commands/crew.h"
+#include "../commands/worker_pool.h"
 #include "../core/step.h"
 
 static int fifo = -1;
@@ -66,11 +66,11 @@ void __wrap_md_engine_train(struct md_engine *engine, int samples, const float *
     __real_md_engine_train(engine, samples, fb, report);
 }
 
-void __real_md_crew_stop(struct md_crew *crew);
-void __wrap_md_crew_stop(struct md_crew *crew);
-void __wrap_md_crew_stop(struct md_crew *crew) {
+void __real_md_pool_stop(struct md_pool *pool);
+void __wrap_md_pool_stop(struct md_pool *pool);
+void __wrap_md_pool_stop(struct md_pool *pool) {
     static int told;
-    __real_md_crew_stop(crew);
+    __real_md_pool_stop(pool);
     if (!told++ && open_fifo()) {
         said();
         close_fifo();

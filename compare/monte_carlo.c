@@ -1,4 +1,4 @@
-#include "disturbed.h"
+#include "monte_carlo.h"
 
 #include <math.h>
 
@@ -164,7 +164,7 @@ DISTURBED(tconv, MD_TCONV2X2)
             plain(kind)->sums_bytes, NULL                                                          \
     }
 
-struct md_ops md_disturbed_ops(void) {
+struct md_ops md_monte_carlo_ops(void) {
     struct md_ops ops = *md_ops_find(MD_FP64, NULL);
     ops.kinds[MD_CONV3X3] = RECORD(conv, MD_CONV3X3);
     ops.kinds[MD_TCONV2X2] = RECORD(tconv, MD_TCONV2X2);
@@ -175,11 +175,11 @@ static struct md_random *random_of(struct md_engine *engine) {
     return md_engine_buffer(engine, engine->plan.scratch, 0);
 }
 
-void md_disturbed_seed(struct md_engine *engine, uint64_t trial) {
+void md_monte_carlo_seed(struct md_engine *engine, uint64_t trial) {
     *random_of(engine) = md_random_stream(trial, 0, 0, 0);
 }
 
-void md_disturb(struct md_engine *engine, size_t n, double *values) {
+void md_monte_carlo_round(struct md_engine *engine, size_t n, double *values) {
     for (size_t i = 0; i < n; i++)
         values[i] += unit_roundoff * values[i] * uniform(random_of(engine));
 }

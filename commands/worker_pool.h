@@ -1,8 +1,8 @@
 /* Worker processes: copies of this one (fork), each of which does one job and ends. What they share
- * with the parent is a board each. A worker whose parent has ended, in whatever way, is asked to
+ * with the parent is a struct md_worker_state each. A worker whose parent has ended, in whatever way, is asked to
  * stop as if the parent had done so. */
-#ifndef MD_COMMANDS_CREW_H
-#define MD_COMMANDS_CREW_H
+#ifndef MD_COMMANDS_WORKER_POOL_H
+#define MD_COMMANDS_WORKER_POOL_H
 
 #include <sys/types.h>
 
@@ -18,36 +18,36 @@ struct md_worker_state {
 };
 
 /* Whether a worker is to end early: to be asked often. */
-int md_worker_stops(const struct md_worker_state *board);
+int md_worker_stops(const struct md_worker_state *state);
 
-struct md_crew {
+struct md_pool {
     size_t size, busy;
-    struct md_worker_state *boards; /* one per worker, shared */
-    pid_t *workers;                 /* 0: free */
+    struct md_worker_state *states; /* one per worker, shared */
+    pid_t *pids;                    /* 0: free */
     size_t *jobs;
 };
 
-int md_crew_open(size_t size, struct md_crew *crew, struct md_error *error);
+int md_pool_open(size_t size, struct md_pool *pool, struct md_error *error);
 
-/* Has a free worker call work(context, job, board), whose result is the worker's: small and not
- * negative. There must be a free one: crew->busy < crew->size. */
-int md_crew_start(struct md_crew *crew, size_t job,
-                  int (*work)(void *context, size_t job, struct md_worker_state *board),
+/* Has a free worker call work(context, job, state), whose result is the worker's: small and not
+ * negative. There must be a free one: pool->busy < pool->size. */
+int md_pool_start(struct md_pool *pool, size_t job,
+                  int (*work)(void *context, size_t job, struct md_worker_state *state),
                   void *context, struct md_error *error);
 
 /* What came of a job. */
-struct md_crew_end {
+struct md_pool_end {
     size_t job;
     int result;            /* -1: the worker was killed, and `error` has by what */
-    struct md_error error; /* what the worker left on its board */
+    struct md_error error; /* what the worker left in its state */
 };
 
 /* Waits for a worker to end, at most so long and at most until a signal comes; 0: none has. */
-int md_crew_wait(struct md_crew *crew, double seconds, struct md_crew_end *end);
+int md_pool_wait(struct md_pool *pool, double seconds, struct md_pool_end *end);
 
-void md_crew_stop(struct md_crew *crew);
+void md_pool_stop(struct md_pool *pool);
 
 /* Stops the workers, waits for them, and frees everything. */
-void md_crew_close(struct md_crew *crew);
+void md_pool_close(struct md_pool *pool);
 
 #endif
