@@ -1,6 +1,6 @@
 /* Worker processes: copies of this one (fork), each of which does one job and ends. What they share
- * with the parent is a struct md_worker_state each. A worker whose parent has ended, in whatever way, is asked to
- * stop as if the parent had done so. */
+ * with the parent is a struct md_worker_state each. A worker whose parent has ended, in whatever
+ * way, is asked to stop as if the parent had done so. */
 #ifndef MD_COMMANDS_WORKER_POOL_H
 #define MD_COMMANDS_WORKER_POOL_H
 
