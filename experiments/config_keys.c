@@ -21,34 +21,30 @@ static const char *const network_names[] = {"upydnet", "upydnet_large", NULL};
 #define REAL_SENSORS "matrix, recording"
 #define HAVE_MAPS    "!" REAL_SENSORS
 #define READ_MAPS    "!" REAL_SENSORS ", cache"
-static const struct use of_adam = {.with = {{"optimizer", "adam"}}},
-                        of_sgd = {.with = {{"optimizer", "sgd"}}},
-                        of_moments = {.set = {"format", "!fp32"},
-                                      .with = {{"optimizer", "adam"}, {"momentum", "!0"}}},
-                        of_storing = {.with = {{"format", "!fp32, fp64"}}},
-                        of_depth_cap = {.with = {{"loss", "!berhu, l1, mse, rel_l1, photometric"}}},
-                        of_pairs = {.with = {{"loss", "photometric"}}},
-                        of_teacher = {.with = {{"teacher", "!"}}},
-                        of_average = {.with = {{"loss", "!vnl, photometric"}}},
-                        of_textbook = {.with = {{"protocol", "textbook"}}}, /* release flips */
+static const struct use
+    of_adam = {.with = {{"optimizer", "adam"}}},
+    of_sgd = {.with = {{"optimizer", "sgd"}}},
+    of_moments = {.set = {"format", "!fp32"}, .with = {{"optimizer", "adam"}, {"momentum", "!0"}}},
+    of_storing = {.with = {{"format", "!fp32, fp64"}}, /* compare's machines have others */
+                  .idle = "plain, stochastic, master, kahan"},
+    of_depth_cap = {.with = {{"loss", "!berhu, l1, mse, rel_l1, photometric"}}},
+    of_pairs = {.with = {{"loss", "photometric"}}}, of_teacher = {.with = {{"teacher", "!"}}},
+    of_average = {.with = {{"loss", "!vnl, photometric"}}},
+    of_textbook = {.with = {{"protocol", "textbook"}}}, /* release flips */
     of_falling = {.with = {{"epochs", "!0, 1"}, {"schedule_by", "step"}}},
-                        of_schedule = {.with = {{"schedule", "!constant"}}},
-                        of_polynomial = {.with = {{"schedule", "polynomial"}}},
-                        of_decay = {.with = {{"weight_decay", "!0"}}},
-                        of_augment = {.with = {{"augment", "![], [r2crop]"}}},
-                        of_gamma = {.with = {{"augment", "[gamma"}}},
-                        of_strengths = {.with = {{"augment", "[gain"}, {"augment", "[noise"}}},
-                        of_gain = {.set = {"augment_strengths", "given"},
-                                   .with = {{"augment", "[gain"}}},
-                        of_brightness = {.with = {{"augment", "[brightness"}}},
-                        of_cropping = {.with = {{"augment", "[crop"}}},
-                        of_shift = {.with = {{"augment", "[shift"}}},
-                        of_noise = {.set = {"augment_strengths", "given"},
-                                    .with = {{"augment", "[noise"}}},
-                        of_cutout = {.with = {{"augment", "[cutout"}}},
-                        of_stream = {.with = {{"plan", "!auto, plain, fast"}}},
-                        of_val = {.with = {{"val", "!"}}, .idle = "last"},
-                        of_early = {.with = {{"val", "!"}}};
+    of_schedule = {.with = {{"schedule", "!constant"}}},
+    of_polynomial = {.with = {{"schedule", "polynomial"}}},
+    of_decay = {.with = {{"weight_decay", "!0"}}},
+    of_augment = {.with = {{"augment", "![], [r2crop]"}}},
+    of_gamma = {.with = {{"augment", "[gamma"}}},
+    of_strengths = {.with = {{"augment", "[gain"}, {"augment", "[noise"}}},
+    of_gain = {.set = {"augment_strengths", "given"}, .with = {{"augment", "[gain"}}},
+    of_brightness = {.with = {{"augment", "[brightness"}}},
+    of_cropping = {.with = {{"augment", "[crop"}}}, of_shift = {.with = {{"augment", "[shift"}}},
+    of_noise = {.set = {"augment_strengths", "given"}, .with = {{"augment", "[noise"}}},
+    of_cutout = {.with = {{"augment", "[cutout"}}},
+    of_stream = {.with = {{"plan", "!auto, plain, fast"}}},
+    of_val = {.with = {{"val", "!"}}, .idle = "last"}, of_early = {.with = {{"val", "!"}}};
 static const struct use
     of_files = {.set = {"set", "!synthetic"}},
     of_val_files = {.set = {"set", "!synthetic"}, .with = {{"val", "!"}}},

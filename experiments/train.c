@@ -64,12 +64,15 @@ static int open_engine(struct md_run *run, struct md_error *error) {
     return MD_OK;
 }
 
-/* A loss divides by the number of valid pixels, in the format; and after the last epoch there is
- * nothing to stop. */
+/* A weight that is as wide as the update's arithmetic has nothing to gain; a loss divides by the
+ * number of valid pixels, in the format; and after the last epoch there is nothing to stop. */
 int md_run_check(const struct md_config *config, struct md_error *error) {
     static const double largest_binary16 = 65504.0;
     const struct md_network *network = md_config_network(config);
     size_t pixels = md_layer_elements(network, network->layer_count - 1);
+    if (config->storing != MD_STORE_PLAIN && md_format_bytes[config->format] != 2)
+        return md_fail(error, MD_USAGE, "update: %s needs a 16-bit format, found format: %s",
+                       md_storing_names[config->storing], md_format_names[config->format]);
     if (config->format == MD_FP16 && (double)pixels * config->batch > largest_binary16)
         return md_fail(error, MD_USAGE,
                        "batch: expected at most %d with format: fp16, which counts no more pixels, "

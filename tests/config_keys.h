@@ -174,7 +174,6 @@ static const struct context {
     {"lr_floor", {{"schedule", "cosine"}, {"epochs", "2"}}},
     {"lr_power", {{"schedule", "polynomial"}, {"epochs", "2"}}},
     {"moments", {{"format", "bf16"}}},
-    {"update", {{"format", "bf16"}}},
     {"augment_crop", {{"augment", "[flip, crop]"}}},
     {"augment_shift", {{"augment", "[shift]"}}},
     {"augment_zoom", {{"augment", "[shift, r2crop]"}}},

@@ -353,7 +353,7 @@ static const struct {
     {"weights: w\nsweep: {seed: 0..1}\n", "cell seed=0: some.yaml: ", "data.set is missing"},
     /* what only a cell as a whole shows */
     {BASE "sweep: {format: [fp32, bf16], update: [plain, kahan]}\n",
-     "cell format=fp32 update=kahan: ", "has an effect only with format: any but fp32, fp64"},
+     "cell format=fp32 update=kahan: ", "needs a 16-bit format"},
     {BASE "sweep: {format: [fp16], batch: 28..30}\n",
      "cell format=fp16 batch=29: ", "expected at most 28"},
     {BASE "sweep: {seed: 7..8, backend: [ref, mmx]}\n",

@@ -566,6 +566,9 @@ H5_TEST(run, what_cannot_run_is_refused_when_opened) {
         {"backend=sse", "sse", MD_USAGE},
         {"backend=blas format=fp64", "fp64", MD_USAGE},
         {"epochs=5 early_stop=5", "early_stop: expected less than epochs: 5,", MD_USAGE},
+        {"update=master", "update: master needs a 16-bit format, found format: fp32", MD_USAGE},
+        {"update=stochastic format=fp64", "update: stochastic", MD_USAGE},
+        {"update=kahan format=fp32", "update: kahan", MD_USAGE},
         {"teacher=t policy=d2",
          "teacher: has an effect only where a layer up to the end of decoder1 learns; found "
          "policy: d2",
