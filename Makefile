@@ -332,13 +332,13 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libmudepth.a
 # The program, but tests can meet it in the midst of its work.
 $(BUILD)/mudepth-held: tests/held.c $(BUILD)/commands/main.o $(BUILD)/libmudepth.a
 	$(SAY) LD $@
-	$(Q)$(compile) -MF $@.d -Wl,--wrap=md_engine_train,--wrap=md_pool_stop $^ -o $@ $(ALL_LDLIBS)
+	$(Q)$(compile) -MF $@.d -Wl,--wrap=md_engine_train,--wrap=md_pool_stop $(filter-out %.h,$^) -o $@ $(ALL_LDLIBS)
 
 # The program, but one call for memory or to the disk fails.
 FAILING := malloc calloc realloc posix_memalign strdup tmpfile fdopen fsync rename fwrite fflush
 $(BUILD)/mudepth-failing: tests/failing.c $(BUILD)/commands/main.o $(BUILD)/libmudepth.a
 	$(SAY) LD $@
-	$(Q)$(compile) -MF $@.d $(FAILING:%=-Wl,--wrap=%) $^ -o $@ $(ALL_LDLIBS)
+	$(Q)$(compile) -MF $@.d $(FAILING:%=-Wl,--wrap=%) $(filter-out %.h,$^) -o $@ $(ALL_LDLIBS)
 
 run-tests: $(BUILD)/mudepth $(BUILD)/mudepth-held $(BUILD)/mudepth-failing $(RV32) $(GAP9) $(TESTS) freestanding
 	@MUDEPTH_PROGRAM=$(BUILD)/mudepth tests/run.sh $(BUILD)/test-logs $(TESTS)
