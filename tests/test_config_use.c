@@ -196,6 +196,12 @@ Test(config_use, a_key_whose_effect_an_override_takes_away_has_its_default) {
     cr_assert_eq(config.data.targets, 1);
     cr_assert_eq(config.data.sensor_fov_deg, 45);
     cr_assert_eq(config.data.alignment, MD_ALIGN_CROP);
+    char *fp32[] = {"format=fp32", "update=kahan"};
+    read_text("weights: w\nformat: bf16\nupdate: stochastic\ndata: {set: micro}\n");
+    cr_assert_eq(md_config_read(path.text, 1, fp32, &config, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(config.storing, MD_STORE_PLAIN);
+    cr_assert_eq(md_config_read(path.text, 2, fp32, &config, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(config.storing, MD_STORE_KAHAN); /* machines of `compare` have other formats */
     /* But what never had one is refused, and so is what the override itself gives. */
     read_text("weights: w\nmomentum: 0.9\ndata: {set: micro}\n");
     cr_assert_eq(md_config_read(path.text, 1, overrides + 1, &config, &error), MD_USAGE);
