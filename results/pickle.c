@@ -581,9 +581,7 @@ int md_pickle_read(const unsigned char *bytes, size_t length, struct md_state_di
                        MD_PICKLE_MOST_BYTES);
     struct machine machine = {.bytes = bytes, .length = length, .error = error};
     dict->tensors = calloc(MD_PICKLE_MOST_TENSORS, sizeof *dict->tensors);
-    int status = MD_OK;
-    if (!allocate_machine(&machine) || dict->tensors == NULL)
-        status = md_fail(error, MD_FAILED, "data.pkl: out of memory");
+    int status = md_check_memory(allocate_machine(&machine) && dict->tensors != NULL, error);
     while (status == MD_OK && !machine.stopped)
         status = step(&machine);
     MD_THEN(status, collect(&machine, dict));
