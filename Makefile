@@ -28,7 +28,7 @@ ALL_LDLIBS    = $(LDFLAGS) $(call pkg,--libs,$(LIBRARIES)) -lm -pthread $(LDLIBS
 Q   := $(if $(V),,@)
 SAY := @$(if $(V),:,echo)
 
-ROOMS   := core core/target datasets experiments results plots compare commands
+ROOMS   := core core/target base datasets datasets/worlds experiments results plots compare commands
 PLAIN   := $(filter-out %_tmpl.c commands/main.c,$(wildcard $(ROOMS:%=%/*.c)))
 # HARNESS, KERNELS: the folder of another build whose objects that are not core's, or whose templates,
 # are taken.
@@ -183,7 +183,7 @@ $(BUILD)/mudepth-aarch64: $(AARCH64_OBJECTS)
 	$(Q)$(AARCH64_CC) -static $^ -o $@ -pthread
 
 # With what little of Criterion they need (tests/plain).
-$(BUILD)/aarch64/tests/%: tests/%.c $(AARCH64_CORE) $(BUILD)/aarch64/datasets/random.o
+$(BUILD)/aarch64/tests/%: tests/%.c $(AARCH64_CORE) $(BUILD)/aarch64/base/random.o
 	@mkdir -p $(@D)
 	$(SAY) LD $@
 	$(Q)$(aarch64_compile) -Itests/plain -MF $@.d $(filter %.c %.o,$^) -static -o $@ -lm -pthread

@@ -6,10 +6,10 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "../base/file.h"
+#include "../base/namelist.h"
 #include "../compare/comparison.h"
 #include "../compare/side.h"
-#include "../datasets/file.h"
-#include "../datasets/namelist.h"
 #include "../experiments/batch.h"
 #include "../experiments/budget.h"
 #include "../plots/plots.h"

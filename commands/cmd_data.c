@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/file.h"
+#include "../base/unpack.h"
 #include "../datasets/cache.h"
-#include "../datasets/file.h"
 #include "../datasets/labels.h"
 #include "../datasets/micro.h"
 #include "../datasets/readers.h"
-#include "../datasets/unpack.h"
 #include "../experiments/config.h"
 #include "../plots/plots.h"
 #include "command.h"

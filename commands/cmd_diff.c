@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../datasets/namelist.h"
+#include "../base/namelist.h"
 #include "../experiments/config.h"
 #include "../results/append.h"
 #include "../results/cell_diff.h"

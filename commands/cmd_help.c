@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../datasets/file.h"
-#include "../datasets/namelist.h"
+#include "../base/file.h"
+#include "../base/namelist.h"
 #include "../experiments/config.h"
 #include "../results/study.h"
 #include "commands.h"

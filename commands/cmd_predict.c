@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/file.h"
+#include "../base/image.h"
+#include "../base/namelist.h"
+#include "../base/npy.h"
 #include "../core/target/host.h"
-#include "../datasets/file.h"
-#include "../datasets/image.h"
-#include "../datasets/namelist.h"
-#include "../datasets/npy.h"
 #include "../datasets/readers.h"
 #include "../experiments/config.h"
 #include "../plots/plots.h"

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../datasets/file.h"
+#include "../base/file.h"
 #include "../experiments/budget.h"
 #include "../experiments/train.h"
 #include "../plots/plots.h"

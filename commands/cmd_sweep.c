@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../datasets/file.h"
+#include "../base/file.h"
 #include "../experiments/config.h"
 #include "cmd_sweep.h"
 

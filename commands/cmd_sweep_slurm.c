@@ -8,8 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../datasets/file.h"
-#include "../datasets/process.h"
+#include "../base/file.h"
+#include "../base/process.h"
 #include "cmd_sweep.h"
 
 /* Slurm's own limit, MaxArraySize, is 1001 unless a site says otherwise. */

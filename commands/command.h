@@ -7,8 +7,8 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "../datasets/error.h"
-#include "../datasets/namelist.h"
+#include "../base/error.h"
+#include "../base/namelist.h"
 #include "../experiments/config.h"
 #include "../experiments/evaluate.h"
 #include "../experiments/teacher.h"

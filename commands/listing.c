@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../datasets/file.h"
-#include "../datasets/grow.h"
+#include "../base/file.h"
+#include "../base/grow.h"
 
 enum { NUMBER_SIZE = 400 }; /* the longest double in decimals */
 

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
-#include "../datasets/namelist.h"
+#include "../base/namelist.h"
 #include "../experiments/config.h"
 
 struct md_column {

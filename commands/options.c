@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../datasets/file.h"
-#include "../datasets/namelist.h"
+#include "../base/file.h"
+#include "../base/namelist.h"
 #include "../experiments/nearest.h"
 #include "../results/study.h"
 

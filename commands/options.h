@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "../datasets/error.h"
+#include "../base/error.h"
 
 /* What its field in the command's struct of options is, which is all zero at first. */
 enum md_option_type {

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "../datasets/random.h"
+#include "../base/random.h"
 
 static const double unit_roundoff = 1.0 / (1 << 24);
 

@@ -9,10 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/file.h"
+#include "../base/namelist.h"
 #include "../core/target/device/device.h"
 #include "../core/target/host.h"
-#include "../datasets/file.h"
-#include "../datasets/namelist.h"
 #include "../experiments/plan_text.h"
 
 /* ---- machines -------------------------------------------------------------------------------- */

@@ -7,8 +7,8 @@
 
 #include <stdio.h>
 
+#include "../base/error.h"
 #include "../core/job.h"
-#include "../datasets/error.h"
 
 struct md_trace {
     FILE *from;       /* the caller's */

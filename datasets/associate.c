@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "file.h"
-#include "grow.h"
-#include "image.h"
+#include "../base/file.h"
+#include "../base/grow.h"
+#include "../base/image.h"
 
 enum { MOST_NEAR = 64, MOST_WORDS = 4 };
 static const int64_t near_ns = 20000000, second_ns = 1000000000;

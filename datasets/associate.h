@@ -3,7 +3,7 @@
 #ifndef MD_DATASETS_ASSOCIATE_H
 #define MD_DATASETS_ASSOCIATE_H
 
-#include "namelist.h"
+#include "../base/namelist.h"
 
 /* Pairs what is in the folder: by associations.txt ("TIME rgb/FILE TIME depth/FILE", in either
  * order); else by the times in rgb.txt and depth.txt ("TIME PATH") when both are there; else by the

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "random.h"
+#include "../base/random.h"
 #include "sample.h"
 
 const char *const md_augment_names[] = {"flip",  "gamma", "gain",   "brightness", "crop",

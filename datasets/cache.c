@@ -4,9 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "digest.h"
-#include "h5.h"
-#include "namelist.h"
+#include "../base/digest.h"
+#include "../base/h5.h"
+#include "../base/namelist.h"
 #include "readers.h"
 
 /* The arrays of a file, in its order. */

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "h5.h"
-#include "namelist.h"
+#include "../base/h5.h"
+#include "../base/namelist.h"
 #include "readers.h"
 
 static const char *const endings[] = {".h5", NULL};

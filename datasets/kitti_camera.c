@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "file.h"
+#include "../base/file.h"
 
 /* Beyond these a calibration is a mistake. */
 #define MAX_FOCAL    1e5 /* pixels */

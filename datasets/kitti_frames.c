@@ -4,9 +4,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "grow.h"
+#include "../base/grow.h"
+#include "../base/namelist.h"
 #include "kitti.h"
-#include "namelist.h"
 
 /* ---- where things lie ------------------------------------------------------------------------ */
 

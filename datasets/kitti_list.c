@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/namelist.h"
 #include "kitti.h"
-#include "namelist.h"
 
 /* ---- drives ---------------------------------------------------------------------------------- */
 

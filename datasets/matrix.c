@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "grow.h"
+#include "../base/grow.h"
 #include "matrix_flights.h"
 #include "readers.h"
 

@@ -2,7 +2,7 @@
 #ifndef MD_DATASETS_MATRIX_FLIGHTS_H
 #define MD_DATASETS_MATRIX_FLIGHTS_H
 
-#include "namelist.h"
+#include "../base/namelist.h"
 
 /* Finds the flights that `split` means below `root`; at least one, or a failure. Their paths
  * are relative to the root; "." is the root itself. */

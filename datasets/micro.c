@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "namelist.h"
-#include "npy.h"
+#include "../base/namelist.h"
+#include "../base/npy.h"
 #include "readers.h"
 
 /* What a column names. */

@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "h5.h"
-#include "mat5.h"
-#include "namelist.h"
+#include "../base/h5.h"
+#include "../base/mat5.h"
+#include "../base/namelist.h"
 #include "readers.h"
 
 enum { MOST_FRAMES = 1000000, MOST_SIDE = 4096, DEFLATE_RATIO = 1032 };

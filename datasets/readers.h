@@ -6,10 +6,10 @@
 #ifndef MD_DATASETS_READERS_H
 #define MD_DATASETS_READERS_H
 
+#include "../base/file.h"
+#include "../base/image.h"
+#include "../base/namelist.h"
 #include "augment.h"
-#include "file.h"
-#include "image.h"
-#include "namelist.h"
 #include "sample.h"
 
 /* A sample that has been listed: its name, from which the reader knows where it lies, and a number

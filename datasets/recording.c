@@ -18,8 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "grow.h"
-#include "namelist.h"
+#include "../base/grow.h"
+#include "../base/namelist.h"
 #include "readers.h"
 
 enum { ZONES = 8 * 8 };

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../base/namelist.h"
 #include "associate.h"
-#include "namelist.h"
 #include "readers.h"
 
 static const char *const png_ending[] = {".png", NULL};

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "digest.h"
+#include "../base/digest.h"
 #include "readers.h"
 #include "sensor.h"
 
@@ -17,10 +17,6 @@ const char *const md_depth_source_names[] = {"auto", "groundtruth", "velodyne_ra
 const char *const md_target_names[] = {"auto", "nearest", "farthest", "both", NULL};
 const char *const md_statuses_names[] = {"valid", "certain", "likely", NULL};
 const char *const md_picture_part_names[] = {"square", "whole", NULL};
-
-int md_watch_tell(const struct md_watch *watch, const char *what, double done, double all) {
-    return watch != NULL && watch->tell(watch->context, what, done, all);
-}
 
 /* ---- one sample ------------------------------------------------------------------------------ */
 

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "error.h"
+#include "../base/error.h"
+#include "../base/watch.h"
 #include "unused.h"
 
 #define MD_INVALID  (-1.0f) /* in disparity: no value */
@@ -128,14 +129,6 @@ extern const char *const md_data_set_names[];
 /* Puts the set's own range and crop where max_depth_m and crop are 0, and depth_per_m; a root then
  * ends without a slash, so that paths below it have one. */
 void md_data_spec_resolve(struct md_data_spec *spec);
-
-/* Called now and then during long work, with what is done of what there is; a result other than 0
- * asks for an early end. */
-struct md_watch {
-    int (*tell)(void *context, const char *what, double done, double all);
-    void *context;
-};
-int md_watch_tell(const struct md_watch *watch, const char *what, double done, double all);
 
 /* One depth of a zone's readings in several frames, of which `count` (at most MD_MOST_FRAMES) are
  * values: their median (of an even number the mean of the middle two). MD_NO_DEPTH without any; and

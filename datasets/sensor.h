@@ -3,8 +3,8 @@
 #ifndef MD_DATASETS_SENSOR_H
 #define MD_DATASETS_SENSOR_H
 
-#include "error.h"
-#include "random.h"
+#include "../base/error.h"
+#include "../base/random.h"
 #include "sample.h"
 
 enum md_sensor_model {

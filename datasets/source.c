@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "grow.h"
+#include "../base/grow.h"
 #include "readers.h"
 #include "sensor.h"
 

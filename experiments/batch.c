@@ -2,9 +2,9 @@
 
 #include <math.h>
 
+#include "../base/random.h"
 #include "../datasets/augment.h"
 #include "../datasets/labels.h"
-#include "../datasets/random.h"
 
 void md_epoch_order(uint64_t seed, int epoch, uint32_t count, uint32_t *order) {
     struct md_random random = md_random_stream(seed, (uint32_t)epoch, 0, MD_DRAW_ORDER);

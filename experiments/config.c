@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../base/file.h"
 #include "../datasets/augment.h"
-#include "../datasets/file.h"
 #include "budget.h"
 #include "config_keys.h"
 #include "nearest.h"

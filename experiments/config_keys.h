@@ -2,7 +2,7 @@
 #ifndef MD_EXPERIMENTS_CONFIG_KEYS_H
 #define MD_EXPERIMENTS_CONFIG_KEYS_H
 
-#include "../datasets/namelist.h"
+#include "../base/namelist.h"
 #include "config.h"
 #include "yaml_reader.h"
 

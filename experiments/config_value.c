@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../datasets/file.h"
+#include "../base/file.h"
 #include "config_keys.h"
 #include "plan_text.h"
 

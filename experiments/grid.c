@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../datasets/digest.h"
+#include "../base/digest.h"
 #include "config_keys.h"
 #include "train.h"
 

@@ -24,7 +24,7 @@
 #ifndef MD_EXPERIMENTS_GRID_H
 #define MD_EXPERIMENTS_GRID_H
 
-#include "../datasets/digest.h"
+#include "../base/digest.h"
 #include "config.h"
 
 enum { MD_MOST_CELLS = 10000, MD_CELL_NAME_SIZE = 96, MD_SETTINGS_SIZE = 400 };

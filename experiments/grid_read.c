@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../datasets/file.h"
-#include "../datasets/grow.h"
+#include "../base/file.h"
+#include "../base/grow.h"
 #include "budget.h"
 #include "config_keys.h"
 #include "train.h"

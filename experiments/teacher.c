@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/digest.h"
 #include "../core/target/host.h"
-#include "../datasets/digest.h"
 #include "batch.h"
 #include "train.h"
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/digest.h"
+#include "../base/random.h"
 #include "../core/target/host.h"
-#include "../datasets/digest.h"
-#include "../datasets/random.h"
 #include "batch.h"
 #include "budget.h"
 #include "version.h"

@@ -5,7 +5,7 @@
 
 #include <yaml.h>
 
-#include "../datasets/error.h"
+#include "../base/error.h"
 
 /* A document that is being read. */
 struct md_yaml {

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../datasets/process.h"
+#include "../base/process.h"
 
 /* The same figure, as far as it goes: `unit` is a pixel in what the terminal counts its size in,
  * and the SVG terminal takes font sizes for pixels where the others take them for points. */

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "../datasets/file.h"
+#include "../base/file.h"
 
 struct md_gnuplot {
     FILE *script; /* write commands and data here */

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../base/error.h"
 #include "../core/plan.h"
-#include "../datasets/error.h"
 #include "../experiments/train.h"
 
 /* A contact sheet: a row per sample, its picture and then depth maps of any size. */

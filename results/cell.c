@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../datasets/digest.h"
+#include "../base/digest.h"
 #include "../experiments/version.h"
 #include "cell_parts.h"
 #include "weights.h"

@@ -49,7 +49,7 @@
 #ifndef MD_RESULTS_CELL_H
 #define MD_RESULTS_CELL_H
 
-#include "../datasets/h5.h"
+#include "../base/h5.h"
 #include "../experiments/train.h"
 
 /* XXH3-128 of a network's table. 32 hex digits. */

@@ -2,7 +2,7 @@
 #ifndef MD_RESULTS_CELL_PARTS_H
 #define MD_RESULTS_CELL_PARTS_H
 
-#include "../datasets/h5.h"
+#include "../base/h5.h"
 #include "cell.h"
 
 #define MD_CELL_KIND       "mudepth cell"

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <zip.h>
 
+#include "../base/file.h"
+#include "../base/npy.h"
 #include "../core/rounding.h"
-#include "../datasets/file.h"
-#include "../datasets/npy.h"
 #include "onnx.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../datasets/file.h"
-#include "../datasets/grow.h"
+#include "../base/file.h"
+#include "../base/grow.h"
 #include "../experiments/config_keys.h"
 
 /* One that begins like another stands before it. */

@@ -9,8 +9,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "../datasets/file.h"
-#include "../datasets/grow.h"
+#include "../base/file.h"
+#include "../base/grow.h"
 #include "../experiments/budget.h"
 #include "append.h"
 #include "sweep.h"

@@ -11,7 +11,7 @@
 #ifndef MD_RESULTS_GROUPS_H
 #define MD_RESULTS_GROUPS_H
 
-#include "../datasets/namelist.h"
+#include "../base/namelist.h"
 #include "filter.h"
 #include "quantity.h"
 

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "../datasets/error.h"
+#include "../base/error.h"
 
 /* The largest published network has 34 tensors and about a million parameters. */
 enum {

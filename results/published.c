@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../datasets/file.h"
+#include "../base/file.h"
 #include "../experiments/config_keys.h"
 
 enum { MOST_COLUMNS = 64 };

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../base/file.h"
 #include "../core/ops.h"
-#include "../datasets/file.h"
 #include "../experiments/budget.h"
 
 /* What a row of the table below is read from, at `where`. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../datasets/file.h"
+#include "../base/file.h"
 #include "append.h"
 
 /* ---- runs ------------------------------------------------------------------------------------ */

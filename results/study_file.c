@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../datasets/file.h"
+#include "../base/file.h"
 #include "../experiments/config.h"
 #include "../experiments/yaml_reader.h"
 #include "append.h"

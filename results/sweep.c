@@ -10,8 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../datasets/file.h"
-#include "../datasets/namelist.h"
+#include "../base/file.h"
+#include "../base/namelist.h"
 #include "../experiments/budget.h"
 #include "cell.h"
 

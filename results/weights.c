@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../datasets/digest.h"
-#include "../datasets/file.h"
+#include "../base/digest.h"
+#include "../base/file.h"
 #include "append.h"
 #include "pth.h"
 

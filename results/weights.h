@@ -7,9 +7,9 @@
 #ifndef MD_RESULTS_WEIGHTS_H
 #define MD_RESULTS_WEIGHTS_H
 
+#include "../base/error.h"
+#include "../base/h5.h"
 #include "../core/network.h"
-#include "../datasets/error.h"
-#include "../datasets/h5.h"
 
 struct md_weights_info {
     char network[32];

@@ -5,7 +5,7 @@
 #include <getopt.h>
 #include <jansson.h>
 
-#include "../datasets/error.h"
+#include "../base/error.h"
 #include "bench_peak.h"
 #include "bench_peer.h"
 #include "bench_samples.h"

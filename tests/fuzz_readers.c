@@ -9,10 +9,10 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "../datasets/h5.h"
-#include "../datasets/image.h"
-#include "../datasets/mat5.h"
-#include "../datasets/npy.h"
+#include "../base/h5.h"
+#include "../base/image.h"
+#include "../base/mat5.h"
+#include "../base/npy.h"
 #include "../datasets/sample.h"
 #include "h5_leaks.h"
 #include "specs.h"

@@ -5,7 +5,7 @@
 
 #include <criterion/criterion.h>
 
-#include "../datasets/h5.h"
+#include "../base/h5.h"
 #include "h5_leaks.h"
 #include "scratch.h"
 

@@ -18,8 +18,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../base/random.h"
 #include "../core/ops.h"
-#include "../datasets/random.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 

@@ -3,9 +3,9 @@
 #ifndef MD_TESTS_READING_H
 #define MD_TESTS_READING_H
 
-#include "../datasets/image.h"
-#include "../datasets/npy.h"
-#include "../datasets/random.h"
+#include "../base/image.h"
+#include "../base/npy.h"
+#include "../base/random.h"
 #include "../datasets/sample.h"
 #include "scratch.h"
 #include "specs.h"

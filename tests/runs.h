@@ -3,7 +3,7 @@
 #ifndef MD_TESTS_RUNS_H
 #define MD_TESTS_RUNS_H
 
-#include "../datasets/digest.h"
+#include "../base/digest.h"
 #include "../experiments/train.h"
 #include "../results/cell.h"
 #include "../results/weights.h"

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../datasets/camera.h"
 #include "../datasets/sample.h"
+#include "../datasets/worlds/camera.h"
 
 static const struct md_material grey = {.texture = MD_PLAIN, .first = {.5, .5, .5}, .scale_m = 1};
 

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../datasets/error.h"
+#include "../base/error.h"
 
 #define assert_contains(text, part)                                                                \
     cr_assert(strstr(text, part), "expected \"%s\" in \"%s\"", part, text)

@@ -5,8 +5,8 @@
 
 #include <sys/prctl.h>
 
-#include "../datasets/file.h"
-#include "../datasets/h5.h"
+#include "../base/file.h"
+#include "../base/h5.h"
 #include "program.h"
 
 static struct scratch_path config, folder;

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/random.h"
 #include "../datasets/augment.h"
-#include "../datasets/random.h"
 #include "../datasets/sample.h"
 
 enum { HEIGHT = 5, WIDTH = 6, PLANE = HEIGHT * WIDTH };

@@ -1,8 +1,8 @@
 /* Data sets as one file: the same samples come back, and nothing that is damaged is taken. */
 #include <criterion/criterion.h>
 
+#include "../base/h5.h"
 #include "../datasets/cache.h"
-#include "../datasets/h5.h"
 #include "h5_leaks.h"
 #include "reading.h"
 

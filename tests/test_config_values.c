@@ -1,5 +1,5 @@
 /* Configs that are written and read back, and their keys by number: values, order, defaults. */
-#include "../datasets/random.h"
+#include "../base/random.h"
 #include "config_keys.h"
 
 TestSuite(config_values, .init = set_up, .fini = scratch_tear_down, .timeout = 600);

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-#include "../datasets/file.h"
+#include "../base/file.h"
 #include "../datasets/micro.h"
 #include "../datasets/sensor.h"
 #include "reading.h"

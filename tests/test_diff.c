@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-#include "../datasets/h5.h"
+#include "../base/h5.h"
 #include "../results/cell.h"
 #include "../results/weights.h"
 #include "program.h"

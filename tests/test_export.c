@@ -1,8 +1,8 @@
 /* Weights for other programs: what they read is what was written, to the bit. */
 #include <criterion/criterion.h>
 
-#include "../datasets/image.h"
-#include "../datasets/npy.h"
+#include "../base/image.h"
+#include "../base/npy.h"
 #include "../results/export.h"
 #include "../results/weights.h"
 #include "checkpoint.h"

@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 
-#include "../datasets/h5.h"
+#include "../base/h5.h"
 #include "program.h"
 
 static struct scratch_path made; /* the folder for what a call makes */

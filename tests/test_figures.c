@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-#include "../datasets/image.h"
+#include "../base/image.h"
 #include "../plots/axis.h"
 #include "../plots/plots.h"
 #include "scratch.h"

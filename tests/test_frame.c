@@ -3,7 +3,7 @@
 #include <math.h>
 #include <png.h>
 
-#include "../datasets/random.h"
+#include "../base/random.h"
 #include "../datasets/readers.h"
 #include "../datasets/sensor.h"
 #include "scratch.h"

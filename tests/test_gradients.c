@@ -1,6 +1,6 @@
 /* The whole network's step against two independent sources: difference quotients, and PyTorch,
  * whose tensors lie in ../shared/golden (MUDEPTH_SHARED names another place for ../shared). */
-#include "../datasets/h5.h"
+#include "../base/h5.h"
 #include "distilling.h"
 #include "engine.h"
 #include "scratch.h"

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "../datasets/h5.h"
+#include "../base/h5.h"
 #include "../datasets/readers.h"
 #include "h5_leaks.h"
 #include "reading.h"

@@ -7,8 +7,8 @@
 
 #include <jpeglib.h>
 
-#include "../datasets/image.h"
-#include "../datasets/random.h"
+#include "../base/image.h"
+#include "../base/random.h"
 #include "scratch.h"
 
 static struct md_error error;

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/random.h"
 #include "../datasets/labels.h"
-#include "../datasets/random.h"
 
 enum { MAX_GRID = 64, MAX_PIXELS = 64 * 64 };
 

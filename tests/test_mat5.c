@@ -1,7 +1,7 @@
 /* MATLAB's older files: every type of number, and broken ones. */
 #include <criterion/criterion.h>
 
-#include "../datasets/mat5.h"
+#include "../base/mat5.h"
 #include "mat5.h"
 
 static struct md_error error;

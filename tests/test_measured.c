@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "../base/random.h"
 #include "../datasets/augment.h"
-#include "../datasets/random.h"
 #include "../experiments/batch.h"
 #include "program.h"
 #include "runs.h"

@@ -5,8 +5,8 @@
 #include <math.h>
 #include <sys/stat.h>
 
+#include "../base/file.h"
 #include "../core/network.h"
-#include "../datasets/file.h"
 #include "../plots/plots.h"
 #include "../results/weights.h"
 #include "scratch.h"

@@ -2,8 +2,8 @@
  * before anything is done, and replaced with --force. */
 #include <criterion/criterion.h>
 
+#include "../base/image.h"
 #include "../commands/commands.h"
-#include "../datasets/image.h"
 #include "program.h"
 
 volatile sig_atomic_t md_stop_requested;

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <signal.h>
 
-#include "../datasets/image.h"
+#include "../base/image.h"
 #include "../plots/gnuplot.h"
 #include "../plots/plots.h"
 #include "scratch.h"

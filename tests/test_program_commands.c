@@ -3,9 +3,9 @@
  * predictions: test_program_predict.c.) */
 #include <criterion/criterion.h>
 
-#include "../datasets/h5.h"
-#include "../datasets/image.h"
-#include "../datasets/npy.h"
+#include "../base/h5.h"
+#include "../base/image.h"
+#include "../base/npy.h"
 #include "../experiments/metrics.h"
 #include "checkpoint.h"
 #include "flat_weights.h"

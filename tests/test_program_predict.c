@@ -1,8 +1,8 @@
 /* mudepth predict: what it writes of pictures, which part of them, and what it refuses. */
 #include <criterion/criterion.h>
 
-#include "../datasets/image.h"
-#include "../datasets/npy.h"
+#include "../base/image.h"
+#include "../base/npy.h"
 #include "flat_weights.h"
 #include "h5_leaks.h"
 #include "program.h"

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-#include "../datasets/h5.h"
+#include "../base/h5.h"
 #include "../results/cell.h"
 #include "h5_leaks.h"
 #include "one_run.h"

@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-#include "../datasets/h5.h"
+#include "../base/h5.h"
 #include "../experiments/metrics.h"
 #include "../results/cell.h"
 #include "h5_leaks.h"

@@ -1,7 +1,7 @@
 /* The Python module (python/mudepth.py) reads what the program writes. */
 #include <criterion/criterion.h>
 
-#include "../datasets/image.h"
+#include "../base/image.h"
 #include "../results/weights.h"
 #include "shell.h"
 

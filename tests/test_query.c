@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-#include "../datasets/h5.h"
+#include "../base/h5.h"
 #include "../results/cell.h"
 #include "program.h"
 

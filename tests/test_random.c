@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-#include "../datasets/random.h"
+#include "../base/random.h"
 
 static const double five = 5;
 

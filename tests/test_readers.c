@@ -3,9 +3,9 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "../datasets/file.h"
-#include "../datasets/namelist.h"
-#include "../datasets/npy.h"
+#include "../base/file.h"
+#include "../base/namelist.h"
+#include "../base/npy.h"
 #include "scratch.h"
 
 static struct md_error error;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../datasets/rooms.h"
+#include "../datasets/worlds/rooms.h"
 #include "scenes.h"
 #include "specs.h"
 

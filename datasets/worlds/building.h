@@ -1,7 +1,7 @@
 /* For those who build places (rooms.c, street.c): what is drawn from a world's palettes, and the
  * pieces that stand about. Internal to this room. */
-#ifndef MD_DATASETS_BUILDING_H
-#define MD_DATASETS_BUILDING_H
+#ifndef MD_WORLDS_BUILDING_H
+#define MD_WORLDS_BUILDING_H
 
 #include "rooms.h"
 

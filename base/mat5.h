@@ -1,7 +1,7 @@
 /* Numbers from MATLAB's older files (level 5: what `save -v6` and `-v7` write). The format:
  * MathWorks, "MAT-File Format". MATLAB v7.3 files are HDF5: h5.h. */
-#ifndef MD_DATASETS_MAT5_H
-#define MD_DATASETS_MAT5_H
+#ifndef MD_BASE_MAT5_H
+#define MD_BASE_MAT5_H
 
 #include <stddef.h>
 

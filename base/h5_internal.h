@@ -1,6 +1,6 @@
 /* What the parts of the HDF5 layer share. */
-#ifndef MD_DATASETS_H5_INTERNAL_H
-#define MD_DATASETS_H5_INTERNAL_H
+#ifndef MD_BASE_H5_INTERNAL_H
+#define MD_BASE_H5_INTERNAL_H
 
 #include "h5.h"
 

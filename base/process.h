@@ -1,7 +1,7 @@
 /* Other programs, run between files: nothing can fill up or break as a pipe can, whatever is read
  * and said first. */
-#ifndef MD_DATASETS_PROCESS_H
-#define MD_DATASETS_PROCESS_H
+#ifndef MD_BASE_PROCESS_H
+#define MD_BASE_PROCESS_H
 
 #include <stddef.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* The one thing in a picture's EXIF data that changes what its pixels mean. */
-#ifndef MD_DATASETS_EXIF_H
-#define MD_DATASETS_EXIF_H
+#ifndef MD_BASE_EXIF_H
+#define MD_BASE_EXIF_H
 
 #include <stddef.h>
 #include <stdint.h>

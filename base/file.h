@@ -1,6 +1,6 @@
 /* Whole files in memory, text by lines, and writing that never leaves half a file behind. */
-#ifndef MD_DATASETS_FILE_H
-#define MD_DATASETS_FILE_H
+#ifndef MD_BASE_FILE_H
+#define MD_BASE_FILE_H
 
 #include <stddef.h>
 #include <stdint.h>

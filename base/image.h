@@ -1,6 +1,6 @@
 /* Pictures on disk (PNG, JPEG) and in memory. */
-#ifndef MD_DATASETS_IMAGE_H
-#define MD_DATASETS_IMAGE_H
+#ifndef MD_BASE_IMAGE_H
+#define MD_BASE_IMAGE_H
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 /* The drone's path: it hovers and turns towards its next goal, flies there in a straight line
  * that is known to be clear, swinging its nose from side to side, and so on. In an open place it is
  * a car's, whose goals are the two ends of its drive. */
-#ifndef MD_DATASETS_FLIGHT_H
-#define MD_DATASETS_FLIGHT_H
+#ifndef MD_WORLDS_FLIGHT_H
+#define MD_WORLDS_FLIGHT_H
 
 #include "rooms.h"
 

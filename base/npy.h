@@ -1,6 +1,6 @@
 /* NumPy's .npy files, version 1.0 to 3.0, float32 ('<f4') in C order: what the micro sets use. */
-#ifndef MD_DATASETS_NPY_H
-#define MD_DATASETS_NPY_H
+#ifndef MD_BASE_NPY_H
+#define MD_BASE_NPY_H
 
 #include <stddef.h>
 

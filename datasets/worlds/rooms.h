@@ -1,9 +1,9 @@
 /* The built-in worlds, as parameters, and the building of places from them. */
-#ifndef MD_DATASETS_ROOMS_H
-#define MD_DATASETS_ROOMS_H
+#ifndef MD_WORLDS_ROOMS_H
+#define MD_WORLDS_ROOMS_H
 
-#include "random.h"
-#include "sensor.h"
+#include "../../base/random.h"
+#include "../sensor.h"
 #include "world.h"
 
 struct md_range {

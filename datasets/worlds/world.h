@@ -5,8 +5,8 @@
  * Lengths are metres; x and y lie on the floor, z points up, the floor is z = 0. Colours are linear
  * RGB albedos in [0, 1] kept in a vector. What places look like is decided in rooms.c and
  * street.c. */
-#ifndef MD_DATASETS_WORLD_H
-#define MD_DATASETS_WORLD_H
+#ifndef MD_WORLDS_WORLD_H
+#define MD_WORLDS_WORLD_H
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 /* The one way in which everything outside core reports a failure: a status to return, and a text
  * that says what went wrong, where, what was expected and what was found. The program prints the
  * text once, at the top. */
-#ifndef MD_DATASETS_ERROR_H
-#define MD_DATASETS_ERROR_H
+#ifndef MD_BASE_ERROR_H
+#define MD_BASE_ERROR_H
 
 enum md_status {
     MD_OK = 0,

@@ -1,6 +1,6 @@
 /* XXH3-128 of data, as text. */
-#ifndef MD_DATASETS_DIGEST_H
-#define MD_DATASETS_DIGEST_H
+#ifndef MD_BASE_DIGEST_H
+#define MD_BASE_DIGEST_H
 
 #include <stdio.h>
 #include <xxhash.h>

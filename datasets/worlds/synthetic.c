@@ -5,7 +5,7 @@
  * into, one place each, seen by an 8x8 time-of-flight sensor with all its faults: "field", a small
  * flat in lamp light, and "arena", a hall for drones with obstacles. The seed decides on the place,
  * the split's word on the flight, and a sample on nothing but these and its own number. */
-#include "readers.h"
+#include "../readers.h"
 
 #include <stdio.h>
 #include <stdlib.h>

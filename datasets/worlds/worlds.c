@@ -1,8 +1,8 @@
 /* The worlds there are, as tables. */
 #include <stddef.h>
 
+#include "../sample.h"
 #include "rooms.h"
-#include "sample.h"
 
 #define PALETTE(list)                                                                              \
     { list, sizeof(list) / sizeof((list)[0]) }

@@ -1,8 +1,8 @@
 /* Counter-based random numbers (Philox: core/random.h). A number depends on its key and counter
  * alone, so what is drawn for one sample never depends on how many threads there are or what was
  * drawn before. */
-#ifndef MD_DATASETS_RANDOM_H
-#define MD_DATASETS_RANDOM_H
+#ifndef MD_BASE_RANDOM_H
+#define MD_BASE_RANDOM_H
 
 #include <stdint.h>
 

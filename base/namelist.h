@@ -1,6 +1,6 @@
 /* Names: what lies in a folder, what a split asks for. */
-#ifndef MD_DATASETS_NAMELIST_H
-#define MD_DATASETS_NAMELIST_H
+#ifndef MD_BASE_NAMELIST_H
+#define MD_BASE_NAMELIST_H
 
 #include <stddef.h>
 

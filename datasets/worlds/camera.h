@@ -1,6 +1,6 @@
 /* What the drone carries: a camera, and a time-of-flight sensor that looks the same way. */
-#ifndef MD_DATASETS_CAMERA_H
-#define MD_DATASETS_CAMERA_H
+#ifndef MD_WORLDS_CAMERA_H
+#define MD_WORLDS_CAMERA_H
 
 #include "flight.h"
 

@@ -1,6 +1,6 @@
 /* Arrays that grow by one element at a time. */
-#ifndef MD_DATASETS_GROW_H
-#define MD_DATASETS_GROW_H
+#ifndef MD_BASE_GROW_H
+#define MD_BASE_GROW_H
 
 #include <stddef.h>
 

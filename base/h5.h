@@ -1,8 +1,8 @@
 /* A thin layer over HDF5 that turns its failures into our errors. HDF5's own error printing is
  * switched off by the first call. What it cannot turn into an error: HDF5 1.10 itself crashes on
  * some files whose groups are damaged (in H5HL_protect, found by fuzzing). */
-#ifndef MD_DATASETS_H5_H
-#define MD_DATASETS_H5_H
+#ifndef MD_BASE_H5_H
+#define MD_BASE_H5_H
 
 #include <hdf5.h>
 #include <stddef.h>

@@ -1,8 +1,9 @@
 /* Unpacking what a data set is published as. */
-#ifndef MD_DATASETS_UNPACK_H
-#define MD_DATASETS_UNPACK_H
+#ifndef MD_BASE_UNPACK_H
+#define MD_BASE_UNPACK_H
 
-#include "sample.h"
+#include "error.h"
+#include "watch.h"
 
 struct md_unpacked {
     size_t files, folders;
