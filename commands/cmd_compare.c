@@ -9,7 +9,7 @@
 #include "../base/file.h"
 #include "../base/namelist.h"
 #include "../compare/comparison.h"
-#include "../compare/side.h"
+#include "../compare/machine.h"
 #include "../experiments/batch.h"
 #include "../experiments/budget.h"
 #include "../plots/plots.h"
@@ -25,7 +25,7 @@ struct comparison {
     struct md_config config;
     struct options options;
     const struct md_network *network;
-    struct md_side_spec specs[2];
+    struct md_machine_spec specs[2];
     struct md_job job;
     char *body; /* of the job */
     size_t body_bytes;
@@ -70,7 +70,7 @@ static int parse_kinds(const char *text, void *kinds, struct md_error *error) {
 /* What a teacher sees in a picture. */
 static void write_features(struct md_teacher *teacher, const uint8_t *picture, const float *label,
                            FILE *to) {
-    md_teacher_look(teacher, picture, label);
+    md_teacher_infer(teacher, picture, label);
     for (int l = 0; l < MD_MAX_LAYERS; l++)
         if (teacher->features[l] != NULL)
             fwrite(teacher->features[l], 1, teacher->bytes[l], to);
@@ -182,23 +182,24 @@ static int make_job(struct comparison *c, struct md_error *error) {
 static int save_job(struct comparison *c, struct md_error *error) {
     struct md_new_file to;
     MD_TRY(md_new_file_open(c->options.save_job, &to, error));
-    int status = md_side_write_job(&c->specs[0], &c->job, c->body, c->body_bytes, to.stream, error);
+    int status =
+        md_machine_write_job(&c->specs[0], &c->job, c->body, c->body_bytes, to.stream, error);
     return md_new_file_finish(&to, status, error);
 }
 
 static int save_trace(struct comparison *c, struct md_error *error) {
     char some[65536];
     struct md_new_file to;
-    struct md_side side;
+    struct md_machine machine;
     MD_TRY(md_new_file_open(c->options.save_trace, &to, error));
-    int status = md_side_start(&c->specs[0], &c->job, c->body, c->body_bytes, &side, error);
+    int status = md_machine_start(&c->specs[0], &c->job, c->body, c->body_bytes, &machine, error);
     for (size_t got = 1; status == MD_OK && got > 0;) {
-        got = fread(some, 1, sizeof some, side.trace);
+        got = fread(some, 1, sizeof some, machine.trace);
         if (fwrite(some, 1, got, to.stream) != got)
             status =
                 md_fail(error, MD_FAILED, "%.400s: cannot write: %s", to.path, strerror(errno));
     }
-    status = md_side_finish(&side, status, error);
+    status = md_machine_finish(&machine, status, error);
     return md_new_file_finish(&to, status, error);
 }
 
@@ -231,25 +232,26 @@ static int check_heads(const struct comparison *c, const struct md_trace trace[2
 }
 
 static int compare(struct comparison *c, struct md_error *error) {
-    struct md_side sides[2] = {{.spec = c->specs[0]}, {.spec = c->specs[1]}};
+    struct md_machine machines[2] = {{.spec = c->specs[0]}, {.spec = c->specs[1]}};
     struct md_trace trace[2] = {{0}};
     struct md_progress_line line;
     struct md_watch watch = md_progress_watch(&line);
     int status = MD_OK, broken = 0;
     for (int s = 0; s < 2 && status == MD_OK; s++) {
         broken = s;
-        status = md_side_start(&c->specs[s], &c->job, c->body, c->body_bytes, &sides[s], error);
+        status =
+            md_machine_start(&c->specs[s], &c->job, c->body, c->body_bytes, &machines[s], error);
     }
     for (int s = 0; s < 2 && status == MD_OK; s++) {
         broken = s;
-        status = md_trace_open(sides[s].trace, c->specs[s].text, &trace[s], error);
+        status = md_trace_open(machines[s].trace, c->specs[s].text, &trace[s], error);
     }
     MD_THEN(status, check_heads(c, trace, error));
     MD_THEN(status, md_comparison_read(trace, &watch, &c->result, &broken, error));
     md_progress_clear(&line);
-    /* The side whose trace broke knows best why. */
-    int first = md_side_finish(&sides[broken], status, error);
-    int second = md_side_finish(&sides[1 - broken], first, error);
+    /* The machine whose trace broke knows best why. */
+    int first = md_machine_finish(&machines[broken], status, error);
+    int second = md_machine_finish(&machines[1 - broken], first, error);
     md_trace_close(&trace[0]);
     md_trace_close(&trace[1]);
     return second;
@@ -450,12 +452,12 @@ static int report(const struct comparison *c, struct md_error *error) {
     return status;
 }
 
-static int parse_sides(struct comparison *c, struct md_error *error) {
+static int parse_machines(struct comparison *c, struct md_error *error) {
     const struct options *o = &c->options;
-    MD_TRY(md_side_parse("--a", o->a, c->config.format, &c->specs[0], error));
-    MD_TRY(md_side_parse("--b", o->b, c->config.format, &c->specs[1], error));
+    MD_TRY(md_machine_parse("--a", o->a, c->config.format, &c->specs[0], error));
+    MD_TRY(md_machine_parse("--b", o->b, c->config.format, &c->specs[1], error));
     int compares = o->save_job == NULL && o->save_trace == NULL;
-    int both = compares && c->specs[0].machine != NULL && c->specs[1].machine != NULL;
+    int both = compares && c->specs[0].kind != NULL && c->specs[1].kind != NULL;
     if (o->digest && both && c->specs[0].format != c->specs[1].format)
         return md_fail(error, MD_USAGE,
                        "--digest compares bits, and %s and %s have different formats", o->a, o->b);
@@ -464,13 +466,13 @@ static int parse_sides(struct comparison *c, struct md_error *error) {
     if (o->steps == 0 && o->kinds != (1u << MD_TRACE_FINAL_WEIGHTS) - 1)
         return md_fail(error, MD_USAGE,
                        "--tensors needs steps, there are none: the weights are always compared");
-    if ((o->save_job != NULL || o->save_trace != NULL) && c->specs[0].machine == NULL)
+    if ((o->save_job != NULL || o->save_trace != NULL) && c->specs[0].kind == NULL)
         return md_fail(error, MD_USAGE, "--a: a saved trace is there already");
     return MD_OK;
 }
 
 static int work(struct comparison *c, struct md_error *error) {
-    MD_TRY(parse_sides(c, error));
+    MD_TRY(parse_machines(c, error));
     MD_TRY(make_job(c, error));
     if (c->options.save_job != NULL)
         return save_job(c, error);

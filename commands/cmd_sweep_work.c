@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cmd_sweep.h"
-#include "live.h"
+#include "status_lines.h"
 #include "worker_pool.h"
 
 /* Of the cells that this call is to make. */
@@ -23,7 +23,7 @@ struct scheduler {
     size_t first;              /* the cell to begin with */
     size_t wanted, over, made; /* cells to make; that were tried; that succeeded */
     double began, drawn;       /* seconds */
-    struct md_live live;
+    struct md_status_lines status_lines;
 };
 
 /* ---- a worker -------------------------------------------------------------------------------- */
@@ -98,7 +98,7 @@ static int make_cell(void *context, size_t i, struct md_worker_state *state) {
 
 /* A line per running cell, as many as there is room for, and one about all. */
 static void print_table(const struct scheduler *scheduler, const struct md_pool *pool, FILE *to) {
-    int room = scheduler->live.rows - 2 - (md_stop_requested != 0);
+    int room = scheduler->status_lines.rows - 2 - (md_stop_requested != 0);
     double part = 0.0;
     char text[MD_PROGRESS_SIZE], left_text[MD_DURATION_SIZE];
     for (size_t w = 0; w < pool->size; w++) {
@@ -113,7 +113,7 @@ static void print_table(const struct scheduler *scheduler, const struct md_pool 
         md_progress_text(&now, ", ", text);
         /* Of a name that is too long its beginning says more than its hash. */
         const char *name = scheduler->session->grid.cells[pool->jobs[w]].name;
-        int width = scheduler->live.columns - 3 - (int)strlen(text);
+        int width = scheduler->status_lines.columns - 3 - (int)strlen(text);
         fprintf(to, "%.*s  %s\n", width > 8 ? width : 8, name, text);
     }
     double done = (double)scheduler->over + part, left = (double)scheduler->wanted - done;
@@ -129,16 +129,16 @@ static void show(struct scheduler *scheduler, const struct md_pool *pool) {
     double now = md_seconds_now();
     char *text = NULL;
     size_t size;
-    if (!scheduler->live.is_on || md_verbosity < 0 || now - scheduler->drawn < 0.2)
+    if (!scheduler->status_lines.is_on || md_verbosity < 0 || now - scheduler->drawn < 0.2)
         return;
     FILE *to = open_memstream(&text, &size);
     if (to == NULL)
         return;
     scheduler->drawn = now;
-    md_live_measure(&scheduler->live);
+    md_status_lines_measure(&scheduler->status_lines);
     print_table(scheduler, pool, to);
     if (fclose(to) == 0)
-        md_live_draw(&scheduler->live, text);
+        md_status_lines_draw(&scheduler->status_lines, text);
     free(text);
 }
 
@@ -147,9 +147,9 @@ static void show(struct scheduler *scheduler, const struct md_pool *pool) {
 static void log_end(struct scheduler *scheduler, const struct md_pool_end *end) {
     const struct md_cell_status *cell_status = &scheduler->session->statuses[end->job];
     int done = end->result == MADE || end->result == FOUND;
-    if ((scheduler->live.is_on || md_verbosity < 0) && done && !cell_status->diverged)
+    if ((scheduler->status_lines.is_on || md_verbosity < 0) && done && !cell_status->diverged)
         return;
-    md_live_clear(&scheduler->live);
+    md_status_lines_clear(&scheduler->status_lines);
     fprintf(stderr, "[%zu/%zu] %s: ", scheduler->over, scheduler->wanted,
             scheduler->session->grid.cells[end->job].name);
     if (done) {
@@ -205,7 +205,7 @@ static void finish(struct scheduler *scheduler, const struct md_pool_end *end) {
     }
     int is_made = end->result == MADE || end->result == FOUND;
     if (!is_made && scheduler->failures[i]++ < scheduler->work.retries) {
-        md_live_clear(&scheduler->live);
+        md_status_lines_clear(&scheduler->status_lines);
         md_note("%s: failed, and is tried again: %s", scheduler->session->grid.cells[i].name,
                 end->error.text);
         return;
@@ -251,7 +251,7 @@ static int make_cells(struct scheduler *scheduler, struct md_error *error) {
     if (status != MD_OK)
         return status;
     scheduler->began = md_seconds_now();
-    scheduler->live = md_live_open();
+    scheduler->status_lines = md_status_lines_open();
     while (status == MD_OK && scheduler->over < scheduler->wanted) {
         int waits_for_others =
             !md_stop_requested && !scheduler->gives_up && scheduler->work.tasks == 0;
@@ -263,7 +263,7 @@ static int make_cells(struct scheduler *scheduler, struct md_error *error) {
             finish(scheduler, &end);
         show(scheduler, &pool);
     }
-    md_live_clear(&scheduler->live);
+    md_status_lines_clear(&scheduler->status_lines);
     md_pool_close(&pool);
     return status;
 }

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../experiments/effort.h"
-#include "../experiments/nearest.h"
+#include "../base/nearest.h"
+#include "../base/usage.h"
 #include "../results/append.h"
 #include "command.h"
 #include "help.h"
@@ -69,9 +69,9 @@ int md_command_invoke(const struct md_found *found, int argc, char **argv, struc
         md_invocation_parse(found->command, found->name, argc, argv, options, &call, error);
     md_verbosity = call.common.verbose - call.common.quiet;
     if (status == MD_OK) {
-        const struct md_effort began = md_effort_now(), none = {0};
+        const struct md_usage began = md_usage_now(), none = {0};
         status = found->command->run(&call, error);
-        const struct md_effort took = md_effort_since(&began, &none);
+        const struct md_usage took = md_usage_since(&began, &none);
         if (md_verbosity > 0)
             fprintf(stderr, "took %.2f s, %.2f s of processors, %lld MB of memory at most\n",
                     took.wall_seconds, took.cpu_seconds, took.peak_memory_bytes / 1000000);

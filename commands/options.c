@@ -9,7 +9,7 @@
 
 #include "../base/file.h"
 #include "../base/namelist.h"
-#include "../experiments/nearest.h"
+#include "../base/nearest.h"
 #include "../results/study.h"
 
 /* A call while it is read. */

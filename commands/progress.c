@@ -84,12 +84,13 @@ void md_progress_text(const struct md_run_progress *p, const char *between,
 /* ---- where a run by itself is seen ----------------------------------------------------------- */
 
 struct md_view md_view_open(int verbosity, double now) {
-    return (struct md_view){.live = md_live_open(), .verbosity = verbosity, .said = now};
+    return (struct md_view){
+        .status_lines = md_status_lines_open(), .verbosity = verbosity, .said = now};
 }
 
 static void print_line(struct md_view *view, const struct md_run_progress *progress, double now) {
     char text[MD_PROGRESS_SIZE];
-    md_live_clear(&view->live);
+    md_status_lines_clear(&view->status_lines);
     md_progress_text(progress, ", ", text);
     fprintf(stderr, "%s\n", text);
     view->said = now;
@@ -102,20 +103,21 @@ void md_view_show(struct md_view *view, const struct md_run_progress *progress, 
     int trains = is_training(progress->what), ends_epoch = trains && progress->step == 0;
     if (view->verbosity < 0)
         return;
-    if (view->live.is_on ? ends_epoch && view->verbosity > 0
-                         : ends_epoch || passed >= line_s || (trains && view->verbosity > 0))
+    if (view->status_lines.is_on
+            ? ends_epoch && view->verbosity > 0
+            : ends_epoch || passed >= line_s || (trains && view->verbosity > 0))
         print_line(view, progress, now);
-    double wait_s = view->live.lines > 0 ? redraw_s : trains ? 0.0 : short_s;
-    if (!view->live.is_on || passed < wait_s)
+    double wait_s = view->status_lines.lines > 0 ? redraw_s : trains ? 0.0 : short_s;
+    if (!view->status_lines.is_on || passed < wait_s)
         return;
-    md_live_measure(&view->live);
-    md_progress_text(progress, view->live.rows > 5 ? "\n" : ", ", text);
+    md_status_lines_measure(&view->status_lines);
+    md_progress_text(progress, view->status_lines.rows > 5 ? "\n" : ", ", text);
     strcat(text, "\n");
-    md_live_draw(&view->live, text);
+    md_status_lines_draw(&view->status_lines, text);
     view->said = now;
 }
 
 void md_view_close(struct md_view *view) {
-    if (view->live.is_on)
-        md_live_clear(&view->live);
+    if (view->status_lines.is_on)
+        md_status_lines_clear(&view->status_lines);
 }

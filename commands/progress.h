@@ -3,7 +3,7 @@
 #define MD_COMMANDS_PROGRESS_H
 
 #include "../experiments/train.h"
-#include "live.h"
+#include "status_lines.h"
 
 /* Since when something has been done, and from where on. All zero before the first question. */
 struct md_timing {
@@ -44,7 +44,7 @@ const char *md_duration(double seconds, char text[MD_DURATION_SIZE]);
  * line for each epoch, and every 30 seconds. Verbose: a line for each step, or on a terminal for
  * each epoch; quiet (verbosity -1): nothing. */
 struct md_view {
-    struct md_live live;
+    struct md_status_lines status_lines;
     int verbosity;
     double said; /* when the last line was, or the lines were drawn */
 };

@@ -167,7 +167,7 @@ static int look(const struct md_source *source, const struct looking *looking,
     int same = height == source->height && width == source->width;
     if (same)
         find_reflectance(picture, (int)pixels, reflectance);
-    md_sensor_look(
+    md_sensor_measure(
         &looking->sensor, *depth_m, same ? reflectance : NULL, height, width, looking->rectangle,
         /* A sample's random numbers are those of its name, whatever else is listed. */
         md_random_stream(source->spec.seed, md_random_name(sample->name), side, TOF_STREAM),

@@ -233,9 +233,10 @@ static void pool(const struct md_sensor *sensor, const struct map *map, struct b
     }
 }
 
-void md_sensor_look(const struct md_sensor *sensor, const float *depth_m, const float *reflectance,
-                    int height, int width, struct md_rectangle rectangle, struct md_random random,
-                    struct md_reading *reading) {
+void md_sensor_measure(const struct md_sensor *sensor, const float *depth_m,
+                       const float *reflectance, int height, int width,
+                       struct md_rectangle rectangle, struct md_random random,
+                       struct md_reading *reading) {
     static void (*const models[])(const struct md_sensor *sensor, const struct map *map,
                                   struct block block, struct md_random *random,
                                   struct md_reading *reading) = {

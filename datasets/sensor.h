@@ -96,9 +96,10 @@ int md_sensor_rectangle(double sensor_deg, double camera_horizontal_deg, double 
  *
  * For every zone of a VL53L5CX sensor->targets blocks of `random` are drawn, whatever is seen: more
  * ambient light in the same scene only takes targets away. */
-void md_sensor_look(const struct md_sensor *sensor, const float *depth_m, const float *reflectance,
-                    int height, int width, struct md_rectangle rectangle, struct md_random random,
-                    struct md_reading *reading);
+void md_sensor_measure(const struct md_sensor *sensor, const float *depth_m,
+                       const float *reflectance, int height, int width,
+                       struct md_rectangle rectangle, struct md_random random,
+                       struct md_reading *reading);
 
 /* A zone's depth in metres: of its valid targets (status 5 or 9) which is chosen. auto: by the rule
  * for recordings (matrix.c) that of its target when it has exactly one. MD_NO_DEPTH when there is

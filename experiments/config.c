@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "../base/file.h"
+#include "../base/nearest.h"
 #include "../datasets/augment.h"
 #include "budget.h"
 #include "config_keys.h"
-#include "nearest.h"
 
 /* ---- documents ------------------------------------------------------------------------------- */
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/nearest.h"
 #include "../datasets/augment.h"
 #include "../datasets/sensor.h"
-#include "nearest.h"
 
 static const char *const select_names[] = {"best", "last", NULL};
 static const char *const schedule_names[] = {"constant", "cosine", "polynomial", NULL};

@@ -3,8 +3,8 @@
 #define MD_EXPERIMENTS_CONFIG_KEYS_H
 
 #include "../base/namelist.h"
+#include "../base/yaml_reader.h"
 #include "config.h"
-#include "yaml_reader.h"
 
 /* LOSSES: a choice, or a mapping from choices to weights; POWER: of two. */
 enum type { TEXT, CHOICE, LOSSES, BITS, REAL, CAPS, COUNT, POWER, SEED, POLICY, PLAN };

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/nearest.h"
 #include "config_keys.h"
-#include "nearest.h"
 
 /* ---- writing --------------------------------------------------------------------------------- */
 

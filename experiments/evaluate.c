@@ -3,17 +3,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "../datasets/labels.h"
 
 const char *const md_flip_names[] = {"off", "on", NULL};
-
-double md_seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 void md_depth_from_disparity(float fb, size_t n, const float *disparity, float *depth_m) {
     for (size_t i = 0; i < n; i++)

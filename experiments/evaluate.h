@@ -6,9 +6,6 @@
 #include "../datasets/sample.h"
 #include "metrics.h"
 
-/* Of a clock that only goes forward. */
-double md_seconds_now(void);
-
 /* Depth in metres from disparity: fb / o, 0 (no prediction) where o <= 0, and NaN where o is no
  * finite number. */
 void md_depth_from_disparity(float fb, size_t n, const float *disparity, float *depth_m);

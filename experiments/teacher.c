@@ -65,7 +65,7 @@ static void mask(struct md_teacher *teacher, int layer, const float *label) {
     }
 }
 
-void md_teacher_look(struct md_teacher *teacher, const uint8_t *picture, const float *label) {
+void md_teacher_infer(struct md_teacher *teacher, const uint8_t *picture, const float *label) {
     if (teacher->arena == NULL)
         return;
     teacher->engine.observe_context = teacher; /* which may have moved */

@@ -29,6 +29,6 @@ void md_teacher_set_weights(struct md_teacher *teacher, const float *weights);
 /* Looks at a picture as the student sees it. Each pixel's features become bytes, the largest of
  * them 127 or -127: only their direction counts. Where no pixel of the student's label under a
  * pixel has a value they are 0, and it does not count. */
-void md_teacher_look(struct md_teacher *teacher, const uint8_t *picture, const float *label);
+void md_teacher_infer(struct md_teacher *teacher, const uint8_t *picture, const float *label);
 
 #endif

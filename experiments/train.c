@@ -156,7 +156,7 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
     memset(run, 0, sizeof *run);
     if (md_run_check(config, error) != MD_OK)
         return MD_USAGE;
-    run->began = md_effort_now();
+    run->began = md_usage_now();
     md_time_now(run->started);
     run->config = *config;
     run->network = md_networks[config->network];
@@ -199,8 +199,8 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
     return MD_OK;
 }
 
-struct md_effort md_run_effort(const struct md_run *run) {
-    return md_effort_since(&run->began, &run->earlier);
+struct md_usage md_run_usage(const struct md_run *run) {
+    return md_usage_since(&run->began, &run->earlier);
 }
 
 void md_run_close(struct md_run *run) {
@@ -325,7 +325,7 @@ static void fill_slot(struct md_run *run, struct staging *staging, const struct 
 /* Has the teacher look at what was put into it. */
 static void ask_teacher(struct md_run *run, const struct staging *staging, int slot) {
     struct md_teacher *teacher = &run->teacher;
-    md_teacher_look(teacher, staging->picture, staging->label);
+    md_teacher_infer(teacher, staging->picture, staging->label);
     for (int l = 0; l < MD_MAX_LAYERS; l++)
         if (teacher->features[l] != NULL)
             md_engine_set_teacher(&run->engine, slot, l, teacher->features[l]);
@@ -478,9 +478,9 @@ static void step(struct md_run *run, struct staging *staging) {
         (int64_t)steps_done(run), report.count > 0 ? loss / report.count : (double)NAN, sums[2]};
 }
 
-static void count_time(struct md_position *at, const struct md_effort *began,
-                       const struct md_effort *earlier) {
-    struct md_effort spent = md_effort_since(began, earlier);
+static void count_time(struct md_position *at, const struct md_usage *began,
+                       const struct md_usage *earlier) {
+    struct md_usage spent = md_usage_since(began, earlier);
     at->seconds = spent.wall_seconds;
     at->cpu_seconds = spent.cpu_seconds;
 }
@@ -492,7 +492,7 @@ int md_run_train(struct md_run *run, const struct md_watch *watch,
     int steps = md_run_steps_an_epoch(run);
     struct staging staging = {0};
     int status = open_staging(run, &staging, error);
-    const struct md_effort began = md_effort_now(), earlier = {at->seconds, at->cpu_seconds, 0};
+    const struct md_usage began = md_usage_now(), earlier = {at->seconds, at->cpu_seconds, 0};
     *interrupted = 0;
     while (status == MD_OK && !md_run_is_over(run)) {
         md_epoch_order(run->config.seed, at->epoch, (uint32_t)run->train.count, staging.order);

@@ -4,8 +4,8 @@
 #ifndef MD_EXPERIMENTS_TRAIN_H
 #define MD_EXPERIMENTS_TRAIN_H
 
+#include "../base/usage.h"
 #include "config.h"
-#include "effort.h"
 #include "evaluate.h"
 #include "teacher.h"
 
@@ -71,8 +71,8 @@ struct md_run {
 
     char initial_digest[33]; /* of the weights it started from */
     char started[32];        /* as md_time_now says it; of a resumed run, when its first part did */
-    struct md_effort began;  /* when this part of the run was opened */
-    struct md_effort earlier; /* what the parts before it took, up to the checkpoint taken up */
+    struct md_usage began;   /* when this part of the run was opened */
+    struct md_usage earlier; /* what the parts before it took, up to the checkpoint taken up */
 };
 
 /* Refuses what keys ask for together and cannot have, and operators that are not here. md_run_open
@@ -93,7 +93,7 @@ int md_run_steps_an_epoch(const struct md_run *run);
 size_t md_run_step_rows(const struct md_run *run, struct md_step_row *rows);
 
 /* What the run has taken so far, from opening its data on, with its earlier parts. */
-struct md_effort md_run_effort(const struct md_run *run);
+struct md_usage md_run_usage(const struct md_run *run);
 
 /* How the config says that predictions are made and judged; it points into the run. */
 struct md_judging md_run_judging(const struct md_run *run);

@@ -179,7 +179,7 @@ void md_archive_take_scores(struct md_archive *ar, const char *name, struct md_c
 /* Fills in what md_cell_attributes has. */
 static void describe(const struct md_run *run, const char *command, struct md_cell *cell) {
     const struct md_plan *plan = &run->engine.plan;
-    struct md_effort effort = md_run_effort(run);
+    struct md_usage usage = md_run_usage(run);
     char why[MD_DIVERGED_SIZE];
     memset(cell, 0, sizeof *cell);
     SET(run_digest, "%s", run->position.digest);
@@ -200,9 +200,9 @@ static void describe(const struct md_run *run, const char *command, struct md_ce
     SET(initial_weights_digest, "%s", run->initial_digest);
     SET(started, "%s", run->started);
     md_time_now(cell->finished);
-    cell->wall_seconds = effort.wall_seconds;
-    cell->cpu_seconds = effort.cpu_seconds;
-    cell->peak_memory_bytes = effort.peak_memory_bytes;
+    cell->wall_seconds = usage.wall_seconds;
+    cell->cpu_seconds = usage.cpu_seconds;
+    cell->peak_memory_bytes = usage.peak_memory_bytes;
     cell->arena_bytes = (long long)plan->arena_bytes;
     cell->parameters_learning = (long long)plan->learning;
     cell->optimizer_bytes_per_parameter = (long long)md_plan_kept_bytes(plan);

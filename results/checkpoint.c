@@ -65,7 +65,7 @@ static void pass_epochs(struct md_archive *ar, struct md_run *run, long long epo
 }
 
 /* What a reading that fails has changed does not matter: the run is then given up. */
-static void pass_state(struct md_archive *ar, struct md_run *run, struct md_effort *effort) {
+static void pass_state(struct md_archive *ar, struct md_run *run, struct md_usage *usage) {
     struct md_position *at = &run->position;
     struct md_progress *progress = &run->engine.progress;
     long long most_steps = md_run_steps_an_epoch(run);
@@ -88,9 +88,9 @@ static void pass_state(struct md_archive *ar, struct md_run *run, struct md_effo
     md_archive_text(ar, WHERE, "started", sizeof run->started, run->started);
     md_archive_real(ar, WHERE, "training_wall_seconds", &at->seconds);
     md_archive_real(ar, WHERE, "training_cpu_seconds", &at->cpu_seconds);
-    md_archive_real(ar, WHERE, "wall_seconds", &effort->wall_seconds);
-    md_archive_real(ar, WHERE, "cpu_seconds", &effort->cpu_seconds);
-    md_archive_integer(ar, WHERE, "peak_memory_bytes", 0, LLONG_MAX, &effort->peak_memory_bytes);
+    md_archive_real(ar, WHERE, "wall_seconds", &usage->wall_seconds);
+    md_archive_real(ar, WHERE, "cpu_seconds", &usage->cpu_seconds);
+    md_archive_integer(ar, WHERE, "peak_memory_bytes", 0, LLONG_MAX, &usage->peak_memory_bytes);
     pass_engine(ar, &run->engine);
     md_archive_array(ar, WHERE "/best_weights", H5T_NATIVE_FLOAT, md_parameter_total(run->network),
                      run->best_weights);
@@ -109,11 +109,11 @@ int md_checkpoint_write(const char *path, struct md_run *run, const char *identi
                         struct md_error *error) {
     struct md_h5_writer writer;
     MD_TRY(md_h5_create(path, &writer, error));
-    struct md_effort effort = md_run_effort(run);
+    struct md_usage usage = md_run_usage(run);
     struct md_archive ar = {writer.file, error, MD_OK, 0};
     md_archive_put_head(&ar, MD_CHECKPOINT_KIND, run, identity);
     md_archive_group(&ar, WHERE);
-    pass_state(&ar, run, &effort);
+    pass_state(&ar, run, &usage);
     return md_h5_finish(&writer, ar.status, error);
 }
 

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "../base/file.h"
+#include "../base/yaml_reader.h"
 #include "../experiments/config.h"
-#include "../experiments/yaml_reader.h"
 #include "append.h"
 #include "filter.h"
 

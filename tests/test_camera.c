@@ -22,7 +22,7 @@ struct camera {
 static const struct md_lens square = {MD_SENSOR_SLOPE, MD_SENSOR_SLOPE};
 
 static struct camera *shoot_through(struct md_scene *scene, struct md_lens lens,
-                                    struct md_view view) {
+                                    struct md_pose view) {
     struct camera *camera = calloc(1, sizeof *camera);
     cr_assert_not_null(camera);
     camera->frame = (struct md_frame){SIDE, SIDE, camera->light, camera->echoes};
@@ -31,11 +31,11 @@ static struct camera *shoot_through(struct md_scene *scene, struct md_lens lens,
     return camera;
 }
 
-static struct camera *shoot(struct md_scene *scene, struct md_view view) {
+static struct camera *shoot(struct md_scene *scene, struct md_pose view) {
     return shoot_through(scene, square, view);
 }
 
-static const struct md_view along_x = {{1, 5, 5}, {1, 0, 0}, {0, -1, 0}, {0, 0, -1}};
+static const struct md_pose along_x = {{1, 5, 5}, {1, 0, 0}, {0, -1, 0}, {0, 0, -1}};
 
 Test(camera, measures_depth_along_its_axis) {
     struct md_scene *scene = new_room(4, 10, 10);
@@ -48,7 +48,7 @@ Test(camera, measures_depth_along_its_axis) {
 
     /* Turned by a small angle, the wall is a plane: d = 3 / (cos + slope * sin). */
     const double angle = 0.2;
-    struct md_view turned = along_x;
+    struct md_pose turned = along_x;
     turned.forward = (struct md_vec){cos(angle), sin(angle), 0};
     turned.right = (struct md_vec){sin(angle), -cos(angle), 0};
     camera = shoot(scene, turned);
@@ -177,7 +177,7 @@ Test(camera, has_a_field_of_view_for_each_axis) {
     const double inside = .9, outside = 1.1; /* of half the field of view */
     for (int i = 0; i < 2; i++) {
         struct md_scene *scene = new_room(20, 40, 40);
-        struct md_view view = {{1, 20, 20}, {1, 0, 0}, {0, -1, 0}, {0, 0, -1}};
+        struct md_pose view = {{1, 20, 20}, {1, 0, 0}, {0, -1, 0}, {0, 0, -1}};
         double right = 4 * lenses[i].right / 2, down = 4 * lenses[i].down / 2;
         add_solid(scene, MD_BOX, (struct md_vec){5, 20, 20}, 0, (struct md_vec){0, -right, -down},
                   (struct md_vec){.1, right, down});
@@ -206,7 +206,7 @@ static struct md_scene *new_plain(void) {
     return scene;
 }
 
-static const struct md_view level = {{0, 0, 1.65}, {1, 0, 0}, {0, -1, 0}, {0, 0, -1}};
+static const struct md_pose level = {{0, 0, 1.65}, {1, 0, 0}, {0, -1, 0}, {0, 0, -1}};
 
 Test(open_place, has_exact_ground_and_no_depth_in_the_sky) {
     struct md_scene *scene = new_plain();
@@ -233,7 +233,7 @@ Test(open_place, has_exact_ground_and_no_depth_in_the_sky) {
 /* A sensor that looks into the sky gets nothing back. */
 Test(open_place, gives_a_sensor_no_reading_in_the_sky) {
     struct md_scene *scene = new_plain();
-    struct md_view up = {{0, 0, 1}, {0, 0, 1}, {0, -1, 0}, {1, 0, 0}};
+    struct md_pose up = {{0, 0, 1}, {0, 0, 1}, {0, -1, 0}, {1, 0, 0}};
     struct camera *camera = shoot(scene, up);
     float depth_m[ZONES * ZONES];
     md_sensor_read(&world_named("field")->sensor, &camera->frame, md_random_stream(1, 0, 0, 0),
@@ -273,7 +273,7 @@ Test(open_place, has_shadows_where_geometry_says) {
     free(scene);
 
     /* The same in the picture: ground in the sun, seen from above; light falls off to the side. */
-    struct md_view above = {{0, 0, 5}, {0, 0, -1}, {0, -1, 0}, {-1, 0, 0}};
+    struct md_pose above = {{0, 0, 5}, {0, 0, -1}, {0, -1, 0}, {-1, 0, 0}};
     double middle[2];
     for (int lit = 0; lit < 2; lit++) {
         scene = new_plain();

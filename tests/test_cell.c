@@ -362,7 +362,7 @@ H5_TEST(cell, checkpoint_gives_back_every_value) {
     run.step_losses.sums[0][1] = 0.7;
     run.best_weights[5] = 0.9f;
     strcpy(run.started, "then");
-    run.earlier = (struct md_effort){1000, 2000, 1LL << 50};
+    run.earlier = (struct md_usage){1000, 2000, 1LL << 50};
     const struct md_position position = run.position;
     assert_ok(md_checkpoint_write(path.text, &run, "id", &run_error));
     md_run_close(&run);

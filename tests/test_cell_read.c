@@ -133,9 +133,9 @@ H5_TEST(cell_read, says_what_the_run_took) {
 
 /* An hour of which 600 s were the processor's, after two others. */
 H5_TEST(cell_read, an_effort_is_added_to_the_earlier_one) {
-    const struct md_effort now = md_effort_now(), earlier = {7200, 60, 1},
-                           began = {now.wall_seconds - 3600, now.cpu_seconds - 600, 0};
-    struct md_effort sum = md_effort_since(&began, &earlier);
+    const struct md_usage now = md_usage_now(), earlier = {7200, 60, 1},
+                          began = {now.wall_seconds - 3600, now.cpu_seconds - 600, 0};
+    struct md_usage sum = md_usage_since(&began, &earlier);
     cr_assert(sum.wall_seconds >= 10800 && sum.wall_seconds < 10860, "%g", sum.wall_seconds);
     cr_assert(sum.cpu_seconds >= 660 && sum.cpu_seconds < 720, "%g", sum.cpu_seconds);
     cr_assert_geq(sum.peak_memory_bytes, now.peak_memory_bytes);

@@ -3,9 +3,9 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "../base/nearest.h"
 #include "../commands/commands.h"
 #include "../experiments/config.h"
-#include "../experiments/nearest.h"
 #include "program.h"
 
 volatile sig_atomic_t md_stop_requested;

@@ -68,7 +68,7 @@ Test(progress, lines_for_a_file, .init = cr_redirect_stderr) {
     char said[2000] = "", line[200];
     for (size_t w = 0; w < sizeof ways / sizeof ways[0]; w++) {
         struct md_view view = md_view_open(ways[w].verbosity, 0);
-        view.live.is_on = 0;
+        view.status_lines.is_on = 0;
         fprintf(stderr, "-%d\n", ways[w].verbosity);
         for (size_t m = 0; m < sizeof moments / sizeof moments[0]; m++) {
             struct md_run_progress at = trained(moments[m].epoch, moments[m].step);

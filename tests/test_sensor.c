@@ -32,8 +32,8 @@ static void paint(double depth_m, float *map) {
 
 static void look(const struct md_sensor *sensor, const float *map, uint64_t seed,
                  struct md_reading *reading) {
-    md_sensor_look(sensor, map, NULL, SIDE, SIDE, MD_WHOLE_PICTURE, md_random_stream(seed, 0, 0, 0),
-                   reading);
+    md_sensor_measure(sensor, map, NULL, SIDE, SIDE, MD_WHOLE_PICTURE,
+                      md_random_stream(seed, 0, 0, 0), reading);
 }
 
 Test(sensor_model, pool_is_the_max_of_disparity) {
@@ -54,7 +54,7 @@ Test(sensor_model, pool_is_the_max_of_disparity) {
         for (int i = 0; i < height * width; i++) /* the first zone: nothing */
             if (i / width < height / zones && i % width < width / zones)
                 map[i] = MD_NO_DEPTH;
-        md_sensor_look(&sensor, map, NULL, height, width, MD_WHOLE_PICTURE, random, reading);
+        md_sensor_measure(&sensor, map, NULL, height, width, MD_WHOLE_PICTURE, random, reading);
         for (int zone = 0; zone < zones * zones; zone++) {
             float best = MD_INVALID, depth_m = md_reading_depth(&reading[zone], MD_TARGET_AUTO);
             for (int i = 0; i < height * width; i++)
@@ -233,8 +233,8 @@ Test(sensor_model, loses_targets_to_ambient_light_as_it_promises) {
     for (uint32_t read = 0; read < READS; read++)
         for (int a = 0; a < 4; a++) {
             sensor.ambient = ambients[a];
-            md_sensor_look(&sensor, map, reflectance, SIDE, SIDE, MD_WHOLE_PICTURE,
-                           md_random_stream(3, read, 0, 0), light);
+            md_sensor_measure(&sensor, map, reflectance, SIDE, SIDE, MD_WHOLE_PICTURE,
+                              md_random_stream(3, read, 0, 0), light);
             for (int zone = 0; zone < ALL_ZONES; zone++) {
                 found[a] += light[zone].targets;
                 if (a == 0 || light[zone].targets == 0)
@@ -317,7 +317,7 @@ Test(sensor_view, reads_and_pads_only_what_it_sees) {
         map[i] = (float)(1 + i);
     /* Rows 12 .. 35 and columns 16 .. 31: zones of 3x2 pixels. */
     const struct md_rectangle inner = {0.25, 1.0 / 3, 0.5, 1.0 / 3};
-    md_sensor_look(&pool, map, NULL, SIDE, SIDE, inner, random, reading);
+    md_sensor_measure(&pool, map, NULL, SIDE, SIDE, inner, random, reading);
     for (int zone = 0; zone < ALL_ZONES; zone++) {
         int row = 12 + zone / ZONES * 3, column = 16 + zone % ZONES * 2;
         zones[zone] = md_reading_depth(&reading[zone], MD_TARGET_AUTO);
@@ -332,7 +332,7 @@ Test(sensor_view, reads_and_pads_only_what_it_sees) {
     }
     /* Twice as wide as the picture: only the middle four columns of zones see something. */
     const struct md_rectangle wide = {0, -0.5, 1, 2};
-    md_sensor_look(&pool, map, NULL, SIDE, SIDE, wide, random, reading);
+    md_sensor_measure(&pool, map, NULL, SIDE, SIDE, wide, random, reading);
     for (int zone = 0; zone < ALL_ZONES; zone++) {
         int column = zone % ZONES - 2, seen = column >= 0 && column < 4;
         cr_assert_eq(reading[zone].targets, seen);

@@ -51,7 +51,7 @@ H5_TEST(teacher, looks_at_what_the_student_sees) {
         struct md_run run = opened(words[w]);
         struct md_teacher *teacher = &run.teacher;
         int channels = w ? 96 : 32;
-        md_teacher_look(teacher, picture, label);
+        md_teacher_infer(teacher, picture, label);
         for (seen.layer = 8; seen.layer <= 12; seen.layer += 4) {
             int side = seen.layer == 8 ? 12 : 24, pixels = side * side;
             const int8_t *bytes = teacher->features[seen.layer];

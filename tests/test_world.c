@@ -220,7 +220,7 @@ Test(street, is_driven_through_forwards) {
         double before = -1;
         md_flight_start(&flight, road, &scene->place, md_random_stream(seed, 1, 0, 0));
         for (int frame = 0; frame < road->frames_per_place; frame++) {
-            struct md_view view = md_flight_at(&flight, frame * road->frame_interval_s);
+            struct md_pose view = md_flight_at(&flight, frame * road->frame_interval_s);
             cr_expect_gt(view.point.x, before - 1e-9);
             cr_expect_float_eq(view.point.y, scene->place.drive[0].y, 1e-9);
             /* The nose is off by five deviations at most, and swings. */
@@ -300,7 +300,7 @@ Test(flight, keeps_clear_and_does_not_jump, .timeout = 600) {
             md_flight_start(&flight, world, &scene->place, md_random_stream(seed, 1, 0, 0));
             struct md_vec before = md_flight_at(&flight, 0).point;
             for (int i = 1; i < 600; i++) {
-                struct md_view view = md_flight_at(&flight, i * step_s);
+                struct md_pose view = md_flight_at(&flight, i * step_s);
                 struct md_vec by = md_vec_sub(view.point, before);
                 double clearance = md_place_clearance(&scene->place, view.point);
                 cr_assert_geq(clearance, 0.25, "%s, seed %llu, %g s: %g m", md_world_names[w],
@@ -318,7 +318,7 @@ Test(flight, holds_its_camera_upright_and_square) {
     struct md_flight flight;
     md_flight_start(&flight, world_named("field"), &scene->place, md_random_stream(1, 1, 0, 0));
     for (int i = 0; i < 200; i++) {
-        struct md_view view = md_flight_at(&flight, i * 0.3);
+        struct md_pose view = md_flight_at(&flight, i * 0.3);
         cr_expect_float_eq(md_vec_dot(view.forward, view.forward), 1, 1e-12);
         cr_expect_float_eq(md_vec_dot(view.right, view.right), 1, 1e-12);
         cr_expect_float_eq(md_vec_dot(view.forward, view.right), 0, 1e-12);

@@ -9,7 +9,7 @@ enum stand { FREE, AT_WALL };
 
 struct part {
     enum md_solid_shape shape;
-    enum md_stuff stuff;
+    enum md_component component;
     struct md_vec low, high; /* in units of the piece: x and y in [-0.5, 0.5], back at 0.5 */
 };
 

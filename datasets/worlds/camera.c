@@ -63,20 +63,20 @@ static struct md_vec cast(const struct md_scene *scene, const struct md_eye *eye
 }
 
 void md_camera_shoot(const struct md_scene *scene, const struct md_lens *lens,
-                     const struct md_view *view, struct md_frame *frame) {
+                     const struct md_pose *pose, struct md_frame *frame) {
     int rows = MD_RAYS * frame->height, columns = MD_RAYS * frame->width;
     double pixel_slope = 2 * sqrt(lens->right / frame->width * (lens->down / frame->height));
     double corner_cosine = 1 / sqrt(1 + (lens->right * lens->right + lens->down * lens->down));
     struct md_eye eye;
-    md_eye_open(&eye, &scene->place, view->point, view->forward, corner_cosine);
+    md_eye_open(&eye, &scene->place, pose->point, pose->forward, corner_cosine);
     memset(frame->light, 0, (size_t)frame->height * (size_t)frame->width * sizeof *frame->light);
     for (int row = 0; row < rows; row++)
         for (int column = 0; column < columns; column++) {
             double right = lens->right * ((2 * column + 1.0) / columns - 1);
             double down = lens->down * ((2 * row + 1.0) / rows - 1);
             struct md_vec aside =
-                md_vec_add(md_vec_scale(view->right, right), md_vec_scale(view->down, down));
-            struct md_vec light = cast(scene, &eye, md_vec_add(view->forward, aside), pixel_slope,
+                md_vec_add(md_vec_scale(pose->right, right), md_vec_scale(pose->down, down));
+            struct md_vec light = cast(scene, &eye, md_vec_add(pose->forward, aside), pixel_slope,
                                        &frame->echoes[row * columns + column]);
             /* A lens gives less light aside: the fourth power of the cosine. */
             double cosine2 = 1 / (1 + right * right + down * down);

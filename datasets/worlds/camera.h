@@ -28,9 +28,9 @@ struct md_frame {
 /* Makes `scene` ready after its place was built. */
 void md_scene_light(struct md_scene *scene);
 
-/* Casts all rays of `view` through `lens`. */
+/* Casts all rays of `pose` through `lens`. */
 void md_camera_shoot(const struct md_scene *scene, const struct md_lens *lens,
-                     const struct md_view *view, struct md_frame *frame);
+                     const struct md_pose *pose, struct md_frame *frame);
 
 /* Exposes, adds the camera's noise, and writes the picture as (3, height, width). `frame->light`
  * is used up. */

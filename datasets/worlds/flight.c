@@ -127,17 +127,17 @@ static double wobble(const double phases[2], double time_s) {
     return 0.7 * sin(1.7 * time_s + phases[0]) + 0.3 * sin(5.3 * time_s + phases[1]);
 }
 
-static struct md_view view_of(struct md_vec point, double yaw, double pitch, double roll) {
+static struct md_pose pose_of(struct md_vec point, double yaw, double pitch, double roll) {
     struct md_vec level = {sin(yaw), -cos(yaw), 0};
     struct md_vec forward = {cos(yaw) * cos(pitch), sin(yaw) * cos(pitch), sin(pitch)};
     struct md_vec down = {cos(yaw) * sin(pitch), sin(yaw) * sin(pitch), -cos(pitch)};
-    struct md_view view = {.point = point, .forward = forward};
-    view.right = md_vec_add(md_vec_scale(level, cos(roll)), md_vec_scale(down, sin(roll)));
-    view.down = md_vec_sub(md_vec_scale(down, cos(roll)), md_vec_scale(level, sin(roll)));
-    return view;
+    struct md_pose pose = {.point = point, .forward = forward};
+    pose.right = md_vec_add(md_vec_scale(level, cos(roll)), md_vec_scale(down, sin(roll)));
+    pose.down = md_vec_sub(md_vec_scale(down, cos(roll)), md_vec_scale(level, sin(roll)));
+    return pose;
 }
 
-struct md_view md_flight_at(struct md_flight *flight, double time_s) {
+struct md_pose md_flight_at(struct md_flight *flight, double time_s) {
     const struct md_leg *leg = &flight->leg;
     while (time_s >= leg->start_s + leg->turn_s + leg->fly_s)
         next_leg(flight);
@@ -146,7 +146,7 @@ struct md_view md_flight_at(struct md_flight *flight, double time_s) {
     double yaw =
         leg->yaw_from + leg->yaw_by * ease(since / leg->turn_s) + leg->swing * sin(2 * pi * flown);
     double tilt = flight->world->tilt_rad;
-    return view_of(between(leg->from, leg->to, flown), yaw,
+    return pose_of(between(leg->from, leg->to, flown), yaw,
                    tilt * wobble(flight->wobble_phase, time_s),
                    tilt * wobble(flight->wobble_phase + 2, time_s));
 }

@@ -23,7 +23,7 @@ struct md_flight {
 };
 
 /* Where the camera is and looks: three unit vectors at right angles. */
-struct md_view {
+struct md_pose {
     struct md_vec point, forward, right, down;
 };
 
@@ -35,7 +35,7 @@ struct md_view {
 void md_flight_start(struct md_flight *flight, const struct md_world *world,
                      const struct md_place *place, struct md_random random);
 
-/* The view at `time_s` seconds after take-off; call it with times that do not decrease. */
-struct md_view md_flight_at(struct md_flight *flight, double time_s);
+/* The pose at `time_s` seconds after take-off; call it with times that do not decrease. */
+struct md_pose md_flight_at(struct md_flight *flight, double time_s);
 
 #endif

@@ -5,9 +5,9 @@
 /* ---- The pieces there are ---- */
 
 /* clang-format off */
-#define WHOLE(shape, stuff) {{shape, stuff, {-.5, -.5, 0}, {.5, .5, 1}}}
-#define BLOCK(stuff, x0, y0, z0, x1, y1, z1) {MD_BOX, stuff, {x0, y0, z0}, {x1, y1, z1}}
-#define ROUND(shape, stuff, half, z0, z1) {shape, stuff, {-(half), -(half), z0}, {half, half, z1}}
+#define WHOLE(shape, component) {{shape, component, {-.5, -.5, 0}, {.5, .5, 1}}}
+#define BLOCK(component, x0, y0, z0, x1, y1, z1) {MD_BOX, component, {x0, y0, z0}, {x1, y1, z1}}
+#define ROUND(shape, component, half, z0, z1) {shape, component, {-(half), -(half), z0}, {half, half, z1}}
 #define AXLE(x) BLOCK(MD_LIMB, (x) - .08, -.48, 0, (x) + .08, .48, .22)
 #define REAR_LAMPS(z0, z1) \
     BLOCK(MD_DECORATED, .5, -.46, z0, .505, -.3, z1), BLOCK(MD_DECORATED, .5, .3, z0, .505, .46, z1)
@@ -150,19 +150,19 @@ struct md_vec md_draw_size(struct site *site, const struct piece *piece) {
 
 int md_add_piece(struct site *site, const struct piece *piece, struct md_vec size,
                  struct md_vec origin, double cosine, double sine) {
-    const struct md_palette *palettes = site->world->stuff;
-    struct md_material materials[MD_STUFFS] = {{.texture = MD_PLAIN}};
+    const struct md_palette *palettes = site->world->component;
+    struct md_material materials[MD_COMPONENTS] = {{.texture = MD_PLAIN}};
     if (site->place->solid_count + MOST_PARTS > MD_MOST_SOLIDS ||
         !md_place_add_group(site->place, origin, cosine, sine))
         return 0;
-    for (int stuff = 0; stuff < MD_STUFFS; stuff++)
-        if (stuff != MD_DECORATED && palettes[stuff].count > 0)
-            materials[stuff] = md_draw_material(site, &palettes[stuff]);
+    for (int component = 0; component < MD_COMPONENTS; component++)
+        if (component != MD_DECORATED && palettes[component].count > 0)
+            materials[component] = md_draw_material(site, &palettes[component]);
     for (int i = 0; i < piece->part_count; i++) {
         const struct part *part = &piece->parts[i];
         materials[MD_DECORATED] = md_draw_material(site, &palettes[MD_DECORATED]);
         struct md_solid solid = {part->shape, md_vec_mul(part->low, size),
-                                 md_vec_mul(part->high, size), materials[part->stuff]};
+                                 md_vec_mul(part->high, size), materials[part->component]};
         md_place_add_solid(site->place, &solid);
     }
     return 1;

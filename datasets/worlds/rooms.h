@@ -25,7 +25,7 @@ struct md_palette {
 
 /* What parts of a piece are made of. Each has its palette in a world; an empty one is not used
  * there. */
-enum md_stuff {
+enum md_component {
     MD_BODY,
     MD_LIMB,
     MD_DECORATED, /* drawn anew for each part: no book is like another */
@@ -34,7 +34,7 @@ enum md_stuff {
     MD_LEAVES,
     MD_FRONT, /* of a house */
     MD_ROOF,
-    MD_STUFFS
+    MD_COMPONENTS
 };
 
 enum md_piece {
@@ -101,7 +101,7 @@ struct md_world {
      * of the first two worlds, whose pictures are to stay what they are. */
     double unskirted_m;
     struct md_palette walls, floors, ceilings; /* outdoors: no walls, ground, sky */
-    struct md_palette stuff[MD_STUFFS];
+    struct md_palette component[MD_COMPONENTS];
     const struct md_stock *stock; /* ended by weight 0 */
     double furniture_scale;       /* 1: as at home */
     double floor_per_piece_m2;

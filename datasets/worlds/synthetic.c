@@ -60,7 +60,7 @@ static void enter_place(struct recording *recording, size_t number) {
 }
 
 /* Goes on to sample `number`; a flight only goes forward, so an earlier one begins it anew. */
-static struct md_view go_to(struct recording *recording, size_t number) {
+static struct md_pose go_to(struct recording *recording, size_t number) {
     size_t per_place = (size_t)recording->world->frames_per_place;
     size_t place = per_place > 0 ? number / per_place : 0;
     size_t frame = per_place > 0 ? number % per_place : number;
@@ -72,8 +72,8 @@ static struct md_view go_to(struct recording *recording, size_t number) {
 
 static void take_sample(struct recording *recording, size_t number, struct md_sample *sample) {
     const struct md_world *world = recording->world;
-    struct md_view view = go_to(recording, number);
-    md_camera_shoot(&recording->scene, &world->lens, &view, &recording->frame);
+    struct md_pose pose = go_to(recording, number);
+    md_camera_shoot(&recording->scene, &world->lens, &pose, &recording->frame);
     md_camera_develop(world, &recording->frame, stream(recording, MD_FOR_PICTURE, number),
                       sample->picture);
     if (world->sensor.zones > 0)

@@ -1,11 +1,11 @@
 /* The one strict reader of YAML, under configs, sweeps and studies. Errors say where: file, line,
  * column and key; what was expected, and what was found. */
-#ifndef MD_EXPERIMENTS_YAML_READER_H
-#define MD_EXPERIMENTS_YAML_READER_H
+#ifndef MD_BASE_YAML_READER_H
+#define MD_BASE_YAML_READER_H
 
 #include <yaml.h>
 
-#include "../base/error.h"
+#include "error.h"
 
 /* A document that is being read. */
 struct md_yaml {

@@ -1,6 +1,6 @@
 /* The name that was probably meant by one that does not exist. */
-#ifndef MD_EXPERIMENTS_NEAREST_H
-#define MD_EXPERIMENTS_NEAREST_H
+#ifndef MD_BASE_NEAREST_H
+#define MD_BASE_NEAREST_H
 
 struct md_nearest {
     const char *word; /* that was typed */

@@ -1,10 +1,10 @@
 /* Lines at the end of a terminal that are drawn again and again in place. The cursor stays below
  * them and no mode of the terminal is changed, so that there is nothing to restore, whatever ends
  * the program. */
-#ifndef MD_COMMANDS_LIVE_H
-#define MD_COMMANDS_LIVE_H
+#ifndef MD_COMMANDS_STATUS_LINES_H
+#define MD_COMMANDS_STATUS_LINES_H
 
-struct md_live {
+struct md_status_lines {
     int is_on;         /* standard error is a terminal that can move its cursor */
     int rows, columns; /* of the terminal */
     int lines;         /* that are drawn */
@@ -15,16 +15,16 @@ struct md_live {
  * from then on where there is room. */
 extern const char md_stop_message[];
 
-struct md_live md_live_open(void);
+struct md_status_lines md_status_lines_open(void);
 
 /* Asks for the terminal's size again: it may change at any time. */
-void md_live_measure(struct md_live *live);
+void md_status_lines_measure(struct md_status_lines *status_lines);
 
 /* Puts these lines, each ended by '\n', in the place of those that are there. What is wider than
  * the terminal is cut off; the caller sees to it that they are fewer than its rows. */
-void md_live_draw(struct md_live *live, const char *text);
+void md_status_lines_draw(struct md_status_lines *status_lines, const char *text);
 
 /* Takes the lines away, for something else to be printed. */
-void md_live_clear(struct md_live *live);
+void md_status_lines_clear(struct md_status_lines *status_lines);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../base/namelist.h"
+#include "namelist.h"
 
 enum { MOST_DEPTH = 100, MOST_KEYS = 1000 }; /* each is compared with all before it */
 

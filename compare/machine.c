@@ -1,4 +1,4 @@
-#include "side.h"
+#include "machine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,11 +21,11 @@ enum { NOT_STARTED = 127 };
 
 /* A machine other than the host is a program of its own, built beside this one, and perhaps an
  * emulator that runs it. */
-static const struct md_machine {
+static const struct md_machine_kind {
     const char *program, *make;
     const char *const emulator[4];
     size_t arena_bytes, flash_bytes;
-} machines[] = {
+} kinds[] = {
     {NULL, NULL, {NULL}, SIZE_MAX, SIZE_MAX},
     {"mudepth-rv32",
      "make rv32",
@@ -56,7 +56,7 @@ static int set_number(const char *option, const char *word, const char *name, in
     return MD_OK;
 }
 
-static int set_word(const char *option, const char *word, struct md_side_spec *spec,
+static int set_word(const char *option, const char *word, struct md_machine_spec *spec,
                     struct md_error *error) {
     int format = md_find_name(md_format_names, word), savings;
     if (format >= 0) {
@@ -81,10 +81,10 @@ static int set_word(const char *option, const char *word, struct md_side_spec *s
     return MD_OK;
 }
 
-int md_side_parse(const char *option, const char *text, int format, struct md_side_spec *spec,
-                  struct md_error *error) {
+int md_machine_parse(const char *option, const char *text, int format, struct md_machine_spec *spec,
+                     struct md_error *error) {
     char words[256], levels[MD_HOST_LEVELS_TEXT], *rest = NULL;
-    *spec = (struct md_side_spec){
+    *spec = (struct md_machine_spec){
         .text = text, .format = format, .cores = 1, .savings = -1, .band = -1};
     if (strncmp(text, "trace:", 6) == 0) {
         spec->path = text + 6;
@@ -99,7 +99,7 @@ int md_side_parse(const char *option, const char *text, int format, struct md_si
             "%s: expected host, rv32, gap9-shim, gap9-large or aarch64, then perhaps :LEVEL, "
             ":FORMAT, :cores=N, :PLAN and :band=N, or trace:FILE; found \"%.200s\"",
             option, text);
-    spec->machine = &machines[machine];
+    spec->kind = &kinds[machine];
     while ((word = strtok_r(NULL, ":", &rest)) != NULL)
         MD_TRY(set_word(option, word, spec, error));
     if (machine == 0 && md_ops_find((enum md_format)spec->format, spec->level) == NULL)
@@ -115,7 +115,7 @@ int md_side_parse(const char *option, const char *text, int format, struct md_si
 
 /* Whether the machine's memory has room for the step at all: with the reference operators, which
  * need no scratch memory and are on every machine. */
-static int check_memory(const struct md_side_spec *spec, struct md_job job,
+static int check_memory(const struct md_machine_spec *spec, struct md_job job,
                         struct md_error *error) {
     struct md_setup setup;
     struct md_plan plan;
@@ -127,8 +127,8 @@ static int check_memory(const struct md_side_spec *spec, struct md_job job,
     const struct {
         const char *name;
         size_t needed, there;
-    } parts[] = {{"arena", plan.arena_bytes, spec->machine->arena_bytes},
-                 {"flash", plan.frozen_bytes, spec->machine->flash_bytes}};
+    } parts[] = {{"arena", plan.arena_bytes, spec->kind->arena_bytes},
+                 {"flash", plan.frozen_bytes, spec->kind->flash_bytes}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         if (parts[i].needed > parts[i].there)
             return md_fail(error, MD_FAILED,
@@ -139,8 +139,8 @@ static int check_memory(const struct md_side_spec *spec, struct md_job job,
     return MD_OK;
 }
 
-int md_side_write_job(const struct md_side_spec *spec, const struct md_job *job, const void *body,
-                      size_t body_bytes, FILE *to, struct md_error *error) {
+int md_machine_write_job(const struct md_machine_spec *spec, const struct md_job *job,
+                         const void *body, size_t body_bytes, FILE *to, struct md_error *error) {
     struct md_job head = *job;
     head.format = (uint32_t)spec->format;
     memcpy(head.level, spec->level, sizeof head.level);
@@ -203,7 +203,7 @@ static enum md_job_error work_on_host(void) {
 }
 
 /* The path of a machine's program. */
-static int program_path(const struct md_machine *machine, char path[MD_PATH_MAX],
+static int program_path(const struct md_machine_kind *machine, char path[MD_PATH_MAX],
                         struct md_error *error) {
     MD_TRY(md_program_path(machine->program, path, error));
     if (access(path, X_OK) != 0)
@@ -213,13 +213,13 @@ static int program_path(const struct md_machine *machine, char path[MD_PATH_MAX]
 }
 
 /* In the child: standard input is the job, standard output the pipe. Never returns. */
-static void become(const struct md_side_spec *spec, char *program) {
+static void become(const struct md_machine_spec *spec, char *program) {
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
-    if (spec->machine->program == NULL)
+    if (spec->kind->program == NULL)
         _exit((int)work_on_host());
     char *words[6], **next = words;
-    for (const char *const *w = spec->machine->emulator; *w != NULL; w++)
+    for (const char *const *w = spec->kind->emulator; *w != NULL; w++)
         *next++ = (char *)(uintptr_t)*w;
     *next++ = program;
     *next = NULL;
@@ -227,23 +227,23 @@ static void become(const struct md_side_spec *spec, char *program) {
     _exit(NOT_STARTED);
 }
 
-static int open_saved(const struct md_side_spec *spec, struct md_side *side,
+static int open_saved(const struct md_machine_spec *spec, struct md_machine *machine,
                       struct md_error *error) {
-    side->trace = fopen(spec->path, "rb");
-    if (side->trace == NULL)
+    machine->trace = fopen(spec->path, "rb");
+    if (machine->trace == NULL)
         return md_fail(error, MD_FAILED, "%.400s: %s", spec->path, strerror(errno));
     return MD_OK;
 }
 
-int md_side_start(const struct md_side_spec *spec, const struct md_job *job, const void *body,
-                  size_t body_bytes, struct md_side *side, struct md_error *error) {
+int md_machine_start(const struct md_machine_spec *spec, const struct md_job *job, const void *body,
+                     size_t body_bytes, struct md_machine *machine, struct md_error *error) {
     char program[MD_PATH_MAX] = "";
     int ends[2];
-    *side = (struct md_side){.spec = *spec};
-    if (spec->machine == NULL)
-        return open_saved(spec, side, error);
-    if (spec->machine->program != NULL)
-        MD_TRY(program_path(spec->machine, program, error));
+    *machine = (struct md_machine){.spec = *spec};
+    if (spec->kind == NULL)
+        return open_saved(spec, machine, error);
+    if (spec->kind->program != NULL)
+        MD_TRY(program_path(spec->kind, program, error));
     FILE *file = tmpfile();
     if (file == NULL || pipe(ends) != 0) {
         int status = md_fail(error, MD_FAILED, "no temporary file or pipe: %s", strerror(errno));
@@ -252,28 +252,28 @@ int md_side_start(const struct md_side_spec *spec, const struct md_job *job, con
         return status;
     }
     fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-    int status = md_side_write_job(spec, job, body, body_bytes, file, error);
+    int status = md_machine_write_job(spec, job, body, body_bytes, file, error);
     if (status == MD_OK) {
         lseek(fileno(file), 0, SEEK_SET);
         fflush(stdout);
-        side->child = fork();
-        if (side->child == 0) {
+        machine->child = fork();
+        if (machine->child == 0) {
             dup2(fileno(file), STDIN_FILENO);
             dup2(ends[1], STDOUT_FILENO);
             close(ends[0]);
             close(ends[1]);
             become(spec, program);
         }
-        if (side->child < 0) {
-            side->child = 0;
+        if (machine->child < 0) {
+            machine->child = 0;
             status = md_fail(error, MD_FAILED, "no process can be started: %s", strerror(errno));
         }
     }
     fclose(file);
     close(ends[1]);
-    if (status == MD_OK && (side->trace = fdopen(ends[0], "rb")) == NULL)
+    if (status == MD_OK && (machine->trace = fdopen(ends[0], "rb")) == NULL)
         status = md_fail(error, MD_FAILED, "no stream for a trace: %s", strerror(errno));
-    if (side->trace == NULL)
+    if (machine->trace == NULL)
         close(ends[0]);
     return status;
 }
@@ -298,32 +298,33 @@ static int wait_for(pid_t child, int *how) {
     return -1;
 }
 
-int md_side_finish(struct md_side *side, int status, struct md_error *error) {
-    int how = 0, ended_by_itself = side->trace != NULL && (status == MD_OK || feof(side->trace));
-    if (side->trace != NULL)
-        fclose(side->trace);
-    side->trace = NULL;
-    if (side->child == 0)
+int md_machine_finish(struct md_machine *machine, int status, struct md_error *error) {
+    int how = 0,
+        ended_by_itself = machine->trace != NULL && (status == MD_OK || feof(machine->trace));
+    if (machine->trace != NULL)
+        fclose(machine->trace);
+    machine->trace = NULL;
+    if (machine->child == 0)
         return status;
     if (!ended_by_itself)
-        kill(side->child, SIGTERM);
-    int forced = wait_for(side->child, &how) != 0;
-    side->child = 0;
+        kill(machine->child, SIGTERM);
+    int forced = wait_for(machine->child, &how) != 0;
+    machine->child = 0;
     if (!ended_by_itself)
         return status;
     if (forced)
         return md_fail(error, MD_FAILED, "%s: its trace ended, the machine did not",
-                       side->spec.text);
+                       machine->spec.text);
     if (WIFSIGNALED(how))
-        return md_fail(error, MD_FAILED, "%s was ended by signal %d", side->spec.text,
+        return md_fail(error, MD_FAILED, "%s was ended by signal %d", machine->spec.text,
                        WTERMSIG(how));
     int code = WEXITSTATUS(how);
     if (code == NOT_STARTED)
-        return md_fail(error, MD_FAILED, "%s: cannot run %s; is it installed?", side->spec.text,
-                       side->spec.machine->emulator[0] != NULL ? side->spec.machine->emulator[0]
-                                                               : side->spec.machine->program);
+        return md_fail(error, MD_FAILED, "%s: cannot run %s; is it installed?", machine->spec.text,
+                       machine->spec.kind->emulator[0] != NULL ? machine->spec.kind->emulator[0]
+                                                               : machine->spec.kind->program);
     if (code != 0)
-        return md_fail(error, MD_FAILED, "%s: %s", side->spec.text,
+        return md_fail(error, MD_FAILED, "%s: %s", machine->spec.text,
                        code < MD_JOB_ERROR_COUNT ? md_job_error_texts[code] : "failed");
     return status;
 }
