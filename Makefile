@@ -383,7 +383,7 @@ check-numerics: ## the 16-bit arithmetic exhaustively (minutes)
 # test_job, whole runs by test_program_run, worlds by test_world), of moments in processes that other
 # tests sanitize (a thousand programs in test_failing), what is read of objects, and what builds by
 # itself.
-UNSANITIZED := run run_bits program_real step plans update_steps arithmetic synthetic live devices broken \
+UNSANITIZED := run run_bits program_real step plans update_steps arithmetic synthetic status_lines devices broken \
                broken_updates gradients failing sweep_interrupted sweep_disk sweep_nolocks slurm rv32 \
                gap9 readme install
 

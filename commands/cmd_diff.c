@@ -40,7 +40,7 @@ static void attribute_text(const struct md_cell *cell, const struct md_cell_attr
     else if (about->type == MD_H5_INTEGER)
         snprintf(text, MD_CONFIG_VALUE_SIZE, "%lld", value.whole);
     else
-        snprintf(text, MD_CONFIG_VALUE_SIZE, "%.9g", value.real);
+        snprintf(text, MD_CONFIG_VALUE_SIZE, isnan(value.real) ? "" : "%.9g", value.real);
 }
 
 /* The number-th of what is known of how the cells came about: attributes by their names in the

@@ -267,7 +267,7 @@ static void put_attribute(FILE *out, const struct md_cell_attribute *attribute,
         put(out, value.text);
     else if (attribute->type == MD_H5_INTEGER)
         fprintf(out, "%lld", value.whole);
-    else
+    else if (!isnan(value.real))
         fprintf(out, "%.6g", value.real);
 }
 

@@ -1,6 +1,7 @@
 #include "cell.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,10 +34,14 @@ const struct md_cell_attribute md_cell_attributes[] = {
 #define TEXT    MD_H5_TEXT
 #define INTEGER MD_H5_INTEGER
 #define REAL    MD_H5_REAL
-#define AT(object, name, type, field)                                                              \
-    { object, name, type, offsetof(struct md_cell, field), sizeof((struct md_cell *)0)->field }
-#define P(type, field) AT("/provenance", #field, type, field)
-#define T(type, field) AT("/training", #field, type, field)
+#define MAYBE(object, name, type, field, is_optional)                                              \
+    {                                                                                              \
+        object, name, type, offsetof(struct md_cell, field), sizeof((struct md_cell *)0)->field,   \
+            is_optional                                                                            \
+    }
+#define AT(object, name, type, field) MAYBE(object, name, type, field, 0)
+#define P(type, field)                AT("/provenance", #field, type, field)
+#define T(type, field)                AT("/training", #field, type, field)
     AT("/", "run_digest", TEXT, run_digest),
     AT("/config", "command", TEXT, command),
     AT("/config", "network_digest", TEXT, network_digest),
@@ -53,6 +58,7 @@ const struct md_cell_attribute md_cell_attributes[] = {
     P(INTEGER, threads),
     P(INTEGER, numerics_version),
     P(TEXT, initial_weights_digest),
+    MAYBE("/provenance", "teacher_digest", TEXT, teacher_digest, 1),
     P(TEXT, started),
     P(TEXT, finished),
     P(REAL, wall_seconds),
@@ -69,6 +75,8 @@ const struct md_cell_attribute md_cell_attributes[] = {
     AT("/training", "wall_seconds", REAL, seconds),
     AT("/training", "cpu_seconds", REAL, training_cpu_seconds),
     T(REAL, label_share),
+    MAYBE("/training", "augment_gain", REAL, augment_gain, 1),
+    MAYBE("/training", "augment_noise", REAL, augment_noise, 1),
 };
 enum { ATTRIBUTES = sizeof md_cell_attributes / sizeof md_cell_attributes[0] };
 const size_t md_cell_attribute_count = ATTRIBUTES;
@@ -83,12 +91,31 @@ struct md_cell_value md_cell_value(const struct md_cell *cell,
     return value;
 }
 
+/* Whether an attribute is in the file. One that is not read is empty. */
+static int is_present(const struct md_archive *ar, const struct md_cell_attribute *a, void *field) {
+    const char *text = field;
+    double real = NAN;
+    if (!a->is_optional || ar->status != MD_OK)
+        return 1;
+    if (ar->reads) {
+        if (md_h5_has_attribute(ar->file, a->object, a->name))
+            return 1;
+        memcpy(field, a->type == TEXT ? (const void *)"" : &real,
+               a->type == TEXT ? 1 : sizeof real);
+        return 0;
+    }
+    memcpy(&real, field, sizeof real);
+    return a->type == TEXT ? text[0] != '\0' : !isnan(real);
+}
+
 void md_archive_attributes(struct md_archive *ar, struct md_cell *cell) {
     for (const struct md_cell_attribute *a = md_cell_attributes;
          a < md_cell_attributes + ATTRIBUTES; a++) {
         void *field = (char *)cell + a->offset;
         if (!ar->reads && strcmp(a->object, "/") != 0)
             md_archive_group(ar, a->object);
+        if (!is_present(ar, a, field))
+            continue;
         if (a->type == TEXT)
             md_archive_text(ar, a->object, a->name, a->size, field);
         else if (a->type == INTEGER)
@@ -198,6 +225,7 @@ static void describe(const struct md_run *run, const char *command, struct md_ce
     cell->threads = run->config.threads;
     cell->numerics_version = MD_NUMERICS_VERSION;
     SET(initial_weights_digest, "%s", run->initial_digest);
+    SET(teacher_digest, "%s", run->teacher.digest);
     SET(started, "%s", run->started);
     md_time_now(cell->finished);
     cell->wall_seconds = usage.wall_seconds;
@@ -214,6 +242,9 @@ static void describe(const struct md_run *run, const char *command, struct md_ce
     cell->seconds = run->position.seconds;
     cell->training_cpu_seconds = run->position.cpu_seconds;
     cell->label_share = run->label_share;
+    const int measured = run->config.strengths == MD_STRENGTHS_MEASURED;
+    cell->augment_gain = measured ? run->train.gain : NAN;
+    cell->augment_noise = measured ? run->train.noise : NAN;
 }
 
 static void write_libraries(struct md_archive *ar) {

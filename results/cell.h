@@ -13,6 +13,7 @@
  *       threads
  *       numerics_version              changes whenever the bits of a result may
  *       initial_weights_digest        of the weights the run started from
+ *       teacher_digest                of its teacher's weights, if it has one
  *       started, finished             UTC, as 2026-11-20T06:00:00Z
  *       wall_seconds, cpu_seconds     from opening the data to writing the cell; CPU: user and
  *                                     system time of all threads
@@ -23,11 +24,11 @@
  *   /training        attributes: arena_bytes, parameters_learning, optimizer_bytes_per_parameter,
  *                    steps, skipped_steps, selected_epoch (epochs done when its weights were kept),
  *                    label_share (of the training pictures' pixels, how many have a label),
- *                    diverged (1: the run came to nothing, see md_run_has_diverged in train.h),
- *                    diverged_epoch (in which a loss or a weight became NaN or infinite; 0: none),
- *                    wall_seconds, cpu_seconds (of the training alone)
- *   /training/epochs table: epoch (from 1), learning_rate, train_loss, validation_loss,
- *                    validation_rmse_m; NaN where there is none; with early_stop maybe fewer rows
+ *                    augment_gain, augment_noise (with augment_strengths: measured, which they
+ * are), diverged (1: the run came to nothing, see md_run_has_diverged in train.h), diverged_epoch
+ * (in which a loss or a weight became NaN or infinite; 0: none), wall_seconds, cpu_seconds (of the
+ * training alone) /training/epochs table: epoch (from 1), learning_rate, train_loss,
+ * validation_loss, validation_rmse_m; NaN where there is none; with early_stop maybe fewer rows
  *                    than the config has epochs
  *   /training/steps  table: step (from 1, through all epochs), train_loss, learning_rate; in a run
  *                    of more than 4096 steps a row is the mean of equally many, and `step` and
@@ -84,7 +85,7 @@ struct md_cell {
     char compiler[100], compiler_flags[1000], compiler_target[100];
     char cpu_level[16], cpu_model[200], host[128], kernel[200];
     long long threads, numerics_version;
-    char initial_weights_digest[33], started[32], finished[32];
+    char initial_weights_digest[33], teacher_digest[33], started[32], finished[32];
     double wall_seconds, cpu_seconds;
     long long peak_memory_bytes;
 
@@ -96,7 +97,7 @@ struct md_cell {
     long long steps, skipped_steps, selected_epoch, diverged, diverged_epoch;
     long long epochs_done;                /* the config's epochs, or fewer with early_stop */
     double seconds, training_cpu_seconds; /* spent in training */
-    double label_share;
+    double label_share, augment_gain, augment_noise;
 
     int cap_count;
     struct md_cell_scores scores[MD_MOST_CAPS]; /* [0]: the primary cap */
@@ -107,6 +108,7 @@ struct md_cell_attribute {
     const char *object, *name;
     enum md_h5_column_type type;
     size_t offset, size; /* of the field */
+    int is_optional;     /* not in a file where it is "" or NaN */
 };
 extern const struct md_cell_attribute md_cell_attributes[];
 extern const size_t md_cell_attribute_count;

@@ -19,8 +19,8 @@ static int is_date(const struct md_cell_attribute *text) {
     return strcmp(text->name, "started") == 0 || strcmp(text->name, "finished") == 0;
 }
 
-static const struct md_cell_attribute identity = {"/", "identity", MD_H5_TEXT,
-                                                  offsetof(struct md_cell, identity), 33};
+static const struct md_cell_attribute identity = {
+    "/", "identity", MD_H5_TEXT, offsetof(struct md_cell, identity), 33, 0};
 
 /* The text of that name; NULL: there is none. */
 static const struct md_cell_attribute *find_text(const char *name) {

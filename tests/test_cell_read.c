@@ -2,6 +2,8 @@
  * nothing but a whole cell is taken. (What is in the file, as others see it: test_provenance.c.) */
 #include <criterion/criterion.h>
 
+#include <math.h>
+
 #include "../experiments/version.h"
 #include "../results/cell_parts.h"
 #include "h5_leaks.h"
@@ -85,6 +87,33 @@ H5_TEST(cell_read, says_how_many_pixels_had_a_label) {
     md_run_close(&run);
 }
 
+static int has(const char *object, const char *name) {
+    hid_t file = H5Fopen(path.text, H5F_ACC_RDONLY, H5P_DEFAULT);
+    int there = md_h5_has_attribute(file, object, name);
+    H5Fclose(file);
+    return there;
+}
+
+/* Strengths that were measured, a teacher: only of a run that had them. */
+H5_TEST(cell_read, says_what_only_some_runs_have) {
+    static const char teacher[] = "00112233445566778899aabbccddeeff";
+    write_cell(SMALL " epochs=0");
+    assert_ok(md_cell_read(path.text, &cell, &run_error));
+    cr_assert(isnan(cell.augment_gain) && isnan(cell.augment_noise));
+    cr_assert_str_empty(cell.teacher_digest);
+    cr_assert(!has("/training", "augment_gain") && !has("/provenance", "teacher_digest"));
+    md_run_close(&run);
+    write_cell(SMALL " epochs=0 augment=[gain,noise] augment_strengths=measured");
+    strcpy(run.teacher.digest, teacher);
+    assert_ok(md_cell_write(path.text, &run, "0123456789abcdef0123456789abcdef", "mudepth run",
+                            &run_error));
+    assert_ok(md_cell_read(path.text, &cell, &run_error));
+    cr_assert(cell.augment_gain > 0 && cell.augment_gain == run.train.gain);
+    cr_assert(cell.augment_noise > 0 && cell.augment_noise == run.train.noise);
+    cr_assert_str_eq(cell.teacher_digest, teacher);
+    md_run_close(&run);
+}
+
 static int is_time(const char *text) {
     const char *form = "0000-00-00T00:00:00Z";
     size_t i = 0;
@@ -132,7 +161,7 @@ H5_TEST(cell_read, says_what_the_run_took) {
 }
 
 /* An hour of which 600 s were the processor's, after two others. */
-H5_TEST(cell_read, an_effort_is_added_to_the_earlier_one) {
+H5_TEST(cell_read, usage_is_added_to_the_earlier_one) {
     const struct md_usage now = md_usage_now(), earlier = {7200, 60, 1},
                           began = {now.wall_seconds - 3600, now.cpu_seconds - 600, 0};
     struct md_usage sum = md_usage_since(&began, &earlier);

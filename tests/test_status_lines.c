@@ -7,7 +7,7 @@
 
 #include "sweeps.h"
 
-TestSuite(live, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
+TestSuite(status_lines, .init = set_up, .fini = scratch_tear_down, .timeout = 600);
 
 /* ---- a terminal ------------------------------------------------------------------------------ */
 
@@ -127,7 +127,7 @@ static void end_on(pid_t child, int terminal) {
     WORDS("sweep", config.text, "-o", folder.text, "-j2", "--checkpoint", "0", __VA_ARGS__)
 
 /* A line for each worker and one for all, while they work; nothing when they have ended. */
-Test(live, the_table_comes_and_goes) {
+Test(status_lines, the_table_comes_and_goes) {
     char last[2000] = "";
     int terminal, seen = 0;
     hold_at(2 * SAMPLES + 2); /* in the third epoch, of which a step was told */
@@ -154,7 +154,7 @@ Test(live, the_table_comes_and_goes) {
 }
 
 /* Cut to any size, it neither scrolls nor breaks lines. */
-Test(live, a_small_terminal) {
+Test(status_lines, a_small_terminal) {
     static const int sizes[][2] = {{3, 30}, {2, 20}, {4, 12}};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         int terminal, lines = sizes[i][0] < 4 ? sizes[i][0] - 1 : 3;
@@ -175,7 +175,7 @@ Test(live, a_small_terminal) {
 }
 
 /* Failures stay, above the table. */
-Test(live, failures_are_said_above_it) {
+Test(status_lines, failures_are_said_above_it) {
     struct scratch_path bad = written("bad.h5", "no weights\n");
     char text[6000];
     int terminal;
@@ -198,7 +198,7 @@ Test(live, failures_are_said_above_it) {
 }
 
 /* From the terminal itself. */
-Test(live, ctrl_c_leaves_a_clean_terminal) {
+Test(status_lines, ctrl_c_leaves_a_clean_terminal) {
     int terminal;
     pid_t child = begin_on(24, 100, "xterm", SWEEP_WORDS("epochs=100000"), &terminal);
     while (strstr(screen(), ", loss ") == NULL)
@@ -213,7 +213,7 @@ Test(live, ctrl_c_leaves_a_clean_terminal) {
 }
 
 /* A run by itself, whose lines come and go; and Ctrl-C is acknowledged before the step is over. */
-Test(live, a_run_says_where_it_is) {
+Test(status_lines, a_run_says_where_it_is) {
     struct scratch_path cell = scratch_path(&scratch, "cell.h5");
     int terminal;
     scratch_write_text(config.text, SIX_BASE);
@@ -237,7 +237,7 @@ Test(live, a_run_says_where_it_is) {
 }
 
 /* Who looks at the folder sees how far others are. */
-Test(live, status_says_how_far_running_cells_are) {
+Test(status_lines, status_says_how_far_running_cells_are) {
     int terminal;
     hold_at(2);
     pid_t child =
@@ -258,7 +258,7 @@ Test(live, status_says_how_far_running_cells_are) {
 }
 
 /* A terminal without commands gets what a file gets: lines. */
-Test(live, a_dumb_terminal_gets_lines) {
+Test(status_lines, a_dumb_terminal_gets_lines) {
     int terminal;
     pid_t child = begin_on(24, 100, "dumb", SWEEP_WORDS("epochs=1"), &terminal);
     end_on(child, terminal);
