@@ -10,38 +10,6 @@
 
 enum { MOST_DIMENSIONS = 8 };
 
-/* HDF5 keeps a stack of what went wrong; walked upwards, the first entry is the cause. */
-static herr_t keep_cause(unsigned depth, const H5E_error2_t *entry, void *cause) {
-    if (depth == 0)
-        snprintf(cause, 200, "%s", entry->desc);
-    return 0;
-}
-
-static void find_cause(char cause[200]) {
-    snprintf(cause, 200, "no cause given");
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_cause, cause);
-}
-
-int md_h5_blame(struct md_error *error, hid_t file, const char *what, const char *name,
-                const char *deed) {
-    char cause[200], path[400] = "?";
-    find_cause(cause);
-    H5Fget_name(file, path, sizeof path);
-    return md_fail(error, MD_FAILED, "%s: %s '%s': cannot %s (HDF5: %s)", path, what, name, deed,
-                   cause);
-}
-
-int md_h5_refuse(struct md_error *error, hid_t file, const char *what, const char *name,
-                 const char *reason) {
-    char path[400] = "?";
-    H5Fget_name(file, path, sizeof path);
-    return md_fail(error, MD_FAILED, "%s: %s '%s': %s", path, what, name, reason);
-}
-
-void md_h5_be_quiet(void) {
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-}
-
 /* No file locks: a file is renamed into place when complete and never changed afterwards, and
  * some cluster file systems have none. Strong closing: a file that is closed is closed, even when
  * someone forgot an object in it. */
@@ -87,7 +55,7 @@ int md_h5_open(const char *path, hid_t *file, struct md_error *error) {
     if (*file >= 0)
         return MD_OK;
     char cause[200];
-    find_cause(cause);
+    md_h5_find_cause(cause);
     return md_fail(error, MD_FAILED, "%s: not a whole HDF5 file (HDF5: %s)", path, cause);
 }
 

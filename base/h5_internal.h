@@ -7,6 +7,9 @@
 /* Switches HDF5's own error printing off. */
 void md_h5_be_quiet(void);
 
+/* What HDF5 says went wrong. */
+void md_h5_find_cause(char cause[200]);
+
 /* Fails with "FILE: WHAT 'NAME': cannot DEED (HDF5: cause)"; `file` may be any object in it. */
 int md_h5_blame(struct md_error *error, hid_t file, const char *what, const char *name,
                 const char *deed);

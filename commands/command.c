@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../experiments/initial_weights.h"
 #include "../experiments/train.h"
 
 /* Of a known network. */

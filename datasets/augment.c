@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "../base/random.h"
-#include "sample.h"
+#include "dataset.h"
 
 const char *const md_augment_names[] = {"flip",  "gamma", "gain",   "brightness", "crop",
                                         "shift", "noise", "cutout", "r2crop",     NULL};

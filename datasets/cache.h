@@ -2,7 +2,7 @@
 #ifndef MD_DATASETS_CACHE_H
 #define MD_DATASETS_CACHE_H
 
-#include "sample.h"
+#include "dataset.h"
 
 /* Writes `dataset` as FOLDER/SPLIT.h5, whole or not at all; a file that is there is replaced with
  * `force` only. The set "cache" reads it again, to the same samples and digest. FOLDER is there.

@@ -2,7 +2,7 @@
 #ifndef MD_DATASETS_MICRO_H
 #define MD_DATASETS_MICRO_H
 
-#include "sample.h"
+#include "dataset.h"
 
 /* Writes `dataset` as ROOT/SPLIT.csv (img,depth,disp,fb, no header, paths relative to ROOT) with
  * ROOT/SPLIT/{img/N.png, depth/N.npy, disp/N.npy, fb/N.npy}. Creates folders; files

@@ -11,6 +11,7 @@
 #include "../base/namelist.h"
 #include "augment.h"
 #include "sample.h"
+#include "unused.h"
 
 /* A sample that has been listed: its name, from which the reader knows where it lies, and a number
  * that is the reader's to use. */

@@ -7,8 +7,6 @@
 #include <stdint.h>
 
 #include "../base/error.h"
-#include "../base/watch.h"
-#include "unused.h"
 
 #define MD_INVALID  (-1.0f) /* in disparity: no value */
 #define MD_NO_DEPTH 0.0f    /* in depth: no value */
@@ -31,18 +29,6 @@ struct md_sample {
 };
 
 enum { MD_MIX_SIZE = 120 };
-
-/* A data set owns its samples. */
-struct md_dataset {
-    int height, width; /* of every picture */
-    size_t count;
-    struct md_sample *samples;
-    char digest[33]; /* XXH3-128 over all pictures, depths, disparities, truths, shapes and fb, in
-                      * hex */
-    struct md_unused unused; /* what was passed over where they lie */
-    double gain, noise;      /* of its pictures: md_augment_measure; 0 before */
-    char mix[MD_MIX_SIZE];   /* "groundtruth of 3, lidar of 26": depths of several kinds; or "" */
-};
 
 /* Which data set, which part of it, and how it is read. One text form for configs and the command
  * line, a YAML mapping such as {set: matrix, root: DIR, split: test}; the defaults are there:
@@ -145,15 +131,6 @@ void md_gate(double most, int height, int width, float *depth_m, float *room);
 
 /* How many values a sample's label has. */
 size_t md_valid_zones(const struct md_sample *sample);
-
-/* Reads the samples `spec` names; pictures are height x width. On failure nothing is left to
- * free. An empty selection is a failure, and so is an early end that `watch` (may be NULL) asks
- * for. Which splits a set has is said at its reader. */
-int md_dataset_open(const struct md_data_spec *spec, int height, int width,
-                    const struct md_watch *watch, struct md_dataset *dataset,
-                    struct md_error *error);
-
-void md_dataset_close(struct md_dataset *dataset);
 
 /* The sample that the other camera of a pair gives: a view into `sample`, which it must not
  * outlive; right_picture of it is NULL. `sample` has a right picture. */

@@ -282,31 +282,3 @@ int md_source_read_line(struct md_source *source, size_t index, md_read_line *re
         md_fail_at_line(error, status, source->files.names[file], (int)(entry->number % LINES));
     return status;
 }
-
-int md_sample_room(const struct md_source *source, const char *name, int depth_height,
-                   int depth_width, int right, struct md_sample *sample, struct md_error *error) {
-    const size_t zones = (size_t)depth_height * (size_t)depth_width;
-    const size_t bytes = 3 * (size_t)source->height * (size_t)source->width;
-    sample->name = strdup(name);
-    sample->picture = calloc(bytes, 1);
-    sample->depth_m = calloc(zones, sizeof *sample->depth_m);
-    sample->disparity = calloc(zones, sizeof *sample->disparity);
-    sample->depth_height = depth_height;
-    sample->depth_width = depth_width;
-    if (right) {
-        sample->right_picture = calloc(bytes, 1);
-        sample->right_depth_m = calloc(zones, sizeof *sample->right_depth_m);
-        sample->right_disparity = calloc(zones, sizeof *sample->right_disparity);
-    }
-    if (!sample->name || !sample->picture || !sample->depth_m || !sample->disparity ||
-        (right && (!sample->right_picture || !sample->right_depth_m || !sample->right_disparity)))
-        return md_fail(error, MD_FAILED, "%s: out of memory", name);
-    return MD_OK;
-}
-
-void md_sample_disparity(struct md_sample *sample, float fb) {
-    sample->fb = fb;
-    for (int i = 0; i < sample->depth_height * sample->depth_width; i++)
-        sample->disparity[i] =
-            sample->depth_m[i] == MD_NO_DEPTH ? MD_INVALID : fb / sample->depth_m[i];
-}

@@ -8,18 +8,13 @@
 
 /* ---- setups ---------------------------------------------------------------------------------- */
 
-static int find_layer(const struct md_network *network, const char *name) {
-    for (int l = 0; l < network->layer_count; l++)
-        if (strcmp(network->layers[l].name, name) == 0)
-            return l;
-    return 0;
-}
-
 /* All but the plan. */
 static void start_setup(const struct md_config *config, const char *level, int cores,
                         struct md_setup *setup) {
+    const struct md_network *network = md_config_network(config);
+    const int front = md_config_front(config);
     *setup = (struct md_setup){
-        .network = md_config_network(config),
+        .network = network,
         .ops = md_ops_find((enum md_format)config->format, level),
         .policy = md_config_policy(config),
         .optimizer = (enum md_optimizer)config->optimizer,
@@ -30,7 +25,7 @@ static void start_setup(const struct md_config *config, const char *level, int c
         .moments = (enum md_moments)config->moments,
         .storing = (enum md_storing)config->storing,
         .objective = md_config_objective(config),
-        .front = find_layer(md_config_network(config), config->front),
+        .front = front < network->layer_count ? front : 0,
     };
 }
 

@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +9,8 @@
 #include "../base/file.h"
 #include "../base/nearest.h"
 #include "../datasets/augment.h"
-#include "budget.h"
 #include "config_keys.h"
+#include "plan_text.h"
 
 /* ---- documents ------------------------------------------------------------------------------- */
 
@@ -74,33 +73,17 @@ static int set_mapping(struct section *sections, int count, const char *prefix,
     return status;
 }
 
-enum { LONGEST = 1 << 15 };
-
 /* Sets what the mapping of a text says. An empty document sets nothing. */
 static int set_document(const char *text, size_t size, const char *origin, struct section *sections,
                         int count, struct md_error *error) {
     struct md_yaml yaml;
-    int status = md_yaml_read(text, size, origin, "config", LONGEST, &yaml, error);
+    int status = md_yaml_read(text, size, origin, "config", MD_CONFIG_LONGEST, &yaml, error);
     if (status != MD_OK)
         return status;
     if (yaml.root != NULL)
         status = set_mapping(sections, count, sections[0].prefix, &yaml, yaml.root, NULL);
     md_yaml_free(&yaml);
     return status;
-}
-
-static int set_file(const char *path, struct section *sections, int count, struct md_error *error) {
-    char text[LONGEST + 1], found[MD_PATH_MAX];
-    md_shipped_path(path, found);
-    FILE *file = fopen(found, "rb");
-    if (file == NULL)
-        return md_fail(error, MD_FAILED, "%.400s: %s", path, strerror(errno));
-    size_t size = fread(text, 1, sizeof text, file);
-    int failure = ferror(file) ? errno : 0;
-    fclose(file);
-    if (failure != 0)
-        return md_fail(error, MD_FAILED, "%.400s: cannot read: %s", path, strerror(failure));
-    return set_document(text, size, path, sections, count, error);
 }
 
 /* The place of a key with its full name ("data.root"). */
@@ -167,6 +150,11 @@ int md_draft_begin(struct draft *draft, struct md_config *config, struct md_erro
     memset(config, 0, sizeof *config);
     md_draft_take(draft, config);
     return set_presets(draft->sections, RUN_SECTIONS, error);
+}
+
+int md_draft_document(struct draft *draft, const char *text, size_t size, const char *origin,
+                      struct md_error *error) {
+    return set_document(text, size, origin, draft->sections, RUN_SECTIONS, error);
 }
 
 int md_draft_mapping(struct draft *draft, const struct md_yaml *yaml, const char *const *skip) {
@@ -252,15 +240,6 @@ static int check_streams(const struct draft *draft, const char *origin, struct m
                       config->plan);
 }
 
-/* The layer that a config calls the front; behind all layers: there is none of this name. */
-static int front_of(const struct md_config *config) {
-    const struct md_network *network = md_config_network(config);
-    int layer = 0;
-    while (layer < network->layer_count && strcmp(network->layers[layer].name, config->front) != 0)
-        layer++;
-    return layer;
-}
-
 /* What names parts of a network has to be of the config's. */
 static int check_network(const struct draft *draft, const char *origin, struct md_error *error) {
     const struct md_config *config = draft->config;
@@ -272,7 +251,7 @@ static int check_network(const struct draft *draft, const char *origin, struct m
         md_policy_parse(network, config->policy, &policy) != 0)
         return md_fail_at(&policy_at, error, "network %s has no groups %s", network->name,
                           config->policy);
-    if (strcmp(config->front, "auto") != 0 && !md_plan_can_stream(network, front_of(config)))
+    if (strcmp(config->front, "auto") != 0 && !md_plan_can_stream(network, md_config_front(config)))
         return md_fail_at(
             &front_at, error,
             "expected auto or a layer from which %s can be streamed, such as %s, found "
@@ -288,7 +267,7 @@ static int check_teacher(const struct draft *draft, const char *origin, struct m
     struct md_location front_at = given_place(draft, "front", origin);
     if (!(md_config_objective(config).distill > 0))
         return MD_OK;
-    for (int layer = front_of(config); layer < network->layer_count; layer++)
+    for (int layer = md_config_front(config); layer < network->layer_count; layer++)
         if (md_is_stage(network, layer))
             return md_fail_at(&front_at, error,
                               "%s is distilled and cannot be streamed; expected auto or a layer "
@@ -347,23 +326,11 @@ int md_draft_end(struct draft *draft, const char *origin, struct md_error *error
     return complete(draft, origin, 1, error);
 }
 
-int md_config_read(const char *path, int override_count, char *const *overrides,
-                   struct md_config *config, struct md_error *error) {
-    struct draft draft;
-    MD_TRY(md_draft_begin(&draft, config, error));
-    if (path != NULL)
-        MD_TRY(set_file(path, draft.sections, RUN_SECTIONS, error));
-    md_draft_next(&draft); /* an override may repeat a key of the file */
-    MD_TRY(md_draft_overrides(&draft, override_count, overrides, error));
-    MD_TRY(md_draft_end(&draft, path != NULL ? path : "command line", error));
-    return md_budget_fit(config, NULL, error);
-}
-
 int md_config_parse(const char *text, const char *origin, struct md_config *config,
                     struct md_error *error) {
     struct draft draft;
     MD_TRY(md_draft_begin(&draft, config, error));
-    MD_TRY(set_document(text, strlen(text), origin, draft.sections, RUN_SECTIONS, error));
+    MD_TRY(md_draft_document(&draft, text, strlen(text), origin, error));
     return complete(&draft, origin, 0, error);
 }
 
@@ -472,4 +439,12 @@ md_policy md_config_policy(const struct md_config *config) {
     md_policy policy = 0;
     md_policy_parse(md_networks[config->network], config->policy, &policy);
     return policy;
+}
+
+int md_config_front(const struct md_config *config) {
+    const struct md_network *network = md_config_network(config);
+    int layer = 0;
+    while (layer < network->layer_count && strcmp(network->layers[layer].name, config->front) != 0)
+        layer++;
+    return layer;
 }

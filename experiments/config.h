@@ -110,6 +110,9 @@ struct md_hyper md_config_hyper(const struct md_config *config);
 /* The policy of a config that was read. */
 md_policy md_config_policy(const struct md_config *config);
 
+/* The layer that it calls the front; behind all layers: it names none ("auto"). */
+int md_config_front(const struct md_config *config);
+
 /* The config, one "key: value" a line, in the table's order, equal for equal runs. Returns the
  * length without the final zero, as snprintf does. `all`: itself a config file, which leaves out
  * the defaults of keys without effect (momentum, with Adam); otherwise every key that can change a

@@ -57,8 +57,13 @@ enum { RUN, DATA, SPLITS, RUN_SECTIONS };
 void md_config_sections(struct md_config *config, struct section sections[RUN_SECTIONS]);
 void md_data_sections(struct md_data_spec *spec, struct section sections[2]);
 
-/* A field's value in words, as md_config_value has it. */
+/* A field's value in words, as md_config_value has it; and as it stands in a file. */
 void md_key_value(const struct key *key, const void *fields, char text[MD_CONFIG_VALUE_SIZE]);
+void md_key_format(const struct key *key, const void *fields, char *text, size_t size);
+
+/* Of two fields, as md_config_order; of the key's values. */
+int md_key_order(const struct key *key, const void *a, const void *b);
+enum md_value_kind md_key_kind(const struct key *key);
 
 /* What the key would need to have an effect, NULL when it has one. `section` is one of `count`. */
 const struct need *md_key_unmet(const struct section *sections, int count,
@@ -101,9 +106,13 @@ struct draft {
 int md_draft_begin(struct draft *draft, struct md_config *config, struct md_error *error);
 void md_draft_take(struct draft *draft, struct md_config *config);
 
-/* Set all pairs of the document but those named in `skip` (ended by NULL; may be NULL); one key
+/* Set all that the document `text` of a file called `origin` says (an empty one nothing); all pairs
+ * of a document but those named in `skip` (ended by NULL; may be NULL); one key
  * with its full name ("data.root") that stands at a node of the document (`stands`; NULL: nowhere),
  * errors as the document has them; and "key=value" texts. */
+enum { MD_CONFIG_LONGEST = 1 << 15 };
+int md_draft_document(struct draft *draft, const char *text, size_t size, const char *origin,
+                      struct md_error *error);
 int md_draft_mapping(struct draft *draft, const struct md_yaml *yaml, const char *const *skip);
 int md_draft_set(struct draft *draft, const char *name, const struct md_yaml *yaml,
                  const yaml_node_t *node, const yaml_node_t *stands);

@@ -3,7 +3,7 @@
 #define MD_EXPERIMENTS_EVALUATE_H
 
 #include "../core/step.h"
-#include "../datasets/sample.h"
+#include "../datasets/dataset.h"
 #include "metrics.h"
 
 /* Depth in metres from disparity: fb / o, 0 (no prediction) where o <= 0, and NaN where o is no

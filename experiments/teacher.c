@@ -7,7 +7,7 @@
 #include "../base/digest.h"
 #include "../core/target/host.h"
 #include "batch.h"
-#include "train.h"
+#include "initial_weights.h"
 
 /* ---- what it sees ---------------------------------------------------------------------------- */
 

@@ -126,8 +126,4 @@ int md_run_measure_after(struct md_run *run, const struct md_watch *watch, struc
  * is, or there is no depth at all. Then `why` says so. */
 int md_run_has_diverged(const struct md_run *run, char why[MD_DIVERGED_SIZE]);
 
-/* Fresh weights: uniform in +-1/sqrt(fan in), as PyTorch starts its convolutions, from the seed;
- * the last bias is MD_INITIAL_DISPARITY. */
-void md_initial_weights(const struct md_network *network, uint64_t seed, float *weights);
-
 #endif

@@ -13,7 +13,7 @@
 #include "../base/image.h"
 #include "../base/mat5.h"
 #include "../base/npy.h"
-#include "../datasets/sample.h"
+#include "../datasets/dataset.h"
 #include "h5_leaks.h"
 #include "specs.h"
 

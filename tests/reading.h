@@ -6,7 +6,7 @@
 #include "../base/image.h"
 #include "../base/npy.h"
 #include "../base/random.h"
-#include "../datasets/sample.h"
+#include "../datasets/dataset.h"
 #include "scratch.h"
 #include "specs.h"
 

@@ -7,6 +7,7 @@
 
 #include "../core/target/host.h"
 #include "../experiments/evaluate.h"
+#include "../experiments/initial_weights.h"
 #include "../experiments/train.h"
 
 static struct md_metrics sums;

@@ -6,6 +6,7 @@
 #include "../core/target/host.h"
 #include "../datasets/augment.h"
 #include "../experiments/batch.h"
+#include "../experiments/initial_weights.h"
 #include "h5_leaks.h"
 #include "runs.h"
 

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "../experiments/batch.h"
+#include "../experiments/initial_weights.h"
 #include "h5_leaks.h"
 #include "program.h"
 #include "runs.h"
