@@ -359,5 +359,5 @@ const struct md_command md_command_query = {
         "  mudepth query results/runs\n"
         "  mudepth query results/runs/sweep_demo-* policy=d0 'lr<0.01' --by format,optimizer\n"
         "  mudepth query results/runs 'rmse_m<0.6' --each --sort rmse_m --show rmse_m,delta1@15\n"
-        "  mudepth query results/runs --by format,update --figure formats.png --latex",
+        "  mudepth query results/runs --by format,weight_storage --figure formats.png --latex",
     .run = run};

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "../base/file.h"
-#include "../base/nearest.h"
 #include "../datasets/augment.h"
 #include "config_keys.h"
 #include "plan_text.h"
@@ -34,7 +33,7 @@ static int unknown_key(const struct section *sections, int count, const struct m
              k++)
             md_nearest_try(&nearest, sections[s].keys[k].name);
     return md_fail_at(at, error, "unknown key%s; mudepth help config lists the keys",
-                      md_nearest_hint(&nearest, hint));
+                      md_key_hint(at->prefix[0] == '\0' ? at->key : "", &nearest, hint));
 }
 
 /* `key_at` and `at`: where the key and its value stand. */
@@ -181,8 +180,7 @@ void md_draft_next(struct draft *draft) {
         struct section *section = &draft->sections[s];
         for (size_t k = 0; k < section->count; k++)
             if ((section->given >> k & 1u) != 0) {
-                int idle =
-                    md_key_unmet(draft->sections, RUN_SECTIONS, section, &section->keys[k]) != NULL;
+                int idle = md_key_unmet(draft->sections, RUN_SECTIONS, &section->keys[k]) != NULL;
                 draft->effective[s] &= ~((uint64_t)1 << k);
                 draft->effective[s] |= (uint64_t)!idle << k;
             }
@@ -200,7 +198,7 @@ static int forget_one(struct draft *draft) {
             const struct md_location at = {.origin = "default", .key = key->name};
             struct md_error ignored; /* the table's defaults are fine */
             if ((draft->effective[s] >> k & 1u) == 0 ||
-                md_key_unmet(draft->sections, RUN_SECTIONS, section, key) == NULL)
+                md_key_unmet(draft->sections, RUN_SECTIONS, key) == NULL)
                 continue;
             md_key_set_text(key, key->preset, section->fields, &at, &ignored);
             draft->given[s] &= ~((uint64_t)1 << k);
@@ -363,7 +361,7 @@ void md_config_defaults(const struct md_config *config, struct md_config *defaul
 const struct md_network *md_config_network(const struct md_config *config) {
     char pooled[64];
     const struct md_network *network = md_networks[config->network];
-    if (config->label != MD_LABEL_POOLED)
+    if (config->label_mode != MD_LABEL_POOLED)
         return network;
     snprintf(pooled, sizeof pooled, "%s_pooled", network->name);
     return md_network_find(pooled);

@@ -52,12 +52,12 @@ struct md_config {
     double clip_norm;
     int moments;    /* enum md_moments */
     int loss_scale; /* a power of two */
-    int storing;    /* enum md_storing: the key is `update` */
+    int storing;    /* enum md_storing: the key is `weight_storage` */
     int batch, epochs;
     uint64_t seed;
     struct md_augmentation augment;
     int strengths;    /* enum md_strengths: the key is `augment_strengths` */
-    int label;        /* enum md_label_mode */
+    int label_mode;   /* enum md_label_mode */
     int select;       /* enum md_select */
     int early_stop;   /* epochs; 0: never */
     int protocol;     /* enum md_protocol */
@@ -88,8 +88,8 @@ int md_config_read(const char *path, int override_count, char *const *overrides,
  * early. Every run does so before it starts. */
 void md_config_settle(struct md_config *config);
 
-/* The network that a config's training runs through: the config's own, or with label: pooled the
- * one that goes on to the zones. Their parameters are the same. */
+/* The network that a config's training runs through: the config's own, or with label_mode: pooled
+ * the one that goes on to the zones. Their parameters are the same. */
 const struct md_network *md_config_network(const struct md_config *config);
 
 /* Which data a split is, read in which way; its split is empty when the config has none. Nothing is

@@ -179,7 +179,7 @@ static const struct key run_keys[] = {
      "power of two that gradients are multiplied by until the update; steps that overflow are "
      "skipped",
      NULL},
-    {"update", CHOICE, AT(md_config, storing), 0, 0, md_storing_names, "plain", 1,
+    {"weight_storage", CHOICE, AT(md_config, storing), 0, 0, md_storing_names, "plain", 1,
      "how 16-bit weights take small steps, with more bytes for each that learns: plain 0, "
      "stochastic rounding 0, fp32 master 4, kahan compensation 2",
      &of_storing},
@@ -225,7 +225,7 @@ static const struct key run_keys[] = {
      &of_noise},
     {"augment_cutout", REAL, AT(md_config, augment.cutout), 0, 1, NULL, "0.3", UNLESS_DEFAULT,
      "side of the square, a share of the picture's", &of_cutout},
-    {"label", CHOICE, AT(md_config, label), 0, 0, md_label_mode_names, "bilinear", 1,
+    {"label_mode", CHOICE, AT(md_config, label_mode), 0, 0, md_label_mode_names, "bilinear", 1,
      "how the zones of an 8x8 label become pixels: sparse has only their centres, pooled takes the "
      "prediction's nearest points to the zones instead",
      NULL},

@@ -3,6 +3,7 @@
 #define MD_EXPERIMENTS_CONFIG_KEYS_H
 
 #include "../base/namelist.h"
+#include "../base/nearest.h"
 #include "../base/yaml_reader.h"
 #include "config.h"
 
@@ -57,6 +58,11 @@ enum { RUN, DATA, SPLITS, RUN_SECTIONS };
 void md_config_sections(struct md_config *config, struct section sections[RUN_SECTIONS]);
 void md_data_sections(struct md_data_spec *spec, struct section sections[2]);
 
+/* What one who gave a key that there is not may have meant: "; it is called NAME now" of one that
+ * there was, "; did you mean NAME?", or nothing. */
+const char *md_key_hint(const char *name, const struct md_nearest *nearest,
+                        char text[MD_NEAREST_SIZE]);
+
 /* A field's value in words, as md_config_value has it; and as it stands in a file. */
 void md_key_value(const struct key *key, const void *fields, char text[MD_CONFIG_VALUE_SIZE]);
 void md_key_format(const struct key *key, const void *fields, char *text, size_t size);
@@ -65,9 +71,8 @@ void md_key_format(const struct key *key, const void *fields, char *text, size_t
 int md_key_order(const struct key *key, const void *a, const void *b);
 enum md_value_kind md_key_kind(const struct key *key);
 
-/* What the key would need to have an effect, NULL when it has one. `section` is one of `count`. */
-const struct need *md_key_unmet(const struct section *sections, int count,
-                                const struct section *section, const struct key *key);
+/* What the key would need to have an effect, NULL when it has one. */
+const struct need *md_key_unmet(const struct section *sections, int count, const struct key *key);
 
 /* A key that was given, as the bits say, but has no effect is an error, unless its value is what
  * holds anyway; and so is a value that does not go with others. */

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../base/nearest.h"
 #include "config_keys.h"
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -12,8 +11,7 @@ static int identifies(const struct section *sections, const struct section *sect
                       const struct key *key) {
     return key->result == 1 ||
            (key->result == UNLESS_DEFAULT && !md_key_is_default(section->fields, key)) ||
-           (key->result == WHERE_USED &&
-            md_key_unmet(sections, RUN_SECTIONS, section, key) == NULL);
+           (key->result == WHERE_USED && md_key_unmet(sections, RUN_SECTIONS, key) == NULL);
 }
 
 size_t md_config_format(const struct md_config *config, int all, char *text, size_t size) {
@@ -76,6 +74,21 @@ int md_config_find(const char *name) {
     return -1;
 }
 
+/* What a key was called, and is now. */
+static const struct {
+    const char *was, *is;
+} renamed[] = {{"label", "label_mode"}, {"update", "weight_storage"}};
+
+const char *md_key_hint(const char *name, const struct md_nearest *nearest,
+                        char text[MD_NEAREST_SIZE]) {
+    for (size_t r = 0; r < sizeof renamed / sizeof renamed[0]; r++)
+        if (strcmp(name, renamed[r].was) == 0) {
+            snprintf(text, MD_NEAREST_SIZE, "; it is called %s now", renamed[r].is);
+            return text;
+        }
+    return md_nearest_hint(nearest, text);
+}
+
 int md_config_unknown(const char *name, struct md_error *error) {
     char key_name[MD_CONFIG_NAME_SIZE], hint[MD_NEAREST_SIZE];
     struct md_nearest nearest = md_nearest_to(name);
@@ -83,7 +96,7 @@ int md_config_unknown(const char *name, struct md_error *error) {
         md_nearest_try(&nearest, key_name);
     return md_fail(error, MD_USAGE,
                    "\"%.100s\" is no key of a config%s; mudepth help config lists them", name,
-                   md_nearest_hint(&nearest, hint));
+                   md_key_hint(name, &nearest, hint));
 }
 
 int md_config_decides(int number) {

@@ -48,20 +48,14 @@ static int allows(const char *values, const char *value) {
     }
 }
 
-/* The value of the key of this name: one with `section`'s prefix if there is one, as `label`
- * is both a run's and its data's. */
-static void find_value(const struct section *sections, int count, const struct section *section,
-                       const char *name, char value[MD_CONFIG_VALUE_SIZE]) {
+/* The value of the key of this name. */
+static void find_value(const struct section *sections, int count, const char *name,
+                       char value[MD_CONFIG_VALUE_SIZE]) {
     value[0] = '\0';
-    for (int i = 0; i < 2 * count; i++) {
-        const struct section *s = &sections[i % count];
+    for (const struct section *s = sections; s < sections + count; s++)
         for (size_t k = 0; k < s->count; k++)
-            if ((i >= count || strcmp(s->prefix, section->prefix) == 0) &&
-                strcmp(s->keys[k].name, name) == 0) {
+            if (strcmp(s->keys[k].name, name) == 0)
                 md_key_value(&s->keys[k], s->fields, value);
-                return;
-            }
-    }
 }
 
 /* One of the names in "{name: weight, ...}" does; or the value itself. */
@@ -78,24 +72,22 @@ static int allows_any(const char *values, char *value) {
     return 0;
 }
 
-static int meets(const struct section *sections, int count, const struct section *section,
-                 const struct need *need) {
+static int meets(const struct section *sections, int count, const struct need *need) {
     char value[MD_CONFIG_VALUE_SIZE];
     if (need->key == NULL)
         return 0;
-    find_value(sections, count, section, need->key, value);
+    find_value(sections, count, need->key, value);
     return allows_any(need->values, value);
 }
 
-const struct need *md_key_unmet(const struct section *sections, int count,
-                                const struct section *section, const struct key *key) {
+const struct need *md_key_unmet(const struct section *sections, int count, const struct key *key) {
     const struct use *use = key->use;
     if (use == NULL)
         return NULL;
-    if (use->set.key != NULL && !meets(sections, count, section, &use->set))
+    if (use->set.key != NULL && !meets(sections, count, &use->set))
         return &use->set;
-    if (use->with[0].key == NULL || meets(sections, count, section, &use->with[0]) ||
-        meets(sections, count, section, &use->with[1]))
+    if (use->with[0].key == NULL || meets(sections, count, &use->with[0]) ||
+        meets(sections, count, &use->with[1]))
         return NULL;
     return &use->with[0];
 }
@@ -129,7 +121,7 @@ static int complain(const struct section *sections, int count, const struct sect
     char use[300] = "", given[MD_CONFIG_VALUE_SIZE], found[MD_CONFIG_VALUE_SIZE];
     md_describe_use(key->use, use, sizeof use);
     md_key_value(key, section->fields, given);
-    find_value(sections, count, section, unmet->key, found);
+    find_value(sections, count, unmet->key, found);
     return md_fail_at(&section->given_at[k], error,
                       "has an effect only with %s; found %.60s with %s: %.60s", use, given,
                       unmet->key, found[0] != '\0' ? found : "''");
@@ -157,8 +149,7 @@ int md_key_is_default(const void *fields, const struct key *key) {
 
 int md_key_says(const struct section *sections, int count, const struct section *section,
                 const struct key *key) {
-    return md_key_unmet(sections, count, section, key) == NULL ||
-           !md_key_is_default(section->fields, key);
+    return md_key_unmet(sections, count, key) == NULL || !md_key_is_default(section->fields, key);
 }
 
 /* Values that want something of other keys. What is not like it in both pictures of a pair, or
@@ -166,7 +157,7 @@ int md_key_says(const struct section *sections, int count, const struct section 
 static const struct {
     struct need value, wants;
 } bounds[] = {{{"loss", "photometric"}, {"set", "micro-kitti, cache"}},
-              {{"loss", "photometric"}, {"label", "!pooled"}},
+              {{"loss", "photometric"}, {"label_mode", "!pooled"}},
               {{"loss", "photometric"}, {"augment", "-crop, shift, cutout, r2crop"}}};
 
 static int check_bounds(const struct section *sections, int count, const struct section *section,
@@ -175,11 +166,11 @@ static int check_bounds(const struct section *sections, int count, const struct 
     for (size_t b = 0; b < sizeof bounds / sizeof bounds[0]; b++) {
         const struct need *value = &bounds[b].value, *wants = &bounds[b].wants;
         char want[300] = "";
-        if (strcmp(value->key, section->keys[k].name) != 0 ||
-            !meets(sections, count, section, value) || meets(sections, count, section, wants))
+        if (strcmp(value->key, section->keys[k].name) != 0 || !meets(sections, count, value) ||
+            meets(sections, count, wants))
             continue;
         add_need(wants, "", want, sizeof want);
-        find_value(sections, count, section, wants->key, found);
+        find_value(sections, count, wants->key, found);
         return md_fail_at(&section->given_at[k], error, "%s needs %s; found %s: %.60s",
                           value->values, want, wants->key, found);
     }
@@ -192,7 +183,7 @@ int md_check_uses(const struct section *sections, int count, const uint64_t *giv
         for (size_t k = 0; k < sections[s].count; k++) {
             const struct key *key = &sections[s].keys[k];
             const struct need *unmet =
-                (given[s] >> k & 1u) != 0 ? md_key_unmet(sections, count, &sections[s], key) : NULL;
+                (given[s] >> k & 1u) != 0 ? md_key_unmet(sections, count, key) : NULL;
             if (unmet != NULL && !is_idle(&sections[s], key))
                 return complain(sections, count, &sections[s], k, unmet, error);
             if ((given[s] >> k & 1u) != 0)

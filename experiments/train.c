@@ -57,7 +57,8 @@ int md_run_check(const struct md_config *config, struct md_error *error) {
     const struct md_network *network = md_config_network(config);
     size_t pixels = md_layer_elements(network, network->layer_count - 1);
     if (config->storing != MD_STORE_PLAIN && md_format_bytes[config->format] != 2)
-        return md_fail(error, MD_USAGE, "update: %s needs a 16-bit format, found format: %s",
+        return md_fail(error, MD_USAGE,
+                       "weight_storage: %s needs a 16-bit format, found format: %s",
                        md_storing_names[config->storing], md_format_names[config->format]);
     if (config->format == MD_FP16 && (double)pixels * config->batch > largest_binary16)
         return md_fail(error, MD_USAGE,
@@ -115,7 +116,7 @@ static int count_labels(struct md_run *run, struct md_error *error) {
  * them: such a run would be called what it is not. */
 static int check_label(const struct md_run *run, struct md_error *error) {
     const struct md_network *network = md_config_network(&run->config);
-    int height, width, label = run->config.label;
+    int height, width, label = run->config.label_mode;
     md_layer_size(network, network->layer_count - 1, &height, &width);
     if (label != MD_LABEL_NEAREST && label != MD_LABEL_SPARSE)
         return MD_OK;
@@ -123,10 +124,11 @@ static int check_label(const struct md_run *run, struct md_error *error) {
         if (run->train.samples[i].depth_height != height ||
             run->train.samples[i].depth_width != width)
             return MD_OK;
-    return md_fail(error, MD_USAGE,
-                   "label: %s has an effect only on labels that are coarser than %dx%d, such as "
-                   "those of data.label: tof8",
-                   md_label_mode_names[label], width, height);
+    return md_fail(
+        error, MD_USAGE,
+        "label_mode: %s has an effect only on labels that are coarser than %dx%d, such as "
+        "those of data.label: tof8",
+        md_label_mode_names[label], width, height);
 }
 
 static int fit_mean(struct md_run *run, struct md_error *error) {

@@ -39,11 +39,11 @@ done
 cells fp32 sgd 0.001
 for format in bf16w bf16; do
     cells $format sgd 0.001
-    for update in stochastic master kahan; do
-        cells $format sgd 0.001 update=$update
+    for storage in stochastic master kahan; do
+        cells $format sgd 0.001 weight_storage=$storage
     done
 done
-for update in stochastic master kahan; do
-    cells bf16w sgd 0.01 update=$update
+for storage in stochastic master kahan; do
+    cells bf16w sgd 0.01 weight_storage=$storage
 done
-"$mudepth" query "$out" --by optimizer,lr,format,update,moments -f --figure "$out/formats.png"
+"$mudepth" query "$out" --by optimizer,lr,format,weight_storage,moments -f --figure "$out/formats.png"

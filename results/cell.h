@@ -1,6 +1,6 @@
-/* The result of one run: one HDF5 file, which is whole or not there. Layout 5:
+/* The result of one run: one HDF5 file, which is whole or not there. Layout 6:
  *
- *   /                attributes: kind ("mudepth cell"), layout (5), identity, run_digest (chained
+ *   /                attributes: kind ("mudepth cell"), layout (6), identity, run_digest (chained
  *                    over the weights after every epoch)
  *   /config          attributes: yaml (in full; itself a config file), command (that made it),
  *                    network_digest (of the trained network's table, which its name stands for)

@@ -7,7 +7,7 @@
 
 #define MD_CELL_KIND       "mudepth cell"
 #define MD_CHECKPOINT_KIND "mudepth checkpoint"
-enum { MD_CELL_LAYOUT = 5, MD_CELL_CONFIG_SIZE = 32768 };
+enum { MD_CELL_LAYOUT = 6, MD_CELL_CONFIG_SIZE = 32768 };
 
 /* A file that is written or read; remembers its first failure, so that a list of values reads as a
  * list. */

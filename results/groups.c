@@ -362,7 +362,7 @@ static const struct md_finished *first_of_data(const struct md_runs *runs,
         for (int k = 0; k < groups->key_count && order == 0; k++)
             if (md_config_key(groups->keys[k], name) == 0 &&
                 (strncmp(name, "data.", strlen("data.")) == 0 || strcmp(name, "network") == 0 ||
-                 strcmp(name, "label") == 0))
+                 strcmp(name, "label_mode") == 0))
                 order = md_config_order(&runs->runs[first]->cell.config,
                                         &runs->runs[i]->cell.config, groups->keys[k]);
         if (order == 0)

@@ -56,7 +56,7 @@ H5_TEST(cell, says_what_it_is_and_where_it_comes_from) {
     md_network_digest(md_network_find("upydnet"), network);
     assert_text(file, "/config", "network_digest", network);
     assert_text(file, "/provenance", "cpu_level", run.engine.setup.ops->level);
-    cr_assert_eq(integer_in(file, "/", "layout"), 5);
+    cr_assert_eq(integer_in(file, "/", "layout"), 6);
     const struct {
         const char *name;
         const struct md_dataset *data;
@@ -241,7 +241,7 @@ H5_TEST(cell, identity_is_that_of_what_decides_the_result) {
                  {SMALL " format=bf16 moments=fp32", "w", 0},
                  {SMALL " loss_scale=2", "w", 0},
                  {SMALL " format=fp16", "w", 0},
-                 {SMALL " format=fp16 update=kahan", "w", 0}};
+                 {SMALL " format=fp16 weight_storage=kahan", "w", 0}};
     char first[33];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char identity[33];

@@ -78,7 +78,7 @@ H5_TEST(cell_read, says_how_many_epochs_were_done) {
 /* A zone of 6x6 pixels has all of them, or none. */
 H5_TEST(cell_read, says_how_many_pixels_had_a_label) {
     size_t zones = 0;
-    write_cell(SMALL " label=nearest epochs=0");
+    write_cell(SMALL " label_mode=nearest epochs=0");
     for (size_t i = 0; i < run.train.count; i++)
         zones += md_valid_zones(&run.train.samples[i]);
     assert_ok(md_cell_read(path.text, &cell, &run_error));

@@ -56,7 +56,7 @@ Test(compare, host_is_bit_exact) {
         "--a host:bf16w --b host:scalar:bf16w batch=1 policy=full",
         "--digest --steps 2 --a host:cores=2 --b host",
         "--steps 0 --a host:fp16 --b host:fp16w",
-        "--a host:bf16 --b host:bf16:cores=3 label=pooled batch=1",
+        "--a host:bf16 --b host:bf16:cores=3 label_mode=pooled batch=1",
         "--a host:plain --b host:fast:cores=2 --steps 2",
         "--a host:bf16:lean --b host:bf16:plain policy=full",
         "--a host:lean:band=3:fp16 --b host:share+stream:fp16 batch=1 optimizer=sgd --steps 2",
@@ -80,11 +80,11 @@ Test(compare, tensors_that_are_wanted) {
                  {"--tensors weight", 4 + 1},
                  {"--tensors loss", 1 + 1},
                  {"--tensors state", 2 * 4 + 1},
-                 {"--tensors state update=kahan format=bf16 optimizer=sgd", 4 + 1},
+                 {"--tensors state weight_storage=kahan format=bf16 optimizer=sgd", 4 + 1},
                  {"--tensors loss,weight", 1 + 4 + 1},
                  {"", 2 * (18 + 12 + 4) + 3 * 4 + 1 + 1},
                  {"--steps 2 --tensors loss,activation", 3 * 18 + 2 + 1}, /* 3 samples in all */
-                 {"label=pooled", 2 * (19 + 13 + 4) + 3 * 4 + 1 + 1}};
+                 {"label_mode=pooled", 2 * (19 + 13 + 4) + 3 * 4 + 1 + 1}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[100];
         compare("small.yaml --b host:cores=3 %s", cases[i].tensors);
@@ -498,7 +498,7 @@ static void assert_device_is_bit_exact(const char *device, const char *side, con
     compare("small.yaml %s --a %s:%s --b host:%.*s", words, device, side, format, side);
     cr_assert(code == 0 && strstr(out, "bit-exact: "), "%s:%s\n%s%s", device, side, out, err);
 }
-#define BF16_LEAN "bf16:scalar:cores=8:lean", "batch=1 policy=full optimizer=sgd label=pooled"
+#define BF16_LEAN "bf16:scalar:cores=8:lean", "batch=1 policy=full optimizer=sgd label_mode=pooled"
 
 Test(compare, rv32_is_bit_exact) {
 #if defined(__SANITIZE_ADDRESS__)
@@ -513,7 +513,8 @@ Test(compare, rv32_is_bit_exact) {
 Test(compare, gap9_is_bit_exact) {
     need_machine("mudepth-gap9-large", NULL);
     assert_device_is_bit_exact("gap9-large", BF16_LEAN);
-    assert_device_is_bit_exact("gap9-large", "fp16:v2f16:cores=2", "batch=1 update=stochastic");
+    assert_device_is_bit_exact("gap9-large", "fp16:v2f16:cores=2",
+                               "batch=1 weight_storage=stochastic");
 }
 
 static void assert_device_says_why(const char *device) {

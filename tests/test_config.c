@@ -137,7 +137,7 @@ Test(config, fields_hold_what_the_keys_say) {
                                "clip_norm=0.7",
                                "moments=fp32",
                                "loss_scale=16",
-                               "update=kahan",
+                               "weight_storage=kahan",
                                "batch=3",
                                "epochs=4",
                                "seed=5",
@@ -152,7 +152,7 @@ Test(config, fields_hold_what_the_keys_say) {
                                "augment_zoom=0.14",
                                "augment_noise=15",
                                "augment_cutout=0.17",
-                               "label=nearest",
+                               "label_mode=nearest",
                                "select=last",
                                "early_stop=18",
                                "protocol=release",
@@ -217,7 +217,7 @@ Test(config, fields_hold_what_the_keys_say) {
     cr_assert_eq(config.moments, MD_MOMENTS_FP32);
     cr_assert_eq(config.storing, MD_STORE_KAHAN);
     cr_assert_eq(config.augment.set, MD_GAIN | MD_FLIP);
-    cr_assert_eq(config.label, MD_LABEL_NEAREST);
+    cr_assert_eq(config.label_mode, MD_LABEL_NEAREST);
     cr_assert_eq(config.select, MD_SELECT_LAST);
     cr_assert_eq(config.protocol, MD_RELEASE);
     cr_assert_eq(config.flip_at_test, MD_FLIP_ON);
@@ -366,7 +366,7 @@ Test(config, choices_stand_in_the_order_of_core) {
     } choices[] = {{"format", md_format_names, MD_FORMAT_COUNT, &config.format},
                    {"optimizer", md_optimizer_names, MD_OPTIMIZER_COUNT, &config.optimizer},
                    {"moments", md_moments_names, MD_MOMENTS_COUNT, &config.moments},
-                   {"update", md_storing_names, MD_STORING_COUNT, &config.storing},
+                   {"weight_storage", md_storing_names, MD_STORING_COUNT, &config.storing},
                    {"protocol", md_protocol_names, MD_PROTOCOL_COUNT, &config.protocol}};
     for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
         for (int v = 0; v < choices[i].count; v++) {

@@ -126,7 +126,8 @@ Test(config_use, photometric_needs_pairs_that_stay_alike) {
     static const char *const cases[][2] = {
         {"data: {set: micro}", "needs set: micro-kitti, cache; found set: micro"},
         {"data: {set: kitti}", "found set: kitti"},
-        {"label: pooled\ndata: {set: cache}", "needs label: any but pooled; found label: pooled"},
+        {"label_mode: pooled\ndata: {set: cache}",
+         "needs label_mode: any but pooled; found label_mode: pooled"},
         {"augment: [flip, crop]\ndata: {set: cache}",
          "needs augment: a list without crop, shift, cutout, r2crop; found augment: [flip, crop]"},
         {"augment: [shift]\ndata: {set: cache}", "found augment: [shift]"},
@@ -196,8 +197,8 @@ Test(config_use, a_key_whose_effect_an_override_takes_away_has_its_default) {
     cr_assert_eq(config.data.targets, 1);
     cr_assert_eq(config.data.sensor_fov_deg, 45);
     cr_assert_eq(config.data.alignment, MD_ALIGN_CROP);
-    char *fp32[] = {"format=fp32", "update=kahan"};
-    read_text("weights: w\nformat: bf16\nupdate: stochastic\ndata: {set: micro}\n");
+    char *fp32[] = {"format=fp32", "weight_storage=kahan"};
+    read_text("weights: w\nformat: bf16\nweight_storage: stochastic\ndata: {set: micro}\n");
     cr_assert_eq(md_config_read(path.text, 1, fp32, &config, &error), MD_OK, "%s", error.text);
     cr_assert_eq(config.storing, MD_STORE_PLAIN);
     cr_assert_eq(md_config_read(path.text, 2, fp32, &config, &error), MD_OK, "%s", error.text);

@@ -207,8 +207,9 @@ Test(figures, a_logarithmic_axis_has_few_marks_but_some) {
 
 /* ---- the edge of the page ---- */
 
-static const char wide[] = "WWWWW@@@@@ policy=e+d0+d1+d2 optimizer=adam lr=0.001 format=bf16w "
-                           "update=stochastic moments=fp32 loss_scale=1024 and so on for ever",
+static const char wide[] =
+    "WWWWW@@@@@ policy=e+d0+d1+d2 optimizer=adam lr=0.001 format=bf16w "
+    "weight_storage=stochastic moments=fp32 loss_scale=1024 and so on for ever",
                   titles[] =
                       "WWWWWWWWWWWWWWWWWWWW a title that goes on and on for ever and ever, and "
                       "then goes on\nMMMMMMMMMMMMMMMMMMMMMMMM and so does the line below it, as "

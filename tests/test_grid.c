@@ -352,8 +352,8 @@ static const struct {
     {BASE "sweep: {seed: 0..1}\ngrid: abc\n", "some.yaml:4:7: grid: ", "the cells' hash is"},
     {"weights: w\nsweep: {seed: 0..1}\n", "cell seed=0: some.yaml: ", "data.set is missing"},
     /* what only a cell as a whole shows */
-    {BASE "sweep: {format: [fp32, bf16], update: [plain, kahan]}\n",
-     "cell format=fp32 update=kahan: ", "needs a 16-bit format"},
+    {BASE "sweep: {format: [fp32, bf16], weight_storage: [plain, kahan]}\n",
+     "cell format=fp32 weight_storage=kahan: ", "needs a 16-bit format"},
     {BASE "sweep: {format: [fp16], batch: 28..30}\n",
      "cell format=fp16 batch=29: ", "expected at most 28"},
     {BASE "sweep: {seed: 7..8, backend: [ref, mmx]}\n",
@@ -388,8 +388,8 @@ Test(grid, errors_name_line_and_key) {
 
 /* So a grid can leave out what does not fit. */
 Test(grid, excluded_cells_need_not_be_valid) {
-    read_good(BASE "sweep: {format: [fp32, bf16], update: [plain, kahan]}\n"
-                   "except: [{format: fp32, update: kahan}]\n");
+    read_good(BASE "sweep: {format: [fp32, bf16], weight_storage: [plain, kahan]}\n"
+                   "except: [{format: fp32, weight_storage: kahan}]\n");
     cr_assert_eq(grid.count, 3);
 }
 

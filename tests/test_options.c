@@ -218,6 +218,12 @@ Test(options, a_key_that_is_none_is_told_what_was_meant) {
     assert_fails(2, "typo.yaml:2:1: polciy: unknown key; did you mean policy?");
     MUDEPTH("plan", "configs/demo.yaml", "data.cuont=3");
     assert_fails(2, "command line: data.cuont: unknown key; did you mean count?");
+    MUDEPTH("run", "configs/demo.yaml", "update=stochastic");
+    assert_fails(2, "command line: update: unknown key; it is called weight_storage now");
+    MUDEPTH("run", "configs/demo.yaml", "label=sparse");
+    assert_fails(2, "command line: label: unknown key; it is called label_mode now");
+    MUDEPTH("run", "configs/demo.yaml", "data.update=stochastic");
+    assert_fails(2, "command line: data.update: unknown key; mudepth help config");
     MUDEPTH("query", ".", "--by", "optimiser");
     assert_fails(1, "");
 }

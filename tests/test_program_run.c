@@ -224,8 +224,8 @@ Test(program_run, without_a_label_or_a_truth_there_is_no_run) {
 }
 
 Test(program_run, says_what_an_update_costs_and_what_it_skipped) {
-    MUDEPTH("run", config.text, "-o", cell.text, "format=fp16", "moments=fp32", "update=master",
-            "policy=d0");
+    MUDEPTH("run", config.text, "-o", cell.text, "format=fp16", "moments=fp32",
+            "weight_storage=master", "policy=d0");
     assert_fine("run digest");
     assert_contains(err, "31872 parameters learn; the optimizer keeps 12 bytes for each");
     cr_assert_null(strstr(err, "skipped"));
@@ -236,8 +236,8 @@ Test(program_run, says_what_an_update_costs_and_what_it_skipped) {
     assert_json(json, "skipped_steps", JSON_INTEGER);
     cr_assert_gt(json_integer_value(json_at(json, "skipped_steps")), 0);
     json_decref(json);
-    MUDEPTH("run", config.text, "-o", other.text, "update=master", "format=fp32");
-    assert_fails(2, "update: master needs a 16-bit format");
+    MUDEPTH("run", config.text, "-o", other.text, "weight_storage=master", "format=fp32");
+    assert_fails(2, "weight_storage: master needs a 16-bit format");
     MUDEPTH("run", config.text, "-o", other.text, "loss_scale=24");
     assert_fails(2, "loss_scale: expected a power of two");
 }

@@ -15,17 +15,18 @@ TestSuite(run, .init = scratch_set_up, .fini = scratch_tear_down, .timeout = 600
 /* ---- learning -------------------------------------------------------------------------------- */
 
 H5_TEST(run, every_optimizer_learns) {
-    static const char *const ways[] = {"optimizer=adam lr=0.003",
-                                       "optimizer=adam lr=0.003 schedule=cosine weight_decay=1e-4",
-                                       "optimizer=sgd lr=0.02",
-                                       "optimizer=sgd lr=0.01 momentum=0.9",
-                                       "loss=depth_l1 lr=0.003 batch=1",
-                                       "format=bf16 moments=fp32 update=stochastic",
-                                       "format=fp16 moments=fp32 update=master loss_scale=256",
-                                       "format=bf16 moments=fp32 update=kahan",
-                                       "label=sparse",
-                                       "label=pooled",
-                                       "augment=[crop]"};
+    static const char *const ways[] = {
+        "optimizer=adam lr=0.003",
+        "optimizer=adam lr=0.003 schedule=cosine weight_decay=1e-4",
+        "optimizer=sgd lr=0.02",
+        "optimizer=sgd lr=0.01 momentum=0.9",
+        "loss=depth_l1 lr=0.003 batch=1",
+        "format=bf16 moments=fp32 weight_storage=stochastic",
+        "format=fp16 moments=fp32 weight_storage=master loss_scale=256",
+        "format=bf16 moments=fp32 weight_storage=kahan",
+        "label_mode=sparse",
+        "label_mode=pooled",
+        "augment=[crop]"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         char words[200];
         snprintf(words, sizeof words, "epochs=3 data.test=test[:3] %s", ways[i]);
@@ -62,7 +63,8 @@ H5_TEST(run, only_what_the_policy_says_learns) {
 }
 
 H5_TEST(run, update_keys_reach_the_engine) {
-    struct md_run run = opened("format=fp16 moments=fp32 update=kahan loss_scale=128 seed=77");
+    struct md_run run =
+        opened("format=fp16 moments=fp32 weight_storage=kahan loss_scale=128 seed=77");
     cr_assert_eq(run.engine.setup.moments, MD_MOMENTS_FP32);
     cr_assert_eq(run.engine.setup.storing, MD_STORE_KAHAN);
     cr_assert_eq(run.engine.update.hyper.loss_scale_log2, 7);
@@ -92,11 +94,12 @@ H5_TEST(run, an_interruption_at_any_step_changes_nothing) {
                                        SIX_STEPS " policy=d0 select=last",
                                        SIX_STEPS " data.val= threads=2",
                                        SIX_STEPS " format=bf16",
-                                       SIX_STEPS " format=bf16 moments=fp32 update=stochastic",
-                                       SIX_STEPS " format=fp16 update=master loss_scale=64 "
+                                       SIX_STEPS
+                                       " format=bf16 moments=fp32 weight_storage=stochastic",
+                                       SIX_STEPS " format=fp16 weight_storage=master loss_scale=64 "
                                                  "policy=d0+biases",
-                                       SIX_STEPS " format=bf16 optimizer=sgd update=kahan",
-                                       SIX_STEPS " label=pooled augment=[flip,crop]",
+                                       SIX_STEPS " format=bf16 optimizer=sgd weight_storage=kahan",
+                                       SIX_STEPS " label_mode=pooled augment=[flip,crop]",
                                        SIX_STEPS " loss={berhu:1,rmse:1} loss_weights=dynamic"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         struct trained whole = trained_with(ways[i]);
@@ -179,7 +182,7 @@ H5_TEST(run, a_checkpoint_that_cannot_be_written_ends_the_run) {
 /* Weighted by valid pixels, the losses of its steps are an epoch's. */
 H5_TEST(run, keeps_the_loss_of_every_step) {
     struct md_step_row rows[6];
-    struct md_run run = opened("data.count=6 batch=2 epochs=2 label=nearest lr=0.01");
+    struct md_run run = opened("data.count=6 batch=2 epochs=2 label_mode=nearest lr=0.01");
     struct trained done = finished(&run);
     cr_assert_eq(run.step_losses.steps_a_row, 1);
     cr_assert_eq(md_run_step_rows(&run, rows), 6);
@@ -386,8 +389,8 @@ H5_TEST(run, a_crop_is_one_of_picture_and_label) {
 
 /* Only the loss sees the zones: what is predicted and kept is the configured network's. */
 H5_TEST(run, pooled_labels_leave_prediction_and_weights) {
-    struct md_run plain = opened("label=bilinear epochs=1"),
-                  pooled = opened("label=pooled epochs=1");
+    struct md_run plain = opened("label_mode=bilinear epochs=1"),
+                  pooled = opened("label_mode=pooled epochs=1");
     cr_assert_str_eq(plain.engine.setup.network->name, "upydnet");
     cr_assert_str_eq(pooled.engine.setup.network->name, "upydnet_pooled");
     cr_assert_str_eq(pooled.network->name, "upydnet");
@@ -403,7 +406,7 @@ H5_TEST(run, pooled_labels_leave_prediction_and_weights) {
     cr_assert_eq(network, md_networks[0]);
     md_run_close(&plain);
     md_run_close(&pooled);
-    struct md_run large = opened("label=pooled network=upydnet_large data.count=2 epochs=0");
+    struct md_run large = opened("label_mode=pooled network=upydnet_large data.count=2 epochs=0");
     cr_assert_str_eq(large.engine.setup.network->name, "upydnet_large_pooled");
     md_run_close(&large);
 }
@@ -567,9 +570,10 @@ H5_TEST(run, what_cannot_run_is_refused_when_opened) {
         {"backend=sse", "sse", MD_USAGE},
         {"backend=blas format=fp64", "fp64", MD_USAGE},
         {"epochs=5 early_stop=5", "early_stop: expected less than epochs: 5,", MD_USAGE},
-        {"update=master", "update: master needs a 16-bit format, found format: fp32", MD_USAGE},
-        {"update=stochastic format=fp64", "update: stochastic", MD_USAGE},
-        {"update=kahan format=fp32", "update: kahan", MD_USAGE},
+        {"weight_storage=master",
+         "weight_storage: master needs a 16-bit format, found format: fp32", MD_USAGE},
+        {"weight_storage=stochastic format=fp64", "weight_storage: stochastic", MD_USAGE},
+        {"weight_storage=kahan format=fp32", "weight_storage: kahan", MD_USAGE},
         {"teacher=t policy=d2",
          "teacher: has an effect only where a layer up to the end of decoder1 learns; found "
          "policy: d2",
@@ -580,8 +584,8 @@ H5_TEST(run, what_cannot_run_is_refused_when_opened) {
         {"data.test=", "data.test", MD_USAGE},
         {"data.val=val[3:9]", "data.val: split: [3:9]", MD_USAGE},
         {"data.test=test[2:2]", "data.test: ", MD_FAILED},
-        {"data.world=road label=sparse", "label: sparse has an effect only on", MD_USAGE},
-        {"data.world=source label=nearest", "coarser than 48x48", MD_USAGE},
+        {"data.world=road label_mode=sparse", "label_mode: sparse has an effect only on", MD_USAGE},
+        {"data.world=source label_mode=nearest", "coarser than 48x48", MD_USAGE},
         {"data.min_depth_m=5", "min_depth_m", MD_USAGE}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct md_config config = config_of(cases[i].words);

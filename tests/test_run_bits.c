@@ -47,10 +47,10 @@ H5_TEST(run_bits, digest_depends_on_what_decides_the_weights) {
                  {"", "augment=[flip,gamma,gain,brightness,r2crop]", 1},
                  {"", "augment_probability=0.9", 1},
                  {"", "augment_gamma=0.1", 1},
-                 {"", "label=nearest", 1},
-                 {"", "label=sparse", 1},
-                 {"", "label=pooled", 1},
-                 {"label=nearest", "label=pooled", 1},
+                 {"", "label_mode=nearest", 1},
+                 {"", "label_mode=sparse", 1},
+                 {"", "label_mode=pooled", 1},
+                 {"label_mode=nearest", "label_mode=pooled", 1},
                  {"", "format=fp64", 1},
                  {"", "select=last", 0},
                  {"", "protocol=release", 0},
@@ -80,12 +80,12 @@ H5_TEST(run_bits, digest_depends_on_what_decides_the_weights) {
                  {"schedule=cosine schedule_by=step", "lr_floor=0.5", 1},
                  {"schedule=polynomial schedule_by=step", "lr_power=2", 1},
                  {"format=bf16", "moments=fp32", 1},
-                 {"format=bf16", "update=stochastic", 1},
-                 {"format=bf16", "update=master", 1},
-                 {"format=bf16", "update=kahan", 1},
+                 {"format=bf16", "weight_storage=stochastic", 1},
+                 {"format=bf16", "weight_storage=master", 1},
+                 {"format=bf16", "weight_storage=kahan", 1},
                  {"format=fp16", "loss_scale=64", 1},
-                 {"format=bf16 update=stochastic", "update=master", 1},
-                 {"format=bf16 update=stochastic", "update=kahan", 1}};
+                 {"format=bf16 weight_storage=stochastic", "weight_storage=master", 1},
+                 {"format=bf16 weight_storage=stochastic", "weight_storage=kahan", 1}};
     struct trained done[2] = {{.steps = 0}};
     char words[300];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -104,8 +104,8 @@ H5_TEST(run_bits, digest_is_equal_for_all_numbers_of_threads) {
                                        "batch=2 data.count=3",
                                        "batch=4",
                                        "batch=4 optimizer=sgd momentum=0.9",
-                                       "batch=2 data.count=3 format=bf16 update=stochastic",
-                                       "batch=2 data.count=3 label=pooled "
+                                       "batch=2 data.count=3 format=bf16 weight_storage=stochastic",
+                                       "batch=2 data.count=3 label_mode=pooled "
                                        "augment=[flip,gain,crop,shift,noise,cutout,r2crop]"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         struct trained one = trained_with(ways[i]);
@@ -123,8 +123,8 @@ H5_TEST(run_bits, digest_is_equal_for_all_plans) {
     static const char *const ways[] = {
         "batch=1 data.count=3 format=bf16",
         "batch=3 data.count=4 policy=e+d1 optimizer=sgd momentum=0.9",
-        "batch=1 data.count=2 format=fp16 update=master "
-        "loss_scale=64 threads=3 label=pooled"};
+        "batch=1 data.count=2 format=fp16 weight_storage=master "
+        "loss_scale=64 threads=3 label_mode=pooled"};
     static const char *const plans[] = {
         "fast", "share", "lean", "lean+flash", "lean band=5", "lean+flash front=ups0 band=2"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {

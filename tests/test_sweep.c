@@ -149,6 +149,7 @@ Test(sweep, several_values_on_the_command_line) {
     } wrong[] = {{"policy=d0,fll", "command line: policy: "},
                  {"polcy=d0,full", "did you mean policy?"},
                  {"polcy=d0", "did you mean policy?"},
+                 {"label=sparse", "it is called label_mode now"},
                  {"seed=4..0", "expected a range from a smaller to a larger number"},
                  {"seed=0,", "command line: seed: "},
                  {"seed=0..10000", "expected a range"},
