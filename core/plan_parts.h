@@ -1,8 +1,17 @@
-/* The parts of plan.c that stand in files of their own. */
+/* What the files that make a plan have in common: plan.c below schedule.c and place.c, planner.c
+ * above them. */
 #ifndef MD_CORE_PLAN_PARTS_H
 #define MD_CORE_PLAN_PARTS_H
 
 #include "plan.h"
+
+/* Fills in every layer's shape, what of it learns, and whether its output's error is wanted. */
+void md_plan_mark(const struct md_network *network, md_policy policy, struct md_plan *plan);
+
+/* Of a layer's output, and of the picture. */
+static inline int md_plan_channels(const struct md_network *network, int layer) {
+    return layer == MD_PICTURE ? 3 : network->layers[layer].co;
+}
 
 /* A new buffer, or MD_NO_BUFFER and plan->fault. */
 uint8_t md_plan_buffer(struct md_plan *plan, enum md_buffer_kind kind, int layer);

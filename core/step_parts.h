@@ -1,4 +1,4 @@
-/* What engine.c, flash.c and step.c have in common. */
+/* What arena.c, flash.c, engine.c and step.c have in common. */
 #ifndef MD_CORE_STEP_PARTS_H
 #define MD_CORE_STEP_PARTS_H
 
