@@ -28,8 +28,8 @@ static inline mask v_mask(const lane_bits *bits) {
 static inline unsigned v_bits(mask m) {
     return m;
 }
-static inline vec v_load_masked(const real *from, mask m) {
-    return _mm512_castsi512_ph(_mm512_maskz_loadu_epi16(m, from));
+static inline vec v_load_masked(const real *from, const mask *m) {
+    return _mm512_castsi512_ph(_mm512_maskz_loadu_epi16(*m, from));
 }
 static inline vec v_blend(mask m, vec off, vec on) {
     return V(mask_blend)(m, off, on);

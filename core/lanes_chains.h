@@ -66,17 +66,17 @@ typedef elem source;
 
 /* Neighbouring pixels, `step` elements apart, in the lanes of m; one number in all lanes; one pixel
  * of neighbouring channels, `stride` elements apart (gathered: side by side). */
-static inline vec v_pixels(const source *from, int step, mask m) {
+static inline vec v_pixels(const source *from, int step, const mask *m) {
 #if GATHERS
     (void)step;
     return v_load_masked(from, m);
 #elif LANES == 2
-    if (m == 3 && step == 1)
+    if (*m == 3 && step == 1)
         return v_widen(from);
-    return (vec){(m & 1u) != 0 ? md_load(from[0]) : 0, (m & 2u) != 0 ? md_load(from[step]) : 0};
+    return (vec){(*m & 1u) != 0 ? md_load(from[0]) : 0, (*m & 2u) != 0 ? md_load(from[step]) : 0};
 #else
     (void)step;
-    return m != 0 ? md_load(*from) : 0;
+    return *m != 0 ? md_load(*from) : 0;
 #endif
 }
 static inline vec v_all_pixels(const source *from, int step) {
@@ -84,7 +84,8 @@ static inline vec v_all_pixels(const source *from, int step) {
     (void)step;
     return v_load(from);
 #else
-    return v_pixels(from, step, V_ALL);
+    const mask all = V_ALL;
+    return v_pixels(from, step, &all);
 #endif
 }
 static inline vec v_factor(const source *from) {

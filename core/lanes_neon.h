@@ -71,8 +71,8 @@ static inline vec v_load(const real *from) {
 static inline void v_store(real *to, vec a) {
     __builtin_memcpy(to, &a, sizeof a);
 }
-static inline vec v_load_masked(const real *from, mask m) {
-    return v_blend(m, v_zero(), v_load(from));
+static inline vec v_load_masked(const real *from, const mask *m) {
+    return v_blend(*m, v_zero(), v_load(from));
 }
 static inline vec v_splat(const real *from) {
     return V_N(vdup)(*from);

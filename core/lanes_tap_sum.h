@@ -131,9 +131,11 @@ INLINE void tile(const struct chains *chains, const int m, const int wide, const
                     const source *at = x + j * vector;
                     int whole = shifts == NONE || (shifts >= TRIPLES && column == 1) ||
                                 (shifts == OUTER && j != (column == 0 ? 0 : TILE_P - 1));
-                    on[j] = shifts < SHORT ? v_mask(bits + j) : column == 0 ? left[j] : right[j];
+                    const mask *lit = shifts < SHORT ? &on[j] : column == 0 ? &left[j] : &right[j];
+                    if (shifts < SHORT)
+                        on[j] = v_mask(bits + j);
                     value[j] =
-                        as_wanted(whole ? v_all_pixels(at, t->step) : v_pixels(at, t->step, on[j]),
+                        as_wanted(whole ? v_all_pixels(at, t->step) : v_pixels(at, t->step, lit),
                                   vectors, quick);
                 }
                 UNROLL for (int i = 0; i < m; i++) {

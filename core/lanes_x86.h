@@ -48,8 +48,8 @@ static inline mask v_mask(const lane_bits *bits) {
 static inline unsigned v_bits(mask m) {
     return m;
 }
-static inline vec v_load_masked(const real *from, mask m) {
-    return V(maskz_loadu)(m, from);
+static inline vec v_load_masked(const real *from, const mask *m) {
+    return V(maskz_loadu)(*m, from);
 }
 static inline vec v_blend(mask m, vec off, vec on) {
     return V(mask_blend)(m, off, on);
@@ -94,8 +94,17 @@ static inline unsigned v_bits(mask m) {
 }
 #endif
 #define V_ALL _mm256_set1_epi32(-1)
-static inline vec v_load_masked(const real *from, mask m) {
-    return V(maskload)(from, m);
+/* The mask is read where it lies: compilers would have sums make room for it in registers. */
+static inline vec v_load_masked(const real *from, const mask *m) {
+#if MD_NUMBER == MD_NUMBER_fp64
+    return V(maskload)(from, *m);
+#else
+    vec v;
+    __asm__("vmovaps %2, %0\n\tvmaskmovps %1, %0, %0"
+            : "=&x"(v)
+            : "m"(*(const real(*)[LANES])from), "m"(*m));
+    return v;
+#endif
 }
 
 #endif
