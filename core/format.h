@@ -203,13 +203,13 @@ static inline void md_store_all(size_t n, const real *from, elem *to) {
 #define md_store_all md_narrow_all
 #endif
 
-/* An element beside a wide value, chosen by 32 random bits (rounding.h). Of a format that is as
- * wide as wide_real it is the value itself. */
-static inline elem md_narrow_random(wide_real a, uint32_t random) {
+/* A neighbour of a wide value in the format, chosen by 32 random bits (rounding.h). Of a format
+ * that is as wide as wide_real it is the value itself. */
+static inline wide_real md_round_random(wide_real a, uint32_t random) {
 #if MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_fp16w
-    return md_store((real)md_fp16_round_random(a, random));
+    return md_fp16_round_random(a, random);
 #elif MD_NUMBER == MD_NUMBER_bf16 || MD_NUMBER == MD_NUMBER_bf16w
-    return md_store(md_bf16_round_random(a, random));
+    return md_bf16_round_random(a, random);
 #else
     (void)random;
     return a;

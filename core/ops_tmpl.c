@@ -331,13 +331,16 @@ static void add(size_t n, const void *from_, void *to_) {
     const elem *from = from_;
     elem *to = to_;
     real a[BLOCK], b[BLOCK];
-    for (size_t first = 0, count; first < n; first += count) {
-        count = n - first < BLOCK ? n - first : BLOCK;
-        md_load_all(count, to + first, a);
-        md_load_all(count, from + first, b);
+    size_t i = 0;
+    for (; sizeof(elem) == sizeof(real) && i < n; i++) /* nothing is converted */
+        to[i] = md_store(md_add(md_load(to[i]), md_load(from[i])));
+    for (size_t count; i < n; i += count) {
+        count = n - i < BLOCK ? n - i : BLOCK;
+        md_load_all(count, to + i, a);
+        md_load_all(count, from + i, b);
         for (size_t k = 0; k < count; k++)
             a[k] = md_add(a[k], b[k]);
-        md_store_all(count, a, to + first);
+        md_store_all(count, a, to + i);
     }
 }
 

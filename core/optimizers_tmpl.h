@@ -84,20 +84,26 @@ static void take_gradients(const struct md_update *u, const struct md_kept *kept
 
 /* A random word per parameter: word i mod 4 of the Philox block with the seed as its key and the
  * counter (i / 4, lower and upper half of the step, DRAW_ROUNDING), i being its index in the
- * network. */
-enum { DRAW_ROUNDING = 3 };
-static void draw_block(const struct md_update *u, size_t index, size_t count, uint32_t *random) {
-    const uint32_t *key = u->hyper.seed;
-    uint32_t words[MD_PHILOX_WORDS];
-    for (size_t k = 0; k < count; k++) {
-        size_t word = (index + k) % MD_PHILOX_WORDS;
-        const uint32_t counter[MD_PHILOX_WORDS] = {(uint32_t)((index + k) / MD_PHILOX_WORDS),
-                                                   (uint32_t)u->step, (uint32_t)(u->step >> 32),
-                                                   DRAW_ROUNDING};
-        if (k == 0 || word == 0)
-            md_philox(key, counter, words);
-        random[k] = words[word];
+ * network. Those of `count` parameters, somewhere in `room`; blocks are computed side by side, so
+ * that compilers make vectors of them. */
+enum { DRAW_ROUNDING = 3, DRAWS = 2 * BLOCK / MD_PHILOX_WORDS };
+static const uint32_t *draw_block(const struct md_update *u, size_t index, size_t count,
+                                  uint32_t room[DRAWS * MD_PHILOX_WORDS]) {
+    uint32_t key[2] = {u->hyper.seed[0], u->hyper.seed[1]}, words[MD_PHILOX_WORDS][DRAWS];
+    size_t begin = index % MD_PHILOX_WORDS, draws = (begin + count - 1) / MD_PHILOX_WORDS + 1;
+    for (size_t i = 0; i < draws; i++) {
+        words[0][i] = (uint32_t)(index / MD_PHILOX_WORDS + i);
+        words[1][i] = (uint32_t)u->step;
+        words[2][i] = (uint32_t)(u->step >> 32);
+        words[3][i] = DRAW_ROUNDING;
     }
+    for (int round = 0; round < MD_PHILOX_ROUNDS; round++, md_philox_grow(key))
+        for (size_t i = 0; i < draws; i++)
+            md_philox_round(key, &words[0][i], &words[1][i], &words[2][i], &words[3][i]);
+    for (size_t i = 0; i < draws; i++)
+        for (int w = 0; w < MD_PHILOX_WORDS; w++)
+            room[i * MD_PHILOX_WORDS + (size_t)w] = words[w][i];
+    return room + begin;
 }
 
 /* md_store_all, and what has become of the numbers. */
@@ -131,14 +137,17 @@ static void put_compensated(size_t count, wide_real a, const wide_real *d, elem 
  *              BFloat16 Training", 2020, algorithm 1, here with a fused y. */
 static void put_weights(const struct md_update *u, const struct md_kept *kept, size_t first,
                         size_t count, wide_real a, const wide_real *d, elem *weight) {
-    uint32_t random[BLOCK];
+    uint32_t draws[DRAWS * MD_PHILOX_WORDS];
+    const uint32_t *random;
     wide_real room[BLOCK], *wide;
     elem *w = weight + first;
     switch (kept->storing) {
     case MD_STORE_STOCHASTIC:
-        draw_block(u, kept->index + first, count, random);
+        random = draw_block(u, kept->index + first, count, draws);
+        wide = load_kept(0, weight, first, count, room);
         for (size_t k = 0; k < count; k++)
-            w[k] = md_narrow_random(md_wide_fma(a, d[k], md_load(w[k])), random[k]);
+            wide[k] = md_round_random(md_wide_fma(a, d[k], wide[k]), random[k]);
+        md_narrow_all(count, wide, w);
         break;
     case MD_STORE_MASTER:
         wide = load_kept(1, kept->beside, first, count, room);

@@ -110,18 +110,15 @@ static inline float md_fp16_round(float value) {
  * infinity. */
 static inline float md_fp16_round_random(float value, uint32_t random) {
     uint32_t bits = md_float_bits(value), sign = bits & 0x80000000u, magnitude = bits ^ sign;
-    if (magnitude < 0x38800000u) { /* below 2^-14: a multiple of 2^-24, and a rest */
-        float units = md_float_of(magnitude) * 16777216.0f;
-        int32_t whole = (int32_t)units, rest = (int32_t)((units - (float)whole) * 16777216.0f);
-        whole += (int32_t)(random >> 8) < rest;
-        return md_float_of(md_float_bits((float)whole / 16777216.0f) | sign);
-    }
-    if (magnitude > 0x7f800000u)
-        return value; /* NaN */
-    magnitude = (magnitude + (random >> 19)) & ~0x1fffu;
-    if (magnitude > 0x477fe000u) /* beyond 65504 */
-        magnitude = 0x7f800000u;
-    return md_float_of(magnitude | sign);
+    /* Below 2^-14: a multiple of 2^-24, and a rest. */
+    float units = md_float_of(magnitude < 0x38800000u ? magnitude : 0) * 16777216.0f;
+    int32_t whole = (int32_t)units, rest = (int32_t)((units - (float)whole) * 16777216.0f);
+    whole += (int32_t)(random >> 8) < rest;
+    uint32_t rounded = (magnitude + (random >> 19)) & ~0x1fffu;
+    rounded = rounded > 0x477fe000u ? 0x7f800000u : rounded; /* beyond 65504 */
+    rounded = magnitude > 0x7f800000u ? magnitude : rounded; /* NaN */
+    rounded = magnitude < 0x38800000u ? md_float_bits((float)whole / 16777216.0f) : rounded;
+    return md_float_of(rounded | sign);
 }
 
 #if MD_HAS_HALF
@@ -201,10 +198,8 @@ static inline float md_bf16_round(float value) {
  * how far it is gone towards it, exactly. random has 32 uniform bits. The neighbour above the
  * largest number is infinity. */
 static inline float md_bf16_round_random(float value, uint32_t random) {
-    uint32_t bits = md_float_bits(value);
-    if ((bits & 0x7fffffffu) > 0x7f800000u)
-        return value; /* NaN */
-    return md_float_of((bits + (random >> 16)) & 0xffff0000u);
+    uint32_t bits = md_float_bits(value), rounded = (bits + (random >> 16)) & 0xffff0000u;
+    return md_float_of((bits & 0x7fffffffu) > 0x7f800000u ? bits : rounded); /* or NaN */
 }
 
 /* The bits of the nearest bfloat16 value. */
