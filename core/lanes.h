@@ -1,6 +1,7 @@
 /* Vectors of real numbers for lanes_tmpl.c: what one register of the instruction set being compiled
  * for holds, and the few operations the kernels need. A masked operation leaves switched-off lanes
- * as they are; v_load_masked makes them +0, and where MASKED_LOADS does not touch their memory. */
+ * as they are; v_load_masked makes them +0, and where MASKED_LOADS does not touch their memory, nor
+ * does v_store_masked. */
 #ifndef MD_CORE_LANES_H
 #define MD_CORE_LANES_H
 

@@ -31,6 +31,9 @@ static inline unsigned v_bits(mask m) {
 static inline vec v_load_masked(const real *from, const mask *m) {
     return _mm512_castsi512_ph(_mm512_maskz_loadu_epi16(*m, from));
 }
+static inline void v_store_masked(real *to, mask m, vec a) {
+    _mm512_mask_storeu_epi16(to, m, _mm512_castph_si512(a));
+}
 static inline vec v_blend(mask m, vec off, vec on) {
     return V(mask_blend)(m, off, on);
 }

@@ -18,38 +18,6 @@
 #define TILE     (TILE_P * LANES)
 #define MAX_TAPS 9
 
-/* A vector's worth of elements, of which the first n are in `from`, which is not read beyond them:
- * there, or in `some`, with zeros behind them. */
-static inline const elem *whole_vector(const elem *from, size_t n, elem some[LANES]) {
-    if (n >= LANES)
-        return from;
-    for (size_t i = 0; i < LANES; i++)
-        some[i] = i < n ? from[i] : 0;
-    return some;
-}
-
-/* The first n elements, at most a vector's worth: `from` is not read beyond them, nor `to` written.
- */
-static vec load_elements(const elem *from, size_t n) {
-    elem some[LANES];
-    return v_widen(whole_vector(from, n, some));
-}
-/* One element in all lanes. */
-static vec v_widen_one(const elem *from) {
-    real number = md_load(*from);
-    return v_splat(&number);
-}
-static void store_elements(elem *to, size_t n, vec a) {
-    elem some[LANES];
-    if (n >= LANES) {
-        v_narrow(to, a);
-        return;
-    }
-    v_narrow(some, a);
-    for (size_t i = 0; i < n; i++)
-        to[i] = some[i];
-}
-
 /* Levels that gather want their operands as real numbers, and often side by side: the rows that a
  * call needs are put in scratch first, unless they can be read where they are (numbers one by one,
  * or vectors that do not touch what is beside a row). Others always read them where they are, so
@@ -63,6 +31,56 @@ typedef real source;
 #define READS_ROWS 1
 typedef elem source;
 #endif
+
+/* A vector's worth of elements, of which the first n are in `from`, which is not read beyond them:
+ * there, or in `some`, with zeros behind them. */
+static inline const elem *whole_vector(const elem *from, size_t n, elem some[LANES]) {
+    if (n >= LANES)
+        return from;
+    for (size_t i = 0; i < LANES; i++)
+        some[i] = i < n ? from[i] : 0;
+    return some;
+}
+
+#define MASKS_ENDS (GATHERS && READS_ROWS)
+#if MASKS_ENDS
+/* The first n lanes of a vector. */
+static inline mask first_lanes(size_t n) {
+    const lane_bits bits = n < LANES ? (lane_bits)((1u << n) - 1u) : (lane_bits)-1;
+    return v_mask(&bits);
+}
+#endif
+
+/* The first n elements, at most a vector's worth: `from` is not read beyond them, nor `to` written.
+ */
+static vec load_elements(const elem *from, size_t n) {
+#if MASKS_ENDS
+    const mask first = first_lanes(n);
+    return n < LANES ? v_load_masked(from, &first) : v_load(from);
+#else
+    elem some[LANES];
+    return v_widen(whole_vector(from, n, some));
+#endif
+}
+/* One element in all lanes. */
+static vec v_widen_one(const elem *from) {
+    real number = md_load(*from);
+    return v_splat(&number);
+}
+static void store_elements(elem *to, size_t n, vec a) {
+    if (n >= LANES) {
+        v_narrow(to, a);
+        return;
+    }
+#if MASKS_ENDS
+    v_store_masked(to, first_lanes(n), a);
+#else
+    elem some[LANES];
+    v_narrow(some, a);
+    for (size_t i = 0; i < n; i++)
+        to[i] = some[i];
+#endif
+}
 
 /* Neighbouring pixels, `step` elements apart, in the lanes of m; one number in all lanes; one pixel
  * of neighbouring channels, `stride` elements apart (gathered: side by side). */

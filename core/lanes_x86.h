@@ -51,6 +51,9 @@ static inline unsigned v_bits(mask m) {
 static inline vec v_load_masked(const real *from, const mask *m) {
     return V(maskz_loadu)(*m, from);
 }
+static inline void v_store_masked(real *to, mask m, vec a) {
+    V(mask_storeu)(to, m, a);
+}
 static inline vec v_blend(mask m, vec off, vec on) {
     return V(mask_blend)(m, off, on);
 }
@@ -105,6 +108,9 @@ static inline vec v_load_masked(const real *from, const mask *m) {
             : "m"(*(const real(*)[LANES])from), "m"(*m));
     return v;
 #endif
+}
+static inline void v_store_masked(real *to, mask m, vec a) {
+    V(maskstore)(to, m, a);
 }
 
 #endif
