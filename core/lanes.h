@@ -22,6 +22,10 @@
 #include "lanes_portable.h"
 #endif
 
+#if !defined(TALL)
+#define TALL 3
+#endif
+
 #if GATHERS && (MD_NUMBER <= MD_NUMBER_fp64 || MD_NATIVE_HALF)
 /* An element is a number as it is. */
 static inline vec v_widen(const elem *from) {

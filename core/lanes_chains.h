@@ -329,7 +329,7 @@ struct chains {
     ptrdiff_t pixel;         /* of the tap_sum: the tile's first, from the halves' first element */
     int vector;              /* the tile's first */
     const struct tap_product *product;
-    int channel; /* of the tap_product's scalars */
+    int channel, kernel_row; /* of the tap_product's scalars; the first of its taps */
 };
 
 #define MOST_SUMS                                                                                  \

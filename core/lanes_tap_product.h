@@ -85,15 +85,14 @@ INLINE void pixel_taps(vec acc[][WIDE], const int wide, const int quick, const i
                        const int kh0, const int kh1, const int kw0, const int kw1,
                        const struct chains *chains, const source *lanes, size_t lane_stride,
                        const source *const rows[], int w) {
-    vec value[WIDE];
-    for (int v = 0; v < wide; v++)
-        value[v] = as_wanted(v_channels(lanes + v * LANES, lane_stride), &chains->vectors, quick);
     for (int kh = kh0; kh < kh1; kh++)
-        for (int kw = kw0; kw < kw1; kw++) {
-            vec factor = as_wanted(v_factor(rows[kh] + w + kw), &chains->factors, quick);
-            for (int v = 0; v < wide; v++) {
+        for (int v = 0; v < wide; v++) {
+            vec value =
+                as_wanted(v_channels(lanes + v * LANES, lane_stride), &chains->vectors, quick);
+            for (int kw = kw0; kw < kw1; kw++) {
+                vec factor = as_wanted(v_factor(rows[kh] + w + kw), &chains->factors, quick);
                 vec *sum = &acc[kh * kernel + kw][v];
-                *sum = quick ? v_fma_quick(value[v], factor, *sum) : v_fma(value[v], factor, *sum);
+                *sum = quick ? v_fma_quick(value, factor, *sum) : v_fma(value, factor, *sum);
             }
         }
 }
@@ -122,10 +121,11 @@ INLINE void pixel_row(vec acc[][WIDE], const int wide, const int quick, const in
                    w * t->step);
 }
 
-/* The chains of `wide` (a constant) vectors of lanes with every tap of one scalar channel, or with
- * the 2x2 taps of two. Links are rows of the grid. */
-INLINE void product(const struct chains *chains, const int wide, const int quick, int first,
-                    int last, real *sums) {
+/* The chains of `wide` (a constant) vectors of lanes with every tap of one scalar channel, or those
+ * of `tall` (a constant) of its kernel's rows; or with the 2x2 taps of two. Links are rows of the
+ * grid. */
+INLINE void product(const struct chains *chains, const int wide, const int tall, const int quick,
+                    int first, int last, real *sums) {
     const struct tap_product *t = chains->product;
     const int middle = t->scalars->half[0].channels, half = chains->channel >= middle;
     const struct half *of = &t->scalars->half[half];
@@ -134,21 +134,25 @@ INLINE void product(const struct chains *chains, const int wide, const int quick
     vec acc[MAX_TAPS][WIDE];
     /* One channel has no neighbour that could be read. */
     const size_t lane_stride = chains->count > 1 ? t->lane_stride : 0;
-    for (int k = 0; k < MAX_TAPS; k++)
+    for (int k = 0; k < 3 * tall; k++)
         for (int v = 0; v < wide; v++)
             acc[k][v] = begins(chains, first) || k >= chains->rows
                             ? v_zero()
                             : v_load(sums + (k * wide + v) * LANES);
     for (int link = first; link < last; link++) {
-        int h = t->first_row + link, top = h * t->step - t->origin;
+        int h = t->first_row + link, top = h * t->step - t->origin + chains->kernel_row;
         const source *lanes = chains->vectors.at, *rows[4] = {NULL, NULL, NULL, NULL};
         lanes += GATHERS ? (ptrdiff_t)((size_t)(link * t->width) * t->lane_stride)
                          : window_at(t->lanes, 0, h, 0);
-        for (int kh = 0; kh < t->kernel; kh++)
+        for (int kh = 0; kh < lesser(t->kernel, tall); kh++)
             if (top + kh >= t->scalar_from && top + kh < t->scalar_to)
                 rows[kh] = scalars + window_at(t->scalars, half, top + kh, -t->origin);
         const size_t pixel = GATHERS ? t->lane_stride : 1;
-        if (GATHERS && t->kernel == 2 && chains->rows == 8) {
+        if (tall == 1 && rows[0] == NULL)
+            continue;
+        if (tall == 1)
+            pixel_row(acc, wide, quick, 0, 1, chains, lanes, lane_stride, rows);
+        else if (GATHERS && t->kernel == 2 && chains->rows == 8) {
             rows[2] = rows[0] + of->stride;
             rows[3] = rows[1] + of->stride;
             for (int w = 0; w < t->width; w++, lanes += pixel)
@@ -179,13 +183,13 @@ INLINE void product(const struct chains *chains, const int wide, const int quick
 static NOINLINE void run_product(const struct chains *c, int quick, int first, int last,
                                  real *sums) {
     if (QUICK && ROUNDS && quick && c->row == LANES)
-        product(c, 1, 1, first, last, sums);
+        product(c, 1, 3, 1, first, last, sums);
     else if (QUICK && ROUNDS && quick)
-        product(c, WIDE, 1, first, last, sums);
+        product(c, WIDE, TALL, 1, first, last, sums);
     else if (c->row == LANES)
-        product(c, 1, 0, first, last, sums);
+        product(c, 1, 3, 0, first, last, sums);
     else
-        product(c, WIDE, 0, first, last, sums);
+        product(c, WIDE, TALL, 0, first, last, sums);
 }
 
 /* Sums on their way between calls, where an element would not hold them, or not where they are
@@ -212,13 +216,13 @@ static void run_tap_product(const struct tap_product *t, int links, struct opera
                             .quick = ROUNDS && lanes.quick && factors.quick,
                             .links = links,
                             .tail = 3,
-                            .rows = taps,
                             .vectors = lanes,
                             .factors = factors,
                             .resumes = resumes,
                             .product = t};
     for (int first = 0; first < count; first += chains.row) {
-        int wide = WIDE > 1 && count - first > LANES ? WIDE : 1;
+        int wide = count - first > (WIDE - 1) * LANES && (TALL == 3 || t->kernel == 3) ? WIDE : 1;
+        int tall = wide > 1 ? TALL : 3;
         real *sums = kept != NULL ? kept : own;
         chains.row = wide * LANES;
         chains.count = lesser(count - first, chains.row);
@@ -229,7 +233,9 @@ static void run_tap_product(const struct tap_product *t, int links, struct opera
             for (int k = 0; !SUMS_APART && resumes && k < taps; k++)
                 for (int lane = 0; lane < chains.count; lane++)
                     sums[k * LANES + lane] = md_load(where[(size_t)lane * t->weight_stride + k]);
-            find(&chains, sums);
+            chains.rows = lesser(taps, 3 * tall);
+            for (chains.kernel_row = 0; chains.kernel_row < 3; chains.kernel_row += tall)
+                find(&chains, sums + chains.kernel_row * 3 * chains.row);
             for (int k = 0; !GATHERS && (!SUMS_APART || ends) && k < taps; k++) {
                 elem values[LANES];
                 v_narrow(values, v_load(sums + k * LANES));

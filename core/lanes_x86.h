@@ -22,7 +22,7 @@ typedef uint16_t lane_bits; /* one each */
 
 #define V(name) V_SUFFIX(_mm512_, name)
 /* TILE_M output channels x TILE_P vectors of pixels are summed at a time, and WIDE vectors of
- * channels x 9 taps in a weight gradient: as much as there are registers for. */
+ * channels x TALL rows of 3 taps in a weight gradient: as much as there are registers for. */
 #define TILE_M 8
 #define TILE_P 3
 #define WIDE   2
@@ -63,7 +63,12 @@ static inline vec v_blend(mask m, vec off, vec on) {
 #define V(name) V_SUFFIX(_mm256_, name)
 #define TILE_M  4
 #define TILE_P  3
-#define WIDE    1
+#if ROUNDS
+#define WIDE 1
+#else
+#define WIDE 4
+#define TALL 1
+#endif
 typedef __m256i mask;
 #if MD_NUMBER != MD_NUMBER_fp64
 #define LANES                8
