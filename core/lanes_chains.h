@@ -351,11 +351,14 @@ static unsigned meant_lanes(const struct chains *c, int l) {
 
 /* Lanes of sums that are meant and infinite or NaN; or zero, too. */
 INLINE unsigned doubtful(const struct chains *c, const real *sums, const int zeros) {
-    unsigned any = 0;
-    for (int r = 0; r < c->rows; r++, sums += c->row)
-        for (int l = 0; l < c->count; l += LANES)
-            any |= v_doubtful(v_load(sums + l), zeros) & meant_lanes(c, l);
-    return any;
+    unsigned any = 0, some = 0; /* in the last vectors not all lanes may be meant */
+    const int last = (c->count - 1) / LANES * LANES;
+    for (int r = 0; r < c->rows; r++, sums += c->row) {
+        for (int l = 0; l < last; l += LANES)
+            any |= v_doubtful(v_load(sums + l), zeros);
+        some |= v_doubtful(v_load(sums + last), zeros);
+    }
+    return any | (some & meant_lanes(c, last));
 }
 
 /* Ends what v_watch_begin began, which changed how the processor rounds, and says what they are. */

@@ -210,18 +210,22 @@ static void run_tile(const struct chains *c, int quick, int first, int last, rea
     }
 }
 
-/* n sums to elements that lie side by side. Storing an element rounds, so a sum need not be rounded
- * before. */
+/* n sums, at most a vector's worth, to elements. Storing an element rounds, so a sum need not be
+ * rounded before. */
+INLINE void store_vector(const struct sink *sink, vec bias, vec sum, size_t n, elem *to) {
+    if (sink->bias != NULL)
+        sum = v_wide_add(sum, bias);
+    if (sink->accumulate)
+        sum = v_wide_add(load_elements(to, n), sum);
+    store_elements(to, n, sum);
+}
+/* n sums to elements that lie side by side. */
 static void store_run(const struct sink *sink, int channel, const real *sums, int n, elem *to) {
     const vec bias = sink->bias != NULL ? v_widen_one(sink->bias + channel) : v_zero();
-    for (; n > 0; n -= LANES, sums += LANES, to += LANES) {
-        vec sum = v_load(sums);
-        if (sink->bias != NULL)
-            sum = v_wide_add(sum, bias);
-        if (sink->accumulate)
-            sum = v_wide_add(load_elements(to, (size_t)n), sum);
-        store_elements(to, (size_t)n, sum);
-    }
+    for (; n >= LANES; n -= LANES, sums += LANES, to += LANES)
+        store_vector(sink, bias, v_load(sums), LANES, to);
+    if (n > 0)
+        store_vector(sink, bias, v_load(sums), (size_t)n, to);
 }
 
 /* The sums of `count` pixels from p on, each for `columns` columns of the sink, of `rows` channels
