@@ -175,7 +175,7 @@ INLINE void product(const struct chains *chains, const int wide, const int tall,
         else
             pixel_row(acc, wide, quick, 2, 3, chains, lanes, lane_stride, rows);
     }
-    for (int k = 0; k < chains->rows; k++)
+    for (int k = 0; k < 3 * tall && k < chains->rows; k++)
         for (int v = 0; v < wide; v++)
             v_store(sums + (k * wide + v) * LANES, acc[k][v]);
 }

@@ -102,9 +102,10 @@ static inline unsigned v_bits(mask m) {
 }
 #endif
 #define V_ALL _mm256_set1_epi32(-1)
-/* The mask is read where it lies: compilers would have sums make room for it in registers. */
+/* The mask is read where it lies: compilers would have sums make room for it in registers. (Steps
+ * that round have time for that.) */
 static inline vec v_load_masked(const real *from, const mask *m) {
-#if MD_NUMBER == MD_NUMBER_fp64
+#if MD_NUMBER == MD_NUMBER_fp64 || ROUNDS
     return V(maskload)(from, *m);
 #else
     vec v;
