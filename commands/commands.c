@@ -11,17 +11,19 @@
 #include "command.h"
 #include "help.h"
 
-static const struct md_command *const commands[] = {&md_command_run,     &md_command_pretrain,
-                                                    &md_command_sweep,   &md_command_resume,
-                                                    &md_command_rerun,   &md_command_status,
-                                                    &md_command_eval,    &md_command_golden,
-                                                    &md_command_predict, &md_command_weights,
-                                                    &md_command_data,    &md_command_compare,
-                                                    &md_command_plan,    &md_command_query,
-                                                    &md_command_report,  &md_command_diff,
-                                                    &md_command_log,     &md_command_table,
-                                                    &md_command_plot,    &md_command_completion,
-                                                    &md_command_help,    NULL};
+static const struct md_command *const commands[] = {
+    &md_command_run,     &md_command_pretrain,
+    &md_command_sweep,   &md_command_resume,
+    &md_command_rerun,   &md_command_status,
+    &md_command_eval,    &md_command_golden,
+    &md_command_predict, &md_command_weights,
+    &md_command_data,    &md_command_compare,
+    &md_command_plan,    &md_command_query,
+    &md_command_report,  &md_command_diff,
+    &md_command_log,     &md_command_table,
+    &md_command_plot,    &md_command_completion,
+    &md_command_help,    NULL,
+};
 const struct md_command md_program = {.name = "",
                                       .summary = "on-device learning of monocular depth, on a host",
                                       .commands = commands};

@@ -379,6 +379,19 @@ Test(config, choices_stand_in_the_order_of_core) {
         }
 }
 
+/* A config's network is a number in core's list, and each has its twin for pooled labels. */
+Test(config, every_network_is_core_s_and_can_pool) {
+    const char *const *names = md_config_choices(md_config_find("network"));
+    struct md_config named;
+    memset(&named, 0, sizeof named);
+    for (; names[named.network] != NULL; named.network++) {
+        named.label_mode = MD_LABEL_BILINEAR;
+        cr_assert_str_eq(md_config_network(&named)->name, names[named.network]);
+        named.label_mode = MD_LABEL_POOLED;
+        cr_assert_not_null(md_config_network(&named), "%s", names[named.network]);
+    }
+}
+
 Test(config, a_loss_scale_that_is_no_power_of_two_is_told_so) {
     char *overrides[] = {"weights=w", "data.set=synthetic", "loss_scale=1000"};
     cr_assert_eq(md_config_read(NULL, 3, overrides, &config, &error), MD_USAGE);
