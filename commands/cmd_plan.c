@@ -7,7 +7,7 @@
 #include "../plots/plots.h"
 #include "command.h"
 
-static const char *const kept_names[MD_KEEPS_COUNT] = {
+static const char *const state_names[MD_STATE_ARRAYS] = {
     [MD_FIRST_MOMENT] = "first moment",
     [MD_SECOND_MOMENT] = "second moment",
     [MD_BESIDE_WEIGHT] = "beside the weights",
@@ -88,14 +88,14 @@ static json_t *peak_json(const struct planned *t) {
 
 static int print_json(const struct planned *t, struct md_error *error) {
     const struct md_plan *plan = &t->plan;
-    json_t *buffers = json_array(), *kept = json_object(), *totals = json_object();
+    json_t *buffers = json_array(), *state = json_object(), *totals = json_object();
     for (int b = 0; b < plan->buffers; b++)
         if (plan->buffer[b].bytes > 0)
             json_array_append_new(buffers, buffer_json(t, b));
-    for (int k = 0; k < MD_KEEPS_COUNT; k++)
+    for (int k = 0; k < MD_STATE_ARRAYS; k++)
         json_object_set_new(
-            kept, kept_names[k],
-            json_integer((json_int_t)plan->keeps[k].bytes * (json_int_t)plan->learning));
+            state, state_names[k],
+            json_integer((json_int_t)plan->state[k].bytes * (json_int_t)plan->learning));
     json_object_set_new(totals, "mudepth", json_integer((json_int_t)plan->arena_bytes));
     for (int c = 0; c < CONVENTIONS; c++)
         json_object_set_new(totals, conventions[c].name,
@@ -108,7 +108,7 @@ static int print_json(const struct planned *t, struct md_error *error) {
                              "plan", t->savings, "band", t->setup.band);
     json_t *more = json_pack(
         "{s:o, s:o, s:I, s:I, s:b, s:o, s:I, s:i, s:I, s:I, s:o, s:i}", "buffers", buffers,
-        "optimizer_bytes", kept, "arena_bytes", (json_int_t)plan->arena_bytes, "bound_bytes",
+        "optimizer_bytes", state, "arena_bytes", (json_int_t)plan->arena_bytes, "bound_bytes",
         (json_int_t)plan->bound_bytes, "bound_reached", plan->arena_bytes == plan->bound_bytes,
         "peak", peak_json(t), "frozen_bytes", (json_int_t)plan->frozen_bytes, "instructions",
         plan->instructions, "program_bytes",
@@ -141,9 +141,10 @@ static void print_buffers(const struct planned *t) {
         printf("%-32s %10zu %6d %12zu %8s  %d..%d\n", name, buffer->bytes,
                md_plan_copies(&t->setup, &t->plan, b), md_buffer_total(&t->setup, &t->plan, b),
                rows, buffer->first, buffer->last);
-        for (int k = 0; buffer->kind == MD_OPTIMIZER_STATE && k < MD_KEEPS_COUNT; k++)
-            if (t->plan.keeps[k].bytes * t->plan.learning > 0)
-                printf("  %-30s %10zu\n", kept_names[k], t->plan.keeps[k].bytes * t->plan.learning);
+        for (int k = 0; buffer->kind == MD_OPTIMIZER_STATE && k < MD_STATE_ARRAYS; k++)
+            if (t->plan.state[k].bytes * t->plan.learning > 0)
+                printf("  %-30s %10zu\n", state_names[k],
+                       t->plan.state[k].bytes * t->plan.learning);
     }
 }
 

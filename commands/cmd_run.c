@@ -161,7 +161,7 @@ static void describe(const struct session *session) {
     fprintf(stderr, "arena: %zu bytes (plan %s; mudepth plan lists its buffers)", plan->arena_bytes,
             savings);
     fprintf(stderr, "\n%zu parameters learn; the optimizer keeps %zu bytes for each\n",
-            plan->learning, md_plan_kept_bytes(plan));
+            plan->learning, md_plan_state_bytes(plan));
     note_underflow(&run->config);
 }
 

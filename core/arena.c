@@ -11,20 +11,20 @@ void *md_engine_weights(const struct md_engine *engine, int layer) {
                                         : after(engine, engine->arena, engine->plan.weight[layer]);
 }
 
-void *md_engine_kept_at(const struct md_engine *engine, enum md_keeps which, size_t index) {
-    size_t bytes = engine->plan.keeps[which].bytes;
-    return bytes == 0 ? NULL : engine->arena + engine->plan.keeps[which].offset + index * bytes;
+void *md_engine_state_at(const struct md_engine *engine, enum md_state_array which, size_t index) {
+    size_t bytes = engine->plan.state[which].bytes;
+    return bytes == 0 ? NULL : engine->arena + engine->plan.state[which].offset + index * bytes;
 }
 
-void *md_engine_kept(const struct md_engine *engine, enum md_keeps which, int layer) {
-    return md_engine_kept_at(engine, which, engine->plan.learned[layer]);
+void *md_engine_state_of(const struct md_engine *engine, enum md_state_array which, int layer) {
+    return md_engine_state_at(engine, which, engine->plan.learned[layer]);
 }
 
 void *md_engine_state(struct md_engine *engine, size_t *bytes) {
     const struct md_plan *plan = &engine->plan;
     *bytes = plan->weight_bytes;
-    for (int k = 0; k < MD_KEEPS_COUNT; k++)
-        if (plan->keeps[k].bytes > 0)
-            *bytes = plan->keeps[k].offset + plan->keeps[k].bytes * plan->learning;
+    for (int k = 0; k < MD_STATE_ARRAYS; k++)
+        if (plan->state[k].bytes > 0)
+            *bytes = plan->state[k].offset + plan->state[k].bytes * plan->learning;
     return engine->arena;
 }

@@ -72,12 +72,12 @@ void md_engine_put_layer(struct md_engine *engine, int layer, size_t from, size_
     }
     engine->setup.ops->from_float(count, weights,
                                   after(engine, md_engine_weights(engine, layer), from));
-    size_t bytes = engine->plan.keeps[MD_BESIDE_WEIGHT].bytes,
+    size_t bytes = engine->plan.state[MD_BESIDE_WEIGHT].bytes,
            first = md_plan_frozen(engine->setup.network, &engine->plan, layer);
     size_t skipped = first > from ? first - from : 0;
     if (!engine->plan.learns[layer] || bytes == 0 || skipped >= count)
         return;
-    unsigned char *beside = md_engine_kept(engine, MD_BESIDE_WEIGHT, layer);
+    unsigned char *beside = md_engine_state_of(engine, MD_BESIDE_WEIGHT, layer);
     beside += (from + skipped - first) * bytes;
     for (size_t i = skipped; i < count; i++, beside += bytes)
         if (engine->setup.storing == MD_STORE_MASTER)

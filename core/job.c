@@ -291,10 +291,10 @@ static void record_final(struct work *work) {
 static void record_update(struct work *work) {
     static const struct {
         enum md_trace_kind kind;
-        enum md_keeps keeps;
-    } kept[] = {{MD_TRACE_FIRST_MOMENT, MD_FIRST_MOMENT},
-                {MD_TRACE_SECOND_MOMENT, MD_SECOND_MOMENT},
-                {MD_TRACE_BESIDE_WEIGHT, MD_BESIDE_WEIGHT}};
+        enum md_state_array array;
+    } arrays[] = {{MD_TRACE_FIRST_MOMENT, MD_FIRST_MOMENT},
+                  {MD_TRACE_SECOND_MOMENT, MD_SECOND_MOMENT},
+                  {MD_TRACE_BESIDE_WEIGHT, MD_BESIDE_WEIGHT}};
     const struct md_engine *engine = work->engine;
     enum md_format format = engine->setup.ops->format;
     for (int l = 0; l <= engine->setup.network->layer_count; l++) {
@@ -303,11 +303,11 @@ static void record_update(struct work *work) {
         record(work, MD_TRACE_WEIGHT, l, format, md_engine_weights(engine, l),
                md_plan_parameters(engine->setup.network, l));
         size_t count = md_plan_learning(engine->setup.network, &engine->plan, l);
-        for (int k = 0; k < MD_KEEPS_COUNT; k++) {
-            void *values = md_engine_kept(engine, kept[k].keeps, l);
-            int wide = engine->plan.keeps[kept[k].keeps].bytes != md_format_bytes[format];
+        for (int k = 0; k < MD_STATE_ARRAYS; k++) {
+            void *values = md_engine_state_of(engine, arrays[k].array, l);
+            int wide = engine->plan.state[arrays[k].array].bytes != md_format_bytes[format];
             if (values != NULL)
-                record(work, kept[k].kind, l, wide ? MD_FP32 : format, values, count);
+                record(work, arrays[k].kind, l, wide ? MD_FP32 : format, values, count);
         }
     }
 }

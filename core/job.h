@@ -33,8 +33,8 @@ enum md_trace_kind {
     MD_TRACE_LOSS,         /* fp32: value, c, number of valid pixels */
     MD_TRACE_WEIGHT,       /* of a layer that learns, with its bias, after the step's update; layer
                             * layer_count: dynamic weights of losses */
-    MD_TRACE_FIRST_MOMENT, /* what the optimizer keeps of it (enum md_keeps): everything that the
-                            * next step depends on is in the trace */
+    MD_TRACE_FIRST_MOMENT, /* the optimizer's state for it (enum md_state_array): everything that
+                            * the next step depends on is in the trace */
     MD_TRACE_SECOND_MOMENT,
     MD_TRACE_BESIDE_WEIGHT,
     MD_TRACE_FINAL_WEIGHTS, /* all parameters; always written, always with values */

@@ -1,9 +1,9 @@
 /* For lanes_tmpl.c: operands as its kernels read them, and chains of fused steps, computed the
- * quick way (lanes_quick.h) if that is right and else by v_fma (lanes.h). */
+ * optimistic way (lanes_optimistic.h) if that is right and else by v_fma (lanes.h). */
 #ifndef MD_CORE_LANES_CHAINS_H
 #define MD_CORE_LANES_CHAINS_H
 
-#include "lanes_quick.h"
+#include "lanes_optimistic.h"
 #include "ops.h"
 
 #define INLINE   static inline __attribute__((always_inline))
@@ -127,8 +127,8 @@ static inline vec v_channels(const source *from, size_t stride) {
 
 struct operand {
     const source *at;
-    int quick;    /* fit for lanes_quick.h: */
-    real unscale; /* times this they are the numbers themselves */
+    int optimistic; /* fit for lanes_optimistic.h: */
+    real unscale;   /* times this they are the numbers themselves */
 };
 
 static int lesser(int a, int b) {
@@ -142,14 +142,14 @@ static size_t round_up(size_t n, size_t to) {
 #if GATHERS
 /* Numbers in scratch, of such extremes. */
 static struct operand operand_of(const real *at, const struct extremes *extremes) {
-    real scale = v_quick_scale(extremes);
+    real scale = v_optimistic_scale(extremes);
     return (struct operand){at, scale != 0, scale != 0 ? 1 / scale : 1};
 }
 
 /* The first n elements, at most a vector's worth, as numbers that are scaled. */
 static vec load_scaled(const elem *from, size_t n, real scale) {
     vec numbers = load_elements(from, n);
-    return QUICK && ROUNDS ? v_scale(numbers, scale) : numbers;
+    return OPTIMISTIC && ROUNDS ? v_scale(numbers, scale) : numbers;
 }
 
 /* n elements, n > 0: the last vector ends with the last of them, where there are enough. */
@@ -170,8 +170,8 @@ static void widen(const elem *from, int n, real scale, real *to) {
 #endif
 
 /* An operand's numbers as the chains of one way or the other want them. */
-INLINE vec as_wanted(vec numbers, const struct operand *of, const int quick) {
-    return QUICK && ROUNDS && !quick ? v_scale(numbers, of->unscale) : numbers;
+INLINE vec as_wanted(vec numbers, const struct operand *of, const int optimistic) {
+    return OPTIMISTIC && ROUNDS && !optimistic ? v_scale(numbers, of->unscale) : numbers;
 }
 
 /* ---- maps as the kernels read them ----------------------------------------------------------- */
@@ -208,7 +208,7 @@ static struct window open_in_place(const struct md_map *maps, int parts, struct 
     for (int half = 0; half < parts; half++)
         window.half[half] = (struct half){maps[half].at, md_map_plane(&maps[half]),
                                           maps[half].channels, maps[half].rows};
-    *operand = (struct operand){NULL, QUICK, 1};
+    *operand = (struct operand){NULL, OPTIMISTIC, 1};
     return window;
 }
 
@@ -315,12 +315,12 @@ struct tap_product;
 /* Chains that are computed together, `rows` times `row` (whole vectors of lanes, of which the first
  * `count` are meant): a tile of a tap_sum, or the taps of one scalar channel of a tap_product. */
 struct chains {
-    /* Takes links first .. last-1 of every chain, the quick way or by v_fma. Chains start from 0
-     * with link 0, unless they resume, else from what is in sums. */
-    void (*run)(const struct chains *chains, int quick, int first, int last, real *sums);
-    int quick; /* the quick way may be right */
-    int links; /* channels, or rows of pixels */
-    int tail;  /* so many at the end have a product in every chain; 0: a zero may have any sign */
+    /* Takes links first .. last-1 of every chain, the optimistic way or by v_fma. Chains start from
+     * 0 with link 0, unless they resume, else from what is in sums. */
+    void (*run)(const struct chains *chains, int optimistic, int first, int last, real *sums);
+    int optimistic; /* the optimistic way may be right */
+    int links;      /* channels, or rows of pixels */
+    int tail; /* so many at the end have a product in every chain; 0: a zero may have any sign */
     int rows, row, count;
     struct operand vectors, factors; /* what is multiplied: in lanes, and one for all lanes */
     int resumes;                     /* chains go on from what is in sums */
@@ -341,7 +341,7 @@ static void run_by_fma(const struct chains *c, int first, int last, real *sums) 
     v_fma_end(before);
 }
 
-/* Sums found the quick way. UNSIGNED: right but for the signs of zeros. */
+/* Sums found the optimistic way. UNSIGNED: right but for the signs of zeros. */
 enum verdict { WRONG, UNSIGNED, RIGHT };
 
 /* Lanes that are meant, of the vector with sum number l of a row. */
@@ -404,7 +404,7 @@ INLINE int begins(const struct chains *c, int link) {
 }
 
 /* Makes sums those of scaled operands, which notes one that gets too small like everything else: so
- * only vectors that are meant are there. Whether the quick way can go on from them: not from
+ * only vectors that are meant are there. Whether the optimistic way can go on from them: not from
  * infinities and NaN, of bf16 not from what 2^16 times is infinite; nor from -0, whose sign
  * products of +0 take away, where that is not found by the tail. */
 static int rescale(const struct chains *c, real *sums) {
@@ -426,8 +426,8 @@ static int rescale(const struct chains *c, real *sums) {
     return most < beyond && (LOSES_SIGNS || least != INT32_MIN);
 }
 
-/* Links first .. last-1 of chains, from sums as they are, scaled or not: the quick way if that is
- * right. Whether sums are scaled then. */
+/* Links first .. last-1 of chains, from sums as they are, scaled or not: the optimistic way if that
+ * is right. Whether sums are scaled then. */
 static int find_links(const struct chains *c, int first, int last, int scaled, real *sums) {
     int resumes = !begins(c, first), signs = LOSES_SIGNS && c->tail > 0;
     int tail = signs && c->tail < last - first ? c->tail : 0;
@@ -459,12 +459,12 @@ static int find_links(const struct chains *c, int first, int last, int scaled, r
     return 0;
 }
 
-/* All links of chains. In bf16 small sums make the quick way wrong; chains have them at their begin
- * more than later. So its links are found in parts of 1, 1, 2, 4, ... of them, and where one has to
- * be done again the others need not. */
+/* All links of chains. In bf16 small sums make the optimistic way wrong; chains have them at their
+ * begin more than later. So its links are found in parts of 1, 1, 2, 4, ... of them, and where one
+ * has to be done again the others need not. */
 static void find(const struct chains *c, real *sums) {
     int first = 0, last = MD_NUMBER == MD_NUMBER_bf16 ? 1 : c->links, scaled = 0;
-    if (!QUICK || !c->quick) {
+    if (!OPTIMISTIC || !c->optimistic) {
         run_by_fma(c, 0, c->links, sums);
         return;
     }

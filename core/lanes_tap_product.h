@@ -81,24 +81,25 @@ static void put_product(const real *sums, int rows, int step, int lanes, size_t 
 #endif
 
 /* One pixel's taps kh0 .. kh1-1, kw0 .. kw1-1 (constants); rows[kh] is the scalar of kw 0. */
-INLINE void pixel_taps(vec acc[][WIDE], const int wide, const int quick, const int kernel,
+INLINE void pixel_taps(vec acc[][WIDE], const int wide, const int optimistic, const int kernel,
                        const int kh0, const int kh1, const int kw0, const int kw1,
                        const struct chains *chains, const source *lanes, size_t lane_stride,
                        const source *const rows[], int w) {
     for (int kh = kh0; kh < kh1; kh++)
         for (int v = 0; v < wide; v++) {
             vec value =
-                as_wanted(v_channels(lanes + v * LANES, lane_stride), &chains->vectors, quick);
+                as_wanted(v_channels(lanes + v * LANES, lane_stride), &chains->vectors, optimistic);
             for (int kw = kw0; kw < kw1; kw++) {
-                vec factor = as_wanted(v_factor(rows[kh] + w + kw), &chains->factors, quick);
+                vec factor = as_wanted(v_factor(rows[kh] + w + kw), &chains->factors, optimistic);
                 vec *sum = &acc[kh * kernel + kw][v];
-                *sum = quick ? v_fma_quick(value, factor, *sum) : v_fma(value, factor, *sum);
+                *sum =
+                    optimistic ? v_fma_optimistic(value, factor, *sum) : v_fma(value, factor, *sum);
             }
         }
 }
 
 /* One row of pixels with 3x3 taps: the first and the last may lack a column. */
-INLINE void pixel_row(vec acc[][WIDE], const int wide, const int quick, const int kh0,
+INLINE void pixel_row(vec acc[][WIDE], const int wide, const int optimistic, const int kh0,
                       const int kh1, const struct chains *chains, const source *lanes,
                       size_t lane_stride, const source *const rows[]) {
     const struct tap_product *t = chains->product;
@@ -106,26 +107,26 @@ INLINE void pixel_row(vec acc[][WIDE], const int wide, const int quick, const in
     int last = t->width - 1;
     int cut = last * t->step + 1 >= t->scalar_width; /* the last pixel lacks its right column */
     if (last == 0 && cut) {
-        pixel_taps(acc, wide, quick, 3, kh0, kh1, 1, 2, chains, lanes, lane_stride, rows, 0);
+        pixel_taps(acc, wide, optimistic, 3, kh0, kh1, 1, 2, chains, lanes, lane_stride, rows, 0);
         return;
     }
-    pixel_taps(acc, wide, quick, 3, kh0, kh1, 1, 3, chains, lanes, lane_stride, rows, 0);
+    pixel_taps(acc, wide, optimistic, 3, kh0, kh1, 1, 3, chains, lanes, lane_stride, rows, 0);
     int w = 1;
     for (; w < last + !cut; w++) {
         lanes += pixel;
-        pixel_taps(acc, wide, quick, 3, kh0, kh1, 0, 3, chains, lanes, lane_stride, rows,
+        pixel_taps(acc, wide, optimistic, 3, kh0, kh1, 0, 3, chains, lanes, lane_stride, rows,
                    w * t->step);
     }
     if (cut)
-        pixel_taps(acc, wide, quick, 3, kh0, kh1, 0, 2, chains, lanes + pixel, lane_stride, rows,
-                   w * t->step);
+        pixel_taps(acc, wide, optimistic, 3, kh0, kh1, 0, 2, chains, lanes + pixel, lane_stride,
+                   rows, w * t->step);
 }
 
 /* The chains of `wide` (a constant) vectors of lanes with every tap of one scalar channel, or those
  * of `tall` (a constant) of its kernel's rows; or with the 2x2 taps of two. Links are rows of the
  * grid. */
-INLINE void product(const struct chains *chains, const int wide, const int tall, const int quick,
-                    int first, int last, real *sums) {
+INLINE void product(const struct chains *chains, const int wide, const int tall,
+                    const int optimistic, int first, int last, real *sums) {
     const struct tap_product *t = chains->product;
     const int middle = t->scalars->half[0].channels, half = chains->channel >= middle;
     const struct half *of = &t->scalars->half[half];
@@ -151,40 +152,40 @@ INLINE void product(const struct chains *chains, const int wide, const int tall,
         if (tall == 1 && rows[0] == NULL)
             continue;
         if (tall == 1)
-            pixel_row(acc, wide, quick, 0, 1, chains, lanes, lane_stride, rows);
+            pixel_row(acc, wide, optimistic, 0, 1, chains, lanes, lane_stride, rows);
         else if (GATHERS && t->kernel == 2 && chains->rows == 8) {
             rows[2] = rows[0] + of->stride;
             rows[3] = rows[1] + of->stride;
             for (int w = 0; w < t->width; w++, lanes += pixel)
-                pixel_taps(acc, wide, quick, 2, 0, 4, 0, 2, chains, lanes, lane_stride, rows,
+                pixel_taps(acc, wide, optimistic, 2, 0, 4, 0, 2, chains, lanes, lane_stride, rows,
                            w * t->step);
         } else if (t->kernel == 2)
             for (int w = 0; w < t->width; w++, lanes += pixel)
-                pixel_taps(acc, wide, quick, 2, 0, 2, 0, 2, chains, lanes, lane_stride, rows,
+                pixel_taps(acc, wide, optimistic, 2, 0, 2, 0, 2, chains, lanes, lane_stride, rows,
                            w * t->step);
         else if (rows[0] != NULL && rows[2] != NULL)
-            pixel_row(acc, wide, quick, 0, 3, chains, lanes, lane_stride, rows);
+            pixel_row(acc, wide, optimistic, 0, 3, chains, lanes, lane_stride, rows);
         else if (rows[0] != NULL && rows[1] != NULL)
-            pixel_row(acc, wide, quick, 0, 2, chains, lanes, lane_stride, rows);
+            pixel_row(acc, wide, optimistic, 0, 2, chains, lanes, lane_stride, rows);
         else if (rows[1] != NULL && rows[2] != NULL)
-            pixel_row(acc, wide, quick, 1, 3, chains, lanes, lane_stride, rows);
+            pixel_row(acc, wide, optimistic, 1, 3, chains, lanes, lane_stride, rows);
         else if (rows[0] != NULL)
-            pixel_row(acc, wide, quick, 0, 1, chains, lanes, lane_stride, rows);
+            pixel_row(acc, wide, optimistic, 0, 1, chains, lanes, lane_stride, rows);
         else if (rows[1] != NULL)
-            pixel_row(acc, wide, quick, 1, 2, chains, lanes, lane_stride, rows);
+            pixel_row(acc, wide, optimistic, 1, 2, chains, lanes, lane_stride, rows);
         else
-            pixel_row(acc, wide, quick, 2, 3, chains, lanes, lane_stride, rows);
+            pixel_row(acc, wide, optimistic, 2, 3, chains, lanes, lane_stride, rows);
     }
     for (int k = 0; k < 3 * tall && k < chains->rows; k++)
         for (int v = 0; v < wide; v++)
             v_store(sums + (k * wide + v) * LANES, acc[k][v]);
 }
 
-static NOINLINE void run_product(const struct chains *c, int quick, int first, int last,
+static NOINLINE void run_product(const struct chains *c, int optimistic, int first, int last,
                                  real *sums) {
-    if (QUICK && ROUNDS && quick && c->row == LANES)
+    if (OPTIMISTIC && ROUNDS && optimistic && c->row == LANES)
         product(c, 1, 3, 1, first, last, sums);
-    else if (QUICK && ROUNDS && quick)
+    else if (OPTIMISTIC && ROUNDS && optimistic)
         product(c, WIDE, TALL, 1, first, last, sums);
     else if (c->row == LANES)
         product(c, 1, 3, 0, first, last, sums);
@@ -213,7 +214,7 @@ static void run_tap_product(const struct tap_product *t, int links, struct opera
     real own[MAX_TAPS * WIDE * LANES];
     kept = SUMS_APART ? kept : NULL;
     struct chains chains = {.run = run_product,
-                            .quick = ROUNDS && lanes.quick && factors.quick,
+                            .optimistic = ROUNDS && lanes.optimistic && factors.optimistic,
                             .links = links,
                             .tail = 3,
                             .vectors = lanes,

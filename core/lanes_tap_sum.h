@@ -85,7 +85,7 @@ static lane_bits *lanes_of_tap(const struct tap_sum *t, int k) {
     return t->bits + (SHIFTS + k) * grid_vectors(t);
 }
 
-/* The quick way has zeros where there are no rows, and wants but the columns. */
+/* The optimistic way has zeros where there are no rows, and wants but the columns. */
 static void find_shifts(struct tap_sum *t) {
     for (int dw = -1; dw <= 1; dw++) {
         const struct tap column = {.dw = dw};
@@ -101,7 +101,7 @@ static void find_taps(struct tap_sum *t) {
 
 /* The sums of `m` output channels for the pixels of `wide` vectors (both constants), over channels
  * first .. last-1 of one half. `shifts` is a constant, too. */
-INLINE void tile(const struct chains *chains, const int m, const int wide, const int quick,
+INLINE void tile(const struct chains *chains, const int m, const int wide, const int optimistic,
                  const enum shifts shifts, int half, int first, int last, int begin,
                  const source *weight, real *sums) {
     const struct tap_sum *t = chains->sum;
@@ -121,9 +121,9 @@ INLINE void tile(const struct chains *chains, const int m, const int wide, const
         for (int k = chains->first_tap; k < chains->last_tap; k += columns) {
             const struct tap *tap = &t->taps[k];
             const source *x = from + tap->source[half], *w = weight + tap->weight;
-            const lane_bits *bits =
-                (quick || !t->window->gathered ? lanes_of_shift(t, tap->dw) : lanes_of_tap(t, k)) +
-                chains->vector;
+            const lane_bits *bits = (optimistic || !t->window->gathered ? lanes_of_shift(t, tap->dw)
+                                                                        : lanes_of_tap(t, k)) +
+                                    chains->vector;
             UNROLL for (int column = 0; column < columns; column++) {
                 mask on[TILE_P];
                 vec value[TILE_P];
@@ -136,14 +136,14 @@ INLINE void tile(const struct chains *chains, const int m, const int wide, const
                         on[j] = v_mask(bits + j);
                     value[j] =
                         as_wanted(whole ? v_all_pixels(at, t->step) : v_pixels(at, t->step, lit),
-                                  vectors, quick);
+                                  vectors, optimistic);
                 }
                 UNROLL for (int i = 0; i < m; i++) {
                     vec factor =
-                        as_wanted(v_factor(w + (size_t)i * t->output_stride), factors, quick);
+                        as_wanted(v_factor(w + (size_t)i * t->output_stride), factors, optimistic);
                     UNROLL for (int j = 0; j < wide; j++) acc[i][j] =
-                        quick ? v_fma_quick(factor, value[j], acc[i][j])
-                              : v_fma_masked(factor, value[j], acc[i][j], on[j]);
+                        optimistic ? v_fma_optimistic(factor, value[j], acc[i][j])
+                                   : v_fma_masked(factor, value[j], acc[i][j], on[j]);
                 }
                 x++;
                 w += t->weight_step;
@@ -156,7 +156,7 @@ INLINE void tile(const struct chains *chains, const int m, const int wide, const
         v_store(sums + i * TILE + j * LANES, acc[i][j]);
 }
 
-/* m output channels (a constant) the quick way, for the vectors with pixels that are meant. */
+/* m output channels (a constant) the optimistic way, for the vectors with pixels that are meant. */
 INLINE void tile_of(const struct chains *c, const int m, const enum shifts shifts, int half,
                     int first, int last, int begin, const source *weight, real *sums) {
     if (c->count <= LANES)
@@ -168,45 +168,46 @@ INLINE void tile_of(const struct chains *c, const int m, const enum shifts shift
 }
 
 /* m output channels (a constant), the way that is asked for. */
-INLINE void some_tiles(const struct chains *c, const int m, int quick, int half, int first,
+INLINE void some_tiles(const struct chains *c, const int m, int optimistic, int half, int first,
                        int last, int begin, const source *weight, real *sums) {
-    const enum shifts shifts = QUICK && quick ? c->sum->shifts : ANY;
-    if (QUICK && shifts == OUTER)
+    const enum shifts shifts = OPTIMISTIC && optimistic ? c->sum->shifts : ANY;
+    if (OPTIMISTIC && shifts == OUTER)
         tile(c, m, TILE_P, 1, OUTER, half, first, last, begin, weight, sums);
-    else if (QUICK && shifts == TRIPLES)
+    else if (OPTIMISTIC && shifts == TRIPLES)
         tile_of(c, m, TRIPLES, half, first, last, begin, weight, sums);
-    else if (QUICK && READS_ROWS && shifts == SHORT)
+    else if (OPTIMISTIC && READS_ROWS && shifts == SHORT)
         tile_of(c, m, SHORT, half, first, last, begin, weight, sums);
-    else if (QUICK && shifts == NONE)
+    else if (OPTIMISTIC && shifts == NONE)
         tile_of(c, m, NONE, half, first, last, begin, weight, sums);
-    else if (QUICK && quick)
+    else if (OPTIMISTIC && optimistic)
         tile_of(c, m, ANY, half, first, last, begin, weight, sums);
     else
         tile(c, m, TILE_P, 0, ANY, half, first, last, begin, weight, sums);
 }
 
-static NOINLINE void run_half(const struct chains *c, int quick, int half, int first, int last,
+static NOINLINE void run_half(const struct chains *c, int optimistic, int half, int first, int last,
                               int begin, const source *weight, real *sums) {
     if (c->rows == TILE_M) {
-        some_tiles(c, TILE_M, quick, half, first, last, begin, weight, sums);
+        some_tiles(c, TILE_M, optimistic, half, first, last, begin, weight, sums);
         return;
     }
     for (int i = 0; i < c->rows; i++, weight += c->sum->output_stride)
-        some_tiles(c, 1, quick, half, first, last, begin, weight, sums + i * TILE);
+        some_tiles(c, 1, optimistic, half, first, last, begin, weight, sums + i * TILE);
 }
 
 /* Links are the channels of both halves. */
-static void run_tile(const struct chains *c, int quick, int first, int last, real *sums) {
-    if (c->sum->window->gathered && !quick)
+static void run_tile(const struct chains *c, int optimistic, int first, int last, real *sums) {
+    if (c->sum->window->gathered && !optimistic)
         find_taps(c->sum);
     int middle = c->sum->window->half[0].channels;
     const source *weight = c->factors.at + (size_t)first * c->sum->factor_stride;
     if (first < middle || first == last)
-        run_half(c, quick, 0, first, last < middle ? last : middle, begins(c, first), weight, sums);
+        run_half(c, optimistic, 0, first, last < middle ? last : middle, begins(c, first), weight,
+                 sums);
     if (last > middle) {
         int from = first > middle ? first : middle;
         weight += (size_t)(from - first) * c->sum->factor_stride;
-        run_half(c, quick, 1, from - middle, last - middle, begins(c, from), weight, sums);
+        run_half(c, optimistic, 1, from - middle, last - middle, begins(c, from), weight, sums);
     }
 }
 
@@ -313,7 +314,7 @@ static struct operand open_weights(struct tap_sum *t, int links, int first, int 
 #else
     (void)links;
     (void)last;
-    return (struct operand){from, QUICK, 1};
+    return (struct operand){from, OPTIMISTIC, 1};
 #endif
 }
 
@@ -332,13 +333,13 @@ static void run_tap_sum(struct tap_sum *t, struct operand numbers, int first, in
                             .row = TILE,
                             .vectors = numbers,
                             .sum = t};
-    if (QUICK && !ROUNDS)
+    if (OPTIMISTIC && !ROUNDS)
         v_watch_begin();
     for (int block = first, end; block < last; block = end) {
         end = lesser(block + together, last);
         struct operand weights = open_weights(t, chains.links, block, end);
         chains.factors = weights;
-        chains.quick = numbers.quick && weights.quick;
+        chains.optimistic = numbers.optimistic && weights.optimistic;
         for (int p = 0; p < pixels; p += TILE)
             for (int channel = block; channel < end; channel += TILE_M) {
                 chains.rows = lesser(end - channel, TILE_M);

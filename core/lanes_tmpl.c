@@ -1,4 +1,4 @@
-/* Faster twins of the convolutions, to the same bits: many output elements are computed side by
+/* Optimised convolutions, to the same bits: many output elements are computed side by
  * side in the lanes of a vector, and each still goes through the chain of ops_tmpl.c. Compiled once
  * per format and instruction set (MD_FORMAT, MD_LEVEL).
  *
@@ -367,7 +367,7 @@ static void sum_bias(const struct md_call *c, real *sums, const struct operand *
     size_t pixels = (size_t)((c->to - c->from) * c->y.width);
     elem *to = (elem *)c->dbias + first;
     if (lanes != NULL) {
-        const struct operand own = {lanes->at + first, lanes->quick, lanes->unscale};
+        const struct operand own = {lanes->at + first, lanes->optimistic, lanes->unscale};
         sum_channels(own, lane_stride, pixels, last - first, resumes, ends, sums, to);
     }
     const struct md_map dy[2] = {c->y};

@@ -1,6 +1,6 @@
 /* The operators of a training step, as a table of function pointers per number format: one record
  * for each kind of layer. Each output element is one fixed chain of roundings, written above its
- * function in ops_tmpl.c; every other implementation in a table (a faster twin) gives the same
+ * function in ops_tmpl.c; every other implementation in a table (a faster one) gives the same
  * bits, except the `blas` backend.
  *
  * Conventions. `void *` is an array of the table's format. d in front of a name is the gradient of
@@ -301,8 +301,8 @@ static inline float md_power_of_two(int log2) {
     return md_float_of((uint32_t)(127 + log2) << 23);
 }
 
-/* What an optimizer keeps for n parameters. Arrays that its options do not need may be NULL. */
-struct md_kept {
+/* An optimizer's state for n parameters. Arrays that its options do not need may be NULL. */
+struct md_optimizer_state {
     enum md_moments moments; /* the arrays of moments hold elements of the format, or floats */
     void *first;             /* Adam's first moment; SGD's momentum buffer when there is momentum */
     void *second;            /* Adam's second moment */
@@ -349,9 +349,9 @@ struct md_ops {
 
     /* One step for n parameters. */
     void (*sgd)(size_t n, const struct md_update *update, const void *gradient,
-                const struct md_kept *kept, void *weight);
+                const struct md_optimizer_state *state, void *weight);
     void (*adam)(size_t n, const struct md_update *update, const void *gradient,
-                 const struct md_kept *kept, void *weight);
+                 const struct md_optimizer_state *state, void *weight);
 
     /* Conversions: exact, or rounded once. Bytes become byte / 255. */
     void (*from_float)(size_t n, const float *from, void *to);
@@ -359,8 +359,8 @@ struct md_ops {
     void (*from_bytes)(size_t n, const uint8_t *from, void *to);
 };
 
-/* The tables that ops_tmpl.c and lanes_tmpl.c are compiled to, per format. md_lanes_* has faster
- * twins for some slots, and NULL in the others. They are data, and all that such a file shows:
+/* The tables that ops_tmpl.c and lanes_tmpl.c are compiled to, per format. md_lanes_* has optimised
+ * functions in some slots, and NULL in the others. They are data, and all that such a file shows:
  * nothing compiled for an instruction set can run before its table was chosen (`make data-only`).
  * Which of them there are is up to the processor. */
 #define MD_TABLES(format)                                                                          \
@@ -379,17 +379,17 @@ extern const struct md_ops md_ops_avx512fp16_fp16, md_lanes_avx512fp16_fp16, md_
 
 typedef void md_slot_fn(void); /* what each member of a table from kinds on points to */
 
-/* A table named `level`: `plain` with what is in `twins`, which may be NULL, in its place. */
+/* A table named `level`: `plain` with what is in `optimised`, which may be NULL, in its place. */
 static inline struct md_ops md_ops_overlaid(const char *level, const struct md_ops *plain,
-                                            const struct md_ops *twins) {
+                                            const struct md_ops *optimised) {
     struct md_ops ops = *plain;
     ops.level = level;
-    for (size_t at = offsetof(struct md_ops, kinds); twins != NULL && at < sizeof ops;
+    for (size_t at = offsetof(struct md_ops, kinds); optimised != NULL && at < sizeof ops;
          at += sizeof(md_slot_fn *)) {
-        md_slot_fn *twin;
-        __builtin_memcpy(&twin, (const unsigned char *)twins + at, sizeof twin);
-        if (twin != NULL)
-            __builtin_memcpy((unsigned char *)&ops + at, &twin, sizeof twin);
+        md_slot_fn *slot;
+        __builtin_memcpy(&slot, (const unsigned char *)optimised + at, sizeof slot);
+        if (slot != NULL)
+            __builtin_memcpy((unsigned char *)&ops + at, &slot, sizeof slot);
     }
     return ops;
 }

@@ -14,8 +14,8 @@ INLINE int is_wide(const int floats) {
 }
 
 /* Values first .. first+count-1 of such an array: where they are, if they are wide, or in room. */
-INLINE wide_real *load_kept(const int floats, void *array, size_t first, size_t count,
-                            wide_real *room) {
+INLINE wide_real *load_values(const int floats, void *array, size_t first, size_t count,
+                              wide_real *room) {
     if (is_wide(floats))
         return (wide_real *)array + first;
     if (floats)
@@ -27,7 +27,8 @@ INLINE wide_real *load_kept(const int floats, void *array, size_t first, size_t 
 }
 
 /* Keeps changed values, and makes them what they have become. */
-INLINE void keep(const int floats, wide_real *values, void *array, size_t first, size_t count) {
+INLINE void store_values(const int floats, wide_real *values, void *array, size_t first,
+                         size_t count) {
     if (is_wide(floats))
         return;
     if (floats)
@@ -35,27 +36,27 @@ INLINE void keep(const int floats, wide_real *values, void *array, size_t first,
             ((float *)array)[first + k] = (float)values[k];
     else
         md_narrow_all(count, values, (elem *)array + first);
-    load_kept(floats, array, first, count, values);
+    load_values(floats, array, first, count, values);
 }
 
 /* Of parameters first .. first+count-1, how many, the first ones, decay in this way. */
-static size_t decaying(const struct md_update *u, enum md_decay way, const struct md_kept *kept,
-                       size_t first, size_t count) {
+static size_t decaying(const struct md_update *u, enum md_decay way,
+                       const struct md_optimizer_state *state, size_t first, size_t count) {
     if (u->hyper.decay != way || !(u->hyper.weight_decay > 0))
         return 0;
-    size_t left = kept->decaying > first ? kept->decaying - first : 0;
+    size_t left = state->decaying > first ? state->decaying - first : 0;
     return way == MD_DECAY_L2 || left > count ? count : left;
 }
 
 /* g = fma(strength, w, g) where there is decay of this way, w being the weight or its master. */
 static void decay(const struct md_update *u, enum md_decay way, wide_real strength,
-                  const struct md_kept *kept, size_t first, size_t count, elem *weight,
+                  const struct md_optimizer_state *state, size_t first, size_t count, elem *weight,
                   wide_real *g) {
     wide_real room[BLOCK];
-    count = decaying(u, way, kept, first, count);
-    const wide_real *w = kept->storing == MD_STORE_MASTER
-                             ? load_kept(1, kept->beside, first, count, room)
-                             : load_kept(0, weight, first, count, room);
+    count = decaying(u, way, state, first, count);
+    const wide_real *w = state->storing == MD_STORE_MASTER
+                             ? load_values(1, state->beside, first, count, room)
+                             : load_values(0, weight, first, count, room);
     for (size_t k = 0; k < count; k++)
         g[k] = md_wide_fma(strength, w[k], g[k]);
 }
@@ -72,14 +73,15 @@ static float square_sum(size_t n, const void *values_) {
 
 /* g = gradient / 2^loss_scale_log2, exact unless it underflows in binary32, and times clip where
  * norms are clipped; then decay of the way l2. */
-static void take_gradients(const struct md_update *u, const struct md_kept *kept, size_t first,
-                           size_t count, const elem *gradient, elem *weight, wide_real *g) {
+static void take_gradients(const struct md_update *u, const struct md_optimizer_state *state,
+                           size_t first, size_t count, const elem *gradient, elem *weight,
+                           wide_real *g) {
     wide_real unscale = md_power_of_two(-u->hyper.loss_scale_log2);
     unscale *= u->hyper.clip_norm > 0 ? u->clip : 1;
     md_widen_all(count, gradient + first, g);
     for (size_t k = 0; k < count; k++)
         g[k] *= unscale;
-    decay(u, MD_DECAY_L2, u->hyper.weight_decay, kept, first, count, weight, g);
+    decay(u, MD_DECAY_L2, u->hyper.weight_decay, state, first, count, weight, g);
 }
 
 /* A random word per parameter: word i mod 4 of the Philox block with the seed as its key and the
@@ -135,35 +137,35 @@ static void put_compensated(size_t count, wide_real a, const wide_real *d, elem 
  * kahan:       y = fma(a, d, -c);  s = w + y;  c = (s - w) - y;  s is the weight, used as stored.
  *              y and the sums are in the format's arithmetic. Source: Zamirai et al., "Revisiting
  *              BFloat16 Training", 2020, algorithm 1, here with a fused y. */
-static void put_weights(const struct md_update *u, const struct md_kept *kept, size_t first,
-                        size_t count, wide_real a, const wide_real *d, elem *weight) {
+static void put_weights(const struct md_update *u, const struct md_optimizer_state *state,
+                        size_t first, size_t count, wide_real a, const wide_real *d, elem *weight) {
     uint32_t draws[DRAWS * MD_PHILOX_WORDS];
     const uint32_t *random;
     wide_real room[BLOCK], *wide;
     elem *w = weight + first;
-    switch (kept->storing) {
+    switch (state->storing) {
     case MD_STORE_STOCHASTIC:
-        random = draw_block(u, kept->index + first, count, draws);
-        wide = load_kept(0, weight, first, count, room);
+        random = draw_block(u, state->index + first, count, draws);
+        wide = load_values(0, weight, first, count, room);
         for (size_t k = 0; k < count; k++)
             wide[k] = md_round_random(md_wide_fma(a, d[k], wide[k]), random[k]);
         md_narrow_all(count, wide, w);
         break;
     case MD_STORE_MASTER:
-        wide = load_kept(1, kept->beside, first, count, room);
+        wide = load_values(1, state->beside, first, count, room);
         for (size_t k = 0; k < count; k++)
             wide[k] = md_wide_fma(a, d[k], wide[k]);
-        keep(1, wide, kept->beside, first, count);
+        store_values(1, wide, state->beside, first, count);
         md_narrow_all(count, wide, w);
         break;
     case MD_STORE_KAHAN:
-        put_compensated(count, a, d, w, (elem *)kept->beside + first);
+        put_compensated(count, a, d, w, (elem *)state->beside + first);
         break;
     default:
-        wide = load_kept(0, weight, first, count, room);
+        wide = load_values(0, weight, first, count, room);
         for (size_t k = 0; k < count; k++)
             wide[k] = md_wide_fma(a, d[k], wide[k]);
-        keep(0, wide, weight, first, count);
+        store_values(0, wide, weight, first, count);
         break;
     }
 }
@@ -172,14 +174,14 @@ static void put_weights(const struct md_update *u, const struct md_kept *kept, s
 static void fma_all(size_t count, real a, const real *b, const real *c, real *to) {
 #if MD_NUMBER == MD_NUMBER_bf16 && MD_HAS_FMA
     uint32_t ties = 0; /* md_bf16_fma without its branches */
-    real quick[BLOCK];
+    real rounded[BLOCK];
     for (size_t k = 0; k < count; k++) {
         uint32_t bits = md_float_bits(__builtin_fmaf(a, b[k], c[k]));
         ties |= (bits & 0xffffu) == 0x8000u;
-        quick[k] = md_float_of((bits + 0x8000u) & 0xffff0000u);
+        rounded[k] = md_float_of((bits + 0x8000u) & 0xffff0000u);
     }
     for (size_t k = 0; k < count && !ties; k++)
-        to[k] = quick[k];
+        to[k] = rounded[k];
     if (!ties)
         return;
 #endif
@@ -191,25 +193,25 @@ static void fma_all(size_t count, real a, const real *b, const real *c, real *to
  * g) and g = v if there is momentum; the same decay, if it is decoupled; w = fma(-learning_rate, g,
  * w). */
 static void plain_sgd(size_t n, const struct md_update *u, const elem *gradient,
-                      const struct md_kept *kept, elem *weight) {
+                      const struct md_optimizer_state *state, elem *weight) {
     real step = md_negate(md_round((real)u->learning_rate)),
          momentum = md_round((real)u->hyper.momentum);
     real strength = md_round((real)u->hyper.weight_decay);
-    elem *velocity = kept->first;
+    elem *velocity = state->first;
     for (size_t first = 0; first < n; first += BLOCK) {
         size_t count = n - first < BLOCK ? n - first : BLOCK;
         real g[BLOCK], w[BLOCK], v[BLOCK];
         md_load_all(count, gradient + first, g);
         md_load_all(count, weight + first, w);
         if (strength > 0)
-            fma_all(decaying(u, MD_DECAY_L2, kept, first, count), strength, w, g, g);
+            fma_all(decaying(u, MD_DECAY_L2, state, first, count), strength, w, g, g);
         if (momentum > 0) {
             md_load_all(count, velocity + first, v);
             fma_all(count, momentum, v, g, g);
             settle(count, g, velocity + first);
         }
         if (strength > 0)
-            fma_all(decaying(u, MD_DECAY_DECOUPLED, kept, first, count), strength, w, g, g);
+            fma_all(decaying(u, MD_DECAY_DECOUPLED, state, first, count), strength, w, g, g);
         fma_all(count, step, g, w, w);
         md_store_all(count, w, weight + first);
     }
@@ -218,10 +220,10 @@ static void plain_sgd(size_t n, const struct md_update *u, const elem *gradient,
 /* v = fma(momentum, v, g) and g = v. */
 INLINE void add_momentum(const int floats, wide_real momentum, size_t first, size_t count,
                          void *velocity, wide_real *g) {
-    wide_real room[BLOCK], *v = load_kept(floats, velocity, first, count, room);
+    wide_real room[BLOCK], *v = load_values(floats, velocity, first, count, room);
     for (size_t k = 0; k < count; k++)
         v[k] = md_wide_fma(momentum, v[k], g[k]);
-    keep(floats, v, velocity, first, count);
+    store_values(floats, v, velocity, first, count);
     for (size_t k = 0; k < count; k++)
         g[k] = v[k];
 }
@@ -229,42 +231,42 @@ INLINE void add_momentum(const int floats, wide_real momentum, size_t first, siz
 /* g as take_gradients has it, then add_momentum if there is momentum, then decoupled decay; the
  * weight as put_weights has it, with step -learning_rate and direction g. */
 static void sgd(size_t n, const struct md_update *u, const void *gradient,
-                const struct md_kept *kept, void *weight) {
+                const struct md_optimizer_state *state, void *weight) {
     wide_real g[BLOCK], momentum = u->hyper.momentum, step = -(wide_real)u->learning_rate;
-    int floats = momentum > 0 && kept->moments == MD_MOMENTS_FP32;
-    if (kept->storing == MD_STORE_PLAIN && !floats && u->hyper.loss_scale_log2 == 0 &&
+    int floats = momentum > 0 && state->moments == MD_MOMENTS_FP32;
+    if (state->storing == MD_STORE_PLAIN && !floats && u->hyper.loss_scale_log2 == 0 &&
         !(u->hyper.clip_norm > 0)) {
-        plain_sgd(n, u, gradient, kept, weight);
+        plain_sgd(n, u, gradient, state, weight);
         return;
     }
     for (size_t first = 0; first < n; first += BLOCK) {
         size_t count = n - first < BLOCK ? n - first : BLOCK;
-        take_gradients(u, kept, first, count, gradient, weight, g);
+        take_gradients(u, state, first, count, gradient, weight, g);
         if (momentum > 0 && floats)
-            add_momentum(1, momentum, first, count, kept->first, g);
+            add_momentum(1, momentum, first, count, state->first, g);
         else if (momentum > 0)
-            add_momentum(0, momentum, first, count, kept->first, g);
-        decay(u, MD_DECAY_DECOUPLED, u->hyper.weight_decay, kept, first, count, weight, g);
-        put_weights(u, kept, first, count, step, g, weight);
+            add_momentum(0, momentum, first, count, state->first, g);
+        decay(u, MD_DECAY_DECOUPLED, u->hyper.weight_decay, state, first, count, weight, g);
+        put_weights(u, state, first, count, step, g, weight);
     }
 }
 
 /* m = fma(beta1, m, (1 - beta1) * g);  v = fma(beta2, v, ((1 - beta2) * g) * g);
  * d = m / (sqrt(v) / sqrt(correction2) + epsilon), in g's place. */
 INLINE void adam_directions(const int floats, const struct md_update *u, size_t first, size_t count,
-                            const struct md_kept *kept, wide_real *g) {
+                            const struct md_optimizer_state *state, wide_real *g) {
     wide_real beta1 = u->hyper.beta1, beta2 = u->hyper.beta2, epsilon = u->hyper.epsilon;
     wide_real rest1 = (wide_real)1 - beta1, rest2 = (wide_real)1 - beta2;
     wide_real root2 = md_wide_sqrt((wide_real)u->correction2);
     wide_real rooms[2][BLOCK];
-    wide_real *m = load_kept(floats, kept->first, first, count, rooms[0]);
-    wide_real *v = load_kept(floats, kept->second, first, count, rooms[1]);
+    wide_real *m = load_values(floats, state->first, first, count, rooms[0]);
+    wide_real *v = load_values(floats, state->second, first, count, rooms[1]);
     for (size_t k = 0; k < count; k++) {
         m[k] = md_wide_fma(beta1, m[k], rest1 * g[k]);
         v[k] = md_wide_fma(beta2, v[k], rest2 * g[k] * g[k]);
     }
-    keep(floats, m, kept->first, first, count);
-    keep(floats, v, kept->second, first, count);
+    store_values(floats, m, state->first, first, count);
+    store_values(floats, v, state->second, first, count);
     for (size_t k = 0; k < count; k++)
         g[k] = m[k] / (md_wide_sqrt(v[k]) / root2 + epsilon);
 }
@@ -273,17 +275,17 @@ INLINE void adam_directions(const int floats, const struct md_update *u, size_t 
  * correction1; the weight as put_weights has it, with step -(learning_rate / correction1).
  * Source: Kingma and Ba, ICLR 2015, in the form PyTorch computes it. */
 static void adam(size_t n, const struct md_update *u, const void *gradient,
-                 const struct md_kept *kept, void *weight) {
+                 const struct md_optimizer_state *state, void *weight) {
     wide_real g[BLOCK], step = -((wide_real)u->learning_rate / (wide_real)u->correction1);
     for (size_t first = 0; first < n; first += BLOCK) {
         size_t count = n - first < BLOCK ? n - first : BLOCK;
-        take_gradients(u, kept, first, count, gradient, weight, g);
-        if (kept->moments == MD_MOMENTS_FP32)
-            adam_directions(1, u, first, count, kept, g);
+        take_gradients(u, state, first, count, gradient, weight, g);
+        if (state->moments == MD_MOMENTS_FP32)
+            adam_directions(1, u, first, count, state, g);
         else
-            adam_directions(0, u, first, count, kept, g);
+            adam_directions(0, u, first, count, state, g);
         decay(u, MD_DECAY_DECOUPLED, (wide_real)u->hyper.weight_decay * (wide_real)u->correction1,
-              kept, first, count, weight, g);
-        put_weights(u, kept, first, count, step, g, weight);
+              state, first, count, weight, g);
+        put_weights(u, state, first, count, step, g, weight);
     }
 }

@@ -137,10 +137,10 @@ int md_plan_touches(const struct md_network *network, const struct md_instructio
     return count;
 }
 
-size_t md_plan_kept_bytes(const struct md_plan *plan) {
+size_t md_plan_state_bytes(const struct md_plan *plan) {
     size_t bytes = 0;
-    for (int k = 0; k < MD_KEEPS_COUNT; k++)
-        bytes += plan->keeps[k].bytes;
+    for (int k = 0; k < MD_STATE_ARRAYS; k++)
+        bytes += plan->state[k].bytes;
     return bytes;
 }
 

@@ -145,9 +145,9 @@ struct md_instruction {
 };
 enum { MD_ACCUMULATE = 1, MD_SECOND = 2, MD_SKIP_HALF = 4 };
 
-/* What an optimizer keeps, an array of one value per parameter that learns each (struct md_kept).
+/* The optimizer's state (struct md_optimizer_state): arrays of one value per parameter that learns.
  */
-enum md_keeps { MD_FIRST_MOMENT, MD_SECOND_MOMENT, MD_BESIDE_WEIGHT, MD_KEEPS_COUNT };
+enum md_state_array { MD_FIRST_MOMENT, MD_SECOND_MOMENT, MD_BESIDE_WEIGHT, MD_STATE_ARRAYS };
 
 struct md_plan {
     const char *fault; /* NULL, or why there is no plan */
@@ -186,7 +186,7 @@ struct md_plan {
      * array is not needed). */
     struct {
         size_t offset, bytes;
-    } keeps[MD_KEEPS_COUNT];
+    } state[MD_STATE_ARRAYS];
 
     /* Numbers of buffers; MD_NO_BUFFER where there is none. */
     uint8_t scratch, picture, right_picture, label, output, last_output, output_gradient, loss_room;
@@ -218,7 +218,7 @@ int md_plan_touches(const struct md_network *network, const struct md_instructio
 int md_plan_copies(const struct md_setup *setup, const struct md_plan *plan, int buffer);
 
 /* Bytes of optimizer state per parameter that learns. */
-size_t md_plan_kept_bytes(const struct md_plan *plan);
+size_t md_plan_state_bytes(const struct md_plan *plan);
 
 /* The shape of layer `layer`'s operator. */
 struct md_shape md_layer_shape(const struct md_network *network, int layer);

@@ -142,16 +142,16 @@ static size_t place_kept(const struct md_setup *setup, size_t begin, struct md_p
     size_t elem = md_format_bytes[setup->ops->format], end = begin;
     size_t moment = setup->moments == MD_MOMENTS_FP32 ? sizeof(float) : elem;
     int moments = setup->optimizer == MD_ADAM ? 2 : setup->momentum ? 1 : 0;
-    plan->keeps[MD_FIRST_MOMENT].bytes = moments >= 1 ? moment : 0;
-    plan->keeps[MD_SECOND_MOMENT].bytes = moments >= 2 ? moment : 0;
-    plan->keeps[MD_BESIDE_WEIGHT].bytes = setup->storing == MD_STORE_MASTER  ? sizeof(float)
+    plan->state[MD_FIRST_MOMENT].bytes = moments >= 1 ? moment : 0;
+    plan->state[MD_SECOND_MOMENT].bytes = moments >= 2 ? moment : 0;
+    plan->state[MD_BESIDE_WEIGHT].bytes = setup->storing == MD_STORE_MASTER  ? sizeof(float)
                                           : setup->storing == MD_STORE_KAHAN ? elem
                                                                              : 0;
-    for (int k = 0; k < MD_KEEPS_COUNT; k++) {
-        size_t bytes = plan->learning > 0 ? plan->keeps[k].bytes : 0;
+    for (int k = 0; k < MD_STATE_ARRAYS; k++) {
+        size_t bytes = plan->learning > 0 ? plan->state[k].bytes : 0;
         if (bytes > 0)
             end = (end + bytes - 1) / bytes * bytes;
-        plan->keeps[k].offset = end;
+        plan->state[k].offset = end;
         end += plan->learning * bytes;
     }
     return end;

@@ -95,7 +95,7 @@ void *md_engine_weights(const struct md_engine *engine, int layer);
 const void *md_engine_gradient(const struct md_engine *engine, int layer);
 
 /* What the optimizer keeps of a layer that learns; NULL where it keeps no such array. */
-void *md_engine_kept(const struct md_engine *engine, enum md_keeps which, int layer);
+void *md_engine_state_of(const struct md_engine *engine, enum md_state_array which, int layer);
 
 /* Where a sample's (or with a batch of 1, any) buffer lies. */
 void *md_engine_buffer(const struct md_engine *engine, int buffer, int copy);

@@ -223,7 +223,7 @@ static size_t parameter_bytes(const struct md_setup *setup, const struct md_plan
                               size_t with_gradients) {
     size_t elem = md_format_bytes[setup->ops->format];
     return (md_parameter_total(setup->network) + with_gradients) * elem +
-           plan->learning * md_plan_kept_bytes(plan);
+           plan->learning * md_plan_state_bytes(plan);
 }
 
 size_t md_paper_bytes(const struct md_setup *setup, const struct md_plan *plan) {

@@ -233,7 +233,7 @@ static void describe(const struct md_run *run, const char *command, struct md_ce
     cell->peak_memory_bytes = usage.peak_memory_bytes;
     cell->arena_bytes = (long long)plan->arena_bytes;
     cell->parameters_learning = (long long)plan->learning;
-    cell->optimizer_bytes_per_parameter = (long long)md_plan_kept_bytes(plan);
+    cell->optimizer_bytes_per_parameter = (long long)md_plan_state_bytes(plan);
     cell->steps = (long long)run->engine.progress.steps;
     cell->skipped_steps = (long long)run->engine.progress.skipped;
     cell->selected_epoch = md_run_selected_epoch(run);

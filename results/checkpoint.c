@@ -8,7 +8,7 @@
 
 /* ---- the engine's state: what changes, in the network's order, whatever the plan ------------ */
 
-static const char *const kept_names[MD_KEEPS_COUNT] = {
+static const char *const kept_names[MD_STATE_ARRAYS] = {
     [MD_FIRST_MOMENT] = WHERE "/first_moment",
     [MD_SECOND_MOMENT] = WHERE "/second_moment",
     [MD_BESIDE_WEIGHT] = WHERE "/beside_weight",
@@ -39,17 +39,17 @@ static void pass_engine(struct md_archive *ar, const struct md_engine *engine) {
     if (weights == NULL)
         return;
     copy_learning(engine, 0, weights);
-    long long kept = (long long)md_plan_kept_bytes(plan);
+    long long kept = (long long)md_plan_state_bytes(plan);
     md_archive_integer(ar, WHERE, "optimizer_bytes_per_parameter", kept, kept, &kept);
     md_archive_array(ar, WHERE "/weights", H5T_NATIVE_UINT8, size, weights);
     if (ar->reads && ar->status == MD_OK)
         copy_learning(engine, 1, weights);
     free(weights);
-    for (int k = 0; k < MD_KEEPS_COUNT; k++)
-        if (plan->keeps[k].bytes > 0)
+    for (int k = 0; k < MD_STATE_ARRAYS; k++)
+        if (plan->state[k].bytes > 0)
             md_archive_array(ar, kept_names[k], H5T_NATIVE_UINT8,
-                             plan->learning * plan->keeps[k].bytes,
-                             engine->arena + plan->keeps[k].offset);
+                             plan->learning * plan->state[k].bytes,
+                             engine->arena + plan->state[k].offset);
 }
 
 static void pass_epochs(struct md_archive *ar, struct md_run *run, long long epoch) {

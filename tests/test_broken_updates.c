@@ -176,10 +176,10 @@ static void flip(void *array) {
 }
 
 static void broken_update(size_t n, const struct md_update *update, const void *gradient,
-                          const struct md_kept *kept, void *weight) {
+                          const struct md_optimizer_state *kept, void *weight) {
     const struct md_ops *by = updating.way == UNFUSED ? ops.wide : ops.right;
     struct md_update u = *update;
-    struct md_kept k = *kept;
+    struct md_optimizer_state k = *kept;
     void *decayed = NULL;
     static float before;
     if (updating.step != u.step)

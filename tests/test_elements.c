@@ -47,7 +47,8 @@ SLOT(leaky_forward, leaky_forward(n, out[0]))
 SLOT(mask, mask(n, in[0], out[0]))
 SLOT(leaky_backward, leaky_backward(n, in[0], out[0]))
 SLOT(add, add(n, in[0], out[0]))
-#define KEPT(moments, storing) (&(struct md_kept){moments, out[1], out[2], storing, out[3], 6, 70})
+#define KEPT(moments, storing)                                                                     \
+    (&(struct md_optimizer_state){moments, out[1], out[2], storing, out[3], 6, 70})
 #define UPDATE(name, optimizer, settings, moments, storing)                                        \
     SLOT(name, optimizer(n, &settings, in[0], KEPT(moments, storing), out[0]))
 UPDATE(sgd, sgd, plain, MD_MOMENTS_FORMAT, MD_STORE_PLAIN)

@@ -78,9 +78,9 @@ static void check_optimizer(enum md_format format, enum md_optimizer optimizer,
     void *weight = numbers(format, PARAMETERS), *gradient = numbers(format, PARAMETERS);
     void *first = numbers(format, PARAMETERS), *second = numbers(format, PARAMETERS);
     int no_state = optimizer == MD_SGD && !(settings.hyper.momentum > 0);
-    struct md_kept kept = {.first = no_state ? NULL : first,
-                           .second = optimizer == MD_ADAM ? second : NULL,
-                           .decaying = DECAYING};
+    struct md_optimizer_state kept = {.first = no_state ? NULL : first,
+                                      .second = optimizer == MD_ADAM ? second : NULL,
+                                      .decaying = DECAYING};
     for (int i = 0; i < PARAMETERS; i++) {
         right[i].weight.value = (double)(float)md_random_normal(&random);
         set_number(format, weight, (size_t)i, right[i].weight.value);

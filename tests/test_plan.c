@@ -24,29 +24,29 @@ static void assert_apart(const struct interval *intervals, int count, size_t end
 /* The optimizer's arrays lie apart in their region, aligned to their values, and are those that the
  * options need. */
 static void check_kept(const struct md_setup *setup, const struct md_plan *plan) {
-    struct interval at[MD_KEEPS_COUNT];
+    struct interval at[MD_STATE_ARRAYS];
     size_t elem = md_format_bytes[setup->ops->format], sum = 0, begin = 0, end = 0;
     size_t moment = setup->moments == MD_MOMENTS_FP32 ? 4 : elem;
     int adam = setup->optimizer == MD_ADAM;
-    const size_t right[MD_KEEPS_COUNT] = {adam || setup->momentum ? moment : 0, adam ? moment : 0,
-                                          setup->storing == MD_STORE_MASTER  ? 4
-                                          : setup->storing == MD_STORE_KAHAN ? elem
-                                                                             : 0};
+    const size_t right[MD_STATE_ARRAYS] = {adam || setup->momentum ? moment : 0, adam ? moment : 0,
+                                           setup->storing == MD_STORE_MASTER  ? 4
+                                           : setup->storing == MD_STORE_KAHAN ? elem
+                                                                              : 0};
     for (int b = 0; b < plan->buffers; b++)
         if (plan->buffer[b].kind == MD_OPTIMIZER_STATE) {
             begin = plan->buffer[b].offset;
             end = begin + plan->buffer[b].bytes;
         }
-    for (int k = 0; k < MD_KEEPS_COUNT; k++) {
-        size_t from = plan->keeps[k].offset, bytes = plan->keeps[k].bytes * plan->learning;
-        cr_assert_eq(plan->keeps[k].bytes, right[k]);
-        cr_assert(bytes == 0 || from % plan->keeps[k].bytes == 0);
+    for (int k = 0; k < MD_STATE_ARRAYS; k++) {
+        size_t from = plan->state[k].offset, bytes = plan->state[k].bytes * plan->learning;
+        cr_assert_eq(plan->state[k].bytes, right[k]);
+        cr_assert(bytes == 0 || from % plan->state[k].bytes == 0);
         cr_assert_geq(from, begin);
         at[k] = (struct interval){from, from + bytes};
         sum += right[k];
     }
-    assert_apart(at, MD_KEEPS_COUNT, end, "optimizer state");
-    cr_assert_eq(md_plan_kept_bytes(plan), sum);
+    assert_apart(at, MD_STATE_ARRAYS, end, "optimizer state");
+    cr_assert_eq(md_plan_state_bytes(plan), sum);
 }
 
 /* Buffers that are live together lie apart, with all their copies, and weights and what is kept

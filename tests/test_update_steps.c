@@ -338,8 +338,8 @@ Test(update_steps, new_weights_begin_with_nothing_lost) {
         train(&rig, &ways[1], 2);
         md_engine_set_weights(&rig.engine, weights);
         const struct md_plan *plan = &rig.engine.plan;
-        const unsigned char *beside = rig.arena.values + plan->keeps[MD_BESIDE_WEIGHT].offset;
-        size_t bytes = plan->keeps[MD_BESIDE_WEIGHT].bytes, checked = 0;
+        const unsigned char *beside = rig.arena.values + plan->state[MD_BESIDE_WEIGHT].offset;
+        size_t bytes = plan->state[MD_BESIDE_WEIGHT].bytes, checked = 0;
         struct md_parameter p;
         for (int i = 0; md_parameter(&network, i, &p) == 0; i++)
             for (size_t k = 0; k < p.count && plan->learns[p.layer]; k++, checked++) {

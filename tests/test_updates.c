@@ -156,12 +156,12 @@ static void check_update(const struct options *o, struct md_update u) {
     enum md_format moments = o->moments == MD_MOMENTS_FP32 ? MD_FP32 : o->format;
     enum md_format beside = o->storing == MD_STORE_MASTER ? MD_FP32 : o->format;
     void *weight = numbers(o->format, PARAMETERS), *gradient = numbers(o->format, PARAMETERS);
-    struct md_kept kept = {.moments = o->moments,
-                           .first = numbers(moments, PARAMETERS),
-                           .second = numbers(moments, PARAMETERS),
-                           .storing = o->storing,
-                           .beside = numbers(beside, PARAMETERS),
-                           .index = INDEX};
+    struct md_optimizer_state kept = {.moments = o->moments,
+                                      .first = numbers(moments, PARAMETERS),
+                                      .second = numbers(moments, PARAMETERS),
+                                      .storing = o->storing,
+                                      .beside = numbers(beside, PARAMETERS),
+                                      .index = INDEX};
     for (size_t i = 0; i < PARAMETERS; i++) {
         double start = (double)(float)md_random_normal(&random);
         set_number(o->format, weight, i, start);
@@ -285,7 +285,7 @@ Test(updates, random_bits_belong_to_seed_step_and_parameter) {
     for (size_t i = 0; i < MANY; i++)
         gradient[i] = md_bf16_narrow(-0.5f);
     const struct md_update u = {.learning_rate = 0x1p-7f, .hyper.seed = {3}, .step = 4};
-    struct md_kept kept = {.storing = MD_STORE_STOCHASTIC, .index = 10};
+    struct md_optimizer_state kept = {.storing = MD_STORE_STOCHASTIC, .index = 10};
     for (size_t piece = 1; piece <= MANY; piece += piece < 9 ? 1 : 97) {
         for (size_t i = 0; i < MANY; i++)
             whole[i] = parts[i] = md_bf16_narrow(1.0f);
@@ -331,11 +331,11 @@ static void check_stalled(enum md_format format, enum md_optimizer optimizer, do
                               .hyper.epsilon = 1e-7f,
                               .hyper.seed = {6}};
         void *weight = numbers(format, WEIGHTS), *gradient = numbers(format, WEIGHTS);
-        struct md_kept kept = {.moments = MD_MOMENTS_FP32,
-                               .first = numbers(MD_FP32, WEIGHTS),
-                               .second = numbers(MD_FP32, WEIGHTS),
-                               .storing = (enum md_storing)storing,
-                               .beside = numbers(MD_FP32, WEIGHTS)};
+        struct md_optimizer_state kept = {.moments = MD_MOMENTS_FP32,
+                                          .first = numbers(MD_FP32, WEIGHTS),
+                                          .second = numbers(MD_FP32, WEIGHTS),
+                                          .storing = (enum md_storing)storing,
+                                          .beside = numbers(MD_FP32, WEIGHTS)};
         for (size_t i = 0; i < WEIGHTS; i++) {
             set_number(format, weight, i, 1);
             set_number(format, gradient, i, 1);

@@ -60,7 +60,7 @@ static int runs_neonfp16(void) {
 static const struct level {
     const char *name;
     const struct md_ops *plain;
-    const struct md_ops *twins;
+    const struct md_ops *optimised;
     int (*runs)(void);
     enum md_format format;
 } levels[] = {
@@ -91,7 +91,7 @@ static void fill_tables(void) {
         runs_here[i] = levels[i].runs();
         tables[i] = md_ops_overlaid(levels[i].name,
                                     levels[i].plain != NULL ? levels[i].plain : best_before(i),
-                                    levels[i].twins);
+                                    levels[i].optimised);
     }
 }
 

@@ -11,7 +11,7 @@ extern const struct md_ops md_lanes_v2f16_fp16;
 static const struct {
     enum md_format format;
     const char *level;
-    const struct md_ops *plain, *twins;
+    const struct md_ops *plain, *optimised;
 } rows[] = {ROWS(fp32, MD_FP32),   ROWS(bf16, MD_BF16),
             ROWS(fp16w, MD_FP16W), ROWS(bf16w, MD_BF16W),
             ROWS(fp16, MD_FP16),   {MD_FP16, "v2f16", &md_ops_ref_fp16, &md_lanes_v2f16_fp16}};
@@ -20,7 +20,7 @@ enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 static struct md_ops table; /* the dispatch table: a program does one job */
 
 static const struct md_ops *fill_table(int row) {
-    table = md_ops_overlaid(rows[row].level, rows[row].plain, rows[row].twins);
+    table = md_ops_overlaid(rows[row].level, rows[row].plain, rows[row].optimised);
     return &table;
 }
 

@@ -1,8 +1,8 @@
 /* A shorter way to the bits for lanes_tmpl.c. A step of a chain by v_fma (lanes.h) is right
- * whatever it meets, and one outside the picture is left out by switching its lane off. v_fma_quick
- * takes fewer instructions and multiplies by +0 where it should leave out: that is right except in
- * cases that are rare and can be told afterwards, from the finished sums and the processor's flags;
- * the chain is then computed anew by v_fma.
+ * whatever it meets, and one outside the picture is left out by switching its lane off.
+ * v_fma_optimistic takes fewer instructions and multiplies by +0 where it should leave out: that is
+ * right except in cases that are rare and can be told afterwards, from the finished sums and the
+ * processor's flags; the chain is then computed anew by v_fma.
  *
  * Formats that do not round each step to 16 bits. A chain starts from +0. A product of +0 and a
  * finite number is a zero, and adding it changes only a sum that is -0 (to +0). Sums that are not
@@ -39,23 +39,23 @@
  * subnormal operand (MXCSR, DE; FPSR, IDC, if such are taken for zeros). Where it has been rounded
  * to zero before, or anything else to a subnormal or to zero, that was noted, too (UE). So a sum
  * that is zero is +0 exactly. None is subnormal in bf16, as the powers are at most 2^-2. None
- * that begins at +0 comes near 2^112, where 2^16 w is not a number; from others that do the quick
- * way does not go on (rescale). */
-#ifndef MD_CORE_LANES_QUICK_H
-#define MD_CORE_LANES_QUICK_H
+ * that begins at +0 comes near 2^112, where 2^16 w is not a number; from others that do the
+ * optimistic way does not go on (rescale). */
+#ifndef MD_CORE_LANES_OPTIMISTIC_H
+#define MD_CORE_LANES_OPTIMISTIC_H
 
 #include "lanes.h"
 
 #if (ROUNDS && MD_NUMBER == MD_NUMBER_fp16 && defined(__AVX2__)) ||                                \
     (MD_NUMBER == MD_NUMBER_bf16 && GATHERS)
-#define QUICK 1
+#define OPTIMISTIC 1
 
 #if MD_NUMBER == MD_NUMBER_fp16
 #define LOSES_SIGNS 1
 
 #if defined(__AVX512F__)
 
-static inline vec v_fma_quick(vec a, vec b, vec c) {
+static inline vec v_fma_optimistic(vec a, vec b, vec c) {
     const float smallest = 0x1p100f * (0x1p-14f + 0x1p-27f); /* the normals begin at 2^-14 */
     vec down = v_fma_down(a, b, c, V_ALL), w = v_odd(down, v_fma_up(a, b, c, V_ALL));
     /* The larger by magnitude, with down's sign. What is a tie is its own neighbour down. */
@@ -69,21 +69,21 @@ static inline unsigned v_doubtful(vec sum, const int zeros) {
     return zeros ? _mm512_fpclass_ps_mask(sum, 0x9f) : _mm512_fpclass_ps_mask(sum, 0x99);
 }
 
-/* What numbers are to be multiplied by; 0 if they cannot be used for v_fma_quick. */
-static inline real v_quick_scale(const struct extremes *of) {
+/* What numbers are to be multiplied by; 0 if they cannot be used for v_fma_optimistic. */
+static inline real v_optimistic_scale(const struct extremes *of) {
     (void)of;
     return 0x1p50f;
 }
 
 static inline void v_watch_begin(void) {}
-/* Whether something that v_fma_quick cannot do was met since v_watch_begin. */
+/* Whether something that v_fma_optimistic cannot do was met since v_watch_begin. */
 static inline int v_watch_end(void) {
     return 0;
 }
 
 #else
 
-static inline vec v_fma_quick(vec a, vec b, vec c) {
+static inline vec v_fma_optimistic(vec a, vec b, vec c) {
     vec w = v_wide_fma(a, b, c), rest = v_wide_fma(a, b, v_wide_sub(c, w));
     return v_round(V_OF(VI_ALL(or)(V_BITS(w), VI(min_epu32)(V_BITS(rest), VI_SPLAT(1)))));
 }
@@ -92,7 +92,7 @@ static inline unsigned v_doubtful(vec sum, const int zeros) {
     return v_nan(v_wide_sub(sum, sum)) | (zeros ? v_zero_or_nan(sum) : 0);
 }
 
-static inline real v_quick_scale(const struct extremes *of) {
+static inline real v_optimistic_scale(const struct extremes *of) {
     (void)of;
     return 1;
 }
@@ -111,7 +111,7 @@ static inline int v_watch_end(void) {
 #define LOSES_SIGNS 0
 
 /* Three instructions for two ports, or AVX2's four for three. */
-static inline vec v_fma_quick(vec a, vec b, vec c) {
+static inline vec v_fma_optimistic(vec a, vec b, vec c) {
     vec w = v_fma_in_place(a, b, c);
 #if defined(__AVX2__) && !defined(__AVX512F__)
     vec product = V_OF(VI(add_epi32)(V_BITS(w), VI_SPLAT(16 << 23)));
@@ -132,7 +132,7 @@ static inline unsigned v_doubtful(vec sum, const int zeros) {
 /* The power that brings the largest of the numbers into [2^-52, 2^-51), or 1 if all are 0; 0 if it
  * is out of [2^-50, 2^12) (so that the product of two such powers can be undone by one), or a
  * number is so much smaller that it would become subnormal. */
-static inline real v_quick_scale(const struct extremes *of) {
+static inline real v_optimistic_scale(const struct extremes *of) {
     uint16_t most[LANES], least[LANES];
     __builtin_memcpy(most, &of->most, sizeof most);
     __builtin_memcpy(least, &of->least, sizeof least);
@@ -151,23 +151,23 @@ static inline real v_quick_scale(const struct extremes *of) {
 static inline void v_watch_begin(void) {
     v_flags_clear();
 }
-/* Whether something that v_fma_quick cannot do was met since v_watch_begin. */
+/* Whether something that v_fma_optimistic cannot do was met since v_watch_begin. */
 static inline int v_watch_end(void) {
     return v_flags_range();
 }
 
 #endif
 #elif !ROUNDS && GATHERS
-#define QUICK       1
+#define OPTIMISTIC  1
 #define LOSES_SIGNS 0
 
-static inline vec v_fma_quick(vec a, vec b, vec c) {
+static inline vec v_fma_optimistic(vec a, vec b, vec c) {
     return v_fma_in_place(a, b, c);
 }
 static inline unsigned v_doubtful(vec sum, const int zeros) {
     return zeros ? v_zero_or_nan(sum) : v_nan(sum);
 }
-static inline real v_quick_scale(const struct extremes *of) {
+static inline real v_optimistic_scale(const struct extremes *of) {
     (void)of;
     return 1;
 }
@@ -180,10 +180,10 @@ static inline int v_watch_end(void) {
 
 #else
 
-/* Nothing is quick. */
-#define QUICK       0
+/* No chain is optimistic. */
+#define OPTIMISTIC  0
 #define LOSES_SIGNS 0
-static inline vec v_fma_quick(vec a, vec b, vec c) {
+static inline vec v_fma_optimistic(vec a, vec b, vec c) {
     return v_fma(a, b, c);
 }
 static inline unsigned v_doubtful(vec sum, const int zeros) {
@@ -191,7 +191,7 @@ static inline unsigned v_doubtful(vec sum, const int zeros) {
     (void)zeros;
     return 0;
 }
-static inline real v_quick_scale(const struct extremes *of) {
+static inline real v_optimistic_scale(const struct extremes *of) {
     (void)of;
     return 0;
 }
