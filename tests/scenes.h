@@ -20,33 +20,33 @@ static inline const struct md_world *world_named(const char *name) {
     return &md_worlds[world];
 }
 
-static inline struct md_scene *new_scene(void) {
-    struct md_scene *scene = calloc(1, sizeof *scene);
-    cr_assert_not_null(scene);
-    return scene;
+static inline struct md_lit_scene *new_scene(void) {
+    struct md_lit_scene *lit = calloc(1, sizeof *lit);
+    cr_assert_not_null(lit);
+    return lit;
 }
 
 /* An empty grey room. */
-static inline struct md_scene *new_room(double x, double y, double z) {
-    struct md_scene *scene = new_scene();
-    scene->place.size = (struct md_vec){x, y, z};
+static inline struct md_lit_scene *new_room(double x, double y, double z) {
+    struct md_lit_scene *lit = new_scene();
+    lit->scene.size = (struct md_vec){x, y, z};
     for (int face = 0; face < MD_SHELL_FACES; face++)
-        scene->place.shell[face] = grey;
-    return scene;
+        lit->scene.shell[face] = grey;
+    return lit;
 }
 
-static inline struct md_scene *new_furnished(const char *world, uint64_t seed) {
-    struct md_scene *scene = new_scene();
-    md_place_build(&scene->place, world_named(world), md_random_stream(seed, 0, 0, 0));
-    md_scene_light(scene);
-    return scene;
+static inline struct md_lit_scene *new_furnished(const char *world, uint64_t seed) {
+    struct md_lit_scene *lit = new_scene();
+    md_scene_build(&lit->scene, world_named(world), md_random_stream(seed, 0, 0, 0));
+    md_scene_light(lit);
+    return lit;
 }
 
-static inline void add_solid(struct md_scene *scene, enum md_solid_shape shape, struct md_vec at,
+static inline void add_solid(struct md_lit_scene *lit, enum md_solid_shape shape, struct md_vec at,
                              double yaw, struct md_vec low, struct md_vec high) {
     struct md_solid solid = {shape, low, high, grey};
-    cr_assert(md_place_add_group(&scene->place, at, cos(yaw), sin(yaw)));
-    cr_assert(md_place_add_solid(&scene->place, &solid));
+    cr_assert(md_scene_add_group(&lit->scene, at, cos(yaw), sin(yaw)));
+    cr_assert(md_scene_add_solid(&lit->scene, &solid));
 }
 
 #endif

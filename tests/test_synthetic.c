@@ -65,7 +65,7 @@ Test(synthetic, is_a_function_of_its_description) {
         cr_expect_str_neq(first.digest, other_split.digest);
         for (size_t i = 0; i < first.count; i++)
             cr_expect(same_sample(&first.samples[i], &longer.samples[i]), "%zu", i);
-        /* Far more than the camera's noise: other places, or another flight. */
+        /* Far more than the camera's noise: other scenes, or another flight. */
         cr_expect_gt(difference(&first, &other_seed), 15);
         cr_expect_gt(difference(&first, &other_split), 15);
         md_dataset_close(&first);
@@ -84,15 +84,15 @@ static uint32_t first_bits(const char *world, enum md_purpose purpose, uint64_t 
 
 Test(synthetic, has_one_field_per_seed_and_other_halls_for_every_flight) {
     enum { MOST_STREAMS = 10 * MD_PURPOSES };
-    enum md_purpose place = MD_FOR_PLACE, flight = MD_FOR_FLIGHT;
+    enum md_purpose scene = MD_FOR_SCENE, flight = MD_FOR_FLIGHT;
     static const char *const fields[] = {"field", "arena"}, *const sources[] = {"source", "road"};
     for (int i = 0; i < 2; i++) {
         const char *f = fields[i], *s = sources[i];
-        cr_expect_eq(first_bits(f, place, 1, 2, 0), first_bits(f, place, 1, 3, 0));
-        cr_expect_neq(first_bits(f, place, 1, 2, 0), first_bits(f, place, 2, 2, 0));
+        cr_expect_eq(first_bits(f, scene, 1, 2, 0), first_bits(f, scene, 1, 3, 0));
+        cr_expect_neq(first_bits(f, scene, 1, 2, 0), first_bits(f, scene, 2, 2, 0));
         cr_expect_neq(first_bits(f, flight, 1, 2, 0), first_bits(f, flight, 1, 3, 0));
-        cr_expect_neq(first_bits(s, place, 1, 2, 0), first_bits(s, place, 1, 3, 0));
-        cr_expect_neq(first_bits(s, place, 1, 2, 0), first_bits(s, place, 1, 2, 1));
+        cr_expect_neq(first_bits(s, scene, 1, 2, 0), first_bits(s, scene, 1, 3, 0));
+        cr_expect_neq(first_bits(s, scene, 1, 2, 0), first_bits(s, scene, 1, 2, 1));
     }
     uint32_t seen[MOST_STREAMS];
     cr_assert_leq(md_world_count * MD_PURPOSES, MOST_STREAMS);

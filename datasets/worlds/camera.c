@@ -3,11 +3,11 @@
 #include <math.h>
 #include <string.h>
 
-void md_scene_light(struct md_scene *scene) {
-    const struct md_place *place = &scene->place;
+void md_scene_light(struct md_lit_scene *lit) {
+    const struct md_scene *scene = &lit->scene;
     const struct md_vec anywhere = {0, 0, -1};
-    for (int i = 0; i < place->light_count; i++)
-        md_eye_open(&scene->lamps[i], place, place->lights[i].position, anywhere, -1);
+    for (int i = 0; i < scene->light_count; i++)
+        md_viewpoint_open(&lit->lamps[i], scene, scene->lights[i].position, anywhere, -1);
 }
 
 /* ---- Light ---- */
@@ -17,58 +17,58 @@ static double brightness(struct md_vec colour) {
 }
 
 /* How much of the light from everywhere gets into the corners of the hall. */
-static double openness(const struct md_place *place, struct md_vec at) {
-    const struct md_vec size = place->size;
+static double openness(const struct md_scene *scene, struct md_vec at) {
+    const struct md_vec size = scene->size;
     const double deep_m = 0.1, open_m = 0.25;
     const double away_m[] = {at.x, size.x - at.x, at.y, size.y - at.y, at.z, size.z - at.z};
     double open = 1;
-    for (int i = 0; i < 6 && !place->is_open; i++)
+    for (int i = 0; i < 6 && !scene->is_open; i++)
         open *= (fabs(away_m[i]) + deep_m) / (fabs(away_m[i]) + open_m);
     return open;
 }
 
 /* Irradiance of a surface: light from everywhere, a little more from above, and the lamps'. */
-static struct md_vec irradiance(const struct md_scene *scene, struct md_vec at,
+static struct md_vec irradiance(const struct md_lit_scene *lit, struct md_vec at,
                                 struct md_vec normal) {
     const double negligible = 0.03, lamp_radius2_m2 = 0.04;
-    const struct md_place *place = &scene->place;
-    struct md_vec sum = md_vec_scale(place->ambient, (0.8 + 0.2 * normal.z) * openness(place, at));
+    const struct md_scene *scene = &lit->scene;
+    struct md_vec sum = md_vec_scale(scene->ambient, (0.8 + 0.2 * normal.z) * openness(scene, at));
     double dark = negligible * brightness(sum);
-    for (int i = 0; i < place->light_count; i++) {
-        const struct md_light *light = &place->lights[i];
+    for (int i = 0; i < scene->light_count; i++) {
+        const struct md_light *light = &scene->lights[i];
         struct md_vec to = md_vec_sub(light->position, at);
         double square = md_vec_dot(to, to), facing = md_vec_dot(to, normal);
         double falloff = facing / (sqrt(square) * (square + lamp_radius2_m2));
-        if (falloff * light->power.y > dark && !md_eye_blocked(&scene->lamps[i], at))
+        if (falloff * light->power.y > dark && !md_viewpoint_blocked(&lit->lamps[i], at))
             sum = md_vec_add(sum, md_vec_scale(light->power, falloff));
     }
     return sum;
 }
 
 /* Casts one ray; `pixel_slope` is how much wider a pixel gets per metre. */
-static struct md_vec cast(const struct md_scene *scene, const struct md_eye *eye,
+static struct md_vec cast(const struct md_lit_scene *lit, const struct md_viewpoint *viewpoint,
                           struct md_vec direction, double pixel_slope, struct md_echo *echo) {
-    struct md_hit hit = md_eye_cast(eye, direction);
+    struct md_hit hit = md_viewpoint_cast(viewpoint, direction);
     double length = sqrt(md_vec_dot(direction, direction));
     double cosine = fabs(md_vec_dot(direction, hit.normal)) / length;
     double footprint_m = hit.reach * pixel_slope / fmax(cosine, 0.2);
     struct md_vec albedo = md_material_albedo(hit.material, hit.u_m, hit.v_m, footprint_m);
-    struct md_vec at = md_vec_add(eye->point, md_vec_scale(direction, hit.reach));
+    struct md_vec at = md_vec_add(viewpoint->point, md_vec_scale(direction, hit.reach));
     *echo = (struct md_echo){hit.reach, albedo.x * cosine}; /* infrared is nearest to red */
     if (hit.is_sky)
         *echo = (struct md_echo){INFINITY, 0};
     if (hit.material->emission > 0)
         return md_vec_scale(albedo, hit.material->emission);
-    return md_vec_mul(albedo, irradiance(scene, at, hit.normal));
+    return md_vec_mul(albedo, irradiance(lit, at, hit.normal));
 }
 
-void md_camera_shoot(const struct md_scene *scene, const struct md_lens *lens,
-                     const struct md_pose *pose, struct md_frame *frame) {
+void md_camera_render(const struct md_lit_scene *lit, const struct md_lens *lens,
+                      const struct md_pose *pose, struct md_frame *frame) {
     int rows = MD_RAYS * frame->height, columns = MD_RAYS * frame->width;
     double pixel_slope = 2 * sqrt(lens->right / frame->width * (lens->down / frame->height));
     double corner_cosine = 1 / sqrt(1 + (lens->right * lens->right + lens->down * lens->down));
-    struct md_eye eye;
-    md_eye_open(&eye, &scene->place, pose->point, pose->forward, corner_cosine);
+    struct md_viewpoint viewpoint;
+    md_viewpoint_open(&viewpoint, &lit->scene, pose->point, pose->forward, corner_cosine);
     memset(frame->light, 0, (size_t)frame->height * (size_t)frame->width * sizeof *frame->light);
     for (int row = 0; row < rows; row++)
         for (int column = 0; column < columns; column++) {
@@ -76,8 +76,8 @@ void md_camera_shoot(const struct md_scene *scene, const struct md_lens *lens,
             double down = lens->down * ((2 * row + 1.0) / rows - 1);
             struct md_vec aside =
                 md_vec_add(md_vec_scale(pose->right, right), md_vec_scale(pose->down, down));
-            struct md_vec light = cast(scene, &eye, md_vec_add(pose->forward, aside), pixel_slope,
-                                       &frame->echoes[row * columns + column]);
+            struct md_vec light = cast(lit, &viewpoint, md_vec_add(pose->forward, aside),
+                                       pixel_slope, &frame->echoes[row * columns + column]);
             /* A lens gives less light aside: the fourth power of the cosine. */
             double cosine2 = 1 / (1 + right * right + down * down);
             struct md_vec *pixel = &frame->light[row / MD_RAYS * frame->width + column / MD_RAYS];
@@ -95,8 +95,8 @@ static uint8_t to_byte(const struct md_world *world, double light, struct md_ran
     return (uint8_t)(255 * pow(light, 1 / gamma) + 0.5);
 }
 
-void md_camera_develop(const struct md_world *world, struct md_frame *frame,
-                       struct md_random random, uint8_t *picture) {
+void md_camera_expose(const struct md_world *world, struct md_frame *frame, struct md_random random,
+                      uint8_t *picture) {
     int pixels = frame->height * frame->width;
     double mean = 1e-6;
     for (int i = 0; i < pixels; i++)

@@ -4,10 +4,10 @@
 
 #include "flight.h"
 
-/* A furnished place and what each of its lamps sees, for the shadows. */
-struct md_scene {
-    struct md_place place;
-    struct md_eye lamps[MD_MOST_LIGHTS];
+/* A scene and the view of it from each of its lamps, for the shadows. */
+struct md_lit_scene {
+    struct md_scene scene;
+    struct md_viewpoint lamps[MD_MOST_LIGHTS];
 };
 
 /* What came back along one of the rays through a pixel. */
@@ -25,17 +25,17 @@ struct md_frame {
     struct md_echo *echoes; /* (MD_RAYS * height, MD_RAYS * width) */
 };
 
-/* Makes `scene` ready after its place was built. */
-void md_scene_light(struct md_scene *scene);
+/* Makes the lamps' views, after lit->scene was built. */
+void md_scene_light(struct md_lit_scene *lit);
 
 /* Casts all rays of `pose` through `lens`. */
-void md_camera_shoot(const struct md_scene *scene, const struct md_lens *lens,
-                     const struct md_pose *pose, struct md_frame *frame);
+void md_camera_render(const struct md_lit_scene *lit, const struct md_lens *lens,
+                      const struct md_pose *pose, struct md_frame *frame);
 
 /* Exposes, adds the camera's noise, and writes the picture as (3, height, width). `frame->light`
  * is used up. */
-void md_camera_develop(const struct md_world *world, struct md_frame *frame,
-                       struct md_random random, uint8_t *picture);
+void md_camera_expose(const struct md_world *world, struct md_frame *frame, struct md_random random,
+                      uint8_t *picture);
 
 /* The depth at each pixel's centre, (height, width): the mean disparity of its rays, which is
  * exact where they meet one plane; INFINITY where they meet the sky. */

@@ -15,7 +15,7 @@ static struct md_vec between(struct md_vec a, struct md_vec b, double share) {
 
 /* Anywhere in the hall at flying height. */
 static struct md_vec draw_point(struct md_flight *flight) {
-    struct md_vec size = flight->place->size, point;
+    struct md_vec size = flight->scene->size, point;
     struct md_range height = flight->world->flight_height_m;
     point.x = md_random_range(&flight->random, 0, size.x);
     point.y = md_random_range(&flight->random, 0, size.y);
@@ -24,16 +24,16 @@ static struct md_vec draw_point(struct md_flight *flight) {
 }
 
 /* Steps along the line as far as the clearance shows to be safe. */
-static int is_clear(const struct md_place *place, struct md_vec from, struct md_vec to) {
+static int is_clear(const struct md_scene *scene, struct md_vec from, struct md_vec to) {
     const double least_step_m = 0.01;
     double length = distance(from, to);
     for (double gone = 0; gone < length;) {
-        double clearance = md_place_clearance(place, between(from, to, gone / length));
+        double clearance = md_scene_clearance(scene, between(from, to, gone / length));
         if (clearance < MD_FLIGHT_CLEARANCE_M)
             return 0;
         gone += fmax(clearance - MD_FLIGHT_CLEARANCE_M, least_step_m);
     }
-    return md_place_clearance(place, to) >= MD_FLIGHT_CLEARANCE_M;
+    return md_scene_clearance(scene, to) >= MD_FLIGHT_CLEARANCE_M;
 }
 
 /* How far a point is from where the drone has been lately. */
@@ -45,16 +45,17 @@ static double novelty(const struct md_flight *flight, struct md_vec point) {
     return nearest;
 }
 
-/* The newest of a few points within reach; where it is, if none is. */
+/* Of a few points within reach the one furthest from the last goals; where the drone is, if there
+ * is none. */
 static struct md_vec draw_goal(struct md_flight *flight) {
     enum { TRIES = 300, ENOUGH = 12 };
     struct md_vec here = flight->leg.to, goal = here;
     double best = 0;
-    if (flight->place->is_open)
-        return flight->place->drive[flight->goals % 2];
+    if (flight->scene->is_open)
+        return flight->scene->drive[flight->goals % 2];
     for (int tries = 0, found = 0; tries < TRIES && found < ENOUGH; tries++) {
         struct md_vec point = draw_point(flight);
-        if (!is_clear(flight->place, here, point))
+        if (!is_clear(flight->scene, here, point))
             continue;
         found++;
         if (novelty(flight, point) > best) {
@@ -65,12 +66,12 @@ static struct md_vec draw_goal(struct md_flight *flight) {
     return goal;
 }
 
-/* The most open of many points: at least one of them is clear in any place worth the name. */
+/* The most open of many points: at least one of them is clear in any scene worth the name. */
 static struct md_vec draw_start(struct md_flight *flight) {
     struct md_vec start = draw_point(flight);
     for (int tries = 1; tries < 100; tries++) {
         struct md_vec point = draw_point(flight);
-        if (md_place_clearance(flight->place, point) > md_place_clearance(flight->place, start))
+        if (md_scene_clearance(flight->scene, point) > md_scene_clearance(flight->scene, start))
             start = point;
     }
     return start;
@@ -94,7 +95,7 @@ static void next_leg(struct md_flight *flight) {
     struct md_vec way = md_vec_sub(leg->to, leg->from);
     double yaw = atan2(way.y, way.x) + flight->world->off_course_rad * md_random_normal(random);
     leg->yaw_by = remainder(yaw - leg->yaw_from, 2 * pi);
-    if (md_random_unit(random) < look_round && !flight->place->is_open) /* the long way round */
+    if (md_random_unit(random) < look_round && !flight->scene->is_open) /* the long way round */
         leg->yaw_by -= copysign(2 * pi, leg->yaw_by);
     leg->swing = md_random_range(random, -flight->world->swing_rad, flight->world->swing_rad);
     leg->turn_s = fabs(leg->yaw_by) / flight->world->turn_rad_s + 0.1;
@@ -102,12 +103,12 @@ static void next_leg(struct md_flight *flight) {
 }
 
 void md_flight_start(struct md_flight *flight, const struct md_world *world,
-                     const struct md_place *place, struct md_random random) {
-    *flight = (struct md_flight){.world = world, .place = place, .random = random};
+                     const struct md_scene *scene, struct md_random random) {
+    *flight = (struct md_flight){.world = world, .scene = scene, .random = random};
     for (int i = 0; i < 4; i++)
         flight->wobble_phase[i] = md_random_range(&flight->random, 0, 2 * pi);
-    if (place->is_open) { /* the drive goes along x */
-        flight->leg.to = place->drive[0];
+    if (scene->is_open) { /* the drive goes along x */
+        flight->leg.to = scene->drive[0];
     } else {
         flight->leg.to = draw_start(flight);
         flight->leg.yaw_from = md_random_range(&flight->random, -pi, pi);

@@ -1,5 +1,5 @@
 /* The drone's path: it hovers and turns towards its next goal, flies there in a straight line
- * that is known to be clear, swinging its nose from side to side, and so on. In an open place it is
+ * that is known to be clear, swinging its nose from side to side, and so on. In an open scene it is
  * a car's, whose goals are the two ends of its drive. */
 #ifndef MD_WORLDS_FLIGHT_H
 #define MD_WORLDS_FLIGHT_H
@@ -10,7 +10,7 @@ enum { MD_FLIGHT_MEMORY = 6 };
 
 struct md_flight {
     const struct md_world *world;
-    const struct md_place *place;
+    const struct md_scene *scene;
     struct md_random random;
     double wobble_phase[4];
     struct md_vec visited[MD_FLIGHT_MEMORY]; /* the last goals, to look for new ones elsewhere */
@@ -27,13 +27,13 @@ struct md_pose {
     struct md_vec point, forward, right, down;
 };
 
-/* What the drone keeps from everything, metres. */
+/* How far the drone stays from every surface, metres. */
 #define MD_FLIGHT_CLEARANCE_M 0.28
 
-/* Takes off somewhere in `place`, or starts at the first end of its drive; the flight refers to
- * both world and place. */
+/* Takes off somewhere in `scene`, or starts at the first end of its drive; the flight refers to
+ * both world and scene. */
 void md_flight_start(struct md_flight *flight, const struct md_world *world,
-                     const struct md_place *place, struct md_random random);
+                     const struct md_scene *scene, struct md_random random);
 
 /* The pose at `time_s` seconds after take-off; call it with times that do not decrease. */
 struct md_pose md_flight_at(struct md_flight *flight, double time_s);

@@ -19,7 +19,7 @@ struct hall {
     int door_count;
 };
 
-/* Walls take turns, so that a place does not look the same on all sides. */
+/* Walls take the finishes in turn, so that a scene does not look the same on all sides. */
 static struct md_material draw_wall(struct hall *hall) {
     const struct md_palette *walls = &hall->site->world->walls;
     struct md_material material =
@@ -28,7 +28,7 @@ static struct md_material draw_wall(struct hall *hall) {
     return material;
 }
 
-/* One piece of a wall that runs along y at `across` (or along x, when `along_x`). */
+/* One section of a wall that runs along y at `across` (or along x, when `along_x`). */
 static void add_wall(struct site *site, const struct md_material *material, int along_x,
                      double across, struct md_range along, struct md_range z) {
     double half = site->world->wall_m / 2;
@@ -39,8 +39,8 @@ static void add_wall(struct site *site, const struct md_material *material, int 
         wall.low = (struct md_vec){along.low, across - half, z.low};
         wall.high = (struct md_vec){along.high, across + half, z.high};
     }
-    if (md_place_add_group(site->place, (struct md_vec){0, 0, 0}, 1, 0))
-        md_place_add_solid(site->place, &wall);
+    if (md_scene_add_group(site->scene, (struct md_vec){0, 0, 0}, 1, 0))
+        md_scene_add_solid(site->scene, &wall);
 }
 
 /* Whether a wall there would end in a door that another wall already has. */
@@ -69,7 +69,7 @@ static void split_room(struct hall *hall, struct room *room) {
     if (span(along) < 2 * door_half + 1 || meets_door(hall, along_x, across, 2 * door_half))
         return;
 
-    double ceiling = site->place->size.z;
+    double ceiling = site->scene->size.z;
     struct md_material material = draw_wall(hall);
     add_wall(site, &material, along_x, across, (struct md_range){along.low, door - door_half},
              (struct md_range){0, ceiling});
@@ -106,8 +106,8 @@ static void split_rooms(struct hall *hall) {
 /* Whether the last group stands in another one's way or in a door. */
 static int is_in_the_way(const struct hall *hall, double gap) {
     const struct md_world *world = hall->site->world;
-    const struct md_place *place = hall->site->place;
-    const struct md_group *last = &place->groups[place->group_count - 1], *group = place->groups;
+    const struct md_scene *scene = hall->site->scene;
+    const struct md_group *last = &scene->groups[scene->group_count - 1], *group = scene->groups;
     double clear = world->door_width_m.high * .75;
     for (; group < last; group++)
         if (md_boxes_overlap(last->world_low, last->world_high, group->world_low, group->world_high,
@@ -127,13 +127,13 @@ struct pose {
 };
 
 /* Somewhere in the room, turned anyhow; or with its back to one of the four walls. */
-static struct pose draw_pose(struct site *site, const struct room *room, const struct piece *piece,
-                             struct md_vec size) {
+static struct pose draw_pose(struct site *site, const struct room *room,
+                             const struct object *object, struct md_vec size) {
     static const double cosines[] = {1, -1, 0, 0}, sines[] = {0, 0, -1, 1};
     const double two_pi = 6.283185307179586, gap = .02;
-    double highest = fmax(site->place->size.z - size.z - .1, 0);
-    double z = fmin(md_draw(site, piece->floor_m) * site->world->furniture_scale, highest);
-    if (piece->stand == FREE) {
+    double highest = fmax(site->scene->size.z - size.z - .1, 0);
+    double z = fmin(md_draw(site, object->floor_m) * site->world->furniture_scale, highest);
+    if (object->placement == FREE) {
         double angle = md_draw(site, (struct md_range){0, two_pi});
         double reach = hypot(size.x, size.y) / 2 + gap;
         struct md_range x = {room->x.low + reach, room->x.high - reach};
@@ -150,75 +150,75 @@ static struct pose draw_pose(struct site *site, const struct room *room, const s
     return (struct pose){origin, cosines[wall], sines[wall]};
 }
 
-/* Tries to put one more piece into the room; it is left out where it would be in the way. */
+/* Tries to put one more object into the room; it is left out where it would be in the way. */
 static void furnish(struct hall *hall, const struct room *room) {
     struct site *site = hall->site;
-    const struct piece *piece = md_draw_piece(site, site->world->stock);
-    struct md_vec size = md_draw_size(site, piece);
+    const struct object *object = md_draw_object(site, site->world->objects);
+    struct md_vec size = md_draw_size(site, object);
     double across = hypot(size.x, size.y) + .1; /* however it is turned */
     if (span(room->x) < across || span(room->y) < across)
         return;
-    struct pose pose = draw_pose(site, room, piece, size);
-    if (md_add_piece(site, piece, size, pose.origin, pose.cosine, pose.sine) &&
-        is_in_the_way(hall, piece->stand == FREE ? .3 * site->world->furniture_scale : .01))
-        md_remove_last_group(site->place);
+    struct pose pose = draw_pose(site, room, object, size);
+    if (md_add_object(site, object, size, pose.origin, pose.cosine, pose.sine) &&
+        is_in_the_way(hall, object->placement == FREE ? .3 * site->world->furniture_scale : .01))
+        md_remove_last_group(site->scene);
 }
 
 /* A row of lamps below the ceiling of a room, and the light they give. */
-static void hang_lamps(struct site *site, const struct room *room) {
+static void add_lamps(struct site *site, const struct room *room) {
     const struct md_world *world = site->world;
-    struct md_place *place = site->place;
-    double spacing = world->lamp_spacing_m, height = place->size.z, scale = world->furniture_scale;
+    struct md_scene *scene = site->scene;
+    double spacing = world->lamp_spacing_m, height = scene->size.z, scale = world->furniture_scale;
     int columns = (int)fmax(1, round(span(room->x) / spacing));
     int rows = (int)fmax(1, round(span(room->y) / spacing));
     struct md_solid lamp = {MD_BOX,
                             {-.5 * scale, -.08 * scale, -.04},
                             {.5 * scale, .08 * scale, 0},
                             {.first = world->lamp_colour, .scale_m = 1, .emission = 2.5}};
-    for (int i = 0; i < columns * rows && place->light_count < MD_MOST_LIGHTS; i++) {
+    for (int i = 0; i < columns * rows && scene->light_count < MD_MOST_LIGHTS; i++) {
         int column = i % columns, row = i / columns;
         double x = room->x.low + span(room->x) * (column + .5) / columns;
         double y = room->y.low + span(room->y) * (row + .5) / rows;
-        if (!md_place_add_group(place, (struct md_vec){x, y, height}, 1, 0))
+        if (!md_scene_add_group(scene, (struct md_vec){x, y, height}, 1, 0))
             return;
-        md_place_add_solid(place, &lamp);
-        place->lights[place->light_count++] = (struct md_light){
+        md_scene_add_solid(scene, &lamp);
+        scene->lights[scene->light_count++] = (struct md_light){
             {x, y, height - .2},
             md_vec_scale(world->lamp_colour, world->lamp_power * height * height)};
     }
 }
 
-static void dress_shell(struct hall *hall) {
+static void draw_shell(struct hall *hall) {
     const struct md_world *world = hall->site->world;
-    struct md_place *place = hall->site->place;
+    struct md_scene *scene = hall->site->scene;
     hall->turn = md_draw_below(hall->site, world->walls.count);
     for (int face = 0; face < MD_FLOOR; face++)
-        place->shell[face] = draw_wall(hall);
-    place->shell[MD_FLOOR] = md_draw_material(hall->site, &world->floors);
-    place->shell[MD_CEILING] = md_draw_material(hall->site, &world->ceilings);
+        scene->shell[face] = draw_wall(hall);
+    scene->shell[MD_FLOOR] = md_draw_material(hall->site, &world->floors);
+    scene->shell[MD_CEILING] = md_draw_material(hall->site, &world->ceilings);
 }
 
 static void build_hall(struct site *site) {
     struct hall hall = {.site = site, .room_count = 1};
-    hall.rooms[0] = (struct room){{0, site->place->size.x}, {0, site->place->size.y}};
-    dress_shell(&hall);
+    hall.rooms[0] = (struct room){{0, site->scene->size.x}, {0, site->scene->size.y}};
+    draw_shell(&hall);
     split_rooms(&hall);
     for (int i = 0; i < hall.room_count; i++)
-        hang_lamps(site, &hall.rooms[i]);
+        add_lamps(site, &hall.rooms[i]);
     for (int i = 0; i < hall.room_count; i++) {
         double area = span(hall.rooms[i].x) * span(hall.rooms[i].y);
-        for (int piece = 0; piece < area / site->world->floor_per_piece_m2; piece++)
+        for (int object = 0; object < area / site->world->floor_per_object_m2; object++)
             furnish(&hall, &hall.rooms[i]);
     }
 }
 
-void md_place_build(struct md_place *place, const struct md_world *world, struct md_random random) {
-    struct site site = {world, place, random};
-    place->group_count = place->solid_count = place->light_count = 0;
-    place->ambient = world->ambient;
-    place->size = md_draw_vec(&site, world->length_m, world->width_m, world->height_m);
-    place->is_open = world->strip_count > 0;
-    if (place->is_open)
+void md_scene_build(struct md_scene *scene, const struct md_world *world, struct md_random random) {
+    struct site site = {world, scene, random};
+    scene->group_count = scene->solid_count = scene->light_count = 0;
+    scene->ambient = world->ambient;
+    scene->size = md_draw_vec(&site, world->length_m, world->width_m, world->height_m);
+    scene->is_open = world->strip_count > 0;
+    if (scene->is_open)
         md_street_build(&site);
     else
         build_hall(&site);

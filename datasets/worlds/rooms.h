@@ -1,4 +1,4 @@
-/* The built-in worlds, as parameters, and the building of places from them. */
+/* The built-in worlds, as parameters, and the building of scenes from them. */
 #ifndef MD_WORLDS_ROOMS_H
 #define MD_WORLDS_ROOMS_H
 
@@ -23,8 +23,8 @@ struct md_palette {
     int count;
 };
 
-/* What parts of a piece are made of. Each has its palette in a world; an empty one is not used
- * there. */
+/* Which palette of the world a part of an object takes its material from; an empty one is not used
+ * in that world. */
 enum md_component {
     MD_BODY,
     MD_LIMB,
@@ -37,7 +37,7 @@ enum md_component {
     MD_COMPONENTS
 };
 
-enum md_piece {
+enum md_object {
     MD_TABLE,
     MD_CHAIR,
     MD_SHELF,
@@ -65,9 +65,9 @@ enum md_piece {
     MD_WALKER
 };
 
-/* Which pieces stand in a place: one of weight 2 is drawn twice as often as one of weight 1. */
-struct md_stock {
-    enum md_piece piece;
+/* How often an object is drawn: one of weight 2 twice as often as one of weight 1. */
+struct md_object_weight {
+    enum md_object object;
     int weight;
 };
 
@@ -77,10 +77,10 @@ enum { MD_MOST_STRIPS = 12 };
 struct md_strip {
     double chance; /* that a side has it */
     struct md_range width_m;
-    double height_m;              /* of its surface */
-    struct md_palette surface;    /* empty: the bare ground */
-    const struct md_stock *stock; /* what stands along it; NULL: nothing */
-    struct md_range gap_m;        /* between one piece and the next */
+    double height_m;                        /* of its surface */
+    struct md_palette surface;              /* empty: the bare ground */
+    const struct md_object_weight *objects; /* what stands along it; NULL: nothing */
+    struct md_range gap_m;                  /* between one object and the next */
 };
 
 /* Half the field of view, as slopes. */
@@ -88,23 +88,24 @@ struct md_lens {
     double right, down;
 };
 
-/* 45 degrees, as the VL53L5CX sees both ways. */
+/* tan(45 degrees / 2): the VL53L5CX's field of view along both axes. */
 #define MD_SENSOR_SLOPE 0.41421356237309503
 
 struct md_world {
-    struct md_range length_m, width_m, height_m; /* of the place; outdoors, how high the sky is */
+    struct md_range length_m, width_m, height_m; /* of the scene; outdoors, how high the sky is */
     int fewest_rooms, most_rooms;
     struct md_range door_width_m, door_height_m; /* of the openings between rooms */
     double wall_m;                               /* thickness of the walls between rooms */
     double skirting_m; /* height of the dark strip at the bottom of walls */
-    /* The same of all else: far below 0, there is none. At 0, faces are dark where v_m < 0: a flaw
-     * of the first two worlds, whose pictures are to stay what they are. */
+    /* skirting_m of everything but walls; far below 0, nothing is dark. (The first two worlds have
+     * 0 here, where faces are dark at v_m < 0: a flaw, kept so that their pictures stay the same.)
+     */
     double unskirted_m;
     struct md_palette walls, floors, ceilings; /* outdoors: no walls, ground, sky */
     struct md_palette component[MD_COMPONENTS];
-    const struct md_stock *stock; /* ended by weight 0 */
-    double furniture_scale;       /* 1: as at home */
-    double floor_per_piece_m2;
+    const struct md_object_weight *objects; /* ended by weight 0 */
+    double furniture_scale;                 /* factor on the size of objects */
+    double floor_per_object_m2;
     double lamp_spacing_m;
     double lamp_power; /* times the square of the lamp's height: irradiance below it */
     struct md_vec lamp_colour, ambient;
@@ -116,16 +117,16 @@ struct md_world {
     struct md_range sun_power, sun_rise_rad; /* irradiance facing it; height above the horizon */
 
     struct md_lens lens;
-    double exposure;   /* what the mean of a picture is brought near to, 1 is white ... */
-    double adaptation; /* ... by this power of the ratio: 0 fixed, 1 fully automatic */
+    double exposure;   /* the mean that pictures are scaled towards; 1 is white */
+    double adaptation; /* the gain is (exposure / mean)^adaptation: 0 fixed, 1 fully automatic */
     double saturation; /* 0 grey, 1 as it is */
     double read_noise, shot_noise; /* deviation in the dark; variance per unit of light */
 
     double frame_interval_s;
-    int frames_per_place; /* 0: one place for all */
+    int frames_per_scene; /* 0: one scene for all */
     double speed_m_s, turn_rad_s, tilt_rad;
-    double off_course_rad, swing_rad; /* of the nose: deviation of each leg; and to and fro on it */
-    struct md_range flight_height_m;  /* or the camera's on its car */
+    double off_course_rad, swing_rad; /* yaw: deviation at each leg; amplitude along it */
+    struct md_range flight_height_m;  /* or the height of the camera on its car */
 
     struct md_sensor sensor;
 };
@@ -133,15 +134,15 @@ struct md_world {
 extern const struct md_world md_worlds[]; /* in the order of md_world_names (sample.h) */
 extern const int md_world_count;
 
-/* What a random stream of a recording is for. */
-enum md_purpose { MD_FOR_PLACE, MD_FOR_FLIGHT, MD_FOR_PICTURE, MD_FOR_SENSOR, MD_PURPOSES };
+/* What a random stream is for. */
+enum md_purpose { MD_FOR_SCENE, MD_FOR_FLIGHT, MD_FOR_PICTURE, MD_FOR_SENSOR, MD_PURPOSES };
 
 /* The stream for one purpose: of the seed, of the flight (`split`, a hash of its name), and of the
- * number of the place or sample. In a world of one place, the place is the seed's alone. */
+ * number of the scene or sample. In a world of one scene, the scene is the seed's alone. */
 struct md_random md_world_stream(const struct md_world *world, enum md_purpose purpose,
                                  uint64_t seed, uint32_t split, uint32_t number);
 
-/* Builds the place that `random` decides on. */
-void md_place_build(struct md_place *place, const struct md_world *world, struct md_random random);
+/* Builds the scene that `random` decides on. */
+void md_scene_build(struct md_scene *scene, const struct md_world *world, struct md_random random);
 
 #endif

@@ -1,10 +1,10 @@
-/* The built-in worlds: a deterministic flight, or drive, through places that exist only here.
+/* The built-in worlds: a deterministic flight, or drive, through scenes that exist only here.
  *
- * Two to come from, with exact depth at every pixel and a new place every few samples: "source",
- * wide halls by daylight, and "road", streets under an open sky seen from a car. Two to be put
- * into, one place each, seen by an 8x8 time-of-flight sensor with all its faults: "field", a small
- * flat in lamp light, and "arena", a hall for drones with obstacles. The seed decides on the place,
- * the split's word on the flight, and a sample on nothing but these and its own number. */
+ * Two source domains, with exact depth at every pixel and a new scene every few samples: "source",
+ * wide halls by daylight, and "road", streets under an open sky seen from a car. Two target
+ * domains, one scene each, seen by an 8x8 time-of-flight sensor with all its faults: "field", a
+ * small flat in lamp light, and "arena", a hall for drones with obstacles. The seed decides on the
+ * scene, the split's name on the flight; a sample depends on these two and its own number alone. */
 #include "../readers.h"
 
 #include <stdio.h>
@@ -18,13 +18,13 @@
 struct recording {
     const struct md_world *world;
     uint64_t seed;
-    uint32_t split; /* a hash of its word */
-    struct md_scene scene;
+    uint32_t split; /* a hash of its name */
+    struct md_lit_scene lit;
     struct md_flight flight;
     struct md_frame frame;
-    size_t place, next; /* the place that is built, and its frame that the flight has come to */
+    size_t scene, next; /* number of the scene that is built; the next frame of its flight */
 };
-static const size_t no_place = SIZE_MAX;
+static const size_t no_scene = SIZE_MAX;
 
 static struct md_random stream(const struct recording *recording, enum md_purpose purpose,
                                size_t number) {
@@ -49,33 +49,33 @@ static int unknown_world(const char *name, struct md_error *error) {
     return md_fail(error, MD_USAGE, "synthetic: world is one of %s, not \"%s\"", names, name);
 }
 
-/* Builds place `number` and takes off in it. */
-static void enter_place(struct recording *recording, size_t number) {
+/* Builds scene `number` and takes off in it. */
+static void enter_scene(struct recording *recording, size_t number) {
     const struct md_world *world = recording->world;
-    md_place_build(&recording->scene.place, world, stream(recording, MD_FOR_PLACE, number));
-    md_scene_light(&recording->scene);
-    md_flight_start(&recording->flight, world, &recording->scene.place,
+    md_scene_build(&recording->lit.scene, world, stream(recording, MD_FOR_SCENE, number));
+    md_scene_light(&recording->lit);
+    md_flight_start(&recording->flight, world, &recording->lit.scene,
                     stream(recording, MD_FOR_FLIGHT, number));
-    recording->place = number;
+    recording->scene = number;
 }
 
 /* Goes on to sample `number`; a flight only goes forward, so an earlier one begins it anew. */
 static struct md_pose go_to(struct recording *recording, size_t number) {
-    size_t per_place = (size_t)recording->world->frames_per_place;
-    size_t place = per_place > 0 ? number / per_place : 0;
-    size_t frame = per_place > 0 ? number % per_place : number;
-    if (place != recording->place || frame < recording->next)
-        enter_place(recording, place);
+    size_t per_scene = (size_t)recording->world->frames_per_scene;
+    size_t scene = per_scene > 0 ? number / per_scene : 0;
+    size_t frame = per_scene > 0 ? number % per_scene : number;
+    if (scene != recording->scene || frame < recording->next)
+        enter_scene(recording, scene);
     recording->next = frame + 1;
     return md_flight_at(&recording->flight, (double)frame * recording->world->frame_interval_s);
 }
 
-static void take_sample(struct recording *recording, size_t number, struct md_sample *sample) {
+static void render_sample(struct recording *recording, size_t number, struct md_sample *sample) {
     const struct md_world *world = recording->world;
     struct md_pose pose = go_to(recording, number);
-    md_camera_shoot(&recording->scene, &world->lens, &pose, &recording->frame);
-    md_camera_develop(world, &recording->frame, stream(recording, MD_FOR_PICTURE, number),
-                      sample->picture);
+    md_camera_render(&recording->lit, &world->lens, &pose, &recording->frame);
+    md_camera_expose(world, &recording->frame, stream(recording, MD_FOR_PICTURE, number),
+                     sample->picture);
     if (world->sensor.zones > 0)
         md_sensor_read(&world->sensor, &recording->frame, stream(recording, MD_FOR_SENSOR, number),
                        sample->depth_m);
@@ -90,7 +90,7 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     int zones = recording->world->sensor.zones;
     MD_TRY(md_sample_room(source, entry->name, zones > 0 ? zones : source->height,
                           zones > 0 ? zones : source->width, 0, sample, error));
-    take_sample(recording, entry->number, sample);
+    render_sample(recording, entry->number, sample);
     for (int i = 0; i < sample->depth_height * sample->depth_width; i++)
         sample->depth_m[i] = md_valid_depth(&source->spec, sample->depth_m[i]);
     md_sample_disparity(sample, MD_FIELD_FB);
@@ -119,7 +119,7 @@ static int list(struct md_source *source, struct md_error *error) {
     recording->world = world;
     recording->seed = spec->seed;
     recording->split = md_random_name(spec->split);
-    recording->place = no_place;
+    recording->scene = no_scene;
     recording->frame = (struct md_frame){
         source->height, source->width, malloc(pixels * sizeof *recording->frame.light),
         malloc(pixels * MD_RAYS * MD_RAYS * sizeof *recording->frame.echoes)};

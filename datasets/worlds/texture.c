@@ -1,4 +1,4 @@
-/* The albedo of a material at a point: every texture is a function of place alone, built from a
+/* The albedo of a material at a point: every texture is a function of the point alone, built from a
  * hash of integer lattice points. */
 #include "world.h"
 

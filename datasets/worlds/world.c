@@ -24,26 +24,26 @@ static struct md_vec upper(struct md_vec a, struct md_vec b) {
     return (struct md_vec){fmax(a.x, b.x), fmax(a.y, b.y), fmax(a.z, b.z)};
 }
 
-int md_place_add_group(struct md_place *place, struct md_vec origin, double cosine, double sine) {
-    if (place->group_count == MD_MOST_GROUPS)
+int md_scene_add_group(struct md_scene *scene, struct md_vec origin, double cosine, double sine) {
+    if (scene->group_count == MD_MOST_GROUPS)
         return 0;
     const struct md_vec most = {DBL_MAX, DBL_MAX, DBL_MAX}, least = md_vec_scale(most, -1);
-    place->groups[place->group_count++] = (struct md_group){.origin = origin,
+    scene->groups[scene->group_count++] = (struct md_group){.origin = origin,
                                                             .cosine = cosine,
                                                             .sine = sine,
                                                             .low = most,
                                                             .high = least,
                                                             .world_low = most,
                                                             .world_high = least,
-                                                            .first = place->solid_count};
+                                                            .first = scene->solid_count};
     return 1;
 }
 
-int md_place_add_solid(struct md_place *place, const struct md_solid *solid) {
-    if (place->solid_count == MD_MOST_SOLIDS)
+int md_scene_add_solid(struct md_scene *scene, const struct md_solid *solid) {
+    if (scene->solid_count == MD_MOST_SOLIDS)
         return 0;
-    struct md_group *group = &place->groups[place->group_count - 1];
-    place->solids[place->solid_count++] = *solid;
+    struct md_group *group = &scene->groups[scene->group_count - 1];
+    scene->solids[scene->solid_count++] = *solid;
     group->count++;
     group->low = lower(group->low, solid->low);
     group->high = upper(group->high, solid->high);
@@ -140,16 +140,16 @@ static double solid_reach(const struct ray *ray, const struct md_solid *solid) {
 }
 
 /* The nearest solid of a group, nearer than `limit`; NULL when there is none. */
-static const struct md_solid *group_cast(const struct md_place *place, const struct md_group *group,
+static const struct md_solid *group_cast(const struct md_scene *scene, const struct md_group *group,
                                          const struct ray *ray, double limit, double *reach) {
     const struct md_solid *nearest = NULL;
     if (box_reach(ray, group->low, group->high) >= limit)
         return NULL;
     for (int i = group->first; i < group->first + group->count; i++) {
-        double found = solid_reach(ray, &place->solids[i]);
+        double found = solid_reach(ray, &scene->solids[i]);
         if (found < limit) {
             limit = found;
-            nearest = &place->solids[i];
+            nearest = &scene->solids[i];
         }
     }
     *reach = limit;
@@ -157,16 +157,17 @@ static const struct md_solid *group_cast(const struct md_place *place, const str
 }
 
 /* Whether the ray comes near enough to the group: a quick look before the exact one. */
-static int comes_near(const struct md_sight *sight, struct md_vec direction, double square) {
-    double along = md_vec_dot(sight->centre, direction), radius = sight->radius_m;
-    double outside = md_vec_dot(sight->centre, sight->centre) - radius * radius;
+static int comes_near(const struct md_visible *visible, struct md_vec direction, double square) {
+    double along = md_vec_dot(visible->centre, direction), radius = visible->radius_m;
+    double outside = md_vec_dot(visible->centre, visible->centre) - radius * radius;
     return outside * square <= along * along;
 }
 
-static struct ray ray_in(const struct md_sight *sight, struct md_vec direction, double inverse_z) {
-    struct md_vec turned = turned_in(sight->group, direction);
+static struct ray ray_in(const struct md_visible *visible, struct md_vec direction,
+                         double inverse_z) {
+    struct md_vec turned = turned_in(visible->group, direction);
     return (struct ray){
-        sight->point, turned, {inverse_of(turned.x), inverse_of(turned.y), inverse_z}};
+        visible->point, turned, {inverse_of(turned.x), inverse_of(turned.y), inverse_z}};
 }
 
 /* ---- What was hit ---- */
@@ -207,14 +208,14 @@ static struct md_vec solid_normal(const struct md_solid *solid, struct md_vec at
     return (struct md_vec){from.x / radius, from.y / radius, 0};
 }
 
-static struct md_hit shell_hit(const struct md_place *place, const struct ray *ray) {
+static struct md_hit shell_hit(const struct md_scene *scene, const struct ray *ray) {
     struct md_vec d = ray->direction, inverse = ray->inverse;
-    double x = ((d.x < 0 ? 0 : place->size.x) - ray->point.x) * inverse.x;
-    double y = ((d.y < 0 ? 0 : place->size.y) - ray->point.y) * inverse.y;
-    double z = ((d.z < 0 ? 0 : place->size.z) - ray->point.z) * inverse.z;
+    double x = ((d.x < 0 ? 0 : scene->size.x) - ray->point.x) * inverse.x;
+    double y = ((d.y < 0 ? 0 : scene->size.y) - ray->point.y) * inverse.y;
+    double z = ((d.z < 0 ? 0 : scene->size.z) - ray->point.z) * inverse.z;
     int face = d.z < 0 ? MD_FLOOR : MD_CEILING;
     struct md_hit hit = {.reach = z, .normal = {0, 0, -sign(d.z)}};
-    if (place->is_open) {
+    if (scene->is_open) {
         hit.is_sky = face == MD_CEILING;
         x = y = DBL_MAX;
     }
@@ -226,31 +227,31 @@ static struct md_hit shell_hit(const struct md_place *place, const struct ray *r
         face = d.x < 0 ? MD_WALL_X0 : MD_WALL_X1;
         hit = (struct md_hit){.reach = x, .normal = {-sign(d.x), 0, 0}};
     }
-    hit.material = &place->shell[face];
+    hit.material = &scene->shell[face];
     lay_texture(&hit, hit.normal, md_vec_add(ray->point, md_vec_scale(d, hit.reach)));
     return hit;
 }
 
-static struct md_hit solid_hit(const struct md_sight *sight, const struct md_solid *solid,
+static struct md_hit solid_hit(const struct md_visible *visible, const struct md_solid *solid,
                                struct md_vec direction, double reach) {
     struct md_hit hit = {.reach = reach, .material = &solid->material};
-    struct md_vec turned = turned_in(sight->group, direction);
-    struct md_vec at = md_vec_add(sight->point, md_vec_scale(turned, reach));
+    struct md_vec turned = turned_in(visible->group, direction);
+    struct md_vec at = md_vec_add(visible->point, md_vec_scale(turned, reach));
     struct md_vec normal = solid_normal(solid, at);
-    hit.normal = turned_out(sight->group, normal);
+    hit.normal = turned_out(visible->group, normal);
     lay_texture(&hit, normal, at);
     return hit;
 }
 
-/* ---- The eye ---- */
+/* ---- The viewpoint ---- */
 
-static int in_cone(const struct md_sight *sight, struct md_vec forward, double cosine) {
-    double along = md_vec_dot(sight->centre, forward);
-    double square = md_vec_dot(sight->centre, sight->centre) - along * along;
+static int in_cone(const struct md_visible *visible, struct md_vec forward, double cosine) {
+    double along = md_vec_dot(visible->centre, forward);
+    double square = md_vec_dot(visible->centre, visible->centre) - along * along;
     double sine = sqrt(1 - cosine * cosine);
     /* The distance of the centre from the cone's mantle, and the part behind its tip. */
     double outside = sqrt(larger(square, 0)) * cosine - along * sine;
-    return cosine <= -1 || (outside <= sight->radius_m && along > -sight->radius_m);
+    return cosine <= -1 || (outside <= visible->radius_m && along > -visible->radius_m);
 }
 
 static double box_distance(struct md_vec point, struct md_vec low, struct md_vec high) {
@@ -260,59 +261,60 @@ static double box_distance(struct md_vec point, struct md_vec low, struct md_vec
     return sqrt(x * x + y * y + z * z);
 }
 
-void md_eye_open(struct md_eye *eye, const struct md_place *place, struct md_vec point,
-                 struct md_vec forward, double cosine) {
-    eye->place = place;
-    eye->point = point;
-    eye->count = 0;
-    for (int i = 0; i < place->group_count; i++) {
-        const struct md_group *group = &place->groups[i];
+void md_viewpoint_open(struct md_viewpoint *viewpoint, const struct md_scene *scene,
+                       struct md_vec point, struct md_vec forward, double cosine) {
+    viewpoint->scene = scene;
+    viewpoint->point = point;
+    viewpoint->count = 0;
+    for (int i = 0; i < scene->group_count; i++) {
+        const struct md_group *group = &scene->groups[i];
         struct md_vec centre = md_vec_scale(md_vec_add(group->world_low, group->world_high), 0.5);
         struct md_vec half = md_vec_sub(group->world_high, centre);
-        struct md_sight sight = {.group = group,
-                                 .point = turned_in(group, md_vec_sub(point, group->origin)),
-                                 .centre = md_vec_sub(centre, point),
-                                 .radius_m = sqrt(md_vec_dot(half, half))};
-        if (!in_cone(&sight, forward, cosine))
+        struct md_visible visible = {.group = group,
+                                     .point = turned_in(group, md_vec_sub(point, group->origin)),
+                                     .centre = md_vec_sub(centre, point),
+                                     .radius_m = sqrt(md_vec_dot(half, half))};
+        if (!in_cone(&visible, forward, cosine))
             continue;
-        sight.near_m = box_distance(sight.point, group->low, group->high);
-        int at = eye->count++;
-        for (; at > 0 && eye->sights[at - 1].near_m > sight.near_m; at--)
-            eye->sights[at] = eye->sights[at - 1];
-        eye->sights[at] = sight;
+        visible.near_m = box_distance(visible.point, group->low, group->high);
+        int at = viewpoint->count++;
+        for (; at > 0 && viewpoint->visible[at - 1].near_m > visible.near_m; at--)
+            viewpoint->visible[at] = viewpoint->visible[at - 1];
+        viewpoint->visible[at] = visible;
     }
 }
 
-struct md_hit md_eye_cast(const struct md_eye *eye, struct md_vec direction) {
-    struct ray world = {eye->point, direction, inverses_of(direction)};
-    struct md_hit shell = shell_hit(eye->place, &world);
+struct md_hit md_viewpoint_cast(const struct md_viewpoint *viewpoint, struct md_vec direction) {
+    struct ray world = {viewpoint->point, direction, inverses_of(direction)};
+    struct md_hit shell = shell_hit(viewpoint->scene, &world);
     double reach = shell.reach, square = md_vec_dot(direction, direction), length = sqrt(square);
-    const struct md_sight *sight = eye->sights, *seen = NULL;
+    const struct md_visible *visible = viewpoint->visible, *seen = NULL;
     const struct md_solid *nearest = NULL;
-    for (int i = 0; i < eye->count && sight->near_m < reach * length; i++, sight++) {
-        if (!comes_near(sight, direction, square))
+    for (int i = 0; i < viewpoint->count && visible->near_m < reach * length; i++, visible++) {
+        if (!comes_near(visible, direction, square))
             continue;
-        struct ray ray = ray_in(sight, direction, world.inverse.z);
-        const struct md_solid *solid = group_cast(eye->place, sight->group, &ray, reach, &reach);
+        struct ray ray = ray_in(visible, direction, world.inverse.z);
+        const struct md_solid *solid =
+            group_cast(viewpoint->scene, visible->group, &ray, reach, &reach);
         if (solid != NULL) {
             nearest = solid;
-            seen = sight;
+            seen = visible;
         }
     }
     return nearest == NULL ? shell : solid_hit(seen, nearest, direction, reach);
 }
 
-int md_eye_blocked(const struct md_eye *eye, struct md_vec target) {
+int md_viewpoint_blocked(const struct md_viewpoint *viewpoint, struct md_vec target) {
     const double short_of_it = 1 - 1e-6; /* the surface at the target does not block itself */
-    struct md_vec direction = md_vec_sub(target, eye->point);
+    struct md_vec direction = md_vec_sub(target, viewpoint->point);
     double square = md_vec_dot(direction, direction), length = sqrt(square);
     double inverse_z = inverse_of(direction.z), reach;
-    const struct md_sight *sight = eye->sights;
-    for (int i = 0; i < eye->count && sight->near_m < length; i++, sight++) {
-        if (!comes_near(sight, direction, square))
+    const struct md_visible *visible = viewpoint->visible;
+    for (int i = 0; i < viewpoint->count && visible->near_m < length; i++, visible++) {
+        if (!comes_near(visible, direction, square))
             continue;
-        struct ray ray = ray_in(sight, direction, inverse_z);
-        if (group_cast(eye->place, sight->group, &ray, short_of_it, &reach) != NULL)
+        struct ray ray = ray_in(visible, direction, inverse_z);
+        if (group_cast(viewpoint->scene, visible->group, &ray, short_of_it, &reach) != NULL)
             return 1;
     }
     return 0;
@@ -342,20 +344,20 @@ static double solid_distance(struct md_vec point, const struct md_solid *solid) 
     return inside < 0 ? inside : box_distance(point, solid->low, solid->high);
 }
 
-double md_place_clearance(const struct md_place *place, struct md_vec point) {
-    struct md_vec size = place->size;
+double md_scene_clearance(const struct md_scene *scene, struct md_vec point) {
+    struct md_vec size = scene->size;
     double clearance = point.z;
-    if (!place->is_open)
+    if (!scene->is_open)
         clearance =
             smaller(smaller(smaller(point.x, size.x - point.x), smaller(point.y, size.y - point.y)),
                     smaller(point.z, size.z - point.z));
-    for (int g = 0; g < place->group_count; g++) {
-        const struct md_group *group = &place->groups[g];
+    for (int g = 0; g < scene->group_count; g++) {
+        const struct md_group *group = &scene->groups[g];
         struct md_vec local = turned_in(group, md_vec_sub(point, group->origin));
         if (box_distance(local, group->low, group->high) > clearance)
             continue;
         for (int i = group->first; i < group->first + group->count; i++)
-            clearance = smaller(clearance, solid_distance(local, &place->solids[i]));
+            clearance = smaller(clearance, solid_distance(local, &scene->solids[i]));
     }
     return clearance;
 }

@@ -1,9 +1,9 @@
-/* Places to fly or drive through: a hall, or the ground under an open sky, furnished with groups of
+/* Scenes to fly or drive through: a hall, or the ground under an open sky, furnished with groups of
  * simple solids and lit by lamps or the sun; rays through it, and how far a point is from
  * everything.
  *
  * Lengths are metres; x and y lie on the floor, z points up, the floor is z = 0. Colours are linear
- * RGB albedos in [0, 1] kept in a vector. What places look like is decided in rooms.c and
+ * RGB albedos in [0, 1] kept in a vector. What scenes look like is decided in rooms.c and
  * street.c. */
 #ifndef MD_WORLDS_WORLD_H
 #define MD_WORLDS_WORLD_H
@@ -60,14 +60,14 @@ struct md_solid {
     struct md_material material;
 };
 
-/* A few solids that stand together: a table, a shelf, a piece of wall. Turned by (cosine, sine)
+/* A few solids that stand together: a table, a shelf, a section of a wall. Turned by (cosine, sine)
  * about the upright axis and then moved to `origin`. */
 struct md_group {
     struct md_vec origin;
     double cosine, sine;
     struct md_vec low, high;             /* the box round its solids, in its own coordinates */
     struct md_vec world_low, world_high; /* the box round it, in the world's */
-    int first, count;                    /* its part of md_place.solids */
+    int first, count;                    /* its part of md_scene.solids */
 };
 
 struct md_light {
@@ -78,10 +78,10 @@ struct md_light {
 enum { MD_MOST_GROUPS = 160, MD_MOST_SOLIDS = 640, MD_MOST_LIGHTS = 9 };
 enum { MD_WALL_X0, MD_WALL_X1, MD_WALL_Y0, MD_WALL_Y1, MD_FLOOR, MD_CEILING, MD_SHELL_FACES };
 
-struct md_place {
+struct md_scene {
     struct md_vec size;                       /* the hall is [0, size] */
     int is_open;                              /* no walls, and the sky for a ceiling */
-    struct md_vec drive[2];                   /* where an open place is driven through, both ends */
+    struct md_vec drive[2];                   /* where an open scene is driven through, both ends */
     struct md_material shell[MD_SHELL_FACES]; /* of its walls, floor and ceiling */
     struct md_group groups[MD_MOST_GROUPS];
     struct md_solid solids[MD_MOST_SOLIDS];
@@ -90,19 +90,19 @@ struct md_place {
     struct md_vec ambient;
 };
 
-/* A place as seen from one point: every group's coordinates of that point, nearest group first.
+/* A scene as seen from one point: every group's coordinates of that point, nearest group first.
  * Camera rays share such a point, and so do the shadow rays of one lamp. */
-struct md_eye {
-    const struct md_place *place;
+struct md_viewpoint {
+    const struct md_scene *scene;
     struct md_vec point;
     int count;
-    struct md_sight {
+    struct md_visible { /* a group, as seen from the point */
         const struct md_group *group;
         struct md_vec point;  /* in the group's coordinates */
         double near_m;        /* nothing of the group is nearer */
         struct md_vec centre; /* of a sphere round the group, seen from the point, in the world's */
         double radius_m;
-    } sights[MD_MOST_GROUPS];
+    } visible[MD_MOST_GROUPS];
 };
 
 struct md_hit {
@@ -114,25 +114,25 @@ struct md_hit {
 };
 
 /* Appends an empty group at `origin`, turned; then its solids, one by one. Both return 0 when the
- * place is full, and then leave it as it was. */
-int md_place_add_group(struct md_place *place, struct md_vec origin, double cosine, double sine);
-int md_place_add_solid(struct md_place *place, const struct md_solid *solid);
+ * scene is full, and then leave it as it was. */
+int md_scene_add_group(struct md_scene *scene, struct md_vec origin, double cosine, double sine);
+int md_scene_add_solid(struct md_scene *scene, const struct md_solid *solid);
 
-/* Sees `place` from `point`: the groups that a cone about `forward` (a unit vector) with the given
- * cosine of its half angle touches; a cosine of -1 sees all. */
-void md_eye_open(struct md_eye *eye, const struct md_place *place, struct md_vec point,
-                 struct md_vec forward, double cosine);
+/* Makes the view of `scene` from `point`: the groups that a cone about `forward` (a unit vector)
+ * with the given cosine of its half angle touches; a cosine of -1 sees all. */
+void md_viewpoint_open(struct md_viewpoint *viewpoint, const struct md_scene *scene,
+                       struct md_vec point, struct md_vec forward, double cosine);
 
-/* The first surface along `direction` (of any length but 0; inside the eye's cone). There always
- * is one: a hall is closed, and above an open place is the sky. */
-struct md_hit md_eye_cast(const struct md_eye *eye, struct md_vec direction);
+/* The first surface along `direction` (of any length but 0; inside the viewpoint's cone). There
+ * always is one: a hall is closed, and above an open scene is the sky. */
+struct md_hit md_viewpoint_cast(const struct md_viewpoint *viewpoint, struct md_vec direction);
 
-/* Whether a group stands between the eye and `target`. */
-int md_eye_blocked(const struct md_eye *eye, struct md_vec target);
+/* Whether a group stands between the viewpoint and `target`. */
+int md_viewpoint_blocked(const struct md_viewpoint *viewpoint, struct md_vec target);
 
 /* How far `point` is from the nearest surface; negative inside a solid, outside the hall or under
  * the ground. */
-double md_place_clearance(const struct md_place *place, struct md_vec point);
+double md_scene_clearance(const struct md_scene *scene, struct md_vec point);
 
 /* The albedo at (u, v); details smaller than `footprint_m` are averaged away. */
 struct md_vec md_material_albedo(const struct md_material *material, double u_m, double v_m,

@@ -39,7 +39,7 @@ static const struct md_finish field_decoration[] = {
 static const struct md_finish field_panes[] = {
     {MD_PLAIN, {.05, .06, .10}, {0, 0, 0}, {1, 1}, 0}, /* it is night outside */
 };
-static const struct md_stock field_stock[] = {
+static const struct md_object_weight field_objects[] = {
     {MD_TABLE, 4},  {MD_CHAIR, 4},  {MD_SHELF, 4}, {MD_CABINET, 4}, {MD_SOFA, 2},
     {MD_CARTON, 4}, {MD_PILLAR, 1}, {MD_BALL, 1},  {MD_SCREEN, 2},  {MD_POSTER, 6},
     {MD_WINDOW, 2}, {MD_LEAF, 3},   {MD_RUG, 2},   {0, 0}};
@@ -79,7 +79,7 @@ static const struct md_finish source_panes[] = {
     {MD_PLAIN, {.85, .95, 1}, {0, 0, 0}, {1, 1}, 1.6},
     {MD_MOTTLED, {.75, .90, 1}, {.55, .75, .95}, {.8, 1.5}, 1.2},
 };
-static const struct md_stock source_stock[] = {
+static const struct md_object_weight source_objects[] = {
     {MD_TABLE, 2},  {MD_SHELF, 4},  {MD_CABINET, 4}, {MD_CARTON, 6}, {MD_PILLAR, 4}, {MD_BALL, 1},
     {MD_SCREEN, 2}, {MD_POSTER, 5}, {MD_WINDOW, 6},  {MD_LEAF, 3},   {0, 0}};
 
@@ -156,22 +156,22 @@ static const struct md_finish road_panes[] = {
     {MD_PLAIN, {.03, .04, .05}, {0, 0, 0}, {1, 1}, 0},
     {MD_PLAIN, {.12, .14, .17}, {0, 0, 0}, {1, 1}, 0},
 };
-static const struct md_stock road_traffic[] = {{MD_CAR, 5}, {MD_VAN, 1}, {0, 0}};
-static const struct md_stock road_pavement_stock[] = {
+static const struct md_object_weight road_traffic[] = {{MD_CAR, 5}, {MD_VAN, 1}, {0, 0}};
+static const struct md_object_weight road_pavement_objects[] = {
     {MD_STREET_LAMP, 3}, {MD_TREE, 3}, {MD_SIGN, 3}, {MD_WALKER, 2}, {0, 0}};
-static const struct md_stock road_borders[] = {{MD_HEDGE, 3}, {MD_FENCE, 2}, {0, 0}};
-static const struct md_stock road_gardens[] = {{MD_TREE, 2}, {MD_BUSH, 3}, {0, 0}};
-static const struct md_stock road_houses[] = {{MD_HOUSE, 5}, {MD_TREE, 1}, {0, 0}};
-static const struct md_stock road_woods[] = {{MD_TREE, 3}, {MD_BUSH, 1}, {0, 0}};
+static const struct md_object_weight road_borders[] = {{MD_HEDGE, 3}, {MD_FENCE, 2}, {0, 0}};
+static const struct md_object_weight road_gardens[] = {{MD_TREE, 2}, {MD_BUSH, 3}, {0, 0}};
+static const struct md_object_weight road_houses[] = {{MD_HOUSE, 5}, {MD_TREE, 1}, {0, 0}};
+static const struct md_object_weight road_woods[] = {{MD_TREE, 3}, {MD_BUSH, 1}, {0, 0}};
 
-/* chance, width, height of the surface, surface, stock, gaps */
+/* chance, width, height of the surface, surface, objects, gaps */
 static const struct md_strip road_strips[] = {
     {.8, {.05, .09}, .025, PALETTE(road_marks), NULL, {0, 0}},
     {1, {2.8, 3.8}, .02, PALETTE(road_asphalts), road_traffic, {15, 70}},
     {.25, {2.8, 3.6}, .02, PALETTE(road_asphalts), road_traffic, {10, 50}},
     {.7, {.1, .2}, .03, PALETTE(road_edges), NULL, {0, 0}},
     {.5, {2, 2.4}, .02, PALETTE(road_asphalts), road_traffic, {1, 9}},
-    {.8, {1.4, 3.5}, .13, PALETTE(road_pavements), road_pavement_stock, {4, 18}},
+    {.8, {1.4, 3.5}, .13, PALETTE(road_pavements), road_pavement_objects, {4, 18}},
     {.4, {.5, 1}, .1, PALETTE(road_lawns), road_borders, {0, 6}},
     {.6, {1.5, 10}, .08, PALETTE(road_lawns), road_gardens, {3, 14}},
     {.65, {9, 11}, .05, {NULL, 0}, road_houses, {0, 7}},
@@ -207,9 +207,9 @@ static const struct md_finish arena_decoration[] = {
     {MD_CHECKS, {.75, .75, .75}, {.05, .05, .05}, {.08, .15}, 0},
     {MD_PATCHES, {.70, .68, .60}, {.08, .08, .10}, {.1, .2}, 0},
 };
-static const struct md_stock arena_stock[] = {{MD_SCREEN, 5}, {MD_POST, 3},   {MD_CARTON, 4},
-                                              {MD_GATE, 3},   {MD_PILLAR, 1}, {MD_POSTER, 3},
-                                              {0, 0}};
+static const struct md_object_weight arena_objects[] = {
+    {MD_SCREEN, 5}, {MD_POST, 3},   {MD_CARTON, 4}, {MD_GATE, 3},
+    {MD_PILLAR, 1}, {MD_POSTER, 3}, {0, 0}};
 
 enum { SOURCE, FIELD, ROAD, ARENA, WORLDS };
 const char *const md_world_names[] = {
@@ -233,9 +233,9 @@ const struct md_world md_worlds[] = {
                               [MD_LIMB] = PALETTE(source_furniture),
                               [MD_DECORATED] = PALETTE(source_decoration),
                               [MD_PANE] = PALETTE(source_panes)},
-                .stock = source_stock,
+                .objects = source_objects,
                 .furniture_scale = 2,
-                .floor_per_piece_m2 = 16,
+                .floor_per_object_m2 = 16,
                 .lamp_spacing_m = 9,
                 .lamp_power = .5,
                 .lamp_colour = {1, 1, .96},
@@ -247,7 +247,7 @@ const struct md_world md_worlds[] = {
                 .read_noise = .004,
                 .shot_noise = 2e-4,
                 .frame_interval_s = 1.2,
-                .frames_per_place = 8,
+                .frames_per_scene = 8,
                 .speed_m_s = 1.6,
                 .turn_rad_s = .9,
                 .tilt_rad = .05,
@@ -270,9 +270,9 @@ const struct md_world md_worlds[] = {
                              [MD_LIMB] = PALETTE(field_furniture),
                              [MD_DECORATED] = PALETTE(field_decoration),
                              [MD_PANE] = PALETTE(field_panes)},
-               .stock = field_stock,
+               .objects = field_objects,
                .furniture_scale = 1,
-               .floor_per_piece_m2 = .6,
+               .floor_per_object_m2 = .6,
                .lamp_spacing_m = 4,
                .lamp_power = .9,
                .lamp_colour = {1, .80, .56},
@@ -284,7 +284,7 @@ const struct md_world md_worlds[] = {
                .read_noise = .006,
                .shot_noise = 5e-4,
                .frame_interval_s = 2. / 13,
-               .frames_per_place = 0,
+               .frames_per_scene = 0,
                .speed_m_s = 1,
                .turn_rad_s = 1.5,
                .tilt_rad = .05,
@@ -320,7 +320,7 @@ const struct md_world md_worlds[] = {
               .read_noise = .004,
               .shot_noise = 2e-4,
               .frame_interval_s = .5,
-              .frames_per_place = 8,
+              .frames_per_scene = 8,
               .speed_m_s = 8,
               .turn_rad_s = .9,
               .tilt_rad = .012,
@@ -339,9 +339,9 @@ const struct md_world md_worlds[] = {
                .component = {[MD_BODY] = PALETTE(arena_furniture),
                              [MD_LIMB] = PALETTE(arena_furniture),
                              [MD_DECORATED] = PALETTE(arena_decoration)},
-               .stock = arena_stock,
+               .objects = arena_objects,
                .furniture_scale = 1,
-               .floor_per_piece_m2 = 2.2,
+               .floor_per_object_m2 = 2.2,
                .lamp_spacing_m = 4,
                .lamp_power = .7,
                .lamp_colour = {.94, 1, .98},
@@ -365,7 +365,7 @@ const struct md_world md_worlds[] = {
 struct md_random md_world_stream(const struct md_world *world, enum md_purpose purpose,
                                  uint64_t seed, uint32_t split, uint32_t number) {
     uint32_t row = (uint32_t)(world - md_worlds);
-    if (purpose == MD_FOR_PLACE && world->frames_per_place == 0)
+    if (purpose == MD_FOR_SCENE && world->frames_per_scene == 0)
         split = number = 0;
     return md_random_stream(seed, row * MD_PURPOSES + purpose, split, number);
 }

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-/* ---- The pieces there are ---- */
+/* ---- The objects there are ---- */
 
 /* clang-format off */
 #define WHOLE(shape, component) {{shape, component, {-.5, -.5, 0}, {.5, .5, 1}}}
@@ -18,7 +18,7 @@
 #define BOOKS(x0, x1, z0, z1) BLOCK(MD_DECORATED, x0, -.3, z0, x1, .4, z1)
 
 /* stand, width, depth, height, height of the underside, parts */
-static const struct piece pieces[] = {
+static const struct object objects[] = {
     [MD_TABLE] = {AT_WALL, {.9, 1.7}, {.6, .9}, {.7, .78}, {0, 0}, 6,
                   {BLOCK(MD_BODY, -.5, -.5, .94, .5, .5, 1), FOUR_LEGS(.94),
                    BLOCK(MD_DECORATED, -.2, -.1, 1, .15, .3, 1.4)}},
@@ -126,51 +126,51 @@ struct md_material md_draw_material(struct site *site, const struct md_palette *
     return md_draw_finish(site, &palette->finishes[md_draw_below(site, palette->count)]);
 }
 
-const struct piece *md_draw_piece(struct site *site, const struct md_stock *stock) {
+const struct object *md_draw_object(struct site *site, const struct md_object_weight *weights) {
     int total = 0;
-    for (const struct md_stock *row = stock; row->weight > 0; row++)
+    for (const struct md_object_weight *row = weights; row->weight > 0; row++)
         total += row->weight;
     int drawn = md_draw_below(site, total);
-    for (; drawn >= stock->weight; stock++)
-        drawn -= stock->weight;
-    return &pieces[stock->piece];
+    for (; drawn >= weights->weight; weights++)
+        drawn -= weights->weight;
+    return &objects[weights->object];
 }
 
-struct md_vec md_draw_size(struct site *site, const struct piece *piece) {
+struct md_vec md_draw_size(struct site *site, const struct object *object) {
     double scale = site->world->furniture_scale * md_draw(site, (struct md_range){.8, 1.2});
     struct md_vec size =
-        md_vec_scale(md_draw_vec(site, piece->width_m, piece->depth_m, piece->height_m), scale);
-    size.z = fmin(size.z, site->place->size.z);
-    if (piece->parts[0].shape != MD_BOX) /* round pieces are as deep as they are wide */
+        md_vec_scale(md_draw_vec(site, object->width_m, object->depth_m, object->height_m), scale);
+    size.z = fmin(size.z, site->scene->size.z);
+    if (object->parts[0].shape != MD_BOX) /* round objects are as deep as they are wide */
         size.y = size.x;
     return size;
 }
 
 /* ---- Building ---- */
 
-int md_add_piece(struct site *site, const struct piece *piece, struct md_vec size,
-                 struct md_vec origin, double cosine, double sine) {
+int md_add_object(struct site *site, const struct object *object, struct md_vec size,
+                  struct md_vec origin, double cosine, double sine) {
     const struct md_palette *palettes = site->world->component;
     struct md_material materials[MD_COMPONENTS] = {{.texture = MD_PLAIN}};
-    if (site->place->solid_count + MOST_PARTS > MD_MOST_SOLIDS ||
-        !md_place_add_group(site->place, origin, cosine, sine))
+    if (site->scene->solid_count + MOST_PARTS > MD_MOST_SOLIDS ||
+        !md_scene_add_group(site->scene, origin, cosine, sine))
         return 0;
     for (int component = 0; component < MD_COMPONENTS; component++)
         if (component != MD_DECORATED && palettes[component].count > 0)
             materials[component] = md_draw_material(site, &palettes[component]);
-    for (int i = 0; i < piece->part_count; i++) {
-        const struct part *part = &piece->parts[i];
+    for (int i = 0; i < object->part_count; i++) {
+        const struct part *part = &object->parts[i];
         materials[MD_DECORATED] = md_draw_material(site, &palettes[MD_DECORATED]);
         struct md_solid solid = {part->shape, md_vec_mul(part->low, size),
                                  md_vec_mul(part->high, size), materials[part->component]};
-        md_place_add_solid(site->place, &solid);
+        md_scene_add_solid(site->scene, &solid);
     }
     return 1;
 }
 
-void md_remove_last_group(struct md_place *place) {
-    place->group_count--;
-    place->solid_count = place->groups[place->group_count].first;
+void md_remove_last_group(struct md_scene *scene) {
+    scene->group_count--;
+    scene->solid_count = scene->groups[scene->group_count].first;
 }
 
 int md_boxes_overlap(struct md_vec low, struct md_vec high, struct md_vec other_low,
