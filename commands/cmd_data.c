@@ -140,7 +140,7 @@ static json_t *info_json(const struct md_dataset *data, const char *unit,
         height, "truth_width", width, "stereo", first->right_picture != NULL, "valid_share",
         (double)depths->count / (double)depths->pixels, "depth_percentiles_m",
         percentiles_of(depths), "depth_histogram", "bin_m", (double)depths->farthest / BINS,
-        "counts", histogram, "unit", unit, "depth_kinds", data->mix, "digest", data->digest,
+        "counts", histogram, "unit", unit, "depth_kinds", data->depth_kinds, "digest", data->digest,
         "not_used", unused_json(&data->unused));
 }
 
@@ -175,8 +175,8 @@ static void print_info(const struct md_dataset *data, const char *unit, const st
             putchar('#');
         printf("\n");
     }
-    if (data->mix[0] != '\0')
-        printf("mixed:    depths of several kinds: %s; the key depth takes one\n", data->mix);
+    if (data->depth_kinds[0] != '\0')
+        printf("mixed:    depths of several kinds: %s; the key depth takes one\n", data->depth_kinds);
     printf("digest:   %s\n", data->digest);
     print_unused(&data->unused);
 }

@@ -122,7 +122,7 @@ static int report_json(const struct options *o, const struct md_network *network
     json_t *json = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:f, s:O}", "weights", o->weights, "weights_digest",
         weights_digest, "network", network->name, "data_digest", data->digest, "depth_kinds",
-        data->mix, "protocol", md_protocol_names[o->protocol], "forward_passes",
+        data->depth_kinds, "protocol", md_protocol_names[o->protocol], "forward_passes",
         md_forward_passes(&judging), "mean_share", o->mean_share, "by_cap", by_cap);
     if (json != NULL)
         json_object_update(json, json_array_get(by_cap, 0));
@@ -145,7 +145,7 @@ static int report(const struct options *o, const struct md_network *network,
                md_protocol_names[o->protocol], o->caps.m[c], scores->network[c].without_truth);
     }
     printf("weights %s\ndata    %s\n", weights_digest, data->digest);
-    md_report_mix("data", data);
+    md_report_depth_kinds("data", data);
     md_report_passes(network, &judging);
     return MD_OK;
 }

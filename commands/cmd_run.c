@@ -300,8 +300,8 @@ static json_t *to_json(const struct session *session, int has_diverged) {
                                      md_forward_passes(&judging), "label_share", run->label_share,
                                      "stopped_early", run->position.epoch < run->config.epochs));
     json_object_set_new(json, "depth_kinds",
-                        json_pack("{s:s, s:s, s:s}", "train", run->train.mix, "val", run->val.mix,
-                                  "test", run->test.mix));
+                        json_pack("{s:s, s:s, s:s}", "train", run->train.depth_kinds, "val", run->val.depth_kinds,
+                                  "test", run->test.depth_kinds));
     if (run->config.strengths == MD_STRENGTHS_MEASURED)
         json_object_set_new(
             json, "measured",
@@ -355,9 +355,9 @@ static int report(struct session *session, struct md_error *error) {
     note_outcome(session, has_diverged ? why : NULL);
     if (json == NULL) {
         print_tables(run);
-        md_report_mix("train", &run->train);
-        md_report_mix("val", &run->val);
-        md_report_mix("test", &run->test);
+        md_report_depth_kinds("train", &run->train);
+        md_report_depth_kinds("val", &run->val);
+        md_report_depth_kinds("test", &run->test);
         md_report_passes(run->network, &judging);
         printf("\nrun digest:     %s\ncell:           %s\n", run->position.digest, session->cell);
         if (session->options.weights != NULL && !has_diverged)

@@ -111,9 +111,9 @@ int md_open_spec(const char *text, const struct md_network *network, struct md_d
     return md_open_data(&spec, network->height, network->width, dataset, error);
 }
 
-void md_report_mix(const char *split, const struct md_dataset *data) {
-    if (data->mix[0] != '\0')
-        printf("mixed: the depths of %s are of several kinds: %s\n", split, data->mix);
+void md_report_depth_kinds(const char *split, const struct md_dataset *data) {
+    if (data->depth_kinds[0] != '\0')
+        printf("mixed: the depths of %s are of several kinds: %s\n", split, data->depth_kinds);
 }
 
 /* ---- reports --------------------------------------------------------------------------------- */

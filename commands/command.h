@@ -68,7 +68,7 @@ void md_progress_clear(struct md_progress_line *line);
 
 /* Says on standard output when the samples have depths of several kinds, which judge differently.
  */
-void md_report_mix(const char *split, const struct md_dataset *data);
+void md_report_depth_kinds(const char *split, const struct md_dataset *data);
 
 /* md_dataset_open behind such a line; and of a SPEC that was typed. */
 int md_open_data(const struct md_data_spec *spec, int height, int width, struct md_dataset *dataset,

@@ -13,19 +13,19 @@
 enum { MOST_NEAR = 64, MOST_WORDS = 4 };
 static const int64_t near_ns = 20000000, second_ns = 1000000000;
 
-/* What one camera took: paths in the order of their times. */
-struct taken {
+/* What one camera recorded: paths with their times. */
+struct recording {
     size_t count, capacity;
-    struct shot {
+    struct frame {
         int64_t time_ns;
         char *path; /* owned */
-    } * shots;
+    } * frames;
 };
 
-static void free_taken(struct taken *taken) {
-    for (size_t i = 0; i < taken->count; i++)
-        free(taken->shots[i].path);
-    free(taken->shots);
+static void free_recording(struct recording *recording) {
+    for (size_t i = 0; i < recording->count; i++)
+        free(recording->frames[i].path);
+    free(recording->frames);
 }
 
 /* Reads seconds with or without decimals, of which nine count; returns where they end, or NULL. */
@@ -41,19 +41,19 @@ static const char *parse_time(const char *text, int64_t *time_ns) {
     return end;
 }
 
-static int add_shot(struct taken *taken, int64_t time_ns, const char *path,
-                    struct md_error *error) {
-    struct shot *shots =
-        md_grow(taken->shots, taken->count, &taken->capacity, sizeof *shots, error);
-    if (!shots)
+static int add_frame(struct recording *recording, int64_t time_ns, const char *path,
+                     struct md_error *error) {
+    struct frame *frames =
+        md_grow(recording->frames, recording->count, &recording->capacity, sizeof *frames, error);
+    if (!frames)
         return MD_FAILED;
-    taken->shots = shots;
-    shots[taken->count] = (struct shot){time_ns, strdup(path)};
-    return md_check_memory(shots[taken->count++].path != NULL, error);
+    recording->frames = frames;
+    frames[recording->count] = (struct frame){time_ns, strdup(path)};
+    return md_check_memory(frames[recording->count++].path != NULL, error);
 }
 
-static int compare_shots(const void *a, const void *b) {
-    const struct shot *one = a, *other = b;
+static int compare_frames(const void *a, const void *b) {
+    const struct frame *one = a, *other = b;
     if (one->time_ns != other->time_ns)
         return one->time_ns < other->time_ns ? -1 : 1;
     return strcmp(one->path, other->path);
@@ -80,16 +80,16 @@ static int compare_candidates(const void *a, const void *b) {
     return (one->depth > other->depth) - (one->depth < other->depth);
 }
 
-/* The depths near a picture; all before number `first` are too early for it. */
-static int add_near(struct candidates *candidates, const struct taken *pictures, size_t picture,
-                    const struct taken *depths, size_t first, struct md_error *error) {
+/* Adds the depths near a picture in time; those before number `first` are too early for it. */
+static int add_near(struct candidates *candidates, const struct recording *pictures, size_t picture,
+                    const struct recording *depths, size_t first, struct md_error *error) {
     for (size_t d = first; d < depths->count; d++) {
-        const int64_t later = depths->shots[d].time_ns - pictures->shots[picture].time_ns;
+        const int64_t later = depths->frames[d].time_ns - pictures->frames[picture].time_ns;
         if (later >= near_ns)
             break;
         if (d - first == MOST_NEAR)
             return md_fail(error, MD_FAILED, "%s: more than %d depths within 0.02 s",
-                           pictures->shots[picture].path, MOST_NEAR);
+                           pictures->frames[picture].path, MOST_NEAR);
         struct candidate *all =
             md_grow(candidates->all, candidates->count, &candidates->capacity, sizeof *all, error);
         if (!all)
@@ -100,9 +100,9 @@ static int add_near(struct candidates *candidates, const struct taken *pictures,
     return MD_OK;
 }
 
-/* Puts into depth_of the number of each picture's depth, SIZE_MAX where it has none; `used` has a
- * false for each depth. */
-static void choose(struct candidates *candidates, size_t *depth_of, bool *used) {
+/* Pairs candidates, the nearest in time first. depth_of gets the number of each picture's depth and
+ * is SIZE_MAX before; `used`, one for each depth, is false before. */
+static void match_nearest(struct candidates *candidates, size_t *depth_of, bool *used) {
     if (candidates->count > 0)
         qsort(candidates->all, candidates->count, sizeof *candidates->all, compare_candidates);
     for (size_t i = 0; i < candidates->count; i++) {
@@ -114,7 +114,7 @@ static void choose(struct candidates *candidates, size_t *depth_of, bool *used) 
     }
 }
 
-static int pair_by_time(const struct taken *pictures, const struct taken *depths,
+static int pair_by_time(const struct recording *pictures, const struct recording *depths,
                         struct md_names *pairs, struct md_error *error) {
     struct candidates candidates = {0};
     size_t *depth_of = malloc((pictures->count + 1) * sizeof *depth_of);
@@ -123,18 +123,18 @@ static int pair_by_time(const struct taken *pictures, const struct taken *depths
     int status = md_check_memory(depth_of && used, error);
     for (size_t p = 0, first = 0; p < pictures->count && status == MD_OK; p++) {
         while (first < depths->count &&
-               depths->shots[first].time_ns <= pictures->shots[p].time_ns - near_ns)
+               depths->frames[first].time_ns <= pictures->frames[p].time_ns - near_ns)
             first++;
         depth_of[p] = SIZE_MAX;
         status = add_near(&candidates, pictures, p, depths, first, error);
     }
     if (status == MD_OK)
-        choose(&candidates, depth_of, used);
+        match_nearest(&candidates, depth_of, used);
     for (size_t p = 0; p < pictures->count && status == MD_OK; p++) {
         if (depth_of[p] == SIZE_MAX)
             continue;
-        status = md_names_add(pairs, pictures->shots[p].path, error);
-        MD_THEN(status, md_names_add(pairs, depths->shots[depth_of[p]].path, error));
+        status = md_names_add(pairs, pictures->frames[p].path, error);
+        MD_THEN(status, md_names_add(pairs, depths->frames[depth_of[p]].path, error));
     }
     if (status == MD_OK && pairs->count == before)
         status = md_fail(error, MD_FAILED,
@@ -146,10 +146,10 @@ static int pair_by_time(const struct taken *pictures, const struct taken *depths
     return status;
 }
 
-/* ---- what was taken when --------------------------------------------------------------------- */
+/* ---- reading lists --------------------------------------------------------------------------- */
 
 /* Cuts a line into words; more than MOST_WORDS count as one more. */
-static int cut_words(char *line, char *words[MOST_WORDS]) {
+static int split_words(char *line, char *words[MOST_WORDS]) {
     int count = 0;
     for (char *rest = NULL, *word = strtok_r(line, " \t,", &rest); word && count <= MOST_WORDS;
          word = strtok_r(NULL, " \t,", &rest), count++)
@@ -167,9 +167,9 @@ static int add_timed_line(void *context, char *line, struct md_error *error) {
     char *words[MOST_WORDS], shown[80];
     int64_t time_ns;
     snprintf(shown, sizeof shown, "%s", line);
-    if (cut_words(line, words) != 2 || !is_time(words[0], &time_ns))
+    if (split_words(line, words) != 2 || !is_time(words[0], &time_ns))
         return md_fail(error, MD_FAILED, "expected TIME PATH, found \"%s\"", shown);
-    return add_shot(context, time_ns, words[1], error);
+    return add_frame(context, time_ns, words[1], error);
 }
 
 /* Two times and two paths, in either order, of which one lies in depth/. */
@@ -178,7 +178,7 @@ static int add_pair_line(void *context, char *line, struct md_error *error) {
     char *words[MOST_WORDS], shown[80];
     int64_t time_ns;
     snprintf(shown, sizeof shown, "%s", line);
-    bool sound = cut_words(line, words) == MOST_WORDS && is_time(words[0], &time_ns) &&
+    bool sound = split_words(line, words) == MOST_WORDS && is_time(words[0], &time_ns) &&
                  is_time(words[2], &time_ns);
     const bool first = sound && strncmp(words[1], depth, strlen(depth)) == 0;
     const bool second = sound && strncmp(words[3], depth, strlen(depth)) == 0;
@@ -190,8 +190,8 @@ static int add_pair_line(void *context, char *line, struct md_error *error) {
 }
 
 /* All pictures in a subfolder whose names are times; `others`: some are not. */
-static int take_names(const char *folder, const char *below, struct taken *taken, bool *others,
-                      struct md_error *error) {
+static int list_timed_names(const char *folder, const char *below, struct recording *recording,
+                            bool *others, struct md_error *error) {
     char path[MD_PATH_MAX];
     struct md_names names = {0};
     int status = md_path_format(path, error, "%s/%s", folder, below);
@@ -208,7 +208,7 @@ static int take_names(const char *folder, const char *below, struct taken *taken
             continue;
         }
         status = md_path_format(path, error, "%s/%s", below, name);
-        MD_THEN(status, add_shot(taken, time_ns, path, error));
+        MD_THEN(status, add_frame(recording, time_ns, path, error));
     }
     md_names_free(&names);
     return status;
@@ -233,7 +233,7 @@ int md_associate(const char *folder, struct md_names *pairs, struct md_names *li
                  struct md_error *error) {
     static const char *const names[2] = {"rgb.txt", "depth.txt"}, *const below[2] = {"rgb",
                                                                                      "depth"};
-    struct taken taken[2] = {{0}};
+    struct recording recording[2] = {{0}};
     bool others[2] = {false, false};
     int status = MD_OK;
     *found = has_file(folder, "associations.txt");
@@ -241,17 +241,18 @@ int md_associate(const char *folder, struct md_names *pairs, struct md_names *li
         return read_list(folder, "associations.txt", add_pair_line, pairs, lists, error);
     const bool listed = has_file(folder, names[0]) && has_file(folder, names[1]);
     for (int i = 0; i < 2 && status == MD_OK; i++)
-        status = listed ? read_list(folder, names[i], add_timed_line, &taken[i], lists, error)
-                        : take_names(folder, below[i], &taken[i], &others[i], error);
-    *found = listed || (taken[0].count > 0 && !others[0]);
+        status = listed ? read_list(folder, names[i], add_timed_line, &recording[i], lists, error)
+                        : list_timed_names(folder, below[i], &recording[i], &others[i], error);
+    *found = listed || (recording[0].count > 0 && !others[0]);
     for (int i = 0; i < 2 && status == MD_OK; i++)
-        if (taken[i].count > 0)
-            qsort(taken[i].shots, taken[i].count, sizeof *taken[i].shots, compare_shots);
+        if (recording[i].count > 0)
+            qsort(recording[i].frames, recording[i].count, sizeof *recording[i].frames,
+                  compare_frames);
     if (status == MD_OK && *found)
-        status = pair_by_time(&taken[0], &taken[1], pairs, error);
+        status = pair_by_time(&recording[0], &recording[1], pairs, error);
     if (status != MD_OK && strstr(error->text, folder) == NULL)
         md_error_prefix(error, folder);
-    free_taken(&taken[0]);
-    free_taken(&taken[1]);
+    free_recording(&recording[0]);
+    free_recording(&recording[1]);
     return status;
 }

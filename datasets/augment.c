@@ -14,9 +14,9 @@ const char *const md_augment_names[] = {"flip",  "gamma", "gain",   "brightness"
 /* The last word of a stream's name; the low bits say which augmentation. */
 #define PURPOSE 0xa9610000u
 
-/* The draws of one augmentation for one sample, behind the first, which says whether it happens. */
-static int happens(const struct md_augmentation *augmentation, unsigned bit, uint64_t seed,
-                   uint32_t epoch, uint32_t sample, struct md_random *random) {
+/* Whether one augmentation happens to one sample; `random` goes on to its further draws. */
+static int draw_happens(const struct md_augmentation *augmentation, unsigned bit, uint64_t seed,
+                        uint32_t epoch, uint32_t sample, struct md_random *random) {
     *random = md_random_stream(seed, epoch, sample, PURPOSE | bit);
     return (augmentation->set & bit) && md_random_unit(random) < augmentation->probability;
 }
@@ -90,7 +90,7 @@ static void flip_label(float *label, int height, int width) {
 int md_augment_flips(const struct md_augmentation *augmentation, uint64_t seed, uint32_t epoch,
                      uint32_t sample) {
     struct md_random random;
-    return happens(augmentation, MD_FLIP, seed, epoch, sample, &random);
+    return draw_happens(augmentation, MD_FLIP, seed, epoch, sample, &random);
 }
 
 static void add_noise(double most, struct md_random *random, uint8_t *picture, size_t plane) {
@@ -107,9 +107,9 @@ static void add_noise(double most, struct md_random *random, uint8_t *picture, s
     }
 }
 
-/* A part of `share` of both sides, anywhere inside. */
-static struct md_crop place_inside(double share_of_height, double share_of_width, int height,
-                                   int width, struct md_random *random) {
+/* A part of these shares of the picture's sides, anywhere inside. */
+static struct md_crop draw_part(double share_of_height, double share_of_width, int height,
+                                int width, struct md_random *random) {
     struct md_crop part = {0, 0, (int)(share_of_height * height + 0.5),
                            (int)(share_of_width * width + 0.5)};
     part.top = (int)md_random_below(random, (uint32_t)(height - part.height + 1));
@@ -132,7 +132,7 @@ static void cut_out(const struct md_crop *square, int width, size_t plane, uint8
     }
 }
 
-/* Moves a part to the top left and clears what is not of it. */
+/* Moves a part to the top left; the rest becomes black, without labels. */
 static void keep_part(const struct md_crop *part, int height, int width, uint8_t *picture,
                       int label_height, int label_width, float *label) {
     const struct md_crop moved = {part->top, part->left, height, width};
@@ -155,7 +155,7 @@ static struct md_crop choose_part(uint64_t seed, uint32_t epoch, uint32_t sample
     static const double shares[][2] = {{1.0 / 2, 7.0 / 12}, {3.0 / 4, 5.0 / 6}, {1, 1}};
     struct md_random random = md_random_stream(seed, epoch, sample, PURPOSE | MD_R2CROP);
     const double *share = shares[md_random_below(&random, 3)];
-    return place_inside(share[0], share[1], height, width, &random);
+    return draw_part(share[0], share[1], height, width, &random);
 }
 
 void md_augment(const struct md_augmentation *augmentation, uint64_t seed, uint32_t epoch,
@@ -172,14 +172,14 @@ void md_augment(const struct md_augmentation *augmentation, uint64_t seed, uint3
     }
     for (size_t i = 0; i < sizeof photometrics / sizeof *photometrics; i++)
         for (int p = 0; p < count; p++) /* each draws the same */
-            if (happens(augmentation, photometrics[i].bit, seed, epoch, sample, &random))
+            if (draw_happens(augmentation, photometrics[i].bit, seed, epoch, sample, &random))
                 change_picture(&photometrics[i], augmentation, &random, pictures[p], plane);
-    if (happens(augmentation, MD_NOISE, seed, epoch, sample, &random))
+    if (draw_happens(augmentation, MD_NOISE, seed, epoch, sample, &random))
         for (int p = 0; p < count; p++)
             add_noise(augmentation->noise, &random, pictures[p], plane);
-    if (happens(augmentation, MD_CUTOUT, seed, epoch, sample, &random)) {
+    if (draw_happens(augmentation, MD_CUTOUT, seed, epoch, sample, &random)) {
         const struct md_crop square =
-            place_inside(augmentation->cutout, augmentation->cutout, height, width, &random);
+            draw_part(augmentation->cutout, augmentation->cutout, height, width, &random);
         cut_out(&square, width, plane, picture);
     }
     if (augmentation->set & MD_R2CROP) {
@@ -234,7 +234,7 @@ static void count_residuals(const uint8_t *channel, int height, int width,
         }
 }
 
-/* The median of the sizes, each of which stands for half a unit less to half a unit more. */
+/* The median of the sizes, interpolated: a size r stands for r - 1/2 to r + 1/2. */
 static double median_of(const size_t counts[MOST_RESIDUAL + 1]) {
     size_t total = 0, below = 0;
     for (int r = 0; r <= MOST_RESIDUAL; r++)
@@ -265,52 +265,53 @@ void md_augment_measure(struct md_dataset *dataset) {
 /* ---- the crop -------------------------------------------------------------------------------- */
 
 /* Uniform in -most .. most. */
-static int either_way(int most, struct md_random *random) {
+static int draw_shift(int most, struct md_random *random) {
     return (int)md_random_below(random, 2 * (uint32_t)most + 1) - most;
 }
 
-static void shift(const struct md_augmentation *augmentation, struct md_random *random,
-                  struct md_crop *crop) {
+static void zoom_and_shift(const struct md_augmentation *augmentation, struct md_random *random,
+                           struct md_crop *crop) {
     const double factor = md_random_range(random, 1 - augmentation->zoom, 1 + augmentation->zoom);
     const struct md_crop before = *crop;
     crop->height = (int)fmax(factor * before.height + 0.5, 1);
     crop->width = (int)fmax(factor * before.width + 0.5, 1);
-    crop->top += (before.height - crop->height) / 2 + either_way(augmentation->shift, random);
-    crop->left += (before.width - crop->width) / 2 + either_way(augmentation->shift, random);
+    crop->top += (before.height - crop->height) / 2 + draw_shift(augmentation->shift, random);
+    crop->left += (before.width - crop->width) / 2 + draw_shift(augmentation->shift, random);
 }
 
 struct md_crop md_augment_crop(const struct md_augmentation *augmentation, uint64_t seed,
                                uint32_t epoch, uint32_t sample, int height, int width) {
     struct md_random random;
     struct md_crop crop = {0, 0, height, width};
-    if (happens(augmentation, MD_CROP, seed, epoch, sample, &random)) {
+    if (draw_happens(augmentation, MD_CROP, seed, epoch, sample, &random)) {
         double factor = md_random_range(&random, augmentation->crop, 1);
-        crop = place_inside(factor, factor, height, width, &random);
+        crop = draw_part(factor, factor, height, width, &random);
     }
-    if (happens(augmentation, MD_SHIFT, seed, epoch, sample, &random))
-        shift(augmentation, &random, &crop);
+    if (draw_happens(augmentation, MD_SHIFT, seed, epoch, sample, &random))
+        zoom_and_shift(augmentation, &random, &crop);
     return crop;
 }
 
-/* Where the centre of an enlarged pixel falls on one axis of the picture: the two pixels whose
- * centres it lies between, and their weights, which are integers of sum 2 * pixels. */
-struct between {
+/* Linear interpolation along one axis of the picture: the two pixels whose centres the centre of an
+ * enlarged pixel lies between, and their weights, integers whose sum is 2 * pixels. */
+struct interpolation {
     int pixel[2];
     int64_t weight[2];
 };
 
-static int within(int pixel, int pixels) {
+static int clamp_pixel(int pixel, int pixels) {
     return pixel < 0 ? 0 : pixel < pixels ? pixel : pixels - 1;
 }
 
-static struct between place_between(int pixel, int pixels, int begin, int size) {
+static struct interpolation interpolate_axis(int pixel, int pixels, int begin, int size) {
     const int unit = 2 * pixels;
     int from_first = (2 * pixel + 1) * size - pixels;
     from_first = from_first > 0 ? from_first : 0;
     const int lower = from_first / unit, upper = lower + 1 < size ? lower + 1 : lower;
     const int fraction = from_first % unit;
-    return (struct between){{within(begin + lower, pixels), within(begin + upper, pixels)},
-                            {unit - fraction, fraction}};
+    return (struct interpolation){
+        {clamp_pixel(begin + lower, pixels), clamp_pixel(begin + upper, pixels)},
+        {unit - fraction, fraction}};
 }
 
 void md_crop_picture(const struct md_crop *crop, int height, int width, const uint8_t *from,
@@ -322,9 +323,9 @@ void md_crop_picture(const struct md_crop *crop, int height, int width, const ui
     }
     for (int y = 0; y < 3 * height; y++) {
         const uint8_t *plane = from + (size_t)(y / height) * (size_t)height * (size_t)width;
-        struct between row = place_between(y % height, height, crop->top, crop->height);
+        struct interpolation row = interpolate_axis(y % height, height, crop->top, crop->height);
         for (int x = 0; x < width; x++) {
-            struct between column = place_between(x, width, crop->left, crop->width);
+            struct interpolation column = interpolate_axis(x, width, crop->left, crop->width);
             int64_t sum = total / 2;
             for (int i = 0; i < 4; i++)
                 sum += row.weight[i / 2] * column.weight[i % 2] *
@@ -346,23 +347,23 @@ static int source_of(const struct enlargement *axis, int to) {
     return centre >= 0 && source < axis->labels ? source : -1;
 }
 
-static void take(const struct enlargement *axis, int to, size_t stride, size_t count,
-                 float *values) {
+static void copy_source(const struct enlargement *axis, int to, size_t stride, size_t count,
+                        float *values) {
     memcpy(values + (size_t)to * stride, values + (size_t)source_of(axis, to) * stride,
            count * sizeof *values);
 }
 
-/* As `to` goes on, source - to never grows when a part is enlarged, and never falls when it is
- * reduced: it is above 0 on one side of some place and below on the other. So moving the former
- * from the first on and the latter from the last on never overwrites what is still needed.
- * `stride` is in floats. */
+/* In place. source_of(to) - to never grows with `to` when a part is enlarged, and never falls when
+ * it is reduced, so its sign changes once at most: labels with a source behind them, copied from
+ * the first on, and then those with a source before them, from the last on, overwrite no value that
+ * is still to be copied. `stride` is in floats. */
 static void enlarge(const struct enlargement *axis, size_t stride, size_t count, float *values) {
     for (int to = 0; to < axis->labels; to++)
         if (source_of(axis, to) > to)
-            take(axis, to, stride, count, values);
+            copy_source(axis, to, stride, count, values);
     for (int to = axis->labels - 1; to >= 0; to--)
         if (source_of(axis, to) >= 0 && source_of(axis, to) < to)
-            take(axis, to, stride, count, values);
+            copy_source(axis, to, stride, count, values);
     for (int to = 0; to < axis->labels; to++)
         for (size_t i = 0; i < count && source_of(axis, to) < 0; i++)
             values[(size_t)to * stride + i] = MD_INVALID;

@@ -1,16 +1,16 @@
-/* The four published augmentations, each with probability 1/2, in this order: horizontal flip of
- * picture and label; gamma in [0.8, 1.2]; one gain in [0.8, 1.2] per channel; brightness in
+/* Augmentation. The four published ones, each with probability 1/2, in this order: horizontal flip
+ * of picture and label; gamma in [0.8, 1.2]; one gain in [0.8, 1.2] per channel; brightness in
  * [0.5, 2.0]. The photometric ones act on bytes: x' = min(255, floor(f(x))). (The release lets a
  * gain above 255 wrap around; we saturate.)
  *
- * And others, when asked for. Before these: a crop of random place and random size, enlarged to the
- * size of the whole; a small shift and zoom, where the picture goes on as at its edge and the label
- * has no value. Behind them: noise of the camera, the same for all channels of a grey picture; a
- * square cut out of the picture (not of the label), which becomes its mean colour; and the R2 crop
- * of LiteDepth (Li et al., 2022), always: a part of random place and one of three sizes (in 48x48:
- * 24x28, 36x40 and all), which keeps its scale, in the top left; the rest is black, without label.
- * Whatever the size at which a thing is seen, the label keeps its values: its depth does not
- * change, and so neither does its disparity at an unchanged fb. */
+ * Others are off unless a config names them. Before these four: a crop of random position and size,
+ * enlarged to the picture's size; a small shift and zoom, outside of which the edge pixels are
+ * repeated and the label has no value. After them: noise of the camera, the same for all channels
+ * of a grey picture; a square of the picture (not of the label) that becomes its mean colour; and
+ * the R2 crop of LiteDepth (Li et al., 2022), with probability 1: a part of random position and of
+ * one of three sizes (in 48x48: 24x28, 36x40 and all), which keeps its scale, in the top left; the
+ * rest is black, without label. Enlarging does not change the label's values: the depth of a thing
+ * stays the same, and so does its disparity at an unchanged fb. */
 #ifndef MD_DATASETS_AUGMENT_H
 #define MD_DATASETS_AUGMENT_H
 
@@ -37,13 +37,13 @@ extern const char *const md_augment_names[]; /* "flip", "gamma", ..., "crop", ..
 struct md_augmentation {
     unsigned set;       /* of bits */
     double probability; /* of each but MD_R2CROP */
-    double gamma, gain; /* most that they differ from 1 */
-    double brightness;  /* most; least is 1 / brightness */
-    double crop;        /* least share of the sides */
+    double gamma, gain; /* drawn from 1 +- this */
+    double brightness;  /* drawn from 1 / brightness to brightness */
+    double crop;        /* smallest crop, as a share of the sides */
     int shift;          /* most pixels, both ways and along both axes */
-    double zoom;   /* most that the sides of what is shown differ from the picture's, a share */
-    double noise;  /* most standard deviation, in bytes */
-    double cutout; /* the square's side, a share of the picture's */
+    double zoom;        /* the sides of what is shown are 1 +- this times the picture's */
+    double noise;       /* largest standard deviation, in bytes */
+    double cutout;      /* the square's side, a share of the picture's */
 };
 #define MD_PUBLISHED_STRENGTHS                                                                     \
     .probability = 0.5, .gamma = 0.2, .gain = 0.2, .brightness = 2, .crop = 0.5, .shift = 3,       \
@@ -54,12 +54,12 @@ struct md_augmentation {
 enum md_strengths { MD_STRENGTHS_GIVEN, MD_STRENGTHS_MEASURED };
 extern const char *const md_strengths_names[]; /* "given", "measured", NULL */
 
-/* Measures a data set's pictures: how far apart channels are in them, and their noise.
+/* Sets dataset->gain and dataset->noise from its pictures.
  *
- * gain: how unlike its own mean over the pictures a channel's share of a picture's light is, as a
- * variance, the largest of the channels'; 4.5 times that is the square of the strength that
- * deviates as much: even draws have a third of its square, and the mean of three takes a third of
- * that away. At most 1; 0 of a grey camera. Black pictures do not count.
+ * gain: from v, the variance over the pictures of a channel's mean divided by the mean of all
+ * three, the largest of the channels'. Gains drawn uniformly from 1 +- g have variance g^2 / 3, of
+ * which dividing by the mean of three leaves two thirds: v = g^2 * 2 / 9, so g = sqrt(4.5 v). At
+ * most 1; 0 for a grey camera. Black pictures do not count.
  *
  * noise: of white noise of standard deviation s, the sum with the weights 1 -2 1, -2 4 -2, 1 -2 1
  * around a pixel (Immerkaer, 1996), in which what changes evenly along either axis cancels, has 6

@@ -49,7 +49,7 @@ struct cache {
     size_t shape[ARRAYS][4];
     void *values[ARRAYS]; /* NULL: the file has no such array */
     size_t *truth_at;     /* where each sample's truth begins; count + 1 of them */
-    char mix[MD_MIX_SIZE];
+    char depth_kinds[MD_DEPTH_KINDS_SIZE];
 };
 
 static size_t elements(const struct cache *cache, enum array array) {
@@ -83,7 +83,7 @@ static int checksum(const struct cache *cache, char text[33], struct md_error *e
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-/* Makes room for an array of the given shape. */
+/* Allocates an array of the given shape. */
 static int make_array(struct cache *cache, enum array array, const size_t *shape,
                       struct md_error *error) {
     memcpy(cache->shape[array], shape, (size_t)arrays[array].dimensions * sizeof *shape);
@@ -121,8 +121,8 @@ static int make_arrays(const struct md_dataset *dataset, struct cache *cache,
     return MD_OK;
 }
 
-/* Copies one sample's part of an array, all parts being equally long. */
-static void put(struct cache *cache, enum array array, size_t s, const void *from) {
+/* Copies sample s's part into an array whose parts are equally long. */
+static void store(struct cache *cache, enum array array, size_t s, const void *from) {
     size_t bytes = elements(cache, array) / cache->count * arrays[array].bytes;
     memcpy((char *)cache->values[array] + s * bytes, from, bytes);
 }
@@ -145,7 +145,7 @@ static void fill_arrays(const struct md_dataset *dataset, struct cache *cache) {
                                      sample->right_disparity};
         for (int a = 0; a < ARRAYS; a++)
             if (parts[a] && cache->values[a])
-                put(cache, (enum array)a, s, parts[a]);
+                store(cache, (enum array)a, s, parts[a]);
         name += sprintf(name, "%s\n", sample->name);
         size_t pixels = (size_t)shape[0] * (size_t)shape[1];
         if (pixels > 0)
@@ -155,7 +155,7 @@ static void fill_arrays(const struct md_dataset *dataset, struct cache *cache) {
 }
 
 /* Which kinds of depth the samples had: only where there are several. */
-static const char mix_name[] = "depth_kinds";
+static const char kinds_name[] = "depth_kinds";
 
 static int write_file(const char *path, const struct cache *cache, const struct md_dataset *dataset,
                       struct md_error *error) {
@@ -169,8 +169,9 @@ static int write_file(const char *path, const struct cache *cache, const struct 
             status = md_h5_write(writer.file, arrays[a].name, type_of((enum array)a),
                                  arrays[a].dimensions, cache->shape[a], cache->values[a], error);
     MD_THEN(status, md_h5_write_text(writer.file, "/", "data_digest", dataset->digest, error));
-    if (dataset->mix[0] != '\0')
-        MD_THEN(status, md_h5_write_text(writer.file, "/", mix_name, dataset->mix, error));
+    if (dataset->depth_kinds[0] != '\0')
+        MD_THEN(status,
+                md_h5_write_text(writer.file, "/", kinds_name, dataset->depth_kinds, error));
     MD_THEN(status, checksum(cache, sum, error));
     MD_THEN(status, md_h5_write_text(writer.file, "/", "checksum", sum, error));
     return md_h5_finish(&writer, status, error);
@@ -243,8 +244,8 @@ static int read_array(const struct md_source *source, const char *path, hid_t fi
                       count, cache->values[array], error);
 }
 
-/* Finds each sample's truth in the row of all. */
-static int place_truths(const char *path, struct cache *cache, struct md_error *error) {
+/* Finds where in `truth_m` each sample's truth begins. */
+static int locate_truths(const char *path, struct cache *cache, struct md_error *error) {
     const int32_t *shape = cache->values[TRUTH_SHAPE];
     cache->truth_at = calloc(cache->count + 1, sizeof *cache->truth_at);
     if (!cache->truth_at)
@@ -311,9 +312,10 @@ static int read_file(struct md_source *source, const char *path, hid_t file, str
     for (int a = 0; a < used; a++)
         MD_TRY(read_array(source, path, file, cache, (enum array)a, error));
     MD_TRY(check_sum(path, file, cache, error));
-    if (md_h5_has_attribute(file, "/", mix_name))
-        MD_TRY(md_h5_read_text(file, "/", mix_name, sizeof cache->mix, cache->mix, error));
-    MD_TRY(place_truths(path, cache, error));
+    if (md_h5_has_attribute(file, "/", kinds_name))
+        MD_TRY(md_h5_read_text(file, "/", kinds_name, sizeof cache->depth_kinds, cache->depth_kinds,
+                               error));
+    MD_TRY(locate_truths(path, cache, error));
     MD_TRY(check_label(&source->spec, cache, error));
     return list_names(source, path, cache, error);
 }
@@ -330,7 +332,8 @@ static int list(struct md_source *source, struct md_error *error) {
     return status;
 }
 
-static const void *get(const struct cache *cache, enum array array, size_t s, size_t *bytes) {
+/* Sample s's part of such an array, *bytes long. */
+static const void *find_part(const struct cache *cache, enum array array, size_t s, size_t *bytes) {
     *bytes = elements(cache, array) / cache->count * arrays[array].bytes;
     return (const char *)cache->values[array] + s * *bytes;
 }
@@ -341,8 +344,8 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     const struct md_entry *entry = &source->entries[index];
     size_t s = entry->number, bytes;
     int right = cache->values[RIGHT_PICTURE] != NULL;
-    MD_TRY(md_sample_room(source, entry->name, (int)cache->shape[DEPTH][1],
-                          (int)cache->shape[DEPTH][2], right, sample, error));
+    MD_TRY(md_sample_allocate(source, entry->name, (int)cache->shape[DEPTH][1],
+                              (int)cache->shape[DEPTH][2], right, sample, error));
     void *const parts[ARRAYS] = {sample->picture,
                                  sample->depth_m,
                                  sample->disparity,
@@ -355,7 +358,7 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
                                  sample->right_disparity};
     for (int a = 0; a < ARRAYS; a++)
         if (parts[a]) {
-            const void *from = get(cache, (enum array)a, s, &bytes);
+            const void *from = find_part(cache, (enum array)a, s, &bytes);
             memcpy(parts[a], from, bytes);
         }
     size_t values = cache->truth_at[s + 1] - cache->truth_at[s];
@@ -372,11 +375,12 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     return MD_OK;
 }
 
-/* Of which kinds a part of it is the file does not say. */
-static void describe_mix(const struct md_source *source, char text[MD_MIX_SIZE]) {
+/* The file says the kinds of its whole split, not those of a part of it. */
+static void describe_depth_kinds(const struct md_source *source, char text[MD_DEPTH_KINDS_SIZE]) {
     const struct cache *cache = source->state;
-    int is_part = source->count < cache->count && cache->mix[0] != '\0';
-    snprintf(text, MD_MIX_SIZE, "%s%.100s", is_part ? "a part of " : "", cache->mix);
+    int is_part = source->count < cache->count && cache->depth_kinds[0] != '\0';
+    snprintf(text, MD_DEPTH_KINDS_SIZE, "%s%.100s", is_part ? "a part of " : "",
+             cache->depth_kinds);
 }
 
 static void close_cache(struct md_source *source) {
@@ -388,7 +392,7 @@ const struct md_reader md_cache_reader = {
               "were decided then",
     .list = list,
     .read = read_entry,
-    .mix = describe_mix,
+    .depth_kinds = describe_depth_kinds,
     .close = close_cache,
     .range_m = 4,
     .needs_root = 1,

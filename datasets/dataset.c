@@ -15,17 +15,17 @@ static int gate_sample(const struct md_data_spec *spec, struct md_sample *sample
     const int zones = sample->depth_height * sample->depth_width;
     if (spec->gate_neighbours == 0)
         return MD_OK;
-    float *room = malloc((size_t)zones * sizeof *room);
-    if (!room)
+    float *scratch = malloc((size_t)zones * sizeof *scratch);
+    if (!scratch)
         return md_fail(error, MD_FAILED, "%s: out of memory", sample->name);
     for (int view = 0; view < 2 && labels[view][0]; view++) {
         md_gate(spec->gate_neighbours, sample->depth_height, sample->depth_width, labels[view][0],
-                room);
+                scratch);
         for (int zone = 0; zone < zones; zone++)
             if (labels[view][0][zone] == MD_NO_DEPTH)
                 labels[view][1][zone] = MD_INVALID;
     }
-    free(room);
+    free(scratch);
     return MD_OK;
 }
 
@@ -108,8 +108,8 @@ int md_dataset_open(const struct md_data_spec *spec, int height, int width,
     int status = md_source_open(spec, height, width, &source, error);
     if (status == MD_OK) {
         dataset->unused = source.unused;
-        if (source.reader->mix)
-            source.reader->mix(&source, dataset->mix);
+        if (source.reader->depth_kinds)
+            source.reader->depth_kinds(&source, dataset->depth_kinds);
         status = read_samples(&source, watch, dataset, error);
         md_source_close(&source);
     }

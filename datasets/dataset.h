@@ -13,9 +13,11 @@ struct md_dataset {
     struct md_sample *samples;
     char digest[33]; /* XXH3-128 over all pictures, depths, disparities, truths, shapes and fb, in
                       * hex */
-    struct md_unused unused; /* what was passed over where they lie */
-    double gain, noise;      /* of its pictures: md_augment_measure; 0 before */
-    char mix[MD_MIX_SIZE];   /* "groundtruth of 3, lidar of 26": depths of several kinds; or "" */
+    struct md_unused unused;               /* files that are no samples */
+    double gain, noise;                    /* of its pictures: md_augment_measure; 0 before */
+    char depth_kinds[MD_DEPTH_KINDS_SIZE]; /* "groundtruth of 3, lidar of 26": depths of several
+                                      kinds; or
+                                      "" */
 };
 
 /* Reads the samples `spec` names; pictures are height x width. On failure nothing is left to

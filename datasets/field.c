@@ -38,7 +38,7 @@ static int fill_sample(const struct md_source *source, const char *name,
     const int rows = zones_along(spec, image->height, crop),
               columns = zones_along(spec, image->width, crop);
     const int top = (rows - GRID_SIDE) / 2, left = (columns - GRID_SIDE) / 2;
-    MD_TRY(md_sample_room(source, name, rows, columns, 0, sample, error));
+    MD_TRY(md_sample_allocate(source, name, rows, columns, 0, sample, error));
     for (int i = 0; i < GRID_SIDE * GRID_SIDE; i++)
         sample->depth_m[(top + i / GRID_SIDE) * columns + left + i % GRID_SIDE] = zone_m[i];
     md_sample_disparity(sample, MD_FIELD_FB);

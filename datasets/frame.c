@@ -6,7 +6,7 @@
 #include "readers.h"
 #include "sensor.h"
 
-int md_depth_map_room(int height, int width, struct md_depth_map *map, struct md_error *error) {
+int md_depth_map_allocate(int height, int width, struct md_depth_map *map, struct md_error *error) {
     *map = (struct md_depth_map){.height = height, .width = width};
     map->depth_m = calloc((size_t)height * (size_t)width, sizeof *map->depth_m);
     return map->depth_m
@@ -24,7 +24,7 @@ int md_depth_png_read(const char *path, double per_m, int rotate, struct md_dept
     struct md_grey16 grey;
     *map = (struct md_depth_map){0};
     MD_TRY(md_grey16_read(path, &grey, error));
-    int status = md_depth_map_room(grey.height, grey.width, map, error);
+    int status = md_depth_map_allocate(grey.height, grey.width, map, error);
     size_t count = status == MD_OK ? (size_t)grey.height * (size_t)grey.width : 0;
     for (size_t i = 0; i < count; i++) {
         const unsigned value = grey.values[i];
@@ -93,24 +93,24 @@ static void cut_frame(const struct md_source *source, struct md_image *picture,
 
 /* ---- labels ---------------------------------------------------------------------------------- */
 
-/* The label pixel that the centre of pixel `at` of `from` lies in, of `to`. */
-static int cell_of(int at, int from, int to) {
+/* Along one axis: which of `to` label pixels the centre of pixel `at`, one of `from`, lies in. */
+static int label_pixel_of(int at, int from, int to) {
     return (int)((2 * (int64_t)at + 1) * to / (2 * (int64_t)from));
 }
 
 /* The sensor that `spec` describes, and the part of a picture that it sees. */
-struct looking {
+struct sensing {
     struct md_sensor sensor;
     struct md_rectangle rectangle;
 };
 
-static int aims(const struct md_data_spec *spec, enum md_alignment alignment) {
+static int aligns(const struct md_data_spec *spec, enum md_alignment alignment) {
     return (spec->camera_fov_h_deg > 0 || spec->camera_fov_v_deg > 0) &&
            spec->alignment == (int)alignment;
 }
 
-static int aim(const struct md_data_spec *spec, struct md_rectangle *rectangle,
-               struct md_error *error) {
+static int sensor_part(const struct md_data_spec *spec, struct md_rectangle *rectangle,
+                       struct md_error *error) {
     if (!(spec->camera_fov_h_deg > 0 && spec->camera_fov_v_deg > 0))
         return md_fail(error, MD_USAGE,
                        "camera_fov_h_deg and camera_fov_v_deg: expected both or none, found %g and "
@@ -120,21 +120,22 @@ static int aim(const struct md_data_spec *spec, struct md_rectangle *rectangle,
                                rectangle, error);
 }
 
-static int set_up(const struct md_data_spec *spec, struct looking *looking,
-                  struct md_error *error) {
-    looking->sensor = (struct md_sensor)MD_VL53L5CX_8X8;
-    looking->sensor.model = (enum md_sensor_model)spec->sensor;
-    looking->sensor.targets = spec->targets;
-    looking->sensor.ambient = spec->ambient;
-    /* What pooling sees is not limited but by the data. */
-    looking->sensor.range_m = spec->sensor == MD_SENSOR_POOL ? INFINITY : spec->max_depth_m;
-    looking->rectangle = MD_WHOLE_PICTURE;
+static int set_up_sensing(const struct md_data_spec *spec, struct sensing *sensing,
+                          struct md_error *error) {
+    sensing->sensor = (struct md_sensor)MD_VL53L5CX_8X8;
+    sensing->sensor.model = (enum md_sensor_model)spec->sensor;
+    sensing->sensor.targets = spec->targets;
+    sensing->sensor.ambient = spec->ambient;
+    /* The pool model's range is that of the data. */
+    sensing->sensor.range_m = spec->sensor == MD_SENSOR_POOL ? INFINITY : spec->max_depth_m;
+    sensing->rectangle = MD_WHOLE_PICTURE;
     if (spec->sensor == MD_SENSOR_VL53L5CX && spec->max_depth_m > MD_SENSOR_HORIZON_M)
         return md_fail(error, MD_USAGE, "max_depth_m: the sensor %s sees at most %g m, found %g",
                        md_sensor_model_names[spec->sensor], MD_SENSOR_HORIZON_M, spec->max_depth_m);
-    int status = md_sensor_check(&looking->sensor, error);
-    return status == MD_OK && aims(spec, MD_ALIGN_PAD) ? aim(spec, &looking->rectangle, error)
-                                                       : status;
+    int status = md_sensor_check(&sensing->sensor, error);
+    return status == MD_OK && aligns(spec, MD_ALIGN_PAD)
+               ? sensor_part(spec, &sensing->rectangle, error)
+               : status;
 }
 
 /* Luminance, 0 .. 1: the closest that a picture comes to the reflectance in infrared. */
@@ -147,28 +148,29 @@ static void find_reflectance(const uint8_t *picture, int pixels, float *reflecta
 
 enum { TOF_STREAM = 0x746f6638 }; /* "tof8" */
 
-/* Puts what the sensor sees of a view in the place of its dense depth. `side` is 0 for the left
- * view, 1 for the right one. */
-static int look(const struct md_source *source, const struct looking *looking,
-                const struct md_sample *sample, const uint8_t *picture, uint32_t side,
-                float **depth_m, struct md_error *error) {
+/* Replaces the dense depth *depth_m of a view by what the sensor measures of it. `side` is 0 for
+ * the left view, 1 for the right one. */
+static int measure_view(const struct md_source *source, const struct sensing *sensing,
+                        const struct md_sample *sample, const uint8_t *picture, uint32_t side,
+                        float **depth_m, struct md_error *error) {
     int height = sample->depth_height, width = sample->depth_width;
-    int zones = looking->sensor.zones, pads = aims(&source->spec, MD_ALIGN_PAD);
+    int zones = sensing->sensor.zones, pads = aligns(&source->spec, MD_ALIGN_PAD);
     size_t pixels = (size_t)height * (size_t)width;
     struct md_reading readings[8 * 8];
     float zone_m[8 * 8];
     float *reflectance = malloc(pixels * sizeof *reflectance);
-    float *seen_m = malloc((pads ? pixels : sizeof zone_m / sizeof *zone_m) * sizeof *seen_m);
-    if (!reflectance || !seen_m) {
+    float *measured_m =
+        malloc((pads ? pixels : sizeof zone_m / sizeof *zone_m) * sizeof *measured_m);
+    if (!reflectance || !measured_m) {
         free(reflectance);
-        free(seen_m);
+        free(measured_m);
         return md_fail(error, MD_FAILED, "%s: out of memory", sample->name);
     }
     int same = height == source->height && width == source->width;
     if (same)
         find_reflectance(picture, (int)pixels, reflectance);
     md_sensor_measure(
-        &looking->sensor, *depth_m, same ? reflectance : NULL, height, width, looking->rectangle,
+        &sensing->sensor, *depth_m, same ? reflectance : NULL, height, width, sensing->rectangle,
         /* A sample's random numbers are those of its name, whatever else is listed. */
         md_random_stream(source->spec.seed, md_random_name(sample->name), side, TOF_STREAM),
         readings);
@@ -178,12 +180,12 @@ static int look(const struct md_source *source, const struct looking *looking,
     for (int zone = 0; zone < zones * zones; zone++)
         zone_m[zone] = md_reading_depth(&readings[zone], target);
     if (pads)
-        md_sensor_pad(zones, zone_m, looking->rectangle, height, width, seen_m);
+        md_sensor_pad(zones, zone_m, sensing->rectangle, height, width, measured_m);
     else
-        memcpy(seen_m, zone_m, sizeof zone_m);
+        memcpy(measured_m, zone_m, sizeof zone_m);
     free(reflectance);
     free(*depth_m);
-    *depth_m = seen_m;
+    *depth_m = measured_m;
     return MD_OK;
 }
 
@@ -199,39 +201,41 @@ static int keep_truth(struct md_sample *sample, struct md_error *error) {
     return MD_OK;
 }
 
-static int look_at_sample(const struct md_source *source, struct md_sample *sample,
+static int measure_sample(const struct md_source *source, struct md_sample *sample,
                           struct md_error *error) {
-    struct looking looking;
-    int status = set_up(&source->spec, &looking, error), zones = looking.sensor.zones;
+    struct sensing sensing;
+    int status = set_up_sensing(&source->spec, &sensing, error), zones = sensing.sensor.zones;
     if (status == MD_OK && (sample->depth_height < zones || sample->depth_width < zones))
         status = md_fail(error, MD_FAILED,
                          "%s: label: tof8: expected at least %dx%d depths, found %dx%d",
                          sample->name, zones, zones, sample->depth_width, sample->depth_height);
     if (status == MD_OK && source->spec.truth == MD_TRUTH_FULL && !sample->truth_m)
         status = keep_truth(sample, error);
-    MD_THEN(status, look(source, &looking, sample, sample->picture, 0, &sample->depth_m, error));
+    MD_THEN(status,
+            measure_view(source, &sensing, sample, sample->picture, 0, &sample->depth_m, error));
     if (status == MD_OK && sample->right_picture)
-        status =
-            look(source, &looking, sample, sample->right_picture, 1, &sample->right_depth_m, error);
+        status = measure_view(source, &sensing, sample, sample->right_picture, 1,
+                              &sample->right_depth_m, error);
     if (status != MD_OK)
         return status;
-    if (!aims(&source->spec, MD_ALIGN_PAD))
-        sample->depth_height = sample->depth_width = looking.sensor.zones;
+    if (!aligns(&source->spec, MD_ALIGN_PAD))
+        sample->depth_height = sample->depth_width = sensing.sensor.zones;
     md_sample_disparity(sample, sample->fb);
     return MD_OK;
 }
 
-/* Zones are no map: nothing is left to look at, or to cut out. */
+/* label: tof8 and evaluation_crop need a depth map; an 8x8 grid of zones has nothing to be measured
+ * or cut out. */
 static int check_map(const struct md_source *source, const struct md_sample *sample,
                      struct md_error *error) {
     const struct md_data_spec *spec = &source->spec;
     int height = sample->depth_height, width = sample->depth_width;
-    int looks = spec->label == MD_GRID_TOF8, cuts = spec->evaluation_crop != MD_CROP_NONE;
-    if (height > 8 || width > 8 || !(looks || (cuts && !sample->truth_m)))
+    int measures = spec->label == MD_GRID_TOF8, cuts = spec->evaluation_crop != MD_CROP_NONE;
+    if (height > 8 || width > 8 || !(measures || (cuts && !sample->truth_m)))
         return MD_OK;
     return md_fail(error, MD_USAGE,
                    "%s: %s: has an effect only on depth maps of more than 8x8 values, found %dx%d",
-                   sample->name, looks ? "label: tof8" : "evaluation_crop", width, height);
+                   sample->name, measures ? "label: tof8" : "evaluation_crop", width, height);
 }
 
 static int label_sample(const struct md_source *source, struct md_sample *sample,
@@ -239,7 +243,7 @@ static int label_sample(const struct md_source *source, struct md_sample *sample
     int status = check_map(source, sample, error);
     return status != MD_OK || source->spec.label == MD_GRID_DENSE
                ? status
-               : look_at_sample(source, sample, error);
+               : measure_sample(source, sample, error);
 }
 
 static int keep_cropped(const struct md_source *source, struct md_sample *sample,
@@ -254,7 +258,7 @@ static int keep_cropped(const struct md_source *source, struct md_sample *sample
 
 int md_sample_label(const struct md_source *source, struct md_sample *sample,
                     struct md_error *error) {
-    if (aims(&source->spec, MD_ALIGN_CROP))
+    if (aligns(&source->spec, MD_ALIGN_CROP))
         return md_fail(error, MD_USAGE,
                        "alignment: crop is for pictures in their own size; for the small ones of "
                        "the set %s there is pad",
@@ -265,7 +269,7 @@ int md_sample_label(const struct md_source *source, struct md_sample *sample,
     return label_sample(source, sample, error);
 }
 
-/* The mean disparity of the map's pixels in each pixel of the label. */
+/* Each pixel of the label gets the depth of the mean disparity of the map's pixels in it. */
 static int average_down(const struct md_depth_map *map, float fb, struct md_sample *sample,
                         struct md_error *error) {
     int height = sample->depth_height, width = sample->depth_width;
@@ -274,12 +278,12 @@ static int average_down(const struct md_depth_map *map, float fb, struct md_samp
     MD_TRY(md_check_memory(sum != NULL, error));
     double *count = sum + cells;
     for (int h = 0; h < map->height; h++) {
-        int row = cell_of(h, map->height, height) * width;
+        int row = label_pixel_of(h, map->height, height) * width;
         for (int w = 0; w < map->width; w++) {
             float depth_m = map->depth_m[(size_t)h * (size_t)map->width + (size_t)w];
             if (depth_m == MD_NO_DEPTH)
                 continue;
-            int cell = row + cell_of(w, map->width, width);
+            int cell = row + label_pixel_of(w, map->width, width);
             sum[cell] += 1 / (double)depth_m;
             count[cell]++;
         }
@@ -319,9 +323,9 @@ static int cut_to_sensor(const struct md_source *source, const struct md_image *
                          struct md_depth_map *map, struct md_crop *part, struct md_error *error) {
     struct md_rectangle seen;
     *part = (struct md_crop){0, 0, picture->height, picture->width};
-    if (!aims(&source->spec, MD_ALIGN_CROP))
+    if (!aligns(&source->spec, MD_ALIGN_CROP))
         return MD_OK;
-    MD_TRY(aim(&source->spec, &seen, error));
+    MD_TRY(sensor_part(&source->spec, &seen, error));
     if (source->spec.evaluation_crop != MD_CROP_NONE)
         return md_fail(error, MD_USAGE,
                        "evaluation_crop: %s is a part of whole pictures; alignment: crop has none",
@@ -349,7 +353,7 @@ int md_frame_sample(const struct md_source *source, const char *name,
     MD_TRY(cut_to_sensor(source, picture, map, &part, error));
     int height = map->height < source->height ? map->height : source->height;
     int width = map->width < source->width ? map->width : source->width;
-    MD_TRY(md_sample_room(source, name, height, width, 0, sample, error));
+    MD_TRY(md_sample_allocate(source, name, height, width, 0, sample, error));
     md_image_resize(picture, part.top, part.left, part.height, part.width, source->height,
                     source->width, sample->picture);
     size_t pixels = (size_t)map->height * (size_t)map->width;
@@ -376,8 +380,9 @@ int md_frame_read(struct md_source *source, size_t index, struct md_sample *samp
     return status;
 }
 
-int md_sample_room(const struct md_source *source, const char *name, int depth_height,
-                   int depth_width, int right, struct md_sample *sample, struct md_error *error) {
+int md_sample_allocate(const struct md_source *source, const char *name, int depth_height,
+                       int depth_width, int right, struct md_sample *sample,
+                       struct md_error *error) {
     const size_t zones = (size_t)depth_height * (size_t)depth_width;
     const size_t bytes = 3 * (size_t)source->height * (size_t)source->width;
     sample->name = strdup(name);

@@ -67,8 +67,8 @@ static int check_sizes(hid_t file, size_t *height, size_t *width, struct md_erro
     return MD_OK;
 }
 
-/* From planes to pixels. */
-static int take_picture(const float *planes, struct md_image *picture, struct md_error *error) {
+/* From planes of floats to pixels of bytes. */
+static int convert_picture(const float *planes, struct md_image *picture, struct md_error *error) {
     const size_t pixels = (size_t)picture->height * (size_t)picture->width;
     picture->rgb = malloc(3 * pixels);
     MD_TRY(md_check_memory(picture->rgb != NULL, error));
@@ -87,12 +87,12 @@ static int read_open_file(hid_t file, struct md_image *picture, struct md_depth_
     const size_t pixels = height * width, shape[3] = {3, height, width};
     *picture = (struct md_image){(int)height, (int)width, NULL};
     float *planes = malloc(3 * pixels * sizeof *planes);
-    int status = planes ? md_depth_map_room((int)height, (int)width, map, error)
+    int status = planes ? md_depth_map_allocate((int)height, (int)width, map, error)
                         : md_fail(error, MD_FAILED, "out of memory");
     MD_THEN(status, md_h5_read(file, "rgb", H5T_NATIVE_FLOAT, 3, shape, 3 * pixels, planes, error));
     MD_THEN(status,
             md_h5_read(file, "depth", H5T_NATIVE_FLOAT, 2, shape + 1, pixels, map->depth_m, error));
-    MD_THEN(status, take_picture(planes, picture, error));
+    MD_THEN(status, convert_picture(planes, picture, error));
     free(planes);
     return status;
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const struct md_kitti_layout raw = {
-    .places = {"$T/", "$T/$D/", "train/$D/", "val/$D/", "$D/"},
+    .prefixes = {"$T/", "$T/$D/", "train/$D/", "val/$D/", "$D/"},
     .pictures = {"image_0$C/data/$F.png", "image_0$C/data/$F.jpg"},
     .depths = {[MD_DEPTH_GROUNDTRUTH] = "proj_depth/groundtruth/image_0$C/$F.png",
                [MD_DEPTH_VELODYNE_RAW] = "proj_depth/velodyne_raw/image_0$C/$F.png",
@@ -19,7 +19,7 @@ static const struct md_kitti_layout raw = {
     .drives = true,
 };
 static const struct md_kitti_layout object = {
-    .places = {"training/", ""},
+    .prefixes = {"training/", ""},
     .pictures = {"image_2/$F.png", "image_2/$F.jpg"},
     .depths = {[MD_DEPTH_VELODYNE_RAW] = "proj_depth/velodyne_raw/image_2/$F.png",
                [MD_DEPTH_LIDAR] = "velodyne/$F.bin"},
@@ -28,7 +28,7 @@ static const struct md_kitti_layout object = {
     .digits = 6,
 };
 static const struct md_kitti_layout stereo_2015 = {
-    .places = {"training/", ""},
+    .prefixes = {"training/", ""},
     .pictures = {"image_2/$F_10.png"},
     .depths = {[MD_DEPTH_GROUNDTRUTH] = "disp_occ_0/$F_10.png"},
     .calibration = {"calib_cam_to_cam/$F.txt"},
@@ -38,7 +38,7 @@ static const struct md_kitti_layout stereo_2015 = {
 };
 /* Its disparities are those of the grey cameras. */
 static const struct md_kitti_layout stereo_2012 = {
-    .places = {"training/", ""},
+    .prefixes = {"training/", ""},
     .pictures = {"image_0/$F_10.png"},
     .depths = {[MD_DEPTH_GROUNDTRUTH] = "disp_occ/$F_10.png"},
     .calibration = {"calib/$F.txt"},
@@ -49,19 +49,19 @@ static const struct md_kitti_layout stereo_2012 = {
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* The calibration file in the first place that has it; in the first of all when none has, for the
- * error that will follow. */
+/* The path of the calibration file under the first prefix where there is one; without one under the
+ * first prefix of all, for the error that will follow. */
 static int find_calibration(const struct md_source *source, const struct md_kitti_view *view,
                             int which, int64_t frame, struct md_kitti_path *path,
                             struct md_error *error) {
     const struct md_kitti_layout *layout = source->reader->layout;
     const char *part = layout->calibration[which];
-    for (int i = 0; i < MD_KITTI_PLACES && layout->places[i]; i++) {
-        int status = md_kitti_path(source, view, layout->places[i], part, frame, path, error);
+    for (int i = 0; i < MD_KITTI_PREFIXES && layout->prefixes[i]; i++) {
+        int status = md_kitti_path(source, view, layout->prefixes[i], part, frame, path, error);
         if (status != MD_OK || md_is_file(path->text))
             return status;
     }
-    return md_kitti_path(source, view, layout->places[0], part, frame, path, error);
+    return md_kitti_path(source, view, layout->prefixes[0], part, frame, path, error);
 }
 
 /* Projects the scan into a picture of the size that the map has. */
@@ -75,7 +75,7 @@ static int read_scan(const struct md_source *source, const struct md_kitti_view 
         MD_TRY(find_calibration(source, view, i, frame, &calibration[i], error));
     MD_TRY(md_kitti_lidar_matrix(calibration[0].text, calibration[1].text, &layout->keys,
                                  view->camera, matrix, error));
-    MD_TRY(md_depth_map_room(picture->height, picture->width, map, error));
+    MD_TRY(md_depth_map_allocate(picture->height, picture->width, map, error));
     return md_kitti_project(path, matrix, map, error);
 }
 
@@ -100,7 +100,7 @@ static int read_map(const struct md_source *source, const struct md_kitti_view *
     const struct md_kitti_layout *layout = source->reader->layout;
     struct md_kitti_path path;
     MD_TRY(
-        md_kitti_path(source, view, view->place[kind], layout->depths[kind], frame, &path, error));
+        md_kitti_path(source, view, view->prefix[kind], layout->depths[kind], frame, &path, error));
     if (kind == MD_DEPTH_LIDAR)
         return read_scan(source, view, frame, path.text, picture, map, error);
     int status = md_depth_png_read(path.text, 256, 0, map, error);
@@ -127,7 +127,7 @@ static int read_frame(struct md_source *source, const struct md_entry *entry,
 
 /* Annotated maps are dense and checked, scans neither: what is learned from or judged by both is no
  * result of either. */
-static void describe_mix(const struct md_source *source, char text[MD_MIX_SIZE]) {
+static void describe_depth_kinds(const struct md_source *source, char text[MD_DEPTH_KINDS_SIZE]) {
     size_t count[MD_KITTI_KINDS] = {0}, length = 0;
     int kinds = 0;
     for (size_t i = 0; i < source->count; i++)
@@ -136,7 +136,7 @@ static void describe_mix(const struct md_source *source, char text[MD_MIX_SIZE])
     for (int kind = 0; kinds > 1 && kind < MD_KITTI_KINDS; kind++)
         if (count[kind] > 0)
             length +=
-                (size_t)snprintf(text + length, MD_MIX_SIZE - length, "%s%s of %zu",
+                (size_t)snprintf(text + length, MD_DEPTH_KINDS_SIZE - length, "%s%s of %zu",
                                  length > 0 ? ", " : "", md_depth_source_names[kind], count[kind]);
 }
 
@@ -166,7 +166,7 @@ const struct md_reader md_kitti_reader = {
     .read_frame = read_frame,
     .fb = MD_KITTI_FB,
     .part = md_square_part,
-    .mix = describe_mix,
+    .depth_kinds = describe_depth_kinds,
     .close = close_listing,
     .unit = MAP_UNIT,
     .range_m = RANGE_M,
@@ -176,8 +176,8 @@ const struct md_reader md_kitti_reader = {
 #define FRAMES_READER(of, unit_of, text)                                                           \
     {                                                                                              \
         .splits = (text), .layout = &(of), .list = md_kitti_list, .read_frame = read_frame,        \
-        .fb = MD_KITTI_FB, .mix = describe_mix, .part = md_square_part, .close = close_listing,    \
-        .unit = (unit_of), .range_m = RANGE_M, .needs_root = 1                                     \
+        .fb = MD_KITTI_FB, .depth_kinds = describe_depth_kinds, .part = md_square_part,            \
+        .close = close_listing, .unit = (unit_of), .range_m = RANGE_M, .needs_root = 1             \
     }
 const struct md_reader md_kitti_object_reader =
     FRAMES_READER(object, MAP_UNIT,

@@ -11,12 +11,12 @@
 /* ---- where things lie ------------------------------------------------------------------------ */
 
 int md_kitti_path(const struct md_source *source, const struct md_kitti_view *view,
-                  const char *place, const char *part, int64_t frame, struct md_kitti_path *path,
+                  const char *prefix, const char *part, int64_t frame, struct md_kitti_path *path,
                   struct md_error *error) {
     const struct md_kitti_layout *layout = source->reader->layout;
     char template[200], number[24], *out = path->text;
     size_t room = sizeof path->text;
-    snprintf(template, sizeof template, "%s%s", place, part);
+    snprintf(template, sizeof template, "%s%s", prefix, part);
     snprintf(number, sizeof number, "%0*lld", layout->digits, (long long)frame);
     int length = snprintf(out, room, "%s/", source->spec.root);
     for (const char *c = template; *c && (size_t)length < room; c++) {
@@ -35,19 +35,19 @@ int md_kitti_path(const struct md_source *source, const struct md_kitti_view *vi
     return MD_OK;
 }
 
-/* The first place that has the folder of the part, or NULL. */
-static const char *find_place(const struct md_source *source, const struct md_kitti_view *view,
-                              const char *part) {
+/* The first prefix under which the part's folder exists, or NULL. */
+static const char *find_prefix(const struct md_source *source, const struct md_kitti_view *view,
+                               const char *part) {
     const struct md_kitti_layout *layout = source->reader->layout;
     struct md_kitti_path path;
     struct md_error ignored;
-    for (int i = 0; part && i < MD_KITTI_PLACES && layout->places[i]; i++) {
-        const char *place = layout->places[i];
-        if (md_kitti_path(source, view, place, part, 0, &path, &ignored) != MD_OK)
+    for (int i = 0; part && i < MD_KITTI_PREFIXES && layout->prefixes[i]; i++) {
+        const char *prefix = layout->prefixes[i];
+        if (md_kitti_path(source, view, prefix, part, 0, &path, &ignored) != MD_OK)
             continue;
         *strrchr(path.text, '/') = 0;
         if (md_is_folder(path.text))
-            return place;
+            return prefix;
     }
     return NULL;
 }
@@ -69,9 +69,9 @@ int md_kitti_find_view(struct md_source *source, const char *drive, int camera, 
     struct md_kitti_view *view = &listing->views[*index];
     *view = (struct md_kitti_view){.camera = camera};
     snprintf(view->drive, sizeof view->drive, "%s", drive);
-    view->place[MD_DEPTH_AUTO] = find_place(source, view, layout->pictures[0]);
+    view->prefix[MD_DEPTH_AUTO] = find_prefix(source, view, layout->pictures[0]);
     for (int kind = MD_DEPTH_GROUNDTRUTH; kind < MD_KITTI_KINDS; kind++)
-        view->place[kind] = find_place(source, view, layout->depths[kind]);
+        view->prefix[kind] = find_prefix(source, view, layout->depths[kind]);
     return MD_OK;
 }
 
@@ -85,8 +85,8 @@ static int depth_of(const struct md_source *source, const struct md_kitti_view *
     struct md_kitti_path path;
     struct md_error ignored;
     for (int kind = MD_DEPTH_GROUNDTRUTH; kind < MD_KITTI_KINDS; kind++)
-        if ((wanted == MD_DEPTH_AUTO || wanted == kind) && view->place[kind] &&
-            md_kitti_path(source, view, view->place[kind], layout->depths[kind], frame, &path,
+        if ((wanted == MD_DEPTH_AUTO || wanted == kind) && view->prefix[kind] &&
+            md_kitti_path(source, view, view->prefix[kind], layout->depths[kind], frame, &path,
                           &ignored) == MD_OK &&
             md_is_file(path.text))
             return kind;
@@ -110,13 +110,13 @@ int md_kitti_add_frame(struct md_source *source, const char *drive, int camera, 
     if (status != MD_OK)
         return status;
     const struct md_kitti_view *view = &listing->views[index];
-    const char *place = view->place[MD_DEPTH_AUTO];
+    const char *prefix = view->prefix[MD_DEPTH_AUTO];
     int kind = depth_of(source, view, frame);
-    if (!place)
+    if (!prefix)
         return md_fail(error, MD_FAILED, "%s: expected pictures%s%s, found none", source->spec.root,
                        drive[0] ? " of the drive " : "", drive);
     for (int i = 0; i < MD_KITTI_PICTURES && layout->pictures[i]; i++) {
-        status = md_kitti_path(source, view, place, layout->pictures[i], frame, &path, error);
+        status = md_kitti_path(source, view, prefix, layout->pictures[i], frame, &path, error);
         if (status != MD_OK)
             return status;
         if (!md_is_file(path.text))
@@ -161,7 +161,7 @@ static bool has_picture(const struct md_source *source, const struct md_kitti_vi
     struct md_kitti_path path;
     struct md_error ignored;
     for (int i = 0; i < MD_KITTI_PICTURES && layout->pictures[i]; i++)
-        if (md_kitti_path(source, view, view->place[MD_DEPTH_AUTO], layout->pictures[i], frame,
+        if (md_kitti_path(source, view, view->prefix[MD_DEPTH_AUTO], layout->pictures[i], frame,
                           &path, &ignored) == MD_OK &&
             md_is_file(path.text))
             return true;
@@ -174,9 +174,9 @@ static int pass_over_depths(struct md_source *source, const struct md_kitti_view
     const struct md_kitti_layout *layout = source->reader->layout;
     struct md_kitti_path path;
     struct md_names names = {0};
-    if (!view->place[kind])
+    if (!view->prefix[kind])
         return MD_OK;
-    MD_TRY(md_kitti_path(source, view, view->place[kind], layout->depths[kind], 0, &path, error));
+    MD_TRY(md_kitti_path(source, view, view->prefix[kind], layout->depths[kind], 0, &path, error));
     *strrchr(path.text, '/') = 0;
     struct md_error ignored; /* a folder that is locked is told of when a depth is read */
     md_names_of_folder(path.text, &names, &ignored);
@@ -189,7 +189,7 @@ static int pass_over_depths(struct md_source *source, const struct md_kitti_view
     return MD_OK;
 }
 
-int md_kitti_add_view(struct md_source *source, size_t index, unsigned share,
+int md_kitti_add_view(struct md_source *source, size_t index, unsigned residues,
                       struct md_error *error) {
     const struct md_kitti_listing *listing = source->state;
     const struct md_kitti_layout *layout = source->reader->layout;
@@ -198,7 +198,7 @@ int md_kitti_add_view(struct md_source *source, size_t index, unsigned share,
     struct md_names names = {0};
     int64_t last = -1;
     size_t number = 0;
-    MD_TRY(md_kitti_path(source, view, view->place[MD_DEPTH_AUTO], layout->pictures[0], 0, &path,
+    MD_TRY(md_kitti_path(source, view, view->prefix[MD_DEPTH_AUTO], layout->pictures[0], 0, &path,
                          error));
     *strrchr(path.text, '/') = 0;
     int status = md_names_of_folder(path.text, &names, error);
@@ -213,7 +213,7 @@ int md_kitti_add_view(struct md_source *source, size_t index, unsigned share,
             continue;
         }
         last = frame;
-        if (!md_share_takes(share, number++))
+        if (!md_residues_have(residues, number++))
             continue;
         status = md_path_format(picture.text, error, "%s/%s", path.text, names.names[i]);
         MD_THEN(status, add_frame(source, index, kind, picture.text, error));

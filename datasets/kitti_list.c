@@ -1,4 +1,4 @@
-/* Which frames a split of a KITTI set means: a share of the drives (or frames, without drives),
+/* Which frames a split of a KITTI set means: a part of the drives (or frames, without drives),
  * some of them, or a list in a file. What has no depth of the wanted kind is no sample, unless it
  * is named: then that is an error. */
 #include <stdio.h>
@@ -59,18 +59,18 @@ static int compare_views(const void *a, const void *b) {
     return strcmp(left->drive, right->drive);
 }
 
-/* Adds the frames of the share of the drives that have pictures. */
-static int add_drives(struct md_source *source, unsigned share, struct md_error *error) {
+/* Adds all frames of the drives that have pictures and, numbered from 0, are in the residues. */
+static int add_drives(struct md_source *source, unsigned residues, struct md_error *error) {
     struct md_kitti_listing *listing = source->state;
     size_t number = 0;
     int status = MD_OK;
     if (listing->count > 0)
         qsort(listing->views, listing->count, sizeof *listing->views, compare_views);
     for (size_t i = 0; i < listing->count && status == MD_OK; i++)
-        if (!listing->views[i].place[MD_DEPTH_AUTO])
+        if (!listing->views[i].prefix[MD_DEPTH_AUTO])
             md_unused_add(&source->unused, MD_UNUSED_FOLDER, listing->views[i].drive);
-        else if (md_share_takes(share, number++))
-            status = md_kitti_add_view(source, i, MD_SHARE_ALL, error);
+        else if (md_residues_have(residues, number++))
+            status = md_kitti_add_view(source, i, MD_SPLIT_ALL, error);
     if (status == MD_OK && number == 0)
         status = md_fail(error, MD_FAILED,
                          "%s: expected drives (2011_09_26/2011_09_26_drive_0001_sync/image_02/data "
@@ -87,18 +87,19 @@ static int has_folder(const struct md_source *source, const char *name, bool *ha
     return status;
 }
 
-/* train, val and test: what the depth benchmark says where its folders are there, otherwise a
- * share of the drives. */
-static int add_share_of_drives(struct md_source *source, unsigned share, struct md_error *error) {
+/* train, val and test: what the depth benchmark says where its folders are there, otherwise the
+ * drives that md_split_residues says. */
+static int add_split_of_drives(struct md_source *source, unsigned residues,
+                               struct md_error *error) {
     const char *split = source->spec.split;
     bool train, val, own = false;
     int status = has_folder(source, "train", &train, error);
     MD_THEN(status, has_folder(source, "val", &val, error));
     if (status != MD_OK)
         return status;
-    if (share == MD_SHARE_ALL || !(train || val)) {
+    if (residues == MD_SPLIT_ALL || !(train || val)) {
         status = find_drives(source, "", error);
-        return status == MD_OK ? add_drives(source, share, error) : status;
+        return status == MD_OK ? add_drives(source, residues, error) : status;
     }
     status = has_folder(source, split, &own, error);
     if (status == MD_OK && !own)
@@ -107,7 +108,7 @@ static int add_share_of_drives(struct md_source *source, unsigned share, struct 
                        "none: name drives, or a file of frames",
                        source->spec.root, split);
     MD_THEN(status, find_drives(source, split, error));
-    return status == MD_OK ? add_drives(source, MD_SHARE_ALL, error) : status;
+    return status == MD_OK ? add_drives(source, MD_SPLIT_ALL, error) : status;
 }
 
 /* The last part of a path, which slashes may end. */
@@ -132,10 +133,10 @@ static int add_named_drive(void *context, char *name, struct md_error *error) {
     MD_TRY(md_kitti_find_view(source, drive, 0, &index, error));
     if (index < before)
         return md_fail(error, MD_USAGE, "split: the drive %s is named twice", drive);
-    if (!listing->views[index].place[MD_DEPTH_AUTO])
+    if (!listing->views[index].prefix[MD_DEPTH_AUTO])
         return md_fail(error, MD_FAILED, "%s: expected %.10s/%s/image_02/data, found none",
                        source->spec.root, drive, drive);
-    return md_kitti_add_view(source, index, MD_SHARE_ALL, error);
+    return md_kitti_add_view(source, index, MD_SPLIT_ALL, error);
 }
 
 /* ---- frames in a list ------------------------------------------------------------------------ */
@@ -143,7 +144,7 @@ static int add_named_drive(void *context, char *name, struct md_error *error) {
 enum { MOST_WORDS = 3 };
 
 /* Cuts a line into at most MOST_WORDS words; returns how many it has. */
-static int cut_words(char *line, char *words[MOST_WORDS]) {
+static int split_words(char *line, char *words[MOST_WORDS]) {
     int count = 0;
     for (char *rest = NULL, *word = strtok_r(line, " \t", &rest); word;
          word = strtok_r(NULL, " \t", &rest))
@@ -179,7 +180,7 @@ static int add_line(void *source, char *line, struct md_error *error) {
     char *words[MOST_WORDS] = {line, line, line}, shown[100];
     int64_t frame;
     snprintf(shown, sizeof shown, "%s", line);
-    int count = cut_words(line, words);
+    int count = split_words(line, words);
     if (strstr(words[0], "/data/"))
         return count > 1 && strcmp(words[1], "None") == 0
                    ? MD_OK
@@ -205,15 +206,16 @@ static int add_number(void *context, char *number, struct md_error *error) {
     return md_kitti_add_frame(source, "", 0, frame, error);
 }
 
-static int add_share_of_frames(struct md_source *source, unsigned share, struct md_error *error) {
+static int add_split_of_frames(struct md_source *source, unsigned residues,
+                               struct md_error *error) {
     const struct md_kitti_listing *listing = source->state;
     const struct md_kitti_layout *layout = source->reader->layout;
     struct md_kitti_path path;
     size_t index;
     int status = md_kitti_find_view(source, "", 0, &index, error);
-    if (status == MD_OK && listing->views[index].place[MD_DEPTH_AUTO])
-        return md_kitti_add_view(source, index, share, error);
-    MD_THEN(status, md_kitti_path(source, &listing->views[index], layout->places[0],
+    if (status == MD_OK && listing->views[index].prefix[MD_DEPTH_AUTO])
+        return md_kitti_add_view(source, index, residues, error);
+    MD_THEN(status, md_kitti_path(source, &listing->views[index], layout->prefixes[0],
                                   layout->pictures[0], 0, &path, error));
     return status == MD_OK ? md_fail(error, MD_FAILED,
                                      "expected pictures like %s, found no such folder", path.text)
@@ -232,10 +234,10 @@ int md_kitti_list(struct md_source *source, struct md_error *error) {
                        md_depth_source_names[depth]);
     if (!md_is_folder(source->spec.root))
         return md_fail(error, MD_FAILED, "root: %s is no folder", source->spec.root);
-    unsigned share = md_share_find(split);
-    if (share != 0)
-        return layout->drives ? add_share_of_drives(source, share, error)
-                              : add_share_of_frames(source, share, error);
+    unsigned residues = md_split_residues(split);
+    if (residues != 0)
+        return layout->drives ? add_split_of_drives(source, residues, error)
+                              : add_split_of_frames(source, residues, error);
     return split[0] == '@'
                ? md_names_each_line(split + 1, layout->drives ? add_line : add_number, source,
                                     error)

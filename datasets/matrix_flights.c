@@ -2,8 +2,7 @@
  *
  *     all                 every flight, the root itself or up to 3 folders below it, by path
  *     train, val, test, fold0 .. fold3, rest0 .. rest3
- *                         the share of those that md_share_find says, so that any folder of flights
- *                         works at once
+ *                         those of all flights that md_split_residues says
  *     A, or A,B,C         these flights (paths relative to root, "." for root itself), in this
  *                         order
  *     @FILE               the same, one a line, as md_names_each_line reads them
@@ -80,10 +79,10 @@ static int search(const char *root, const char *relative, const struct searched 
     return status;
 }
 
-static void keep_share(struct md_names *flights, unsigned share) {
+static void keep_residues(struct md_names *flights, unsigned residues) {
     size_t kept = 0;
     for (size_t i = 0; i < flights->count; i++) {
-        if (md_share_takes(share, i))
+        if (md_residues_have(residues, i))
             flights->names[kept++] = flights->names[i];
         else
             free(flights->names[i]);
@@ -91,7 +90,7 @@ static void keep_share(struct md_names *flights, unsigned share) {
     flights->count = kept;
 }
 
-static int find_share(const char *root, const char *split, struct md_names *flights,
+static int find_split(const char *root, const char *split, struct md_names *flights,
                       struct md_error *error) {
     MD_TRY(search(root, ".", NULL, flights, error));
     if (flights->count == 0)
@@ -100,7 +99,7 @@ static int find_share(const char *root, const char *split, struct md_names *flig
                        root, MAX_DEPTH);
     size_t found = flights->count;
     md_names_sort(flights, 0); /* by whole paths, not folder by folder */
-    keep_share(flights, md_share_find(split));
+    keep_residues(flights, md_split_residues(split));
     if (flights->count == 0)
         return md_fail(error, MD_FAILED, "%s: its %zu flights leave none for %s", root, found,
                        split);
@@ -126,8 +125,8 @@ static int add_named(void *context, char *name, struct md_error *error) {
 
 static int find_flights(const char *root, const char *split, struct md_names *flights,
                         struct md_error *error) {
-    if (md_share_find(split) != 0)
-        return find_share(root, split, flights, error);
+    if (md_split_residues(split) != 0)
+        return find_split(root, split, flights, error);
     return md_split_each(split, add_named, &(struct flights_of){root, flights}, error);
 }
 

@@ -191,7 +191,7 @@ static int check_grid(const struct md_array *array, struct entry *entry, struct 
     return MD_OK;
 }
 
-static int take_fb(const struct md_array *fb, struct entry *entry, struct md_error *error) {
+static int check_fb(const struct md_array *fb, struct entry *entry, struct md_error *error) {
     if (fb->count != 1)
         return md_fail(error, MD_FAILED, "expected one value, found %zu", fb->count);
     if (!isfinite(fb->values[0]) || fb->values[0] <= 0)
@@ -212,7 +212,7 @@ static int read_column(const struct md_source *source, enum role role, const cha
     if (is_picture)
         status = check_picture(picture, source, error);
     else if (role == FB)
-        status = take_fb(array, entry, error);
+        status = check_fb(array, entry, error);
     else if (role == TRUTH)
         status = grid_shape(array, &height, &width, error);
     else
@@ -249,7 +249,7 @@ static void fill_picture(const struct md_source *source, const struct md_image *
 enum { KITTI_HEIGHT = 375, KITTI_WIDTH = 1242 };
 
 /* The array becomes the sample's. */
-static void take_truth(const struct md_source *source, const struct layout *layout,
+static void move_truth(const struct md_source *source, const struct layout *layout,
                        struct md_array *truth, struct md_sample *sample) {
     int first = truth->dimensions == 3;
     struct md_depth_map map = {.height = (int)truth->shape[first],
@@ -273,8 +273,8 @@ static int fill_sample(const struct md_source *source, const struct layout *layo
                        const char *name, struct entry *entry, struct md_sample *sample,
                        struct md_error *error) {
     int right = entry->picture[1].rgb != NULL;
-    MD_TRY(
-        md_sample_room(source, name, entry->grid_height, entry->grid_width, right, sample, error));
+    MD_TRY(md_sample_allocate(source, name, entry->grid_height, entry->grid_width, right, sample,
+                              error));
     fill_picture(source, &entry->picture[0], sample->picture);
     fill_grid(source, layout, &entry->array[DEPTH], &entry->array[DISP], sample->depth_m,
               sample->disparity);
@@ -284,7 +284,7 @@ static int fill_sample(const struct md_source *source, const struct layout *layo
                   sample->right_depth_m, sample->right_disparity);
     }
     if (entry->array[TRUTH].values != NULL)
-        take_truth(source, layout, &entry->array[TRUTH], sample);
+        move_truth(source, layout, &entry->array[TRUTH], sample);
     sample->fb = entry->fb;
     return md_sample_label(source, sample, error);
 }

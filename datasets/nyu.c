@@ -210,7 +210,7 @@ static int read_picture(const struct archive *archive, size_t index, struct md_i
 static int read_depth(const struct archive *archive, size_t index, struct md_depth_map *map,
                       struct md_error *error) {
     const size_t width = archive->depths[1], height = archive->depths[2];
-    MD_TRY(md_depth_map_room((int)height, (int)width, map, error));
+    MD_TRY(md_depth_map_allocate((int)height, (int)width, map, error));
     float *columns = malloc(width * height * sizeof *columns);
     if (!columns)
         return md_fail(error, MD_FAILED, "out of memory for %zux%zu depths", width, height);

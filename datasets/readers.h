@@ -56,7 +56,7 @@ struct md_reader {
     float fb; /* of such samples: focal length times baseline */
     /* Says which kinds of depth the entries have, and of how many each; "" when all have one kind.
      * NULL: there is one only. */
-    void (*mix)(const struct md_source *source, char text[MD_MIX_SIZE]);
+    void (*depth_kinds)(const struct md_source *source, char text[MD_DEPTH_KINDS_SIZE]);
     /* Which part of a picture of height x width becomes the network's, as md_picture_part says;
      * NULL: all of it. */
     int (*part)(const struct md_data_spec *spec, int height, int width, struct md_crop *part,
@@ -106,16 +106,18 @@ int md_picture_part(const struct md_data_spec *spec, int height, int width, stru
 
 /* Splits of recordings that come with none: of the things sorted by name and numbered from 0, the
  * i-th goes to val when i % 6 is 2, to test when it is 5 and to train otherwise; and for
- * cross-validation to "foldK" when i % 4 is K, otherwise to "restK". md_share_find: what "all",
- * "train", "fold0", ... takes, a bit for each i % 12; 0: it is none of them. */
-#define MD_SHARE_ALL 0xfffu
-unsigned md_share_find(const char *split);
-int md_share_takes(unsigned share, size_t number);
+ * cross-validation to "foldK" when i % 4 is K, otherwise to "restK". md_split_residues: the set of
+ * i % 12 that "all", "train", "fold0", ... consists of, a bit for each; 0: `split` is none of them.
+ * md_residues_have: whether thing `number` is in such a set. */
+#define MD_SPLIT_ALL 0xfffu
+unsigned md_split_residues(const char *split);
+int md_residues_have(unsigned residues, size_t number);
 
 /* Focal length times baseline of a camera pair that is not there: what the field sets and TartanAir
  * agreed on. */
 #define MD_FIELD_FB 80.0f
 
+/* Appends an entry with a copy of `name`. */
 int md_source_add(struct md_source *source, const char *name, size_t number,
                   struct md_error *error);
 
@@ -132,10 +134,11 @@ typedef int md_read_line(struct md_source *source, size_t file, char *line,
 int md_source_read_line(struct md_source *source, size_t index, md_read_line *read,
                         struct md_sample *sample, struct md_error *error);
 
-/* Gives an empty sample its name and room for its picture and label (zeroed); with `right` also for
+/* Gives an empty sample its name, and allocates its picture and label (zeroed); with `right` also
  * those of the other camera. */
-int md_sample_room(const struct md_source *source, const char *name, int depth_height,
-                   int depth_width, int right, struct md_sample *sample, struct md_error *error);
+int md_sample_allocate(const struct md_source *source, const char *name, int depth_height,
+                       int depth_width, int right, struct md_sample *sample,
+                       struct md_error *error);
 
 /* Sets disparity = fb / depth_m where there is depth. */
 void md_sample_disparity(struct md_sample *sample, float fb);
@@ -149,8 +152,8 @@ void md_sample_disparity(struct md_sample *sample, float fb);
 int md_field_sample(const struct md_source *source, const char *name, const float zone_m[8 * 8],
                     struct md_sample *sample, struct md_error *error);
 
-/* Room for a map of this size; frees it. */
-int md_depth_map_room(int height, int width, struct md_depth_map *map, struct md_error *error);
+/* Allocates a map of this size, without any depth; and frees it. */
+int md_depth_map_allocate(int height, int width, struct md_depth_map *map, struct md_error *error);
 void md_depth_map_free(struct md_depth_map *map);
 
 /* A 16-bit grey PNG of depths, of which `per_m` are a metre, each turned right by `rotate` bits

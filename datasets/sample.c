@@ -129,11 +129,11 @@ static bool has_company(double most, int height, int width, const float *depth_m
     return values > 0 && 2 * near >= values;
 }
 
-void md_gate(double most, int height, int width, float *depth_m, float *room) {
-    memcpy(room, depth_m, (size_t)height * (size_t)width * sizeof *room);
+void md_gate(double most, int height, int width, float *depth_m, float *scratch) {
+    memcpy(scratch, depth_m, (size_t)height * (size_t)width * sizeof *scratch);
     for (int row = 0; row < height; row++)
         for (int column = 0; column < width; column++)
-            if (!has_company(most, height, width, room, row, column))
+            if (!has_company(most, height, width, scratch, row, column))
                 depth_m[row * width + column] = MD_NO_DEPTH;
 }
 

@@ -28,7 +28,7 @@ struct md_sample {
     float *right_depth_m, *right_disparity;
 };
 
-enum { MD_MIX_SIZE = 120 };
+enum { MD_DEPTH_KINDS_SIZE = 120 };
 
 /* Which data set, which part of it, and how it is read. One text form for configs and the command
  * line, a YAML mapping such as {set: matrix, root: DIR, split: test}; the defaults are there:
@@ -86,8 +86,8 @@ extern const char *const md_alignment_names[]; /* "crop", "pad", NULL */
 enum md_truth_kind { MD_TRUTH_FULL, MD_TRUTH_LABEL };
 extern const char *const md_truth_kind_names[]; /* "full", "label", NULL */
 
-/* The part of a finer truth that is looked at: all; Garg's and Eigen's of KITTI (fractions of the
- * height and width); NYU Depth v2 without its white frame (Eigen's). */
+/* The part of a finer truth that predictions are judged on: all; Garg's and Eigen's of KITTI
+ * (fractions of the height and width); NYU Depth v2 without its white frame (Eigen's). */
 enum md_evaluation_crop { MD_CROP_NONE, MD_CROP_GARG, MD_CROP_EIGEN, MD_CROP_NYU };
 extern const char *const md_evaluation_crop_names[]; /* "none", "garg", "eigen", "nyu", NULL */
 
@@ -98,10 +98,9 @@ extern const char *const md_depth_source_names[]; /* "auto", "groundtruth", "vel
 
 /* What becomes the network's picture: the square of MD_SQUARE_SIDE pixels at the top, in the middle
  * (smaller pictures: as large as fits; field sets: the square that the sensor sees), or all of it,
- * squashed. The release's KITTI pictures and
- * truths are such squares. (The side is in its test code; that they are at the top is measured:
- * there its KITTI weights predict the road alike in all rows, and by MD_KITTI_FB; in the middle,
- * seven rows lower, they do neither.) */
+ * squashed. The release's KITTI pictures and truths are such squares. (The side is in its test
+ * code; that they are at the top is measured: there its KITTI weights predict the road alike in all
+ * rows, and by MD_KITTI_FB; in the middle, seven rows lower, they do neither.) */
 enum md_picture_part { MD_PICTURE_SQUARE, MD_PICTURE_WHOLE };
 extern const char *const md_picture_part_names[]; /* "square", "whole", NULL */
 #define MD_SQUARE_SIDE 360
@@ -112,8 +111,8 @@ extern const char *const md_world_names[];
 /* All sets, ended by NULL. */
 extern const char *const md_data_set_names[];
 
-/* Puts the set's own range and crop where max_depth_m and crop are 0, and depth_per_m; a root then
- * ends without a slash, so that paths below it have one. */
+/* Replaces max_depth_m, crop and depth_per_m by the set's own where they are 0, and removes slashes
+ * at the end of root. */
 void md_data_spec_resolve(struct md_data_spec *spec);
 
 /* One depth of a zone's readings in several frames, of which `count` (at most MD_MOST_FRAMES) are
@@ -123,11 +122,11 @@ void md_data_spec_resolve(struct md_data_spec *spec);
 enum { MD_MOST_FRAMES = 8 };
 float md_fuse_zone(const struct md_data_spec *spec, int count, float *depth_m);
 
-/* Takes away the zones (height, width) that do not agree with their neighbours: a zone keeps its
- * value when at least half of the values among the eight around it differ by at most `most` times
- * its depth, and there is at least one. All are judged by what there was before. Needs room for as
- * many values. */
-void md_gate(double most, int height, int width, float *depth_m, float *room);
+/* Sets to MD_NO_DEPTH the zones (height, width) that do not agree with their neighbours: a zone
+ * keeps its value when at least half of the values among the eight around it, and at least one,
+ * differ by at most `most` times its depth. Neighbours are as they were before the call. `scratch`
+ * has room for as many values. */
+void md_gate(double most, int height, int width, float *depth_m, float *scratch);
 
 /* How many values a sample's label has. */
 size_t md_valid_zones(const struct md_sample *sample);

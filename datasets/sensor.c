@@ -196,8 +196,9 @@ struct map {
     int width;
 };
 
-static void look_into(const struct md_sensor *sensor, const struct map *map, struct block block,
-                      struct md_random *random, struct md_reading *reading) {
+static void measure_histogram(const struct md_sensor *sensor, const struct map *map,
+                              struct block block, struct md_random *random,
+                              struct md_reading *reading) {
     const double middle_grey = 0.5;
     struct md_returns returns = {.rays = 0};
     for (int row = block.top; row < block.bottom; row++)
@@ -221,8 +222,9 @@ static double nearest_from(const struct map *map, struct block block, double fro
     return nearest_m;
 }
 
-static void pool(const struct md_sensor *sensor, const struct map *map, struct block block,
-                 struct md_random *random, struct md_reading *reading) {
+static void measure_nearest(const struct md_sensor *sensor, const struct map *map,
+                            struct block block, struct md_random *random,
+                            struct md_reading *reading) {
     (void)random;
     *reading = nothing();
     for (double from_m = 0; reading->targets < sensor->targets; from_m += sensor->apart_m) {
@@ -240,7 +242,7 @@ void md_sensor_measure(const struct md_sensor *sensor, const float *depth_m,
     static void (*const models[])(const struct md_sensor *sensor, const struct map *map,
                                   struct block block, struct md_random *random,
                                   struct md_reading *reading) = {
-        [MD_SENSOR_VL53L5CX] = look_into, [MD_SENSOR_POOL] = pool};
+        [MD_SENSOR_VL53L5CX] = measure_histogram, [MD_SENSOR_POOL] = measure_nearest};
     const struct map map = {depth_m, reflectance, width};
     for (int zone = 0; zone < sensor->zones * sensor->zones; zone++)
         models[sensor->model](sensor, &map,

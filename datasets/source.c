@@ -93,8 +93,8 @@ static const char *parse_bound(const char *text, size_t *bound) {
     return end;
 }
 
-/* Takes the cut off the end of `split`. */
-static int take_cut(char *split, struct cut *cut, struct md_error *error) {
+/* Reads the cut at the end of `split` and removes it there. */
+static int parse_cut(char *split, struct cut *cut, struct md_error *error) {
     *cut = (struct cut){0, SIZE_MAX};
     size_t length = strlen(split);
     if (length == 0 || split[length - 1] != ']')
@@ -126,7 +126,8 @@ static int apply_cut(struct md_source *source, struct cut cut, struct md_error *
     return MD_OK;
 }
 
-/* Keeps every entry at which the share of those kept would otherwise fall behind. */
+/* Keeps spec.fraction percent of the entries, evenly spread: one is kept whenever fewer than that
+ * percentage of those so far would have been. */
 static void apply_fraction(struct md_source *source) {
     size_t kept = 0, percent = (size_t)source->spec.fraction;
     for (size_t i = 0; i < source->count; i++) {
@@ -185,7 +186,7 @@ int md_source_open(const struct md_data_spec *spec, int height, int width, struc
     int status = check_spec(&source->spec, source->reader, error);
     if (status == MD_OK && source->reader->needs_root)
         status = refuse_archive(source->spec.root, error);
-    MD_THEN(status, take_cut(source->spec.split, &cut, error));
+    MD_THEN(status, parse_cut(source->spec.split, &cut, error));
     MD_THEN(status, source->reader->list(source, error));
     if (status == MD_OK && !source->reader->has_fractions)
         apply_fraction(source);
@@ -220,26 +221,26 @@ void md_source_close(struct md_source *source) {
 
 /* ---- for readers ----------------------------------------------------------------------------- */
 
-unsigned md_share_find(const char *split) {
+unsigned md_split_residues(const char *split) {
     static const struct {
         const char *name;
         unsigned residues; /* bit r: things with i % 12 == r */
-    } shares[] = {
-        {"all", MD_SHARE_ALL}, {"train", MD_SHARE_ALL & ~0x924u},
+    } splits[] = {
+        {"all", MD_SPLIT_ALL}, {"train", MD_SPLIT_ALL & ~0x924u},
         {"val", 0x104},        {"test", 0x820},
-        {"fold0", 0x111},      {"rest0", MD_SHARE_ALL & ~0x111u},
-        {"fold1", 0x222},      {"rest1", MD_SHARE_ALL & ~0x222u},
-        {"fold2", 0x444},      {"rest2", MD_SHARE_ALL & ~0x444u},
-        {"fold3", 0x888},      {"rest3", MD_SHARE_ALL & ~0x888u},
+        {"fold0", 0x111},      {"rest0", MD_SPLIT_ALL & ~0x111u},
+        {"fold1", 0x222},      {"rest1", MD_SPLIT_ALL & ~0x222u},
+        {"fold2", 0x444},      {"rest2", MD_SPLIT_ALL & ~0x444u},
+        {"fold3", 0x888},      {"rest3", MD_SPLIT_ALL & ~0x888u},
     };
-    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
-        if (strcmp(split, shares[i].name) == 0)
-            return shares[i].residues;
+    for (size_t i = 0; i < sizeof splits / sizeof *splits; i++)
+        if (strcmp(split, splits[i].name) == 0)
+            return splits[i].residues;
     return 0;
 }
 
-int md_share_takes(unsigned share, size_t number) {
-    return (int)(share >> number % 12 & 1u);
+int md_residues_have(unsigned residues, size_t number) {
+    return (int)(residues >> number % 12 & 1u);
 }
 
 int md_source_add(struct md_source *source, const char *name, size_t number,

@@ -319,7 +319,8 @@ static void take_cell(struct md_archive *ar, const char *path, struct md_cell *c
                         cell->data_digests[i]);
         md_archive_integer(ar, splits[i], "samples", 0, LLONG_MAX, &cell->data_samples[i]);
         if (md_h5_has_attribute(ar->file, splits[i], "depth_kinds"))
-            md_archive_text(ar, splits[i], "depth_kinds", MD_MIX_SIZE, cell->data_mix[i]);
+            md_archive_text(ar, splits[i], "depth_kinds", MD_DEPTH_KINDS_SIZE,
+                            cell->depth_kinds[i]);
     }
     md_archive_attributes(ar, cell);
     take_epochs_done(ar, path, cell);

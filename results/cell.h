@@ -89,8 +89,8 @@ struct md_cell {
     double wall_seconds, cpu_seconds;
     long long peak_memory_bytes;
 
-    char data_digests[3][33];      /* train, val, test */
-    char data_mix[3][MD_MIX_SIZE]; /* of each; "": depths of one kind */
+    char data_digests[3][33];                 /* train, val, test */
+    char depth_kinds[3][MD_DEPTH_KINDS_SIZE]; /* of each; "": depths of one kind */
     long long data_samples[3];
 
     long long arena_bytes, parameters_learning, optimizer_bytes_per_parameter;

@@ -78,8 +78,8 @@ void md_archive_put_head(struct md_archive *ar, const char *kind, const struct m
         md_archive_group(ar, splits[i].name);
         md_archive_integer(ar, splits[i].name, "samples", 0, 0, &samples);
         md_archive_put_text(ar, splits[i].name, "digest", data->digest);
-        if (data->mix[0] != '\0')
-            md_archive_put_text(ar, splits[i].name, "depth_kinds", data->mix);
+        if (data->depth_kinds[0] != '\0')
+            md_archive_put_text(ar, splits[i].name, "depth_kinds", data->depth_kinds);
     }
 }
 

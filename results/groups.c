@@ -397,13 +397,14 @@ static int check_mixture(struct md_runs *runs, const struct md_groups *groups,
                                   "different data: %.300s and %.300s do not have the same %s split",
                                   first->path, other->path, splits[s]);
         size_t mixed = 0;
-        while (mixed < runs->count && runs->runs[mixed]->cell.data_mix[s][0] == '\0')
+        while (mixed < runs->count && runs->runs[mixed]->cell.depth_kinds[s][0] == '\0')
             mixed++;
         if (mixed < runs->count)
             MD_THEN(status,
-                    md_runs_note(
-                        runs, error, "mixed: the depths of %s are of several kinds: %s, of %.300s",
-                        splits[s], runs->runs[mixed]->cell.data_mix[s], runs->runs[mixed]->path));
+                    md_runs_note(runs, error,
+                                 "mixed: the depths of %s are of several kinds: %s, of %.300s",
+                                 splits[s], runs->runs[mixed]->cell.depth_kinds[s],
+                                 runs->runs[mixed]->path));
     }
     return status;
 }

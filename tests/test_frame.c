@@ -95,7 +95,7 @@ Test(frame, depth_of_a_png) {
 
 static void make_map(int height, int width, uint32_t seed) {
     struct md_random random = md_random_stream(seed, 0, 0, 0);
-    cr_assert_eq(md_depth_map_room(height, width, &map, &error), MD_OK);
+    cr_assert_eq(md_depth_map_allocate(height, width, &map, &error), MD_OK);
     for (int i = 0; i < height * width; i++)
         map.depth_m[i] = md_random_unit(&random) < 0.4
                              ? MD_NO_DEPTH
@@ -223,7 +223,7 @@ static void look_through_a_wide_lens(enum md_alignment alignment) {
     source.spec.label = MD_GRID_TOF8;
     source.spec.camera_fov_h_deg = source.spec.camera_fov_v_deg = 90;
     source.spec.alignment = alignment;
-    cr_assert_eq(md_depth_map_room(96, 96, &map, &error), MD_OK);
+    cr_assert_eq(md_depth_map_allocate(96, 96, &map, &error), MD_OK);
     for (int i = 0; i < 96 * 96; i++) {
         int inside = i / 96 >= 28 && i / 96 < 68 && i % 96 >= 28 && i % 96 < 68;
         map.depth_m[i] = inside ? 2 : 1; /* what is nearer is not in view */
@@ -288,7 +288,7 @@ Test(frame, zones_need_a_pixel_each) {
     source.height = source.width = 48;
     source.spec.label = MD_GRID_TOF8;
     for (int i = 0; i < 3; i++) {
-        cr_assert_eq(md_depth_map_room(sizes[i][0], sizes[i][1], &map, &error), MD_OK);
+        cr_assert_eq(md_depth_map_allocate(sizes[i][0], sizes[i][1], &map, &error), MD_OK);
         cr_assert_eq(make_sample(), MD_FAILED);
         assert_contains(error.text, "label: tof8: expected at least 8x8 depths, found ");
         md_depth_map_free(&map);
@@ -313,7 +313,7 @@ Test(frame, a_sensor_with_noise_is_deterministic) {
     source.spec.sensor = MD_SENSOR_VL53L5CX;
     source.spec.max_depth_m = 4;
     for (int turn = 0; turn < 4; turn++) { /* the same, another seed, another name */
-        cr_assert_eq(md_depth_map_room(48, 48, &map, &error), MD_OK);
+        cr_assert_eq(md_depth_map_allocate(48, 48, &map, &error), MD_OK);
         for (int i = 0; i < 48 * 48; i++)
             map.depth_m[i] = 1.5f;
         source.spec.seed = turn == 2 ? 2 : 1;
@@ -337,13 +337,13 @@ Test(frame, the_crop_is_of_every_truth) {
     source.spec.evaluation_crop = MD_CROP_NYU;
     for (int way = 0; way < 4; way++) { /* with and without a sensor */
         source.spec.label = way % 2 ? MD_GRID_TOF8 : MD_GRID_DENSE;
-        cr_assert_eq(md_depth_map_room(48, 48, &map, &error), MD_OK);
+        cr_assert_eq(md_depth_map_allocate(48, 48, &map, &error), MD_OK);
         for (int i = 0; i < 48 * 48; i++)
             map.depth_m[i] = 2;
         if (way < 2) {
             cr_assert_eq(make_sample(), MD_OK, "%s", error.text);
         } else {
-            cr_assert_eq(md_sample_room(&source, "it", 48, 48, 0, &sample, &error), MD_OK);
+            cr_assert_eq(md_sample_allocate(&source, "it", 48, 48, 0, &sample, &error), MD_OK);
             memcpy(sample.depth_m, map.depth_m, 48 * 48 * sizeof *map.depth_m);
             cr_assert_eq(md_sample_label(&source, &sample, &error), MD_OK, "%s", error.text);
         }
@@ -365,7 +365,7 @@ Test(frame, zones_are_no_map) {
     for (int key = 0; key < 2; key++) {
         source.spec.evaluation_crop = key == 0 ? MD_CROP_GARG : MD_CROP_NONE;
         source.spec.label = key == 1 ? MD_GRID_TOF8 : MD_GRID_DENSE;
-        cr_assert_eq(md_sample_room(&source, "it", 8, 8, 0, &sample, &error), MD_OK);
+        cr_assert_eq(md_sample_allocate(&source, "it", 8, 8, 0, &sample, &error), MD_OK);
         cr_assert_eq(md_sample_label(&source, &sample, &error), MD_USAGE);
         assert_contains(error.text, key == 0 ? "it: evaluation_crop: has an effect only on depth "
                                                "maps of more than 8x8 values, found 8x8"

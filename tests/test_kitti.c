@@ -97,13 +97,13 @@ Test(kitti, a_mixed_set_says_so) {
     write_frame(DRIVE("0001"), "0000000000");
     write_frame(DRIVE("0001"), "0000000001");
     opens("kitti", "all");
-    cr_assert_str_eq(dataset.mix, "");
+    cr_assert_str_eq(dataset.depth_kinds, "");
     write_picture(DRIVE("0001") "image_02/data/0000000002.png");
     write_depth(DRIVE("0001") "proj_depth/velodyne_raw/image_02/0000000002.png", 512);
     opens("kitti", "all");
-    cr_assert_str_eq(dataset.mix, mixed);
+    cr_assert_str_eq(dataset.depth_kinds, mixed);
     opens("kitti", "all[1:2]");
-    cr_assert_str_eq(dataset.mix, "");
+    cr_assert_str_eq(dataset.depth_kinds, "");
 
     snprintf(set, sizeof set, "set: kitti, root: '%s'", scratch.folder);
     snprintf(data, sizeof data, "{%s, split: all}", set);

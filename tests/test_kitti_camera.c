@@ -66,7 +66,7 @@ Test(kitti_camera, nearest_point_of_a_pixel_counts) {
     write_calibration(CAMERAS, LIDAR);
     scratch_write(scan.text, points, sizeof points);
     cr_assert_eq(read_matrix(0, matrix), MD_OK, "%s", error.text);
-    cr_assert_eq(md_depth_map_room(HEIGHT, WIDTH, &map, &error), MD_OK);
+    cr_assert_eq(md_depth_map_allocate(HEIGHT, WIDTH, &map, &error), MD_OK);
     cr_assert_eq(md_kitti_project(scan.text, matrix, &map, &error), MD_OK, "%s", error.text);
     float expected[HEIGHT * WIDTH] = {
         [3 * WIDTH + 4] = 7, [3 * WIDTH + 3] = 20, [2 * WIDTH + 4] = 20, [3 * WIDTH + 6] = 20};
@@ -85,7 +85,7 @@ Test(kitti_camera, points_behind_the_lidar_do_not_count) {
     write_calibration(CAMERAS, "R: 0 -1 0 0 0 -1 1 0 0\nT: 0 0 2\n");
     scratch_write(scan.text, points, sizeof points);
     cr_assert_eq(read_matrix(0, matrix), MD_OK, "%s", error.text);
-    cr_assert_eq(md_depth_map_room(HEIGHT, WIDTH, &map, &error), MD_OK);
+    cr_assert_eq(md_depth_map_allocate(HEIGHT, WIDTH, &map, &error), MD_OK);
     cr_assert_eq(md_kitti_project(scan.text, matrix, &map, &error), MD_OK, "%s", error.text);
     cr_assert_eq(map.depth_m[3 * WIDTH + 4], 7);
     md_depth_map_free(&map);
@@ -98,7 +98,7 @@ Test(kitti_camera, broken_scans) {
     struct scratch_path scan = scratch_path(&scratch, "scan.bin");
     write_calibration(CAMERAS, LIDAR);
     cr_assert_eq(read_matrix(0, matrix), MD_OK, "%s", error.text);
-    cr_assert_eq(md_depth_map_room(HEIGHT, WIDTH, &map, &error), MD_OK);
+    cr_assert_eq(md_depth_map_allocate(HEIGHT, WIDTH, &map, &error), MD_OK);
     for (size_t size = 0; size <= sizeof ahead; size++) {
         scratch_write(scan.text, ahead, size);
         int fails = md_kitti_project(scan.text, matrix, &map, &error) != MD_OK;

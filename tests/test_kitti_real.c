@@ -167,7 +167,7 @@ Test(kitti_real, projected_scans_are_the_published_maps) {
                                            matrix, &error),
                      MD_OK, "%s", error.text);
         cr_assert_eq(md_grey16_read(shared_data(expected->png).text, &grey, &error), MD_OK);
-        cr_assert_eq(md_depth_map_room(grey.height, grey.width, &map, &error), MD_OK);
+        cr_assert_eq(md_depth_map_allocate(grey.height, grey.width, &map, &error), MD_OK);
         cr_assert_eq(md_kitti_project(shared_data(expected->scan).text, matrix, &map, &error),
                      MD_OK, "%s", error.text);
         for (int p = 0; p < grey.height * grey.width; p++) {

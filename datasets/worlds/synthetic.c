@@ -88,8 +88,8 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     struct recording *recording = source->state;
     const struct md_entry *entry = &source->entries[index];
     int zones = recording->world->sensor.zones;
-    MD_TRY(md_sample_room(source, entry->name, zones > 0 ? zones : source->height,
-                          zones > 0 ? zones : source->width, 0, sample, error));
+    MD_TRY(md_sample_allocate(source, entry->name, zones > 0 ? zones : source->height,
+                              zones > 0 ? zones : source->width, 0, sample, error));
     render_sample(recording, entry->number, sample);
     for (int i = 0; i < sample->depth_height * sample->depth_width; i++)
         sample->depth_m[i] = md_valid_depth(&source->spec, sample->depth_m[i]);
