@@ -119,15 +119,15 @@ int md_make_folder(const char *path, struct md_error *error) {
     if (md_path_format(part, error, "%s", path) != MD_OK)
         return MD_USAGE;
     for (char *slash = part + 1;; slash++) {
-        char kept = *slash;
-        if (kept != '/' && kept != '\0')
+        char end = *slash;
+        if (end != '/' && end != '\0')
             continue;
         *slash = '\0';
         if (mkdir(part, 0777) != 0 && errno != EEXIST)
             return md_fail(error, MD_FAILED, "%.400s: cannot make the folder: %s", part,
                            strerror(errno));
-        *slash = kept;
-        if (kept == '\0')
+        *slash = end;
+        if (end == '\0')
             return MD_OK;
     }
 }
@@ -378,9 +378,9 @@ char *md_text_line(struct md_text *text) {
 }
 
 int md_fail_at_line(struct md_error *error, int status, const char *path, int line) {
-    char place[MD_PATH_MAX + 32];
-    snprintf(place, sizeof place, "line %d of %s", line, path);
-    return md_fail_in(error, status, place);
+    char where[MD_PATH_MAX + 32];
+    snprintf(where, sizeof where, "line %d of %s", line, path);
+    return md_fail_in(error, status, where);
 }
 
 const char *md_parse_integer(const char *string, int64_t *value) {

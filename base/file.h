@@ -17,6 +17,7 @@ struct md_file {
     uint8_t *bytes; /* owned; a zero stands behind the last one */
 };
 
+/* Reads a regular file of at most MD_FILE_MAX_BYTES whole; to be freed. */
 int md_file_read(const char *path, struct md_file *file, struct md_error *error);
 void md_file_free(struct md_file *file);
 
@@ -24,8 +25,9 @@ void md_file_free(struct md_file *file);
  * `force` only, and only if it is a file: no folder, no device. Otherwise MD_USAGE. */
 int md_may_write(const char *path, int force, struct md_error *error);
 
-/* Fails unless files can be made in the folder that `path` lies in; with `is_made`, which says that
- * folders will be, in the nearest one above it that is there. Known before any work, not after. */
+/* Fails unless files can be made in the folder that `path` lies in, so that it is known before any
+ * work. With `is_made` (missing folders will be made): in the nearest folder above it that exists.
+ */
 int md_check_folder(const char *path, int is_made, struct md_error *error);
 
 /* Whether two paths name one file, there or not, however they are spelt: a.png, ./a.png. */
@@ -56,8 +58,9 @@ int md_new_file_finish(struct md_new_file *file, int status, struct md_error *er
 /* All of that for bytes that are there already. */
 int md_file_write(const char *path, const void *bytes, size_t size, struct md_error *error);
 
-/* Whether `path` is a folder, and whether it is a file that is none. What we have no right to look
- * at counts as both: reading it will say why it fails, and it is not taken for missing. */
+/* Whether `path` is a folder; whether it is something else that exists. What we have no permission
+ * to look at counts as both, so that it is not taken for missing: reading it will say why it fails.
+ */
 int md_is_folder(const char *path);
 int md_is_file(const char *path);
 
@@ -90,6 +93,7 @@ struct md_text {
     int line; /* number of the line given out last; the first is 1 */
 };
 
+/* Fails when the file has a zero byte. To be closed after MD_OK. */
 int md_text_open(const char *path, struct md_text *text, struct md_error *error);
 void md_text_close(struct md_text *text);
 
@@ -106,8 +110,8 @@ char *md_trim(char *string);
 /* How many fields with commas between a line has: one at least. */
 int md_field_count(const char *line);
 
-/* Takes the next field off a line of fields with commas between, in place, without the white space
- * round it; NULL after the last. */
+/* The next field of a line of fields with commas between, without the white space round it; NULL
+ * after the last. Changes the line, and moves *line behind the field. */
 char *md_next_field(char **line);
 
 /* Reads a decimal integer of at most 15 digits and returns where it ends, or NULL when there is

@@ -6,8 +6,9 @@
 
 #include "error.h"
 
-/* Makes room for an element of `size` bytes behind the first `count`; returns where the elements
- * are now, or NULL and an error when memory is out (they then stay where they were). */
+/* Grows an array of elements of `size` bytes so that one more fits behind the first `count`.
+ * Returns the array, which may have moved; or NULL with an error when memory is out (it is then
+ * unchanged). */
 void *md_grow(void *elements, size_t count, size_t *capacity, size_t size, struct md_error *error);
 
 #endif

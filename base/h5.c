@@ -83,7 +83,7 @@ int md_h5_create(const char *path, struct md_h5_writer *writer, struct md_error 
 }
 
 /* Returns a copy of the file that is being built, or NULL. */
-static unsigned char *take_image(hid_t file, size_t *size) {
+static unsigned char *copy_image(hid_t file, size_t *size) {
     ssize_t length = H5Fflush(file, H5F_SCOPE_GLOBAL) < 0 ? -1 : H5Fget_file_image(file, NULL, 0);
     unsigned char *image = length < 0 ? NULL : malloc((size_t)length);
     if (image != NULL && H5Fget_file_image(file, image, (size_t)length) != length) {
@@ -96,7 +96,7 @@ static unsigned char *take_image(hid_t file, size_t *size) {
 
 int md_h5_finish(struct md_h5_writer *writer, int status, struct md_error *error) {
     size_t size = 0;
-    unsigned char *image = status == MD_OK ? take_image(writer->file, &size) : NULL;
+    unsigned char *image = status == MD_OK ? copy_image(writer->file, &size) : NULL;
     H5Fclose(writer->file);
     writer->file = H5I_INVALID_HID;
     if (status == MD_OK && image == NULL)

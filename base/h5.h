@@ -38,9 +38,9 @@ int md_h5_shape(hid_t file, const char *name, int most, int *dimensions, size_t 
 
 /* Reads the part of data set `name` whose first coordinate is `index`, shape[1] * shape[2] * ...
  * elements, into `values`. The data set must have just that shape, and elements of just that type.
- * It lies in one piece or in chunks, these plain, or deflated, shuffled and with checksums (which
- * are not looked at). They are read past HDF5's own filters, which in HDF5 1.10 do not survive
- * damaged ones. */
+ * It is contiguous, or in chunks that are plain, or deflated, shuffled and with checksums (which
+ * are not checked). Chunks are unpacked here and not by HDF5's own filters, which in HDF5 1.10
+ * crash on damaged ones. */
 int md_h5_read_slice(hid_t file, const char *name, hid_t type, size_t index, int dimensions,
                      const size_t *shape, void *values, struct md_error *error);
 

@@ -56,8 +56,8 @@ const char *md_h5_chunks_open(hid_t file, hid_t data, struct md_h5_chunks *chunk
 }
 
 void md_h5_chunks_close(struct md_h5_chunks *chunks) {
-    free(chunks->room[0]);
-    free(chunks->room[1]);
+    free(chunks->buffers[0]);
+    free(chunks->buffers[1]);
 }
 
 int md_h5_advance(hsize_t *at, const hsize_t *step, const hsize_t *end, int first, int last) {
@@ -84,7 +84,7 @@ static const char *unpack(struct md_h5_chunks *chunks, const uint8_t *packed, si
     static const char few[] = "a chunk has too few bytes";
     const uint8_t *from = packed;
     for (int i = chunks->filter_count - 1; i >= 0; i--) {
-        uint8_t *to = chunks->room[from == chunks->room[0]];
+        uint8_t *to = chunks->buffers[from == chunks->buffers[0]];
         uLongf size = chunks->bytes;
         if (skipped >> i & 1u)
             continue;
@@ -111,8 +111,8 @@ static const char *unpack(struct md_h5_chunks *chunks, const uint8_t *packed, si
         return "a chunk has too many bytes";
     /* What went through no filter is not in the room yet. */
     if (from == packed)
-        memcpy(chunks->room[0], packed, length);
-    chunks->elements = from == packed ? chunks->room[0] : from;
+        memcpy(chunks->buffers[0], packed, length);
+    chunks->elements = from == packed ? chunks->buffers[0] : from;
     return NULL;
 }
 
@@ -125,7 +125,7 @@ const char *md_h5_chunk_read(struct md_h5_chunks *chunks, const hsize_t *corner)
         chunks->bytes > FEW_BYTES + DEFLATE_RATIO * size)
         return "a chunk has an impossible size";
     for (int i = 0; i < 2; i++)
-        if (!chunks->room[i] && !(chunks->room[i] = malloc(chunks->bytes)))
+        if (!chunks->buffers[i] && !(chunks->buffers[i] = malloc(chunks->bytes)))
             return "out of memory for a chunk";
     uint8_t *packed = malloc((size_t)size);
     if (!packed)

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 /* HDF5 keeps a stack of what went wrong; walked upwards, the first entry is the cause. */
-static herr_t keep_cause(unsigned depth, const H5E_error2_t *entry, void *cause) {
+static herr_t copy_cause(unsigned depth, const H5E_error2_t *entry, void *cause) {
     if (depth == 0)
         snprintf(cause, 200, "%s", entry->desc);
     return 0;
@@ -11,7 +11,7 @@ static herr_t keep_cause(unsigned depth, const H5E_error2_t *entry, void *cause)
 
 void md_h5_find_cause(char cause[200]) {
     snprintf(cause, 200, "no cause given");
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_cause, cause);
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, copy_cause, cause);
 }
 
 int md_h5_blame(struct md_error *error, hid_t file, const char *what, const char *name,

@@ -31,8 +31,8 @@ struct md_h5_chunks {
     size_t element, bytes;                           /* of an element, of a chunk */
     int filter_count;
     H5Z_filter_t filters[MD_H5_MOST_FILTERS];
-    const uint8_t *elements; /* of the chunk read last, in one of these: */
-    uint8_t *room[2];
+    const uint8_t *elements; /* of the chunk read last, in one of `buffers` */
+    uint8_t *buffers[2];     /* owned; filters go from one to the other */
 };
 
 /* Returns what is wrong, or NULL; is to be closed either way. */
@@ -43,8 +43,8 @@ void md_h5_chunks_close(struct md_h5_chunks *chunks);
  * there and unpacks to its full size. Returns what is wrong, or NULL. */
 const char *md_h5_chunk_read(struct md_h5_chunks *chunks, const hsize_t *corner);
 
-/* Counts the coordinates first .. last of `at` on, the last one fastest, each from 0 by its step
- * while it is less than its end. Returns 0 behind the last place. */
+/* Advances `at` to the next position of a grid, coordinate `last` fastest: each of the coordinates
+ * first .. last runs from 0 by its step while it is less than its end. Returns 0 after the last. */
 int md_h5_advance(hsize_t *at, const hsize_t *step, const hsize_t *end, int first, int last);
 
 /* Fails unless every chunk of the chunked data set is there and unpacks to its full size. */

@@ -29,18 +29,18 @@ static size_t product(const hsize_t *sides, int count) {
 
 /* --- in one piece --- */
 
-static int read_piece(struct slice *slice, struct md_error *error) {
+static int read_contiguous(struct slice *slice, struct md_error *error) {
     hsize_t start[MOST_DIMENSIONS] = {slice->index}, count[MOST_DIMENSIONS];
     memcpy(count, slice->shape, sizeof count);
     count[0] = 1;
     if (H5Dget_storage_size(slice->data) != product(slice->shape, slice->dimensions) * slice->size)
         return refuse(slice, "the file does not hold all of it", error);
     hid_t space = H5Dget_space(slice->data), type = H5Dget_type(slice->data);
-    hid_t room = H5Screate_simple(slice->dimensions, count, NULL);
+    hid_t memory = H5Screate_simple(slice->dimensions, count, NULL);
     bool read = H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0 &&
-                H5Dread(slice->data, type, room, space, H5P_DEFAULT, slice->values) >= 0;
+                H5Dread(slice->data, type, memory, space, H5P_DEFAULT, slice->values) >= 0;
     int status = read ? MD_OK : md_h5_blame(error, slice->file, "data set", slice->name, "read");
-    H5Sclose(room);
+    H5Sclose(memory);
     H5Tclose(type);
     H5Sclose(space);
     return status;
@@ -121,7 +121,7 @@ static int read_slice(struct slice *slice, hid_t type, const size_t *shape,
     if (layout == H5D_CHUNKED)
         status = read_chunks(slice, error);
     else if (layout == H5D_CONTIGUOUS)
-        status = read_piece(slice, error);
+        status = read_contiguous(slice, error);
     else
         status = refuse(slice, "expected it in one piece or in chunks", error);
     H5Pclose(creation);

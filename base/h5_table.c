@@ -40,11 +40,11 @@ int md_h5_write_table(hid_t file, const char *name, const struct md_h5_column *c
                       size_t column_count, size_t row_bytes, size_t rows, const void *values,
                       struct md_error *error) {
     md_h5_be_quiet();
-    hid_t kept = row_type(columns, column_count, row_bytes, 1);
+    hid_t packed = row_type(columns, column_count, row_bytes, 1);
     hid_t type = row_type(columns, column_count, row_bytes, 0);
-    int status = md_h5_write_as(file, name, kept, type, 1, &rows, values, error);
+    int status = md_h5_write_as(file, name, packed, type, 1, &rows, values, error);
     H5Tclose(type);
-    H5Tclose(kept);
+    H5Tclose(packed);
     return status;
 }
 
@@ -126,14 +126,14 @@ int md_h5_read_table(hid_t file, const char *name, const struct md_h5_column *co
                      size_t column_count, size_t row_bytes, size_t rows, void *values,
                      struct md_error *error) {
     md_h5_be_quiet();
-    hid_t kept = row_type(columns, column_count, row_bytes, 1);
+    hid_t packed = row_type(columns, column_count, row_bytes, 1);
     hid_t type = row_type(columns, column_count, row_bytes, 0);
-    int status = check_columns(file, name, kept, columns, column_count, error);
+    int status = check_columns(file, name, packed, columns, column_count, error);
     MD_THEN(status, check_rows(file, name, rows, error));
-    MD_THEN(status, md_h5_check_plain(file, name, kept, error));
+    MD_THEN(status, md_h5_check_plain(file, name, packed, error));
     MD_THEN(status, read_rows(file, name, type, values, error));
     MD_THEN(status, check_texts(file, name, columns, column_count, row_bytes, rows, values, error));
     H5Tclose(type);
-    H5Tclose(kept);
+    H5Tclose(packed);
     return status;
 }

@@ -38,7 +38,7 @@ static uint32_t uint32_at(const uint8_t *at) {
 }
 
 /* Takes the next element off `bytes`; false when it does not lie within them. */
-static bool take(struct bytes *bytes, struct element *element) {
+static bool next_element(struct bytes *bytes, struct element *element) {
     if (bytes->left < TAG_BYTES)
         return false;
     uint32_t type = uint32_at(bytes->at), size = uint32_at(bytes->at + 4);
@@ -60,8 +60,8 @@ static bool take(struct bytes *bytes, struct element *element) {
     return true;
 }
 
-static bool take_typed(struct bytes *bytes, uint32_t type, struct element *element) {
-    return take(bytes, element) && element->type == type;
+static bool next_of_type(struct bytes *bytes, uint32_t type, struct element *element) {
+    return next_element(bytes, element) && element->type == type;
 }
 
 /* --- numbers --- */
@@ -134,8 +134,8 @@ static int read_matrix(struct bytes matrix, const char *name, struct md_mat5_arr
                        struct md_error *error) {
     struct element flags, dimensions, label, numbers;
     size_t count;
-    if (!take_typed(&matrix, UINT32, &flags) || flags.content.left != 8 ||
-        !take_typed(&matrix, INT32, &dimensions) || !take(&matrix, &label))
+    if (!next_of_type(&matrix, UINT32, &flags) || flags.content.left != 8 ||
+        !next_of_type(&matrix, INT32, &dimensions) || !next_element(&matrix, &label))
         return broken(error);
     if (label.content.left != strlen(name) || memcmp(label.content.at, name, strlen(name)) != 0)
         return MD_OK;
@@ -143,7 +143,7 @@ static int read_matrix(struct bytes matrix, const char *name, struct md_mat5_arr
     if (class < CLASS_DOUBLE || class > CLASS_UINT64 || flag_bits & FLAG_COMPLEX)
         return md_fail(error, MD_FAILED, "variable %s: expected real numbers, found class %u", name,
                        (unsigned)class);
-    if (!count_of(dimensions.content, &count) || !take(&matrix, &numbers))
+    if (!count_of(dimensions.content, &count) || !next_element(&matrix, &numbers))
         return broken(error);
     int status = read_numbers(&numbers, count, array, error);
     return status == MD_OK ? MD_OK : md_fail_in(error, status, name);
@@ -174,7 +174,7 @@ static int read_compressed(struct bytes packed, const char *name, struct md_mat5
     struct element element;
     MD_TRY(inflate_element(packed, &plain, &bytes.left, error));
     bytes.at = plain;
-    int status = take_typed(&bytes, MATRIX, &element)
+    int status = next_of_type(&bytes, MATRIX, &element)
                      ? read_matrix(element.content, name, array, error)
                      : broken(error);
     free(plain);
@@ -187,7 +187,7 @@ static int find_variable(const struct md_file *file, const char *name, struct md
     int status = MD_OK;
     while (status == MD_OK && !array->values && bytes.left > 0) {
         struct element element;
-        if (!take(&bytes, &element))
+        if (!next_element(&bytes, &element))
             return md_fail(error, MD_FAILED, "truncated after %zu bytes", file->size);
         if (element.type == MATRIX)
             status = read_matrix(element.content, name, array, error);

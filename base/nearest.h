@@ -8,6 +8,8 @@ struct md_nearest {
     char name[64];    /* "": nothing is near */
 };
 
+/* Starts a search; `word` must outlive it. Then each name that exists is tried; the nearest is kept
+ * when it is within a few letters. */
 struct md_nearest md_nearest_to(const char *word);
 void md_nearest_try(struct md_nearest *nearest, const char *name);
 

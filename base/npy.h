@@ -13,11 +13,12 @@ struct md_array {
     float *values; /* owned */
 };
 
+/* To be freed after MD_OK; on failure nothing is left to free. */
 int md_npy_read(const char *path, struct md_array *array, struct md_error *error);
 void md_array_free(struct md_array *array);
 
-/* What a file of `values` of the given shape consists of: *size bytes, to be freed; NULL when there
- * is no memory. */
+/* The bytes of a .npy file of `values` of the given shape: *size bytes, to be freed; NULL when
+ * there is no memory. */
 unsigned char *md_npy_bytes(const float *values, int dimensions, const size_t *shape, size_t *size);
 
 /* Writes such a file by a temporary name and a rename. */

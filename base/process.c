@@ -36,7 +36,7 @@ int md_process_run(char *const *words, const int descriptors[3], int *ended,
     return MD_OK;
 }
 
-void md_process_said(FILE *file, char *text, size_t size) {
+void md_process_output(FILE *file, char *text, size_t size) {
     size_t length = 0;
     int gap = 0;
     rewind(file);

@@ -1,5 +1,5 @@
-/* Other programs, run between files: nothing can fill up or break as a pipe can, whatever is read
- * and said first. */
+/* Other programs, run with files (not pipes) as their input and output, so that neither side can
+ * block the other. */
 #ifndef MD_BASE_PROCESS_H
 #define MD_BASE_PROCESS_H
 
@@ -13,7 +13,7 @@
 int md_process_run(char *const *words, const int descriptors[3], int *ended,
                    struct md_error *error);
 
-/* What was said into a file, from its beginning and on one line; cut when it is too long. */
-void md_process_said(FILE *file, char *text, size_t size);
+/* What a program wrote to `file`, from its beginning, on one line; cut when it is too long. */
+void md_process_output(FILE *file, char *text, size_t size);
 
 #endif

@@ -17,7 +17,7 @@ struct md_random {
 /* The stream named by (seed, a, b, c): for instance (run seed, epoch, sample, purpose). */
 struct md_random md_random_stream(uint64_t seed, uint32_t a, uint32_t b, uint32_t c);
 
-/* A text as such a name: its FNV-1a hash. */
+/* A text as a part of a stream's name: its FNV-1a hash. */
 uint32_t md_random_name(const char *text);
 
 /* 32 uniform bits. */

@@ -63,8 +63,8 @@ static int clean_name(const struct work *w, const char *name, char clean[MD_PATH
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
-/* Remembers what was made, or takes it away again. */
-static int keep_in_mind(struct work *w, const char *path) {
+/* Adds what was made to the list of it; removes it when that fails. */
+static int remember_made(struct work *w, const char *path) {
     int status = md_names_add(&w->made, path, w->error);
     if (status != MD_OK)
         remove(path);
@@ -76,7 +76,7 @@ static int make_folder(struct work *w, const char *path, const char *name) {
     struct stat about;
     if (mkdir(path, 0777) == 0) {
         w->unpacked.folders++;
-        return keep_in_mind(w, path);
+        return remember_made(w, path);
     }
     if (errno != EEXIST)
         return fail_member(w, name, strerror(errno));
@@ -122,7 +122,7 @@ static int make_file(struct work *w, const char *path, const char *name) {
     int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (descriptor < 0)
         return fail_member(w, name, errno == EEXIST ? "is there twice" : strerror(errno));
-    int status = keep_in_mind(w, path);
+    int status = remember_made(w, path);
     FILE *to = status == MD_OK ? fdopen(descriptor, "wb") : NULL;
     if (to == NULL) {
         close(descriptor);
@@ -176,8 +176,8 @@ static int unpack_members(struct work *w) {
             return fail_archive(w);
         status = unpack_member(w, entry);
         if (status == MD_OK && w->watch != NULL &&
-            md_watch_tell(w->watch, "unpacking", (double)archive_filter_bytes(w->archive, -1),
-                          (double)w->archive_bytes) != 0)
+            md_watch_report(w->watch, "unpacking", (double)archive_filter_bytes(w->archive, -1),
+                            (double)w->archive_bytes) != 0)
             status = md_fail(w->error, MD_FAILED, "interrupted");
     }
     return status;
@@ -196,41 +196,43 @@ static int open_archive(struct work *w) {
                                                                                 : fail_archive(w);
 }
 
-/* Where the file that number i replaces is kept until all are in their places. */
-static int kept_path(const struct work *w, size_t i, char path[MD_PATH_MAX]) {
+/* Where the file that number i replaces is kept until all are installed. */
+static int replaced_path(const struct work *w, size_t i, char path[MD_PATH_MAX]) {
     return md_path_format(path, w->error, "%s.old/%zu", w->folder, i);
 }
 
-/* Puts number i of what was made in its place; *kept: something was there, a file (which is kept)
- * or a folder. */
-static int place(const struct work *w, const char *from, const char *to, size_t i, int *kept) {
+/* Moves number i of what was made to `to`. *replaces: there was a folder, or a file, which is then
+ * at replaced_path. */
+static int install(const struct work *w, const char *from, const char *to, size_t i,
+                   int *replaces) {
     char old[MD_PATH_MAX];
     const char *name = from + strlen(w->folder) + 1;
     struct stat about;
     if (md_is_folder(from)) {
-        *kept = md_is_folder(to);
-        return *kept || mkdir(to, 0777) == 0 ? MD_OK : fail_member(w, name, strerror(errno));
+        *replaces = md_is_folder(to);
+        return *replaces || mkdir(to, 0777) == 0 ? MD_OK : fail_member(w, name, strerror(errno));
     }
     if (lstat(to, &about) == 0) {
         if (S_ISDIR(about.st_mode))
             return fail_member(w, name, "there is a folder of that name already");
-        if (kept_path(w, i, old) != MD_OK)
+        if (replaced_path(w, i, old) != MD_OK)
             return MD_FAILED;
         if (link(to, old) != 0 && rename(to, old) != 0) /* not every file system has links */
             return fail_member(w, name, strerror(errno));
-        *kept = 1;
+        *replaces = 1;
     }
     return rename(from, to) == 0 ? MD_OK : fail_member(w, name, strerror(errno));
 }
 
-/* As it was before place, and if that failed. */
-static void put_back(const struct work *w, const char *from, const char *to, size_t i, int kept) {
+/* Undoes install, also one that failed half-way. */
+static void restore(const struct work *w, const char *from, const char *to, size_t i,
+                    int replaces) {
     char old[MD_PATH_MAX];
-    if (md_is_folder(from) && !kept)
+    if (md_is_folder(from) && !replaces)
         rmdir(to);
     else if (access(from, F_OK) != 0)
         (void)!rename(to, from);
-    if (!md_is_folder(from) && kept && kept_path(w, i, old) == MD_OK) {
+    if (!md_is_folder(from) && replaces && replaced_path(w, i, old) == MD_OK) {
         (void)!rename(old, to);
         remove(old); /* it is still there when both were one file */
     }
@@ -239,9 +241,9 @@ static void put_back(const struct work *w, const char *from, const char *to, siz
 /* Moves all that was made into a folder that is there: all of it or nothing. */
 static int move_into(struct work *w, const char *folder) {
     char path[MD_PATH_MAX], old[MD_PATH_MAX];
-    int *kept = calloc(w->made.count + 1, sizeof *kept), status = MD_OK;
+    int *replaces = calloc(w->made.count + 1, sizeof *replaces), status = MD_OK;
     size_t done = 0;
-    MD_TRY(md_check_memory(kept != NULL, w->error));
+    MD_TRY(md_check_memory(replaces != NULL, w->error));
     status = md_path_format(old, w->error, "%s.old", w->folder);
     if (status == MD_OK && mkdir(old, 0777) != 0)
         status = md_fail(w->error, MD_FAILED, "%.400s: cannot make the folder: %s", old,
@@ -249,25 +251,25 @@ static int move_into(struct work *w, const char *folder) {
     for (; status == MD_OK && done < w->made.count; done++) {
         const char *from = w->made.names[done];
         status = md_path_format(path, w->error, "%s/%s", folder, from + strlen(w->folder) + 1);
-        MD_THEN(status, place(w, from, path, done, &kept[done]));
+        MD_THEN(status, install(w, from, path, done, &replaces[done]));
     }
     while (done-- > 0) {
         const char *from = w->made.names[done];
-        struct md_error ignored; /* it was no longer when it was put there */
+        struct md_error ignored; /* the path was not too long in the loop above */
         if (status == MD_OK) {
-            if (kept[done] && kept_path(w, done, path) == MD_OK)
+            if (replaces[done] && replaced_path(w, done, path) == MD_OK)
                 remove(path);
         } else if (md_path_format(path, &ignored, "%s/%s", folder, from + strlen(w->folder) + 1) ==
                    MD_OK)
-            put_back(w, from, path, done, kept[done]);
+            restore(w, from, path, done, replaces[done]);
     }
     rmdir(old);
-    free(kept);
+    free(replaces);
     return status;
 }
 
 /* Moves what was unpacked to where it is wanted. */
-static int put_in_place(struct work *w, const char *folder, int is_there) {
+static int install_all(struct work *w, const char *folder, int is_there) {
     if (is_there)
         return move_into(w, folder);
     return rename(w->folder, folder) == 0
@@ -297,7 +299,7 @@ int md_unpack(const char *archive, const char *folder, int force, const struct m
                          strerror(errno));
     else if (status == MD_OK) {
         status = unpack_members(&w);
-        MD_THEN(status, put_in_place(&w, folder, is_there));
+        MD_THEN(status, install_all(&w, folder, is_there));
         for (size_t i = w.made.count; i-- > 0;) /* what has not found its place */
             remove(w.made.names[i]);
         rmdir(w.folder);

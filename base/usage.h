@@ -1,9 +1,8 @@
-/* The time, and the resources that work takes: a part of every result, and of nothing that decides
- * one. */
+/* Time, and the resources that work takes. Results record them; nothing depends on them. */
 #ifndef MD_BASE_USAGE_H
 #define MD_BASE_USAGE_H
 
-/* Of a clock that begins anywhere, and only goes forward. */
+/* Seconds of a monotonic clock. */
 double md_seconds_now(void);
 
 struct md_usage {

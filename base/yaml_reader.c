@@ -50,10 +50,10 @@ int md_yaml_expected(const struct md_yaml *yaml, const yaml_node_t *node, const 
 
 int md_yaml_fail_in(const struct md_yaml *yaml, const yaml_node_t *node, const char *key,
                     int status) {
-    char place[400];
-    snprintf(place, sizeof place, "%.200s:%zu:%zu: %.100s", yaml->origin, node->start_mark.line + 1,
+    char where[400];
+    snprintf(where, sizeof where, "%.200s:%zu:%zu: %.100s", yaml->origin, node->start_mark.line + 1,
              node->start_mark.column + 1, key);
-    return md_fail_in(yaml->error, status, place);
+    return md_fail_in(yaml->error, status, where);
 }
 
 /* ---- nodes ----------------------------------------------------------------------------------- */

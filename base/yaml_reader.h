@@ -43,7 +43,7 @@ int md_yaml_fail(const struct md_yaml *yaml, const yaml_node_t *node, const char
 int md_yaml_expected(const struct md_yaml *yaml, const yaml_node_t *node, const char *key,
                      const char *what);
 
-/* Puts the place before what a part of a reader said. */
+/* Puts the node's location before an error's text; returns `status`. */
 int md_yaml_fail_in(const struct md_yaml *yaml, const yaml_node_t *node, const char *key,
                     int status);
 

@@ -138,9 +138,7 @@ static int make_job(struct comparison *c, struct md_error *error) {
     status = md_open_data(&spec, c->network->height, c->network->width, &data, error);
     if (status == MD_OK && data.count == 0)
         status = md_fail(error, MD_USAGE, "data.train must not be empty");
-    MD_THEN(status, md_check_pairs(config, &data, "data.train", error));
-    if (status == MD_OK && config->strengths == MD_STRENGTHS_MEASURED)
-        md_augment_measure(&data);
+    MD_THEN(status, md_prepare_training(config, &data, error));
     md_plan_make(&setup, &plan);
     MD_THEN(status, md_teacher_open(config, &plan, NULL, &teacher, error));
     MD_THEN(status, md_read_teacher(config, &taught, error));
@@ -282,14 +280,14 @@ static uint32_t next_shown(uint32_t step, uint32_t steps) {
     return step + 1 == steps ? steps : next < steps ? next : steps - 1;
 }
 
-static double still_share(const struct md_standstill *still) {
+static double still_share(const struct md_unchanged_weights *still) {
     return (double)still->unchanged / (double)still->weights;
 }
 
 static void print_standstill(const struct comparison *c) {
     int begun = 0;
     for (int l = 0; l < c->network->layer_count; l++) {
-        const struct md_standstill *still = c->result.still[l];
+        const struct md_unchanged_weights *still = c->result.still[l];
         if (still[0].weights == 0)
             continue;
         if (!begun++)

@@ -176,7 +176,8 @@ static void print_info(const struct md_dataset *data, const char *unit, const st
         printf("\n");
     }
     if (data->depth_kinds[0] != '\0')
-        printf("mixed:    depths of several kinds: %s; the key depth takes one\n", data->depth_kinds);
+        printf("mixed:    depths of several kinds: %s; the key depth takes one\n",
+               data->depth_kinds);
     printf("digest:   %s\n", data->digest);
     print_unused(&data->unused);
 }
@@ -227,7 +228,7 @@ static int verify(const struct md_invocation *call, struct md_error *error) {
         return status;
     size_t all = source.count, s = 0;
     json_t *list = json_array();
-    for (; s < all && !md_watch_tell(&watch, "verifying", (double)s, (double)all); s++) {
+    for (; s < all && !md_watch_report(&watch, "verifying", (double)s, (double)all); s++) {
         struct md_sample sample;
         struct md_error found;
         if (md_source_read(&source, s, &sample, &found) == MD_OK) {

@@ -70,7 +70,7 @@ static void name_causes(const struct md_cell_diff *diff, char *text, size_t size
     char name[MD_CONFIG_NAME_SIZE];
     text[0] = '\0';
     for (int key = 0; md_config_key(key, name) == 0; key++)
-        if (md_config_decides(key) && !md_config_by_digest(key) &&
+        if (md_config_affects_results(key) && !md_config_by_digest(key) &&
             md_config_order(&a->config, &b->config, key) != 0)
             md_append(text, size, "%s%s", between(text), name);
     for (int s = 0; s < 3; s++)

@@ -215,7 +215,7 @@ static double largest_difference(const double *a, const double *b, size_t count)
 static int do_all(struct golden *g, const struct md_watch *watch, struct md_error *error) {
     for (int run = 0; run < g->trials + 2; run++) {
         enum way way = run == 0 ? OURS : run == 1 ? EXACT : TRIAL;
-        if (md_watch_tell(watch, "golden", run, g->trials + 2))
+        if (md_watch_report(watch, "golden", run, g->trials + 2))
             return md_fail(error, MD_FAILED, "interrupted");
         for (int o = 0; o < MD_OPTIMIZER_COUNT; o++)
             MD_TRY(do_steps(g, way, (uint64_t)run, (enum md_optimizer)o, error));

@@ -223,7 +223,7 @@ static int add_losses(const struct md_study *study, struct lines *all, const str
     struct md_point *points = all->points[all->count - (line != NULL)];
     int status = line != NULL ? MD_OK : MD_FAILED;
     for (size_t i = 0; i < group->count && status == MD_OK; i++) {
-        const struct md_finished *run = group->runs[i];
+        const struct md_finished_run *run = group->runs[i];
         if ((size_t)run->cell.config.epochs != epochs)
             status = md_fail(error, MD_USAGE, "%s: runs of %zu and of %d epochs in one line", label,
                              epochs, run->cell.config.epochs);
@@ -295,7 +295,7 @@ static int start_album(struct album *album, size_t maps, struct md_error *error)
 
 static int add_map(const struct md_study *study, struct album *album, size_t m,
                    struct md_error *error) {
-    const struct md_finished *finished = study->groups.groups[m].runs[0];
+    const struct md_finished_run *finished = study->groups.groups[m].runs[0];
     struct md_run *run = m == 0 ? &album->first : &album->other;
     int status = md_run_open(&finished->cell.config, NULL, NULL, run, error);
     if (status != MD_OK)

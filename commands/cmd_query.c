@@ -39,8 +39,8 @@ struct query {
 struct row {
     const struct query *query;
     const struct md_group *group;
-    const struct md_finished *run; /* NULL: the whole group */
-    size_t place;                  /* before it was sorted */
+    const struct md_finished_run *run; /* NULL: the whole group */
+    size_t place;                      /* before it was sorted */
 };
 
 /* ---- what is asked for ----------------------------------------------------------------------- */
@@ -94,7 +94,7 @@ static int read_runs(struct query *query, int count, char *const *words, struct 
         status = md_fail(error, MD_FAILED, "expected finished cells, found none");
     }
     if (status == MD_OK)
-        md_runs_keep(&query->runs, &filters);
+        md_runs_filter(&query->runs, &filters);
     if (status == MD_OK && read > 0 && query->runs.count == 0)
         status = md_runs_note(&query->runs, error, "none of %zu cells passes the filters", read);
     md_filters_free(&filters);
@@ -233,7 +233,7 @@ static json_t *values_of(const struct query *query, const struct md_config *conf
     return md_json_settings(config, query->keys, query->key_count);
 }
 
-static json_t *run_json(const struct query *query, const struct md_finished *run) {
+static json_t *run_json(const struct query *query, const struct md_finished_run *run) {
     json_t *measured = json_object();
     for (int s = 0; s < query->shown_count; s++)
         json_object_set_new(measured, query->shown[s].name,

@@ -175,7 +175,7 @@ static int put_groups_figure(const struct page *page) {
 }
 
 static int put_curve(const struct page *page, const struct md_group *group) {
-    const struct md_finished *run = group->runs[0];
+    const struct md_finished_run *run = group->runs[0];
     struct md_cell_history history;
     char path[MD_PATH_MAX];
     MD_TRY(md_cell_read_history(run->path, &history, page->error));
@@ -244,7 +244,7 @@ static int put_runs(const struct page *page, const struct md_quantity *shown) {
     struct md_listing l = {.error = page->error};
     fputs("<h2>Runs</h2>\n", page->out);
     for (size_t i = 0; i < page->runs.count; i++) {
-        const struct md_finished *run = page->runs.runs[i];
+        const struct md_finished_run *run = page->runs.runs[i];
         md_listing_word(&l, "run", name_of(run->path));
         md_listing_settings(&l, &run->cell.config, page->groups.keys, page->groups.key_count);
         md_listing_number(&l, "seed", 0, (double)run->cell.config.seed);
@@ -274,7 +274,7 @@ static void put_attribute(FILE *out, const struct md_cell_attribute *attribute,
 /* Config, provenance, and the figures that `run --figures` has put beside the cell. */
 static int put_details(const struct page *page, size_t i) {
     static const char *const endings[] = {"sheet", "loss"};
-    const struct md_finished *run = page->runs.runs[i];
+    const struct md_finished_run *run = page->runs.runs[i];
     static char config[CONFIG_SIZE];
     char path[MD_PATH_MAX];
     md_config_format(&run->cell.config, 1, config, sizeof config);

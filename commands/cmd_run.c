@@ -40,9 +40,9 @@ struct session {
     struct md_timing timing;
     struct md_view view;
     FILE *log;
-    int is_done; /* the cell was there already */
-    int goes_on; /* from a checkpoint */
-    time_t kept; /* when the last one was written */
+    int is_done;         /* the cell was there already */
+    int resumes;         /* from a checkpoint */
+    time_t checkpointed; /* when the last one was written */
 };
 
 /* md_may_write of an option's file. */
@@ -68,8 +68,8 @@ static int prepare_folder(const char *path, struct md_error *error) {
 }
 
 /* A file beside the cell can be written. */
-static int check_beside(const struct session *session, const char *option, const char *path,
-                        int may_be_there, struct md_error *error) {
+static int check_extra_file(const struct session *session, const char *option, const char *path,
+                            int may_be_there, struct md_error *error) {
     if (path == NULL)
         return MD_OK;
     int status = may_be_there ? MD_OK : check_free(session, option, path, error);
@@ -98,7 +98,7 @@ static int check_cell(struct session *session, struct md_error *error) {
                        session->checkpoint);
     if (!has_checkpoint && o->resume && !session->is_done)
         md_note("%.400s: nothing to resume: the run begins", session->checkpoint);
-    session->goes_on = o->resume && has_checkpoint;
+    session->resumes = o->resume && has_checkpoint;
     return prepare_folder(session->cell, error);
 }
 
@@ -110,11 +110,11 @@ static int name_output(struct session *session, struct md_error *error) {
     return check_cell(session, error);
 }
 
-static int keep(void *context, struct md_run *run, struct md_error *error) {
+static int write_due_checkpoint(void *context, struct md_run *run, struct md_error *error) {
     struct session *session = context;
-    if (!md_stop_requested && time(NULL) - session->kept < run->config.checkpoint_s)
+    if (!md_stop_requested && time(NULL) - session->checkpointed < run->config.checkpoint_s)
         return MD_OK;
-    session->kept = time(NULL);
+    session->checkpointed = time(NULL);
     return md_checkpoint_write(session->checkpoint, run, session->identity, error);
 }
 
@@ -166,14 +166,14 @@ static void describe(const struct session *session) {
 }
 
 /* Hands on what the run says, with what its position says. */
-static int tell(void *context, const char *what, double done, double all) {
+static int report_progress(void *context, const char *what, double done, double all) {
     struct session *session = context;
     const struct md_run *run = &session->run;
     const struct md_position *at = &run->position;
     double now = md_seconds_now();
     struct md_run_progress progress = md_run_progress(run, &session->timing, what, done, all, now);
     if (session->job != NULL)
-        return session->job->tell(session->job->context, &progress);
+        return session->job->report(session->job->context, &progress);
     md_view_show(&session->view, &progress, now);
     if (session->log != NULL && at->step > 0)
         md_log_step(session->log, &run->last_step, at->epoch + 1);
@@ -185,7 +185,7 @@ static int tell(void *context, const char *what, double done, double all) {
 
 static struct md_watch watch_of(struct session *session) {
     session->view = md_view_open(md_verbosity, md_seconds_now());
-    return (struct md_watch){tell, session};
+    return (struct md_watch){report_progress, session};
 }
 
 static int open_log(struct session *session, struct md_error *error) {
@@ -199,21 +199,21 @@ static int train(struct session *session, struct md_error *error) {
     struct md_run *run = &session->run;
     struct md_watch watch = watch_of(session);
     int interrupted = 0, status = md_run_measure_before(run, &watch, error);
-    if (status == MD_OK && session->goes_on) {
+    if (status == MD_OK && session->resumes) {
         status = md_checkpoint_read(session->checkpoint, run, session->identity, error);
         /* Where there are no locks somebody else may have finished the cell: it is made twice. */
         if (status != MD_OK && session->job != NULL && access(session->checkpoint, F_OK) != 0)
             status = MD_OK;
     }
-    session->kept = time(NULL);
+    session->checkpointed = time(NULL);
     MD_THEN(status, open_log(session, error));
     if (status == MD_OK && md_stop_requested)
         status = md_fail(error, MD_FAILED, "interrupted before the first step");
     else if (status == MD_OK)
-        status = md_run_train(run, &watch, keep, session, &interrupted, error);
+        status = md_run_train(run, &watch, write_due_checkpoint, session, &interrupted, error);
     if (status == MD_OK && interrupted) {
-        session->kept = 0; /* an end between two epochs has not been kept yet */
-        status = keep(session, run, error);
+        session->checkpointed = 0; /* an end between two epochs has not been kept yet */
+        status = write_due_checkpoint(session, run, error);
         MD_THEN(status,
                 md_fail(error, MD_FAILED,
                         "interrupted after epoch %d, step %d; --resume continues from %.300s",
@@ -300,8 +300,8 @@ static json_t *to_json(const struct session *session, int has_diverged) {
                                      md_forward_passes(&judging), "label_share", run->label_share,
                                      "stopped_early", run->position.epoch < run->config.epochs));
     json_object_set_new(json, "depth_kinds",
-                        json_pack("{s:s, s:s, s:s}", "train", run->train.depth_kinds, "val", run->val.depth_kinds,
-                                  "test", run->test.depth_kinds));
+                        json_pack("{s:s, s:s, s:s}", "train", run->train.depth_kinds, "val",
+                                  run->val.depth_kinds, "test", run->test.depth_kinds));
     if (run->config.strengths == MD_STRENGTHS_MEASURED)
         json_object_set_new(
             json, "measured",
@@ -417,11 +417,12 @@ static int make_cell(struct session *session, struct md_error *error) {
         return status;
     md_cell_identity(&session->run, digest, session->identity);
     status = name_output(session, error);
-    MD_THEN(status, check_beside(session, "--save-weights", session->options.weights, 0, error));
+    MD_THEN(status,
+            check_extra_file(session, "--save-weights", session->options.weights, 0, error));
     const char *log = session->options.log;
     if (status == MD_OK && log != NULL)
-        status =
-            check_beside(session, "--log", log, session->options.resume || is_stream(log), error);
+        status = check_extra_file(session, "--log", log, session->options.resume || is_stream(log),
+                                  error);
     if (status == MD_OK && session->is_done)
         return recall(session, error);
     if (status == MD_OK && session->job == NULL && md_verbosity >= 0)

@@ -59,7 +59,7 @@ static int run_sbatch(const struct job *job, FILE *const files[3], char *const *
     int ended;
     if (md_process_run(words, descriptors, &ended, error) != MD_OK)
         return MD_FAILED;
-    md_process_said(files[2], said, sizeof said);
+    md_process_output(files[2], said, sizeof said);
     if (WIFSIGNALED(ended))
         return md_fail(error, MD_FAILED, "sbatch was killed by signal %d: %s", WTERMSIG(ended),
                        said);
@@ -68,7 +68,7 @@ static int run_sbatch(const struct job *job, FILE *const files[3], char *const *
                        said);
     fputs(said, stderr);
     fputs(said[0] != '\0' ? "\n" : "", stderr);
-    md_process_said(files[1], id, ID_SIZE);
+    md_process_output(files[1], id, ID_SIZE);
     if (!isdigit((unsigned char)id[0]))
         return md_fail(error, MD_FAILED, "sbatch: expected the number of a job, found \"%.200s\"",
                        id);

@@ -35,7 +35,7 @@ struct reporter {
     double told; /* seconds, when all who look at the folder were told; 0: not yet */
 };
 
-static int tell(void *context, const struct md_run_progress *progress) {
+static int report_progress(void *context, const struct md_run_progress *progress) {
     static const double between_s = 1.0;
     struct reporter *reporter = context;
     double now = md_seconds_now();
@@ -44,7 +44,7 @@ static int tell(void *context, const struct md_run_progress *progress) {
         (reporter->told == 0.0 || now - reporter->told >= between_s)) {
         char text[MD_PROGRESS_SIZE];
         md_progress_text(progress, ", ", text);
-        md_sweep_tell(reporter->sweep, reporter->cell, text);
+        md_sweep_write_progress(reporter->sweep, reporter->cell, text);
         reporter->told = now;
     }
     if (md_worker_stops(reporter->state))
@@ -62,7 +62,7 @@ static int run_cell(const struct scheduler *scheduler, size_t i, struct md_worke
     const struct md_cell_job job = {config,
                                     path,
                                     session->command,
-                                    tell,
+                                    report_progress,
                                     &reporter,
                                     scheduler->work.checkpoint_s >= 0 ? scheduler->work.checkpoint_s
                                                                       : config->checkpoint_s};
@@ -77,7 +77,7 @@ static int make_cell(void *context, size_t i, struct md_worker_state *state) {
     struct md_error ignored; /* the sweep itself reports the failure too */
     if (!md_sweep_lock(sweep, i))
         return BUSY;
-    md_sweep_tell(sweep, i, "");
+    md_sweep_write_progress(sweep, i, "");
     if (md_sweep_inspect(sweep, i, &cell_status, &state->error) != MD_OK)
         return FAILED;
     if (cell_status.state == MD_DONE)

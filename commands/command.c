@@ -78,7 +78,7 @@ int md_output_path(char *path, size_t size, const char *given, const char *confi
 
 /* ---- progress -------------------------------------------------------------------------------- */
 
-static int tell(void *context, const char *what, double done, double all) {
+static int report_progress(void *context, const char *what, double done, double all) {
     struct md_progress_line *line = context;
     double now = md_seconds_now();
     struct md_run_progress progress = md_progress_of(&line->timing, what, done, all, now);
@@ -88,7 +88,7 @@ static int tell(void *context, const char *what, double done, double all) {
 
 struct md_watch md_progress_watch(struct md_progress_line *line) {
     *line = (struct md_progress_line){.view = md_view_open(md_verbosity, md_seconds_now())};
-    return (struct md_watch){tell, line};
+    return (struct md_watch){report_progress, line};
 }
 
 void md_progress_clear(struct md_progress_line *line) {

@@ -27,12 +27,12 @@ void md_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void md_note_all(const struct md_names *notes);
 
 /* What mudepth run does to make a cell, without a word: `path` is where, and where a checkpoint
- * beside it is gone on from; `command` is the command line that asked for it; `tell` is called
+ * beside it is gone on from; `command` is the command line that asked for it; `report` is called
  * after every step, and has to end the run (by a result other than 0) when md_stop_requested. */
 struct md_cell_job {
     const struct md_config *config;
     const char *path, *command;
-    int (*tell)(void *context, const struct md_run_progress *progress);
+    int (*report)(void *context, const struct md_run_progress *progress);
     void *context;
     int checkpoint_s; /* between two checkpoints */
 };

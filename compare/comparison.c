@@ -107,7 +107,7 @@ static size_t compare_values(struct md_comparison *c, const struct md_trace trac
 static int count_still(struct md_comparison *c, const struct md_trace *trace, int side,
                        struct md_error *error) {
     const struct md_record *record = &trace->record;
-    struct md_standstill *still = &c->still[record->layer][side];
+    struct md_unchanged_weights *still = &c->still[record->layer][side];
     double **before = &c->weights_before[record->layer][side];
     int is_first = *before == NULL;
     if (is_first)
@@ -185,7 +185,7 @@ int md_comparison_read(struct md_trace trace[2], const struct md_watch *watch,
         if (a->kind == MD_TRACE_END)
             return MD_OK;
         MD_TRY(compare_tensor(comparison, trace, error));
-        if (md_watch_tell(watch, "comparing steps", a->step, steps))
+        if (md_watch_report(watch, "comparing steps", a->step, steps))
             return md_fail(error, MD_FAILED, "interrupted");
     }
 }

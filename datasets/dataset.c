@@ -77,7 +77,7 @@ static int read_samples(struct md_source *source, const struct md_watch *watch,
         return md_fail(error, MD_FAILED, "out of memory for %zu samples", source->count);
     for (size_t i = 0; i < source->count; i++) {
         struct md_sample *sample = &dataset->samples[dataset->count];
-        if (md_watch_tell(watch, "reading", (double)i, (double)source->count))
+        if (md_watch_report(watch, "reading", (double)i, (double)source->count))
             return md_fail(error, MD_FAILED, "interrupted while reading the set %s",
                            source->spec.set);
         int status = md_source_read(source, i, sample, error);

@@ -419,7 +419,7 @@ int md_micro_write(const struct md_dataset *dataset, const char *root, const cha
     if (status == MD_OK)
         unlink(csv); /* from now on it would be about other files */
     for (size_t i = 0; i < dataset->count && status == MD_OK; i++) {
-        if (md_watch_tell(watch, "writing", (double)i, (double)dataset->count))
+        if (md_watch_report(watch, "writing", (double)i, (double)dataset->count))
             return md_fail(error, MD_FAILED, "%s/%s: interrupted after %zu of %zu samples", root,
                            split, i, dataset->count);
         status = write_sample(dataset, i, root, split, force, error);

@@ -59,6 +59,14 @@ int md_check_pairs(const struct md_config *config, const struct md_dataset *data
     return MD_OK;
 }
 
+int md_prepare_training(const struct md_config *config, struct md_dataset *train,
+                        struct md_error *error) {
+    MD_TRY(md_check_pairs(config, train, "data.train", error));
+    if (config->strengths == MD_STRENGTHS_MEASURED)
+        md_augment_measure(train);
+    return MD_OK;
+}
+
 double md_learning_rate(const struct md_config *config, int steps_an_epoch, int64_t step) {
     int by_step = config->pace == MD_PACE_STEP;
     double whole = by_step ? (double)steps_an_epoch * config->epochs : config->epochs;

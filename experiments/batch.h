@@ -13,18 +13,22 @@ void md_epoch_order(uint64_t seed, int epoch, uint32_t count, uint32_t *order);
 
 /* Copies sample `index` to picture (3, height, width of the network) and makes its label
  * (disparity in the last layer's size), both augmented for the epoch; epoch < 0: without
- * augmentation (with `augment_strengths: measured` the data set is to have been measured). What is
- * flipped is the other camera's view where there is one. `right` (NULL: not
- * wanted): the picture of the camera to the right of it, augmented alike, for which the sample must
- * have one: of a mirrored right picture that is the mirrored left one. */
+ * augmentation. (The data set has been prepared by md_prepare_training.) Where the sample has two
+ * views, the flipped one is the right camera's. `right` (NULL: not wanted) gets the picture of the
+ * camera to the right, augmented alike: of a mirrored right view that is the mirrored left one. */
 void md_prepare_sample(const struct md_config *config, const struct md_network *network,
                        const struct md_dataset *dataset, uint32_t index, int epoch,
                        uint8_t *picture, uint8_t *right, float *label);
 
-/* Whether a split (named in errors) has the pictures of two cameras that the config's loss needs,
- * or it needs none. */
+/* Fails when the config's loss needs pictures of two cameras and a split (`name`, for errors) has
+ * not got them for all samples. */
 int md_check_pairs(const struct md_config *config, const struct md_dataset *dataset,
                    const char *name, struct md_error *error);
+
+/* Prepares the training split for md_prepare_sample: checks it as md_check_pairs does, and measures
+ * its pictures where `augment_strengths: measured` asks for it. */
+int md_prepare_training(const struct md_config *config, struct md_dataset *train,
+                        struct md_error *error);
 
 /* The learning rate of a step, 0 the first, of a run whose epochs have so many:
  *

@@ -13,7 +13,7 @@
 
 /* ---- documents ------------------------------------------------------------------------------- */
 
-/* The section and the key with the place's prefix and name; NULL: there is none. */
+/* The key with the prefix and name of `at`, and its section; NULL: there is none. */
 static const struct key *find_key(struct section *sections, int count, const struct md_location *at,
                                   struct section **section) {
     for (*section = sections; *section < sections + count; (*section)++)
@@ -85,8 +85,8 @@ static int set_document(const char *text, size_t size, const char *origin, struc
     return status;
 }
 
-/* The place of a key with its full name ("data.root"). */
-static struct md_location place_of(const char *origin, const char *name) {
+/* The location of a key given by its full name ("data.root"), without a line. */
+static struct md_location location_of(const char *origin, const char *name) {
     const char *prefix = strncmp(name, "data.", 5) == 0 ? "data." : "";
     return (struct md_location){.origin = origin, .prefix = prefix, .key = name + strlen(prefix)};
 }
@@ -100,7 +100,7 @@ static int set_override(const char *text, struct section *sections, int count,
     if (equals == NULL || equals == text || (size_t)(equals - text) >= sizeof name)
         return md_fail(error, MD_USAGE, "%s: expected key=value, found \"%.200s\"", origin, text);
     snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
-    const struct md_location at = place_of(origin, name);
+    const struct md_location at = location_of(origin, name);
     const yaml_node_t plain = md_yaml_scalar(equals + 1);
     struct md_error ignored;
     struct md_yaml yaml;
@@ -138,77 +138,79 @@ static int check_given(const struct section *sections, int count, const uint64_t
     return MD_OK;
 }
 
-void md_draft_take(struct draft *draft, struct md_config *config) {
-    *draft = (struct draft){.config = config};
-    md_config_sections(config, draft->sections);
+void md_builder_extend(struct config_builder *builder, struct md_config *config) {
+    *builder = (struct config_builder){.config = config};
+    md_config_sections(config, builder->sections);
     for (int s = 0; s < RUN_SECTIONS; s++)
-        draft->sections[s].given_at = draft->given_at[s];
+        builder->sections[s].given_at = builder->given_at[s];
 }
 
-int md_draft_begin(struct draft *draft, struct md_config *config, struct md_error *error) {
+int md_builder_begin(struct config_builder *builder, struct md_config *config,
+                     struct md_error *error) {
     memset(config, 0, sizeof *config);
-    md_draft_take(draft, config);
-    return set_presets(draft->sections, RUN_SECTIONS, error);
+    md_builder_extend(builder, config);
+    return set_presets(builder->sections, RUN_SECTIONS, error);
 }
 
-int md_draft_document(struct draft *draft, const char *text, size_t size, const char *origin,
-                      struct md_error *error) {
-    return set_document(text, size, origin, draft->sections, RUN_SECTIONS, error);
+int md_builder_document(struct config_builder *builder, const char *text, size_t size,
+                        const char *origin, struct md_error *error) {
+    return set_document(text, size, origin, builder->sections, RUN_SECTIONS, error);
 }
 
-int md_draft_mapping(struct draft *draft, const struct md_yaml *yaml, const char *const *skip) {
-    return set_mapping(draft->sections, RUN_SECTIONS, "", yaml, yaml->root, skip);
+int md_builder_mapping(struct config_builder *builder, const struct md_yaml *yaml,
+                       const char *const *skip) {
+    return set_mapping(builder->sections, RUN_SECTIONS, "", yaml, yaml->root, skip);
 }
 
-int md_draft_set(struct draft *draft, const char *name, const struct md_yaml *yaml,
-                 const yaml_node_t *node, const yaml_node_t *stands) {
-    struct md_location at = place_of(yaml->origin, name);
+int md_builder_set(struct config_builder *builder, const char *name, const struct md_yaml *yaml,
+                   const yaml_node_t *node, const yaml_node_t *stands) {
+    struct md_location at = location_of(yaml->origin, name);
     if (stands != NULL)
         at = md_yaml_location(yaml, stands, at.prefix, at.key);
-    return set_in(draft->sections, RUN_SECTIONS, &at, yaml, node, &at);
+    return set_in(builder->sections, RUN_SECTIONS, &at, yaml, node, &at);
 }
 
-int md_draft_overrides(struct draft *draft, int count, char *const *overrides,
-                       struct md_error *error) {
+int md_builder_overrides(struct config_builder *builder, int count, char *const *overrides,
+                         struct md_error *error) {
     for (int i = 0; i < count; i++)
-        MD_TRY(set_override(overrides[i], draft->sections, RUN_SECTIONS, error));
+        MD_TRY(set_override(overrides[i], builder->sections, RUN_SECTIONS, error));
     return MD_OK;
 }
 
-void md_draft_next(struct draft *draft) {
+void md_builder_end_layer(struct config_builder *builder) {
     for (int s = 0; s < RUN_SECTIONS; s++) {
-        struct section *section = &draft->sections[s];
+        struct section *section = &builder->sections[s];
         for (size_t k = 0; k < section->count; k++)
             if ((section->given >> k & 1u) != 0) {
-                int idle = md_key_unmet(draft->sections, RUN_SECTIONS, &section->keys[k]) != NULL;
-                draft->effective[s] &= ~((uint64_t)1 << k);
-                draft->effective[s] |= (uint64_t)!idle << k;
+                int idle = md_key_unmet(builder->sections, RUN_SECTIONS, &section->keys[k]) != NULL;
+                builder->effective[s] &= ~((uint64_t)1 << k);
+                builder->effective[s] |= (uint64_t)!idle << k;
             }
-        draft->given[s] |= section->given;
+        builder->given[s] |= section->given;
         section->given = 0;
     }
 }
 
-/* Gives a key its default when it had an effect and has none any more; whether there was one. */
-static int forget_one(struct draft *draft) {
+/* Gives one key that had an effect, and has none any more, its default; 0 when there is none. */
+static int reset_one(struct config_builder *builder) {
     for (int s = 0; s < RUN_SECTIONS; s++)
-        for (size_t k = 0; k < draft->sections[s].count; k++) {
-            struct section *section = &draft->sections[s];
+        for (size_t k = 0; k < builder->sections[s].count; k++) {
+            struct section *section = &builder->sections[s];
             const struct key *key = &section->keys[k];
             const struct md_location at = {.origin = "default", .key = key->name};
             struct md_error ignored; /* the table's defaults are fine */
-            if ((draft->effective[s] >> k & 1u) == 0 ||
-                md_key_unmet(draft->sections, RUN_SECTIONS, key) == NULL)
+            if ((builder->effective[s] >> k & 1u) == 0 ||
+                md_key_unmet(builder->sections, RUN_SECTIONS, key) == NULL)
                 continue;
             md_key_set_text(key, key->preset, section->fields, &at, &ignored);
-            draft->given[s] &= ~((uint64_t)1 << k);
-            draft->effective[s] &= ~((uint64_t)1 << k);
+            builder->given[s] &= ~((uint64_t)1 << k);
+            builder->effective[s] &= ~((uint64_t)1 << k);
             return 1;
         }
     return 0;
 }
 
-void md_config_settle(struct md_config *config) {
+void md_config_resolve_selection(struct md_config *config) {
     if (config->val[0] != '\0')
         return;
     config->select = MD_SELECT_LAST;
@@ -216,19 +218,20 @@ void md_config_settle(struct md_config *config) {
 }
 
 /* Where the value of a key of the run was given. */
-static struct md_location given_place(const struct draft *draft, const char *key,
-                                      const char *origin) {
-    const struct section *run = &draft->sections[RUN];
+static struct md_location given_location(const struct config_builder *builder, const char *key,
+                                         const char *origin) {
+    const struct section *run = &builder->sections[RUN];
     for (size_t k = 0; k < run->count; k++)
-        if (strcmp(run->keys[k].name, key) == 0 && (draft->given[RUN] >> k & 1u) != 0)
-            return draft->given_at[RUN][k];
-    return place_of(origin, key);
+        if (strcmp(run->keys[k].name, key) == 0 && (builder->given[RUN] >> k & 1u) != 0)
+            return builder->given_at[RUN][k];
+    return location_of(origin, key);
 }
 
 /* What the table of uses cannot say: plans that do not stream are many. */
-static int check_streams(const struct draft *draft, const char *origin, struct md_error *error) {
-    const struct md_config *config = draft->config;
-    struct md_location at = given_place(draft, config->band > 0 ? "band" : "front", origin);
+static int check_streams(const struct config_builder *builder, const char *origin,
+                         struct md_error *error) {
+    const struct md_config *config = builder->config;
+    struct md_location at = given_location(builder, config->band > 0 ? "band" : "front", origin);
     int savings;
     md_savings_parse(config->plan, &savings);
     if (savings < 0 || (savings & MD_STREAM) != 0 ||
@@ -238,12 +241,13 @@ static int check_streams(const struct draft *draft, const char *origin, struct m
                       config->plan);
 }
 
-/* What names parts of a network has to be of the config's. */
-static int check_network(const struct draft *draft, const char *origin, struct md_error *error) {
-    const struct md_config *config = draft->config;
+/* Groups and layers that keys name must be of the config's network. */
+static int check_network(const struct config_builder *builder, const char *origin,
+                         struct md_error *error) {
+    const struct md_config *config = builder->config;
     const struct md_network *network = md_config_network(config);
-    struct md_location policy_at = given_place(draft, "policy", origin),
-                       front_at = given_place(draft, "front", origin);
+    struct md_location policy_at = given_location(builder, "policy", origin),
+                       front_at = given_location(builder, "front", origin);
     md_policy policy;
     if (strcmp(config->policy, "auto") != 0 &&
         md_policy_parse(network, config->policy, &policy) != 0)
@@ -258,11 +262,12 @@ static int check_network(const struct draft *draft, const char *origin, struct m
     return MD_OK;
 }
 
-/* Of a stage that is streamed never all rows are there. */
-static int check_teacher(const struct draft *draft, const char *origin, struct md_error *error) {
-    const struct md_config *config = draft->config;
+/* A stage that is distilled must not be streamed: its rows are never all in memory. */
+static int check_teacher(const struct config_builder *builder, const char *origin,
+                         struct md_error *error) {
+    const struct md_config *config = builder->config;
     const struct md_network *network = md_config_network(config);
-    struct md_location front_at = given_place(draft, "front", origin);
+    struct md_location front_at = given_location(builder, "front", origin);
     if (!(md_config_objective(config).distill > 0))
         return MD_OK;
     for (int layer = md_config_front(config); layer < network->layer_count; layer++)
@@ -274,8 +279,8 @@ static int check_teacher(const struct draft *draft, const char *origin, struct m
     return MD_OK;
 }
 
-/* A path is of the folder of the file that gives it, or else of this one, or came with the program.
- */
+/* A relative path is relative to the folder of the config that gives it, or else to the current
+ * one, or to what came with the program. */
 static void find_path(char *path, size_t size, const char *origin) {
     char found[MD_PATH_MAX], file[MD_PATH_MAX];
     struct md_error ignored; /* what is too long is not there */
@@ -291,45 +296,46 @@ static void find_path(char *path, size_t size, const char *origin) {
         strcpy(path, found);
 }
 
-static void find_paths(struct draft *draft) {
+static void find_paths(struct config_builder *builder) {
     for (int s = 0; s < RUN_SECTIONS; s++)
-        for (size_t k = 0; k < draft->sections[s].count; k++) {
-            const struct section *section = &draft->sections[s];
+        for (size_t k = 0; k < builder->sections[s].count; k++) {
+            const struct section *section = &builder->sections[s];
             const struct key *key = &section->keys[k];
             char *field = (char *)section->fields + key->offset;
-            if (key->result == BY_DIGEST && (draft->given[s] >> k & 1u) != 0 &&
+            if (key->result == BY_DIGEST && (builder->given[s] >> k & 1u) != 0 &&
                 strcmp(field, "scratch") != 0)
-                find_path(field, key->size, draft->given_at[s][k].origin);
+                find_path(field, key->size, builder->given_at[s][k].origin);
         }
 }
 
-static int complete(struct draft *draft, const char *origin, int strict, struct md_error *error) {
-    md_draft_next(draft);
-    int status = check_given(draft->sections, RUN_SECTIONS, draft->given, origin, error);
-    while (status == MD_OK && strict && forget_one(draft)) {
+static int complete(struct config_builder *builder, const char *origin, int strict,
+                    struct md_error *error) {
+    md_builder_end_layer(builder);
+    int status = check_given(builder->sections, RUN_SECTIONS, builder->given, origin, error);
+    while (status == MD_OK && strict && reset_one(builder)) {
     }
     if (status == MD_OK && strict)
-        status = md_check_uses(draft->sections, RUN_SECTIONS, draft->given, error);
+        status = md_check_uses(builder->sections, RUN_SECTIONS, builder->given, error);
     if (status == MD_OK && strict)
-        status = check_streams(draft, origin, error);
+        status = check_streams(builder, origin, error);
     if (status == MD_OK && strict)
-        status = check_teacher(draft, origin, error);
+        status = check_teacher(builder, origin, error);
     if (status == MD_OK && strict)
-        find_paths(draft);
-    md_data_spec_resolve(&draft->config->data);
-    return status == MD_OK ? check_network(draft, origin, error) : status;
+        find_paths(builder);
+    md_data_spec_resolve(&builder->config->data);
+    return status == MD_OK ? check_network(builder, origin, error) : status;
 }
 
-int md_draft_end(struct draft *draft, const char *origin, struct md_error *error) {
-    return complete(draft, origin, 1, error);
+int md_builder_finish(struct config_builder *builder, const char *origin, struct md_error *error) {
+    return complete(builder, origin, 1, error);
 }
 
 int md_config_parse(const char *text, const char *origin, struct md_config *config,
                     struct md_error *error) {
-    struct draft draft;
-    MD_TRY(md_draft_begin(&draft, config, error));
-    MD_TRY(md_draft_document(&draft, text, strlen(text), origin, error));
-    return complete(&draft, origin, 0, error);
+    struct config_builder builder;
+    MD_TRY(md_builder_begin(&builder, config, error));
+    MD_TRY(md_builder_document(&builder, text, strlen(text), origin, error));
+    return complete(&builder, origin, 0, error);
 }
 
 int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_error *error) {
@@ -349,9 +355,9 @@ int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_er
 }
 
 void md_config_defaults(const struct md_config *config, struct md_config *defaults) {
-    struct draft draft;
+    struct config_builder builder;
     struct md_error ignored; /* the table's defaults are fine */
-    md_draft_begin(&draft, defaults, &ignored);
+    md_builder_begin(&builder, defaults, &ignored);
     struct md_data_spec own = defaults->data; /* of the config's set, which has a default range */
     memcpy(own.set, config->data.set, sizeof own.set);
     md_data_spec_resolve(&own);
@@ -399,9 +405,10 @@ void md_config_split(const struct md_config *config, enum md_split split,
 }
 
 struct md_judging md_config_judging(const struct md_config *config) {
-    return (struct md_judging){(enum md_protocol)config->protocol,
-                               (enum md_flip)config->flip_at_test, config->caps, config->mean_share,
-                               NULL};
+    return (struct md_judging){.protocol = (enum md_protocol)config->protocol,
+                               .flip = (enum md_flip)config->flip_at_test,
+                               .caps = config->caps,
+                               .mean_share = config->mean_share};
 }
 
 struct md_objective md_config_objective(const struct md_config *config) {

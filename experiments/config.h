@@ -86,31 +86,31 @@ int md_config_read(const char *path, int override_count, char *const *overrides,
 
 /* Without a validation split there is no best epoch: `select` becomes the last, and nothing stops
  * early. Every run does so before it starts. */
-void md_config_settle(struct md_config *config);
+void md_config_resolve_selection(struct md_config *config);
 
 /* The network that a config's training runs through: the config's own, or with label_mode: pooled
  * the one that goes on to the zones. Their parameters are the same. */
 const struct md_network *md_config_network(const struct md_config *config);
 
-/* Which data a split is, read in which way; its split is empty when the config has none. Nothing is
- * judged by the training split: a finer truth would only take room. And how much there is to learn
- * from, and which labels are trusted, must not change what runs are judged by. */
+/* The data specification of a split; its `split` is empty when the config has none. The training
+ * split keeps no finer truth, since nothing is judged on it. Keys that choose training samples or
+ * labels (data.fraction, target, statuses, frames, gates) do not change what runs are judged on. */
 void md_config_split(const struct md_config *config, enum md_split split,
                      struct md_data_spec *spec);
 
 /* How its predictions are made and judged. */
 struct md_judging md_config_judging(const struct md_config *config);
 
-/* What a config's training makes small. */
+/* The losses that a config's training minimises. */
 struct md_objective md_config_objective(const struct md_config *config);
 
-/* What its updates are told. */
+/* The hyperparameters of its updates. */
 struct md_hyper md_config_hyper(const struct md_config *config);
 
 /* The policy of a config that was read. */
 md_policy md_config_policy(const struct md_config *config);
 
-/* The layer that it calls the front; behind all layers: it names none ("auto"). */
+/* The number of the layer that its key `front` names; layer_count when it names none ("auto"). */
 int md_config_front(const struct md_config *config);
 
 /* The config, one "key: value" a line, in the table's order, equal for equal runs. Returns the
@@ -133,13 +133,13 @@ int md_config_key(int key, char name[MD_CONFIG_NAME_SIZE]);
 int md_config_find(const char *name);
 
 /* Whether a key can change a result. */
-int md_config_decides(int key);
+int md_config_affects_results(int key);
 
 /* Whether it counts by what is in the file it names. */
 int md_config_by_digest(int key);
 
 /* Whether a key has an effect in a config, or another value than its default. */
-int md_config_says(const struct md_config *config, int key);
+int md_config_is_relevant(const struct md_config *config, int key);
 
 /* What values of a key are like. */
 enum md_value_kind { MD_WORD_VALUE, MD_NUMBER_VALUE, MD_LIST_VALUE };
@@ -152,8 +152,7 @@ int md_config_has_axis(int key);
 /* A config's value of a key in words. */
 void md_config_value(const struct md_config *config, int key, char text[MD_CONFIG_VALUE_SIZE]);
 
-/* What every key with a default is when it is not given, for the data set of `config`; the others
- * are empty. */
+/* Every key's default, for the data set of `config`; keys without one are empty. */
 void md_config_defaults(const struct md_config *config, struct md_config *defaults);
 
 /* Below, equal to or above 0 as a's value of the key comes before, is, or comes after b's: numbers
@@ -165,7 +164,8 @@ int md_config_order(const struct md_config *a, const struct md_config *b, int ke
  * {set: matrix, root: DIR, split: test}. */
 int md_data_spec_parse(const char *text, struct md_data_spec *spec, struct md_error *error);
 
-/* The words a key can be, or a list of them have; NULL: other values. */
+/* The words that a key, or the items of a key that is a list, can be, ended by NULL; NULL: other
+ * values. */
 const char *const *md_config_choices(int key);
 
 /* MD_USAGE: there is no key of this name. */

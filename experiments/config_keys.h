@@ -10,22 +10,24 @@
 /* LOSSES: a choice, or a mapping from choices to weights; POWER: of two. */
 enum type { TEXT, CHOICE, LOSSES, BITS, REAL, CAPS, COUNT, POWER, SEED, POLICY, PLAN };
 
-/* For `result`: the name of something that counts by what is in it, which digests speak for; and
- * keys younger than results that are to stay found, which are not said in what a run is known by
- * where they have their default, or have no effect. */
+/* Values of `result` besides 0 and 1. BY_DIGEST: the key names a file or folder, whose contents
+ * identify a run, by their digest, and not its name. The others are keys that were added later: so
+ * that older results keep their identities, they are left out of the text that identifies a run
+ * where they have their default (UNLESS_DEFAULT), or where they have no effect (WHERE_USED). */
 enum { BY_DIGEST = 2, UNLESS_DEFAULT = 3, WHERE_USED = 4 };
 
-/* Another key, and values of it: "a, b", or "!a, b" for all but these; of a list "[a", those that
- * have it; or "-a, b", those that have none of these. */
-struct need {
+/* That a key has one of these values: "a, b", or "!a, b" for any but these; of a list "[a", that it
+ * has a, or "-a, b", that it has neither. */
+struct condition {
     const char *key, *values;
 };
 
-/* When a key has an effect: in these data sets (key NULL: in all), and, if there are any, with one
- * of these. */
+/* When a key has an effect: where `set` holds (its key NULL: always), and one of `with` does, if
+ * there are any. */
 struct use {
-    struct need set, with[2];
-    const char *idle; /* the values that are right elsewhere; NULL: the default; "": none */
+    struct condition set, with[2];
+    const char *idle; /* values that are accepted where it has no effect; NULL: the default; "":
+                       * none */
 };
 
 struct key {
@@ -58,8 +60,8 @@ enum { RUN, DATA, SPLITS, RUN_SECTIONS };
 void md_config_sections(struct md_config *config, struct section sections[RUN_SECTIONS]);
 void md_data_sections(struct md_data_spec *spec, struct section sections[2]);
 
-/* What one who gave a key that there is not may have meant: "; it is called NAME now" of one that
- * there was, "; did you mean NAME?", or nothing. */
+/* A hint for an unknown key: "; it is called NAME now" when it was renamed, "; did you mean NAME?"
+ * when a name is near, or nothing. */
 const char *md_key_hint(const char *name, const struct md_nearest *nearest,
                         char text[MD_NEAREST_SIZE]);
 
@@ -71,11 +73,12 @@ void md_key_format(const struct key *key, const void *fields, char *text, size_t
 int md_key_order(const struct key *key, const void *a, const void *b);
 enum md_value_kind md_key_kind(const struct key *key);
 
-/* What the key would need to have an effect, NULL when it has one. */
-const struct need *md_key_unmet(const struct section *sections, int count, const struct key *key);
+/* The first condition that does not hold, for the key to have an effect; NULL when it has one. */
+const struct condition *md_key_unmet(const struct section *sections, int count,
+                                     const struct key *key);
 
-/* A key that was given, as the bits say, but has no effect is an error, unless its value is what
- * holds anyway; and so is a value that does not go with others. */
+/* Fails when a key that was given (a bit of given[section] for each) has no effect, unless its
+ * value is accepted all the same (use.idle); and when a value goes with none of another key's. */
 int md_check_uses(const struct section *sections, int count, const uint64_t *given,
                   struct md_error *error);
 
@@ -85,10 +88,10 @@ void md_describe_use(const struct use *use, char *text, size_t size);
 /* Whether a field, of the struct `fields`, has its key's default. */
 int md_key_is_default(const void *fields, const struct key *key);
 
-/* Whether it has an effect, or at least another value than the default. Where it does not, a config
- * that is written for reading leaves it out. */
-int md_key_says(const struct section *sections, int count, const struct section *section,
-                const struct key *key);
+/* Whether the key has an effect, or another value than its default. Others are left out of configs
+ * that are written for reading. */
+int md_key_is_relevant(const struct section *sections, int count, const struct section *section,
+                       const struct key *key);
 
 /* Sets the key's field, in the struct `fields`, from a text or a node; errors name the place. */
 int md_key_set_text(const struct key *key, const char *text, void *fields,
@@ -99,7 +102,7 @@ int md_key_set(const struct key *key, const struct md_yaml *yaml, const yaml_nod
 /* A config that is being read, layer by layer: the file, what a sweep sets, the command line. A
  * layer may repeat a key of the layers before it, but not one of its own. Errors name `origin` (a
  * file, "command line"), the line and the key. */
-struct draft {
+struct config_builder {
     struct md_config *config;
     struct section sections[RUN_SECTIONS];
     uint64_t given[RUN_SECTIONS];     /* by the layers before this one */
@@ -107,28 +110,30 @@ struct draft {
     struct md_location given_at[RUN_SECTIONS][MOST_KEYS];
 };
 
-/* Starts with the defaults in `config`; or with what `config` holds. */
-int md_draft_begin(struct draft *draft, struct md_config *config, struct md_error *error);
-void md_draft_take(struct draft *draft, struct md_config *config);
+/* Start with the defaults, which `config` gets; or with the values that `config` has. */
+int md_builder_begin(struct config_builder *builder, struct md_config *config,
+                     struct md_error *error);
+void md_builder_extend(struct config_builder *builder, struct md_config *config);
 
-/* Set all that the document `text` of a file called `origin` says (an empty one nothing); all pairs
- * of a document but those named in `skip` (ended by NULL; may be NULL); one key
- * with its full name ("data.root") that stands at a node of the document (`stands`; NULL: nowhere),
- * errors as the document has them; and "key=value" texts. */
+/* Set what the YAML `text` of a file called `origin` says (an empty one nothing); the pairs of a
+ * document that was read, but those named in `skip` (ended by NULL; may be NULL); one key by its
+ * full name ("data.root"), whose place in errors is that of the node `stands` (NULL: none); and
+ * "key=value" texts. */
 enum { MD_CONFIG_LONGEST = 1 << 15 };
-int md_draft_document(struct draft *draft, const char *text, size_t size, const char *origin,
-                      struct md_error *error);
-int md_draft_mapping(struct draft *draft, const struct md_yaml *yaml, const char *const *skip);
-int md_draft_set(struct draft *draft, const char *name, const struct md_yaml *yaml,
-                 const yaml_node_t *node, const yaml_node_t *stands);
-int md_draft_overrides(struct draft *draft, int count, char *const *overrides,
-                       struct md_error *error);
+int md_builder_document(struct config_builder *builder, const char *text, size_t size,
+                        const char *origin, struct md_error *error);
+int md_builder_mapping(struct config_builder *builder, const struct md_yaml *yaml,
+                       const char *const *skip);
+int md_builder_set(struct config_builder *builder, const char *name, const struct md_yaml *yaml,
+                   const yaml_node_t *node, const yaml_node_t *stands);
+int md_builder_overrides(struct config_builder *builder, int count, char *const *overrides,
+                         struct md_error *error);
 
-/* Ends a layer; and the config: every key is there, none was given in vain. (Whether its step fits
- * into the budget is not asked.) What had an effect until a later layer took it away (the file's
- * data.count, with another data.set) has its default again. */
-void md_draft_next(struct draft *draft);
-int md_draft_end(struct draft *draft, const char *origin, struct md_error *error);
+/* Ends a layer; and ends the config: fails when a key is missing or was given without effect.
+ * (Whether the step fits into the budget is not checked.) A key that had an effect in its layer and
+ * lost it by a later one (the file's data.count, with another data.set) gets its default. */
+void md_builder_end_layer(struct config_builder *builder);
+int md_builder_finish(struct config_builder *builder, const char *origin, struct md_error *error);
 
 enum { QUOTED_SIZE = 9000 }; /* twice the longest text */
 

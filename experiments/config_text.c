@@ -23,7 +23,7 @@ size_t md_config_format(const struct md_config *config, int all, char *text, siz
     for (int s = 0; s < RUN_SECTIONS; s++) {
         for (size_t k = 0; k < sections[s].count; k++) {
             const struct key *key = &sections[s].keys[k];
-            if (all ? !md_key_says(sections, RUN_SECTIONS, &sections[s], key)
+            if (all ? !md_key_is_relevant(sections, RUN_SECTIONS, &sections[s], key)
                     : !identifies(sections, &sections[s], key))
                 continue;
             md_key_format(key, sections[s].fields, value, sizeof value);
@@ -99,7 +99,7 @@ int md_config_unknown(const char *name, struct md_error *error) {
                    md_key_hint(name, &nearest, hint));
 }
 
-int md_config_decides(int number) {
+int md_config_affects_results(int number) {
     const char *prefix;
     return key_of(number, &prefix)->result != 0;
 }
@@ -114,12 +114,12 @@ const char *const *md_config_choices(int number) {
     return key_of(number, &prefix)->names;
 }
 
-int md_config_says(const struct md_config *config, int number) {
+int md_config_is_relevant(const struct md_config *config, int number) {
     struct section sections[RUN_SECTIONS];
     const struct section *section;
     md_config_sections((struct md_config *)(uintptr_t)config, sections);
     const struct key *key = find_key(sections, number, &section);
-    return md_key_says(sections, RUN_SECTIONS, section, key);
+    return md_key_is_relevant(sections, RUN_SECTIONS, section, key);
 }
 
 /* The key of this number, and its field in a config, which is only read: a copy of so large a thing

@@ -30,7 +30,7 @@ static int lacks(const char *list, const char *words) {
     return 1;
 }
 
-/* "a, b" has the value, or "!a, b" has not; or the value has a of "[a", or none of "-a, b". */
+/* Whether a value is one of a condition's (struct condition). */
 static int allows(const char *values, const char *value) {
     if (values[0] == '-')
         return lacks(value, values + 1);
@@ -58,7 +58,7 @@ static void find_value(const struct section *sections, int count, const char *na
                 md_key_value(&s->keys[k], s->fields, value);
 }
 
-/* One of the names in "{name: weight, ...}" does; or the value itself. */
+/* The same of a value, or of one of the names in "{name: weight, ...}". */
 static int allows_any(const char *values, char *value) {
     if (value[0] != '{')
         return allows(values, value);
@@ -72,34 +72,36 @@ static int allows_any(const char *values, char *value) {
     return 0;
 }
 
-static int meets(const struct section *sections, int count, const struct need *need) {
+static int holds(const struct section *sections, int count, const struct condition *condition) {
     char value[MD_CONFIG_VALUE_SIZE];
-    if (need->key == NULL)
+    if (condition->key == NULL)
         return 0;
-    find_value(sections, count, need->key, value);
-    return allows_any(need->values, value);
+    find_value(sections, count, condition->key, value);
+    return allows_any(condition->values, value);
 }
 
-const struct need *md_key_unmet(const struct section *sections, int count, const struct key *key) {
+const struct condition *md_key_unmet(const struct section *sections, int count,
+                                     const struct key *key) {
     const struct use *use = key->use;
     if (use == NULL)
         return NULL;
-    if (use->set.key != NULL && !meets(sections, count, &use->set))
+    if (use->set.key != NULL && !holds(sections, count, &use->set))
         return &use->set;
-    if (use->with[0].key == NULL || meets(sections, count, &use->with[0]) ||
-        meets(sections, count, &use->with[1]))
+    if (use->with[0].key == NULL || holds(sections, count, &use->with[0]) ||
+        holds(sections, count, &use->with[1]))
         return NULL;
     return &use->with[0];
 }
 
 /* ---- messages -------------------------------------------------------------------------------- */
 
-static void add_need(const struct need *need, const char *before, char *text, size_t size) {
-    int negated = need->values[0] == '!', of_list = need->values[0] == '[';
-    int of_others = need->values[0] == '-';
-    const char *values = need->values + negated + of_list + of_others;
+static void add_condition(const struct condition *condition, const char *before, char *text,
+                          size_t size) {
+    int negated = condition->values[0] == '!', of_list = condition->values[0] == '[';
+    int of_others = condition->values[0] == '-';
+    const char *values = condition->values + negated + of_list + of_others;
     size_t length = strlen(text);
-    snprintf(text + length, size - length, "%s%s: %s%s", before, need->key,
+    snprintf(text + length, size - length, "%s%s: %s%s", before, condition->key,
              negated     ? "any but "
              : of_list   ? "a list with "
              : of_others ? "a list without "
@@ -108,15 +110,16 @@ static void add_need(const struct need *need, const char *before, char *text, si
 }
 
 void md_describe_use(const struct use *use, char *text, size_t size) {
-    const struct need *needs[] = {&use->set, &use->with[0], &use->with[1]};
+    const struct condition *conditions[] = {&use->set, &use->with[0], &use->with[1]};
     static const char *const joints[] = {"", " and with ", " or "};
     for (int i = 0; i < 3; i++)
-        if (needs[i]->key != NULL)
-            add_need(needs[i], text[0] != '\0' ? joints[i] : "", text, size);
+        if (conditions[i]->key != NULL)
+            add_condition(conditions[i], text[0] != '\0' ? joints[i] : "", text, size);
 }
 
-static int complain(const struct section *sections, int count, const struct section *section,
-                    size_t k, const struct need *unmet, struct md_error *error) {
+static int fail_without_effect(const struct section *sections, int count,
+                               const struct section *section, size_t k,
+                               const struct condition *unmet, struct md_error *error) {
     const struct key *key = &section->keys[k];
     char use[300] = "", given[MD_CONFIG_VALUE_SIZE], found[MD_CONFIG_VALUE_SIZE];
     md_describe_use(key->use, use, sizeof use);
@@ -134,7 +137,7 @@ static int is_preset(const struct key *key, const char *value) {
                              : strcmp(value, key->preset) == 0;
 }
 
-/* Whether what has no effect is how it is anyway. */
+/* Whether a key without effect has a value that is accepted all the same. */
 static int is_idle(const struct section *section, const struct key *key) {
     char value[MD_CONFIG_VALUE_SIZE];
     md_key_value(key, section->fields, value);
@@ -147,15 +150,16 @@ int md_key_is_default(const void *fields, const struct key *key) {
     return is_preset(key, value);
 }
 
-int md_key_says(const struct section *sections, int count, const struct section *section,
-                const struct key *key) {
+int md_key_is_relevant(const struct section *sections, int count, const struct section *section,
+                       const struct key *key) {
     return md_key_unmet(sections, count, key) == NULL || !md_key_is_default(section->fields, key);
 }
 
-/* Values that want something of other keys. What is not like it in both pictures of a pair, or
- * changes how many pixels a disparity is, has no photometric loss. */
+/* Values that require something of other keys. The photometric loss compares the pictures of a
+ * pair: augmentations that change one of them alone, or the pixels per unit of disparity, do not go
+ * with it. */
 static const struct {
-    struct need value, wants;
+    struct condition value, required;
 } bounds[] = {{{"loss", "photometric"}, {"set", "micro-kitti, cache"}},
               {{"loss", "photometric"}, {"label_mode", "!pooled"}},
               {{"loss", "photometric"}, {"augment", "-crop, shift, cutout, r2crop"}}};
@@ -164,15 +168,15 @@ static int check_bounds(const struct section *sections, int count, const struct 
                         size_t k, struct md_error *error) {
     char found[MD_CONFIG_VALUE_SIZE];
     for (size_t b = 0; b < sizeof bounds / sizeof bounds[0]; b++) {
-        const struct need *value = &bounds[b].value, *wants = &bounds[b].wants;
-        char want[300] = "";
-        if (strcmp(value->key, section->keys[k].name) != 0 || !meets(sections, count, value) ||
-            meets(sections, count, wants))
+        const struct condition *value = &bounds[b].value, *required = &bounds[b].required;
+        char text[300] = "";
+        if (strcmp(value->key, section->keys[k].name) != 0 || !holds(sections, count, value) ||
+            holds(sections, count, required))
             continue;
-        add_need(wants, "", want, sizeof want);
-        find_value(sections, count, wants->key, found);
+        add_condition(required, "", text, sizeof text);
+        find_value(sections, count, required->key, found);
         return md_fail_at(&section->given_at[k], error, "%s needs %s; found %s: %.60s",
-                          value->values, want, wants->key, found);
+                          value->values, text, required->key, found);
     }
     return MD_OK;
 }
@@ -182,10 +186,10 @@ int md_check_uses(const struct section *sections, int count, const uint64_t *giv
     for (int s = 0; s < count; s++)
         for (size_t k = 0; k < sections[s].count; k++) {
             const struct key *key = &sections[s].keys[k];
-            const struct need *unmet =
+            const struct condition *unmet =
                 (given[s] >> k & 1u) != 0 ? md_key_unmet(sections, count, key) : NULL;
             if (unmet != NULL && !is_idle(&sections[s], key))
-                return complain(sections, count, &sections[s], k, unmet, error);
+                return fail_without_effect(sections, count, &sections[s], k, unmet, error);
             if ((given[s] >> k & 1u) != 0)
                 MD_TRY(check_bounds(sections, count, &sections[s], k, error));
         }

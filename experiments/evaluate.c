@@ -148,7 +148,7 @@ int md_evaluate(struct md_engine *engine, const struct md_judging *judging,
     MD_TRY(md_check_memory(depth != NULL, error));
     for (size_t done = 0; status == MD_OK && done < dataset->count; done += batch) {
         size_t here = dataset->count - done < batch ? dataset->count - done : batch;
-        if (md_watch_tell(watch, "evaluating", (double)done, (double)dataset->count)) {
+        if (md_watch_report(watch, "evaluating", (double)done, (double)dataset->count)) {
             clear(judging, metrics);
             break;
         }

@@ -42,8 +42,8 @@ static int find_keys(struct md_grid *grid, struct md_error *error) {
     return MD_OK;
 }
 
-/* A run's identity knows files by their digests. Here they have not been opened: where cells name
- * different ones, the names count. */
+/* A run's identity has the digests of files. Here they have not been opened: where cells name
+ * different files, their names are hashed. */
 static void hash_cell(const struct md_grid *grid, struct md_grid_cell *cell) {
     char text[CONFIG_SIZE], value[MD_CONFIG_VALUE_SIZE];
     size_t length = md_config_format(&cell->config, 0, text, sizeof text);
@@ -54,7 +54,7 @@ static void hash_cell(const struct md_grid *grid, struct md_grid_cell *cell) {
         length +=
             (size_t)snprintf(text + length, sizeof text - length, "%d %s\n", grid->keys[k], value);
     }
-    if (cell->needs_bytes > 0 && length < sizeof text) /* the budget is then what it is about */
+    if (cell->needs_bytes > 0 && length < sizeof text) /* then the budget tells cells apart */
         length += (size_t)snprintf(text + length, sizeof text - length, "does not fit %d %s\n",
                                    cell->config.budget_kb, cell->config.plan);
     md_digest_text(XXH3_128bits(text, length < sizeof text ? length : sizeof text - 1), cell->hash);
@@ -92,7 +92,7 @@ static void drop_repeated(struct md_grid *grid, const struct hashed *hashed,
     grid->count = kept;
 }
 
-/* Hashes all cells, and drops those that are there already. */
+/* Hashes all cells, and drops repeated ones. */
 static int hash_cells(struct md_grid *grid, struct md_error *error) {
     struct hashed *hashed = malloc((grid->count + 1) * sizeof *hashed);
     char(*hashes)[MD_DIGEST_SIZE] = malloc((grid->count + 1) * sizeof *hashes);
@@ -136,12 +136,12 @@ static void name_cells(struct md_grid *grid) {
     enum { DIGITS = 12 };
     for (size_t i = 0; i < grid->count; i++) {
         struct md_grid_cell *cell = &grid->cells[i];
-        size_t length = 0, room = sizeof cell->name - DIGITS;
-        for (int k = 0; k < grid->key_count && length + 1 < room; k++)
-            length += name_value(&cell->config, grid->keys[k], cell->name + length, room - length);
-        length = length < room ? length : room - 1;
+        size_t length = 0, size = sizeof cell->name - DIGITS;
+        for (int k = 0; k < grid->key_count && length + 1 < size; k++)
+            length += name_value(&cell->config, grid->keys[k], cell->name + length, size - length);
+        length = length < size ? length : size - 1;
         if (length == 0 || cell->name[0] == '.') /* no hidden files */
-            length = (size_t)snprintf(cell->name, room, "cell-");
+            length = (size_t)snprintf(cell->name, size, "cell-");
         snprintf(cell->name + length, sizeof cell->name - length, "%.*s", DIGITS, cell->hash);
     }
 }
@@ -190,7 +190,7 @@ static int is_common(const struct md_grid *grid, int key) {
         if (grid->keys[k] == key)
             return 0;
     for (size_t i = 0; i < grid->count; i++)
-        if (!md_config_says(&grid->cells[i].config, key))
+        if (!md_config_is_relevant(&grid->cells[i].config, key))
             return 0;
     return 1;
 }
@@ -201,7 +201,7 @@ static void print_cell(FILE *to, const struct md_grid *grid, const struct md_con
     const char *between = "";
     fprintf(to, "  - {");
     for (int k = 0; k < grid->key_count; k++) {
-        if (!md_config_says(config, grid->keys[k]))
+        if (!md_config_is_relevant(config, grid->keys[k]))
             continue;
         md_config_key(grid->keys[k], name);
         fprintf(to, "%s", between);

@@ -19,8 +19,8 @@
  * list as a value (augment, cap_m) is a list in the list. A combination in which a key of the cell
  * has no effect (momentum: 0.9 with optimizer: adam) is an error that names the cell, before the
  * first one runs: `except` leaves such cells out, or they stand in `also`. A cell that does not fit
- * into its budget_kb is none: it is marked as such, and the others go on. What the file says of
- * its own optimizer does not bind cells with another one. */
+ * into its budget_kb is none: it is marked as such, and the others go on. A key of the file that
+ * has no effect in a cell (momentum, where the cell sets optimizer: adam) has its default there. */
 #ifndef MD_EXPERIMENTS_GRID_H
 #define MD_EXPERIMENTS_GRID_H
 
@@ -54,7 +54,8 @@ int md_grid_read(const char *path, int override_count, char *const *overrides, s
                  struct md_error *error);
 void md_grid_free(struct md_grid *grid);
 
-/* In what the cell differs from others: "policy=d0 seed=3"; cut when it is too long. */
+/* The settings in which the cell differs from others: "policy=d0 seed=3"; cut when it is too long.
+ */
 void md_grid_settings(const struct md_grid *grid, size_t cell, char text[MD_SETTINGS_SIZE]);
 
 /* The grid as a sweep file that gives the same cells again, with its hash; to be freed. NULL: out

@@ -35,12 +35,12 @@ struct block {
     int count;
 };
 
-/* What a KEY=VALUE,VALUE of the command line stands for, as many KEY=VALUE. */
+/* A KEY=VALUE,VALUE of the command line, as one KEY=VALUE for each value. */
 struct choice {
     struct md_names texts;
 };
 
-struct builder {
+struct sweep_reader {
     struct md_yaml yaml;
     const yaml_node_t *own[OWN_KEYS]; /* NULL: not there */
     int choice_count;
@@ -51,7 +51,7 @@ struct builder {
 };
 
 /* Finds the values of our own keys. */
-static int find_own(struct builder *b) {
+static int find_own(struct sweep_reader *b) {
     int status = MD_OK;
     if (b->yaml.root == NULL)
         return MD_OK;
@@ -65,7 +65,7 @@ static int find_own(struct builder *b) {
 
 /* ---- axes ------------------------------------------------------------------------------------ */
 
-static int add_value(const struct builder *b, struct axis *axis, struct value value) {
+static int add_value(const struct sweep_reader *b, struct axis *axis, struct value value) {
     if (axis->count == MD_MOST_CELLS)
         return md_yaml_fail(&b->yaml, value.node, axis->name, "more than 10000 values");
     struct value *values =
@@ -89,7 +89,7 @@ static int parse_range(const yaml_node_t *node, int64_t *first, int64_t *last) {
 }
 
 /* A single value, or all of a range. */
-static int add_node(const struct builder *b, struct axis *axis, const yaml_node_t *node) {
+static int add_node(const struct sweep_reader *b, struct axis *axis, const yaml_node_t *node) {
     int64_t first, last;
     if (!parse_range(node, &first, &last))
         return add_value(b, axis, (struct value){.node = node});
@@ -102,12 +102,12 @@ static int add_node(const struct builder *b, struct axis *axis, const yaml_node_
     return status;
 }
 
-static int is_list_of_lists(const struct builder *b, const yaml_node_t *node) {
+static int is_list_of_lists(const struct sweep_reader *b, const yaml_node_t *node) {
     const yaml_node_t *first = md_yaml_item(&b->yaml, node, 0);
     return first != NULL && first->type == YAML_SEQUENCE_NODE;
 }
 
-static int read_axis(const struct builder *b, const yaml_node_t *node, int single_allowed,
+static int read_axis(const struct sweep_reader *b, const yaml_node_t *node, int single_allowed,
                      struct axis *axis) {
     int64_t first, last;
     int is_list = node->type == YAML_SEQUENCE_NODE;
@@ -132,7 +132,7 @@ static void free_block(struct block *block) {
     block->count = 0;
 }
 
-static int read_block(const struct builder *b, const char *where, const yaml_node_t *mapping,
+static int read_block(const struct sweep_reader *b, const char *where, const yaml_node_t *mapping,
                       int single_allowed, struct block *block) {
     block->count = 0;
     if (mapping->type != YAML_MAPPING_NODE)
@@ -153,25 +153,26 @@ static int read_block(const struct builder *b, const char *where, const yaml_nod
 }
 
 /* Item `index` of one of our own keys that is a list. */
-static const yaml_node_t *item_of(const struct builder *b, int own, size_t index) {
+static const yaml_node_t *item_of(const struct sweep_reader *b, int own, size_t index) {
     return b->own[own] != NULL ? md_yaml_item(&b->yaml, b->own[own], index) : NULL;
 }
 
 /* ---- cells ----------------------------------------------------------------------------------- */
 
-static int set_value(const struct builder *b, struct draft *draft, const char *name,
+static int set_value(const struct sweep_reader *b, struct config_builder *builder, const char *name,
                      const struct value *value) {
     char text[24];
     snprintf(text, sizeof text, "%llu", (unsigned long long)value->number);
     const yaml_node_t number = md_yaml_scalar(text);
-    return md_draft_set(draft, name, &b->yaml, value->is_number ? &number : value->node,
-                        value->node);
+    return md_builder_set(builder, name, &b->yaml, value->is_number ? &number : value->node,
+                          value->node);
 }
 
 /* Whether the config has all values of one of the mappings in `except`. */
-static int is_excluded(const struct builder *b, const struct md_config *config, int *excluded) {
+static int is_excluded(const struct sweep_reader *b, const struct md_config *config,
+                       int *excluded) {
     struct md_config other;
-    struct draft draft;
+    struct config_builder builder;
     struct block block;
     const yaml_node_t *mapping;
     *excluded = 0;
@@ -180,19 +181,19 @@ static int is_excluded(const struct builder *b, const struct md_config *config, 
         if (status == MD_OK && block.count == 0)
             status = md_yaml_fail(&b->yaml, mapping, "except", "expected keys and values");
         other = *config;
-        md_draft_take(&draft, &other);
+        md_builder_extend(&builder, &other);
         for (int a = 0; a < block.count && status == MD_OK; a++) {
             const struct axis *axis = &block.axes[a];
-            status = axis->count == 1 ? set_value(b, &draft, axis->name, axis->values)
+            status = axis->count == 1 ? set_value(b, &builder, axis->name, axis->values)
                                       : md_yaml_fail(&b->yaml, axis->values[0].node, axis->name,
                                                      "except: expected a single value");
         }
         free_block(&block);
         if (status != MD_OK)
             return status;
-        for (int s = 0; s < RUN_SECTIONS; key += (int)draft.sections[s++].count)
-            for (size_t k = 0; k < draft.sections[s].count; k++)
-                if ((draft.sections[s].given >> k & 1u) != 0)
+        for (int s = 0; s < RUN_SECTIONS; key += (int)builder.sections[s++].count)
+            for (size_t k = 0; k < builder.sections[s].count; k++)
+                if ((builder.sections[s].given >> k & 1u) != 0)
                     same &= md_config_order(config, &other, key + (int)k) == 0;
         *excluded |= same;
     }
@@ -224,35 +225,36 @@ static void describe_cell(const struct block *block, size_t index, char *text, s
 }
 
 /* Sets what combination `index` of the command line's choices says, the last being the fastest. */
-static int set_overrides(const struct builder *b, struct draft *draft, size_t index) {
+static int set_overrides(const struct sweep_reader *b, struct config_builder *builder,
+                         size_t index) {
     char *texts[MOST_CHOICES];
     for (int c = b->choice_count - 1; c >= 0; c--) {
         const struct md_names *all = &b->choices[c].texts;
         texts[c] = all->names[index % all->count];
         index /= all->count;
     }
-    return md_draft_overrides(draft, b->choice_count, texts, b->yaml.error);
+    return md_builder_overrides(builder, b->choice_count, texts, b->yaml.error);
 }
 
 /* Makes cell `index` of the block's product, which the command line's is the faster part of. */
-static int make_cell(const struct builder *b, const struct block *block, size_t index,
+static int make_cell(const struct sweep_reader *b, const struct block *block, size_t index,
                      struct md_grid_cell *made, int *excluded) {
     struct md_config *config = &made->config;
-    struct draft draft;
-    int status = md_draft_begin(&draft, config, b->yaml.error);
+    struct config_builder builder;
+    int status = md_builder_begin(&builder, config, b->yaml.error);
     if (status == MD_OK && b->yaml.root != NULL)
-        status = md_draft_mapping(&draft, &b->yaml, own_keys);
-    md_draft_next(&draft);
+        status = md_builder_mapping(&builder, &b->yaml, own_keys);
+    md_builder_end_layer(&builder);
     for (int a = 0; a < block->count && status == MD_OK; a++)
-        status =
-            set_value(b, &draft, block->axes[a].name, value_at(block, a, index / b->line_product));
-    md_draft_next(&draft);
-    MD_THEN(status, set_overrides(b, &draft, index % b->line_product));
+        status = set_value(b, &builder, block->axes[a].name,
+                           value_at(block, a, index / b->line_product));
+    md_builder_end_layer(&builder);
+    MD_THEN(status, set_overrides(b, &builder, index % b->line_product));
     MD_THEN(status, is_excluded(b, config, excluded));
     if (status != MD_OK || *excluded)
         return status;
-    status = md_draft_end(&draft, b->yaml.origin, b->yaml.error);
-    md_config_settle(config);
+    status = md_builder_finish(&builder, b->yaml.origin, b->yaml.error);
+    md_config_resolve_selection(config);
     if (status == MD_OK && md_budget_fit(config, &made->needs_bytes, b->yaml.error) != MD_OK)
         status = made->needs_bytes > 0 ? MD_OK : MD_USAGE;
     MD_THEN(status, md_run_check(config, b->yaml.error));
@@ -264,7 +266,7 @@ static int make_cell(const struct builder *b, const struct block *block, size_t 
     return MD_OK;
 }
 
-static int add_product(const struct builder *b, const struct block *block) {
+static int add_product(const struct sweep_reader *b, const struct block *block) {
     struct md_grid *grid = b->grid;
     size_t product = b->line_product;
     int status = MD_OK;
@@ -287,7 +289,7 @@ static int add_product(const struct builder *b, const struct block *block) {
     return status;
 }
 
-static int add_block(const struct builder *b, int own, const yaml_node_t *mapping) {
+static int add_block(const struct sweep_reader *b, int own, const yaml_node_t *mapping) {
     struct block block;
     int status = read_block(b, own_keys[own], mapping, own != SWEEP, &block);
     if (status == MD_OK) {
@@ -297,7 +299,7 @@ static int add_block(const struct builder *b, int own, const yaml_node_t *mappin
     return status;
 }
 
-static int add_cells(const struct builder *b) {
+static int add_cells(const struct sweep_reader *b) {
     const struct block none = {.count = 0};
     const yaml_node_t *mapping, *sweep = b->own[SWEEP];
     if (sweep == NULL && b->own[ALSO] == NULL && b->line_product == 1)
@@ -316,7 +318,7 @@ static int add_cells(const struct builder *b) {
     return MD_OK;
 }
 
-static int check_hash(const struct builder *b) {
+static int check_hash(const struct sweep_reader *b) {
     const yaml_node_t *given = b->own[GRID];
     char what[200];
     if (given == NULL ||
@@ -331,7 +333,7 @@ static int check_hash(const struct builder *b) {
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-static int build(const struct builder *b) {
+static int build(const struct sweep_reader *b) {
     struct md_grid *grid = b->grid;
     MD_TRY(add_cells(b));
     if (grid->count == 0)
@@ -390,7 +392,7 @@ static int read_choice(const char *override, struct choice *choice, struct md_er
 }
 
 /* Of equal keys the last one counts. */
-static int read_choices(int count, char *const *overrides, struct builder *b) {
+static int read_choices(int count, char *const *overrides, struct sweep_reader *b) {
     b->line_product = 1;
     for (int i = 0; i < count; i++) {
         size_t length = strcspn(overrides[i], "=") + 1;
@@ -416,7 +418,7 @@ static int read_choices(int count, char *const *overrides, struct builder *b) {
 int md_grid_read(const char *path, int override_count, char *const *overrides, struct md_grid *grid,
                  struct md_error *error) {
     struct choice choices[MOST_CHOICES] = {{{0}}};
-    struct builder b = {.choices = choices, .grid = grid};
+    struct sweep_reader b = {.choices = choices, .grid = grid};
     struct md_file file;
     *grid = (struct md_grid){.count = 0};
     char found[MD_PATH_MAX];

@@ -1,4 +1,4 @@
-/* What a network starts from that has learned nothing. */
+/* The weights that a training from scratch starts from. */
 #ifndef MD_EXPERIMENTS_INITIAL_WEIGHTS_H
 #define MD_EXPERIMENTS_INITIAL_WEIGHTS_H
 

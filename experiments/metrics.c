@@ -6,7 +6,7 @@ const char *const md_protocol_names[] = {"textbook", "release", NULL};
 #define NAME_OF(ID, NAME, TITLE, SHOWN, HELP) NAME,
 const char *const md_metric_names[MD_METRIC_COUNT] = {MD_METRICS(NAME_OF)};
 
-/* The depth at which the textbook protocol holds predictions, metres. */
+/* The depth that a protocol clamps predictions to, metres. */
 static const float farthest_m[MD_PROTOCOL_COUNT] = {[MD_TEXTBOOK] = 80.0f, [MD_RELEASE] = INFINITY};
 
 const char *md_caps_add(struct md_caps *caps, double cap_m) {
@@ -19,8 +19,8 @@ const char *md_caps_add(struct md_caps *caps, double cap_m) {
     return NULL;
 }
 
-/* What a protocol takes a prediction for; NaN stays NaN. */
-static float held_m(enum md_protocol protocol, float prediction_m) {
+/* A prediction as the protocol judges it; NaN stays NaN. */
+static float clamped_m(enum md_protocol protocol, float prediction_m) {
     float farthest = farthest_m[protocol];
     return prediction_m <= 0.0f || prediction_m > farthest ? farthest : prediction_m;
 }
@@ -38,8 +38,8 @@ static size_t sum_pixels(struct md_metrics *sums, enum md_protocol protocol, dou
         sums->unpredicted += (size_t)is_missing;
         if (prediction_m[i] <= 0.0f && protocol == MD_RELEASE)
             continue; /* but NaN goes on */
-        float held = held_m(protocol, prediction_m[i]);
-        double p = swapped ? truth_m[i] : held, g = swapped ? held : truth_m[i];
+        float clamped = clamped_m(protocol, prediction_m[i]);
+        double p = swapped ? truth_m[i] : clamped, g = swapped ? clamped : truth_m[i];
         double e = log(p) - log(g), ratio = p > g ? p / g : g / p;
         sum[MD_ABS_REL] += fabs(p - g) / g;
         sum[MD_SQ_REL] += (p - g) * (p - g) / g;

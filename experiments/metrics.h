@@ -1,10 +1,17 @@
 /* How good a depth map is.
  *
  * For one image, over the valid pixels, which have a truth in (0, cap], with p the prediction, g
- * the truth and e = ln p - ln g: abs_rel = mean |p-g|/g      sq_rel = mean (p-g)^2/g     rmse =
- * sqrt mean (p-g)^2, metres rmse_log = sqrt mean e^2    delta_k = share with max(p/g, g/p) < 1.25^k
- *   silog = 10 sqrt(mean e^2 - (mean e)^2)                  si_rmse = silog / 10
- *   log10 = mean |log10 p - log10 g|
+ * the truth and e = ln p - ln g:
+ *
+ *     abs_rel   mean |p - g| / g
+ *     sq_rel    mean (p - g)^2 / g
+ *     rmse      sqrt mean (p - g)^2, metres
+ *     rmse_log  sqrt mean e^2
+ *     delta_k   share with max(p / g, g / p) < 1.25^k
+ *     silog     10 sqrt(mean e^2 - (mean e)^2)
+ *     si_rmse   silog / 10
+ *     log10     mean |log10 p - log10 g|
+ *
  * then the mean over images. Sources: Eigen et al. 2014; the public release; LiteDepth. And
  *   no_prediction = share of all valid pixels whose prediction is not above 0
  *
@@ -13,10 +20,9 @@
  * that are not above 0 too, for a disparity of 0 is infinitely far; an image without a valid pixel
  * does not count. release: what the release's published logs were made with: pixels without a
  * prediction are passed over, so that no_prediction has to be read with the rest; an image that has
- * nothing left adds 0 and is counted;
- * where the truth is denser than a sensor's 8x8 zones (its KITTI and NYUv2 scripts), prediction
- * and truth change places in the formulas. (Its flipped second prediction is in evaluate.h.)
- * In both a prediction that is NaN makes the metrics NaN. */
+ * nothing left adds 0 and is counted; where the truth is denser than a sensor's 8x8 zones (its
+ * KITTI and NYUv2 scripts), prediction and truth change places in the formulas. (Its flipped second
+ * prediction is in evaluate.h.) In both a prediction that is NaN makes the metrics NaN. */
 #ifndef MD_EXPERIMENTS_METRICS_H
 #define MD_EXPERIMENTS_METRICS_H
 

@@ -35,8 +35,8 @@ static void observe(void *context, enum md_observed what, int layer, int slot,
         encode((const float *)values->at + p, values->channels, pixels, features + p);
 }
 
-/* What is under place `at` of `count` in a row, or column, of `there`. */
-static struct md_rows under(int at, int count, int there) {
+/* The rows (or columns) of `there` that row `at` of `count` covers. */
+static struct md_rows span_under(int at, int count, int there) {
     return (struct md_rows){at * there / count, ((at + 1) * there + count - 1) / count};
 }
 
@@ -48,7 +48,7 @@ static int has_label(const float *label, int width, struct md_rows rows, struct 
     return 0;
 }
 
-/* Takes away what the label has no value for. */
+/* Sets features to 0 where the label has no value. */
 static void mask(struct md_teacher *teacher, int layer, const float *label) {
     const struct md_network *student = teacher->student;
     int height, width, label_height, label_width;
@@ -56,8 +56,8 @@ static void mask(struct md_teacher *teacher, int layer, const float *label) {
     md_layer_size(student, student->layer_count - 1, &label_height, &label_width);
     for (int p = 0; p < height * width; p++) {
         int8_t *at = teacher->features[layer] + p;
-        if (has_label(label, label_width, under(p / width, height, label_height),
-                      under(p % width, width, label_width)))
+        if (has_label(label, label_width, span_under(p / width, height, label_height),
+                      span_under(p % width, width, label_width)))
             continue;
         for (int c = 0; c < teacher->engine.setup.objective.teacher_channels;
              c++, at += height * width)
@@ -78,11 +78,10 @@ void md_teacher_infer(struct md_teacher *teacher, const uint8_t *picture, const 
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
-/* Sets which of the teacher's stages are looked at: the first one for the student's first, and so
- * on.
- */
-static int take_stages(const struct md_setup *setup, const struct md_plan *student,
-                       struct md_teacher *teacher, struct md_error *error) {
+/* Maps the teacher's stages to the student's, the first one to the first and so on, and allocates
+ * the features of those that the plan asks for. */
+static int map_stages(const struct md_setup *setup, const struct md_plan *student,
+                      struct md_teacher *teacher, struct md_error *error) {
     int own = -1;
     for (int l = 0; l < MD_MAX_LAYERS; l++)
         teacher->stage[l] = MD_PICTURE;
@@ -121,7 +120,7 @@ int md_teacher_open(const struct md_config *config, const struct md_plan *studen
     if (!(objective.distill > 0))
         return MD_OK;
     teacher->student = md_config_network(config);
-    MD_TRY(take_stages(&setup, student, teacher, error));
+    MD_TRY(map_stages(&setup, student, teacher, error));
     struct md_plan plan;
     md_plan_make(&setup, &plan);
     teacher->arena = md_host_arena(plan.arena_bytes);

@@ -1,6 +1,5 @@
-/* A larger network that one learns from beside its labels (the config's teacher): what it sees in a
- * picture, in each of its decoders' stages, for those of the learning network to be held to
- * (struct md_distill in core/ops.h). */
+/* The config's teacher: a larger network whose features, in the stages of its decoders, those of
+ * the student are to resemble (struct md_distill in core/ops.h). */
 #ifndef MD_EXPERIMENTS_TEACHER_H
 #define MD_EXPERIMENTS_TEACHER_H
 
@@ -26,9 +25,9 @@ void md_teacher_close(struct md_teacher *teacher);
 
 void md_teacher_set_weights(struct md_teacher *teacher, const float *weights);
 
-/* Looks at a picture as the student sees it. Each pixel's features become bytes, the largest of
- * them 127 or -127: only their direction counts. Where no pixel of the student's label under a
- * pixel has a value they are 0, and it does not count. */
+/* Computes teacher->features of a picture as the student sees it. Each pixel's features become
+ * bytes, the largest of them 127 or -127: only their direction counts. Where the student's label
+ * has no value in any pixel that a feature's pixel covers, they are 0 and do not count. */
 void md_teacher_infer(struct md_teacher *teacher, const uint8_t *picture, const float *label);
 
 #endif

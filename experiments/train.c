@@ -86,7 +86,7 @@ static void open_step_losses(struct md_run *run) {
     losses->sums = calloc(losses->rows + 1, sizeof *losses->sums);
 }
 
-/* Without augmentation. */
+/* Finds run->label_share, without augmentation; fails where nothing has a label. */
 static int count_labels(struct md_run *run, struct md_error *error) {
     const struct md_network *network = md_config_network(&run->config);
     size_t pixels = md_layer_elements(network, network->layer_count - 1), valid = 0;
@@ -112,8 +112,8 @@ static int count_labels(struct md_run *run, struct md_error *error) {
     return md_check_memory(!failed, error);
 }
 
-/* Where labels have a value for every pixel, their nearest zones and those at a centre are all of
- * them: such a run would be called what it is not. */
+/* Labels that have a value for every pixel have no zones coarser than that: `nearest` and `sparse`
+ * would have no effect on them, and the run's name would be wrong. */
 static int check_label(const struct md_run *run, struct md_error *error) {
     const struct md_network *network = md_config_network(&run->config);
     int height, width, label = run->config.label_mode;
@@ -148,7 +148,7 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
     md_time_now(run->started);
     run->config = *config;
     run->network = md_networks[config->network];
-    md_config_settle(&run->config);
+    md_config_resolve_selection(&run->config);
     size_t total = md_parameter_total(run->network);
     struct md_dataset *const data[MD_SPLITS] = {&run->train, &run->val, &run->test};
     int status = MD_OK;
@@ -156,10 +156,8 @@ int md_run_open(const struct md_config *config, const float *weights, const stru
         status = open_split(run, (enum md_split)i, watch, data[i], error);
     if (status == MD_OK && (run->train.count == 0 || run->test.count == 0))
         status = md_fail(error, MD_USAGE, "data.train and data.test must not be empty");
-    MD_THEN(status, md_check_pairs(config, &run->train, "data.train", error));
+    MD_THEN(status, md_prepare_training(config, &run->train, error));
     MD_THEN(status, md_check_pairs(config, &run->val, "data.val", error));
-    if (status == MD_OK && config->strengths == MD_STRENGTHS_MEASURED)
-        md_augment_measure(&run->train);
     MD_THEN(status, check_label(run, error));
     MD_THEN(status, count_labels(run, error));
     MD_THEN(status, fit_mean(run, error));
@@ -267,53 +265,54 @@ int md_run_has_diverged(const struct md_run *run, char why[MD_DIVERGED_SIZE]) {
 
 /* ---- training -------------------------------------------------------------------------------- */
 
-/* Room for preparing samples. */
-struct staging {
+/* What samples of a batch are prepared in. */
+struct sample_buffers {
     uint32_t *order;          /* the epoch's order of the training samples */
     uint8_t *picture, *right; /* right: NULL unless the loss needs it */
     float *label;
     float *fb; /* one per slot */
 };
 
-static int open_staging(const struct md_run *run, struct staging *staging, struct md_error *error) {
+static int allocate_buffers(const struct md_run *run, struct sample_buffers *buffers,
+                            struct md_error *error) {
     const struct md_network *network = run->engine.setup.network;
     size_t pixels = md_layer_elements(network, network->layer_count - 1);
-    staging->order = malloc(run->train.count * sizeof *staging->order);
+    buffers->order = malloc(run->train.count * sizeof *buffers->order);
     int pairs = md_needs_pair(&run->engine.setup.objective);
-    staging->picture = malloc(md_layer_elements(network, MD_PICTURE));
-    staging->right = pairs ? malloc(md_layer_elements(network, MD_PICTURE)) : NULL;
-    staging->label = malloc(pixels * sizeof *staging->label);
-    staging->fb = malloc((size_t)run->config.batch * sizeof *staging->fb);
-    return md_check_memory(staging->order != NULL && staging->picture != NULL &&
-                               staging->label != NULL && staging->fb != NULL &&
-                               (staging->right != NULL || !pairs),
+    buffers->picture = malloc(md_layer_elements(network, MD_PICTURE));
+    buffers->right = pairs ? malloc(md_layer_elements(network, MD_PICTURE)) : NULL;
+    buffers->label = malloc(pixels * sizeof *buffers->label);
+    buffers->fb = malloc((size_t)run->config.batch * sizeof *buffers->fb);
+    return md_check_memory(buffers->order != NULL && buffers->picture != NULL &&
+                               buffers->label != NULL && buffers->fb != NULL &&
+                               (buffers->right != NULL || !pairs),
                            error);
 }
 
-static void close_staging(struct staging *staging) {
-    free(staging->order);
-    free(staging->picture);
-    free(staging->right);
-    free(staging->label);
-    free(staging->fb);
+static void free_buffers(struct sample_buffers *buffers) {
+    free(buffers->order);
+    free(buffers->picture);
+    free(buffers->right);
+    free(buffers->label);
+    free(buffers->fb);
 }
 
 /* Puts one sample into a slot; epoch < 0: as it is, without augmentation. */
-static void fill_slot(struct md_run *run, struct staging *staging, const struct md_dataset *dataset,
-                      uint32_t index, int epoch, int slot) {
+static void fill_slot(struct md_run *run, struct sample_buffers *buffers,
+                      const struct md_dataset *dataset, uint32_t index, int epoch, int slot) {
     md_prepare_sample(&run->config, run->engine.setup.network, dataset, index, epoch,
-                      staging->picture, staging->right, staging->label);
-    md_engine_set_picture(&run->engine, slot, staging->picture);
-    if (staging->right != NULL)
-        md_engine_set_right_picture(&run->engine, slot, staging->right);
-    md_engine_set_label(&run->engine, slot, staging->label);
-    staging->fb[slot] = dataset->samples[index].fb;
+                      buffers->picture, buffers->right, buffers->label);
+    md_engine_set_picture(&run->engine, slot, buffers->picture);
+    if (buffers->right != NULL)
+        md_engine_set_right_picture(&run->engine, slot, buffers->right);
+    md_engine_set_label(&run->engine, slot, buffers->label);
+    buffers->fb[slot] = dataset->samples[index].fb;
 }
 
-/* Has the teacher look at what was put into it. */
-static void ask_teacher(struct md_run *run, const struct staging *staging, int slot) {
+/* Gives the slot the teacher's features of the sample that was prepared last. */
+static void infer_teacher(struct md_run *run, const struct sample_buffers *buffers, int slot) {
     struct md_teacher *teacher = &run->teacher;
-    md_teacher_infer(teacher, staging->picture, staging->label);
+    md_teacher_infer(teacher, buffers->picture, buffers->label);
     for (int l = 0; l < MD_MAX_LAYERS; l++)
         if (teacher->features[l] != NULL)
             md_engine_set_teacher(&run->engine, slot, l, teacher->features[l]);
@@ -337,7 +336,7 @@ static double mean_loss(struct md_position *at, double sum, double valid) {
     return valid > 0.0 ? sum / valid : (double)NAN;
 }
 
-static int validate(struct md_run *run, struct staging *staging, struct md_epoch *epoch,
+static int validate(struct md_run *run, struct sample_buffers *buffers, struct md_epoch *epoch,
                     struct md_error *error) {
     double sum = 0.0, valid = 0.0;
     struct md_metrics metrics;
@@ -350,9 +349,9 @@ static int validate(struct md_run *run, struct staging *staging, struct md_epoch
         int here = batch_at(run, &run->val, done);
         struct md_loss_report report;
         for (int s = 0; s < here; s++)
-            fill_slot(run, staging, &run->val, (uint32_t)done + (uint32_t)s, -1, s);
+            fill_slot(run, buffers, &run->val, (uint32_t)done + (uint32_t)s, -1, s);
         md_engine_forward(&run->engine, here);
-        md_engine_loss(&run->engine, here, staging->fb, &report);
+        md_engine_loss(&run->engine, here, buffers->fb, &report);
         sum += (double)report.value * report.count;
         valid += report.count;
     }
@@ -381,7 +380,8 @@ static int all_finite(const float *weights, size_t count) {
     return i == count;
 }
 
-static int finish_epoch(struct md_run *run, struct staging *staging, struct md_error *error) {
+static int finish_epoch(struct md_run *run, struct sample_buffers *buffers,
+                        struct md_error *error) {
     struct md_position *at = &run->position;
     struct md_epoch *epoch = &run->history[at->epoch];
     int steps = md_run_steps_an_epoch(run);
@@ -390,7 +390,7 @@ static int finish_epoch(struct md_run *run, struct staging *staging, struct md_e
     MD_TRY(md_check_memory(weights != NULL, error));
     epoch->learning_rate = md_learning_rate(&run->config, steps, (int64_t)at->epoch * steps);
     epoch->train_loss = mean_loss(at, at->loss_sum, at->loss_valid);
-    int status = validate(run, staging, epoch, error);
+    int status = validate(run, buffers, epoch, error);
     md_engine_get_weights(&run->engine, weights);
     if (!all_finite(weights, total))
         note_divergence(at);
@@ -442,18 +442,18 @@ size_t md_run_step_rows(const struct md_run *run, struct md_step_row *rows) {
 }
 
 /* One step of the current epoch. */
-static void step(struct md_run *run, struct staging *staging) {
+static void step(struct md_run *run, struct sample_buffers *buffers) {
     struct md_position *at = &run->position;
     size_t done = (size_t)at->step * (size_t)run->config.batch;
     int here = batch_at(run, &run->train, done);
     struct md_loss_report report;
     for (int s = 0; s < here; s++) {
-        fill_slot(run, staging, &run->train, staging->order[done + (size_t)s], at->epoch, s);
-        ask_teacher(run, staging, s);
+        fill_slot(run, buffers, &run->train, buffers->order[done + (size_t)s], at->epoch, s);
+        infer_teacher(run, buffers, s);
     }
     run->engine.update.learning_rate =
         (float)md_learning_rate(&run->config, md_run_steps_an_epoch(run), (int64_t)steps_done(run));
-    md_engine_train(&run->engine, here, staging->fb, &report);
+    md_engine_train(&run->engine, here, buffers->fb, &report);
     double loss = (double)report.value * report.count;
     double *sums = run->step_losses.sums[steps_done(run) / run->step_losses.steps_a_row];
     at->loss_sum += loss;
@@ -474,34 +474,34 @@ static void count_time(struct md_position *at, const struct md_usage *began,
 }
 
 int md_run_train(struct md_run *run, const struct md_watch *watch,
-                 int (*keep)(void *context, struct md_run *run, struct md_error *error),
-                 void *keep_context, int *interrupted, struct md_error *error) {
+                 int (*checkpoint)(void *context, struct md_run *run, struct md_error *error),
+                 void *checkpoint_context, int *interrupted, struct md_error *error) {
     struct md_position *at = &run->position;
     int steps = md_run_steps_an_epoch(run);
-    struct staging staging = {0};
-    int status = open_staging(run, &staging, error);
+    struct sample_buffers buffers = {0};
+    int status = allocate_buffers(run, &buffers, error);
     const struct md_usage began = md_usage_now(), earlier = {at->seconds, at->cpu_seconds, 0};
     *interrupted = 0;
     while (status == MD_OK && !md_run_is_over(run)) {
-        md_epoch_order(run->config.seed, at->epoch, (uint32_t)run->train.count, staging.order);
+        md_epoch_order(run->config.seed, at->epoch, (uint32_t)run->train.count, buffers.order);
         while (at->step < steps && status == MD_OK && !*interrupted) {
-            step(run, &staging);
+            step(run, &buffers);
             count_time(at, &began, &earlier);
-            *interrupted = md_watch_tell(watch, "training", at->epoch + (double)at->step / steps,
-                                         run->config.epochs);
-            if (keep != NULL && at->step < steps)
-                status = keep(keep_context, run, error);
+            *interrupted = md_watch_report(watch, "training", at->epoch + (double)at->step / steps,
+                                           run->config.epochs);
+            if (checkpoint != NULL && at->step < steps)
+                status = checkpoint(checkpoint_context, run, error);
         }
         if (at->step < steps)
             break;
-        MD_THEN(status, finish_epoch(run, &staging, error));
+        MD_THEN(status, finish_epoch(run, &buffers, error));
         count_time(at, &began, &earlier);
-        if (status == MD_OK && md_watch_tell(watch, "training", at->epoch, run->config.epochs))
+        if (status == MD_OK && md_watch_report(watch, "training", at->epoch, run->config.epochs))
             *interrupted = 1;
         if (*interrupted)
             break;
     }
-    close_staging(&staging);
+    free_buffers(&buffers);
     *interrupted = *interrupted && !md_run_is_over(run);
     return status;
 }

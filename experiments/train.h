@@ -107,11 +107,12 @@ int md_run_measure_before(struct md_run *run, const struct md_watch *watch, stru
 int md_run_is_over(const struct md_run *run);
 
 /* Trains from run->position until it is over. After every step and every epoch (then position.step
- * is 0) it asks `watch`; on an early end *interrupted is 1 and the run can go on later. `keep` (may
- * be NULL) is called after steps for a checkpoint to be written when it thinks it is time. */
+ * is 0) it asks `watch`; on an early end *interrupted is 1 and the run can go on later.
+ * `checkpoint` (may be NULL) is called after steps for a checkpoint to be written when it thinks it
+ * is time. */
 int md_run_train(struct md_run *run, const struct md_watch *watch,
-                 int (*keep)(void *context, struct md_run *run, struct md_error *error),
-                 void *keep_context, int *interrupted, struct md_error *error);
+                 int (*checkpoint)(void *context, struct md_run *run, struct md_error *error),
+                 void *checkpoint_context, int *interrupted, struct md_error *error);
 
 /* Epochs after which the weights were kept that config.select asks for. When no epoch had a
  * validation loss that is a number there is no best one, and it is the last: what came of the

@@ -62,7 +62,7 @@ static int run(const struct md_gnuplot *figure, int drawing, FILE *complaints,
     if (md_process_run(words, files, &result, &why) != MD_OK)
         return md_fail(error, MD_FAILED, "%s: %s", figure->path, why.text);
     char text[600];
-    md_process_said(complaints, text, sizeof text);
+    md_process_output(complaints, text, sizeof text);
     if (WIFSIGNALED(result))
         return md_fail(error, MD_FAILED, "%s: gnuplot was killed by signal %d: %s", figure->path,
                        WTERMSIG(result), text);

@@ -34,12 +34,12 @@ const struct md_cell_attribute md_cell_attributes[] = {
 #define TEXT    MD_H5_TEXT
 #define INTEGER MD_H5_INTEGER
 #define REAL    MD_H5_REAL
-#define MAYBE(object, name, type, field, is_optional)                                              \
+#define OPTIONAL(object, name, type, field, is_optional)                                           \
     {                                                                                              \
         object, name, type, offsetof(struct md_cell, field), sizeof((struct md_cell *)0)->field,   \
             is_optional                                                                            \
     }
-#define AT(object, name, type, field) MAYBE(object, name, type, field, 0)
+#define AT(object, name, type, field) OPTIONAL(object, name, type, field, 0)
 #define P(type, field)                AT("/provenance", #field, type, field)
 #define T(type, field)                AT("/training", #field, type, field)
     AT("/", "run_digest", TEXT, run_digest),
@@ -58,7 +58,7 @@ const struct md_cell_attribute md_cell_attributes[] = {
     P(INTEGER, threads),
     P(INTEGER, numerics_version),
     P(TEXT, initial_weights_digest),
-    MAYBE("/provenance", "teacher_digest", TEXT, teacher_digest, 1),
+    OPTIONAL("/provenance", "teacher_digest", TEXT, teacher_digest, 1),
     P(TEXT, started),
     P(TEXT, finished),
     P(REAL, wall_seconds),
@@ -75,8 +75,8 @@ const struct md_cell_attribute md_cell_attributes[] = {
     AT("/training", "wall_seconds", REAL, seconds),
     AT("/training", "cpu_seconds", REAL, training_cpu_seconds),
     T(REAL, label_share),
-    MAYBE("/training", "augment_gain", REAL, augment_gain, 1),
-    MAYBE("/training", "augment_noise", REAL, augment_noise, 1),
+    OPTIONAL("/training", "augment_gain", REAL, augment_gain, 1),
+    OPTIONAL("/training", "augment_noise", REAL, augment_noise, 1),
 };
 enum { ATTRIBUTES = sizeof md_cell_attributes / sizeof md_cell_attributes[0] };
 const size_t md_cell_attribute_count = ATTRIBUTES;
@@ -169,7 +169,7 @@ static int check_row(const struct metrics_row *row, double cap_m, const char *pr
            row->images <= INT_MAX && row->without_truth >= 0 && row->without_truth <= INT_MAX;
 }
 
-void md_archive_take_scores(struct md_archive *ar, const char *name, struct md_cell *cell) {
+void md_archive_read_scores(struct md_archive *ar, const char *name, struct md_cell *cell) {
     struct metrics_row rows[MD_MOST_CAPS * MD_PREDICTOR_COUNT], *row = rows;
     const struct md_caps *caps = &cell->config.caps;
     MD_THEN(ar->status,
@@ -253,7 +253,7 @@ static void write_libraries(struct md_archive *ar) {
     char version[MD_VERSION_SIZE];
     md_archive_group(ar, where);
     for (int i = 0; md_library(i, &name, version) == 0; i++)
-        md_archive_put_text(ar, where, name, version);
+        md_archive_write_text(ar, where, name, version);
 }
 
 static void write_weights(struct md_archive *ar, const struct md_run *run, const char *command) {
@@ -275,11 +275,11 @@ int md_cell_write(const char *path, const struct md_run *run, const char *identi
     const struct md_caps *caps = &run->config.caps;
     struct md_archive ar = {writer.file, error, MD_OK, 0};
     describe(run, command, &cell);
-    md_archive_put_head(&ar, MD_CELL_KIND, run, identity);
+    md_archive_write_head(&ar, MD_CELL_KIND, run, identity);
     md_archive_attributes(&ar, &cell);
     write_libraries(&ar);
-    md_archive_put_epochs(&ar, "/training/epochs", run);
-    md_archive_put_steps(&ar, "/training/steps", run);
+    md_archive_write_epochs(&ar, "/training/epochs", run);
+    md_archive_write_steps(&ar, "/training/steps", run);
     write_metrics(&ar, "/test/metrics", caps,
                   (const struct md_metrics *const[]){run->before, run->after, run->dummy});
     write_metrics(
@@ -292,7 +292,7 @@ int md_cell_write(const char *path, const struct md_run *run, const char *identi
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* The rows of a table that is read only when somebody asks for it. */
-static void take_epochs_done(struct md_archive *ar, const char *path, struct md_cell *cell) {
+static void read_epochs_done(struct md_archive *ar, const char *path, struct md_cell *cell) {
     const struct md_config *config = &cell->config;
     int dimensions = 0;
     size_t rows = 0;
@@ -306,7 +306,7 @@ static void take_epochs_done(struct md_archive *ar, const char *path, struct md_
                     path, config->epochs, cell->epochs_done);
 }
 
-static void take_cell(struct md_archive *ar, const char *path, struct md_cell *cell) {
+static void read_cell(struct md_archive *ar, const char *path, struct md_cell *cell) {
     static const char *const splits[] = {"/data/train", "/data/val", "/data/test"};
     char config[MD_CELL_CONFIG_SIZE] = "", origin[200];
     md_archive_text(ar, "/config", "yaml", sizeof config, config);
@@ -323,14 +323,14 @@ static void take_cell(struct md_archive *ar, const char *path, struct md_cell *c
                             cell->depth_kinds[i]);
     }
     md_archive_attributes(ar, cell);
-    take_epochs_done(ar, path, cell);
-    md_archive_take_scores(ar, "/test/metrics", cell);
+    read_epochs_done(ar, path, cell);
+    md_archive_read_scores(ar, "/test/metrics", cell);
 }
 
 int md_cell_read(const char *path, struct md_cell *cell, struct md_error *error) {
     struct md_archive ar;
     memset(cell, 0, sizeof *cell);
     MD_TRY(md_archive_open(path, MD_CELL_KIND, &ar, cell->identity, error));
-    take_cell(&ar, path, cell);
+    read_cell(&ar, path, cell);
     return md_archive_close(&ar);
 }

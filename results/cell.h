@@ -24,11 +24,13 @@
  *   /training        attributes: arena_bytes, parameters_learning, optimizer_bytes_per_parameter,
  *                    steps, skipped_steps, selected_epoch (epochs done when its weights were kept),
  *                    label_share (of the training pictures' pixels, how many have a label),
- *                    augment_gain, augment_noise (with augment_strengths: measured, which they
- * are), diverged (1: the run came to nothing, see md_run_has_diverged in train.h), diverged_epoch
- * (in which a loss or a weight became NaN or infinite; 0: none), wall_seconds, cpu_seconds (of the
- * training alone) /training/epochs table: epoch (from 1), learning_rate, train_loss,
- * validation_loss, validation_rmse_m; NaN where there is none; with early_stop maybe fewer rows
+ *                    augment_gain, augment_noise (the strengths that were measured, with
+ *                    augment_strengths: measured), diverged (1: the run came to nothing, see
+ *                    md_run_has_diverged in train.h), diverged_epoch (in which a loss or a weight
+ *                    became NaN or infinite; 0: none), wall_seconds, cpu_seconds (of the training
+ *                    alone)
+ *   /training/epochs table: epoch (from 1), learning_rate, train_loss, validation_loss,
+ *                    validation_rmse_m; NaN where there is none; with early_stop maybe fewer rows
  *                    than the config has epochs
  *   /training/steps  table: step (from 1, through all epochs), train_loss, learning_rate; in a run
  *                    of more than 4096 steps a row is the mean of equally many, and `step` and
@@ -139,16 +141,16 @@ struct md_cell_history {
 int md_cell_read_history(const char *path, struct md_cell_history *history, struct md_error *error);
 void md_cell_history_free(struct md_cell_history *history);
 
-/* Makes an opened run what it was when its cell was written: training and measuring are done. Puts
- * when that was into `finished`. */
+/* Restores a finished run from its cell into an opened run, as if training and measuring were done.
+ * `finished` gets the time when they were. */
 int md_cell_recall(const char *path, struct md_run *run, char finished[32], struct md_error *error);
 
 /* Writes the cell of a finished run. `command` is the command line that made it. */
 int md_cell_write(const char *path, const struct md_run *run, const char *identity,
                   const char *command, struct md_error *error);
 
-/* Writes a checkpoint of a run under way, and takes one up again: the run must have been opened
- * with the same config, data and initial weights, otherwise it is refused. */
+/* Writes a checkpoint of a run under way; and restores one into a run that was opened with the same
+ * config, data and initial weights (any other is refused). */
 int md_checkpoint_write(const char *path, struct md_run *run, const char *identity,
                         struct md_error *error);
 int md_checkpoint_read(const char *path, struct md_run *run, const char *identity,

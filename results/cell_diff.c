@@ -15,10 +15,10 @@ int md_same_real(double a, double b) {
     return bits[0] == bits[1] || (isnan(a) && isnan(b));
 }
 
-/* Notes a difference of the results; the first one is kept in words. */
-static void differ(struct md_cell_diff *diff, const char *format, ...)
+/* Notes that results differ; the first difference is kept in diff->first. */
+static void note_difference(struct md_cell_diff *diff, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-static void differ(struct md_cell_diff *diff, const char *format, ...) {
+static void note_difference(struct md_cell_diff *diff, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     if (diff->same_results)
@@ -40,11 +40,12 @@ static void compare_metrics(struct md_cell_diff *diff, enum md_predictor predict
         const struct md_metrics *a = &scores->of[predictor], *b = &others->of[predictor];
         for (int m = 0; m < MD_METRIC_COUNT; m++)
             if (!md_same_real(a->value[m], b->value[m]))
-                differ(diff, "%s.%s@%g: %.9g against %.9g", name, md_metric_names[m], scores->cap_m,
-                       a->value[m], b->value[m]);
+                note_difference(diff, "%s.%s@%g: %.9g against %.9g", name, md_metric_names[m],
+                                scores->cap_m, a->value[m], b->value[m]);
         if (a->images != b->images || a->without_truth != b->without_truth)
-            differ(diff, "%s.images@%g: %zu against %zu, and %zu against %zu without truth", name,
-                   scores->cap_m, a->images, b->images, a->without_truth, b->without_truth);
+            note_difference(
+                diff, "%s.images@%g: %zu against %zu, and %zu against %zu without truth", name,
+                scores->cap_m, a->images, b->images, a->without_truth, b->without_truth);
     }
 }
 
@@ -60,7 +61,8 @@ static void compare_epochs(struct md_cell_diff *diff) {
             double b = md_epoch_value(&diff->history[1].epoch[e], c);
             if (md_same_real(a, b))
                 continue;
-            differ(diff, "epoch %zu: %s %.9g against %.9g", e + 1, md_epoch_column(c), a, b);
+            note_difference(diff, "epoch %zu: %s %.9g against %.9g", e + 1, md_epoch_column(c), a,
+                            b);
             curve->first = curve->first == 0 ? e + 1 : curve->first;
             if (fabs(b - a) > curve->largest || (curve->largest_at == 0 && !isnan(b - a))) {
                 curve->largest = fabs(b - a);
@@ -68,7 +70,7 @@ static void compare_epochs(struct md_cell_diff *diff) {
             }
         }
     if (counts[0] != counts[1])
-        differ(diff, "%lld epochs against %lld", counts[0], counts[1]);
+        note_difference(diff, "%lld epochs against %lld", counts[0], counts[1]);
 }
 
 /* ---- weights --------------------------------------------------------------------------------- */
@@ -92,7 +94,7 @@ static int compare_weights(struct md_cell_diff *diff, struct md_error *error) {
     for (int w = 0; w < 2; w++)
         MD_TRY(md_weights_network(diff->path[w], &network[w], error));
     if (network[0] != network[1]) {
-        differ(diff, "weights of %s against %s", network[0]->name, network[1]->name);
+        note_difference(diff, "weights of %s against %s", network[0]->name, network[1]->name);
         return MD_OK;
     }
     size_t total = md_parameter_total(network[0]);
@@ -109,8 +111,8 @@ static int compare_weights(struct md_cell_diff *diff, struct md_error *error) {
         compare_tensor(gap, weights + gap->parameter.offset,
                        weights + total + gap->parameter.offset);
         if (gap->differing > 0)
-            differ(diff, "%s: %zu of %zu weights, by up to %.3g", gap->parameter.name,
-                   gap->differing, gap->parameter.count, gap->largest);
+            note_difference(diff, "%s: %zu of %zu weights, by up to %.3g", gap->parameter.name,
+                            gap->differing, gap->parameter.count, gap->largest);
     }
     free(weights);
     return status;
@@ -134,13 +136,13 @@ int md_cell_diff_open(const char *a, const char *b, struct md_cell_diff *diff,
     compare_metrics(diff, MD_DUMMY);
     compare_epochs(diff);
     if (p->steps != q->steps || p->skipped_steps != q->skipped_steps)
-        differ(diff, "%lld steps against %lld, and %lld skipped against %lld", p->steps, q->steps,
-               p->skipped_steps, q->skipped_steps);
+        note_difference(diff, "%lld steps against %lld, and %lld skipped against %lld", p->steps,
+                        q->steps, p->skipped_steps, q->skipped_steps);
     if (strcmp(p->run_digest, q->run_digest) != 0)
-        differ(diff, "run digest: %s against %s", p->run_digest, q->run_digest);
+        note_difference(diff, "run digest: %s against %s", p->run_digest, q->run_digest);
     if (p->selected_epoch != q->selected_epoch)
-        differ(diff, "weights of epoch %lld against epoch %lld", p->selected_epoch,
-               q->selected_epoch);
+        note_difference(diff, "weights of epoch %lld against epoch %lld", p->selected_epoch,
+                        q->selected_epoch);
     int status = compare_weights(diff, error);
     if (status == MD_OK)
         compare_metrics(diff, MD_AFTER);

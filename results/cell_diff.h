@@ -26,7 +26,7 @@ struct md_cell_diff {
     struct md_cell_history history[2];
 
     int same_run; /* the same identity: same config (where it decides), data, weights, numerics */
-    int same_results; /* to the bit; of all that both were asked for */
+    int same_results; /* to the bit, of what both cells have (caps, epochs) */
     char first[400];  /* where the results differ first, in the order in which they arise */
 
     struct md_curve_gap curves[MD_EPOCH_COLUMNS];

@@ -14,26 +14,26 @@ void md_cell_history_free(struct md_cell_history *history) {
 
 int md_cell_read_history(const char *path, struct md_cell_history *history,
                          struct md_error *error) {
+    static const char epochs[] = "/training/epochs", steps[] = "/training/steps";
     enum { MOST_EPOCHS = 100000 };
     struct md_archive ar;
     char identity[33];
-    *history = (struct md_cell_history){.epoch = calloc(MOST_EPOCHS, sizeof *history->epoch),
-                                        .step = calloc(MD_STEP_ROWS, sizeof *history->step)};
-    int status = md_check_memory(history->epoch != NULL && history->step != NULL, error);
-    MD_THEN(status, md_archive_open(path, MD_CELL_KIND, &ar, identity, error));
-    if (status == MD_OK) {
-        history->epochs =
-            md_archive_take_epochs(&ar, "/training/epochs", MOST_EPOCHS, history->epoch);
-        history->step_rows =
-            md_archive_take_steps(&ar, "/training/steps", MD_STEP_ROWS, history->step);
-        status = md_archive_close(&ar);
-    }
+    *history = (struct md_cell_history){0};
+    MD_TRY(md_archive_open(path, MD_CELL_KIND, &ar, identity, error));
+    history->epochs = md_archive_rows(&ar, epochs, MOST_EPOCHS);
+    history->step_rows = md_archive_rows(&ar, steps, MD_STEP_ROWS);
+    history->epoch = calloc(history->epochs + 1, sizeof *history->epoch);
+    history->step = calloc(history->step_rows + 1, sizeof *history->step);
+    MD_THEN(ar.status, md_check_memory(history->epoch != NULL && history->step != NULL, error));
+    md_archive_read_epochs(&ar, epochs, history->epochs, history->epoch);
+    md_archive_read_steps(&ar, steps, history->step_rows, history->step);
+    int status = md_archive_close(&ar);
     if (status != MD_OK)
         md_cell_history_free(history);
     return status;
 }
 
-static void take_scores(const struct md_cell *cell, struct md_metrics *before,
+static void copy_scores(const struct md_cell *cell, struct md_metrics *before,
                         struct md_metrics *after, struct md_metrics *dummy) {
     for (int c = 0; c < cell->cap_count; c++) {
         before[c] = cell->scores[c].of[MD_BEFORE];
@@ -83,8 +83,8 @@ int md_cell_recall(const char *path, struct md_run *run, char finished[32],
     MD_TRY(md_archive_open(path, MD_CELL_KIND, &ar, cell.identity, error));
     recall_position(&cell, run);
     memcpy(finished, cell.finished, sizeof cell.finished);
-    take_scores(&cell, run->before, run->after, run->dummy);
-    md_archive_take_scores(&ar, "/validation/metrics", &cell);
-    take_scores(&cell, run->val_before, run->val_after, run->val_dummy);
+    copy_scores(&cell, run->before, run->after, run->dummy);
+    md_archive_read_scores(&ar, "/validation/metrics", &cell);
+    copy_scores(&cell, run->val_before, run->val_after, run->val_dummy);
     return md_archive_close(&ar);
 }

@@ -12,8 +12,8 @@ void md_archive_group(struct md_archive *ar, const char *name) {
     MD_THEN(ar->status, md_h5_group(ar->file, name, ar->error));
 }
 
-void md_archive_put_text(struct md_archive *ar, const char *object, const char *name,
-                         const char *value) {
+void md_archive_write_text(struct md_archive *ar, const char *object, const char *name,
+                           const char *value) {
     MD_THEN(ar->status, md_h5_write_text(ar->file, object, name, value, ar->error));
 }
 
@@ -57,8 +57,8 @@ void md_archive_array(struct md_archive *ar, const char *name, hid_t type, size_
 
 /* ---- the head -------------------------------------------------------------------------------- */
 
-void md_archive_put_head(struct md_archive *ar, const char *kind, const struct md_run *run,
-                         const char *identity) {
+void md_archive_write_head(struct md_archive *ar, const char *kind, const struct md_run *run,
+                           const char *identity) {
     char config[MD_CELL_CONFIG_SIZE];
     long long layout = MD_CELL_LAYOUT;
     const struct {
@@ -67,19 +67,19 @@ void md_archive_put_head(struct md_archive *ar, const char *kind, const struct m
     } splits[] = {
         {"/data/train", &run->train}, {"/data/val", &run->val}, {"/data/test", &run->test}};
     md_config_format(&run->config, 1, config, sizeof config);
-    md_archive_put_text(ar, "/", "kind", kind);
+    md_archive_write_text(ar, "/", "kind", kind);
     md_archive_integer(ar, "/", "layout", 0, 0, &layout);
-    md_archive_put_text(ar, "/", "identity", identity);
+    md_archive_write_text(ar, "/", "identity", identity);
     md_archive_group(ar, "/config");
-    md_archive_put_text(ar, "/config", "yaml", config);
+    md_archive_write_text(ar, "/config", "yaml", config);
     for (size_t i = 0; i < sizeof splits / sizeof splits[0]; i++) {
         const struct md_dataset *data = splits[i].data;
         long long samples = (long long)data->count;
         md_archive_group(ar, splits[i].name);
         md_archive_integer(ar, splits[i].name, "samples", 0, 0, &samples);
-        md_archive_put_text(ar, splits[i].name, "digest", data->digest);
+        md_archive_write_text(ar, splits[i].name, "digest", data->digest);
         if (data->depth_kinds[0] != '\0')
-            md_archive_put_text(ar, splits[i].name, "depth_kinds", data->depth_kinds);
+            md_archive_write_text(ar, splits[i].name, "depth_kinds", data->depth_kinds);
     }
 }
 
@@ -111,11 +111,11 @@ int md_archive_close(struct md_archive *ar) {
 
 struct epoch_row {
     int64_t epoch; /* from 1 */
-    struct md_epoch is;
+    struct md_epoch values;
 };
 
 #define REAL(name)                                                                                 \
-    { #name, MD_H5_REAL, offsetof(struct epoch_row, is.name), sizeof(double) }
+    { #name, MD_H5_REAL, offsetof(struct epoch_row, values.name), sizeof(double) }
 static const struct md_h5_column epoch_columns[] = {
     {"epoch", MD_H5_INTEGER, offsetof(struct epoch_row, epoch), sizeof(int64_t)},
     REAL(learning_rate),
@@ -131,21 +131,21 @@ const char *md_epoch_column(int column) {
 }
 
 double md_epoch_value(const struct md_epoch *epoch, int column) {
-    const struct epoch_row row = {.is = *epoch};
+    const struct epoch_row row = {.values = *epoch};
     double value;
     memcpy(&value, (const char *)&row + epoch_columns[1 + column].offset, sizeof value);
     return value;
 }
 
-static void *room_for(struct md_archive *ar, size_t count, size_t size) {
+static void *allocate_rows(struct md_archive *ar, size_t count, size_t size) {
     void *rows = ar->status == MD_OK ? calloc(count + 1, size) : NULL;
     MD_THEN(ar->status, md_check_memory(rows != NULL, ar->error));
     return rows;
 }
 
-void md_archive_put_epochs(struct md_archive *ar, const char *name, const struct md_run *run) {
+void md_archive_write_epochs(struct md_archive *ar, const char *name, const struct md_run *run) {
     size_t epochs = (size_t)run->position.epoch;
-    struct epoch_row *rows = room_for(ar, epochs, sizeof *rows);
+    struct epoch_row *rows = allocate_rows(ar, epochs, sizeof *rows);
     for (size_t e = 0; rows != NULL && e < epochs; e++)
         rows[e] = (struct epoch_row){(int64_t)e + 1, run->history[e]};
     MD_THEN(ar->status, md_h5_write_table(ar->file, name, epoch_columns, EPOCH_COLUMNS,
@@ -153,27 +153,32 @@ void md_archive_put_epochs(struct md_archive *ar, const char *name, const struct
     free(rows);
 }
 
-/* Reads a table of any length, to be freed; of at most `most` rows. */
-static void *take_table(struct md_archive *ar, const char *name, const struct md_h5_column *columns,
-                        size_t column_count, size_t row_bytes, size_t most, size_t *count) {
+size_t md_archive_rows(struct md_archive *ar, const char *name, size_t most) {
     int dimensions = 0;
-    *count = 0;
-    MD_THEN(ar->status, md_h5_shape(ar->file, name, 1, &dimensions, count, ar->error));
-    if (ar->status == MD_OK && *count > most)
-        fail(ar, "%s: expected at most %zu rows, found %zu", name, most, *count);
-    void *rows = room_for(ar, *count, row_bytes);
+    size_t rows = 0;
+    MD_THEN(ar->status, md_h5_shape(ar->file, name, 1, &dimensions, &rows, ar->error));
+    if (ar->status == MD_OK && rows > most)
+        fail(ar, "%s: expected at most %zu rows, found %zu", name, most, rows);
+    return ar->status == MD_OK ? rows : 0;
+}
+
+/* Reads a table of at most `most` rows, to be freed. */
+static void *read_table(struct md_archive *ar, const char *name, const struct md_h5_column *columns,
+                        size_t column_count, size_t row_bytes, size_t most, size_t *count) {
+    *count = md_archive_rows(ar, name, most);
+    void *rows = allocate_rows(ar, *count, row_bytes);
     MD_THEN(ar->status, md_h5_read_table(ar->file, name, columns, column_count, row_bytes, *count,
                                          rows, ar->error));
     return rows;
 }
 
-size_t md_archive_take_epochs(struct md_archive *ar, const char *name, size_t most,
+size_t md_archive_read_epochs(struct md_archive *ar, const char *name, size_t most,
                               struct md_epoch *history) {
     size_t count;
     struct epoch_row *rows =
-        take_table(ar, name, epoch_columns, EPOCH_COLUMNS, sizeof *rows, most, &count);
+        read_table(ar, name, epoch_columns, EPOCH_COLUMNS, sizeof *rows, most, &count);
     for (size_t e = 0; ar->status == MD_OK && e < count; e++)
-        history[e] = rows[e].is;
+        history[e] = rows[e].values;
     free(rows);
     return count;
 }
@@ -187,18 +192,18 @@ static const struct md_h5_column step_columns[] = {
 };
 enum { STEP_COLUMNS = sizeof step_columns / sizeof step_columns[0] };
 
-void md_archive_put_steps(struct md_archive *ar, const char *name, const struct md_run *run) {
-    struct md_step_row *rows = room_for(ar, run->step_losses.rows, sizeof *rows);
+void md_archive_write_steps(struct md_archive *ar, const char *name, const struct md_run *run) {
+    struct md_step_row *rows = allocate_rows(ar, run->step_losses.rows, sizeof *rows);
     MD_THEN(ar->status, md_h5_write_table(ar->file, name, step_columns, STEP_COLUMNS, sizeof *rows,
                                           md_run_step_rows(run, rows), rows, ar->error));
     free(rows);
 }
 
-size_t md_archive_take_steps(struct md_archive *ar, const char *name, size_t most,
+size_t md_archive_read_steps(struct md_archive *ar, const char *name, size_t most,
                              struct md_step_row *steps) {
     size_t count;
     struct md_step_row *rows =
-        take_table(ar, name, step_columns, STEP_COLUMNS, sizeof *rows, most, &count);
+        read_table(ar, name, step_columns, STEP_COLUMNS, sizeof *rows, most, &count);
     if (ar->status == MD_OK)
         memcpy(steps, rows, count * sizeof *rows);
     free(rows);

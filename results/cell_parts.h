@@ -1,4 +1,4 @@
-/* What cells and checkpoints share. Internal to this room. */
+/* What cells and checkpoints share. Internal to results/. */
 #ifndef MD_RESULTS_CELL_PARTS_H
 #define MD_RESULTS_CELL_PARTS_H
 
@@ -25,8 +25,8 @@ int md_archive_close(struct md_archive *ar);
 
 /* Written only. */
 void md_archive_group(struct md_archive *ar, const char *name);
-void md_archive_put_text(struct md_archive *ar, const char *object, const char *name,
-                         const char *value);
+void md_archive_write_text(struct md_archive *ar, const char *object, const char *name,
+                           const char *value);
 
 /* Written or read, so that both go through one list. Integers that are read must be within
  * low .. high. */
@@ -42,19 +42,22 @@ void md_archive_array(struct md_archive *ar, const char *name, hid_t type, size_
 void md_archive_attributes(struct md_archive *ar, struct md_cell *cell);
 
 /* Writes the attributes of /, /config's yaml and /data. */
-void md_archive_put_head(struct md_archive *ar, const char *kind, const struct md_run *run,
-                         const char *identity);
+void md_archive_write_head(struct md_archive *ar, const char *kind, const struct md_run *run,
+                           const char *identity);
 
-/* The tables of the epochs that are completed and of the steps. Taking one returns how many rows
- * there are: at most `most`, for which there is room. */
-void md_archive_put_epochs(struct md_archive *ar, const char *name, const struct md_run *run);
-size_t md_archive_take_epochs(struct md_archive *ar, const char *name, size_t most,
+/* Rows of a table of one dimension; fails when there are more than `most`. */
+size_t md_archive_rows(struct md_archive *ar, const char *name, size_t most);
+
+/* The tables of the epochs that are completed and of the steps. Reading one returns how many rows
+ * it has; more than `most`, the capacity of the array, are a failure. */
+void md_archive_write_epochs(struct md_archive *ar, const char *name, const struct md_run *run);
+size_t md_archive_read_epochs(struct md_archive *ar, const char *name, size_t most,
                               struct md_epoch *history);
-void md_archive_put_steps(struct md_archive *ar, const char *name, const struct md_run *run);
-size_t md_archive_take_steps(struct md_archive *ar, const char *name, size_t most,
+void md_archive_write_steps(struct md_archive *ar, const char *name, const struct md_run *run);
+size_t md_archive_read_steps(struct md_archive *ar, const char *name, size_t most,
                              struct md_step_row *steps);
 
 /* The scores of cell->config's caps in the table `name` into cell->scores. */
-void md_archive_take_scores(struct md_archive *ar, const char *name, struct md_cell *cell);
+void md_archive_read_scores(struct md_archive *ar, const char *name, struct md_cell *cell);
 
 #endif

@@ -8,7 +8,7 @@
 
 /* ---- the engine's state: what changes, in the network's order, whatever the plan ------------ */
 
-static const char *const kept_names[MD_STATE_ARRAYS] = {
+static const char *const state_names[MD_STATE_ARRAYS] = {
     [MD_FIRST_MOMENT] = WHERE "/first_moment",
     [MD_SECOND_MOMENT] = WHERE "/second_moment",
     [MD_BESIDE_WEIGHT] = WHERE "/beside_weight",
@@ -31,7 +31,7 @@ static void copy_learning(const struct md_engine *engine, int to_engine, unsigne
 
 /* The weights that learn and what the optimizer keeps of them. The others are the initial ones,
  * whose digest is in the identity. */
-static void pass_engine(struct md_archive *ar, const struct md_engine *engine) {
+static void archive_engine(struct md_archive *ar, const struct md_engine *engine) {
     const struct md_plan *plan = &engine->plan;
     size_t size = plan->learning * md_format_bytes[engine->setup.ops->format];
     unsigned char *weights = malloc(size + 1);
@@ -39,33 +39,35 @@ static void pass_engine(struct md_archive *ar, const struct md_engine *engine) {
     if (weights == NULL)
         return;
     copy_learning(engine, 0, weights);
-    long long kept = (long long)md_plan_state_bytes(plan);
-    md_archive_integer(ar, WHERE, "optimizer_bytes_per_parameter", kept, kept, &kept);
+    long long state_bytes = (long long)md_plan_state_bytes(plan);
+    md_archive_integer(ar, WHERE, "optimizer_bytes_per_parameter", state_bytes, state_bytes,
+                       &state_bytes);
     md_archive_array(ar, WHERE "/weights", H5T_NATIVE_UINT8, size, weights);
     if (ar->reads && ar->status == MD_OK)
         copy_learning(engine, 1, weights);
     free(weights);
     for (int k = 0; k < MD_STATE_ARRAYS; k++)
         if (plan->state[k].bytes > 0)
-            md_archive_array(ar, kept_names[k], H5T_NATIVE_UINT8,
+            md_archive_array(ar, state_names[k], H5T_NATIVE_UINT8,
                              plan->learning * plan->state[k].bytes,
                              engine->arena + plan->state[k].offset);
 }
 
-static void pass_epochs(struct md_archive *ar, struct md_run *run, long long epoch) {
+static void archive_epochs(struct md_archive *ar, struct md_run *run, long long epoch) {
     if (!ar->reads) {
-        md_archive_put_epochs(ar, WHERE "/epochs", run);
+        md_archive_write_epochs(ar, WHERE "/epochs", run);
         return;
     }
     size_t epochs =
-        md_archive_take_epochs(ar, WHERE "/epochs", (size_t)run->config.epochs, run->history);
+        md_archive_read_epochs(ar, WHERE "/epochs", (size_t)run->config.epochs, run->history);
     if (ar->status == MD_OK && epochs != (size_t)epoch)
         ar->status = md_fail(ar->error, MD_FAILED, "%s: expected %lld epochs, found %zu", WHERE,
                              epoch, epochs);
 }
 
-/* What a reading that fails has changed does not matter: the run is then given up. */
-static void pass_state(struct md_archive *ar, struct md_run *run, struct md_usage *usage) {
+/* Writes the run's state, or reads it. (When reading fails half-way the run is not used any more.)
+ */
+static void archive_state(struct md_archive *ar, struct md_run *run, struct md_usage *usage) {
     struct md_position *at = &run->position;
     struct md_progress *progress = &run->engine.progress;
     long long most_steps = md_run_steps_an_epoch(run);
@@ -91,10 +93,10 @@ static void pass_state(struct md_archive *ar, struct md_run *run, struct md_usag
     md_archive_real(ar, WHERE, "wall_seconds", &usage->wall_seconds);
     md_archive_real(ar, WHERE, "cpu_seconds", &usage->cpu_seconds);
     md_archive_integer(ar, WHERE, "peak_memory_bytes", 0, LLONG_MAX, &usage->peak_memory_bytes);
-    pass_engine(ar, &run->engine);
+    archive_engine(ar, &run->engine);
     md_archive_array(ar, WHERE "/best_weights", H5T_NATIVE_FLOAT, md_parameter_total(run->network),
                      run->best_weights);
-    pass_epochs(ar, run, epoch);
+    archive_epochs(ar, run, epoch);
     md_archive_array(ar, WHERE "/step_losses", H5T_NATIVE_DOUBLE, 3 * run->step_losses.rows,
                      run->step_losses.sums);
     at->epoch = (int)epoch;
@@ -111,9 +113,9 @@ int md_checkpoint_write(const char *path, struct md_run *run, const char *identi
     MD_TRY(md_h5_create(path, &writer, error));
     struct md_usage usage = md_run_usage(run);
     struct md_archive ar = {writer.file, error, MD_OK, 0};
-    md_archive_put_head(&ar, MD_CHECKPOINT_KIND, run, identity);
+    md_archive_write_head(&ar, MD_CHECKPOINT_KIND, run, identity);
     md_archive_group(&ar, WHERE);
-    pass_state(&ar, run, &usage);
+    archive_state(&ar, run, &usage);
     return md_h5_finish(&writer, ar.status, error);
 }
 
@@ -128,6 +130,6 @@ int md_checkpoint_read(const char *path, struct md_run *run, const char *identit
                             "numerics differ",
                             path);
     if (ar.status == MD_OK)
-        pass_state(&ar, run, &run->earlier);
+        archive_state(&ar, run, &run->earlier);
     return md_archive_close(&ar);
 }

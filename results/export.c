@@ -17,7 +17,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 
 const char *const md_export_types[] = {"float32", "bfloat16", NULL};
 
-struct job {
+struct export {
     const char *path;
     const struct md_network *network;
     const float *values;
@@ -33,14 +33,14 @@ size_t md_export_rounded(const float *values, size_t count) {
     return rounded;
 }
 
-static int no_memory(const struct job *e) {
+static int no_memory(const struct export *e) {
     return md_fail(e->error, MD_FAILED, "%s: out of memory", e->path);
 }
 
 /* ---- archives -------------------------------------------------------------------------------- */
 
 /* Adds an entry (source: NULL when there was no memory), stored, with the first of all times. */
-static int add_source(const struct job *e, zip_t *zip, const char *name, zip_source_t *source) {
+static int add_source(const struct export *e, zip_t *zip, const char *name, zip_source_t *source) {
     if (source == NULL)
         return no_memory(e);
     zip_int64_t index = zip_file_add(zip, name, source, ZIP_FL_ENC_UTF_8);
@@ -55,19 +55,20 @@ static int add_source(const struct job *e, zip_t *zip, const char *name, zip_sou
 }
 
 /* The same for bytes whose memory it takes over. */
-static int add_entry(const struct job *e, zip_t *zip, const char *name, void *bytes, size_t size) {
+static int add_entry(const struct export *e, zip_t *zip, const char *name, void *bytes,
+                     size_t size) {
     zip_source_t *source = bytes != NULL ? zip_source_buffer(zip, bytes, size, 1) : NULL;
     if (source == NULL)
         free(bytes);
     return add_source(e, zip, name, source);
 }
 
-static int add_text(const struct job *e, zip_t *zip, const char *name, const char *text) {
+static int add_text(const struct export *e, zip_t *zip, const char *name, const char *text) {
     return add_source(e, zip, name, zip_source_buffer(zip, text, strlen(text), 0));
 }
 
 /* Writes the bytes that an archive came to. */
-static int write_source(const struct job *e, zip_source_t *source) {
+static int write_source(const struct export *e, zip_source_t *source) {
     zip_stat_t about;
     if (zip_source_stat(source, &about) != 0 || zip_source_open(source) != 0)
         return md_fail(e->error, MD_FAILED, "%s: %s", e->path,
@@ -83,7 +84,8 @@ static int write_source(const struct job *e, zip_source_t *source) {
 }
 
 /* Makes an archive, in memory, of what `fill` adds to it. */
-static int write_archive(const struct job *e, int (*fill)(const struct job *e, zip_t *archive)) {
+static int write_archive(const struct export *e,
+                         int (*fill)(const struct export *e, zip_t *archive)) {
     zip_error_t problem;
     zip_error_init(&problem);
     zip_source_t *source = zip_source_buffer_create(NULL, 0, 0, &problem);
@@ -110,7 +112,7 @@ static int write_archive(const struct job *e, int (*fill)(const struct job *e, z
 
 /* ---- .npz ------------------------------------------------------------------------------------ */
 
-static int fill_npz(const struct job *e, zip_t *zip) {
+static int fill_npz(const struct export *e, zip_t *zip) {
     struct md_parameter p;
     for (int i = 0; md_parameter(e->network, i, &p) == 0; i++) {
         char name[sizeof p.name + sizeof ".npy"];
@@ -124,7 +126,7 @@ static int fill_npz(const struct job *e, zip_t *zip) {
     return MD_OK;
 }
 
-static int write_npz(const struct job *e) {
+static int write_npz(const struct export *e) {
     return write_archive(e, fill_npz);
 }
 
@@ -146,7 +148,8 @@ static void put_integer(FILE *pickle, size_t number) { /* BININT; no network has
 }
 
 /* (function) (storage, offset, shape, strides, requires_grad, hooks) REDUCE */
-static void put_tensor(FILE *pickle, const struct job *e, int index, const struct md_parameter *p) {
+static void put_tensor(FILE *pickle, const struct export *e, int index,
+                       const struct md_parameter *p) {
     char key[16];
     size_t strides[4], stride = 1;
     snprintf(key, sizeof key, "%d", index);
@@ -169,7 +172,7 @@ static void put_tensor(FILE *pickle, const struct job *e, int index, const struc
     fputs("t\x89" /* NEWFALSE */ "ccollections\nOrderedDict\n)RtR", pickle);
 }
 
-static void put_state_dict(FILE *pickle, const struct job *e) {
+static void put_state_dict(FILE *pickle, const struct export *e) {
     struct md_parameter p;
     fputs("\x80\x02" /* PROTO 2 */ "ccollections\nOrderedDict\n)R(", pickle);
     for (int i = 0; md_parameter(e->network, i, &p) == 0; i++) {
@@ -179,7 +182,7 @@ static void put_state_dict(FILE *pickle, const struct job *e) {
     fputs("u.", pickle); /* SETITEMS STOP */
 }
 
-static int fill_pth(const struct job *e, zip_t *zip) {
+static int fill_pth(const struct export *e, zip_t *zip) {
     struct md_parameter p;
     char *text = NULL, name[32];
     size_t size = 0;
@@ -203,7 +206,7 @@ static int fill_pth(const struct job *e, zip_t *zip) {
     return add_text(e, zip, "archive/version", "3\n");
 }
 
-static int write_pth(const struct job *e) {
+static int write_pth(const struct export *e) {
     return write_archive(e, fill_pth);
 }
 
@@ -223,7 +226,7 @@ static void put_name(FILE *header, const char *name, int (*letter)(int)) {
         putc(isalnum((unsigned char)*name) ? letter((unsigned char)*name) : '_', header);
 }
 
-static void put_members(FILE *header, const struct job *e) {
+static void put_members(FILE *header, const struct export *e) {
     struct md_parameter p;
     for (int i = 0; md_parameter(e->network, i, &p) == 0; i++) {
         fprintf(header, "    %s ", e->halves != NULL ? "uint16_t" : "float");
@@ -235,7 +238,7 @@ static void put_members(FILE *header, const struct job *e) {
     }
 }
 
-static void put_values(FILE *header, const struct job *e) {
+static void put_values(FILE *header, const struct export *e) {
     struct md_parameter p;
     for (int i = 0; md_parameter(e->network, i, &p) == 0; i++) {
         fprintf(header, "    /* %s */\n    {", p.name);
@@ -250,7 +253,7 @@ static void put_values(FILE *header, const struct job *e) {
     }
 }
 
-static void put_header(FILE *header, const struct job *e) {
+static void put_header(FILE *header, const struct export *e) {
     const char *name = e->network->name;
     fprintf(header, "/* Weights of %s, %zu parameters as %s%s.\n", name,
             md_parameter_total(e->network), md_export_types[e->halves != NULL],
@@ -273,22 +276,22 @@ static void put_header(FILE *header, const struct job *e) {
     fputs("};\n\n#endif\n", header);
 }
 
-static int write_stream(const struct job *e, void (*put)(FILE *to, const struct job *e)) {
+static int write_stream(const struct export *e, void (*put)(FILE *to, const struct export *e)) {
     struct md_new_file file;
     MD_TRY(md_new_file_open(e->path, &file, e->error));
     put(file.stream, e);
     return md_new_file_finish(&file, MD_OK, e->error);
 }
 
-static int write_header(const struct job *e) {
+static int write_header(const struct export *e) {
     return write_stream(e, put_header);
 }
 
-static void put_onnx(FILE *to, const struct job *e) {
+static void put_onnx(FILE *to, const struct export *e) {
     md_onnx_write(to, e->network, e->values, e->info);
 }
 
-static int write_onnx(const struct job *e) {
+static int write_onnx(const struct export *e) {
     return write_stream(e, put_onnx);
 }
 
@@ -296,7 +299,7 @@ static int write_onnx(const struct job *e) {
 
 static const struct form {
     const char *ending;
-    int (*write)(const struct job *e);
+    int (*write)(const struct export *e);
     int has_bfloat16;
 } forms[] = {{".pth", write_pth, 1},
              {".npz", write_npz, 0},
@@ -304,7 +307,7 @@ static const struct form {
              {".onnx", write_onnx, 0}};
 
 /* To be freed, as *halves. No weight becomes infinite. */
-static int to_bfloat16(const struct job *e, uint16_t **halves) {
+static int to_bfloat16(const struct export *e, uint16_t **halves) {
     struct md_parameter p;
     *halves = malloc(md_parameter_total(e->network) * sizeof **halves);
     if (*halves == NULL)
@@ -331,7 +334,7 @@ static const struct form *find_form(const char *path) {
 int md_weights_export(const char *path, const struct md_network *network, const float *values,
                       const struct md_weights_info *info, enum md_export_type type,
                       struct md_error *error) {
-    struct job e = {path, network, values, info, NULL, error};
+    struct export e = {path, network, values, info, NULL, error};
     const struct form *form = find_form(path);
     uint16_t *halves = NULL;
     int status = MD_OK;

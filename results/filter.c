@@ -14,7 +14,7 @@
 enum relation { UNEQUAL, AT_MOST, AT_LEAST, EQUAL, LESS, MORE, RELATIONS };
 static const char *const relations[RELATIONS] = {"!=", "<=", ">=", "=", "<", ">"};
 
-/* Of a cell's texts, the ones that are less or more than others: dates. */
+/* Dates are the only texts of a cell that < and > apply to. */
 static int is_date(const struct md_cell_attribute *text) {
     return strcmp(text->name, "started") == 0 || strcmp(text->name, "finished") == 0;
 }
@@ -64,7 +64,7 @@ static int is_number(const struct md_filter *filter) {
 static int read_config(int key, const char *word, struct md_config **config,
                        struct md_error *error) {
     char name[MD_CONFIG_NAME_SIZE];
-    struct draft draft;
+    struct config_builder builder;
     md_config_key(key, name);
     size_t size = strlen(name) + strlen(word) + 2;
     char *override = malloc(size);
@@ -74,8 +74,8 @@ static int read_config(int key, const char *word, struct md_config **config,
         md_error_set(error, "out of memory");
     } else {
         snprintf(override, size, "%s=%s", name, word);
-        md_draft_take(&draft, *config);
-        status = md_draft_overrides(&draft, 1, &override, error);
+        md_builder_extend(&builder, *config);
+        status = md_builder_overrides(&builder, 1, &override, error);
     }
     free(override);
     return status;
@@ -89,12 +89,12 @@ static int read_number(const char *word, double *number, struct md_error *error)
 
 /* Reads "VALUE", or of numbers "LOW..HIGH", which it cuts in two. */
 static int add_interval(struct md_filter *filter, char *word, struct md_error *error) {
-    struct interval *room =
-        md_grow(filter->intervals, filter->count, &filter->capacity, sizeof *room, error);
-    if (room == NULL)
+    struct interval *moved =
+        md_grow(filter->intervals, filter->count, &filter->capacity, sizeof *moved, error);
+    if (moved == NULL)
         return MD_FAILED;
-    filter->intervals = room;
-    struct interval *interval = &room[filter->count++];
+    filter->intervals = moved;
+    struct interval *interval = &moved[filter->count++];
     *interval = (struct interval){.text = word};
     char *dots = is_number(filter) ? strstr(word, "..") : NULL;
     const char *const ends[2] = {word, dots != NULL ? dots + 2 : word};
@@ -191,7 +191,7 @@ void md_filters_free(struct md_filters *filters) {
     *filters = (struct md_filters){NULL, 0};
 }
 
-/* ---- asking ---------------------------------------------------------------------------------- */
+/* ---- passing --------------------------------------------------------------------------------- */
 
 /* How the cell's value compares with the lower or upper end of an interval: below, equal to or
  * above 0. */

@@ -19,12 +19,12 @@
 
 int md_runs_add(struct md_runs *runs, const char *path, const struct md_cell *cell,
                 struct md_error *error) {
-    struct md_finished **room =
-        md_grow(runs->runs, runs->count, &runs->capacity, sizeof(struct md_finished *), error);
-    if (room == NULL)
+    struct md_finished_run **moved =
+        md_grow(runs->runs, runs->count, &runs->capacity, sizeof(struct md_finished_run *), error);
+    if (moved == NULL)
         return MD_FAILED;
-    runs->runs = room;
-    struct md_finished *run = malloc(sizeof *run);
+    runs->runs = moved;
+    struct md_finished_run *run = malloc(sizeof *run);
     if (run == NULL || (run->path = strdup(path)) == NULL) {
         free(run);
         return md_fail(error, MD_FAILED, "out of memory");
@@ -34,7 +34,7 @@ int md_runs_add(struct md_runs *runs, const char *path, const struct md_cell *ce
     return MD_OK;
 }
 
-/* Takes what there is in a file; one that is no whole cell is a note. */
+/* Adds the cell in a file; a file that is no whole cell becomes a note. */
 static int read_file(struct md_runs *runs, const char *path, struct md_error *error) {
     struct md_cell cell;
     struct md_error problem;
@@ -56,15 +56,15 @@ static int print_word(const struct md_config *config, int key, char word[WORD_SI
 }
 
 static size_t find_word(const struct md_names *words, const char *word) {
-    size_t place = 0;
-    while (place < words->count && strcmp(words->names[place], word) != 0)
-        place++;
-    return place;
+    size_t index = 0;
+    while (index < words->count && strcmp(words->names[index], word) != 0)
+        index++;
+    return index;
 }
 
-/* Learns in what order a grid lists its words. */
-static int learn_words(struct md_runs *runs, const struct md_grid *grid, size_t cell,
-                       struct md_error *error) {
+/* Adds the words of a cell of a grid to runs->words, so that they keep the order of the grid. */
+static int add_words(struct md_runs *runs, const struct md_grid *grid, size_t cell,
+                     struct md_error *error) {
     char word[WORD_SIZE];
     int status = MD_OK;
     for (int k = 0; k < grid->key_count && status == MD_OK; k++)
@@ -84,7 +84,7 @@ static int read_grid(struct md_runs *runs, const char *folder, struct md_error *
     int status = MD_OK;
     for (size_t i = 0; i < grid.count && status == MD_OK; i++) {
         char settings[MD_SETTINGS_SIZE], kb[MD_KB_TEXT];
-        status = learn_words(runs, &grid, i, error);
+        status = add_words(runs, &grid, i, error);
         if (grid.cells[i].needs_bytes == 0 || status != MD_OK)
             continue;
         md_grid_settings(&grid, i, settings);
@@ -152,7 +152,7 @@ int md_runs_read(struct md_runs *runs, const char *path, struct md_error *error)
     return md_is_folder(path) ? read_folder(runs, path, 1, 1, error) : read_file(runs, path, error);
 }
 
-static void drop(struct md_finished *run) {
+static void drop(struct md_finished_run *run) {
     free(run->path);
     free(run);
 }
@@ -182,7 +182,7 @@ int md_runs_check(const struct md_runs *runs, struct md_error *error) {
     return MD_OK;
 }
 
-void md_runs_keep(struct md_runs *runs, const struct md_filters *filters) {
+void md_runs_filter(struct md_runs *runs, const struct md_filters *filters) {
     size_t kept = 0;
     for (size_t i = 0; i < runs->count; i++)
         if (md_filters_pass(filters, &runs->runs[i]->cell))
@@ -194,27 +194,27 @@ void md_runs_keep(struct md_runs *runs, const struct md_filters *filters) {
 
 /* ---- sorting --------------------------------------------------------------------------------- */
 
-/* A run that is being sorted, with what qsort does not hand on. */
-struct placed {
-    struct md_finished *run;
-    size_t place; /* where it was given */
+/* A run that is being sorted, with the context that qsort does not pass on. */
+struct sort_item {
+    struct md_finished_run *run;
+    size_t index; /* where it was given */
     const struct md_groups *groups;
     const size_t *ranks; /* of its values of the groups' keys among the words; NULL: not needed */
 };
 
-static int order_places(const struct placed *a, const struct placed *b) {
-    return (a->place > b->place) - (a->place < b->place);
+static int order_indices(const struct sort_item *a, const struct sort_item *b) {
+    return (a->index > b->index) - (a->index < b->index);
 }
 
 static int by_identity(const void *a, const void *b) {
-    const struct placed *p = a, *q = b;
+    const struct sort_item *p = a, *q = b;
     int order = strcmp(p->run->cell.identity, q->run->cell.identity);
-    return order != 0 ? order : order_places(p, q);
+    return order != 0 ? order : order_indices(p, q);
 }
 
 /* Whether runs are in one group. */
-static int are_alike(const struct md_groups *groups, const struct md_finished *a,
-                     const struct md_finished *b) {
+static int are_alike(const struct md_groups *groups, const struct md_finished_run *a,
+                     const struct md_finished_run *b) {
     for (int k = 0; k < groups->key_count; k++)
         if (md_config_order(&a->cell.config, &b->cell.config, groups->keys[k]) != 0)
             return 0;
@@ -222,7 +222,7 @@ static int are_alike(const struct md_groups *groups, const struct md_finished *a
 }
 
 static void rank(const struct md_runs *runs, const struct md_groups *groups,
-                 const struct md_finished *run, size_t *ranks) {
+                 const struct md_finished_run *run, size_t *ranks) {
     char word[WORD_SIZE];
     for (int k = 0; k < groups->key_count; k++)
         ranks[k] = print_word(&run->cell.config, groups->keys[k], word)
@@ -230,8 +230,9 @@ static void rank(const struct md_runs *runs, const struct md_groups *groups,
                        : 0;
 }
 
-static int order_keys(const struct md_groups *groups, const struct md_finished *a,
-                      const size_t *ranks_a, const struct md_finished *b, const size_t *ranks_b) {
+static int order_keys(const struct md_groups *groups, const struct md_finished_run *a,
+                      const size_t *ranks_a, const struct md_finished_run *b,
+                      const size_t *ranks_b) {
     int order = 0;
     for (int k = 0; k < groups->key_count && order == 0; k++)
         order = ranks_a[k] != ranks_b[k]
@@ -250,57 +251,57 @@ int md_groups_order(const struct md_runs *runs, const struct md_groups *groups,
 
 /* Within a group by identity: its sums have one order, however its runs were given. */
 static int by_keys(const void *a, const void *b) {
-    const struct placed *p = a, *q = b;
+    const struct sort_item *p = a, *q = b;
     int order = order_keys(p->groups, p->run, p->ranks, q->run, q->ranks);
     return order != 0 ? order : by_identity(p, q);
 }
 
-static struct placed *place_runs(const struct md_runs *runs, const struct md_groups *groups,
-                                 struct md_error *error) {
-    struct placed *placed = malloc((runs->count + 1) * sizeof *placed);
-    md_check_memory(placed != NULL, error);
-    for (size_t i = 0; placed != NULL && i < runs->count; i++)
-        placed[i] = (struct placed){runs->runs[i], i, groups, NULL};
-    return placed;
+static struct sort_item *make_items(const struct md_runs *runs, const struct md_groups *groups,
+                                    struct md_error *error) {
+    struct sort_item *items = malloc((runs->count + 1) * sizeof *items);
+    md_check_memory(items != NULL, error);
+    for (size_t i = 0; items != NULL && i < runs->count; i++)
+        items[i] = (struct sort_item){runs->runs[i], i, groups, NULL};
+    return items;
 }
 
 static int sort_by_keys(struct md_runs *runs, const struct md_groups *groups,
                         struct md_error *error) {
     size_t keys = (size_t)groups->key_count;
-    struct placed *placed = place_runs(runs, groups, error);
+    struct sort_item *items = make_items(runs, groups, error);
     size_t *ranks = malloc((runs->count * keys + 1) * sizeof *ranks);
-    int status = md_check_memory(placed != NULL && ranks != NULL, error);
+    int status = md_check_memory(items != NULL && ranks != NULL, error);
     for (size_t i = 0; i < runs->count && status == MD_OK; i++) {
-        rank(runs, groups, placed[i].run, ranks + i * keys);
-        placed[i].ranks = ranks + i * keys;
+        rank(runs, groups, items[i].run, ranks + i * keys);
+        items[i].ranks = ranks + i * keys;
     }
     if (status == MD_OK)
-        qsort(placed, runs->count, sizeof *placed, by_keys);
+        qsort(items, runs->count, sizeof *items, by_keys);
     for (size_t i = 0; i < runs->count && status == MD_OK; i++)
-        runs->runs[i] = placed[i].run;
-    free(placed);
+        runs->runs[i] = items[i].run;
+    free(items);
     free(ranks);
     return status;
 }
 
 /* A run that is there twice counts once, or it would pass for another seed. */
 static int drop_repeated(struct md_runs *runs, struct md_error *error) {
-    struct placed *placed = place_runs(runs, NULL, error);
-    if (placed == NULL)
+    struct sort_item *items = make_items(runs, NULL, error);
+    if (items == NULL)
         return MD_FAILED;
-    qsort(placed, runs->count, sizeof *placed, by_identity);
+    qsort(items, runs->count, sizeof *items, by_identity);
     int status = MD_OK;
     for (size_t i = 0, first = 0; i < runs->count && status == MD_OK; i++) {
-        if (strcmp(placed[i].run->cell.identity, placed[first].run->cell.identity) != 0)
+        if (strcmp(items[i].run->cell.identity, items[first].run->cell.identity) != 0)
             first = i;
         if (i == first)
             continue;
         status = md_runs_note(runs, error, "%.300s is the same run as %.300s and counts once",
-                              placed[i].run->path, placed[first].run->path);
-        runs->runs[placed[i].place] = NULL;
-        drop(placed[i].run);
+                              items[i].run->path, items[first].run->path);
+        runs->runs[items[i].index] = NULL;
+        drop(items[i].run);
     }
-    free(placed);
+    free(items);
     size_t kept = 0;
     for (size_t i = 0; i < runs->count; i++)
         if (runs->runs[i] != NULL)
@@ -311,15 +312,16 @@ static int drop_repeated(struct md_runs *runs, struct md_error *error) {
 
 /* ---- keys ------------------------------------------------------------------------------------ */
 
-/* Every key in which runs differ that are meant to differ in their seeds only. */
-static int find_differing(struct md_finished *const *runs, size_t count, int keys[MD_MOST_KEYS]) {
+/* The keys, besides the seed, in which runs differ; returns how many. */
+static int find_differing(struct md_finished_run *const *runs, size_t count,
+                          int keys[MD_MOST_KEYS]) {
     char name[MD_CONFIG_NAME_SIZE];
     int found = 0;
     if (count < 2)
         return 0;
     for (int key = 0; md_config_key(key, name) == 0 && found < MD_MOST_KEYS; key++) {
         int differs = 0;
-        if (strcmp(name, "seed") == 0 || !md_config_decides(key))
+        if (strcmp(name, "seed") == 0 || !md_config_affects_results(key))
             continue;
         for (size_t i = 1; i < count && !differs; i++)
             differs = md_config_order(&runs[i]->cell.config, &runs[0]->cell.config, key) != 0;
@@ -353,9 +355,10 @@ static int choose_keys(const struct md_runs *runs, const char *by, struct md_gro
 
 /* ---- groups ---------------------------------------------------------------------------------- */
 
-/* The first run that a key of the groups does not make read other data than run number i. */
-static const struct md_finished *first_of_data(const struct md_runs *runs,
-                                               const struct md_groups *groups, size_t i) {
+/* The first run that should have the same data as run number i: the groups' keys that choose data,
+ * network size or labels have the same values in both. */
+static const struct md_finished_run *first_of_data(const struct md_runs *runs,
+                                                   const struct md_groups *groups, size_t i) {
     char name[MD_CONFIG_NAME_SIZE];
     for (size_t first = 0;; first++) {
         int order = 0;
@@ -370,12 +373,12 @@ static const struct md_finished *first_of_data(const struct md_runs *runs,
     }
 }
 
-/* Says what should be the same in all cells, or in those that no key of the groups sets apart, and
- * is not. */
+/* Notes what should be the same in all cells and is not: the version of the code, and the data of
+ * those whose keys of the groups say the same data. */
 static int check_mixture(struct md_runs *runs, const struct md_groups *groups,
                          struct md_error *error) {
     static const char *const splits[] = {"train", "val", "test"};
-    const struct md_finished *first = runs->runs[0], *other = first;
+    const struct md_finished_run *first = runs->runs[0], *other = first;
     for (size_t i = 1; i < runs->count && other == first; i++)
         if (strcmp(runs->runs[i]->cell.code_version, first->cell.code_version) != 0)
             other = runs->runs[i];
@@ -409,8 +412,8 @@ static int check_mixture(struct md_runs *runs, const struct md_groups *groups,
     return status;
 }
 
-/* Adds to the groups' labels their values of a key. A default that nearly all groups have goes
- * without saying, and what is said instead is said in full. */
+/* Appends to the groups' labels their values of key number k. Where more than three quarters of the
+ * groups have the default, only other values are shown, with the key's name. */
 static void add_to_labels(struct md_groups *groups, int k, char *is_default) {
     static const char *const unset = "";
     struct md_config defaults;
@@ -424,16 +427,16 @@ static void add_to_labels(struct md_groups *groups, int k, char *is_default) {
         is_default[g] = md_config_order(config, &defaults, groups->keys[k]) == 0;
         count += (size_t)is_default[g];
     }
-    int unsaid = 4 * count > 3 * groups->count;
+    int is_usual = 4 * count > 3 * groups->count;
     for (size_t g = 0; g < groups->count; g++) {
         char value[MD_CONFIG_VALUE_SIZE], name[MD_CONFIG_NAME_SIZE];
         char *label = groups->groups[g].label;
-        if (unsaid && is_default[g])
+        if (is_usual && is_default[g])
             continue;
         md_config_key(groups->keys[k], name);
         md_config_value(&groups->groups[g].runs[0]->cell.config, groups->keys[k], value);
         md_append(label, MD_GROUP_LABEL_SIZE, "%s%s%s%.80s", label[0] != '\0' ? " " : "",
-                  unsaid ? name : "", unsaid ? "=" : "", value);
+                  is_usual ? name : "", is_usual ? "=" : "", value);
     }
 }
 
@@ -450,7 +453,7 @@ static int name_groups(struct md_groups *groups, struct md_error *error) {
     return MD_OK;
 }
 
-/* Says what the averages hide. */
+/* Notes what the means of a group hide. */
 static int check_group(struct md_runs *runs, const struct md_group *group, struct md_error *error) {
     int keys[MD_MOST_KEYS], status = MD_OK;
     char names[600] = "", name[MD_CONFIG_NAME_SIZE];

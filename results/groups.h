@@ -2,7 +2,7 @@
  *
  *   struct md_runs runs = {0};
  *   md_runs_read(&runs, "a.h5", error);             as many as there are
- *   md_runs_keep(&runs, filters);                   those that are asked for
+ *   md_runs_filter(&runs, filters);                 those that pass
  *   md_groups_make(&runs, "policy,lr", &groups, error);
  *   measure = md_group_measure(&groups.groups[0], &quantity);
  *   md_groups_free(&groups);
@@ -16,13 +16,13 @@
 #include "quantity.h"
 
 /* A finished run, and the file it is in. */
-struct md_finished {
+struct md_finished_run {
     char *path; /* owned */
     struct md_cell cell;
 };
 
 struct md_runs {
-    struct md_finished **runs; /* owned, and so is each */
+    struct md_finished_run **runs; /* owned, and so is each */
     size_t count, capacity;
     size_t refused; /* files that are no whole cells, folders that cannot be read */
     /* What one should know of what is shown: runs that are there twice, mixtures, diverged runs;
@@ -51,16 +51,15 @@ int md_runs_note(struct md_runs *runs, struct md_error *error, const char *forma
 int md_runs_check(const struct md_runs *runs, struct md_error *error);
 
 /* Leaves those runs that pass the filters, in their order; frees the others. */
-void md_runs_keep(struct md_runs *runs, const struct md_filters *filters);
+void md_runs_filter(struct md_runs *runs, const struct md_filters *filters);
 
 enum { MD_MOST_KEYS = 64, MD_GROUP_LABEL_SIZE = 200 };
 
 /* Runs that are equal in every key of the groups. */
 struct md_group {
-    struct md_finished *const *runs; /* in the order they were given; not owned */
+    struct md_finished_run *const *runs; /* in the order they were given; not owned */
     size_t count, diverged;
-    /* The group's values in words, "bf16 lr=0.01": a default that nearly all groups have goes
-     * without saying. */
+    /* The group's values in words, "bf16 lr=0.01", without defaults that nearly all groups have. */
     char label[MD_GROUP_LABEL_SIZE];
 };
 

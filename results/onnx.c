@@ -25,7 +25,7 @@ static void put_text(FILE *to, int field, const char *text) {
     put_bytes(to, field, text, strlen(text));
 }
 
-/* A message in a message, whose length is known at its end: room is left for it. */
+/* A nested message: its length is only known at its end, so LENGTH_BYTES are reserved for it. */
 enum { LENGTH_BYTES = 5 };
 
 static long begin(FILE *to, int field) {
@@ -38,7 +38,7 @@ static long begin(FILE *to, int field) {
 static void end(FILE *to, long start) {
     const long here = ftell(to);
     fseek(to, start - LENGTH_BYTES, SEEK_SET);
-    for (int i = 0; i < LENGTH_BYTES; i++) /* with leading zeros, so to speak */
+    for (int i = 0; i < LENGTH_BYTES; i++) /* padded to LENGTH_BYTES, as varints may be */
         putc((int)((here - start) >> 7 * i & 127) | (i + 1 < LENGTH_BYTES ? 128 : 0), to);
     fseek(to, here, SEEK_SET);
 }

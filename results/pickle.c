@@ -5,7 +5,7 @@
  * Instruction set: the module comments of CPython's Lib/pickletools.py.
  *
  * Every instruction takes at least one byte and makes at most one value, so no table ever needs
- * more entries than the pickle has bytes: all memory is taken once, at the start. */
+ * more entries than the pickle has bytes: all memory is allocated once, at the start. */
 #include "pickle.h"
 
 #include <stdint.h>
@@ -74,9 +74,9 @@ struct machine {
     struct md_error *error;
 };
 
-/* The value at `place` of the stack, counted from its bottom. */
-static const struct value *on_stack(const struct machine *machine, size_t place) {
-    return &machine->values[machine->stack[place]];
+/* The value at `index` of the stack, counted from its bottom. */
+static const struct value *on_stack(const struct machine *machine, size_t index) {
+    return &machine->values[machine->stack[index]];
 }
 
 /* A character that can be shown to the user and used in a name. */
@@ -161,7 +161,7 @@ static int pop_to_mark(struct machine *machine, size_t *count) {
 /* Takes off `wanted` values, or with TO_MARK all above the topmost mark. There are `count`, at
  * stack[first ...]. */
 enum { TO_MARK = 255 };
-static int take(struct machine *machine, uint32_t wanted, size_t *first, size_t *count) {
+static int pop_values(struct machine *machine, uint32_t wanted, size_t *first, size_t *count) {
     *count = wanted;
     MD_TRY(wanted == TO_MARK ? pop_to_mark(machine, count) : pop(machine, wanted));
     *first = machine->height + (wanted == TO_MARK);
@@ -338,7 +338,7 @@ static int run_global(struct machine *machine, uint32_t unused) {
 
 static int run_tuple(struct machine *machine, uint32_t wanted) {
     size_t where = machine->member_count, first = 0, count = 0;
-    MD_TRY(take(machine, wanted, &first, &count));
+    MD_TRY(pop_values(machine, wanted, &first, &count));
     memcpy(machine->members + where, machine->stack + first, count * sizeof *machine->members);
     machine->member_count += count;
     return push(machine, TUPLE, (int32_t)where, (uint32_t)count);
@@ -347,7 +347,7 @@ static int run_tuple(struct machine *machine, uint32_t wanted) {
 /* Writes pairs into the dict below them. */
 static int run_set_items(struct machine *machine, uint32_t wanted) {
     size_t first = 0, count = 0;
-    MD_TRY(take(machine, wanted, &first, &count));
+    MD_TRY(pop_values(machine, wanted, &first, &count));
     if (machine->height == 0 || on_stack(machine, machine->height - 1)->kind != DICT)
         return fail(machine, "there is no dict to put an item into");
     if (count % 2 != 0)
@@ -362,7 +362,7 @@ static int run_set_items(struct machine *machine, uint32_t wanted) {
 /* What is put into a list is gone: no tensor is looked for in one. */
 static int run_append(struct machine *machine, uint32_t wanted) {
     size_t first = 0, count = 0;
-    MD_TRY(take(machine, wanted, &first, &count));
+    MD_TRY(pop_values(machine, wanted, &first, &count));
     if (machine->height == 0 || on_stack(machine, machine->height - 1)->kind != LIST)
         return fail(machine, "there is no list to append to");
     return MD_OK;

@@ -1,5 +1,5 @@
 /* The pickle of a PyTorch state dict, read by a machine that knows only what such a pickle needs.
- * Internal to this room: pth.c is its user, the fuzzer its enemy. */
+ * Internal to results/. */
 #ifndef MD_RESULTS_PICKLE_H
 #define MD_RESULTS_PICKLE_H
 

@@ -35,7 +35,7 @@ static int find_metric(const char *name) {
     return metric;
 }
 
-static int take_column(struct column *column, const char *name, struct md_error *error) {
+static int parse_column(struct column *column, const char *name, struct md_error *error) {
     char key_name[MD_CONFIG_NAME_SIZE];
     *column = (struct column){.metric = find_metric(name)};
     if (strlen(name) >= sizeof column->name)
@@ -56,12 +56,12 @@ static int take_column(struct column *column, const char *name, struct md_error 
     return MD_OK;
 }
 
-static int take_columns(struct table *table, char *line, struct md_error *error) {
+static int parse_columns(struct table *table, char *line, struct md_error *error) {
     for (const char *name; (name = md_next_field(&line)) != NULL;) {
         if (table->count == MOST_COLUMNS)
             return md_fail(error, MD_FAILED, "more than %d columns", MOST_COLUMNS);
         struct column *column = &table->columns[table->count];
-        int status = take_column(column, name, error);
+        int status = parse_column(column, name, error);
         if (status != MD_OK)
             return status;
         for (int c = 0; c < table->count; c++)
@@ -88,12 +88,12 @@ static int parse_number(const struct column *column, const char *text, double *v
     return MD_OK;
 }
 
-static int set_key(struct draft *draft, const struct column *column, const char *text,
+static int set_key(struct config_builder *builder, const struct column *column, const char *text,
                    struct md_error *error) {
     const struct md_yaml none = {.origin = "the value", .error = error};
     const yaml_node_t node = md_yaml_scalar(text);
     const char *name = column->what == RUN_COLUMN ? "seed" : column->name;
-    return md_draft_set(draft, name, &none, &node, NULL) == MD_OK ? MD_OK : MD_FAILED;
+    return md_builder_set(builder, name, &none, &node, NULL) == MD_OK ? MD_OK : MD_FAILED;
 }
 
 static struct md_metrics unknown_metrics(void) {
@@ -106,16 +106,16 @@ static struct md_metrics unknown_metrics(void) {
 /* One line as a config and its scores. */
 static int read_line(const struct table *table, char *line, struct md_config *config,
                      struct md_cell_scores *scores, struct md_error *error) {
-    struct draft draft;
+    struct config_builder builder;
     const struct md_metrics unknown = unknown_metrics();
     *scores = (struct md_cell_scores){.of = {unknown, unknown, unknown}};
-    int status = md_draft_begin(&draft, config, error), count = 0;
+    int status = md_builder_begin(&builder, config, error), count = 0;
     for (const char *text; status == MD_OK && (text = md_next_field(&line)) != NULL; count++) {
         const struct column *column = &table->columns[count < table->count ? count : 0];
         if (count >= table->count || text[0] == '\0')
             continue;
         if (column->what >= 0 || column->what == RUN_COLUMN)
-            status = set_key(&draft, column, text, error);
+            status = set_key(&builder, column, text, error);
         else
             status = parse_number(column, text,
                                   column->what == CAP_COLUMN
@@ -125,7 +125,7 @@ static int read_line(const struct table *table, char *line, struct md_config *co
     }
     if (status == MD_OK && count != table->count)
         status = md_fail(error, MD_FAILED, "expected %d values, found %d", table->count, count);
-    if (status == MD_OK && md_draft_end(&draft, "the line", error) != MD_OK)
+    if (status == MD_OK && md_builder_finish(&builder, "the line", error) != MD_OK)
         status = MD_FAILED;
     return status;
 }
@@ -149,7 +149,7 @@ static int finish_run(struct table *table, struct md_error *error) {
     return md_runs_add(table->runs, path, &table->cell, error);
 }
 
-static int take_line(struct table *table, int number, char *line, struct md_error *error) {
+static int add_line(struct table *table, int number, char *line, struct md_error *error) {
     struct md_config config;
     struct md_cell_scores scores;
     struct md_cell *cell = &table->cell;
@@ -174,10 +174,10 @@ static int take_line(struct table *table, int number, char *line, struct md_erro
 
 static int read_text(struct table *table, struct md_text *text, struct md_error *error) {
     char *line = md_text_line(text);
-    int status = line != NULL ? take_columns(table, line, error)
+    int status = line != NULL ? parse_columns(table, line, error)
                               : md_fail(error, MD_FAILED, "expected the names of the columns");
     while (status == MD_OK && (line = md_text_line(text)) != NULL)
-        status = take_line(table, text->line, line, error);
+        status = add_line(table, text->line, line, error);
     return status == MD_OK ? finish_run(table, error) : status;
 }
 

@@ -10,11 +10,11 @@
 
 /* ---- runs ------------------------------------------------------------------------------------ */
 
-static int keep(struct md_runs *runs, const struct md_names *texts, struct md_error *error) {
+static int filter_runs(struct md_runs *runs, const struct md_names *texts, struct md_error *error) {
     struct md_filters filters;
     int status = md_filters_parse((int)texts->count, texts->names, &filters, error);
     if (status == MD_OK)
-        md_runs_keep(runs, &filters);
+        md_runs_filter(runs, &filters);
     md_filters_free(&filters);
     return status;
 }
@@ -33,7 +33,7 @@ static int read_ours(struct md_study *study, int folder_count, char *const *fold
     for (int i = 0; i < count && status == MD_OK; i++)
         status = md_runs_read(&study->ours, paths[i], error);
     size_t found = study->ours.count;
-    MD_THEN(status, keep(&study->ours, &study->where, error));
+    MD_THEN(status, filter_runs(&study->ours, &study->where, error));
     if (status == MD_OK && study->ours.count == 0)
         status = md_fail(error, MD_FAILED,
                          "%.300s: none of %zu cells belongs to %s; mudepth sweep %.300s -o %.300s "
@@ -47,7 +47,7 @@ static int read_published(struct md_study *study, struct md_error *error) {
     MD_TRY(filters->count > 0 ? md_published_read(MD_PUBLISHED_FILE, &study->published, error)
                               : MD_OK);
     if (filters->count > 0)
-        MD_TRY(keep(&study->published, filters, error));
+        MD_TRY(filter_runs(&study->published, filters, error));
     if (filters->count > 0 && study->published.count == 0)
         return md_fail(error, MD_FAILED, "%s: published: no row of %s passes these filters",
                        study->name, MD_PUBLISHED_FILE);

@@ -41,7 +41,7 @@ static const struct field figure_fields[] = {
     {0},
 };
 
-/* What a kind of figure must, and which may have series. */
+/* Which keys a kind of figure must have (x, y), and whether it may have `series`. */
 static const struct {
     const char *name;
     int x, y, series;
@@ -162,7 +162,7 @@ static int set_mapping(const struct md_yaml *yaml, const struct field *fields,
     return status;
 }
 
-/* What only the whole figure can tell. */
+/* Checks that the keys of a figure go together. */
 static int check_figure(const struct md_yaml *yaml, const struct md_study *study) {
     const yaml_node_t *root = yaml->root;
     int kind = study->figure.kind;

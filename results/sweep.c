@@ -62,10 +62,12 @@ int md_sweep_lock(const struct md_sweep *sweep, size_t cell) {
     return fcntl(sweep->lock, F_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
 }
 
-void md_sweep_tell(const struct md_sweep *sweep, size_t cell, const char *text) {
-    char line[MD_SWEEP_TOLD + 1];
-    snprintf(line, sizeof line, "%-*.*s\n", MD_SWEEP_TOLD - 1, MD_SWEEP_TOLD - 1, text);
-    (void)!pwrite(sweep->lock, line, MD_SWEEP_TOLD, (off_t)(cell * MD_SWEEP_TOLD));
+void md_sweep_write_progress(const struct md_sweep *sweep, size_t cell, const char *text) {
+    char line[MD_SWEEP_PROGRESS_SIZE + 1];
+    snprintf(line, sizeof line, "%-*.*s\n", MD_SWEEP_PROGRESS_SIZE - 1, MD_SWEEP_PROGRESS_SIZE - 1,
+             text);
+    (void)!pwrite(sweep->lock, line, MD_SWEEP_PROGRESS_SIZE,
+                  (off_t)(cell * MD_SWEEP_PROGRESS_SIZE));
 }
 
 /* Waits for the lock of who freezes the grid, or finds out that there are no locks here. */
@@ -99,10 +101,10 @@ static struct named *sort_cells(const struct md_grid *grid) {
     return cells;
 }
 
-/* Takes a file's name apart: "CELL.h5.tmp.PID.HOST" (md_temporary_path) is being written by
+/* Parses a file's name: "CELL.h5.tmp.PID.HOST" (md_temporary_path) is being written by
  * "PID.HOST", "CELL.error" by nobody ("", at the name's end). Returns 0 when it is neither that,
  * nor a checkpoint, nor any of these being written; otherwise `name` ends behind CELL. */
-static int take_apart(char *name, const char **writer) {
+static int parse_file_name(char *name, const char **writer) {
     static const char *const suffixes[] = {".h5.checkpoint", ".error", ".h5"};
     char *end = name + strlen(name), *temporary = NULL;
     for (char *next = name; (next = strstr(next, ".tmp.")) != NULL; next++)
@@ -134,8 +136,8 @@ static int is_abandoned(const struct md_sweep *sweep, const char *path, const ch
 }
 
 /* Removes the file `path` of a cell when nobody needs it. */
-static void tidy_file(const struct md_sweep *sweep, size_t cell, const char *path,
-                      const char *writer) {
+static void remove_if_abandoned(const struct md_sweep *sweep, size_t cell, const char *path,
+                                const char *writer) {
     if (!md_sweep_lock(sweep, cell))
         return;
     int is_needed = writer[0] != '\0' ? !is_abandoned(sweep, path, writer)
@@ -155,12 +157,12 @@ void md_sweep_tidy(const struct md_sweep *sweep) {
         char path[MD_PATH_MAX], *name = folder.names[i];
         const char *writer;
         if (md_path_format(path, &ignored, "%s/%s", sweep->folder, name) != MD_OK ||
-            !take_apart(name, &writer))
+            !parse_file_name(name, &writer))
             continue;
         const struct named wanted = {name, 0}, *found = bsearch(&wanted, cells, sweep->grid->count,
                                                                 sizeof *cells, compare_names);
         if (found != NULL)
-            tidy_file(sweep, found->cell, path, writer);
+            remove_if_abandoned(sweep, found->cell, path, writer);
     }
     md_names_free(&folder);
     free(cells);
@@ -251,8 +253,8 @@ static int same_config(const struct md_config *a, const struct md_config *b) {
     return strcmp(text[0], text[1]) == 0;
 }
 
-static void look_at_result(const struct md_sweep *sweep, size_t cell, const char *path,
-                           struct md_cell_status *cell_status) {
+static void read_result(const struct md_sweep *sweep, size_t cell, const char *path,
+                        struct md_cell_status *cell_status) {
     struct md_cell found;
     struct md_error problem = {{0}};
     if (md_cell_read(path, &found, &problem) == MD_OK &&
@@ -292,11 +294,12 @@ int md_sweep_inspect(const struct md_sweep *sweep, size_t cell, struct md_cell_s
     MD_TRY(md_sweep_path(sweep, cell, ".error", failure, sizeof failure, error));
     cell_status->state = md_sweep_state(sweep, cell);
     if (cell_status->state == MD_DONE)
-        look_at_result(sweep, cell, result, cell_status);
+        read_result(sweep, cell, result, cell_status);
     else if (cell_status->state == MD_RUNNING) {
-        char told[MD_SWEEP_TOLD + 1] = "";
-        (void)!pread(sweep->lock, told, MD_SWEEP_TOLD, (off_t)(cell * MD_SWEEP_TOLD));
-        snprintf(cell_status->why, sizeof cell_status->why, "%s", md_trim(told));
+        char progress[MD_SWEEP_PROGRESS_SIZE + 1] = "";
+        (void)!pread(sweep->lock, progress, MD_SWEEP_PROGRESS_SIZE,
+                     (off_t)(cell * MD_SWEEP_PROGRESS_SIZE));
+        snprintf(cell_status->why, sizeof cell_status->why, "%s", md_trim(progress));
     } else if (cell_status->state == MD_UNFIT)
         snprintf(cell_status->why, sizeof cell_status->why, "does not fit: needs %s kB",
                  md_kb_text(sweep->grid->cells[cell].needs_bytes, kb));

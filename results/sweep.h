@@ -80,9 +80,10 @@ int md_sweep_is_locked(const struct md_sweep *sweep, size_t cell);
  */
 int md_sweep_lock(const struct md_sweep *sweep, size_t cell);
 
-/* Says how far a cell is that this process has locked: at most MD_SWEEP_TOLD bytes count. */
-enum { MD_SWEEP_TOLD = 320 };
-void md_sweep_tell(const struct md_sweep *sweep, size_t cell, const char *text);
+/* Writes into sweep.lock how far a cell is that this process has locked; of the text at most
+ * MD_SWEEP_PROGRESS_SIZE - 1 bytes count. */
+enum { MD_SWEEP_PROGRESS_SIZE = 320 };
+void md_sweep_write_progress(const struct md_sweep *sweep, size_t cell, const char *text);
 
 /* Removes what processes that were killed have left: half-written files (of this machine's; of
  * others' after a day), checkpoints and errors of cells that are done. This process must not have

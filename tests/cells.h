@@ -106,15 +106,15 @@ static inline void write_made_cell(const char *path, const struct md_cell *made)
     cell_ok(md_h5_create(path, &writer, &cell_error));
     struct md_archive ar = {writer.file, &cell_error, MD_OK, 0};
     md_config_format(&cell->config, 1, config, sizeof config);
-    md_archive_put_text(&ar, "/", "kind", MD_CELL_KIND);
+    md_archive_write_text(&ar, "/", "kind", MD_CELL_KIND);
     md_archive_integer(&ar, "/", "layout", 0, 0, &(long long){MD_CELL_LAYOUT});
-    md_archive_put_text(&ar, "/", "identity", cell->identity);
+    md_archive_write_text(&ar, "/", "identity", cell->identity);
     md_archive_group(&ar, "/config");
-    md_archive_put_text(&ar, "/config", "yaml", config);
+    md_archive_write_text(&ar, "/config", "yaml", config);
     for (int s = 0; s < 3; s++) {
         md_archive_group(&ar, splits[s]);
         md_archive_integer(&ar, splits[s], "samples", 0, 0, &cell->data_samples[s]);
-        md_archive_put_text(&ar, splits[s], "digest", cell->data_digests[s]);
+        md_archive_write_text(&ar, splits[s], "digest", cell->data_digests[s]);
     }
     md_archive_attributes(&ar, cell);
     cell_ok(ar.status);

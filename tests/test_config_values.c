@@ -101,7 +101,7 @@ Test(config_values, keys_have_numbers_in_the_order_of_the_table) {
         cr_assert_eq(md_config_key(k, name), 0);
         cr_assert_str_eq(name, run_keys[k].key);
         cr_assert_eq(md_config_find(name), k);
-        cr_assert_eq(md_config_decides(k),
+        cr_assert_eq(md_config_affects_results(k),
                      strstr("threads checkpoint_s budget_kb plan band front", name) == NULL, "%s",
                      name);
     }

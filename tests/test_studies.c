@@ -154,7 +154,7 @@ Test(published, one_run) {
     struct md_filters filters;
     cr_assert_eq(md_published_read(MD_PUBLISHED_FILE, &runs, &error), MD_OK, "%s", error.text);
     cr_assert_eq(md_filters_parse(6, (char *const *)(uintptr_t)texts, &filters, &error), MD_OK);
-    md_runs_keep(&runs, &filters);
+    md_runs_filter(&runs, &filters);
     cr_assert_eq(runs.count, 1);
     const struct md_cell *cell = &runs.runs[0]->cell;
     cr_assert_eq(cell->cap_count, 5);
