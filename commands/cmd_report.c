@@ -42,7 +42,8 @@ static void put(FILE *out, const char *text) {
     }
 }
 
-/* Sorted by all of its digits; a deviation that is not finite there is not. */
+/* A cell of a number, which sorts by all of its digits (data-value). A deviation that is not finite
+ * is left out. */
 static void number(FILE *out, double value, double deviation, int decimals) {
     if (!isfinite(value)) {
         fputs("<td class=number>-", out);
@@ -59,7 +60,8 @@ static void put_texts(FILE *out, const char *before, const char *text, const cha
     fputs(behind, out);
 }
 
-/* Of words, those of the first column lead to the runs, or those of the last one are prose. */
+/* What a table's words are. LINKS: those of the first column are links to the runs; PROSE: those of
+ * the last column are sentences, which may wrap. */
 enum words { LINKS, PROSE, PLAIN };
 
 /* A table whose columns sort when their titles are clicked. Frees it. */
@@ -113,7 +115,7 @@ static const char head[] =
     "overflow-wrap:anywhere}.bad{color:#a02000}\n"
     "</style>\n<title>";
 
-/* Rows go by data-value, or else by what is written; rows without a number last. */
+/* Rows sort by data-value, or else by their text; rows without a number come last. */
 static const char script[] =
     "<script>\nfor (const b of document.querySelectorAll('.sorts button')) b.onclick = () => {\n"
     "  const th = b.parentNode, body = th.closest('table').tBodies[0], at = th.cellIndex;\n"
@@ -158,7 +160,7 @@ static int put_figure(const struct page *page, const char *path, const char *typ
     return MD_OK;
 }
 
-/* Where a figure is drawn before it is put into the page, beside which it then lies. */
+/* The path, beside the page, at which a figure is drawn before it is copied into the page. */
 static int figure_path(const struct page *page, char path[MD_PATH_MAX]) {
     char temporary[MD_PATH_MAX];
     MD_TRY(md_temporary_path(temporary, page->output, page->error));
