@@ -67,7 +67,7 @@ static int parse_kinds(const char *text, void *kinds, struct md_error *error) {
 
 /* ---- the job --------------------------------------------------------------------------------- */
 
-/* What a teacher sees in a picture. */
+/* Writes the teacher's features of a picture. */
 static void write_features(struct md_teacher *teacher, const uint8_t *picture, const float *label,
                            FILE *to) {
     md_teacher_infer(teacher, picture, label);
@@ -203,7 +203,7 @@ static int save_trace(struct comparison *c, struct md_error *error) {
 
 /* ---- comparing ------------------------------------------------------------------------------- */
 
-/* The traces have to be those of this job, and to tell what is asked for. */
+/* Checks that the traces are of this job, and have the values that are needed. */
 static int check_heads(const struct comparison *c, const struct md_trace trace[2],
                        struct md_error *error) {
     int by_value = trace[0].job.values && trace[1].job.values;
@@ -280,22 +280,22 @@ static uint32_t next_shown(uint32_t step, uint32_t steps) {
     return step + 1 == steps ? steps : next < steps ? next : steps - 1;
 }
 
-static double still_share(const struct md_unchanged_weights *still) {
-    return (double)still->unchanged / (double)still->weights;
+static double unchanged_share(const struct md_unchanged_weights *counts) {
+    return (double)counts->unchanged / (double)counts->weights;
 }
 
-static void print_standstill(const struct comparison *c) {
+static void print_unchanged(const struct comparison *c) {
     int begun = 0;
     for (int l = 0; l < c->network->layer_count; l++) {
-        const struct md_unchanged_weights *still = c->result.still[l];
-        if (still[0].weights == 0)
+        const struct md_unchanged_weights *counts = c->result.unchanged[l];
+        if (counts[0].weights == 0)
             continue;
         if (!begun++)
             printf(
                 "\nweights that a step leaves as they were, from the second on\n%-22s  %8s  %8s\n",
                 "", "a", "b");
         printf("%-22s  %7.2f%%  %7.2f%%\n", c->network->layers[l].name,
-               100.0 * still_share(&still[0]), 100.0 * still_share(&still[1]));
+               100.0 * unchanged_share(&counts[0]), 100.0 * unchanged_share(&counts[1]));
     }
 }
 
@@ -314,7 +314,7 @@ static void print_growth(const struct comparison *c) {
     printf("\nin the last step, by layer\n");
     for (int l = 0; l < c->network->layer_count; l++)
         print_gap(c->network->layers[l].name, r->by_layer[l]);
-    print_standstill(c);
+    print_unchanged(c);
     printf("\nunits in the last place of the coarser format    values\n");
     for (int u = 0; u < MD_ULP_CLASSES; u++) {
         char limit[32];
@@ -370,17 +370,17 @@ static json_t *gaps_json(const struct md_gap *gaps) {
 static json_t *to_json(const struct comparison *c) {
     const struct md_comparison *r = &c->result;
     json_t *steps = json_array(), *layers = json_object(), *ulps = json_array();
-    json_t *still = json_object();
+    json_t *unchanged = json_object();
     int growth = r->by_value;
     for (uint32_t s = 0; growth && s < c->job.steps; s++)
         json_array_append_new(steps, gaps_json(r->by_step[s]));
     for (int l = 0; growth && l < c->network->layer_count; l++) {
         const char *name = c->network->layers[l].name;
         json_object_set_new(layers, name, gaps_json(r->by_layer[l]));
-        if (r->still[l][0].weights > 0)
-            json_object_set_new(
-                still, name,
-                json_pack("[f, f]", still_share(&r->still[l][0]), still_share(&r->still[l][1])));
+        if (r->unchanged[l][0].weights > 0)
+            json_object_set_new(unchanged, name,
+                                json_pack("[f, f]", unchanged_share(&r->unchanged[l][0]),
+                                          unchanged_share(&r->unchanged[l][1])));
     }
     for (int u = 0; u < MD_ULP_CLASSES; u++)
         json_array_append_new(ulps, json_integer((json_int_t)r->ulps[u]));
@@ -393,7 +393,7 @@ static json_t *to_json(const struct comparison *c) {
                      "final_weights_digest", digests_json(r), "first_difference",
                      r->first[0] != '\0' ? json_string(r->first) : json_null(),
                      "relative_error_by_step", steps, "relative_error_by_layer", layers,
-                     "unchanged_weights_by_layer", still, "ulp_classes", ulps);
+                     "unchanged_weights_by_layer", unchanged, "ulp_classes", ulps);
 }
 
 static int draw(const struct comparison *c, struct md_error *error) {
@@ -415,8 +415,14 @@ static int draw(const struct comparison *c, struct md_error *error) {
         layers[l] = c->network->layers[l].name;
     snprintf(title, sizeof title, "%.100s against %.100s: policy %s, %s", c->options.a,
              c->options.b, c->config.policy, md_optimizer_names[c->config.optimizer]);
-    const struct md_error_growth growth = {
-        title, SHOWN, kinds, steps, errors, (size_t)c->network->layer_count, layers, by_layer};
+    const struct md_error_growth growth = {.title = title,
+                                           .kinds = SHOWN,
+                                           .kind_names = kinds,
+                                           .steps = steps,
+                                           .by_step = errors,
+                                           .layers = (size_t)c->network->layer_count,
+                                           .layer_names = layers,
+                                           .by_layer = by_layer};
     int status = md_plot_error_growth(c->options.figure, &growth, error);
     free(errors);
     return status;
@@ -444,7 +450,7 @@ static int report(const struct comparison *c, struct md_error *error) {
     if (status == MD_OK && c->options.figure != NULL)
         status = draw(c, error);
     if (status == MD_OK && r->same_format && r->differing_tensors > 0) {
-        error->text[0] = '\0'; /* it has been said */
+        error->text[0] = '\0'; /* the difference has been reported */
         status = MD_FAILED;
     }
     return status;

@@ -118,9 +118,9 @@ static json_t *percentiles_of(const struct depths *depths) {
     for (size_t i = 0; i < sizeof percents / sizeof percents[0]; i++) {
         char name[8];
         snprintf(name, sizeof name, "%d", percents[i]);
-        size_t place = depths->count > 0 ? (depths->count - 1) * (size_t)percents[i] / 100 : 0;
+        size_t index = depths->count > 0 ? (depths->count - 1) * (size_t)percents[i] / 100 : 0;
         json_object_set_new(percentiles, name,
-                            depths->count > 0 ? json_real(depths->sorted[place]) : json_null());
+                            depths->count > 0 ? json_real(depths->sorted[index]) : json_null());
     }
     return percentiles;
 }
@@ -290,10 +290,15 @@ static int draw(const struct options *o, const struct md_data_spec *spec,
     }
     char title[120];
     snprintf(title, sizeof title, "%.40s: %zu of %zu samples", spec->set, rows, data->count);
-    const struct md_sheet sheet = {title, {"truth", "label as read", "label for every pixel"},
-                                   3,     sheet_rows,
-                                   rows,  SIDE,
-                                   SIDE,  spec->max_depth_m};
+    const struct md_sheet sheet = {
+        .title = title,
+        .map_titles = {"truth", "label as read", "label for every pixel"},
+        .map_count = 3,
+        .rows = sheet_rows,
+        .count = rows,
+        .height = SIDE,
+        .width = SIDE,
+        .max_depth_m = spec->max_depth_m};
     int status = md_plot_contact_sheet(o->output, &sheet, error);
     free(labels);
     return status;

@@ -155,35 +155,35 @@ static void print_causes(const struct md_cell_diff *diff, struct md_listing *l) 
     print_rows(l);
 }
 
-/* A metric that both cells have: `number` counts over the caps of the first, the predictors and the
- * metrics. */
-struct place {
+/* A metric that both cells have. `number` counts the metrics of all predictors at all caps of the
+ * first cell. */
+struct metric_pair {
     int number, metric;
     enum md_predictor predictor;
     double cap_m, a, b;
 };
 
-/* Goes on to the next one from place->number on; 0: there is none. */
-static int next_metric(const struct md_cell_diff *diff, struct place *place) {
-    while (place->number < diff->cell[0].cap_count * MD_PREDICTOR_COUNT * MD_METRIC_COUNT) {
-        int n = place->number++;
-        place->metric = n % MD_METRIC_COUNT;
-        place->predictor = (enum md_predictor)(n / MD_METRIC_COUNT % MD_PREDICTOR_COUNT);
+/* The next one from position->number on; 0: there is none. */
+static int next_metric(const struct md_cell_diff *diff, struct metric_pair *position) {
+    while (position->number < diff->cell[0].cap_count * MD_PREDICTOR_COUNT * MD_METRIC_COUNT) {
+        int n = position->number++;
+        position->metric = n % MD_METRIC_COUNT;
+        position->predictor = (enum md_predictor)(n / MD_METRIC_COUNT % MD_PREDICTOR_COUNT);
         const struct md_cell_scores *scores =
             &diff->cell[0].scores[n / (MD_METRIC_COUNT * MD_PREDICTOR_COUNT)];
         const struct md_cell_scores *others = md_find_scores(&diff->cell[1], scores->cap_m);
         if (others == NULL)
             continue;
-        place->cap_m = scores->cap_m;
-        place->a = scores->of[place->predictor].value[place->metric];
-        place->b = others->of[place->predictor].value[place->metric];
+        position->cap_m = scores->cap_m;
+        position->a = scores->of[position->predictor].value[position->metric];
+        position->b = others->of[position->predictor].value[position->metric];
         return 1;
     }
     return 0;
 }
 
 static void print_metrics(const struct md_cell_diff *diff, struct md_listing *l) {
-    for (struct place at = {0}; next_metric(diff, &at);) {
+    for (struct metric_pair at = {0}; next_metric(diff, &at);) {
         if (md_same_real(at.a, at.b))
             continue;
         add(l, "on the test split", "%s.%s@%g", md_predictor_names[at.predictor],
@@ -248,7 +248,7 @@ static json_t *attribute_json(const struct md_cell *cell, const struct md_cell_a
 /* All metrics at all caps of both, the same or not. */
 static json_t *metrics_json(const struct md_cell_diff *diff) {
     json_t *all = json_array();
-    for (struct place at = {0}; next_metric(diff, &at);)
+    for (struct metric_pair at = {0}; next_metric(diff, &at);)
         json_array_append_new(all, json_pack("{s:s, s:f, s:s, s:o, s:o, s:o, s:b}", "predictor",
                                              md_predictor_names[at.predictor], "cap_m", at.cap_m,
                                              "metric", md_metric_names[at.metric], "a",
@@ -328,7 +328,7 @@ static int compare(const char *a, const char *b, int json, struct md_cell_diff *
     int status = md_cell_diff_open(a, b, diff, error);
     MD_THEN(status, json ? md_print_json(to_json(diff), error) : print_text(diff, error));
     if (status == MD_OK && diff->same_run && !diff->same_results) {
-        error->text[0] = '\0'; /* it has been said */
+        error->text[0] = '\0'; /* the difference has been reported */
         status = MD_FAILED;
     }
     return status;

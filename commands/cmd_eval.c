@@ -23,8 +23,10 @@ struct scores {
 };
 
 static struct md_judging judging_of(const struct options *o) {
-    return (struct md_judging){(enum md_protocol)o->protocol, (enum md_flip)o->flip, o->caps,
-                               o->mean_share, NULL};
+    return (struct md_judging){.protocol = (enum md_protocol)o->protocol,
+                               .flip = (enum md_flip)o->flip,
+                               .caps = o->caps,
+                               .mean_share = o->mean_share};
 }
 
 /* "80" or "80,15,25,50" */

@@ -17,16 +17,14 @@
 
 enum { MAX_TRIALS = 1000, SAFETY = 6, MORE_STEPS = 20, MAX_TENSORS = 256, MAX_BATCH = 64 };
 
-/* How the step is done: in binary32, in binary64, and in Monte Carlo arithmetic (the trial under
- * way).
- */
-enum way { OURS, EXACT, TRIAL, WAYS };
+/* How the step is done: in binary32, in binary64, and in Monte Carlo arithmetic (one trial). */
+enum arithmetic { OURS, EXACT, TRIAL, ARITHMETICS };
 
 /* One tensor of the file, and what we know about it. */
 struct tensor {
     char name[80]; /* below /f64 and /f32 */
     size_t count;
-    double *values[WAYS];                     /* of each way */
+    double *values[ARITHMETICS];              /* of each way */
     double squared_deviations;                /* sum over the trials */
     double error, relative, bound, reference; /* the result; reference: the file's own float32 */
 };
@@ -51,7 +49,7 @@ static int add_tensor(struct golden *g, const char *kind, const char *name, size
     if (!md_h5_has(g->file, path))
         return MD_OK;
     struct tensor *t = &g->tensors[g->count];
-    double *memory = g->count < MAX_TENSORS ? calloc(WAYS * count, sizeof *memory) : NULL;
+    double *memory = g->count < MAX_TENSORS ? calloc(ARITHMETICS * count, sizeof *memory) : NULL;
     MD_TRY(md_check_memory(memory != NULL, error));
     *t = (struct tensor){.count = count, .values = {memory, memory + count, memory + 2 * count}};
     snprintf(t->name, sizeof t->name, "%s%s", kind, name);
@@ -78,12 +76,13 @@ static int list_tensors(struct golden *g, struct md_error *error) {
     return MD_OK;
 }
 
-static double *find_values(struct golden *g, enum way way, const char *kind, const char *name) {
+static double *find_values(struct golden *g, enum arithmetic arithmetic, const char *kind,
+                           const char *name) {
     char full[80];
     snprintf(full, sizeof full, "%s%s", kind, name);
     for (size_t i = 0; i < g->count; i++)
         if (strcmp(g->tensors[i].name, full) == 0)
-            return g->tensors[i].values[way];
+            return g->tensors[i].values[arithmetic];
     return NULL;
 }
 
@@ -94,33 +93,33 @@ static void copy_values(enum md_format format, const void *from, size_t count, d
 
 /* ---- doing the step -------------------------------------------------------------------------- */
 
-struct lookout {
+struct observer {
     struct golden *golden;
     struct md_engine *engine;
-    enum way way;
+    enum arithmetic arithmetic;
     int first_step;
 };
 
 /* The plan saves nothing, and every map comes whole. */
 static void observe(void *context, enum md_observed what, int layer, int slot,
                     const struct md_map *values, int from, int to) {
-    const struct lookout *at = context;
+    const struct observer *at = context;
     const struct md_network *network = at->golden->network;
     size_t count = (size_t)values->channels * (size_t)(to - from) * (size_t)values->width;
     /* The loss's own few roundings are the only ones that no convolution makes. */
-    if (at->way == TRIAL && what == MD_SEE_ERROR && layer == network->layer_count - 1)
+    if (at->arithmetic == TRIAL && what == MD_SEE_ERROR && layer == network->layer_count - 1)
         for (int roundings = 0; roundings < 4; roundings++)
             md_monte_carlo_round(at->engine, count, values->at);
     if (!at->first_step || what == MD_SEE_WEIGHT_GRADIENT)
         return;
     const char *kind = what == MD_SEE_ACTIVATION ? "activation/" : "error/";
-    double *into = find_values(at->golden, at->way, kind, network->layers[layer].name);
+    double *into = find_values(at->golden, at->arithmetic, kind, network->layers[layer].name);
     copy_values(at->engine->setup.ops->format, values->at, count,
                 into != NULL ? into + (size_t)slot * count : NULL);
 }
 
 /* The tensors of each layer's parameters: weights, or the gradients of the step. */
-static void take_parameters(struct golden *g, enum way way, const char *kind,
+static void copy_parameters(struct golden *g, enum arithmetic arithmetic, const char *kind,
                             const struct md_engine *engine, int gradients) {
     enum md_format format = engine->setup.ops->format;
     struct md_parameter p;
@@ -129,25 +128,25 @@ static void take_parameters(struct golden *g, enum way way, const char *kind,
             gradients ? md_engine_gradient(engine, p.layer) : md_engine_weights(engine, p.layer);
         size_t at = p.offset - engine->plan.parameter[p.layer];
         copy_values(format, layer + at * md_format_bytes[format], p.count,
-                    find_values(g, way, kind, p.name));
+                    find_values(g, arithmetic, kind, p.name));
     }
 }
 
-static void take_first_step(struct golden *g, enum way way, struct md_engine *engine,
+static void copy_first_step(struct golden *g, enum arithmetic arithmetic, struct md_engine *engine,
                             const struct md_loss_report *report) {
     int adam = engine->setup.optimizer == MD_ADAM;
-    take_parameters(g, way, adam ? "after_adam/" : "after_sgd/", engine, 0);
+    copy_parameters(g, arithmetic, adam ? "after_adam/" : "after_sgd/", engine, 0);
     if (adam)
         return;
-    double *loss = find_values(g, way, "", "loss"), *c = find_values(g, way, "", "c");
+    double *loss = find_values(g, arithmetic, "", "loss"), *c = find_values(g, arithmetic, "", "c");
     if (loss != NULL)
         *loss = report->value;
     if (c != NULL)
         *c = report->c;
-    take_parameters(g, way, "weight_grad/", engine, 1);
+    copy_parameters(g, arithmetic, "weight_grad/", engine, 1);
 }
 
-static void prepare(struct golden *g, struct md_engine *engine, struct lookout *at) {
+static void prepare(struct golden *g, struct md_engine *engine, struct observer *at) {
     size_t picture = md_layer_elements(g->network, MD_PICTURE);
     size_t pixels = md_layer_elements(g->network, g->network->layer_count - 1);
     engine->setup.objective = md_single_loss(MD_BERHU, 5.0f);
@@ -163,12 +162,12 @@ static void prepare(struct golden *g, struct md_engine *engine, struct lookout *
 }
 
 /* The file's step and the MORE_STEPS after it. */
-static int do_steps(struct golden *g, enum way way, uint64_t trial, enum md_optimizer optimizer,
-                    struct md_error *error) {
+static int do_steps(struct golden *g, enum arithmetic arithmetic, uint64_t trial,
+                    enum md_optimizer optimizer, struct md_error *error) {
     const struct md_ops monte_carlo = md_monte_carlo_ops();
-    const struct md_ops *ops = way == OURS    ? md_ops_find(MD_FP32, NULL)
-                               : way == EXACT ? md_ops_find(MD_FP64, NULL)
-                                              : &monte_carlo;
+    const struct md_ops *ops = arithmetic == OURS    ? md_ops_find(MD_FP32, NULL)
+                               : arithmetic == EXACT ? md_ops_find(MD_FP64, NULL)
+                                                     : &monte_carlo;
     const struct md_setup setup = {.network = g->network,
                                    .ops = ops,
                                    .policy = md_policy_full(g->network),
@@ -180,22 +179,22 @@ static int do_steps(struct golden *g, enum way way, uint64_t trial, enum md_opti
     size_t arena_bytes = engine.plan.arena_bytes;
     void *arena = md_host_arena(arena_bytes);
     MD_TRY(md_check_memory(arena != NULL, error));
-    struct lookout at = {g, &engine, way, 1};
+    struct observer at = {g, &engine, arithmetic, 1};
     md_engine_start(&engine, &setup, NULL, arena, arena_bytes);
     prepare(g, &engine, &at);
-    if (way == TRIAL)
+    if (arithmetic == TRIAL)
         md_monte_carlo_seed(&engine, trial);
     double *losses = find_values(
-        g, way, "", optimizer == MD_ADAM ? "next_20_losses_adam" : "next_20_losses_sgd");
+        g, arithmetic, "", optimizer == MD_ADAM ? "next_20_losses_adam" : "next_20_losses_sgd");
     size_t total = md_parameter_total(g->network);
     for (int step = 0; step <= (losses != NULL ? MORE_STEPS : 0); step++) {
         struct md_loss_report report;
         at.first_step = step == 0;
         md_engine_train(&engine, g->batch, g->fb, &report);
-        if (way == TRIAL) /* the rounding of the update */
+        if (arithmetic == TRIAL) /* the rounding of the update */
             md_monte_carlo_round(&engine, total, md_engine_weights(&engine, 0));
         if (step == 0)
-            take_first_step(g, way, &engine, &report);
+            copy_first_step(g, arithmetic, &engine, &report);
         else
             losses[step - 1] = report.value;
     }
@@ -214,12 +213,12 @@ static double largest_difference(const double *a, const double *b, size_t count)
 
 static int do_all(struct golden *g, const struct md_watch *watch, struct md_error *error) {
     for (int run = 0; run < g->trials + 2; run++) {
-        enum way way = run == 0 ? OURS : run == 1 ? EXACT : TRIAL;
+        enum arithmetic arithmetic = run == 0 ? OURS : run == 1 ? EXACT : TRIAL;
         if (md_watch_report(watch, "golden", run, g->trials + 2))
             return md_fail(error, MD_FAILED, "interrupted");
         for (int o = 0; o < MD_OPTIMIZER_COUNT; o++)
-            MD_TRY(do_steps(g, way, (uint64_t)run, (enum md_optimizer)o, error));
-        for (size_t i = 0; i < g->count && way == TRIAL; i++) {
+            MD_TRY(do_steps(g, arithmetic, (uint64_t)run, (enum md_optimizer)o, error));
+        for (size_t i = 0; i < g->count && arithmetic == TRIAL; i++) {
             struct tensor *t = &g->tensors[i];
             double d = largest_difference(t->values[TRIAL], t->values[EXACT], t->count);
             t->squared_deviations += d * d;

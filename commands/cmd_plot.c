@@ -12,7 +12,7 @@
 
 enum { MOST_SERIES = 32, MOST_SAMPLES = 4 };
 
-/* What stands beside an axis. */
+/* An axis's title. */
 static const char *title_or(const char *title, const char *name) {
     return title[0] != '\0' ? title : name;
 }
@@ -36,13 +36,13 @@ static int draw_dots(const struct md_study *study, const char *path, struct md_e
         md_study_label(row->config, &study->keys, labels[count]);
         if (row->quantity->cap_m > 0.0)
             md_append(labels[count], sizeof labels[0], " %g m", row->quantity->cap_m);
-        rows[count] = (struct md_dot_row){labels[count],
-                                          next,
-                                          runs,
-                                          row->measured.mean,
-                                          row->published.mean,
-                                          row->published.deviation,
-                                          row->dummy};
+        rows[count] = (struct md_dot_row){.label = labels[count],
+                                          .values = next,
+                                          .count = runs,
+                                          .mean = row->measured.mean,
+                                          .published = row->published.mean,
+                                          .published_deviation = row->published.deviation,
+                                          .dummy = row->dummy};
         count++;
         for (size_t i = 0; i < runs; i++)
             *next++ = md_quantity_of(row->quantity, &row->ours->runs[i]->cell);
@@ -99,20 +99,20 @@ static int draw_lines(const struct md_study *study, const struct lines *all, con
                       const char *y_axis, int is_joined, const char *path, struct md_error *error) {
     char title[MD_DATA_LINE_SIZE];
     md_study_title(study, title);
-    const struct md_series_plot plot = {title,
-                                        title_or(study->figure.x_title, x_axis),
-                                        title_or(study->figure.y_title, y_axis),
-                                        is_joined,
-                                        all->series,
-                                        all->count};
+    const struct md_series_plot plot = {.title = title,
+                                        .x_axis = title_or(study->figure.x_title, x_axis),
+                                        .y_axis = title_or(study->figure.y_title, y_axis),
+                                        .is_joined = is_joined,
+                                        .series = all->series,
+                                        .count = all->count};
     return md_plot_series(path, &plot, error);
 }
 
 /* ---- curves and points ----------------------------------------------------------------------- */
 
-/* The place of a row on the x axis: its value of a key, or its mean of a quantity; that of our runs
- * stands for published ones too, which have no memory or time. */
-static double place_of(const struct md_study *study, const struct md_study_row *row) {
+/* A row's position on the x axis: its value of a key, or the mean of a quantity over our runs, also
+ * for the published ones, which have no memory or time. */
+static double x_of(const struct md_study *study, const struct md_study_row *row) {
     const char *x = study->figure.x;
     char value[MD_CONFIG_VALUE_SIZE];
     struct md_quantity quantity;
@@ -127,19 +127,19 @@ static double place_of(const struct md_study *study, const struct md_study_row *
     return md_group_measure(row->ours, &quantity).mean;
 }
 
-static int is_told(const struct md_study *study, const char *key) {
-    int told = strcmp(key, study->figure.x) == 0;
+static int is_shown(const struct md_study *study, const char *key) {
+    int shown = strcmp(key, study->figure.x) == 0;
     for (size_t s = 0; s < study->figure.series.count; s++)
-        told |= strcmp(key, study->figure.series.names[s]) == 0;
-    return told;
+        shown |= strcmp(key, study->figure.series.names[s]) == 0;
+    return shown;
 }
 
-/* What neither the series nor the axis tells of a row: the name of its point. */
+/* Names a row's point: its keys that neither the series nor the axis shows. */
 static int name_point(const struct md_study *study, const struct md_study_row *row,
                       struct lines *all, struct md_error *error) {
     char value[MD_CONFIG_VALUE_SIZE], text[MD_ROW_LABEL_SIZE] = "";
     for (size_t k = 0; k < study->keys.count; k++) {
-        if (is_told(study, study->keys.names[k]))
+        if (is_shown(study, study->keys.names[k]))
             continue;
         md_config_value(row->config, md_config_find(study->keys.names[k]), value);
         md_append(text, sizeof text, "%s%.80s", text[0] != '\0' ? " " : "", value);
@@ -153,16 +153,16 @@ static struct md_series *find_line(const struct md_study *study, struct lines *a
                                    const struct md_study_row *row, int is_published,
                                    struct md_error *error) {
     char label[MD_ROW_LABEL_SIZE], texts[2][MD_ROW_LABEL_SIZE + 102];
-    /* A key has its value in published rows too; a quantity that places them is ours. */
-    const char *place = study->figure.x;
-    char hands[2][100] = {"ours", "published"};
+    /* Published rows have values of keys, but not of quantities: these are our runs' (x_of). */
+    const char *x = study->figure.x;
+    char sources[2][100] = {"ours", "published"};
     int style = 0;
-    if (md_config_find(place) < 0)
-        snprintf(hands[1], sizeof hands[1], "published, drawn at our %.64s", place);
+    if (md_config_find(x) < 0)
+        snprintf(sources[1], sizeof sources[1], "published, drawn at our %.64s", x);
     md_study_label(row->config, &study->figure.series, label);
     for (int h = 0; h < 2; h++)
         snprintf(texts[h], sizeof texts[h], "%s%s%.99s", label, label[0] != '\0' ? ", " : "",
-                 hands[h]);
+                 sources[h]);
     for (size_t l = 0; l < all->count; l++)
         if (strcmp(all->labels[l], texts[is_published]) == 0)
             return &all->series[l];
@@ -181,7 +181,7 @@ static int add_point(const struct md_study *study, struct lines *all,
     char label[MD_ROW_LABEL_SIZE];
     if (measure->count == 0)
         return MD_OK;
-    if (isnan(place_of(study, row))) {
+    if (isnan(x_of(study, row))) {
         md_study_label(row->config, &study->keys, label);
         md_note("%s: has no %s of ours and is not drawn", label, study->figure.x);
         return MD_OK;
@@ -192,7 +192,7 @@ static int add_point(const struct md_study *study, struct lines *all,
     MD_TRY(name_point(study, row, all, error));
     int is_named = study->figure.kind == MD_FIGURE_POINTS && line == all->series;
     add_to_line(all, line, /* names once: the places are the same */
-                (struct md_point){place_of(study, row), measure->mean, measure->deviation,
+                (struct md_point){x_of(study, row), measure->mean, measure->deviation,
                                   is_named ? all->words.names[all->words.count - 1] : NULL});
     return MD_OK;
 }
@@ -324,9 +324,14 @@ static int draw_maps(const struct md_study *study, const char *path, struct md_e
         const struct md_config *config = &study->groups.groups[0].runs[0]->cell.config;
         const struct md_network *network = md_networks[config->network];
         md_study_title(study, title);
-        struct md_sheet sheet = {
-            title,        {"label"},       (int)maps + 1,  album->rows,
-            album->count, network->height, network->width, config->data.max_depth_m};
+        struct md_sheet sheet = {.title = title,
+                                 .map_titles = {"label"},
+                                 .map_count = (int)maps + 1,
+                                 .rows = album->rows,
+                                 .count = album->count,
+                                 .height = network->height,
+                                 .width = network->width,
+                                 .max_depth_m = config->data.max_depth_m};
         for (size_t m = 0; m < maps; m++) {
             md_study_label(&study->groups.groups[m].runs[0]->cell.config, &study->keys, titles[m]);
             sheet.map_titles[m + 1] = titles[m];

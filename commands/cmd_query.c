@@ -40,7 +40,7 @@ struct row {
     const struct query *query;
     const struct md_group *group;
     const struct md_finished_run *run; /* NULL: the whole group */
-    size_t place;                      /* before it was sorted */
+    size_t index;                      /* before sorting */
 };
 
 /* ---- what is asked for ----------------------------------------------------------------------- */
@@ -133,7 +133,7 @@ static int order_rows(const void *a, const void *b) {
     int order = 0;
     for (int c = 0; c < p->query->criterion_count && order == 0; c++)
         order = order_by(&p->query->criteria[c], p, q);
-    return order != 0 ? order : (p->place > q->place) - (p->place < q->place);
+    return order != 0 ? order : (p->index > q->index) - (p->index < q->index);
 }
 
 static int make_rows(struct query *query, struct md_error *error) {

@@ -52,7 +52,7 @@ static int check_free(const struct session *session, const char *option, const c
     return status == MD_OK ? status : md_fail_in(error, status, option);
 }
 
-/* A pipe or a terminal, where nothing can be replaced or gone on with. */
+/* Whether `path` is a pipe or a terminal: nothing there can be replaced or resumed. */
 static int is_stream(const char *path) {
     struct stat about;
     return stat(path, &about) == 0 && (S_ISFIFO(about.st_mode) || S_ISCHR(about.st_mode));
@@ -67,7 +67,7 @@ static int prepare_folder(const char *path, struct md_error *error) {
     return status == MD_OK && !is_stream(path) ? md_check_folder(path, 0, error) : status;
 }
 
-/* A file beside the cell can be written. */
+/* Fails unless a file besides the cell (option `option`) can be written. */
 static int check_extra_file(const struct session *session, const char *option, const char *path,
                             int may_be_there, struct md_error *error) {
     if (path == NULL)
@@ -78,7 +78,7 @@ static int check_extra_file(const struct session *session, const char *option, c
     return status == MD_OK ? prepare_folder(path, error) : status;
 }
 
-/* What is there under the cell's name: nothing, this run's cell, its checkpoint. */
+/* Finds out what exists under the cell's name: nothing, this run's cell, its checkpoint. */
 static int check_cell(struct session *session, struct md_error *error) {
     const struct options *o = &session->options;
     struct md_cell found;
@@ -165,7 +165,7 @@ static void describe(const struct session *session) {
     note_underflow(&run->config);
 }
 
-/* Hands on what the run says, with what its position says. */
+/* Reports the run's progress to the sweep, or to the terminal and the log. */
 static int report_progress(void *context, const char *what, double done, double all) {
     struct session *session = context;
     const struct md_run *run = &session->run;
@@ -369,13 +369,13 @@ static int report(struct session *session, struct md_error *error) {
     else
         json_decref(json);
     if (status == MD_OK && has_diverged) {
-        error->text[0] = '\0'; /* it has been said */
+        error->text[0] = '\0'; /* it has been reported */
         status = MD_FAILED;
     }
     return status;
 }
 
-/* The result that is there: what the run would come to again. */
+/* Restores the result from the cell, which a repeated run would equal. */
 static int recall(struct session *session, struct md_error *error) {
     char finished[32];
     int status = md_cell_recall(session->cell, &session->run, finished, error);
@@ -399,7 +399,7 @@ static int close_log(struct session *session, struct md_error *error) {
                   : MD_OK;
 }
 
-/* All but what is said about it. */
+/* Makes the cell, without any report. */
 static int make_cell(struct session *session, struct md_error *error) {
     char digest[33];
     MD_TRY(md_load_weights(&session->config, &session->initial, error));

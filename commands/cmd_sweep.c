@@ -48,8 +48,8 @@ static int name_folder(struct md_session *session, const char *given, const char
                           session->grid.hash, "", error);
 }
 
-/* The only word is a folder with a frozen grid. */
-static int take_folder(const struct md_invocation *call, struct md_session *session,
+/* Opens the folder that the only word names, with its frozen grid. */
+static int open_folder(const struct md_invocation *call, struct md_session *session,
                        struct md_error *error) {
     MD_TRY(name_folder(session, call->words[0], "", error));
     return md_sweep_grid(session->folder, &session->grid, error);
@@ -75,7 +75,7 @@ static int check_path(const char *key, const char *path, struct md_error *error)
                : md_fail(error, MD_FAILED, "%s: %.400s: %s", key, path, strerror(errno));
 }
 
-/* Missing weights or data would let every cell fail that needs them. */
+/* Fails when weights or data are missing: every cell that needs them would fail. */
 static int check_paths(const struct md_grid *grid, struct md_error *error) {
     for (size_t i = 0; i < grid->count; i++) {
         const struct md_config *config = &grid->cells[i].config;
@@ -99,7 +99,7 @@ static int check_paths(const struct md_grid *grid, struct md_error *error) {
 static void note_moved(const struct md_session *session) {
     char name[MD_CONFIG_NAME_SIZE], was[MD_CONFIG_VALUE_SIZE], is[MD_CONFIG_VALUE_SIZE];
     struct md_grid frozen;
-    struct md_error ignored; /* md_sweep_enter has said it */
+    struct md_error ignored; /* md_sweep_enter has reported it */
     if (md_sweep_grid(session->folder, &frozen, &ignored) != MD_OK)
         return;
     for (int key = 0; md_config_key(key, name) == 0; key++) {
@@ -144,7 +144,7 @@ static int make(const struct md_invocation *call, struct md_session *session,
     if (status != MD_OK)
         return status;
     int made = md_session_work(session, &work, error);
-    if (work.tasks > 0) /* all others would say the same */
+    if (work.tasks > 0) /* other tasks would report the same */
         return made;
     struct md_error problem;
     status = md_session_inspect(session, 0, &problem);
@@ -154,9 +154,9 @@ static int make(const struct md_invocation *call, struct md_session *session,
     return made != MD_OK ? made : status;
 }
 
-/* Says what there is, and with `estimates` what the rest costs. */
-static int look(const struct md_invocation *call, struct md_session *session, int estimates,
-                struct md_error *error) {
+/* Reports the state of all cells, and with `estimates` what the rest costs. */
+static int show_status(const struct md_invocation *call, struct md_session *session, int estimates,
+                       struct md_error *error) {
     const struct options *o = call->options;
     MD_TRY(md_sweep_visit(&session->sweep, error));
     MD_TRY(md_session_inspect(session, 0, error));
@@ -177,19 +177,19 @@ static int sweep(const struct md_invocation *call, struct md_session *session,
                 session->grid.repeated);
     if (status != MD_OK)
         return status;
-    return o->dry_run ? look(call, session, 1, error) : make(call, session, error);
+    return o->dry_run ? show_status(call, session, 1, error) : make(call, session, error);
 }
 
 static int resume(const struct md_invocation *call, struct md_session *session,
                   struct md_error *error) {
-    MD_TRY(take_folder(call, session, error));
+    MD_TRY(open_folder(call, session, error));
     return make(call, session, error);
 }
 
 static int status_of(const struct md_invocation *call, struct md_session *session,
                      struct md_error *error) {
-    MD_TRY(take_folder(call, session, error));
-    return look(call, session, 0, error);
+    MD_TRY(open_folder(call, session, error));
+    return show_status(call, session, 0, error);
 }
 
 /* Opens a session, works in it, and closes it. */

@@ -17,7 +17,7 @@ struct md_work {
     int workers, checkpoint_s; /* -1: as the config says */
     int fail_fast;             /* end at the first failure */
     int retries;               /* of a cell that fails */
-    int only_failed;           /* and these anew, without their checkpoints */
+    int only_failed;           /* make only cells that failed, without their checkpoints */
     int task, tasks; /* this is one of so many that share the cells; tasks 0: it is alone */
 };
 
@@ -38,7 +38,7 @@ int md_session_estimate(struct md_session *session, struct md_error *error);
 
 /* What came of a cell that is done: "RMSE 0.512 m, 0:00:03". */
 enum { MD_OUTCOME_SIZE = 60 };
-void md_session_outcome(const struct md_cell_status *look, char text[MD_OUTCOME_SIZE]);
+void md_session_outcome(const struct md_cell_status *cell_status, char text[MD_OUTCOME_SIZE]);
 
 /* Prints what there is: all cells, or only those that failed or diverged; as JSON always all. What
  * the rest costs is for so many workers. */
@@ -46,8 +46,9 @@ int md_session_report(const struct md_session *session, int all, int workers, in
                       struct md_error *error);
 
 /* Makes cells, in worker processes; the folder has been entered. Alone it ends when every cell is
- * done or failed, whoever made it; one of several tasks ends when nothing is left that nobody does,
- * and leaves alone what failed. Fails when a cell did, or was left by an interruption. */
+ * done or failed, whoever made it; one of several tasks ends when no cell is left that nobody is
+ * making, and does not retry cells that failed. Fails when a cell did, or was left by an
+ * interruption. */
 int md_session_work(struct md_session *session, const struct md_work *work, struct md_error *error);
 
 /* A job array of Slurm. */

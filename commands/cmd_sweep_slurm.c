@@ -16,7 +16,7 @@
 enum { USUAL_TASKS = 1000 };
 
 /* A job array, handed in by Slurm's own program sbatch. */
-struct job {
+struct array_job {
     const char *script; /* the program that every task runs: #!/bin/sh and so on */
     const char *folder; /* absolute; where the tasks' slurm-JOB_TASK.log go */
     int tasks;          /* numbered from 0 in SLURM_ARRAY_TASK_ID */
@@ -26,7 +26,7 @@ struct job {
 enum { ID_SIZE = 100 };
 
 /* sbatch's words, to be freed; the texts they point to are in `texts`. */
-static char **words_of(const struct job *job, char (*texts)[MD_PATH_MAX]) {
+static char **words_of(const struct array_job *job, char (*texts)[MD_PATH_MAX]) {
     enum { OURS = 9 };
     static char program[] = "sbatch", parsable[] = "--parsable", requeue[] = "--requeue",
                 append[] = "--open-mode=append", name[] = "--job-name=mudepth";
@@ -49,9 +49,9 @@ static char **words_of(const struct job *job, char (*texts)[MD_PATH_MAX]) {
     return words;
 }
 
-static int run_sbatch(const struct job *job, FILE *const files[3], char *const *words,
+static int run_sbatch(const struct array_job *job, FILE *const files[3], char *const *words,
                       char id[ID_SIZE], struct md_error *error) {
-    char said[800];
+    char output[800];
     if (fputs(job->script, files[0]) == EOF || fflush(files[0]) != 0)
         return md_fail(error, MD_FAILED, "cannot write the job's script: %s", strerror(errno));
     rewind(files[0]);
@@ -59,15 +59,15 @@ static int run_sbatch(const struct job *job, FILE *const files[3], char *const *
     int ended;
     if (md_process_run(words, descriptors, &ended, error) != MD_OK)
         return MD_FAILED;
-    md_process_output(files[2], said, sizeof said);
+    md_process_output(files[2], output, sizeof output);
     if (WIFSIGNALED(ended))
         return md_fail(error, MD_FAILED, "sbatch was killed by signal %d: %s", WTERMSIG(ended),
-                       said);
+                       output);
     if (WEXITSTATUS(ended) != 0)
         return md_fail(error, MD_FAILED, "sbatch failed with exit code %d: %s", WEXITSTATUS(ended),
-                       said);
-    fputs(said, stderr);
-    fputs(said[0] != '\0' ? "\n" : "", stderr);
+                       output);
+    fputs(output, stderr);
+    fputs(output[0] != '\0' ? "\n" : "", stderr);
     md_process_output(files[1], id, ID_SIZE);
     if (!isdigit((unsigned char)id[0]))
         return md_fail(error, MD_FAILED, "sbatch: expected the number of a job, found \"%.200s\"",
@@ -77,7 +77,7 @@ static int run_sbatch(const struct job *job, FILE *const files[3], char *const *
 
 /* Submits an array of tasks that come back when they are preempted. `id` is its number, behind
  * which sbatch may put ";CLUSTER". Fails with sbatch's own words, also when there is none. */
-static int submit(const struct job *job, char id[ID_SIZE], struct md_error *error) {
+static int submit(const struct array_job *job, char id[ID_SIZE], struct md_error *error) {
     /* Such a path has no way to the logs' numbers: a backslash switches all % off. */
     if (strchr(job->folder, '\\') != NULL)
         return md_fail(error, MD_USAGE,
@@ -178,8 +178,11 @@ int md_session_submit(struct md_session *session, const struct md_work *work,
     int tasks = missing == 0 ? 0 : array->size > 0 ? array->size : usual_tasks(missing);
     if (tasks > 0) {
         char *script = write_script(work, folder, tasks, error);
-        const struct job job = {script, folder, tasks, most_threads(&session->grid) * work->workers,
-                                array};
+        const struct array_job job = {.script = script,
+                                      .folder = folder,
+                                      .tasks = tasks,
+                                      .processors = most_threads(&session->grid) * work->workers,
+                                      .array = array};
         status = script != NULL ? submit(&job, id, error) : MD_FAILED;
         free(script);
     }

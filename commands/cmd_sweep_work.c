@@ -32,7 +32,7 @@ struct reporter {
     struct md_worker_state *state;
     const struct md_sweep *sweep;
     size_t cell;
-    double told; /* seconds, when all who look at the folder were told; 0: not yet */
+    double reported; /* when the progress was last written to the folder, seconds; 0: not yet */
 };
 
 static int report_progress(void *context, const struct md_run_progress *progress) {
@@ -41,11 +41,11 @@ static int report_progress(void *context, const struct md_run_progress *progress
     double now = md_seconds_now();
     reporter->state->progress = *progress;
     if (strcmp(progress->what, "training") == 0 &&
-        (reporter->told == 0.0 || now - reporter->told >= between_s)) {
+        (reporter->reported == 0.0 || now - reporter->reported >= between_s)) {
         char text[MD_PROGRESS_SIZE];
         md_progress_text(progress, ", ", text);
         md_sweep_write_progress(reporter->sweep, reporter->cell, text);
-        reporter->told = now;
+        reporter->reported = now;
     }
     if (md_worker_stops(reporter->state))
         md_stop_requested = 1;
@@ -59,13 +59,14 @@ static int run_cell(const struct scheduler *scheduler, size_t i, struct md_worke
     MD_TRY(md_sweep_path(&session->sweep, i, ".h5", path, sizeof path, &state->error));
     MD_TRY(md_sweep_forget(&session->sweep, i, scheduler->work.only_failed, &state->error));
     const struct md_config *config = &session->grid.cells[i].config;
-    const struct md_cell_job job = {config,
-                                    path,
-                                    session->command,
-                                    report_progress,
-                                    &reporter,
-                                    scheduler->work.checkpoint_s >= 0 ? scheduler->work.checkpoint_s
-                                                                      : config->checkpoint_s};
+    const struct md_cell_job job = {.config = config,
+                                    .path = path,
+                                    .command = session->command,
+                                    .report = report_progress,
+                                    .context = &reporter,
+                                    .checkpoint_s = scheduler->work.checkpoint_s >= 0
+                                                        ? scheduler->work.checkpoint_s
+                                                        : config->checkpoint_s};
     return md_run_cell(&job, &state->error);
 }
 
@@ -96,9 +97,9 @@ static int make_cell(void *context, size_t i, struct md_worker_state *state) {
 
 /* ---- what is said ---------------------------------------------------------------------------- */
 
-/* A line per running cell, as many as there is room for, and one about all. */
+/* A line per running cell, as many as fit on the terminal, and one about all. */
 static void print_table(const struct scheduler *scheduler, const struct md_pool *pool, FILE *to) {
-    int room = scheduler->status_lines.rows - 2 - (md_stop_requested != 0);
+    int lines_left = scheduler->status_lines.rows - 2 - (md_stop_requested != 0);
     double part = 0.0;
     char text[MD_PROGRESS_SIZE], left_text[MD_DURATION_SIZE];
     for (size_t w = 0; w < pool->size; w++) {
@@ -107,7 +108,7 @@ static void print_table(const struct scheduler *scheduler, const struct md_pool 
             continue;
         if (strcmp(state->progress.what, "training") == 0 && state->progress.all > 0.0)
             part += state->progress.done / state->progress.all;
-        if (room-- <= 0)
+        if (lines_left-- <= 0)
             continue;
         const struct md_run_progress now = state->progress;
         md_progress_text(&now, ", ", text);

@@ -1,5 +1,5 @@
-/* What the subcommands share. A command file is where the rooms meet: it may open every
- * door, the rooms themselves only those to their left. */
+/* What the subcommands share. Commands may include every other room (README, "Where things are").
+ */
 #ifndef MD_COMMANDS_COMMAND_H
 #define MD_COMMANDS_COMMAND_H
 
@@ -26,9 +26,9 @@ extern int md_verbosity;
 void md_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void md_note_all(const struct md_names *notes);
 
-/* What mudepth run does to make a cell, without a word: `path` is where, and where a checkpoint
- * beside it is gone on from; `command` is the command line that asked for it; `report` is called
- * after every step, and has to end the run (by a result other than 0) when md_stop_requested. */
+/* Makes a cell as mudepth run does, without printing: at `path`, from the checkpoint beside it
+ * where there is one. `command` is the command line that asked for it. `report` is called after
+ * every step, and must end the run (by a result other than 0) when md_stop_requested. */
 struct md_cell_job {
     const struct md_config *config;
     const char *path, *command;
@@ -38,7 +38,7 @@ struct md_cell_job {
 };
 int md_run_cell(const struct md_cell_job *job, struct md_error *error);
 
-/* Where results go that are not told otherwise. */
+/* The default folder of results. */
 #define MD_RUNS_FOLDER "results/runs"
 
 /* The path that was given; NULL: one in MD_RUNS_FOLDER, of the config's name, a hash and `ending`.
@@ -57,8 +57,7 @@ int md_load_weights(const struct md_config *config, float **weights, struct md_e
 /* The teacher's weights, to be freed; NULL where there is none, or it fails. */
 int md_read_teacher(const struct md_config *config, float **weights, struct md_error *error);
 
-/* What is done and when it will be over, where md_view shows it; asks for an early end when
- * md_stop_requested. */
+/* A watch that shows progress by md_view and asks for an early end when md_stop_requested. */
 struct md_progress_line {
     struct md_view view;
     struct md_timing timing;
@@ -66,11 +65,10 @@ struct md_progress_line {
 struct md_watch md_progress_watch(struct md_progress_line *line);
 void md_progress_clear(struct md_progress_line *line);
 
-/* Says on standard output when the samples have depths of several kinds, which judge differently.
- */
+/* Prints a line to standard output when the samples have depths of several kinds. */
 void md_report_depth_kinds(const char *split, const struct md_dataset *data);
 
-/* md_dataset_open behind such a line; and of a SPEC that was typed. */
+/* md_dataset_open with such a watch; and the same for a SPEC of the command line. */
 int md_open_data(const struct md_data_spec *spec, int height, int width, struct md_dataset *dataset,
                  struct md_error *error);
 int md_open_spec(const char *text, const struct md_network *network, struct md_dataset *dataset,
@@ -84,7 +82,7 @@ struct md_report_row {
 };
 void md_report_table(const struct md_report_row *rows, size_t count, int all);
 
-/* Says on standard output what a prediction costs when that is more than one forward pass. */
+/* Prints to standard output what a prediction costs when that is more than one forward pass. */
 void md_report_passes(const struct md_network *network, const struct md_judging *judging);
 
 /* A number as JSON, which has no NaN: null stands for no value. */

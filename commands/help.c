@@ -60,8 +60,11 @@ static void plain_line(const char *text) {
     printf("%s\n", text);
 }
 
-static const struct md_page plain = {plain_heading, plain_section, plain_item, plain_paragraph,
-                                     plain_line};
+static const struct md_page plain = {.heading = plain_heading,
+                                     .section = plain_section,
+                                     .item = plain_item,
+                                     .paragraph = plain_paragraph,
+                                     .line = plain_line};
 
 /* ---- for man --------------------------------------------------------------------------------- */
 
@@ -113,8 +116,11 @@ static void troff_line(const char *text) {
     printf(".fi\n");
 }
 
-static const struct md_page troff = {troff_heading, troff_section, troff_item, troff_paragraph,
-                                     troff_line};
+static const struct md_page troff = {.heading = troff_heading,
+                                     .section = troff_section,
+                                     .item = troff_item,
+                                     .paragraph = troff_paragraph,
+                                     .line = troff_line};
 
 /* ---- commands -------------------------------------------------------------------------------- */
 

@@ -77,30 +77,30 @@ json_t *md_json_prose(const char *text) {
 
 /* ---- filling --------------------------------------------------------------------------------- */
 
-static const char *keep(struct md_listing *l, const char *text) {
+static const char *copy_text(struct md_listing *l, const char *text) {
     MD_THEN(l->status, md_names_add(&l->texts, text, l->error));
     return l->status == MD_OK ? l->texts.names[l->texts.count - 1] : "";
 }
 
 static void add(struct md_listing *l, const struct md_column *column, struct md_entry entry) {
     struct md_column *columns =
-        md_grow(l->columns, l->column_count, &l->column_room, sizeof *columns, l->error);
+        md_grow(l->columns, l->column_count, &l->column_capacity, sizeof *columns, l->error);
     l->columns = columns != NULL ? columns : l->columns;
     struct md_entry *entries =
-        md_grow(l->entries, l->entry_count, &l->entry_room, sizeof *entries, l->error);
+        md_grow(l->entries, l->entry_count, &l->entry_capacity, sizeof *entries, l->error);
     l->entries = entries != NULL ? entries : l->entries;
     if (columns == NULL || entries == NULL)
         l->status = MD_FAILED;
     if (l->status == MD_OK && l->row_count == 0) {
         l->columns[l->column_count] = *column;
-        l->columns[l->column_count++].title = keep(l, column->title);
+        l->columns[l->column_count++].title = copy_text(l, column->title);
     }
     if (l->status == MD_OK)
         l->entries[l->entry_count++] = entry;
 }
 
 void md_listing_word(struct md_listing *l, const char *title, const char *word) {
-    add(l, &(struct md_column){title, 0, 0, 0}, (struct md_entry){keep(l, word), 0, 0});
+    add(l, &(struct md_column){title, 0, 0, 0}, (struct md_entry){copy_text(l, word), 0, 0});
 }
 
 void md_listing_number(struct md_listing *l, const char *title, int decimals, double value) {

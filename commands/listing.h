@@ -28,7 +28,7 @@ struct md_listing {
     struct md_column *columns; /* owned, as the next two */
     struct md_entry *entries;  /* (row_count, column_count), and those of the row under way */
     struct md_names texts;
-    size_t column_count, row_count, entry_count, column_room, entry_room;
+    size_t column_count, row_count, entry_count, column_capacity, entry_capacity;
 };
 
 /* Each adds an entry to the row under way, and in the first row its column, so that a column is

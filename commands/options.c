@@ -22,7 +22,7 @@ struct reader {
     struct md_error *error;
 };
 
-/* What getopt_long gives for a long option is its place, beyond all characters. */
+/* For a long option getopt_long returns LONG plus its index, which is no character. */
 enum { LONG = 256 };
 
 #define COMMON(NAME, LETTER, FIELD, ...)                                                           \
@@ -97,9 +97,9 @@ static int fail_in(const struct reader *r, int status, const struct md_option *o
     return status == MD_OK ? MD_OK : md_fail_in(r->error, status, name);
 }
 
-static int set(const struct reader *r, int place, const char *text) {
-    const struct md_option *o = md_option_at(r->command, place);
-    int is_own = place < count_own(r->command);
+static int set(const struct reader *r, int index, const char *text) {
+    const struct md_option *o = md_option_at(r->command, index);
+    int is_own = index < count_own(r->command);
     void *field = (is_own ? r->fields : (char *)r->common) + o->offset;
     int status = MD_OK;
     switch (o->type) {
@@ -197,9 +197,9 @@ static int read_options(struct reader *r, int argc, char **argv) {
     while (status == MD_OK && (found = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
         if (found == '?' || found == ':')
             return fail_option(r, found, argv[optind - 1]);
-        int place = found >= LONG ? found - LONG : find_letter(r->command, found);
-        status = set(r, place, optarg);
-        r->given |= 1u << place;
+        int index = found >= LONG ? found - LONG : find_letter(r->command, found);
+        status = set(r, index, optarg);
+        r->given |= 1u << index;
     }
     return status;
 }
@@ -224,7 +224,7 @@ static int is_given(const struct reader *r, const char *name) {
     return 0;
 }
 
-/* What is missing, and what would have no effect. */
+/* Fails when a required option is missing, or one would have no effect. */
 static int check_options(const struct reader *r) {
     const struct md_option *o, *other;
     for (int i = 0; (o = md_option_at(r->command, i)) != NULL; i++) {
@@ -248,7 +248,7 @@ static const char *output_of(const struct reader *r, const struct md_option *o) 
     return is_output(o) ? *(char *const *)(void *)(r->fields + o->offset) : NULL;
 }
 
-/* It can be written, and what is there is not replaced unasked. */
+/* Fails unless an output can be written, and what exists need not be replaced without --force. */
 static int check_output(const struct reader *r, const struct md_option *o, const char *path) {
     int is_there = access(path, F_OK) == 0, is_folder = o->type == MD_OPTION_FOLDER;
     char inside[MD_PATH_MAX];
@@ -293,7 +293,8 @@ static int is_override(const char *word) {
     return strchr(word, '=') != NULL && access(word, F_OK) != 0;
 }
 
-/* `found`, where it is not nothing, is another. Of studies it is said which there are. */
+/* Fails because a word is missing, or `found` (NULL: nothing) stands in its place. Lists the
+ * studies where one is expected. */
 static int fail_missing(const struct reader *r, const struct md_word *word, const char *found) {
     struct md_names studies = {0};
     struct md_error ignored; /* there are none then */
@@ -319,8 +320,8 @@ static int check_words(const struct reader *r, const struct md_invocation *call)
             return fail_missing(r, word, at < call->count ? call->words[at] : NULL);
         int end =
             word->number == MD_ONE || word->number == MD_AT_MOST_ONE ? at + is_there : call->count;
-        for (int place; word->names != NULL && at < end; at++)
-            if (parse_choice(word->names, call->words[at], &place, r->error) != MD_OK)
+        for (int index; word->names != NULL && at < end; at++)
+            if (parse_choice(word->names, call->words[at], &index, r->error) != MD_OK)
                 return MD_USAGE;
         at = end;
     }
@@ -331,8 +332,8 @@ static int check_words(const struct reader *r, const struct md_invocation *call)
 }
 
 /* Cuts off what is behind --, where that is for another program. */
-static int take_rest(const struct md_command *command, int argc, char **argv,
-                     struct md_invocation *call) {
+static int split_rest(const struct md_command *command, int argc, char **argv,
+                      struct md_invocation *call) {
     int i = 1;
     while (command->rest != NULL && i < argc && strcmp(argv[i], "--") != 0)
         i++;
@@ -345,11 +346,15 @@ static int take_rest(const struct md_command *command, int argc, char **argv,
 
 int md_invocation_parse(const struct md_command *command, const char *name, int argc, char **argv,
                         void *options, struct md_invocation *call, struct md_error *error) {
-    struct reader r = {command, name, options, &call->common, 0, error};
+    struct reader r = {.command = command,
+                       .name = name,
+                       .fields = options,
+                       .common = &call->common,
+                       .error = error};
     *call = (struct md_invocation){.command = command, .options = options};
     if (command->options_size > 0)
         memset(options, 0, command->options_size);
-    argc = take_rest(command, argc, argv, call);
+    argc = split_rest(command, argc, argv, call);
     write_line(name, argc, argv, call->line, sizeof call->line);
     MD_TRY(read_options(&r, argc, argv));
     call->count = argc - optind;

@@ -2,7 +2,7 @@
  * man page (help.h), and completes them in a shell (cmd_help.c). Nothing is said twice.
  *
  * Of an option that is given twice the last one counts, as of a KEY=VALUE. One that would have no
- * effect is an error: `needs` and `excludes` say in which company that is so. */
+ * effect is an error: `needs` and `excludes` name the options that it depends on. */
 #ifndef MD_COMMANDS_OPTIONS_H
 #define MD_COMMANDS_OPTIONS_H
 
@@ -18,11 +18,11 @@ enum md_option_type {
     /* The same; what is written. A command with such an option has --force, without which nothing
      * that is there is replaced, and what cannot be made is refused before any work. */
     MD_OPTION_OUTPUT, /* a file: one that is there is refused (md_may_write) */
-    MD_OPTION_TARGET, /* a file that may be gone on with: the command says when it is refused */
-    MD_OPTION_FOLDER, /* the folder of many files: the command says which are refused */
+    MD_OPTION_TARGET, /* a file that may be resumed: the command decides when it is refused */
+    MD_OPTION_FOLDER, /* the folder of many files: the command decides which are refused */
     MD_OPTION_WHOLE,  /* int, low to high */
     MD_OPTION_NUMBER, /* double, low to high */
-    MD_OPTION_CHOICE, /* int, a place in `names` */
+    MD_OPTION_CHOICE, /* int, an index into `names` */
     MD_OPTION_OWN     /* what `parse` makes of it */
 };
 
@@ -108,7 +108,7 @@ int md_invocation_parse(const struct md_command *command, const char *name, int 
                         void *options, struct md_invocation *call, struct md_error *error);
 
 /* One word for a shell: as it is when it has ordinary characters only, otherwise in single quotes.
- * Returns its length, of which as much is written as there is room for. */
+ * Returns its length; what does not fit into `size` bytes is cut off. */
 size_t md_shell_word(const char *word, char *text, size_t size);
 
 /* A whole text as a number within low .. high. */

@@ -59,14 +59,15 @@ int md_draw_samples(struct md_run *run, const float *initial, const char *path,
                                          {depth + r * pixels, height, width},
                                          {depth + (count + r) * pixels, height, width}}};
     }
-    const struct md_sheet sheet = {"Test samples before and after fine-tuning",
-                                   {"sensor label", "before fine-tuning", "after fine-tuning"},
-                                   3,
-                                   rows,
-                                   count,
-                                   run->network->height,
-                                   run->network->width,
-                                   run->config.data.max_depth_m};
+    const struct md_sheet sheet = {
+        .title = "Test samples before and after fine-tuning",
+        .map_titles = {"sensor label", "before fine-tuning", "after fine-tuning"},
+        .map_count = 3,
+        .rows = rows,
+        .count = count,
+        .height = run->network->height,
+        .width = run->network->width,
+        .max_depth_m = run->config.data.max_depth_m};
     MD_THEN(status, md_plot_contact_sheet(path, &sheet, error));
     free(depth);
     return status;

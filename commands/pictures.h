@@ -9,7 +9,7 @@
  * with the most relief. Returns how many: `most`, or all of a smaller set. */
 size_t md_choose_samples(const struct md_dataset *dataset, size_t most, size_t *chosen);
 
-/* Some test samples with what the network says of them before (by the weights `initial`) and after
+/* Some test samples with the network's predictions before (by the weights `initial`) and after
  * (by run's best ones), as a PNG. The engine's weights are others afterwards. */
 int md_draw_samples(struct md_run *run, const float *initial, const char *path,
                     struct md_error *error);

@@ -85,7 +85,7 @@ void md_progress_text(const struct md_run_progress *p, const char *between,
 
 struct md_view md_view_open(int verbosity, double now) {
     return (struct md_view){
-        .status_lines = md_status_lines_open(), .verbosity = verbosity, .said = now};
+        .status_lines = md_status_lines_open(), .verbosity = verbosity, .shown_at = now};
 }
 
 static void print_line(struct md_view *view, const struct md_run_progress *progress, double now) {
@@ -93,13 +93,13 @@ static void print_line(struct md_view *view, const struct md_run_progress *progr
     md_status_lines_clear(&view->status_lines);
     md_progress_text(progress, ", ", text);
     fprintf(stderr, "%s\n", text);
-    view->said = now;
+    view->shown_at = now;
 }
 
 void md_view_show(struct md_view *view, const struct md_run_progress *progress, double now) {
     static const double redraw_s = 0.2, line_s = 30.0, short_s = 2.0; /* not worth a word */
     char text[MD_PROGRESS_SIZE + 1];
-    double passed = now - view->said;
+    double passed = now - view->shown_at;
     int trains = is_training(progress->what), ends_epoch = trains && progress->step == 0;
     if (view->verbosity < 0)
         return;
@@ -114,7 +114,7 @@ void md_view_show(struct md_view *view, const struct md_run_progress *progress, 
     md_progress_text(progress, view->status_lines.rows > 5 ? "\n" : ", ", text);
     strcat(text, "\n");
     md_status_lines_draw(&view->status_lines, text);
-    view->said = now;
+    view->shown_at = now;
 }
 
 void md_view_close(struct md_view *view) {

@@ -5,7 +5,7 @@
 #include "../experiments/train.h"
 #include "status_lines.h"
 
-/* Since when something has been done, and from where on. All zero before the first question. */
+/* When an activity began, and how much was done then. All zero before the first call. */
 struct md_timing {
     char what[16];
     double began, first;
@@ -24,7 +24,7 @@ struct md_run_progress {
     int best_epoch;                        /* 0: none */
 };
 
-/* Of anything; and of a run, from where it stands. */
+/* The progress of any activity; and of a run, by its position. */
 struct md_run_progress md_progress_of(struct md_timing *timing, const char *what, double done,
                                       double all, double now);
 struct md_run_progress md_run_progress(const struct md_run *run, struct md_timing *timing,
@@ -46,7 +46,7 @@ const char *md_duration(double seconds, char text[MD_DURATION_SIZE]);
 struct md_view {
     struct md_status_lines status_lines;
     int verbosity;
-    double said; /* when the last line was, or the lines were drawn */
+    double shown_at; /* when a line was last printed, or the lines drawn */
 };
 struct md_view md_view_open(int verbosity, double now);
 void md_view_show(struct md_view *view, const struct md_run_progress *progress, double now);

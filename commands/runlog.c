@@ -53,7 +53,7 @@ static int write_past(FILE *to, const struct md_run *run, struct md_error *error
     return MD_OK;
 }
 
-/* The step of a line; negative when it is none of a log. */
+/* The step of a log's line; negative when the line is none. */
 static int64_t step_of(const char *line) {
     const char *event;
     json_int_t step = -1;
@@ -64,15 +64,16 @@ static int64_t step_of(const char *line) {
     return step;
 }
 
-/* Leaves the lines up to a step, and where the file ends. The last line may be half there. */
-static int cut(const char *path, FILE *file, int64_t last, struct md_error *error) {
+/* Removes the lines after step `last`, and stays at the end of the file. Its last line may be
+ * incomplete. */
+static int truncate_log(const char *path, FILE *file, int64_t last, struct md_error *error) {
     static const char begin[] = "{\"event\":";
     char *line = NULL;
-    size_t room = 0;
+    size_t capacity = 0;
     long end = 0;
     int64_t step = 0;
     ssize_t length;
-    while (step >= 0 && step <= last && (length = getline(&line, &room, file)) > 0) {
+    while (step >= 0 && step <= last && (length = getline(&line, &capacity, file)) > 0) {
         size_t known = (size_t)length < sizeof begin - 1 ? (size_t)length : sizeof begin - 1;
         int is_whole = line[length - 1] == '\n', is_ours = strncmp(line, begin, known) == 0;
         step = !is_ours ? -1 : is_whole ? step_of(line) : last + 1;
@@ -88,14 +89,14 @@ static int cut(const char *path, FILE *file, int64_t last, struct md_error *erro
     return MD_OK;
 }
 
-int md_log_open(const char *path, int goes_on, const struct md_run *run, FILE **log,
+int md_log_open(const char *path, int resumes, const struct md_run *run, FILE **log,
                 struct md_error *error) {
     int64_t last = (int64_t)run->position.epoch * md_run_steps_an_epoch(run) + run->position.step;
-    int is_old = goes_on && access(path, F_OK) == 0;
+    int is_old = resumes && access(path, F_OK) == 0;
     *log = fopen(path, is_old ? "r+" : "w");
     if (*log == NULL)
         return md_fail(error, MD_FAILED, "--log: %.400s: %s", path, strerror(errno));
-    int status = is_old ? cut(path, *log, last, error) : write_past(*log, run, error);
+    int status = is_old ? truncate_log(path, *log, last, error) : write_past(*log, run, error);
     if (status == MD_OK)
         return MD_OK;
     fclose(*log);

@@ -28,13 +28,13 @@ void md_status_lines_measure(struct md_status_lines *status_lines) {
     status_lines->columns = known && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-/* Cursor to the first of the lines, then everything from there on is erased: also what a handler
- * has said below them. */
+/* Moves the cursor to the first of the lines and erases everything from there on, also what the
+ * signal handler has printed below them. */
 static void erase(struct md_status_lines *status_lines, FILE *to) {
-    int said = md_stop_requested && !status_lines->stops;
+    int has_message = md_stop_requested && !status_lines->shows_stop;
     if (status_lines->lines > 0)
-        fprintf(to, "\r\033[%dA\033[J", status_lines->lines + said);
-    status_lines->stops = md_stop_requested != 0;
+        fprintf(to, "\r\033[%dA\033[J", status_lines->lines + has_message);
+    status_lines->shows_stop = md_stop_requested != 0;
     status_lines->lines = 0;
 }
 
@@ -59,7 +59,7 @@ void md_status_lines_draw(struct md_status_lines *status_lines, const char *text
         draw_line(status_lines, line, length, to);
         line += length + (line[length] == '\n');
     }
-    if (status_lines->stops && status_lines->lines + 1 < status_lines->rows)
+    if (status_lines->shows_stop && status_lines->lines + 1 < status_lines->rows)
         draw_line(status_lines, md_stop_message, (int)strlen(md_stop_message), to);
     if (fclose(to) == 0)
         fwrite(all, 1, size, stderr);

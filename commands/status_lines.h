@@ -8,11 +8,11 @@ struct md_status_lines {
     int is_on;         /* standard error is a terminal that can move its cursor */
     int rows, columns; /* of the terminal */
     int lines;         /* that are drawn */
-    int stops;         /* it is known below that md_stop_requested */
+    int shows_stop;    /* the lines show that md_stop_requested */
 };
 
-/* What the handler of a signal says on a line of its own (main.c), and drawn lines
- * from then on where there is room. */
+/* What the signal handler prints on a line of its own (main.c), and the drawn lines show from then
+ * on where it fits. */
 extern const char md_stop_message[];
 
 struct md_status_lines md_status_lines_open(void);
@@ -24,7 +24,7 @@ void md_status_lines_measure(struct md_status_lines *status_lines);
  * the terminal is cut off; the caller sees to it that they are fewer than its rows. */
 void md_status_lines_draw(struct md_status_lines *status_lines, const char *text);
 
-/* Takes the lines away, for something else to be printed. */
+/* Erases the lines, so that something else can be printed. */
 void md_status_lines_clear(struct md_status_lines *status_lines);
 
 #endif

@@ -103,11 +103,11 @@ static size_t compare_values(struct md_comparison *c, const struct md_trace trac
     return differing;
 }
 
-/* Counts the weights that are what they were a step before, and keeps them for the next one. */
-static int count_still(struct md_comparison *c, const struct md_trace *trace, int side,
-                       struct md_error *error) {
+/* Counts the weights that a step left unchanged, and copies them for the next step. */
+static int count_unchanged(struct md_comparison *c, const struct md_trace *trace, int side,
+                           struct md_error *error) {
     const struct md_record *record = &trace->record;
-    struct md_unchanged_weights *still = &c->still[record->layer][side];
+    struct md_unchanged_weights *counts = &c->unchanged[record->layer][side];
     double **before = &c->weights_before[record->layer][side];
     int is_first = *before == NULL;
     if (is_first)
@@ -116,8 +116,8 @@ static int count_still(struct md_comparison *c, const struct md_trace *trace, in
     for (size_t i = 0; i < record->count; i++) {
         double weight = md_trace_value(trace, i);
         if (!is_first) {
-            still->weights++;
-            still->unchanged += same(weight, (*before)[i]);
+            counts->weights++;
+            counts->unchanged += same(weight, (*before)[i]);
         }
         (*before)[i] = weight;
     }
@@ -152,9 +152,9 @@ static int compare_tensor(struct md_comparison *c, const struct md_trace trace[2
         if (record->kind == MD_TRACE_FINAL_WEIGHTS)
             c->final_digest[side] = record->digest_low | (uint64_t)record->digest_high << 32;
     }
-    int told = a->kind == MD_TRACE_WEIGHT && a->bytes > 0 && b->bytes > 0;
-    for (int side = 0; side < 2 && told; side++)
-        MD_TRY(count_still(c, &trace[side], side, error));
+    int has_both = a->kind == MD_TRACE_WEIGHT && a->bytes > 0 && b->bytes > 0;
+    for (int side = 0; side < 2 && has_both; side++)
+        MD_TRY(count_unchanged(c, &trace[side], side, error));
     return MD_OK;
 }
 

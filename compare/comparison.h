@@ -37,8 +37,8 @@ struct md_comparison {
     struct md_gap (*by_step)[MD_COMPARED_KINDS]; /* one per step; owned */
     struct md_gap by_layer[MD_MAX_LAYERS + 1][MD_COMPARED_KINDS]; /* of the last step */
 
-    struct md_unchanged_weights still[MD_MAX_LAYERS + 1][2]; /* of a and b */
-    double *weights_before[MD_MAX_LAYERS + 1][2];            /* of the step before; owned */
+    struct md_unchanged_weights unchanged[MD_MAX_LAYERS + 1][2]; /* of a and b */
+    double *weights_before[MD_MAX_LAYERS + 1][2];                /* of the step before; owned */
 
     /* Values by their distance in units in the last place of the coarser format: 0, up to 1/2, up
      * to 1, 2, 4, ..., and what is beyond or not finite. */

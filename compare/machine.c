@@ -213,7 +213,7 @@ static int program_path(const struct md_machine_kind *machine, char path[MD_PATH
 }
 
 /* In the child: standard input is the job, standard output the pipe. Never returns. */
-static void become(const struct md_machine_spec *spec, char *program) {
+static void exec_machine(const struct md_machine_spec *spec, char *program) {
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     if (spec->kind->program == NULL)
@@ -227,8 +227,8 @@ static void become(const struct md_machine_spec *spec, char *program) {
     _exit(NOT_STARTED);
 }
 
-static int open_saved(const struct md_machine_spec *spec, struct md_machine *machine,
-                      struct md_error *error) {
+static int open_saved_trace(const struct md_machine_spec *spec, struct md_machine *machine,
+                            struct md_error *error) {
     machine->trace = fopen(spec->path, "rb");
     if (machine->trace == NULL)
         return md_fail(error, MD_FAILED, "%.400s: %s", spec->path, strerror(errno));
@@ -241,7 +241,7 @@ int md_machine_start(const struct md_machine_spec *spec, const struct md_job *jo
     int ends[2];
     *machine = (struct md_machine){.spec = *spec};
     if (spec->kind == NULL)
-        return open_saved(spec, machine, error);
+        return open_saved_trace(spec, machine, error);
     if (spec->kind->program != NULL)
         MD_TRY(program_path(spec->kind, program, error));
     FILE *file = tmpfile();
@@ -262,7 +262,7 @@ int md_machine_start(const struct md_machine_spec *spec, const struct md_job *jo
             dup2(ends[1], STDOUT_FILENO);
             close(ends[0]);
             close(ends[1]);
-            become(spec, program);
+            exec_machine(spec, program);
         }
         if (machine->child < 0) {
             machine->child = 0;
@@ -283,23 +283,23 @@ int md_machine_start(const struct md_machine_spec *spec, const struct md_job *jo
 /* How long a machine may go on once its trace is at its end, or it was asked to end. */
 enum { PATIENCE_MS = 5000, PAUSE_MS = 5 };
 
-/* Waits for its end; returns 0, or -1 when it had to be forced. */
-static int wait_for(pid_t child, int *how) {
+/* Waits for the child's end; returns 0, or -1 when it had to be killed. */
+static int wait_for(pid_t child, int *wait_status) {
     const struct timespec pause = {0, PAUSE_MS * 1000000L};
     for (int ms = 0; ms < PATIENCE_MS; ms += PAUSE_MS) {
-        pid_t ended = waitpid(child, how, WNOHANG);
+        pid_t ended = waitpid(child, wait_status, WNOHANG);
         if (ended == child || (ended < 0 && errno != EINTR))
             return 0;
         nanosleep(&pause, NULL);
     }
     kill(child, SIGKILL);
-    while (waitpid(child, how, 0) < 0 && errno == EINTR)
+    while (waitpid(child, wait_status, 0) < 0 && errno == EINTR)
         ;
     return -1;
 }
 
 int md_machine_finish(struct md_machine *machine, int status, struct md_error *error) {
-    int how = 0,
+    int wait_status = 0,
         ended_by_itself = machine->trace != NULL && (status == MD_OK || feof(machine->trace));
     if (machine->trace != NULL)
         fclose(machine->trace);
@@ -308,17 +308,17 @@ int md_machine_finish(struct md_machine *machine, int status, struct md_error *e
         return status;
     if (!ended_by_itself)
         kill(machine->child, SIGTERM);
-    int forced = wait_for(machine->child, &how) != 0;
+    int forced = wait_for(machine->child, &wait_status) != 0;
     machine->child = 0;
     if (!ended_by_itself)
         return status;
     if (forced)
         return md_fail(error, MD_FAILED, "%s: its trace ended, the machine did not",
                        machine->spec.text);
-    if (WIFSIGNALED(how))
+    if (WIFSIGNALED(wait_status))
         return md_fail(error, MD_FAILED, "%s was ended by signal %d", machine->spec.text,
-                       WTERMSIG(how));
-    int code = WEXITSTATUS(how);
+                       WTERMSIG(wait_status));
+    int code = WEXITSTATUS(wait_status);
     if (code == NOT_STARTED)
         return md_fail(error, MD_FAILED, "%s: cannot run %s; is it installed?", machine->spec.text,
                        machine->spec.kind->emulator[0] != NULL ? machine->spec.kind->emulator[0]

@@ -6,8 +6,8 @@
 
 static const double unit_roundoff = 1.0 / (1 << 24);
 
-/* Scratch begins with the random numbers, then come the plain operator's scratch and room for the
- * squares of two operands and of the result. */
+/* Scratch memory begins with the random numbers, in HEAD bytes; then come the plain operator's own
+ * and the squares of two operands and of the result. */
 enum { HEAD = 128 };
 
 static const struct md_operator *plain(enum md_layer_kind kind) {
@@ -31,22 +31,35 @@ static size_t scratch_bytes(enum md_layer_kind kind, const struct md_shape *s) {
     return HEAD + n.scratch + (n.x + n.y + n.weight + 3 * (size_t)(s->ci + s->co)) * sizeof(double);
 }
 
-/* Where the parts of scratch are: each pointer has room for one tensor's squares. */
-struct room {
+/* The areas of scratch memory: `plain` for the plain operator, and one for the squares of each
+ * tensor. */
+struct areas {
     struct md_random *random;
-    void *scratch;
+    void *plain;
     double *x, *y, *weight, *bias;
 };
 
-static struct room room_in(enum md_layer_kind kind, const struct md_call *call) {
-    struct sizes n = sizes_of(kind, &call->shape);
-    struct room room = {call->scratch, (unsigned char *)call->scratch + HEAD, NULL, NULL, NULL,
-                        NULL};
-    room.x = (double *)((unsigned char *)room.scratch + n.scratch);
-    room.y = room.x + n.x;
-    room.weight = room.y + n.y;
-    room.bias = room.weight + n.weight;
-    return room;
+static struct areas areas_in(void *scratch, const struct sizes *n) {
+    struct areas areas = {.random = scratch, .plain = (unsigned char *)scratch + HEAD};
+    areas.x = (double *)((unsigned char *)areas.plain + n->scratch);
+    areas.y = areas.x + n->x;
+    areas.weight = areas.y + n->y;
+    areas.bias = areas.weight + n->weight;
+    return areas;
+}
+
+/* A call of a plain operator, with what it needs to be repeated on squares. */
+struct repeated {
+    struct sizes n;
+    struct areas areas;
+    struct md_call call; /* as the original, but with the plain operator's scratch memory */
+};
+
+static struct repeated repeat(enum md_layer_kind kind, const struct md_call *call) {
+    struct repeated r = {.n = sizes_of(kind, &call->shape), .call = *call};
+    r.areas = areas_in(call->scratch, &r.n);
+    r.call.scratch = r.areas.plain;
+    return r;
 }
 
 static void *squares(const void *values, size_t n, double *to) {
@@ -60,11 +73,11 @@ static size_t elements(const struct md_map *map) {
     return (size_t)map->channels * md_map_plane(map);
 }
 
-/* Both halves of the input. */
-static void square_input(struct md_call *call, const struct room *room) {
-    double *to = room->x;
+/* Squares both halves of the input. */
+static void square_input(struct repeated *r) {
+    double *to = r->areas.x;
     for (int half = 0; half < 2; half++) {
-        struct md_map *x = &call->x[half];
+        struct md_map *x = &r->call.x[half];
         size_t n = x->channels > 0 ? elements(x) : 0;
         x->at = squares(x->at, n, to);
         to += n;
@@ -86,62 +99,52 @@ static void add_errors(struct md_random *random, double length, const double *su
     }
 }
 
-/* Each operator is done twice: as it is, and with squares for what it reads. Calls are for whole
- * maps. */
+/* Each operator is done twice: as it is, and on squares. Calls are for whole maps. */
 
 static void forward(enum md_layer_kind kind, const struct md_call *call) {
-    struct room room = room_in(kind, call);
+    struct repeated r = repeat(kind, call);
     const struct md_shape *s = &call->shape;
-    struct sizes n = sizes_of(kind, s);
-    struct md_call other = *call;
-    other.scratch = room.scratch;
-    plain(kind)->forward(&other);
-    square_input(&other, &room);
-    other.weight = squares(call->weight, n.weight, room.weight);
-    other.bias = squares(call->bias, (size_t)s->co, room.bias);
-    other.y.at = room.y;
-    plain(kind)->forward(&other);
+    plain(kind)->forward(&r.call);
+    square_input(&r);
+    r.call.weight = squares(call->weight, r.n.weight, r.areas.weight);
+    r.call.bias = squares(call->bias, (size_t)s->co, r.areas.bias);
+    r.call.y.at = r.areas.y;
+    plain(kind)->forward(&r.call);
     double taps = kind == MD_TCONV2X2 ? 1.0 : 9.0;
-    add_errors(room.random, s->ci * taps + 1.0, room.y, n.y, call->y.at);
+    add_errors(r.areas.random, s->ci * taps + 1.0, r.areas.y, r.n.y, call->y.at);
 }
 
 static void weight_gradient(enum md_layer_kind kind, const struct md_call *call) {
-    struct room room = room_in(kind, call);
+    struct repeated r = repeat(kind, call);
     const struct md_shape *s = &call->shape;
-    struct sizes n = sizes_of(kind, s);
-    double outputs = (double)n.y / s->co, taps = kind == MD_TCONV2X2 ? outputs / 4.0 : outputs;
-    struct md_call other = *call;
-    other.scratch = room.scratch;
-    plain(kind)->weight_gradient(&other);
-    square_input(&other, &room);
-    other.y.at = squares(call->y.at, n.y, room.y);
-    other.dweight = room.weight;
-    other.dbias = room.bias;
-    plain(kind)->weight_gradient(&other);
-    add_errors(room.random, taps, room.weight, n.weight, call->dweight);
-    add_errors(room.random, outputs, room.bias, (size_t)s->co, call->dbias);
+    double outputs = (double)r.n.y / s->co, taps = kind == MD_TCONV2X2 ? outputs / 4.0 : outputs;
+    plain(kind)->weight_gradient(&r.call);
+    square_input(&r);
+    r.call.y.at = squares(call->y.at, r.n.y, r.areas.y);
+    r.call.dweight = r.areas.weight;
+    r.call.dbias = r.areas.bias;
+    plain(kind)->weight_gradient(&r.call);
+    add_errors(r.areas.random, taps, r.areas.weight, r.n.weight, call->dweight);
+    add_errors(r.areas.random, outputs, r.areas.bias, (size_t)s->co, call->dbias);
 }
 
 static void input_gradient(enum md_layer_kind kind, const struct md_call *call) {
-    struct room room = room_in(kind, call);
+    struct repeated r = repeat(kind, call);
     const struct md_shape *s = &call->shape;
-    struct sizes n = sizes_of(kind, s);
-    struct md_call other = *call;
-    other.scratch = room.scratch;
-    plain(kind)->input_gradient(&other);
-    other.y.at = squares(call->y.at, n.y, room.y);
-    other.weight = squares(call->weight, n.weight, room.weight);
-    other.dx.at = room.x;
-    other.accumulate = 0;
-    plain(kind)->input_gradient(&other);
+    plain(kind)->input_gradient(&r.call);
+    r.call.y.at = squares(call->y.at, r.n.y, r.areas.y);
+    r.call.weight = squares(call->weight, r.n.weight, r.areas.weight);
+    r.call.dx.at = r.areas.x;
+    r.call.accumulate = 0;
+    plain(kind)->input_gradient(&r.call);
     double taps = kind == MD_TCONV2X2 ? 4.0 : 9.0;
-    add_errors(room.random, s->co * taps + call->accumulate, room.x, elements(&call->dx),
+    add_errors(r.areas.random, s->co * taps + call->accumulate, r.areas.x, elements(&call->dx),
                call->dx.at);
 }
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-#define DISTURBED(name, kind)                                                                      \
+#define MONTE_CARLO(name, kind)                                                                    \
     static void name##_forward(const struct md_call *call) {                                       \
         forward(kind, call);                                                                       \
     }                                                                                              \
@@ -155,8 +158,8 @@ static void input_gradient(enum md_layer_kind kind, const struct md_call *call) 
         (void)rows;                                                                                \
         return scratch_bytes(kind, shape);                                                         \
     }
-DISTURBED(conv, MD_CONV3X3)
-DISTURBED(tconv, MD_TCONV2X2)
+MONTE_CARLO(conv, MD_CONV3X3)
+MONTE_CARLO(tconv, MD_TCONV2X2)
 
 #define RECORD(name, kind)                                                                         \
     (struct md_operator) {                                                                         \

@@ -12,11 +12,11 @@ struct md_tensor {
 
 /* ---- what a job can lead to ------------------------------------------------------------------ */
 
-/* Places of a step's tensors: activations, then errors and gradients, the loss, then what an update
- * leaves behind, of each layer UPDATE_KINDS; the final weights and the end. */
+/* Indices of a step's tensors: activations, then errors and gradients, the loss, then what an
+ * update leaves behind, of each layer UPDATE_KINDS; the final weights and the end. */
 enum { UPDATE_KINDS = MD_TRACE_FINAL_WEIGHTS - MD_TRACE_WEIGHT };
 
-static size_t place_of(const struct md_job *job, const struct md_record *r) {
+static size_t tensor_index(const struct md_job *job, const struct md_record *r) {
     size_t layers = (size_t)job->network.layer_count, samples = job->batch;
     size_t from_last = layers - 1 - r->layer, loss = 3 * samples * layers;
     switch ((enum md_trace_kind)r->kind) {
@@ -36,7 +36,7 @@ static size_t place_of(const struct md_job *job, const struct md_record *r) {
     }
 }
 
-/* Behind the layers: dynamic weights of losses. */
+/* Layer number layer_count stands for the dynamic weights of losses. */
 static int is_losses(const struct md_job *job, uint32_t layer) {
     return layer == (uint32_t)job->network.layer_count;
 }
@@ -48,7 +48,7 @@ static int is_map(uint32_t kind) {
 /* The whole tensor; what is no map is one row. */
 static struct md_map shape_of(const struct md_job *job, uint32_t kind, uint32_t layer) {
     const struct md_network *network = &job->network;
-    struct md_map map = {NULL, 1, 1, 0, 1};
+    struct md_map map = {.channels = 1, .height = 1, .rows = 1};
     if (is_map(kind)) {
         map.channels = network->layers[layer].co;
         md_layer_size(network, (int)layer, &map.height, &map.width);
@@ -132,7 +132,7 @@ void md_trace_describe(const struct md_trace *trace, char *text, size_t size) {
 
 /* ---- records --------------------------------------------------------------------------------- */
 
-static int cut(const struct md_trace *trace, struct md_error *error) {
+static int fail_truncated(const struct md_trace *trace, struct md_error *error) {
     return md_fail(error, MD_FAILED, "%s: the trace ends in record %zu, before its end record",
                    trace->name, trace->records);
 }
@@ -143,7 +143,7 @@ static int read_head(struct md_trace *trace, struct md_error *error) {
     uint32_t step = r->step;
     trace->records++;
     if (fread(r, sizeof *r, 1, trace->from) != 1)
-        return cut(trace, error);
+        return fail_truncated(trace, error);
     if (!is_possible(&trace->job, r) || r->step < step)
         return md_fail(error, MD_FAILED,
                        "%s: record %zu is broken: kind %u, step %u, layer %u, sample %u, rows %u "
@@ -155,18 +155,18 @@ static int read_head(struct md_trace *trace, struct md_error *error) {
 }
 
 /* Reads `bytes` of values. Memory grows with what comes, not with what a broken trace claims. */
-static int read_piece(struct md_trace *trace, size_t bytes, struct md_error *error) {
+static int read_payload(struct md_trace *trace, size_t bytes, struct md_error *error) {
     for (size_t got = 0; got < bytes;) {
-        if (got == trace->piece_room) {
-            size_t room = got < 1 << 16 ? 1 << 16 : 2 * got;
-            void *more = realloc(trace->piece, room);
+        if (got == trace->payload_capacity) {
+            size_t capacity = got < 1 << 16 ? 1 << 16 : 2 * got;
+            void *more = realloc(trace->payload, capacity);
             MD_TRY(md_check_memory(more != NULL, error));
-            trace->piece = more;
-            trace->piece_room = room;
+            trace->payload = more;
+            trace->payload_capacity = capacity;
         }
-        size_t some = (bytes < trace->piece_room ? bytes : trace->piece_room) - got;
-        if (fread((char *)trace->piece + got, some, 1, trace->from) != 1)
-            return cut(trace, error);
+        size_t some = (bytes < trace->payload_capacity ? bytes : trace->payload_capacity) - got;
+        if (fread((char *)trace->payload + got, some, 1, trace->from) != 1)
+            return fail_truncated(trace, error);
         got += some;
     }
     return MD_OK;
@@ -178,7 +178,7 @@ static uint64_t copy_rows(const struct md_trace *trace, struct md_tensor *tensor
     const struct md_record *r = &trace->ahead;
     struct md_map map = shape_of(&trace->job, r->kind, r->layer);
     size_t width = (size_t)map.width, bytes = width * md_format_bytes[r->format];
-    const unsigned char *from = trace->piece;
+    const unsigned char *from = trace->payload;
     uint64_t digest = 0;
     for (uint32_t c = 0; c < (uint32_t)map.channels; c++)
         for (uint32_t h = r->from; h < r->to; h++, from += bytes) {
@@ -189,10 +189,10 @@ static uint64_t copy_rows(const struct md_trace *trace, struct md_tensor *tensor
     return digest;
 }
 
-/* Puts the record ahead to its tensor. */
-static int take_record(struct md_trace *trace, struct md_error *error) {
+/* Merges the record ahead into its tensor. */
+static int merge_record(struct md_trace *trace, struct md_error *error) {
     const struct md_record *r = &trace->ahead;
-    struct md_tensor *tensor = &trace->tensors[place_of(&trace->job, r)];
+    struct md_tensor *tensor = &trace->tensors[tensor_index(&trace->job, r)];
     struct md_record *whole = &tensor->record;
     uint64_t digest = r->digest_low | (uint64_t)r->digest_high << 32;
     if (r->from != whole->to) {
@@ -202,7 +202,7 @@ static int take_record(struct md_trace *trace, struct md_error *error) {
                        trace->name, trace->records, (unsigned)r->from, (unsigned)r->to - 1, text,
                        (unsigned)whole->to);
     }
-    MD_TRY(read_piece(trace, r->bytes, error));
+    MD_TRY(read_payload(trace, r->bytes, error));
     if (r->bytes > 0) {
         unsigned char *more = realloc(tensor->values, (size_t)whole->bytes + r->bytes);
         MD_TRY(md_check_memory(more != NULL, error));
@@ -225,7 +225,7 @@ static int take_record(struct md_trace *trace, struct md_error *error) {
 /* ---- steps ----------------------------------------------------------------------------------- */
 
 static void forget_step(struct md_trace *trace) {
-    for (size_t t = 0; t < trace->places; t++) {
+    for (size_t t = 0; t < trace->tensor_count; t++) {
         free(trace->tensors[t].values);
         trace->tensors[t] = (struct md_tensor){0};
     }
@@ -260,7 +260,7 @@ static int read_step(struct md_trace *trace, struct md_error *error) {
     int status = MD_OK, ends = 0;
     forget_step(trace);
     while (status == MD_OK && !ends && trace->ahead.step == step) {
-        status = take_record(trace, error);
+        status = merge_record(trace, error);
         ends = trace->ahead.kind == MD_TRACE_END;
         if (status == MD_OK && !ends)
             status = read_head(trace, error);
@@ -268,7 +268,7 @@ static int read_step(struct md_trace *trace, struct md_error *error) {
             status = md_fail(error, MD_FAILED, "%s: the trace goes on after record %zu, its end",
                              trace->name, trace->records);
     }
-    for (size_t t = 0; status == MD_OK && t < trace->places; t++)
+    for (size_t t = 0; status == MD_OK && t < trace->tensor_count; t++)
         if (trace->tensors[t].record.to > 0)
             status = complete(trace, &trace->tensors[t], error);
     return status;
@@ -278,7 +278,7 @@ int md_trace_next(struct md_trace *trace, struct md_error *error) {
     int status = MD_OK;
     do {
         trace->at++;
-        if (trace->at >= trace->places) {
+        if (trace->at >= trace->tensor_count) {
             if (trace->records == 0)
                 status = read_head(trace, error);
             MD_THEN(status, read_step(trace, error));
@@ -312,9 +312,9 @@ int md_trace_open(FILE *from, const char *name, struct md_trace *trace, struct m
     const struct md_io io = {&head, from_memory, NULL};
     if (md_job_read(&io, &trace->job) != MD_JOB_OK)
         return md_fail(error, MD_FAILED, "%s: a value in the trace's head is out of range", name);
-    trace->places = place_of(&trace->job, &(struct md_record){.kind = MD_TRACE_END}) + 1;
-    trace->at = trace->places;
-    trace->tensors = calloc(trace->places, sizeof *trace->tensors);
+    trace->tensor_count = tensor_index(&trace->job, &(struct md_record){.kind = MD_TRACE_END}) + 1;
+    trace->at = trace->tensor_count;
+    trace->tensors = calloc(trace->tensor_count, sizeof *trace->tensors);
     return md_check_memory(trace->tensors != NULL, error);
 }
 
@@ -322,9 +322,9 @@ void md_trace_close(struct md_trace *trace) {
     if (trace->tensors != NULL)
         forget_step(trace);
     free(trace->tensors);
-    free(trace->piece);
+    free(trace->payload);
     trace->tensors = NULL;
-    trace->piece = NULL;
+    trace->payload = NULL;
 }
 
 double md_trace_value(const struct md_trace *trace, size_t i) {

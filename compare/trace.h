@@ -1,7 +1,6 @@
 /* Reading traces (core/job.h), from a file or from a program that is still at work. Records come in
- * the order of a machine's plan, some rows of a tensor each; they are put together here, so that
- * two machines that go about the same step in different ways give the same tensors in the same
- * order. */
+ * the order of a machine's plan, some rows of a tensor each; they are merged here, so that machines
+ * with different plans give the same tensors in the same order. */
 #ifndef MD_COMPARE_TRACE_H
 #define MD_COMPARE_TRACE_H
 
@@ -16,15 +15,15 @@ struct md_trace {
     struct md_job job;
     struct md_record record; /* of the latest tensor, as if it had been written at once */
     const void *values;      /* its values, where record.bytes > 0 */
-    size_t at;               /* its place among those that a step may have */
+    size_t at;               /* its index among the tensors that a step may have */
 
     /* Of the step under way; owned. */
-    struct md_record ahead; /* the first record that is not put to its tensor yet */
+    struct md_record ahead; /* the next record, not yet merged into its tensor */
     size_t records;         /* that were read */
-    void *piece;            /* a record's values */
-    size_t piece_room;
-    struct md_tensor *tensors; /* by their place */
-    size_t places;
+    void *payload;          /* a record's values */
+    size_t payload_capacity;
+    struct md_tensor *tensors; /* of a step, by their index */
+    size_t tensor_count;
 };
 
 /* Reads a trace's head and checks it. Afterwards md_trace_close must follow. The trace must stay

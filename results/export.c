@@ -334,7 +334,8 @@ static const struct form *find_form(const char *path) {
 int md_weights_export(const char *path, const struct md_network *network, const float *values,
                       const struct md_weights_info *info, enum md_export_type type,
                       struct md_error *error) {
-    struct export e = {path, network, values, info, NULL, error};
+    struct export e = {
+        .path = path, .network = network, .values = values, .info = info, .error = error};
     const struct form *form = find_form(path);
     uint16_t *halves = NULL;
     int status = MD_OK;
