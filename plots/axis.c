@@ -7,16 +7,16 @@ struct md_axis md_axis_start(void) {
     return (struct md_axis){.least = DBL_MAX, .most = -DBL_MAX};
 }
 
-void md_axis_see(struct md_axis *axis, double value) {
+void md_axis_include(struct md_axis *axis, double value) {
     if (!isfinite(value))
         return;
     axis->least = fmin(axis->least, value);
     axis->most = fmax(axis->most, value);
 }
 
-void md_axis_see_all(struct md_axis *axis, const double *values, size_t count) {
+void md_axis_include_all(struct md_axis *axis, const double *values, size_t count) {
     for (size_t i = 0; i < count; i++)
-        md_axis_see(axis, values[i]);
+        md_axis_include(axis, values[i]);
 }
 
 static void choose_linear(struct md_axis *axis, double below, double above) {
@@ -54,7 +54,7 @@ static double length_of(const struct md_axis *axis, double value) {
     return axis->is_logarithmic ? log10(value) : value;
 }
 
-double md_axis_at(const struct md_axis *axis, double fraction) {
+double md_axis_value(const struct md_axis *axis, double fraction) {
     double low = length_of(axis, axis->low), high = length_of(axis, axis->high);
     double length = low + fraction * (high - low);
     return axis->is_logarithmic ? pow(10.0, length) : length;

@@ -27,9 +27,9 @@ void md_depth_colour(double depth_m, double max_depth_m, uint8_t rgb[3]) {
         memcpy(rgb, is_beyond ? md_beyond_rgb : md_no_depth_rgb, 3);
         return;
     }
-    double place = fmin(depth_m / max_depth_m, 1.0) * LAST;
-    int below = place < LAST ? (int)place : LAST - 1;
-    double weight = place - below;
+    double position = fmin(depth_m / max_depth_m, 1.0) * LAST;
+    int below = position < LAST ? (int)position : LAST - 1;
+    double weight = position - below;
     for (int c = 0; c < 3; c++) {
         double mixed = anchors[below][c] * (1.0 - weight) + anchors[below + 1][c] * weight;
         rgb[c] = (uint8_t)lround(mixed);

@@ -58,17 +58,17 @@ static void tile_colour(const struct page *page, const struct md_sheet_row *row,
         return;
     }
     const struct md_sheet_map *map = &row->maps[column - 1];
-    int place =
+    int index =
         y * map->height / page->tile_height * map->width + x * map->width / page->tile_width;
-    md_depth_colour((double)map->depth_m[place], sheet->max_depth_m, rgb);
+    md_depth_colour((double)map->depth_m[index], sheet->max_depth_m, rgb);
 }
 
 static void draw_tile(const struct page *page, int row, int column, uint8_t *image) {
     int top = row * page->row_height, left = column * (page->tile_width + GAP);
     for (int y = 0; y < page->tile_height; y++)
         for (int x = 0; x < page->tile_width; x++) {
-            size_t place = (size_t)(top + y) * (size_t)page->image_width + (size_t)(left + x);
-            tile_colour(page, &page->sheet->rows[row], column, y, x, image + 3 * place);
+            size_t index = (size_t)(top + y) * (size_t)page->image_width + (size_t)(left + x);
+            tile_colour(page, &page->sheet->rows[row], column, y, x, image + 3 * index);
         }
 }
 
@@ -85,7 +85,7 @@ static uint8_t *draw_image(const struct page *page, size_t *size) {
     return image;
 }
 
-/* A place on the page in gnuplot's screen coordinates, which go from 0, the middle of the first
+/* A position on the page in gnuplot's screen coordinates, which go from 0, the middle of the first
  * pixel, to 1, the middle of the last, and upwards. The edges of the image must fall exactly on
  * edges of pixels. */
 static double screen_x(const struct page *page, double x) {
@@ -96,17 +96,17 @@ static double screen_y(const struct page *page, double y) {
     return 1.0 - (y - 0.5) / (page->page_height - 1);
 }
 
-static void write_place(FILE *script, const struct page *page, const char *before, double x,
-                        double y) {
+static void write_position(FILE *script, const struct page *page, const char *before, double x,
+                           double y) {
     fprintf(script, "%s screen %.9f,%.9f ", before, screen_x(page, x), screen_y(page, y));
 }
 
-/* `most` is the room there is, in pixels. */
+/* `most`: the width available, in pixels. */
 static void write_label(FILE *script, const struct page *page, const char *text, double x, double y,
                         double most, const char *align, double size) {
     fputs("set label ", script);
     md_gnuplot_text(script, text, most / (size * 96.0 / 72.0));
-    write_place(script, page, " at", x, y);
+    write_position(script, page, " at", x, y);
     fprintf(script, "%s front font 'Helvetica,%g'\n", align, size);
 }
 
@@ -134,8 +134,8 @@ static void write_texts(FILE *script, const struct page *page) {
 static void write_key(FILE *script, const struct page *page, const unsigned char rgb[3],
                       const char *meaning, double y) {
     double x = MARGIN + page->image_width + BAR_GAP;
-    write_place(script, page, "set object rectangle from", x, y);
-    write_place(script, page, "to", x + BAR, y + KEY);
+    write_position(script, page, "set object rectangle from", x, y);
+    write_position(script, page, "to", x + BAR, y + KEY);
     fprintf(script, "fillcolor rgb '#%02x%02x%02x' fillstyle solid noborder\n", rgb[0], rgb[1],
             rgb[2]);
     write_label(script, page, meaning, x + BAR + 6, y + KEY / 2.0, BAR_LABELS, "left", 9);
@@ -146,8 +146,8 @@ static void write_colour_bar(FILE *script, const struct page *page) {
     double top = HEAD + KEY + KEY_GAP, end = HEAD + rows * page->row_height - CAPTION;
     md_gnuplot_depth_palette(script);
     fprintf(script, "set cbrange [0:%.9g]\n", page->sheet->max_depth_m);
-    write_place(script, page, "set colorbox user origin", MARGIN + page->image_width + BAR_GAP,
-                end);
+    write_position(script, page, "set colorbox user origin", MARGIN + page->image_width + BAR_GAP,
+                   end);
     fprintf(script, "size screen %.6f,%.6f\n", (double)BAR / page->page_width,
             (end - top) / page->page_height);
     write_key(script, page, md_beyond_rgb, "beyond", HEAD);

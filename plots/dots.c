@@ -17,12 +17,12 @@ static const char *const titles[] = {"dummy predictor", "published: mean, std. d
 static struct md_axis choose_axis(const struct md_dot_row *rows, size_t count) {
     struct md_axis axis = md_axis_start();
     for (size_t r = 0; r < count; r++) {
-        md_axis_see(&axis, rows[r].published - rows[r].published_deviation);
-        md_axis_see(&axis, rows[r].published + rows[r].published_deviation);
-        md_axis_see(&axis, rows[r].published);
-        md_axis_see(&axis, rows[r].dummy);
-        md_axis_see(&axis, rows[r].mean);
-        md_axis_see_all(&axis, rows[r].values, rows[r].count);
+        md_axis_include(&axis, rows[r].published - rows[r].published_deviation);
+        md_axis_include(&axis, rows[r].published + rows[r].published_deviation);
+        md_axis_include(&axis, rows[r].published);
+        md_axis_include(&axis, rows[r].dummy);
+        md_axis_include(&axis, rows[r].mean);
+        md_axis_include_all(&axis, rows[r].values, rows[r].count);
     }
     md_axis_choose(&axis, 0.06, 0.06);
     return axis;
@@ -55,8 +55,8 @@ static size_t write_runs(FILE *script, const char *name, const struct md_dot_row
         for (size_t i = 0; i < rows[r].count; i++) {
             if ((isfinite(rows[r].values[i]) != 0) != have_value)
                 continue;
-            fprintf(script, "%.17g %zu\n", have_value ? rows[r].values[i] : md_axis_at(axis, 0.985),
-                    r);
+            fprintf(script, "%.17g %zu\n",
+                    have_value ? rows[r].values[i] : md_axis_value(axis, 0.985), r);
             written++;
         }
     fputs("NaN NaN\nEND\n", script);

@@ -28,7 +28,7 @@ static struct md_axis choose_axis(const struct panel panels[2], size_t kinds) {
     for (int p = 0; p < 2; p++)
         for (size_t i = 0; i < panels[p].rows * kinds; i++)
             if (panels[p].values[i] > 0.0)
-                md_axis_see(&axis, panels[p].values[i]);
+                md_axis_include(&axis, panels[p].values[i]);
     md_axis_choose(&axis, 0.05, 0.1);
     return axis;
 }
@@ -61,7 +61,7 @@ static size_t write_data(FILE *script, const struct panel *panel, size_t kinds,
     fprintf(script, "END\n$%s_odd << END\n", panel->block);
     for (size_t i = 0; i < panel->rows * kinds; i++)
         if (!isfinite(panel->values[i])) {
-            fprintf(script, "%zu %.9g\n", i / kinds, md_axis_at(axis, 0.97));
+            fprintf(script, "%zu %.9g\n", i / kinds, md_axis_value(axis, 0.97));
             odd++;
         }
     fputs("NaN NaN\nEND\n", script);

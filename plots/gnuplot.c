@@ -203,19 +203,19 @@ static void write_heading(const struct md_gnuplot *figure, const char *text, dou
 struct md_legend md_gnuplot_legend(const char *const *titles, size_t count, int width) {
     enum { EDGE = 12, SAMPLE = 5 /* digits: the sample and what is between */ };
     static const double digit_em = 0.64, em = MD_TEXT_SIZE * 96.0 / 72.0;
-    double room = width - 2 * EDGE, longest = 0.0;
+    double legend_width = width - 2 * EDGE, longest = 0.0;
     for (size_t t = 0; t < count; t++) {
         double glyphs = 0.0;
         for (const char *c = titles[t]; *c != '\0'; c = next_glyph(c))
             glyphs += 1.0;
         longest = fmax(longest, glyphs);
     }
-    int columns = (int)(room / ((longest + SAMPLE) * digit_em * em));
+    int columns = (int)(legend_width / ((longest + SAMPLE) * digit_em * em));
     columns = columns < 1 ? 1 : columns;
     struct md_legend legend = {.rows = ((int)count + columns - 1) / columns};
     legend.height = legend.rows * MD_LEGEND_ROW + 8;
     legend.least_panel = (legend.rows + 1) * MD_LEGEND_ROW;
-    legend.most_em = room / em - SAMPLE * digit_em;
+    legend.most_em = legend_width / em - SAMPLE * digit_em;
     return legend;
 }
 

@@ -1,4 +1,4 @@
-/* One run of gnuplot. Internal to this room.
+/* One run of gnuplot. Internal to plots/.
  *
  * The script, with its data, goes into a temporary file that becomes gnuplot's standard input,
  * and gnuplot draws to its standard output: no file name is ever part of a script, no pipe can
@@ -24,7 +24,7 @@ enum { MD_TITLE_HEIGHT = 70, MD_LEGEND_ROW = 22, MD_TEXT_SIZE = 11 };
 int md_gnuplot_start(struct md_gnuplot *figure, const char *path, int width, int height,
                      struct md_error *error);
 
-/* Runs the script and puts the figure in its place, or leaves nothing behind. */
+/* Runs the script and renames the figure to its path; on failure no file is left. */
 int md_gnuplot_finish(struct md_gnuplot *figure, struct md_error *error);
 
 /* Gives the figure up instead. */
@@ -39,7 +39,7 @@ void md_gnuplot_text(FILE *script, const char *text, double most_em);
  * whichever font stands in for Helvetica; and at most as many as `most_em` makes of it. */
 double md_gnuplot_width(const char *text, double size, double most_em);
 
-/* A legend at the lower edge of a figure: as many columns as its width has room for. */
+/* A legend at the lower edge of a figure: as many columns as fit into its width. */
 struct md_legend {
     int rows, height;
     int least_panel; /* gnuplot stacks no more rows than a panel of this height could hold */
@@ -58,8 +58,8 @@ void md_gnuplot_depth_palette(FILE *script);
 /* The colours of "no value" and of a depth beyond the scale. */
 extern const unsigned char md_no_depth_rgb[3], md_beyond_rgb[3];
 
-/* What a plot draws: data that were written, how, and how much of it there is. What there is none
- * of has no place in the legend either. */
+/* What a plot draws: data that were written, how, and how much of it there is. Parts without data
+ * are left out, of the legend too. */
 struct md_gnuplot_part {
     size_t count;
     const char *drawn;

@@ -40,8 +40,8 @@ static void write_mean(const struct md_dot_row *group, char text[32]) {
 static void choose_axis(struct figure *f) {
     f->axis = md_axis_start();
     for (size_t g = 0; g < f->count; g++) {
-        md_axis_see(&f->axis, f->groups[g].dummy);
-        md_axis_see_all(&f->axis, f->groups[g].values, f->groups[g].count);
+        md_axis_include(&f->axis, f->groups[g].dummy);
+        md_axis_include_all(&f->axis, f->groups[g].values, f->groups[g].count);
     }
     md_axis_choose(&f->axis, 0.1, 0.1);
     if (!f->axis.is_logarithmic && f->axis.least >= 0.0)
@@ -97,7 +97,7 @@ static void write_frame(FILE *script, const struct figure *f) {
 /* ---- data ------------------------------------------------------------------------------------ */
 
 /* Where run i of a group stands, so that equal ones do not hide each other. */
-static double place(size_t g, size_t i, size_t count) {
+static double x_of_run(size_t g, size_t i, size_t count) {
     return (double)g + (count > 1 ? 0.5 * ((double)i / (double)(count - 1) - 0.5) : 0.0);
 }
 
@@ -110,8 +110,8 @@ static size_t write_runs(FILE *script, const struct figure *f, const char *name,
             double rmse_m = f->groups[g].values[i];
             if ((isfinite(rmse_m) != 0) != have_value)
                 continue;
-            fprintf(script, "%.6g %.17g\n", place(g, i, f->groups[g].count),
-                    have_value ? rmse_m : md_axis_at(&f->axis, 0.97));
+            fprintf(script, "%.6g %.17g\n", x_of_run(g, i, f->groups[g].count),
+                    have_value ? rmse_m : md_axis_value(&f->axis, 0.97));
             written++;
         }
     fputs("NaN NaN\nEND\n", script);

@@ -85,7 +85,7 @@ static void write_data(FILE *script, const struct figure *f) {
             fputs("\n", script); /* a gap */
     fprintf(script, "NaN NaN\nEND\n$before << END\n0 %.17g\nEND\n$odd << END\n",
             fmin(curve->rmse_before_m, f->axes[RMSE].high));
-    double edge = md_axis_at(&f->axes[LOSS], 0.98);
+    double edge = md_axis_value(&f->axes[LOSS], 0.98);
     for (size_t e = 0; e < curve->epochs; e++)
         if (!isfinite(curve->history[e].train_loss))
             fprintf(script, "%zu %.17g\n", e + 1, edge);
@@ -101,14 +101,14 @@ static void choose_axes(struct figure *f) {
     *loss = *rmse = md_axis_start();
     for (int s = 0; s < SERIES_COUNT; s++)
         for (size_t e = 0; e < curve->epochs; e++)
-            md_axis_see(&f->axes[series[s].axis], value_of(curve, s, e));
+            md_axis_include(&f->axes[series[s].axis], value_of(curve, s, e));
     for (size_t r = 0; r < curve->step_rows; r++)
-        md_axis_see(loss, curve->steps[r].train_loss);
-    md_axis_see(rmse, curve->rmse_dummy_m);
+        md_axis_include(loss, curve->steps[r].train_loss);
+    md_axis_include(rmse, curve->rmse_dummy_m);
     /* RMSE before fine-tuning can be thirty times that after it, and would flatten the rest: then
      * its mark stands at the upper edge, and the legend says how much it is. */
     if (rmse->least > rmse->most || curve->rmse_before_m <= 2.0 * rmse->most)
-        md_axis_see(rmse, curve->rmse_before_m);
+        md_axis_include(rmse, curve->rmse_before_m);
     /* Different room above, or the first and largest values of both would often coincide. */
     md_axis_choose(loss, 0.15, 0.08);
     md_axis_choose(rmse, 0.15, 0.2);

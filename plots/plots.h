@@ -52,8 +52,8 @@ struct md_loss_curve {
  * a dashed line. */
 int md_plot_loss_curve(const char *path, const struct md_loss_curve *curve, struct md_error *error);
 
-/* How far two runs are apart: by_step is (steps, kinds), by_layer (layers, kinds). Of a 0 nothing
- * is drawn; NaN and infinity are marks at the upper edge. */
+/* Relative errors between two runs: by_step is (steps, kinds), by_layer (layers, kinds). A 0 is not
+ * drawn; NaN and infinity are marks at the upper edge. */
 struct md_error_growth {
     const char *title;
     size_t kinds; /* of tensors, at most 4 */
@@ -69,7 +69,7 @@ struct md_error_growth {
 int md_plot_error_growth(const char *path, const struct md_error_growth *growth,
                          struct md_error *error);
 
-/* Runs that differ in their seeds only, and what stands beside them. */
+/* Runs that differ in their seeds only, and the values they are compared with. */
 struct md_dot_row {
     const char *label;
     const double *values; /* of each run; NaN: it came to nothing */
@@ -90,7 +90,7 @@ int md_plot_groups(const char *path, const char *title, const struct md_dot_row 
 int md_plot_dots(const char *path, const char *title, const char *axis,
                  const struct md_dot_row *rows, size_t count, struct md_error *error);
 
-/* Points with a common meaning. */
+/* A series of points. */
 struct md_point {
     double x, y, deviation; /* NaN: none */
     const char *name;       /* written above it; NULL: none */

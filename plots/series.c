@@ -41,10 +41,10 @@ static int find_axes(const struct md_series_plot *plot, struct md_axis *x, struc
             const struct md_point *point = &plot->series[s].points[i];
             if (!is_drawn(point))
                 continue;
-            md_axis_see(x, point->x);
-            md_axis_see(y, point->y);
-            md_axis_see(y, point->y - point->deviation);
-            md_axis_see(y, point->y + point->deviation);
+            md_axis_include(x, point->x);
+            md_axis_include(y, point->y);
+            md_axis_include(y, point->y - point->deviation);
+            md_axis_include(y, point->y + point->deviation);
         }
     return x->least <= x->most;
 }
@@ -83,22 +83,22 @@ static double longest_name(const struct md_series_plot *plot) {
 }
 
 struct name {
-    double place; /* in parts of the x axis */
+    double position; /* in parts of the x axis */
     const char *text;
 };
 
 static int order_names(const void *a, const void *b) {
     const struct name *p = a, *q = b;
-    return (p->place > q->place) - (p->place < q->place);
+    return (p->position > q->position) - (p->position < q->position);
 }
 
 /* Moves names apart that would cover each other. */
 static void spread_names(struct name *names, size_t count) {
     double gap = fmin(1.5 * NAME_SIZE * 96.0 / 72.0 / WIDTH, 1.0 / (double)count);
     for (size_t n = 1; n < count; n++)
-        names[n].place = fmax(names[n].place, names[n - 1].place + gap);
+        names[n].position = fmax(names[n].position, names[n - 1].position + gap);
     for (size_t n = count; n-- > 0;)
-        names[n].place = fmin(names[n].place, 1.0 - gap * (double)(count - 1 - n));
+        names[n].position = fmin(names[n].position, 1.0 - gap * (double)(count - 1 - n));
 }
 
 /* Names upright at the upper edge, above all that is drawn, in the order in which the points stand.
@@ -122,7 +122,7 @@ static int write_names(FILE *script, const struct md_series_plot *plot, const st
         fputs("set label ", script);
         md_gnuplot_text(script, names[n].text, most_name_em);
         fprintf(script, " at graph %.5f,graph 1 right rotate by 90 font 'Helvetica,%d'\n",
-                names[n].place, NAME_SIZE);
+                names[n].position, NAME_SIZE);
     }
     free(names);
     return MD_OK;

@@ -158,7 +158,7 @@ Test(figures, errors_are_on_one_axis_and_infinite_ones_are_marked) {
 static struct md_axis axis_of(double a, double b) {
     struct md_axis axis = md_axis_start();
     const double values[] = {a, NAN, b, INFINITY, -INFINITY};
-    md_axis_see_all(&axis, values, 5);
+    md_axis_include_all(&axis, values, 5);
     md_axis_choose(&axis, 0.1, 0.1);
     return axis;
 }
@@ -185,7 +185,8 @@ Test(figures, an_axis_covers_what_it_has_seen) {
                       axis.high >= fmax(cases[i].a, cases[i].b) && axis.low < axis.high,
                   "case %zu: %g .. %g", i, axis.low, axis.high);
         for (int f = 0; f <= 4; f++)
-            cr_assert_float_eq(md_axis_fraction(&axis, md_axis_at(&axis, f / 4.0)), f / 4.0, 1e-9);
+            cr_assert_float_eq(md_axis_fraction(&axis, md_axis_value(&axis, f / 4.0)), f / 4.0,
+                               1e-9);
     }
 }
 
