@@ -15,6 +15,7 @@ struct md_status_lines {
  * on where it fits. */
 extern const char md_stop_message[];
 
+/* No lines yet; on standard error when that is a terminal. */
 struct md_status_lines md_status_lines_open(void);
 
 /* Asks for the terminal's size again: it may change at any time. */

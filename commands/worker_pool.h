@@ -8,8 +8,9 @@
 
 #include "command.h"
 
-/* Written by the worker and read by the parent, but for `stop` and `parent`. What is read while the
- * worker writes may be of two moments: enough to be looked at, and no more. */
+/* Shared memory, written by the worker and read by the parent, but for `stop` and `parent`. Reads
+ * are not synchronised: progress may be half new and half old, which is good enough to be
+ * displayed. */
 struct md_worker_state {
     volatile int stop; /* the parent asks for an early end */
     pid_t parent;
@@ -17,7 +18,7 @@ struct md_worker_state {
     struct md_error error; /* why it failed */
 };
 
-/* Whether a worker is to end early: to be asked often. */
+/* Whether a worker is to end early; the worker calls it often. */
 int md_worker_stops(const struct md_worker_state *state);
 
 struct md_pool {
@@ -27,6 +28,7 @@ struct md_pool {
     size_t *jobs;
 };
 
+/* Makes a pool of `size` workers, none of them started; after MD_OK md_pool_close must follow. */
 int md_pool_open(size_t size, struct md_pool *pool, struct md_error *error);
 
 /* Has a free worker call work(context, job, state), whose result is the worker's: small and not
@@ -38,13 +40,15 @@ int md_pool_start(struct md_pool *pool, size_t job,
 /* What came of a job. */
 struct md_pool_end {
     size_t job;
-    int result;            /* -1: the worker was killed, and `error` has by what */
+    int result;            /* -1: the worker was killed; `error` names the signal */
     struct md_error error; /* what the worker left in its state */
 };
 
-/* Waits for a worker to end, at most so long and at most until a signal comes; 0: none has. */
+/* Waits for a worker to end, at most `seconds` and at most until a signal comes. Returns 1 when one
+ * has ended, otherwise 0. */
 int md_pool_wait(struct md_pool *pool, double seconds, struct md_pool_end *end);
 
+/* Asks all workers to end early, without waiting for them. */
 void md_pool_stop(struct md_pool *pool);
 
 /* Stops the workers, waits for them, and frees everything. */

@@ -83,10 +83,10 @@ struct md_crop {
     int top, left, height, width;
 };
 
-/* What is shown of a picture of height x width. A crop: by one factor in [augmentation->crop, 1) of
- * both sides, rounded to pixels, anywhere inside; all of it without MD_CROP, or when chance decides
- * so. And with MD_SHIFT that, larger or smaller by one factor about its middle, and moved. What is
- * drawn depends on (seed, epoch, sample) alone. */
+/* The part of a picture of height x width that a sample shows. With MD_CROP (and its probability)
+ * one factor in [augmentation->crop, 1) of both sides, rounded to pixels, at a random position
+ * inside; otherwise all of it. With MD_SHIFT that part is then scaled about its middle by one
+ * factor, and moved. What is drawn depends on (seed, epoch, sample) alone. */
 struct md_crop md_augment_crop(const struct md_augmentation *augmentation, uint64_t seed,
                                uint32_t epoch, uint32_t sample, int height, int width);
 
@@ -97,8 +97,8 @@ void md_crop_picture(const struct md_crop *crop, int height, int width, const ui
                      uint8_t *picture);
 
 /* Enlarges the same crop of a picture of height x width in that picture's label (label_height,
- * label_width), in place: each pixel takes the one that its centre falls on, so that nothing mixes
- * with what has no value, and MD_INVALID outside. */
+ * label_width), in place, by the nearest neighbour, so that values do not mix with MD_INVALID;
+ * outside it is MD_INVALID. */
 void md_crop_label(const struct md_crop *crop, int height, int width, int label_height,
                    int label_width, float *label);
 

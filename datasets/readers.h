@@ -54,17 +54,17 @@ struct md_reader {
     int (*read_frame)(struct md_source *source, const struct md_entry *entry,
                       struct md_image *picture, struct md_depth_map *map, struct md_error *error);
     float fb; /* of such samples: focal length times baseline */
-    /* Says which kinds of depth the entries have, and of how many each; "" when all have one kind.
-     * NULL: there is one only. */
+    /* Writes which kinds of depth the entries have, and how many of each ("groundtruth of 3, lidar
+     * of 26"); "" when all have one kind. NULL: the set has only one. */
     void (*depth_kinds)(const struct md_source *source, char text[MD_DEPTH_KINDS_SIZE]);
     /* Which part of a picture of height x width becomes the network's, as md_picture_part says;
      * NULL: all of it. */
     int (*part)(const struct md_data_spec *spec, int height, int width, struct md_crop *part,
                 struct md_error *error);
     void (*close)(struct md_source *source); /* frees the state; NULL: nothing to free */
-    const void *layout; /* the reader's own: what this set has that others it reads have not */
+    const void *layout; /* the reader's own: how this set differs from others that it reads */
     const char *unit;   /* of the depths in its files; NULL: the metre */
-    int has_own_unit;   /* it is spec.depth_per_m that says it */
+    int has_own_unit;   /* spec.depth_per_m gives it */
     double range_m;     /* what max_depth_m 0 means */
     int needs_root;
     int has_fractions; /* it lists spec.fraction percent by itself */
@@ -161,9 +161,9 @@ void md_depth_map_free(struct md_depth_map *map);
 int md_depth_png_read(const char *path, double per_m, int rotate, struct md_depth_map *map,
                       struct md_error *error);
 
-/* Turns a dense label of the picture's size, and that of the right picture, into what spec.label
- * asks for. Where that is coarser, or only a part of it is to be looked at (evaluation_crop), and
- * no truth is kept yet, the dense depth is kept as one. Readers of dense sets end with it. */
+/* Turns the dense labels of a sample (and of its right picture) into those that spec.label asks
+ * for. Where these are coarser, or an evaluation_crop is set, and the sample has no truth yet, the
+ * dense depth becomes its truth. Readers of dense sets call it last. */
 int md_sample_label(const struct md_source *source, struct md_sample *sample,
                     struct md_error *error);
 
@@ -197,8 +197,8 @@ int md_frame_sample(const struct md_source *source, const char *name,
                     const struct md_image *picture, struct md_depth_map *map, float fb,
                     struct md_sample *sample, struct md_error *error);
 
-/* The part of a truth that evaluation_crop, of enum md_evaluation_crop, looks at stays; the rest
- * becomes MD_NO_DEPTH. Of a map that was cut out it is that part of the whole. */
+/* Sets a truth to MD_NO_DEPTH outside of `evaluation_crop`, of enum md_evaluation_crop. For a map
+ * that was cut out of a larger one the crop is that of the larger one. */
 void md_crop_truth(int evaluation_crop, struct md_depth_map *map);
 
 #endif

@@ -1,5 +1,5 @@
-/* What a reader passes over: files in the folders where it looks for samples, folders in the root,
- * columns. `mudepth data info` and `verify` say it, so that nothing is left out in silence. */
+/* What a reader ignores: files in the folders where it looks for samples, folders in the root,
+ * columns. `mudepth data info` and `verify` report it, so that nothing is ignored in silence. */
 #ifndef MD_DATASETS_UNUSED_H
 #define MD_DATASETS_UNUSED_H
 
@@ -23,7 +23,7 @@ struct md_unused {
     char shown[MD_UNUSED_WHYS][MD_UNUSED_SHOWN]; /* some names (of endings: each once) */
 };
 
-/* `name` is relative to the root. */
+/* Counts a file, folder or column; `name` is relative to the root. */
 void md_unused_add(struct md_unused *unused, enum md_unused_why why, const char *name);
 
 /* "2 files with other endings", "1 picture without a depth": what `count` of them are called. */

@@ -23,6 +23,7 @@ int md_teacher_open(const struct md_config *config, const struct md_plan *studen
                     struct md_team *team, struct md_teacher *teacher, struct md_error *error);
 void md_teacher_close(struct md_teacher *teacher);
 
+/* Sets md_parameter_total weights of the teacher's network, and teacher->digest. */
 void md_teacher_set_weights(struct md_teacher *teacher, const float *weights);
 
 /* Computes teacher->features of a picture as the student sees it. Each pixel's features become

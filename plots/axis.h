@@ -13,6 +13,7 @@ struct md_axis {
     int is_logarithmic;
 };
 
+/* An axis without values. */
 struct md_axis md_axis_start(void);
 
 /* Includes a value, or `count` values; NaN and infinity are ignored. */

@@ -50,13 +50,14 @@ struct md_cell_status {
 int md_sweep_path(const struct md_sweep *sweep, size_t cell, const char *suffix, char *path,
                   size_t size, struct md_error *error);
 
-/* Puts sweep->grid into the folder, which is made when it is not there, and opens its locks; a
- * folder that has another grid is refused. */
+/* Opens the folder's lock file, and writes sweep->grid into the folder when it has none; a folder
+ * with another grid is refused. */
 int md_sweep_enter(struct md_sweep *sweep, struct md_error *error);
 
 /* The same without changing anything: a folder without a grid, or none at all, is fine too. */
 int md_sweep_visit(struct md_sweep *sweep, struct md_error *error);
 
+/* Closes sweep.lock, which releases all locks of this process. */
 void md_sweep_leave(struct md_sweep *sweep);
 
 /* Whether a grid is frozen in the folder. */
@@ -65,10 +66,11 @@ int md_is_sweep(const char *folder);
 /* Reads the grid that is frozen in the folder. */
 int md_sweep_grid(const char *folder, struct md_grid *grid, struct md_error *error);
 
-/* What the names in the folder say of a cell: its result is not opened. */
+/* The state of a cell by the files that exist and its lock; its result is not opened. */
 enum md_cell_state md_sweep_state(const struct md_sweep *sweep, size_t cell);
 
-/* Looks at a cell. A result that is not this cell's is a failure. */
+/* The state of a cell with details, for which its result is read. A result of another config is a
+ * failure. */
 int md_sweep_inspect(const struct md_sweep *sweep, size_t cell, struct md_cell_status *cell_status,
                      struct md_error *error);
 
