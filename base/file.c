@@ -219,9 +219,8 @@ int md_new_file_finish(struct md_new_file *file, int status, struct md_error *er
 
 int md_file_write(const char *path, const void *bytes, size_t size, struct md_error *error) {
     struct md_new_file file;
-    int status = md_new_file_open(path, &file, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_new_file_open(path, &file, error));
+    int status = MD_OK;
     if (size > 0 && fwrite(bytes, 1, size, file.stream) != size)
         status = md_fail(error, MD_FAILED, "%.400s: cannot write: %s", path, strerror(errno));
     return md_new_file_finish(&file, status, error);

@@ -214,9 +214,8 @@ int md_h5_check_plain(hid_t file, const char *name, hid_t type, struct md_error 
 int md_h5_shape(hid_t file, const char *name, int most, int *dimensions, size_t *shape,
                 struct md_error *error) {
     hid_t data, space = H5I_INVALID_HID;
-    int status = open_data_set(file, name, &data, &space, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(open_data_set(file, name, &data, &space, error));
+    int status = MD_OK;
     hsize_t found[H5S_MAX_RANK];
     int rank = H5Sget_simple_extent_dims(space, found, NULL);
     if (rank < 0 || rank > most) {

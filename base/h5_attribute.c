@@ -119,9 +119,8 @@ int md_h5_read_text(hid_t file, const char *object, const char *name, size_t siz
                     struct md_error *error) {
     hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
     char reason[100];
-    int status = open_attribute(file, object, name, &attribute, &type, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(open_attribute(file, object, name, &attribute, &type, error));
+    int status = MD_OK;
     const char *problem = read_text(attribute, type, size, text);
     if (problem != NULL) {
         snprintf(reason, sizeof reason, "%s (at most %zu bytes)", problem, size - 1);
@@ -135,9 +134,8 @@ int md_h5_read_text(hid_t file, const char *object, const char *name, size_t siz
 static int read_number(hid_t file, const char *object, const char *name, int real, void *value,
                        struct md_error *error) {
     hid_t attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
-    int status = open_attribute(file, object, name, &attribute, &type, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(open_attribute(file, object, name, &attribute, &type, error));
+    int status = MD_OK;
     H5T_class_t class = H5Tget_class(type);
     if (class != H5T_INTEGER && !(real && class == H5T_FLOAT))
         status = md_h5_refuse(error, file, "attribute", label(object, name).text,

@@ -85,9 +85,8 @@ static void cut_comment(char *line) {
 int md_names_each_line(const char *path, md_use_name *use, void *context, struct md_error *error) {
     struct md_text text;
     size_t used = 0;
-    int status = md_text_open(path, &text, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_text_open(path, &text, error));
+    int status = MD_OK;
     for (char *line; status == MD_OK && (line = md_text_line(&text));) {
         cut_comment(line);
         line = md_trim(line);

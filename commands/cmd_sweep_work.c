@@ -248,9 +248,8 @@ static int make_cells(struct scheduler *scheduler, struct md_error *error) {
     static const double poll_s = 0.2;
     struct md_pool pool;
     struct md_pool_end end;
-    int status = md_pool_open((size_t)scheduler->work.workers, &pool, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_pool_open((size_t)scheduler->work.workers, &pool, error));
+    int status = MD_OK;
     scheduler->began = md_seconds_now();
     scheduler->status_lines = md_status_lines_open();
     while (status == MD_OK && scheduler->over < scheduler->wanted) {

@@ -161,9 +161,8 @@ static int write_file(const char *path, const struct cache *cache, const struct 
                       struct md_error *error) {
     struct md_h5_writer writer;
     char sum[33];
-    int status = md_h5_create(path, &writer, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_h5_create(path, &writer, error));
+    int status = MD_OK;
     for (int a = 0; a < ARRAYS && status == MD_OK; a++)
         if (cache->values[a])
             status = md_h5_write(writer.file, arrays[a].name, type_of((enum array)a),

@@ -36,9 +36,8 @@ static int read_key(const char *path, const char *key, int count, double *values
                     struct md_error *error) {
     const size_t length = strlen(key);
     struct md_text text;
-    int status = md_text_open(path, &text, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_text_open(path, &text, error));
+    int status = MD_OK;
     char *line;
     while ((line = md_text_line(&text)) && (strncmp(line, key, length) != 0 || line[length] != ':'))
         continue;
@@ -169,9 +168,8 @@ int md_kitti_project(const char *scan, double matrix[3][4], struct md_depth_map 
     enum { POINT_BYTES = 16 };
     struct md_file file;
     size_t seen = 0;
-    int status = md_file_read(scan, &file, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_file_read(scan, &file, error));
+    int status = MD_OK;
     if (file.size == 0 || file.size % POINT_BYTES != 0)
         status = md_fail(error, MD_FAILED,
                          "%s: expected points of %d bytes (float32 x, y, z, reflectance), found "

@@ -106,9 +106,8 @@ int md_kitti_add_frame(struct md_source *source, const char *drive, int camera, 
     const struct md_kitti_layout *layout = source->reader->layout;
     struct md_kitti_path path;
     size_t index;
-    int status = md_kitti_find_view(source, drive, camera, &index, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_kitti_find_view(source, drive, camera, &index, error));
+    int status = MD_OK;
     const struct md_kitti_view *view = &listing->views[index];
     const char *prefix = view->prefix[MD_DEPTH_AUTO];
     int kind = depth_of(source, view, frame);

@@ -281,9 +281,8 @@ static int list(struct md_source *source, struct md_error *error) {
     struct md_names flights;
     source->state = calloc(1, sizeof(struct recording));
     MD_TRY(md_check_memory(source->state != NULL, error));
-    int status = md_flights_find(source->spec.root, source->spec.split, &flights, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_flights_find(source->spec.root, source->spec.split, &flights, error));
+    int status = MD_OK;
     for (size_t i = 0; i < flights.count && status == MD_OK; i++)
         status = list_flight(source, flights.names[i], error);
     md_names_free(&flights);

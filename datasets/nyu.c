@@ -122,9 +122,8 @@ static int read_h5_numbers(hid_t file, const char *path, const char *name,
                            struct md_mat5_array *array, struct md_error *error) {
     size_t shape[2] = {0};
     int dimensions;
-    int status = md_h5_shape(file, name, 2, &dimensions, shape, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_h5_shape(file, name, 2, &dimensions, shape, error));
+    int status = MD_OK;
     if (dimensions != 2 || shape[0] > MOST_FRAMES || shape[1] > MOST_FRAMES ||
         shape[0] * shape[1] > MOST_FRAMES)
         return md_fail(error, MD_FAILED, "%s: %s: expected (1, frames), found (%zu, %zu)", path,

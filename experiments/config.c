@@ -76,9 +76,8 @@ static int set_mapping(struct section *sections, int count, const char *prefix,
 static int set_document(const char *text, size_t size, const char *origin, struct section *sections,
                         int count, struct md_error *error) {
     struct md_yaml yaml;
-    int status = md_yaml_read(text, size, origin, "config", MD_CONFIG_LONGEST, &yaml, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_yaml_read(text, size, origin, "config", MD_CONFIG_LONGEST, &yaml, error));
+    int status = MD_OK;
     if (yaml.root != NULL)
         status = set_mapping(sections, count, sections[0].prefix, &yaml, yaml.root, NULL);
     md_yaml_free(&yaml);

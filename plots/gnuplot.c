@@ -75,9 +75,8 @@ static int run(const struct md_gnuplot *figure, int drawing, FILE *complaints,
 
 static int draw(const struct md_gnuplot *figure, struct md_error *error) {
     struct md_new_file drawing;
-    int status = md_new_file_open(figure->path, &drawing, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_new_file_open(figure->path, &drawing, error));
+    int status = MD_OK;
     FILE *complaints = tmpfile();
     /* gnuplot reads the same open file: it must be complete, and read from its beginning. */
     if (complaints == NULL || fflush(figure->script) != 0 || ferror(figure->script) ||

@@ -153,9 +153,8 @@ static int add_line(struct table *table, int number, char *line, struct md_error
     struct md_config config;
     struct md_cell_scores scores;
     struct md_cell *cell = &table->cell;
-    int status = read_line(table, line, &config, &scores, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(read_line(table, line, &config, &scores, error));
+    int status = MD_OK;
     if (!same_run(table, &config)) {
         status = finish_run(table, error);
         *cell = (struct md_cell){.config = config};

@@ -181,9 +181,8 @@ int md_sweep_grid(const char *folder, struct md_grid *grid, struct md_error *err
 
 static int compare_grid(const struct md_sweep *sweep, struct md_error *error) {
     struct md_grid frozen;
-    int status = md_sweep_grid(sweep->folder, &frozen, error);
-    if (status != MD_OK)
-        return status;
+    MD_TRY(md_sweep_grid(sweep->folder, &frozen, error));
+    int status = MD_OK;
     if (strcmp(frozen.hash, sweep->grid->hash) != 0)
         status = md_fail(error, MD_USAGE,
                          "%.400s: holds another sweep: expected a grid of %zu cells with hash "
