@@ -325,6 +325,15 @@ char *md_trim(char *string) {
     return string;
 }
 
+int md_split_words(char *line, const char *separators, int most, char **words) {
+    int count = 0;
+    for (char *rest = NULL, *word = strtok_r(line, separators, &rest); word != NULL;
+         word = strtok_r(NULL, separators, &rest), count++)
+        if (count < most)
+            words[count] = word;
+    return count;
+}
+
 int md_field_count(const char *line) {
     int count = 1;
     for (; *line; line++)

@@ -107,6 +107,10 @@ int md_fail_at_line(struct md_error *error, int status, const char *path, int li
 /* Cuts the white space off both ends, in place; returns the new start. */
 char *md_trim(char *string);
 
+/* Splits a line into words at any of the separators, in place. Returns how many it has, of which
+ * the first `most` are in `words`. */
+int md_split_words(char *line, const char *separators, int most, char **words);
+
 /* How many fields with commas between a line has: one at least. */
 int md_field_count(const char *line);
 

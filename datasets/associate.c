@@ -148,16 +148,6 @@ static int pair_by_time(const struct recording *pictures, const struct recording
 
 /* ---- reading lists --------------------------------------------------------------------------- */
 
-/* Cuts a line into words; more than MOST_WORDS count as one more. */
-static int split_words(char *line, char *words[MOST_WORDS]) {
-    int count = 0;
-    for (char *rest = NULL, *word = strtok_r(line, " \t,", &rest); word && count <= MOST_WORDS;
-         word = strtok_r(NULL, " \t,", &rest), count++)
-        if (count < MOST_WORDS)
-            words[count] = word;
-    return count;
-}
-
 static bool is_time(const char *word, int64_t *time_ns) {
     const char *end = parse_time(word, time_ns);
     return end && *end == 0;
@@ -167,7 +157,7 @@ static int add_timed_line(void *context, char *line, struct md_error *error) {
     char *words[MOST_WORDS], shown[80];
     int64_t time_ns;
     snprintf(shown, sizeof shown, "%s", line);
-    if (split_words(line, words) != 2 || !is_time(words[0], &time_ns))
+    if (md_split_words(line, " \t,", MOST_WORDS, words) != 2 || !is_time(words[0], &time_ns))
         return md_fail(error, MD_FAILED, "expected TIME PATH, found \"%s\"", shown);
     return add_frame(context, time_ns, words[1], error);
 }
@@ -178,8 +168,8 @@ static int add_pair_line(void *context, char *line, struct md_error *error) {
     char *words[MOST_WORDS], shown[80];
     int64_t time_ns;
     snprintf(shown, sizeof shown, "%s", line);
-    bool sound = split_words(line, words) == MOST_WORDS && is_time(words[0], &time_ns) &&
-                 is_time(words[2], &time_ns);
+    bool sound = md_split_words(line, " \t,", MOST_WORDS, words) == MOST_WORDS &&
+                 is_time(words[0], &time_ns) && is_time(words[2], &time_ns);
     const bool first = sound && strncmp(words[1], depth, strlen(depth)) == 0;
     const bool second = sound && strncmp(words[3], depth, strlen(depth)) == 0;
     if (!sound || first == second)

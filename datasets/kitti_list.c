@@ -143,16 +143,6 @@ static int add_named_drive(void *context, char *name, struct md_error *error) {
 
 enum { MOST_WORDS = 3 };
 
-/* Cuts a line into at most MOST_WORDS words; returns how many it has. */
-static int split_words(char *line, char *words[MOST_WORDS]) {
-    int count = 0;
-    for (char *rest = NULL, *word = strtok_r(line, " \t", &rest); word;
-         word = strtok_r(NULL, " \t", &rest))
-        if (count++ < MOST_WORDS)
-            words[count - 1] = word;
-    return count;
-}
-
 /* DAY/DRIVE/image_02/data/FRAME.png */
 static int add_picture_path(struct md_source *source, char *path, struct md_error *error) {
     const struct md_kitti_layout *layout = source->reader->layout;
@@ -180,7 +170,7 @@ static int add_line(void *source, char *line, struct md_error *error) {
     char *words[MOST_WORDS] = {line, line, line}, shown[100];
     int64_t frame;
     snprintf(shown, sizeof shown, "%s", line);
-    int count = split_words(line, words);
+    int count = md_split_words(line, " \t", MOST_WORDS, words);
     if (strstr(words[0], "/data/"))
         return count > 1 && strcmp(words[1], "None") == 0
                    ? MD_OK
