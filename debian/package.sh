@@ -26,7 +26,7 @@ gzip -9nc "$folder/debian/changelog" >"$root/$doc/changelog.gz"
 cp debian/copyright "$root/$doc/copyright"
 rm "$root/usr/share/mudepth/LICENSE"
 gzip -9nf "$root"/usr/share/man/man1/*.1
-programs=$(find "$root/usr/bin" "$root/usr/lib" -type f)
+programs=$(find "$root/usr" -type f \( -path "*/usr/bin/*" -o -path "*/usr/lib/*" \))
 # shellcheck disable=SC2086 # a list of paths without spaces
 strip --strip-unneeded --remove-section=.comment --remove-section=.note $programs
 cd "$folder"
