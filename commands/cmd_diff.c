@@ -35,12 +35,13 @@ static int key_pair(const struct md_cell_diff *diff, int key, char name[MD_CONFI
 static void attribute_text(const struct md_cell *cell, const struct md_cell_attribute *about,
                            char text[MD_CONFIG_VALUE_SIZE]) {
     const struct md_cell_value value = md_cell_value(cell, about);
+    text[0] = '\0';
     if (about->type == MD_H5_TEXT)
         snprintf(text, MD_CONFIG_VALUE_SIZE, "%s", value.text);
     else if (about->type == MD_H5_INTEGER)
         snprintf(text, MD_CONFIG_VALUE_SIZE, "%lld", value.whole);
-    else
-        snprintf(text, MD_CONFIG_VALUE_SIZE, isnan(value.real) ? "" : "%.9g", value.real);
+    else if (!isnan(value.real))
+        snprintf(text, MD_CONFIG_VALUE_SIZE, "%.9g", value.real);
 }
 
 /* The number-th of what is known of how the cells came about: attributes by their names in the
