@@ -6,7 +6,6 @@
 #include "../core/target/host.h"
 #include "../datasets/augment.h"
 #include "../experiments/batch.h"
-#include "../experiments/initial_weights.h"
 #include "h5_leaks.h"
 #include "runs.h"
 
@@ -409,29 +408,6 @@ H5_TEST(run, pooled_labels_leave_prediction_and_weights) {
     struct md_run large = opened("label_mode=pooled network=upydnet_large data.count=2 epochs=0");
     cr_assert_str_eq(large.engine.setup.network->name, "upydnet_large_pooled");
     md_run_close(&large);
-}
-
-H5_TEST(run, initial_weights_come_from_the_seed_and_end_alive) {
-    const struct md_network *network = md_networks[0];
-    size_t total = md_parameter_total(network);
-    float *weights[3];
-    for (int i = 0; i < 3; i++) {
-        weights[i] = malloc(total * sizeof **weights);
-        cr_assert(weights[i]);
-        md_initial_weights(network, (uint64_t)i / 2, weights[i]);
-    }
-    cr_assert_eq(memcmp(weights[0], weights[1], total * sizeof **weights), 0);
-    cr_assert_neq(memcmp(weights[0], weights[2], total * sizeof **weights), 0);
-    cr_assert_eq(weights[0][total - 1], 10);
-    struct md_parameter p;
-    for (int t = 0; md_parameter(network, t, &p) == 0; t++) {
-        const struct md_layer *layer = &network->layers[p.layer];
-        double bound = 1 / sqrt(layer->kind == MD_CONV3X3 ? 9 * layer->ci : 4 * layer->co);
-        for (size_t i = 0; i < p.count && p.offset + i + 1 < total; i++)
-            cr_assert(fabs((double)weights[0][p.offset + i]) <= bound, "%s", p.name);
-    }
-    for (int i = 0; i < 3; i++)
-        free(weights[i]);
 }
 
 /* ---- samples without truth ------------------------------------------------------------------- */
