@@ -49,12 +49,14 @@ static inline vec v_scale(vec a, real by) {
 static inline vec v_splat(const real *from) {
     return V(set1)(*from);
 }
-/* Lanes, a bit each. */
-static inline unsigned v_nan(vec a) {
+static inline mask v_nan(vec a) {
     return _mm512_cmp_ph_mask(a, a, _CMP_UNORD_Q);
 }
-static inline unsigned v_zero_or_nan(vec a) {
+static inline mask v_zero_or_nan(vec a) {
     return _mm512_cmp_ph_mask(a, v_zero(), _CMP_EQ_UQ);
+}
+static inline mask v_either(mask a, mask b) {
+    return a | b;
 }
 
 #define V_PAIRS(lane)                                                                              \

@@ -310,14 +310,16 @@ static struct window open_window(const struct md_map *maps, int parts, int first
 #endif
 
 struct tap_sum;
+struct sink;
 struct tap_product;
 
 /* Chains that are computed together, `rows` times `row` (whole vectors of lanes, of which the first
  * `count` are meant): a tile of a tap_sum, or the taps of one scalar channel of a tap_product. */
 struct chains {
     /* Takes links first .. last-1 of every chain, the optimistic way or by v_fma. Chains start from
-     * 0 with link 0, unless they resume, else from what is in sums. */
-    void (*run)(const struct chains *chains, int optimistic, int first, int last, real *sums);
+     * 0 with link 0, unless they resume, else from what is in sums. Whether the optimistic way has
+     * ended chains, found nothing to doubt, and put them where they go instead of in sums. */
+    int (*run)(const struct chains *chains, int optimistic, int first, int last, real *sums);
     int optimistic; /* the optimistic way may be right */
     int links;      /* channels, or rows of pixels */
     int tail; /* so many at the end have a product in every chain; 0: a zero may have any sign */
@@ -328,6 +330,9 @@ struct chains {
     int first_tap, last_tap; /* of the tap_sum's: first_tap .. last_tap-1 */
     ptrdiff_t pixel;         /* of the tap_sum: the tile's first, from the halves' first element */
     int vector;              /* the tile's first */
+    elem *to; /* of the tap_sum: where the tile's sums go by whole vectors; NULL: not so */
+    const struct sink *sink;
+    int sink_channel; /* the tile's first */
     const struct tap_product *product;
     int channel, kernel_row; /* of the tap_product's scalars; the first of its taps */
 };
@@ -335,14 +340,23 @@ struct chains {
 #define MOST_SUMS                                                                                  \
     (TILE_M * TILE > MAX_TAPS * WIDE * LANES ? TILE_M * TILE : MAX_TAPS * WIDE * LANES)
 
+/* Whether the chains begin with link `link`. */
+INLINE int begins(const struct chains *c, int link) {
+    return link == 0 && !c->resumes;
+}
+
 static void run_by_fma(const struct chains *c, int first, int last, real *sums) {
     unsigned before = v_fma_begin();
     c->run(c, 0, first, last, sums);
     v_fma_end(before);
 }
 
+#if OPTIMISTIC
+
 /* Sums found the optimistic way. UNSIGNED: right but for the signs of zeros. */
 enum verdict { WRONG, UNSIGNED, RIGHT };
+
+#if DOUBTS
 
 /* Lanes that are meant, of the vector with sum number l of a row. */
 static unsigned meant_lanes(const struct chains *c, int l) {
@@ -355,22 +369,32 @@ INLINE unsigned doubtful(const struct chains *c, const real *sums, const int zer
     const int last = (c->count - 1) / LANES * LANES;
     for (int r = 0; r < c->rows; r++, sums += c->row) {
         for (int l = 0; l < last; l += LANES)
-            any |= v_doubtful(v_load(sums + l), zeros);
-        some |= v_doubtful(v_load(sums + last), zeros);
+            any |= v_bits(v_doubtful(v_load(sums + l), zeros));
+        some |= v_bits(v_doubtful(v_load(sums + last), zeros));
     }
     return any | (some & meant_lanes(c, last));
 }
+
+#endif
 
 /* Ends what v_watch_begin began, which changed how the processor rounds, and says what they are. */
 static enum verdict settle(const struct chains *c, const real *sums) {
     if (ROUNDS && v_watch_end())
         return WRONG;
-    if ((ROUNDS && !LOSES_SIGNS) || doubtful(c, sums, 1) == 0)
+#if DOUBTS
+    if (doubtful(c, sums, 1) == 0)
         return RIGHT;
     if (doubtful(c, sums, 0) != 0 || (!ROUNDS && v_watch_end()))
         return WRONG;
     return LOSES_SIGNS ? UNSIGNED : RIGHT;
+#else
+    (void)c;
+    (void)sums;
+    return RIGHT;
+#endif
 }
+
+#if ROUNDS
 
 /* Sums of scaled operands are made what unscaled ones give. */
 static void unscale(const struct chains *c, real *sums) {
@@ -396,11 +420,6 @@ static int add_tail(const struct chains *c, real *sums) {
                              (size_t)c->count * sizeof *sums) != 0)
             return 0;
     return 1;
-}
-
-/* Whether the chains begin with link `link`. */
-INLINE int begins(const struct chains *c, int link) {
-    return link == 0 && !c->resumes;
 }
 
 /* Makes sums those of scaled operands, which notes one that gets too small like everything else: so
@@ -435,8 +454,7 @@ static int find_links(const struct chains *c, int first, int last, int scaled, r
     real start[MOST_SUMS], before[MOST_SUMS];
     if (resumes)
         __builtin_memcpy(start, sums, bytes);
-    if (ROUNDS)
-        v_watch_begin();
+    v_watch_begin();
     int can = !resumes || scaled || rescale(c, sums);
     if (can)
         c->run(c, 1, first, last - tail, sums);
@@ -459,19 +477,38 @@ static int find_links(const struct chains *c, int first, int last, int scaled, r
     return 0;
 }
 
-/* All links of chains. In bf16 small sums make the optimistic way wrong; chains have them at their
- * begin more than later. So its links are found in parts of 1, 1, 2, 4, ... of them, and where one
- * has to be done again the others need not. */
-static void find(const struct chains *c, real *sums) {
+/* In bf16 small sums make the optimistic way wrong; chains have them at their begin more than
+ * later. So its links are found in parts of 1, 1, 2, 4, ... of them, and where one has to be done
+ * again the others need not. */
+static int find_optimistically(const struct chains *c, real *sums) {
     int first = 0, last = MD_NUMBER == MD_NUMBER_bf16 ? 1 : c->links, scaled = 0;
-    if (!OPTIMISTIC || !c->optimistic) {
-        run_by_fma(c, 0, c->links, sums);
-        return;
-    }
     for (; first < c->links; first = last, last = lesser(2 * last, c->links))
         scaled = find_links(c, first, last, scaled, sums);
-    if (ROUNDS && scaled)
+    if (scaled)
         unscale(c, sums);
+    return 0;
+}
+
+#else
+
+static int find_optimistically(const struct chains *c, real *sums) {
+    int put = c->run(c, 1, 0, c->links, sums);
+    if (!put && settle(c, sums) != RIGHT)
+        run_by_fma(c, 0, c->links, sums);
+    return put;
+}
+
+#endif
+#endif
+
+/* All links of chains. Whether their sums have been put where they go, and are not in `sums`. */
+static int find(const struct chains *c, real *sums) {
+#if OPTIMISTIC
+    if (c->optimistic)
+        return find_optimistically(c, sums);
+#endif
+    run_by_fma(c, 0, c->links, sums);
+    return 0;
 }
 
 #endif

@@ -84,12 +84,14 @@ static inline mask v_positive(vec a) {
     return V(vcgtz)(a);
 }
 
-/* Lanes, a bit each. */
-static inline unsigned v_nan(vec a) {
-    return v_bits(V(vceq)(a, a)) ^ ((1u << LANES) - 1u);
+static inline mask v_either(mask a, mask b) {
+    return U(vorr)(a, b);
 }
-static inline unsigned v_zero_or_nan(vec a) {
-    return v_bits(V(vceqz)(a)) | v_nan(a);
+static inline mask v_nan(vec a) {
+    return U(vceqz)(V(vceq)(a, a));
+}
+static inline mask v_zero_or_nan(vec a) {
+    return v_either(V(vceqz)(a), v_nan(a));
 }
 
 /* Makes *a and *b, one after the other, a0 b0 a1 b1 ...; and back. */

@@ -64,8 +64,8 @@ static inline vec v_fma_optimistic(vec a, vec b, vec c) {
     return V(fmadd)(factor, V(set1)(0x1p13f), sum);
 }
 
-/* Lanes, a bit each, of sums that may be wrong: infinite or NaN; or zero, too. */
-static inline unsigned v_doubtful(vec sum, const int zeros) {
+/* Which sums may be wrong: infinite or NaN; or zero, too. */
+static inline mask v_doubtful(vec sum, const int zeros) {
     return zeros ? _mm512_fpclass_ps_mask(sum, 0x9f) : _mm512_fpclass_ps_mask(sum, 0x99);
 }
 
@@ -88,8 +88,9 @@ static inline vec v_fma_optimistic(vec a, vec b, vec c) {
     return v_round(V_OF(VI_ALL(or)(V_BITS(w), VI(min_epu32)(V_BITS(rest), VI_SPLAT(1)))));
 }
 
-static inline unsigned v_doubtful(vec sum, const int zeros) {
-    return v_nan(v_wide_sub(sum, sum)) | (zeros ? v_zero_or_nan(sum) : 0);
+static inline mask v_doubtful(vec sum, const int zeros) {
+    mask infinite = v_nan(v_wide_sub(sum, sum));
+    return zeros ? v_either(infinite, v_zero_or_nan(sum)) : infinite;
 }
 
 static inline real v_optimistic_scale(const struct extremes *of) {
@@ -120,13 +121,6 @@ static inline vec v_fma_optimistic(vec a, vec b, vec c) {
     const float power = 0x1p16f;
     return v_wide_fma(w, v_splat(&power), v_scale(w, 1 - power));
 #endif
-}
-
-/* (What there is to doubt v_watch_end has met.) */
-static inline unsigned v_doubtful(vec sum, const int zeros) {
-    (void)sum;
-    (void)zeros;
-    return 0;
 }
 
 /* The power that brings the largest of the numbers into [2^-52, 2^-51), or 1 if all are 0; 0 if it
@@ -164,7 +158,7 @@ static inline int v_watch_end(void) {
 static inline vec v_fma_optimistic(vec a, vec b, vec c) {
     return v_fma_in_place(a, b, c);
 }
-static inline unsigned v_doubtful(vec sum, const int zeros) {
+static inline mask v_doubtful(vec sum, const int zeros) {
     return zeros ? v_zero_or_nan(sum) : v_nan(sum);
 }
 static inline real v_optimistic_scale(const struct extremes *of) {
@@ -186,19 +180,13 @@ static inline int v_watch_end(void) {
 static inline vec v_fma_optimistic(vec a, vec b, vec c) {
     return v_fma(a, b, c);
 }
-static inline unsigned v_doubtful(vec sum, const int zeros) {
-    (void)sum;
-    (void)zeros;
-    return 0;
-}
 static inline real v_optimistic_scale(const struct extremes *of) {
     (void)of;
     return 0;
 }
-static inline void v_watch_begin(void) {}
-static inline int v_watch_end(void) {
-    return 0;
-}
 
 #endif
+
+/* What there is to doubt can be told from the sums; else v_watch_end has met all of it. */
+#define DOUBTS (OPTIMISTIC && (!ROUNDS || LOSES_SIGNS))
 #endif

@@ -2,6 +2,7 @@
 #ifndef MD_CORE_LANES_TAP_PRODUCT_H
 #define MD_CORE_LANES_TAP_PRODUCT_H
 
+#include <limits.h>
 #include <stddef.h>
 
 #include "lanes_chains.h"
@@ -84,7 +85,7 @@ static void put_product(const real *sums, int rows, int step, int lanes, size_t 
 INLINE void pixel_taps(vec acc[][WIDE], const int wide, const int optimistic, const int kernel,
                        const int kh0, const int kh1, const int kw0, const int kw1,
                        const struct chains *chains, const source *lanes, size_t lane_stride,
-                       const source *const rows[], int w) {
+                       const source *const rows[], ptrdiff_t w) {
     for (int kh = kh0; kh < kh1; kh++)
         for (int v = 0; v < wide; v++) {
             vec value =
@@ -98,99 +99,160 @@ INLINE void pixel_taps(vec acc[][WIDE], const int wide, const int optimistic, co
         }
 }
 
+/* Rows of the grid that have the same rows of the kernel. */
+struct rows {
+    int count;
+    const source *lanes,
+        *scalars[4]; /* of the first: pixel 0, and its tap kw 0 of each kernel row */
+    size_t next_lanes, next_scalars; /* to the next row's, elements */
+};
+
 /* One row of pixels with 3x3 taps: the first and the last may lack a column. */
 INLINE void pixel_row(vec acc[][WIDE], const int wide, const int optimistic, const int kh0,
                       const int kh1, const struct chains *chains, const source *lanes,
                       size_t lane_stride, const source *const rows[]) {
     const struct tap_product *t = chains->product;
     const size_t pixel = GATHERS ? t->lane_stride : 1;
-    int last = t->width - 1;
-    int cut = last * t->step + 1 >= t->scalar_width; /* the last pixel lacks its right column */
+    const int last = t->width - 1;
+    const int cut = last * t->step + 1 >= t->scalar_width; /* the last lacks its right column */
     if (last == 0 && cut) {
         pixel_taps(acc, wide, optimistic, 3, kh0, kh1, 1, 2, chains, lanes, lane_stride, rows, 0);
         return;
     }
     pixel_taps(acc, wide, optimistic, 3, kh0, kh1, 1, 3, chains, lanes, lane_stride, rows, 0);
-    int w = 1;
-    for (; w < last + !cut; w++) {
+    ptrdiff_t at = t->step;
+    for (int left = last - cut; left > 0; left--, at += t->step) {
         lanes += pixel;
-        pixel_taps(acc, wide, optimistic, 3, kh0, kh1, 0, 3, chains, lanes, lane_stride, rows,
-                   w * t->step);
+        /* Or they are computed anew behind the loop, which takes longer than it does. */
+        __asm__("" : "+r"(lanes), "+r"(at));
+        pixel_taps(acc, wide, optimistic, 3, kh0, kh1, 0, 3, chains, lanes, lane_stride, rows, at);
     }
     if (cut)
         pixel_taps(acc, wide, optimistic, 3, kh0, kh1, 0, 2, chains, lanes + pixel, lane_stride,
-                   rows, w * t->step);
+                   rows, at);
 }
 
-/* The chains of `wide` (a constant) vectors of lanes with every tap of one scalar channel, or those
- * of `tall` (a constant) of its kernel's rows; or with the 2x2 taps of two. Links are rows of the
- * grid. */
-INLINE void product(const struct chains *chains, const int wide, const int tall,
-                    const int optimistic, int first, int last, real *sums) {
+/* Takes the products of some rows with kernel rows kh0 .. kh1-1 into the sums of `wide` vectors of
+ * lanes (all constants). */
+INLINE void rows_of(const int wide, const int optimistic, const int kernel, const int kh0,
+                    const int kh1, const struct chains *chains, struct rows rows, real *sums) {
     const struct tap_product *t = chains->product;
-    const int middle = t->scalars->half[0].channels, half = chains->channel >= middle;
-    const struct half *of = &t->scalars->half[half];
-    const source *scalars =
-        of->at + (size_t)(half ? chains->channel - middle : chains->channel) * of->stride;
-    vec acc[MAX_TAPS][WIDE];
+    const size_t pixel = GATHERS ? t->lane_stride : 1;
     /* One channel has no neighbour that could be read. */
     const size_t lane_stride = chains->count > 1 ? t->lane_stride : 0;
-    for (int k = 0; k < 3 * tall; k++)
-        for (int v = 0; v < wide; v++)
-            acc[k][v] = begins(chains, first) || k >= chains->rows
-                            ? v_zero()
-                            : v_load(sums + (k * wide + v) * LANES);
-    for (int link = first; link < last; link++) {
-        int h = t->first_row + link, top = h * t->step - t->origin + chains->kernel_row;
-        const source *lanes = chains->vectors.at, *rows[4] = {NULL, NULL, NULL, NULL};
-        lanes += GATHERS ? (ptrdiff_t)((size_t)(link * t->width) * t->lane_stride)
-                         : window_at(t->lanes, 0, h, 0);
-        for (int kh = 0; kh < lesser(t->kernel, tall); kh++)
-            if (top + kh >= t->scalar_from && top + kh < t->scalar_to)
-                rows[kh] = scalars + window_at(t->scalars, half, top + kh, -t->origin);
-        const size_t pixel = GATHERS ? t->lane_stride : 1;
-        if (tall == 1 && rows[0] == NULL)
-            continue;
-        if (tall == 1)
-            pixel_row(acc, wide, optimistic, 0, 1, chains, lanes, lane_stride, rows);
-        else if (GATHERS && t->kernel == 2 && chains->rows == 8) {
-            rows[2] = rows[0] + of->stride;
-            rows[3] = rows[1] + of->stride;
-            for (int w = 0; w < t->width; w++, lanes += pixel)
-                pixel_taps(acc, wide, optimistic, 2, 0, 4, 0, 2, chains, lanes, lane_stride, rows,
-                           w * t->step);
-        } else if (t->kernel == 2)
-            for (int w = 0; w < t->width; w++, lanes += pixel)
-                pixel_taps(acc, wide, optimistic, 2, 0, 2, 0, 2, chains, lanes, lane_stride, rows,
-                           w * t->step);
-        else if (rows[0] != NULL && rows[2] != NULL)
-            pixel_row(acc, wide, optimistic, 0, 3, chains, lanes, lane_stride, rows);
-        else if (rows[0] != NULL && rows[1] != NULL)
-            pixel_row(acc, wide, optimistic, 0, 2, chains, lanes, lane_stride, rows);
-        else if (rows[1] != NULL && rows[2] != NULL)
-            pixel_row(acc, wide, optimistic, 1, 3, chains, lanes, lane_stride, rows);
-        else if (rows[0] != NULL)
-            pixel_row(acc, wide, optimistic, 0, 1, chains, lanes, lane_stride, rows);
-        else if (rows[1] != NULL)
-            pixel_row(acc, wide, optimistic, 1, 2, chains, lanes, lane_stride, rows);
-        else
-            pixel_row(acc, wide, optimistic, 2, 3, chains, lanes, lane_stride, rows);
+    vec acc[MAX_TAPS][WIDE];
+    UNROLL for (int k = kh0 * kernel; k < kh1 * kernel; k++) UNROLL for (int v = 0; v < wide; v++)
+        acc[k][v] = v_load(sums + (k * wide + v) * LANES);
+    for (; rows.count > 0; rows.count--) {
+        if (kernel == 3)
+            pixel_row(acc, wide, optimistic, kh0, kh1, chains, rows.lanes, lane_stride,
+                      rows.scalars);
+        for (int w = 0; kernel == 2 && w < t->width; w++)
+            pixel_taps(acc, wide, optimistic, 2, kh0, kh1, 0, 2, chains,
+                       rows.lanes + (size_t)w * pixel, lane_stride, rows.scalars, w * t->step);
+        rows.lanes += rows.next_lanes;
+        UNROLL for (int kh = kh0; kh < kh1; kh++) rows.scalars[kh] += rows.next_scalars;
     }
-    for (int k = 0; k < 3 * tall && k < chains->rows; k++)
-        for (int v = 0; v < wide; v++)
-            v_store(sums + (k * wide + v) * LANES, acc[k][v]);
+    UNROLL for (int k = kh0 * kernel; k < kh1 * kernel; k++) UNROLL for (int v = 0; v < wide; v++)
+        v_store(sums + (k * wide + v) * LANES, acc[k][v]);
 }
 
-static NOINLINE void run_product(const struct chains *c, int optimistic, int first, int last,
-                                 real *sums) {
-    if (OPTIMISTIC && ROUNDS && optimistic && c->row == LANES)
-        product(c, 1, 3, 1, first, last, sums);
-    else if (OPTIMISTIC && ROUNDS && optimistic)
-        product(c, WIDE, TALL, 1, first, last, sums);
-    else if (c->row == LANES)
-        product(c, 1, 3, 0, first, last, sums);
-    else
-        product(c, WIDE, TALL, 0, first, last, sums);
+/* By the first of the kernel's rows and the one behind the last; of a 2x2 kernel, in the last line,
+ * of one channel or of two. Functions of their own, or compilers run out of registers. */
+typedef void rows_fn(const struct chains *chains, const struct rows *rows, real *sums);
+#define ROWS_FN(name, wide, optimistic, kernel, kh0, kh1)                                          \
+    static NOINLINE void name(const struct chains *chains, const struct rows *rows, real *sums) {  \
+        rows_of(wide, optimistic, kernel, kh0, kh1, chains, *rows, sums);                          \
+    }
+#define ROWS_FNS(name, wide, optimistic)                                                           \
+    ROWS_FN(name##_0_1, wide, optimistic, 3, 0, 1)                                                 \
+    ROWS_FN(name##_0_2, wide, optimistic, 3, 0, 2)                                                 \
+    ROWS_FN(name##_0_3, wide, optimistic, 3, 0, 3)                                                 \
+    ROWS_FN(name##_1_2, wide, optimistic, 3, 1, 2)                                                 \
+    ROWS_FN(name##_1_3, wide, optimistic, 3, 1, 3)                                                 \
+    ROWS_FN(name##_2_3, wide, optimistic, 3, 2, 3)                                                 \
+    ROWS_FN(name##_of_2, wide, optimistic, 2, 0, 2)                                                \
+    ROWS_FN(name##_of_4, wide, optimistic, 2, 0, 4)                                                \
+    static rows_fn *const name[4][5] = {{NULL, name##_0_1, name##_0_2, name##_0_3},                \
+                                        {NULL, NULL, name##_1_2, name##_1_3},                      \
+                                        {NULL, NULL, NULL, name##_2_3},                            \
+                                        {NULL, NULL, name##_of_2, NULL, name##_of_4}};
+ROWS_FNS(exact_narrow, 1, 0)
+#if WIDE > 1 && TALL == 3
+ROWS_FNS(exact_wide, WIDE, 0)
+#elif WIDE > 1
+ROWS_FN(exact_wide_0_1, WIDE, 0, 3, 0, 1)
+static rows_fn *const exact_wide[4][5] = {{NULL, exact_wide_0_1}};
+#else
+#define exact_wide exact_narrow
+#endif
+#if OPTIMISTIC && ROUNDS
+ROWS_FNS(optimistic_narrow, 1, 1)
+#if WIDE > 1
+ROWS_FNS(optimistic_wide, WIDE, 1)
+#else
+#define optimistic_wide optimistic_narrow
+#endif
+#else
+#define optimistic_narrow exact_narrow
+#define optimistic_wide   exact_wide
+#endif
+
+/* So many rows from row `top` of a half on, `step` apart, of which each reads `rows` rows, lie side
+ * by side. */
+static int rows_side_by_side(const struct window *window, int half, int top, int rows, int step) {
+    int ring = window->half[half].rows, slot = top % ring;
+    if (window->gathered)
+        return INT_MAX;
+    return slot + rows <= ring ? (ring - rows - slot) / step + 1 : 1;
+}
+
+/* The rows from link `link` on, before link `last`, with the same rows kh0 .. kh1-1 of the kernel:
+ * kh1 <= kh0 where there are none. */
+static struct rows rows_from(const struct chains *c, int link, int last, int *kh0, int *kh1) {
+    const struct tap_product *t = c->product;
+    const int middle = t->scalars->half[0].channels, half = c->channel >= middle;
+    const struct half *of = &t->scalars->half[half];
+    const source *channel = of->at + (size_t)(c->channel - half * middle) * of->stride;
+    const int all = c->rows / t->kernel, each = lesser(all, t->kernel); /* the kernel's rows */
+    const int h = t->first_row + link, top = h * t->step - t->origin + c->kernel_row;
+    struct rows rows = {.count = 1,
+                        .lanes = c->vectors.at,
+                        .next_lanes = (size_t)t->width * (GATHERS ? t->lane_stride : 1),
+                        .next_scalars = (size_t)(t->step * t->scalars->width)};
+    rows.lanes += GATHERS ? (size_t)link * rows.next_lanes : (size_t)window_at(t->lanes, 0, h, 0);
+    *kh0 = top < t->scalar_from ? t->scalar_from - top : 0;
+    *kh1 = lesser(each, t->scalar_to - top);
+    if (*kh0 == 0 && *kh1 == each) {
+        int inside = (t->scalar_to - each - top) / t->step + 1;
+        rows.count = lesser(lesser(last - link, inside),
+                            rows_side_by_side(t->scalars, half, top, each, t->step));
+        if (!GATHERS)
+            rows.count = lesser(rows.count, rows_side_by_side(t->lanes, 0, h, 1, 1));
+    }
+    for (int kh = *kh0; kh < *kh1; kh++)
+        rows.scalars[kh] = channel + window_at(t->scalars, half, top + kh, -t->origin);
+    for (int kh = each; kh < all; kh++, *kh1 = all) /* of a second channel */
+        rows.scalars[kh] = rows.scalars[kh - each] + of->stride;
+    return rows;
+}
+
+/* Links are rows of the grid, and chains those of `row` lanes with the taps of one scalar channel,
+ * or those of some of its kernel's rows; or with the 2x2 taps of two. */
+static int run_product(const struct chains *c, int optimistic, int first, int last, real *sums) {
+    const int wide = c->row > LANES, three = c->product->kernel == 3;
+    rows_fn *const(*run)[5] = !optimistic ? (wide ? exact_wide : exact_narrow)
+                                          : (wide ? optimistic_wide : optimistic_narrow);
+    for (int i = 0; begins(c, first) && i < c->rows * c->row; i += LANES)
+        v_store(sums + i, v_zero());
+    for (int link = first, count; link < last; link += count) {
+        int kh0, kh1;
+        const struct rows rows = rows_from(c, link, last, &kh0, &kh1);
+        if (kh0 < kh1)
+            run[three ? kh0 : 3][kh1](c, &rows, sums);
+        count = rows.count;
+    }
+    return 0;
 }
 
 /* Sums on their way between calls, where an element would not hold them, or not where they are

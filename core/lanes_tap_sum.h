@@ -91,124 +91,11 @@ static void find_shifts(struct tap_sum *t) {
         const struct tap column = {.dw = dw};
         find_lanes(t, &column, grid_vectors(t), lanes_of_shift(t, dw));
     }
-    t->known = 0;
 }
 static void find_taps(struct tap_sum *t) {
     for (int k = 0; !t->known && k < t->tap_count; k++)
         find_lanes(t, &t->taps[k], grid_vectors(t), lanes_of_tap(t, k));
     t->known = 1;
-}
-
-/* The sums of `m` output channels for the pixels of `wide` vectors (both constants), over channels
- * first .. last-1 of one half. `shifts` is a constant, too. */
-INLINE void tile(const struct chains *chains, const int m, const int wide, const int optimistic,
-                 const enum shifts shifts, int half, int first, int last, int begin,
-                 const source *weight, real *sums) {
-    const struct tap_sum *t = chains->sum;
-    const struct operand *vectors = &chains->vectors, *factors = &chains->factors;
-    const struct half *of = &t->window->half[half];
-    const source *from = of->at + chains->pixel + (size_t)first * of->stride;
-    const int vector = LANES * (GATHERS ? 1 : t->step), columns = shifts >= TRIPLES ? 3 : 1;
-    vec acc[TILE_M][TILE_P];
-    mask left[TILE_P], right[TILE_P];
-    UNROLL for (int j = 0; shifts >= SHORT && j < wide; j++) {
-        left[j] = v_mask(lanes_of_shift(t, shifts == SHORT ? 0 : -1) + chains->vector + j);
-        right[j] = v_mask(lanes_of_shift(t, 1) + chains->vector + j);
-    }
-    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < wide; j++) acc[i][j] =
-        begin ? v_zero() : v_load(sums + i * TILE + j * LANES);
-    for (int c = first; c < last; c++) {
-        for (int k = chains->first_tap; k < chains->last_tap; k += columns) {
-            const struct tap *tap = &t->taps[k];
-            const source *x = from + tap->source[half], *w = weight + tap->weight;
-            const lane_bits *bits = (optimistic || !t->window->gathered ? lanes_of_shift(t, tap->dw)
-                                                                        : lanes_of_tap(t, k)) +
-                                    chains->vector;
-            UNROLL for (int column = 0; column < columns; column++) {
-                mask on[TILE_P];
-                vec value[TILE_P];
-                UNROLL for (int j = 0; j < wide; j++) {
-                    const source *at = x + j * vector;
-                    int whole = shifts == NONE || (shifts >= TRIPLES && column == 1) ||
-                                (shifts == OUTER && j != (column == 0 ? 0 : TILE_P - 1));
-                    const mask *lit = shifts < SHORT ? &on[j] : column == 0 ? &left[j] : &right[j];
-                    if (shifts < SHORT)
-                        on[j] = v_mask(bits + j);
-                    value[j] =
-                        as_wanted(whole ? v_all_pixels(at, t->step) : v_pixels(at, t->step, lit),
-                                  vectors, optimistic);
-                }
-                UNROLL for (int i = 0; i < m; i++) {
-                    vec factor =
-                        as_wanted(v_factor(w + (size_t)i * t->output_stride), factors, optimistic);
-                    UNROLL for (int j = 0; j < wide; j++) acc[i][j] =
-                        optimistic ? v_fma_optimistic(factor, value[j], acc[i][j])
-                                   : v_fma_masked(factor, value[j], acc[i][j], on[j]);
-                }
-                x++;
-                w += t->weight_step;
-            }
-        }
-        from += of->stride;
-        weight += t->factor_stride;
-    }
-    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < wide; j++)
-        v_store(sums + i * TILE + j * LANES, acc[i][j]);
-}
-
-/* m output channels (a constant) the optimistic way, for the vectors with pixels that are meant. */
-INLINE void tile_of(const struct chains *c, const int m, const enum shifts shifts, int half,
-                    int first, int last, int begin, const source *weight, real *sums) {
-    if (c->count <= LANES)
-        tile(c, m, 1, 1, shifts, half, first, last, begin, weight, sums);
-    else if (c->count <= 2 * LANES)
-        tile(c, m, 2, 1, shifts, half, first, last, begin, weight, sums);
-    else
-        tile(c, m, TILE_P, 1, shifts, half, first, last, begin, weight, sums);
-}
-
-/* m output channels (a constant), the way that is asked for. */
-INLINE void some_tiles(const struct chains *c, const int m, int optimistic, int half, int first,
-                       int last, int begin, const source *weight, real *sums) {
-    const enum shifts shifts = OPTIMISTIC && optimistic ? c->sum->shifts : ANY;
-    if (OPTIMISTIC && shifts == OUTER)
-        tile(c, m, TILE_P, 1, OUTER, half, first, last, begin, weight, sums);
-    else if (OPTIMISTIC && shifts == TRIPLES)
-        tile_of(c, m, TRIPLES, half, first, last, begin, weight, sums);
-    else if (OPTIMISTIC && READS_ROWS && shifts == SHORT)
-        tile_of(c, m, SHORT, half, first, last, begin, weight, sums);
-    else if (OPTIMISTIC && shifts == NONE)
-        tile_of(c, m, NONE, half, first, last, begin, weight, sums);
-    else if (OPTIMISTIC && optimistic)
-        tile_of(c, m, ANY, half, first, last, begin, weight, sums);
-    else
-        tile(c, m, TILE_P, 0, ANY, half, first, last, begin, weight, sums);
-}
-
-static NOINLINE void run_half(const struct chains *c, int optimistic, int half, int first, int last,
-                              int begin, const source *weight, real *sums) {
-    if (c->rows == TILE_M) {
-        some_tiles(c, TILE_M, optimistic, half, first, last, begin, weight, sums);
-        return;
-    }
-    for (int i = 0; i < c->rows; i++, weight += c->sum->output_stride)
-        some_tiles(c, 1, optimistic, half, first, last, begin, weight, sums + i * TILE);
-}
-
-/* Links are the channels of both halves. */
-static void run_tile(const struct chains *c, int optimistic, int first, int last, real *sums) {
-    if (c->sum->window->gathered && !optimistic)
-        find_taps(c->sum);
-    int middle = c->sum->window->half[0].channels;
-    const source *weight = c->factors.at + (size_t)first * c->sum->factor_stride;
-    if (first < middle || first == last)
-        run_half(c, optimistic, 0, first, last < middle ? last : middle, begins(c, first), weight,
-                 sums);
-    if (last > middle) {
-        int from = first > middle ? first : middle;
-        weight += (size_t)(from - first) * c->sum->factor_stride;
-        run_half(c, optimistic, 1, from - middle, last - middle, begins(c, from), weight, sums);
-    }
 }
 
 /* n sums, at most a vector's worth, to elements. Storing an element rounds, so a sum need not be
@@ -220,6 +107,168 @@ INLINE void store_vector(const struct sink *sink, vec bias, vec sum, size_t n, e
         sum = v_wide_add(load_elements(to, n), sum);
     store_elements(to, n, sum);
 }
+/* Puts a tile's finished sums where they go, unless there is something to doubt. */
+INLINE int put_tile(const struct chains *c, const int m, const int wide, vec sums[TILE_M][TILE_P]) {
+#if OPTIMISTIC && !ROUNDS
+    const struct sink *sink = c->sink;
+    const size_t plane = md_map_plane(sink->map);
+    mask any = v_doubtful(sums[0][0], 1);
+    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < wide; j++) any =
+        v_either(any, v_doubtful(sums[i][j], 1));
+    if (v_bits(any) != 0)
+        return 0;
+    if (sink->bias != NULL)
+        UNROLL for (int k = 0; k < m; k++) {
+            vec bias = v_widen_one(sink->bias + c->sink_channel + k);
+            UNROLL for (int j = 0; j < wide; j++) sums[k][j] = v_wide_add(sums[k][j], bias);
+        }
+    if (sink->accumulate)
+        UNROLL for (int k = 0; k < m; k++) UNROLL for (int j = 0; j < wide; j++) sums[k][j] =
+            v_wide_add(v_widen(c->to + (size_t)k * plane + j * LANES), sums[k][j]);
+    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < wide; j++)
+        v_narrow(c->to + (size_t)i * plane + j * LANES, sums[i][j]);
+    return 1;
+#else
+    (void)c;
+    (void)m;
+    (void)wide;
+    (void)sums;
+    return 0;
+#endif
+}
+
+/* Links of a tile's chains, all in one half. */
+struct links {
+    int half, first, last;
+    int begin, end; /* they are the chain's first, and its last ones */
+    const source *weight;
+};
+
+/* The sums of `m` output channels for the pixels of `wide` vectors (both constants), put where they
+ * go or else in `sums`. `shifts` is a constant, too. */
+INLINE int tile(const struct chains *chains, const int m, const int wide, const int optimistic,
+                const enum shifts shifts, const struct links *links, real *sums) {
+    const struct tap_sum *t = chains->sum;
+    const struct operand *vectors = &chains->vectors, *factors = &chains->factors;
+    const struct half *of = &t->window->half[links->half];
+    const source *from = of->at + chains->pixel + (size_t)links->first * of->stride;
+    const source *weight = links->weight;
+    const int vector = LANES * (GATHERS ? 1 : t->step), columns = shifts >= TRIPLES ? 3 : 1;
+    const int half = links->half;
+    vec acc[TILE_M][TILE_P];
+    mask begin[TILE_P], end[TILE_P];
+    UNROLL for (int j = 0; shifts >= SHORT && j < wide; j++) {
+        begin[j] = v_mask(lanes_of_shift(t, shifts == SHORT ? 0 : -1) + chains->vector + j);
+        end[j] = v_mask(lanes_of_shift(t, 1) + chains->vector + j);
+    }
+    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < wide; j++) acc[i][j] =
+        links->begin ? v_zero() : v_load(sums + i * TILE + j * LANES);
+    const int taps = chains->last_tap - chains->first_tap;
+    const struct tap *tap = t->taps + chains->first_tap, *last_tap = tap + taps;
+    /* One loop, not one in another: its end is foreseen by the processor. */
+    for (int left = (links->last - links->first) * (taps / columns); left > 0; left--) {
+        const source *x = from + tap->source[half], *w = weight + tap->weight;
+        const lane_bits *bits =
+            (optimistic || !t->window->gathered ? lanes_of_shift(t, tap->dw)
+                                                : lanes_of_tap(t, (int)(tap - t->taps))) +
+            chains->vector;
+        tap += columns;
+        const size_t next = tap == last_tap; /* channel */
+        tap -= (size_t)taps & -next;
+        from += of->stride & -next;
+        weight += t->factor_stride & -next;
+        UNROLL for (int column = 0; column < columns; column++) {
+            mask on[TILE_P];
+            vec value[TILE_P];
+            UNROLL for (int j = 0; j < wide; j++) {
+                const source *at = x + j * vector;
+                int whole = shifts == NONE || (shifts >= TRIPLES && column == 1) ||
+                            (shifts == OUTER && j != (column == 0 ? 0 : TILE_P - 1));
+                const mask *lit = shifts < SHORT ? &on[j] : column == 0 ? &begin[j] : &end[j];
+                if (shifts < SHORT)
+                    on[j] = v_mask(bits + j);
+                value[j] = as_wanted(whole ? v_all_pixels(at, t->step) : v_pixels(at, t->step, lit),
+                                     vectors, optimistic);
+            }
+            UNROLL for (int i = 0; i < m; i++) {
+                vec factor =
+                    as_wanted(v_factor(w + (size_t)i * t->output_stride), factors, optimistic);
+                UNROLL for (int j = 0; j < wide; j++) acc[i][j] =
+                    optimistic ? v_fma_optimistic(factor, value[j], acc[i][j])
+                               : v_fma_masked(factor, value[j], acc[i][j], on[j]);
+            }
+            x++;
+            w += t->weight_step;
+        }
+    }
+    if (optimistic && links->end && chains->to != NULL && put_tile(chains, m, wide, acc))
+        return 1;
+    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < wide; j++)
+        v_store(sums + i * TILE + j * LANES, acc[i][j]);
+    return 0;
+}
+
+/* Functions of their own, or compilers run out of registers. */
+typedef int tile_fn(const struct chains *c, const struct links *links, real *sums);
+#define TILE_FN(name, m, wide, optimistic, shifts)                                                 \
+    static NOINLINE int name(const struct chains *c, const struct links *links, real *sums) {      \
+        return tile(c, m, wide, optimistic, shifts, links, sums);                                  \
+    }
+TILE_FN(exact_one, 1, TILE_P, 0, ANY)
+TILE_FN(exact_many, TILE_M, TILE_P, 0, ANY)
+
+#if OPTIMISTIC
+#define TILE_FNS(shifts)                                                                           \
+    TILE_FN(one_##shifts##_1, 1, 1, 1, shifts)                                                     \
+    TILE_FN(one_##shifts##_2, 1, 2, 1, shifts)                                                     \
+    TILE_FN(one_##shifts##_3, 1, 3, 1, shifts)                                                     \
+    TILE_FN(many_##shifts##_1, TILE_M, 1, 1, shifts)                                               \
+    TILE_FN(many_##shifts##_2, TILE_M, 2, 1, shifts)                                               \
+    TILE_FN(many_##shifts##_3, TILE_M, 3, 1, shifts)
+#define TILE_ROW(shifts)                                                                           \
+    [shifts] = {{one_##shifts##_1, one_##shifts##_2, one_##shifts##_3},                            \
+                {many_##shifts##_1, many_##shifts##_2, many_##shifts##_3}}
+TILE_FNS(ANY)
+TILE_FNS(NONE)
+TILE_FNS(SHORT)
+TILE_FNS(TRIPLES)
+TILE_FNS(OUTER)
+static tile_fn *const optimistic_tiles[][2][TILE_P] = {
+    TILE_ROW(ANY), TILE_ROW(NONE), TILE_ROW(SHORT), TILE_ROW(TRIPLES), TILE_ROW(OUTER)};
+#endif
+
+/* The optimistic way only takes vectors with pixels that are meant. */
+static int run_links(const struct chains *c, int optimistic, struct links links, real *sums) {
+    int many = c->rows == TILE_M, put = 0;
+    tile_fn *run = many ? exact_many : exact_one;
+#if OPTIMISTIC
+    if (optimistic)
+        run = optimistic_tiles[c->sum->shifts][many][(c->count - 1) / LANES];
+#endif
+    (void)optimistic;
+    for (int i = 0; i < c->rows; i += many ? TILE_M : 1, links.weight += c->sum->output_stride)
+        put = run(c, &links, sums + i * TILE);
+    return put;
+}
+
+/* Links are the channels of both halves. */
+static int run_tile(const struct chains *c, int optimistic, int first, int last, real *sums) {
+    if (c->sum->window->gathered && !optimistic)
+        find_taps(c->sum);
+    int middle = c->sum->window->half[0].channels, put = 0;
+    for (int half = 0; half < 2; half++) {
+        int from = half == 0 || first > middle ? first : middle;
+        int to = half == 1 ? last : lesser(last, middle);
+        struct links links = {
+            half,           from - half * middle, to - half * middle, begins(c, from),
+            to == c->links, c->factors.at};
+        links.weight += (size_t)from * c->sum->factor_stride;
+        if (from < to || (half == 0 && first == last))
+            put = run_links(c, optimistic, links, sums);
+    }
+    return put;
+}
+
 /* n sums to elements that lie side by side. */
 static void store_run(const struct sink *sink, int channel, const real *sums, int n, elem *to) {
     const vec bias = sink->bias != NULL ? v_widen_one(sink->bias + channel) : v_zero();
@@ -318,45 +367,66 @@ static struct operand open_weights(struct tap_sum *t, int links, int first, int 
 #endif
 }
 
+/* A tile's sums, and the result they make, from pixel p of the grid on. */
+static void run_sums(const struct tap_sum *t, struct chains *chains, const struct sink *sink, int p,
+                     real sums[][TILE_M * TILE], real *whole) {
+    size_t stride;
+    int columns = t->combination == INTERLEAVED ? 2 : 1, is_put = 0;
+    for (int k = 0; k < t->sums; k++) {
+        chains->first_tap = k > 0 ? t->ends[k - 1] : 0;
+        chains->last_tap = t->ends[k];
+        is_put = find(chains, sums[k]);
+    }
+    if (is_put)
+        return;
+    const real *result = combine(t, chains->rows, chains->count,
+                                 (const real(*)[TILE_M * TILE]) sums, whole, &stride);
+    put(sink, chains->sink_channel, chains->rows, p, chains->count, columns, t, result, stride);
+}
+
 /* All of it for output channels first .. last-1, which are the sink's from its first channel on.
  * `numbers` says how the window's numbers are scaled. */
 static void run_tap_sum(struct tap_sum *t, struct operand numbers, int first, int last,
                         const struct sink *sink) {
-    int pixels = t->height * t->width, columns = t->combination == INTERLEAVED ? 2 : 1;
+    int pixels = t->height * t->width;
     int together = WIDENS ? TILE_M : last - first; /* channels whose weights are widened */
+    int slot = sink->first_row % sink->map->rows;
+    int dense =
+        t->combination == ALONE && sink->row_step == 1 && slot + t->height <= sink->map->rows;
+    size_t plane = md_map_plane(sink->map);
+    elem *to = (elem *)sink->map->at + md_map_row(sink->map, sink->first_channel, sink->first_row);
     real sums[MAX_SUMS][TILE_M * TILE];
     real whole[2 * TILE_M * TILE + LANES]; /* a last vector may begin at any number */
-    size_t stride;
     struct chains chains = {.run = run_tile,
                             .links = t->window->half[0].channels + t->window->half[1].channels,
                             .tail = LOSES_SIGNS && shows_sign(sink, t, last - first),
                             .row = TILE,
                             .vectors = numbers,
-                            .sum = t};
-    if (OPTIMISTIC && !ROUNDS)
-        v_watch_begin();
+                            .sum = t,
+                            .sink = sink};
+#if OPTIMISTIC && !ROUNDS
+    v_watch_begin();
+#endif
     for (int block = first, end; block < last; block = end) {
         end = lesser(block + together, last);
         struct operand weights = open_weights(t, chains.links, block, end);
         chains.factors = weights;
         chains.optimistic = numbers.optimistic && weights.optimistic;
-        for (int p = 0; p < pixels; p += TILE)
-            for (int channel = block; channel < end; channel += TILE_M) {
-                chains.rows = lesser(end - channel, TILE_M);
-                chains.count = lesser(pixels - p, TILE);
-                chains.vector = p / LANES;
-                chains.pixel = (ptrdiff_t)p * t->step;
-                chains.factors.at = weights.at + (size_t)(channel - block) * t->output_stride;
-                for (int k = 0; k < t->sums; k++) {
-                    chains.first_tap = k > 0 ? t->ends[k - 1] : 0;
-                    chains.last_tap = t->ends[k];
-                    find(&chains, sums[k]);
+        /* Two tiles after each other read the same weights. */
+        for (int two = 0; two < pixels; two += 2 * TILE)
+            for (int channel = block; channel < end; channel += TILE_M)
+                for (int p = two; p < pixels && p < two + 2 * TILE; p += TILE) {
+                    chains.rows = lesser(end - channel, TILE_M);
+                    chains.count = lesser(pixels - p, TILE);
+                    chains.vector = p / LANES;
+                    chains.pixel = (ptrdiff_t)p * t->step;
+                    chains.factors.at = weights.at + (size_t)(channel - block) * t->output_stride;
+                    chains.sink_channel = channel - first;
+                    chains.to = dense && chains.rows == TILE_M && chains.count % LANES == 0
+                                    ? to + (size_t)(channel - first) * plane + p
+                                    : NULL;
+                    run_sums(t, &chains, sink, p, sums, whole);
                 }
-                const real *result = combine(t, chains.rows, chains.count,
-                                             (const real(*)[TILE_M * TILE]) sums, whole, &stride);
-                put(sink, channel - first, chains.rows, p, chains.count, columns, t, result,
-                    stride);
-            }
     }
 }
 

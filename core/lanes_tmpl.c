@@ -116,16 +116,32 @@ static int tconv_shares_rows(const struct md_shape *s, int rows, int channels, i
 
 /* ---- taps ------------------------------------------------------------------------------------ */
 
-/* The strip of grid rows from h on, of `height` rows: no taps yet. Where rows are not gathered, it
- * is a single one, since rings may end with any row. */
-static void begin_strip(struct tap_sum *t, int h, int to, int height, int first) {
-    t->height = t->window->gathered ? to - h : 1;
+/* How many grid rows from h on, of `height` rows, are read as one: all those that are gathered; of
+ * others, those with a row above and below them, as far as these are side by side in their rings;
+ * and else one. */
+static int rows_of_strip(const struct tap_sum *t, int h, int to, int height) {
+    int rows = lesser(to, height - 1) - h;
+    if (t->window->gathered)
+        return to - h;
+    for (int half = 0; GATHERS && h > 0 && half < 2; half++)
+        if (t->window->half[half].channels > 0) {
+            int ring = t->window->half[half].rows;
+            rows = lesser(rows, ring - 2 - (h - 1) % ring);
+        }
+    return GATHERS && h > 0 && rows > 1 ? rows : 1;
+}
+
+/* The strip of grid rows from h on: no taps yet. */
+static void begin_strip(struct tap_sum *t, int h, int to, int height) {
+    int before = t->height;
+    t->height = rows_of_strip(t, h, to, height);
     t->above = h > 0;
     t->below = h + t->height < height;
     t->sums = 0;
     t->tap_count = 0;
-    if (first)
+    if (t->height != before)
         find_shifts(t);
+    t->known = 0;
 }
 
 /* The tap of weight number `weight` whose source is at (h, w) for the grid's first pixel, shifted
@@ -178,7 +194,7 @@ static void conv_forward(const struct md_call *c) {
                         .weights = c->weight,
                         .room = room.weight};
     for (int h = c->from; h < c->to; h += t.height) {
-        begin_strip(&t, h, c->to, ho, h == c->from);
+        begin_strip(&t, h, c->to, ho);
         /* With stride 2, output row h reads rows 2h-1 (of the grid row before), 2h and 2h+1;
          * columns alike. */
         for (int kh = 0; kh < 3; kh++)
@@ -232,7 +248,7 @@ static void conv_input_gradient(const struct md_call *c) {
         int begin = first_in_phase(c->from, a, stride);
         const struct back_taps *rows = stride == 1 ? &back_stride1 : &back_stride2[a];
         for (int h = begin, end = first_in_phase(c->to, a, stride); h < end; h += t.height) {
-            begin_strip(&t, h, end, ho, h == begin);
+            begin_strip(&t, h, end, ho);
             for (int b = 0; b < stride; b++) {
                 const struct back_taps *columns = stride == 1 ? &back_stride1 : &back_stride2[b];
                 for (int i = 0; i < rows->count; i++)
@@ -270,7 +286,7 @@ static void tconv_forward(const struct md_call *c) {
     for (int kh = 0; kh < 2; kh++) {
         int begin = first_in_phase(c->from, kh, 2);
         for (int h = begin, end = first_in_phase(c->to, kh, 2); h < end; h += t.height) {
-            begin_strip(&t, h, end, s->height, h == begin);
+            begin_strip(&t, h, end, s->height);
             for (int kw = 0; kw < 2; kw++) {
                 add_tap(&t, h, 0, s->height, 0, 0, 2 * kh + kw);
                 end_sum(&t);
@@ -301,7 +317,7 @@ static void tconv_input_gradient(const struct md_call *c) {
                         .weights = c->weight,
                         .room = room.weight};
     for (int h = c->from; h < c->to; h += t.height) {
-        begin_strip(&t, h, c->to, s->height, h == c->from);
+        begin_strip(&t, h, c->to, s->height);
         for (int k = 0; k < 4; k++) {
             add_tap(&t, 2 * h + k / 2, k % 2, 2 * s->height, 0, 0, k);
             end_sum(&t);

@@ -179,12 +179,18 @@ static inline vec v_zero(void) {
 static inline mask v_positive(vec a) {
     return V_COMPARE(a, _CMP_GT_OQ, v_zero());
 }
-/* Lanes, a bit each. */
-static inline unsigned v_nan(vec a) {
-    return v_bits(V_COMPARE(a, _CMP_UNORD_Q, a));
+static inline mask v_nan(vec a) {
+    return V_COMPARE(a, _CMP_UNORD_Q, a);
 }
-static inline unsigned v_zero_or_nan(vec a) {
-    return v_bits(V_COMPARE(a, _CMP_EQ_UQ, v_zero()));
+static inline mask v_zero_or_nan(vec a) {
+    return V_COMPARE(a, _CMP_EQ_UQ, v_zero());
+}
+static inline mask v_either(mask a, mask b) {
+#if defined(__AVX512F__)
+    return a | b;
+#else
+    return _mm256_or_si256(a, b);
+#endif
 }
 
 /* Whether a result was rounded among the subnormals or to zero since v_flags_clear; or an operand

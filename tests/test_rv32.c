@@ -66,8 +66,7 @@ Test(rv32, convolutions_are_fused_instructions) {
         FILE *tool = open_tool("-d", cases[i].object);
         int fused = 0;
         while (next_instruction(tool, function, instruction)) {
-            if (strstr(function, "conv_") == NULL && !begins(function, "run_tile") &&
-                !begins(function, "run_product"))
+            if (strstr(function, "conv_") == NULL && !begins(function, "exact_"))
                 continue;
             fused += strcmp(instruction, cases[i].fused) == 0;
             cr_assert_neq(strcmp(instruction, cases[i].other), 0, "%s in %s of %s", instruction,
