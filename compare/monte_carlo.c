@@ -164,7 +164,7 @@ MONTE_CARLO(tconv, MD_TCONV2X2)
 #define RECORD(name, kind)                                                                         \
     (struct md_operator) {                                                                         \
         name##_forward, name##_input_gradient, name##_weight_gradient, name##_scratch_bytes,       \
-            plain(kind)->sums_bytes, NULL                                                          \
+            plain(kind)->sums_bytes, NULL, 0                                                       \
     }
 
 struct md_ops md_monte_carlo_ops(void) {

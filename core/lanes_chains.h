@@ -4,6 +4,7 @@
 #define MD_CORE_LANES_CHAINS_H
 
 #include "lanes_optimistic.h"
+#include "network.h"
 #include "ops.h"
 
 #define INLINE   static inline __attribute__((always_inline))
@@ -81,6 +82,13 @@ static void store_elements(elem *to, size_t n, vec a) {
         to[i] = some[i];
 #endif
 }
+
+#if GATHERS
+/* a > 0 ? a : a * slope. The slope is a power of two: wide, the product is exact. */
+static inline vec v_leaky(vec a) {
+    return v_blend(v_positive(a), v_round(v_scale(a, (real)MD_LEAKY_SLOPE)), a);
+}
+#endif
 
 /* Neighbouring pixels, `step` elements apart, in the lanes of m; one number in all lanes; one pixel
  * of neighbouring channels, `stride` elements apart (gathered: side by side). */
@@ -365,14 +373,15 @@ static unsigned meant_lanes(const struct chains *c, int l) {
 
 /* Lanes of sums that are meant and infinite or NaN; or zero, too. */
 INLINE unsigned doubtful(const struct chains *c, const real *sums, const int zeros) {
-    unsigned any = 0, some = 0; /* in the last vectors not all lanes may be meant */
     const int last = (c->count - 1) / LANES * LANES;
+    mask any = v_doubtful(v_splat(&(const real){1}), zeros), some = any;
     for (int r = 0; r < c->rows; r++, sums += c->row) {
         for (int l = 0; l < last; l += LANES)
-            any |= v_bits(v_doubtful(v_load(sums + l), zeros));
-        some |= v_bits(v_doubtful(v_load(sums + last), zeros));
+            any = v_either(any, v_doubtful(v_load(sums + l), zeros));
+        some = v_either(some, v_doubtful(v_load(sums + last), zeros));
     }
-    return any | (some & meant_lanes(c, last));
+    /* In the last vectors not all lanes may be meant. */
+    return v_bits(any) | (v_bits(some) & meant_lanes(c, last));
 }
 
 #endif

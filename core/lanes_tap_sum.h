@@ -49,6 +49,7 @@ struct sink {
     int first_channel, first_row, row_step;
     const elem *bias; /* added to the sum where not NULL */
     int accumulate;   /* the sum is added to what is there */
+    int leaky;        /* what goes there has been through leaky_forward */
 };
 
 /* bits[v]: which lanes of vector v a tap exists for. */
@@ -98,6 +99,20 @@ static void find_taps(struct tap_sum *t) {
     t->known = 1;
 }
 
+/* What leaky_forward makes of the elements that sums become. */
+INLINE vec activated(vec sums) {
+#if GATHERS
+    elem some[LANES];
+    if (WIDENS) {
+        v_narrow(some, sums);
+        sums = v_widen(some);
+    }
+    return v_leaky(sums);
+#else
+    return sums;
+#endif
+}
+
 /* n sums, at most a vector's worth, to elements. Storing an element rounds, so a sum need not be
  * rounded before. */
 INLINE void store_vector(const struct sink *sink, vec bias, vec sum, size_t n, elem *to) {
@@ -105,7 +120,7 @@ INLINE void store_vector(const struct sink *sink, vec bias, vec sum, size_t n, e
         sum = v_wide_add(sum, bias);
     if (sink->accumulate)
         sum = v_wide_add(load_elements(to, n), sum);
-    store_elements(to, n, sum);
+    store_elements(to, n, sink->leaky ? activated(sum) : sum);
 }
 /* Puts a tile's finished sums where they go, unless there is something to doubt. */
 INLINE int put_tile(const struct chains *c, const int m, const int wide, vec sums[TILE_M][TILE_P]) {
@@ -125,6 +140,9 @@ INLINE int put_tile(const struct chains *c, const int m, const int wide, vec sum
     if (sink->accumulate)
         UNROLL for (int k = 0; k < m; k++) UNROLL for (int j = 0; j < wide; j++) sums[k][j] =
             v_wide_add(v_widen(c->to + (size_t)k * plane + j * LANES), sums[k][j]);
+    if (sink->leaky)
+        UNROLL for (int k = 0; k < m; k++) UNROLL for (int j = 0; j < wide; j++) sums[k][j] =
+            activated(sums[k][j]);
     UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < wide; j++)
         v_narrow(c->to + (size_t)i * plane + j * LANES, sums[i][j]);
     return 1;

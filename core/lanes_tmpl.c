@@ -15,7 +15,6 @@
  * that would change the bits where a weight is infinite, or the sum is a negative zero. */
 #include "lanes_tap_product.h"
 #include "lanes_tap_sum.h"
-#include "network.h"
 #include "ops.h"
 
 #if GATHERS
@@ -203,7 +202,7 @@ static void conv_forward(const struct md_call *c) {
                         kh == 0 ? -1 : kh == 2 && stride == 1,
                         kw == 0 ? -1 : kw == 2 && stride == 1, kh * 3 + kw);
         end_sum(&t);
-        const struct sink sink = {&c->y, first, h, 1, (const elem *)c->bias + first, 0};
+        const struct sink sink = {&c->y, first, h, 1, (const elem *)c->bias + first, 0, c->leaky};
         run_tap_sum(&t, numbers, first, last, &sink);
     }
 }
@@ -258,7 +257,8 @@ static void conv_input_gradient(const struct md_call *c) {
                     }
                 end_sum(&t);
             }
-            const struct sink sink = {&c->dx, first, h * stride + a, stride, NULL, c->accumulate};
+            const struct sink sink = {&c->dx,        first, h * stride + a, stride, NULL,
+                                      c->accumulate, 0};
             run_tap_sum(&t, numbers, c->first + first, c->first + last, &sink);
         }
     }
@@ -291,8 +291,8 @@ static void tconv_forward(const struct md_call *c) {
                 add_tap(&t, h, 0, s->height, 0, 0, 2 * kh + kw);
                 end_sum(&t);
             }
-            const struct sink sink = {&c->y, first, 2 * h + kh, 2, (const elem *)c->bias + first,
-                                      0};
+            const struct sink sink = {&c->y, first,   2 * h + kh, 2, (const elem *)c->bias + first,
+                                      0,     c->leaky};
             run_tap_sum(&t, numbers, first, last, &sink);
         }
     }
@@ -322,7 +322,7 @@ static void tconv_input_gradient(const struct md_call *c) {
             add_tap(&t, 2 * h + k / 2, k % 2, 2 * s->height, 0, 0, k);
             end_sum(&t);
         }
-        const struct sink sink = {&c->dx, first, h, 1, NULL, c->accumulate};
+        const struct sink sink = {&c->dx, first, h, 1, NULL, c->accumulate, 0};
         run_tap_sum(&t, numbers, c->first + first, c->first + last, &sink);
     }
 }
@@ -497,14 +497,10 @@ static void tconv_weight_gradient(const struct md_call *c) {
 
 #if GATHERS
 
-/* y > 0 ? y : y * slope. The slope is a power of two: wide, the product is exact. */
 static void leaky_forward(size_t n, void *y_) {
     elem *y = y_;
-    for (size_t i = 0; i < n; i += LANES) {
-        vec a = load_elements(y + i, n - i);
-        vec negative = v_round(v_scale(a, (real)MD_LEAKY_SLOPE));
-        store_elements(y + i, n - i, v_blend(v_positive(a), negative, a));
-    }
+    for (size_t i = 0; i < n; i += LANES)
+        store_elements(y + i, n - i, v_leaky(load_elements(y + i, n - i)));
 }
 
 static void mask_positive(size_t n, const void *y_, uint8_t *to) {
@@ -552,7 +548,7 @@ const struct md_ops MD_NAME(MD_PASTE(md_lanes_, MD_LEVEL)) = {
 #endif
     .format = MD_THIS_FORMAT,
     .kinds = {[MD_CONV3X3] = {conv_forward, conv_input_gradient, conv_weight_gradient,
-                              conv_scratch_bytes, conv_sums_bytes, conv_shares_rows},
+                              conv_scratch_bytes, conv_sums_bytes, conv_shares_rows, GATHERS},
               [MD_TCONV2X2] = {tconv_forward, tconv_input_gradient, tconv_weight_gradient,
-                               tconv_scratch_bytes, tconv_sums_bytes, tconv_shares_rows}},
+                               tconv_scratch_bytes, tconv_sums_bytes, tconv_shares_rows, GATHERS}},
 };

@@ -56,7 +56,8 @@ static inline size_t md_map_plane(const struct md_map *map) {
 
 /* What an operator works on.
  *
- * forward          rows from .. to-1 of y, from x, weight (as md_layer_weights says) and bias (co)
+ * forward          rows from .. to-1 of y, from x, weight (as md_layer_weights says) and bias (co);
+ *                  leaky: and leaky_forward of them, where the operator `activates`
  * weight_gradient  dweight and dbias from x and rows from .. to-1 of y, which holds dy; a call that
  *                  does not begin with row 0 goes on with the chains of the one before. Both are
  *                  finished by the call with the last row. A shape without input channels, and x
@@ -71,7 +72,7 @@ struct md_call {
     struct md_map x[2]; /* the input's channels one after the other: the two halves of a concat; or
                          * all in the first, and the second has none */
     struct md_map y, dx;
-    int first, accumulate;
+    int first, accumulate, leaky;
     const void *weight, *bias;
     struct md_map mask; /* bytes, a row's by md_ops.mask after the other */
     void *dweight, *dbias;
@@ -99,6 +100,8 @@ struct md_operator {
     /* Whether cores are faster when they share out a forward or input gradient call's `rows` rows
      * instead of its `channels` channels, by calls of their own. NULL: never. */
     int (*shares_rows)(const struct md_shape *shape, int rows, int channels, int cores);
+
+    int activates; /* 1: forward heeds `leaky` */
 };
 
 /* Bytes of the mask of a row. */

@@ -165,8 +165,9 @@ static void do_forward(const struct worker *w, const struct md_instruction *i) {
     struct md_call call = call_of(w, i);
     share_rows(w, i->layer, layer->co, md_kinds[layer->kind].up, &call);
     if (call.from < call.to) {
+        call.leaky = layer->leaky && operator_of(w, i->layer)->activates;
         operator_of(w, i->layer)->forward(&call);
-        if (layer->leaky)
+        if (layer->leaky && !call.leaky)
             each_run(w, call.part, &call.y, &call.mask, call.from, call.to, apply_leaky);
     }
     if ((i->flags & MD_SECOND) == 0)

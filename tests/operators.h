@@ -26,15 +26,15 @@ static inline enum md_layer_kind kind_of(const struct operator* op) {
     return op->transposed ? MD_TCONV2X2 : MD_CONV3X3;
 }
 
-/* One call of an operator; first, last and accumulate are for input gradients. */
+/* One call of an operator; first, last and accumulate are for input gradients, leaky for forward. */
 struct call {
     const struct operator* op;
     struct md_shape shape;
-    int first, last, accumulate;
+    int first, last, accumulate, leaky;
 };
 
 static inline struct call call_of(const struct operator* op, struct md_shape shape) {
-    return (struct call){op, shape, 0, shape.ci, 0};
+    return (struct call){op, shape, 0, shape.ci, 0, 0};
 }
 
 /* Elements of x, y (and their gradients), weight and bias. */
@@ -128,12 +128,27 @@ static inline struct md_call whole_call(const struct call *c, void *const in[], 
     return call;
 }
 
+/* The activation's slopes where an operator leaves them to others. */
+static inline void activate(const struct md_ops *ops, const struct md_call *call) {
+    int first, last;
+    md_share(call->part, call->shape.co, &first, &last);
+    for (int channel = first; channel < last; channel++)
+        for (int h = call->from; h < call->to; h++)
+            ops->leaky_forward((size_t)call->y.width,
+                               (char *)call->y.at + md_map_row(&call->y, channel, h) *
+                                                        md_format_bytes[ops->format]);
+}
+
 static inline void run_call(const struct md_ops *ops, const struct call *c,
                             const struct md_call *call) {
     const struct md_operator *o = &ops->kinds[kind_of(c->op)];
+    struct md_call heeding = *call;
+    heeding.leaky = c->leaky && o->activates;
     (c->op->direction == FORWARD          ? o->forward
      : c->op->direction == INPUT_GRADIENT ? o->input_gradient
-                                          : o->weight_gradient)(call);
+                                          : o->weight_gradient)(&heeding);
+    if (c->leaky && !heeding.leaky)
+        activate(ops, call);
 }
 
 static inline void make_call(const struct md_ops *ops, const struct call *c, void *const in[],
@@ -181,6 +196,7 @@ static inline int each_layer_call(const struct md_network *original, int height,
                 continue;
             /* A feature that later layers read too already has their share of the error. */
             call.accumulate = layer->stride == 2 && call.op->direction == INPUT_GRADIENT;
+            call.leaky = layer->leaky && call.op->direction == FORWARD;
             visit(&call, context);
             calls++;
             if (layer->skip == MD_NO_SKIP || call.op->direction != INPUT_GRADIENT)

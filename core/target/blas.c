@@ -45,12 +45,18 @@ static void gather(const struct md_map *map, int first, int last, int from, int 
                 *out++ = row_at(map, c, h)[w];
 }
 
-static void scatter(const struct md_map *map, int first, int last, int from, int to,
-                    const float *in, const float *bias) {
-    for (int c = first; c < last; c++)
-        for (int h = from; h < to; h++)
-            for (int w = 0; w < map->width; w++)
-                row_at(map, c, h)[w] = *in++ + bias[c];
+/* Of output channel `channel`, its bias not added yet. */
+static float output_of(const struct md_call *c, int channel, float sum) {
+    sum += ((const float *)c->bias)[channel];
+    return c->leaky && !(sum > 0.0f) ? sum * MD_LEAKY_SLOPE : sum;
+}
+
+/* Output channels first .. last-1. */
+static void scatter(const struct md_call *c, int first, int last, const float *in) {
+    for (int channel = first; channel < last; channel++)
+        for (int h = c->from; h < c->to; h++)
+            for (int w = 0; w < c->y.width; w++)
+                row_at(&c->y, channel, h)[w] = output_of(c, channel, *in++);
 }
 
 /* The taps of input channels first .. last-1 for rows from .. to-1 of the output; zeros outside the
@@ -75,7 +81,7 @@ static void conv_forward(const struct md_call *c) {
     md_share(c->part, s->co, &first, &last);
     multiply(0, 0, last - first, pixels, k, (const float *)c->weight + first * k, k, c->scratch,
              pixels, 0.0f, out, pixels);
-    scatter(&c->y, first, last, c->from, c->to, out, c->bias);
+    scatter(c, first, last, out);
 }
 
 static void sum_planes(const struct md_call *c) {
@@ -149,8 +155,7 @@ static void tconv_forward(const struct md_call *c) {
             for (int w = 0; w < s->width; w++, column++) {
                 int ho = 2 * h + tap % 4 / 2;
                 if (ho >= c->from && ho < c->to)
-                    row_at(&c->y, tap / 4, ho)[2 * w + tap % 2] =
-                        *column + ((const float *)c->bias)[tap / 4];
+                    row_at(&c->y, tap / 4, ho)[2 * w + tap % 2] = output_of(c, tap / 4, *column);
             }
 }
 
@@ -184,9 +189,9 @@ static void tconv_input_gradient(const struct md_call *c) {
 const struct md_ops md_blas_fp32 = {
     .format = MD_FP32,
     .kinds = {[MD_CONV3X3] = {conv_forward, conv_input_gradient, conv_weight_gradient,
-                              conv_scratch_bytes, no_sums, NULL},
+                              conv_scratch_bytes, no_sums, NULL, 1},
               [MD_TCONV2X2] = {tconv_forward, tconv_input_gradient, tconv_weight_gradient,
-                               tconv_scratch_bytes, no_sums, NULL}},
+                               tconv_scratch_bytes, no_sums, NULL, 1}},
 };
 
 int md_blas_start(void) {
