@@ -122,6 +122,7 @@ INLINE void store_vector(const struct sink *sink, vec bias, vec sum, size_t n, e
         sum = v_wide_add(load_elements(to, n), sum);
     store_elements(to, n, sink->leaky ? activated(sum) : sum);
 }
+
 /* Puts a tile's finished sums where they go, unless there is something to doubt. */
 INLINE int put_tile(const struct chains *c, const int m, const int wide, vec sums[TILE_M][TILE_P]) {
 #if OPTIMISTIC && !ROUNDS
@@ -132,19 +133,12 @@ INLINE int put_tile(const struct chains *c, const int m, const int wide, vec sum
         v_either(any, v_doubtful(sums[i][j], 1));
     if (v_bits(any) != 0)
         return 0;
-    if (sink->bias != NULL)
-        UNROLL for (int k = 0; k < m; k++) {
-            vec bias = v_widen_one(sink->bias + c->sink_channel + k);
-            UNROLL for (int j = 0; j < wide; j++) sums[k][j] = v_wide_add(sums[k][j], bias);
-        }
-    if (sink->accumulate)
-        UNROLL for (int k = 0; k < m; k++) UNROLL for (int j = 0; j < wide; j++) sums[k][j] =
-            v_wide_add(v_widen(c->to + (size_t)k * plane + j * LANES), sums[k][j]);
-    if (sink->leaky)
-        UNROLL for (int k = 0; k < m; k++) UNROLL for (int j = 0; j < wide; j++) sums[k][j] =
-            activated(sums[k][j]);
-    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < wide; j++)
-        v_narrow(c->to + (size_t)i * plane + j * LANES, sums[i][j]);
+    UNROLL for (int i = 0; i < m; i++) {
+        elem *to = c->to + (size_t)i * plane;
+        vec bias = sink->bias != NULL ? v_widen_one(sink->bias + c->sink_channel + i) : v_zero();
+        UNROLL for (int j = 0; j < wide; j++)
+            store_vector(sink, bias, sums[i][j], LANES, to + j * LANES);
+    }
     return 1;
 #else
     (void)c;
@@ -430,21 +424,19 @@ static void run_tap_sum(struct tap_sum *t, struct operand numbers, int first, in
         struct operand weights = open_weights(t, chains.links, block, end);
         chains.factors = weights;
         chains.optimistic = numbers.optimistic && weights.optimistic;
-        /* Two tiles after each other read the same weights. */
-        for (int two = 0; two < pixels; two += 2 * TILE)
-            for (int channel = block; channel < end; channel += TILE_M)
-                for (int p = two; p < pixels && p < two + 2 * TILE; p += TILE) {
-                    chains.rows = lesser(end - channel, TILE_M);
-                    chains.count = lesser(pixels - p, TILE);
-                    chains.vector = p / LANES;
-                    chains.pixel = (ptrdiff_t)p * t->step;
-                    chains.factors.at = weights.at + (size_t)(channel - block) * t->output_stride;
-                    chains.sink_channel = channel - first;
-                    chains.to = dense && chains.rows == TILE_M && chains.count % LANES == 0
-                                    ? to + (size_t)(channel - first) * plane + p
-                                    : NULL;
-                    run_sums(t, &chains, sink, p, sums, whole);
-                }
+        for (int p = 0; p < pixels; p += TILE)
+            for (int channel = block; channel < end; channel += TILE_M) {
+                chains.rows = lesser(end - channel, TILE_M);
+                chains.count = lesser(pixels - p, TILE);
+                chains.vector = p / LANES;
+                chains.pixel = (ptrdiff_t)p * t->step;
+                chains.factors.at = weights.at + (size_t)(channel - block) * t->output_stride;
+                chains.sink_channel = channel - first;
+                chains.to = dense && chains.rows == TILE_M && chains.count % LANES == 0
+                                ? to + (size_t)(channel - first) * plane + p
+                                : NULL;
+                run_sums(t, &chains, sink, p, sums, whole);
+            }
     }
 }
 

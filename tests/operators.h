@@ -26,7 +26,8 @@ static inline enum md_layer_kind kind_of(const struct operator* op) {
     return op->transposed ? MD_TCONV2X2 : MD_CONV3X3;
 }
 
-/* One call of an operator; first, last and accumulate are for input gradients, leaky for forward. */
+/* One call of an operator; first, last and accumulate are for input gradients, leaky for forward
+ * passes. */
 struct call {
     const struct operator* op;
     struct md_shape shape;
@@ -128,15 +129,16 @@ static inline struct md_call whole_call(const struct call *c, void *const in[], 
     return call;
 }
 
-/* The activation's slopes where an operator leaves them to others. */
+/* What an operator that does not heed `leaky` leaves to others. */
 static inline void activate(const struct md_ops *ops, const struct md_call *call) {
     int first, last;
+    size_t bytes = md_format_bytes[ops->format];
     md_share(call->part, call->shape.co, &first, &last);
     for (int channel = first; channel < last; channel++)
-        for (int h = call->from; h < call->to; h++)
-            ops->leaky_forward((size_t)call->y.width,
-                               (char *)call->y.at + md_map_row(&call->y, channel, h) *
-                                                        md_format_bytes[ops->format]);
+        for (int h = call->from; h < call->to; h++) {
+            char *row = (char *)call->y.at + md_map_row(&call->y, channel, h) * bytes;
+            ops->leaky_forward((size_t)call->y.width, row);
+        }
 }
 
 static inline void run_call(const struct md_ops *ops, const struct call *c,
