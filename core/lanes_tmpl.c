@@ -379,19 +379,21 @@ static void sum_bias(const struct md_call *c, real *sums, const struct operand *
     int first, last;
     md_share(c->part, c->shape.co, &first, &last);
 #if GATHERS
-    int resumes = c->from > 0, ends = c->to == c->y.height;
-    size_t pixels = (size_t)((c->to - c->from) * c->y.width);
     elem *to = (elem *)c->dbias + first;
     if (lanes != NULL) {
         const struct operand own = {lanes->at + first, lanes->optimistic, lanes->unscale};
-        sum_channels(own, lane_stride, pixels, last - first, resumes, ends, sums, to);
+        sum_channels(own, lane_stride, (size_t)((c->to - c->from) * c->y.width), last - first,
+                     c->from > 0, c->to == c->y.height, sums, to);
     }
     const struct md_map dy[2] = {c->y};
     const struct operand numbers = {room, 0, 1};
     for (int now; lanes == NULL && first < last; first += now, sums += LANES, to += now) {
         now = lesser(last - first, LANES);
-        transpose(dy, first, now, c->from, c->to, LANES, 1, room);
-        sum_channels(numbers, LANES, pixels, now, resumes, ends, sums, to);
+        for (int h = c->from; h < c->to; h++) {
+            transpose(dy, first, now, h, h + 1, LANES, 1, room);
+            sum_channels(numbers, LANES, (size_t)c->y.width, now, h > 0, h + 1 == c->y.height, sums,
+                         to);
+        }
     }
 #else
     (void)lanes;
