@@ -202,7 +202,12 @@ static void conv_forward(const struct md_call *c) {
                         kh == 0 ? -1 : kh == 2 && stride == 1,
                         kw == 0 ? -1 : kw == 2 && stride == 1, kh * 3 + kw);
         end_sum(&t);
-        const struct sink sink = {&c->y, first, h, 1, (const elem *)c->bias + first, 0, c->leaky};
+        const struct sink sink = {.map = &c->y,
+                                  .first_channel = first,
+                                  .first_row = h,
+                                  .row_step = 1,
+                                  .bias = (const elem *)c->bias + first,
+                                  .leaky = c->leaky};
         run_tap_sum(&t, numbers, first, last, &sink);
     }
 }
@@ -257,8 +262,11 @@ static void conv_input_gradient(const struct md_call *c) {
                     }
                 end_sum(&t);
             }
-            const struct sink sink = {&c->dx,        first, h * stride + a, stride, NULL,
-                                      c->accumulate, 0};
+            const struct sink sink = {.map = &c->dx,
+                                      .first_channel = first,
+                                      .first_row = h * stride + a,
+                                      .row_step = stride,
+                                      .accumulate = c->accumulate};
             run_tap_sum(&t, numbers, c->first + first, c->first + last, &sink);
         }
     }
@@ -291,8 +299,12 @@ static void tconv_forward(const struct md_call *c) {
                 add_tap(&t, h, 0, s->height, 0, 0, 2 * kh + kw);
                 end_sum(&t);
             }
-            const struct sink sink = {&c->y, first,   2 * h + kh, 2, (const elem *)c->bias + first,
-                                      0,     c->leaky};
+            const struct sink sink = {.map = &c->y,
+                                      .first_channel = first,
+                                      .first_row = 2 * h + kh,
+                                      .row_step = 2,
+                                      .bias = (const elem *)c->bias + first,
+                                      .leaky = c->leaky};
             run_tap_sum(&t, numbers, first, last, &sink);
         }
     }
@@ -322,7 +334,11 @@ static void tconv_input_gradient(const struct md_call *c) {
             add_tap(&t, 2 * h + k / 2, k % 2, 2 * s->height, 0, 0, k);
             end_sum(&t);
         }
-        const struct sink sink = {&c->dx, first, h, 1, NULL, c->accumulate, 0};
+        const struct sink sink = {.map = &c->dx,
+                                  .first_channel = first,
+                                  .first_row = h,
+                                  .row_step = 1,
+                                  .accumulate = c->accumulate};
         run_tap_sum(&t, numbers, c->first + first, c->first + last, &sink);
     }
 }
