@@ -3,6 +3,8 @@
 #ifndef MD_CORE_LANES_CHAINS_H
 #define MD_CORE_LANES_CHAINS_H
 
+#include <limits.h>
+
 #include "lanes_optimistic.h"
 #include "network.h"
 #include "ops.h"
@@ -208,6 +210,15 @@ static ptrdiff_t window_at(const struct window *window, int half, int h, int w) 
         return (ptrdiff_t)window->phase * ((h & 1) * 2 + (w & 1)) + (h >> 1) * (window->width / 2) +
                (w >> 1);
     return (ptrdiff_t)h * window->width + w;
+}
+
+/* So many rows from row `top` of a half on, `step` apart, of which each reads `rows` rows, lie side
+ * by side. */
+static int rows_side_by_side(const struct window *window, int half, int top, int rows, int step) {
+    int ring = window->half[half].rows, slot = top % ring;
+    if (window->gathered)
+        return INT_MAX;
+    return slot + rows <= ring ? (ring - rows - slot) / step + 1 : 1;
 }
 
 /* The rows of up to two maps where they are. */

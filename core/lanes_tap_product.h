@@ -2,7 +2,6 @@
 #ifndef MD_CORE_LANES_TAP_PRODUCT_H
 #define MD_CORE_LANES_TAP_PRODUCT_H
 
-#include <limits.h>
 #include <stddef.h>
 
 #include "lanes_chains.h"
@@ -197,15 +196,6 @@ ROWS_FNS(optimistic_wide, WIDE, 1)
 #define optimistic_narrow exact_narrow
 #define optimistic_wide   exact_wide
 #endif
-
-/* So many rows from row `top` of a half on, `step` apart, of which each reads `rows` rows, lie side
- * by side. */
-static int rows_side_by_side(const struct window *window, int half, int top, int rows, int step) {
-    int ring = window->half[half].rows, slot = top % ring;
-    if (window->gathered)
-        return INT_MAX;
-    return slot + rows <= ring ? (ring - rows - slot) / step + 1 : 1;
-}
 
 /* The rows from link `link` on, before link `last`, with the same rows kh0 .. kh1-1 of the kernel:
  * kh1 <= kh0 where there are none. */

@@ -162,11 +162,11 @@ INLINE int tile(const struct chains *chains, const int m, const int wide, const 
                 const enum shifts shifts, const struct links *links, real *sums) {
     const struct tap_sum *t = chains->sum;
     const struct operand *vectors = &chains->vectors, *factors = &chains->factors;
-    const struct half *of = &t->window->half[links->half];
+    const int half = links->half;
+    const struct half *of = &t->window->half[half];
     const source *from = of->at + chains->pixel + (size_t)links->first * of->stride;
     const source *weight = links->weight;
     const int vector = LANES * (GATHERS ? 1 : t->step), columns = shifts >= TRIPLES ? 3 : 1;
-    const int half = links->half;
     vec acc[TILE_M][TILE_P];
     mask begin[TILE_P], end[TILE_P];
     UNROLL for (int j = 0; shifts >= SHORT && j < wide; j++) {

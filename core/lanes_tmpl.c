@@ -123,10 +123,8 @@ static int rows_of_strip(const struct tap_sum *t, int h, int to, int height) {
     if (t->window->gathered)
         return to - h;
     for (int half = 0; GATHERS && h > 0 && half < 2; half++)
-        if (t->window->half[half].channels > 0) {
-            int ring = t->window->half[half].rows;
-            rows = lesser(rows, ring - 2 - (h - 1) % ring);
-        }
+        if (t->window->half[half].channels > 0)
+            rows = lesser(rows, rows_side_by_side(t->window, half, h - 1, 3, 1));
     return GATHERS && h > 0 && rows > 1 ? rows : 1;
 }
 
