@@ -11,6 +11,10 @@ struct tap {
     ptrdiff_t weight;    /* from the channel's weights to the tap's, elements */
     int dh, dw; /* the shift, -1 .. 1: the tap exists where (h + dh, w + dw) is in the grid, or dh
                  * leads to a row above or below it that is there */
+    /* Of its sum's, the next that does not come with it, and how far on its source and weight are;
+     * from the last one to the first of the next channel. */
+    const struct tap *next;
+    ptrdiff_t to_source[2], to_weight;
 };
 
 /* How several sums make a result: added to 0 in order, or as the columns 0, 1, 0, 1, ... of it. */
@@ -21,6 +25,11 @@ enum combination { ALONE, ADDED, INTERLEAVED };
  * -1, 0 and 1, a source element and weight_step apart; and that besides rows begin and end only
  * with tiles. */
 enum shifts { ANY, NONE, SHORT, TRIPLES, OUTER };
+
+/* How many taps come together: source and weight of the first one lead to the others'. */
+INLINE int taps_together(enum shifts shifts) {
+    return shifts >= TRIPLES ? 3 : 1;
+}
 
 struct tap_sum {
     int height, width;           /* of the grid */
@@ -165,8 +174,8 @@ INLINE int tile(const struct chains *chains, const int m, const int wide, const 
     const int half = links->half;
     const struct half *of = &t->window->half[half];
     const source *from = of->at + chains->pixel + (size_t)links->first * of->stride;
-    const source *weight = links->weight;
-    const int vector = LANES * (GATHERS ? 1 : t->step), columns = shifts >= TRIPLES ? 3 : 1;
+    const int vector = LANES * (GATHERS ? 1 : t->step), columns = taps_together(shifts);
+    const size_t stride = t->output_stride;
     vec acc[TILE_M][TILE_P];
     mask begin[TILE_P], end[TILE_P];
     UNROLL for (int j = 0; shifts >= SHORT && j < wide; j++) {
@@ -176,19 +185,18 @@ INLINE int tile(const struct chains *chains, const int m, const int wide, const 
     UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < wide; j++) acc[i][j] =
         links->begin ? v_zero() : v_load(sums + i * TILE + j * LANES);
     const int taps = chains->last_tap - chains->first_tap;
-    const struct tap *tap = t->taps + chains->first_tap, *last_tap = tap + taps;
+    const struct tap *tap = t->taps + chains->first_tap;
+    const source *next_x = from + tap->source[half], *next_w = links->weight + tap->weight;
     /* One loop, not one in another: its end is foreseen by the processor. */
     for (int left = (links->last - links->first) * (taps / columns); left > 0; left--) {
-        const source *x = from + tap->source[half], *w = weight + tap->weight;
+        const source *x = next_x, *w = next_w;
         const lane_bits *bits =
             (optimistic || !t->window->gathered ? lanes_of_shift(t, tap->dw)
                                                 : lanes_of_tap(t, (int)(tap - t->taps))) +
             chains->vector;
-        tap += columns;
-        const size_t next = tap == last_tap; /* channel */
-        tap -= (size_t)taps & -next;
-        from += of->stride & -next;
-        weight += t->factor_stride & -next;
+        next_x += tap->to_source[half];
+        next_w += tap->to_weight;
+        tap = tap->next;
         UNROLL for (int column = 0; column < columns; column++) {
             mask on[TILE_P];
             vec value[TILE_P];
@@ -202,9 +210,10 @@ INLINE int tile(const struct chains *chains, const int m, const int wide, const 
                 value[j] = as_wanted(whole ? v_all_pixels(at, t->step) : v_pixels(at, t->step, lit),
                                      vectors, optimistic);
             }
+            const source *const upper = w + 4 * stride; /* few addresses to compute */
             UNROLL for (int i = 0; i < m; i++) {
-                vec factor =
-                    as_wanted(v_factor(w + (size_t)i * t->output_stride), factors, optimistic);
+                vec factor = as_wanted(v_factor((i < 4 ? w : upper) + (size_t)(i % 4) * stride),
+                                       factors, optimistic);
                 UNROLL for (int j = 0; j < wide; j++) acc[i][j] =
                     optimistic ? v_fma_optimistic(factor, value[j], acc[i][j])
                                : v_fma_masked(factor, value[j], acc[i][j], on[j]);
@@ -352,6 +361,21 @@ static const real *combine(const struct tap_sum *t, int rows, int count,
     return whole;
 }
 
+static void find_steps(struct tap_sum *t) {
+    int each = taps_together(t->shifts);
+    for (int k = 0, first = 0, sum = 0; k < t->tap_count; k += each) {
+        int last = k + each == t->ends[sum];
+        struct tap *tap = &t->taps[k];
+        const struct tap *next = tap->next = &t->taps[last ? first : k + each];
+        for (int half = 0; half < 2; half++)
+            tap->to_source[half] = next->source[half] - tap->source[half] +
+                                   (last ? (ptrdiff_t)t->window->half[half].stride : 0);
+        tap->to_weight = next->weight - tap->weight + (last ? (ptrdiff_t)t->factor_stride : 0);
+        first = last ? k + each : first;
+        sum += last;
+    }
+}
+
 /* The weights of output channels first .. last-1. To be widened, they lie side by side, or in a run
  * for each link. */
 static struct operand open_weights(struct tap_sum *t, int links, int first, int last) {
@@ -423,6 +447,7 @@ static void run_tap_sum(struct tap_sum *t, struct operand numbers, int first, in
         end = lesser(block + together, last);
         struct operand weights = open_weights(t, chains.links, block, end);
         chains.factors = weights;
+        find_steps(t);
         chains.optimistic = numbers.optimistic && weights.optimistic;
         for (int p = 0; p < pixels; p += TILE)
             for (int channel = block; channel < end; channel += TILE_M) {
