@@ -32,23 +32,13 @@ static hid_t creation_properties(hid_t class) {
     return list;
 }
 
-/* HDF5 would report a missing file in words of its own; ask the system first. */
-static int check_readable(const char *path, struct md_error *error) {
-    struct stat about;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0)
-        return md_fail(error, MD_FAILED, "%s: cannot open: %s", path, strerror(errno));
-    int regular = fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode);
-    close(descriptor);
-    return regular ? MD_OK : md_fail(error, MD_FAILED, "%s: cannot open: not a regular file", path);
-}
-
 int md_h5_open(const char *path, hid_t *file, struct md_error *error) {
     md_h5_be_quiet();
-    MD_TRY(check_readable(path, error));
+    MD_TRY(md_check_readable(path, error)); /* HDF5 would say it in words of its own */
     if (H5Fis_hdf5(path) == 0)
         return md_fail(error, MD_FAILED, "%s: not a whole HDF5 file: it does not begin like one",
                        path);
+    MD_TRY(md_h5_check_seal(path, error)); /* before HDF5 reads what is damaged */
     hid_t access = access_properties();
     *file = H5Fopen(path, H5F_ACC_RDONLY, access);
     H5Pclose(access);
@@ -101,7 +91,7 @@ int md_h5_finish(struct md_h5_writer *writer, int status, struct md_error *error
     writer->file = H5I_INVALID_HID;
     if (status == MD_OK && image == NULL)
         status = md_fail(error, MD_FAILED, "%s: out of memory", writer->disk.path);
-    else if (status == MD_OK && fwrite(image, 1, size, writer->disk.stream) != size)
+    else if (status == MD_OK && md_h5_write_sealed(writer->disk.stream, image, size) != 0)
         status = md_fail(error, MD_FAILED, "%.400s: cannot write: %s", writer->disk.path,
                          strerror(errno));
     free(image);

@@ -40,6 +40,7 @@
  *                    silog, si_rmse, log10, no_prediction, images, without_truth, as in metrics.h
  *   /validation/metrics  the same on the validation split; without one, images are 0
  *   /weights         as in weights.h: a cell is a weights file too
+ *   Behind HDF5's end there is a seal (h5.h), by which a changed bit is found.
  *
  * Attributes are text (UTF-8 of fixed length), 64-bit integers or 64-bit reals; tables (h5.h) are
  * compound data sets, which pandas.DataFrame(file["/test/metrics"][:]) takes as they are.

@@ -22,6 +22,9 @@ H5_TEST(weights, published_network_has_107625_parameters) {
 
 H5_TEST(weights, other_files_are_refused) {
     assert_refused("cannot open", "No such file");
+    cr_assert_eq(mkdir(path.text, 0777), 0);
+    assert_refused("cannot open", "not a regular file");
+    cr_assert_eq(rmdir(path.text), 0);
     scratch_write_text(path.text, "");
     assert_refused("neither", "HDF5");
     scratch_write_text(path.text, "\x80\x02 what PyTorch 1.5 wrote");
@@ -116,7 +119,10 @@ H5_TEST(weights, full_disk_keeps_the_old_file) {
 }
 
 H5_TEST(weights, truncated_h5_is_refused) {
+    size_t size;
     write_own();
+    free(scratch_read(path.text, &size));
+    cr_assert_eq(truncate(path.text, (off_t)(size - MD_H5_SEAL_BYTES)), 0);
     truncate_file(997);
 }
 
