@@ -69,6 +69,16 @@ int md_file_read(const char *path, struct md_file *file, struct md_error *error)
     return status;
 }
 
+int md_check_readable(const char *path, struct md_error *error) {
+    struct stat about;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0)
+        return md_fail(error, MD_FAILED, "%s: cannot open: %s", path, strerror(errno));
+    bool regular = fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode);
+    close(descriptor);
+    return regular ? MD_OK : md_fail(error, MD_FAILED, "%s: cannot open: not a regular file", path);
+}
+
 void md_file_free(struct md_file *file) {
     free(file->bytes);
     *file = (struct md_file){0};
@@ -80,8 +90,12 @@ int md_may_write(const char *path, int force, struct md_error *error) {
     struct stat about;
     if (path[0] == '\0' || path[strlen(path) - 1] == '/')
         return md_fail(error, MD_USAGE, "expected the name of a file, found \"%.400s\"", path);
-    if (stat(path, &about) != 0) /* md_check_folder says whether it can be made */
+    if (lstat(path, &about) != 0) /* md_check_folder says whether it can be made */
         return MD_OK;
+    if (stat(path, &about) != 0)
+        return force ? MD_OK
+                     : md_fail(error, MD_USAGE,
+                               "%.400s: is a link to what is not there; --force replaces it", path);
     if (!S_ISREG(about.st_mode))
         return md_fail(error, MD_USAGE, "%.400s: is %s, expected the name of a file", path,
                        S_ISDIR(about.st_mode) ? "a folder" : "no ordinary file");
@@ -198,7 +212,9 @@ int md_new_file_open(const char *path, struct md_new_file *file, struct md_error
 
 int md_new_file_finish(struct md_new_file *file, int status, struct md_error *error) {
     errno = 0;
-    bool written = !ferror(file->stream) && fflush(file->stream) == 0 &&
+    if (ferror(file->stream)) /* why is forgotten by now; another byte finds it again */
+        fputc(0, file->stream);
+    bool written = fflush(file->stream) == 0 && !ferror(file->stream) &&
                    (status != MD_OK || flush_to_disk(fileno(file->stream)));
     int why = errno != 0 ? errno : EIO;
     if (fclose(file->stream) != 0 && written) {

@@ -21,6 +21,10 @@ struct md_file {
 int md_file_read(const char *path, struct md_file *file, struct md_error *error);
 void md_file_free(struct md_file *file);
 
+/* Fails unless `path` is a regular file that we may read. To be asked where others open it: a pipe
+ * would be waited for, and a folder looks like an empty file. */
+int md_check_readable(const char *path, struct md_error *error);
+
 /* The one rule of everything that writes a file a user has named: what is there is replaced with
  * `force` only, and only if it is a file: no folder, no device. Otherwise MD_USAGE. */
 int md_may_write(const char *path, int force, struct md_error *error);

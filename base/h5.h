@@ -10,8 +10,8 @@
 #include "file.h"
 
 /* Behind each file of ours, where HDF5 does not look, stands a seal, a digest of all of it: HDF5's
- * own checksums are of what describes data, not of the data. Whoever changes a file by HDF5 cuts the
- * seal off. */
+ * own checksums are of what describes data, not of the data. Whoever changes a file by HDF5 cuts
+ * the seal off. */
 enum { MD_H5_SEAL_BYTES = 50 };
 
 /* Opens a file for reading; fails when it is missing, not HDF5, or truncated, or not as it was

@@ -185,6 +185,7 @@ static int unpack_members(struct work *w) {
 
 static int open_archive(struct work *w) {
     struct stat about;
+    MD_TRY(md_check_readable(w->path, w->error));
     if (stat(w->path, &about) != 0)
         return md_fail(w->error, MD_FAILED, "cannot read %.300s: %s", w->path, strerror(errno));
     w->archive_bytes = (unsigned long long)about.st_size;

@@ -75,6 +75,7 @@ int main(int argc, char **argv) {
     self = getpid();
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit (ulimit -f) fails as on a full disk */
     int status = dispatch(argc, argv, &found, &error);
     if (status != MD_OK && error.text[0] != '\0')
         fprintf(stderr, "mudepth%s%s: %s\n", found.name[0] != '\0' ? " " : "", found.name,

@@ -229,6 +229,7 @@ static void exec_machine(const struct md_machine_spec *spec, char *program) {
 
 static int open_saved_trace(const struct md_machine_spec *spec, struct md_machine *machine,
                             struct md_error *error) {
+    MD_TRY(md_check_readable(spec->path, error));
     machine->trace = fopen(spec->path, "rb");
     if (machine->trace == NULL)
         return md_fail(error, MD_FAILED, "%.400s: %s", spec->path, strerror(errno));

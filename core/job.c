@@ -57,9 +57,9 @@ enum md_job_error md_job_read(const struct md_io *io, struct md_job *job) {
     if (io->read(io->context, job, sizeof *job) != 0)
         return MD_JOB_CUT;
     int layer;
-    const md_policy known = md_policy_full(&job->network) | MD_POLICY_LAST | MD_POLICY_BIASES;
     if (md_network_check(&job->network, &layer) != NULL)
         return MD_JOB_WRONG;
+    const md_policy known = md_policy_full(&job->network) | MD_POLICY_LAST | MD_POLICY_BIASES;
     const struct {
         uint32_t value, low, high;
     } ranges[] = {{job->magic, MD_JOB_MAGIC, MD_JOB_MAGIC},

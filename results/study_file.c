@@ -222,8 +222,8 @@ static int no_study(const char *path, struct md_error *error) {
     else
         md_study_join(&names, list, sizeof list);
     md_names_free(&names);
-    return md_fail(error, MD_FAILED, "%.200s: there is no such study, but %s", path,
-                   list[0] != '\0' ? list : "none");
+    return md_fail(error, MD_FAILED, "%.200s: there is no such study%s%s", path,
+                   list[0] != '\0' ? ", but " : ", and no other", list);
 }
 
 int md_study_read(const char *name, struct md_study *study, struct md_error *error) {

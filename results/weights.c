@@ -325,6 +325,7 @@ static int find_form(const char *name, char path[MD_PATH_MAX], const struct form
                      struct md_error *error) {
     char start[8] = {0};
     md_shipped_path(name, path);
+    MD_TRY(md_check_readable(path, error));
     FILE *file = fopen(path, "rb");
     if (file == NULL)
         return md_fail(error, MD_FAILED, "%s: cannot open: %s", path, strerror(errno));

@@ -72,7 +72,6 @@ static inline void become_program(const char *const *words, const struct manner 
         failed |= chdir(how->folder) != 0;
     if (how->file_bytes) {
         struct rlimit limit = {how->file_bytes, how->file_bytes};
-        signal(SIGXFSZ, SIG_IGN); /* so that writing fails with an error */
         failed |= setrlimit(RLIMIT_FSIZE, &limit) != 0;
     }
     if (how->as_nobody && geteuid() == 0)

@@ -310,6 +310,8 @@ Test(compare, broken_and_foreign_traces_are_errors) {
          "row 48"},
         {"broken record", 0, sizeof(struct md_job) + offsetof(struct md_record, count), "",
          "record 1 is broken"},
+        {"more groups than bits", 0, offsetof(struct md_job, network.group_count) + 1, "",
+         "a value in the trace's head is out of range"},
         {"other learning rate", 0, 0, "lr=0.1", "the trace of another job"},
         {"other seed", 0, 0, "seed=9", "the trace of another job"},
         {"other policy", 0, 0, "policy=full", "the trace of another job"},
@@ -332,9 +334,9 @@ Test(compare, broken_and_foreign_traces_are_errors) {
     }
     free(whole);
     compare("small.yaml --a trace:none.trace --b host");
-    assert_fails(1, "none.trace: No such file");
+    assert_fails(1, "none.trace: cannot open: No such file");
     compare("small.yaml --b trace:.");
-    assert_fails(1, "trace:.: the trace has no head");
+    assert_fails(1, ".: cannot open: not a regular file");
 }
 
 Test(compare, saving_fails_without_a_trace_left) {

@@ -296,8 +296,12 @@ Test(export, refusals) {
                  MD_FAILED);
     assert_contains(error.text, "'encoder.conv0.weight': element 9 is 3.4e+38");
     cr_assert_neq(access(path.text, F_OK), 0);
-    call(WORDS("weights", "export", h5.text, "-o", path.text),
-         (struct manner){.file_bytes = 100000});
-    assert_fails(1, "File too large");
+    static const char *const endings[] = {"pth", "npz", "onnx", "h"};
+    for (size_t e = 0; e < sizeof endings / sizeof *endings; e++) {
+        path = scratch_path(&scratch, "large.%s", endings[e]);
+        call(WORDS("weights", "export", h5.text, "-o", path.text),
+             (struct manner){.file_bytes = 100000});
+        assert_fails(1, "cannot write: File too large");
+    }
     cr_assert_eq(scratch_count(scratch.folder), 3, "a part of a file is left");
 }

@@ -193,14 +193,17 @@ Test(overwrite, some_things_are_never_replaced) {
         {{"data", "unpack", "set.tar", "-o", "small.yaml", "-f"},
          "small.yaml: is there already, and is no folder"},
         {{"table", "kitti", "-f"}, "unknown option -f"},
+        {{"plan", "small.yaml", "--figure", "loose.png"},
+         "--figure: loose.png: is a link to what is not there; --force"},
     };
     written("small.yaml", SMALL_FIELD);
     cr_assert_eq(symlink(".", scratch_path(&scratch, "link").text), 0);
+    cr_assert_eq(symlink("none/x", scratch_path(&scratch, "loose.png").text), 0);
     for (size_t w = 0; w < sizeof wrong / sizeof *wrong; w++) {
         const char *words[9] = {"mudepth"};
         memcpy(words + 1, wrong[w].words, sizeof wrong[w].words);
         call(words, (struct manner){.folder = scratch.folder});
         assert_fails(2, wrong[w].message);
     }
-    cr_assert_eq(scratch_count(scratch.folder), 4, "small.yaml, link, stdout, stderr");
+    cr_assert_eq(scratch_count(scratch.folder), 5, "small.yaml, two links, stdout, stderr");
 }

@@ -67,6 +67,9 @@ Test(file, a_pipe_is_refused_and_not_waited_for, .timeout = 600) {
     cr_assert_eq(mkfifo(path.text, 0666), 0);
     cr_assert_eq(md_file_read(path.text, &file, &error), MD_FAILED);
     assert_contains(error.text, "pipe: not a regular file");
+    cr_assert_eq(md_check_readable(path.text, &error), MD_FAILED);
+    assert_contains(error.text, "pipe: cannot open: not a regular file");
+    cr_assert_eq(md_check_readable(scratch.folder, &error), MD_FAILED);
 }
 
 Test(file, errors_are_one_line) {

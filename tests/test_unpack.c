@@ -195,9 +195,11 @@ Test(unpack, truncated_archives_are_refused) {
 }
 
 Test(unpack, other_files_are_refused) {
-    assert_refused("cannot read");
+    assert_refused("cannot open: No such file");
     scratch_write_text(archive.text, "no archive at all, but text that is long enough");
     assert_refused("");
+    MUDEPTH("data", "unpack", scratch.folder, "-o", folder.text);
+    assert_fails(1, "cannot open: not a regular file");
     write_archive(NULL, 0);
     assert_refused("no files in it");
 }
