@@ -11,10 +11,11 @@ struct tap {
     ptrdiff_t weight;    /* from the channel's weights to the tap's, elements */
     int dh, dw; /* the shift, -1 .. 1: the tap exists where (h + dh, w + dw) is in the grid, or dh
                  * leads to a row above or below it that is there */
-    /* Of its sum's, the next that does not come with it, and how far on its source and weight are;
-     * from the last one to the first of the next channel. */
-    const struct tap *next;
-    ptrdiff_t to_source[2], to_weight;
+    struct step {
+        const struct tap *tap;
+        ptrdiff_t source[2], weight;
+    } steps[2]; /* to the next of its sum, and how far on its source and weight are; to the next but
+                 * two; from the last one to the first of the next channel */
 };
 
 /* How several sums make a result: added to 0 in order, or as the columns 0, 1, 0, 1, ... of it. */
@@ -25,11 +26,6 @@ enum combination { ALONE, ADDED, INTERLEAVED };
  * -1, 0 and 1, a source element and weight_step apart; and that besides rows begin and end only
  * with tiles. */
 enum shifts { ANY, NONE, SHORT, TRIPLES, OUTER };
-
-/* How many taps come together: source and weight of the first one lead to the others'. */
-INLINE int taps_together(enum shifts shifts) {
-    return shifts >= TRIPLES ? 3 : 1;
-}
 
 struct tap_sum {
     int height, width;           /* of the grid */
@@ -174,7 +170,7 @@ INLINE int tile(const struct chains *chains, const int m, const int wide, const 
     const int half = links->half;
     const struct half *of = &t->window->half[half];
     const source *from = of->at + chains->pixel + (size_t)links->first * of->stride;
-    const int vector = LANES * (GATHERS ? 1 : t->step), columns = taps_together(shifts);
+    const int vector = LANES * (GATHERS ? 1 : t->step), columns = shifts >= TRIPLES ? 3 : 1;
     const size_t stride = t->output_stride;
     vec acc[TILE_M][TILE_P];
     mask begin[TILE_P], end[TILE_P];
@@ -194,9 +190,10 @@ INLINE int tile(const struct chains *chains, const int m, const int wide, const 
             (optimistic || !t->window->gathered ? lanes_of_shift(t, tap->dw)
                                                 : lanes_of_tap(t, (int)(tap - t->taps))) +
             chains->vector;
-        next_x += tap->to_source[half];
-        next_w += tap->to_weight;
-        tap = tap->next;
+        const struct step *step = &tap->steps[columns > 1];
+        next_x += step->source[half];
+        next_w += step->weight;
+        tap = step->tap;
         UNROLL for (int column = 0; column < columns; column++) {
             mask on[TILE_P];
             vec value[TILE_P];
@@ -361,19 +358,22 @@ static const real *combine(const struct tap_sum *t, int rows, int count,
     return whole;
 }
 
+/* From tap k of those first .. last-1 to the next one, or the next but two. */
+static struct step step_from(const struct tap_sum *t, int k, int by, int first, int last) {
+    const struct tap *tap = &t->taps[k], *next = &t->taps[k + by < last ? k + by : first];
+    struct step step = {next, {0, 0}, next->weight - tap->weight};
+    for (int half = 0; half < 2; half++)
+        step.source[half] = next->source[half] - tap->source[half] +
+                            (k + by < last ? 0 : (ptrdiff_t)t->window->half[half].stride);
+    step.weight += k + by < last ? 0 : (ptrdiff_t)t->factor_stride;
+    return step;
+}
+
 static void find_steps(struct tap_sum *t) {
-    int each = taps_together(t->shifts);
-    for (int k = 0, first = 0, sum = 0; k < t->tap_count; k += each) {
-        int last = k + each == t->ends[sum];
-        struct tap *tap = &t->taps[k];
-        const struct tap *next = tap->next = &t->taps[last ? first : k + each];
-        for (int half = 0; half < 2; half++)
-            tap->to_source[half] = next->source[half] - tap->source[half] +
-                                   (last ? (ptrdiff_t)t->window->half[half].stride : 0);
-        tap->to_weight = next->weight - tap->weight + (last ? (ptrdiff_t)t->factor_stride : 0);
-        first = last ? k + each : first;
-        sum += last;
-    }
+    for (int sum = 0, k = 0, first = 0; sum < t->sums; first = t->ends[sum++])
+        for (; k < t->ends[sum]; k++)
+            for (int three = 0; three < 2; three++)
+                t->taps[k].steps[three] = step_from(t, k, three ? 3 : 1, first, t->ends[sum]);
 }
 
 /* The weights of output channels first .. last-1. To be widened, they lie side by side, or in a run
