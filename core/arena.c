@@ -11,16 +11,17 @@ void *md_engine_weights(const struct md_engine *engine, int layer) {
                                         : after(engine, engine->arena, engine->plan.weight[layer]);
 }
 
-void *md_engine_state_at(const struct md_engine *engine, enum md_state_array which, size_t index) {
+void *md_engine_parameter_state(const struct md_engine *engine, enum md_state_array which,
+                                size_t index) {
     size_t bytes = engine->plan.state[which].bytes;
     return bytes == 0 ? NULL : engine->arena + engine->plan.state[which].offset + index * bytes;
 }
 
-void *md_engine_state_of(const struct md_engine *engine, enum md_state_array which, int layer) {
-    return md_engine_state_at(engine, which, engine->plan.learned[layer]);
+void *md_engine_layer_state(const struct md_engine *engine, enum md_state_array which, int layer) {
+    return md_engine_parameter_state(engine, which, engine->plan.learned[layer]);
 }
 
-void *md_engine_state(struct md_engine *engine, size_t *bytes) {
+void *md_engine_whole_state(struct md_engine *engine, size_t *bytes) {
     const struct md_plan *plan = &engine->plan;
     *bytes = plan->weight_bytes;
     for (int k = 0; k < MD_STATE_ARRAYS; k++)

@@ -17,7 +17,7 @@ enum md_engine_error md_engine_start(struct md_engine *engine, const struct md_s
     if (arena_bytes < engine->plan.arena_bytes)
         return MD_ENGINE_ARENA_TOO_SMALL;
     size_t state_bytes;
-    unsigned char *state = md_engine_state(engine, &state_bytes);
+    unsigned char *state = md_engine_whole_state(engine, &state_bytes);
     for (size_t i = 0; i < state_bytes; i++)
         state[i] = 0;
     for (size_t l = 0; l < md_plan_learning(setup->network, &engine->plan, losses); l++)

@@ -77,7 +77,7 @@ void md_engine_put_layer(struct md_engine *engine, int layer, size_t from, size_
     size_t skipped = first > from ? first - from : 0;
     if (!engine->plan.learns[layer] || bytes == 0 || skipped >= count)
         return;
-    unsigned char *beside = md_engine_state_of(engine, MD_BESIDE_WEIGHT, layer);
+    unsigned char *beside = md_engine_layer_state(engine, MD_BESIDE_WEIGHT, layer);
     beside += (from + skipped - first) * bytes;
     for (size_t i = skipped; i < count; i++, beside += bytes)
         if (engine->setup.storing == MD_STORE_MASTER)

@@ -304,7 +304,7 @@ static void record_update(struct work *work) {
                md_plan_parameters(engine->setup.network, l));
         size_t count = md_plan_learning(engine->setup.network, &engine->plan, l);
         for (int k = 0; k < MD_STATE_ARRAYS; k++) {
-            void *values = md_engine_state_of(engine, arrays[k].array, l);
+            void *values = md_engine_layer_state(engine, arrays[k].array, l);
             int wide = engine->plan.state[arrays[k].array].bytes != md_format_bytes[format];
             if (values != NULL)
                 record(work, arrays[k].kind, l, wide ? MD_FP32 : format, values, count);

@@ -258,10 +258,10 @@ static void update_part(const struct md_engine *engine, int layer, struct md_par
     size_t learned = engine->plan.learned[layer] + (size_t)first;
     size_t weights = layer == network->layer_count ? 0 : md_layer_weights(&network->layers[layer]);
     struct md_optimizer_state state = {engine->setup.moments,
-                                       md_engine_state_at(engine, MD_FIRST_MOMENT, learned),
-                                       md_engine_state_at(engine, MD_SECOND_MOMENT, learned),
+                                       md_engine_parameter_state(engine, MD_FIRST_MOMENT, learned),
+                                       md_engine_parameter_state(engine, MD_SECOND_MOMENT, learned),
                                        engine->setup.storing,
-                                       md_engine_state_at(engine, MD_BESIDE_WEIGHT, learned),
+                                       md_engine_parameter_state(engine, MD_BESIDE_WEIGHT, learned),
                                        engine->plan.parameter[layer] + from,
                                        weights > from ? weights - from : 0};
     (engine->setup.optimizer == MD_ADAM ? ops->adam : ops->sgd)(

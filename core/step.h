@@ -95,14 +95,14 @@ void *md_engine_weights(const struct md_engine *engine, int layer);
 const void *md_engine_gradient(const struct md_engine *engine, int layer);
 
 /* What the optimizer keeps of a layer that learns; NULL where it keeps no such array. */
-void *md_engine_state_of(const struct md_engine *engine, enum md_state_array which, int layer);
+void *md_engine_layer_state(const struct md_engine *engine, enum md_state_array which, int layer);
 
 /* Where a sample's (or with a batch of 1, any) buffer lies. */
 void *md_engine_buffer(const struct md_engine *engine, int buffer, int copy);
 
 /* Weights in the arena and optimizer state, one behind the other: the same setup and (flash) the
  * same frozen weights with these bytes and the same progress continue to the same bits. */
-void *md_engine_state(struct md_engine *engine, size_t *bytes);
+void *md_engine_whole_state(struct md_engine *engine, size_t *bytes);
 
 /* A step uses up pictures and labels: where buffers are shared, they are overwritten.
  *

@@ -10,7 +10,8 @@ static inline void *after(const struct md_engine *engine, void *values, size_t c
 }
 
 /* Value `index` of an array that the optimizer keeps; NULL when it is not needed. */
-void *md_engine_state_at(const struct md_engine *engine, enum md_state_array which, size_t index);
+void *md_engine_parameter_state(const struct md_engine *engine, enum md_state_array which,
+                                size_t index);
 
 /* Pixels of a label: of what the last layer writes. */
 size_t md_engine_label_pixels(const struct md_engine *engine);

@@ -80,12 +80,12 @@ static void put_update(struct by_hand *hand, const struct rig *rig) {
         for (int m = 0; m < moments; m++)
             put_record(hand, MD_TRACE_FIRST_MOMENT + (unsigned)m, l, 0,
                        setup->moments == MD_MOMENTS_FP32 ? MD_FP32 : hand->format,
-                       md_engine_state_of(&rig->engine, MD_FIRST_MOMENT + (unsigned)m, l), count,
+                       md_engine_layer_state(&rig->engine, MD_FIRST_MOMENT + (unsigned)m, l), count,
                        1);
         if (beside)
             put_record(hand, MD_TRACE_BESIDE_WEIGHT, l, 0,
                        setup->storing == MD_STORE_MASTER ? MD_FP32 : hand->format,
-                       md_engine_state_of(&rig->engine, MD_BESIDE_WEIGHT, l), count, 1);
+                       md_engine_layer_state(&rig->engine, MD_BESIDE_WEIGHT, l), count, 1);
     }
 }
 

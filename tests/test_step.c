@@ -97,7 +97,7 @@ Test(step, a_batch_without_labels_changes_nothing) {
             rig_start(&rig, &setup);
             rig_train(&rig, 2); /* so that there are moments */
             size_t bytes;
-            void *state = md_engine_state(&rig.engine, &bytes), *before = malloc(bytes);
+            void *state = md_engine_whole_state(&rig.engine, &bytes), *before = malloc(bytes);
             struct md_progress progress = rig.engine.progress;
             cr_assert(before);
             memcpy(before, state, bytes);
@@ -260,8 +260,8 @@ Test(step, a_copied_state_goes_on_to_the_same_bits) {
         rig_start(&second, &setup);
         rig_train(&first, 2);
         rig_train(&first, 2);
-        void *state = md_engine_state(&first.engine, &bytes);
-        void *other = md_engine_state(&second.engine, &other_bytes);
+        void *state = md_engine_whole_state(&first.engine, &bytes);
+        void *other = md_engine_whole_state(&second.engine, &other_bytes);
         cr_assert_eq(bytes, other_bytes);
         memcpy(other, state, bytes);
         second.engine.progress = first.engine.progress;

@@ -5,8 +5,8 @@
 /* Weights and everything the optimizer keeps. */
 static int same_state(struct rig *a, struct rig *b) {
     size_t bytes, other_bytes;
-    const void *state = md_engine_state(&a->engine, &bytes);
-    const void *other = md_engine_state(&b->engine, &other_bytes);
+    const void *state = md_engine_whole_state(&a->engine, &bytes);
+    const void *other = md_engine_whole_state(&b->engine, &other_bytes);
     return bytes == other_bytes && memcmp(state, other, bytes) == 0;
 }
 
@@ -288,8 +288,8 @@ Test(update_steps, a_copied_state_goes_on_to_the_same_bits) {
         rig_start(&first, &setup);
         rig_start(&second, &setup);
         train(&first, &ways[w], 2);
-        void *state = md_engine_state(&first.engine, &bytes);
-        void *other = md_engine_state(&second.engine, &bytes);
+        void *state = md_engine_whole_state(&first.engine, &bytes);
+        void *other = md_engine_whole_state(&second.engine, &bytes);
         memcpy(other, state, bytes);
         second.engine.progress = first.engine.progress;
         train(&first, &ways[w], 2);
