@@ -15,7 +15,14 @@
 #include "../results/weights.h"
 #include "command.h"
 
-enum { MAX_TRIALS = 1000, SAFETY = 6, MORE_STEPS = 20, MAX_TENSORS = 256, MAX_BATCH = 64 };
+enum {
+    MAX_TRIALS = 1000,
+    SAFETY = 6,
+    MORE_STEPS = 20,
+    MAX_TENSORS = 256,
+    MAX_BATCH = 64,
+    NAME_SIZE = 48
+};
 
 /* How the step is done: in binary32, in binary64, and in Monte Carlo arithmetic (one trial). */
 enum arithmetic { OURS, EXACT, TRIAL, ARITHMETICS };
@@ -57,22 +64,37 @@ static int add_tensor(struct golden *g, const char *kind, const char *name, size
     return MD_OK;
 }
 
+static int add_parameters(struct golden *g, const char *kind, struct md_error *error) {
+    struct md_parameter p;
+    for (int i = 0; md_parameter(g->network, i, &p) == 0; i++)
+        MD_TRY(add_tensor(g, kind, p.name, p.count, error));
+    return MD_OK;
+}
+
+/* What the tensors of an optimizer are called. */
+static const char *name_after(int optimizer, char name[NAME_SIZE]) {
+    snprintf(name, NAME_SIZE, "after_%s/", md_optimizer_names[optimizer]);
+    return name;
+}
+static const char *name_losses(int optimizer, char name[NAME_SIZE]) {
+    snprintf(name, NAME_SIZE, "next_%d_losses_%s", MORE_STEPS, md_optimizer_names[optimizer]);
+    return name;
+}
+
 static int list_tensors(struct golden *g, struct md_error *error) {
     static const char *const per_layer[] = {"activation/", "error/"};
-    static const char *const per_parameter[] = {"weight_grad/", "after_sgd/", "after_adam/"};
-    static const char *const losses[] = {"next_20_losses_sgd", "next_20_losses_adam"};
-    struct md_parameter p;
+    char name[NAME_SIZE];
     MD_TRY(add_tensor(g, "", "loss", 1, error));
     MD_TRY(add_tensor(g, "", "c", 1, error));
     for (int k = 0; k < 2; k++)
         for (int l = 0; l < g->network->layer_count; l++)
             MD_TRY(add_tensor(g, per_layer[k], g->network->layers[l].name,
                               (size_t)g->batch * md_layer_elements(g->network, l), error));
-    for (int k = 0; k < 3; k++)
-        for (int i = 0; md_parameter(g->network, i, &p) == 0; i++)
-            MD_TRY(add_tensor(g, per_parameter[k], p.name, p.count, error));
-    for (int k = 0; k < 2; k++)
-        MD_TRY(add_tensor(g, "", losses[k], MORE_STEPS, error));
+    MD_TRY(add_parameters(g, "weight_grad/", error));
+    for (int o = 0; o < MD_OPTIMIZER_COUNT; o++)
+        MD_TRY(add_parameters(g, name_after(o, name), error));
+    for (int o = 0; o < MD_OPTIMIZER_COUNT; o++)
+        MD_TRY(add_tensor(g, "", name_losses(o, name), MORE_STEPS, error));
     return MD_OK;
 }
 
@@ -132,12 +154,11 @@ static void copy_parameters(struct golden *g, enum arithmetic arithmetic, const 
     }
 }
 
+/* All but the weights is the same of every optimizer. */
 static void copy_first_step(struct golden *g, enum arithmetic arithmetic, struct md_engine *engine,
                             const struct md_loss_report *report) {
-    int adam = engine->setup.optimizer == MD_ADAM;
-    copy_parameters(g, arithmetic, adam ? "after_adam/" : "after_sgd/", engine, 0);
-    if (adam)
-        return;
+    char name[NAME_SIZE];
+    copy_parameters(g, arithmetic, name_after(engine->setup.optimizer, name), engine, 0);
     double *loss = find_values(g, arithmetic, "", "loss"), *c = find_values(g, arithmetic, "", "c");
     if (loss != NULL)
         *loss = report->value;
@@ -184,8 +205,8 @@ static int do_steps(struct golden *g, enum arithmetic arithmetic, uint64_t trial
     prepare(g, &engine, &at);
     if (arithmetic == TRIAL)
         md_monte_carlo_seed(&engine, trial);
-    double *losses = find_values(
-        g, arithmetic, "", optimizer == MD_ADAM ? "next_20_losses_adam" : "next_20_losses_sgd");
+    char name[NAME_SIZE];
+    double *losses = find_values(g, arithmetic, "", name_losses(optimizer, name));
     size_t total = md_parameter_total(g->network);
     for (int step = 0; step <= (losses != NULL ? MORE_STEPS : 0); step++) {
         struct md_loss_report report;

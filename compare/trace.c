@@ -79,14 +79,13 @@ static int is_written(const struct md_job *job, uint32_t kind, uint32_t layer) {
     int learns = is_losses(job, layer)
                      ? job->objective.weighing == MD_WEIGHTS_DYNAMIC
                      : md_layer_learns(&job->network, job->policy, (int)layer) != MD_LEARNS_NOTHING;
+    int moments = md_optimizer_moments[job->optimizer][job->hyper.momentum > 0.0f];
     if (kind >= MD_TRACE_FINAL_WEIGHTS)
         return 1;
     if ((job->kinds >> kind & 1u) == 0)
         return 0;
-    if (kind == MD_TRACE_FIRST_MOMENT)
-        return learns && (job->optimizer == MD_ADAM || job->hyper.momentum > 0.0f);
-    if (kind == MD_TRACE_SECOND_MOMENT)
-        return learns && job->optimizer == MD_ADAM;
+    if (kind == MD_TRACE_FIRST_MOMENT || kind == MD_TRACE_SECOND_MOMENT)
+        return learns && moments > (int)(kind - MD_TRACE_FIRST_MOMENT);
     if (kind == MD_TRACE_BESIDE_WEIGHT)
         return learns && (job->storing == MD_STORE_MASTER || job->storing == MD_STORE_KAHAN);
     return is_map(kind) || kind == MD_TRACE_LOSS || learns;

@@ -255,6 +255,9 @@ enum md_optimizer { MD_SGD, MD_ADAM, MD_OPTIMIZER_COUNT };
 /* "sgd", "adam". */
 extern const char *const md_optimizer_names[MD_OPTIMIZER_COUNT + 1]; /* NULL at the end */
 
+/* How many arrays of moments they keep: without momentum, and with. */
+extern const unsigned char md_optimizer_moments[MD_OPTIMIZER_COUNT][2];
+
 /* How a new weight is stored. Beyond plain they are for 16-bit formats, where most updates are less
  * than half a unit in a weight's last place and rounding to nearest would lose them all. */
 enum md_storing {
@@ -315,6 +318,10 @@ struct md_optimizer_state {
     size_t decaying; /* decoupled: so many parameters, the first ones, decay */
 };
 
+/* One step for n parameters. */
+typedef void md_update_fn(size_t n, const struct md_update *update, const void *gradient,
+                          const struct md_optimizer_state *state, void *weight);
+
 enum { MD_LEVEL_BYTES = 16 }; /* that a level's name may take */
 
 struct md_ops {
@@ -350,11 +357,7 @@ struct md_ops {
     /* The sum of the squares of n values, in binary32, compensated. */
     float (*square_sum)(size_t n, const void *values);
 
-    /* One step for n parameters. */
-    void (*sgd)(size_t n, const struct md_update *update, const void *gradient,
-                const struct md_optimizer_state *state, void *weight);
-    void (*adam)(size_t n, const struct md_update *update, const void *gradient,
-                 const struct md_optimizer_state *state, void *weight);
+    md_update_fn *update[MD_OPTIMIZER_COUNT];
 
     /* Conversions: exact, or rounded once. Bytes become byte / 255. */
     void (*from_float)(size_t n, const float *from, void *to);

@@ -403,8 +403,7 @@ const struct md_ops MD_NAME(MD_PASTE(md_ops_, MD_LEVEL)) = {
     .distill_value = distill_value,
     .finite = finite,
     .square_sum = square_sum,
-    .sgd = sgd,
-    .adam = adam,
+    .update = {[MD_SGD] = sgd, [MD_ADAM] = adam},
     .from_float = from_float,
     .to_float = to_float,
     .from_bytes = from_bytes};

@@ -141,7 +141,7 @@ static size_t scratch_bytes(const struct md_setup *setup, const struct md_plan *
 static size_t place_kept(const struct md_setup *setup, size_t begin, struct md_plan *plan) {
     size_t elem = md_format_bytes[setup->ops->format], end = begin;
     size_t moment = setup->moments == MD_MOMENTS_FP32 ? sizeof(float) : elem;
-    int moments = setup->optimizer == MD_ADAM ? 2 : setup->momentum ? 1 : 0;
+    int moments = md_optimizer_moments[setup->optimizer][setup->momentum];
     plan->state[MD_FIRST_MOMENT].bytes = moments >= 1 ? moment : 0;
     plan->state[MD_SECOND_MOMENT].bytes = moments >= 2 ? moment : 0;
     plan->state[MD_BESIDE_WEIGHT].bytes = setup->storing == MD_STORE_MASTER  ? sizeof(float)

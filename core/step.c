@@ -251,7 +251,6 @@ static void do_input_gradient(const struct worker *w, const struct md_instructio
 static void update_part(const struct md_engine *engine, int layer, struct md_part part,
                         void *gradient) {
     const struct md_network *network = engine->setup.network;
-    const struct md_ops *ops = engine->setup.ops;
     int first, last;
     md_share(part, (int)learning(engine, layer), &first, &last);
     size_t count = (size_t)(last - first), from = (size_t)first + frozen(engine, layer);
@@ -264,7 +263,7 @@ static void update_part(const struct md_engine *engine, int layer, struct md_par
                                        md_engine_parameter_state(engine, MD_BESIDE_WEIGHT, learned),
                                        engine->plan.parameter[layer] + from,
                                        weights > from ? weights - from : 0};
-    (engine->setup.optimizer == MD_ADAM ? ops->adam : ops->sgd)(
+    engine->setup.ops->update[engine->setup.optimizer](
         count, &engine->update, after(engine, gradient, (size_t)first), &state,
         after(engine, md_engine_weights(engine, layer), from));
 }

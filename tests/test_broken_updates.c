@@ -158,7 +158,7 @@ enum update_way {
 
 static struct {
     enum update_way way;
-    int adam;
+    uint32_t optimizer;
     float rate; /* of the step before */
     uint64_t step;
 } updating;
@@ -208,8 +208,8 @@ static void broken_update(size_t n, const struct md_update *update, const void *
         free(g);
         free(w);
     }
-    (updating.adam ? by->adam : by->sgd)(n - (updating.way == LAST), &u,
-                                         decayed != NULL ? decayed : gradient, &k, weight);
+    by->update[updating.optimizer](n - (updating.way == LAST), &u,
+                                   decayed != NULL ? decayed : gradient, &k, weight);
     free(decayed);
     flip(updating.way == WEIGHT          ? weight
          : updating.way == FIRST_MOMENT  ? kept->first
@@ -220,9 +220,10 @@ static void broken_update(size_t n, const struct md_update *update, const void *
 
 /* Whether the way is wrong at all for such an update, and the first difference then. */
 static int shows(enum update_way way, const struct md_job *job, const char **first) {
-    int half = job->format != MD_FP32, adam = job->optimizer == MD_ADAM;
-    int momentum = adam || job->hyper.momentum > 0.0f;
-    int in_format = !adam && job->storing == MD_STORE_PLAIN && job->hyper.loss_scale_log2 == 0 &&
+    int half = job->format != MD_FP32;
+    int moments = md_optimizer_moments[job->optimizer][job->hyper.momentum > 0.0f];
+    int in_format = job->optimizer == MD_SGD && job->storing == MD_STORE_PLAIN &&
+                    job->hyper.loss_scale_log2 == 0 &&
                     (job->hyper.momentum == 0.0f || job->moments == MD_MOMENTS_FORMAT);
     static const char *const firsts[UPDATE_WAYS] = {
         [RIGHT] = "",
@@ -244,8 +245,8 @@ static int shows(enum update_way way, const struct md_job *job, const char **fir
                                       [RATE] = 1,
                                       [DECAY] = half && !in_format,
                                       [WEIGHT] = 1,
-                                      [FIRST_MOMENT] = momentum,
-                                      [SECOND_MOMENT] = adam,
+                                      [FIRST_MOMENT] = moments >= 1,
+                                      [SECOND_MOMENT] = moments >= 2,
                                       [BESIDE] = job->storing == MD_STORE_MASTER ||
                                                  job->storing == MD_STORE_KAHAN};
     *first = firsts[way];
@@ -260,9 +261,9 @@ static void check_update(struct md_job job, enum update_way way, const char *fir
              md_optimizer_names[job.optimizer], (double)job.hyper.momentum,
              md_storing_names[job.storing], md_moments_names[job.moments], way);
     updating.way = way;
-    updating.adam = job.optimizer == MD_ADAM;
+    updating.optimizer = job.optimizer;
     updating.step = 0;
-    wrong.sgd = wrong.adam = broken_update;
+    wrong.update[job.optimizer] = broken_update;
     if (first != NULL) {
         assert_first(&job, &wrong, first, what);
         return;

@@ -287,7 +287,9 @@ static void compare_parameters(struct golden *g) {
     double *gradients = numbers(MD_FP64, md_parameter_total(engine->setup.network));
     const double *weights = md_engine_weights(engine, 0), u = 0x1p-24, rate = 1e-3;
     take_gradients(engine, gradients);
-    int adam = g->rig.engine.setup.optimizer == MD_ADAM;
+    enum md_optimizer optimizer = g->rig.engine.setup.optimizer;
+    char after[40];
+    snprintf(after, sizeof after, "after_%s/", md_optimizer_names[optimizer]);
     struct md_parameter p;
     for (int i = 0; md_parameter(g->rig.engine.setup.network, i, &p) == 0; i++) {
         double largest = 0;
@@ -295,8 +297,8 @@ static void compare_parameters(struct golden *g) {
             largest = fmax(largest, fabs(gradients[p.offset + k]));
         compare(g, "weight_grad/", p.name, gradients + p.offset, 0, p.count, p.count,
                 same_arithmetic, 0);
-        compare(g, adam ? "after_adam/" : "after_sgd/", p.name, weights + p.offset, 0, p.count,
-                p.count, same_arithmetic, u * rate * (adam ? 2 : largest));
+        compare(g, after, p.name, weights + p.offset, 0, p.count, p.count, same_arithmetic,
+                u * rate * (optimizer == MD_ADAM ? 2 : largest));
     }
     free(gradients);
 }

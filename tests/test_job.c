@@ -66,7 +66,7 @@ static void see(void *context, enum md_observed what, int layer, int slot,
 /* What the update left of each layer that learns: its weights, and what the optimizer keeps. */
 static void put_update(struct by_hand *hand, const struct rig *rig) {
     const struct md_setup *setup = &rig->engine.setup;
-    int moments = setup->optimizer == MD_ADAM ? 2 : setup->momentum;
+    int moments = md_optimizer_moments[setup->optimizer][setup->momentum];
     int beside = setup->storing == MD_STORE_MASTER || setup->storing == MD_STORE_KAHAN;
     for (int l = 0; l <= setup->network->layer_count; l++) {
         int losses = l == setup->network->layer_count; /* dynamic weights of losses */

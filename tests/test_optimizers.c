@@ -70,6 +70,10 @@ static void adam(struct parameter *p, double gradient, const struct md_update *s
     p->weight.bound += move.bound + 2 * u * (fabs(p->weight.value) + fabs(move.value));
 }
 
+static void (*const references[MD_OPTIMIZER_COUNT])(struct parameter *p, double gradient,
+                                                    const struct md_update *s, int step,
+                                                    double u) = {[MD_SGD] = sgd, [MD_ADAM] = adam};
+
 static void check_optimizer(enum md_format format, enum md_optimizer optimizer,
                             struct md_update settings) {
     const struct md_ops *ops = md_ops_find(format, "ref");
@@ -77,9 +81,9 @@ static void check_optimizer(enum md_format format, enum md_optimizer optimizer,
     struct parameter right[PARAMETERS] = {{{0, 0}, {0, 0}, {0, 0}}};
     void *weight = numbers(format, PARAMETERS), *gradient = numbers(format, PARAMETERS);
     void *first = numbers(format, PARAMETERS), *second = numbers(format, PARAMETERS);
-    int no_state = optimizer == MD_SGD && !(settings.hyper.momentum > 0);
-    struct md_optimizer_state kept = {.first = no_state ? NULL : first,
-                                      .second = optimizer == MD_ADAM ? second : NULL,
+    int moments = md_optimizer_moments[optimizer][settings.hyper.momentum > 0];
+    struct md_optimizer_state kept = {.first = moments >= 1 ? first : NULL,
+                                      .second = moments >= 2 ? second : NULL,
                                       .decaying = DECAYING};
     for (int i = 0; i < PARAMETERS; i++) {
         right[i].weight.value = (double)(float)md_random_normal(&random);
@@ -94,10 +98,9 @@ static void check_optimizer(enum md_format format, enum md_optimizer optimizer,
             struct md_update own = settings;
             if (settings.hyper.decay == MD_DECAY_DECOUPLED && i >= DECAYING)
                 own.hyper.weight_decay = 0;
-            (optimizer == MD_SGD ? sgd : adam)(&right[i], g, &own, step, unit_roundoff(format));
+            references[optimizer](&right[i], g, &own, step, unit_roundoff(format));
         }
-        (optimizer == MD_SGD ? ops->sgd : ops->adam)(PARAMETERS, &settings, gradient, &kept,
-                                                     weight);
+        ops->update[optimizer](PARAMETERS, &settings, gradient, &kept, weight);
     }
     for (size_t i = 0; i < PARAMETERS; i++) {
         struct bounded w = right[i].weight;

@@ -153,6 +153,7 @@ static void check_update(const struct options *o, struct md_update u) {
     const struct md_ops *ops = md_ops_find(o->format, "ref");
     struct md_random random = md_random_stream(40, 0, 0, 0);
     struct parameter right[PARAMETERS] = {{0}};
+    int kept_moments = md_optimizer_moments[o->optimizer][u.hyper.momentum > 0];
     enum md_format moments = o->moments == MD_MOMENTS_FP32 ? MD_FP32 : o->format;
     enum md_format beside = o->storing == MD_STORE_MASTER ? MD_FP32 : o->format;
     void *weight = numbers(o->format, PARAMETERS), *gradient = numbers(o->format, PARAMETERS);
@@ -179,12 +180,12 @@ static void check_update(const struct options *o, struct md_update u) {
                        ldexp(md_random_normal(&random), u.hyper.loss_scale_log2));
             expect_update(o, &u, &right[i], number(o->format, gradient, i), INDEX + i);
         }
-        (o->optimizer == MD_ADAM ? ops->adam : ops->sgd)(PARAMETERS, &u, gradient, &kept, weight);
+        ops->update[o->optimizer](PARAMETERS, &u, gradient, &kept, weight);
         for (size_t i = 0; i < PARAMETERS; i++) {
             assert_value(o, &u, "weight", o->format, weight, i, right[i].weight);
-            if (o->optimizer == MD_ADAM || u.hyper.momentum > 0)
+            if (kept_moments >= 1)
                 assert_value(o, &u, "first moment", moments, kept.first, i, right[i].first);
-            if (o->optimizer == MD_ADAM)
+            if (kept_moments >= 2)
                 assert_value(o, &u, "second moment", moments, kept.second, i, right[i].second);
             if (o->storing == MD_STORE_MASTER || o->storing == MD_STORE_KAHAN)
                 assert_value(o, &u, "beside", beside, kept.beside, i, right[i].beside);
@@ -203,8 +204,11 @@ Test(updates, equal_an_independent_computation) {
         for (int way = 0; way < MD_OPTIMIZER_COUNT * MD_MOMENTS_COUNT * MD_STORING_COUNT; way++)
             for (int log2 = 0; log2 <= 8; log2 += 8)
                 for (size_t s = 0; s < LENGTH(settings); s++) {
-                    struct options o = {small_formats[f], (enum md_optimizer)(way % 2),
-                                        (enum md_moments)(way / 2 % 2), (enum md_storing)(way / 4)};
+                    int kept = way / MD_OPTIMIZER_COUNT;
+                    struct options o = {small_formats[f],
+                                        (enum md_optimizer)(way % MD_OPTIMIZER_COUNT),
+                                        (enum md_moments)(kept % MD_MOMENTS_COUNT),
+                                        (enum md_storing)(kept / MD_MOMENTS_COUNT)};
                     check_update(&o, (struct md_update){.learning_rate = 0.01f,
                                                         .hyper.momentum = settings[s].momentum,
                                                         .hyper.weight_decay = settings[s].decay,
@@ -290,10 +294,11 @@ Test(updates, random_bits_belong_to_seed_step_and_parameter) {
         for (size_t i = 0; i < MANY; i++)
             whole[i] = parts[i] = md_bf16_narrow(1.0f);
         kept.index = 10;
-        ops->sgd(MANY, &u, gradient, &kept, whole);
+        ops->update[MD_SGD](MANY, &u, gradient, &kept, whole);
         for (size_t i = 0; i < MANY; i += piece) {
             kept.index = 10 + i;
-            ops->sgd(MANY - i < piece ? MANY - i : piece, &u, gradient + i, &kept, parts + i);
+            ops->update[MD_SGD](MANY - i < piece ? MANY - i : piece, &u, gradient + i, &kept,
+                                parts + i);
         }
         cr_assert_arr_eq(whole, parts, sizeof whole, "pieces of %zu", piece);
     }
@@ -306,7 +311,7 @@ Test(updates, random_bits_belong_to_seed_step_and_parameter) {
         for (size_t i = 0; i < MANY; i++)
             parts[i] = md_bf16_narrow(1.0f);
         kept.index = o == LENGTH(others) ? 11 : 10;
-        ops->sgd(MANY, o == LENGTH(others) ? &u : &others[o], gradient, &kept, parts);
+        ops->update[MD_SGD](MANY, o == LENGTH(others) ? &u : &others[o], gradient, &kept, parts);
         int equal = 0;
         for (size_t i = 0; i < MANY; i++)
             equal += whole[i] == parts[i];
@@ -346,7 +351,7 @@ static void check_stalled(enum md_format format, enum md_optimizer optimizer, do
         for (u.step = 1; u.step <= TIMES; u.step++) {
             u.correction1 = (float)(1 - pow((double)u.hyper.beta1, (double)u.step));
             u.correction2 = (float)(1 - pow((double)u.hyper.beta2, (double)u.step));
-            (optimizer == MD_ADAM ? ops->adam : ops->sgd)(WEIGHTS, &u, gradient, &kept, weight);
+            ops->update[optimizer](WEIGHTS, &u, gradient, &kept, weight);
         }
         for (size_t i = 0; i < WEIGHTS; i++)
             mean += number(format, weight, i) / WEIGHTS;
