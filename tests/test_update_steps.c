@@ -325,6 +325,33 @@ Test(update_steps, sparse_updates_are_parts_of_the_full_one) {
     free(full);
 }
 
+/* As one update of all parameters, the network's first one being number 0. */
+Test(update_steps, random_bits_begin_with_the_first_parameter) {
+    struct md_network network = sized_network("upydnet", 8);
+    struct md_setup setup = setup_of(&ways[0], &network, NULL, 1);
+    size_t total = md_parameter_total(&network);
+    struct rig rig;
+    rig_start(&rig, &setup);
+    float *before = rig_weights(&rig), *right = numbers(MD_FP32, total);
+    train(&rig, &ways[0], 1);
+    float *after = rig_weights(&rig), *gradients = rig_gradients(&rig);
+    void *weight = numbers(MD_BF16, total), *gradient = numbers(MD_BF16, total);
+    struct md_optimizer_state kept = {.moments = ways[0].moments,
+                                      .first = numbers(MD_FP32, total),
+                                      .second = numbers(MD_FP32, total),
+                                      .storing = ways[0].storing};
+    setup.ops->from_float(total, before, weight);
+    setup.ops->from_float(total, gradients, gradient);
+    setup.ops->update[ways[0].optimizer](total, &rig.engine.update, gradient, &kept, weight);
+    setup.ops->to_float(total, weight, right);
+    cr_assert_eq(first_difference(MD_FP32, after, right, total), total);
+    void *const owned[] = {before, right,    after,      gradients,
+                           weight, gradient, kept.first, kept.second};
+    for (size_t i = 0; i < LENGTH(owned); i++)
+        free(owned[i]);
+    rig_stop(&rig);
+}
+
 /* Masters begin with what the weights were before they were rounded. */
 Test(update_steps, new_weights_begin_with_nothing_lost) {
     struct md_network network = sized_network("upydnet", 8);
