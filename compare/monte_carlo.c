@@ -99,6 +99,15 @@ static void add_errors(struct md_random *random, double length, const double *su
     }
 }
 
+/* How many taps a weight has between two channels, and how many pixels of the output one of the
+ * input becomes, which share them out. */
+static double taps_of(enum md_layer_kind kind) {
+    return md_kinds[kind].kernel * md_kinds[kind].kernel;
+}
+static double enlarged(enum md_layer_kind kind) {
+    return md_kinds[kind].up * md_kinds[kind].up;
+}
+
 /* Each operator is done twice: as it is, and on squares. Calls are for whole maps. */
 
 static void forward(enum md_layer_kind kind, const struct md_call *call) {
@@ -110,14 +119,14 @@ static void forward(enum md_layer_kind kind, const struct md_call *call) {
     r.call.bias = squares(call->bias, (size_t)s->co, r.areas.bias);
     r.call.y.at = r.areas.y;
     plain(kind)->forward(&r.call);
-    double taps = kind == MD_TCONV2X2 ? 1.0 : 9.0;
+    double taps = taps_of(kind) / enlarged(kind);
     add_errors(r.areas.random, s->ci * taps + 1.0, r.areas.y, r.n.y, call->y.at);
 }
 
 static void weight_gradient(enum md_layer_kind kind, const struct md_call *call) {
     struct repeated r = repeat(kind, call);
     const struct md_shape *s = &call->shape;
-    double outputs = (double)r.n.y / s->co, taps = kind == MD_TCONV2X2 ? outputs / 4.0 : outputs;
+    double outputs = (double)r.n.y / s->co, taps = outputs / enlarged(kind);
     plain(kind)->weight_gradient(&r.call);
     square_input(&r);
     r.call.y.at = squares(call->y.at, r.n.y, r.areas.y);
@@ -137,7 +146,7 @@ static void input_gradient(enum md_layer_kind kind, const struct md_call *call) 
     r.call.dx.at = r.areas.x;
     r.call.accumulate = 0;
     plain(kind)->input_gradient(&r.call);
-    double taps = kind == MD_TCONV2X2 ? 4.0 : 9.0;
+    double taps = taps_of(kind);
     add_errors(r.areas.random, s->co * taps + call->accumulate, r.areas.x, elements(&call->dx),
                call->dx.at);
 }

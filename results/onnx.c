@@ -98,11 +98,12 @@ static long begin_node(FILE *to, const char *kind, const char *const inputs[3],
 
 /* ---- layers ---------------------------------------------------------------------------------- */
 
-static const char *const kinds[MD_KIND_COUNT] = {[MD_CONV3X3] = "Conv",
-                                                 [MD_TCONV2X2] = "ConvTranspose",
-                                                 [MD_RELU] = "Relu",
-                                                 [MD_AVERAGE_POOL] = "AveragePool",
-                                                 [MD_MAX_POOL] = "MaxPool"};
+static const char *const kinds[] = {[MD_CONV3X3] = "Conv",
+                                    [MD_TCONV2X2] = "ConvTranspose",
+                                    [MD_RELU] = "Relu",
+                                    [MD_AVERAGE_POOL] = "AveragePool",
+                                    [MD_MAX_POOL] = "MaxPool"};
+_Static_assert(sizeof kinds / sizeof kinds[0] == MD_KIND_COUNT, "every kind has its name");
 
 static const char *tensor(const struct md_network *network, int layer) {
     return layer == MD_PICTURE        ? "picture"
