@@ -29,7 +29,10 @@ static const struct use
                   .idle = "plain, stochastic, master, kahan"},
     of_depth_cap = {.with = {{"loss", "!berhu, l1, mse, rel_l1, photometric"}}},
     of_pairs = {.with = {{"loss", "photometric"}}}, of_teacher = {.with = {{"teacher", "!"}}},
-    of_average = {.with = {{"loss", "!vnl, photometric"}}},
+    of_average = {.set = {"loss", "!vnl, photometric"}, /* the validation's chooses the epoch */
+                  .with = {{"batch", "!1"}, {"val", "!"}}},
+    of_labels = {.with = {{"loss", "!photometric"}, {"teacher", "!"}}},
+    of_weights = {.with = {{"policy", "!biases"}, {"decay", "!decoupled"}}},
     of_textbook = {.with = {{"protocol", "textbook"}}}, /* release flips */
     of_falling = {.with = {{"epochs", "!0, 1"}, {"schedule_by", "step"}}},
     of_schedule = {.with = {{"schedule", "!constant"}}},
@@ -63,8 +66,8 @@ static const struct use
                           ", kitti, kitti-object, kitti-stereo, kitti-stereo-2012, h5"},
                   .idle = ""},
     of_maps = {.set = {"set", HAVE_MAPS}},
-    of_truth = {.set = {"set",
-                        HAVE_MAPS ", micro"}}, /* whose grids have 8x8 values, and no other */
+    of_truth = {.set = {"set", HAVE_MAPS ", micro"}, /* whose grids have 8x8 values, and no other */
+                .with = {{"set", "!synthetic"}, {"world", "!field"}}}, /* nor has this */
     of_crop = {.set = {"set", READ_MAPS}, .with = {{"truth", "full"}}},
     of_tof8 = {.set = {"set", READ_MAPS}, .with = {{"label", "tof8"}}},
     of_device = {.set = {"set", READ_MAPS}, .with = {{"sensor", "vl53l5cx"}}},
@@ -160,7 +163,8 @@ static const struct key run_keys[] = {
     {"warmup", COUNT, AT(md_config, warmup), 0, 1000000, NULL, "0", UNLESS_DEFAULT,
      "steps over which the learning rate rises linearly to what the schedule says", NULL},
     {"momentum", REAL, AT(md_config, momentum), 0, 0.9999, NULL, "0", 1, "momentum", &of_sgd},
-    {"weight_decay", REAL, AT(md_config, weight_decay), 0, 1, NULL, "0", 1, "weight decay", NULL},
+    {"weight_decay", REAL, AT(md_config, weight_decay), 0, 1, NULL, "0", 1, "weight decay",
+     &of_weights},
     {"decay", CHOICE, AT(md_config, decay), 0, 0, md_decay_names, "l2", UNLESS_DEFAULT,
      "what weight decay is: a part of the gradient of weights and biases, or, as in AdamW, a step "
      "of "
@@ -228,7 +232,7 @@ static const struct key run_keys[] = {
     {"label_mode", CHOICE, AT(md_config, label_mode), 0, 0, md_label_mode_names, "bilinear", 1,
      "how the zones of an 8x8 label become pixels: sparse has only their centres, pooled takes the "
      "prediction's nearest points to the zones instead",
-     NULL},
+     &of_labels},
     {"select", CHOICE, AT(md_config, select), 0, 0, select_names, "best", 1,
      "weights to keep: of the epoch with the best validation loss, or the last", &of_val},
     {"early_stop", COUNT, AT(md_config, early_stop), 0, 100000, NULL, "0", UNLESS_DEFAULT,
