@@ -65,10 +65,12 @@ enum md_h5_column_type {
     MD_H5_REAL,    /* double */
     MD_H5_TEXT     /* char[size], ended by a zero, UTF-8 */
 };
+enum { MD_H5_MOST_COLUMNS = 64 }; /* of a table */
 struct md_h5_column {
     const char *name;
     enum md_h5_column_type type;
     size_t offset, size; /* in the struct */
+    int is_optional;     /* a real that is read as NaN from a table without this column */
 };
 
 /* Writes `rows` structs of `row_bytes` each; groups on the way are made. */
@@ -76,10 +78,13 @@ int md_h5_write_table(hid_t file, const char *name, const struct md_h5_column *c
                       size_t column_count, size_t row_bytes, size_t rows, const void *values,
                       struct md_error *error);
 
-/* Reads them. The table must have just these columns in this order, and so many rows. */
+/* Reads them. The table must have these columns, in whatever order, no others, and so many rows. */
 int md_h5_read_table(hid_t file, const char *name, const struct md_h5_column *columns,
                      size_t column_count, size_t row_bytes, size_t rows, void *values,
                      struct md_error *error);
+
+/* 1 when there is such a table with such a column, else 0. */
+int md_h5_has_column(hid_t file, const char *name, const char *column);
 
 /* Makes group `name` (a path) and those above it; fine when it is there already. */
 int md_h5_group(hid_t file, const char *name, struct md_error *error);

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,43 +49,75 @@ int md_h5_write_table(hid_t file, const char *name, const struct md_h5_column *c
     return status;
 }
 
-/* Says in what a row of the file differs from one with these columns; nothing when in none. */
-static void compare_columns(hid_t found, hid_t expected, const struct md_h5_column *columns,
-                            size_t count, char reason[300]) {
-    static const char *const types[] = {"64-bit integers", "64-bit reals", "text"};
-    int members = H5Tget_nmembers(found);
-    reason[0] = '\0';
-    if (members < 0)
-        snprintf(reason, 300, "its elements are not rows of columns");
-    for (size_t c = 0; c < count && (int)c < members && reason[0] == '\0'; c++) {
-        char *name = H5Tget_member_name(found, (unsigned)c);
-        hid_t type = H5Tget_member_type(found, (unsigned)c);
-        hid_t wanted = H5Tget_member_type(expected, (unsigned)c);
-        if (name == NULL || strcmp(name, columns[c].name) != 0)
-            snprintf(reason, 300, "its column %zu is \"%.100s\", expected \"%s\"", c + 1,
-                     name != NULL ? name : "?", columns[c].name);
-        else if (H5Tequal(type, wanted) <= 0)
-            snprintf(reason, 300, "column \"%s\": expected %s of %zu bytes", columns[c].name,
-                     types[columns[c].type], columns[c].size);
-        H5Tclose(wanted);
-        H5Tclose(type);
-        H5free_memory(name);
-    }
-    if (reason[0] == '\0' && members != (int)count)
-        snprintf(reason, 300, "it has %d columns, expected %zu", members, count);
+static const struct md_h5_column *column_named(const struct md_h5_column *columns, size_t count,
+                                               const char *name) {
+    for (size_t c = 0; name != NULL && c < count; c++)
+        if (strcmp(columns[c].name, name) == 0)
+            return &columns[c];
+    return NULL;
 }
 
-static int check_columns(hid_t file, const char *name, hid_t expected,
-                         const struct md_h5_column *columns, size_t count, struct md_error *error) {
-    char reason[300];
+/* The columns that a row of the file has, in its order. */
+struct present {
+    struct md_h5_column column[MD_H5_MOST_COLUMNS];
+    size_t count;
+    char reason[300]; /* what is wrong with them, or "" */
+};
+
+static int has_type(hid_t found, unsigned member, const struct md_h5_column *column) {
+    hid_t row = row_type(column, 1, 0, 1);
+    hid_t type = H5Tget_member_type(found, member), wanted = H5Tget_member_type(row, 0);
+    int same = H5Tequal(type, wanted) > 0;
+    H5Tclose(wanted);
+    H5Tclose(type);
+    H5Tclose(row);
+    return same;
+}
+
+static void find_member(hid_t found, unsigned member, const struct md_h5_column *columns,
+                        size_t count, struct present *present) {
+    static const char *const types[] = {"64-bit integers", "64-bit reals", "text"};
+    char *name = H5Tget_member_name(found, member);
+    const struct md_h5_column *column = column_named(columns, count, name);
+    if (column == NULL)
+        snprintf(present->reason, sizeof present->reason,
+                 "its column \"%.100s\" is unknown: it may be of a newer version",
+                 name != NULL ? name : "?");
+    else if (column_named(present->column, present->count, name) != NULL)
+        snprintf(present->reason, sizeof present->reason, "it has two columns \"%s\"", name);
+    else if (!has_type(found, member, column))
+        snprintf(present->reason, sizeof present->reason, "column \"%s\": expected %s of %zu bytes",
+                 name, types[column->type], column->size);
+    else
+        present->column[present->count++] = *column;
+    H5free_memory(name);
+}
+
+static void find_columns(hid_t found, const struct md_h5_column *columns, size_t count,
+                         struct present *present) {
+    int members = H5Tget_nmembers(found);
+    if (members < 0)
+        snprintf(present->reason, sizeof present->reason, "its elements are not rows of columns");
+    for (int m = 0; m < members && present->reason[0] == '\0'; m++)
+        find_member(found, (unsigned)m, columns, count, present);
+    for (size_t c = 0; c < count && present->reason[0] == '\0'; c++)
+        if (!columns[c].is_optional &&
+            column_named(present->column, present->count, columns[c].name) == NULL)
+            snprintf(present->reason, sizeof present->reason, "it has no column \"%s\"",
+                     columns[c].name);
+}
+
+static int check_columns(hid_t file, const char *name, const struct md_h5_column *columns,
+                         size_t count, struct present *present, struct md_error *error) {
     hid_t data = H5Dopen2(file, name, H5P_DEFAULT);
     if (data < 0)
         return md_h5_blame(error, file, "table", name, "open");
     hid_t found = H5Dget_type(data);
-    compare_columns(found, expected, columns, count, reason);
+    find_columns(found, columns, count, present);
     H5Tclose(found);
     H5Dclose(data);
-    return reason[0] == '\0' ? MD_OK : md_h5_refuse(error, file, "table", name, reason);
+    return present->reason[0] == '\0' ? MD_OK
+                                      : md_h5_refuse(error, file, "table", name, present->reason);
 }
 
 static int check_rows(hid_t file, const char *name, size_t rows, struct md_error *error) {
@@ -110,30 +143,52 @@ static int read_rows(hid_t file, const char *name, hid_t type, void *values,
 }
 
 /* Every text that was read has an end. */
-static int check_texts(hid_t file, const char *name, const struct md_h5_column *columns,
-                       size_t column_count, size_t row_bytes, size_t rows, const void *values,
-                       struct md_error *error) {
+static int check_texts(hid_t file, const char *name, const struct present *present,
+                       size_t row_bytes, size_t rows, const void *values, struct md_error *error) {
     for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < column_count; c++) {
-            const char *text = (const char *)values + r * row_bytes + columns[c].offset;
-            if (columns[c].type == MD_H5_TEXT && memchr(text, '\0', columns[c].size) == NULL)
+        for (size_t c = 0; c < present->count; c++) {
+            const struct md_h5_column *column = &present->column[c];
+            const char *text = (const char *)values + r * row_bytes + column->offset;
+            if (column->type == MD_H5_TEXT && memchr(text, '\0', column->size) == NULL)
                 return md_h5_refuse(error, file, "table", name, "a text in it has no end");
         }
     return MD_OK;
 }
 
+/* NaN in every optional column: what the table has none of stays so. */
+static void empty_rows(const struct md_h5_column *columns, size_t column_count, size_t row_bytes,
+                       size_t rows, void *values) {
+    const double none = (double)NAN;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < column_count; c++)
+            if (columns[c].is_optional)
+                memcpy((char *)values + r * row_bytes + columns[c].offset, &none, sizeof none);
+}
+
 int md_h5_read_table(hid_t file, const char *name, const struct md_h5_column *columns,
                      size_t column_count, size_t row_bytes, size_t rows, void *values,
                      struct md_error *error) {
+    struct present present = {.count = 0};
     md_h5_be_quiet();
-    hid_t packed = row_type(columns, column_count, row_bytes, 1);
-    hid_t type = row_type(columns, column_count, row_bytes, 0);
-    int status = check_columns(file, name, packed, columns, column_count, error);
-    MD_THEN(status, check_rows(file, name, rows, error));
+    MD_TRY(check_columns(file, name, columns, column_count, &present, error));
+    hid_t packed = row_type(present.column, present.count, row_bytes, 1);
+    hid_t type = row_type(present.column, present.count, row_bytes, 0);
+    int status = check_rows(file, name, rows, error);
     MD_THEN(status, md_h5_check_plain(file, name, packed, error));
+    if (status == MD_OK)
+        empty_rows(columns, column_count, row_bytes, rows, values);
     MD_THEN(status, read_rows(file, name, type, values, error));
-    MD_THEN(status, check_texts(file, name, columns, column_count, row_bytes, rows, values, error));
+    MD_THEN(status, check_texts(file, name, &present, row_bytes, rows, values, error));
     H5Tclose(type);
     H5Tclose(packed);
     return status;
+}
+
+int md_h5_has_column(hid_t file, const char *name, const char *column) {
+    md_h5_be_quiet();
+    hid_t data = H5Dopen2(file, name, H5P_DEFAULT), type = H5Dget_type(data);
+    int has = H5Tget_member_index(type, column) >= 0;
+    H5Tclose(type);
+    H5Dclose(data);
+    return has;
 }

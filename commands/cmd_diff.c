@@ -173,7 +173,7 @@ static int next_metric(const struct md_cell_diff *diff, struct metric_pair *posi
         const struct md_cell_scores *scores =
             &diff->cell[0].scores[n / (MD_METRIC_COUNT * MD_PREDICTOR_COUNT)];
         const struct md_cell_scores *others = md_find_scores(&diff->cell[1], scores->cap_m);
-        if (others == NULL)
+        if (others == NULL || !md_diff_has_metric(diff, position->metric))
             continue;
         position->cap_m = scores->cap_m;
         position->a = scores->of[position->predictor].value[position->metric];

@@ -134,9 +134,10 @@ struct metrics_row {
 };
 
 #define COLUMN(type, field)                                                                        \
-    { #field, type, offsetof(struct metrics_row, field), sizeof((struct metrics_row *)0)->field }
+    { #field, type, offsetof(struct metrics_row, field), sizeof((struct metrics_row *)0)->field, 0 }
+/* What a table has no column of is newer than the cell. (A name that was damaged is unknown.) */
 #define METRIC(ID, NAME, TITLE, SHOWN, HELP)                                                       \
-    {NAME, REAL, offsetof(struct metrics_row, value) + MD_##ID * sizeof(double), sizeof(double)},
+    {NAME, REAL, offsetof(struct metrics_row, value) + MD_##ID * sizeof(double), sizeof(double), 1},
 static const struct md_h5_column metrics_columns[] = {
     COLUMN(TEXT, predictor),
     COLUMN(REAL, cap_m),
@@ -144,7 +145,8 @@ static const struct md_h5_column metrics_columns[] = {
     COLUMN(INTEGER, without_truth),
 };
 enum { METRICS_COLUMNS = sizeof metrics_columns / sizeof metrics_columns[0] };
-_Static_assert(METRICS_COLUMNS == MD_METRIC_COUNT + 4, "every metric has its column");
+_Static_assert(METRICS_COLUMNS == MD_METRIC_COUNT + 4 && METRICS_COLUMNS <= (int)MD_H5_MOST_COLUMNS,
+               "every metric has its column");
 const char *const md_predictor_names[] = {"before", "after", "dummy"};
 
 /* metrics: one for each cap, of each predictor. */
@@ -176,6 +178,8 @@ void md_archive_read_scores(struct md_archive *ar, const char *name, struct md_c
             md_h5_read_table(ar->file, name, metrics_columns, METRICS_COLUMNS, sizeof *row,
                              MD_PREDICTOR_COUNT * (size_t)caps->count, rows, ar->error));
     cell->cap_count = ar->status == MD_OK ? caps->count : 0;
+    for (int m = 0; m < MD_METRIC_COUNT; m++)
+        cell->has_metric[m] = md_h5_has_column(ar->file, name, md_metric_names[m]);
     for (int c = 0; c < cell->cap_count; c++) {
         struct md_cell_scores *scores = &cell->scores[c];
         scores->cap_m = caps->m[c];

@@ -37,7 +37,8 @@
  *                    learning_rate are the last one's
  *   /test/metrics    table, for each cap of the config the rows before, after and dummy: predictor
  *                    (text), cap_m, abs_rel, sq_rel, rmse_m, rmse_log, delta1, delta2, delta3,
- *                    silog, si_rmse, log10, no_prediction, images, without_truth, as in metrics.h
+ *                    silog, si_rmse, log10, no_prediction, images, without_truth, as in metrics.h;
+ *                    in whatever order, and without the metrics that are newer than the cell
  *   /validation/metrics  the same on the validation split; without one, images are 0
  *   /weights         as in weights.h: a cell is a weights file too
  *   Behind HDF5's end there is a seal (h5.h), by which a changed bit is found.
@@ -102,7 +103,7 @@ struct md_cell {
     double seconds, training_cpu_seconds; /* spent in training */
     double label_share, augment_gain, augment_noise;
 
-    int cap_count;
+    int cap_count, has_metric[MD_METRIC_COUNT]; /* 0: newer than the cell, and NaN in the scores */
     struct md_cell_scores scores[MD_MOST_CAPS]; /* [0]: the primary cap */
 };
 

@@ -29,6 +29,10 @@ static void note_difference(struct md_cell_diff *diff, const char *format, ...) 
 
 /* ---- metrics --------------------------------------------------------------------------------- */
 
+int md_diff_has_metric(const struct md_cell_diff *diff, int metric) {
+    return diff->cell[0].has_metric[metric] && diff->cell[1].has_metric[metric];
+}
+
 /* At every cap that both cells have. */
 static void compare_metrics(struct md_cell_diff *diff, enum md_predictor predictor) {
     const char *name = md_predictor_names[predictor];
@@ -39,7 +43,7 @@ static void compare_metrics(struct md_cell_diff *diff, enum md_predictor predict
             continue;
         const struct md_metrics *a = &scores->of[predictor], *b = &others->of[predictor];
         for (int m = 0; m < MD_METRIC_COUNT; m++)
-            if (!md_same_real(a->value[m], b->value[m]))
+            if (md_diff_has_metric(diff, m) && !md_same_real(a->value[m], b->value[m]))
                 note_difference(diff, "%s.%s@%g: %.9g against %.9g", name, md_metric_names[m],
                                 scores->cap_m, a->value[m], b->value[m]);
         if (a->images != b->images || a->without_truth != b->without_truth)

@@ -26,7 +26,7 @@ struct md_cell_diff {
     struct md_cell_history history[2];
 
     int same_run; /* the same identity: same config (where it decides), data, weights, numerics */
-    int same_results; /* to the bit, of what both cells have (caps, epochs) */
+    int same_results; /* to the bit, of what both cells have (metrics, caps, epochs) */
     char first[400];  /* where the results differ first, in the order in which they arise */
 
     struct md_curve_gap curves[MD_EPOCH_COLUMNS];
@@ -38,6 +38,9 @@ struct md_cell_diff {
 int md_cell_diff_open(const char *a, const char *b, struct md_cell_diff *diff,
                       struct md_error *error);
 void md_cell_diff_close(struct md_cell_diff *diff);
+
+/* Whether both cells have the metric. */
+int md_diff_has_metric(const struct md_cell_diff *diff, int metric);
 
 /* Equal bits, or both not a number. */
 int md_same_real(double a, double b);

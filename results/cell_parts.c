@@ -115,9 +115,9 @@ struct epoch_row {
 };
 
 #define REAL(name)                                                                                 \
-    { #name, MD_H5_REAL, offsetof(struct epoch_row, values.name), sizeof(double) }
+    { #name, MD_H5_REAL, offsetof(struct epoch_row, values.name), sizeof(double), 0 }
 static const struct md_h5_column epoch_columns[] = {
-    {"epoch", MD_H5_INTEGER, offsetof(struct epoch_row, epoch), sizeof(int64_t)},
+    {"epoch", MD_H5_INTEGER, offsetof(struct epoch_row, epoch), sizeof(int64_t), 0},
     REAL(learning_rate),
     REAL(train_loss),
     REAL(validation_loss),
@@ -186,9 +186,9 @@ size_t md_archive_read_epochs(struct md_archive *ar, const char *name, size_t mo
 /* ---- steps ----------------------------------------------------------------------------------- */
 
 static const struct md_h5_column step_columns[] = {
-    {"step", MD_H5_INTEGER, offsetof(struct md_step_row, step), sizeof(int64_t)},
-    {"train_loss", MD_H5_REAL, offsetof(struct md_step_row, train_loss), sizeof(double)},
-    {"learning_rate", MD_H5_REAL, offsetof(struct md_step_row, learning_rate), sizeof(double)},
+    {"step", MD_H5_INTEGER, offsetof(struct md_step_row, step), sizeof(int64_t), 0},
+    {"train_loss", MD_H5_REAL, offsetof(struct md_step_row, train_loss), sizeof(double), 0},
+    {"learning_rate", MD_H5_REAL, offsetof(struct md_step_row, learning_rate), sizeof(double), 0},
 };
 enum { STEP_COLUMNS = sizeof step_columns / sizeof step_columns[0] };
 

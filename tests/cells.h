@@ -62,9 +62,9 @@ struct written_row {
 
 static inline void write_made_metrics(hid_t file, const struct md_cell *cell) {
 #define ROW(name, type, field)                                                                     \
-    { name, type, offsetof(struct written_row, field), sizeof((struct written_row *)0)->field }
+    { name, type, offsetof(struct written_row, field), sizeof((struct written_row *)0)->field, 0 }
 #define METRIC(ID, NAME, TITLE, SHOWN, HELP)                                                       \
-    {NAME, MD_H5_REAL, offsetof(struct written_row, value[MD_##ID]), sizeof(double)},
+    {NAME, MD_H5_REAL, offsetof(struct written_row, value[MD_##ID]), sizeof(double), 0},
     static const struct md_h5_column columns[] = {
         ROW("predictor", MD_H5_TEXT, predictor),
         ROW("cap_m", MD_H5_REAL, cap_m),
@@ -90,7 +90,7 @@ static inline void write_made_metrics(hid_t file, const struct md_cell *cell) {
 
 /* As many rows as the config has epochs, which is all that is read with a cell. */
 static inline void write_made_epochs(hid_t file, const struct md_cell *cell) {
-    static const struct md_h5_column epoch = {"epoch", MD_H5_INTEGER, 0, sizeof(int64_t)};
+    static const struct md_h5_column epoch = {"epoch", MD_H5_INTEGER, 0, sizeof(int64_t), 0};
     int64_t *rows = calloc((size_t)cell->config.epochs + 1, sizeof *rows);
     cell_ok(md_h5_write_table(file, "/training/epochs", &epoch, 1, sizeof *rows,
                               (size_t)cell->config.epochs, rows, &cell_error));

@@ -84,11 +84,11 @@ H5_TEST(cell, holds_the_course_of_the_training) {
         double value[4];
     } rows[2];
     const struct md_h5_column columns[] = {
-        {"epoch", MD_H5_INTEGER, offsetof(struct epoch_row, epoch), 8},
-        {"learning_rate", MD_H5_REAL, offsetof(struct epoch_row, value[0]), 8},
-        {"train_loss", MD_H5_REAL, offsetof(struct epoch_row, value[1]), 8},
-        {"validation_loss", MD_H5_REAL, offsetof(struct epoch_row, value[2]), 8},
-        {"validation_rmse_m", MD_H5_REAL, offsetof(struct epoch_row, value[3]), 8}};
+        {"epoch", MD_H5_INTEGER, offsetof(struct epoch_row, epoch), 8, 0},
+        {"learning_rate", MD_H5_REAL, offsetof(struct epoch_row, value[0]), 8, 0},
+        {"train_loss", MD_H5_REAL, offsetof(struct epoch_row, value[1]), 8, 0},
+        {"validation_loss", MD_H5_REAL, offsetof(struct epoch_row, value[2]), 8, 0},
+        {"validation_rmse_m", MD_H5_REAL, offsetof(struct epoch_row, value[3]), 8, 0}};
     assert_ok(
         md_h5_read_table(file, "/training/epochs", columns, 5, sizeof *rows, 2, rows, &run_error));
     for (int e = 0; e < 2; e++) {

@@ -7,6 +7,7 @@
 #include "../experiments/version.h"
 #include "../results/cell_parts.h"
 #include "h5_leaks.h"
+#include "metrics_columns.h"
 #include "runs.h"
 
 static struct scratch_path path; /* of the file under test */
@@ -320,6 +321,51 @@ H5_TEST(cell_read, rows_that_are_not_the_configs_are_refused) {
         write_cell(SMALL);
         md_run_close(&run);
         change_metrics(cases[i].row, cases[i].column, cases[i].bytes, cases[i].count);
+        assert_refused(cases[i].message);
+    }
+}
+
+/* Found by their names: what is not in the table is newer than the cell. */
+H5_TEST(cell_read, a_metric_that_the_cell_lacks_is_none) {
+    static const char *const lacking[] = {NULL, "silog", "rmse_m"};
+    static struct md_cell whole;
+    write_cell(SMALL);
+    md_run_close(&run);
+    assert_ok(md_cell_read(path.text, &whole, &run_error));
+    for (size_t i = 0; i < sizeof lacking / sizeof lacking[0]; i++) {
+        write_cell(SMALL);
+        md_run_close(&run);
+        change_metrics_columns(path.text, lacking[i], NULL);
+        assert_ok(md_cell_read(path.text, &cell, &run_error));
+        for (int m = 0; m < MD_METRIC_COUNT; m++) {
+            int lacks = lacking[i] != NULL && strcmp(md_metric_names[m], lacking[i]) == 0;
+            cr_assert_eq(cell.has_metric[m], !lacks);
+            for (int p = 0; p < 2 * MD_PREDICTOR_COUNT; p++) {
+                double found = cell.scores[p % 2].of[p / 2].value[m],
+                       right = whole.scores[p % 2].of[p / 2].value[m];
+                cr_assert(lacks ? isnan(found) : found == right, "%s: %g", md_metric_names[m],
+                          found);
+            }
+        }
+        cr_assert_eq(cell.scores[1].of[MD_DUMMY].images, 3);
+    }
+}
+
+H5_TEST(cell_read, a_table_with_other_columns_is_refused) {
+    static const struct {
+        const char *left_out, *added, *message;
+    } cases[] = {
+        {"predictor", NULL, "'/test/metrics': it has no column \"predictor\""},
+        {"cap_m", NULL, "it has no column \"cap_m\""},
+        {"images", NULL, "it has no column \"images\""},
+        {"without_truth", NULL, "it has no column \"without_truth\""},
+        {NULL, "later", "its column \"later\" is unknown: it may be of a newer version"},
+        {"rmse_m", "rnse_m", "its column \"rnse_m\" is unknown"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        write_cell(SMALL);
+        md_run_close(&run);
+        change_metrics_columns(path.text, cases[i].left_out, cases[i].added);
         assert_refused(cases[i].message);
     }
 }

@@ -5,6 +5,7 @@
 #include "../base/h5.h"
 #include "../results/cell.h"
 #include "../results/weights.h"
+#include "metrics_columns.h"
 #include "program.h"
 
 static struct scratch_path config, cell;
@@ -94,6 +95,27 @@ Test(diff, a_cell_and_its_copy) {
     cr_assert_eq(json_object_size(json_at(json, "attributes")), 0);
     cr_assert_eq(json_array_size(json_at(json, "metrics")), 2 * 3 * MD_METRIC_COUNT);
     json_decref(json);
+}
+
+/* A metric that is newer than one of them is not compared. */
+Test(diff, a_cell_and_one_that_lacks_a_metric) {
+    struct scratch_path older = copied("older.h5");
+    change_metrics_columns(older.text, "silog", NULL);
+    for (int way = 0; way < 2; way++) {
+        const struct scratch_path *first = way == 0 ? &cell : &older,
+                                  *second = way == 0 ? &older : &cell;
+        MUDEPTH("diff", first->text, second->text);
+        assert_code(0);
+        cr_assert_str_eq(out, "same run, same results to the bit\n");
+        MUDEPTH("diff", first->text, second->text, "--json");
+        json_t *json = output_json();
+        cr_assert_eq(json_array_size(json_at(json, "metrics")), 2 * 3 * (MD_METRIC_COUNT - 1));
+        json_decref(json);
+    }
+    change_metrics_columns(cell.text, "silog", NULL); /* now neither has it */
+    MUDEPTH("query", scratch.folder, "--show", "silog,dummy.silog,log10");
+    assert_code(0);
+    assert_contains(out, "silog  dummy.silog  log10\n   1         0      -            -  0.");
 }
 
 Test(diff, the_same_run_once_more) {

@@ -1,4 +1,5 @@
 /* Tables of the HDF5 layer: rows that are structs to us, compound data sets to others. */
+#include <math.h>
 #include <stdint.h>
 
 #include "h5_file.h"
@@ -12,7 +13,7 @@ struct row {
     int64_t epoch;
 };
 #define COLUMN(type, field)                                                                        \
-    { #field, type, offsetof(struct row, field), sizeof((struct row *)0)->field }
+    { #field, type, offsetof(struct row, field), sizeof((struct row *)0)->field, 0 }
 static const struct md_h5_column columns[] = {COLUMN(MD_H5_INTEGER, epoch),
                                               COLUMN(MD_H5_TEXT, name), COLUMN(MD_H5_REAL, loss)};
 static const struct row rows[] = {{0.1, "one", 1}, {-1e300, "four", INT64_MIN}};
@@ -45,6 +46,65 @@ H5_TEST(h5_table, rows_come_back) {
     close_file();
 }
 
+/* Whatever their order; of those that are optional and not there a value is NaN. */
+H5_TEST(h5_table, columns_are_found_by_name) {
+    struct wide {
+        double later;
+        struct row row;
+    } values[2];
+    const struct md_h5_column as[] = {
+        {"loss", MD_H5_REAL, offsetof(struct wide, row.loss), 8, 1},
+        {"later", MD_H5_REAL, offsetof(struct wide, later), 8, 1},
+        {"name", MD_H5_TEXT, offsetof(struct wide, row.name), 5, 0},
+        {"epoch", MD_H5_INTEGER, offsetof(struct wide, row.epoch), 8, 0}};
+    write_rows(2);
+    reopen();
+    cr_assert_eq(md_h5_read_table(file, "/a/table", as, 4, sizeof *values, 2, values, &error),
+                 MD_OK, "%s", error.text);
+    for (int r = 0; r < 2; r++) {
+        cr_assert(isnan(values[r].later));
+        cr_assert_eq(values[r].row.loss, rows[r].loss);
+        cr_assert_eq(values[r].row.epoch, rows[r].epoch);
+        cr_assert_str_eq(values[r].row.name, rows[r].name);
+    }
+    cr_assert(md_h5_has_column(file, "/a/table", "loss"));
+    cr_assert(!md_h5_has_column(file, "/a/table", "later"));
+    cr_assert(!md_h5_has_column(file, "/a/none", "loss"));
+    close_file();
+}
+
+/* HDF5 writes no such table, and notices what was changed but in files without checksums. */
+H5_TEST(h5_table, two_columns_of_one_name_are_refused) {
+    struct md_h5_column loss = columns[2];
+    struct row value;
+    const hsize_t one = 1;
+    size_t size, changed = 0;
+    reopen();
+    close_file();
+    file = H5Fcreate(path.text, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t type = H5Tcreate(H5T_COMPOUND, 16), space = H5Screate_simple(1, &one, NULL);
+    H5Tinsert(type, "loss", 0, H5T_IEEE_F64LE);
+    H5Tinsert(type, "lass", 8, H5T_IEEE_F64LE);
+    H5Dclose(H5Dcreate2(file, "table", type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    H5Sclose(space);
+    H5Tclose(type);
+    close_file();
+    unsigned char *bytes = scratch_read(path.text, &size);
+    for (size_t i = 0; i + 5 <= size; i++)
+        if (memcmp(bytes + i, "lass", 5) == 0) {
+            bytes[i + 1] = 'o';
+            changed++;
+        }
+    scratch_write(path.text, bytes, size);
+    free(bytes);
+    cr_assert_eq(changed, 1);
+    cr_assert_eq(md_h5_open(path.text, &file, &error), MD_OK, "%s", error.text);
+    cr_assert_eq(md_h5_read_table(file, "table", &loss, 1, sizeof value, 1, &value, &error),
+                 MD_FAILED);
+    assert_contains(error.text, "it has two columns \"loss\"");
+    close_file();
+}
+
 H5_TEST(h5_table, a_table_may_be_empty) {
     struct row value;
     write_rows(0);
@@ -71,18 +131,27 @@ H5_TEST(h5_table, rows_are_packed_and_the_lowest_byte_comes_first) {
 
 H5_TEST(h5_table, another_table_is_refused) {
     const struct {
-        struct md_h5_column columns[3];
+        struct md_h5_column columns[4];
         size_t count, rows;
         const char *message;
     } cases[] = {
         {{columns[0], columns[1], columns[2]}, 3, 1, "it has 2 rows, expected 1"},
         {{columns[0], columns[1], columns[2]}, 3, 3, "it has 2 rows, expected 3"},
-        {{columns[0], columns[1]}, 2, 2, "it has 3 columns, expected 2"},
-        {{columns[0], columns[2], columns[1]}, 3, 2, "column 2 is \"name\", expected \"loss\""},
-        {{columns[0], columns[1], {"los", MD_H5_REAL, 0, 8}}, 3, 2, "expected \"los\""},
-        {{{"epoch", MD_H5_REAL, 0, 8}, columns[1], columns[2]}, 3, 2, "\"epoch\": expected 64-bit"},
-        {{columns[0], columns[1], {"loss", MD_H5_INTEGER, 0, 8}}, 3, 2, "\"loss\": expected 64-bi"},
-        {{columns[0], {"name", MD_H5_TEXT, 8, 4}, columns[2]}, 3, 2, "text of 4 bytes"}};
+        {{columns[0], columns[1]}, 2, 2, "its column \"loss\" is unknown"},
+        {{columns[0], columns[1], {"los", MD_H5_REAL, 0, 8, 1}}, 3, 2, "\"loss\" is unknown"},
+        {{columns[0], columns[1], columns[2], {"more", MD_H5_REAL, 0, 8, 0}},
+         4,
+         2,
+         "it has no column \"more\""},
+        {{{"epoch", MD_H5_REAL, 0, 8, 0}, columns[1], columns[2]},
+         3,
+         2,
+         "\"epoch\": expected 64-bit"},
+        {{columns[0], columns[1], {"loss", MD_H5_INTEGER, 0, 8, 0}},
+         3,
+         2,
+         "\"loss\": expected 64-bi"},
+        {{columns[0], {"name", MD_H5_TEXT, 8, 4, 0}, columns[2]}, 3, 2, "text of 4 bytes"}};
     struct row values[3];
     write_rows(2);
     reopen();
