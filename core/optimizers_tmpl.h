@@ -251,13 +251,38 @@ static void sgd(size_t n, const struct md_update *u, const void *gradient,
     }
 }
 
+/* What numbers are divided by: `by`, and its reciprocal to twice as many digits. */
+struct divisor {
+    wide_real by, inverse, rest;
+};
+
+static struct divisor divisor_of(wide_real by) {
+    wide_real inverse = 1 / by;
+    return (struct divisor){by, inverse, md_wide_fma(-inverse, by, 1) / by};
+}
+
+/* a / d->by, rounded to nearest, where neither is negative or near the ends of the range. The first
+ * quotient is off by less than a unit in the last place, its remainder is exact, and with a
+ * reciprocal that is rounded to nearest that is enough (Markstein, "Computation of elementary
+ * functions on the IBM RISC System/6000 processor", 1990). */
+INLINE wide_real quotient(wide_real a, const struct divisor *d) {
+#if MD_HAS_FMA && MD_NUMBER != MD_NUMBER_fp64 /* whose steps are not fused */
+    wide_real first = md_wide_fma(a, d->inverse, a * d->rest);
+    wide_real nearest = md_wide_fma(md_wide_fma(-first, d->by, a), d->inverse, first);
+    uint32_t finite = 0u - (uint32_t)(a < (wide_real)__builtin_inff()); /* (no branch) */
+    return md_float_of((md_float_bits(nearest) & finite) | (md_float_bits(a) & ~finite));
+#else
+    return a / d->by;
+#endif
+}
+
 /* m = fma(beta1, m, (1 - beta1) * g);  v = fma(beta2, v, ((1 - beta2) * g) * g);
  * d = m / (sqrt(v) / sqrt(correction2) + epsilon), in g's place. */
 INLINE void adam_directions(const int floats, const struct md_update *u, size_t first, size_t count,
                             const struct md_optimizer_state *state, wide_real *g) {
     wide_real beta1 = u->hyper.beta1, beta2 = u->hyper.beta2, epsilon = u->hyper.epsilon;
     wide_real rest1 = (wide_real)1 - beta1, rest2 = (wide_real)1 - beta2;
-    wide_real root2 = md_wide_sqrt((wide_real)u->correction2);
+    struct divisor root2 = divisor_of(md_wide_sqrt((wide_real)u->correction2));
     wide_real rooms[2][BLOCK];
     wide_real *m = load_values(floats, state->first, first, count, rooms[0]);
     wide_real *v = load_values(floats, state->second, first, count, rooms[1]);
@@ -268,7 +293,7 @@ INLINE void adam_directions(const int floats, const struct md_update *u, size_t 
     store_values(floats, m, state->first, first, count);
     store_values(floats, v, state->second, first, count);
     for (size_t k = 0; k < count; k++)
-        g[k] = m[k] / (md_wide_sqrt(v[k]) / root2 + epsilon);
+        g[k] = m[k] / (quotient(md_wide_sqrt(v[k]), &root2) + epsilon);
 }
 
 /* g as take_gradients has it, d as adam_directions, then decoupled decay of strength weight_decay *
