@@ -22,10 +22,9 @@ int md_h5_refuse(struct md_error *error, hid_t file, const char *what, const cha
 int md_h5_write_as(hid_t file, const char *name, hid_t file_type, hid_t type, int dimensions,
                    const size_t *shape, const void *values, struct md_error *error);
 
-/* Writes a file and its seal (h5.h): 0, or -1. Fails when a file has one and is not what was
- * sealed.
- */
+/* Writes a file and its seal (h5.h): 0, or -1. */
 int md_h5_write_sealed(FILE *stream, const void *image, size_t size);
+/* Fails when the file has a seal and is not what was sealed. */
 int md_h5_check_seal(const char *path, struct md_error *error);
 
 /* The chunks of a data set, one of them unpacked. */

@@ -1,4 +1,4 @@
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 
 #include "digest.h"
@@ -44,10 +44,12 @@ static int has_seal(FILE *stream, long *size, char found[SEAL_SIZE]) {
 
 int md_h5_check_seal(const char *path, struct md_error *error) {
     FILE *stream = fopen(path, "rb");
+    if (stream == NULL)
+        return md_fail(error, MD_FAILED, "%s: cannot open: %s", path, strerror(errno));
     XXH3_state_t *state = XXH3_createState();
     char found[SEAL_SIZE], made[SEAL_SIZE];
     long size;
-    int status = md_check_memory(stream != NULL && state != NULL, error);
+    int status = md_check_memory(state != NULL, error);
     if (status == MD_OK && has_seal(stream, &size, found)) {
         make_seal(hash_stream(stream, size, state), made);
         if (strcmp(made, found) != 0)
@@ -58,7 +60,6 @@ int md_h5_check_seal(const char *path, struct md_error *error) {
                         path, made + sizeof BEGIN - 1, found + sizeof BEGIN - 1);
     }
     XXH3_freeState(state);
-    if (stream != NULL)
-        fclose(stream);
+    fclose(stream);
     return status;
 }
