@@ -25,6 +25,9 @@ static inline mask v_mask(const lane_bits *bits) {
     __asm__("kmovd %1, %0" : "=Yk"(m) : "m"(*bits));
     return m;
 }
+static inline mask v_mask_of(unsigned bits) {
+    return bits;
+}
 static inline unsigned v_bits(mask m) {
     return m;
 }

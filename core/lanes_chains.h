@@ -49,8 +49,7 @@ static inline const elem *whole_vector(const elem *from, size_t n, elem some[LAN
 #if MASKS_ENDS
 /* The first n lanes of a vector. */
 static inline mask first_lanes(size_t n) {
-    const lane_bits bits = n < LANES ? (lane_bits)((1u << n) - 1u) : (lane_bits)-1;
-    return v_mask(&bits);
+    return v_mask_of(n < LANES ? (1u << n) - 1u : ~0u);
 }
 #endif
 
@@ -86,9 +85,22 @@ static void store_elements(elem *to, size_t n, vec a) {
 }
 
 #if GATHERS
-/* a > 0 ? a : a * slope. The slope is a power of two: wide, the product is exact. */
-static inline vec v_leaky(vec a) {
-    return v_blend(v_positive(a), v_round(v_scale(a, (real)MD_LEAKY_SLOPE)), a);
+/* positive ? a : a * slope. The slope is a power of two: wide, the product is exact. */
+static inline vec v_leaky(mask positive, vec a) {
+    return v_blend(positive, v_round(v_scale(a, (real)MD_LEAKY_SLOPE)), a);
+}
+
+/* Which of the lanes from number i on, of n, are on in a mask. */
+static inline mask lanes_on(const uint8_t *on, size_t i, size_t n) {
+    uint16_t two;
+    unsigned bits = 0;
+    if (n - i >= LANES && LANES == 16) {
+        __builtin_memcpy(&two, on + i / 8, sizeof two);
+        return v_mask_of(two);
+    }
+    for (size_t b = 0; b < LANES && i + b < n; b += 8)
+        bits |= (unsigned)on[(i + b) / 8] << b;
+    return v_mask_of(bits >> i % 8);
 }
 #endif
 

@@ -49,9 +49,12 @@ typedef uint16_t lane_bits; /* one each */
 #define WIDE         2
 #define V_ALL        U(vceq)(U_N(vdup)(0), U_N(vdup)(0))
 
-static inline mask v_mask(const lane_bits *bits) {
+static inline mask v_mask_of(unsigned bits) {
     const mask lane = LANE_BITS;
-    return U(vtst)(U_N(vdup)(*bits), lane);
+    return U(vtst)(U_N(vdup)((lane_bits)bits), lane);
+}
+static inline mask v_mask(const lane_bits *bits) {
+    return v_mask_of(*bits);
 }
 static inline unsigned v_bits(mask m) {
     const mask lane = LANE_BITS;

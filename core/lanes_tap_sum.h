@@ -52,9 +52,11 @@ struct tap_sum {
 struct sink {
     const struct md_map *map;
     int first_channel, first_row, row_step;
-    const elem *bias; /* added to the sum where not NULL */
-    int accumulate;   /* the sum is added to what is there */
-    int leaky;        /* what goes there has been through leaky_forward */
+    const elem *bias;        /* added to the sum where not NULL */
+    int accumulate;          /* the sum is added to what is there */
+    int leaky;               /* what goes there has been through leaky_forward */
+    const uint8_t *positive; /* or through leaky_backward, by a bit for each of the map's elements;
+                              * NULL: not */
 };
 
 /* bits[v]: which lanes of vector v a tap exists for. */
@@ -104,16 +106,20 @@ static void find_taps(struct tap_sum *t) {
     t->known = 1;
 }
 
-/* What leaky_forward makes of the elements that sums become. */
-INLINE vec activated(vec sums) {
+/* What n sums become that go to the map's elements from number `at` on, behind leaky_forward or
+ * leaky_backward. */
+INLINE vec activated(const struct sink *sink, vec sums, size_t n, size_t at) {
 #if GATHERS
     elem some[LANES];
     if (WIDENS) {
         v_narrow(some, sums);
         sums = v_widen(some);
     }
-    return v_leaky(sums);
+    return v_leaky(sink->leaky ? v_positive(sums) : lanes_on(sink->positive, at, at + n), sums);
 #else
+    (void)sink;
+    (void)n;
+    (void)at;
     return sums;
 #endif
 }
@@ -125,7 +131,9 @@ INLINE void store_vector(const struct sink *sink, vec bias, vec sum, size_t n, e
         sum = v_wide_add(sum, bias);
     if (sink->accumulate)
         sum = v_wide_add(load_elements(to, n), sum);
-    store_elements(to, n, sink->leaky ? activated(sum) : sum);
+    if (sink->leaky || sink->positive != NULL)
+        sum = activated(sink, sum, n, (size_t)(to - (const elem *)sink->map->at));
+    store_elements(to, n, sum);
 }
 
 /* Puts a tile's finished sums where they go, unless there is something to doubt. */

@@ -264,7 +264,8 @@ static void conv_input_gradient(const struct md_call *c) {
                                       .first_channel = first,
                                       .first_row = h * stride + a,
                                       .row_step = stride,
-                                      .accumulate = c->accumulate};
+                                      .accumulate = c->accumulate,
+                                      .positive = c->mask.at};
             run_tap_sum(&t, numbers, c->first + first, c->first + last, &sink);
         }
     }
@@ -336,7 +337,8 @@ static void tconv_input_gradient(const struct md_call *c) {
                                   .first_channel = first,
                                   .first_row = h,
                                   .row_step = 1,
-                                  .accumulate = c->accumulate};
+                                  .accumulate = c->accumulate,
+                                  .positive = c->mask.at};
         run_tap_sum(&t, numbers, c->first + first, c->first + last, &sink);
     }
 }
@@ -515,8 +517,10 @@ static void tconv_weight_gradient(const struct md_call *c) {
 
 static void leaky_forward(size_t n, void *y_) {
     elem *y = y_;
-    for (size_t i = 0; i < n; i += LANES)
-        store_elements(y + i, n - i, v_leaky(load_elements(y + i, n - i)));
+    for (size_t i = 0; i < n; i += LANES) {
+        vec a = load_elements(y + i, n - i);
+        store_elements(y + i, n - i, v_leaky(v_positive(a), a));
+    }
 }
 
 static void mask_positive(size_t n, const void *y_, uint8_t *to) {
@@ -533,24 +537,11 @@ static void mask_positive(size_t n, const void *y_, uint8_t *to) {
     }
 }
 
-/* Which of the lanes from number i on, of n, are on in a mask. */
-static inline lane_bits lanes_on(const uint8_t *on, size_t i, size_t n) {
-    lane_bits bits = 0;
-    if (n - i >= LANES && LANES % 8 == 0)
-        __builtin_memcpy(&bits, on + i / 8, LANES / 8);
-    else
-        for (size_t b = 0; b < LANES && i + b < n; b += 8)
-            bits |= (lane_bits)((lane_bits)on[(i + b) / 8] << b);
-    return (lane_bits)(bits >> i % 8);
-}
-
 static void leaky_backward(size_t n, const uint8_t *positive, void *dy_) {
     elem *dy = dy_;
     for (size_t i = 0; i < n; i += LANES) {
-        lane_bits bits = lanes_on(positive, i, n);
         vec a = load_elements(dy + i, n - i);
-        vec negative = v_round(v_scale(a, (real)MD_LEAKY_SLOPE));
-        store_elements(dy + i, n - i, v_blend(v_mask(&bits), negative, a));
+        store_elements(dy + i, n - i, v_leaky(lanes_on(positive, i, n), a));
     }
 }
 

@@ -44,6 +44,9 @@ static inline mask v_mask(const lane_bits *bits) {
     __asm__("kmovw %1, %0" : "=Yk"(m) : "m"(*bits));
     return m;
 }
+static inline mask v_mask_of(unsigned bits) {
+    return (mask)bits;
+}
 #define V_ALL ((mask)-1)
 static inline unsigned v_bits(mask m) {
     return m;
@@ -75,9 +78,9 @@ typedef __m256i mask;
 typedef __m256 vec;
 #define V_COMPARE(a, how, b) _mm256_castps_si256(_mm256_cmp_ps(a, b, how))
 
-static inline mask v_mask(const lane_bits *bits) {
+static inline mask v_mask_of(unsigned bits) {
     const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-    return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(*bits), lane), lane);
+    return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), lane), lane);
 }
 static inline vec v_blend(mask m, vec off, vec on) {
     return _mm256_blendv_ps(off, on, _mm256_castsi256_ps(m));
@@ -90,9 +93,9 @@ static inline unsigned v_bits(mask m) {
 typedef __m256d vec;
 #define V_COMPARE(a, how, b) _mm256_castpd_si256(_mm256_cmp_pd(a, b, how))
 
-static inline mask v_mask(const lane_bits *bits) {
+static inline mask v_mask_of(unsigned bits) {
     const __m256i lane = _mm256_setr_epi64x(1, 2, 4, 8);
-    return _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(*bits), lane), lane);
+    return _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(bits), lane), lane);
 }
 static inline vec v_blend(mask m, vec off, vec on) {
     return _mm256_blendv_pd(off, on, _mm256_castsi256_pd(m));
@@ -101,6 +104,9 @@ static inline unsigned v_bits(mask m) {
     return (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(m));
 }
 #endif
+static inline mask v_mask(const lane_bits *bits) {
+    return v_mask_of(*bits);
+}
 #define V_ALL _mm256_set1_epi32(-1)
 /* The mask is read where it lies: compilers would have sums make room for it in registers. (Steps
  * that round have time for that.) */

@@ -66,7 +66,9 @@ static inline size_t md_map_plane(const struct md_map *map) {
  * input_gradient   rows from .. to-1 of dx from y, which holds dy: dx has the error of the input's
  *                  channels first .. first + dx.channels - 1 (`part` shares out these). accumulate
  *                  0: dx is overwritten; 1: the finished chain is added to it. Max pooling reads x
- *                  as well, ReLU `mask`; dx may then be y itself. */
+ *                  as well, ReLU `mask`; dx may then be y itself. An operator that `activates`
+ *                  heeds a `mask`: what it finishes goes through leaky_backward, too; the mask has
+ *                  a bit for each element of dx. */
 struct md_call {
     struct md_shape shape;
     struct md_map x[2]; /* the input's channels one after the other: the two halves of a concat; or
@@ -74,7 +76,7 @@ struct md_call {
     struct md_map y, dx;
     int first, accumulate, leaky;
     const void *weight, *bias;
-    struct md_map mask; /* bytes, a row's by md_ops.mask after the other */
+    struct md_map mask; /* bytes, a row's by md_ops.mask after the other; at NULL: none */
     void *dweight, *dbias;
     void *sums; /* chains of a weight gradient between calls: sums_bytes, where more than one is
                    made */
@@ -101,7 +103,7 @@ struct md_operator {
      * instead of its `channels` channels, by calls of their own. NULL: never. */
     int (*shares_rows)(const struct md_shape *shape, int rows, int channels, int cores);
 
-    int activates; /* 1: forward heeds `leaky` */
+    int activates; /* 1: forward heeds `leaky`, input_gradient a `mask` */
 };
 
 /* Bytes of the mask of a row. */

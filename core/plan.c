@@ -124,7 +124,7 @@ int md_plan_touches(const struct md_network *network, const struct md_instructio
         {i->y, i->what == MD_DO_INPUT_GRADIENT ? reading : rows,
          i->what == MD_DO_PICTURE || i->what == MD_DO_FORWARD || i->what == MD_DO_LOSS ||
              i->what == MD_DO_DISTILL || i->what == MD_DO_ERROR || i->what == MD_DO_FETCH},
-        {i->mask, i->what == MD_DO_INPUT_GRADIENT ? reading : rows,
+        {i->mask, i->what == MD_DO_INPUT_GRADIENT && (i->flags & MD_DERIVES) == 0 ? reading : rows,
          i->what == MD_DO_FORWARD || i->what == MD_DO_MASK},
         {i->target, rows, i->what != MD_DO_UPDATE},
         {i->chains, rows, i->what != MD_DO_LOSS},

@@ -117,15 +117,17 @@ struct md_buffer {
 enum { MD_EACH_STEP, MD_EACH_SAMPLE, MD_EACH_GROUP, MD_EACH_COUNT };
 
 enum md_what {
-    MD_DO_PICTURE,         /* y from bytes */
-    MD_DO_FORWARD,         /* y from x, and its mask where there is one */
-    MD_DO_MASK,            /* mask from y */
-    MD_DO_LOSS,            /* of the batch: the last layer's error */
-    MD_DO_DISTILL,         /* y, a stage's error, from x, its activation, and weight, the teacher's
-                            * features; chains: the room; target: the sample's loss */
-    MD_DO_ERROR,           /* the derivative of the layer's own activation, in y: its error */
+    MD_DO_PICTURE, /* y from bytes */
+    MD_DO_FORWARD, /* y from x, and its mask where there is one */
+    MD_DO_MASK,    /* mask from y */
+    MD_DO_LOSS,    /* of the batch: the last layer's error */
+    MD_DO_DISTILL, /* y, a stage's error, from x, its activation, and weight, the teacher's
+                    * features; chains: the room; target: the sample's loss */
+    MD_DO_ERROR,   /* the derivative of the layer's own activation, in y: its error; its mask
+                    * says where */
     MD_DO_WEIGHT_GRADIENT, /* target, from x and y: an error; complete, it is summed */
-    MD_DO_INPUT_GRADIENT,  /* target, the error of a half of the input, from y */
+    MD_DO_INPUT_GRADIENT,  /* target, the error of a half of the input, from y, and from mask where
+                            * the layer itself is an activation */
     MD_DO_UPDATE,
     MD_DO_FETCH, /* y: the layer's parameters, from flash */
     MD_WHAT_COUNT
@@ -143,7 +145,9 @@ struct md_instruction {
     uint8_t weight;   /* where fetched parameters are; the others have their place in the arena */
     int16_t from, to; /* rows from .. to-1 of what is written (weight gradient: of y) */
 };
-enum { MD_ACCUMULATE = 1, MD_SECOND = 2, MD_SKIP_HALF = 4 };
+/* MD_DERIVES: this input gradient completes its target, whose mask is named: unless errors are
+ * observed, it does at once what the MD_DO_ERROR that is MD_DERIVED would do. */
+enum { MD_ACCUMULATE = 1, MD_SECOND = 2, MD_SKIP_HALF = 4, MD_DERIVES = 8, MD_DERIVED = 16 };
 
 /* The optimizer's state (struct md_optimizer_state): arrays of one value per parameter that learns.
  */

@@ -170,6 +170,12 @@ static uint8_t fixed(struct md_plan *plan, enum md_buffer_kind kind, size_t offs
     return number;
 }
 
+/* What is there all the time takes whole cache lines: so what comes behind it, the maps, begins
+ * with one, and no vector of a row is in two. */
+static size_t whole_lines(size_t bytes) {
+    return (bytes + 63) / 64 * 64;
+}
+
 /* With a batch of one there is one copy of everything, and all of it can share; otherwise what is
  * live at the loss is there for each sample, and the rest for each group. */
 static void sort_buffers(const struct md_setup *setup, struct md_plan *plan) {
@@ -189,7 +195,8 @@ static void sort_buffers(const struct md_setup *setup, struct md_plan *plan) {
             buffer->first = 0;
             buffer->last = (uint16_t)(plan->instructions - 1);
         }
-        buffer->bytes = md_plan_aligned(buffer_bytes(setup, plan, buffer));
+        size_t bytes = buffer_bytes(setup, plan, buffer);
+        buffer->bytes = buffer->each == MD_EACH_GROUP ? md_plan_aligned(bytes) : whole_lines(bytes);
     }
 }
 
@@ -222,10 +229,10 @@ void md_plan_make(const struct md_setup *setup, struct md_plan *plan) {
 
     int commons = plan->buffers; /* that are not fixed */
     size_t weights = plan->weight_bytes;
-    size_t state = place_kept(setup, weights, plan), end = md_plan_aligned(state);
+    size_t state = place_kept(setup, weights, plan), end = whole_lines(state);
     fixed(plan, MD_WEIGHTS, 0, weights);
     fixed(plan, MD_OPTIMIZER_STATE, weights, end - weights);
-    plan->scratch = fixed(plan, MD_SCRATCH, end, md_plan_aligned(scratch_bytes(setup, plan)));
+    plan->scratch = fixed(plan, MD_SCRATCH, end, whole_lines(scratch_bytes(setup, plan)));
     plan->stride[MD_EACH_STEP] = plan->buffer[plan->scratch].bytes;
     end += plan->stride[MD_EACH_STEP] * (size_t)setup->cores;
     for (int b = 0; b < commons; b++)

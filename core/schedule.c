@@ -15,12 +15,13 @@ struct schedule {
 
     uint8_t activation[MD_MAX_LAYERS + 1]; /* the latest; [0]: the picture */
     uint8_t mask[MD_MAX_LAYERS], error[MD_MAX_LAYERS], chains[MD_MAX_LAYERS];
-    int fetched;                /* the layer whose parameters were fetched last; MD_PICTURE: none */
-    uint8_t window;             /* where they are */
-    int made[MD_MAX_LAYERS];    /* rows of the front's activations, in the present pass */
-    int errors[MD_MAX_LAYERS];  /* rows of the front's errors that are finished */
-    int weighed[MD_MAX_LAYERS]; /* ... and in the weights' gradient */
-    int skipped[MD_MAX_LAYERS]; /* rows of the error of the layer's skip */
+    int fetched;    /* the layer whose parameters were fetched last; MD_PICTURE: none */
+    uint8_t window; /* where they are */
+    unsigned char derived[MD_MAX_LAYERS]; /* the layer's error was completed by a MD_DERIVES */
+    int made[MD_MAX_LAYERS];              /* rows of the front's activations, in the present pass */
+    int errors[MD_MAX_LAYERS];            /* rows of the front's errors that are finished */
+    int weighed[MD_MAX_LAYERS];           /* ... and in the weights' gradient */
+    int skipped[MD_MAX_LAYERS];           /* rows of the error of the layer's skip */
 };
 
 static int height_of(const struct schedule *s, int layer) {
@@ -202,6 +203,13 @@ static void mask_kept(struct schedule *s, int layer) {
     i->mask = s->mask[layer] = md_plan_buffer(s->plan, MD_MASK, layer);
 }
 
+/* Whether what `layer`, not of the front, adds to the error of `target` completes it, and nothing
+ * comes before its activation's derivative. */
+static int derives(const struct schedule *s, int target, int layer) {
+    return s->network->layers[target].leaky && !md_kinds[s->network->layers[layer].kind].masked &&
+           !is_distilled(s, target) && !is_streamed(s, layer) && is_last_share(s, target, layer);
+}
+
 static void input_gradient(struct schedule *s, int layer, int skip, int from, int to) {
     const struct md_layer *l = &s->network->layers[layer];
     const struct md_kind *kind = &md_kinds[l->kind];
@@ -219,6 +227,11 @@ static void input_gradient(struct schedule *s, int layer, int skip, int from, in
         (uint8_t)((has_share(s, target, layer) ? MD_ACCUMULATE : 0) | (skip ? MD_SKIP_HALF : 0));
     if (kind->masked)
         i->mask = s->mask[layer];
+    if (derives(s, target, layer)) {
+        i->mask = s->mask[target];
+        i->flags |= MD_DERIVES;
+        s->derived[target] = MD_DERIVED;
+    }
     if (kind->reads_input)
         name_inputs(s, layer, i);
 }
@@ -241,6 +254,7 @@ static void finish_error(struct schedule *s, int layer, int from, int to) {
     struct md_instruction *i = emit(s, MD_DO_ERROR, layer, from, to);
     i->y = s->error[layer];
     i->mask = s->network->layers[layer].leaky ? s->mask[layer] : MD_NO_BUFFER;
+    i->flags = s->derived[layer];
 }
 
 static void weight_gradient(struct schedule *s, int layer, int from, int to) {

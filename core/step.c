@@ -85,12 +85,16 @@ static void derive_leaky(const struct md_ops *ops, size_t n, void *values, uint8
     ops->leaky_backward(n, mask, values);
 }
 
-/* Visits a part's channels of rows from .. to-1: row by row, or where a mask's rows have no bits
- * between them, all that lie side by side. */
+/* Whether a mask's rows have no bits between them: it has one for each of the map's elements. */
+static int is_dense(const struct md_map *map, const struct md_map *mask) {
+    return map->width % 8 == 0 && (mask->at == NULL || mask->rows == map->rows);
+}
+
+/* Visits a part's channels of rows from .. to-1: row by row, or all that lie side by side. */
 static void each_run(const struct worker *w, struct md_part part, const struct md_map *map,
                      const struct md_map *mask, int from, int to, visit_fn *visit) {
     int first, last, rows = to - from;
-    int dense = map->width % 8 == 0 && (mask->at == NULL || mask->rows == map->rows);
+    int dense = is_dense(map, mask);
     md_share(part, map->channels, &first, &last);
     int run = dense && from % map->rows + rows <= map->rows ? rows : 1;
     int whole = dense && run == map->rows ? last - first : 1;
@@ -205,6 +209,16 @@ static void do_distill(const struct worker *w, const struct md_instruction *i) {
         values[w->slot] = ops->distill_value(&distill);
 }
 
+/* Whether an error's derivative is taken where the error is completed, which nobody observes then;
+ * and whether an instruction has nothing to do. */
+static int derives_at_once(const struct worker *w, const struct md_instruction *i) {
+    return (i->flags & (MD_DERIVES | MD_DERIVED)) != 0 && w->engine->observe == NULL;
+}
+static int is_idle(const struct worker *w, const struct md_instruction *i) {
+    return i->what == MD_DO_ERROR &&
+           (derives_at_once(w, i) || (i->mask == MD_NO_BUFFER && w->engine->observe == NULL));
+}
+
 static void do_error(const struct worker *w, const struct md_instruction *i) {
     struct md_map y = map_at(w, i->y), mask = map_at(w, i->mask);
     observe(w, MD_SEE_ERROR, i->layer, &y, i->from, i->to);
@@ -243,8 +257,16 @@ static void do_input_gradient(const struct worker *w, const struct md_instructio
         (i->flags & MD_SKIP_HALF) != 0 ? 0 : md_layer_skipped(w->engine->setup.network, i->layer);
     call.accumulate = (i->flags & MD_ACCUMULATE) != 0;
     share_rows(w, i->layer, call.dx.channels, call.shape.stride, &call);
-    if (call.from < call.to)
-        operator_of(w, i->layer)->input_gradient(&call);
+    if (call.from == call.to)
+        return;
+    const struct md_map mask = call.mask;
+    int derives = derives_at_once(w, i);
+    int heeds = operator_of(w, i->layer)->activates && is_dense(&call.dx, &mask);
+    if ((i->flags & MD_DERIVES) != 0 && !(derives && heeds))
+        call.mask.at = NULL;
+    operator_of(w, i->layer)->input_gradient(&call);
+    if (derives && !heeds)
+        each_run(w, call.part, &call.dx, &mask, call.from, call.to, derive_leaky);
 }
 
 /* Of a layer's parameters that learn, whose gradient there is, this part's. */
@@ -300,6 +322,8 @@ static void (*const doing[MD_WHAT_COUNT])(const struct worker *w,
 static void walk(const struct worker *w, int from, int to) {
     for (int n = from; n < to; n++) {
         const struct md_instruction *i = &w->engine->plan.instruction[n];
+        if (is_idle(w, i))
+            continue;
         doing[i->what](w, i);
         meet(w);
     }

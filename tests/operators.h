@@ -26,8 +26,8 @@ static inline enum md_layer_kind kind_of(const struct operator* op) {
     return op->transposed ? MD_TCONV2X2 : MD_CONV3X3;
 }
 
-/* One call of an operator; first, last and accumulate are for input gradients, leaky for forward
- * passes. */
+/* One call of an operator; first, last and accumulate are for input gradients; leaky: behind a
+ * forward pass the activation, behind an input gradient its derivative. */
 struct call {
     const struct operator* op;
     struct md_shape shape;
@@ -56,14 +56,15 @@ static inline size_t weight_count(const struct call *c) {
     return (size_t)c->shape.co * (size_t)c->shape.ci * (c->op->transposed ? 4 : 9);
 }
 
-/* What a call reads: forward x, weight, bias; weight gradient x, dy; input gradient dy, weight. */
+/* What a call reads: forward x, weight, bias; weight gradient x, dy; input gradient dy, weight, and
+ * the bytes of a mask. */
 enum { OPERANDS = 3, RESULTS = 2 };
 
 static inline size_t operand_count(const struct call *c, int which) {
     const size_t counts[3][OPERANDS] = {
         [FORWARD] = {x_count(c), weight_count(c), (size_t)c->shape.co},
         [WEIGHT_GRADIENT] = {x_count(c), y_count(c), 0},
-        [INPUT_GRADIENT] = {y_count(c), weight_count(c), 0},
+        [INPUT_GRADIENT] = {y_count(c), weight_count(c), x_count(c)},
     };
     return counts[c->op->direction][which];
 }
@@ -122,6 +123,7 @@ static inline struct md_call whole_call(const struct call *c, void *const in[], 
     if (back) {
         call.x[0].channels = 0;
         call.dx = whole_map(out[0], c->last - c->first, s->height, s->width);
+        call.mask = whole_map(in[2], call.dx.channels, s->height, md_mask_bytes(s->width));
         call.first = c->first;
         call.accumulate = c->accumulate;
         call.to = s->height;
@@ -129,28 +131,39 @@ static inline struct md_call whole_call(const struct call *c, void *const in[], 
     return call;
 }
 
-/* What an operator that does not heed `leaky` leaves to others. */
-static inline void activate(const struct md_ops *ops, const struct md_call *call) {
+/* What an operator that does not heed `leaky` or a mask leaves to others. */
+static inline void activate(const struct md_ops *ops, const struct md_call *call, int back) {
+    const struct md_map *map = back ? &call->dx : &call->y;
     int first, last;
     size_t bytes = md_format_bytes[ops->format];
-    md_share(call->part, call->shape.co, &first, &last);
+    md_share(call->part, map->channels, &first, &last);
     for (int channel = first; channel < last; channel++)
         for (int h = call->from; h < call->to; h++) {
-            char *row = (char *)call->y.at + md_map_row(&call->y, channel, h) * bytes;
-            ops->leaky_forward((size_t)call->y.width, row);
+            char *row = (char *)map->at + md_map_row(map, channel, h) * bytes;
+            const uint8_t *mask = call->mask.at;
+            if (back)
+                ops->leaky_backward((size_t)map->width, mask + md_map_row(&call->mask, channel, h),
+                                    row);
+            else
+                ops->leaky_forward((size_t)map->width, row);
         }
 }
 
 static inline void run_call(const struct md_ops *ops, const struct call *c,
                             const struct md_call *call) {
     const struct md_operator *o = &ops->kinds[kind_of(c->op)];
+    int back = c->op->direction == INPUT_GRADIENT;
+    int dense = call->dx.width % 8 == 0 && call->dx.rows == call->mask.rows;
+    int heeds = c->leaky && o->activates && (dense || !back);
     struct md_call heeding = *call;
-    heeding.leaky = c->leaky && o->activates;
-    (c->op->direction == FORWARD          ? o->forward
-     : c->op->direction == INPUT_GRADIENT ? o->input_gradient
-                                          : o->weight_gradient)(&heeding);
-    if (c->leaky && !heeding.leaky)
-        activate(ops, call);
+    heeding.leaky = heeds && !back;
+    if (!heeds)
+        heeding.mask.at = NULL;
+    (back                          ? o->input_gradient
+     : c->op->direction == FORWARD ? o->forward
+                                   : o->weight_gradient)(&heeding);
+    if (c->leaky && !heeds)
+        activate(ops, call, back);
 }
 
 static inline void make_call(const struct md_ops *ops, const struct call *c, void *const in[],
@@ -198,7 +211,7 @@ static inline int each_layer_call(const struct md_network *original, int height,
                 continue;
             /* A feature that later layers read too already has their share of the error. */
             call.accumulate = layer->stride == 2 && call.op->direction == INPUT_GRADIENT;
-            call.leaky = layer->leaky && call.op->direction == FORWARD;
+            call.leaky = layer->leaky && call.op->direction != WEIGHT_GRADIENT;
             visit(&call, context);
             calls++;
             if (layer->skip == MD_NO_SKIP || call.op->direction != INPUT_GRADIENT)

@@ -94,6 +94,11 @@ static void check_places(const struct md_setup *setup, const struct md_plan *pla
         size_t copies = (size_t)md_plan_copies(setup, plan, a);
         size_t end = one->offset + (copies - 1) * plan->stride[one->each] + one->bytes;
         highest = end > highest ? end : highest;
+        /* (Cache lines.) */
+        int apart = one->kind != MD_WEIGHTS && one->kind != MD_OPTIMIZER_STATE;
+        cr_assert(!apart || one->each == MD_EACH_GROUP ||
+                      (one->offset % 64 == 0 && plan->stride[one->each] % 64 == 0),
+                  "buffer %d begins at %zu", a, one->offset);
         for (int b = 0; b < a; b++) {
             const struct md_buffer *other = &plan->buffer[b];
             if (one->first <= other->last && other->first <= one->last && one->each == other->each)
