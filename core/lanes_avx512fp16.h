@@ -97,6 +97,15 @@ static inline int v_flags_underflow(void) {
 static inline vec v_load(const real *from) {
     return V(loadu)(from);
 }
+static inline vec v_splat_pair(const real *from) {
+    int both;
+    __builtin_memcpy(&both, from, sizeof both);
+    return _mm512_castsi512_ph(_mm512_set1_epi32(both));
+}
+static inline vec v_load_doubled(const real *from) {
+    vec a = _mm512_castph256_ph512(_mm256_loadu_ph(from));
+    return v_pick(a, v_pairs, 0, a);
+}
 static inline void v_store(real *to, vec a) {
     V(storeu)(to, a);
 }

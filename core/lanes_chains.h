@@ -18,7 +18,9 @@
 #else
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
-#define TILE     (TILE_P * LANES)
+#define TILE (TILE_P * LANES)
+/* Columns of a transposed convolution that are found together, by weights that lie side by side. */
+#define PAIR     (GATHERS ? 2 : 1)
 #define MAX_TAPS 9
 
 /* Levels that gather want their operands as real numbers, and often side by side: the rows that a
@@ -135,6 +137,21 @@ static inline vec v_factor(const source *from) {
     return v_widen_one(from);
 #endif
 }
+/* PAIR numbers in the lanes of a pixel's columns; and pixels in those of PAIR columns each. */
+static inline vec v_factors(const source *from) {
+#if GATHERS
+    return v_splat_pair(from);
+#else
+    return v_factor(from);
+#endif
+}
+static inline vec v_doubled_pixels(const source *from) {
+#if GATHERS
+    return v_load_doubled(from);
+#else
+    return v_all_pixels(from, 1);
+#endif
+}
 static inline vec v_channels(const source *from, size_t stride) {
 #if GATHERS
     (void)stride;
@@ -198,8 +215,9 @@ INLINE vec as_wanted(vec numbers, const struct operand *of, const int optimistic
 
 /* ---- maps as the kernels read them ----------------------------------------------------------- */
 
-/* Some rows of the channels of up to two maps: where they lie, or gathered. Phased (only gathered):
- * even and odd rows and columns apart, so that a step of two is one to the neighbour. */
+/* Some rows of the channels of up to two maps: where they lie, or gathered. Of two phases (only
+ * gathered), even and odd rows are apart, so that a step of two is one to the neighbour; of four,
+ * columns too. */
 struct window {
     struct half {
         const source *at;
@@ -207,7 +225,7 @@ struct window {
         int channels;
         int rows; /* of the ring */
     } half[2];
-    int width, first_row, phased;
+    int width, first_row, phases;
     int gathered;
     size_t phase; /* from a phase to the next, elements */
 };
@@ -217,11 +235,10 @@ static ptrdiff_t window_at(const struct window *window, int half, int h, int w) 
     int rows = window->half[half].rows;
     if (!window->gathered)
         return (ptrdiff_t)(h < rows ? h : h % rows) * window->width + w;
+    int r = window->phases > 1, c = window->phases > 2; /* log2 of rows' and columns' */
     h -= window->first_row;
-    if (window->phased)
-        return (ptrdiff_t)window->phase * ((h & 1) * 2 + (w & 1)) + (h >> 1) * (window->width / 2) +
-               (w >> 1);
-    return (ptrdiff_t)h * window->width + w;
+    return (ptrdiff_t)window->phase * (((h & r) << c) + (w & c)) + (h >> r) * (window->width >> c) +
+           (w >> c);
 }
 
 /* So many rows from row `top` of a half on, `step` apart, of which each reads `rows` rows, lie side
@@ -283,19 +300,19 @@ static void fill_zeros(real *to, size_t n) {
         v_store(to + i, v_zero());
 }
 
-/* Rows first .. last-1 (phased: first is even), zeros where there is none; in_place: all there are.
- */
+/* Rows first .. last-1 (of more phases than 1: first is even), zeros where there is none; in_place:
+ * all there are. */
 static struct window open_window(const struct md_map *maps, int parts, int first, int last,
-                                 int in_place, int phased, real *room, struct operand *operand) {
-    int channels = 0, width = maps[0].width, phases = phased ? 4 : 1;
+                                 int in_place, int phases, real *room, struct operand *operand) {
+    int channels = 0, width = maps[0].width, columns = phases > 2 ? 2 : 1;
     if (in_place)
         return open_in_place(maps, parts, operand);
     for (int half = 0; half < parts; half++)
         channels += maps[half].channels;
-    last += phased && (last - first) % 2;
-    size_t row = (size_t)(phased ? width / 2 : width);
+    last += phases > 1 && (last - first) % 2;
+    size_t row = (size_t)(width / columns);
     size_t plane = (size_t)(last - first) * (size_t)width / (size_t)phases;
-    struct window window = {.width = width, .first_row = first, .phased = phased, .gathered = 1};
+    struct window window = {.width = width, .first_row = first, .phases = phases, .gathered = 1};
     window.phase = (size_t)channels * plane + TILE;
     real *to = room + LANES;
     *operand = operand_of_rows(maps, parts, 0, channels, first > 0 ? first : 0,
@@ -309,12 +326,12 @@ static struct window open_window(const struct md_map *maps, int parts, int first
                 int here = inside ? map->rows - h % map->rows : 1;
                 real *at = to + window_at(&window, half, h, 0);
                 const elem *from = (const elem *)map->at + (inside ? md_map_row(map, c, h) : 0);
-                run = phased || !inside ? 1 : lesser(lesser(last, map->height) - h, here);
-                if (!inside && phased)
+                run = phases > 1 || !inside ? 1 : lesser(lesser(last, map->height) - h, here);
+                if (!inside && columns > 1)
                     fill_zeros(at + window.phase, row);
                 if (!inside)
                     fill_zeros(at, row);
-                else if (phased)
+                else if (columns > 1)
                     gather_phases(from, width, window.phase, scale, at);
                 else
                     widen(from, run * width, scale, at);
@@ -329,11 +346,11 @@ static struct window open_window(const struct md_map *maps, int parts, int first
 #else
 
 static struct window open_window(const struct md_map *maps, int parts, int first, int last,
-                                 int in_place, int phased, real *room, struct operand *operand) {
+                                 int in_place, int phases, real *room, struct operand *operand) {
     (void)first;
     (void)last;
     (void)in_place;
-    (void)phased;
+    (void)phases;
     (void)room;
     return open_in_place(maps, parts, operand);
 }

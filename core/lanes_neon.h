@@ -80,6 +80,25 @@ static inline vec v_load_masked(const real *from, const mask *m) {
 static inline vec v_splat(const real *from) {
     return V_N(vdup)(*from);
 }
+/* (See lanes_x86.h.) */
+static inline vec v_splat_pair(const real *from) {
+#if MD_NUMBER == MD_NUMBER_fp64
+    return v_load(from);
+#elif MD_NATIVE_HALF
+    uint32_t both;
+    __builtin_memcpy(&both, from, sizeof both);
+    return vreinterpretq_f16_u32(vdupq_n_u32(both));
+#else
+    uint64_t both;
+    __builtin_memcpy(&both, from, sizeof both);
+    return vreinterpretq_f32_u64(vdupq_n_u64(both));
+#endif
+}
+static inline vec v_load_doubled(const real *from) {
+    vec a = v_zero();
+    __builtin_memcpy(&a, from, sizeof a / 2);
+    return V(vzip1)(a, a);
+}
 static inline vec v_scale(vec a, real by) {
     return V_N(vmul)(a, by);
 }

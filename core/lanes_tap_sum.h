@@ -18,20 +18,21 @@ struct tap {
                  * two; from the last one to the first of the next channel */
 };
 
-/* How several sums make a result: added to 0 in order, or as the columns 0, 1, 0, 1, ... of it. */
+/* How several sums make a result: added to 0 in order, those of a pixel's lanes one by one; or as
+ * the columns 0, 1, 0, 1, ... of it. */
 enum combination { ALONE, ADDED, INTERLEAVED };
 
-/* What is known of the taps beforehand: nothing; that none is shifted by a column; that besides the
- * grid is a row of which there is nothing behind the last pixel; that they come in threes, of dw
- * -1, 0 and 1, a source element and weight_step apart; and that besides rows begin and end only
- * with tiles. */
-enum shifts { ANY, NONE, SHORT, TRIPLES, OUTER };
+/* What is known of the taps beforehand: nothing; that none is shifted by a column; that besides
+ * even and odd columns have weights of their own, which lie side by side; and that besides both
+ * have the same source element; that taps come in threes, of dw -1, 0 and 1, a source element and
+ * weight_step apart; and that besides rows begin and end only with tiles. */
+enum shifts { ANY, NONE, PAIRS, DOUBLES, TRIPLES, OUTER };
 
 struct tap_sum {
     int height, width;           /* of the grid */
     int above, below;            /* 1: there are rows beside the grid */
     const struct window *window; /* the chain runs over the channels of its halves */
-    int step;                    /* from a pixel to the next, source elements */
+    int step; /* from a pixel to the next, source elements (DOUBLES: to the next but one) */
     const elem *weights;
     size_t weight_stride; /* from a channel to the next, elements */
     size_t output_stride; /* weights: from one output channel to the next, elements */
@@ -178,12 +179,13 @@ INLINE int tile(const struct chains *chains, const int m, const int wide, const 
     const int half = links->half;
     const struct half *of = &t->window->half[half];
     const source *from = of->at + chains->pixel + (size_t)links->first * of->stride;
-    const int vector = LANES * (GATHERS ? 1 : t->step), columns = shifts >= TRIPLES ? 3 : 1;
+    const int vector = shifts == DOUBLES ? LANES / 2 : LANES * (GATHERS ? 1 : t->step);
+    const int columns = shifts >= TRIPLES ? 3 : 1;
     const size_t stride = t->output_stride;
     vec acc[TILE_M][TILE_P];
     mask begin[TILE_P], end[TILE_P];
-    UNROLL for (int j = 0; shifts >= SHORT && j < wide; j++) {
-        begin[j] = v_mask(lanes_of_shift(t, shifts == SHORT ? 0 : -1) + chains->vector + j);
+    UNROLL for (int j = 0; shifts >= TRIPLES && j < wide; j++) {
+        begin[j] = v_mask(lanes_of_shift(t, -1) + chains->vector + j);
         end[j] = v_mask(lanes_of_shift(t, 1) + chains->vector + j);
     }
     UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < wide; j++) acc[i][j] =
@@ -207,18 +209,23 @@ INLINE int tile(const struct chains *chains, const int m, const int wide, const 
             vec value[TILE_P];
             UNROLL for (int j = 0; j < wide; j++) {
                 const source *at = x + j * vector;
-                int whole = shifts == NONE || (shifts >= TRIPLES && column == 1) ||
+                int whole = shifts == NONE || shifts == PAIRS ||
+                            (shifts >= TRIPLES && column == 1) ||
                             (shifts == OUTER && j != (column == 0 ? 0 : TILE_P - 1));
-                const mask *lit = shifts < SHORT ? &on[j] : column == 0 ? &begin[j] : &end[j];
-                if (shifts < SHORT)
+                const mask *lit = shifts < TRIPLES ? &on[j] : column == 0 ? &begin[j] : &end[j];
+                if (shifts < TRIPLES)
                     on[j] = v_mask(bits + j);
-                value[j] = as_wanted(whole ? v_all_pixels(at, t->step) : v_pixels(at, t->step, lit),
+                value[j] = as_wanted(shifts == DOUBLES ? v_doubled_pixels(at)
+                                     : whole           ? v_all_pixels(at, t->step)
+                                                       : v_pixels(at, t->step, lit),
                                      vectors, optimistic);
             }
             const source *const upper = w + 4 * stride; /* few addresses to compute */
             UNROLL for (int i = 0; i < m; i++) {
-                vec factor = as_wanted(v_factor((i < 4 ? w : upper) + (size_t)(i % 4) * stride),
-                                       factors, optimistic);
+                const source *at = (i < 4 ? w : upper) + (size_t)(i % 4) * stride;
+                vec factor =
+                    as_wanted(shifts == PAIRS || shifts == DOUBLES ? v_factors(at) : v_factor(at),
+                              factors, optimistic);
                 UNROLL for (int j = 0; j < wide; j++) acc[i][j] =
                     optimistic ? v_fma_optimistic(factor, value[j], acc[i][j])
                                : v_fma_masked(factor, value[j], acc[i][j], on[j]);
@@ -240,8 +247,20 @@ typedef int tile_fn(const struct chains *c, const struct links *links, real *sum
     static NOINLINE int name(const struct chains *c, const struct links *links, real *sums) {      \
         return tile(c, m, wide, optimistic, shifts, links, sums);                                  \
     }
-TILE_FN(exact_one, 1, TILE_P, 0, ANY)
-TILE_FN(exact_many, TILE_M, TILE_P, 0, ANY)
+#define EXACT_FNS(shifts)                                                                          \
+    TILE_FN(exact_one_##shifts, 1, TILE_P, 0, shifts)                                              \
+    TILE_FN(exact_many_##shifts, TILE_M, TILE_P, 0, shifts)
+#define EXACT_ROW(shifts) [shifts] = {exact_one_##shifts, exact_many_##shifts}
+EXACT_FNS(ANY)
+#if GATHERS
+EXACT_FNS(PAIRS)
+EXACT_FNS(DOUBLES)
+#endif
+static tile_fn *const exact_tiles[][2] = {EXACT_ROW(ANY),
+#if GATHERS
+                                          EXACT_ROW(PAIRS), EXACT_ROW(DOUBLES)
+#endif
+};
 
 #if OPTIMISTIC
 #define TILE_FNS(shifts)                                                                           \
@@ -256,20 +275,23 @@ TILE_FN(exact_many, TILE_M, TILE_P, 0, ANY)
                 {many_##shifts##_1, many_##shifts##_2, many_##shifts##_3}}
 TILE_FNS(ANY)
 TILE_FNS(NONE)
-TILE_FNS(SHORT)
+TILE_FNS(PAIRS)
+TILE_FNS(DOUBLES)
 TILE_FNS(TRIPLES)
 TILE_FNS(OUTER)
-static tile_fn *const optimistic_tiles[][2][TILE_P] = {
-    TILE_ROW(ANY), TILE_ROW(NONE), TILE_ROW(SHORT), TILE_ROW(TRIPLES), TILE_ROW(OUTER)};
+static tile_fn *const optimistic_tiles[][2][TILE_P] = {TILE_ROW(ANY),     TILE_ROW(NONE),
+                                                       TILE_ROW(PAIRS),   TILE_ROW(DOUBLES),
+                                                       TILE_ROW(TRIPLES), TILE_ROW(OUTER)};
 #endif
 
 /* The optimistic way only takes vectors with pixels that are meant. */
 static int run_links(const struct chains *c, int optimistic, struct links links, real *sums) {
+    const enum shifts shifts = c->sum->shifts;
     int many = c->rows == TILE_M, put = 0;
-    tile_fn *run = many ? exact_many : exact_one;
+    tile_fn *run = exact_tiles[shifts == PAIRS || shifts == DOUBLES ? shifts : ANY][many];
 #if OPTIMISTIC
     if (optimistic)
-        run = optimistic_tiles[c->sum->shifts][many][(c->count - 1) / LANES];
+        run = optimistic_tiles[shifts][many][(c->count - 1) / LANES];
 #endif
     (void)optimistic;
     for (int i = 0; i < c->rows; i += many ? TILE_M : 1, links.weight += c->sum->output_stride)
@@ -304,18 +326,30 @@ static void store_run(const struct sink *sink, int channel, const real *sums, in
         store_vector(sink, bias, v_load(sums), (size_t)n, to);
 }
 
-/* The sums of `count` pixels from p on, each for `columns` columns of the sink, of `rows` channels
- * from `channel` on; a channel's begin `stride` after those of the one before. */
-static void put(const struct sink *sink, int channel, int rows, int p, int count, int columns,
+/* Whether the rows of the grid lie side by side in the sink. */
+static int is_dense(const struct sink *sink, const struct tap_sum *t) {
+    return sink->row_step == 1 && sink->first_row % sink->map->rows + t->height <= sink->map->rows;
+}
+
+/* Where row h of the grid lies in the sink. */
+static elem *row_of(const struct sink *sink, int channel, int h) {
+    return (elem *)sink->map->at + md_map_row(sink->map, sink->first_channel + channel,
+                                              sink->first_row + h * sink->row_step);
+}
+
+/* The result's sums for `count` pixels of the grid from p on, of `rows` channels from `channel` on;
+ * a channel's begin `stride` after those of the one before. */
+static void put(const struct sink *sink, int channel, int rows, int p, int count,
                 const struct tap_sum *t, const real *sums, size_t stride) {
-    int slot = sink->first_row % sink->map->rows;
-    int dense = sink->row_step == 1 && slot + t->height <= sink->map->rows;
-    for (int h = dense ? 0 : p / t->width, w = p - h * t->width, run; count > 0;
+    const int columns = t->combination == INTERLEAVED ? 2 : 1; /* of a pixel */
+    const int lanes = t->combination == ADDED ? PAIR : 1;
+    const int dense = is_dense(sink, t), width = t->width / lanes;
+    p /= lanes;
+    count /= lanes;
+    for (int h = dense ? 0 : p / width, w = p - h * width, run; count > 0;
          h++, w = 0, count -= run, sums += run * columns) {
-        size_t row = md_map_row(sink->map, sink->first_channel + channel,
-                                sink->first_row + h * sink->row_step);
-        elem *to = (elem *)sink->map->at + row + (size_t)(w * columns);
-        run = dense ? count : lesser(t->width - w, count);
+        elem *to = row_of(sink, channel, h) + w * columns;
+        run = dense ? count : lesser(width - w, count);
         for (int i = 0; i < rows; i++, to += md_map_plane(sink->map))
             store_run(sink, channel + i, sums + (size_t)i * stride, run * columns, to);
     }
@@ -346,6 +380,23 @@ static void interleave(const real *even, const real *odd, real *to) {
 #endif
 }
 
+/* A vector's pixels from the sums' lanes l .. last-1, PAIR of each sum for a pixel. */
+static vec add_sums(const struct tap_sum *t, const real sums[][TILE_M * TILE], int l, int last) {
+    vec total = v_zero();
+    for (int k = 0; k < t->sums; k++) {
+        vec next = v_load(sums[k] + l);
+#if GATHERS
+        vec odd = l + LANES < last ? v_load(sums[k] + l + LANES) : v_zero();
+        v_deinterleave(&next, &odd);
+        total = v_add(v_add(total, next), odd);
+#else
+        (void)last;
+        total = v_add(total, next);
+#endif
+    }
+    return total;
+}
+
 /* The sums of `rows` channels for a tile's first `count` pixels as those of the result's pixels,
  * *stride from channel to channel: in `whole`, or where they are. */
 static const real *combine(const struct tap_sum *t, int rows, int count,
@@ -353,16 +404,13 @@ static const real *combine(const struct tap_sum *t, int rows, int count,
     *stride = t->combination == INTERLEAVED ? 2 * TILE : TILE;
     if (t->combination == ALONE)
         return sums[0];
-    for (int r = 0; r < rows; r++)
-        for (int l = r * TILE, last = l + count; l < last; l += LANES) {
-            vec total = v_zero();
-            for (int k = 0; t->combination == ADDED && k < t->sums; k++)
-                total = v_add(total, v_load(sums[k] + l));
-            if (t->combination == ADDED)
-                v_store(whole + l, total);
-            else
-                interleave(sums[0] + l, sums[1] + l, whole + 2 * l);
-        }
+    for (int r = 0; r < rows; r++) {
+        int first = r * TILE, last = first + count;
+        for (int l = first; t->combination == ADDED && l < last; l += PAIR * LANES)
+            v_store(whole + first + (l - first) / PAIR, add_sums(t, sums, l, last));
+        for (int l = first; t->combination == INTERLEAVED && l < last; l += LANES)
+            interleave(sums[0] + l, sums[1] + l, whole + 2 * l);
+    }
     return whole;
 }
 
@@ -415,7 +463,7 @@ static struct operand open_weights(struct tap_sum *t, int links, int first, int 
 static void run_sums(const struct tap_sum *t, struct chains *chains, const struct sink *sink, int p,
                      real sums[][TILE_M * TILE], real *whole) {
     size_t stride;
-    int columns = t->combination == INTERLEAVED ? 2 : 1, is_put = 0;
+    int is_put = 0;
     for (int k = 0; k < t->sums; k++) {
         chains->first_tap = k > 0 ? t->ends[k - 1] : 0;
         chains->last_tap = t->ends[k];
@@ -425,7 +473,7 @@ static void run_sums(const struct tap_sum *t, struct chains *chains, const struc
         return;
     const real *result = combine(t, chains->rows, chains->count,
                                  (const real(*)[TILE_M * TILE]) sums, whole, &stride);
-    put(sink, chains->sink_channel, chains->rows, p, chains->count, columns, t, result, stride);
+    put(sink, chains->sink_channel, chains->rows, p, chains->count, t, result, stride);
 }
 
 /* All of it for output channels first .. last-1, which are the sink's from its first channel on.
@@ -434,11 +482,8 @@ static void run_tap_sum(struct tap_sum *t, struct operand numbers, int first, in
                         const struct sink *sink) {
     int pixels = t->height * t->width;
     int together = WIDENS ? TILE_M : last - first; /* channels whose weights are widened */
-    int slot = sink->first_row % sink->map->rows;
-    int dense =
-        t->combination == ALONE && sink->row_step == 1 && slot + t->height <= sink->map->rows;
-    size_t plane = md_map_plane(sink->map);
-    elem *to = (elem *)sink->map->at + md_map_row(sink->map, sink->first_channel, sink->first_row);
+    /* Whether tiles lie side by side in the sink. */
+    int direct = t->combination == ALONE && (is_dense(sink, t) || t->width % TILE == 0);
     real sums[MAX_SUMS][TILE_M * TILE];
     real whole[2 * TILE_M * TILE + LANES]; /* a last vector may begin at any number */
     struct chains chains = {.run = run_tile,
@@ -462,11 +507,11 @@ static void run_tap_sum(struct tap_sum *t, struct operand numbers, int first, in
                 chains.rows = lesser(end - channel, TILE_M);
                 chains.count = lesser(pixels - p, TILE);
                 chains.vector = p / LANES;
-                chains.pixel = (ptrdiff_t)p * t->step;
+                chains.pixel = (ptrdiff_t)(t->shifts == DOUBLES ? p / 2 : p) * t->step;
                 chains.factors.at = weights.at + (size_t)(channel - block) * t->output_stride;
                 chains.sink_channel = channel - first;
-                chains.to = dense && chains.rows == TILE_M && chains.count % LANES == 0
-                                ? to + (size_t)(channel - first) * plane + p
+                chains.to = direct && chains.rows == TILE_M && chains.count % LANES == 0
+                                ? row_of(sink, channel - first, p / t->width) + p % t->width
                                 : NULL;
                 run_sums(t, &chains, sink, p, sums, whole);
             }

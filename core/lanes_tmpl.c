@@ -57,7 +57,7 @@ struct room {
 /* For calls with up to `rows` rows of y, or as many of dx as belong to them. */
 static struct room room_in(const struct md_shape *s, int transposed, int rows, void *scratch) {
     int stride = transposed ? 1 : s->stride, grid = s->width / stride;
-    size_t pixels = (size_t)(GATHERS ? (rows + 1) * grid : grid);
+    size_t pixels = (size_t)(GATHERS ? (rows + 1 + transposed) * grid : grid);
     size_t masks = GATHERS ? SHIFTS + MAX_TAPS : SHIFTS;
     struct room room = {.bits = scratch};
     room.bytes = round_up(masks * round_up(pixels, TILE) / LANES * sizeof(lane_bits), 16);
@@ -177,8 +177,8 @@ static void conv_forward(const struct md_call *c) {
     int here = !phased && in_place(c->to - c->from, s->width);
     struct room room = room_in(s, 0, c->to - c->from, c->scratch);
     struct operand numbers;
-    struct window window =
-        open_window(c->x, 2, above, (c->to - 1) * stride + 2, here, phased, room.operand, &numbers);
+    struct window window = open_window(c->x, 2, above, (c->to - 1) * stride + 2, here,
+                                       phased ? 4 : 1, room.operand, &numbers);
     md_share(c->part, s->co, &first, &last);
     struct tap_sum t = {.width = s->width / stride,
                         .window = &window,
@@ -233,7 +233,7 @@ static void conv_input_gradient(const struct md_call *c) {
     int here = in_place(c->to - c->from, s->width / stride);
     struct room room = room_in(s, 0, (c->to - c->from + stride - 1) / stride, c->scratch);
     struct operand numbers;
-    struct window window = open_window(&c->y, 1, above, below, here, 0, room.operand, &numbers);
+    struct window window = open_window(&c->y, 1, above, below, here, 1, room.operand, &numbers);
     md_share(c->part, c->dx.channels, &first, &last);
     struct tap_sum t = {.width = s->width / stride,
                         .window = &window,
@@ -271,22 +271,22 @@ static void conv_input_gradient(const struct md_call *c) {
     }
 }
 
+/* Lanes are columns of the output: PAIR of them read the same column of the input. */
 static void tconv_forward(const struct md_call *c) {
     const struct md_shape *s = &c->shape;
-    int first, last;
+    int first, last, width = PAIR * s->width;
     struct room room = room_in(s, 1, c->to - c->from, c->scratch);
     struct operand numbers;
-    int above = c->from / 2, below = (c->to + 1) / 2, whole = s->width % TILE == 0;
-    struct window window = open_window(c->x, 2, above, below, in_place(below - above, s->width), 0,
-                                       room.operand, &numbers);
+    struct window window = open_window(c->x, 2, c->from / 2, (c->to + 1) / 2,
+                                       READS_ROWS && width % TILE == 0, 1, room.operand, &numbers);
     md_share(c->part, s->co, &first, &last);
-    struct tap_sum t = {.width = s->width,
+    struct tap_sum t = {.width = width,
                         .window = &window,
                         .step = 1,
                         .weight_stride = (size_t)s->co * 4,
                         .output_stride = 4,
-                        .shifts = !GATHERS || window.gathered || whole ? NONE : SHORT,
-                        .combination = INTERLEAVED,
+                        .shifts = GATHERS ? DOUBLES : NONE,
+                        .combination = GATHERS ? ALONE : INTERLEAVED,
                         .bits = room.bits,
                         .weights = c->weight,
                         .room = room.weight};
@@ -294,7 +294,7 @@ static void tconv_forward(const struct md_call *c) {
         int begin = first_in_phase(c->from, kh, 2);
         for (int h = begin, end = first_in_phase(c->to, kh, 2); h < end; h += t.height) {
             begin_strip(&t, h, end, s->height);
-            for (int kw = 0; kw < 2; kw++) {
+            for (int kw = 0; kw < 2; kw += PAIR) {
                 add_tap(&t, h, 0, s->height, 0, 0, 2 * kh + kw);
                 end_sum(&t);
             }
@@ -309,27 +309,28 @@ static void tconv_forward(const struct md_call *c) {
     }
 }
 
+/* Lanes are columns of dy: PAIR of them belong to one of dx. */
 static void tconv_input_gradient(const struct md_call *c) {
     const struct md_shape *s = &c->shape;
     int first, last;
     struct room room = room_in(s, 1, 2 * (c->to - c->from), c->scratch);
     struct operand numbers;
     struct window window =
-        open_window(&c->y, 1, 2 * c->from, 2 * c->to, 0, GATHERS, room.operand, &numbers);
+        open_window(&c->y, 1, 2 * c->from, 2 * c->to, 0, PAIR, room.operand, &numbers);
     md_share(c->part, c->dx.channels, &first, &last);
-    struct tap_sum t = {.width = s->width,
+    struct tap_sum t = {.width = PAIR * s->width,
                         .window = &window,
                         .step = GATHERS ? 1 : 2,
                         .weight_stride = 4,
                         .output_stride = (size_t)s->co * 4,
-                        .shifts = NONE,
+                        .shifts = GATHERS ? PAIRS : NONE,
                         .combination = ADDED,
                         .bits = room.bits,
                         .weights = c->weight,
                         .room = room.weight};
     for (int h = c->from; h < c->to; h += t.height) {
         begin_strip(&t, h, c->to, s->height);
-        for (int k = 0; k < 4; k++) {
+        for (int k = 0; k < 4; k += PAIR) {
             add_tap(&t, 2 * h + k / 2, k % 2, 2 * s->height, 0, 0, k);
             end_sum(&t);
         }
@@ -379,7 +380,7 @@ static struct operand open_lanes(const struct md_map maps[2], int first, int las
     lanes = operand_of_rows(maps, 2, first, last, from, to, room);
     transpose(maps, first, last - first, from, to, t->lane_stride, 1 / lanes.unscale, room);
 #else
-    *where = open_window(maps, 1, from, to, 1, 0, room, &lanes);
+    *where = open_window(maps, 1, from, to, 1, 1, room, &lanes);
     t->lanes = where;
     t->lane_stride = where->half[0].stride;
     lanes.at = where->half[0].at + (size_t)first * t->lane_stride;
@@ -442,7 +443,7 @@ static void weigh_outputs(const struct md_call *c, int first, int last, const st
     if (first == last)
         return;
     take_channels(c->x, first, last, x);
-    scalars = open_window(x, 2, above > 0 ? above : 0, lesser(below, s->height), READS_NUMBERS, 0,
+    scalars = open_window(x, 2, above > 0 ? above : 0, lesser(below, s->height), READS_NUMBERS, 1,
                           room->operand, &factors);
     run_tap_product(&t, c->to - c->from, lanes, s->co, factors, c->from > 0, c->to == c->y.height,
                     sums, (elem *)c->dweight + (size_t)first * 9);
@@ -458,7 +459,7 @@ static void weigh_inputs(const struct md_call *c, int first, int last, const str
     if (first == last)
         return;
     struct window where,
-        scalars = open_window(&c->y, 1, c->from, c->to, READS_NUMBERS, 0, room->operand, &factors);
+        scalars = open_window(&c->y, 1, c->from, c->to, READS_NUMBERS, 1, room->operand, &factors);
     struct tap_product t = {.first_row = above,
                             .width = s->width,
                             .step = 1,
@@ -497,7 +498,7 @@ static void tconv_weight_gradient(const struct md_call *c) {
     if (first == last)
         return;
     struct window scalars =
-        open_window(&c->y, 1, c->from, c->to, READS_NUMBERS, 0, room.operand, &factors);
+        open_window(&c->y, 1, c->from, c->to, READS_NUMBERS, 1, room.operand, &factors);
     struct tap_product t = {.first_row = from,
                             .width = s->width,
                             .step = 2,

@@ -222,6 +222,33 @@ static inline vec v_splat(const real *from) {
 static inline vec v_load(const real *from) {
     return V(loadu)(from);
 }
+/* Two numbers in the even and the odd lanes; and each of LANES / 2 numbers in two lanes. */
+static inline vec v_splat_pair(const real *from) {
+#if MD_NUMBER == MD_NUMBER_fp64 && defined(__AVX512F__)
+    return _mm512_broadcast_f64x2(_mm_loadu_pd(from));
+#elif MD_NUMBER == MD_NUMBER_fp64
+    return _mm256_broadcast_pd((const __m128d *)(const void *)from);
+#else
+    double both;
+    __builtin_memcpy(&both, from, sizeof both);
+#if defined(__AVX512F__)
+    return _mm512_castpd_ps(_mm512_set1_pd(both));
+#else
+    return _mm256_castpd_ps(_mm256_set1_pd(both));
+#endif
+#endif
+}
+static inline vec v_load_doubled(const real *from) {
+#if defined(__AVX512F__)
+    vec a = V(castsi512)(_mm512_castsi256_si512(_mm256_loadu_si256((const void *)from)));
+    return v_pick(a, v_pairs, a);
+#elif MD_NUMBER == MD_NUMBER_fp64
+    return _mm256_permute4x64_pd(_mm256_castpd128_pd256(_mm_loadu_pd(from)), 0x50);
+#else
+    return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_loadu_ps(from)),
+                                    _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
+#endif
+}
 static inline void v_store(real *to, vec a) {
     V(storeu)(to, a);
 }

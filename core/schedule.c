@@ -203,11 +203,11 @@ static void mask_kept(struct schedule *s, int layer) {
     i->mask = s->mask[layer] = md_plan_buffer(s->plan, MD_MASK, layer);
 }
 
-/* Whether what `layer`, not of the front, adds to the error of `target` completes it, and nothing
- * comes before its activation's derivative. */
+/* Whether what `layer`, not of the front, adds to the error of `target` completes it, so that its
+ * activation's derivative can follow. (A stage, to which a teacher adds, has no activation.) */
 static int derives(const struct schedule *s, int target, int layer) {
     return s->network->layers[target].leaky && !md_kinds[s->network->layers[layer].kind].masked &&
-           !is_distilled(s, target) && !is_streamed(s, layer) && is_last_share(s, target, layer);
+           !is_streamed(s, layer) && is_last_share(s, target, layer);
 }
 
 static void input_gradient(struct schedule *s, int layer, int skip, int from, int to) {
