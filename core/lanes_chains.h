@@ -358,16 +358,14 @@ static struct window open_window(const struct md_map *maps, int parts, int first
 #endif
 
 struct tap_sum;
-struct sink;
 struct tap_product;
 
 /* Chains that are computed together, `rows` times `row` (whole vectors of lanes, of which the first
  * `count` are meant): a tile of a tap_sum, or the taps of one scalar channel of a tap_product. */
 struct chains {
     /* Takes links first .. last-1 of every chain, the optimistic way or by v_fma. Chains start from
-     * 0 with link 0, unless they resume, else from what is in sums. Whether the optimistic way has
-     * ended chains, found nothing to doubt, and put them where they go instead of in sums. */
-    int (*run)(const struct chains *chains, int optimistic, int first, int last, real *sums);
+     * 0 with link 0, unless they resume, else from what is in sums. */
+    void (*run)(const struct chains *chains, int optimistic, int first, int last, real *sums);
     int optimistic; /* the optimistic way may be right */
     int links;      /* channels, or rows of pixels */
     int tail; /* so many at the end have a product in every chain; 0: a zero may have any sign */
@@ -378,9 +376,6 @@ struct chains {
     int first_tap, last_tap; /* of the tap_sum's: first_tap .. last_tap-1 */
     ptrdiff_t pixel;         /* of the tap_sum: the tile's first, from the halves' first element */
     int vector;              /* the tile's first */
-    elem *to; /* of the tap_sum: where the tile's sums go by whole vectors; NULL: not so */
-    const struct sink *sink;
-    int sink_channel; /* the tile's first */
     const struct tap_product *product;
     int channel, kernel_row; /* of the tap_product's scalars; the first of its taps */
 };
@@ -529,35 +524,34 @@ static int find_links(const struct chains *c, int first, int last, int scaled, r
 /* In bf16 small sums make the optimistic way wrong; chains have them at their begin more than
  * later. So its links are found in parts of 1, 1, 2, 4, ... of them, and where one has to be done
  * again the others need not. */
-static int find_optimistically(const struct chains *c, real *sums) {
+static void find_optimistically(const struct chains *c, real *sums) {
     int first = 0, last = MD_NUMBER == MD_NUMBER_bf16 ? 1 : c->links, scaled = 0;
     for (; first < c->links; first = last, last = lesser(2 * last, c->links))
         scaled = find_links(c, first, last, scaled, sums);
     if (scaled)
         unscale(c, sums);
-    return 0;
 }
 
 #else
 
-static int find_optimistically(const struct chains *c, real *sums) {
-    int put = c->run(c, 1, 0, c->links, sums);
-    if (!put && settle(c, sums) != RIGHT)
+static void find_optimistically(const struct chains *c, real *sums) {
+    c->run(c, 1, 0, c->links, sums);
+    if (settle(c, sums) != RIGHT)
         run_by_fma(c, 0, c->links, sums);
-    return put;
 }
 
 #endif
 #endif
 
-/* All links of chains. Whether their sums have been put where they go, and are not in `sums`. */
-static int find(const struct chains *c, real *sums) {
+/* All links of chains. */
+static void find(const struct chains *c, real *sums) {
 #if OPTIMISTIC
-    if (c->optimistic)
-        return find_optimistically(c, sums);
+    if (c->optimistic) {
+        find_optimistically(c, sums);
+        return;
+    }
 #endif
     run_by_fma(c, 0, c->links, sums);
-    return 0;
 }
 
 #endif

@@ -229,7 +229,7 @@ static struct rows rows_from(const struct chains *c, int link, int last, int *kh
 
 /* Links are rows of the grid, and chains those of `row` lanes with the taps of one scalar channel,
  * or those of some of its kernel's rows; or with the 2x2 taps of two. */
-static int run_product(const struct chains *c, int optimistic, int first, int last, real *sums) {
+static void run_product(const struct chains *c, int optimistic, int first, int last, real *sums) {
     const int wide = c->row > LANES, three = c->product->kernel == 3;
     rows_fn *const(*run)[5] = !optimistic ? (wide ? exact_wide : exact_narrow)
                                           : (wide ? optimistic_wide : optimistic_narrow);
@@ -242,7 +242,6 @@ static int run_product(const struct chains *c, int optimistic, int first, int la
             run[three ? kh0 : 3][kh1](c, &rows, sums);
         count = rows.count;
     }
-    return 0;
 }
 
 /* Sums on their way between calls, where an element would not hold them, or not where they are

@@ -22,11 +22,11 @@ struct tap {
  * the columns 0, 1, 0, 1, ... of it. */
 enum combination { ALONE, ADDED, INTERLEAVED };
 
-/* What is known of the taps beforehand: nothing; that none is shifted by a column; that besides
- * even and odd columns have weights of their own, which lie side by side; and that besides both
- * have the same source element; that taps come in threes, of dw -1, 0 and 1, a source element and
- * weight_step apart; and that besides rows begin and end only with tiles. */
-enum shifts { ANY, NONE, PAIRS, DOUBLES, TRIPLES, OUTER };
+/* What is known of the taps beforehand: nothing; that none is shifted by a column, and even and odd
+ * columns have weights of their own, side by side; and that besides both have the same source
+ * element; that taps come in threes, of dw -1, 0 and 1, a source element and weight_step apart; and
+ * that besides rows begin and end only with tiles. */
+enum shifts { ANY, PAIRS, DOUBLES, TRIPLES, OUTER };
 
 struct tap_sum {
     int height, width;           /* of the grid */
@@ -137,43 +137,31 @@ INLINE void store_vector(const struct sink *sink, vec bias, vec sum, size_t n, e
     store_elements(to, n, sum);
 }
 
-/* Puts a tile's finished sums where they go, unless there is something to doubt. */
-INLINE int put_tile(const struct chains *c, const int m, const int wide, vec sums[TILE_M][TILE_P]) {
-#if OPTIMISTIC && !ROUNDS
-    const struct sink *sink = c->sink;
-    const size_t plane = md_map_plane(sink->map);
-    mask any = v_doubtful(sums[0][0], 1);
-    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < wide; j++) any =
-        v_either(any, v_doubtful(sums[i][j], 1));
-    if (v_bits(any) != 0)
-        return 0;
-    UNROLL for (int i = 0; i < m; i++) {
-        elem *to = c->to + (size_t)i * plane;
-        vec bias = sink->bias != NULL ? v_widen_one(sink->bias + c->sink_channel + i) : v_zero();
-        UNROLL for (int j = 0; j < wide; j++)
-            store_vector(sink, bias, sums[i][j], LANES, to + j * LANES);
-    }
-    return 1;
-#else
-    (void)c;
-    (void)m;
-    (void)wide;
-    (void)sums;
-    return 0;
-#endif
-}
-
 /* Links of a tile's chains, all in one half. */
 struct links {
     int half, first, last;
-    int begin, end; /* they are the chain's first, and its last ones */
     const source *weight;
 };
 
-/* The sums of `m` output channels for the pixels of `wide` vectors (both constants), put where they
- * go or else in `sums`. `shifts` is a constant, too. */
-INLINE int tile(const struct chains *chains, const int m, const int wide, const int optimistic,
-                const enum shifts shifts, const struct links *links, real *sums) {
+/* The lanes of a tile's vectors that have a pixel to the left, and one to the right. */
+struct ends {
+    mask begin[TILE_P], end[TILE_P];
+};
+
+/* (From here on, m output channels, `wide` vectors of pixels, `optimistic` and `shifts` are
+ * constants.) */
+INLINE void find_ends(const struct chains *chains, const int wide, const enum shifts shifts,
+                      struct ends *ends) {
+    UNROLL for (int j = 0; shifts >= TRIPLES && j < wide; j++) {
+        ends->begin[j] = v_mask(lanes_of_shift(chains->sum, -1) + chains->vector + j);
+        ends->end[j] = v_mask(lanes_of_shift(chains->sum, 1) + chains->vector + j);
+    }
+}
+
+/* Takes links into a tile's sums. */
+INLINE void take_links(const struct chains *chains, const int m, const int wide,
+                       const int optimistic, const enum shifts shifts, const struct links *links,
+                       const struct ends *ends, vec acc[TILE_M][TILE_P]) {
     const struct tap_sum *t = chains->sum;
     const struct operand *vectors = &chains->vectors, *factors = &chains->factors;
     const int half = links->half;
@@ -182,14 +170,6 @@ INLINE int tile(const struct chains *chains, const int m, const int wide, const 
     const int vector = shifts == DOUBLES ? LANES / 2 : LANES * (GATHERS ? 1 : t->step);
     const int columns = shifts >= TRIPLES ? 3 : 1;
     const size_t stride = t->output_stride;
-    vec acc[TILE_M][TILE_P];
-    mask begin[TILE_P], end[TILE_P];
-    UNROLL for (int j = 0; shifts >= TRIPLES && j < wide; j++) {
-        begin[j] = v_mask(lanes_of_shift(t, -1) + chains->vector + j);
-        end[j] = v_mask(lanes_of_shift(t, 1) + chains->vector + j);
-    }
-    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < wide; j++) acc[i][j] =
-        links->begin ? v_zero() : v_load(sums + i * TILE + j * LANES);
     const int taps = chains->last_tap - chains->first_tap;
     const struct tap *tap = t->taps + chains->first_tap;
     const source *next_x = from + tap->source[half], *next_w = links->weight + tap->weight;
@@ -209,10 +189,11 @@ INLINE int tile(const struct chains *chains, const int m, const int wide, const 
             vec value[TILE_P];
             UNROLL for (int j = 0; j < wide; j++) {
                 const source *at = x + j * vector;
-                int whole = shifts == NONE || shifts == PAIRS ||
-                            (shifts >= TRIPLES && column == 1) ||
+                int whole = shifts == PAIRS || (shifts >= TRIPLES && column == 1) ||
                             (shifts == OUTER && j != (column == 0 ? 0 : TILE_P - 1));
-                const mask *lit = shifts < TRIPLES ? &on[j] : column == 0 ? &begin[j] : &end[j];
+                const mask *lit = shifts < TRIPLES ? &on[j]
+                                  : column == 0    ? &ends->begin[j]
+                                                   : &ends->end[j];
                 if (shifts < TRIPLES)
                     on[j] = v_mask(bits + j);
                 value[j] = as_wanted(shifts == DOUBLES ? v_doubled_pixels(at)
@@ -234,18 +215,26 @@ INLINE int tile(const struct chains *chains, const int m, const int wide, const 
             w += t->weight_step;
         }
     }
-    if (optimistic && links->end && chains->to != NULL && put_tile(chains, m, wide, acc))
-        return 1;
+}
+
+INLINE void tile(const struct chains *chains, const int m, const int wide, const int optimistic,
+                 const enum shifts shifts, int begins, const struct links *links, real *sums) {
+    struct ends ends;
+    vec acc[TILE_M][TILE_P];
+    find_ends(chains, wide, shifts, &ends);
+    UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < wide; j++) acc[i][j] =
+        begins ? v_zero() : v_load(sums + i * TILE + j * LANES);
+    take_links(chains, m, wide, optimistic, shifts, links, &ends, acc);
     UNROLL for (int i = 0; i < m; i++) UNROLL for (int j = 0; j < wide; j++)
         v_store(sums + i * TILE + j * LANES, acc[i][j]);
-    return 0;
 }
 
 /* Functions of their own, or compilers run out of registers. */
-typedef int tile_fn(const struct chains *c, const struct links *links, real *sums);
+typedef void tile_fn(const struct chains *c, int begins, const struct links *links, real *sums);
 #define TILE_FN(name, m, wide, optimistic, shifts)                                                 \
-    static NOINLINE int name(const struct chains *c, const struct links *links, real *sums) {      \
-        return tile(c, m, wide, optimistic, shifts, links, sums);                                  \
+    static NOINLINE void name(const struct chains *c, int begins, const struct links *links,       \
+                              real *sums) {                                                        \
+        tile(c, m, wide, optimistic, shifts, begins, links, sums);                                 \
     }
 #define EXACT_FNS(shifts)                                                                          \
     TILE_FN(exact_one_##shifts, 1, TILE_P, 0, shifts)                                              \
@@ -274,20 +263,19 @@ static tile_fn *const exact_tiles[][2] = {EXACT_ROW(ANY),
     [shifts] = {{one_##shifts##_1, one_##shifts##_2, one_##shifts##_3},                            \
                 {many_##shifts##_1, many_##shifts##_2, many_##shifts##_3}}
 TILE_FNS(ANY)
-TILE_FNS(NONE)
 TILE_FNS(PAIRS)
 TILE_FNS(DOUBLES)
 TILE_FNS(TRIPLES)
 TILE_FNS(OUTER)
-static tile_fn *const optimistic_tiles[][2][TILE_P] = {TILE_ROW(ANY),     TILE_ROW(NONE),
-                                                       TILE_ROW(PAIRS),   TILE_ROW(DOUBLES),
-                                                       TILE_ROW(TRIPLES), TILE_ROW(OUTER)};
+static tile_fn *const optimistic_tiles[][2][TILE_P] = {
+    TILE_ROW(ANY), TILE_ROW(PAIRS), TILE_ROW(DOUBLES), TILE_ROW(TRIPLES), TILE_ROW(OUTER)};
 #endif
 
 /* The optimistic way only takes vectors with pixels that are meant. */
-static int run_links(const struct chains *c, int optimistic, struct links links, real *sums) {
+static void run_links(const struct chains *c, int optimistic, int begins, struct links links,
+                      real *sums) {
     const enum shifts shifts = c->sum->shifts;
-    int many = c->rows == TILE_M, put = 0;
+    int many = c->rows == TILE_M;
     tile_fn *run = exact_tiles[shifts == PAIRS || shifts == DOUBLES ? shifts : ANY][many];
 #if OPTIMISTIC
     if (optimistic)
@@ -295,27 +283,72 @@ static int run_links(const struct chains *c, int optimistic, struct links links,
 #endif
     (void)optimistic;
     for (int i = 0; i < c->rows; i += many ? TILE_M : 1, links.weight += c->sum->output_stride)
-        put = run(c, &links, sums + i * TILE);
-    return put;
+        run(c, begins, &links, sums + i * TILE);
 }
 
 /* Links are the channels of both halves. */
-static int run_tile(const struct chains *c, int optimistic, int first, int last, real *sums) {
+static void run_tile(const struct chains *c, int optimistic, int first, int last, real *sums) {
     if (c->sum->window->gathered && !optimistic)
         find_taps(c->sum);
-    int middle = c->sum->window->half[0].channels, put = 0;
+    int middle = c->sum->window->half[0].channels;
     for (int half = 0; half < 2; half++) {
         int from = half == 0 || first > middle ? first : middle;
         int to = half == 1 ? last : lesser(last, middle);
-        struct links links = {
-            half,           from - half * middle, to - half * middle, begins(c, from),
-            to == c->links, c->factors.at};
+        struct links links = {half, from - half * middle, to - half * middle, c->factors.at};
         links.weight += (size_t)from * c->sum->factor_stride;
         if (from < to || (half == 0 && first == last))
-            put = run_links(c, optimistic, links, sums);
+            run_links(c, optimistic, begins(c, from), links, sums);
     }
-    return put;
 }
+
+#if OPTIMISTIC && !ROUNDS
+
+/* Whether any of a tile's finished sums is to be doubted (lanes_optimistic.h). */
+INLINE int is_doubtful(vec sums[TILE_M][TILE_P], const int zeros) {
+    mask any = v_doubtful(sums[0][0], zeros);
+    UNROLL for (int i = 0; i < TILE_M; i++) UNROLL for (int j = 0; j < TILE_P; j++) any =
+        v_either(any, v_doubtful(sums[i][j], zeros));
+    return v_bits(any) != 0;
+}
+
+/* The sums of TILE_M output channels for a tile's pixels, put where they go: from `to` on, the
+ * first one's being the sink's `channel`. Links are the chains' last ones; those before are in
+ * `sums`, or there are none: NULL. Whether it was right. */
+INLINE int put_tile(const struct chains *c, const enum shifts shifts, const struct links *links,
+                    const real *sums, const struct sink *sink, int channel, elem *to) {
+    const size_t plane = md_map_plane(sink->map);
+    struct ends ends;
+    vec acc[TILE_M][TILE_P];
+    find_ends(c, TILE_P, shifts, &ends);
+    UNROLL for (int i = 0; i < TILE_M; i++) UNROLL for (int j = 0; j < TILE_P; j++) acc[i][j] =
+        sums == NULL ? v_zero() : v_load(sums + i * TILE + j * LANES);
+    take_links(c, TILE_M, TILE_P, 1, shifts, links, &ends, acc);
+    if (is_doubtful(acc, 1) && (is_doubtful(acc, 0) || v_watch_end()))
+        return 0;
+    UNROLL for (int i = 0; i < TILE_M; i++, to += plane) {
+        vec bias = sink->bias != NULL ? v_widen_one(sink->bias + channel + i) : v_zero();
+        UNROLL for (int j = 0; j < TILE_P; j++)
+            store_vector(sink, bias, acc[i][j], LANES, to + j * LANES);
+    }
+    return 1;
+}
+
+typedef int put_fn(const struct chains *c, const struct links *links, const real *sums,
+                   const struct sink *sink, int channel, elem *to);
+#define PUT_FN(shifts)                                                                             \
+    static NOINLINE int put_##shifts(const struct chains *c, const struct links *links,            \
+                                     const real *sums, const struct sink *sink, int channel,       \
+                                     elem *to) {                                                   \
+        return put_tile(c, shifts, links, sums, sink, channel, to);                                \
+    }
+PUT_FN(ANY)
+PUT_FN(DOUBLES)
+PUT_FN(TRIPLES)
+PUT_FN(OUTER)
+static put_fn *const putting[] = {
+    [ANY] = put_ANY, [DOUBLES] = put_DOUBLES, [TRIPLES] = put_TRIPLES, [OUTER] = put_OUTER};
+
+#endif
 
 /* n sums to elements that lie side by side. */
 static void store_run(const struct sink *sink, int channel, const real *sums, int n, elem *to) {
@@ -459,21 +492,59 @@ static struct operand open_weights(struct tap_sum *t, int links, int first, int 
 #endif
 }
 
-/* A tile's sums, and the result they make, from pixel p of the grid on. */
-static void run_sums(const struct tap_sum *t, struct chains *chains, const struct sink *sink, int p,
-                     real sums[][TILE_M * TILE], real *whole) {
+/* A tile's sums, and the result they make, from pixel p of the grid on, for the sink's channels
+ * from `channel` on. */
+static void run_sums(const struct tap_sum *t, struct chains *chains, const struct sink *sink,
+                     int channel, int p, real sums[][TILE_M * TILE], real *whole) {
     size_t stride;
-    int is_put = 0;
     for (int k = 0; k < t->sums; k++) {
         chains->first_tap = k > 0 ? t->ends[k - 1] : 0;
         chains->last_tap = t->ends[k];
-        is_put = find(chains, sums[k]);
+        find(chains, sums[k]);
     }
-    if (is_put)
-        return;
     const real *result = combine(t, chains->rows, chains->count,
                                  (const real(*)[TILE_M * TILE]) sums, whole, &stride);
-    put(sink, chains->sink_channel, chains->rows, p, chains->count, t, result, stride);
+    put(sink, channel, chains->rows, p, chains->count, t, result, stride);
+}
+
+/* Of the output channels from the sink's `channel` on, `count` of them, does some the optimistic
+ * way and puts their sums where they go, if those of the tile from pixel p on lie side by side
+ * there. Returns how many. */
+static int put_some(const struct tap_sum *t, struct chains *chains, const struct sink *sink,
+                    int channel, int count, int p, real *sums) {
+#if OPTIMISTIC && !ROUNDS
+    if (!chains->optimistic || t->combination != ALONE || chains->count < TILE ||
+        !(t->width % TILE == 0 || is_dense(sink, t)))
+        return 0;
+    chains->first_tap = 0;
+    chains->last_tap = t->tap_count;
+    elem *to = row_of(sink, channel, p / t->width) + p % t->width;
+    const struct half *half = t->window->half;
+    struct links first = {0, 0, half[0].channels, chains->factors.at}, last = first;
+    int two = half[1].channels > 0, done = 0;
+    if (two)
+        last = (struct links){1, 0, half[1].channels,
+                              first.weight + (size_t)first.last * t->factor_stride};
+    chains->rows = TILE_M;
+    for (; done + TILE_M <= count; done += TILE_M, to += TILE_M * md_map_plane(sink->map)) {
+        if (two)
+            run_links(chains, 1, 1, first, sums);
+        if (!putting[t->shifts](chains, &last, two ? sums : NULL, sink, channel + done, to))
+            break;
+        first.weight += TILE_M * t->output_stride;
+        last.weight += TILE_M * t->output_stride;
+    }
+    return done;
+#else
+    (void)t;
+    (void)chains;
+    (void)sink;
+    (void)channel;
+    (void)count;
+    (void)p;
+    (void)sums;
+    return 0;
+#endif
 }
 
 /* All of it for output channels first .. last-1, which are the sink's from its first channel on.
@@ -482,8 +553,6 @@ static void run_tap_sum(struct tap_sum *t, struct operand numbers, int first, in
                         const struct sink *sink) {
     int pixels = t->height * t->width;
     int together = WIDENS ? TILE_M : last - first; /* channels whose weights are widened */
-    /* Whether tiles lie side by side in the sink. */
-    int direct = t->combination == ALONE && (is_dense(sink, t) || t->width % TILE == 0);
     real sums[MAX_SUMS][TILE_M * TILE];
     real whole[2 * TILE_M * TILE + LANES]; /* a last vector may begin at any number */
     struct chains chains = {.run = run_tile,
@@ -491,8 +560,7 @@ static void run_tap_sum(struct tap_sum *t, struct operand numbers, int first, in
                             .tail = LOSES_SIGNS && shows_sign(sink, t, last - first),
                             .row = TILE,
                             .vectors = numbers,
-                            .sum = t,
-                            .sink = sink};
+                            .sum = t};
 #if OPTIMISTIC && !ROUNDS
     v_watch_begin();
 #endif
@@ -502,19 +570,19 @@ static void run_tap_sum(struct tap_sum *t, struct operand numbers, int first, in
         chains.factors = weights;
         find_steps(t);
         chains.optimistic = numbers.optimistic && weights.optimistic;
-        for (int p = 0; p < pixels; p += TILE)
-            for (int channel = block; channel < end; channel += TILE_M) {
+        for (int p = 0; p < pixels; p += TILE) {
+            chains.count = lesser(pixels - p, TILE);
+            chains.vector = p / LANES;
+            chains.pixel = (ptrdiff_t)(t->shifts == DOUBLES ? p / 2 : p) * t->step;
+            chains.factors.at = weights.at;
+            int channel =
+                block + put_some(t, &chains, sink, block - first, end - block, p, sums[0]);
+            for (; channel < end; channel += TILE_M) {
                 chains.rows = lesser(end - channel, TILE_M);
-                chains.count = lesser(pixels - p, TILE);
-                chains.vector = p / LANES;
-                chains.pixel = (ptrdiff_t)(t->shifts == DOUBLES ? p / 2 : p) * t->step;
                 chains.factors.at = weights.at + (size_t)(channel - block) * t->output_stride;
-                chains.sink_channel = channel - first;
-                chains.to = direct && chains.rows == TILE_M && chains.count % LANES == 0
-                                ? row_of(sink, channel - first, p / t->width) + p % t->width
-                                : NULL;
-                run_sums(t, &chains, sink, p, sums, whole);
+                run_sums(t, &chains, sink, channel - first, p, sums, whole);
             }
+        }
     }
 }
 
