@@ -30,6 +30,7 @@ struct prediction {
     struct md_crop part; /* of the image */
     uint8_t *picture;    /* the part as the network sees it */
     float *depth_m;      /* (height, width); not positive: none */
+    double fb;           /* depth_m times disparity */
     struct md_judging judging;
     int height, width;
 };
@@ -98,7 +99,7 @@ static float *disparity_of(const struct prediction *p, const struct options *o, 
                            int *width) {
     float *values = depth_of(p, o, height, width);
     for (int i = 0; values != NULL && i < p->height * p->width; i++)
-        values[i] = values[i] > 0 ? (float)(o->fb / (double)values[i]) : 0;
+        values[i] = values[i] > 0 ? (float)(p->fb / (double)values[i]) : 0;
     return values;
 }
 
@@ -316,13 +317,12 @@ static int choose_part(struct prediction *p, struct md_error *error) {
 }
 
 /* Predicts the depth of p->image. */
-static int predict(struct md_engine *engine, const struct options *o, struct prediction *p,
-                   struct md_error *error) {
+static int predict(struct md_engine *engine, struct prediction *p, struct md_error *error) {
     const struct md_network *network = engine->setup.network;
     MD_TRY(choose_part(p, error));
     md_image_resize(&p->image, p->part.top, p->part.left, p->part.height, p->part.width,
                     network->height, network->width, p->picture);
-    struct md_sample sample = {.picture = p->picture, .fb = (float)o->fb};
+    struct md_sample sample = {.picture = p->picture, .fb = (float)p->fb};
     const struct md_dataset one = {.count = 1, .samples = &sample};
     MD_TRY(md_predict(engine, &p->judging, &one, 0, 1, p->depth_m, error));
     return check_depth(p, error);
@@ -350,7 +350,7 @@ static int predict_one(struct md_engine *engine, const struct options *o, const 
                        struct prediction *p, json_t *about, struct md_error *error) {
     char path[PATH_SIZE], folder[MD_PATH_MAX];
     MD_TRY(md_image_read(picture, &p->image, error));
-    int status = predict(engine, o, p, error);
+    int status = predict(engine, p, error);
     if (status != MD_OK)
         status = md_fail_in(error, status, picture);
     else if ((status = name_output(picture, o, "", path, error)) == MD_OK) {
@@ -427,7 +427,7 @@ static int read_mean(const struct options *o, const struct md_network *network, 
 }
 
 static int with_weights(const struct options *o, const struct md_network *network,
-                        const struct md_names *pictures, const struct md_data_spec *like,
+                        const struct md_names *pictures, const struct md_data_spec *like, double fb,
                         json_t *list, struct md_error *error) {
     struct md_setup setup = {.network = network,
                              .ops = md_ops_find(MD_FP32, NULL),
@@ -442,6 +442,7 @@ static int with_weights(const struct options *o, const struct md_network *networ
     float *mean_m = malloc(pixels * sizeof *mean_m);
     struct prediction p = {
         .like = like,
+        .fb = fb,
         .judging = {.flip = (enum md_flip)o->flip, .mean_share = o->mean_share, .mean_m = mean_m},
         .picture = malloc(md_layer_elements(network, MD_PICTURE)),
         .depth_m = malloc(pixels * sizeof *p.depth_m)};
@@ -472,17 +473,18 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     const struct md_network *network;
     struct md_names pictures = {0};
     json_t *list = json_array();
-    struct md_data_spec like;
+    struct md_data_spec like = {0};
     int status = o->like != NULL ? parse_like(o->like, &like, error) : MD_OK;
+    const double fb = o->fb > 0 ? o->fb : (double)md_data_fb(&like);
     MD_THEN(status, md_weights_network(o->weights, &network, error));
     MD_THEN(status, find_pictures(call, &pictures, error));
     MD_THEN(status, check_outputs(&pictures, o, call->common.force, error));
     MD_THEN(status,
-            with_weights(o, network, &pictures, o->like != NULL ? &like : NULL, list, error));
+            with_weights(o, network, &pictures, o->like != NULL ? &like : NULL, fb, list, error));
     if (o->json && json_array_size(list) > 0) {
         struct md_error unsaid;
         int printed = md_print_json(json_pack("{s:s, s:f, s:b, s:O}", "weights", o->weights, "fb",
-                                              o->fb, "flip", o->flip, "pictures", list),
+                                              fb, "flip", o->flip, "pictures", list),
                                     status == MD_OK ? error : &unsaid);
         status = status == MD_OK ? printed : status;
     }
@@ -513,11 +515,15 @@ static const struct md_option options[] = {
     MD_OPT("folders", 0, FLAG, folders, NULL,
            "NAME keeps the folders that lead to IMAGE: for those of a stereo pair, or of several "
            "recordings, that have the same names"),
-    MD_OPT("like", 0, TEXT, like, "SPEC",
-           "use the part of each picture that a data set uses: its name, or with more of its keys, "
-           "such as '{set: recording, crop: 200}'"),
-    MD_OPT("fb", 0, NUMBER, fb, "X", "focal length times baseline", .preset = "80", .low = 1e-3,
-           .high = 1e6),
+    MD_OPT(
+        "like", 0, TEXT, like, "SPEC",
+        "use the part of each picture that a data set uses, and its FB: its name, or with more of "
+        "its keys, such as '{set: recording, crop: 200}'"),
+    MD_OPT(
+        "fb", 0, NUMBER, fb, "X",
+        "FB, focal length times baseline; 0: that of the set of --like, 389.63 of KITTI, or else "
+        "80",
+        .preset = "0", .low = 0, .high = 1e6),
     MD_OPT("flip", 0, FLAG, flip, NULL,
            "the mean disparity of the picture's prediction and, mirrored back, the mirrored "
            "picture's: two forward passes"),

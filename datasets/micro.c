@@ -319,21 +319,22 @@ static int read_entry(struct md_source *source, size_t index, struct md_sample *
     return md_source_read_line(source, index, read_line, sample, error);
 }
 
-#define MICRO_READER(of, function, range, text)                                                    \
+#define MICRO_READER(of, function, most_fb, range, text)                                           \
     {                                                                                              \
-        .splits = text, .layout = &(of), .list = function, .read = read_entry, .range_m = range,   \
-        .needs_root = 1, .has_fractions = 1                                                        \
+        .splits = text, .layout = &(of), .list = function, .read = read_entry, .fb = most_fb,      \
+        .range_m = range, .needs_root = 1, .has_fractions = 1                                      \
     }
 
 const struct md_reader md_micro_reader =
-    MICRO_READER(field_layout, list_split, 4,
+    MICRO_READER(field_layout, list_split, MD_FIELD_FB, 4,
                  "NAME reads root/NAME.csv (img,depth.npy,disp.npy,fb.npy; no header)");
-const struct md_reader md_micro_kitti_reader = MICRO_READER(
-    kitti_layout, list_split, 80, "train, val or test: reads root/NAME/annotations.csv");
-const struct md_reader md_micro_nyuv2_reader =
-    MICRO_READER(nyuv2_layout, list_split, 5, "train, val or test: reads root/NAME.csv");
+const struct md_reader md_micro_kitti_reader =
+    MICRO_READER(kitti_layout, list_split, MD_KITTI_FB, 80,
+                 "train, val or test: reads root/NAME/annotations.csv");
+const struct md_reader md_micro_nyuv2_reader = MICRO_READER(
+    nyuv2_layout, list_split, MD_FIELD_FB, 5, "train, val or test: reads root/NAME.csv");
 const struct md_reader md_micro_tartanair_reader =
-    MICRO_READER(tartanair_layout, list_scenarios, 80,
+    MICRO_READER(tartanair_layout, list_scenarios, MD_FIELD_FB, 80,
                  "scenarios with commas between, or @FILE with one a line: reads "
                  "root/NAME/csv_annotations/NAME.csv");
 

@@ -53,7 +53,8 @@ struct md_reader {
      * map of an entry, both empty before; a sample is made of them by md_frame_sample. */
     int (*read_frame)(struct md_source *source, const struct md_entry *entry,
                       struct md_image *picture, struct md_depth_map *map, struct md_error *error);
-    float fb; /* of such samples: focal length times baseline */
+    float
+        fb; /* of such samples: focal length times baseline; 0: MD_FIELD_FB, or the files say it */
     /* Writes which kinds of depth the entries have, and how many of each ("groundtruth of 3, lidar
      * of 26"); "" when all have one kind. NULL: the set has only one. */
     void (*depth_kinds)(const struct md_source *source, char text[MD_DEPTH_KINDS_SIZE]);
@@ -84,6 +85,10 @@ const char *md_data_set_splits(int set);
 /* The unit of the depths in the files that `spec` (resolved) names, for `info`. */
 enum { MD_UNIT_SIZE = 80 };
 void md_data_unit(const struct md_data_spec *spec, char text[MD_UNIT_SIZE]);
+
+/* Focal length times baseline of the samples of the set `spec` names: the set's, or where the files
+ * give each its own that of most. */
+float md_data_fb(const struct md_data_spec *spec);
 
 /* Opens what `spec` names and lists it, cut and fraction applied. On failure nothing is left to
  * close. */

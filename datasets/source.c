@@ -56,6 +56,11 @@ void md_data_unit(const struct md_data_spec *spec, char text[MD_UNIT_SIZE]) {
         snprintf(text, MD_UNIT_SIZE, "%s", reader && reader->unit ? reader->unit : "the metre");
 }
 
+float md_data_fb(const struct md_data_spec *spec) {
+    const struct md_reader *reader = find_reader(spec->set);
+    return reader && reader->fb > 0 ? reader->fb : MD_FIELD_FB;
+}
+
 void md_data_spec_resolve(struct md_data_spec *spec) {
     const struct md_reader *reader = find_reader(spec->set);
     if (reader && spec->max_depth_m == 0)

@@ -233,7 +233,7 @@ Test(program, wrong_usage_is_2_and_says_why) {
         {{"mudepth", "golden", "a", "b"}, "unexpected \"b\""},
         {{"mudepth", "predict", "x.png"}, "--weights W must be given"},
         {{"mudepth", "predict", "--weights", "w", "-o", "d"}, "expected IMAGE, found nothing"},
-        {{"mudepth", "predict", "--fb", "0"}, "--fb: expected a number"},
+        {{"mudepth", "predict", "--fb", "-1"}, "--fb: expected a number"},
         {{"mudepth", "predict", "--max", "inf"}, "--max: expected a number"},
         {{"mudepth", "weights"}, "weights: expected info, import or export"},
         {{"mudepth", "weights", "import", "a"}, "weights import: --output OUT.h5 must be given"},

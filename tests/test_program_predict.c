@@ -189,14 +189,17 @@ Test(predict, keeps_folders) {
 Test(predict, cuts_as_a_data_set_does) {
     static const struct {
         const char *like;
-        int top, left, height, width;
-    } cases[] = {{"recording", 0, 50, 400, 400},
-                 {"{set: recording, crop: 200}", 100, 150, 200, 200},
-                 {"{set: recording, picture: whole, crop: 200}", 0, 0, 400, 500},
-                 {"matrix", 119, 169, 162, 162},
-                 {"kitti", 0, 70, 360, 360},
-                 {"{set: kitti-stereo, picture: whole}", 0, 0, 400, 500},
-                 {"micro", 0, 0, 400, 500}};
+        int top, left, height, width, mm; /* of disparity 40: 80, or KITTI's 389.63, by that */
+    } cases[] = {{"recording", 0, 50, 400, 400, 2000},
+                 {"{set: recording, crop: 200}", 100, 150, 200, 200, 2000},
+                 {"{set: recording, picture: whole, crop: 200}", 0, 0, 400, 500, 2000},
+                 {"matrix", 119, 169, 162, 162, 2000},
+                 {"kitti", 0, 70, 360, 360, 9741},
+                 {"{set: kitti-stereo, picture: whole}", 0, 0, 400, 500, 9741},
+                 {"h5", 0, 70, 360, 360, 9741},
+                 {"nyu", 0, 0, 400, 500, 2000},
+                 {"micro-kitti", 0, 0, 400, 500, 9741},
+                 {"micro", 0, 0, 400, 500, 2000}};
     static const char *const bad[][2] = {{"{set: nyu, crop: 3}", "crop: has an effect only with"},
                                          {"{crop: 3}", "set is missing"},
                                          {"", "--like: "},
@@ -217,7 +220,7 @@ Test(predict, cuts_as_a_data_set_does) {
         for (int i = 0; i < 400 * 500; i++) {
             int y = i / 500 - cases[c].top, x = i % 500 - cases[c].left;
             int is_inside = y >= 0 && y < cases[c].height && x >= 0 && x < cases[c].width;
-            cr_assert_eq(grey.values[i], is_inside ? 2000 : 0, "%s: %d", cases[c].like, i);
+            cr_assert_eq(grey.values[i], is_inside ? cases[c].mm : 0, "%s: %d", cases[c].like, i);
         }
         md_grey16_free(&grey);
     }
