@@ -331,7 +331,7 @@ static int draw_maps(const struct md_study *study, const char *path, struct md_e
                                  .count = album->count,
                                  .height = network->height,
                                  .width = network->width,
-                                 .max_depth_m = config->data.max_depth_m};
+                                 .max_depth_m = album->first.test.range_m};
         for (size_t m = 0; m < maps; m++) {
             md_study_label(&study->groups.groups[m].runs[0]->cell.config, &study->keys, titles[m]);
             sheet.map_titles[m + 1] = titles[m];

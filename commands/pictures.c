@@ -67,7 +67,7 @@ int md_draw_samples(struct md_run *run, const float *initial, const char *path,
         .count = count,
         .height = run->network->height,
         .width = run->network->width,
-        .max_depth_m = run->config.data.max_depth_m};
+        .max_depth_m = run->test.range_m};
     MD_THEN(status, md_plot_contact_sheet(path, &sheet, error));
     free(depth);
     return status;

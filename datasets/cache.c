@@ -49,6 +49,7 @@ struct cache {
     size_t shape[ARRAYS][4];
     void *values[ARRAYS]; /* NULL: the file has no such array */
     size_t *truth_at;     /* where each sample's truth begins; count + 1 of them */
+    double range_m;       /* of the labels */
     char depth_kinds[MD_DEPTH_KINDS_SIZE];
 };
 
@@ -70,6 +71,7 @@ static int checksum(const struct cache *cache, char text[33], struct md_error *e
     XXH3_state_t *state = XXH3_createState();
     MD_TRY(md_check_memory(state != NULL, error));
     XXH3_128bits_reset(state);
+    XXH3_128bits_update(state, &cache->range_m, sizeof cache->range_m);
     for (int a = 0; a < ARRAYS; a++)
         if (cache->values[a]) {
             XXH3_128bits_update(state, cache->shape[a], sizeof cache->shape[a]);
@@ -115,6 +117,7 @@ static int make_arrays(const struct md_dataset *dataset, struct cache *cache,
     const size_t *shape[ARRAYS] = {picture, grid,    grid,    &n,   &names,
                                    shapes,  &truths, picture, grid, grid};
     cache->count = n;
+    cache->range_m = dataset->range_m;
     int used = first->right_picture ? ARRAYS : RIGHT_PICTURE;
     for (int a = 0; a < used; a++)
         MD_TRY(make_array(cache, (enum array)a, shape[a], error));
@@ -154,8 +157,8 @@ static void fill_arrays(const struct md_dataset *dataset, struct cache *cache) {
     }
 }
 
-/* Which kinds of depth the samples had: only where there are several. */
-static const char kinds_name[] = "depth_kinds";
+/* Which kinds of depth the samples had: only where there are several. And their range. */
+static const char kinds_name[] = "depth_kinds", range_name[] = "max_depth_m";
 
 static int write_file(const char *path, const struct cache *cache, const struct md_dataset *dataset,
                       struct md_error *error) {
@@ -168,6 +171,7 @@ static int write_file(const char *path, const struct cache *cache, const struct 
             status = md_h5_write(writer.file, arrays[a].name, type_of((enum array)a),
                                  arrays[a].dimensions, cache->shape[a], cache->values[a], error);
     MD_THEN(status, md_h5_write_text(writer.file, "/", "data_digest", dataset->digest, error));
+    MD_THEN(status, md_h5_write_real(writer.file, "/", range_name, cache->range_m, error));
     if (dataset->depth_kinds[0] != '\0')
         MD_THEN(status,
                 md_h5_write_text(writer.file, "/", kinds_name, dataset->depth_kinds, error));
@@ -305,12 +309,23 @@ static int check_label(const struct md_data_spec *spec, const struct cache *cach
                    shape[2], shape[1]);
 }
 
+static int read_range(const char *path, hid_t file, struct cache *cache, struct md_error *error) {
+    if (!md_h5_has_attribute(file, "/", range_name))
+        return md_fail(error, MD_FAILED,
+                       "%s: expected the attribute %s, found none: of an older version of mudepth: "
+                       "write the cache again",
+                       path, range_name);
+    return md_h5_read_real(file, "/", range_name, &cache->range_m, error);
+}
+
 static int read_file(struct md_source *source, const char *path, hid_t file, struct cache *cache,
                      struct md_error *error) {
     int used = md_h5_has(file, arrays[RIGHT_PICTURE].name) ? ARRAYS : RIGHT_PICTURE;
     for (int a = 0; a < used; a++)
         MD_TRY(read_array(source, path, file, cache, (enum array)a, error));
+    MD_TRY(read_range(path, file, cache, error));
     MD_TRY(check_sum(path, file, cache, error));
+    source->spec.max_depth_m = cache->range_m;
     if (md_h5_has_attribute(file, "/", kinds_name))
         MD_TRY(md_h5_read_text(file, "/", kinds_name, sizeof cache->depth_kinds, cache->depth_kinds,
                                error));
@@ -393,6 +408,6 @@ const struct md_reader md_cache_reader = {
     .read = read_entry,
     .depth_kinds = describe_depth_kinds,
     .close = close_cache,
-    .range_m = 4,
+    .range_m = 4, /* until the file says it */
     .needs_root = 1,
 };

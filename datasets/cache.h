@@ -13,8 +13,8 @@
  *     fb (n)                                   name: the names' bytes, each ended by a line feed
  *     truth_shape (n, 2) int32, truth_m: all values one behind the other; (0, 0): none
  *     right_picture, right_depth_m, right_disparity, when there is a right view
- *     attributes: data_digest; depth_kinds, where there are several; checksum, XXH3-128 over all
- *         arrays in this order */
+ *     attributes: data_digest; max_depth_m, the range of the labels; depth_kinds, where there are
+ *         several; checksum, XXH3-128 over max_depth_m and all arrays in this order */
 int md_cache_write(const struct md_dataset *dataset, const char *folder, const char *split,
                    int force, struct md_error *error);
 

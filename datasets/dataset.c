@@ -108,6 +108,7 @@ int md_dataset_open(const struct md_data_spec *spec, int height, int width,
     int status = md_source_open(spec, height, width, &source, error);
     if (status == MD_OK) {
         dataset->unused = source.unused;
+        dataset->range_m = source.spec.max_depth_m;
         if (source.reader->depth_kinds)
             source.reader->depth_kinds(&source, dataset->depth_kinds);
         status = read_samples(&source, watch, dataset, error);

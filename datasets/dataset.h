@@ -11,6 +11,7 @@ struct md_dataset {
     int height, width; /* of every picture */
     size_t count;
     struct md_sample *samples;
+    double range_m;  /* max_depth_m of its labels; of a cache that of the set it was made of */
     char digest[33]; /* XXH3-128 over all pictures, depths, disparities, truths, shapes and fb, in
                       * hex */
     struct md_unused unused;               /* files that are no samples */

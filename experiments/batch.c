@@ -41,8 +41,8 @@ void md_prepare_sample(const struct md_config *config, const struct md_network *
     md_crop_picture(&crop, height, width, sample->picture, picture);
     if (right != NULL)
         md_crop_picture(&crop, height, width, other, right);
-    md_label(sample, (enum md_label_mode)config->label_mode, (float)config->data.max_depth_m,
-             label_height, label_width, label);
+    md_label(sample, (enum md_label_mode)config->label_mode, (float)dataset->range_m, label_height,
+             label_width, label);
     md_crop_label(&crop, height, width, label_height, label_width, label);
     md_augment(&augmentation, config->seed, (uint32_t)epoch, index, height, width, picture, right,
                label_height, label_width, label);

@@ -3,6 +3,7 @@
 
 #include "../base/h5.h"
 #include "../datasets/cache.h"
+#include "../experiments/batch.h"
 #include "h5_leaks.h"
 #include "reading.h"
 
@@ -121,6 +122,41 @@ H5_TEST(cache, a_data_set_from_it_has_its_digest) {
     strcpy(spec.split, "part[1:2]");
     assert_opens();
     cr_assert_str_eq(dataset.samples[0].name, made.samples[1].name);
+}
+
+/* label_mode: release reads what lies at the range or has no depth as lying there. */
+H5_TEST(cache, labels_of_it_know_the_range_of_its_set) {
+    enum { PIXELS = 48 * 48 };
+    const struct md_network *network = md_networks[0];
+    static struct md_config config;
+    static uint8_t picture[3 * PIXELS];
+    static float expected[PIXELS], label[PIXELS];
+    struct md_data_spec synthetic = default_spec();
+    synthetic.count = 1;
+    synthetic.max_depth_m = 2.5;
+    cr_assert_eq(md_dataset_open(&synthetic, 48, 48, NULL, &made, &error), MD_OK);
+    pictures.height = pictures.width = 48;
+    write_cache();
+    assert_opens();
+    cr_assert_eq(dataset.range_m, 2.5);
+    config.label_mode = MD_LABEL_RELEASE;
+    config.data.max_depth_m = 4; /* as a config has it that names a cache */
+    md_prepare_sample(&config, network, &made, 0, -1, picture, NULL, expected);
+    md_prepare_sample(&config, network, &dataset, 0, -1, picture, NULL, label);
+    cr_assert_arr_eq(label, expected, sizeof label);
+    int shifted = 0; /* no label is beyond the range */
+    for (int i = 0; i < PIXELS; i++)
+        shifted += label[i] != MD_INVALID && label[i] < 80.0f / 2.5f;
+    cr_assert_eq(shifted, 0);
+}
+
+H5_TEST(cache, of_an_older_version_is_refused) {
+    make(0);
+    write_cache();
+    hid_t file = H5Fopen(path.text, H5F_ACC_RDWR, H5P_DEFAULT);
+    cr_assert_geq(H5Adelete_by_name(file, "/", "max_depth_m", H5P_DEFAULT), 0);
+    H5Fclose(file);
+    assert_refused(MD_FAILED, "expected the attribute max_depth_m, found none");
 }
 
 H5_TEST(cache, truth_is_left_out_on_request) {
