@@ -112,15 +112,24 @@ static void count_bins(const struct depths *depths, size_t bins[BINS]) {
     }
 }
 
+/* Of at least one depth; between two neighbours linearly, so that the median of an even number is
+ * the mean of the middle two. */
+static double percentile_of(const struct depths *depths, int percent) {
+    double at = (double)(depths->count - 1) * percent / 100;
+    size_t lower = (size_t)at, upper = lower + (lower + 1 < depths->count);
+    double low_m = (double)depths->sorted[lower], high_m = (double)depths->sorted[upper];
+    return low_m + (at - (double)lower) * (high_m - low_m);
+}
+
 static json_t *percentiles_of(const struct depths *depths) {
     static const int percents[] = {5, 25, 50, 75, 95};
     json_t *percentiles = json_object();
     for (size_t i = 0; i < sizeof percents / sizeof percents[0]; i++) {
         char name[8];
         snprintf(name, sizeof name, "%d", percents[i]);
-        size_t index = depths->count > 0 ? (depths->count - 1) * (size_t)percents[i] / 100 : 0;
         json_object_set_new(percentiles, name,
-                            depths->count > 0 ? json_real(depths->sorted[index]) : json_null());
+                            depths->count > 0 ? json_real(percentile_of(depths, percents[i]))
+                                              : json_null());
     }
     return percentiles;
 }
@@ -279,7 +288,7 @@ static int draw(const struct options *o, const struct md_data_spec *spec,
         float *label = labels + r * SIDE * SIDE;
         int height, width;
         md_truth_size(sample, &height, &width);
-        md_label(sample, MD_LABEL_BILINEAR, (float)spec->max_depth_m, SIDE, SIDE, label);
+        md_label(sample, MD_LABEL_BILINEAR, (float)data->range_m, SIDE, SIDE, label);
         md_depth_from_disparity(sample->fb, SIDE * SIDE, label, label);
         sheet_rows[r] = (struct md_sheet_row){
             sample->name,
@@ -298,7 +307,7 @@ static int draw(const struct options *o, const struct md_data_spec *spec,
         .count = rows,
         .height = SIDE,
         .width = SIDE,
-        .max_depth_m = spec->max_depth_m};
+        .max_depth_m = data->range_m};
     int status = md_plot_contact_sheet(o->output, &sheet, error);
     free(labels);
     return status;
@@ -338,8 +347,38 @@ static int write_as(const struct md_invocation *call, const char *ending,
     return status;
 }
 
+/* What the set micro, by itself, does not read of the samples that they were. */
+static void note_unread(const struct md_dataset *data) {
+    struct md_data_spec micro = {.set = "micro"};
+    float farthest_m = 0;
+    size_t finer = 0;
+    md_data_spec_resolve(&micro);
+    for (size_t s = 0; s < data->count; s++) {
+        const struct md_sample *sample = &data->samples[s];
+        finer += sample->truth_m != NULL;
+        for (int z = 0; z < sample->depth_height * sample->depth_width; z++)
+            farthest_m = fmaxf(farthest_m, sample->depth_m[z]);
+    }
+    if (farthest_m >= (float)micro.max_depth_m)
+        md_note(
+            "depths up to %g m are read with a max_depth_m above that: of the set micro it is %g "
+            "otherwise",
+            (double)farthest_m, micro.max_depth_m);
+    if (finer > 0)
+        md_note("the truth of %zu samples, their depth map itself, is not written: what is read is "
+                "judged by the labels",
+                finer);
+}
+
+static int write_micro(const struct md_dataset *dataset, const char *folder, const char *split,
+                       int force, const struct md_watch *watch, struct md_error *error) {
+    MD_TRY(md_micro_write(dataset, folder, split, force, watch, error));
+    note_unread(dataset);
+    return MD_OK;
+}
+
 static int export(const struct md_invocation *call, struct md_error *error) {
-    return write_as(call, "csv", md_micro_write, error);
+    return write_as(call, "csv", write_micro, error);
 }
 
 /* Quick, and whole or not at all. */

@@ -305,6 +305,24 @@ Test(commands, data_info_says_what_there_is) {
     assert_fine("depth (m): none");
 }
 
+/* Of an even number of depths the median is the mean of the middle two. */
+Test(commands, data_info_interpolates_percentiles) {
+    static const float depth_m[] = {3, 1}, disparity[] = {80.0f / 3, 80};
+    static const size_t shape[] = {1, 2};
+    struct md_error error;
+    char spec[2000];
+    MUDEPTH("data", "export", "{set: synthetic, split: s, count: 1}", "-o", scratch.folder);
+    cr_assert_eq(
+        md_npy_write(scratch_path(&scratch, "train/depth/0.npy").text, depth_m, 2, shape, &error),
+        MD_OK);
+    cr_assert_eq(
+        md_npy_write(scratch_path(&scratch, "train/disp/0.npy").text, disparity, 2, shape, &error),
+        MD_OK);
+    snprintf(spec, sizeof spec, "{set: micro, root: '%s', split: train}", scratch.folder);
+    MUDEPTH("data", "info", spec);
+    assert_fine("depth (m): 5 %: 1.10 25 %: 1.50 50 %: 2.00 75 %: 2.50 95 %: 2.90\n");
+}
+
 static char *digest_of(const char *spec) {
     MUDEPTH("data", "info", spec, "--json");
     return output_digest();
@@ -329,6 +347,26 @@ Test(commands, exported_and_cached_data_is_the_same_data) {
     free(from);
     MUDEPTH("data", "export", SPEC, "-o", folder.text, "--split", "part");
     assert_fails(2, "part.csv: is there already");
+}
+
+/* What the set micro does not read again is said. */
+Test(commands, an_export_says_what_is_lost) {
+    static const struct {
+        const char *spec, *note;
+    } cases[] = {
+        {"{set: synthetic, world: road, split: s, count: 1, max_depth_m: 80}",
+         "are read with a max_depth_m above that: of the set micro it is 4 otherwise"},
+        {"{set: synthetic, world: road, split: s, count: 1, max_depth_m: 80, label: tof8}",
+         "the truth of 1 samples, their depth map itself, is not written"},
+        {"{set: synthetic, split: s, count: 1}", ""},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct scratch_path folder = scratch_path(&scratch, "%zu", c);
+        MUDEPTH("data", "export", cases[c].spec, "-o", folder.text);
+        assert_fine("1 samples");
+        assert_contains(err, cases[c].note);
+        cr_assert(cases[c].note[0] != '\0' || err[0] == '\0', "%s", err);
+    }
 }
 
 /* Three of five samples are broken, each in its own way; what is sound is counted all the same. */
