@@ -260,7 +260,7 @@ static int compare(struct golden *g, struct tensor *t, struct md_error *error) {
         for (size_t i = 0; i < t->count; i++)
             largest = fabs(file[i]) > largest ? fabs(file[i]) : largest;
         t->error = largest_difference(t->values[OURS], file, t->count);
-        t->relative = t->error > 0.0 ? t->error / largest : 0.0;
+        t->relative = t->error == 0.0 ? 0.0 : t->error / largest;
         /* What is stored as binary32 is rounded once more. */
         t->bound = SAFETY * sqrt(t->squared_deviations / g->trials) + largest / (1 << 24);
         t->reference = NAN;
@@ -293,9 +293,9 @@ static int print_as_json(const struct golden *g, struct md_error *error) {
     for (size_t i = 0; i < g->count; i++) {
         const struct tensor *t = &g->tensors[i];
         json_array_append_new(
-            tensors, json_pack("{s:s, s:o, s:o, s:f, s:o, s:b}", "tensor", t->name, "error",
+            tensors, json_pack("{s:s, s:o, s:o, s:o, s:o, s:b}", "tensor", t->name, "error",
                                md_json_number(t->error), "relative", md_json_number(t->relative),
-                               "bound", t->bound, "float32_of_the_file",
+                               "bound", md_json_number(t->bound), "float32_of_the_file",
                                md_json_number(t->reference), "within", within(t)));
     }
     return md_print_json(json_pack("{s:o}", "tensors", tensors), error);

@@ -4,16 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of no difference 0, whatever the measure is. */
+static double relative(double difference, double measure) {
+    double quotient = difference == 0.0 ? 0.0 : difference / measure;
+    return isnan(quotient) ? (double)NAN : quotient; /* without a sign */
+}
+
 double md_gap_rms(const struct md_gap *gap) {
-    if (gap->square > 0.0)
-        return sqrt(gap->square_difference / gap->square);
-    return gap->square_difference > 0.0 ? INFINITY : 0.0;
+    return sqrt(relative(gap->square_difference, gap->square));
 }
 
 double md_gap_largest(const struct md_gap *gap) {
-    if (gap->largest > 0.0)
-        return gap->largest_difference / gap->largest;
-    return gap->largest_difference > 0.0 ? INFINITY : 0.0;
+    return relative(gap->largest_difference, gap->largest);
 }
 
 /* ---- one pair of tensors --------------------------------------------------------------------- */
@@ -72,15 +74,20 @@ static void note_first(struct md_comparison *c, const struct md_trace trace[2], 
              (unsigned)a->count, hex[0], x, hex[1], y, ulps_apart(trace, x, y));
 }
 
-static void add_to(struct md_gap *gap, double a, double b) {
-    double difference = same(a, b) ? 0.0 : fabs(a - b); /* infinities may be equal too */
+/* NaN once it is. */
+static double larger(double a, double b) {
+    return isnan(a) || a > b ? a : b;
+}
+
+void md_gap_add(struct md_gap *gap, double a, double b) {
+    double difference = fabs(a - b);
+    if (same(a, b) && !isfinite(b))
+        return;
     gap->values++;
     gap->square_difference += difference * difference;
     gap->square += b * b;
-    if (!(difference <= gap->largest_difference))
-        gap->largest_difference = difference;
-    if (fabs(b) > gap->largest)
-        gap->largest = fabs(b);
+    gap->largest_difference = larger(gap->largest_difference, difference);
+    gap->largest = larger(gap->largest, fabs(b));
 }
 
 /* One pair of tensors with values: returns how many differ. */
@@ -95,9 +102,9 @@ static size_t compare_values(struct md_comparison *c, const struct md_trace trac
         differing += !equal;
         if (a->kind == MD_TRACE_LOSS || a->kind >= MD_COMPARED_KINDS)
             continue;
-        add_to(&c->by_step[a->step][a->kind], x, y);
+        md_gap_add(&c->by_step[a->step][a->kind], x, y);
         if (a->step + 1 == trace[0].job.steps)
-            add_to(&c->by_layer[a->layer][a->kind], x, y);
+            md_gap_add(&c->by_layer[a->layer][a->kind], x, y);
         c->ulps[ulp_class(equal ? 0.0 : ulps_apart(trace, x, y))]++;
     }
     return differing;

@@ -12,8 +12,12 @@ enum { MD_COMPARED_KINDS = MD_TRACE_FINAL_WEIGHTS, MD_ULP_CLASSES = 13 };
 struct md_gap {
     double square_difference, square;   /* sums of (a - b)^2 and of b^2 */
     double largest_difference, largest; /* of |a - b| and of |b| */
-    size_t values;
+    size_t values;                      /* that there was something to learn from */
 };
+
+/* Adds a pair of values. Of the same infinity, or of two NaN, nothing is learnt: they are left out.
+ * Where only one of a pair is NaN, the errors are NaN. */
+void md_gap_add(struct md_gap *gap, double a, double b);
 
 /* Relative errors: the root mean square of a - b over that of b, and the largest |a - b| over the
  * largest |b|. */

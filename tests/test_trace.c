@@ -1,6 +1,8 @@
 /* compare/trace: reads what a job writes, and refuses everything else by file and record. */
+#include <math.h>
 #include <sys/resource.h>
 
+#include "../compare/comparison.h"
 #include "../compare/trace.h"
 #include "jobs.h"
 #include "scratch.h"
@@ -446,4 +448,37 @@ Test(trace, nothing_may_follow_the_end) {
     cr_assert_eq(status, MD_FAILED);
     assert_contains(error.text, "goes on after record 2");
     free(bytes.at);
+}
+
+/* ---- relative errors ------------------------------------------------------------------------- */
+
+/* A NaN on one side is no small error, wherever it stands; equal ones say nothing. */
+Test(gap, not_a_number_stays_one) {
+    static const struct {
+        double a[3], b[3];
+        double rms, largest; /* NaN: is NaN */
+        size_t values;
+    } cases[] = {
+        {{1, 0, 0}, {2, 0, 0}, 0.5, 0.5, 3},
+        {{NAN, 2, 3}, {1, 2, 4}, NAN, NAN, 3},
+        {{1, NAN, 3}, {1, 2, 4}, NAN, NAN, 3},
+        {{1, 2, 3}, {NAN, 2, 4}, NAN, NAN, 3},
+        {{1, 2, 3}, {1, 2, NAN}, NAN, NAN, 3},
+        {{1, 2, 3}, {1, 2, INFINITY}, NAN, NAN, 3},
+        {{1, 2, INFINITY}, {1, 2, 3}, INFINITY, INFINITY, 3},
+        {{NAN, 2, INFINITY}, {NAN, 1, INFINITY}, 1, 1, 1},
+        {{NAN, NAN, NAN}, {NAN, NAN, NAN}, 0, 0, 0},
+        {{0, 0, 1}, {0, 0, 0}, INFINITY, INFINITY, 3},
+        {{0, 0, 0}, {0, 0, 0}, 0, 0, 3},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct md_gap gap = {0};
+        for (int i = 0; i < 3; i++)
+            md_gap_add(&gap, cases[c].a[i], cases[c].b[i]);
+        double rms = md_gap_rms(&gap), largest = md_gap_largest(&gap);
+        cr_assert(rms == cases[c].rms || (isnan(rms) && isnan(cases[c].rms)), "%zu: %g", c, rms);
+        cr_assert(largest == cases[c].largest || (isnan(largest) && isnan(cases[c].largest)),
+                  "%zu: %g", c, largest);
+        cr_assert_eq(gap.values, cases[c].values, "%zu", c);
+    }
 }
