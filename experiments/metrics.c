@@ -25,13 +25,14 @@ static float clamped_m(enum md_protocol protocol, float prediction_m) {
     return prediction_m <= 0.0f || prediction_m > farthest ? farthest : prediction_m;
 }
 
-/* Sums over the pixels of one image; returns how many were judged. */
+/* Sums over the pixels of one image; returns how many were judged. The cap is compared in float, as
+ * truths are: one of 1100 mm is not beyond 1.1 m. */
 static size_t sum_pixels(struct md_metrics *sums, enum md_protocol protocol, double cap_m,
                          int swapped, size_t n, const float *prediction_m, const float *truth_m,
                          double sum[MD_METRIC_COUNT], double *sum_log) {
     size_t judged = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!(truth_m[i] > 0.0f && truth_m[i] <= cap_m))
+        if (!(truth_m[i] > 0.0f && truth_m[i] <= (float)cap_m))
             continue;
         int is_missing = !(prediction_m[i] > 0.0f);
         sums->valid++;

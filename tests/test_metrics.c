@@ -213,6 +213,17 @@ Test(metrics, void_is_no_number_or_no_depth_but_not_no_truth) {
         }
 }
 
+/* 1.1 and 0.3 are larger as floats, 4.2 is smaller; the next float is beyond the cap. */
+Test(metrics, truth_at_a_cap_that_no_float_is_counts_too) {
+    static const double caps_m[] = {1.1, 0.3, 4.2};
+    for (size_t c = 0; c < sizeof caps_m / sizeof *caps_m; c++) {
+        float at_m = (float)caps_m[c], truths_m[] = {at_m, nextafterf(at_m, 9)};
+        set_up();
+        add(MD_TEXTBOOK, 1, caps_m[c], 2, truths_m, truths_m);
+        cr_assert_eq(sums.valid, 1, "%g", caps_m[c]);
+    }
+}
+
 Test(metrics, truth_at_the_cap_counts) {
     const float p[] = {5}, g[] = {4};
     add(MD_TEXTBOOK, 0, 4, 1, p, g);
