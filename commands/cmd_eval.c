@@ -208,7 +208,9 @@ const struct md_command md_command_eval = {
     .notes =
         "no_prediction, a column when it is not 0, is the share of the pixels with a truth that "
         "have no depth (a disparity of 0 or less): textbook takes them as far away as can be, 80 "
-        "m, release passes over them. \"without truth\" are images without a pixel that has one.\n"
+        "m, release passes over them. \"without truth\" are images without a pixel that has one. "
+        "Predictions are made in fp32, whatever format the weights were trained in; a run of "
+        "another format measures in its own.\n"
         "The keys of SPEC, and the data sets: mudepth help config.",
     .examples =
         "  mudepth eval --weights w.h5 --data '{set: synthetic, split: test}'\n"

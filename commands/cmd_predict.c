@@ -542,7 +542,7 @@ const struct md_command md_command_predict = {
     .words = {{"IMAGE", MD_WORD_PATH, MD_AT_LEAST_ONE, NULL}},
     MD_OPTIONS(options),
     .notes = "Of each picture (PNG or JPEG) the largest centred square is used, or what --like "
-             "says, resized to 48x48. "
+             "says, resized to 48x48, and predicted in fp32. "
              "IMAGE may be a folder, which stands for the pictures in it, or @LIST, a text file "
              "with a path a line: frames of a video, for instance. A bad picture does not keep "
              "the others from being done; the exit code is 1 then.",
