@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "labels.h"
 #include "readers.h"
 #include "sensor.h"
 
@@ -92,11 +93,6 @@ static void cut_frame(const struct md_source *source, struct md_image *picture,
 }
 
 /* ---- labels ---------------------------------------------------------------------------------- */
-
-/* Along one axis: which of `to` label pixels the centre of pixel `at`, one of `from`, lies in. */
-static int label_pixel_of(int at, int from, int to) {
-    return (int)((2 * (int64_t)at + 1) * to / (2 * (int64_t)from));
-}
 
 /* The sensor that `spec` describes, and the part of a picture that it sees. */
 struct sensing {
@@ -278,12 +274,12 @@ static int average_down(const struct md_depth_map *map, float fb, struct md_samp
     MD_TRY(md_check_memory(sum != NULL, error));
     double *count = sum + cells;
     for (int h = 0; h < map->height; h++) {
-        int row = label_pixel_of(h, map->height, height) * width;
+        int row = md_place_along(h, map->height, height) * width;
         for (int w = 0; w < map->width; w++) {
             float depth_m = map->depth_m[(size_t)h * (size_t)map->width + (size_t)w];
             if (depth_m == MD_NO_DEPTH)
                 continue;
-            int cell = row + label_pixel_of(w, map->width, width);
+            int cell = row + md_place_along(w, map->width, width);
             sum[cell] += 1 / (double)depth_m;
             count[cell]++;
         }

@@ -132,6 +132,10 @@ void md_label(const struct md_sample *sample, enum md_label_mode mode, float no_
     }
 }
 
+int md_place_along(int at, int from, int to) {
+    return (int)((2 * (int64_t)at + 1) * to / (2 * (int64_t)from));
+}
+
 void md_truth_size(const struct md_sample *sample, int *height, int *width) {
     *height = sample->truth_m ? sample->truth_height : sample->depth_height;
     *width = sample->truth_m ? sample->truth_width : sample->depth_width;

@@ -27,6 +27,10 @@ extern const char *const md_label_mode_names[]; /* "bilinear", "nearest", ..., N
 void md_label(const struct md_sample *sample, enum md_label_mode mode, float no_return_m,
               int height, int width, float *disparity);
 
+/* Along an axis that is cut into `from` equal parts and into `to`: the one of the latter that the
+ * centre of part `at` lies in. */
+int md_place_along(int at, int from, int to);
+
 /* The size of a sample's ground truth: of what is kept as one, or of its depth. */
 void md_truth_size(const struct md_sample *sample, int *height, int *width);
 

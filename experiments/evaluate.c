@@ -162,34 +162,57 @@ int md_evaluate(struct md_engine *engine, const struct md_judging *judging,
     return status;
 }
 
+/* Sums of depths and how many they are: (height, width) each, and over all. */
+struct sums {
+    int height, width;
+    double *sum, *count, overall, overall_count;
+};
+
+/* Adds each value of a truth where it lies, and one that is coarser than the sums to all pixels
+ * that lie in it. */
+static void add_truth(const struct md_sample *sample, struct sums *sums) {
+    const float *truth_m = sample->truth_m != NULL ? sample->truth_m : sample->depth_m;
+    int height, width;
+    md_truth_size(sample, &height, &width);
+    int rows = height > sums->height ? height : sums->height;
+    int columns = width > sums->width ? width : sums->width;
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < columns; c++) {
+            float depth_m = truth_m[md_place_along(r, rows, height) * width +
+                                    md_place_along(c, columns, width)];
+            int pixel = md_place_along(r, rows, sums->height) * sums->width +
+                        md_place_along(c, columns, sums->width);
+            if (!(depth_m > 0.0f))
+                continue;
+            sums->sum[pixel] += depth_m;
+            sums->count[pixel]++;
+            sums->overall += depth_m;
+            sums->overall_count++;
+        }
+}
+
 int md_dummy_fit(const struct md_dataset *train, int height, int width, float *depth_m,
                  struct md_error *error) {
-    size_t pixels = (size_t)height * (size_t)width, overall_count = 0;
-    double *sum = calloc(2 * pixels, sizeof *sum), overall = 0.0;
-    float *truth = malloc(pixels * sizeof *truth);
-    if (sum == NULL || truth == NULL) {
-        free(sum);
-        free(truth);
-        return md_check_memory(0, error);
-    }
-    double *count = sum + pixels;
-    for (size_t s = 0; s < train->count; s++) {
-        md_truth(&train->samples[s], height, width, truth);
-        for (size_t p = 0; p < pixels; p++)
-            if (truth[p] > 0.0f) {
-                sum[p] += truth[p];
-                count[p] += 1.0;
-                overall += truth[p];
-                overall_count++;
-            }
-    }
+    size_t pixels = (size_t)height * (size_t)width;
+    struct sums sums = {height, width, calloc(2 * pixels, sizeof(double)), NULL, 0, 0};
+    MD_TRY(md_check_memory(sums.sum != NULL, error));
+    sums.count = sums.sum + pixels;
+    for (size_t s = 0; s < train->count; s++)
+        add_truth(&train->samples[s], &sums);
+    double overall_m = sums.overall_count > 0 ? sums.overall / sums.overall_count : 0.0;
     for (size_t p = 0; p < pixels; p++)
-        depth_m[p] = (float)(count[p] > 0.0      ? sum[p] / count[p]
-                             : overall_count > 0 ? overall / (double)overall_count
-                                                 : 0.0);
-    free(sum);
-    free(truth);
+        depth_m[p] = (float)(sums.count[p] > 0 ? sums.sum[p] / sums.count[p] : overall_m);
+    free(sums.sum);
     return MD_OK;
+}
+
+int md_truth_is_finer(const struct md_dataset *dataset, int height, int width) {
+    int truth_height, truth_width, finer = 0;
+    for (size_t s = 0; s < dataset->count && !finer; s++) {
+        md_truth_size(&dataset->samples[s], &truth_height, &truth_width);
+        finer = truth_height > height || truth_width > width;
+    }
+    return finer;
 }
 
 int md_dummy_evaluate(const float *depth_m, int height, int width, const struct md_judging *judging,

@@ -47,10 +47,13 @@ int md_evaluate(struct md_engine *engine, const struct md_judging *judging,
                 const struct md_dataset *dataset, const struct md_watch *watch,
                 struct md_metrics *metrics, struct md_error *error);
 
-/* The dummy predictor: per pixel (height, width) the mean depth of the data set's truth; where a
- * pixel never has one, the mean over all pixels that have. */
+/* The dummy predictor: per pixel (height, width) the mean depth of the data set's truth, of a finer
+ * one all of its values that lie in the pixel; where a pixel never has one, the mean over all. */
 int md_dummy_fit(const struct md_dataset *train, int height, int width, float *depth_m,
                  struct md_error *error);
+
+/* Whether some truth has more rows or columns than that. */
+int md_truth_is_finer(const struct md_dataset *dataset, int height, int width);
 
 /* Its metrics on a data set. */
 int md_dummy_evaluate(const float *depth_m, int height, int width, const struct md_judging *judging,

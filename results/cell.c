@@ -16,26 +16,36 @@ void md_network_digest(const struct md_network *network, char digest[33]) {
     md_digest_text(XXH3_128bits(network, sizeof *network), digest);
 }
 
+enum { RANGES_SIZE = 60 };
+
 /* The ranges that labels depend on and the config does not say: those of caches. Else "". */
-static void describe_ranges(const struct md_run *run, char text[60]) {
+static void describe_ranges(const struct md_run *run, char text[RANGES_SIZE]) {
     const double said = run->config.data.max_depth_m, train = run->train.range_m,
                  val = run->val.count > 0 ? run->val.range_m : said;
     text[0] = '\0';
     if (run->config.label_mode == MD_LABEL_RELEASE && (train != said || val != said))
-        snprintf(text, 60, " %.9g %.9g", train, val);
+        snprintf(text, RANGES_SIZE, " %.9g %.9g", train, val);
+}
+
+/* Of truths finer than the output, the dummy predictor was once the mean of a pixel's middle only:
+ * those runs are others than today's. */
+static const char *describe_means(const struct md_run *run) {
+    int height, width;
+    md_layer_size(run->network, run->network->output, &height, &width);
+    return md_truth_is_finer(&run->train, height, width) ? " means of all values" : "";
 }
 
 void md_cell_identity(const struct md_run *run, const char *weights_digest, char identity[33]) {
     enum { MORE = 320 };
-    char text[MD_CELL_CONFIG_SIZE + MORE], ranges[60];
+    char text[MD_CELL_CONFIG_SIZE + MORE], ranges[RANGES_SIZE];
     size_t n = md_config_format(&run->config, 0, text, MD_CELL_CONFIG_SIZE);
     n = n < MD_CELL_CONFIG_SIZE ? n : MD_CELL_CONFIG_SIZE - 1;
     char network[33];
     md_network_digest(run->engine.setup.network, network);
     describe_ranges(run, ranges);
-    int more = snprintf(text + n, MORE, "%s %s %s %s %s %d%s%s", network, run->train.digest,
+    int more = snprintf(text + n, MORE, "%s %s %s %s %s %d%s%s%s", network, run->train.digest,
                         run->val.digest, run->test.digest, weights_digest, MD_NUMERICS_VERSION,
-                        run->teacher.digest, ranges);
+                        run->teacher.digest, ranges, describe_means(run));
     md_digest_text(XXH3_128bits(text, n + (size_t)more), identity);
 }
 

@@ -268,6 +268,42 @@ H5_TEST(cell, identity_covers_the_network) {
     md_run_close(&run);
 }
 
+/* The range of a cache, of which the config knows nothing, decides labels of mode release only. */
+H5_TEST(cell, identity_covers_the_range_of_a_cache) {
+    static const enum md_label_mode modes[] = {MD_LABEL_BILINEAR, MD_LABEL_RELEASE};
+    char before[33], train[33], val[33];
+    run = opened(SMALL);
+    for (int i = 0; i < 2; i++) {
+        run.config.label_mode = modes[i];
+        md_cell_identity(&run, "w", before);
+        run.train.range_m++;
+        md_cell_identity(&run, "w", train);
+        run.train.range_m--;
+        run.val.range_m++;
+        md_cell_identity(&run, "w", val);
+        run.val.range_m--;
+        int same = modes[i] != MD_LABEL_RELEASE || run.val.count == 0;
+        cr_assert_eq(strcmp(before, train) == 0, modes[i] != MD_LABEL_RELEASE);
+        cr_assert_eq(strcmp(before, val) == 0, same);
+    }
+    md_run_close(&run);
+}
+
+/* Since the dummy predictor is the mean of all that lies in a pixel. */
+H5_TEST(cell, identity_covers_how_finer_truths_are_averaged) {
+    char before[33], after[33];
+    run = opened(SMALL);
+    struct md_sample *sample = &run.train.samples[run.train.count - 1];
+    cr_assert_null(sample->truth_m);
+    md_cell_identity(&run, "w", before);
+    sample->truth_m = calloc(49, sizeof *sample->truth_m);
+    sample->truth_height = 1;
+    sample->truth_width = 49;
+    md_cell_identity(&run, "w", after); /* of the same digests */
+    cr_assert_str_neq(before, after);
+    md_run_close(&run);
+}
+
 static int is_no_cell(const char *cut) {
     static struct md_cell cell;
     return md_cell_read(cut, &cell, &run_error) == MD_FAILED;

@@ -318,6 +318,22 @@ Test(metrics, a_coarser_truth_is_enlarged_for_the_dummy) {
         cr_assert_eq(dummy[i], depths[i / 8 * 2 + i % 4 / 2]);
 }
 
+/* A LiDAR's few values may lie anywhere in a pixel of the output. */
+Test(metrics, all_values_of_a_finer_truth_count_for_the_dummy) {
+    float depths[] = {1, 0, 0, 0, /* */ 0, 3, 0, 0, /* */ 0, 0, 0, 0, /* */ 7, 8, 0, 9}, dummy[4];
+    float tall[] = {1, 2, 3, 0, 5, 6}, wide[8]; /* 6 rows become 2, 1 column becomes 4 */
+    struct md_sample sample, sizes = {.depth_m = tall, .depth_height = 6, .depth_width = 1};
+    struct md_dataset data = dataset_of(&sample, 1, 4, depths);
+    cr_assert_eq(md_dummy_fit(&data, 2, 2, dummy, &error), MD_OK);
+    const float expected[] = {2, 28 / 5.0f, 7.5f, 9};
+    for (int i = 0; i < 4; i++)
+        cr_assert_float_eq(dummy[i], expected[i], 1e-6, "%d: %g", i, (double)dummy[i]);
+    data = (struct md_dataset){.count = 1, .samples = &sizes};
+    cr_assert_eq(md_dummy_fit(&data, 2, 4, wide, &error), MD_OK);
+    for (int i = 0; i < 8; i++)
+        cr_assert_float_eq(wide[i], i < 4 ? 2 : 5.5, 1e-6);
+}
+
 /* The larger of both sizes counts: 2x2 against 4x4 either way, nearest neighbour. */
 Test(metrics, sizes_meet_at_the_larger) {
     float small[] = {1, 2, 3, 4}, large[16];
