@@ -158,8 +158,8 @@ static void describe(const struct session *session) {
                     splits[i].data->unused.count[MD_UNUSED_ZONES],
                     md_unused_what(&splits[i].data->unused, MD_UNUSED_ZONES));
     md_savings_format(run->engine.setup.savings, savings);
-    fprintf(stderr, "arena: %zu bytes (plan %s; mudepth plan lists its buffers)", plan->arena_bytes,
-            savings);
+    fprintf(stderr, "arena: %zu bytes (plan %s; mudepth plan --target host lists its buffers)",
+            plan->arena_bytes, savings);
     fprintf(stderr, "\n%zu parameters learn; the optimizer keeps %zu bytes for each\n",
             plan->learning, md_plan_state_bytes(plan));
     note_underflow(&run->config);

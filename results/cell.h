@@ -21,8 +21,9 @@
  *   /provenance/libraries             attributes: version of each library in the program
  *   /data/{train,val,test}            attributes: samples, digest; depth_kinds ("groundtruth of 3,
  *                    lidar of 26"), where a split has depths of several kinds
- *   /training        attributes: arena_bytes, parameters_learning, optimizer_bytes_per_parameter,
- *                    steps, skipped_steps, selected_epoch (epochs done when its weights were kept),
+ *   /training        attributes: arena_bytes (of the host that made it, with its threads and
+ *                    operators), parameters_learning, optimizer_bytes_per_parameter, steps,
+ *                    skipped_steps, selected_epoch (epochs done when its weights were kept),
  *                    label_share (of the training pictures' pixels, how many have a label),
  *                    augment_gain, augment_noise (the strengths that were measured, with
  *                    augment_strengths: measured), diverged (1: the run came to nothing, see

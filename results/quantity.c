@@ -41,7 +41,7 @@ static const struct row {
     {"peak_memory_bytes", WHOLE, offsetof(struct md_cell, peak_memory_bytes), 0,
      "largest resident set of the process"},
     {"arena_bytes", WHOLE, offsetof(struct md_cell, arena_bytes), 0,
-     "memory of a training step on the device"},
+     "memory of the run's training step on the host that made it; on the device: step_kb"},
     {"steps", WHOLE, offsetof(struct md_cell, steps), 0, "updates of the weights"},
     {"skipped_steps", WHOLE, offsetof(struct md_cell, skipped_steps), 0,
      "steps without an update, as gradients overflowed"},
