@@ -352,9 +352,9 @@ const struct md_command md_command_query = {
         "Runs that diverged (a loss, a weight or the prediction became NaN or infinite, or no "
         "depth is left at all) are counted apart: they are not in the means of what was measured "
         "after fine-tuning, and the filters diverged=0 and diverged=1 tell them apart. Notes say "
-        "so, and when cells come from different data or versions of the code, or runs of a group "
-        "differ in more than their seeds. A file that is no whole cell is named in a note, and the "
-        "exit code is 1.",
+        "so, and when cells come from different data, weights or versions of the code, or runs of "
+        "a group differ in more than their seeds. A file that is no whole cell is named in a note, "
+        "and the exit code is 1.",
     .examples =
         "  mudepth query results/runs\n"
         "  mudepth query results/runs/sweep_demo-* policy=d0 'lr<0.01' --by format,optimizer\n"

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -412,6 +413,24 @@ static int check_mixture(struct md_runs *runs, const struct md_groups *groups,
     return status;
 }
 
+/* Notes that a file that two runs name was not the same: where is that of its name in a config, and
+ * digest that of its digest in a cell. (What scratch is depends on the seed.) */
+static int check_file(struct md_runs *runs, size_t where, size_t digest, const char *what,
+                      struct md_error *error) {
+    for (size_t i = 1; i < runs->count; i++) {
+        const char *cell = (const char *)&runs->runs[i]->cell, *other;
+        const char *name = (const char *)&runs->runs[i]->cell.config + where;
+        size_t first = 0;
+        while (strcmp((const char *)&runs->runs[first]->cell.config + where, name) != 0)
+            first++;
+        other = (const char *)&runs->runs[first]->cell;
+        if (strcmp(name, "scratch") != 0 && strcmp(cell + digest, other + digest) != 0)
+            return md_runs_note(runs, error, "different %s: %.300s and %.300s had others in %.300s",
+                                what, runs->runs[first]->path, runs->runs[i]->path, name);
+    }
+    return MD_OK;
+}
+
 /* Appends to the groups' labels their values of key number k. Where more than three quarters of the
  * groups have the default, only other values are shown, with the key's name. */
 static void add_to_labels(struct md_groups *groups, int k, char *is_default) {
@@ -494,6 +513,10 @@ int md_groups_make(struct md_runs *runs, const char *by, struct md_groups *group
     if (status != MD_OK || runs->count == 0)
         return status;
     MD_TRY(check_mixture(runs, groups, error));
+    MD_TRY(check_file(runs, offsetof(struct md_config, weights),
+                      offsetof(struct md_cell, initial_weights_digest), "weights", error));
+    MD_TRY(check_file(runs, offsetof(struct md_config, teacher),
+                      offsetof(struct md_cell, teacher_digest), "teachers", error));
     MD_TRY(sort_by_keys(runs, groups, error));
     return divide(runs, groups, error);
 }

@@ -73,9 +73,9 @@ struct md_groups {
 /* Drops runs that are there twice (they would pass for other seeds), sorts the rest by the keys
  * and makes the groups; `runs` must stay as it is while they are used. `by`: keys with commas
  * between; NULL: every key in which the runs differ, but the seed; "": none. A key that there is
- * not is MD_USAGE. Notes: runs that are there twice, different data or versions of the code, a
- * group whose runs differ in more than their seeds or have diverged, depths of several kinds. Freed
- * with md_groups_free, after a failure too. */
+ * not is MD_USAGE. Notes: runs that are there twice, different data, weights or versions of the
+ * code, a group whose runs differ in more than their seeds or have diverged, depths of several
+ * kinds. Freed with md_groups_free, after a failure too. */
 int md_groups_make(struct md_runs *runs, const char *by, struct md_groups *groups,
                    struct md_error *error);
 void md_groups_free(struct md_groups *groups);

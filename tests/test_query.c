@@ -5,6 +5,7 @@
 
 #include "../base/h5.h"
 #include "../results/cell.h"
+#include "cells.h"
 #include "program.h"
 
 enum { FORMATS = 2, SEEDS = 3 };
@@ -233,6 +234,24 @@ Test(query, a_mixture_is_said) {
     assert_contains(err, "fp32-0.h5 and ");
     assert_contains(err, "slower.h5 do not have the same test split");
     cr_assert_null(strstr(err, "train split"));
+}
+
+/* What has the same name need not be the same file. */
+Test(query, other_weights_of_the_same_name_are_said) {
+    static const char *const notes[] = {"different weights: ", "different teachers: "};
+    for (int n = 0; n < 2; n++) {
+        struct scratch_path made[2];
+        for (int i = 0; i < 2; i++) {
+            struct md_cell cell = made_cell("weights=w.h5 teacher=t.h5", i);
+            made[i] = scratch_path(&scratch, "made%d%d.h5", n, i);
+            strcpy(n == 0 ? cell.initial_weights_digest : cell.teacher_digest, i == 0 ? "a" : "b");
+            write_made_cell(made[i].text, &cell);
+        }
+        MUDEPTH("query", made[0].text, made[1].text);
+        assert_contains(err, notes[n]);
+        assert_contains(err, n == 0 ? "had others in w.h5" : "had others in t.h5");
+        cr_assert_null(strstr(err, notes[1 - n]));
+    }
 }
 
 /* A run that came to nothing is counted, said, and not averaged; and it can be left out. */
