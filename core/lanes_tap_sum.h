@@ -312,17 +312,22 @@ INLINE int is_doubtful(vec sums[TILE_M][TILE_P], const int zeros) {
 }
 
 /* The sums of TILE_M output channels for a tile's pixels, put where they go: from `to` on, the
- * first one's being the sink's `channel`. Links are the chains' last ones; those before are in
- * `sums`, or there are none: NULL. Whether it was right. */
-INLINE int put_tile(const struct chains *c, const enum shifts shifts, const struct links *links,
-                    const real *sums, const struct sink *sink, int channel, elem *to) {
+ * first one's being the sink's `channel`. Whether it was right. */
+INLINE int put_tile(const struct chains *c, const enum shifts shifts, const source *weight,
+                    const struct sink *sink, int channel, elem *to) {
+    const struct half *half = c->sum->window->half;
     const size_t plane = md_map_plane(sink->map);
+    struct links links = {0, 0, half[0].channels, weight};
     struct ends ends;
     vec acc[TILE_M][TILE_P];
     find_ends(c, TILE_P, shifts, &ends);
     UNROLL for (int i = 0; i < TILE_M; i++) UNROLL for (int j = 0; j < TILE_P; j++) acc[i][j] =
-        sums == NULL ? v_zero() : v_load(sums + i * TILE + j * LANES);
-    take_links(c, TILE_M, TILE_P, 1, shifts, links, &ends, acc);
+        v_zero();
+    for (; links.half < 2; links.half++) {
+        take_links(c, TILE_M, TILE_P, 1, shifts, &links, &ends, acc);
+        links.weight += (size_t)links.last * c->sum->factor_stride;
+        links.last = half[1].channels;
+    }
     if (is_doubtful(acc, 1) && (is_doubtful(acc, 0) || v_watch_end()))
         return 0;
     UNROLL for (int i = 0; i < TILE_M; i++, to += plane) {
@@ -333,13 +338,12 @@ INLINE int put_tile(const struct chains *c, const enum shifts shifts, const stru
     return 1;
 }
 
-typedef int put_fn(const struct chains *c, const struct links *links, const real *sums,
-                   const struct sink *sink, int channel, elem *to);
+typedef int put_fn(const struct chains *c, const source *weight, const struct sink *sink,
+                   int channel, elem *to);
 #define PUT_FN(shifts)                                                                             \
-    static NOINLINE int put_##shifts(const struct chains *c, const struct links *links,            \
-                                     const real *sums, const struct sink *sink, int channel,       \
-                                     elem *to) {                                                   \
-        return put_tile(c, shifts, links, sums, sink, channel, to);                                \
+    static NOINLINE int put_##shifts(const struct chains *c, const source *weight,                 \
+                                     const struct sink *sink, int channel, elem *to) {             \
+        return put_tile(c, shifts, weight, sink, channel, to);                                     \
     }
 PUT_FN(ANY)
 PUT_FN(DOUBLES)
@@ -511,7 +515,7 @@ static void run_sums(const struct tap_sum *t, struct chains *chains, const struc
  * way and puts their sums where they go, if those of the tile from pixel p on lie side by side
  * there. Returns how many. */
 static int put_some(const struct tap_sum *t, struct chains *chains, const struct sink *sink,
-                    int channel, int count, int p, real *sums) {
+                    int channel, int count, int p) {
 #if OPTIMISTIC && !ROUNDS
     if (!chains->optimistic || t->combination != ALONE || chains->count < TILE ||
         !(t->width % TILE == 0 || is_dense(sink, t)))
@@ -519,20 +523,12 @@ static int put_some(const struct tap_sum *t, struct chains *chains, const struct
     chains->first_tap = 0;
     chains->last_tap = t->tap_count;
     elem *to = row_of(sink, channel, p / t->width) + p % t->width;
-    const struct half *half = t->window->half;
-    struct links first = {0, 0, half[0].channels, chains->factors.at}, last = first;
-    int two = half[1].channels > 0, done = 0;
-    if (two)
-        last = (struct links){1, 0, half[1].channels,
-                              first.weight + (size_t)first.last * t->factor_stride};
-    chains->rows = TILE_M;
-    for (; done + TILE_M <= count; done += TILE_M, to += TILE_M * md_map_plane(sink->map)) {
-        if (two)
-            run_links(chains, 1, 1, first, sums);
-        if (!putting[t->shifts](chains, &last, two ? sums : NULL, sink, channel + done, to))
-            break;
-        first.weight += TILE_M * t->output_stride;
-        last.weight += TILE_M * t->output_stride;
+    const source *weight = chains->factors.at;
+    int done = 0;
+    while (done + TILE_M <= count && putting[t->shifts](chains, weight, sink, channel + done, to)) {
+        done += TILE_M;
+        weight += TILE_M * t->output_stride;
+        to += TILE_M * md_map_plane(sink->map);
     }
     return done;
 #else
@@ -542,7 +538,6 @@ static int put_some(const struct tap_sum *t, struct chains *chains, const struct
     (void)channel;
     (void)count;
     (void)p;
-    (void)sums;
     return 0;
 #endif
 }
@@ -575,8 +570,7 @@ static void run_tap_sum(struct tap_sum *t, struct operand numbers, int first, in
             chains.vector = p / LANES;
             chains.pixel = (ptrdiff_t)(t->shifts == DOUBLES ? p / 2 : p) * t->step;
             chains.factors.at = weights.at;
-            int channel =
-                block + put_some(t, &chains, sink, block - first, end - block, p, sums[0]);
+            int channel = block + put_some(t, &chains, sink, block - first, end - block, p);
             for (; channel < end; channel += TILE_M) {
                 chains.rows = lesser(end - channel, TILE_M);
                 chains.factors.at = weights.at + (size_t)(channel - block) * t->output_stride;
