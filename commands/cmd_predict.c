@@ -12,6 +12,7 @@
 #include "../datasets/readers.h"
 #include "../experiments/config.h"
 #include "../plots/plots.h"
+#include "../results/cell.h"
 #include "../results/weights.h"
 #include "command.h"
 
@@ -416,6 +417,21 @@ static int parse_like(const char *text, struct md_data_spec *like, struct md_err
     return status == MD_OK ? MD_OK : md_fail_in(error, status, "--like");
 }
 
+/* Says so when FB was chosen for want of another, and the weights are of a run on data of another
+ * FB. (A cache's could be any.) */
+static void note_fb(const struct options *o, double fb) {
+    struct md_error ignored;
+    struct md_cell *cell = o->fb > 0 ? NULL : malloc(sizeof *cell);
+    if (cell != NULL && md_cell_read(o->weights, cell, &ignored) == MD_OK &&
+        strcmp(cell->config.data.set, "cache") != 0 && (double)md_data_fb(&cell->config.data) != fb)
+        md_note(
+            "%.400s learned with an FB of %g (data.set: %s), and predicts with %g: --like %s or "
+            "--fb says which",
+            o->weights, (double)md_data_fb(&cell->config.data), cell->config.data.set, fb,
+            cell->config.data.set);
+    free(cell);
+}
+
 /* The mean depth of --train at each pixel. */
 static int read_mean(const struct options *o, const struct md_network *network, int height,
                      int width, float *mean_m, struct md_error *error) {
@@ -479,6 +495,8 @@ static int run(const struct md_invocation *call, struct md_error *error) {
     MD_THEN(status, md_weights_network(o->weights, &network, error));
     MD_THEN(status, find_pictures(call, &pictures, error));
     MD_THEN(status, check_outputs(&pictures, o, call->common.force, error));
+    if (status == MD_OK)
+        note_fb(o, fb);
     MD_THEN(status,
             with_weights(o, network, &pictures, o->like != NULL ? &like : NULL, fb, list, error));
     if (o->json && json_array_size(list) > 0) {

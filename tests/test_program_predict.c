@@ -184,6 +184,36 @@ Test(predict, keeps_folders) {
     assert_fine("e/pair/pair/left/1.depth.png\n");
 }
 
+/* Weights of a run on KITTI's data, whose constant is another. */
+Test(predict, says_when_the_weights_learned_with_another_constant) {
+    struct scratch_path config = written("tiny.yaml", "weights: scratch\nepochs: 0\n"
+                                                      "data: {set: synthetic, count: 1}\n"),
+                        cell = scratch_path(&scratch, "cell.h5"), one = picture("a.png", 48, 48),
+                        to = scratch_path(&scratch, "d");
+    struct md_error error;
+    MUDEPTH("run", config.text, "-o", cell.text);
+    assert_fine("RMSE");
+    MUDEPTH("predict", "--weights", cell.text, one.text, "-o", to.text);
+    assert_code(0);
+    cr_assert_str_empty(err);
+    hid_t file = H5Fopen(cell.text, H5F_ACC_RDWR, H5P_DEFAULT);
+    cr_assert_geq(H5Adelete_by_name(file, "/config", "yaml", H5P_DEFAULT), 0);
+    cr_assert_eq(md_h5_write_text(file, "/config", "yaml",
+                                  "weights: scratch\nepochs: 0\ndata: {set: kitti, root: x}\n",
+                                  &error),
+                 MD_OK);
+    H5Fclose(file);
+    static const char *const words[][2] = {
+        {"--like", "matrix"}, {"--like", "kitti"}, {"--fb", "80"}};
+    for (int i = 0; i < 3; i++) {
+        struct scratch_path large = picture("b.png", 400, 400);
+        MUDEPTH("predict", "--weights", cell.text, large.text, "-o", to.text, "--force",
+                words[i][0], words[i][1]);
+        assert_code(0);
+        cr_assert_eq(strstr(err, "learned with an FB of 389.63 (data.set: kitti)") != NULL, i == 0);
+    }
+}
+
 /* A folder stands for its pictures, in order; @LIST for its lines; a bad one keeps none back. */
 /* What of a picture of 400 x 500 pixels is used is what the set's own pictures are made of. */
 Test(predict, cuts_as_a_data_set_does) {
