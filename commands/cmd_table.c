@@ -35,7 +35,7 @@ static void fill_row(struct md_listing *l, const struct md_study *study,
     }
     if (study->where_published.count > 0) {
         md_listing_mean(l, "published", decimals, row->published.mean, row->published.deviation);
-        md_listing_number(l, "runs", 0, (double)row->published.count);
+        md_listing_number(l, "published_runs", 0, (double)row->published.count);
     }
     md_listing_mean(l, "ours", decimals, row->measured.mean, row->measured.deviation);
     md_listing_number(l, "runs", 0, (double)row->measured.count);

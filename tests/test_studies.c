@@ -330,8 +330,9 @@ Test(studies, forms) {
                     "from scratch, berhu,\nadam 0.003, batch 2, epochs 2, fp32");
     assert_contains(out, "published");
     AT_HOME("table", "b", "runs", "--csv");
-    assert_fine("policy,quantity,steps,step_kb,published,published_sd,runs,ours,ours_sd,runs,"
-                "difference,before,dummy\r\n");
+    assert_fine(
+        "policy,quantity,steps,step_kb,published,published_sd,published_runs,ours,ours_sd,runs,"
+        "difference,before,dummy\r\n");
     assert_contains(out, "\r\nd0,delta1@2,");
     AT_HOME("table", "a", "--latex");
     assert_fine("\\caption{100 \\% of A \\& B\\_c. Runs \\textless{}x\\textgreater{}.");
