@@ -104,6 +104,26 @@ int md_predict(struct md_engine *engine, const struct md_judging *judging,
     return md_check_memory(!failed, error);
 }
 
+/* Whether a truth's values span more than the 8x8 zones of a sensor, which may lie in the middle of
+ * a larger grid. */
+static int is_dense(const struct md_sample *sample) {
+    enum { ZONES = 8 };
+    const float *truth_m = sample->truth_m != NULL ? sample->truth_m : sample->depth_m;
+    int height, width;
+    md_truth_size(sample, &height, &width);
+    int top = height, bottom = 0, left = width, right = 0;
+    for (int r = 0; r < height; r++)
+        for (int c = 0; c < width; c++) {
+            if (!(truth_m[r * width + c] > 0.0f))
+                continue;
+            top = r < top ? r : top;
+            bottom = r + 1;
+            left = c < left ? c : left;
+            right = c >= right ? c + 1 : right;
+        }
+    return bottom - top > ZONES || right - left > ZONES;
+}
+
 /* Adds one sample's prediction (height, width) to the metrics, at the larger of the two sizes. */
 static int add_sample(const struct md_judging *judging, const struct md_sample *sample, int height,
                       int width, const float *depth_m, struct md_metrics *metrics,
@@ -111,6 +131,7 @@ static int add_sample(const struct md_judging *judging, const struct md_sample *
     int truth_height, truth_width;
     md_truth_size(sample, &truth_height, &truth_width);
     int finer = truth_height > height || truth_width > width;
+    int dense = judging->protocol == MD_RELEASE && is_dense(sample);
     int rows = finer ? truth_height : height;
     int columns = finer ? truth_width : width;
     size_t n = (size_t)rows * (size_t)columns;
@@ -122,8 +143,8 @@ static int add_sample(const struct md_judging *judging, const struct md_sample *
         for (int c = 0; c < columns; c++)
             prediction[r * columns + c] = depth_m[r * height / rows * width + c * width / columns];
     for (int c = 0; c < judging->caps.count; c++)
-        md_metrics_add(&metrics[c], judging->protocol, truth_height * truth_width > 64,
-                       judging->caps.m[c], n, prediction, truth);
+        md_metrics_add(&metrics[c], judging->protocol, dense, judging->caps.m[c], n, prediction,
+                       truth);
     free(truth);
     return MD_OK;
 }

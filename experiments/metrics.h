@@ -74,7 +74,7 @@ struct md_metrics {
 /* Whether there was something to predict and nothing came of it: no number, or no depth at all. */
 int md_metrics_are_void(const struct md_metrics *metrics);
 
-/* Adds one image of n pixels; `dense` says that the truth is denser than 8x8 zones. */
+/* Adds one image of n pixels; `dense` says that the truth is more than 8x8 zones. */
 void md_metrics_add(struct md_metrics *sums, enum md_protocol protocol, int dense, double cap_m,
                     size_t n, const float *prediction_m, const float *truth_m);
 

@@ -363,6 +363,29 @@ Test(metrics, density_is_that_of_the_truth) {
     }
 }
 
+/* Its 8x8 zones may lie in the middle of more. */
+Test(metrics, density_is_not_that_of_the_grid) {
+    enum { SIDE = 16, FIRST = 4 };
+    static float depths[SIDE * SIDE], dummy[SIDE * SIDE];
+    static struct md_sample sample;
+    struct md_dataset data = dataset_of(&sample, 1, SIDE, depths);
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        int row = i / SIDE - FIRST, column = i % SIDE - FIRST;
+        depths[i] = row >= 0 && row < 8 && column >= 0 && column < 8 ? 2 : 0;
+        dummy[i] = 4;
+    }
+    cr_assert_eq(md_dummy_evaluate(dummy, SIDE, SIDE, &release, &data, &sums, &error), MD_OK);
+    assert_close(sums.value[MD_ABS_REL], 1, "zones");
+    const int beyond[] = {(FIRST - 1) * SIDE + FIRST, (FIRST + 8) * SIDE + FIRST,
+                          FIRST * SIDE + FIRST - 1, FIRST * SIDE + FIRST + 8};
+    for (int i = 0; i < 4; i++) {
+        depths[beyond[i]] = 2;
+        cr_assert_eq(md_dummy_evaluate(dummy, SIDE, SIDE, &release, &data, &sums, &error), MD_OK);
+        assert_close(sums.value[MD_ABS_REL], 0.5, "more than zones");
+        depths[beyond[i]] = 0;
+    }
+}
+
 /* ---- predictions ----------------------------------------------------------------------------- */
 
 Test(metrics, depth_is_fb_over_disparity_and_none_below_0) {
