@@ -6,7 +6,7 @@ One file, to be copied or put on PYTHONPATH; it needs h5py and numpy, and pandas
     cell = mudepth.Cell("results/runs/CELL.h5")
     cell.config["policy"], cell.provenance["git_commit"], cell.weights["encoder.conv0.weight"]
     cell.metrics()              # a frame: a row for each depth cap and predictor
-    runs = mudepth.runs("results/runs/demo")    # a frame: a row for each cell
+    runs = mudepth.runs("results/runs/demo")    # a frame: a row for each run
     runs.groupby("policy").rmse_m.agg(["mean", "std"])
     depth_m = mudepth.predict("results/runs/CELL.h5", "room.jpg")["room.jpg"]
     plan = mudepth.plan("configs/matrix.yaml", "format=bf16", "batch=1")
@@ -161,9 +161,14 @@ def _raise(problem):
 
 
 def runs(folder):
-    """A frame with a row for each cell of a folder and below it: the config's keys, what training
+    """A frame with a row for each run of a folder and below it: the config's keys, what training
     took, and the metrics on the test split (rmse_m, before.rmse_m, dummy.rmse_m, rmse_m@80 ...)."""
-    return _frame([cell.row() for cell in cells(folder)])
+    found = {}
+    for cell in cells(folder):
+        first = found.setdefault(cell.identity, cell)
+        if first is not cell:
+            warnings.warn(f"{cell.path} is the same run as {first.path} and counts once")
+    return _frame([cell.row() for cell in found.values()])
 
 
 def _program(*words):

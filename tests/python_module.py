@@ -7,6 +7,7 @@ says of them.
 """
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -29,11 +30,14 @@ def raises(kind, part, call, *arguments):
     raise AssertionError(f"no {kind.__name__} with {part}")
 
 
-# Cells, and runs as a frame.
+# Cells, and runs as a frame; one that is there twice counts once.
+shutil.copy("runs/0.h5", "runs/copy.h5")
 with warnings.catch_warnings(record=True) as warned:
     warnings.simplefilter("always")
     runs = mudepth.runs("runs").set_index("cell")
-assert len(warned) == 1 and "broken.h5" in str(warned[0].message), warned
+assert len(warned) == 2 and "broken.h5" in str(warned[0].message), warned
+assert "copy.h5 is the same run as runs/0.h5" in str(warned[1].message), warned
+assert len(mudepth.cells("runs")) == 3
 with open("query.json") as file:
     said = json.load(file)["cells"]
 assert len(runs) == len(said) == 2, (runs, said)
