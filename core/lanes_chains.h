@@ -94,15 +94,16 @@ static inline vec v_leaky(mask positive, vec a) {
 
 /* Which of the lanes from number i on, of n, are on in a mask. */
 static inline mask lanes_on(const uint8_t *on, size_t i, size_t n) {
+    const size_t first = i - i % 8; /* a byte's */
+    uint64_t bits = 0;
     uint16_t two;
-    unsigned bits = 0;
-    if (n - i >= LANES && LANES == 16) {
+    if (n - i >= LANES && LANES == 16 && i == first) {
         __builtin_memcpy(&two, on + i / 8, sizeof two);
         return v_mask_of(two);
     }
-    for (size_t b = 0; b < LANES && i + b < n; b += 8)
-        bits |= (unsigned)on[(i + b) / 8] << b;
-    return v_mask_of(bits >> i % 8);
+    for (size_t b = 0; b < LANES + i % 8 && first + b < n; b += 8)
+        bits |= (uint64_t)on[(first + b) / 8] << b;
+    return v_mask_of((unsigned)(bits >> i % 8));
 }
 #endif
 

@@ -211,7 +211,8 @@ static inline int each_layer_call(const struct md_network *original, int height,
                 continue;
             /* A feature that later layers read too already has their share of the error. */
             call.accumulate = layer->stride == 2 && call.op->direction == INPUT_GRADIENT;
-            call.leaky = layer->leaky && call.op->direction != WEIGHT_GRADIENT;
+            call.leaky = call.op->direction == INPUT_GRADIENT ||
+                         (layer->leaky && call.op->direction == FORWARD);
             visit(&call, context);
             calls++;
             if (layer->skip == MD_NO_SKIP || call.op->direction != INPUT_GRADIENT)
@@ -233,6 +234,8 @@ static inline struct md_shape random_shape(const struct operator* op, uint32_t m
     s.co += (int)md_random_below(random, most);
     s.height += special == 0 || special == 1 ? 0 : (int)md_random_below(random, most);
     s.width += special == 0 || special == 2 ? 0 : (int)md_random_below(random, most);
+    if (special == 3) /* masks have no gaps */
+        s.width = (s.width + 7) / 8 * 8;
     if (!op->transposed && md_random_below(random, 2) == 1) {
         s.stride = 2;
         s.height = (s.height + 1) / 2 * 2;
