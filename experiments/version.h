@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 /* Changes whenever the bits of a run's results may. */
-#define MD_NUMERICS_VERSION 2
+#define MD_NUMERICS_VERSION 3
 
 /* What git calls the commit this program was built from, with "-dirty" behind it when the sources
  * were not exactly that commit's; and the commit in full. "unknown": built without git. */
