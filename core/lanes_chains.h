@@ -221,8 +221,8 @@ INLINE vec as_wanted(vec numbers, const struct operand *of, const int optimistic
  * columns too. */
 struct window {
     struct half {
-        const source *at;
-        size_t stride; /* from a channel to the next, elements */
+        const source *at; /* without channels: anywhere */
+        size_t stride;    /* from a channel to the next, elements */
         int channels;
         int rows; /* of the ring */
     } half[2];
@@ -257,6 +257,8 @@ static struct window open_in_place(const struct md_map *maps, int parts, struct 
     for (int half = 0; half < parts; half++)
         window.half[half] = (struct half){maps[half].at, md_map_plane(&maps[half]),
                                           maps[half].channels, maps[half].rows};
+    if (window.half[1].channels == 0)
+        window.half[1].at = window.half[0].at;
     *operand = (struct operand){NULL, OPTIMISTIC, 1};
     return window;
 }
@@ -341,6 +343,7 @@ static struct window open_window(const struct md_map *maps, int parts, int first
         fill_zeros(room + LANES + (size_t)k * window.phase + (size_t)channels * plane,
                    window.phase - (size_t)channels * plane);
     window.half[0] = (struct half){room + LANES, plane, channels, last - first};
+    window.half[1].at = window.half[0].at;
     return window;
 }
 

@@ -8,6 +8,8 @@
  *              Lanes are neighbouring pixels p of a grid, counted row after row. It is the forward
  *              pass and the input gradient. Where a stride is 2, the picture is first split into
  *              its four phases (even and odd rows and columns), on which a tap is a plain shift.
+ *              A transposed convolution's lanes are columns of its output, two for each of the
+ *              input's, and its weights for both are taken side by side.
  * tap_product  acc = 0; over pixels p: acc = fma(lanes[p][channel], scalar[p + tap], acc)
  *              Lanes are channels, so one operand is transposed first. It is the weight gradient.
  *
