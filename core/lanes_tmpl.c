@@ -8,8 +8,8 @@
  *              Lanes are neighbouring pixels p of a grid, counted row after row. It is the forward
  *              pass and the input gradient. Where a stride is 2, the picture is first split into
  *              its four phases (even and odd rows and columns), on which a tap is a plain shift.
- *              A transposed convolution's lanes are columns of its output, two for each of the
- *              input's, and its weights for both are taken side by side.
+ *              Where there are vectors, a transposed convolution's lanes are columns of its output,
+ *              two for each of the input's, and its weights for both are taken side by side.
  * tap_product  acc = 0; over pixels p: acc = fma(lanes[p][channel], scalar[p + tap], acc)
  *              Lanes are channels, so one operand is transposed first. It is the weight gradient.
  *
@@ -59,7 +59,7 @@ struct room {
 /* For calls with up to `rows` rows of y, or as many of dx as belong to them. */
 static struct room room_in(const struct md_shape *s, int transposed, int rows, void *scratch) {
     int stride = transposed ? 1 : s->stride, grid = s->width / stride;
-    size_t pixels = (size_t)(GATHERS ? (rows + 1 + transposed) * grid : grid);
+    size_t pixels = (size_t)(GATHERS ? (rows + 1) * grid : grid);
     size_t masks = GATHERS ? SHIFTS + MAX_TAPS : SHIFTS;
     struct room room = {.bits = scratch};
     room.bytes = round_up(masks * round_up(pixels, TILE) / LANES * sizeof(lane_bits), 16);
@@ -112,7 +112,7 @@ static int conv_shares_rows(const struct md_shape *s, int rows, int channels, in
     return shares_rows(s->width / s->stride, rows, channels, cores);
 }
 static int tconv_shares_rows(const struct md_shape *s, int rows, int channels, int cores) {
-    return shares_rows(s->width, rows, channels, cores);
+    return shares_rows(PAIR * s->width, rows, channels, cores);
 }
 
 /* ---- taps ------------------------------------------------------------------------------------ */

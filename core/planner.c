@@ -170,8 +170,9 @@ static uint8_t fixed(struct md_plan *plan, enum md_buffer_kind kind, size_t offs
     return number;
 }
 
-/* What is there all the time takes whole cache lines: so what comes behind it, the maps, begins
- * with one, and no vector of a row is in two. */
+/* What is there all the time takes whole cache lines, so that scratch, and what shares places
+ * behind it, begin with one: largest first these are maps, whose vectors then mostly do not lie in
+ * two. */
 static size_t whole_lines(size_t bytes) {
     return (bytes + 63) / 64 * 64;
 }

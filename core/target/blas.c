@@ -109,6 +109,19 @@ static void conv_weight_gradient(const struct md_call *c) {
     sum_planes(c);
 }
 
+/* Where there is a mask, the activation's derivative of the finished rows of some channels. */
+static void derive(const struct md_call *c, int first, int last) {
+    const uint8_t *positive = c->mask.at;
+    float *dx = c->dx.at;
+    for (int ci = first; ci < last && positive != NULL; ci++)
+        for (int h = c->from; h < c->to; h++)
+            for (int w = 0; w < c->dx.width; w++) {
+                size_t at = md_map_row(&c->dx, ci, h) + (size_t)w;
+                if ((positive[at / 8] >> at % 8 & 1) == 0)
+                    dx[at] *= (float)MD_LEAKY_SLOPE;
+            }
+}
+
 static void conv_input_gradient(const struct md_call *c) {
     const struct md_shape *s = &c->shape;
     int ho = s->height / s->stride, wo = s->width / s->stride, first, last;
@@ -132,6 +145,7 @@ static void conv_input_gradient(const struct md_call *c) {
                         row_at(&c->dx, ci, hi)[wi] += *column;
                 }
     }
+    derive(c, first, last);
 }
 
 /* The four phases of a transposed convolution's output, rows from .. to-1 of its input. */
@@ -184,6 +198,7 @@ static void tconv_input_gradient(const struct md_call *c) {
         for (int h = c->from; h < c->to; h++)
             for (int w = 0; w < s->width; w++, at++)
                 row_at(&c->dx, ci, h)[w] = *at + (c->accumulate ? row_at(&c->dx, ci, h)[w] : 0.0f);
+    derive(c, first, last);
 }
 
 const struct md_ops md_blas_fp32 = {
