@@ -167,7 +167,7 @@ INLINE void take_links(const struct chains *chains, const int m, const int wide,
     const int half = links->half;
     const struct half *of = &t->window->half[half];
     const source *from = of->at + chains->pixel + (size_t)links->first * of->stride;
-    const int vector = shifts == DOUBLES ? LANES / 2 : LANES * (GATHERS ? 1 : t->step);
+    const int vector = shifts == DOUBLES ? LANES / PAIR : LANES * (GATHERS ? 1 : t->step);
     const int columns = shifts >= TRIPLES ? 3 : 1;
     const size_t stride = t->output_stride;
     const int taps = chains->last_tap - chains->first_tap;
@@ -568,7 +568,7 @@ static void run_tap_sum(struct tap_sum *t, struct operand numbers, int first, in
         for (int p = 0; p < pixels; p += TILE) {
             chains.count = lesser(pixels - p, TILE);
             chains.vector = p / LANES;
-            chains.pixel = (ptrdiff_t)(t->shifts == DOUBLES ? p / 2 : p) * t->step;
+            chains.pixel = (ptrdiff_t)(t->shifts == DOUBLES ? p / PAIR : p) * t->step;
             chains.factors.at = weights.at;
             int channel = block + put_some(t, &chains, sink, block - first, end - block, p);
             for (; channel < end; channel += TILE_M) {

@@ -227,15 +227,6 @@ int md_dummy_fit(const struct md_dataset *train, int height, int width, float *d
     return MD_OK;
 }
 
-int md_truth_is_finer(const struct md_dataset *dataset, int height, int width) {
-    int truth_height, truth_width, finer = 0;
-    for (size_t s = 0; s < dataset->count && !finer; s++) {
-        md_truth_size(&dataset->samples[s], &truth_height, &truth_width);
-        finer = truth_height > height || truth_width > width;
-    }
-    return finer;
-}
-
 int md_dummy_evaluate(const float *depth_m, int height, int width, const struct md_judging *judging,
                       const struct md_dataset *dataset, struct md_metrics *metrics,
                       struct md_error *error) {

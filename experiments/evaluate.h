@@ -52,9 +52,6 @@ int md_evaluate(struct md_engine *engine, const struct md_judging *judging,
 int md_dummy_fit(const struct md_dataset *train, int height, int width, float *depth_m,
                  struct md_error *error);
 
-/* Whether some truth has more rows or columns than that. */
-int md_truth_is_finer(const struct md_dataset *dataset, int height, int width);
-
 /* Its metrics on a data set. */
 int md_dummy_evaluate(const float *depth_m, int height, int width, const struct md_judging *judging,
                       const struct md_dataset *dataset, struct md_metrics *metrics,

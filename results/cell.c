@@ -27,14 +27,6 @@ static void describe_ranges(const struct md_run *run, char text[RANGES_SIZE]) {
         snprintf(text, RANGES_SIZE, " %.9g %.9g", train, val);
 }
 
-/* Of truths finer than the output, the dummy predictor was once the mean of a pixel's middle only:
- * those runs are others than today's. */
-static const char *describe_means(const struct md_run *run) {
-    int height, width;
-    md_layer_size(run->network, run->network->output, &height, &width);
-    return md_truth_is_finer(&run->train, height, width) ? " means of all values" : "";
-}
-
 void md_cell_identity(const struct md_run *run, const char *weights_digest, char identity[33]) {
     enum { MORE = 320 };
     char text[MD_CELL_CONFIG_SIZE + MORE], ranges[RANGES_SIZE];
@@ -43,9 +35,9 @@ void md_cell_identity(const struct md_run *run, const char *weights_digest, char
     char network[33];
     md_network_digest(run->engine.setup.network, network);
     describe_ranges(run, ranges);
-    int more = snprintf(text + n, MORE, "%s %s %s %s %s %d%s%s%s", network, run->train.digest,
+    int more = snprintf(text + n, MORE, "%s %s %s %s %s %d%s%s", network, run->train.digest,
                         run->val.digest, run->test.digest, weights_digest, MD_NUMERICS_VERSION,
-                        run->teacher.digest, ranges, describe_means(run));
+                        run->teacher.digest, ranges);
     md_digest_text(XXH3_128bits(text, n + (size_t)more), identity);
 }
 

@@ -289,21 +289,6 @@ H5_TEST(cell, identity_covers_the_range_of_a_cache) {
     md_run_close(&run);
 }
 
-/* Since the dummy predictor is the mean of all that lies in a pixel. */
-H5_TEST(cell, identity_covers_how_finer_truths_are_averaged) {
-    char before[33], after[33];
-    run = opened(SMALL);
-    struct md_sample *sample = &run.train.samples[run.train.count - 1];
-    cr_assert_null(sample->truth_m);
-    md_cell_identity(&run, "w", before);
-    sample->truth_m = calloc(49, sizeof *sample->truth_m);
-    sample->truth_height = 1;
-    sample->truth_width = 49;
-    md_cell_identity(&run, "w", after); /* of the same digests */
-    cr_assert_str_neq(before, after);
-    md_run_close(&run);
-}
-
 static int is_no_cell(const char *cut) {
     static struct md_cell cell;
     return md_cell_read(cut, &cell, &run_error) == MD_FAILED;
