@@ -540,11 +540,11 @@ static void mask_positive(size_t n, const void *y_, uint8_t *to) {
     }
 }
 
-static void leaky_backward(size_t n, const uint8_t *positive, void *dy_) {
+static void leaky_backward(size_t n, const uint8_t *positive, size_t first, void *dy_) {
     elem *dy = dy_;
     for (size_t i = 0; i < n; i += LANES) {
         vec a = load_elements(dy + i, n - i);
-        store_elements(dy + i, n - i, v_leaky(lanes_on(positive, i, n), a));
+        store_elements(dy + i, n - i, v_leaky(lanes_on(positive, first + i, first + n), a));
     }
 }
 

@@ -76,7 +76,7 @@ struct md_call {
     struct md_map y, dx;
     int first, accumulate, leaky;
     const void *weight, *bias;
-    struct md_map mask; /* bytes, a row's by md_ops.mask after the other; at NULL: none */
+    struct md_map mask; /* bits, in rows of md_mask_row; at NULL: none */
     void *dweight, *dbias;
     void *sums; /* chains of a weight gradient between calls: sums_bytes, where more than one is
                    made */
@@ -106,9 +106,9 @@ struct md_operator {
     int activates; /* 1: forward heeds `leaky`, input_gradient a `mask` */
 };
 
-/* Bytes of the mask of a row. */
-static inline int md_mask_bytes(int width) {
-    return (width + 7) / 8;
+/* Bits from a row of a mask to the next one: whole bytes, unless it is dense. */
+static inline int md_mask_row(int width, int dense) {
+    return dense ? width : (width + 7) / 8 * 8;
 }
 
 enum md_loss {
@@ -337,8 +337,10 @@ struct md_ops {
     void (*leaky_forward)(size_t n, void *y);
     /* Bit i % 8 of mask[i / 8] is y[i] > 0; the last byte's other bits are 0. */
     void (*mask)(size_t n, const void *y, uint8_t *mask);
-    /* dy = mask ? dy : dy * 1/8, in place; the mask is of the forward's output. */
-    void (*leaky_backward)(size_t n, const uint8_t *mask, void *dy);
+    /* dy = mask ? dy : dy * 1/8, in place; the mask is of the forward's output, from bit `first`
+     * on.
+     */
+    void (*leaky_backward)(size_t n, const uint8_t *mask, size_t first, void *dy);
 
     /* to[i] = to[i] + from[i]. */
     void (*add)(size_t n, const void *from, void *to);

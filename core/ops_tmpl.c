@@ -218,6 +218,10 @@ static void relu_forward(const struct md_call *c) {
         }
 }
 
+static inline int has_bit(const uint8_t *mask, size_t i) {
+    return mask[i / 8] >> i % 8 & 1;
+}
+
 /* dx = y > 0 ? dy : 0. */
 static void relu_backward(const struct md_call *c) {
     int first, last;
@@ -225,10 +229,11 @@ static void relu_backward(const struct md_call *c) {
     for (int co = first; co < last; co++)
         for (int h = c->from; h < c->to; h++) {
             const elem *dy = row_at(&c->y, co, h);
-            const uint8_t *mask = (const uint8_t *)c->mask.at + md_map_row(&c->mask, co, h);
+            const uint8_t *mask = c->mask.at;
+            size_t bit = md_map_row(&c->mask, co, h);
             elem *dx = row_at(&c->dx, co, h);
             for (int w = 0; w < c->shape.width; w++)
-                dx[w] = (mask[w / 8] >> w % 8 & 1) != 0 ? dy[w] : 0;
+                dx[w] = has_bit(mask, bit + (size_t)w) ? dy[w] : 0;
         }
 }
 
@@ -320,10 +325,10 @@ static void mask(size_t n, const void *y_, uint8_t *to) {
     }
 }
 
-static void leaky_backward(size_t n, const uint8_t *positive, void *dy_) {
+static void leaky_backward(size_t n, const uint8_t *positive, size_t first, void *dy_) {
     elem *dy = dy_;
     for (size_t i = 0; i < n; i++)
-        if ((positive[i / 8] >> i % 8 & 1) == 0)
+        if (!has_bit(positive, first + i))
             dy[i] = md_store(md_mul(md_load(dy[i]), SLOPE));
 }
 

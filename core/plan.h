@@ -83,7 +83,7 @@ enum md_buffer_kind {
     MD_PICTURE_BYTES,
     MD_LABEL,
     MD_ACTIVATION,   /* layer MD_PICTURE: the picture as numbers */
-    MD_MASK,         /* signs of an activation, a bit an element, rows of whole bytes */
+    MD_MASK,         /* signs of an activation, a bit an element: rows of whole bytes, or dense */
     MD_ERROR,        /* gradient of the loss by a layer's output; the last layer's: by the output */
     MD_FETCHED,      /* a layer's parameters, from flash */
     MD_LOSS_ROOM,    /* scratch of losses that need some */
@@ -108,6 +108,7 @@ struct md_buffer {
     uint8_t kind;         /* enum md_buffer_kind */
     int8_t layer;         /* MD_PICTURE; also where it belongs to no layer */
     uint8_t each;         /* one copy for: */
+    uint8_t dense;        /* a mask's rows have no bits between them */
     int16_t rows;         /* maps: rows held at a time */
     uint16_t first, last; /* the instructions between which it is live */
     size_t bytes, offset; /* of one copy; where the first copy lies */

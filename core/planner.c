@@ -103,7 +103,7 @@ static size_t buffer_bytes(const struct md_setup *setup, const struct md_plan *p
     case MD_LABEL:
         return md_layer_elements(network, b->layer) * elem;
     case MD_MASK:
-        return held * (size_t)md_mask_bytes(width);
+        return held * (size_t)md_mask_row(width, b->dense) / 8;
     default:
         return held * (size_t)width * elem;
     }

@@ -194,13 +194,15 @@ static int is_last_share(const struct schedule *s, int target, int layer) {
 }
 
 /* The mask of an activation that is still there: before its error is written, which may then lie
- * on it. */
+ * on it. All rows are made at once, and by cores that share channels: it is dense, unless a channel
+ * ends within a byte. */
 static void mask_kept(struct schedule *s, int layer) {
     if (!s->masked[layer] || s->mask[layer] != MD_NO_BUFFER)
         return;
     struct md_instruction *i = emit(s, MD_DO_MASK, layer, 0, height_of(s, layer));
     i->y = s->activation[layer + 1];
     i->mask = s->mask[layer] = md_plan_buffer(s->plan, MD_MASK, layer);
+    s->plan->buffer[i->mask].dense = md_layer_values(s->network, layer, 1) % 8 == 0;
 }
 
 /* Whether what `layer`, not of the front, adds to the error of `target` completes it, so that its

@@ -56,7 +56,7 @@ static struct md_map map_at(const struct worker *w, int buffer) {
     map.at = buffer_at(w, buffer);
     map.rows = b->rows;
     if (b->kind == MD_MASK)
-        map.width = md_mask_bytes(map.width);
+        map.width = md_mask_row(map.width, b->dense);
     return map;
 }
 
@@ -71,23 +71,28 @@ static void observe(const struct worker *w, enum md_observed what, int layer,
     meet(w);
 }
 
-/* What activations do to n values that lie side by side, whose signs are n bits of a mask. */
-typedef void visit_fn(const struct md_ops *ops, size_t n, void *values, uint8_t *mask);
+/* What activations do to n values that lie side by side, whose signs are those bits of a mask. */
+typedef void visit_fn(const struct md_ops *ops, size_t n, void *values, uint8_t *mask,
+                      size_t first);
 
-static void apply_leaky(const struct md_ops *ops, size_t n, void *values, uint8_t *mask) {
+static void apply_leaky(const struct md_ops *ops, size_t n, void *values, uint8_t *mask,
+                        size_t first) {
     (void)mask;
+    (void)first;
     ops->leaky_forward(n, values);
 }
-static void make_mask(const struct md_ops *ops, size_t n, void *values, uint8_t *mask) {
-    ops->mask(n, values, mask);
+static void make_mask(const struct md_ops *ops, size_t n, void *values, uint8_t *mask,
+                      size_t first) {
+    ops->mask(n, values, mask + first / 8);
 }
-static void derive_leaky(const struct md_ops *ops, size_t n, void *values, uint8_t *mask) {
-    ops->leaky_backward(n, mask, values);
+static void derive_leaky(const struct md_ops *ops, size_t n, void *values, uint8_t *mask,
+                         size_t first) {
+    ops->leaky_backward(n, mask, first, values);
 }
 
 /* Whether a mask's rows have no bits between them: it has one for each of the map's elements. */
 static int is_dense(const struct md_map *map, const struct md_map *mask) {
-    return map->width % 8 == 0 && (mask->at == NULL || mask->rows == map->rows);
+    return mask->at == NULL || (mask->width == map->width && mask->rows == map->rows);
 }
 
 /* Visits a part's channels of rows from .. to-1: row by row, or all that lie side by side. */
@@ -102,7 +107,7 @@ static void each_run(const struct worker *w, struct md_part part, const struct m
     for (int c = first; c < last; c += whole)
         for (int h = from; h < to; h += run)
             visit(w->engine->setup.ops, n, after(w->engine, map->at, md_map_row(map, c, h)),
-                  mask->at == NULL ? NULL : (uint8_t *)mask->at + md_map_row(mask, c, h));
+                  mask->at, mask->at == NULL ? 0 : md_map_row(mask, c, h));
 }
 
 /* How many of a layer's parameters learn, and the first one that does. */

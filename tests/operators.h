@@ -27,15 +27,16 @@ static inline enum md_layer_kind kind_of(const struct operator* op) {
 }
 
 /* One call of an operator; first, last and accumulate are for input gradients; leaky: behind a
- * forward pass the activation, behind an input gradient its derivative. */
+ * forward pass the activation, behind an input gradient its derivative, by a mask that is dense or
+ * not. */
 struct call {
     const struct operator* op;
     struct md_shape shape;
-    int first, last, accumulate, leaky;
+    int first, last, accumulate, leaky, dense;
 };
 
 static inline struct call call_of(const struct operator* op, struct md_shape shape) {
-    return (struct call){op, shape, 0, shape.ci, 0, 0};
+    return (struct call){op, shape, 0, shape.ci, 0, 0, 1};
 }
 
 /* Elements of x, y (and their gradients), weight and bias. */
@@ -123,7 +124,7 @@ static inline struct md_call whole_call(const struct call *c, void *const in[], 
     if (back) {
         call.x[0].channels = 0;
         call.dx = whole_map(out[0], c->last - c->first, s->height, s->width);
-        call.mask = whole_map(in[2], call.dx.channels, s->height, md_mask_bytes(s->width));
+        call.mask = whole_map(in[2], call.dx.channels, s->height, md_mask_row(s->width, c->dense));
         call.first = c->first;
         call.accumulate = c->accumulate;
         call.to = s->height;
@@ -140,10 +141,9 @@ static inline void activate(const struct md_ops *ops, const struct md_call *call
     for (int channel = first; channel < last; channel++)
         for (int h = call->from; h < call->to; h++) {
             char *row = (char *)map->at + md_map_row(map, channel, h) * bytes;
-            const uint8_t *mask = call->mask.at;
             if (back)
-                ops->leaky_backward((size_t)map->width, mask + md_map_row(&call->mask, channel, h),
-                                    row);
+                ops->leaky_backward((size_t)map->width, call->mask.at,
+                                    md_map_row(&call->mask, channel, h), row);
             else
                 ops->leaky_forward((size_t)map->width, row);
         }
@@ -153,7 +153,7 @@ static inline void run_call(const struct md_ops *ops, const struct call *c,
                             const struct md_call *call) {
     const struct md_operator *o = &ops->kinds[kind_of(c->op)];
     int back = c->op->direction == INPUT_GRADIENT;
-    int dense = call->dx.width % 8 == 0 && call->dx.rows == call->mask.rows;
+    int dense = call->dx.width == call->mask.width && call->dx.rows == call->mask.rows;
     int heeds = c->leaky && o->activates && (dense || !back);
     struct md_call heeding = *call;
     heeding.leaky = heeds && !back;

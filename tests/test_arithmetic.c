@@ -269,20 +269,20 @@ static void forward(const struct md_ops *ops, int kind, const double *x, double 
 }
 static void back(const struct md_ops *ops, int kind, const double *x, const double *y, double *dy,
                  double *dx) {
-    enum { BYTES = (WIDTH + 7) / 8 };
-    uint8_t masks[ROW * BYTES];
+    enum { BITS = (WIDTH + 7) / 8 * 8 };
+    uint8_t masks[ROW * BITS / 8];
     struct md_call call = call_on(x, dy, dx, kind);
     call.to = HEIGHT;
-    call.mask = whole_map(masks, CHANNELS, HEIGHT, BYTES);
+    call.mask = whole_map(masks, CHANNELS, HEIGHT, BITS);
     for (int r = 0; r < ROW && (kind == MD_RELU || kind == LEAKY); r++)
-        ops->mask(WIDTH, y + r * WIDTH, masks + r * BYTES);
+        ops->mask(WIDTH, y + r * WIDTH, masks + r * BITS / 8);
     if (kind != LEAKY) {
         ops->kinds[kind].input_gradient(&call);
         return;
     }
     memcpy(dx, dy, PIXELS * sizeof *dy);
     for (int r = 0; r < ROW; r++)
-        ops->leaky_backward(WIDTH, masks + r * BYTES, dx + r * WIDTH);
+        ops->leaky_backward(WIDTH, masks, (size_t)(r * BITS), dx + r * WIDTH);
 }
 
 Test(arithmetic, other_gradients_are_derivatives) {

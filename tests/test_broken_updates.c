@@ -17,8 +17,8 @@ static void half_mask(size_t n, const void *y, uint8_t *mask) {
     ops.right->mask(n, y, mask);
     memset(mask + n / 16, 0, (n + 7) / 8 - n / 16);
 }
-static void half_leaky_backward(size_t n, const uint8_t *mask, void *dy) {
-    ops.right->leaky_backward(n / 2, mask, dy);
+static void half_leaky_backward(size_t n, const uint8_t *mask, size_t first, void *dy) {
+    ops.right->leaky_backward(n / 2, mask, first, dy);
 }
 static void half_add(size_t n, const void *from, void *to) {
     ops.right->add(n / 2, from, to);

@@ -45,7 +45,8 @@ static const struct md_update scaled = {.learning_rate = 0.01f,
     }
 SLOT(leaky_forward, leaky_forward(n, out[0]))
 SLOT(mask, mask(n, in[0], out[0]))
-SLOT(leaky_backward, leaky_backward(n, in[0], out[0]))
+SLOT(leaky_backward, leaky_backward(n, in[0], 0, out[0]))
+SLOT(leaky_backward_within, leaky_backward(n - n % 8, in[0], n % 8, out[0]))
 SLOT(add, add(n, in[0], out[0]))
 #define KEPT(moments, storing)                                                                     \
     (&(struct md_optimizer_state){moments, out[1], out[2], storing, out[3], 6, 70})
@@ -80,6 +81,7 @@ static const struct slot {
     {"leaky_forward", leaky_forward, {NONE}, {ELEMENTS}},
     {"mask", mask, {ELEMENTS}, {MASK}},
     {"leaky_backward", leaky_backward, {MASK}, {ELEMENTS}},
+    {"leaky_backward within bytes", leaky_backward_within, {MASK}, {ELEMENTS}},
     {"add", add, {ELEMENTS}, {ELEMENTS}},
     {"sgd", sgd, {ELEMENTS}, {ELEMENTS}},
     {"sgd with momentum", sgd_momentum, {ELEMENTS}, {ELEMENTS, ELEMENTS}},
@@ -193,12 +195,13 @@ static void run_pool(const struct md_ops *ops, enum pooling pooling, const struc
                      void *x, void *dy, void *out, struct md_part part) {
     static const enum md_layer_kind kinds[] = {MD_AVERAGE_POOL, MD_MAX_POOL, MD_RELU};
     int back = pooling % 2, ho = s->height / s->stride, wo = s->width / s->stride;
-    int row = md_mask_bytes(s->width);
-    uint8_t *bits = calloc((size_t)(s->co * s->height * row) + 1, 1);
-    for (int r = 0; pooling == RELU_BACK && r < s->co * s->height; r++)
-        ops->mask((size_t)s->width,
+    int dense = s->height % 2, row = md_mask_row(s->width, dense),
+        run = dense ? s->co * s->height : 1;
+    uint8_t *bits = calloc((size_t)(s->co * s->height * row / 8) + 1, 1);
+    for (int r = 0; pooling == RELU_BACK && r < s->co * s->height; r += run)
+        ops->mask((size_t)(run * s->width),
                   (char *)x + (size_t)(r * s->width) * md_format_bytes[ops->format],
-                  bits + r * row);
+                  bits + r * row / 8);
     const struct md_call call = {.shape = *s,
                                  .x = {whole_map(x, s->co, s->height, s->width)},
                                  .y = whole_map(back ? dy : out, s->co, ho, wo),

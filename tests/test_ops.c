@@ -374,6 +374,7 @@ static void check_random_shapes(enum md_format format) {
             call.last -= (int)md_random_below(&trial.random, (uint32_t)(call.last - call.first));
             call.accumulate = (int)md_random_below(&trial.random, 2);
             call.leaky = call.op->direction != WEIGHT_GRADIENT && i % 2 == 1;
+            call.dense = i % 4 == 1;
             trial.compared = 0;
             check_call(&trial, &call, (enum data)(i % DATA_COUNT), 0);
             check_call(&trial, &call, POWERS_OF_TWO, 1);
