@@ -35,35 +35,40 @@ INLINE void turn(vec rows[LANES]) {
     }
 }
 
+/* to[p * stride + c] is number p < `pixels` of row c < `channels`, and 0 for other channels. */
+INLINE void transpose_block(const elem *const row[LANES], size_t at, int channels, size_t pixels,
+                            real scale, size_t stride, real *to) {
+    vec block[LANES];
+    UNROLL for (int c = 0; c < LANES; c++) block[c] =
+        c < channels ? load_scaled(row[c] + at, pixels, scale) : v_zero();
+    turn(block);
+    UNROLL for (size_t p = 0; p < LANES; p++) if (p < pixels) v_store(to + p * stride, block[p]);
+}
+
 /* to[p * stride + c] is pixel p of channel `first` + c of rows from .. to-1, zeros up to the
  * stride: lanes are then channels, of two maps one after the other. */
 static void transpose(const struct md_map maps[2], int first, int channels, int from_row,
                       int to_row, size_t stride, real scale, real *to) {
-    const size_t plane[2] = {md_map_plane(&maps[0]), md_map_plane(&maps[1])};
     int rows = to_row - from_row, width = maps[0].width, run = rows * width; /* pixels in a row */
     for (int half = 0; half < 2; half++)
         if (maps[half].channels > 0 && from_row % maps[half].rows + rows > maps[half].rows)
             run = width;
-    for (int h = from_row; h < to_row; h += run / width, to += (size_t)run * stride) {
-        const elem *row[2] = {NULL, NULL};
-        for (int half = 0; half < 2; half++)
-            if (maps[half].channels > 0)
-                row[half] = (const elem *)maps[half].at + md_map_row(&maps[half], 0, h);
-        for (int c0 = 0; c0 < channels; c0 += LANES)
-            for (int p0 = 0; p0 < run; p0 += LANES) {
-                vec block[LANES];
-                for (int c = 0; c < LANES; c++) {
-                    int channel = first + c0 + c, half = channel >= maps[0].channels;
-                    size_t at = (size_t)(channel - half * maps[0].channels) * plane[half];
-                    block[c] = c0 + c < channels
-                                   ? load_scaled(row[half] + at + p0, (size_t)(run - p0), scale)
-                                   : v_zero();
-                }
-                turn(block);
-                for (int p = 0; p < LANES && p0 + p < run; p++)
-                    v_store(to + (size_t)(p0 + p) * stride + c0, block[p]);
+    for (int h = from_row; h < to_row; h += run / width, to += (size_t)run * stride)
+        for (int c0 = 0; c0 < channels; c0 += LANES) {
+            const elem *row[LANES];
+            int count = lesser(channels - c0, LANES), p = 0;
+            for (int c = 0; c < count; c++) {
+                int channel = first + c0 + c, half = channel >= maps[0].channels;
+                row[c] = (const elem *)maps[half].at +
+                         md_map_row(&maps[half], channel - half * maps[0].channels, h);
             }
-    }
+            for (; p + LANES <= run && count == LANES; p += LANES)
+                transpose_block(row, (size_t)p, LANES, LANES, scale, stride,
+                                to + (size_t)p * stride + c0);
+            for (; p < run; p += LANES)
+                transpose_block(row, (size_t)p, count, (size_t)(run - p), scale, stride,
+                                to + (size_t)p * stride + c0);
+        }
 }
 
 /* Rows of sums, `step` numbers apart, as elements: to[lane * stride + row] for `lanes` lanes. */
