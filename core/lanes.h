@@ -73,9 +73,16 @@ static inline vec v_add(vec a, vec b) {
 static inline vec v_fma(vec a, vec b, vec c) {
     return v_wide_fma(a, b, c);
 }
+#if !defined(MASKS_STEPS)
 static inline vec v_fma_masked(vec a, vec b, vec c, mask m) {
     return v_blend(m, c, v_wide_fma(a, b, c));
 }
+#endif
+#endif
+
+/* v_fma_masked takes no longer than v_fma, and not as long as v_load_masked. */
+#if !defined(MASKS_STEPS)
+#define MASKS_STEPS 0
 #endif
 
 #endif

@@ -119,5 +119,10 @@ static inline vec v_fma_in_place(vec a, vec b, vec c) { /* (lanes_x86.h) */
     __asm__("vfmadd231ph %2, %1, %0" : "+v"(c) : "v"(a), "v"(b));
     return c;
 }
+#define MASKS_STEPS 1
+static inline vec v_fma_masked(vec a, vec b, vec c, mask m) {
+    __asm__("vfmadd231ph %2, %1, %0%{%3%}" : "+v"(c) : "v"(a), "v"(b), "Yk"(m));
+    return c;
+}
 
 #endif

@@ -24,9 +24,10 @@ enum combination { ALONE, ADDED, INTERLEAVED };
 
 /* What is known of the taps beforehand: nothing; that none is shifted by a column, and even and odd
  * columns have weights of their own, side by side; and that besides both have the same source
- * element; that taps come in threes, of dw -1, 0 and 1, a source element and weight_step apart; and
- * that besides rows begin and end only with tiles. */
-enum shifts { ANY, PAIRS, DOUBLES, TRIPLES, OUTER };
+ * element; that taps come in threes, of dw -1, 0 and 1, a source element and weight_step apart;
+ * that besides rows begin and end only with tiles; and that what lies beside them may then be read.
+ */
+enum shifts { ANY, PAIRS, DOUBLES, TRIPLES, OUTER, INNER };
 
 struct tap_sum {
     int height, width;           /* of the grid */
@@ -158,6 +159,11 @@ INLINE void find_ends(const struct chains *chains, const int wide, const enum sh
     }
 }
 
+/* Whether lanes of a tile's vector j may be off in a column of three taps. */
+INLINE int may_lack(const enum shifts shifts, const int column, const int j) {
+    return column != 1 && (shifts < OUTER || j == (column == 0 ? 0 : TILE_P - 1));
+}
+
 /* Takes links into a tile's sums. */
 INLINE void take_links(const struct chains *chains, const int m, const int wide,
                        const int optimistic, const enum shifts shifts, const struct links *links,
@@ -169,6 +175,7 @@ INLINE void take_links(const struct chains *chains, const int m, const int wide,
     const source *from = of->at + chains->pixel + (size_t)links->first * of->stride;
     const int vector = shifts == DOUBLES ? LANES / PAIR : LANES * (GATHERS ? 1 : t->step);
     const int columns = shifts >= TRIPLES ? 3 : 1;
+    const int by_step = MASKS_STEPS && optimistic && (shifts == TRIPLES || shifts == INNER);
     const size_t stride = t->output_stride;
     const int taps = chains->last_tap - chains->first_tap;
     const struct tap *tap = t->taps + chains->first_tap;
@@ -189,16 +196,15 @@ INLINE void take_links(const struct chains *chains, const int m, const int wide,
             vec value[TILE_P];
             UNROLL for (int j = 0; j < wide; j++) {
                 const source *at = x + j * vector;
-                int whole = shifts == PAIRS || (shifts >= TRIPLES && column == 1) ||
-                            (shifts == OUTER && j != (column == 0 ? 0 : TILE_P - 1));
-                const mask *lit = shifts < TRIPLES ? &on[j]
-                                  : column == 0    ? &ends->begin[j]
-                                                   : &ends->end[j];
+                int whole = shifts == PAIRS ||
+                            (shifts >= TRIPLES && (by_step || !may_lack(shifts, column, j)));
                 if (shifts < TRIPLES)
                     on[j] = v_mask(bits + j);
+                else
+                    on[j] = column == 0 ? ends->begin[j] : ends->end[j];
                 value[j] = as_wanted(shifts == DOUBLES ? v_doubled_pixels(at)
                                      : whole           ? v_all_pixels(at, t->step)
-                                                       : v_pixels(at, t->step, lit),
+                                                       : v_pixels(at, t->step, &on[j]),
                                      vectors, optimistic);
             }
             const source *const upper = w + 4 * stride; /* few addresses to compute */
@@ -208,8 +214,9 @@ INLINE void take_links(const struct chains *chains, const int m, const int wide,
                     as_wanted(shifts == PAIRS || shifts == DOUBLES ? v_factors(at) : v_factor(at),
                               factors, optimistic);
                 UNROLL for (int j = 0; j < wide; j++) acc[i][j] =
-                    optimistic ? v_fma_optimistic(factor, value[j], acc[i][j])
-                               : v_fma_masked(factor, value[j], acc[i][j], on[j]);
+                    !optimistic || (by_step && may_lack(shifts, column, j))
+                        ? v_fma_masked(factor, value[j], acc[i][j], on[j])
+                        : v_fma_optimistic(factor, value[j], acc[i][j]);
             }
             x++;
             w += t->weight_step;
@@ -349,8 +356,28 @@ PUT_FN(ANY)
 PUT_FN(DOUBLES)
 PUT_FN(TRIPLES)
 PUT_FN(OUTER)
-static put_fn *const putting[] = {
-    [ANY] = put_ANY, [DOUBLES] = put_DOUBLES, [TRIPLES] = put_TRIPLES, [OUTER] = put_OUTER};
+#if MASKS_STEPS
+PUT_FN(INNER)
+#else
+#define put_INNER put_OUTER
+#endif
+static put_fn *const putting[] = {[ANY] = put_ANY,
+                                  [DOUBLES] = put_DOUBLES,
+                                  [TRIPLES] = put_TRIPLES,
+                                  [OUTER] = put_OUTER,
+                                  [INNER] = put_INNER};
+
+/* A tile's shifts: whether its taps, three by three, read nothing outside their channels' planes.
+ */
+static enum shifts shifts_at(const struct tap_sum *t, ptrdiff_t pixel) {
+    int inside = t->shifts == OUTER;
+    for (int half = 0; half < 2; half++)
+        for (int k = 0; t->window->half[half].channels > 0 && k < t->tap_count; k++) {
+            ptrdiff_t from = pixel + t->taps[k].source[half];
+            inside &= from >= 0 && from + TILE <= (ptrdiff_t)t->window->half[half].stride;
+        }
+    return inside ? INNER : t->shifts;
+}
 
 #endif
 
@@ -524,8 +551,9 @@ static int put_some(const struct tap_sum *t, struct chains *chains, const struct
     chains->last_tap = t->tap_count;
     elem *to = row_of(sink, channel, p / t->width) + p % t->width;
     const source *weight = chains->factors.at;
+    put_fn *const put_next = putting[shifts_at(t, chains->pixel)];
     int done = 0;
-    while (done + TILE_M <= count && putting[t->shifts](chains, weight, sink, channel + done, to)) {
+    while (done + TILE_M <= count && put_next(chains, weight, sink, channel + done, to)) {
         done += TILE_M;
         weight += TILE_M * t->output_stride;
         to += TILE_M * md_map_plane(sink->map);

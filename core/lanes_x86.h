@@ -277,6 +277,18 @@ static inline vec v_fma_in_place(vec a, vec b, vec c) {
 #endif
 }
 
+#if defined(__AVX512F__) && !ROUNDS
+#define MASKS_STEPS 1
+static inline vec v_fma_masked(vec a, vec b, vec c, mask m) {
+#if MD_NUMBER == MD_NUMBER_fp64
+    return V(mask_add)(c, m, V(mul)(a, b), c);
+#else
+    __asm__("vfmadd231ps %2, %1, %0%{%3%}" : "+v"(c) : "v"(a), "v"(b), "Yk"(m));
+    return c;
+#endif
+}
+#endif
+
 /* ---- elements -------------------------------------------------------------------------------- */
 
 #if MD_NUMBER > MD_NUMBER_fp64
