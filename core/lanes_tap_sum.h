@@ -159,9 +159,11 @@ INLINE void find_ends(const struct chains *chains, const int wide, const enum sh
     }
 }
 
-/* Whether lanes of a tile's vector j may be off in a column of three taps. */
+/* Whether lanes of a tile's vector j may be off, of threes in a column. */
 INLINE int may_lack(const enum shifts shifts, const int column, const int j) {
-    return column != 1 && (shifts < OUTER || j == (column == 0 ? 0 : TILE_P - 1));
+    if (shifts < TRIPLES)
+        return shifts == ANY;
+    return column != 1 && (shifts == TRIPLES || j == (column == 0 ? 0 : TILE_P - 1));
 }
 
 /* Takes links into a tile's sums. */
@@ -175,7 +177,8 @@ INLINE void take_links(const struct chains *chains, const int m, const int wide,
     const source *from = of->at + chains->pixel + (size_t)links->first * of->stride;
     const int vector = shifts == DOUBLES ? LANES / PAIR : LANES * (GATHERS ? 1 : t->step);
     const int columns = shifts >= TRIPLES ? 3 : 1;
-    const int by_step = MASKS_STEPS && optimistic && (shifts == TRIPLES || shifts == INNER);
+    const int by_step =
+        MASKS_STEPS && optimistic && (shifts == ANY || shifts == TRIPLES || shifts == INNER);
     const size_t stride = t->output_stride;
     const int taps = chains->last_tap - chains->first_tap;
     const struct tap *tap = t->taps + chains->first_tap;
@@ -193,18 +196,17 @@ INLINE void take_links(const struct chains *chains, const int m, const int wide,
         tap = step->tap;
         UNROLL for (int column = 0; column < columns; column++) {
             mask on[TILE_P];
+            const mask *lit[TILE_P];
             vec value[TILE_P];
             UNROLL for (int j = 0; j < wide; j++) {
                 const source *at = x + j * vector;
-                int whole = shifts == PAIRS ||
-                            (shifts >= TRIPLES && (by_step || !may_lack(shifts, column, j)));
+                lit[j] = shifts < TRIPLES ? &on[j] : column == 0 ? &ends->begin[j] : &ends->end[j];
+                int whole = shifts != DOUBLES && (by_step || !may_lack(shifts, column, j));
                 if (shifts < TRIPLES)
                     on[j] = v_mask(bits + j);
-                else
-                    on[j] = column == 0 ? ends->begin[j] : ends->end[j];
                 value[j] = as_wanted(shifts == DOUBLES ? v_doubled_pixels(at)
                                      : whole           ? v_all_pixels(at, t->step)
-                                                       : v_pixels(at, t->step, &on[j]),
+                                                       : v_pixels(at, t->step, lit[j]),
                                      vectors, optimistic);
             }
             const source *const upper = w + 4 * stride; /* few addresses to compute */
@@ -215,7 +217,7 @@ INLINE void take_links(const struct chains *chains, const int m, const int wide,
                               factors, optimistic);
                 UNROLL for (int j = 0; j < wide; j++) acc[i][j] =
                     !optimistic || (by_step && may_lack(shifts, column, j))
-                        ? v_fma_masked(factor, value[j], acc[i][j], on[j])
+                        ? v_fma_masked(factor, value[j], acc[i][j], *lit[j])
                         : v_fma_optimistic(factor, value[j], acc[i][j]);
             }
             x++;

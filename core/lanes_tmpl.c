@@ -164,8 +164,9 @@ static void end_sum(struct tap_sum *t) {
 }
 
 /* Whether a grid of `rows` rows of `width` pixels reads rows where they are: if it is cheap. */
-static int in_place(int rows, int width) {
-    return READS_ROWS && (rows == 1 || width % TILE == 0);
+static int in_place(int rows, int width, int stride) {
+    return READS_ROWS &&
+           (MASKS_STEPS ? width % TILE == 0 && stride == 1 : rows == 1 || width % TILE == 0);
 }
 
 static enum shifts shifts_of(int width, int stride, int gathered) {
@@ -176,7 +177,7 @@ static void conv_forward(const struct md_call *c) {
     const struct md_shape *s = &c->shape;
     int first, last, stride = s->stride, ho = s->height / stride;
     int phased = GATHERS && stride == 2, above = c->from * stride - (phased ? 2 : 1);
-    int here = !phased && in_place(c->to - c->from, s->width);
+    int here = !phased && in_place(c->to - c->from, s->width, 1);
     struct room room = room_in(s, 0, c->to - c->from, c->scratch);
     struct operand numbers;
     struct window window = open_window(c->x, 2, above, (c->to - 1) * stride + 2, here,
@@ -232,7 +233,7 @@ static void conv_input_gradient(const struct md_call *c) {
     const struct md_shape *s = &c->shape;
     int first, last, stride = s->stride, ho = s->height / stride;
     int above = c->from / stride - (stride == 1), below = (c->to - 1) / stride + 2;
-    int here = in_place(c->to - c->from, s->width / stride);
+    int here = in_place(c->to - c->from, s->width / stride, stride);
     struct room room = room_in(s, 0, (c->to - c->from + stride - 1) / stride, c->scratch);
     struct operand numbers;
     struct window window = open_window(&c->y, 1, above, below, here, 1, room.operand, &numbers);
