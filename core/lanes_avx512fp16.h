@@ -43,8 +43,8 @@ static inline vec v_blend(mask m, vec off, vec on) {
 static inline vec v_zero(void) {
     return V(setzero)();
 }
-static inline mask v_positive(vec a) {
-    return _mm512_cmp_ph_mask(a, v_zero(), _CMP_GT_OQ);
+static inline mask v_not_positive(vec a) {
+    return _mm512_cmp_ph_mask(a, v_zero(), _CMP_NGT_UQ);
 }
 static inline vec v_scale(vec a, real by) {
     return V(mul)(a, V(set1)(by));
@@ -52,14 +52,11 @@ static inline vec v_scale(vec a, real by) {
 static inline vec v_splat(const real *from) {
     return V(set1)(*from);
 }
-static inline mask v_nan(vec a) {
-    return _mm512_cmp_ph_mask(a, a, _CMP_UNORD_Q);
+static inline mask v_numbers(mask m, vec a) {
+    return _mm512_mask_cmp_ph_mask(m, a, a, _CMP_ORD_Q);
 }
-static inline mask v_zero_or_nan(vec a) {
-    return _mm512_cmp_ph_mask(a, v_zero(), _CMP_EQ_UQ);
-}
-static inline mask v_either(mask a, mask b) {
-    return a | b;
+static inline mask v_nonzero(mask m, vec a) {
+    return _mm512_mask_cmp_ph_mask(m, a, v_zero(), _CMP_NEQ_OQ);
 }
 
 #define V_PAIRS(lane)                                                                              \

@@ -87,23 +87,27 @@ static void store_elements(elem *to, size_t n, vec a) {
 }
 
 #if GATHERS
-/* positive ? a : a * slope. The slope is a power of two: wide, the product is exact. */
-static inline vec v_leaky(mask positive, vec a) {
-    return v_blend(positive, v_round(v_scale(a, (real)MD_LEAKY_SLOPE)), a);
+/* a, but a * slope in the lanes of m. The slope is a power of two: wide, the product is exact. */
+static inline vec v_leaky(mask m, vec a) {
+#if MASKS_STEPS
+    return V(mask_mul)(a, m, a, V(set1)((real)MD_LEAKY_SLOPE));
+#else
+    return v_blend(m, a, v_round(v_scale(a, (real)MD_LEAKY_SLOPE)));
+#endif
 }
 
-/* Which of the lanes from number i on, of n, are on in a mask. */
-static inline mask lanes_on(const uint8_t *on, size_t i, size_t n) {
+/* Which of the lanes from number i on, of n, are off in a mask. */
+static inline mask lanes_off(const uint8_t *on, size_t i, size_t n) {
     const size_t first = i - i % 8; /* a byte's */
     uint64_t bits = 0;
     uint16_t two;
     if (n - i >= LANES && LANES == 16 && i == first) {
         __builtin_memcpy(&two, on + i / 8, sizeof two);
-        return v_mask_of(two);
+        return v_mask_of(~(unsigned)two);
     }
     for (size_t b = 0; b < LANES + i % 8 && first + b < n; b += 8)
         bits |= (uint64_t)on[(first + b) / 8] << b;
-    return v_mask_of((unsigned)(bits >> i % 8));
+    return v_mask_of(~(unsigned)(bits >> i % 8));
 }
 #endif
 
@@ -410,17 +414,17 @@ static unsigned meant_lanes(const struct chains *c, int l) {
     return ~0u >> (32 - (c->count - l < LANES ? c->count - l : LANES));
 }
 
-/* Lanes of sums that are meant and infinite or NaN; or zero, too. */
-INLINE unsigned doubtful(const struct chains *c, const real *sums, const int zeros) {
+/* Whether all sums that are meant are right for sure (v_sure). */
+INLINE int are_sure(const struct chains *c, const real *sums, const int zeros) {
     const int last = (c->count - 1) / LANES * LANES;
-    mask any = v_doubtful(v_splat(&(const real){1}), zeros), some = any;
+    const unsigned meant = meant_lanes(c, last); /* in the last vectors */
+    mask all = V_ALL, some = V_ALL;
     for (int r = 0; r < c->rows; r++, sums += c->row) {
         for (int l = 0; l < last; l += LANES)
-            any = v_either(any, v_doubtful(v_load(sums + l), zeros));
-        some = v_either(some, v_doubtful(v_load(sums + last), zeros));
+            all = v_sure(all, v_load(sums + l), zeros);
+        some = v_sure(some, v_load(sums + last), zeros);
     }
-    /* In the last vectors not all lanes may be meant. */
-    return v_bits(any) | (v_bits(some) & meant_lanes(c, last));
+    return v_bits(all) == v_bits(V_ALL) && (v_bits(some) & meant) == meant;
 }
 
 #endif
@@ -430,9 +434,9 @@ static enum verdict settle(const struct chains *c, const real *sums) {
     if (ROUNDS && v_watch_end())
         return WRONG;
 #if DOUBTS
-    if (doubtful(c, sums, 1) == 0)
+    if (are_sure(c, sums, 1))
         return RIGHT;
-    if (doubtful(c, sums, 0) != 0 || (!ROUNDS && v_watch_end()))
+    if (!are_sure(c, sums, 0) || (!ROUNDS && v_watch_end()))
         return WRONG;
     return LOSES_SIGNS ? UNSIGNED : RIGHT;
 #else

@@ -102,18 +102,14 @@ static inline vec v_load_doubled(const real *from) {
 static inline vec v_scale(vec a, real by) {
     return V_N(vmul)(a, by);
 }
-static inline mask v_positive(vec a) {
-    return V(vcgtz)(a);
+static inline mask v_not_positive(vec a) {
+    return U(vceqz)(V(vcgtz)(a));
 }
-
-static inline mask v_either(mask a, mask b) {
-    return U(vorr)(a, b);
+static inline mask v_numbers(mask m, vec a) {
+    return U(vand)(m, V(vceq)(a, a));
 }
-static inline mask v_nan(vec a) {
-    return U(vceqz)(V(vceq)(a, a));
-}
-static inline mask v_zero_or_nan(vec a) {
-    return v_either(V(vceqz)(a), v_nan(a));
+static inline mask v_nonzero(mask m, vec a) {
+    return v_numbers(U(vbic)(m, V(vceqz)(a)), a);
 }
 
 /* Makes *a and *b, one after the other, a0 b0 a1 b1 ...; and back. */

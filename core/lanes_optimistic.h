@@ -64,9 +64,10 @@ static inline vec v_fma_optimistic(vec a, vec b, vec c) {
     return V(fmadd)(factor, V(set1)(0x1p13f), sum);
 }
 
-/* Which sums may be wrong: infinite or NaN; or zero, too. */
-static inline mask v_doubtful(vec sum, const int zeros) {
-    return zeros ? _mm512_fpclass_ps_mask(sum, 0x9f) : _mm512_fpclass_ps_mask(sum, 0x99);
+/* Lanes of m whose sums are right for sure: numbers that are finite; and, of zeros too, not 0. */
+static inline mask v_sure(mask m, vec sum, const int zeros) {
+    return (mask)(m &
+                  ~(zeros ? _mm512_fpclass_ps_mask(sum, 0x9f) : _mm512_fpclass_ps_mask(sum, 0x99)));
 }
 
 /* What numbers are to be multiplied by; 0 if they cannot be used for v_fma_optimistic. */
@@ -88,9 +89,9 @@ static inline vec v_fma_optimistic(vec a, vec b, vec c) {
     return v_round(V_OF(VI_ALL(or)(V_BITS(w), VI(min_epu32)(V_BITS(rest), VI_SPLAT(1)))));
 }
 
-static inline mask v_doubtful(vec sum, const int zeros) {
-    mask infinite = v_nan(v_wide_sub(sum, sum));
-    return zeros ? v_either(infinite, v_zero_or_nan(sum)) : infinite;
+static inline mask v_sure(mask m, vec sum, const int zeros) {
+    mask finite = v_numbers(m, v_wide_sub(sum, sum));
+    return zeros ? v_nonzero(finite, sum) : finite;
 }
 
 static inline real v_optimistic_scale(const struct extremes *of) {
@@ -158,8 +159,8 @@ static inline int v_watch_end(void) {
 static inline vec v_fma_optimistic(vec a, vec b, vec c) {
     return v_fma_in_place(a, b, c);
 }
-static inline mask v_doubtful(vec sum, const int zeros) {
-    return zeros ? v_zero_or_nan(sum) : v_nan(sum);
+static inline mask v_sure(mask m, vec sum, const int zeros) {
+    return zeros ? v_nonzero(m, sum) : v_numbers(m, sum);
 }
 static inline real v_optimistic_scale(const struct extremes *of) {
     (void)of;

@@ -49,6 +49,10 @@ struct tap_sum {
     int known;       /* those of taps */
 };
 
+/* What becomes of a finished sum, together: a bias is added; it goes through leaky_forward; it is
+ * added to what is there; it goes through leaky_backward. */
+enum { BIASED = 1, LEAKY = 2, ADDED_UP = 4, DERIVED = 8 };
+
 /* Where finished sums go: output channel m, row h of the grid to row first_row + h * row_step of
  * channel m. */
 struct sink {
@@ -108,33 +112,43 @@ static void find_taps(struct tap_sum *t) {
     t->known = 1;
 }
 
+static int finish_of(const struct sink *sink) {
+    return (sink->bias != NULL ? BIASED : 0) | (sink->leaky ? LEAKY : 0) |
+           (sink->accumulate ? ADDED_UP : 0) | (sink->positive != NULL ? DERIVED : 0);
+}
+
 /* What n sums become that go to the map's elements from number `at` on, behind leaky_forward or
  * leaky_backward. */
-INLINE vec activated(const struct sink *sink, vec sums, size_t n, size_t at) {
+INLINE vec activated(const struct sink *sink, const int finish, vec sums, size_t n, size_t at) {
 #if GATHERS
     elem some[LANES];
     if (WIDENS) {
         v_narrow(some, sums);
         sums = v_widen(some);
     }
-    return v_leaky(sink->leaky ? v_positive(sums) : lanes_on(sink->positive, at, at + n), sums);
+    if ((finish & LEAKY) != 0)
+        sums = v_leaky(v_not_positive(sums), sums);
+    if ((finish & DERIVED) != 0)
+        sums = v_leaky(lanes_off(sink->positive, at, at + n), sums);
 #else
     (void)sink;
+    (void)finish;
     (void)n;
     (void)at;
-    return sums;
 #endif
+    return sums;
 }
 
 /* n sums, at most a vector's worth, to elements. Storing an element rounds, so a sum need not be
  * rounded before. */
-INLINE void store_vector(const struct sink *sink, vec bias, vec sum, size_t n, elem *to) {
-    if (sink->bias != NULL)
+INLINE void store_vector(const struct sink *sink, const int finish, vec bias, vec sum, size_t n,
+                         elem *to) {
+    if ((finish & BIASED) != 0)
         sum = v_wide_add(sum, bias);
-    if (sink->accumulate)
+    if ((finish & ADDED_UP) != 0)
         sum = v_wide_add(load_elements(to, n), sum);
-    if (sink->leaky || sink->positive != NULL)
-        sum = activated(sink, sum, n, (size_t)(to - (const elem *)sink->map->at));
+    if ((finish & (LEAKY | DERIVED)) != 0)
+        sum = activated(sink, finish, sum, n, (size_t)(to - (const elem *)sink->map->at));
     store_elements(to, n, sum);
 }
 
@@ -312,12 +326,25 @@ static void run_tile(const struct chains *c, int optimistic, int first, int last
 
 #if OPTIMISTIC && !ROUNDS
 
-/* Whether any of a tile's finished sums is to be doubted (lanes_optimistic.h). */
-INLINE int is_doubtful(vec sums[TILE_M][TILE_P], const int zeros) {
-    mask any = v_doubtful(sums[0][0], zeros);
-    UNROLL for (int i = 0; i < TILE_M; i++) UNROLL for (int j = 0; j < TILE_P; j++) any =
-        v_either(any, v_doubtful(sums[i][j], zeros));
-    return v_bits(any) != 0;
+/* Whether all of a tile's finished sums are right for sure (v_sure). */
+INLINE int is_sure(vec sums[TILE_M][TILE_P], const int zeros) {
+    unsigned all = v_bits(V_ALL);
+    UNROLL for (int j = 0; j < TILE_P; j++) {
+        mask column = V_ALL;
+        UNROLL for (int i = 0; i < TILE_M; i++) column = v_sure(column, sums[i][j], zeros);
+        all &= v_bits(column);
+    }
+    return all == v_bits(V_ALL);
+}
+
+INLINE void store_tile(const struct sink *sink, const int finish, int channel,
+                       vec sums[TILE_M][TILE_P], elem *to) {
+    const size_t plane = md_map_plane(sink->map);
+    UNROLL for (int i = 0; i < TILE_M; i++, to += plane) {
+        vec bias = (finish & BIASED) != 0 ? v_widen_one(sink->bias + channel + i) : v_zero();
+        UNROLL for (int j = 0; j < TILE_P; j++)
+            store_vector(sink, finish, bias, sums[i][j], LANES, to + j * LANES);
+    }
 }
 
 /* The sums of TILE_M output channels for a tile's pixels, put where they go: from `to` on, the
@@ -325,7 +352,7 @@ INLINE int is_doubtful(vec sums[TILE_M][TILE_P], const int zeros) {
 INLINE int put_tile(const struct chains *c, const enum shifts shifts, const source *weight,
                     const struct sink *sink, int channel, elem *to) {
     const struct half *half = c->sum->window->half;
-    const size_t plane = md_map_plane(sink->map);
+    const int finish = finish_of(sink);
     struct links links = {0, 0, half[0].channels, weight};
     struct ends ends;
     vec acc[TILE_M][TILE_P];
@@ -337,13 +364,17 @@ INLINE int put_tile(const struct chains *c, const enum shifts shifts, const sour
         links.weight += (size_t)links.last * c->sum->factor_stride;
         links.last = half[1].channels;
     }
-    if (is_doubtful(acc, 1) && (is_doubtful(acc, 0) || v_watch_end()))
+    if (!is_sure(acc, 1) && (!is_sure(acc, 0) || v_watch_end()))
         return 0;
-    UNROLL for (int i = 0; i < TILE_M; i++, to += plane) {
-        vec bias = sink->bias != NULL ? v_widen_one(sink->bias + channel + i) : v_zero();
-        UNROLL for (int j = 0; j < TILE_P; j++)
-            store_vector(sink, bias, acc[i][j], LANES, to + j * LANES);
-    }
+#define STORE(constant)                                                                            \
+    if (finish == (constant))                                                                      \
+    store_tile(sink, constant, channel, acc, to)
+    STORE(BIASED);
+    STORE(BIASED | LEAKY);
+    STORE(0);
+    STORE(DERIVED);
+    STORE(ADDED_UP);
+    STORE(ADDED_UP | DERIVED);
     return 1;
 }
 
@@ -385,11 +416,12 @@ static enum shifts shifts_at(const struct tap_sum *t, ptrdiff_t pixel) {
 
 /* n sums to elements that lie side by side. */
 static void store_run(const struct sink *sink, int channel, const real *sums, int n, elem *to) {
+    const int finish = finish_of(sink);
     const vec bias = sink->bias != NULL ? v_widen_one(sink->bias + channel) : v_zero();
     for (; n >= LANES; n -= LANES, sums += LANES, to += LANES)
-        store_vector(sink, bias, v_load(sums), LANES, to);
+        store_vector(sink, finish, bias, v_load(sums), LANES, to);
     if (n > 0)
-        store_vector(sink, bias, v_load(sums), (size_t)n, to);
+        store_vector(sink, finish, bias, v_load(sums), (size_t)n, to);
 }
 
 /* Whether the rows of the grid lie side by side in the sink. */

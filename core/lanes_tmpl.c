@@ -523,14 +523,14 @@ static void leaky_forward(size_t n, void *y_) {
     elem *y = y_;
     for (size_t i = 0; i < n; i += LANES) {
         vec a = load_elements(y + i, n - i);
-        store_elements(y + i, n - i, v_leaky(v_positive(a), a));
+        store_elements(y + i, n - i, v_leaky(v_not_positive(a), a));
     }
 }
 
 static void mask_positive(size_t n, const void *y_, uint8_t *to) {
     const elem *y = y_;
     for (size_t i = 0; i < n; i += LANES) {
-        unsigned bits = v_bits(v_positive(load_elements(y + i, n - i)));
+        unsigned bits = v_bits(V_ALL) & ~v_bits(v_not_positive(load_elements(y + i, n - i)));
         if (i % 8 != 0)
             bits = bits << i % 8 | to[i / 8];
         if (n - i >= LANES && LANES % 8 == 0)
@@ -545,7 +545,7 @@ static void leaky_backward(size_t n, const uint8_t *positive, size_t first, void
     elem *dy = dy_;
     for (size_t i = 0; i < n; i += LANES) {
         vec a = load_elements(dy + i, n - i);
-        store_elements(dy + i, n - i, v_leaky(lanes_on(positive, first + i, first + n), a));
+        store_elements(dy + i, n - i, v_leaky(lanes_off(positive, first + i, first + n), a));
     }
 }
 

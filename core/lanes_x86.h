@@ -30,12 +30,12 @@ typedef uint16_t lane_bits; /* one each */
 #define LANES 16
 typedef __m512 vec;
 typedef __mmask16 mask;
-#define V_COMPARE(a, how, b) _mm512_cmp_ps_mask(a, b, how)
+#define V_COMPARE(m, a, how, b) _mm512_mask_cmp_ps_mask(m, a, b, how)
 #else
-#define LANES                8
+#define LANES                   8
 typedef __m512d vec;
 typedef __mmask8 mask;
-#define V_COMPARE(a, how, b) _mm512_cmp_pd_mask(a, b, how)
+#define V_COMPARE(m, a, how, b) _mm512_mask_cmp_pd_mask(m, a, b, how)
 #endif
 
 /* Straight into a mask register, where it stays: compilers think that moving it anew is free. */
@@ -74,9 +74,9 @@ static inline vec v_blend(mask m, vec off, vec on) {
 #endif
 typedef __m256i mask;
 #if MD_NUMBER != MD_NUMBER_fp64
-#define LANES                8
+#define LANES                   8
 typedef __m256 vec;
-#define V_COMPARE(a, how, b) _mm256_castps_si256(_mm256_cmp_ps(a, b, how))
+#define V_COMPARE(m, a, how, b) _mm256_and_si256(m, _mm256_castps_si256(_mm256_cmp_ps(a, b, how)))
 
 static inline mask v_mask_of(unsigned bits) {
     const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
@@ -89,9 +89,9 @@ static inline unsigned v_bits(mask m) {
     return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(m));
 }
 #else
-#define LANES                4
+#define LANES                   4
 typedef __m256d vec;
-#define V_COMPARE(a, how, b) _mm256_castpd_si256(_mm256_cmp_pd(a, b, how))
+#define V_COMPARE(m, a, how, b) _mm256_and_si256(m, _mm256_castpd_si256(_mm256_cmp_pd(a, b, how)))
 
 static inline mask v_mask_of(unsigned bits) {
     const __m256i lane = _mm256_setr_epi64x(1, 2, 4, 8);
@@ -182,21 +182,14 @@ static inline void v_deinterleave(vec *a, vec *b) {
 static inline vec v_zero(void) {
     return V(setzero)();
 }
-static inline mask v_positive(vec a) {
-    return V_COMPARE(a, _CMP_GT_OQ, v_zero());
+static inline mask v_not_positive(vec a) {
+    return V_COMPARE(V_ALL, a, _CMP_NGT_UQ, v_zero());
 }
-static inline mask v_nan(vec a) {
-    return V_COMPARE(a, _CMP_UNORD_Q, a);
+static inline mask v_numbers(mask m, vec a) {
+    return V_COMPARE(m, a, _CMP_ORD_Q, a);
 }
-static inline mask v_zero_or_nan(vec a) {
-    return V_COMPARE(a, _CMP_EQ_UQ, v_zero());
-}
-static inline mask v_either(mask a, mask b) {
-#if defined(__AVX512F__)
-    return a | b;
-#else
-    return _mm256_or_si256(a, b);
-#endif
+static inline mask v_nonzero(mask m, vec a) {
+    return V_COMPARE(m, a, _CMP_NEQ_OQ, v_zero());
 }
 
 /* Whether a result was rounded among the subnormals or to zero since v_flags_clear; or an operand
