@@ -117,6 +117,28 @@ static int finish_of(const struct sink *sink) {
            (sink->accumulate ? ADDED_UP : 0) | (sink->positive != NULL ? DERIVED : 0);
 }
 
+/* do_it(finish) with a constant. (Only a forward pass has a bias.) */
+#define KNOWING(finish, do_it)                                                                     \
+    switch (finish) {                                                                              \
+    case BIASED:                                                                                   \
+        do_it(BIASED);                                                                             \
+        break;                                                                                     \
+    case BIASED | LEAKY:                                                                           \
+        do_it(BIASED | LEAKY);                                                                     \
+        break;                                                                                     \
+    case DERIVED:                                                                                  \
+        do_it(DERIVED);                                                                            \
+        break;                                                                                     \
+    case ADDED_UP:                                                                                 \
+        do_it(ADDED_UP);                                                                           \
+        break;                                                                                     \
+    case ADDED_UP | DERIVED:                                                                       \
+        do_it(ADDED_UP | DERIVED);                                                                 \
+        break;                                                                                     \
+    default:                                                                                       \
+        do_it(0);                                                                                  \
+    }
+
 /* What n sums become that go to the map's elements from number `at` on, behind leaky_forward or
  * leaky_backward. */
 INLINE vec activated(const struct sink *sink, const int finish, vec sums, size_t n, size_t at) {
@@ -366,15 +388,8 @@ INLINE int put_tile(const struct chains *c, const enum shifts shifts, const sour
     }
     if (!is_sure(acc, 1) && (!is_sure(acc, 0) || v_watch_end()))
         return 0;
-#define STORE(constant)                                                                            \
-    if (finish == (constant))                                                                      \
-    store_tile(sink, constant, channel, acc, to)
-    STORE(BIASED);
-    STORE(BIASED | LEAKY);
-    STORE(0);
-    STORE(DERIVED);
-    STORE(ADDED_UP);
-    STORE(ADDED_UP | DERIVED);
+#define STORE(constant) store_tile(sink, constant, channel, acc, to)
+    KNOWING(finish, STORE);
     return 1;
 }
 
@@ -415,13 +430,22 @@ static enum shifts shifts_at(const struct tap_sum *t, ptrdiff_t pixel) {
 #endif
 
 /* n sums to elements that lie side by side. */
-static void store_run(const struct sink *sink, int channel, const real *sums, int n, elem *to) {
-    const int finish = finish_of(sink);
-    const vec bias = sink->bias != NULL ? v_widen_one(sink->bias + channel) : v_zero();
+INLINE void store_run_as(const struct sink *sink, const int finish, int channel, const real *sums,
+                         int n, elem *to) {
+    const vec bias = (finish & BIASED) != 0 ? v_widen_one(sink->bias + channel) : v_zero();
     for (; n >= LANES; n -= LANES, sums += LANES, to += LANES)
         store_vector(sink, finish, bias, v_load(sums), LANES, to);
     if (n > 0)
         store_vector(sink, finish, bias, v_load(sums), (size_t)n, to);
+}
+static void store_run(const struct sink *sink, int channel, const real *sums, int n, elem *to) {
+    const int finish = finish_of(sink);
+#define STORE_RUN(constant) store_run_as(sink, constant, channel, sums, n, to)
+#if GATHERS
+    KNOWING(finish, STORE_RUN);
+#else
+    STORE_RUN(finish);
+#endif
 }
 
 /* Whether the rows of the grid lie side by side in the sink. */
