@@ -124,6 +124,8 @@ static int rows_of_strip(const struct tap_sum *t, int h, int to, int height) {
     int rows = lesser(to, height - 1) - h;
     if (t->window->gathered)
         return to - h;
+    if (t->shifts == PAIRS) /* a row of the grid is one of every two */
+        return 1;
     for (int half = 0; GATHERS && h > 0 && half < 2; half++)
         if (t->window->half[half].channels > 0)
             rows = lesser(rows, rows_side_by_side(t->window, half, h - 1, 3, 1));
@@ -318,8 +320,9 @@ static void tconv_input_gradient(const struct md_call *c) {
     int first, last;
     struct room room = room_in(s, 1, 2 * (c->to - c->from), c->scratch);
     struct operand numbers;
+    int here = READS_ROWS && PAIR * s->width % TILE == 0;
     struct window window =
-        open_window(&c->y, 1, 2 * c->from, 2 * c->to, 0, PAIR, room.operand, &numbers);
+        open_window(&c->y, 1, 2 * c->from, 2 * c->to, here, PAIR, room.operand, &numbers);
     md_share(c->part, c->dx.channels, &first, &last);
     struct tap_sum t = {.width = PAIR * s->width,
                         .window = &window,
