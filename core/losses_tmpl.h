@@ -13,43 +13,60 @@ struct group {
     real floor; /* of the sample: disparity below which depth(o) is continued by its tangent */
 };
 
-/* A pixel with output o and label y (disparity). */
-struct pixel {
-    int sample, index;
-    size_t at;
-    real o, y;
+/* Pixels of a sample, side by side so that compilers make vectors of what is done with them: where
+ * they are, their outputs and their labels (disparity). */
+struct block {
+    int sample, end; /* all are before `end` */
+    int count, index[BLOCK];
+    real o[BLOCK], y[BLOCK];
 };
 
-/* Goes on to the next pixel, at first from begin(g); 0: there is none. `all`: also to those without
- * label. */
-static struct pixel begin(const struct group *g) {
-    return (struct pixel){g->first, -1, 0, 0, 0};
-}
-static int next(struct group *g, struct pixel *p, int all) {
-    const struct md_loss_batch *batch = g->batch;
-    const elem *output = batch->output, *label = batch->label;
-    for (;;) {
-        if (++p->index == batch->pixels) {
-            p->sample++;
-            p->index = 0;
-        }
-        if (p->sample == g->last)
-            return 0;
-        if (p->index == 0) {
-            g->fb = md_round((real)batch->fb[p->sample]);
-            g->floor = md_div(g->fb, md_round((real)g->objective->depth_cap_m));
-        }
-        p->at = (size_t)p->sample * batch->stride + (size_t)p->index;
-        p->y = md_load(label[p->at]);
-        p->o = md_load(output[p->at]);
-        if (all || p->y != (real)-1)
-            return 1;
+/* Of all its pixels keeps those with a label. */
+static void keep_labelled(struct block *b) {
+    int labels = 0, kept = 0;
+    for (int k = 0; k < b->count; k++)
+        labels += b->y[k] != (real)-1;
+    for (int k = 0; kept < labels && labels < b->count; k++) {
+        real y = b->y[k];
+        b->o[kept] = b->o[k];
+        b->y[kept] = y;
+        b->index[kept] = b->index[k];
+        kept += y != (real)-1;
     }
+    b->count = labels;
+}
+
+/* Goes on to the next block, at first from begin(g); 0: there is none. `all`: also of pixels
+ * without label. */
+static struct block begin(const struct group *g) {
+    return (struct block){.sample = g->first};
+}
+static int next(struct group *g, struct block *b, int all) {
+    const struct md_loss_batch *batch = g->batch;
+    if (b->end == batch->pixels) {
+        b->sample++;
+        b->end = 0;
+    }
+    if (b->sample == g->last)
+        return 0;
+    g->fb = md_round((real)batch->fb[b->sample]);
+    g->floor = md_div(g->fb, md_round((real)g->objective->depth_cap_m));
+    size_t at = (size_t)b->sample * batch->stride + (size_t)b->end;
+    b->count = batch->pixels - b->end < BLOCK ? batch->pixels - b->end : BLOCK;
+    md_load_all((size_t)b->count, (const elem *)batch->output + at, b->o);
+    md_load_all((size_t)b->count, (const elem *)batch->label + at, b->y);
+    for (int k = 0; k < b->count; k++)
+        b->index[k] = b->end + k;
+    b->end += b->count;
+    if (!all)
+        keep_labelled(b);
+    return 1;
 }
 
 /* A pixel's gradient, which is added to those of the losses before: rounded in between. */
-static void put_gradient(const struct group *g, const struct pixel *p, real gradient) {
-    elem *to = (elem *)g->batch->gradient + p->at;
+static void put_gradient(const struct group *g, const struct block *b, int k, real gradient) {
+    size_t at = (size_t)b->sample * g->batch->stride + (size_t)b->index[k];
+    elem *to = (elem *)g->batch->gradient + at;
     *to = md_store(g->begun ? md_add(md_load(*to), gradient) : gradient);
 }
 
@@ -82,15 +99,20 @@ static wide_real sum_of(const struct wide_sum *s) {
  * For one pixel: the term, and in *gradient its derivative by o before the division by the number
  * of pixels. */
 
+/* o/t - y/t */
+static real berhu_difference(real o, real y, const struct group *g) {
+    return md_sub(md_div(o, g->t), md_div(y, g->t));
+}
+
 /* d = |o/t - y/t|; d < c: d, gradient sign / t; else (d*d - c*c) / (c + c), gradient
  * sign * (d / c) / t. The minus is the release's: the published formula jumps at c. */
 static real berhu(real o, real y, const struct group *g, real *gradient) {
-    real difference = md_sub(md_div(o, g->t), md_div(y, g->t)), d = magnitude(difference);
-    *gradient = md_div(sign_of(difference), g->t);
-    if (d < g->c || g->c == 0)
-        return d;
-    *gradient = md_div(sign_of(difference) * md_div(d, g->c), g->t);
-    return md_div(md_sub(md_mul(d, d), md_mul(g->c, g->c)), md_add(g->c, g->c));
+    real difference = berhu_difference(o, y, g), d = magnitude(difference);
+    real square = md_div(md_sub(md_mul(d, d), md_mul(g->c, g->c)), md_add(g->c, g->c));
+    real sign = sign_of(difference), slope = sign * md_div(d, g->c);
+    int linear = d < g->c || g->c == 0;
+    *gradient = md_div(linear ? sign : slope, g->t);
+    return linear ? d : square;
 }
 
 /* |o - y| */
@@ -150,32 +172,65 @@ static real robust(real o, real y, const struct group *g, real *gradient) {
     return md_from_wide(h * h / (q + 1));
 }
 
-typedef real term_fn(real o, real y, const struct group *g, real *gradient);
-static term_fn *const terms[MD_LOSS_COUNT] = {[MD_BERHU] = berhu,       [MD_L1] = l1,
-                                              [MD_MSE] = mse,           [MD_REL_L1] = rel_l1,
-                                              [MD_DEPTH_L1] = depth_l1, [MD_LOSS_ROBUST] = robust};
-
-static void find_berhu_constants(struct group *g) {
-    g->t = (real)-1;
-    g->c = 0;
-    for (struct pixel p = begin(g); next(g, &p, 1);)
-        g->t = p.y > g->t ? p.y : g->t;
-    for (struct pixel p = begin(g); next(g, &p, 1);) {
-        real share =
-            md_mul(md_round((real)0.2), magnitude(md_sub(md_div(p.o, g->t), md_div(p.y, g->t))));
-        g->c = share > g->c ? share : g->c;
+/* A block's terms, in a loop for each. */
+typedef void terms_fn(const struct block *b, const struct group *g, real *values, real *gradients);
+#define TERMS(term)                                                                                \
+    static void term##_terms(const struct block *b, const struct group *g, real *values,           \
+                             real *gradients) {                                                    \
+        const struct group constants = *g; /* which no pointer leads to */                         \
+        for (int k = 0; k < b->count; k++)                                                         \
+            values[k] = term(b->o[k], b->y[k], &constants, &gradients[k]);                         \
     }
+TERMS(berhu)
+TERMS(l1)
+TERMS(mse)
+TERMS(rel_l1)
+TERMS(depth_l1)
+TERMS(robust)
+
+static terms_fn *const terms[MD_LOSS_COUNT] = {
+    [MD_BERHU] = berhu_terms,       [MD_L1] = l1_terms,
+    [MD_MSE] = mse_terms,           [MD_REL_L1] = rel_l1_terms,
+    [MD_DEPTH_L1] = depth_l1_terms, [MD_LOSS_ROBUST] = robust_terms};
+
+/* The largest number, at least `least`, of all pixels, valid or not. */
+INLINE real largest_of(real (*number)(real o, real y, const struct group *g), real least,
+                       struct group *g) {
+    real largest[BLOCK];
+    for (int k = 0; k < BLOCK; k++)
+        largest[k] = least;
+    for (struct block b = begin(g); next(g, &b, 1);)
+        for (int k = 0; k < b.count; k++) {
+            real here = number(b.o[k], b.y[k], g);
+            largest[k] = here > largest[k] ? here : largest[k];
+        }
+    for (int k = 0; k < BLOCK; k++)
+        least = largest[k] > least ? largest[k] : least;
+    return least;
+}
+
+static real label_at(real o, real y, const struct group *g) {
+    (void)o;
+    (void)g;
+    return y;
+}
+
+static real berhu_share(real o, real y, const struct group *g) {
+    return md_mul(md_round((real)0.2), magnitude(berhu_difference(o, y, g)));
 }
 
 /* gradient = term's gradient * scale / N, N the number of valid pixels times that of groups:
  * rounded once, so that a scale keeps from underflow what the division would lose. The value feeds
  * nothing back; its sum is compensated and never rounded to 16 bits. */
-static wide_real mean_of_terms(term_fn *term, struct group *g, wide_real scale, int groups) {
+static wide_real mean_of_terms(terms_fn *terms_of, struct group *g, wide_real scale, int groups) {
     struct wide_sum sum = {0, 0};
-    real slope, count = md_round((real)(g->valid * groups));
-    for (struct pixel p = begin(g); next(g, &p, 0);) {
-        add_to(&sum, term(p.o, p.y, g, &slope));
-        put_gradient(g, &p, md_div_scaled(slope, scale, count));
+    real values[BLOCK], slopes[BLOCK], count = md_round((real)(g->valid * groups));
+    for (struct block b = begin(g); next(g, &b, 0);) {
+        terms_of(&b, g, values, slopes);
+        for (int k = 0; k < b.count; k++) {
+            add_to(&sum, values[k]);
+            put_gradient(g, &b, k, md_div_scaled(slopes[k], scale, count));
+        }
     }
     return sum_of(&sum) / (wide_real)g->valid;
 }
@@ -191,16 +246,18 @@ static wide_real mean_of_terms(term_fn *term, struct group *g, wide_real scale, 
 static wide_real rmse(struct group *g, wide_real share) {
     struct wide_sum squares = {0, 0};
     real slope;
-    for (struct pixel p = begin(g); next(g, &p, 0);) {
-        wide_real d = depth_difference(p.o, p.y, g, &slope);
-        add_to(&squares, d * d);
-    }
+    for (struct block b = begin(g); next(g, &b, 0);)
+        for (int k = 0; k < b.count; k++) {
+            wide_real d = depth_difference(b.o[k], b.y[k], g, &slope);
+            add_to(&squares, d * d);
+        }
     wide_real root = md_wide_sqrt(sum_of(&squares) / (wide_real)g->valid);
     wide_real factor = root == 0 ? 0 : share / ((wide_real)g->valid * root);
-    for (struct pixel p = begin(g); next(g, &p, 0);) {
-        wide_real d = depth_difference(p.o, p.y, g, &slope);
-        put_gradient(g, &p, md_from_wide(d * -(wide_real)slope * factor));
-    }
+    for (struct block b = begin(g); next(g, &b, 0);)
+        for (int k = 0; k < b.count; k++) {
+            wide_real d = depth_difference(b.o[k], b.y[k], g, &slope);
+            put_gradient(g, &b, k, md_from_wide(d * -(wide_real)slope * factor));
+        }
     return root;
 }
 
@@ -245,11 +302,11 @@ static wide_real natural_log(wide_real x) {
 }
 
 /* e = ln(depth(o) + 1e-3) - ln(fb/y + 1e-3); *shifted is the first of the two depths. */
-static wide_real log_difference(const struct pixel *p, const struct group *g, real *slope,
+static wide_real log_difference(real o, real y, const struct group *g, real *slope,
                                 wide_real *shifted) {
     const wide_real shift = (wide_real)1e-3;
-    *shifted = (wide_real)depth_of(p->o, g, slope) + shift;
-    return natural_log(*shifted) - natural_log((wide_real)md_div(g->fb, p->y) + shift);
+    *shifted = (wide_real)depth_of(o, g, slope) + shift;
+    return natural_log(*shifted) - natural_log((wide_real)md_div(g->fb, y) + shift);
 }
 
 /* Scale-invariant log loss: L = sqrt(var(e) + 0.15 mean(e)^2), the variance with N - 1 (of a single
@@ -260,36 +317,40 @@ static wide_real silog(struct group *g, wide_real share) {
     struct wide_sum sum = {0, 0}, squares = {0, 0};
     wide_real n = (wide_real)g->valid, others = g->valid > 1 ? n - 1 : 1, shifted;
     real slope;
-    for (struct pixel p = begin(g); next(g, &p, 0);)
-        add_to(&sum, log_difference(&p, g, &slope, &shifted));
+    for (struct block b = begin(g); next(g, &b, 0);)
+        for (int k = 0; k < b.count; k++)
+            add_to(&sum, log_difference(b.o[k], b.y[k], g, &slope, &shifted));
     wide_real mean = sum_of(&sum) / n;
-    for (struct pixel p = begin(g); next(g, &p, 0);) {
-        wide_real off = log_difference(&p, g, &slope, &shifted) - mean;
-        add_to(&squares, off * off);
-    }
+    for (struct block b = begin(g); next(g, &b, 0);)
+        for (int k = 0; k < b.count; k++) {
+            wide_real off = log_difference(b.o[k], b.y[k], g, &slope, &shifted) - mean;
+            add_to(&squares, off * off);
+        }
     wide_real loss = md_wide_sqrt(md_wide_fma(rest * mean, mean, sum_of(&squares) / others));
-    for (struct pixel p = begin(g); next(g, &p, 0);) {
-        wide_real off = log_difference(&p, g, &slope, &shifted) - mean;
-        wide_real by_depth = (off / others + rest * mean / n) / (loss * shifted);
-        put_gradient(g, &p, loss == 0 ? 0 : md_from_wide(by_depth * -(wide_real)slope * share));
-    }
+    for (struct block b = begin(g); next(g, &b, 0);)
+        for (int k = 0; k < b.count; k++) {
+            wide_real off = log_difference(b.o[k], b.y[k], g, &slope, &shifted) - mean;
+            wide_real by_depth = (off / others + rest * mean / n) / (loss * shifted);
+            real gradient = loss == 0 ? 0 : md_from_wide(by_depth * -(wide_real)slope * share);
+            put_gradient(g, &b, k, gradient);
+        }
     return loss;
 }
 
 /* The difference in depth of a pixel's neighbour: in its row (way 0), or its column, the next (side
  * 1) or the one before (-1). 0: there is none, or no label. */
-static int neighbour(const struct group *g, const struct pixel *p, int way, int side,
+static int neighbour(const struct group *g, int sample, int pixel, int way, int side,
                      real *difference) {
     const struct md_loss_batch *batch = g->batch;
-    int column = p->index % batch->width + (way == 0 ? side : 0);
-    int index = p->index + (way == 0 ? side : side * batch->width);
+    int column = pixel % batch->width + (way == 0 ? side : 0);
+    int index = pixel + (way == 0 ? side : side * batch->width);
     if (column < 0 || column >= batch->width || index < 0 || index >= batch->pixels)
         return 0;
-    real slope, y = md_load(((const elem *)batch->label)[p->at + (size_t)index - (size_t)p->index]);
-    real o = md_load(((const elem *)batch->output)[p->at + (size_t)index - (size_t)p->index]);
+    size_t at = (size_t)sample * batch->stride + (size_t)index;
+    real slope, y = md_load(((const elem *)batch->label)[at]);
     if (y == (real)-1)
         return 0;
-    *difference = depth_difference(o, y, g, &slope);
+    *difference = depth_difference(md_load(((const elem *)batch->output)[at]), y, g, &slope);
     return 1;
 }
 
@@ -301,22 +362,25 @@ static wide_real grad(struct group *g, wide_real share) {
     struct wide_sum sums[2] = {{0, 0}, {0, 0}};
     wide_real pairs[2] = {0, 0}, value = 0;
     real slope, there;
-    for (struct pixel p = begin(g); next(g, &p, 0);)
-        for (int w = 0; w < 2; w++)
-            if (neighbour(g, &p, w, 1, &there)) {
-                wide_real step =
-                    (wide_real)there - (wide_real)depth_difference(p.o, p.y, g, &slope);
-                add_to(&sums[w], step < 0 ? -step : step);
-                pairs[w] += 1;
-            }
-    for (struct pixel p = begin(g); next(g, &p, 0);) {
-        real here = depth_difference(p.o, p.y, g, &slope);
-        wide_real factor = 0;
-        for (int w = 0; w < 4; w++)
-            if (neighbour(g, &p, w / 2, w % 2 ? -1 : 1, &there))
-                factor += (wide_real)((here > there) - (here < there)) * (share / pairs[w / 2]);
-        put_gradient(g, &p, md_from_wide(-(wide_real)slope * factor));
-    }
+    for (struct block b = begin(g); next(g, &b, 0);)
+        for (int i = 0; i < 2 * b.count; i++) {
+            int k = i / 2, w = i % 2;
+            if (!neighbour(g, b.sample, b.index[k], w, 1, &there))
+                continue;
+            wide_real step =
+                (wide_real)there - (wide_real)depth_difference(b.o[k], b.y[k], g, &slope);
+            add_to(&sums[w], step < 0 ? -step : step);
+            pairs[w] += 1;
+        }
+    for (struct block b = begin(g); next(g, &b, 0);)
+        for (int k = 0; k < b.count; k++) {
+            real here = depth_difference(b.o[k], b.y[k], g, &slope);
+            wide_real factor = 0;
+            for (int w = 0; w < 4; w++)
+                if (neighbour(g, b.sample, b.index[k], w / 2, w % 2 ? -1 : 1, &there))
+                    factor += (wide_real)((here > there) - (here < there)) * (share / pairs[w / 2]);
+            put_gradient(g, &b, k, md_from_wide(-(wide_real)slope * factor));
+        }
     for (int w = 0; w < 2; w++)
         value += pairs[w] > 0 ? sum_of(&sums[w]) / pairs[w] : 0;
     return value;
@@ -337,23 +401,23 @@ static whole_fn *const wholes[MD_LOSS_COUNT] = {[MD_LOSS_RMSE] = rmse,
 static wide_real loss_of_group(enum md_loss loss, struct group *g, wide_real scale, int groups,
                                struct md_loss_report *report) {
     if (loss == MD_BERHU) {
-        find_berhu_constants(g);
+        g->t = largest_of(label_at, (real)-1, g);
+        g->c = largest_of(berhu_share, 0, g);
         report->c = (float)g->c > report->c ? (float)g->c : report->c;
     }
     return terms[loss] != NULL ? mean_of_terms(terms[loss], g, scale, groups)
                                : wholes[loss](g, scale / (wide_real)groups);
 }
 
-/* Zeroes the gradient of a sample, and counts its labels. */
-static int begin_sample(const struct md_loss_batch *batch, int sample) {
-    const elem *label = (const elem *)batch->label + (size_t)sample * batch->stride;
-    elem *gradient = (elem *)batch->gradient + (size_t)sample * batch->stride;
-    int valid = 0;
-    for (int p = 0; p < batch->pixels; p++) {
-        gradient[p] = 0;
-        valid += md_load(label[p]) != (real)-1;
+/* How many labels samples first .. last-1 have. */
+static int labels_of(const struct md_loss_batch *batch, int first, int last) {
+    int labels = 0;
+    for (int s = first; s < last; s++) {
+        const elem *label = (const elem *)batch->label + (size_t)s * batch->stride;
+        for (int p = 0; p < batch->pixels; p++)
+            labels += md_load(label[p]) != (real)-1;
     }
-    return valid;
+    return labels;
 }
 
 /* The number p of a loss, or 0 where weights are fixed. What is not a number is to show. */
@@ -381,7 +445,9 @@ static void loss_gradient(const struct md_objective *objective, const struct md_
     wide_real value = 0;
     *report = (struct md_loss_report){0, 0, 0, 0};
     for (int s = 0; s < batch->samples; s++) {
-        int valid = begin_sample(batch, s);
+        int valid = labels_of(batch, s, s + 1);
+        for (int p = 0; p < batch->pixels; p++)
+            ((elem *)batch->gradient)[(size_t)s * batch->stride + (size_t)p] = 0;
         report->valid += valid;
         pictures += valid > 0;
     }
@@ -404,9 +470,9 @@ static void loss_gradient(const struct md_objective *objective, const struct md_
                               .objective = objective,
                               .first = first,
                               .last = first + length,
+                              .valid = all ? length * batch->pixels
+                                           : labels_of(batch, first, first + length),
                               .begun = begun};
-            for (struct pixel p = begin(&g); next(&g, &p, all);)
-                g.valid++;
             if (g.valid > 0)
                 sum += loss_of_group((enum md_loss)l, &g, share, groups, report);
         }

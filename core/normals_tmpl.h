@@ -195,8 +195,11 @@ static wide_real vnl(struct group *g, wide_real share) {
     int kept = 0, valid = 0;
     n.losses = n.by_depth + batch->pixels;
     n.pixels = (uint32_t *)(void *)(n.losses + n.triples);
-    for (struct pixel p = begin(g); next(g, &p, 0); n.by_depth[p.index] = 0)
-        n.pixels[valid++] = (uint32_t)p.index;
+    for (struct block b = begin(g); next(g, &b, 0);)
+        for (int k = 0; k < b.count; k++) {
+            n.pixels[valid++] = (uint32_t)b.index[k];
+            n.by_depth[b.index[k]] = 0;
+        }
     for (int t = 0; t < n.triples; t++) {
         draw_triple(&n, t, pixels);
         n.losses[t] = loss_of_triple(&n, pixels);
@@ -214,10 +217,11 @@ static wide_real vnl(struct group *g, wide_real share) {
         draw_triple(&n, t, pixels);
         add_gradient(&n, pixels, share / rest);
     }
-    for (struct pixel p = begin(g); next(g, &p, 0);) {
-        real slope;
-        depth_of(p.o, g, &slope);
-        put_gradient(g, &p, md_from_wide(n.by_depth[p.index] * -(wide_real)slope));
-    }
+    for (struct block b = begin(g); next(g, &b, 0);)
+        for (int k = 0; k < b.count; k++) {
+            real slope;
+            depth_of(b.o[k], g, &slope);
+            put_gradient(g, &b, k, md_from_wide(n.by_depth[b.index[k]] * -(wide_real)slope));
+        }
     return sum_of(&sum) / rest;
 }

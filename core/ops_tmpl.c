@@ -10,6 +10,10 @@
 
 enum { BLOCK = 64 }; /* elements that are converted together */
 
+/* For functions whose first argument is a constant at each call: loops of its own for each value.
+ */
+#define INLINE static inline __attribute__((always_inline))
+
 static size_t no_scratch(const struct md_shape *s, int rows) {
     (void)s;
     (void)rows;

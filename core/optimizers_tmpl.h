@@ -5,9 +5,6 @@
  * bits. (But plain SGD without fp32 momentum, loss scale or clipping is the device library's, in
  * the format throughout.) */
 
-/* For stages whose first argument is a constant at each call: a loop of its own for each value. */
-#define INLINE static inline __attribute__((always_inline))
-
 /* Whether an array of floats or of elements is one of wide values. */
 INLINE int is_wide(const int floats) {
     return floats ? sizeof(float) == sizeof(wide_real) : MD_NUMBER <= MD_NUMBER_fp64;

@@ -174,7 +174,8 @@ static wide_real photometric(struct group *g, wide_real share) {
     wide_real value = sum_of(&sum) / (wide_real)(3 * v.pixels);
     if (g->objective->smoothness > 0)
         value += roughness(&v, g->objective->smoothness);
-    for (struct pixel p = begin(g); next(g, &p, 1);)
-        put_gradient(g, &p, md_from_wide(v.by_output[p.index] * share));
+    for (struct block b = begin(g); next(g, &b, 1);)
+        for (int k = 0; k < b.count; k++)
+            put_gradient(g, &b, k, md_from_wide(v.by_output[b.index[k]] * share));
     return value;
 }

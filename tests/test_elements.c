@@ -321,7 +321,7 @@ static void check_loss(enum md_format format, const char *level, enum md_loss lo
                        struct md_random *random) {
     size_t elem = md_format_bytes[format], samples = 1 + md_random_below(random, 4);
     size_t width = 1 + md_random_below(random, 9),
-           pixels = width * (1 + md_random_below(random, 8));
+           pixels = width * (1 + md_random_below(random, 24));
     size_t stride = pixels + md_random_below(random, 9);
     size_t n = (samples - 1) * stride + pixels;
     struct fenced output = fence(n * elem, elem), label = fence(n * elem, elem);
@@ -342,7 +342,7 @@ static void check_loss(enum md_format format, const char *level, enum md_loss lo
     objective.weighing = md_random_below(random, 2);
     objective.stereo_scale = 0.5f;
     objective.smoothness = (float)md_random_below(random, 2);
-    uint8_t pictures[2][4 * 3 * 9 * 8];
+    uint8_t pictures[2][4 * 3 * 9 * 24];
     for (size_t i = 0; i < sizeof pictures; i++)
         pictures[i / sizeof pictures[0]][i % sizeof pictures[0]] = (uint8_t)md_random_bits(random);
     struct fenced room = fence(md_loss_scratch(&objective, format, (int)pixels), 8);

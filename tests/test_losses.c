@@ -37,12 +37,12 @@ static void check_loss(enum md_format format, enum md_loss loss, const struct ba
     cr_assert_eq(report.count, loss == MD_LOSS_RMSE ? pictures_of(b, &k) : k.valid);
 }
 
-/* Disparities around their labels, some below the depth cap's floor of 16, some labels missing. All
- * are binary32 numbers, so that both formats get the same. */
-static struct batch random_batch(struct md_random *random) {
+/* Rows and columns of at most `side` disparities around their labels, some below the depth cap's
+ * floor of 16, some labels missing. All are binary32 numbers, so that both formats get the same. */
+static struct batch random_batch(struct md_random *random, uint32_t side) {
     struct batch b = {.samples = 1 + (int)md_random_below(random, 4), .fb = {80, 65.5f, 12, 100}};
-    b.width = 1 + (int)md_random_below(random, 8);
-    b.pixels = b.width * (1 + (int)md_random_below(random, 8));
+    b.width = 1 + (int)md_random_below(random, side);
+    b.pixels = b.width * (1 + (int)md_random_below(random, side));
     for (int i = 0; i < count_of(&b); i++) {
         double y = md_random_range(random, 10, 80);
         b.label[i] = md_random_below(random, 5) == 0 ? -1 : (double)(float)y;
@@ -54,7 +54,7 @@ static struct batch random_batch(struct md_random *random) {
 Test(losses, equal_the_formulas) {
     struct md_random random = md_random_stream(20, 0, 0, 0);
     for (int i = 0; i < 200; i++) {
-        struct batch b = random_batch(&random);
+        struct batch b = random_batch(&random, i % 2 ? 16 : 8); /* of several blocks; of a part */
         for (int loss = 0; loss < MD_LOSS_COUNT; loss++)
             for (int format = 0; format < PRECISE_FORMATS; format++)
                 if (loss < MD_LOSS_SILOG || loss == MD_LOSS_ROBUST)
@@ -135,7 +135,7 @@ Test(losses, sums_and_averages_are_as_defined) {
     for (size_t n = 0; n < LENGTH(objectives); n++) {
         int compared = 0, pixels = 0, slopes = 0;
         for (int round = 0; round < 12; round++) {
-            struct batch b = random_batch(&random);
+            struct batch b = random_batch(&random, 8);
             if (objectives[n].weight[MD_LOSS_VNL] > 0)
                 flatten(&b);
             struct batch moved = b;
@@ -192,7 +192,7 @@ Test(losses, dynamic_weights_have_their_gradient) {
     for (size_t n = 0; n < LENGTH(objectives); n++) {
         if (objectives[n].weighing == MD_WEIGHTS_FIXED)
             continue;
-        struct batch b = random_batch(&random);
+        struct batch b = random_batch(&random, 8);
         double gradient[MOST], slopes[MD_LOSS_COUNT], step = 0x1p-14;
         run(MD_FP64, &objectives[n], &b, 0, gradient);
         memcpy(slopes, balance_slopes, sizeof slopes);
@@ -315,7 +315,7 @@ Test(losses, gradients_are_derivatives) {
     for (int loss = 0; loss <= MD_LOSS_RMSE; loss++) { /* the others: as sums of one */
         int compared = 0, pixels = 0;
         for (int n = 0; n < 40; n++) {
-            struct batch b = random_batch(&random);
+            struct batch b = random_batch(&random, 8);
             struct constants k = constants_of((enum md_loss)loss, &b);
             double gradient[MOST];
             run_loss(MD_FP64, (enum md_loss)loss, &b, 0, gradient);
