@@ -75,9 +75,9 @@ static void take_gradients(const struct md_update *u, const struct md_optimizer_
                            wide_real *g) {
     wide_real unscale = md_power_of_two(-u->hyper.loss_scale_log2);
     unscale *= u->hyper.clip_norm > 0 ? u->clip : 1;
-    md_widen_all(count, gradient + first, g);
+    const wide_real *scaled = load_values(0, (void *)gradient, first, count, g);
     for (size_t k = 0; k < count; k++)
-        g[k] *= unscale;
+        g[k] = scaled[k] * unscale;
     decay(u, MD_DECAY_L2, u->hyper.weight_decay, state, first, count, weight, g);
 }
 
@@ -275,11 +275,11 @@ INLINE wide_real quotient(wide_real a, const struct divisor *d) {
 
 /* m = fma(beta1, m, (1 - beta1) * g);  v = fma(beta2, v, ((1 - beta2) * g) * g);
  * d = m / (sqrt(v) / sqrt(correction2) + epsilon), in g's place. */
-INLINE void adam_directions(const int floats, const struct md_update *u, size_t first, size_t count,
+INLINE void adam_directions(const int floats, const struct md_update *u,
+                            const struct divisor *root2, size_t first, size_t count,
                             const struct md_optimizer_state *state, wide_real *g) {
     wide_real beta1 = u->hyper.beta1, beta2 = u->hyper.beta2, epsilon = u->hyper.epsilon;
     wide_real rest1 = (wide_real)1 - beta1, rest2 = (wide_real)1 - beta2;
-    struct divisor root2 = divisor_of(md_wide_sqrt((wide_real)u->correction2));
     wide_real rooms[2][BLOCK];
     wide_real *m = load_values(floats, state->first, first, count, rooms[0]);
     wide_real *v = load_values(floats, state->second, first, count, rooms[1]);
@@ -290,7 +290,7 @@ INLINE void adam_directions(const int floats, const struct md_update *u, size_t 
     store_values(floats, m, state->first, first, count);
     store_values(floats, v, state->second, first, count);
     for (size_t k = 0; k < count; k++)
-        g[k] = m[k] / (quotient(md_wide_sqrt(v[k]), &root2) + epsilon);
+        g[k] = m[k] / (quotient(md_wide_sqrt(v[k]), root2) + epsilon);
 }
 
 /* g as take_gradients has it, d as adam_directions, then decoupled decay of strength weight_decay *
@@ -299,13 +299,14 @@ INLINE void adam_directions(const int floats, const struct md_update *u, size_t 
 static void adam(size_t n, const struct md_update *u, const void *gradient,
                  const struct md_optimizer_state *state, void *weight) {
     wide_real g[BLOCK], step = -((wide_real)u->learning_rate / (wide_real)u->correction1);
+    const struct divisor root2 = divisor_of(md_wide_sqrt((wide_real)u->correction2));
     for (size_t first = 0; first < n; first += BLOCK) {
         size_t count = n - first < BLOCK ? n - first : BLOCK;
         take_gradients(u, state, first, count, gradient, weight, g);
         if (state->moments == MD_MOMENTS_FP32)
-            adam_directions(1, u, first, count, state, g);
+            adam_directions(1, u, &root2, first, count, state, g);
         else
-            adam_directions(0, u, first, count, state, g);
+            adam_directions(0, u, &root2, first, count, state, g);
         decay(u, MD_DECAY_DECOUPLED, (wide_real)u->hyper.weight_decay * (wide_real)u->correction1,
               state, first, count, weight, g);
         put_weights(u, state, first, count, step, g, weight);
