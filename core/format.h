@@ -166,23 +166,46 @@ static inline elem md_narrow(wide_real a) {
     return md_store((real)a);
 }
 
-/* n elements as wide values, and the elements nearest to n wide values. Not left to compilers,
- * which do not know the instructions. */
+/* Conversions of MD_HALVES elements at a time. Not left to compilers, which do not know the
+ * instructions. (Vectors as wide as those of the loops around them: a load of what was stored in
+ * two pieces has to wait for both to reach the cache.) */
+#if defined(__F16C__) && (MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_fp16w)
+#if defined(__AVX512F__)
+#define MD_HALVES 16
+static inline void md_widen_some(const elem *from, float *to) {
+    _mm512_storeu_ps(to, _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from)));
+}
+static inline void md_narrow_some(const float *from, elem *to) {
+    __m256i halves = _mm512_cvtps_ph(_mm512_loadu_ps(from), _MM_FROUND_TO_NEAREST_INT);
+    _mm256_storeu_si256((__m256i *)to, halves);
+}
+#else
+#define MD_HALVES 8
+static inline void md_widen_some(const elem *from, float *to) {
+    _mm256_storeu_ps(to, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)from)));
+}
+static inline void md_narrow_some(const float *from, elem *to) {
+    __m128i halves = _mm256_cvtps_ph(_mm256_loadu_ps(from), _MM_FROUND_TO_NEAREST_INT);
+    _mm_storeu_si128((__m128i *)to, halves);
+}
+#endif
+#endif
+
+/* n elements as wide values, and the elements nearest to n wide values. */
 static inline void md_widen_all(size_t n, const elem *from, wide_real *to) {
     size_t i = 0;
-#if defined(__F16C__) && (MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_fp16w)
-    for (; i + 8 <= n; i += 8)
-        _mm256_storeu_ps(to + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(from + i))));
+#if defined(MD_HALVES)
+    for (; i + MD_HALVES <= n; i += MD_HALVES)
+        md_widen_some(from + i, to + i);
 #endif
     for (; i < n; i++)
         to[i] = md_load(from[i]);
 }
 static inline void md_narrow_all(size_t n, const wide_real *from, elem *to) {
     size_t i = 0;
-#if defined(__F16C__) && (MD_NUMBER == MD_NUMBER_fp16 || MD_NUMBER == MD_NUMBER_fp16w)
-    for (; i + 8 <= n; i += 8)
-        _mm_storeu_si128((__m128i *)(to + i),
-                         _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT));
+#if defined(MD_HALVES)
+    for (; i + MD_HALVES <= n; i += MD_HALVES)
+        md_narrow_some(from + i, to + i);
 #endif
     for (; i < n; i++)
         to[i] = md_narrow(from[i]);
