@@ -211,6 +211,19 @@ static inline void md_narrow_all(size_t n, const wide_real *from, elem *to) {
         to[i] = md_narrow(from[i]);
 }
 
+/* md_narrow_all, and what has become of the values. */
+static inline void md_settle_wide(size_t n, wide_real *values, elem *to) {
+#if defined(MD_HALVES)
+    md_narrow_all(n, values, to);
+    md_widen_all(n, to, values);
+#else
+    for (size_t i = 0; i < n; i++) {
+        to[i] = md_narrow(values[i]);
+        values[i] = md_load(to[i]);
+    }
+#endif
+}
+
 /* The same of the numbers that the format's arithmetic has. */
 #if MD_NATIVE_HALF
 static inline void md_load_all(size_t n, const elem *from, real *to) {
@@ -221,9 +234,11 @@ static inline void md_store_all(size_t n, const real *from, elem *to) {
     for (size_t i = 0; i < n; i++)
         to[i] = from[i];
 }
+#define md_settle_all md_store_all
 #else
-#define md_load_all  md_widen_all
-#define md_store_all md_narrow_all
+#define md_load_all   md_widen_all
+#define md_store_all  md_narrow_all
+#define md_settle_all md_settle_wide
 #endif
 
 /* A neighbour of a wide value in the format, chosen by 32 random bits (rounding.h). Of a format

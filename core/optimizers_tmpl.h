@@ -26,14 +26,15 @@ INLINE wide_real *load_values(const int floats, void *array, size_t first, size_
 /* Keeps changed values, and makes them what they have become. */
 INLINE void store_values(const int floats, wide_real *values, void *array, size_t first,
                          size_t count) {
+    float *kept = (float *)array + first;
     if (is_wide(floats))
         return;
-    if (floats)
-        for (size_t k = 0; k < count; k++)
-            ((float *)array)[first + k] = (float)values[k];
-    else
-        md_narrow_all(count, values, (elem *)array + first);
-    load_values(floats, array, first, count, values);
+    if (!floats)
+        md_settle_wide(count, values, (elem *)array + first);
+    for (size_t k = 0; k < count && floats; k++) {
+        kept[k] = (float)values[k];
+        values[k] = (wide_real)kept[k];
+    }
 }
 
 /* Of parameters first .. first+count-1, how many, the first ones, decay in this way. */
@@ -105,12 +106,6 @@ static const uint32_t *draw_block(const struct md_update *u, size_t index, size_
     return room + begin;
 }
 
-/* md_store_all, and what has become of the numbers. */
-static void settle(size_t count, real *values, elem *to) {
-    md_store_all(count, values, to);
-    md_load_all(count, to, values);
-}
-
 /* `kahan`, below. */
 static void put_compensated(size_t count, wide_real a, const wide_real *d, elem *weight,
                             elem *beside) {
@@ -121,7 +116,7 @@ static void put_compensated(size_t count, wide_real a, const wide_real *d, elem 
         c[k] = md_from_wide(md_wide_fma(a, d[k], -(wide_real)c[k])); /* y */
     for (size_t k = 0; k < count; k++)
         s[k] = md_add(w[k], c[k]);
-    settle(count, s, weight);
+    md_settle_all(count, s, weight);
     for (size_t k = 0; k < count; k++)
         c[k] = md_sub(md_sub(s[k], w[k]), c[k]);
     md_store_all(count, c, beside);
@@ -205,7 +200,7 @@ static void plain_sgd(size_t n, const struct md_update *u, const elem *gradient,
         if (momentum > 0) {
             md_load_all(count, velocity + first, v);
             fma_all(count, momentum, v, g, g);
-            settle(count, g, velocity + first);
+            md_settle_all(count, g, velocity + first);
         }
         if (strength > 0)
             fma_all(decaying(u, MD_DECAY_DECOUPLED, state, first, count), strength, w, g, g);

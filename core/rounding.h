@@ -202,12 +202,11 @@ static inline float md_bf16_round_random(float value, uint32_t random) {
     return md_float_of((bits & 0x7fffffffu) > 0x7f800000u ? bits : rounded); /* or NaN */
 }
 
-/* The bits of the nearest bfloat16 value. */
+/* The bits of the nearest bfloat16 value. (Without branches: loops of it become vectors.) */
 static inline uint16_t md_bf16_narrow(float value) {
-    uint32_t bits = md_float_bits(md_bf16_round(value));
-    if ((bits & 0x7fffffffu) > 0x7f800000u)
-        bits |= 0x00400000u; /* a NaN keeps a set bit in its upper half */
-    return (uint16_t)(bits >> 16);
+    uint32_t bits = md_float_bits(value), rounded = bits + 0x7fffu + (bits >> 16 & 1u);
+    int nan = (bits & 0x7fffffffu) > 0x7f800000u;
+    return (uint16_t)((nan ? bits | 0x00400000u : rounded) >> 16); /* a NaN keeps a set bit */
 }
 
 static inline float md_bf16_widen(uint16_t upper) {
