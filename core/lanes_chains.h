@@ -96,17 +96,16 @@ static inline vec v_leaky(mask m, vec a) {
 #endif
 }
 
-/* Which of the lanes from number i on, of n, are off in a mask. */
+/* Which lanes are off in a mask from bit i on, of which the first n count. No byte without one of
+ * those is read. */
 static inline mask lanes_off(const uint8_t *on, size_t i, size_t n) {
-    const size_t first = i - i % 8; /* a byte's */
     uint64_t bits = 0;
-    uint16_t two;
-    if (n - i >= LANES && LANES == 16 && i == first) {
-        __builtin_memcpy(&two, on + i / 8, sizeof two);
-        return v_mask_of(~(unsigned)two);
-    }
-    for (size_t b = 0; b < LANES + i % 8 && first + b < n; b += 8)
-        bits |= (uint64_t)on[(first + b) / 8] << b;
+    on += i / 8;
+    if (LANES % 8 == 0 && n == LANES && i % 8 == 0)
+        __builtin_memcpy(&bits, on, LANES / 8);
+    else
+        for (size_t b = 0; b < i % 8 + n; b += 8)
+            bits |= (uint64_t)*on++ << b;
     return v_mask_of(~(unsigned)(bits >> i % 8));
 }
 #endif

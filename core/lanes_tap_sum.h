@@ -139,9 +139,8 @@ static int finish_of(const struct sink *sink) {
         do_it(0);                                                                                  \
     }
 
-/* What n sums become that go to the map's elements from number `at` on, behind leaky_forward or
- * leaky_backward. */
-INLINE vec activated(const struct sink *sink, const int finish, vec sums, size_t n, size_t at) {
+/* What n sums become behind leaky_forward, or leaky_backward by the mask from bit `at` on. */
+INLINE vec activated(const int finish, const uint8_t *positive, vec sums, size_t n, size_t at) {
 #if GATHERS
     elem some[LANES];
     if (WIDENS) {
@@ -151,10 +150,10 @@ INLINE vec activated(const struct sink *sink, const int finish, vec sums, size_t
     if ((finish & LEAKY) != 0)
         sums = v_leaky(v_not_positive(sums), sums);
     if ((finish & DERIVED) != 0)
-        sums = v_leaky(lanes_off(sink->positive, at, at + n), sums);
+        sums = v_leaky(lanes_off(positive, at, n), sums);
 #else
-    (void)sink;
     (void)finish;
+    (void)positive;
     (void)n;
     (void)at;
 #endif
@@ -162,15 +161,15 @@ INLINE vec activated(const struct sink *sink, const int finish, vec sums, size_t
 }
 
 /* n sums, at most a vector's worth, to elements. Storing an element rounds, so a sum need not be
- * rounded before. */
-INLINE void store_vector(const struct sink *sink, const int finish, vec bias, vec sum, size_t n,
-                         elem *to) {
+ * rounded before. (Of the sink, compilers would read anew what they need for each vector.) */
+INLINE void store_vector(const int finish, vec bias, const uint8_t *positive, size_t at, vec sum,
+                         size_t n, elem *to) {
     if ((finish & BIASED) != 0)
         sum = v_wide_add(sum, bias);
     if ((finish & ADDED_UP) != 0)
         sum = v_wide_add(load_elements(to, n), sum);
     if ((finish & (LEAKY | DERIVED)) != 0)
-        sum = activated(sink, finish, sum, n, (size_t)(to - (const elem *)sink->map->at));
+        sum = activated(finish, positive, sum, n, at);
     store_elements(to, n, sum);
 }
 
@@ -362,10 +361,14 @@ INLINE int is_sure(vec sums[TILE_M][TILE_P], const int zeros) {
 INLINE void store_tile(const struct sink *sink, const int finish, int channel,
                        vec sums[TILE_M][TILE_P], elem *to) {
     const size_t plane = md_map_plane(sink->map);
-    UNROLL for (int i = 0; i < TILE_M; i++, to += plane) {
-        vec bias = (finish & BIASED) != 0 ? v_widen_one(sink->bias + channel + i) : v_zero();
-        UNROLL for (int j = 0; j < TILE_P; j++)
-            store_vector(sink, finish, bias, sums[i][j], LANES, to + j * LANES);
+    const uint8_t *positive = sink->positive;
+    const elem *bias = sink->bias + ((finish & BIASED) != 0 ? channel : 0);
+    size_t at = (size_t)(to - (const elem *)sink->map->at);
+    UNROLL for (int i = 0; i < TILE_M; i++, to += plane, at += plane) {
+        const size_t bit = at / 8 * 8; /* whole bytes, as compilers are to know (put_some) */
+        vec added = (finish & BIASED) != 0 ? v_widen_one(bias + i) : v_zero();
+        UNROLL for (int j = 0; j < TILE_P; j++) store_vector(
+            finish, added, positive, bit + j * LANES, sums[i][j], LANES, to + j * LANES);
     }
 }
 
@@ -433,10 +436,12 @@ static enum shifts shifts_at(const struct tap_sum *t, ptrdiff_t pixel) {
 INLINE void store_run_as(const struct sink *sink, const int finish, int channel, const real *sums,
                          int n, elem *to) {
     const vec bias = (finish & BIASED) != 0 ? v_widen_one(sink->bias + channel) : v_zero();
-    for (; n >= LANES; n -= LANES, sums += LANES, to += LANES)
-        store_vector(sink, finish, bias, v_load(sums), LANES, to);
+    const uint8_t *positive = sink->positive;
+    size_t at = (size_t)(to - (const elem *)sink->map->at);
+    for (; n >= LANES; n -= LANES, sums += LANES, to += LANES, at += LANES)
+        store_vector(finish, bias, positive, at, v_load(sums), LANES, to);
     if (n > 0)
-        store_vector(sink, finish, bias, v_load(sums), (size_t)n, to);
+        store_vector(finish, bias, positive, at, v_load(sums), (size_t)n, to);
 }
 static void store_run(const struct sink *sink, int channel, const real *sums, int n, elem *to) {
     const int finish = finish_of(sink);
@@ -598,7 +603,7 @@ static void run_sums(const struct tap_sum *t, struct chains *chains, const struc
 
 /* Of the output channels from the sink's `channel` on, `count` of them, does some the optimistic
  * way and puts their sums where they go, if those of the tile from pixel p on lie side by side
- * there. Returns how many. */
+ * there, and their bits in whole bytes. Returns how many. */
 static int put_some(const struct tap_sum *t, struct chains *chains, const struct sink *sink,
                     int channel, int count, int p) {
 #if OPTIMISTIC && !ROUNDS
@@ -608,6 +613,9 @@ static int put_some(const struct tap_sum *t, struct chains *chains, const struct
     chains->first_tap = 0;
     chains->last_tap = t->tap_count;
     elem *to = row_of(sink, channel, p / t->width) + p % t->width;
+    size_t at = (size_t)(to - (const elem *)sink->map->at);
+    if (sink->positive != NULL && (at % 8 != 0 || md_map_plane(sink->map) % 8 != 0))
+        return 0;
     const source *weight = chains->factors.at;
     put_fn *const put_next = putting[shifts_at(t, chains->pixel)];
     int done = 0;

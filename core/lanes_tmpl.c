@@ -68,7 +68,8 @@ static struct room room_in(const struct md_shape *s, int transposed, int rows, v
     int x_rows = transposed ? rows / 2 + 1 : rows * stride + 3, y_rows = rows + 2;
     size_t x = window_size(ci, x_rows, s->width), y = window_size(co, y_rows, width);
     size_t lane = (size_t)(rows * width);
-    size_t lanes = transposed ? larger(round_up((size_t)ci, LANES) * lane / 4, LANES * lane)
+    size_t lanes = transposed
+                       ? larger(round_up((size_t)ci, LANES) * lane / 4, 2 * LANES * (size_t)width)
                    : turns(s) ? round_up((size_t)ci, LANES) * (lane + 2 * (size_t)width)
                               : round_up((size_t)co, LANES) * lane;
     size_t weight =
@@ -395,8 +396,8 @@ static struct operand open_lanes(const struct md_map maps[2], int first, int las
     return lanes;
 }
 
-/* The bias gradient. Output channels are in lanes; or else are put there by the vector, in `room`.
- */
+/* The bias gradient. Output channels are in lanes; or else are put there, two vectors at a time, in
+ * `room`. */
 static void sum_bias(const struct md_call *c, real *sums, const struct operand *lanes,
                      size_t lane_stride, real *room) {
     int first, last;
@@ -410,12 +411,12 @@ static void sum_bias(const struct md_call *c, real *sums, const struct operand *
     }
     const struct md_map dy[2] = {c->y};
     const struct operand numbers = {room, 0, 1};
-    for (int now; lanes == NULL && first < last; first += now, sums += LANES, to += now) {
-        now = lesser(last - first, LANES);
+    for (int now; lanes == NULL && first < last; first += now, sums += now, to += now) {
+        now = lesser(last - first, 2 * LANES); /* a sum of one vector has to wait for itself */
         for (int h = c->from; h < c->to; h++) {
-            transpose(dy, first, now, h, h + 1, LANES, 1, room);
-            sum_channels(numbers, LANES, (size_t)c->y.width, now, h > 0, h + 1 == c->y.height, sums,
-                         to);
+            transpose(dy, first, now, h, h + 1, 2 * LANES, 1, room);
+            sum_channels(numbers, 2 * LANES, (size_t)c->y.width, now, h > 0, h + 1 == c->y.height,
+                         sums, to);
         }
     }
 #else
@@ -548,7 +549,8 @@ static void leaky_backward(size_t n, const uint8_t *positive, size_t first, void
     elem *dy = dy_;
     for (size_t i = 0; i < n; i += LANES) {
         vec a = load_elements(dy + i, n - i);
-        store_elements(dy + i, n - i, v_leaky(lanes_off(positive, first + i, first + n), a));
+        store_elements(dy + i, n - i,
+                       v_leaky(lanes_off(positive, first + i, n - i < LANES ? n - i : LANES), a));
     }
 }
 
