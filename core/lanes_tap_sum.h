@@ -194,7 +194,7 @@ INLINE void find_ends(const struct chains *chains, const int wide, const enum sh
     }
 }
 
-/* Whether lanes of a tile's vector j may be off, of threes in a column. */
+/* Whether lanes of a tile's vector j may be off; of taps in threes, for the one in this column. */
 INLINE int may_lack(const enum shifts shifts, const int column, const int j) {
     if (shifts < TRIPLES)
         return shifts == ANY;
@@ -362,7 +362,7 @@ INLINE void store_tile(const struct sink *sink, const int finish, int channel,
                        vec sums[TILE_M][TILE_P], elem *to) {
     const size_t plane = md_map_plane(sink->map);
     const uint8_t *positive = sink->positive;
-    const elem *bias = sink->bias + ((finish & BIASED) != 0 ? channel : 0);
+    const elem *bias = (finish & BIASED) != 0 ? sink->bias + channel : NULL;
     size_t at = (size_t)(to - (const elem *)sink->map->at);
     UNROLL for (int i = 0; i < TILE_M; i++, to += plane, at += plane) {
         const size_t bit = at / 8 * 8; /* whole bytes, as compilers are to know (put_some) */
