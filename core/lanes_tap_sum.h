@@ -120,24 +120,18 @@ static int finish_of(const struct sink *sink) {
 /* do_it(finish) with a constant. (Only a forward pass has a bias.) */
 #define KNOWING(finish, do_it)                                                                     \
     switch (finish) {                                                                              \
-    case BIASED:                                                                                   \
-        do_it(BIASED);                                                                             \
-        break;                                                                                     \
-    case BIASED | LEAKY:                                                                           \
-        do_it(BIASED | LEAKY);                                                                     \
-        break;                                                                                     \
-    case DERIVED:                                                                                  \
-        do_it(DERIVED);                                                                            \
-        break;                                                                                     \
-    case ADDED_UP:                                                                                 \
-        do_it(ADDED_UP);                                                                           \
-        break;                                                                                     \
-    case ADDED_UP | DERIVED:                                                                       \
-        do_it(ADDED_UP | DERIVED);                                                                 \
-        break;                                                                                     \
+        CASE(BIASED, do_it)                                                                        \
+        CASE(BIASED | LEAKY, do_it)                                                                \
+        CASE(DERIVED, do_it)                                                                       \
+        CASE(ADDED_UP, do_it)                                                                      \
+        CASE(ADDED_UP | DERIVED, do_it)                                                            \
     default:                                                                                       \
         do_it(0);                                                                                  \
     }
+#define CASE(constant, do_it)                                                                      \
+    case constant:                                                                                 \
+        do_it(constant);                                                                           \
+        break;
 
 /* What n sums become behind leaky_forward, or leaky_backward by the mask from bit `at` on. */
 INLINE vec activated(const int finish, const uint8_t *positive, vec sums, size_t n, size_t at) {
