@@ -33,8 +33,9 @@ static const char help[] =
     "\n"
     "columns: kB of the arena, milliseconds with the lowest and highest of all rounds, billions "
     "of\n"
-    "multiply-adds per second, their share of what the cores' fp32 units can\n"
-    "do, and the time as a multiple of the case's first line, with its lowest and highest.\n"
+    "multiply-adds per second, their share of what the cores' fp32 units do when nothing else is\n"
+    "asked of them for as long, in turns with the steps, and the time as a multiple of the case's\n"
+    "first line, with its lowest and highest.\n"
     "\n"
     "examples:\n"
     "  build/bench steps --level avx2\n"
@@ -59,7 +60,8 @@ struct entry {
     double (*milliseconds)(void *context); /* 0: it is not there, or no more */
     void (*stop)(void *context);           /* or NULL */
     void *context;
-    double bytes, work, peak; /* multiply-adds, and 1e9 of them a second; 0 where there are none */
+    double bytes, work; /* work: multiply-adds; 0 where there are none */
+    int threads;        /* that work */
 };
 
 enum { MOST_ENTRIES = 9 };
@@ -89,10 +91,17 @@ static void range(int width, const char *form, struct spread s) {
     printf(" %*s", width, text);
 }
 
-static void report(const struct the_case *c, const struct entry *e, const double *ms,
-                   const double *ratios) {
-    int there = ms[asked.rounds - 1] > 0.0; /* to the end */
-    struct spread time = spread_of(ms, asked.rounds), ratio = spread_of(ratios, asked.rounds);
+/* What an entry took in each round, as a multiple of the first entry's time too, and the share that
+ * it had of what its cores could do just then. */
+struct rounds {
+    double ms[MOST_ROUNDS], ratios[MOST_ROUNDS], shares[MOST_ROUNDS];
+};
+
+static void report(const struct the_case *c, const struct entry *e, const struct rounds *of) {
+    int there = of->ms[asked.rounds - 1] > 0.0; /* to the end */
+    struct spread time = spread_of(of->ms, asked.rounds),
+                  ratio = spread_of(of->ratios, asked.rounds),
+                  share = spread_of(of->shares, asked.rounds);
     double rate = there ? 1e-6 * e->work / time.median : 0.0;
     if (asked.json != NULL && there) {
         json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "table", c->table, "level",
@@ -102,8 +111,8 @@ static void report(const struct the_case *c, const struct entry *e, const double
             json_object_set_new(row, "arena_bytes", json_real(e->bytes));
         if (rate > 0.0)
             json_object_set_new(row, "giga_per_second", json_real(rate));
-        if (rate > 0.0 && e->peak > 0.0)
-            json_object_set_new(row, "share_of_peak", json_real(rate / e->peak));
+        if (share.median > 0.0)
+            json_object_set_new(row, "share_of_peak", json_spread(share));
         json_array_append_new(asked.json, row);
     }
     if (asked.json != NULL)
@@ -117,7 +126,7 @@ static void report(const struct the_case *c, const struct entry *e, const double
     column(9, 3, time.median);
     range(15, "%.3g..%.3g", time);
     column(7, 2, rate);
-    column(7, 0, e->peak > 0.0 ? 100.0 * rate / e->peak : 0.0);
+    column(7, 0, 100.0 * share.median);
     if (e == c->entries) {
         printf(" %6s\n", "1");
         return;
@@ -127,18 +136,28 @@ static void report(const struct the_case *c, const struct entry *e, const double
     printf("\n");
 }
 
+/* One round of an entry. */
+static void measure_round(const struct the_case *c, const struct entry *e, struct rounds *of,
+                          int r) {
+    double ms = e->milliseconds(e->context), peak = 0.0;
+    if (ms > 0.0 && e->work > 0.0)
+        peak = e->threads * peak_of(c->level, 1e-3 * ms, asked.seconds);
+    of->ms[r] = ms;
+    of->shares[r] = peak > 0.0 ? 1e-6 * e->work / ms / peak : 0.0;
+}
+
 /* Measures all entries, says what came out, and stops them. Who begins changes by rounds. */
 static void measure(struct the_case *c) {
-    double ms[MOST_ENTRIES][MOST_ROUNDS], ratios[MOST_ENTRIES][MOST_ROUNDS];
+    struct rounds of[MOST_ENTRIES];
     for (int r = 0; r < asked.rounds; r++)
         for (int i = 0; i < c->count; i++) {
             int turn = (i + r) % c->count;
-            ms[turn][r] = c->entries[turn].milliseconds(c->entries[turn].context);
+            measure_round(c, &c->entries[turn], &of[turn], r);
         }
     for (int i = 0; i < c->count; i++) {
         for (int r = 0; r < asked.rounds; r++)
-            ratios[i][r] = ms[i][r] / ms[0][r];
-        report(c, &c->entries[i], ms[i], ratios[i]);
+            of[i].ratios[r] = of[i].ms[r] / of[0].ms[r];
+        report(c, &c->entries[i], &of[i]);
         if (c->entries[i].stop != NULL)
             c->entries[i].stop(c->entries[i].context);
     }
@@ -207,7 +226,6 @@ static const char *table_name(int table) {
 /* PyTorch at the level that is measured, on one thread and on two: started when first asked. */
 struct at_level {
     const char *level;
-    double peak;
     struct peer peers[3];
     int asked_peer[3];
 };
@@ -230,7 +248,7 @@ static const struct md_ops *ops_of(const struct at_level *at, const struct side 
 static void add_side(struct the_case *c, struct at_level *at, const struct side *side, int format,
                      const char *policy, int batch, struct question *question) {
     md_policy learns;
-    struct entry entry = {.what = side->what, .peak = at->peak * side->threads};
+    struct entry entry = {.what = side->what, .threads = side->threads};
     const struct md_ops *ops = ops_of(at, side, format);
     md_policy_parse(md_networks[0], policy, &learns);
     entry.work = (double)md_step_macs(md_networks[0], learns) * batch;
@@ -439,13 +457,9 @@ static void print_head(const char *table) {
 }
 
 static void bench_level(const char *level) {
-    struct at_level at = {.level = level, .peak = peak_of(level)};
-    if (asked.json == NULL) {
-        printf("\n==== %s", level);
-        if (at.peak > 0.0)
-            printf(": a core can do %.1f billion multiply-adds a second", at.peak);
-        printf("\n");
-    }
+    struct at_level at = {.level = level};
+    if (asked.json == NULL)
+        printf("\n==== %s\n", level);
     for (int t = 0; t < STEP_TABLES; t++) {
         if (!(asked.tables >> t & 1))
             continue;

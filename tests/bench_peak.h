@@ -21,25 +21,34 @@
                      : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",       \
                        "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15")
 
-/* Billions of fused steps of binary32 per second with this level's vectors; 0: not known. */
-static inline double peak_of(const char *level) {
-    double best = 0.0;
+/* Seconds of `count` times twelve steps. */
+static inline double time_steps(int lanes, long count) {
+    double began = now();
+    if (lanes == 16)
+        REPEAT("zmm");
+    else
+        REPEAT("ymm");
+    return now() - began;
+}
+
+/* Billions of fused steps of binary32 per second with this level's vectors, by the fastest of some
+ * runs that take about `seconds` each, at least 3 in `all` seconds; 0: not known. A core is faster
+ * for moments than for the time of a training step, so what is compared has to take as long. */
+static inline double peak_of(const char *level, double seconds, double all) {
+    double best = 0.0, began = now();
     int lanes = strcmp(level, "avx512") == 0 ? 16 : strcmp(level, "avx2") == 0 ? 8 : 0;
-    for (int i = 0; i < 100 && lanes > 0; i++) {
-        long count = 20000;
-        double began = now(), steps = 12.0 * lanes * (double)count;
-        if (lanes == 16)
-            REPEAT("zmm");
-        else
-            REPEAT("ymm");
-        double rate = 1e-9 * steps / (now() - began);
+    if (lanes == 0)
+        return 0.0;
+    long warm = 100000, count = (long)((double)warm * seconds / time_steps(lanes, warm)) + 1;
+    for (int i = 0; i < 3 || now() - began < all; i++) {
+        double rate = 12e-9 * lanes * (double)count / time_steps(lanes, count);
         best = rate > best ? rate : best;
     }
     return best;
 }
 #else
-static inline double peak_of(const char *level) {
-    (void)level;
+static inline double peak_of(const char *level, double seconds, double all) {
+    (void)level, (void)seconds, (void)all;
     return 0.0;
 }
 #endif
