@@ -529,11 +529,13 @@ static int find_links(const struct chains *c, int first, int last, int scaled, r
 }
 
 /* In bf16 small sums make the optimistic way wrong; chains have them at their begin more than
- * later. So its links are found in parts of 1, 1, 2, 4, ... of them, and where one has to be done
- * again the others need not. */
+ * later. So its links are found in parts, with more and more links, and where one has to be done
+ * again the others need not. To begin and end one takes as long as some channels of a small tile,
+ * in which little is wrong, too: there they are fewer. */
 static void find_optimistically(const struct chains *c, real *sums) {
+    const int times = c->product == NULL && TILE_M * TILE < 128 ? 8 : 2;
     int first = 0, last = MD_NUMBER == MD_NUMBER_bf16 ? 1 : c->links, scaled = 0;
-    for (; first < c->links; first = last, last = lesser(2 * last, c->links))
+    for (; first < c->links; first = last, last = lesser(times * last, c->links))
         scaled = find_links(c, first, last, scaled, sums);
     if (scaled)
         unscale(c, sums);

@@ -85,8 +85,18 @@ static inline int v_watch_end(void) {
 #else
 
 static inline vec v_fma_optimistic(vec a, vec b, vec c) {
-    vec w = v_wide_fma(a, b, c), rest = v_wide_fma(a, b, v_wide_sub(c, w));
-    return v_round(V_OF(VI_ALL(or)(V_BITS(w), VI(min_epu32)(V_BITS(rest), VI_SPLAT(1)))));
+    static const uint32_t one[LANES] = V_EACH(1);
+    vec w = c;
+    __asm__("vfmadd231ps %3, %2, %1\n\t" /* ab + c */
+            "vsubps %1, %0, %0\n\t"
+            "vfmadd231ps %3, %2, %0\n\t" /* the rest */
+            "vpminud %4, %0, %0\n\t"
+            "vpor %0, %1, %1\n\t"
+            "vcvtps2ph $0, %1, %x1\n\t"
+            "vcvtph2ps %x1, %0"
+            : "+&x"(c), "+&x"(w)
+            : "x"(a), V_OR_MEMORY(b), "m"(one));
+    return c;
 }
 
 static inline mask v_sure(mask m, vec sum, const int zeros) {
@@ -112,17 +122,26 @@ static inline int v_watch_end(void) {
 #else
 #define LOSES_SIGNS 0
 
-/* Three instructions for two ports, or AVX2's four for three. */
-static inline vec v_fma_optimistic(vec a, vec b, vec c) {
-    vec w = v_fma_in_place(a, b, c);
 #if defined(__AVX2__) && !defined(__AVX512F__)
-    vec product = V_OF(VI(add_epi32)(V_BITS(w), VI_SPLAT(16 << 23)));
-    return v_wide_add(v_wide_sub(w, product), product);
-#else
-    const float power = 0x1p16f;
-    return v_wide_fma(w, v_splat(&power), v_scale(w, 1 - power));
-#endif
+/* Four instructions for three ports, two of which add. */
+static inline vec v_fma_optimistic(vec a, vec b, vec c) {
+    static const uint32_t more[LANES] = V_EACH(16 << 23);
+    vec product;
+    __asm__("vfmadd231ps %3, %2, %0\n\t"
+            "vpaddd %4, %0, %1\n\t"
+            "vsubps %1, %0, %0\n\t"
+            "vaddps %1, %0, %0"
+            : "+x"(c), "=&x"(product)
+            : "x"(a), V_OR_MEMORY(b), "m"(more));
+    return c;
 }
+#else
+static inline vec v_fma_optimistic(vec a, vec b, vec c) {
+    const float power = 0x1p16f;
+    vec w = v_fma_in_place(a, b, c);
+    return v_wide_fma(w, v_splat(&power), v_scale(w, 1 - power));
+}
+#endif
 
 /* The power that brings the largest of the numbers into [2^-52, 2^-51), or 1 if all are 0; 0 if it
  * is out of [2^-50, 2^12) (so that the product of two such powers can be undone by one), or a

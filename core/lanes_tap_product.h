@@ -98,7 +98,7 @@ INLINE void pixel_taps(vec acc[][WIDE], const int wide, const int optimistic, co
                 vec factor = as_wanted(v_factor(rows[kh] + w + kw), &chains->factors, optimistic);
                 vec *sum = &acc[kh * kernel + kw][v];
                 *sum =
-                    optimistic ? v_fma_optimistic(value, factor, *sum) : v_fma(value, factor, *sum);
+                    optimistic ? v_fma_optimistic(factor, value, *sum) : v_fma(value, factor, *sum);
             }
         }
 }
@@ -192,8 +192,11 @@ static rows_fn *const exact_wide[4][5] = {{NULL, exact_wide_0_1}};
 #endif
 #if OPTIMISTIC && ROUNDS
 ROWS_FNS(optimistic_narrow, 1, 1)
-#if WIDE > 1
+#if WIDE > 1 && TALL == 3
 ROWS_FNS(optimistic_wide, WIDE, 1)
+#elif WIDE > 1
+ROWS_FN(optimistic_wide_0_1, WIDE, 1, 3, 0, 1)
+static rows_fn *const optimistic_wide[4][5] = {{NULL, optimistic_wide_0_1}};
 #else
 #define optimistic_wide optimistic_narrow
 #endif

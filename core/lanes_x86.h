@@ -66,12 +66,8 @@ static inline vec v_blend(mask m, vec off, vec on) {
 #define V(name) V_SUFFIX(_mm256_, name)
 #define TILE_M  4
 #define TILE_P  3
-#if ROUNDS
-#define WIDE 1
-#else
-#define WIDE 4
-#define TALL 1
-#endif
+#define WIDE    4
+#define TALL    1
 typedef __m256i mask;
 #if MD_NUMBER != MD_NUMBER_fp64
 #define LANES                   8
@@ -245,6 +241,15 @@ static inline vec v_load_doubled(const real *from) {
 static inline void v_store(real *to, vec a) {
     V(storeu)(to, a);
 }
+
+/* For steps in assembly, which keep sums where they are: compilers put them anywhere, and run out
+ * of registers. An operand may be read from memory (clang would put all of them there). */
+#if defined(__clang__)
+#define V_OR_MEMORY(a) "x"(a)
+#else
+#define V_OR_MEMORY(a) "xm"(a)
+#endif
+#define V_EACH(a) {a, a, a, a, a, a, a, a}
 
 /* Sum, and a * b + c, in the arithmetic that real itself has. */
 static inline vec v_wide_add(vec a, vec b) {
