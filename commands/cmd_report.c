@@ -49,7 +49,9 @@ static void number(FILE *out, double value, double deviation, int decimals) {
         fputs("<td class=number>-", out);
         return;
     }
-    fprintf(out, "<td class=number data-value=%.17g>%.*f", value, decimals, value);
+    char text[MD_NUMBER_SIZE];
+    md_number_text(value, decimals, text);
+    fprintf(out, "<td class=number data-value=%.17g>%s", value, text);
     if (isfinite(deviation))
         fprintf(out, " &plusmn; %.*f", decimals, deviation);
 }

@@ -115,6 +115,7 @@ static double field_of(const struct md_study_row *row, const struct field *field
 
 /* \mdvalue{kitti tof8 d0 delta1 ours}{0.641} */
 static void print_values(const struct md_study *study, const char *data) {
+    char text[MD_NUMBER_SIZE];
     printf("\\mdvalue{%s data}{", study->name);
     md_print_latex(data);
     printf("}\n");
@@ -125,9 +126,10 @@ static void print_values(const struct md_study *study, const char *data) {
             char label[MD_ROW_LABEL_SIZE];
             int decimals = fields[f].decimals < 0 ? row->quantity->decimals : fields[f].decimals;
             md_study_label(row->config, &study->keys, label);
+            md_number_text(value, decimals, text);
             if (isfinite(value))
-                printf("\\mdvalue{%s %s %s %s}{%.*f}\n", study->name, label, row->quantity->name,
-                       fields[f].name, decimals, value);
+                printf("\\mdvalue{%s %s %s %s}{%s}\n", study->name, label, row->quantity->name,
+                       fields[f].name, text);
         }
     for (size_t r = 0; r < study->count; r += study->show.count)
         for (size_t b = 0; b < study->beside.count; b++) {
@@ -135,9 +137,9 @@ static void print_values(const struct md_study *study, const char *data) {
             struct md_quantity quantity;
             double value = mean_beside(&study->rows[r], study->beside.names[b], &quantity);
             md_study_label(study->rows[r].config, &study->keys, label);
+            md_number_text(value, quantity.decimals, text);
             if (isfinite(value))
-                printf("\\mdvalue{%s %s %s ours}{%.*f}\n", study->name, label, quantity.name,
-                       quantity.decimals, value);
+                printf("\\mdvalue{%s %s %s ours}{%s}\n", study->name, label, quantity.name, text);
         }
 }
 

@@ -10,8 +10,6 @@
 #include "../base/file.h"
 #include "../base/grow.h"
 
-enum { NUMBER_SIZE = 400 }; /* the longest double in decimals */
-
 int md_is_utf8(const char *text) {
     json_t *string = json_string(text);
     json_decref(string);
@@ -149,12 +147,14 @@ static int deviates(const struct md_listing *listing, size_t column) {
     return found && listing->columns[column].has_deviation;
 }
 
-static void format_number(double value, int decimals, char text[NUMBER_SIZE]) {
+void md_number_text(double value, int decimals, char text[MD_NUMBER_SIZE]) {
     if (!isfinite(value))
-        snprintf(text, NUMBER_SIZE, "-");
+        snprintf(text, MD_NUMBER_SIZE, "-");
     else
-        snprintf(text, NUMBER_SIZE, "%.*f", decimals == 0 && value != floor(value) ? 1 : decimals,
-                 value);
+        snprintf(text, MD_NUMBER_SIZE, "%.*f",
+                 decimals == 0 && value != floor(value) ? 1 : decimals, value);
+    if (text[0] == '-' && text[1] != '\0' && text[1 + strspn(text + 1, "0.")] == '\0')
+        memmove(text, text + 1, strlen(text));
 }
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -182,17 +182,18 @@ struct strip {
 };
 
 static const char *strip_text(const struct md_listing *listing, const struct strip *strip,
-                              size_t row, char number[NUMBER_SIZE]) {
+                              size_t row, char number[MD_NUMBER_SIZE]) {
     const struct md_column *column = &listing->columns[strip->column];
     const struct md_entry *entry = entry_at(listing, row, strip->column);
     if (!column->is_number)
         return entry->word;
-    format_number(strip->is_deviation ? entry->deviation : entry->number, column->decimals, number);
+    md_number_text(strip->is_deviation ? entry->deviation : entry->number, column->decimals,
+                   number);
     return number;
 }
 
 static void print_text(const struct md_listing *listing, struct strip *strips) {
-    char number[NUMBER_SIZE];
+    char number[MD_NUMBER_SIZE];
     size_t count = 0;
     for (size_t c = 0; c < listing->column_count; c++) {
         strips[count++] = (struct strip){c, 0, width_of(listing->columns[c].title)};
@@ -305,13 +306,13 @@ void md_print_latex(const char *text) {
 static void print_latex_entry(const struct md_listing *listing, size_t row, size_t column) {
     const struct md_column *about = &listing->columns[column];
     const struct md_entry *entry = entry_at(listing, row, column);
-    char number[NUMBER_SIZE], deviation[NUMBER_SIZE];
+    char number[MD_NUMBER_SIZE], deviation[MD_NUMBER_SIZE];
     if (!about->is_number) {
         md_print_latex(entry->word);
         return;
     }
-    format_number(entry->number, about->decimals, number);
-    format_number(entry->deviation, about->decimals, deviation);
+    md_number_text(entry->number, about->decimals, number);
+    md_number_text(entry->deviation, about->decimals, deviation);
     if (!isfinite(entry->number))
         fputs("-", stdout);
     else if (deviates(listing, column) && isfinite(entry->deviation))

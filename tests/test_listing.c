@@ -57,7 +57,7 @@ Test(listing, text) {
     cr_assert_str_eq(out, "what, where      rmse_m     sd             steps   sd  before\n"
                           "plain             0.500  0.062                 7    0   21.27\n"
                           "é深                0.333  0.000               2.4  0.5   21.27\n"
-                          "a \"b\", c?d            -      -  1000000000000000    -   -0.00\n"
+                          "a \"b\", c?d            -      -  1000000000000000    -    0.00\n"
                           "             -12345.679      -                 -    -    5.00\n");
     print_rows(0, MD_TEXT);
     cr_assert_str_eq(out, "what, where  rmse_m  steps  before\n");
@@ -82,7 +82,7 @@ Test(listing, latex) {
                           "what, where & rmse\\_m & steps & before \\\\\n\\midrule\n"
                           "plain & $0.500 \\pm 0.062$ & $7 \\pm 0$ & $21.27$ \\\\\n"
                           "é深 & $0.333 \\pm 0.000$ & $2.4 \\pm 0.5$ & $21.27$ \\\\\n"
-                          "a \\char34{}b\\char34{}, c?d & - & $1000000000000000$ & $-0.00$ \\\\\n"
+                          "a \\char34{}b\\char34{}, c?d & - & $1000000000000000$ & $0.00$ \\\\\n"
                           " & $-12345.679$ & - & $5.00$ \\\\\n"
                           "\\bottomrule\n\\end{tabular}\n");
 }
