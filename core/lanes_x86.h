@@ -249,7 +249,8 @@ static inline void v_store(real *to, vec a) {
 #else
 #define V_OR_MEMORY(a) "xm"(a)
 #endif
-#define V_EACH(a) {a, a, a, a, a, a, a, a}
+#define V_EACH(a)                                                                                  \
+    { a, a, a, a, a, a, a, a }
 
 /* Sum, and a * b + c, in the arithmetic that real itself has. */
 static inline vec v_wide_add(vec a, vec b) {
