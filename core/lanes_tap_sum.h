@@ -312,7 +312,8 @@ INLINE int put_tile(const struct chains *c, const enum shifts shifts, const sour
         links.weight += (size_t)links.last * c->sum->factor_stride;
         links.last = half[1].channels;
     }
-    if (c->adds_zeros && !is_sure(acc, 1) && (!is_sure(acc, 0) || v_watch_end()))
+    const int reads_zeros = c->adds_zeros && !(MASKS_STEPS && shifts == INNER);
+    if (reads_zeros && !is_sure(acc, 1) && (!is_sure(acc, 0) || v_watch_end()))
         return 0;
 #define STORE(constant) store_tile(sink, constant, channel, acc, to)
     KNOWING(finish, STORE);
@@ -351,15 +352,6 @@ static enum shifts shifts_at(const struct tap_sum *t, ptrdiff_t pixel) {
             inside &= from >= 0 && from + TILE <= (ptrdiff_t)t->window->half[half].stride;
         }
     return inside ? INNER : t->shifts;
-}
-
-/* Whether the tile from pixel p on has products of +0 for taps that are not there: of what is
- * loaded by masks, or of rows of zeros beside the picture. */
-static int adds_zeros(const struct tap_sum *t, enum shifts shifts, int p) {
-    if (shifts == DOUBLES || (MASKS_STEPS && shifts == INNER))
-        return 0;
-    return !MASKS_STEPS || shifts == OUTER || (!t->above && p < t->width) ||
-           (!t->below && p + TILE > (t->height - 1) * t->width);
 }
 
 #endif
@@ -522,9 +514,7 @@ static int put_some(const struct tap_sum *t, struct chains *chains, const struct
     if (sink->positive != NULL && (at % 8 != 0 || md_map_plane(sink->map) % 8 != 0))
         return 0;
     const source *weight = chains->factors.at;
-    const enum shifts shifts = shifts_at(t, chains->pixel);
-    put_fn *const put_next = putting[shifts];
-    chains->adds_zeros = adds_zeros(t, shifts, p);
+    put_fn *const put_next = putting[shifts_at(t, chains->pixel)];
     int done = 0;
     while (done + TILE_M <= count && put_next(chains, weight, sink, channel + done, to)) {
         done += TILE_M;
@@ -541,6 +531,15 @@ static int put_some(const struct tap_sum *t, struct chains *chains, const struct
     (void)p;
     return 0;
 #endif
+}
+
+/* Whether the optimistic way has products of +0 for taps that are not there, in the tile from pixel
+ * p on: of what is loaded by masks, or of rows of zeros beside the picture. */
+static int adds_zeros(const struct tap_sum *t, int p) {
+    if (t->shifts == PAIRS || t->shifts == DOUBLES)
+        return 0;
+    return !MASKS_STEPS || t->shifts == OUTER || (!t->above && p < t->width) ||
+           (!t->below && p + TILE > (t->height - 1) * t->width);
 }
 
 /* All of it for output channels first .. last-1, which are the sink's from its first channel on.
@@ -569,6 +568,7 @@ static void run_tap_sum(struct tap_sum *t, struct operand numbers, int first, in
         for (int p = 0; p < pixels; p += TILE) {
             chains.count = lesser(pixels - p, TILE);
             chains.vector = p / LANES;
+            chains.adds_zeros = OPTIMISTIC && adds_zeros(t, p);
             chains.pixel = (ptrdiff_t)(t->shifts == DOUBLES ? p / PAIR : p) * t->step;
             chains.factors.at = weights.at;
             int channel = block + put_some(t, &chains, sink, block - first, end - block, p);
