@@ -151,10 +151,13 @@ void md_number_text(double value, int decimals, char text[MD_NUMBER_SIZE]) {
     if (!isfinite(value))
         snprintf(text, MD_NUMBER_SIZE, "-");
     else
-        snprintf(text, MD_NUMBER_SIZE, "%.*f",
-                 decimals == 0 && value != floor(value) ? 1 : decimals, value);
+        snprintf(text, MD_NUMBER_SIZE, "%.*f", decimals, value);
     if (text[0] == '-' && text[1] != '\0' && text[1 + strspn(text + 1, "0.")] == '\0')
         memmove(text, text + 1, strlen(text));
+}
+
+static void format_number(double value, int decimals, char text[MD_NUMBER_SIZE]) {
+    md_number_text(value, decimals == 0 && value != floor(value) ? 1 : decimals, text);
 }
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -187,8 +190,7 @@ static const char *strip_text(const struct md_listing *listing, const struct str
     const struct md_entry *entry = entry_at(listing, row, strip->column);
     if (!column->is_number)
         return entry->word;
-    md_number_text(strip->is_deviation ? entry->deviation : entry->number, column->decimals,
-                   number);
+    format_number(strip->is_deviation ? entry->deviation : entry->number, column->decimals, number);
     return number;
 }
 
@@ -311,8 +313,8 @@ static void print_latex_entry(const struct md_listing *listing, size_t row, size
         md_print_latex(entry->word);
         return;
     }
-    md_number_text(entry->number, about->decimals, number);
-    md_number_text(entry->deviation, about->decimals, deviation);
+    format_number(entry->number, about->decimals, number);
+    format_number(entry->deviation, about->decimals, deviation);
     if (!isfinite(entry->number))
         fputs("-", stdout);
     else if (deviates(listing, column) && isfinite(entry->deviation))

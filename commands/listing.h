@@ -56,8 +56,7 @@ void md_listing_free(struct md_listing *listing);
 enum md_listing_form { MD_TEXT, MD_CSV, MD_LATEX };
 int md_listing_print(const struct md_listing *listing, enum md_listing_form form);
 
-/* A number as tables show it: "-" if it is not finite, and with no sign if it is rounded to 0.
- * `decimals` as of a column. */
+/* A number with so many decimals, with no sign if it is rounded to 0; "-" if it is not finite. */
 enum { MD_NUMBER_SIZE = 400 }; /* the longest double */
 void md_number_text(double value, int decimals, char text[MD_NUMBER_SIZE]);
 

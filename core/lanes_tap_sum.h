@@ -96,6 +96,20 @@ static void find_taps(struct tap_sum *t) {
     t->known = 1;
 }
 
+/* Whether the tile from pixel p on reads rows of zeros that stand for those beside the picture. */
+static int reads_beside(const struct tap_sum *t, int p) {
+    return t->window->gathered &&
+           ((!t->above && p < t->width) || (!t->below && p + TILE > (t->height - 1) * t->width));
+}
+
+/* Whether the optimistic way has products of +0 for taps of that tile that are not there: by those
+ * rows, or by loads that are masked. */
+static int adds_zeros(const struct tap_sum *t, int p) {
+    if (t->shifts == PAIRS || t->shifts == DOUBLES)
+        return 0;
+    return !MASKS_STEPS || t->shifts == OUTER || reads_beside(t, p);
+}
+
 /* Links of a tile's chains, all in one half. */
 struct links {
     int half, first, last;
@@ -342,13 +356,13 @@ static put_fn *const putting[] = {[ANY] = put_ANY,
                                   [OUTER] = put_OUTER,
                                   [INNER] = put_INNER};
 
-/* A tile's shifts: whether its taps, three by three, read nothing outside their channels' planes.
- */
-static enum shifts shifts_at(const struct tap_sum *t, ptrdiff_t pixel) {
-    int inside = t->shifts == OUTER;
+/* The shifts of the tile from pixel p on: whether its taps, three by three, read nothing outside
+ * their channels' planes. */
+static enum shifts shifts_at(const struct tap_sum *t, int p) {
+    int inside = t->shifts == OUTER && !reads_beside(t, p);
     for (int half = 0; half < 2; half++)
         for (int k = 0; t->window->half[half].channels > 0 && k < t->tap_count; k++) {
-            ptrdiff_t from = pixel + t->taps[k].source[half];
+            ptrdiff_t from = p + t->taps[k].source[half];
             inside &= from >= 0 && from + TILE <= (ptrdiff_t)t->window->half[half].stride;
         }
     return inside ? INNER : t->shifts;
@@ -514,7 +528,7 @@ static int put_some(const struct tap_sum *t, struct chains *chains, const struct
     if (sink->positive != NULL && (at % 8 != 0 || md_map_plane(sink->map) % 8 != 0))
         return 0;
     const source *weight = chains->factors.at;
-    put_fn *const put_next = putting[shifts_at(t, chains->pixel)];
+    put_fn *const put_next = putting[shifts_at(t, p)];
     int done = 0;
     while (done + TILE_M <= count && put_next(chains, weight, sink, channel + done, to)) {
         done += TILE_M;
@@ -531,15 +545,6 @@ static int put_some(const struct tap_sum *t, struct chains *chains, const struct
     (void)p;
     return 0;
 #endif
-}
-
-/* Whether the optimistic way has products of +0 for taps that are not there, in the tile from pixel
- * p on: of what is loaded by masks, or of rows of zeros beside the picture. */
-static int adds_zeros(const struct tap_sum *t, int p) {
-    if (t->shifts == PAIRS || t->shifts == DOUBLES)
-        return 0;
-    return !MASKS_STEPS || t->shifts == OUTER || (!t->above && p < t->width) ||
-           (!t->below && p + TILE > (t->height - 1) * t->width);
 }
 
 /* All of it for output channels first .. last-1, which are the sink's from its first channel on.

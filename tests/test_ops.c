@@ -225,9 +225,9 @@ static void run_some_bands(struct trial *t, const struct md_ops *ops) {
 /* Makes the taps of one side of the kernel infinite, or for a weight gradient one side of y's
  * error: where such a tap lies outside the picture, or such an error meets what is outside, the
  * result is finite if it is skipped and NaN if it is multiplied by zero. */
-static void make_a_side_infinite(struct trial *t) {
+static void make_a_side_infinite(struct trial *t, int side) {
     const struct call *c = &t->call;
-    int height = 3, width = 3, side = (int)md_random_below(&t->random, 4);
+    int height = 3, width = 3;
     if (c->op->direction == WEIGHT_GRADIENT) {
         height = c->shape.height / c->shape.stride;
         width = c->shape.width / c->shape.stride;
@@ -273,7 +273,7 @@ static void time_call(const struct trial *t, const struct call *call, void *cons
     fflush(stdout);
 }
 
-/* Runs one call through every level and split. infinite: see above. */
+/* Runs one call through every level and split. infinite: 0, or 1 and a side: see above. */
 static void check_call(struct trial *t, const struct call *call, enum data data, int infinite) {
     const char *levels[8];
     size_t elem = md_format_bytes[t->format];
@@ -285,7 +285,7 @@ static void check_call(struct trial *t, const struct call *call, enum data data,
         fill(t->format, data, &t->random, n, t->in[i].values);
     }
     if (infinite && !call->op->transposed)
-        make_a_side_infinite(t);
+        make_a_side_infinite(t, infinite - 1);
     for (int i = 0; i < OPERANDS; i++) {
         t->in_copies[i] = numbers(t->format, t->in[i].bytes / elem);
         memcpy(t->in_copies[i], t->in[i].values, t->in[i].bytes);
@@ -359,6 +359,23 @@ Test(ops, layers_of_upydnet_8x8) {
     check_layers(MD_FP32, "upydnet_8x8", 12, 40);
 }
 
+/* Rows that are whole tiles of any level, and more than one: one that neither begins nor ends a row
+ * may lie beside the picture all the same. */
+static void check_wide_rows(enum md_format format) {
+    enum { SIDES = 4 };
+    static const int widths[] = {48, 96, 192};
+    struct trial trial = {.format = format, .random = md_random_stream(3, 0, 0, 0), .few = 1};
+    for (size_t o = 0; o < LENGTH(operators); o++)
+        for (size_t i = 0; i < LENGTH(widths); i++) {
+            struct md_shape shape = {8, 8, 1 + (int)md_random_below(&trial.random, 3), widths[i],
+                                     1};
+            struct call call = call_of(&operators[o], shape);
+            check_call(&trial, &call, ADVERSARIAL, 0);
+            for (int side = 0; side < SIDES && !call.op->transposed; side++)
+                check_call(&trial, &call, POWERS_OF_TWO, 1 + side);
+        }
+}
+
 static void check_random_shapes(enum md_format format) {
     struct trial trial = {.format = format, .random = md_random_stream(2, 0, 0, 0)};
     const char *fewer = getenv("MUDEPTH_CALLS"); /* an emulated processor takes its time */
@@ -377,28 +394,34 @@ static void check_random_shapes(enum md_format format) {
             call.dense = i % 4 == 1;
             trial.compared = 0;
             check_call(&trial, &call, (enum data)(i % DATA_COUNT), 0);
-            check_call(&trial, &call, POWERS_OF_TWO, 1);
+            check_call(&trial, &call, POWERS_OF_TWO, 1 + (int)md_random_below(&trial.random, 4));
             cr_assert_gt(trial.compared, 0);
         }
 }
 
 Test(ops, random_shapes_fp32) {
     check_random_shapes(MD_FP32);
+    check_wide_rows(MD_FP32);
 }
 Test(ops, random_shapes_fp64) {
     check_random_shapes(MD_FP64);
+    check_wide_rows(MD_FP64);
 }
 Test(ops, random_shapes_fp16) {
     check_random_shapes(MD_FP16);
+    check_wide_rows(MD_FP16);
 }
 Test(ops, random_shapes_bf16) {
     check_random_shapes(MD_BF16);
+    check_wide_rows(MD_BF16);
 }
 Test(ops, random_shapes_fp16w) {
     check_random_shapes(MD_FP16W);
+    check_wide_rows(MD_FP16W);
 }
 Test(ops, random_shapes_bf16w) {
     check_random_shapes(MD_BF16W);
+    check_wide_rows(MD_BF16W);
 }
 
 #if !defined(MD_TESTS_PLAIN_CRITERION_H)
