@@ -411,7 +411,7 @@ DEVICES = $(wildcard $(addprefix core/target/,device/*.[ch] gap9/*.c gap9/shim/*
 # clang's analyzer takes its time for the last states of the longest functions: a seventh of its
 # usual 225,000 is reached by few, the third of that which .ci/run asks for halves its time.
 ANALYZER_NODES ?= 30000
-lint: ## format, clang-tidy, cppcheck, headers compiled alone
+lint: ## format, clang-tidy, cppcheck, headers compiled alone, tests by clang
 	@$(MAKE) --no-print-directory packages WANT="$(LINT_PACKAGES)"
 	@$(MAKE) --no-print-directory run-lint
 
@@ -428,6 +428,8 @@ run-lint: $(BUILD)/build.h rooms
 	printf '%s\n' $(filter-out %_tmpl.c,$(wildcard $(ROOMS:%=%/*.c))) | xargs -P $$(nproc) -I{} \
 	    clang-tidy --quiet --warnings-as-errors='*' {} -- -std=c11 $(ALL_CPPFLAGS) \
 	    -Xclang -analyzer-config -Xclang max-nodes=$(ANALYZER_NODES)
+	printf '%s\n' tests/*.c | xargs -P $$(nproc) -I{} \
+	    clang $(ALL_CPPFLAGS) $(ALL_CFLAGS) -fsyntax-only {}
 
 fmt: ## format all sources
 	clang-format -i $(SOURCES) $(HEADERS) $(DEVICES) $(wildcard tests/*.h)

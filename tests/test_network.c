@@ -46,7 +46,7 @@ Test(network, upydnet_is_the_published_one) {
         int height, width;
         md_layer_size(network, l, &height, &width);
         cr_assert_str_eq(layer->name, row->name);
-        cr_assert_eq(layer->kind, row->kind, "%s", row->name);
+        cr_assert_eq((enum md_layer_kind)layer->kind, row->kind, "%s", row->name);
         cr_assert_str_eq(network->groups[layer->group], row->group, "%s", row->name);
         cr_assert_eq(layer->input, l - 1, "%s", row->name);
         cr_assert(layer->ci == row->ci && layer->co == row->co, "%s", row->name);

@@ -57,15 +57,14 @@ static void add_end(struct md_network *network, struct md_random *random) {
     network->output = l;
     if (chance(random, 4))
         return;
-    network->layers[++l] = (struct md_layer){"output", MD_RELU, 1, l - 1, MD_NO_SKIP, 1, 1, 1, 0};
-    network->output = l;
+    network->layers[l + 1] = (struct md_layer){"output", MD_RELU, 1, l, MD_NO_SKIP, 1, 1, 1, 0};
+    network->output = ++l;
     network->layer_count++;
     md_layer_size(network, l, &height, &width);
     if (height % 2 != 0 || width % 2 != 0 || chance(random, 2))
         return;
-    network->layers[++l] = (struct md_layer){
-        "zones", chance(random, 2) ? MD_MAX_POOL : MD_AVERAGE_POOL, 2, l - 1, MD_NO_SKIP, 1, 1, 2,
-        0};
+    network->layers[l + 1] = (struct md_layer){
+        "zones", chance(random, 2) ? MD_MAX_POOL : MD_AVERAGE_POOL, 2, l, MD_NO_SKIP, 1, 1, 2, 0};
     network->layer_count++;
 }
 

@@ -53,8 +53,8 @@ Test(report, has_everything_and_fetches_nothing) {
     char *text = read_page();
     static const char *const parts[] = {"runs &#38; &#60;b&#62;</h1>",
                                         "td.text{white-space:pre-wrap", /* of sentences, such as: */
-                                        "<td class=text>no &#60;i&#62;room&#60;/i&#62; &#38; "
-                                        "&#34;so&#34; on",
+                                        ("<td class=text>no &#60;i&#62;room&#60;/i&#62; &#38; "
+                                         "&#34;so&#34; on"),
                                         "<td>failed",
                                         "<td>missing",
                                         "<button>lr</button>",

@@ -128,8 +128,8 @@ H5_TEST(run_bits, digest_is_equal_for_all_numbers_of_threads) {
                                        "batch=4",
                                        "batch=4 optimizer=sgd momentum=0.9",
                                        "batch=2 data.count=3 format=bf16 weight_storage=stochastic",
-                                       "batch=2 data.count=3 label_mode=pooled "
-                                       "augment=[flip,gain,crop,shift,noise,cutout,r2crop]"};
+                                       ("batch=2 data.count=3 label_mode=pooled "
+                                        "augment=[flip,gain,crop,shift,noise,cutout,r2crop]")};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         char words[300];
         snprintf(words, sizeof words, "%s %s", ways[i], brief());
@@ -147,8 +147,8 @@ H5_TEST(run_bits, digest_is_equal_for_all_plans) {
     static const char *const ways[] = {
         "batch=1 data.count=3 format=bf16",
         "batch=3 data.count=4 policy=e+d1 optimizer=sgd momentum=0.9",
-        "batch=1 data.count=2 format=fp16 weight_storage=master "
-        "loss_scale=64 threads=3 label_mode=pooled"};
+        ("batch=1 data.count=2 format=fp16 weight_storage=master "
+         "loss_scale=64 threads=3 label_mode=pooled")};
     static const char *const plans[] = {
         "fast", "share", "lean", "lean+flash", "lean band=5", "lean+flash front=ups0 band=2"};
     enum { PLANS = sizeof plans / sizeof plans[0] };
