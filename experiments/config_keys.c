@@ -50,6 +50,8 @@ static const struct use
     of_val = {.with = {{"val", "!"}}, .idle = "last"}, of_early = {.with = {{"val", "!"}}};
 static const struct use
     of_files = {.set = {"set", "!synthetic"}},
+    of_any_split = {.set = {"set", "!synthetic"},
+                    .with = {{"train.root", ""}, {"val.root", ""}, {"test.root", ""}}},
     of_val_files = {.set = {"set", "!synthetic"}, .with = {{"val", "!"}}},
     of_target = {.with = {{"set", "recording"}, {"targets", "!1"}}},
     of_frames = {.set = {"set", "matrix"}},
@@ -266,7 +268,7 @@ static const struct key run_keys[] = {
 static const struct key data_keys[] = {
     {"set", TEXT, AT(md_data_spec, set), 0, 0, md_data_set_names, NULL, 1, "which data set", NULL},
     {"root", TEXT, AT(md_data_spec, root), 0, 0, NULL, "", BY_DIGEST,
-     "folder or file of the data set", &of_files},
+     "folder or file of the data set", &of_any_split},
     {"fraction", COUNT, AT(md_data_spec, fraction), 1, 100, NULL, "100", 1,
      "percent of the samples to take (micro sets: NAME_10perc.csv and the like); of a run's test "
      "split always all",

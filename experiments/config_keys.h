@@ -25,7 +25,7 @@ struct condition {
 /* When a key has an effect: where `set` holds (its key NULL: always), and one of `with` does, if
  * there are any. */
 struct use {
-    struct condition set, with[2];
+    struct condition set, with[3];
     const char *idle; /* values that are accepted where it has no effect; NULL: the default; "":
                        * none */
 };

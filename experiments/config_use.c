@@ -87,8 +87,10 @@ const struct condition *md_key_unmet(const struct section *sections, int count,
         return NULL;
     if (use->set.key != NULL && !holds(sections, count, &use->set))
         return &use->set;
-    if (use->with[0].key == NULL || holds(sections, count, &use->with[0]) ||
-        holds(sections, count, &use->with[1]))
+    int any = use->with[0].key == NULL;
+    for (size_t i = 0; i < sizeof use->with / sizeof *use->with; i++)
+        any |= holds(sections, count, &use->with[i]);
+    if (any)
         return NULL;
     return &use->with[0];
 }
@@ -110,9 +112,9 @@ static void add_condition(const struct condition *condition, const char *before,
 }
 
 void md_describe_use(const struct use *use, char *text, size_t size) {
-    const struct condition *conditions[] = {&use->set, &use->with[0], &use->with[1]};
-    static const char *const joints[] = {"", " and with ", " or "};
-    for (int i = 0; i < 3; i++)
+    const struct condition *conditions[] = {&use->set, &use->with[0], &use->with[1], &use->with[2]};
+    static const char *const joints[] = {"", " and with ", " or ", " or "};
+    for (int i = 0; i < 4; i++)
         if (conditions[i]->key != NULL)
             add_condition(conditions[i], text[0] != '\0' ? joints[i] : "", text, size);
 }
