@@ -50,6 +50,18 @@
     (MD_NUMBER == MD_NUMBER_bf16 && GATHERS)
 #define OPTIMISTIC 1
 
+#if defined(__AVX2__) && !defined(__AVX512F__)
+/* For AVX2's steps in assembly, which keep sums where they are: compilers put them anywhere, and
+ * run out of registers. An operand may be read from memory (clang would put all of them there). */
+#if defined(__clang__)
+#define V_OR_MEMORY(a) "x"(a)
+#else
+#define V_OR_MEMORY(a) "xm"(a)
+#endif
+#define V_EACH(a)                                                                                  \
+    { a, a, a, a, a, a, a, a }
+#endif
+
 #if MD_NUMBER == MD_NUMBER_fp16
 #define LOSES_SIGNS 1
 

@@ -242,16 +242,6 @@ static inline void v_store(real *to, vec a) {
     V(storeu)(to, a);
 }
 
-/* For steps in assembly, which keep sums where they are: compilers put them anywhere, and run out
- * of registers. An operand may be read from memory (clang would put all of them there). */
-#if defined(__clang__)
-#define V_OR_MEMORY(a) "x"(a)
-#else
-#define V_OR_MEMORY(a) "xm"(a)
-#endif
-#define V_EACH(a)                                                                                  \
-    { a, a, a, a, a, a, a, a }
-
 /* Sum, and a * b + c, in the arithmetic that real itself has. */
 static inline vec v_wide_add(vec a, vec b) {
     return V(add)(a, b);
